@@ -1,0 +1,62 @@
+# Everything installs into .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo sandbox test test-unit test-e2e lint format crds lock clean \
+        bench-runtime bench-decide
+
+help:  ## Show the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: .venv/installed  ## Install into .venv (locked versions)
+
+.venv/installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	@touch $@
+
+demo: install  ## The main job, live in the terminal, in about three minutes
+	$(BIN)/aiapi demo
+
+sandbox: install  ## A Kubernetes API and one node on this machine, to try things out
+	$(BIN)/aiapi sandbox up
+
+test: install  ## All tests
+	$(BIN)/python -m pytest
+
+test-unit: install  ## Tests without I/O, in seconds
+	$(BIN)/python -m pytest tests/unit
+
+test-e2e: install  ## End to end; KUBECONFIG_PATH and IMAGE choose a real cluster
+	$(BIN)/python -m pytest tests/e2e $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+
+lint: install  ## Format, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m aiapi_operator.api.crd | diff -u crds/aiapis.aiapi.dev.yaml -
+
+format: install  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+crds: install  ## Write crds/ from the models
+	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
+
+bench-runtime: install  ## Requests lost while workers change each second, beside stock Uvicorn
+	$(BIN)/python benchmarks/runtime.py
+
+bench-decide: install  ## Time of one decision by fleet size
+	$(BIN)/python benchmarks/decide.py
+
+lock: pyproject.toml  ## Pin what a fresh install resolves to
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[dev]'
+	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
+	rm -rf build/lock
+
+clean:  ## Remove what the targets above made
+	rm -rf .venv build dist
