@@ -1,0 +1,60 @@
+"""One suite for the sandbox and for any cluster.
+
+    pytest tests/e2e                                            # starts a sandbox of its own
+    pytest tests/e2e --kubeconfig PATH --image NAME [--operator-image NAME]
+
+``--image`` has the example assistant (examples/assistant) on top of the service image;
+``--operator-image`` has the operator. Everything is done with kubectl, and load is sent by a pod,
+so nothing here depends on how the test machine reaches the cluster's network.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e_support.cluster import Cluster, fresh_name
+from e2e_support.kubectl import Kubectl
+from e2e_support.operator import Operator
+from e2e_support.sandbox import running_sandbox
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    given = request.config.getoption("--kubeconfig")
+    if given:
+        yield Path(given)
+        return
+    image = f"{request.config.getoption('--image')}={ROOT / 'examples'}"
+    with running_sandbox(tmp_path_factory.mktemp("sandbox"), image=image) as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def operator(request: pytest.FixtureRequest, kubeconfig: Path) -> Iterator[Operator]:
+    """The operator, installed from the repository's own manifests; removed at the end."""
+    installed = Operator(
+        kubectl=Kubectl(kubeconfig=kubeconfig, namespace="aiapi-system"),
+        image=request.config.getoption("--operator-image"),
+        root=ROOT,
+    )
+    installed.install()
+    yield installed
+    installed.uninstall()
+
+
+@pytest.fixture
+def cluster(
+    request: pytest.FixtureRequest, kubeconfig: Path, operator: Operator
+) -> Iterator[Cluster]:
+    """A namespace of the test's own that admits only restricted pods."""
+    cluster = Cluster(
+        kubectl=Kubectl(kubeconfig=kubeconfig, namespace=fresh_name()),
+        image=request.config.getoption("--image"),
+    )
+    cluster.create_namespace()
+    yield cluster
+    cluster.delete_namespace()

@@ -1,0 +1,26 @@
+"""What can only be known later becomes a condition with the way out, for that AIApi alone."""
+
+from e2e_support.cluster import Cluster
+from e2e_support.kubectl import eventually
+
+ONE = {"replicas": {"min": 1, "max": 2}}
+
+
+def test_an_image_that_cannot_be_pulled(cluster: Cluster) -> None:
+    cluster.apply("broken", image="registry.invalid/no/such:1", **ONE)
+    cluster.apply("fine", app="assistant.llm:app", **ONE)
+    cluster.wait_ready("fine")
+    ready = cluster.wait_condition("broken", "Ready", status="False")
+    assert "registry.invalid/no/such:1" in ready["message"]
+    assert "spec.image" in ready["message"]
+
+
+def test_an_app_that_does_not_import(cluster: Cluster) -> None:
+    cluster.apply("broken", app="nosuch.main:app", **ONE)
+
+    def told() -> bool:
+        return "nosuch" in cluster.condition("broken", "Ready").get("message", "")
+
+    ready = cluster.wait_condition("broken", "Ready", status="False")
+    eventually(told, within=60, what=f"the import error is told, now {ready}")
+    assert "spec.app" in cluster.condition("broken", "Ready")["message"]

@@ -1,0 +1,107 @@
+"""The children of an AIApi: made, kept as wanted, left alone when settled, gone with it."""
+
+from typing import Any
+
+from e2e_support.cluster import CHILDREN, Cluster
+from e2e_support.kubectl import eventually, throughout
+from e2e_support.operator import Operator
+
+SMALL = {"app": "assistant.llm:app", "replicas": {"min": 1, "max": 4}}
+
+
+def versions(cluster: Cluster, name: str) -> dict[str, str]:
+    """The resourceVersion of the AIApi and of each child."""
+    found = {kind: c["metadata"]["resourceVersion"] for kind, c in cluster.children(name).items()}
+    found["aiapi"] = cluster.aiapi(name)["metadata"]["resourceVersion"]
+    return found
+
+
+def test_an_aiapi_gets_its_children_and_serves(cluster: Cluster) -> None:
+    cluster.apply("a", **SMALL)
+    cluster.wait_ready("a")
+    children = cluster.children("a")
+    assert set(children) == set(CHILDREN)
+    uid = cluster.aiapi("a")["metadata"]["uid"]
+    for kind, child in children.items():
+        owners = child["metadata"]["ownerReferences"]
+        assert [o["uid"] for o in owners] == [uid], kind
+    assert "finalizers" not in cluster.aiapi("a")["metadata"]
+    table = cluster.kubectl("get", "aiapis")
+    for column in ("READY", "WORKERS", "REPLICAS", "P95", "OBJECTIVE", "SAVED", "AGE"):
+        assert column in table.splitlines()[0]
+
+
+def test_a_settled_aiapi_is_left_alone(cluster: Cluster) -> None:
+    cluster.apply("a", **SMALL)
+    cluster.wait_ready("a")
+    eventually(
+        lambda: cluster.status("a").get("decision"), within=30, what="a first decision is told"
+    )
+    seen: list[dict[str, str]] = [{}]
+
+    def settled() -> bool:
+        seen.append(versions(cluster, "a"))
+        return seen[-1] == seen[-2]
+
+    eventually(settled, within=60, what="two looks show the same")
+    throughout(
+        lambda: versions(cluster, "a") == seen[-1], seconds=10, what="nothing writes when settled"
+    )
+    cluster.apply("a", **SMALL)
+    assert versions(cluster, "a")["aiapi"] == seen[-1]["aiapi"]
+
+
+def test_drift_is_repaired(cluster: Cluster) -> None:
+    cluster.apply("a", **SMALL)
+    cluster.wait_ready("a")
+    for kind in ("service", "networkpolicy", "poddisruptionbudget", "secret"):
+        before = cluster.children("a")[kind]["metadata"]
+        cluster.kubectl("delete", kind, before["name"])
+        eventually(
+            lambda kind=kind: kind in cluster.children("a"), within=5, what=f"the {kind} is back"
+        )
+    name = cluster.children("a")["service"]["metadata"]["name"]
+    cluster.kubectl(
+        "patch", "service", name, "--type=json",
+        "-p", '[{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]',
+    )  # fmt: skip
+
+    def ports() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = cluster.children("a")["service"]["spec"]["ports"]
+        return found
+
+    eventually(
+        lambda: [p["port"] for p in ports()] == [80], within=5, what="the edited port is back"
+    )
+
+
+def test_replicas_set_by_hand_are_the_right_sizers(cluster: Cluster) -> None:
+    cluster.apply("a", **SMALL)
+    cluster.wait_ready("a")
+    cluster.kubectl("scale", "aiapi", "a", "--replicas=2")
+    assert cluster.aiapi("a")["spec"]["replicas"]["min"] == 2
+    eventually(
+        lambda: cluster.status("a").get("readyReplicas") == 2, within=60, what="two pods are ready"
+    )
+
+
+def test_deleting_while_the_operator_is_away_leaves_nothing(
+    cluster: Cluster, operator: Operator
+) -> None:
+    cluster.apply("a", **SMALL)
+    cluster.apply("b", **SMALL)
+    cluster.wait_ready("a")
+    cluster.wait_ready("b")
+    operator.stop()
+    try:
+        cluster.kubectl("delete", "aiapi", "a", "--timeout=20s")
+        eventually(lambda: not cluster.children("a"), within=60, what="the children of a are gone")
+        eventually(lambda: not cluster.pods("a"), within=60, what="the pods of a are gone")
+        cluster.apply("b", **{**SMALL, "replicas": {"min": 2, "max": 4}})
+    finally:
+        operator.start()
+    eventually(
+        lambda: cluster.status("b").get("readyReplicas") == 2,
+        within=60,
+        what="the change made while the operator was away is carried out",
+    )

@@ -1,0 +1,94 @@
+"""What the tests say about AIApis in a namespace of their own."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from e2e_support.kubectl import Kubectl, eventually
+
+CHILDREN = (
+    "deployment",
+    "service",
+    "serviceaccount",
+    "secret",
+    "poddisruptionbudget",
+    "networkpolicy",
+)
+
+
+def fresh_name() -> str:
+    return f"e2e-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    kubectl: Kubectl
+    image: str
+
+    def create_namespace(self) -> None:
+        self.kubectl("create", "namespace", self.kubectl.namespace)
+        self.kubectl(
+            "label",
+            "namespace",
+            self.kubectl.namespace,
+            "pod-security.kubernetes.io/enforce=restricted",
+        )
+
+    def delete_namespace(self) -> None:
+        self.kubectl("delete", "namespace", self.kubectl.namespace, "--wait=false")
+
+    def apply(self, name: str, **spec: Any) -> str:
+        body = {
+            "apiVersion": "aiapi.dev/v1alpha1",
+            "kind": "AIApi",
+            "metadata": {"name": name},
+            "spec": {"image": self.image, **spec},
+        }
+        return self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    def aiapi(self, name: str) -> dict[str, Any]:
+        return self.kubectl.json("aiapi", name)
+
+    def status(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.aiapi(name).get("status", {})
+        return found
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """The condition as it stands, or an empty dict."""
+        conditions = self.status(name).get("conditions", [])
+        return next((c for c in conditions if c["type"] == kind), {})
+
+    def wait_condition(
+        self, name: str, kind: str, *, status: str = "True", within: float = 60
+    ) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            found = self.condition(name, kind)
+            return found if found.get("status") == status else None
+
+        return eventually(
+            look, within=within, what=f"{kind}={status} of {name}, now {self.status(name)}"
+        )
+
+    def wait_ready(self, name: str, *, within: float = 90) -> None:
+        self.wait_condition(name, "Ready", within=within)
+
+    def children(self, name: str) -> dict[str, dict[str, Any]]:
+        """By kind, all children of an AIApi that exist now."""
+        found = {}
+        for kind in CHILDREN:
+            items = self.kubectl.json(kind, "-l", f"app.kubernetes.io/instance={name}")["items"]
+            if items:
+                assert len(items) == 1, f"{len(items)} {kind} of {name}"
+                found[kind] = items[0]
+        return found
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        """The AIApi's pods that are not on their way out."""
+        items = self.kubectl.json("pods", "-l", f"aiapi.dev/name={name}")["items"]
+        return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+    def service_address(self, service: str) -> str:
+        """``http://ip:port``: a cluster IP, since not every cluster here has a DNS."""
+        spec = self.kubectl.json("service", service)["spec"]
+        return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"

@@ -1,0 +1,69 @@
+"""The real kubectl against one namespace, and waiting for what it shows."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+BINARY = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or "kubectl"
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kubectl:
+    """Runs kubectl; a call that fails is an assertion with kubectl's own words."""
+
+    kubeconfig: Path
+    namespace: str
+
+    def run(
+        self, *args: str, stdin: str | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        command = [BINARY, "--kubeconfig", str(self.kubeconfig), "-n", self.namespace, *args]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60) -> str:
+        done = self.run(*args, stdin=stdin, timeout=timeout)
+        assert done.returncode == 0, f"kubectl {' '.join(args)}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def refused(self, *args: str, stdin: str | None = None) -> str:
+        """What kubectl says of a call that the API server must refuse."""
+        done = self.run(*args, stdin=stdin)
+        assert done.returncode != 0, f"kubectl {' '.join(args)} was accepted: {done.stdout}"
+        return done.stderr
+
+    def json(self, *args: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self("get", *args, "-o", "json"))
+        return found
+
+    def exists(self, *args: str) -> bool:
+        return bool(self("get", *args, "--ignore-not-found", "-o", "name").strip())
+
+
+def eventually(look: Callable[[], Seen], *, within: float, what: str) -> Seen:
+    """The first true answer of ``look`` within so many seconds; else the last answer is told."""
+    deadline = time.monotonic() + within
+    between_looks = threading.Event()
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {within} s: {what}; last seen: {seen!r}"
+        between_looks.wait(0.2)
+    return seen
+
+
+def throughout(look: Callable[[], Seen], *, seconds: float, what: str) -> None:
+    """``look`` stays true for so long."""
+    deadline = time.monotonic() + seconds
+    between_looks = threading.Event()
+    while time.monotonic() < deadline:
+        seen = look()
+        assert seen, f"did not hold: {what}; seen: {seen!r}"
+        between_looks.wait(0.5)

@@ -1,0 +1,56 @@
+"""The operator in the cluster, from the manifests that users apply."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from e2e_support.kubectl import Kubectl, eventually
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    kubectl: Kubectl
+    image: str | None
+    root: Path
+
+    def manifests(self) -> str:
+        """deploy/operator.yaml, with the image under test where one is given."""
+        documents = list(yaml.safe_load_all((self.root / "deploy/operator.yaml").read_text()))
+        for document in documents:
+            if document["kind"] == "Deployment" and self.image:
+                document["spec"]["template"]["spec"]["containers"][0]["image"] = self.image
+        return yaml.safe_dump_all(documents)
+
+    def install(self) -> None:
+        self.kubectl("apply", "--server-side", "-f", str(self.root / "crds"))
+        self.kubectl("wait", "--for=condition=Established", "crd/aiapis.aiapi.dev")
+        self.kubectl("apply", "-f", "-", stdin=self.manifests())
+        self.wait_available()
+
+    def uninstall(self) -> None:
+        self.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=self.manifests())
+
+    def wait_available(self) -> None:
+        self.kubectl(
+            "wait", "--for=condition=Available", "deployment/aiapi-operator", "--timeout=90s",
+            timeout=100,
+        )  # fmt: skip
+
+    def pods(self) -> list[dict[str, Any]]:
+        selector = "app.kubernetes.io/name=aiapi-operator"
+        found: list[dict[str, Any]] = self.kubectl.json("pods", "-l", selector)["items"]
+        return found
+
+    def kill(self) -> None:
+        """As a lost node would: no grace, no goodbye. The Deployment starts another."""
+        names = [pod["metadata"]["name"] for pod in self.pods()]
+        self.kubectl("delete", "pod", *names, "--force", "--grace-period=0")
+
+    def stop(self) -> None:
+        self.kubectl("scale", "deployment/aiapi-operator", "--replicas=0")
+        eventually(lambda: not self.pods(), within=60, what="the operator's pods are gone")
+
+    def start(self) -> None:
+        self.kubectl("scale", "deployment/aiapi-operator", "--replicas=1")
+        self.wait_available()

@@ -1,0 +1,34 @@
+"""The sandbox as users start it: as a command."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e_support.kubectl import Kubectl, eventually
+
+AIAPI = Path(sys.executable).with_name("aiapi")
+
+
+@contextmanager
+def running_sandbox(folder: Path, *, image: str) -> Iterator[Path]:
+    """A sandbox for as long as the block lasts; gives the path of its kubeconfig."""
+    kubeconfig = folder / "kubeconfig"
+    log = folder / "sandbox.log"
+    command = [AIAPI, "sandbox", "up", "--kubeconfig", kubeconfig]
+    command += ["--data", folder / "data", "--image", image]
+    with log.open("w") as out:
+        process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=out)
+    kubectl = Kubectl(kubeconfig=kubeconfig, namespace="default")
+
+    def up() -> bool:
+        assert process.poll() is None, f"the sandbox ended: {log.read_text()}"
+        return kubeconfig.exists() and kubectl.run("get", "namespaces").returncode == 0
+
+    try:
+        eventually(up, within=20, what="the sandbox answers kubectl")
+        yield kubeconfig
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
