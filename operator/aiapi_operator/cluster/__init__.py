@@ -1,0 +1,1 @@
+"""All that talks to Kubernetes, and the only importer of its client."""

@@ -1,0 +1,210 @@
+"""One connection pool to the Kubernetes API: credentials, deadlines and retries.
+
+Requests go through the official client (``kubernetes.aio``), which knows kubeconfig files,
+exec plugins, in-cluster tokens and TLS. Its typed models are left aside: building and checking
+them costs more CPU than the request, and plain dictionaries are what server-side apply wants.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from aiapi_operator.cluster import errors
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+
+DEADLINE = 15.0
+"""Seconds for one request with all its retries."""
+ATTEMPT = 8.0
+"""Seconds for one attempt."""
+_BACKOFF_START = 0.2
+_BACKOFF_MAX = 5.0
+_POOL_SIZE = 32
+
+Observer = Callable[[str, str, float], None]
+"""Told of each attempt: verb, outcome (a status code or ``error``), seconds."""
+
+
+class NotConfiguredError(Exception):
+    """No kubeconfig was found, and this is not a pod with a service account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the API server is and how to log in, for another client of the same cluster."""
+
+    server: str
+    ca_path: str | None
+    verify: bool
+    scheme: str | None
+    token: str | None
+    username: str | None
+    password: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of the API. ``deadline`` covers all its retries."""
+
+    method: str
+    path: str
+    _: KW_ONLY
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    content_type: str = "application/json"
+    deadline: float = DEADLINE
+
+
+async def load_configuration(kubeconfig: Path | None) -> Configuration:
+    """The kubeconfig given, else the pod's service account, else KUBECONFIG or ~/.kube/config."""
+    configuration = Configuration()
+    try:
+        if kubeconfig is None and _in_cluster(configuration):
+            return configuration
+        path = str(kubeconfig) if kubeconfig is not None else None
+        await load_kube_config(  # type: ignore[no-untyped-call] # the client's gap
+            config_file=path, client_configuration=configuration
+        )
+    except (ConfigException, OSError) as error:
+        raise NotConfiguredError(str(error)) from error
+    return configuration
+
+
+def _in_cluster(configuration: Configuration) -> bool:
+    try:
+        load_incluster_config(  # type: ignore[no-untyped-call] # the client's gap
+            client_configuration=configuration
+        )
+    except ConfigException:
+        return False
+    return True
+
+
+class Connection:
+    """Sends requests. Every one ends by its deadline, with an answer or a ``ClusterError``."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        kubeconfig: Path | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        configuration.connection_pool_maxsize = _POOL_SIZE
+        self._kubeconfig = kubeconfig
+        self._observer = observer or (lambda _verb, _outcome, _seconds: None)
+        self._client = ApiClient(configuration)
+
+    @classmethod
+    async def open(cls, kubeconfig: Path | None, *, observer: Observer | None = None) -> Self:
+        """Connect as ``load_configuration`` finds it."""
+        configuration = await load_configuration(kubeconfig)
+        return cls(configuration, kubeconfig=kubeconfig, observer=observer)
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._client.close()  # type: ignore[no-untyped-call] # the client's gap
+
+    async def endpoint(self) -> Endpoint:
+        """The same credentials, read afresh, for another client."""
+        configuration = await load_configuration(self._kubeconfig)
+        key = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        scheme, _, token = (key or "").partition(" ")
+        return Endpoint(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            verify=configuration.verify_ssl,
+            scheme=scheme or None,
+            token=token or None,
+            username=configuration.username or None,
+            password=configuration.password or None,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+        )
+
+    async def send(self, request: Request) -> Any:
+        """Send one request and return the parsed answer.
+
+        Retried with jittered backoff while the API server sheds load (429), fails (5xx) or
+        cannot be reached; any other refusal is raised at once.
+        """
+        end = time.monotonic() + request.deadline
+        delay = _BACKOFF_START
+        renewed = False
+        while True:
+            try:
+                return await self._attempt(request, end)
+            except errors.Unauthorized:
+                if renewed:
+                    raise
+                renewed = True
+                await self._renew_credentials()
+            except (errors.TooManyRequests, errors.Unavailable) as failure:
+                jittered = delay * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+                pause = max(failure.retry_after, jittered)
+                if time.monotonic() + pause >= end:
+                    raise
+                await asyncio.sleep(pause)
+                delay = min(delay * 2, _BACKOFF_MAX)
+
+    async def _attempt(self, request: Request, end: float) -> Any:
+        seconds = max(0.1, min(ATTEMPT, end - time.monotonic()))
+        started = time.monotonic()
+        outcome = "error"
+        try:
+            async with asyncio.timeout(seconds):
+                status, headers, body = await self._exchange(request, seconds)
+            outcome = str(status)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(error) from error
+        finally:
+            self._observer(request.method, outcome, time.monotonic() - started)
+        if status >= 300:
+            raise errors.from_answer(status, headers, body)
+        return json.loads(body) if body else None
+
+    async def _exchange(
+        self, request: Request, seconds: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        _, url, headers, _, _ = await self._client.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query.items()),
+            header_params={"Accept": "application/json", "Content-Type": request.content_type},
+            auth_settings=["BearerToken"],
+        )
+        response = await self._client.call_api(
+            request.method,
+            url,
+            headers,
+            request.body,
+            _request_timeout=aiohttp.ClientTimeout(total=seconds),
+        )
+        body: bytes = await response.read()  # type: ignore[no-untyped-call] # the client's gap
+        return response.status, response.headers, body
+
+    async def _renew_credentials(self) -> None:
+        """Tokens from files and exec plugins expire: read them again, once, before giving up."""
+        try:
+            fresh = await load_configuration(self._kubeconfig)
+        except NotConfiguredError:
+            return
+        self._client.configuration.api_key = fresh.api_key
+
+
+def _unreachable(error: BaseException) -> errors.Unavailable:
+    what = str(error) or type(error).__name__
+    return errors.Unavailable(f"the Kubernetes API did not answer: {what}", reason="Unreachable")
