@@ -1,0 +1,76 @@
+"""Asks all pods of an AIApi for their numbers at once, and gives up on each by its own deadline.
+
+A pod that does not answer, refuses the token or answers nonsense is
+a ``PodUnknown`` with the reason, never a sample of zeros.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import aiohttp
+
+from aiapi_operator.observe.stats import MAX_BYTES, BadStatsError, parse
+from aiapi_operator.observe.target import Target
+from aiapi_operator.sizing.inputs import PodSample, PodUnknown
+
+DEADLINE = 1.0
+CONCURRENCY = 64
+
+
+class Scraper:
+    """Reads ``/stats`` over the operator's session to the pods."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        deadline: float = DEADLINE,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._deadline = deadline
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def scrape(
+        self, targets: Sequence[Target], token: str
+    ) -> tuple[PodSample | PodUnknown, ...]:
+        """One answer a target, in their order."""
+        return tuple(await asyncio.gather(*(self._one(target, token) for target in targets)))
+
+    async def _one(self, target: Target, token: str) -> PodSample | PodUnknown:
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return await self._read(target, token)
+            except TimeoutError:
+                reason = f"no answer within {self._deadline:g} s"
+            except (aiohttp.ClientError, OSError) as error:
+                reason = str(error) or type(error).__name__
+            except BadStatsError as error:
+                reason = f"refused its answer: {error}"
+        return PodUnknown(pod=target.pod, ready=target.ready, reason=reason)
+
+    async def _read(self, target: Target, token: str) -> PodSample:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = target.url("/stats")
+        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+            if answer.status == 401:
+                raise BadStatsError("it does not accept the admin token (401)")
+            if answer.status != 200:
+                raise BadStatsError(f"HTTP {answer.status}")
+            body = await _bounded(answer.content)
+        return parse(body, pod=target.pod, time=self._clock())
+
+
+async def _bounded(stream: aiohttp.StreamReader) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await stream.readany():
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise BadStatsError(f"longer than {MAX_BYTES} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,129 @@
+"""The pod's ``/stats`` answer, checked field by field before anything is computed from it.
+
+A pod runs other people's code: its numbers are input from outside. A negative counter, a NaN
+or a list that does not fit would steer the fleet, so an answer that breaks a rule is refused as
+a whole, and the pod counts as unknown.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aiapi_operator.sizing.inputs import Histogram, PodSample
+
+MAX_BYTES = 64 * 1024
+"""No honest answer comes near this."""
+
+_Count = Annotated[int, Field(ge=0, le=10**15)]
+_Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+_Bound = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+_Workers = Annotated[int, Field(ge=0, le=4096)]
+_Text = Annotated[str, Field(max_length=4096)]
+
+
+class BadStatsError(ValueError):
+    """The answer breaks a rule; the message names the field and the rule."""
+
+
+class _Strict(BaseModel):
+    # Unknown fields are let through: a newer pod may say more than this operator reads.
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class _Histogram(_Strict):
+    bounds: Annotated[tuple[_Bound, ...], Field(max_length=512, strict=False)]
+    counts: Annotated[tuple[_Count, ...], Field(max_length=513, strict=False)]
+    sum: _Seconds
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.counts) != len(self.bounds) + 1:
+            raise ValueError("counts must have one entry more than bounds")
+        if any(low >= high for low, high in zip(self.bounds, self.bounds[1:], strict=False)):
+            raise ValueError("bounds must ascend")
+        return self
+
+    def plain(self) -> Histogram:
+        return Histogram(bounds=self.bounds, counts=self.counts, sum=self.sum)
+
+
+class _WorkerCounts(_Strict):
+    wanted: _Workers
+    ready: _Workers
+    draining: _Workers
+    blocked: _Workers = 0
+
+
+class _Requests(_Strict):
+    success: _Count
+    client_error: _Count
+    server_error: _Count
+    cancelled: _Count
+    shed: _Count
+
+
+class _AcceptQueue(_Strict):
+    depth: _Count
+
+
+class _Stats(_Strict):
+    version: Literal[1]
+    instance: Annotated[str, Field(min_length=1, max_length=256)]
+    ready: bool
+    workers: _WorkerCounts
+    blocked_at: _Text = ""
+    failure: _Text = ""
+    requests: _Requests
+    in_flight: _Count
+    in_flight_seconds: _Seconds
+    loop_seconds: _Seconds
+    worker_seconds: _Seconds
+    cpu_seconds: _Seconds
+    upstream_seconds: _Seconds
+    rss_bytes: _Count
+    open_connections: _Count
+    accept_queue: _AcceptQueue
+    latency: _Histogram
+    loop_lag: _Histogram
+
+
+def parse(body: bytes, *, pod: str, time: float) -> PodSample:
+    """The sample in an answer of ``GET /stats``. ``BadStatsError`` when it breaks a rule."""
+    try:
+        stats = _Stats.model_validate_json(body)
+    except ValidationError as error:
+        raise BadStatsError(_first(error)) from None
+    return PodSample(
+        pod=pod,
+        time=time,
+        instance=stats.instance,
+        ready=stats.ready,
+        workers_wanted=stats.workers.wanted,
+        workers_ready=stats.workers.ready,
+        workers_draining=stats.workers.draining,
+        workers_blocked=stats.workers.blocked,
+        blocked_at=stats.blocked_at,
+        failure=stats.failure,
+        succeeded=stats.requests.success,
+        client_errors=stats.requests.client_error,
+        server_errors=stats.requests.server_error,
+        cancelled=stats.requests.cancelled,
+        shed=stats.requests.shed,
+        in_flight_seconds=stats.in_flight_seconds,
+        loop_seconds=stats.loop_seconds,
+        worker_seconds=stats.worker_seconds,
+        cpu_seconds=stats.cpu_seconds,
+        upstream_seconds=stats.upstream_seconds,
+        latency=stats.latency.plain(),
+        loop_lag=stats.loop_lag.plain(),
+        in_flight=stats.in_flight,
+        open_connections=stats.open_connections,
+        accept_queue_depth=stats.accept_queue.depth,
+        rss_bytes=stats.rss_bytes,
+    )
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"]) or "answer"
+    return f"{where}: {detail['msg']}"

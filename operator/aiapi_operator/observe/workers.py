@@ -1,0 +1,60 @@
+"""Sets how many workers a pod runs, by the admin port's ``PUT /workers``.
+
+The pod answers at once and starts or drains workers on its own; the next sample shows how far
+it got.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+
+from aiapi_operator.observe.target import Target
+
+DEADLINE = 2.0
+CONCURRENCY = 64
+_TEXT_LIMIT = 300
+
+
+class Workers:
+    """Sends the wanted count over the operator's session to the pods."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        deadline: float = DEADLINE,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._session = session
+        self._deadline = deadline
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def set(self, targets: Sequence[Target], count: int, token: str) -> dict[str, str]:
+        """Ask each pod for ``count`` workers; the answer maps pods that did not agree to why."""
+        answers = await asyncio.gather(*(self._one(target, count, token) for target in targets))
+        return {
+            target.pod: problem for target, problem in zip(targets, answers, strict=True) if problem
+        }
+
+    async def _one(self, target: Target, count: int, token: str) -> str:
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return await self._put(target, count, token)
+            except TimeoutError:
+                return f"no answer within {self._deadline:g} s"
+            except (aiohttp.ClientError, OSError) as error:
+                return str(error) or type(error).__name__
+
+    async def _put(self, target: Target, count: int, token: str) -> str:
+        async with self._session.put(
+            target.url("/workers"),
+            json={"count": count},
+            headers={"Authorization": f"Bearer {token}"},
+            allow_redirects=False,
+        ) as answer:
+            if answer.status == 200:
+                return ""
+            text = (await answer.content.read(_TEXT_LIMIT)).decode(errors="replace").strip()
+            return f"HTTP {answer.status} {text}".strip()

@@ -1,0 +1,104 @@
+"""A pod's numbers are input from outside: what breaks a rule is refused as a whole."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from aiapi_operator.observe.stats import BadStatsError, parse
+
+_HISTOGRAM = {"bounds": [0.01, 0.1], "counts": [5, 3, 1], "sum": 0.7}
+_STATS: dict[str, Any] = {
+    "version": 1,
+    "instance": "9f2c",
+    "uptime": 12.3,
+    "ready": True,
+    "workers": {
+        "wanted": 3,
+        "starting": 0,
+        "ready": 3,
+        "draining": 0,
+        "failed": 0,
+        "blocked": 1,
+    },
+    "blocked_at": "app.py:7 slow",
+    "failure": "",
+    "requests": {
+        "success": 9,
+        "client_error": 1,
+        "server_error": 2,
+        "cancelled": 3,
+        "shed": 4,
+    },
+    "in_flight": 2,
+    "in_flight_seconds": 5.5,
+    "loop_seconds": 1,
+    "worker_seconds": 36.9,
+    "cpu_seconds": 1.25,
+    "upstream_seconds": 4.0,
+    "rss_bytes": 1000,
+    "open_connections": 6,
+    "accept_queue": {"depth": 0, "limit": 2048},
+    "latency": _HISTOGRAM,
+    "ttfb": _HISTOGRAM,
+    "loop_lag": _HISTOGRAM,
+}
+
+
+def _with(path: str, value: object) -> bytes:
+    stats = copy.deepcopy(_STATS)
+    *way, last = path.split(".")
+    place = stats
+    for step in way:
+        place = place[step]
+    place[last] = value
+    return json.dumps(stats).encode()
+
+
+def test_an_honest_answer_becomes_a_sample_on_the_loops_clock() -> None:
+    sample = parse(json.dumps(_STATS).encode(), pod="a-1", time=42.0)
+    assert (sample.pod, sample.time, sample.instance) == ("a-1", 42.0, "9f2c")
+    assert (sample.succeeded, sample.client_errors, sample.server_errors) == (9, 1, 2)
+    assert (sample.cancelled, sample.shed) == (3, 4)
+    assert sample.loop_seconds == 1.0
+    assert (sample.workers_wanted, sample.workers_blocked) == (3, 1)
+    assert sample.blocked_at == "app.py:7 slow"
+    assert sample.latency.counts == (5, 3, 1)
+    assert sample.latency.bounds == (0.01, 0.1)
+
+
+def test_fields_of_a_newer_pod_are_passed_over() -> None:
+    assert parse(_with("novelty", {"a": 1}), pod="a", time=0).instance == "9f2c"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("requests.success", -1, "requests.success"),
+        ("requests.success", "9", "requests.success"),
+        ("requests.success", True, "requests.success"),
+        ("in_flight_seconds", float("nan"), "in_flight_seconds"),
+        ("loop_seconds", float("inf"), "loop_seconds"),
+        ("loop_seconds", -0.1, "loop_seconds"),
+        ("rss_bytes", 10**16, "rss_bytes"),
+        ("workers.wanted", 5000, "workers.wanted"),
+        ("latency.counts", [1, 2], "one entry more"),
+        ("latency.bounds", [0.1, 0.1], "ascend"),
+        ("latency.bounds", [0.0, 0.1], "latency.bounds"),
+        ("latency.counts", [1, -2, 0], "latency.counts"),
+        ("version", 2, "version"),
+        ("instance", "", "instance"),
+    ],
+)
+def test_a_broken_rule_refuses_the_whole_answer_and_names_the_field(
+    path: str, value: object, said: str
+) -> None:
+    with pytest.raises(BadStatsError, match=said):
+        parse(_with(path, value), pod="a", time=0)
+
+
+@pytest.mark.parametrize("body", [b"", b"nope", b"[]", b"{}", b"null", b'{"version": 1}'])
+def test_what_is_no_answer_at_all_is_refused(body: bytes) -> None:
+    with pytest.raises(BadStatsError):
+        parse(body, pod="a", time=0)
