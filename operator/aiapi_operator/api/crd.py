@@ -1,0 +1,105 @@
+"""The CustomResourceDefinition, made from the models: ``python -m aiapi_operator.api.crd``.
+
+``crds/aiapis.aiapi.dev.yaml`` is its output; a test fails when the two differ.
+"""
+
+import sys
+from typing import Any
+
+import yaml
+
+from aiapi_operator.api import aiapi
+from aiapi_operator.api.schema import structural
+
+NAME = f"{aiapi.PLURAL}.{aiapi.GROUP}"
+
+
+def crd() -> dict[str, Any]:
+    """The CustomResourceDefinition as a plain object."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": NAME},
+        "spec": {
+            "group": aiapi.GROUP,
+            "names": {
+                "kind": aiapi.KIND,
+                "listKind": f"{aiapi.KIND}List",
+                "plural": aiapi.PLURAL,
+                "singular": aiapi.SINGULAR,
+                "shortNames": [aiapi.SHORT_NAME],
+                "categories": ["all"],
+            },
+            "scope": "Namespaced",
+            "versions": [_version()],
+        },
+    }
+
+
+def _version() -> dict[str, Any]:
+    return {
+        "name": aiapi.VERSION,
+        "served": True,
+        "storage": True,
+        "additionalPrinterColumns": _columns(),
+        "subresources": {
+            "status": {},
+            # An external scaler raises or lowers the floor; between floor and ceiling the
+            # right-sizer decides. So the two never fight over one number.
+            "scale": {
+                "specReplicasPath": ".spec.replicas.min",
+                "statusReplicasPath": ".status.replicas",
+                "labelSelectorPath": ".status.selector",
+            },
+        },
+        "schema": {"openAPIV3Schema": _schema()},
+    }
+
+
+def _schema() -> dict[str, Any]:
+    """The models' schema; of the metadata a CustomResourceDefinition may say nothing more."""
+    schema = structural(aiapi.AIApi)
+    fields = schema["properties"]
+    fields["metadata"] = {"type": "object"}
+    for name in ("apiVersion", "kind"):
+        fields[name].pop("default")
+    schema.pop("required")
+    return schema
+
+
+def _columns() -> list[dict[str, Any]]:
+    def column(name: str, kind: str, path: str, *, wide: bool = False) -> dict[str, Any]:
+        entry = {"name": name, "type": kind, "jsonPath": path}
+        return {**entry, "priority": 1} if wide else entry
+
+    return [
+        column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        column("Workers", "integer", ".status.workers"),
+        column("Replicas", "integer", ".status.replicas"),
+        column("p95", "string", ".status.load.latency"),
+        column("Objective", "string", ".spec.objective.latency.threshold"),
+        column("Saved", "string", ".status.savings.percent"),
+        column("Utilization", "string", ".status.load.utilization", wide=True),
+        column("RPS", "string", ".status.load.requestsPerSecond", wide=True),
+        column("Binding", "string", ".status.decision.binding", wide=True),
+        column("Mode", "string", ".spec.scaling.mode", wide=True),
+        column("Reason", "string", ".status.decision.reason", wide=True),
+        column("Age", "date", ".metadata.creationTimestamp"),
+    ]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists stand indented under their key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless and flow)
+
+
+def render() -> str:
+    """The CustomResourceDefinition as YAML."""
+    head = "# Made from the models: python -m aiapi_operator.api.crd\n"
+    return head + yaml.dump(crd(), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

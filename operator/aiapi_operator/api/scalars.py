@@ -1,0 +1,128 @@
+"""The kinds of values in a spec, each with the rules that both sides check.
+
+The rules keep within what the API server lets CEL cost: strings are bounded, and a pattern
+on a quantity stays short, since CEL must assume the longest string there.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from aiapi_operator.api import duration, quantity
+from aiapi_operator.api.rules import Rule
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*"
+_APP = f"^{_NAME}:{_NAME}$"
+_PRICE = r"^[0-9]{1,9}([.][0-9]{1,9})?$"
+_IMAGE = r"^[^ \t\r\n]+$"
+_LONGEST = "24h"
+
+Int = Annotated[int, Strict()]
+
+
+def _cel(pattern: str) -> str:
+    """A pattern as a CEL raw string."""
+    return f"r'{pattern}'"
+
+
+def _is_positive_duration(text: str) -> bool:
+    return duration.is_duration(text) and 0 < duration.parse_duration(text) <= 86_400
+
+
+def _is_bounded_duration(text: str) -> bool:
+    return duration.is_duration(text) and duration.parse_duration(text) <= 86_400
+
+
+def _is_interval(text: str) -> bool:
+    return duration.is_duration(text) and 0.5 <= duration.parse_duration(text) <= 60
+
+
+def _is_positive_quantity(value: quantity.Quantity) -> bool:
+    return not quantity.is_quantity(value) or quantity.parse_quantity(value) > 0
+
+
+PositiveDuration = Annotated[
+    str,
+    Field(max_length=32),
+    Rule(
+        cel=f"self.matches({_cel(duration.PATTERN)}) && duration(self) > duration('0s')"
+        f" && duration(self) <= duration('{_LONGEST}')",
+        message="must be a duration above zero and of 24h at most, such as 800ms, 1.5s or 2m",
+        holds=_is_positive_duration,
+    ),
+]
+Duration = Annotated[
+    str,
+    Field(max_length=32),
+    Rule(
+        cel=f"self.matches({_cel(duration.PATTERN)}) && duration(self) <= duration('{_LONGEST}')",
+        message="must be a duration of 24h at most, such as 30s, 5m or 1h30m",
+        holds=_is_bounded_duration,
+    ),
+]
+Interval = Annotated[
+    str,
+    Field(max_length=32),
+    Rule(
+        cel=f"self.matches({_cel(duration.PATTERN)}) && duration(self) >= duration('500ms')"
+        " && duration(self) <= duration('60s')",
+        message="must be a duration from 500ms to 60s, such as 2s",
+        holds=_is_interval,
+    ),
+]
+
+_SYNTAX = Rule(
+    cel=f"type(self) == int || self.matches({_cel(quantity.PATTERN)})",
+    message="must be a Kubernetes quantity without a sign, such as 500m, 2, 256Mi or 1.5Gi",
+    holds=lambda value: isinstance(value, int) or quantity.is_quantity(value),
+)
+_POSITIVE = Rule(
+    cel=f"type(self) == int ? self > 0 : !self.matches({_cel(quantity.ZERO_PATTERN)})",
+    message="must be above zero",
+    holds=_is_positive_quantity,
+)
+_WHOLE_BYTES = Rule(
+    cel="type(self) == int || !self.matches('[num]$')",
+    message="is in bytes, so m would be a thousandth of one: write 256Mi instead of 256m",
+    holds=lambda value: isinstance(value, int) or re.search("[num]$", value) is None,
+)
+Cpu = Annotated[Int | str, _SYNTAX, _POSITIVE]
+Memory = Annotated[Int | str, _SYNTAX, _POSITIVE, _WHOLE_BYTES]
+
+AppPath = Annotated[
+    str,
+    Field(max_length=253),
+    Rule(
+        cel=f"self.matches({_cel(_APP)})",
+        message="app must be module:attribute, such as assistant.main:app",
+        holds=lambda value: re.fullmatch(_APP, value) is not None,
+    ),
+]
+Image = Annotated[
+    str,
+    Field(max_length=512),
+    Rule(
+        cel=f"self.matches({_cel(_IMAGE)})",
+        message="image must name a container image, such as ghcr.io/acme/assistant:1.4",
+        holds=lambda value: re.fullmatch(_IMAGE, value) is not None,
+    ),
+]
+Price = Annotated[
+    str,
+    Field(max_length=20),
+    Rule(
+        cel=f"self.matches({_cel(_PRICE)})",
+        message='must be a price of zero or more, written as a string such as "0.031611"',
+        holds=lambda value: re.fullmatch(_PRICE, value) is not None,
+    ),
+]
+Currency = Annotated[
+    str,
+    Field(max_length=3),
+    Rule(
+        cel="self.matches('^[A-Z]{3}$')",
+        message="must be the three letters of a currency, such as USD or EUR",
+        holds=lambda value: re.fullmatch("[A-Z]{3}", value) is not None,
+    ),
+]
