@@ -5,6 +5,7 @@ nulls by itself), int-or-string gets its extension, open objects keep unknown fi
 defaults are written out in full: CEL rules are run on a default as it stands.
 """
 
+import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,7 +23,9 @@ def structural(model: type[BaseModel]) -> Schema:
     """The structural schema of a model and of all that it holds."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})
-    return _convert(schema, definitions)
+    # Parts that are used twice become copies: YAML would write them as aliases otherwise.
+    converted: Schema = json.loads(json.dumps(_convert(schema, definitions)))
+    return converted
 
 
 def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
