@@ -1,0 +1,120 @@
+"""The container that serves: ``aiapi-serve`` with the app, restricted in all it can do."""
+
+from typing import Any
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.api.container import APP_CONTAINER
+from aiapi_operator.manifests.context import Context
+from aiapi_operator.manifests.ports import ADMIN, HTTP
+from aiapi_operator.manifests.resources import requests
+from aiapi_operator.manifests.secret import TOKEN_KEY
+
+TOKEN_VOLUME = "admin-token"  # noqa: S105 - the name of a volume
+TOKEN_FOLDER = "/var/run/secrets/aiapi.dev"  # noqa: S105 - where the token is mounted
+SCRATCH_VOLUME = "tmp"
+SCRATCH_FOLDER = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
+
+SIZE_WAIT = 10
+"""Seconds that a new pod waits to be brought to the wanted size before it takes traffic. The
+same in all modes: a change of mode must not roll the pods."""
+GRACE_PERIOD = 30
+"""Seconds until a pod that was told to stop is killed, where the user says nothing."""
+DRAIN_DELAY = 3
+"""Seconds for which a stopping pod goes on accepting, until everyone knows that it leaves."""
+_MARGIN = 2
+
+
+def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
+    """The app's container."""
+    spec = aiapi.spec
+    container: dict[str, Any] = {
+        "name": APP_CONTAINER,
+        "image": spec.image or context.default_image,
+        "command": ["aiapi-serve"],
+        "ports": [HTTP.manifest(), ADMIN.manifest()],
+        "env": _env(aiapi, context),
+        "resources": {"requests": requests(spec.workers, context.template_workers)},
+        "volumeMounts": [
+            {"name": TOKEN_VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True},
+            {"name": SCRATCH_VOLUME, "mountPath": SCRATCH_FOLDER},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        **_probes(),
+    }
+    if spec.app is not None:
+        container["args"] = [spec.app]
+    if spec.env_from:
+        container["envFrom"] = [source.manifest() for source in spec.env_from]
+    if context.resize_in_place:
+        container["resizePolicy"] = [
+            {"resourceName": resource, "restartPolicy": "NotRequired"}
+            for resource in ("cpu", "memory")
+        ]
+    return container
+
+
+def grace_period(aiapi: AIApi) -> int:
+    """Seconds until a pod that was told to stop is killed."""
+    return aiapi.spec.pod_template.spec.termination_grace_period_seconds or GRACE_PERIOD
+
+
+def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
+    """The operator's variables first, so that the user's may refer to them."""
+    grace = grace_period(aiapi) - DRAIN_DELAY - _MARGIN
+    values = {
+        "AIAPI_WORKERS": context.template_workers,
+        "AIAPI_SIZE_WAIT": SIZE_WAIT,
+        "AIAPI_DRAIN_DELAY": DRAIN_DELAY,
+        "AIAPI_GRACE": grace,
+        "AIAPI_PORT": HTTP.number,
+        "AIAPI_ADMIN_PORT": ADMIN.number,
+        "AIAPI_ADMIN_TOKEN_FILE": f"{TOKEN_FOLDER}/{TOKEN_KEY}",
+    }
+    given = [variable.manifest() for variable in aiapi.spec.env]
+    taken = {variable["name"] for variable in given}
+    about = [_from_field("POD_NAME", "metadata.name"), _from_field("POD_IP", "status.podIP")]
+    return [
+        *({"name": name, "value": str(value)} for name, value in values.items()),
+        *(variable for variable in about if variable["name"] not in taken),
+        *given,
+    ]
+
+
+def _from_field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+
+
+def _probes() -> dict[str, Any]:
+    """All on the admin port, which answers also while every worker is busy.
+
+    Start-up asks only whether PID 1 is there: an app that does not import is told in the
+    pod's own status, and restarting it over and over would hide that.
+    """
+    return {
+        "startupProbe": {
+            "httpGet": _get("/livez"),
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+            "failureThreshold": 60,
+        },
+        "readinessProbe": {
+            "httpGet": _get("/readyz"),
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+        },
+        "livenessProbe": {
+            "httpGet": _get("/livez"),
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3,
+        },
+    }
+
+
+def _get(path: str) -> dict[str, Any]:
+    return {"path": path, "port": ADMIN.name, "scheme": "HTTP"}

@@ -1,0 +1,27 @@
+"""All children of an AIApi in the order in which they are applied."""
+
+from typing import Any
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.manifests import (
+    deployment,
+    network_policy,
+    pod_disruption_budget,
+    service,
+    service_account,
+)
+from aiapi_operator.manifests.context import Context
+
+
+def desired(aiapi: AIApi, context: Context) -> tuple[dict[str, Any], ...]:
+    """The children but the Secret, which is made once and kept (``secret.build``).
+
+    The Deployment comes last: its pods find all they need.
+    """
+    return (
+        service_account.build(aiapi),
+        service.build(aiapi),
+        network_policy.build(aiapi, context),
+        pod_disruption_budget.build(aiapi),
+        deployment.build(aiapi, context),
+    )

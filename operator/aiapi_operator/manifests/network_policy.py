@@ -1,0 +1,36 @@
+"""Who may reach a pod: anyone on the HTTP port, only the operator on the admin port."""
+
+from typing import Any
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.manifests.context import Context
+from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS, selector
+from aiapi_operator.manifests.owner import child_metadata
+from aiapi_operator.manifests.ports import ADMIN, HTTP, Port
+
+
+def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
+    """The NetworkPolicy. Users' own policies add to it, for a Prometheus say."""
+    operator = {
+        "namespaceSelector": {
+            "matchLabels": {"kubernetes.io/metadata.name": context.operator_namespace}
+        },
+        "podSelector": {"matchLabels": OPERATOR_POD_LABELS},
+    }
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": child_metadata(aiapi, aiapi.name),
+        "spec": {
+            "podSelector": {"matchLabels": selector(aiapi.name)},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"ports": [_port(HTTP)]},
+                {"from": [operator], "ports": [_port(ADMIN)]},
+            ],
+        },
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"protocol": "TCP", "port": port.number}

@@ -1,0 +1,72 @@
+"""The user's podTemplate laid over the generated pod.
+
+Maps merge key by key and null removes a key. Lists that Kubernetes keys by a name merge by it:
+containers field by field, other items as a whole (a volume has one source, a variable one
+value). Any other list is replaced. What is malformed passes through to the API server, which
+says what is wrong with it.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from aiapi_operator.api.container import PodTemplateOverlay
+
+Json: TypeAlias = dict[str, Any]
+
+_KEYED: dict[str, tuple[str, ...]] = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "volumes": ("name",),
+    "env": ("name",),
+    "imagePullSecrets": ("name",),
+    "volumeMounts": ("mountPath",),
+    "volumeDevices": ("devicePath",),
+    "ports": ("containerPort", "protocol"),
+    "hostAliases": ("ip",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}
+_MERGED_ITEMS = {"containers", "initContainers"}
+_DEFAULTS = {"protocol": "TCP"}
+
+
+def given(overlay: PodTemplateOverlay) -> Json:
+    """What the user wrote and nothing else; nulls included, since they remove fields."""
+    return overlay.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def merge(base: Json, overlay: Json) -> Json:
+    """``overlay`` on ``base``. Neither is changed."""
+    merged = {key: value for key, value in base.items() if key not in overlay}
+    for key, value in overlay.items():
+        if value is not None:
+            merged[key] = _merged_value(key, base.get(key), value)
+    return {key: merged[key] for key in (*base, *overlay) if key in merged}
+
+
+def _merged_value(key: str, below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return merge(below, above)
+    if isinstance(above, dict):
+        return merge({}, above)
+    if key in _KEYED and are_objects(below) and are_objects(above):
+        return _merged_items(key, below, above)
+    return above
+
+
+def are_objects(value: Any) -> bool:
+    """Whether this is a list that can be merged by key."""
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _merged_items(key: str, below: Iterable[Json], above: Iterable[Json]) -> list[Json]:
+    items = {_identity(key, item): item for item in below}
+    for item in above:
+        identity = _identity(key, item)
+        under = items.get(identity, {}) if key in _MERGED_ITEMS else {}
+        items[identity] = merge(under, item)
+    return list(items.values())
+
+
+def _identity(key: str, item: Json) -> tuple[str, ...]:
+    """As text: a malformed key must not stop the merge."""
+    return tuple(repr(item.get(part, _DEFAULTS.get(part))) for part in _KEYED[key])
