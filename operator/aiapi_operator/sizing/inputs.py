@@ -21,7 +21,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """The latency the user asked for: ``percentile`` (50..99.9) of requests within ``threshold`` s."""
+    """The latency asked for: ``percentile`` (50..99.9) of requests within ``threshold`` seconds."""
 
     percentile: float
     threshold: float
@@ -37,7 +37,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What compute costs, and the static fleet that savings are compared with (0: the peak seen)."""
+    """What compute costs, and the static fleet to compare savings with (0: the peak seen)."""
 
     cpu_hour: float
     memory_gib_hour: float
@@ -131,8 +131,12 @@ class Fleet:
 
     ``replicas`` is what the Deployment asks for now. ``pods`` has every pod that is not
     terminating. ``resize_deferred`` counts pods whose in-place resize waits for the node.
+    ``workers`` is what was last ordered for each pod as the cluster remembers it (the
+    status); 0 where nothing remembers. It keeps a restarted operator from shrinking a
+    fleet that does not answer.
     """
 
     replicas: int
     pods: tuple[PodSample | PodUnknown, ...]
     resize_deferred: int = 0
+    workers: int = 0

@@ -1,8 +1,158 @@
-"""What the right-sizer remembers between two decisions. In memory only: a restart begins anew."""
+"""What the right-sizer remembers between two decisions. In memory only: a restart begins anew.
+
+All of it is frozen and bounded: tuples are cut to the windows below on every tick, so that
+an operator that runs for a year remembers as much as one that runs for ten minutes.
+"""
 
 from dataclasses import dataclass
+
+from aiapi_operator.sizing.inputs import PodSample
+
+FAST_WINDOW = 6.0
+"""Seconds. Three ticks of the default interval: what is happening now."""
+SLOW_WINDOW = 60.0
+"""Seconds. What has lasted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A fleet: ``workers`` in each of ``replicas`` pods."""
+
+    workers: int
+    replicas: int
+
+    @property
+    def total(self) -> int:
+        """Workers in the whole fleet."""
+        return self.workers * self.replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """The fleet's rates between two ticks: differences of counters, summed over the pods.
+
+    Pods that did not answer are already counted in, as the mean of those that did. A pod that
+    left since stays in the ticks it was there for.
+    """
+
+    time: float
+    seconds: float
+    arrivals: float
+    """Requests a second that came, those that were shed included."""
+    completed: float
+    shed: float
+    in_flight: float
+    loop: float
+    """Loop seconds a second: the number of workers' worth of loop that was busy."""
+    workers: float
+    busiest: float
+    """Loop utilisation of the busiest pod, 0..1."""
+    upstream: float
+    """Seconds that requests waited for upstreams, a second."""
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    """Latencies of this tick alone, by bucket of ``bounds``; empty where they cannot be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDemand:
+    """What a request costs: ``seconds`` of loop time (c)."""
+
+    seconds: float
+    idle: float
+    """Loop time a worker spends without any request, 0..1."""
+    requests: int
+    confident: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseLatency:
+    """The objective's percentile with the loop's queueing taken off."""
+
+    percentile: float
+    """The percentile this is of: an objective that is edited starts this anew."""
+    now: float
+    """Over the slow window, seconds."""
+    calm: float
+    """The level it comes back to: falls fast, rises slowly."""
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecasts:
+    """Forecasts that are not due yet, and how far the due ones fell short (0.1: by 10 %)."""
+
+    pending: tuple[tuple[float, float], ...] = ()
+    """(due time, arrivals a second)."""
+    shortfalls: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Pods that were ordered: the rate limit counts them, the lead time is learned from them."""
+
+    time: float
+    added: int
+    replicas: int
+
+
+Staircase = tuple[tuple[float, float], ...]
+"""(time, value), newest last and smallest last: a sliding window's maximum. See peaks.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What the stabilisation windows hold: needs, and what ran when nothing could be known."""
+
+    workers_need: Staircase = ()
+    replicas_need: Staircase = ()
+    workers_floor: Staircase = ()
+    replicas_floor: Staircase = ()
+    lasting_need: Staircase = ()
+    """Negated, so that the highest step is the least need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What was used since this operator started, and the largest fleet it asked for."""
+
+    seconds: float = 0.0
+    worker_seconds: float = 0.0
+    pod_seconds: float = 0.0
+    peak: Size | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """An event loop that stood still: when it was seen last, where, and in which pod."""
+
+    time: float
+    where: str
+    pod: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Opaque to callers: start with ``State()`` and pass each decision's ``state`` to the next."""
+
+    since: float | None = None
+    now: float | None = None
+    decided: Size | None = None
+    samples: tuple[PodSample, ...] = ()
+    """The last good sample of each pod."""
+    ticks: tuple[Tick, ...] = ()
+    service: ServiceDemand | None = None
+    base: BaseLatency | None = None
+    correction: float = 1.0
+    """Factor on the target utilisation, from what the latency really did."""
+    corrected_at: float = 0.0
+    forecasts: Forecasts = Forecasts()
+    recent: Recent = Recent()
+    orders: tuple[Order, ...] = ()
+    awaited: Order | None = None
+    """The order whose pods are not all ready yet."""
+    pod_lead: float | None = None
+    """Seconds from ordering a pod until it is ready, as seen in this fleet."""
+    unknown_since: float | None = None
+    blocked: Blocked | None = None
+    spend: Spend = Spend()

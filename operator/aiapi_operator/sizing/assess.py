@@ -1,0 +1,120 @@
+"""Assess: from what is remembered to what the fleet carries now and what it needs."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from aiapi_operator.sizing import capacity, demand, need, plan, windows
+from aiapi_operator.sizing.capacity import Target
+from aiapi_operator.sizing.decision import Binding, Load, Need
+from aiapi_operator.sizing.demand import Demand
+from aiapi_operator.sizing.histogram import Percentile
+from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.state import FAST_WINDOW, ServiceDemand, State, Tick
+
+WORKER_LEAD = 1.0
+"""Seconds until a worker that is started serves, beside the tick that orders it."""
+FIRST_POD_LEAD = 10.0
+"""Before an order of this fleet was filled."""
+NOTHING_KNOWN = Load(
+    arrivals_per_second=None,
+    completed_per_second=None,
+    in_flight=None,
+    loop_utilization=None,
+    latency=None,
+    upstream_share=None,
+    shed_per_second=None,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What is known of the load, and what it needs."""
+
+    load: Load
+    latency: Percentile | None
+    loop: float
+    """Loop seconds used a second, all workers together."""
+    demand: Demand
+    service: ServiceDemand | None
+    target: Target
+    workers: need.Workers
+    need: Need
+
+    @property
+    def carry(self) -> Carry:
+        """The need as the planner takes it."""
+        return Carry(self.workers.total, self.workers.survivors)
+
+
+def stale_after(spec: SizingSpec) -> float:
+    """Seconds without a rate after which nothing is known."""
+    return max(3 * spec.interval, 10.0)
+
+
+def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outlook | None:
+    """What the fleet needs, or None when that cannot be told from recent samples."""
+    ticks = state.ticks
+    if not ticks or ticks[-1].time < now - stale_after(spec):
+        return None
+    recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
+    latency = windows.latency(ticks, spec.objective.percentile)
+    load = _load(recent, latency)
+    coming = demand.estimate(ticks, state.forecasts, now=now)
+    target = capacity.target(
+        spec.objective,
+        service=state.service,
+        base_latency=state.base,
+        correction=state.correction,
+    )
+    loop = windows.mean(recent, "loop")
+    carried = need.Load(loop=loop, in_flight=load.in_flight or 0.0, service=state.service)
+
+    def after(lead: float) -> need.Workers:
+        return need.workers(spec, demand=coming, load=carried, target=target, lead=lead)
+
+    wanted = after(spec.interval + WORKER_LEAD)
+    if plan.workers_for(Carry(wanted.total, wanted.survivors), replicas) > spec.workers.max:
+        # Workers alone will not do: what counts is the load when pods will be there.
+        wanted = after(spec.interval + (state.pod_lead or FIRST_POD_LEAD))
+    return Outlook(
+        load=load,
+        latency=latency,
+        loop=loop,
+        demand=coming,
+        service=state.service,
+        target=target,
+        workers=wanted,
+        need=_need(spec, wanted, state, target),
+    )
+
+
+def _load(recent: tuple[Tick, ...], latency: Percentile | None) -> Load:
+    in_flight = windows.mean(recent, "in_flight")
+    upstream = windows.mean(recent, "upstream")
+    return Load(
+        arrivals_per_second=windows.mean(recent, "arrivals"),
+        completed_per_second=windows.mean(recent, "completed"),
+        in_flight=in_flight,
+        loop_utilization=windows.mean(recent, "busiest"),
+        latency=None if latency is None else latency.seconds,
+        upstream_share=min(1.0, upstream / in_flight) if in_flight > 0 else None,
+        shed_per_second=windows.mean(recent, "shed"),
+    )
+
+
+def _need(spec: SizingSpec, wanted: need.Workers, state: State, target: Target) -> Need:
+    floor = spec.workers.min * spec.replicas.min
+    asked = ceil(wanted.total - 1e-9)
+    binding = wanted.binding
+    if asked < floor:
+        binding = Binding.FLOOR
+    elif asked > spec.workers.max * spec.replicas.max:
+        binding = Binding.CEILING
+    return Need(
+        workers=max(floor, asked),
+        binding=binding,
+        demand=wanted.expected,
+        service_demand=None if state.service is None else state.service.seconds,
+        target_utilization=target.utilization,
+    )

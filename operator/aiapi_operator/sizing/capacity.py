@@ -1,0 +1,137 @@
+"""Capacity: the highest loop utilisation at which the objective still holds.
+
+A worker's loop is a queue with one server. In an M/M/1 queue the time in the system is
+exponential with mean c / (1 - rho) (Kleinrock, Queueing Systems I, 1975, section 3.2), so its
+percentile p is  c x ln(1 / (1 - p)) / (1 - rho). What of it is there at rho = 0 is part of the
+base latency b; the rest is the price of a busy loop:
+
+    delay(rho) = k x rho / (1 - rho)      with k = c x ln(1 / (1 - p))
+
+The objective T holds while b + delay(rho) <= T, that is up to
+
+    rho* = slack / (slack + k)            with slack = T - b
+
+p95 within 800 ms, c = 9 ms, b = 750 ms: k = 9 x 3.0 = 27 ms, slack = 50 ms,
+rho* = 50 / 77 = 0.65. With b = 300 ms it is 0.95, of which 0.80 is used: above that a small
+error in the demand is a large one in the delay.
+
+If the base alone misses the objective no number of workers helps. Then the fleet is held at
+an efficient rho, for more of it would cost and change nothing.
+"""
+
+from dataclasses import dataclass, replace
+from math import exp, log
+
+from aiapi_operator.sizing import histogram, windows
+from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.state import BaseLatency, ServiceDemand, Tick
+
+LOWEST = 0.3
+HIGHEST = 0.8
+EFFICIENT = 0.7
+"""Where the objective is out of reach anyway."""
+CAUTIOUS = 0.6
+"""While c or the base latency is not known well."""
+NEAR = 0.05
+"""A base this close under the threshold (as a part of it) is within the histogram's error."""
+IDLE_ENOUGH = 0.5
+"""Utilisation of the busiest pod up to which the delay above is small and the model good."""
+FEWEST = 50
+"""Requests for a base latency."""
+CALM_RISES = 600.0
+CALM_FALLS = 20.0
+"""Seconds in which the calm level comes to 1/e of a higher or lower base."""
+LEAST_CORRECTION = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The utilisation to plan for, and whether the objective can be met at all."""
+
+    utilization: float
+    infeasible: bool
+
+
+def tail(service: float, objective: Objective) -> float:
+    """k: the loop's part of the objective's percentile at an idle loop, in seconds."""
+    return service * log(1 / (1 - objective.percentile / 100))
+
+
+def delay(service: float, objective: Objective, utilization: float) -> float:
+    """What queueing for the loop adds to the objective's percentile."""
+    rho = min(utilization, 0.99)
+    return tail(service, objective) * rho / (1 - rho)
+
+
+def base(
+    ticks: tuple[Tick, ...],
+    *,
+    objective: Objective,
+    service: ServiceDemand | None,
+    last: BaseLatency | None,
+    now: float,
+) -> BaseLatency | None:
+    """The latency that the loop has no part in, from ticks in which it was idle enough."""
+    if last is not None and last.percentile != objective.percentile:
+        last = None
+    idle = [tick for tick in ticks if tick.busiest <= IDLE_ENOUGH and tick.counts]
+    bounds, counts = windows.latencies(idle)
+    read = histogram.percentile(bounds, counts, objective.percentile)
+    if read is None or sum(counts) < FEWEST:
+        return last
+    rho = windows.mean(idle, "busiest")
+    queueing = 0.0 if service is None else delay(service.seconds, objective, rho)
+    value = max(0.0, read.seconds - queueing)
+    calm = value if last is None else _calm(last, value, now)
+    return BaseLatency(percentile=objective.percentile, now=value, calm=calm, time=now)
+
+
+def _calm(last: BaseLatency, value: float, now: float) -> float:
+    seconds = CALM_RISES if value > last.calm else CALM_FALLS
+    weight = 1 - exp(-max(0.0, now - last.time) / seconds)
+    return last.calm + weight * (value - last.calm)
+
+
+def target(
+    objective: Objective,
+    *,
+    service: ServiceDemand | None,
+    base_latency: BaseLatency | None,
+    correction: float,
+) -> Target:
+    """rho*, between 0.3 and 0.8."""
+    if service is None or base_latency is None:
+        return Target(max(LOWEST, CAUTIOUS * correction), infeasible=False)
+    slack = objective.threshold - base_latency.now
+    if slack < NEAR * objective.threshold:
+        return Target(EFFICIENT, infeasible=slack <= 0)
+    rho = slack / (slack + tail(service.seconds, objective))
+    rho = min(HIGHEST, rho) * correction
+    if not service.confident:
+        rho = min(rho, CAUTIOUS)
+    return Target(max(LOWEST, rho), infeasible=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A factor on rho*, and when it was last changed."""
+
+    factor: float
+    time: float
+
+
+def correct(
+    last: Correction, *, missed: bool, busy: bool, objective_in_reach: bool, now: float
+) -> Correction:
+    """Learn from what the latency did: back off fast, probe slowly.
+
+    Missed although the loop was busy: x 0.9, at most every 10 s. Met with a busy loop:
+    + 0.01, at most every 30 s. An idle loop teaches nothing about a busy one.
+    """
+    if not busy or not objective_in_reach:
+        return last
+    if missed and now - last.time >= 10.0:
+        return replace(last, factor=max(LEAST_CORRECTION, last.factor * 0.9), time=now)
+    if not missed and now - last.time >= 30.0:
+        return replace(last, factor=min(1.0, last.factor + 0.01), time=now)
+    return last

@@ -1,0 +1,219 @@
+"""The right-sizer's one door: what was seen goes in, the fleet wanted now comes out, with why.
+
+Pure: the same arguments give the same answer. Nothing here or below reads a clock.
+"""
+
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from aiapi_operator.sizing import demand, guards, learn, rates, reasons, savings
+from aiapi_operator.sizing.assess import NOTHING_KNOWN, Outlook, assess
+from aiapi_operator.sizing.capacity import CAUTIOUS
+from aiapi_operator.sizing.decision import Binding, Decision, Need, Verdict
+from aiapi_operator.sizing.diagnose import Facts, conditions
+from aiapi_operator.sizing.guards import Move, Situation
+from aiapi_operator.sizing.inputs import Fleet, Mode, SizingSpec
+from aiapi_operator.sizing.rates import Seen
+from aiapi_operator.sizing.state import Size, State
+
+MOST_PODS = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A decision before it is dressed up for people."""
+
+    size: Size
+    verdict: Verdict
+    message: str
+    outlook: Outlook | None = None
+    rate_limited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """One tick: the wishes, what was seen of the fleet, and what runs."""
+
+    spec: SizingSpec
+    fleet: Fleet
+    seen: Seen
+    now: float
+    running: Size
+    """As the pods say; a restarted pod may be at the template's size."""
+    base: Size
+    """What moves start from: what runs, or more workers where more were decided."""
+
+
+def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision:
+    """The fleet wanted now.
+
+    Verdict and message compare it with what runs. In ``Recommend`` mode the answer is what
+    ``Auto`` would do. ``Verdict.HOLDING`` and ``WARMING_UP`` never shrink anything, but where
+    no pod answered their ``workers`` is the best guess: order it of no pod that is silent.
+    """
+    now, state = _on_one_clock(state, now)
+    scene = _look(spec, fleet, state, now)
+    learned = learn.learn(spec, scene.seen, state, now=now)
+    outlook = None
+    if not scene.seen.blind:
+        replicas = guards.within(spec, scene.base).replicas
+        outlook = assess(spec, learned, replicas=replicas, now=now)
+    learned = _remember(scene, state, learned, outlook)
+    answer = _answer(scene, learned, outlook)
+    return _tell(scene, _account(scene, state, learned, answer), answer)
+
+
+def _on_one_clock(state: State, now: float) -> tuple[float, State]:
+    """A clock that went back makes all times in memory worthless: begin anew, as after a start."""
+    if not isfinite(now):
+        return (0.0 if state.now is None else state.now), state
+    if state.now is not None and now < state.now:
+        return now, State(decided=state.decided, pod_lead=state.pod_lead)
+    return now, state
+
+
+def _look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> _Scene:
+    seen = rates.sift(fleet, now=now, interval=spec.interval)
+    decided = 0 if state.decided is None else state.decided.workers
+    workers = seen.workers_wanted or decided or fleet.workers or spec.workers.min
+    replicas = min(MOST_PODS, max(0, fleet.replicas))
+    return _Scene(
+        spec=spec,
+        fleet=fleet,
+        seen=seen,
+        now=now,
+        running=Size(workers=max(1, workers), replicas=replicas),
+        base=Size(workers=max(1, workers, decided), replicas=replicas),
+    )
+
+
+def _remember(scene: _Scene, before: State, state: State, outlook: Outlook | None) -> State:
+    """Put this tick's need, or what ran while it was not known, into the windows."""
+    spec, now = scene.spec, scene.now
+    recent = state.recent
+    gap = before.now is None or now - before.now > max(5 * spec.interval, 15.0)
+    if outlook is None or gap:
+        recent = guards.hold(recent, spec, scene.base, now=now)
+    if outlook is None:
+        return replace(state, recent=recent)
+    recent = guards.remember(recent, spec, outlook.workers.total, now=now)
+    forecasts = demand.promise(state.forecasts, outlook.demand, now=now, lead=outlook.workers.lead)
+    return replace(state, recent=recent, forecasts=forecasts)
+
+
+def _answer(scene: _Scene, state: State, outlook: Outlook | None) -> _Answer:
+    if scene.spec.mode is Mode.PAUSED:
+        message = f"paused by spec.scaling.mode; {reasons.step(scene.running, scene.running)}"
+        return _Answer(scene.running, Verdict.PAUSED, message, outlook)
+    if outlook is None:
+        return _hold(scene, state)
+    return _move(scene, state, outlook)
+
+
+def _hold(scene: _Scene, state: State) -> _Answer:
+    """Nothing is known: keep what runs."""
+    size = guards.within(scene.spec, scene.base)
+    step = reasons.step(scene.running, size)
+    seen = scene.seen
+    if seen.ready == 0:
+        verdict = Verdict.HOLDING if state.ticks else Verdict.WARMING_UP
+        return _Answer(size, verdict, f"no pod is ready yet; {step}")
+    if seen.blind:
+        silent = reasons.silent(tuple((pod.pod, pod.reason) for pod in seen.unknown))
+        message = f"no metrics from any of {reasons.count(seen.ready, 'ready pod')} ({silent})"
+        return _Answer(size, Verdict.HOLDING, f"{message}: what runs is kept; {step}")
+    fresh = state.since is not None and scene.now - state.since <= scene.spec.interval
+    verdict = Verdict.WARMING_UP if fresh else Verdict.HOLDING
+    return _Answer(size, verdict, f"rates need a second sample: what runs is kept; {step}")
+
+
+def _move(scene: _Scene, state: State, outlook: Outlook) -> _Answer:
+    spec, seen, now = scene.spec, scene.seen, scene.now
+    needs = guards.needs(state.recent, outlook.carry)
+    since = now if state.since is None else state.since
+    move = guards.move(
+        spec,
+        needs,
+        Situation(
+            running=scene.base,
+            ready=seen.ready,
+            ready_workers=min(s.workers_ready for s in seen.samples if s.ready),
+            may_shrink=not seen.unknown,
+            settled=now - since >= guards.LASTS,
+            more_pods=guards.allowance(state.orders, spec, now=now),
+        ),
+    )
+    verdict = _verdict(scene, move, outlook, age=now - since)
+    message = reasons.sentence(spec, outlook, move, verdict=verdict, running=scene.running)
+    if verdict is Verdict.HOLDING:
+        silent = reasons.silent(tuple((pod.pod, pod.reason) for pod in seen.unknown))
+        message += f": nothing shrinks while ready pods do not answer ({silent})"
+    return _Answer(move.size, verdict, message, outlook, move.rate_limited)
+
+
+def _verdict(scene: _Scene, move: Move, outlook: Outlook, *, age: float) -> Verdict:
+    size, running, spec = move.size, scene.running, scene.spec
+    more = size.workers > running.workers or size.replicas > running.replicas
+    fewer = size.workers < running.workers or size.replicas < running.replicas
+    if more or fewer:
+        if more and fewer:
+            return Verdict.REBALANCED
+        return Verdict.SCALED_UP if more else Verdict.SCALED_DOWN
+    if move.rate_limited or outlook.need.binding is Binding.CEILING:
+        return Verdict.LIMITED
+    if not (move.workers_held or move.replicas_held):
+        return Verdict.STEADY
+    if scene.seen.unknown:
+        return Verdict.HOLDING
+    young = (move.workers_held and age <= spec.workers_down_after) or (
+        move.replicas_held and age <= spec.replicas_down_after
+    )
+    return Verdict.WARMING_UP if young else Verdict.STABILIZING
+
+
+def _account(scene: _Scene, before: State, state: State, answer: _Answer) -> State:
+    """Remember what was ordered and what it costs."""
+    size, now = answer.size, scene.now
+    spend = savings.add(
+        state.spend,
+        scene.spec,
+        before.decided or size,
+        seconds=0.0 if before.now is None else now - before.now,
+        now=size,
+    )
+    state = learn.ordered(state, before=scene.base.replicas, after=size.replicas, now=now)
+    return replace(state, decided=size, spend=spend)
+
+
+def _tell(scene: _Scene, state: State, answer: _Answer) -> Decision:
+    outlook = answer.outlook
+    facts = Facts(
+        spec=scene.spec,
+        state=state,
+        fleet=scene.fleet,
+        seen=scene.seen,
+        outlook=outlook,
+        rate_limited=answer.rate_limited,
+        size=answer.size,
+        now=scene.now,
+    )
+    return Decision(
+        workers=answer.size.workers,
+        replicas=answer.size.replicas,
+        verdict=answer.verdict,
+        message=answer.message,
+        need=_held_need(state, answer.size) if outlook is None else outlook.need,
+        load=NOTHING_KNOWN if outlook is None else outlook.load,
+        conditions=conditions(facts),
+        state=state,
+    )
+
+
+def _held_need(state: State, size: Size) -> Need:
+    return Need(
+        workers=size.total,
+        binding=Binding.HELD,
+        demand=None,
+        service_demand=None if state.service is None else state.service.seconds,
+        target_utilization=CAUTIOUS,
+    )

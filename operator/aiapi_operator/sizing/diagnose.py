@@ -1,0 +1,241 @@
+"""Diagnoses: what is wrong with the service or its surroundings, and the way out.
+
+Each is a condition that is always there: true, false, or unknown where there is no data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiapi_operator.sizing import capacity
+from aiapi_operator.sizing.assess import Outlook
+from aiapi_operator.sizing.decision import Binding, Condition
+from aiapi_operator.sizing.inputs import Fleet, SizingSpec
+from aiapi_operator.sizing.rates import Seen
+from aiapi_operator.sizing.reasons import count, duration, number, percent, silent
+from aiapi_operator.sizing.state import Size, State
+
+WELL_ABOVE = 1.5
+"""Latency over its calm level from which it counts as raised."""
+MOSTLY = 0.5
+"""Part of the requests' time that upstreams must explain."""
+LOOP_PART = 0.25
+"""Part of the latency up to which queueing for the loop is not what raised it."""
+PATIENCE = 10.0
+"""Seconds for which some pods may be silent before that is worth a condition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One tick as the diagnoses read it."""
+
+    spec: SizingSpec
+    state: State
+    fleet: Fleet
+    seen: Seen
+    outlook: Outlook | None
+    rate_limited: bool
+    size: Size
+    now: float
+
+
+def conditions(facts: Facts) -> tuple[Condition, ...]:
+    """All diagnoses, always in the same order."""
+    return tuple(check(facts) for check in _CHECKS)
+
+
+def _condition(kind: str, status: bool | None, reason: str, message: str) -> Condition:
+    return Condition(type=kind, status=status, reason=reason, message=message)
+
+
+def _dependency_bound(facts: Facts) -> Condition:
+    kind = "DependencyBound"
+    outlook = facts.outlook
+    if outlook is None or outlook.latency is None or outlook.load.loop_utilization is None:
+        return _condition(kind, None, "NoData", "No latencies were measured lately.")
+    latency, rho = outlook.latency.seconds, outlook.load.loop_utilization
+    threshold = facts.spec.objective.threshold
+    calm = None if facts.state.base is None else facts.state.base.calm
+    raised = calm is not None and latency > WELL_ABOVE * calm + 0.005
+    if latency <= threshold and not raised:
+        return _condition(kind, False, "LatencyNormal", "Latency is at its usual level.")
+    service = 0.0 if facts.state.service is None else facts.state.service.seconds
+    queueing = capacity.delay(service, facts.spec.objective, rho)
+    if rho > outlook.target.utilization + 0.05 or queueing > LOOP_PART * latency:
+        return _condition(
+            kind, False, "EventLoopsBusy", "Latency is raised, and event loops are busy."
+        )
+    share = outlook.load.upstream_share or 0.0
+    numbers = _latency_numbers(facts.spec, outlook, calm)
+    loops = f"the busiest event loop is {percent(rho)} busy"
+    if share < MOSTLY:
+        return _condition(
+            kind,
+            False,
+            "WaitUnexplained",
+            f"{numbers}, yet {loops} and upstreams explain only {percent(share)} of the requests'"
+            " time. Look for locks, thread pools and clients that are not measured.",
+        )
+    return _condition(
+        kind,
+        True,
+        "UpstreamSlow",
+        f"{numbers}. Requests spend {percent(share)} of their time waiting for upstreams and"
+        f" {loops} ({number(outlook.load.in_flight or 0.0, 2)} requests in flight). More workers"
+        " or pods would not help: look at the upstream's latency, rate limits and connection"
+        " limits.",
+    )
+
+
+def _latency_numbers(spec: SizingSpec, outlook: Outlook, calm: float | None) -> str:
+    usual = "" if calm is None else f"usually {duration(calm)}, "
+    objective = f"objective {duration(spec.objective.threshold)}"
+    return f"{_p(spec)} is {_latency(outlook)} ({usual}{objective})"
+
+
+def _p(spec: SizingSpec) -> str:
+    return f"p{spec.objective.percentile:g}"
+
+
+def _latency(outlook: Outlook) -> str:
+    if outlook.latency is None:
+        return "unknown"
+    at_least = "at least " if outlook.latency.at_least else ""
+    return at_least + duration(outlook.latency.seconds)
+
+
+def _event_loop_blocked(facts: Facts) -> Condition:
+    kind = "EventLoopBlocked"
+    blocked = facts.state.blocked
+    if blocked is None:
+        if facts.seen.blind:
+            return _condition(kind, None, "NoData", "No ready pod answers.")
+        return _condition(kind, False, "LoopsTurn", "No event loop stood still lately.")
+    where = blocked.where or "a place that is not known"
+    return _condition(
+        kind,
+        True,
+        "BlockingCall",
+        f"An event loop in pod {blocked.pod} stood still at {where}: every request of that"
+        " worker waits. Await an async version of the call, or move it to a thread with"
+        " asyncio.to_thread.",
+    )
+
+
+def _objective_infeasible(facts: Facts) -> Condition:
+    kind = "ObjectiveInfeasible"
+    base = facts.state.base
+    if base is None or facts.outlook is None:
+        return _condition(kind, None, "NoData", "No latency was measured at an idle loop lately.")
+    threshold = duration(facts.spec.objective.threshold)
+    if not facts.outlook.target.infeasible:
+        return _condition(
+            kind,
+            False,
+            "WithinReach",
+            f"At an idle event loop {_p(facts.spec)} is under {threshold}.",
+        )
+    return _condition(
+        kind,
+        True,
+        "BaseLatencyTooHigh",
+        f"{_p(facts.spec)} is {duration(base.now)} even at an idle event loop, and the objective is"
+        f" {threshold}: no number of workers meets it. Make the request itself faster (its"
+        f" upstreams first), or set objective.latency.threshold above {duration(base.now)}."
+        f" Until then loops are planned at {percent(facts.outlook.target.utilization)}.",
+    )
+
+
+def _metrics_stale(facts: Facts) -> Condition:
+    kind = "MetricsStale"
+    seen = facts.seen
+    if seen.ready == 0:
+        return _condition(kind, None, "NoReadyPods", "No pod is ready, so none is asked.")
+    if not seen.unknown:
+        return _condition(kind, False, "AllPodsAnswer", "Every ready pod answers.")
+    since = facts.now if facts.state.unknown_since is None else facts.state.unknown_since
+    if not seen.blind and facts.now - since < PATIENCE:
+        return _condition(kind, False, "PodsAnswer", "Ready pods answer.")
+    names = silent(tuple((pod.pod, pod.reason) for pod in seen.unknown))
+    who = f"{len(seen.unknown)} of {count(seen.ready, 'ready pod')}"
+    verb = "does" if len(seen.unknown) == 1 else "do"
+    return _condition(
+        kind,
+        True,
+        "NoPodAnswers" if seen.blind else "SomePodsSilent",
+        f"{who} {verb} not answer ({names}). Nothing is scaled down meanwhile. Check that the"
+        " operator reaches the pods' admin port (NetworkPolicy, token) and that the pods are not"
+        " starved of CPU.",
+    )
+
+
+def _scaling_limited(facts: Facts) -> Condition:
+    kind = "ScalingLimited"
+    if facts.outlook is None:
+        return _condition(kind, None, "NoData", "The need is not known.")
+    need = facts.outlook.need
+    most = facts.spec.workers.max * facts.spec.replicas.max
+    if need.binding is Binding.CEILING:
+        pods = -(-need.workers // facts.spec.workers.max)
+        return _condition(
+            kind,
+            True,
+            "MaximumReached",
+            f"{number(need.workers)} workers are needed and at most {most} allowed"
+            f" (replicas.max {facts.spec.replicas.max} x workers.max"
+            f" {facts.spec.workers.max}): requests will wait or be shed. Raise replicas.max to {number(pods)} or workers.max.",
+        )
+    if facts.rate_limited:
+        return _condition(
+            kind,
+            True,
+            "RateLimited",
+            f"{need.workers} workers are needed; scaling.scaleUp.maxReplicasPerMinute"
+            f" {facts.spec.max_replicas_per_minute} delays their pods. Raise it if the cluster can"
+            " take it.",
+        )
+    return _condition(kind, False, "WithinLimits", "The limits leave room for the need.")
+
+
+def _resize_deferred(facts: Facts) -> Condition:
+    kind = "ResizeDeferred"
+    waiting = facts.fleet.resize_deferred
+    if waiting <= 0:
+        return _condition(kind, False, "NothingWaits", "No in-place resize waits for its node.")
+    return _condition(
+        kind,
+        True,
+        "NodeIsFull",
+        f"{count(waiting, 'pod')} wait for room on their node for the CPU and memory of more"
+        " workers. Free the node, lower workers.cpu or workers.max, or let a node autoscaler"
+        " add nodes.",
+    )
+
+
+def _workers_failing(facts: Facts) -> Condition:
+    kind = "WorkersFailing"
+    if not facts.seen.samples:
+        return _condition(kind, None, "NoData", "No pod answers.")
+    failing = [sample for sample in facts.seen.samples if sample.failure]
+    if not failing:
+        return _condition(kind, False, "WorkersStart", "Workers start.")
+    first = failing[0]
+    none_serve = not any(sample.workers_ready > 0 for sample in facts.seen.samples)
+    return _condition(
+        kind,
+        True,
+        "AppFailed" if none_serve else "SomeWorkersFail",
+        f"Workers do not start in {count(len(failing), 'pod')} (first in {first.pod}):"
+        f" {first.failure}. Check spec.app and spec.image; kubectl logs {first.pod} has the"
+        " traceback.",
+    )
+
+
+_CHECKS: tuple[Callable[[Facts], Condition], ...] = (
+    _dependency_bound,
+    _event_loop_blocked,
+    _objective_infeasible,
+    _metrics_stale,
+    _scaling_limited,
+    _resize_deferred,
+    _workers_failing,
+)

@@ -1,0 +1,32 @@
+"""The largest value of a sliding window, in little memory.
+
+A stabilisation window takes the highest recommendation of its length, as HPA and KPA do. To
+know it, only those values matter that no later value reaches: a staircase going down.
+
+    push 5, then 3, then 4:  (5), (5 3), (5 4)   - the 3 can never be the maximum again
+"""
+
+from aiapi_operator.sizing.state import Staircase
+
+
+def push(stairs: Staircase, *, time: float, value: float, window: float) -> Staircase:
+    """Add ``value`` seen at ``time`` and forget what is older than ``window``.
+
+    A value is kept until it is more than ``window`` old: with 30 s, one from t=0 still
+    counts at t=30 and no longer at t=32.
+    """
+    kept = [step for step in stairs if step[1] > value and step[0] >= time - window]
+    kept.append((time, value))
+    return tuple(kept)
+
+
+def expire(stairs: Staircase, *, time: float, window: float) -> Staircase:
+    """Forget what is older than ``window``."""
+    if not stairs or stairs[0][0] >= time - window:
+        return stairs
+    return tuple(step for step in stairs if step[0] >= time - window)
+
+
+def peak(stairs: Staircase) -> float | None:
+    """The largest value in the window, or None when there is none."""
+    return stairs[0][1] if stairs else None

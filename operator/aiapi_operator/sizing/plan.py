@@ -1,0 +1,101 @@
+"""Plan: which workers a pod and how many pods carry a need at the least cost. One planner.
+
+A fleet carries a need when all of it has the workers, and when it still has enough at
+rho = 0.95 after any one pod is lost (with two pods or more).
+
+Need 7 workers, 5.2 with one pod lost, at most 8 a pod: 2 pods x 6 carry it (12, after a loss
+6), 3 x 3 too (9, after a loss 6), 4 x 2 too (8, after a loss 6), and 7 x 1. With 0.1 cores a
+pod and 0.5 a worker they cost 6.2, 4.8, 4.4 and 4.2 cores. 4 x 2 is the plan: it is within 5 %
+of the cheapest, and of two such fleets the one with fewer pods has more room to grow in place.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from aiapi_operator.sizing.inputs import Price, SizingSpec
+from aiapi_operator.sizing.state import Size
+
+POD_CPU = 0.1
+"""Cores a pod takes beside its workers. Assumed, not measured: the supervisor, its admin port
+and the node's share for a pod (sandbox container, probes, proxy rules)."""
+POD_MEMORY = 128 * 2**20
+"""Bytes a pod takes beside its workers: a Python supervisor of about 60 MiB and the same again
+for the node's share. Assumed."""
+GIB = 2**30
+CLOSE = 1.05
+"""Fleets whose costs differ by less are taken as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """Workers needed, not rounded: in all, and when one pod is lost."""
+
+    total: float
+    survivors: float
+
+    def times(self, factor: float) -> "Carry":
+        """The same need, larger or smaller."""
+        return Carry(self.total * factor, self.survivors * factor)
+
+
+def worker_hour(spec: SizingSpec) -> float:
+    """Price of one worker for an hour."""
+    return _hour(spec.price, spec.worker_cpu, spec.worker_memory)
+
+
+def pod_hour(spec: SizingSpec) -> float:
+    """Price of one pod for an hour, its workers apart."""
+    return _hour(spec.price, POD_CPU, POD_MEMORY)
+
+
+def hour(spec: SizingSpec, size: Size) -> float:
+    """Price of a fleet for an hour."""
+    return size.replicas * pod_hour(spec) + size.total * worker_hour(spec)
+
+
+def _hour(price: Price, cores: float, memory: float) -> float:
+    cost = cores * price.cpu_hour + memory / GIB * price.memory_gib_hour
+    # With all prices at zero the cheapest fleet is the one with the fewest cores.
+    return cost if price.cpu_hour + price.memory_gib_hour > 0 else cores
+
+
+def workers_for(need: Carry, replicas: int) -> int:
+    """Workers a pod with which ``replicas`` pods carry the need (at least 1)."""
+    if replicas <= 0:
+        return 1
+    each = need.total / replicas
+    if replicas >= 2:
+        each = max(each, need.survivors / (replicas - 1))
+    return max(1, ceil(each - 1e-9))
+
+
+def fewest_replicas(spec: SizingSpec, need: Carry, *, at_least: int) -> int:
+    """The fewest pods that carry the need with as many workers as a pod may have."""
+    for replicas in range(max(1, at_least), spec.replicas.max + 1):
+        if workers_for(need, replicas) <= spec.workers.max:
+            return replicas
+    return spec.replicas.max
+
+
+def cheapest(spec: SizingSpec, need: Carry) -> Size:
+    """The fleet within the bounds that carries the need at the least cost, or the largest."""
+    worker, pod = worker_hour(spec), pod_hour(spec)
+    able: list[tuple[float, Size]] = []
+    for replicas in range(max(1, spec.replicas.min), spec.replicas.max + 1):
+        each = workers_for(need, replicas)
+        if each > spec.workers.max:
+            continue
+        size = Size(workers=max(spec.workers.min, each), replicas=replicas)
+        able.append((replicas * (pod + size.workers * worker), size))
+        if size.workers == spec.workers.min:
+            break  # from here more pods only cost more
+    if not able:
+        return Size(workers=spec.workers.max, replicas=spec.replicas.max)
+    lowest = min(cost for cost, _ in able)
+    return next(size for cost, size in able if cost <= lowest * CLOSE)
+
+
+def fit(spec: SizingSpec, need: Carry, replicas: int) -> Size:
+    """``replicas`` pods with the workers that the need takes, within the bounds."""
+    each = min(spec.workers.max, max(spec.workers.min, workers_for(need, replicas)))
+    return Size(workers=each, replicas=replicas)

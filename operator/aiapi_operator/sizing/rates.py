@@ -1,0 +1,244 @@
+"""From counters to rates: which pods are known, and what the fleet did since the last tick.
+
+A rate is a difference of two samples of one instance, over the time between those two
+samples. Worked example, one pod, 2 s apart: 100 -> 150 completed, 4 -> 10 in flight, nothing
+shed: 50 / 2 = 25 completed a second, and (50 + 6) / 2 = 28 arrivals a second. What is in
+flight came, though it is not done: a saturated fleet completes no more than it can, and only
+the requests that pile up show what is asked of it.
+
+Three pods are ready and one did not answer: the other two do 28 and 32 a second, so the
+fleet does (28 + 32) x 3/2 = 90. Unknown is never zero.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, lt, sub
+
+from aiapi_operator.sizing import histogram
+from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
+from aiapi_operator.sizing.state import SLOW_WINDOW, State, Tick
+
+YOUNG = 10.0
+"""Seconds. An instance younger than this did all it ever did within the windows."""
+SHORTEST = 0.1
+"""Seconds. Two samples closer than this say nothing about a rate."""
+ABSURD = 1e15
+"""No counter of a real pod gets here: 30 million years of seconds, a million rps for 30 years."""
+
+_COUNTERS = attrgetter(
+    "succeeded",
+    "client_errors",
+    "server_errors",
+    "cancelled",
+    "shed",
+    "in_flight_seconds",
+    "loop_seconds",
+    "worker_seconds",
+    "upstream_seconds",
+    "cpu_seconds",
+)
+_GAUGES = attrgetter(
+    "in_flight",
+    "accept_queue_depth",
+    "workers_wanted",
+    "workers_ready",
+    "workers_draining",
+    "workers_blocked",
+    "open_connections",
+    "rss_bytes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One tick's pods, sifted: ``samples`` can be trusted, ``unknown`` are ready and silent."""
+
+    samples: tuple[PodSample, ...]
+    unknown: tuple[PodUnknown, ...]
+    pods: int
+
+    @property
+    def ready(self) -> int:
+        """Pods that take traffic, those that did not answer included."""
+        return len(self.unknown) + sum(sample.ready for sample in self.samples)
+
+    @property
+    def blind(self) -> bool:
+        """Nothing is known of any pod that takes traffic."""
+        return not any(sample.ready for sample in self.samples)
+
+    @property
+    def workers_wanted(self) -> int | None:
+        """Workers a pod that run now: fresh pods may still be at the template's size."""
+        wanted = [s.workers_wanted for s in self.samples if s.ready and s.workers_wanted > 0]
+        return max(wanted) if wanted else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """One pod's rates since its last sample."""
+
+    ready: bool
+    sample: PodSample
+    before: PodSample | None
+    rates: tuple[float, ...]
+
+
+def sift(fleet: Fleet, *, now: float, interval: float) -> Seen:
+    """Take each pod once, and doubt what is old or cannot be."""
+    oldest = now - max(3 * interval, 10.0)
+    pods: dict[str, PodSample | PodUnknown] = {}
+    for pod in fleet.pods:
+        judged = _judge(pod, oldest=oldest, newest=now + interval)
+        other = pods.get(pod.pod)
+        pods[pod.pod] = judged if other is None else _surer(judged, other)
+    return Seen(
+        samples=tuple(pod for pod in pods.values() if isinstance(pod, PodSample)),
+        unknown=tuple(pod for pod in pods.values() if isinstance(pod, PodUnknown) and pod.ready),
+        pods=len(pods),
+    )
+
+
+def _judge(pod: PodSample | PodUnknown, *, oldest: float, newest: float) -> PodSample | PodUnknown:
+    if isinstance(pod, PodUnknown):
+        return pod
+    if not oldest <= pod.time <= newest:
+        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its sample is out of date")
+    if not (_sane(_COUNTERS(pod)) and _sane(_GAUGES(pod))):
+        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its counters make no sense")
+    return pod
+
+
+def _sane(values: Iterable[float]) -> bool:
+    return all(0 <= value <= ABSURD for value in values)  # false for NaN too
+
+
+def _surer(one: PodSample | PodUnknown, two: PodSample | PodUnknown) -> PodSample | PodUnknown:
+    """Of two reports on one pod: silence counts more than an answer, then the later one."""
+    if isinstance(two, PodUnknown) or isinstance(one, PodUnknown):
+        silent = two if isinstance(two, PodUnknown) else one
+        ready = one.ready or two.ready
+        return PodUnknown(pod=one.pod, ready=ready, reason=getattr(silent, "reason", ""))
+    return one if one.time > two.time else two
+
+
+def measure(seen: Seen, state: State, *, now: float) -> tuple[Tick | None, tuple[PodSample, ...]]:
+    """The fleet's rates since the last tick, and the samples that the next tick starts from."""
+    before = {sample.pod: sample for sample in state.samples}
+    elapsed = 0.0 if state.now is None else now - state.now
+    flows = []
+    kept = []
+    for sample in seen.samples:
+        last = before.get(sample.pod)
+        if last is not None and sample.time - last.time < SHORTEST:
+            kept.append(last)
+            continue
+        kept.append(sample)
+        flow = _flow(sample, last, elapsed)
+        if flow is not None:
+            flows.append(flow)
+    tick = _sum(flows, seen, state, now) if elapsed >= SHORTEST else None
+    names = {sample.pod for sample in kept}
+    silent = {pod.pod for pod in seen.unknown} - names
+    kept += [sample for sample in state.samples if sample.pod in silent]
+    return tick, tuple(kept)
+
+
+def _flow(sample: PodSample, last: PodSample | None, elapsed: float) -> _Flow | None:
+    after = _COUNTERS(sample)
+    if last is not None and last.instance == sample.instance:
+        past = _COUNTERS(last)
+        if not any(map(lt, after, past)):
+            seconds = sample.time - last.time
+            if seconds > SLOW_WINDOW:
+                return None
+            queued = _queue(sample) - _queue(last)
+            rates = _rates(tuple(map(sub, after, past)), queued, seconds)
+            return _Flow(sample.ready, sample, last, rates)
+    # A new instance: its counters began at zero, about as long ago as its workers are old.
+    workers = max(1, sample.workers_ready + sample.workers_draining)
+    age = max(elapsed, sample.worker_seconds / workers)
+    if not SHORTEST <= age <= YOUNG:
+        return None
+    return _Flow(sample.ready, sample, None, _rates(after, _queue(sample), age))
+
+
+def _queue(sample: PodSample) -> int:
+    return sample.in_flight + sample.accept_queue_depth
+
+
+def _rates(counted: Sequence[float], queued: float, seconds: float) -> tuple[float, ...]:
+    """(arrivals, completed, shed, in flight, loop, workers, upstream), each a second."""
+    completed = counted[0] + counted[1] + counted[2] + counted[3]
+    return (
+        max(0.0, (completed + counted[4] + queued) / seconds),
+        completed / seconds,
+        counted[4] / seconds,
+        counted[5] / seconds,
+        counted[6] / seconds,
+        counted[7] / seconds,
+        counted[8] / seconds,
+    )
+
+
+def _sum(flows: list[_Flow], seen: Seen, state: State, now: float) -> Tick | None:
+    serving = [flow.rates for flow in flows if flow.ready]
+    if not serving:
+        return None
+    unknown = seen.ready / len(serving)
+    leaving = [flow.rates for flow in flows if not flow.ready]
+    totals = [sum(column) * unknown for column in zip(*serving, strict=True)]
+    if leaving:
+        totals = [a + sum(b) for a, b in zip(totals, zip(*leaving, strict=True), strict=True)]
+    arrivals, completed, shed, in_flight, loop, workers, upstream = totals
+    bounds, counts = _latencies(flows, state.ticks[-1].bounds if state.ticks else ())
+    return Tick(
+        time=now,
+        seconds=SLOW_WINDOW if state.now is None else min(SLOW_WINDOW, now - state.now),
+        arrivals=arrivals,
+        completed=completed,
+        shed=shed,
+        in_flight=in_flight,
+        loop=min(loop, workers),
+        workers=workers,
+        busiest=max(_utilization(flow.rates) for flow in flows),
+        upstream=min(upstream, in_flight),
+        bounds=bounds,
+        counts=counts,
+    )
+
+
+def _utilization(rates: tuple[float, ...]) -> float:
+    return min(1.0, rates[4] / rates[5]) if rates[5] > 0 else 0.0
+
+
+def _latencies(
+    flows: list[_Flow], usual: tuple[float, ...]
+) -> tuple[tuple[float, ...], histogram.Counts]:
+    """Latencies of this tick, over the pods that have the same bounds.
+
+    During a roll-out from one set of bounds to another the old set counts as long as any
+    pod has it: two sets cannot be added.
+    """
+    bounds = usual
+    if not any(flow.sample.latency.bounds == usual for flow in flows):
+        bounds = flows[0].sample.latency.bounds
+    pairs = [
+        (flow.sample.latency.counts, flow.before.latency.counts if flow.before else ())
+        for flow in flows
+        if flow.sample.latency.bounds == bounds
+        and (flow.before is None or flow.before.latency.bounds == bounds)
+    ]
+    size = len(bounds) + 1
+    now = [after for after, _ in pairs if len(after) == size]
+    past = [before for _, before in pairs if len(before) == size]
+    if not now or not _ascending(bounds):
+        return bounds, ()
+    counts = histogram.difference(
+        histogram.merge(now), histogram.merge(past) if past else (0,) * size
+    )
+    return bounds, counts if counts is not None and _sane(counts) else ()
+
+
+def _ascending(bounds: tuple[float, ...]) -> bool:
+    return bool(bounds) and _sane(bounds) and all(map(lt, bounds, bounds[1:]))

@@ -1,0 +1,121 @@
+"""The sentences: what a decision hangs on, with numbers and units, short enough for a terminal."""
+
+from math import ceil
+
+from aiapi_operator.sizing.assess import Outlook
+from aiapi_operator.sizing.decision import Binding, Verdict
+from aiapi_operator.sizing.guards import Move
+from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.need import FULL_SHARE
+from aiapi_operator.sizing.state import Size
+
+
+def number(value: float, digits: int = 3) -> str:
+    """``value`` to so many significant digits: 412.3 -> 412, 0.6049 -> 0.605, 12345 -> 12,300."""
+    rounded = float(f"{value:.{digits}g}")
+    if rounded == int(rounded) and abs(rounded) < 1e15:
+        return f"{int(rounded):,}"
+    return f"{rounded:.{digits}g}"
+
+
+def duration(seconds: float, digits: int = 2) -> str:
+    """Seconds as people write them: 0.0091 -> 9.1 ms, 2.41 -> 2.4 s."""
+    if seconds == 0:
+        return "0 ms"
+    if seconds < 0.001:
+        return f"{number(seconds * 1e6, digits)} us"
+    if seconds < 1:
+        return f"{number(seconds * 1000, digits)} ms"
+    return f"{number(seconds, max(digits, 2))} s"
+
+
+def percent(part: float) -> str:
+    """A part as a percentage: 0.314 -> 31 %."""
+    return f"{round(100 * part)} %"
+
+
+def count(many: int, noun: str) -> str:
+    """1 pod, 2 pods."""
+    return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
+
+
+def fleet(size: Size) -> str:
+    """2 pods x 3."""
+    return f"{count(size.replicas, 'pod')} x {size.workers}"
+
+
+def step(before: Size, after: Size) -> str:
+    """2 pods x 3 -> 2 pods x 4, or: 2 pods x 3 stay."""
+    if before == after:
+        return f"{fleet(after)} {'stays' if after.replicas == 1 else 'stay'}"
+    return f"{fleet(before)} -> {fleet(after)}"
+
+
+def sentence(
+    spec: SizingSpec,
+    outlook: Outlook,
+    move: Move,
+    *,
+    verdict: Verdict,
+    running: Size,
+) -> str:
+    """Why this fleet, in one sentence.
+
+    8 workers needed: 412 rps expected in 35 s x 9.1 ms / 0.61; 2 pods x 3 -> 2 pods x 4
+    """
+    parts = [needed(spec, outlook), step(running, move.size) + _spare(outlook, move.size)]
+    kept = _held(verdict, move, spec)
+    return "; ".join([*parts, kept] if kept else parts)
+
+
+def needed(spec: SizingSpec, outlook: Outlook) -> str:
+    """How many workers are needed, and from which numbers that follows."""
+    need, wanted, service = outlook.need, outlook.workers, outlook.service
+    target = f"{outlook.target.utilization:.2f}"
+    workers = f"{count(need.workers, 'worker')} needed"
+    if wanted.binding is Binding.CONCURRENCY:
+        limit = f"({spec.max_concurrency} a worker x {FULL_SHARE:g})"
+        why = f"{number(outlook.load.in_flight or 0.0)} requests in flight / {limit}"
+    elif service is None or wanted.expected * service.seconds < outlook.loop:
+        why = f"event loops use {number(outlook.loop, 2)} s a second / {target}"
+    else:
+        expected = f"{number(wanted.expected)} rps expected in {duration(wanted.lead)}"
+        why = f"{expected} x {duration(service.seconds)} / {target}"
+    if need.binding is Binding.FLOOR:
+        floor = f"workers.min {spec.workers.min} x replicas.min {spec.replicas.min}"
+        return f"{workers} at least ({floor}; load asks for {number(wanted.total, 2)}: {why})"
+    return f"{workers}: {why}"
+
+
+def _spare(outlook: Outlook, size: Size) -> str:
+    """Says so when the loss of a pod asks for more workers than the load does."""
+    if size.replicas < 2:
+        return ""
+    load = max(1, ceil(outlook.workers.total / size.replicas - 1e-9))
+    survive = ceil(outlook.workers.survivors / (size.replicas - 1) - 1e-9)
+    return " (so that one pod can be lost)" if survive == size.workers > load else ""
+
+
+def _held(verdict: Verdict, move: Move, spec: SizingSpec) -> str:
+    """What keeps a larger fleet than is needed now, or a smaller one."""
+    if verdict is Verdict.WARMING_UP:
+        return "nothing shrinks until a whole stabilisation window has been seen since the start"
+    if verdict is Verdict.LIMITED and move.rate_limited:
+        return f"{spec.max_replicas_per_minute} new pods a minute are allowed"
+    if verdict is Verdict.LIMITED:
+        return f"{count(spec.replicas.max, 'pod')} x {spec.workers.max} is the maximum"
+    if verdict is not Verdict.STABILIZING:
+        return ""
+    waits = []
+    if move.workers_held:
+        waits.append(f"fewer workers once less was needed for {duration(spec.workers_down_after)}")
+    if move.replicas_held:
+        waits.append(f"fewer pods once less was needed for {duration(spec.replicas_down_after)}")
+    return ", ".join(waits)
+
+
+def silent(pods: tuple[tuple[str, str], ...]) -> str:
+    """Names a few pods that did not answer, with why."""
+    shown = ", ".join(f"{name}: {reason}" if reason else name for name, reason in pods[:3])
+    more = len(pods) - 3
+    return f"{shown} and {more} more" if more > 0 else shown

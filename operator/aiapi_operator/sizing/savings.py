@@ -1,0 +1,79 @@
+"""Savings: what the fleet cost against a static one that is sized for the peak.
+
+10 workers for 50 minutes and 40 for 10, in 2 pods throughout, are 15 worker-hours and 2
+pod-hours; the static fleet of 2 x 20 is 40 and 2. At 0.0167 a worker-hour and 0.0036 a
+pod-hour: 0.258 against 0.675, so 62 % saved, 0.417 an hour, 304 a month.
+"""
+
+from dataclasses import dataclass, replace
+
+from aiapi_operator.sizing import plan
+from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.state import Size, Spend
+
+HOURS_A_MONTH = 730.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Savings:
+    """Saved since this operator started to watch, against the ``baseline`` fleet."""
+
+    percent: float
+    per_month: float
+    currency: str
+    baseline: Size
+    baseline_is_peak: bool
+    """The baseline is the largest fleet seen; otherwise it was given in the spec."""
+    cost_hour: float
+    """Mean price an hour of what ran."""
+    baseline_hour: float
+    worker_seconds: float
+    baseline_worker_seconds: float
+
+
+def add(spend: Spend, spec: SizingSpec, size: Size, *, seconds: float, now: Size) -> Spend:
+    """Add ``size`` for ``seconds``, and see whether the fleet ``now`` is the dearest yet."""
+    peak = spend.peak
+    if peak is None or plan.hour(spec, now) > plan.hour(spec, peak):
+        peak = now
+    return replace(
+        spend,
+        seconds=spend.seconds + seconds,
+        worker_seconds=spend.worker_seconds + seconds * size.total,
+        pod_seconds=spend.pod_seconds + seconds * size.replicas,
+        peak=peak,
+    )
+
+
+def baseline(spec: SizingSpec, peak: Size) -> Size:
+    """The static fleet to compare with: each number as given, or as in the peak."""
+    return Size(
+        workers=spec.price.baseline_workers or peak.workers,
+        replicas=spec.price.baseline_replicas or peak.replicas,
+    )
+
+
+def savings(spec: SizingSpec, spend: Spend) -> Savings | None:
+    """What was saved, or None before anything was measured.
+
+    A baseline that is smaller than what ran gives a negative number: that is the truth, too.
+    """
+    if spend.peak is None or spend.seconds <= 0:
+        return None
+    static = baseline(spec, spend.peak)
+    static_hour = plan.hour(spec, static)
+    pods = spend.pod_seconds / spend.seconds * plan.pod_hour(spec)
+    workers = spend.worker_seconds / spend.seconds * plan.worker_hour(spec)
+    priced = spec.price.cpu_hour + spec.price.memory_gib_hour > 0
+    saved = static_hour - (pods + workers)
+    return Savings(
+        percent=100 * saved / static_hour if static_hour > 0 else 0.0,
+        per_month=saved * HOURS_A_MONTH if priced else 0.0,
+        currency=spec.price.currency,
+        baseline=static,
+        baseline_is_peak=static == spend.peak,
+        cost_hour=pods + workers if priced else 0.0,
+        baseline_hour=static_hour if priced else 0.0,
+        worker_seconds=spend.worker_seconds,
+        baseline_worker_seconds=static.total * spend.seconds,
+    )

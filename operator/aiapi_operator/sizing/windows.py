@@ -1,0 +1,67 @@
+"""Means over the last seconds of ticks, each tick by its length."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from aiapi_operator.sizing import histogram
+from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
+
+_VALUES = {
+    name: attrgetter(name)
+    for name in (
+        "arrivals",
+        "completed",
+        "shed",
+        "in_flight",
+        "loop",
+        "workers",
+        "busiest",
+        "upstream",
+    )
+}
+ENOUGH = 200
+"""Requests. With 200 the p95 has 10 above it, and moves by about 30 % of its spread."""
+
+
+def keep(ticks: tuple[Tick, ...], tick: Tick | None, *, now: float) -> tuple[Tick, ...]:
+    """Add a tick and forget those that ended before the slow window."""
+    kept = tuple(old for old in ticks if old.time > now - SLOW_WINDOW)
+    return kept if tick is None else (*kept, tick)
+
+
+def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, ...]:
+    """The ticks that ended in the last ``seconds``; at least the newest one."""
+    recent = tuple(tick for tick in ticks if tick.time > now - seconds + 1e-6)
+    return recent or ticks[-1:]
+
+
+def mean(ticks: Sequence[Tick], name: str) -> float:
+    """Mean of one rate over ``ticks``: 25 a second for 2 s and 40 for 1 s are 30 a second."""
+    value = _VALUES[name]
+    return float(sum(value(tick) * tick.seconds for tick in ticks) / span(ticks))
+
+
+def span(ticks: Sequence[Tick]) -> float:
+    """Seconds that ``ticks`` cover."""
+    return sum(tick.seconds for tick in ticks)
+
+
+def latencies(ticks: Sequence[Tick]) -> tuple[tuple[float, ...], histogram.Counts]:
+    """Merged latencies of the ticks that have the newest one's bounds."""
+    bounds = ticks[-1].bounds if ticks else ()
+    counts = [tick.counts for tick in ticks if tick.counts and tick.bounds == bounds]
+    return bounds, histogram.merge(counts) if counts else ()
+
+
+def latency(ticks: tuple[Tick, ...], percent: float) -> histogram.Percentile | None:
+    """The percentile now: over as few of the newest ticks as have enough requests for it."""
+    chosen: list[Tick] = []
+    requests = 0
+    for tick in reversed(ticks):
+        chosen.append(tick)
+        requests += sum(tick.counts)
+        if requests >= ENOUGH and span(chosen) >= FAST_WINDOW:
+            break
+    chosen.reverse()
+    bounds, counts = latencies(chosen)
+    return histogram.percentile(bounds, counts, percent)
