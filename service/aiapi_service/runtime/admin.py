@@ -1,0 +1,176 @@
+"""The admin port: probes, metrics, the operator's scrape, and the worker count.
+
+It runs in the supervisor's own process and loop, where no user code runs, so that a saturated or
+blocked worker cannot hide it.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import json
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+_BODY_LIMIT = 1024
+_BODY_SECONDS = 5.0
+
+
+class Pod(Protocol):
+    """What the admin port asks of the supervisor; every answer is there at once."""
+
+    def live(self) -> str: ...
+    def ready(self) -> str: ...
+    def metrics(self) -> tuple[str, bytes]: ...
+    def stats(self) -> dict[str, Any]: ...
+    def status(self) -> dict[str, Any]: ...
+    def resize(self, count: int) -> dict[str, int]: ...
+
+    @property
+    def max_workers(self) -> int: ...
+
+
+class Token:
+    """The bearer token, from the environment or from a file that may be replaced while we run."""
+
+    def __init__(self, value: str, file: str) -> None:
+        self._value = value
+        self._file = file
+
+    def read(self) -> bytes:
+        if not self._file:
+            return self._value.strip().encode()
+        with contextlib.suppress(OSError):
+            return Path(self._file).read_bytes().strip()
+        return b""
+
+    def allows(self, header: str) -> bool:
+        scheme, _, given = header.partition(" ")
+        token = self.read()
+        same = hmac.compare_digest(given.strip().encode(), token)
+        return bool(token) and scheme.lower() == "bearer" and same
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def build(pod: Pod, token: Token) -> Starlette:
+    """The ASGI app of the admin port."""
+
+    def guarded(handler: Handler) -> Handler:
+        async def checked(request: Request) -> Response:
+            if not token.read():
+                return _problem(
+                    403, "no admin token is set: use --admin-token-file or AIAPI_ADMIN_TOKEN"
+                )
+            if not token.allows(request.headers.get("authorization", "")):
+                refusal = _problem(401, "a bearer token is needed, and this was not it")
+                refusal.headers["www-authenticate"] = "Bearer"
+                return refusal
+            return await handler(request)
+
+        return checked
+
+    async def livez(_: Request) -> Response:
+        return _probe(pod.live())
+
+    async def readyz(_: Request) -> Response:
+        return _probe(pod.ready())
+
+    async def metrics(_: Request) -> Response:
+        content_type, text = pod.metrics()
+        return Response(text, headers={"content-type": content_type})
+
+    async def stats(_: Request) -> Response:
+        return JSONResponse(pod.stats())
+
+    async def status(_: Request) -> Response:
+        return JSONResponse(pod.status())
+
+    async def workers(request: Request) -> Response:
+        try:
+            count = _count(await _body(request), pod.max_workers)
+        except ValueError as error:
+            return _problem(422, str(error))
+        except TimeoutError:
+            return _problem(408, "the body did not come in time")
+        return JSONResponse(pod.resize(count))
+
+    return Starlette(
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            Route("/stats", guarded(stats)),
+            Route("/status", guarded(status)),
+            Route("/workers", guarded(workers), methods=["PUT"]),
+        ]
+    )
+
+
+def _probe(reason: str) -> Response:
+    return PlainTextResponse(reason or "ok", 503 if reason else 200)
+
+
+def _problem(status: int, detail: str) -> Response:
+    return JSONResponse({"detail": detail}, status)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async with asyncio.timeout(_BODY_SECONDS):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _BODY_LIMIT:
+                raise ValueError(f"the body is longer than {_BODY_LIMIT} bytes")
+    return body
+
+
+def _count(body: bytes, most: int) -> int:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        raise ValueError('the body must be JSON like {"count": 4}') from None
+    count = data.get("count") if isinstance(data, dict) else None
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise ValueError('"count" must be a whole number, as in {"count": 4}')
+    if not 1 <= count <= most:
+        raise ValueError(f'"count" must be 1 to {most} (--max-workers), not {count}')
+    return count
+
+
+class AdminServer(uvicorn.Server):
+    """Uvicorn without its signal handlers, which belong to the supervisor."""
+
+    def __init__(self, app: Starlette) -> None:
+        # h11 bounds the head of a request, which httptools does not.
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=256,
+                timeout_keep_alive=30,
+                h11_max_incomplete_event_size=16384,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def run_on(self, sock: socket.socket) -> None:
+        await self.serve(sockets=[sock])

@@ -1,0 +1,35 @@
+"""How connections are spread over workers. Pure."""
+
+import heapq
+import math
+
+# A few connections more or less are not worth a reconnect.
+_TOLERANCE = 1.15
+_SLACK = 2
+_STEP = 0.25
+
+
+def shares(connections: list[int]) -> list[int]:
+    """How many connections each worker should let go now: a part of its excess at a time.
+
+    Those let go come back to whichever worker accepts first, perhaps the same, so it takes rounds.
+    """
+    mean = sum(connections) / len(connections)
+    return [
+        0
+        if count <= mean * _TOLERANCE + _SLACK
+        else max(1, min(math.ceil(count * _STEP), math.floor(count - mean)))
+        for count in connections
+    ]
+
+
+def give(items: int, loads: list[int]) -> list[int]:
+    """Split `items` so that the least loaded get the most."""
+    heap = [(load, index) for index, load in enumerate(loads)]
+    heapq.heapify(heap)
+    given = [0] * len(loads)
+    for _ in range(items):
+        load, index = heap[0]
+        heapq.heapreplace(heap, (load + 1, index))
+        given[index] += 1
+    return given

@@ -1,0 +1,67 @@
+"""Messages between the pod's processes: one JSON object a packet, open files beside it.
+
+A SOCK_SEQPACKET pair keeps packets whole and reports the other side's end as an empty packet. The
+supervisor never waits on it: a full buffer is a refusal, which the caller has to deal with.
+"""
+
+import contextlib
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+_PACKET = 65536
+_FILES = 100
+# Leaves room for JSON escapes in a packet.
+TEXT_LIMIT = 8000
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+class Channel:
+    """One end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    @classmethod
+    def pair(cls) -> "tuple[Channel, Channel]":
+        left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(left), cls(right)
+
+    @classmethod
+    def from_fd(cls, fd: int) -> "Channel":
+        return cls(socket.socket(fileno=fd))
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def send(self, message: dict[str, Any], files: Sequence[int] = ()) -> bool:
+        """False when the message could not be handed over now, or not at all."""
+        try:
+            socket.send_fds(self.sock, [json.dumps(message).encode()], files[:_FILES])
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        """The next message; None when there is none now (non-blocking ends only)."""
+        try:
+            data, files, _, _ = socket.recv_fds(self.sock, _PACKET, _FILES)
+        except BlockingIOError:
+            return None
+        except ConnectionError as error:
+            raise Closed from error
+        if not data:
+            raise Closed
+        message: dict[str, Any] = json.loads(data)
+        return message, list(files)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+
+FILES_A_MESSAGE = _FILES

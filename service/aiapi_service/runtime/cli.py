@@ -1,0 +1,94 @@
+"""The command line of aiapi-serve. Each flag is an AIAPI_* variable too; a bad value ends the start."""
+
+import asyncio
+import os
+import re
+import sys
+from typing import Any
+
+import click
+
+from aiapi_service.runtime import logs
+from aiapi_service.runtime.admin import Token
+from aiapi_service.runtime.settings import Settings
+from aiapi_service.runtime.supervisor import Supervisor, bind
+
+_APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_PORT = click.IntRange(0, 65535)
+_SECONDS = click.FloatRange(min=0.0, max=86400.0)
+_BOUND = click.FloatRange(min=0.05, max=86400.0)
+_COUNT = click.IntRange(1, 1024)
+
+
+def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _APP.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not module:attribute, as in assistant.main:app", param_hint="'APP'"
+        )
+    return value
+
+
+def _option(flag: str, kind: Any, text: str) -> Any:
+    """An option named and defaulted as the field of Settings."""
+    name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
+    return click.option(
+        flag, name, type=kind, default=getattr(Settings, name), show_default=True, help=text
+    )
+
+
+@click.command(context_settings={"auto_envvar_prefix": "AIAPI", "max_content_width": 100})
+@click.argument(
+    "app", envvar="AIAPI_APP", default="aiapi_service.gateway.app:app", callback=_check_app
+)
+@_option("--app-dir", click.Path(exists=True, file_okay=False), "Where the app's modules lie.")
+@_option("--host", str, "Address to serve on.")
+@_option("--port", _PORT, "Port to serve on; 0 takes a free one.")
+@_option("--admin-host", str, "Address of the admin port; that of --host when empty.")
+@_option("--admin-port", _PORT, "Port for probes, metrics and the worker count.")
+@click.option(
+    "--admin-token-file",
+    type=click.Path(exists=True, dir_okay=False, readable=True),
+    default=None,
+    help="File with the bearer token; AIAPI_ADMIN_TOKEN is the token itself.",
+)
+@_option("--workers", _COUNT, "Workers to start with.")
+@_option("--max-workers", _COUNT, "The most that may be asked for.")
+@_option("--backlog", click.IntRange(1, 65535), "Connections that may wait to be accepted.")
+@_option("--keep-alive", _BOUND, "Close a connection that was idle for so long.")
+@_option("--loop", click.Choice(["auto", "uvloop", "asyncio"]), "Event loop.")
+@_option("--lifespan", click.Choice(["auto", "on", "off"]), "The app's lifespan protocol.")
+@_option("--preload", click.Choice(["auto", "off"]), "Import the app once and fork workers.")
+@_option("--size-wait", _SECONDS, "Wait so long for a first PUT /workers before being ready.")
+@_option("--drain-delay", _SECONDS, "After SIGTERM go on accepting for so long.")
+@_option("--grace", _BOUND, "After SIGTERM end within so long.")
+@_option("--idle-wait", _SECONDS, "At the end an idle connection may still ask for so long.")
+@_option("--leave-limit", _BOUND, "A worker that leaves has so long for open responses.")
+@_option("--start-limit", _BOUND, "A worker that starts has so long.")
+@_option("--blocked-after", _BOUND, "A loop that stands still for so long is blocked.")
+@_option("--stuck-after", _BOUND, "Neither ready nor live when all loops stand still for so long.")
+@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time httpx calls of the app.")
+@_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")
+@_option("--access-log/--no-access-log", bool, "Log each request.")
+@_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
+@_option("--log-format", click.Choice(["plain", "json"]), "Log format.")
+def main(admin_token_file: str | None, **options: Any) -> None:
+    """Serve APP, any ASGI app as module:attribute, with workers that can be changed while it serves."""
+    settings = Settings(**options)
+    if settings.workers > settings.max_workers:
+        raise click.BadParameter(
+            f"{settings.workers} is more than --max-workers {settings.max_workers}",
+            param_hint="'--workers'",
+        )
+    if settings.drain_delay >= settings.grace:
+        raise click.BadParameter("must be less than --grace", param_hint="'--drain-delay'")
+    token = Token(os.environ.get("AIAPI_ADMIN_TOKEN", ""), admin_token_file or "")
+    if admin_token_file and not token.read():
+        raise click.BadParameter("the file is empty", param_hint="'--admin-token-file'")
+    logs.set_up(settings.log_level, settings.log_format)
+    try:
+        listener = bind(settings.host, settings.port, settings.backlog)
+        admin = bind(settings.admin_host or settings.host, settings.admin_port, 128)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen: {error}") from error
+    supervisor = Supervisor(settings, token, listener=listener, admin=admin)
+    sys.exit(asyncio.run(supervisor.run()))

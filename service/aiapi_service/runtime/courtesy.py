@@ -1,0 +1,46 @@
+"""When a response should end its connection, decided at the last moment before its headers go out.
+
+Saying `Connection: close` is the only way to take a connection back that no client can lose a request
+by: the client knows before it sends the next one. So it is said only where it is safe to close after
+this response: the request has been read to its end, and no other is waiting behind it.
+"""
+
+from typing import Any
+
+
+class Courtesy:
+    """One a worker. While it leaves every response says it; after a growth only a number of them."""
+
+    def __init__(self) -> None:
+        self.leaving = False
+        self.to_shed = 0
+
+    def at_start(self, receive: Any) -> None:
+        if not self.leaving and self.to_shed <= 0:
+            return
+        cycle = getattr(receive, "__self__", None)
+        if cycle is None or not getattr(cycle, "keep_alive", False) or cycle.more_body:
+            return
+        protocol = getattr(cycle.on_response, "__self__", None)
+        if protocol is None or getattr(protocol, "pipeline", None) or protocol.cycle is not cycle:
+            return
+        cycle.keep_alive = False
+        self.to_shed -= 1
+
+
+def is_idle(connection: Any) -> bool:
+    """Between two requests, with nothing of either in this process: safe to hand over or to close."""
+    scope = getattr(connection, "scope", None)
+    transport = connection.transport
+    if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+        return False
+    if scope is None:
+        return hasattr(connection, "cycle")
+    cycle = getattr(connection, "cycle", None)
+    return bool(
+        cycle is not None
+        and cycle.scope is scope
+        and cycle.response_complete
+        and not cycle.more_body
+        and not connection.pipeline
+    )

@@ -1,0 +1,46 @@
+"""What aiapi-serve was told, checked."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SPARE_SLOTS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Times are in seconds. docs/runtime.md has the table for users."""
+
+    app: str
+    app_dir: str = "."
+    host: str = "0.0.0.0"  # noqa: S104 - a pod serves its network
+    port: int = 8000
+    admin_host: str = ""
+    admin_port: int = 9000
+    workers: int = 1
+    max_workers: int = 64
+    backlog: int = 2048
+    keep_alive: float = 75.0
+    loop: str = "auto"
+    lifespan: str = "auto"
+    preload: str = "auto"
+    size_wait: float = 0.0
+    drain_delay: float = 3.0
+    grace: float = 25.0
+    idle_wait: float = 5.0
+    leave_limit: float = 600.0
+    start_limit: float = 300.0
+    blocked_after: float = 1.0
+    stuck_after: float = 30.0
+    upstream_tracking: str = "on"
+    forwarded_allow_ips: str = "127.0.0.1"
+    access_log: bool = False
+    log_level: str = "info"
+    log_format: str = "plain"
+
+    @property
+    def slots(self) -> int:
+        """Room for every worker twice: those that leave overlap with those that come."""
+        return 2 * self.max_workers + SPARE_SLOTS
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

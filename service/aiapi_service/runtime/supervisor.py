@@ -1,0 +1,174 @@
+"""PID 1 of a pod: owns the socket, the shared memory, the workers and the admin port.
+
+It runs none of the user's code and never waits for a worker, so it always answers.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+from time import monotonic
+
+from aiapi_service.runtime.admin import AdminServer, Token, build
+from aiapi_service.runtime.crew import Crew
+from aiapi_service.runtime.hatchery import Hatchery
+from aiapi_service.runtime.kernel import adopt_orphans, name_process
+from aiapi_service.runtime.member import State
+from aiapi_service.runtime.pod import PodView
+from aiapi_service.runtime.settings import Settings
+from aiapi_service.telemetry.arena import Arena, Ledger
+
+logger = logging.getLogger("aiapi.supervisor")
+
+_TICK_SECONDS = 0.25
+# What the workers' own end (lifespan shutdown, exit) may take of the grace period.
+_RESERVE_SECONDS = 2.0
+
+
+def bind(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket. Listening at once is what makes a port in use an error at the start."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+class Supervisor:
+    """From the first worker to the last."""
+
+    def __init__(
+        self, settings: Settings, token: Token, *, listener: socket.socket, admin: socket.socket
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._admin_socket = admin
+        arena = Arena.create(settings.slots)
+        ledger = Ledger(arena)
+        self._crew = Crew(settings, arena, ledger, settings.workers)
+        self._crew.hatchery = Hatchery(
+            settings,
+            listener,
+            arena.fd,
+            on_change=self._crew.reconcile,
+            on_failure=self._crew.failed,
+            on_fork=self._crew.forked,
+        )
+        self._pod = PodView(
+            settings,
+            self._crew,
+            arena,
+            ledger,
+            listener,
+            instance=secrets.token_hex(8),
+        )
+        self._admin = AdminServer(build(self._pod, token))
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> int:
+        name_process("aiapi-serve")
+        adopt_orphans()
+        self._handle_signals()
+        admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
+        self._say_hello()
+        self._crew.reconcile()
+        try:
+            await self._supervise()
+            await self._end()
+        finally:
+            self._crew.kill()
+            self._crew.hatchery.stop()
+            self._admin.should_exit = True
+            await asyncio.wait([admin], timeout=2.0)
+            self._listener.close()
+        logger.info("all workers have left")
+        return 0
+
+    def _say_hello(self) -> None:
+        host, port = self._listener.getsockname()[:2]
+        admin_host, admin_port = self._admin_socket.getsockname()[:2]
+        logger.info(
+            "serving %s on http://%s:%d with %d workers, admin on http://%s:%d",
+            self._settings.app,
+            host,
+            port,
+            self._settings.workers,
+            admin_host,
+            admin_port,
+        )
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.add_signal_handler(signal.SIGTERM, self._terminate, False)
+        loop.add_signal_handler(signal.SIGINT, self._terminate, True)
+        loop.add_signal_handler(signal.SIGTTIN, self._step, +1)
+        loop.add_signal_handler(signal.SIGTTOU, self._step, -1)
+
+    def _terminate(self, hurry: bool) -> None:  # noqa: FBT001 - called by the loop, positionally
+        # A person at a terminal does not wait for a load balancer; nor does who asks twice.
+        if hurry or self._stop.is_set():
+            self._hurry.set()
+        self._pod.terminating = True
+        self._stop.set()
+
+    def _step(self, change: int) -> None:
+        wanted = self._crew.wanted + change
+        if 1 <= wanted <= self._settings.max_workers:
+            self._crew.want(wanted)
+
+    def _reap(self) -> None:
+        # What they said before they died explains why: hear it first.
+        self._crew.hatchery.listen()
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            text = (
+                f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+            )
+            if pid == self._crew.hatchery.pid:
+                self._crew.hatchery.died(text)
+            else:
+                self._crew.ended(pid, text)
+
+    async def _supervise(self) -> None:
+        while not self._stop.is_set():
+            await _wait(self._stop, _TICK_SECONDS)
+            self._crew.tick()
+
+    async def _end(self) -> None:
+        """Not ready at once; serve on until nobody sends more; then let all leave."""
+        began = monotonic()
+        grace = self._settings.grace
+        logger.info("terminating: not ready any more, draining within %.0f s", grace)
+        while monotonic() - began < self._settings.drain_delay and not self._hurry.is_set():
+            await _wait(self._hurry, min(_TICK_SECONDS, self._settings.drain_delay))
+            self._crew.tick()
+        self._hurry.clear()
+        left = grace - (monotonic() - began)
+        self._crew.end(max(0.0, left - _RESERVE_SECONDS))
+        while self._crew.members and monotonic() - began < grace and not self._hurry.is_set():
+            await _wait(self._hurry, 0.05)
+            self._crew.tick()
+        for member in self._crew.of(State.DRAINING):
+            logger.error("worker %d did not end within the grace period", member.pid)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,88 @@
+"""Loop time: how long a worker's event loop was running callbacks instead of waiting.
+
+With uvloop the number is libuv's own (`uv_metrics_idle_time`), exact to the nanosecond and free until
+it is read. With plain asyncio a selector that times its own waiting gives the same.
+"""
+
+import asyncio
+import ctypes
+import selectors
+from collections.abc import Callable
+from time import monotonic, perf_counter
+from typing import Protocol
+
+_UV_METRICS_IDLE_TIME = 1
+
+
+class LoopClock(Protocol):
+    """Loop time and wall time since the clock was made, both in seconds."""
+
+    def read(self) -> tuple[float, float]: ...
+
+
+class UvloopClock:
+    """Asks libuv how long it has waited in the poll."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        import uvloop.loop  # noqa: PLC0415 - a worker may run without uvloop
+
+        library = ctypes.CDLL(uvloop.loop.__file__)
+        pointer = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer.restype = ctypes.c_void_p
+        pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+        capsule = uvloop.loop.libuv_get_loop_t_ptr(loop)
+        self._loop = ctypes.c_void_p(pointer(capsule, None))
+        self._idle = library.uv_metrics_idle_time
+        self._idle.restype = ctypes.c_uint64
+        self._idle.argtypes = [ctypes.c_void_p]
+        if library.uv_loop_configure(self._loop, _UV_METRICS_IDLE_TIME) != 0:
+            raise RuntimeError("libuv does not measure idle time")
+        self._began = monotonic()
+
+    def read(self) -> tuple[float, float]:
+        idle = self._idle(self._loop) / 1e9
+        wall = monotonic() - self._began
+        return max(0.0, wall - idle), wall
+
+
+class IdleSelector(selectors.DefaultSelector):
+    """The platform's selector, with the time spent waiting in it added up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        began = perf_counter()
+        try:
+            return super().select(timeout)
+        finally:
+            self.idle += perf_counter() - began
+
+
+class SelectorClock:
+    """Loop time of a plain asyncio loop that waits in an IdleSelector."""
+
+    def __init__(self, selector: IdleSelector) -> None:
+        self._selector = selector
+        self._before = selector.idle
+        self._began = perf_counter()
+
+    def read(self) -> tuple[float, float]:
+        wall = perf_counter() - self._began
+        return max(0.0, wall - (self._selector.idle - self._before)), wall
+
+
+def new_loop(kind: str) -> tuple[asyncio.AbstractEventLoop, Callable[[], LoopClock]]:
+    """A loop of the kind asked for ("auto", "uvloop", "asyncio") and what makes its clock."""
+    if kind != "asyncio":
+        try:
+            import uvloop  # noqa: PLC0415 - optional on platforms without it
+        except ImportError:
+            if kind == "uvloop":
+                raise
+        else:
+            loop = uvloop.new_event_loop()
+            return loop, lambda: UvloopClock(loop)
+    selector = IdleSelector()
+    return asyncio.SelectorEventLoop(selector), lambda: SelectorClock(selector)

@@ -1,0 +1,123 @@
+"""The worker's pulse, and the watchdog that says where the loop stands when the pulse stops.
+
+The pulse is a timer on the loop itself, so it stops when the loop does. The watchdog is a thread,
+which goes on then: it looks at the main thread's stack and writes the place into the slot.
+"""
+
+import asyncio
+import math
+import os
+import sys
+import sysconfig
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+
+from aiapi_service.telemetry.arena import BEAT_SECONDS, Slot
+from aiapi_service.telemetry.clock import LoopClock
+from aiapi_service.telemetry.layout import BOUNDS, Cell
+
+_MOST_SAMPLES = 1000
+
+
+class Heartbeat:
+    """Writes what only the worker knows, ten times a second, and samples how late the loop is."""
+
+    def __init__(self, slot: Slot, clock: LoopClock, connections: Callable[[], int]) -> None:
+        self._slot = slot
+        self._clock = clock
+        self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._write(monotonic())
+        self._arm()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._write(monotonic())
+
+    def _arm(self) -> None:
+        self._due = monotonic() + BEAT_SECONDS
+        self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
+
+    def _beat(self) -> None:
+        now = monotonic()
+        self._sample_lag(max(0.0, now - self._due))
+        self._write(now)
+        self._arm()
+
+    def _sample_lag(self, lag: float) -> None:
+        # A stall hides the beats that fell into it: each of them would have been late too.
+        numbers = self._slot.numbers
+        for _ in range(min(_MOST_SAMPLES, 1 + math.floor(lag / BEAT_SECONDS))):
+            numbers[Cell.LAG + bisect_left(BOUNDS, lag)] += 1
+            numbers[Cell.LAG_SUM] += lag
+            lag -= BEAT_SECONDS
+
+    def _write(self, now: float) -> None:
+        numbers = self._slot.numbers
+        numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
+        numbers[Cell.CPU_SECONDS] = time.process_time()
+        numbers[Cell.CONNECTIONS] = self._connections()
+        numbers[Cell.BEAT_AT] = now
+
+
+class Watchdog(threading.Thread):
+    """Watches the pulse of this process's main thread."""
+
+    def __init__(self, slot: Slot, bound: float, parent: int) -> None:
+        super().__init__(name="aiapi-watchdog", daemon=True)
+        self._slot = slot
+        self._bound = bound
+        self._parent = parent
+        self._main = threading.main_thread().ident or 0
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        self._ended.set()
+
+    def run(self) -> None:
+        stalled_at = 0.0
+        while not self._ended.wait(min(0.5, self._bound / 4)):
+            numbers = self._slot.numbers
+            beat = numbers[Cell.BEAT_AT]
+            if beat == 0 or monotonic() - beat < self._bound:
+                continue
+            if beat != stalled_at:
+                stalled_at = beat
+                numbers[Cell.BLOCKS] += 1
+                numbers[Cell.BLOCKED_SINCE] = beat
+                self._slot.text = where(sys._current_frames().get(self._main))  # noqa: SLF001 - the only way to see another thread's stack
+            if os.getppid() != self._parent:
+                # The supervisor is gone and the loop cannot hear of it.
+                os._exit(1)
+
+
+# Frames of Python, of packages and of this package are the way to the place, not the place.
+_LIBRARY = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[1] / "runtime"),
+    str(Path(__file__).parents[1] / "telemetry"),
+    "<",
+)
+
+
+def where(frame: FrameType | None) -> str:
+    """`file:line function` of the innermost frame of the user's own code, or else of any."""
+    place = ""
+    while frame is not None:
+        code = frame.f_code
+        here = f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}"
+        if not code.co_filename.startswith(_LIBRARY):
+            return here
+        place = place or here
+        frame = frame.f_back
+    return place

@@ -1,0 +1,120 @@
+"""The pod's numbers as Prometheus text, through a collector over the shared memory."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, Cell
+from aiapi_service.telemetry.stats import Reading
+
+# One bound in three keeps the number of series down; queries interpolate between them.
+_EVERY = 3
+
+_SECONDS = (
+    ("requests_in_flight_seconds", Cell.IN_FLIGHT_SECONDS, "Sum of the time requests were open."),
+    ("loop_seconds", Cell.LOOP_SECONDS, "Time the event loops were running callbacks."),
+    ("worker_seconds", Cell.WORKER_SECONDS, "Time workers have been up."),
+    ("cpu_seconds", Cell.CPU_SECONDS, "CPU time of the workers."),
+    ("upstream_seconds", Cell.UPSTREAM_SECONDS, "Time requests waited for an upstream."),
+    ("loop_blocks", Cell.BLOCKS, "How often an event loop stood still."),
+)
+_HISTOGRAMS = (
+    ("request_duration_seconds", Cell.LATENCY, Cell.LATENCY_SUM, "Answered requests, to the end."),
+    ("time_to_first_byte_seconds", Cell.TTFB, Cell.TTFB_SUM, "To the first byte of the body."),
+    ("loop_lag_seconds", Cell.LAG, Cell.LAG_SUM, "How late the event loops ran a timer."),
+)
+
+
+@dataclass(frozen=True)
+class WorkerReading:
+    """What is told of one worker; named by its slot, so that the number of series is bounded."""
+
+    slot: int
+    row: Sequence[float]
+    rss_bytes: int
+
+
+class PodCollector(Collector):
+    """One reading as metric families."""
+
+    def __init__(self, reading: Reading, workers: Sequence[WorkerReading]) -> None:
+        self._reading = reading
+        self._workers = workers
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._counters()
+        yield from self._histograms()
+        yield from self._gauges()
+        yield from self._per_worker()
+
+    def _counters(self) -> Iterable[Metric]:
+        total = self._reading.total
+        requests = CounterMetricFamily("aiapi_requests", "Requests by outcome.", labels=["outcome"])
+        for index, name in enumerate(OUTCOMES):
+            requests.add_metric([name], total[index])
+        yield requests
+        for name, cell, text in _SECONDS:
+            yield CounterMetricFamily(f"aiapi_{name}", text, value=total[cell])
+
+    def _histograms(self) -> Iterable[Metric]:
+        for name, start, total, text in _HISTOGRAMS:
+            yield _histogram(name, text, self._reading.total, start, total)
+
+    def _gauges(self) -> Iterable[Metric]:
+        reading = self._reading
+        workers = GaugeMetricFamily("aiapi_workers", "Workers by state.", labels=["state"])
+        for state, count in vars(reading.workers).items():
+            workers.add_metric([state], count)
+        yield workers
+        for name, value, text in (
+            ("requests_in_flight", reading.total[Cell.IN_FLIGHT], "Requests open now."),
+            ("open_connections", reading.total[Cell.CONNECTIONS], "Connections open now."),
+            ("resident_memory_bytes", reading.rss_bytes, "Resident memory of the workers."),
+            ("accept_queue_depth", reading.accept_depth, "Connections waiting to be accepted."),
+            ("accept_queue_limit", reading.accept_limit, "How many connections may wait."),
+            ("ready", float(reading.ready), "1 when the pod is ready."),
+        ):
+            yield GaugeMetricFamily(f"aiapi_{name}", text, value=value)
+
+    def _per_worker(self) -> Iterable[Metric]:
+        for name, text, cell in (
+            ("requests_in_flight", "Requests open in one worker.", Cell.IN_FLIGHT),
+            ("open_connections", "Connections open in one worker.", Cell.CONNECTIONS),
+            ("loop_seconds", "Loop time of one worker since its start.", Cell.LOOP_SECONDS),
+        ):
+            family = GaugeMetricFamily(f"aiapi_worker_{name}", text, labels=["worker"])
+            for worker in self._workers:
+                family.add_metric([str(worker.slot)], worker.row[cell])
+            yield family
+        memory = GaugeMetricFamily(
+            "aiapi_worker_resident_memory_bytes", "Memory of one worker.", labels=["worker"]
+        )
+        for worker in self._workers:
+            memory.add_metric([str(worker.slot)], worker.rss_bytes)
+        yield memory
+
+
+def _histogram(
+    name: str, text: str, row: Sequence[float], start: int, total: int
+) -> HistogramMetricFamily:
+    counts = list(accumulate(row[start : start + BUCKETS]))
+    buckets = [(str(BOUNDS[i]), counts[i]) for i in range(_EVERY - 1, len(BOUNDS), _EVERY)]
+    buckets.append(("+Inf", counts[-1]))
+    return HistogramMetricFamily(f"aiapi_{name}", text, buckets=buckets, sum_value=row[total])
+
+
+def render(reading: Reading, workers: Sequence[WorkerReading]) -> tuple[str, bytes]:
+    """Content type and text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(PodCollector(reading, workers))
+    return CONTENT_TYPE_LATEST, generate_latest(registry)
