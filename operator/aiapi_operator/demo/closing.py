@@ -1,0 +1,91 @@
+"""The summary as it is printed at the end."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from aiapi_operator.demo.recording import Change
+from aiapi_operator.demo.summary import PhaseResult, Report, Summary
+from aiapi_operator.demo.view import clock, grid, milliseconds
+
+
+def print_summary(console: Console, report: Report) -> None:
+    """Print everything that was measured, and what did not hold."""
+    summary, recording, kill = report.summary, report.recording, report.kill
+    console.print()
+    console.print(
+        f"Requests sent {summary.requests}, failed {summary.failed}", highlight=False, style="bold"
+    )
+    for kind, count in summary.errors.items():
+        console.print(f"  {count} x {kind}", style="red", highlight=False)
+    console.print(_phases(summary.phases))
+    if recording.changes:
+        console.print(_decisions(recording.changes))
+    console.print(_cost(summary), highlight=False)
+    for diagnosis in recording.diagnoses:
+        condition = diagnosis.condition
+        console.print(
+            f"{clock(diagnosis.at)} {condition.type}={condition.status} "
+            f"({condition.reason}) {condition.message}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if kill:
+        console.print(
+            f"The operator was killed with -9 at {clock(kill.at)}, back at {clock(kill.back_at)}.",
+            highlight=False,
+        )
+    for sentence in report.unmet:
+        console.print(f"Did not hold: {sentence}", style="bold red", highlight=False)
+    if not report.unmet:
+        console.print("All that the demo promises held.", style="bold green")
+
+
+def _phases(phases: Sequence[PhaseResult]) -> Table:
+    first = phases[0]
+    table = Table("phase")
+    for name in (
+        "offered rps",
+        "served rps",
+        "failed",
+        "p50",
+        "p95",
+        "objective",
+        "workers at start / most / end",
+    ):
+        table.add_column(name, justify="right")
+    for phase in phases:
+        table.add_row(
+            phase.name,
+            f"{phase.offered_rps:.1f}",
+            f"{phase.served_rps:.1f}",
+            str(phase.failed),
+            milliseconds(phase.p50_seconds),
+            milliseconds(phase.p95_seconds),
+            f"p{first.objective_percentile:g} <= {milliseconds(phase.objective_seconds)}",
+            f"{phase.workers_at_start} / {phase.workers_most} / {phase.workers_at_end}",
+        )
+    return table
+
+
+def _decisions(changes: Sequence[Change]) -> Table:
+    table = Table("time", "workers x pods", "decision", "why")
+    for change in changes:
+        table.add_row(
+            clock(change.at),
+            f"{grid(change.workers_before, change.replicas_before)} -> "
+            f"{grid(change.workers, change.replicas)}",
+            change.reason,
+            change.message,
+        )
+    return table
+
+
+def _cost(summary: Summary) -> str:
+    saving = summary.saving_percent
+    return (
+        f"Worker-seconds {summary.worker_seconds:.0f}, "
+        f"a static fleet of {summary.static_workers} workers {summary.static_worker_seconds:.0f}"
+        + (f": {saving:.0f} % saved" if saving is not None else "")
+    )

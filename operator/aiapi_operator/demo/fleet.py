@@ -1,0 +1,98 @@
+"""What the cluster says of the AIApi and its pods, in the demo's terms."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "%": 0.01, "": 1.0}
+
+
+def amount(text: object) -> float | None:
+    """A number with its unit as the status writes it (412ms, 1.5s, 43%), in seconds or parts."""
+    found = re.fullmatch(r"\s*([0-9.]+)\s*(ms|s|m|%|)\s*", str(text))
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition of the AIApi."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AIApiView:
+    """The AIApi's status, as far as the demo shows it. Empty until the operator has written it."""
+
+    workers: int | None = None
+    replicas: int | None = None
+    ready_replicas: int = 0
+    reason: str = ""
+    message: str = ""
+    binding: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def wanted(self) -> int | None:
+        """Workers wanted in the whole fleet."""
+        if self.workers is None or self.replicas is None:
+            return None
+        return self.workers * self.replicas
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of this type, if there is one."""
+        return next((each for each in self.conditions if each.type == kind), None)
+
+
+def read_aiapi(obj: Object) -> AIApiView:
+    """The view of an AIApi object."""
+    status = obj.get("status") or {}
+    decision = status.get("decision") or {}
+    return AIApiView(
+        workers=decision.get("workers"),
+        replicas=decision.get("replicas"),
+        ready_replicas=status.get("readyReplicas") or 0,
+        reason=decision.get("reason") or "",
+        message=decision.get("message") or "",
+        binding=decision.get("binding") or "",
+        conditions=tuple(
+            Condition(
+                type=each["type"],
+                status=each["status"],
+                reason=each.get("reason", ""),
+                message=each.get("message", ""),
+            )
+            for each in status.get("conditions") or ()
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodView:
+    """One pod that has an address."""
+
+    name: str
+    address: str
+    terminating: bool
+    ready: bool
+
+
+def read_pod(obj: Object) -> PodView | None:
+    """The view of a pod, or None while it has no process to ask."""
+    status = obj.get("status") or {}
+    if status.get("phase") != "Running" or not status.get("podIP"):
+        return None
+    return PodView(
+        name=obj["metadata"]["name"],
+        address=status["podIP"],
+        terminating="deletionTimestamp" in obj["metadata"],
+        ready=any(
+            each["type"] == "Ready" and each["status"] == "True"
+            for each in status.get("conditions") or ()
+        ),
+    )

@@ -1,0 +1,125 @@
+"""A made-up run with known numbers: two pods, a step, and a slow LLM."""
+
+from collections.abc import Callable
+
+import pytest
+
+from aiapi_operator.demo.fleet import AIApiView, Condition
+from aiapi_operator.demo.recording import Recording, Sample
+from aiapi_operator.demo.records import Record
+from aiapi_operator.demo.schedule import Phase, schedule, starts
+from aiapi_operator.demo.summary import Objective, Report, summarise
+
+PHASES = (
+    Phase(name="calm", seconds=20, rate=20, upstream_seconds=0.25),
+    Phase(name="step to 6x", seconds=30, rate=120, upstream_seconds=0.25),
+    Phase(name="calm again", seconds=30, rate=20, upstream_seconds=0.25),
+    Phase(name="slow LLM", seconds=30, rate=20, upstream_seconds=0.75),
+)
+OBJECTIVE = Objective(percentile=95, seconds=0.8)
+SIZES = ((0, 2), (24, 8), (62, 2))
+"""(from second, workers in the whole fleet of two pods)."""
+
+
+def size_at(at: float) -> int:
+    return [workers for begin, workers in SIZES if begin <= at][-1]
+
+
+def sample(at: float, **changes: object) -> Sample:
+    begins = starts(PHASES)
+    phase = max(i for i in range(len(PHASES)) if begins[i] <= at)
+    fields: dict[str, object] = {
+        "at": at,
+        "phase": phase,
+        "offered_rps": PHASES[phase].rate,
+        "served_rps": PHASES[phase].rate,
+        "latency": PHASES[phase].upstream_seconds + 0.1,
+        "failed": 0,
+        "wanted_workers": size_at(at) // 2,
+        "wanted_replicas": 2,
+        "serving": size_at(at),
+        "asked": size_at(at),
+        "alive": size_at(at),
+        "utilization": 0.4,
+        "binding": "EventLoop",
+        "reason": "Steady",
+        "message": "18 of 30 <loops> are needed",
+    }
+    return Sample(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def view(workers: int, reason: str, *, bound: str = "False") -> AIApiView:
+    return AIApiView(
+        workers=workers,
+        replicas=2,
+        ready_replicas=2,
+        reason=reason,
+        message=f"{reason}: 120 rps x 25 ms",
+        binding="EventLoop",
+        conditions=(
+            Condition(
+                type="DependencyBound",
+                status=bound,
+                reason="UpstreamSlow",
+                message="The upstream takes 92 % of the time: more pods would not help.",
+            ),
+        ),
+    )
+
+
+@pytest.fixture
+def recording() -> Recording:
+    seen = Recording()
+    seen.see(view(1, "Steady"), -3.0)
+    seen.see(view(4, "ScaledUp"), 23.0)
+    seen.see(view(1, "ScaledDown"), 61.0)
+    seen.see(view(1, "Steady", bound="True"), 95.0)
+    seen.samples += [sample(float(at)) for at in range(110)]
+    return seen
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    return [
+        Record(
+            due.phase,
+            due.at,
+            due.at + 0.001,
+            due.at + PHASES[due.phase].upstream_seconds + 0.05,
+            200,
+            "",
+        )
+        for due in schedule(PHASES, seed=1)
+    ]
+
+
+@pytest.fixture
+def report(recording: Recording, records: list[Record]) -> Callable[..., Report]:
+    def make(unmet: tuple[str, ...] = ()) -> Report:
+        return Report(
+            phases=PHASES,
+            objective=OBJECTIVE,
+            recording=recording,
+            summary=summarise(
+                phases=PHASES, records=records, recording=recording, objective=OBJECTIVE
+            ),
+            kill=None,
+            unmet=unmet,
+        )
+
+    return make
+
+
+@pytest.fixture
+def phases() -> tuple[Phase, ...]:
+    return PHASES
+
+
+@pytest.fixture
+def make_sample() -> Callable[..., Sample]:
+    return sample
+
+
+@pytest.fixture
+def make_view() -> Callable[..., AIApiView]:
+    return view

@@ -1,0 +1,75 @@
+"""The live view and the closing summary, as they print."""
+
+import io
+from collections.abc import Callable
+
+from rich.console import Console
+
+from aiapi_operator.demo.closing import print_summary
+from aiapi_operator.demo.recording import Recording, Sample
+from aiapi_operator.demo.schedule import Phase
+from aiapi_operator.demo.summary import Objective, Report
+from aiapi_operator.demo.view import View
+
+
+def console(*, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=160, force_terminal=terminal, color_system=None)
+
+
+def printed(out: Console) -> str:
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def test_plain_prints_one_line_each_five_seconds(
+    make_sample: Callable[..., Sample], phases: tuple[Phase, ...]
+) -> None:
+    out, recording = console(), Recording()
+    view = View(out, phases=phases, plain=True, objective=Objective(percentile=95, seconds=0.8))
+    for at in range(11):
+        recording.samples.append(make_sample(float(at)))
+        view.show(recording)
+    lines = printed(out).splitlines()
+    assert len(lines) == 3
+    assert lines[1] == (
+        "0:05 calm: offered 20 rps, served 20 rps, p95 350 ms of 800 ms, loop 40 %, "
+        "workers x replicas 1 x 2, 2 workers serving, binding EventLoop, failed 0, "
+        "Steady: 18 of 30 <loops> are needed"
+    )
+
+
+def test_the_table_shows_the_newest_row_and_what_is_diagnosed(
+    make_sample: Callable[..., Sample], phases: tuple[Phase, ...], recording: Recording
+) -> None:
+    out = console(terminal=True)
+    view = View(out, phases=phases, plain=False, objective=Objective(percentile=95, seconds=0.8))
+    view.start()
+    view.show(recording)
+    view.stop()
+    text = printed(out)
+    assert "slow LLM" in text
+    assert "1 x 2" in text
+    assert "DependencyBound: The upstream takes 92 % of the time" in text
+
+
+def test_the_closing_summary_tells_all(report: Callable[..., Report]) -> None:
+    out = console()
+    print_summary(out, report())
+    text = printed(out)
+    for part in (
+        "failed 0",
+        "step to 6x",
+        "1 x 2 -> 4 x 2",
+        "ScaledUp: 120 rps x 25 ms",
+        "Worker-seconds 448, a static fleet of 8 workers 880: 49 % saved",
+        "DependencyBound=True",
+        "All that the demo promises held.",
+    ):
+        assert part in text
+
+
+def test_the_closing_summary_names_what_did_not_hold(report: Callable[..., Report]) -> None:
+    out = console()
+    print_summary(out, report(("3 requests failed",)))
+    assert "Did not hold: 3 requests failed" in printed(out)
+    assert "All that" not in printed(out)
