@@ -74,7 +74,7 @@ def base(
     """The latency that the loop has no part in, from ticks in which it was idle enough."""
     if last is not None and last.percentile != objective.percentile:
         last = None
-    idle = [tick for tick in ticks if tick.busiest <= IDLE_ENOUGH and tick.counts]
+    idle = windows.undisturbed(ticks, limit=IDLE_ENOUGH)
     bounds, counts = windows.latencies(idle)
     read = histogram.percentile(bounds, counts, objective.percentile)
     if read is None or sum(counts) < FEWEST:

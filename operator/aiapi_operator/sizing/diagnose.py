@@ -6,7 +6,7 @@ Each is a condition that is always there: true, false, or unknown where there is
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aiapi_operator.sizing import capacity
+from aiapi_operator.sizing import capacity, windows
 from aiapi_operator.sizing.assess import Outlook
 from aiapi_operator.sizing.decision import Binding, Condition
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
@@ -58,9 +58,10 @@ def _dependency_bound(facts: Facts) -> Condition:
     raised = calm is not None and latency > WELL_ABOVE * calm + 0.005
     if latency <= threshold and not raised:
         return _condition(kind, False, "LatencyNormal", "Latency is at its usual level.")
+    peak = windows.busiest(facts.state.ticks, now=facts.now, latency=latency)
     service = 0.0 if facts.state.service is None else facts.state.service.seconds
-    queueing = capacity.delay(service, facts.spec.objective, rho)
-    if rho > outlook.target.utilization + 0.05 or queueing > LOOP_PART * latency:
+    queueing = capacity.delay(service, facts.spec.objective, peak)
+    if peak > outlook.target.utilization + 0.05 or queueing > LOOP_PART * latency:
         return _condition(
             kind, False, "EventLoopsBusy", "Latency is raised, and event loops are busy."
         )
@@ -182,7 +183,8 @@ def _scaling_limited(facts: Facts) -> Condition:
             "MaximumReached",
             f"{number(need.workers)} workers are needed and at most {most} allowed"
             f" (replicas.max {facts.spec.replicas.max} x workers.max"
-            f" {facts.spec.workers.max}): requests will wait or be shed. Raise replicas.max to {number(pods)} or workers.max.",
+            f" {facts.spec.workers.max}): requests will wait or be shed. Raise"
+            f" replicas.max to {number(pods)}, or workers.max.",
         )
     if facts.rate_limited:
         return _condition(

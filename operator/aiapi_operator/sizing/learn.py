@@ -51,8 +51,7 @@ def _correct(state: State, objective: Objective, *, now: float) -> State:
         base_latency=state.base,
         correction=state.correction,
     )
-    recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
-    rho = windows.mean(recent, "busiest")
+    rho = windows.busiest(state.ticks, now=now, latency=read.seconds)
     corrected = capacity.correct(
         capacity.Correction(state.correction, state.corrected_at),
         missed=read.seconds > objective.threshold,

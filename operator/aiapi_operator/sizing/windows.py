@@ -65,3 +65,25 @@ def latency(ticks: tuple[Tick, ...], percent: float) -> histogram.Percentile | N
     chosen.reverse()
     bounds, counts = latencies(chosen)
     return histogram.percentile(bounds, counts, percent)
+
+
+def busiest(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
+    """The highest utilisation of any loop while the requests that end now were served.
+
+    A request that took 4 s and ended in the last 6 s may have waited in a queue 10 s ago,
+    when the fleet was smaller: its latency is that queue's, not of the loops as they are now.
+    """
+    reach = min(SLOW_WINDOW, latency + FAST_WINDOW)
+    return max(tick.busiest for tick in last(ticks, now=now, seconds=reach))
+
+
+def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
+    """Ticks with latencies in which, and for the fast window before, no loop was over ``limit``."""
+    chosen = []
+    disturbed = float("-inf")
+    for tick in ticks:
+        if tick.busiest > limit:
+            disturbed = tick.time
+        elif tick.counts and tick.time - disturbed > FAST_WINDOW:
+            chosen.append(tick)
+    return chosen
