@@ -1,0 +1,225 @@
+"""Bad input is refused twice with the same verdict: by the CRD at apply, by the models later."""
+
+from typing import Any
+
+import pytest
+from api_support.admission import patterns, refusals
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from aiapi_operator.api import AIApi
+
+Spec = dict[str, Any]
+
+
+def aiapi(spec: Spec, *, name: str = "assistant") -> dict[str, Any]:
+    return {
+        "apiVersion": "aiapi.dev/v1alpha1",
+        "kind": "AIApi",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def latency(**fields: Any) -> Spec:
+    return {"objective": {"latency": fields}}
+
+
+def app_container(**fields: Any) -> Spec:
+    return {"podTemplate": {"spec": {"containers": [{"name": "app", **fields}]}}}
+
+
+REFUSED: dict[str, tuple[Spec, str]] = {
+    "workers min over max": (
+        {"workers": {"min": 4, "max": 2}},
+        "spec.workers: workers.min must not be above workers.max",
+    ),
+    "replicas default min over max": (
+        {"replicas": {"max": 1}},
+        "spec.replicas: replicas.min must not be above replicas.max (min is 2 where",
+    ),
+    "no replicas": ({"replicas": {"min": 1, "max": 0}}, "spec.replicas.max: breaks minimum 1"),
+    "scaled to zero": ({"replicas": {"min": 0}}, "spec.replicas.min: breaks minimum 1"),
+    "no workers": ({"workers": {"min": 0}}, "spec.workers.min: breaks minimum 1"),
+    "threshold zero": (
+        latency(threshold="0s"),
+        "spec.objective.latency.threshold: must be a duration above zero",
+    ),
+    "threshold negative": (
+        latency(threshold="-1s"),
+        "spec.objective.latency.threshold: must be a duration above zero",
+    ),
+    "threshold not a duration": (
+        latency(threshold="fast"),
+        "threshold: must be a duration above zero and of 24h at most, such as 800ms",
+    ),
+    "percentile too low": (latency(percentile=49.9), "latency.percentile: breaks minimum 50"),
+    "percentile too high": (latency(percentile=99.99), "latency.percentile: breaks maximum 99.9"),
+    "app without attribute": (
+        {"app": "assistant.main"},
+        "spec.app: app must be module:attribute, such as assistant.main:app",
+    ),
+    "app as a path": ({"app": "assistant/main.py:app"}, "app must be module:attribute"),
+    "image with a space": ({"image": "ghcr.io/acme/a b"}, "image must name a container image"),
+    "negative price": (
+        {"cost": {"cpuHour": "-0.03"}},
+        "spec.cost.cpuHour: must be a price of zero or more",
+    ),
+    "price as a number": ({"cost": {"cpuHour": 0.03}}, "spec.cost.cpuHour: must be of type string"),
+    "unknown currency": ({"cost": {"currency": "usd"}}, "spec.cost.currency: must be the three"),
+    "unknown mode": ({"scaling": {"mode": "Sometimes"}}, "'Auto', 'Recommend', 'Paused'"),
+    "interval too short": ({"scaling": {"interval": "10ms"}}, "from 500ms to 60s"),
+    "interval too long": ({"scaling": {"interval": "2m"}}, "from 500ms to 60s"),
+    "unknown field": ({"imgae": "x"}, "spec.imgae: unknown field"),
+    "unknown nested field": (latency(treshold="1s"), "latency.treshold: unknown field"),
+    "bad quantity": ({"workers": {"cpu": "lots"}}, "spec.workers.cpu: must be a Kubernetes"),
+    "no cpu": ({"workers": {"cpu": "0.0"}}, "spec.workers.cpu: must be above zero"),
+    "no memory": ({"workers": {"memory": 0}}, "spec.workers.memory: must be above zero"),
+    "memory in thousandths": ({"workers": {"memory": "256m"}}, "write 256Mi instead of 256m"),
+    "cpu as a float": ({"workers": {"cpu": 0.5}}, "spec.workers.cpu: must be of type integer or"),
+    "a count as text": ({"workers": {"max": "8"}}, "spec.workers.max: must be of type integer"),
+    "operator's variable": (
+        {"env": [{"name": "AIAPI_WORKERS", "value": "9"}]},
+        "spec.env[0]: this AIAPI_ variable is set by the operator",
+    ),
+    "a variable twice": (
+        {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+        "spec.env: duplicate",
+    ),
+    "value and valueFrom": (
+        {"env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]},
+        "either value or valueFrom",
+    ),
+    "valueFrom nothing": ({"env": [{"name": "A", "valueFrom": {}}]}, "exactly one of configMap"),
+    "envFrom nothing": ({"envFrom": [{"prefix": "A_"}]}, "exactly one of configMapRef"),
+    "operator's label": (
+        {"podTemplate": {"metadata": {"labels": {"aiapi.dev/name": "other"}}}},
+        "labels: the labels aiapi.dev/name, ",
+    ),
+    "command of the app": (app_container(command=["sh"]), "come from spec.image and spec.app"),
+    "image of the app": (app_container(image="other"), "come from spec.image and spec.app"),
+    "too little time to drain": (
+        {"podTemplate": {"spec": {"terminationGracePeriodSeconds": 3}}},
+        "terminationGracePeriodSeconds: breaks minimum 10",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_bad_input_is_refused_by_field_and_rule(spec: Spec, said: str) -> None:
+    assert said in "\n".join(refusals(aiapi(spec)))
+    with pytest.raises(ValidationError):
+        AIApi.model_validate(aiapi(spec))
+
+
+ADMITTED: dict[str, Spec] = {
+    "nothing": {},
+    "an image": {"image": "registry:5000/a/b@sha256:0123"},
+    "nested app": {"app": "a_b.c1:factory.app"},
+    "whole cores": {"workers": {"cpu": 1, "memory": "1e9"}},
+    "three nines": latency(percentile=99.9, threshold="1.5s"),
+    "a floor that is the ceiling": {"replicas": {"min": 1, "max": 1}},
+    "free": {"cost": {"cpuHour": "0", "memoryGiBHour": "0"}},
+    "at once": {"scaling": {"scaleDown": {"workersAfter": "0s", "replicasAfter": "1h30m"}}},
+    "references": {
+        "env": [
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+            {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}},
+            {"name": "EMPTY"},
+        ],
+        "envFrom": [{"secretRef": {"name": "s", "optional": True}}],
+    },
+    "a pod of one's own": {
+        "podTemplate": {
+            "metadata": {"labels": {"team": "search"}},
+            "spec": {
+                "nodeSelector": {"disk": "fast"},
+                "containers": [
+                    {"name": "app", "tty": True, "resources": {"limits": {"nvidia.com/gpu": 1}}},
+                    {"name": "side", "image": "side:1", "command": ["sh"]},
+                ],
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("spec", ADMITTED.values(), ids=ADMITTED.keys())
+def test_good_input_is_admitted(spec: Spec) -> None:
+    assert refusals(aiapi(spec)) == []
+    AIApi.model_validate(aiapi(spec))
+
+
+@pytest.mark.parametrize("name", ["a" * 53, "1st", "with.dot", "Upper", "dash-"])
+def test_names_that_no_service_can_have_are_refused(name: str) -> None:
+    assert "metadata.name must have 52 characters at most" in refusals(aiapi({}, name=name))[0]
+    with pytest.raises(ValidationError, match="begin with a letter"):
+        AIApi.model_validate(aiapi({}, name=name))
+
+
+def test_the_longest_name_is_admitted() -> None:
+    assert refusals(aiapi({}, name="a" * 52)) == []
+
+
+# Values near every border, each allowed in some field and wrong in another.
+_VALUES = st.sampled_from(
+    [
+        *(0, 1, 2, 7, 64, 65, 10_001, -1, 50, 99.9, 99.95, 49, True, None, [], {}),
+        *("0s", "1s", "800ms", "24h", "24h1ms", "1m", "60001ms", "-1s", "1", "1.2345s"),
+        *("0", "0.0", "500m", "256Mi", "1e3", "0e1", ".5", "1Ki1", "-2", "1.", "0.031611"),
+        *("a:b", "a.b:c.d", "a:", ":b", "é:b", "a:b\n", "USD", "usd", "Auto", "auto", ""),
+    ]
+)
+_FIELDS = {
+    "image": None,
+    "app": None,
+    "objective": {"latency": {"percentile": None, "threshold": None}},
+    "workers": dict.fromkeys(("min", "max", "cpu", "memory", "maxConcurrency")),
+    "replicas": {"min": None, "max": None},
+    "scaling": {
+        "mode": None,
+        "interval": None,
+        "scaleDown": {"workersAfter": None, "replicasAfter": None},
+        "scaleUp": {"maxReplicasPerMinute": None},
+    },
+    "cost": {
+        **dict.fromkeys(("cpuHour", "memoryGiBHour", "currency")),
+        "baseline": {"replicas": None, "workers": None},
+    },
+}
+
+
+def _objects(fields: Spec) -> st.SearchStrategy[Spec]:
+    values = {name: _objects(below) if below else _VALUES for name, below in fields.items()}
+    return st.fixed_dictionaries({}, optional=values)
+
+
+def _without_nulls(value: Any) -> Any:
+    """The API server drops nulls before it fills in defaults."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def _models_take(spec: Spec) -> bool:
+    try:
+        AIApi.model_validate(aiapi(_without_nulls(spec)))
+    except ValidationError:
+        return False
+    return True
+
+
+@settings(deadline=None)
+@given(_objects(_FIELDS))
+def test_crd_and_models_agree(spec: Spec) -> None:
+    assert _models_take(spec) == (refusals(aiapi(spec)) == [])
+
+
+def test_patterns_stay_within_the_cost_that_an_api_server_allows_a_rule() -> None:
+    longest_request = 3 * 1024 * 1024
+    found = list(patterns())
+    assert len(found) > 10
+    for schema, pattern in found:
+        length = schema.get("maxLength", longest_request)
+        assert length * 0.1 * len(pattern) * 0.25 < 9_000_000, pattern

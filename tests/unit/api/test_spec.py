@@ -1,0 +1,61 @@
+"""What the models promise: defaults, immutability, the notation of the resource."""
+
+import pytest
+from pydantic import ValidationError
+
+from aiapi_operator.api import AIApi, AIApiSpec, Mode
+
+
+def test_an_aiapi_without_spec_is_complete() -> None:
+    spec = AIApi.model_validate({"metadata": {"name": "a"}}).spec
+    assert spec.manifest() == {
+        "env": [],
+        "envFrom": [],
+        "objective": {"latency": {"percentile": 95.0, "threshold": "800ms"}},
+        "workers": {"min": 1, "max": 8, "cpu": "500m", "memory": "256Mi", "maxConcurrency": 0},
+        "replicas": {"min": 2, "max": 20},
+        "scaling": {
+            "mode": "Auto",
+            "interval": "2s",
+            "scaleDown": {"workersAfter": "30s", "replicasAfter": "300s"},
+            "scaleUp": {"maxReplicasPerMinute": 10},
+        },
+        "cost": {
+            "cpuHour": "0.031611",
+            "memoryGiBHour": "0.003511",
+            "currency": "USD",
+            "baseline": {"replicas": 0, "workers": 0},
+        },
+        "podTemplate": {"metadata": {}, "spec": {"containers": []}},
+    }
+
+
+def test_what_is_given_partly_is_filled_in() -> None:
+    spec = AIApiSpec.model_validate({"workers": {"max": 2}, "scaling": {"mode": "Recommend"}})
+    assert (spec.workers.min, spec.workers.max) == (1, 2)
+    assert spec.scaling.mode is Mode.RECOMMEND
+    assert spec.scaling.interval == "2s"
+
+
+def test_models_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        AIApiSpec().image = "other"  # type: ignore[misc]
+
+
+def test_a_newer_api_server_may_add_metadata_and_status_fields() -> None:
+    aiapi = AIApi.model_validate(
+        {
+            "metadata": {"name": "a", "managedFields": [{"manager": "kubectl"}]},
+            "status": {"observedGeneration": 3, "load": {"latency": "412ms", "novel": "1"}},
+        }
+    )
+    assert aiapi.status.manifest() == {
+        "observedGeneration": 3,
+        "load": {"latency": "412ms"},
+        "conditions": [],
+    }
+
+
+def test_the_operator_reads_by_name_and_namespace() -> None:
+    aiapi = AIApi.model_validate({"metadata": {"name": "a", "namespace": "prod"}})
+    assert (aiapi.namespace, aiapi.name) == ("prod", "a")
