@@ -89,7 +89,7 @@ class Chart:
     @property
     def _top(self) -> float:
         values = [value for line in self.series for _, value in line.points if value is not None]
-        return nice_ceiling(1.05 * max([*values, self.level[0] if self.level else 0.0]))
+        return nice_ceiling(1.2 * max([*values, self.level[0] if self.level else 0.0]))
 
     def _y(self, value: float) -> float:
         floor = self.height - BOTTOM
@@ -148,8 +148,8 @@ class Chart:
         right = WIDTH - RIGHT
         yield f'<line class="level" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield (
-            f'<text class="levelname" x="{WIDTH - RIGHT - 4}" y="{y - 5:.1f}" '
-            f'text-anchor="end">{escape(name)} {value:g}{self.unit}</text>'
+            f'<text class="levelname" x="{LEFT + 6}" y="{y + 14:.1f}">'
+            f"{escape(name)}: {value:g}{self.unit}</text>"
         )
 
     def _marks(self, axis: Axis) -> Iterator[str]:
@@ -171,8 +171,9 @@ class Chart:
         for name, style in reversed(names):
             x -= 7 * len(name) + 6
             yield f'<text class="legend" x="{x}" y="18">{escape(name)}</text>'
-            x -= 16
-            yield f'<rect class="{style}" x="{x}" y="9" width="11" height="11" rx="3"/>'
+            x -= 17
+            round_ = 6 if style.startswith("dot") else 2
+            yield f'<rect class="{style}" x="{x}" y="8" width="12" height="12" rx="{round_}"/>'
             x -= 14
 
 
