@@ -61,16 +61,20 @@ class Token:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def build(pod: Pod, token: Token) -> Starlette:
-    """The ASGI app of the admin port."""
+class _Routes:
+    """One method a route."""
 
-    def guarded(handler: Handler) -> Handler:
+    def __init__(self, pod: Pod, token: Token) -> None:
+        self._pod = pod
+        self._token = token
+
+    def guarded(self, handler: Handler) -> Handler:
         async def checked(request: Request) -> Response:
-            if not token.read():
+            if not self._token.read():
                 return _problem(
                     403, "no admin token is set: use --admin-token-file or AIAPI_ADMIN_TOKEN"
                 )
-            if not token.allows(request.headers.get("authorization", "")):
+            if not self._token.allows(request.headers.get("authorization", "")):
                 refusal = _problem(401, "a bearer token is needed, and this was not it")
                 refusal.headers["www-authenticate"] = "Bearer"
                 return refusal
@@ -78,39 +82,43 @@ def build(pod: Pod, token: Token) -> Starlette:
 
         return checked
 
-    async def livez(_: Request) -> Response:
-        return _probe(pod.live())
+    async def livez(self, _: Request) -> Response:
+        return _probe(self._pod.live())
 
-    async def readyz(_: Request) -> Response:
-        return _probe(pod.ready())
+    async def readyz(self, _: Request) -> Response:
+        return _probe(self._pod.ready())
 
-    async def metrics(_: Request) -> Response:
-        content_type, text = pod.metrics()
+    async def metrics(self, _: Request) -> Response:
+        content_type, text = self._pod.metrics()
         return Response(text, headers={"content-type": content_type})
 
-    async def stats(_: Request) -> Response:
-        return JSONResponse(pod.stats())
+    async def stats(self, _: Request) -> Response:
+        return JSONResponse(self._pod.stats())
 
-    async def status(_: Request) -> Response:
-        return JSONResponse(pod.status())
+    async def status(self, _: Request) -> Response:
+        return JSONResponse(self._pod.status())
 
-    async def workers(request: Request) -> Response:
+    async def workers(self, request: Request) -> Response:
         try:
-            count = _count(await _body(request), pod.max_workers)
+            count = _count(await _body(request), self._pod.max_workers)
         except ValueError as error:
             return _problem(422, str(error))
         except TimeoutError:
             return _problem(408, "the body did not come in time")
-        return JSONResponse(pod.resize(count))
+        return JSONResponse(self._pod.resize(count))
 
+
+def build(pod: Pod, token: Token) -> Starlette:
+    """The ASGI app of the admin port."""
+    to = _Routes(pod, token)
     return Starlette(
         routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
-            Route("/stats", guarded(stats)),
-            Route("/status", guarded(status)),
-            Route("/workers", guarded(workers), methods=["PUT"]),
+            Route("/livez", to.livez),
+            Route("/readyz", to.readyz),
+            Route("/metrics", to.metrics),
+            Route("/stats", to.guarded(to.stats)),
+            Route("/status", to.guarded(to.status)),
+            Route("/workers", to.guarded(to.workers), methods=["PUT"]),
         ]
     )
 
@@ -140,7 +148,9 @@ def _count(body: bytes, most: int) -> int:
         raise ValueError('the body must be JSON like {"count": 4}') from None
     count = data.get("count") if isinstance(data, dict) else None
     if not isinstance(count, int) or isinstance(count, bool):
-        raise ValueError('"count" must be a whole number, as in {"count": 4}')
+        raise ValueError(  # noqa: TRY004 - what is wrong is the request, not a type in this program
+            '"count" must be a whole number, as in {"count": 4}'
+        )
     if not 1 <= count <= most:
         raise ValueError(f'"count" must be 1 to {most} (--max-workers), not {count}')
     return count

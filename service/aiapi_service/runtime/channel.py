@@ -16,7 +16,7 @@ _FILES = 100
 TEXT_LIMIT = 8000
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The other side is gone."""
 
 
@@ -53,9 +53,9 @@ class Channel:
         except BlockingIOError:
             return None
         except ConnectionError as error:
-            raise Closed from error
+            raise ClosedError from error
         if not data:
-            raise Closed
+            raise ClosedError
         message: dict[str, Any] = json.loads(data)
         return message, list(files)
 

@@ -1,9 +1,10 @@
-"""The command line of aiapi-serve. Each flag is an AIAPI_* variable too; a bad value ends the start."""
+"""The command line of aiapi-serve: each flag is an AIAPI_* variable too; bad values end it."""
 
 import asyncio
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ _PORT = click.IntRange(0, 65535)
 _SECONDS = click.FloatRange(min=0.0, max=86400.0)
 _BOUND = click.FloatRange(min=0.05, max=86400.0)
 _COUNT = click.IntRange(1, 1024)
+_Command = Callable[..., None]
 
 
 def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -28,7 +30,7 @@ def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def _option(flag: str, kind: Any, text: str) -> Any:
+def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
     """An option named and defaulted as the field of Settings."""
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
     return click.option(
@@ -72,7 +74,7 @@ def _option(flag: str, kind: Any, text: str) -> Any:
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
 @_option("--log-format", click.Choice(["plain", "json"]), "Log format.")
 def main(admin_token_file: str | None, **options: Any) -> None:
-    """Serve APP, any ASGI app as module:attribute, with workers that can be changed while it serves."""
+    """Serve APP, any ASGI app as module:attribute, with workers that may change while it serves."""
     settings = Settings(**options)
     if settings.workers > settings.max_workers:
         raise click.BadParameter(

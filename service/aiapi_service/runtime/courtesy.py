@@ -1,15 +1,15 @@
 """When a response should end its connection, decided at the last moment before its headers go out.
 
-Saying `Connection: close` is the only way to take a connection back that no client can lose a request
-by: the client knows before it sends the next one. So it is said only where it is safe to close after
-this response: the request has been read to its end, and no other is waiting behind it.
+Saying `Connection: close` takes a connection back without a client losing a request by it: the
+client knows before it sends the next one. It is said only where it is safe to close after this
+response: the request has been read to its end, and no other is waiting behind it.
 """
 
 from typing import Any
 
 
 class Courtesy:
-    """One a worker. While it leaves every response says it; after a growth only a number of them."""
+    """One a worker. While it leaves, every response says it; after a growth only some do."""
 
     def __init__(self) -> None:
         self.leaving = False
@@ -29,7 +29,7 @@ class Courtesy:
 
 
 def is_idle(connection: Any) -> bool:
-    """Between two requests, with nothing of either in this process: safe to hand over or to close."""
+    """Between two requests, with nothing of either in this process: may be handed over."""
     scope = getattr(connection, "scope", None)
     transport = connection.transport
     if transport is None or transport.is_closing() or transport.get_write_buffer_size():

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from aiapi_service.runtime.balance import give, shares
-from aiapi_service.runtime.channel import Channel, Closed
+from aiapi_service.runtime.channel import Channel, ClosedError
 from aiapi_service.runtime.hatchery import Hatchery
 from aiapi_service.runtime.loading import last_line
 from aiapi_service.runtime.member import Member, State
@@ -116,7 +116,7 @@ class Crew:
         while True:
             try:
                 received = member.channel.receive()
-            except Closed:
+            except ClosedError:
                 asyncio.get_running_loop().remove_reader(member.channel.fileno())
                 if not member.pid:
                     self._drop(member)

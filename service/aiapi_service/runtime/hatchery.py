@@ -6,11 +6,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
+from typing import Protocol
 
-from aiapi_service.runtime.channel import Channel, Closed
+from aiapi_service.runtime.channel import Channel, ClosedError
 from aiapi_service.runtime.settings import Settings
 
 logger = logging.getLogger("aiapi.supervisor")
@@ -19,25 +19,24 @@ logger = logging.getLogger("aiapi.supervisor")
 _SECRETS = ("AIAPI_ADMIN_TOKEN",)
 
 
+class Owner(Protocol):
+    """Who is told of what happens."""
+
+    def reconcile(self) -> None: ...
+    def failed(self, traceback: str) -> None: ...
+    def forked(self, slot: int, pid: int) -> None: ...
+
+
 class Hatchery:
     """At most one zygote at a time."""
 
     def __init__(
-        self,
-        settings: Settings,
-        listener: socket.socket,
-        arena_fd: int,
-        *,
-        on_change: Callable[[], None],
-        on_failure: Callable[[str], None],
-        on_fork: Callable[[int, int], None],
+        self, settings: Settings, listener: socket.socket, arena_fd: int, owner: Owner
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._arena_fd = arena_fd
-        self._on_change = on_change
-        self._on_failure = on_failure
-        self._on_fork = on_fork
+        self._owner = owner
         self._channel: Channel | None = None
         self._told = False
         self._began = 0.0
@@ -55,7 +54,7 @@ class Hatchery:
     def start(self) -> None:
         ours, theirs = Channel.pair()
         for fd in (theirs.fileno(), self._listener.fileno(), self._arena_fd):
-            os.set_inheritable(fd, True)  # noqa: FBT003 - positional only
+            os.set_inheritable(fd, True)
         fds = (str(theirs.fileno()), str(self._listener.fileno()), str(self._arena_fd))
         environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
         # -P: files beside the app must not stand in for Python's own modules.
@@ -79,7 +78,7 @@ class Hatchery:
         while self._channel is not None:
             try:
                 received = self._channel.receive()
-            except Closed:
+            except ClosedError:
                 self._hang_up()
                 return
             if received is None:
@@ -88,20 +87,20 @@ class Hatchery:
             match message["is"]:
                 case "loaded":
                     self.loaded = True
-                    self._on_change()
+                    self._owner.reconcile()
                 case "forked":
-                    self._on_fork(message["slot"], message["pid"])
+                    self._owner.forked(message["slot"], message["pid"])
                 case "unforkable":
                     self._leave_import_to_workers(message["why"])
                 case "failed":
                     self._told = True
-                    self._on_failure(message["traceback"])
+                    self._owner.failed(message["traceback"])
 
     def _leave_import_to_workers(self, why: str) -> None:
         self._told = True
         self._settings = replace(self._settings, preload="off")
         logger.warning(
-            "%s %s while it was imported, so each worker imports it anew (--preload off says the same)",
+            "%s %s on import: each worker will import it anew, as with --preload off",
             self._settings.app,
             why,
         )
@@ -111,16 +110,18 @@ class Hatchery:
         self.listen()
         self._hang_up()
         if not self._told:
-            self._on_failure(f"the process that imports the app {status}")
+            self._owner.failed(f"the process that imports the app {status}")
         self.pid = 0
         self.loaded = False
-        self._on_change()
+        self._owner.reconcile()
 
     def check(self, now: float) -> None:
         """An import that never ends is a failure like another."""
         if self.loading and now - self._began > self._settings.start_limit and not self._told:
             self._told = True
-            self._on_failure(f"the import of {self._settings.app} takes longer than --start-limit")
+            self._owner.failed(
+                f"the import of {self._settings.app} takes longer than --start-limit"
+            )
             os.kill(self.pid, signal.SIGKILL)
 
     def _hang_up(self) -> None:

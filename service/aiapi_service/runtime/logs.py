@@ -32,6 +32,6 @@ def set_up(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # A line from Uvicorn for each start and end of a worker says what the supervisor's own lines say.
+    # Uvicorn's lines for each start and end of a worker repeat the supervisor's own.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").setLevel(logging.INFO)

@@ -1,5 +1,6 @@
 """The pod as the admin port shows it: probes, totals, and one worker's row at a time."""
 
+import secrets
 import socket
 from time import monotonic
 from typing import Any
@@ -20,21 +21,13 @@ class PodView:
     """Reads; the one thing it changes is the wanted worker count."""
 
     def __init__(
-        self,
-        settings: Settings,
-        crew: Crew,
-        arena: Arena,
-        ledger: Ledger,
-        listener: socket.socket,
-        *,
-        instance: str,
+        self, settings: Settings, crew: Crew, memory: tuple[Arena, Ledger], listener: socket.socket
     ) -> None:
         self._settings = settings
         self._crew = crew
-        self._arena = arena
-        self._ledger = ledger
+        self._arena, self._ledger = memory
         self._listener = listener
-        self._instance = instance
+        self._instance = secrets.token_hex(8)
         self._began = monotonic()
         self._sized = False
         self._first_ready_at = 0.0

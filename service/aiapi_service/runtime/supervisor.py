@@ -6,7 +6,6 @@ It runs none of the user's code and never waits for a worker, so it always answe
 import asyncio
 import logging
 import os
-import secrets
 import signal
 import socket
 from time import monotonic
@@ -53,22 +52,8 @@ class Supervisor:
         arena = Arena.create(settings.slots)
         ledger = Ledger(arena)
         self._crew = Crew(settings, arena, ledger, settings.workers)
-        self._crew.hatchery = Hatchery(
-            settings,
-            listener,
-            arena.fd,
-            on_change=self._crew.reconcile,
-            on_failure=self._crew.failed,
-            on_fork=self._crew.forked,
-        )
-        self._pod = PodView(
-            settings,
-            self._crew,
-            arena,
-            ledger,
-            listener,
-            instance=secrets.token_hex(8),
-        )
+        self._crew.hatchery = Hatchery(settings, listener, arena.fd, self._crew)
+        self._pod = PodView(settings, self._crew, (arena, ledger), listener)
         self._admin = AdminServer(build(self._pod, token))
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -113,7 +98,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGTTIN, self._step, +1)
         loop.add_signal_handler(signal.SIGTTOU, self._step, -1)
 
-    def _terminate(self, hurry: bool) -> None:  # noqa: FBT001 - called by the loop, positionally
+    def _terminate(self, hurry: bool) -> None:
         # A person at a terminal does not wait for a load balancer; nor does who asks twice.
         if hurry or self._stop.is_set():
             self._hurry.set()

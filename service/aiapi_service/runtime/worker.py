@@ -1,4 +1,4 @@
-"""A worker: one Uvicorn server on one event loop, that knows how to leave without losing a request."""
+"""A worker: one Uvicorn server on one loop, that knows how to leave without losing a request."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from aiapi_service.runtime.birth import Birth
-from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, Closed
+from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
 from aiapi_service.runtime.courtesy import Courtesy, is_idle
 from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
@@ -83,9 +83,9 @@ class Worker(uvicorn.Server):
     async def _drain(self) -> None:
         """Answer what comes until no connection is left, or the deadline.
 
-        A connection that is idle goes to another worker as it is, so its client notices nothing. When
-        there is no other (the pod ends), it stays for a while in which its next request is answered
-        and told to close; only one silent for all that time is closed.
+        A connection that is idle goes to another worker as it is: its client notices nothing. When
+        there is no other (the pod ends), it stays for a while in which its next request is
+        answered and told to close; only one silent for all that time is closed.
         """
         silent: dict[Any, float] = {}
         quiet_rounds = 0
@@ -131,9 +131,9 @@ class Worker(uvicorn.Server):
     def _listen(self) -> None:
         try:
             received = self._channel.receive()
-        except Closed:
+        except ClosedError:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
-            logger.error("the supervisor is gone, leaving")
+            logger.warning("the supervisor is gone, leaving")
             self._leave(last=True, seconds=self._settings.grace)
             return
         if received is None:
@@ -187,7 +187,7 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http="httptools",
-        lifespan=settings.lifespan,  # type: ignore[arg-type]  # checked by the command line
+        lifespan=settings.lifespan,  # type: ignore[arg-type]  # the command line checks it
         log_config=None,
         access_log=settings.access_log,
         backlog=settings.backlog,
@@ -204,7 +204,7 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     config.load()
     server = Worker(config, birth.channel, settings)
     witness.app = config.loaded_app
-    config.loaded_app = CountRequests(  # type: ignore[assignment]
+    config.loaded_app = CountRequests(
         config.loaded_app, slot.numbers, at_start=server.courtesy.at_start, other=witness
     )
     heartbeat = Heartbeat(slot, clock, lambda: len(server.server_state.connections))

@@ -1,7 +1,7 @@
 """The process that workers are forked from.
 
-It has everything imported and, where that is safe, the user's app too, but never a thread or an event
-loop: so a fork of it is a worker in milliseconds, with the app's memory shared. A worker is a
+It has everything imported and, where that is safe, the user's app too, but never a thread or an
+event loop: so a fork of it is a worker in milliseconds, with the app's memory shared. A worker is a
 grandchild, which the kernel then gives to the supervisor (a subreaper): the supervisor alone reaps,
 and workers outlive a zygote that dies.
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from aiapi_service.runtime import logs
 from aiapi_service.runtime.birth import Birth
-from aiapi_service.runtime.channel import Channel, Closed
+from aiapi_service.runtime.channel import Channel, ClosedError
 from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
@@ -110,7 +110,7 @@ def main() -> int:
     channel_fd, listener_fd, arena_fd = map(int, sys.argv[1:4])
     try:
         birth = _serve(Channel.from_fd(channel_fd), socket.socket(fileno=listener_fd), arena_fd)
-    except Closed:
+    except ClosedError:
         return 0
     if birth is None:
         return 1

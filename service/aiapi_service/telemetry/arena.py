@@ -1,9 +1,9 @@
 """One shared memory for the numbers of all workers of a pod, of fixed size.
 
-The supervisor owns it and hands each worker one slot. A worker alone writes its slot; the supervisor
-alone reads and, once the worker's process is gone, folds the slot into the total of the departed and
-clears it for the next one. Reading and folding happen in the supervisor's one thread, so no reading
-falls between the two: totals never go back.
+The supervisor owns it and hands each worker one slot. A worker alone writes its slot; the
+supervisor alone reads and, once the worker's process is gone, folds the slot into the total of the
+departed and clears it for the next one. Reading and folding happen in the supervisor's one thread,
+so no reading falls between the two: totals never go back.
 """
 
 import mmap
@@ -110,7 +110,7 @@ class Ledger:
 
 
 def _advance(row: list[float], now: float) -> None:
-    """Add what has passed since the worker last wrote: waiting requests wait on, a late loop is busy."""
+    """Add what has passed since the worker wrote: requests wait on, and a late loop is busy."""
     for count, seconds, at in (
         (Cell.IN_FLIGHT, Cell.IN_FLIGHT_SECONDS, Cell.IN_FLIGHT_AT),
         (Cell.UPSTREAM_OPEN, Cell.UPSTREAM_SECONDS, Cell.UPSTREAM_AT),

@@ -1,7 +1,7 @@
 """Loop time: how long a worker's event loop was running callbacks instead of waiting.
 
-With uvloop the number is libuv's own (`uv_metrics_idle_time`), exact to the nanosecond and free until
-it is read. With plain asyncio a selector that times its own waiting gives the same.
+With uvloop the number is libuv's own (`uv_metrics_idle_time`), exact to the nanosecond and free
+until it is read. With plain asyncio a selector that times its own waiting gives the same.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class UvloopClock:
         pointer = ctypes.pythonapi.PyCapsule_GetPointer
         pointer.restype = ctypes.c_void_p
         pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-        capsule = uvloop.loop.libuv_get_loop_t_ptr(loop)
+        capsule = uvloop.loop.libuv_get_loop_t_ptr(loop)  # type: ignore[attr-defined]  # not in its stubs
         self._loop = ctypes.c_void_p(pointer(capsule, None))
         self._idle = library.uv_metrics_idle_time
         self._idle.restype = ctypes.c_uint64

@@ -1,7 +1,7 @@
 """Counts the time an app waits for its upstreams, without a line in the app, where it uses httpx.
 
-The public `handle_async_request` of httpx's transports is wrapped: from sending the request to the end
-of the response's stream.
+The public `handle_async_request` of httpx's transports is wrapped: from sending the request to the
+end of the response's stream.
 """
 
 import sys

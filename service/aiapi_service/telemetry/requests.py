@@ -1,7 +1,7 @@
 """Counts every request of a worker, as a pure ASGI wrapper around the user's app.
 
-It runs for each request of each worker, so it does little: no object but one a request, plain stores
-into shared memory, a bisection per histogram.
+It runs for each request of each worker, so it does little: one object a request, plain stores into
+shared memory, a bisection per histogram.
 """
 
 from bisect import bisect_left
@@ -89,7 +89,7 @@ class UpstreamCall:
 
 @contextmanager
 def upstream() -> Iterator[None]:
-    """Time inside counts as waiting for an upstream: `with upstream(): row = await pool.fetch(...)`."""
+    """Time inside counts as waiting: `with upstream(): row = await pool.fetch(...)`."""
     call = UpstreamCall()
     try:
         yield

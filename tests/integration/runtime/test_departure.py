@@ -1,0 +1,190 @@
+"""Workers come and go under load, and no request is lost."""
+
+import asyncio
+
+from runtime_support.client import Load
+from runtime_support.pod import serve, until
+
+
+async def test_the_count_changes_under_load_and_nothing_is_lost(tmp_path):
+    async with serve(tmp_path, "--workers=2") as pod:
+        await pod.ready(2)
+        async with Load(pod.host, pod.port, keeping=10, opening=4) as load:
+            for count in (4, 1, 3, 1, 2, 1, 4, 1):
+                await pod.resize(count)
+                await asyncio.sleep(0.5)
+            await pod.ready(1)
+        assert load.tally.lost == []
+        assert load.tally.answered > 1000
+        stats = await pod.settled(1)
+        assert stats["requests"]["success"] == load.tally.answered
+        assert stats["requests"]["cancelled"] == 0
+        assert stats["in_flight"] == 0
+
+
+async def test_idle_connections_move_to_a_worker_that_stays(tmp_path):
+    async with serve(tmp_path, "--workers=3") as pod:
+        await pod.ready(3)
+        connections = [await pod.connect() for _ in range(30)]
+        before = {(await one.ask()).body for one in connections}
+        await pod.resize(1)
+        await pod.settled(1)
+        answers = [await one.ask() for one in connections]
+        assert len(before) > 1
+        assert len({answer.body for answer in answers}) == 1
+        assert not any(answer.closes for answer in answers)
+        for one in connections:
+            await one.close()
+
+
+async def test_a_connection_that_has_not_asked_yet_is_kept(tmp_path):
+    async with serve(tmp_path, "--workers=2") as pod:
+        await pod.ready(2)
+        silent = [await pod.connect() for _ in range(10)]
+        half = [await pod.connect() for _ in range(10)]
+        for one in half:
+            one.writer.write(b"GET / HTTP/1.1\r\nhost:")
+        await until(lambda: _connections(pod, 20))
+        await pod.resize(1)
+        await asyncio.sleep(0.5)
+        for one in half:
+            one.writer.write(b" test\r\n\r\n")
+        assert all([(await one.ask()).status == 200 for one in silent])
+        assert all([(await one.read()).status == 200 for one in half])
+        for one in (*silent, *half):
+            await one.close()
+
+
+async def _connections(pod, count):
+    return (await pod.stats())["open_connections"] == count
+
+
+async def test_what_is_in_progress_is_answered_and_told_to_close(tmp_path):
+    async with serve(tmp_path, "--workers=2") as pod:
+        await pod.ready(2)
+        waiting = [await pod.connect() for _ in range(20)]
+        for one in waiting:
+            one.write("/wait?s=0.8")
+        await until(lambda: _in_flight(pod, 20))
+        await pod.resize(1)
+        answers = [await one.read() for one in waiting]
+        assert all(answer.status == 200 for answer in answers)
+        staying = str((await pod.settled(1)) and (await pod.status())["workers"][0]["pid"])
+        for answer in answers:
+            assert answer.closes == (answer.body.decode() != staying)
+        assert any(answer.closes for answer in answers)
+
+
+async def _in_flight(pod, count):
+    return (await pod.stats())["in_flight"] == count
+
+
+async def test_pipelined_requests_on_a_worker_that_leaves_are_all_answered(tmp_path):
+    async with serve(tmp_path, "--workers=2") as pod:
+        await pod.ready(2)
+        connections = [await pod.connect() for _ in range(10)]
+        for one in connections:
+            one.write("/wait?s=0.5")
+            one.write("/wait?s=0.1")
+        await until(lambda: _in_flight(pod, 10))
+        await pod.resize(1)
+        for one in connections:
+            assert (await one.read()).status == 200
+            assert (await one.read()).status == 200
+            await one.close()
+
+
+async def test_a_body_still_on_its_way_is_read_before_the_connection_ends(tmp_path):
+    async with serve(tmp_path, "--workers=2") as pod:
+        await pod.ready(2)
+        connections = [await pod.connect() for _ in range(10)]
+        for one in connections:
+            one.writer.write(b"POST /echo HTTP/1.1\r\nhost: t\r\ncontent-length: 6\r\n\r\nabc")
+        await until(lambda: _in_flight(pod, 10))
+        await pod.resize(1)
+        await asyncio.sleep(0.3)
+        for one in connections:
+            one.writer.write(b"def")
+            assert (await one.read()).body == b"abcdef"
+            await one.close()
+
+
+async def test_an_open_stream_holds_up_neither_changes_nor_probes_nor_the_end(tmp_path):
+    async with serve(tmp_path, "--workers=2", "--grace=3") as pod:
+        await pod.ready(2)
+        streams = [await pod.connect() for _ in range(6)]
+        for one in streams:
+            one.write("/stream?n=1000&s=0.1")
+            await one.head()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for count in (1, 3, 1, 2):
+            await pod.resize(count)
+            await pod.ready(count)
+        assert (await pod.get("/readyz"))[0] == 200
+        assert loop.time() - began < 3
+        assert (await pod.stats())["workers"]["draining"] >= 1
+        pod.process.terminate()
+        await asyncio.wait_for(pod.process.wait(), 6)
+        assert pod.process.returncode == 0
+        for one in streams:
+            await one.close()
+
+
+async def test_a_stream_of_a_worker_that_leaves_runs_to_its_end(tmp_path):
+    async with serve(tmp_path, "--workers=2") as pod:
+        await pod.ready(2)
+        streams = [await pod.connect() for _ in range(8)]
+        for one in streams:
+            one.write("/stream?n=15&s=0.1")
+        heads = [await one.head() for one in streams]
+        await pod.resize(1)
+        for one, (_, headers) in zip(streams, heads, strict=True):
+            assert (await one.body(headers)).endswith(b"14 end")
+        # Their headers did not say close, so each may ask again.
+        for one in streams:
+            assert (await one.ask()).status == 200
+            await one.close()
+        await pod.settled(1)
+
+
+async def test_clients_move_to_new_workers_after_a_growth(tmp_path):
+    async with serve(tmp_path, "--workers=1") as pod:
+        await pod.ready(1)
+        async with Load(pod.host, pod.port, keeping=40, pause=0.02) as load:
+            await asyncio.sleep(0.5)
+            await pod.resize(4)
+            await pod.ready(4)
+
+            async def spread():
+                counts = [one["connections"] for one in (await pod.status())["workers"]]
+                return len(counts) == 4 and min(counts) >= 5
+
+            await until(spread, 10)
+        assert load.tally.lost == []
+        assert load.tally.connections > 40
+
+
+async def test_shared_memory_and_files_do_not_grow_over_200_changes(tmp_path):
+    async with serve(tmp_path, "--workers=1") as pod:
+        await pod.ready(1)
+
+        def held():
+            maps = open(f"/proc/{pod.process.pid}/smaps").read()
+            arena = maps[maps.index("memfd:aiapi-workers") :].split("Rss:", 1)[1].split()[0]
+            import os
+
+            return len(os.listdir(f"/proc/{pod.process.pid}/fd")), int(arena)
+
+        for count in (4, 1, 4, 1):
+            await pod.resize(count)
+            await pod.settled(count)
+        before = held()
+        for _ in range(33):
+            await pod.resize(4)
+            await pod.ready(4)
+            await pod.resize(1)
+        await pod.settled(1)
+        files, memory = held()
+        assert files <= before[0]
+        assert memory <= before[1] + 16

@@ -1,0 +1,60 @@
+"""A small ASGI app with each behaviour the runtime has to cope with."""
+
+import asyncio
+import os
+import time
+from urllib.parse import parse_qs
+
+
+async def _answer(send, body, status=200):
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _stream(send, chunks, pause):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for number in range(chunks):
+        await send({"type": "http.response.body", "body": b"%d " % number, "more_body": True})
+        await asyncio.sleep(pause)
+    await send({"type": "http.response.body", "body": b"end"})
+
+
+def hold_the_loop(seconds):
+    time.sleep(seconds)
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    query = {key: float(value[0]) for key, value in parse_qs(scope["query_string"].decode()).items()}
+    match scope["path"]:
+        case "/wait":
+            await asyncio.sleep(query["s"])
+        case "/stream":
+            await _stream(send, int(query["n"]), query["s"])
+            return
+        case "/block":
+            hold_the_loop(query["s"])
+        case "/crash":
+            os.kill(os.getpid(), 9)
+        case "/error":
+            raise RuntimeError("wanted")
+        case "/status":
+            await _answer(send, b"", int(query["code"]))
+            return
+        case "/echo":
+            body = b""
+            more = True
+            while more:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+            await _answer(send, body)
+            return
+    await _answer(send, str(os.getpid()).encode())
