@@ -1,0 +1,85 @@
+from dataclasses import replace
+from typing import Any
+
+from manifests_support.samples import CONTEXT, aiapi, laid_over
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.manifests import app_container
+
+
+def env_of(aiapi: AIApi) -> dict[str, Any]:
+    container = app_container.build(aiapi, CONTEXT)
+    return {variable["name"]: variable.get("value") for variable in container["env"]}
+
+
+def test_the_bundled_app_needs_no_arguments() -> None:
+    container = app_container.build(aiapi(), CONTEXT)
+    assert container["image"] == CONTEXT.default_image
+    assert container["command"] == ["aiapi-serve"]
+    assert "args" not in container
+
+
+def test_the_users_image_and_app_are_served() -> None:
+    container = app_container.build(aiapi(image="x:1", app="a.b:c"), CONTEXT)
+    assert (container["image"], container["args"]) == ("x:1", ["a.b:c"])
+
+
+def test_a_pod_starts_with_the_templates_workers_and_waits_for_its_size() -> None:
+    workers = {"min": 1, "max": 8, "cpu": "500m", "memory": "256Mi"}
+    container = app_container.build(aiapi(workers=workers), replace(CONTEXT, template_workers=3))
+    env = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert (env["AIAPI_WORKERS"], env["AIAPI_SIZE_WAIT"]) == ("3", "10")
+    assert container["resources"] == {"requests": {"cpu": "1500m", "memory": "768Mi"}}
+
+
+def test_a_change_of_mode_or_bounds_does_not_roll_the_pods() -> None:
+    built = [
+        app_container.build(aiapi(scaling={"mode": mode}, replicas={"max": most}), CONTEXT)
+        for mode, most in (("Auto", 20), ("Recommend", 20), ("Paused", 40))
+    ]
+    assert built[0] == built[1] == built[2]
+
+
+def test_draining_ends_before_the_kubelet_kills() -> None:
+    for seconds, grace in ((30, "25"), (600, "595"), (10, "5")):
+        wishes = laid_over(terminationGracePeriodSeconds=seconds)
+        assert app_container.grace_period(wishes) == seconds
+        assert env_of(wishes)["AIAPI_GRACE"] == grace
+        assert int(grace) + app_container.DRAIN_DELAY < seconds
+    assert app_container.grace_period(aiapi()) == 30
+
+
+def test_user_variables_come_after_the_operators_and_may_replace_what_describes_the_pod() -> None:
+    variables = [{"name": "POD_NAME", "value": "mine"}, {"name": "URL", "value": "$(POD_IP)"}]
+    found = app_container.build(aiapi(env=variables), CONTEXT)["env"]
+    names = [variable["name"] for variable in found]
+    assert names[-3:] == ["POD_IP", "POD_NAME", "URL"]
+    assert len(names) == len(set(names))
+
+
+def test_env_from_is_passed_on() -> None:
+    sources = [{"secretRef": {"name": "keys"}, "prefix": "K_"}]
+    assert app_container.build(aiapi(envFrom=sources), CONTEXT)["envFrom"] == sources
+
+
+def test_probes_ask_the_admin_port() -> None:
+    container = app_container.build(aiapi(), CONTEXT)
+    paths = {
+        probe: container[f"{probe}Probe"]["httpGet"]
+        for probe in ("startup", "readiness", "liveness")
+    }
+    assert {probe: get["path"] for probe, get in paths.items()} == {
+        "startup": "/livez",
+        "readiness": "/readyz",
+        "liveness": "/livez",
+    }
+    assert {get["port"] for get in paths.values()} == {"admin"}
+
+
+def test_a_resize_restarts_nothing_where_there_is_one() -> None:
+    assert app_container.build(aiapi(), CONTEXT)["resizePolicy"] == [
+        {"resourceName": "cpu", "restartPolicy": "NotRequired"},
+        {"resourceName": "memory", "restartPolicy": "NotRequired"},
+    ]
+    older = app_container.build(aiapi(), replace(CONTEXT, resize_in_place=False))
+    assert "resizePolicy" not in older

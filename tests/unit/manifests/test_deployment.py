@@ -1,0 +1,27 @@
+from manifests_support.samples import CONTEXT, aiapi
+
+from aiapi_operator.manifests import deployment, secret
+
+
+def test_a_rollout_never_shrinks_the_fleet() -> None:
+    spec = deployment.build(aiapi(), CONTEXT)["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": 0}
+
+
+def test_the_selector_finds_the_pods() -> None:
+    spec = deployment.build(aiapi(), CONTEXT)["spec"]
+    wanted = spec["selector"]["matchLabels"]
+    assert wanted.items() <= spec["template"]["metadata"]["labels"].items()
+
+
+def test_the_pods_do_not_roll_when_the_token_changes() -> None:
+    made = deployment.build(aiapi(), CONTEXT)
+    token = secret.build(aiapi(), "s3cret")["data"]["token"]
+    assert token not in str(made)
+    assert "annotations" not in made["spec"]["template"]["metadata"]
+
+
+def test_the_pods_have_no_account_token() -> None:
+    pod = deployment.build(aiapi(), CONTEXT)["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == "assistant-aiapi"

@@ -1,0 +1,18 @@
+from manifests_support.samples import CONTEXT, aiapi
+
+from aiapi_operator.manifests import network_policy
+
+
+def test_the_admin_port_is_for_the_operator_alone() -> None:
+    spec = network_policy.build(aiapi(), CONTEXT)["spec"]
+    everyone, operator = spec["ingress"]
+    assert everyone == {"ports": [{"protocol": "TCP", "port": 8000}]}
+    assert operator["ports"] == [{"protocol": "TCP", "port": 9000}]
+    # One peer with both selectors: the operator's pods in the operator's namespace.
+    assert operator["from"] == [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "aiapi-system"}},
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "aiapi-operator"}},
+        }
+    ]
+    assert spec["policyTypes"] == ["Ingress"]
