@@ -152,14 +152,15 @@ def _wanted_replicas(spec: SizingSpec, needs: Needs, at: Situation, start: Size)
     beyond = needs.now.times(1 / (1 + TOLERANCE))
     if plan.workers_for(beyond, start.replicas) > spec.workers.max:
         return plan.fewest_replicas(spec, needs.now, at_least=start.replicas)
-    peak = needs.replicas.times(1 + TOLERANCE)
-    fewer = _cheaper(spec, peak, start.replicas).replicas
-    if fewer < start.replicas:
-        return fewer
-    more = _cheaper(spec, needs.lasting.times(1 + TOLERANCE), start.replicas).replicas
-    if more > start.replicas and at.settled and _no_dearer(spec, peak, more, start.replicas):
-        return more
-    return start.replicas
+    peak = _cheaper(spec, needs.replicas.times(1 + TOLERANCE), start.replicas).replicas
+    if peak < start.replicas:
+        return peak
+    falling = needs.now.total * (1 + 2 * TOLERANCE) < needs.workers.total
+    if falling or not at.settled:
+        return start.replicas
+    # More pods for their cost alone: only if the least and the greatest need both ask for it.
+    least = _cheaper(spec, needs.lasting.times(1 + TOLERANCE), start.replicas).replicas
+    return max(start.replicas, min(least, peak))
 
 
 def _cheaper(spec: SizingSpec, need: Carry, replicas: int) -> Size:
@@ -168,12 +169,6 @@ def _cheaper(spec: SizingSpec, need: Carry, replicas: int) -> Size:
     there = plan.cheapest(spec, need)
     saves = plan.hour(spec, there) < WORTH * plan.hour(spec, here)
     return there if saves else here
-
-
-def _no_dearer(spec: SizingSpec, need: Carry, there: int, here: int) -> bool:
-    return plan.hour(spec, plan.fit(spec, need, there)) <= plan.hour(
-        spec, plan.fit(spec, need, here)
-    )
 
 
 def _workers(spec: SizingSpec, needs: Needs, at: Situation, start: Size, replicas: int) -> int:

@@ -1,0 +1,261 @@
+"""A small model of a fleet for tests: fluid requests, exact counters, no randomness of its own.
+
+Each pod's workers drain a backlog of loop time. A request costs ``service`` seconds of loop
+time, then waits ``upstream`` seconds. Latencies are spread around that by fixed factors, so
+that percentiles are known in closed form: p95 is about 1.5 x upstream at an idle loop.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from copy import copy, deepcopy
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.inputs import (
+    Bounds,
+    Fleet,
+    Histogram,
+    Mode,
+    Objective,
+    PodSample,
+    PodUnknown,
+    Price,
+    SizingSpec,
+)
+from aiapi_operator.sizing.state import State
+
+BOUNDS = tuple(0.001 * 1.1**step for step in range(117))
+SPREAD = ((0.6, 0.3), (0.9, 0.3), (1.1, 0.2), (1.3, 0.12), (1.5, 0.06), (2.0, 0.02))
+STEP = 0.1
+IDLE = 0.002
+
+
+def spec(**changes: object) -> SizingSpec:
+    """The defaults of an empty AIApi, with a few fields changed."""
+    usual = SizingSpec(
+        objective=Objective(percentile=95, threshold=0.8),
+        workers=Bounds(min=1, max=8),
+        replicas=Bounds(min=2, max=20),
+        worker_cpu=0.5,
+        worker_memory=256 * 2**20,
+        max_concurrency=0,
+        mode=Mode.AUTO,
+        interval=2.0,
+        workers_down_after=30.0,
+        replicas_down_after=300.0,
+        max_replicas_per_minute=10,
+        price=Price(
+            cpu_hour=0.031611,
+            memory_gib_hour=0.003511,
+            currency="USD",
+            baseline_replicas=0,
+            baseline_workers=0,
+        ),
+    )
+    return replace(usual, **changes)
+
+
+@dataclass
+class Pod:
+    """One pod: workers that start after a delay, a backlog, and monotonic counters."""
+
+    name: str
+    born: float
+    wanted: int = 1
+    serving: int = 1
+    more_at: float = 0.0
+    ready: bool = False
+    generation: int = 0
+    backlog: float = 0.0
+    waiting: deque[tuple[float, float]] = field(default_factory=deque)
+    upstream_now: float = 0.0
+    completed: float = 0.0
+    shed: float = 0.0
+    in_flight_seconds: float = 0.0
+    loop_seconds: float = 0.0
+    worker_seconds: float = 0.0
+    upstream_seconds: float = 0.0
+    counts: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
+
+    def order(self, workers: int, now: float) -> None:
+        """PUT /workers: fewer at once, more in a second."""
+        self.wanted = workers
+        if workers < self.serving:
+            self.serving = workers
+        elif workers > self.serving:
+            self.more_at = now + 1.0
+
+    def step(self, now: float, arrivals: float, *, service: float, upstream: float) -> None:
+        """``STEP`` seconds with ``arrivals`` requests."""
+        if now >= self.more_at:
+            self.serving = self.wanted
+        self.backlog += arrivals * service
+        wait = self.backlog / self.serving
+        worked = min(self.backlog, self.serving * STEP)
+        self.backlog -= worked
+        rho = min(0.95, worked / (self.serving * STEP))
+        requests = worked / service
+        delay = service * rho / (1 - rho) + max(0.0, wait - STEP)
+        self.waiting.append((now + upstream, requests))
+        self.upstream_now += requests
+        while self.waiting and self.waiting[0][0] <= now:
+            done = self.waiting.popleft()[1]
+            self.upstream_now -= done
+            self.completed += done
+            self._observe(done, upstream, service + delay)
+        self.loop_seconds += worked + IDLE * self.serving * STEP
+        self.worker_seconds += self.serving * STEP
+        self.upstream_seconds += self.upstream_now * STEP
+        self.in_flight_seconds += self.in_flight(service) * STEP
+
+    def in_flight(self, service: float) -> float:
+        """Requests in the loop's backlog or waiting for the upstream."""
+        return self.backlog / service + max(0.0, self.upstream_now)
+
+    def _observe(self, requests: float, upstream: float, loop: float) -> None:
+        for factor, share in SPREAD:
+            latency = upstream * factor + loop
+            self.counts[bisect_left(BOUNDS, latency)] += requests * share
+
+    def sample(self, now: float, service: float) -> PodSample:
+        """What a scrape of this pod says."""
+        return PodSample(
+            pod=self.name,
+            time=now,
+            instance=f"{self.name}-{self.generation}",
+            ready=self.ready,
+            workers_wanted=self.wanted,
+            workers_ready=self.serving,
+            workers_draining=0,
+            workers_blocked=0,
+            blocked_at="",
+            failure="",
+            succeeded=int(self.completed),
+            client_errors=0,
+            server_errors=0,
+            cancelled=0,
+            shed=int(self.shed),
+            in_flight_seconds=self.in_flight_seconds,
+            loop_seconds=self.loop_seconds,
+            worker_seconds=self.worker_seconds,
+            cpu_seconds=self.loop_seconds,
+            upstream_seconds=self.upstream_seconds,
+            latency=Histogram(bounds=BOUNDS, counts=tuple(map(int, self.counts)), sum=0.0),
+            loop_lag=Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0),
+            in_flight=int(self.in_flight(service)),
+            open_connections=0,
+            accept_queue_depth=0,
+            rss_bytes=100 * 2**20,
+        )
+
+
+class FleetModel:
+    """A fleet under load, and the right-sizer that looks after it."""
+
+    def __init__(self, wishes: SizingSpec, *, replicas: int = 2, workers: int = 1) -> None:
+        self.spec = wishes
+        self.now = 0.0
+        self.state = State()
+        self.replicas = replicas
+        self.rate = 20.0
+        self.service = 0.02
+        self.upstream = 0.3
+        self.pod_start = 8.0
+        self.silent: set[str] = set()
+        self.noise: Random | None = None
+        self.acting = True
+        self.decisions: list[tuple[float, Decision]] = []
+        self.pods = [
+            Pod(f"pod-{i}", born=-100.0, wanted=workers, serving=workers, ready=True)
+            for i in range(replicas)
+        ]
+        self._born = replicas
+
+    def copy(self) -> "FleetModel":
+        """The same fleet at the same time, to go on differently. Its history starts here."""
+        twin = copy(self)
+        twin.pods = deepcopy(self.pods)
+        twin.silent = set(self.silent)
+        twin.decisions = self.decisions[-1:]
+        return twin
+
+    @property
+    def last(self) -> Decision:
+        """The newest decision."""
+        return self.decisions[-1][1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(workers, replicas) wanted now."""
+        return self.last.workers, self.last.replicas
+
+    def run(self, seconds: float) -> list[tuple[float, Decision]]:
+        """Serve for so long, with a decision every interval; the decisions taken meanwhile."""
+        first = len(self.decisions)
+        end = self.now + seconds
+        while self.now < end - 1e-9:
+            self.serve(self.spec.interval)
+            self.decide()
+        return self.decisions[first:]
+
+    def decide(self) -> Decision:
+        """One tick of the right-sizer, carried out."""
+        decision = decide(self.spec, self.fleet(), self.state, self.now)
+        self.state = decision.state
+        self.decisions.append((self.now, decision))
+        if self.acting:
+            self._act(decision)
+        return decision
+
+    def fleet(self) -> Fleet:
+        """What the operator sees."""
+        return Fleet(
+            replicas=self.replicas,
+            pods=tuple(
+                PodUnknown(pod=pod.name, ready=pod.ready, reason="timeout")
+                if pod.name in self.silent
+                else pod.sample(self.now, self.service)
+                for pod in self.pods
+            ),
+        )
+
+    def restart(self, index: int) -> None:
+        """The pod's container starts anew: all its counters with it."""
+        old = self.pods[index]
+        self.pods[index] = Pod(old.name, born=self.now, ready=True, generation=old.generation + 1)
+
+    def serve(self, seconds: float) -> None:
+        """Serve for so long without any decision."""
+        for _ in range(round(seconds / STEP)):
+            self.now = round(self.now + STEP, 6)
+            for pod in self.pods:
+                pod.ready = pod.ready or self.now >= pod.born + self.pod_start
+            serving = [pod for pod in self.pods if pod.ready]
+            arrivals = self.rate * STEP
+            if self.noise is not None:
+                arrivals = max(0.0, self.noise.gauss(arrivals, arrivals**0.5))
+            for pod in serving:
+                pod.step(
+                    self.now,
+                    arrivals / len(serving),
+                    service=self.service,
+                    upstream=self.upstream,
+                )
+
+    def _act(self, decision: Decision) -> None:
+        self.replicas = decision.replicas
+        while len(self.pods) < decision.replicas:
+            self.pods.append(Pod(f"pod-{self._born}", born=self.now))
+            self._born += 1
+        del self.pods[decision.replicas :]
+        for pod in self.pods:
+            if pod.name not in self.silent and pod.wanted != decision.workers:
+                pod.order(decision.workers, self.now)
+
+
+def condition(decision: Decision, kind: str) -> tuple[bool | None, str]:
+    """Status and message of one condition."""
+    found = next(each for each in decision.conditions if each.type == kind)
+    return found.status, found.message

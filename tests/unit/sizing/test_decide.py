@@ -1,0 +1,413 @@
+"""What the right-sizer does to a fleet, told as stories on a model of one."""
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from random import Random
+
+import pytest
+from unit.sizing.fleet_model import FleetModel, condition, spec
+
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decision import Binding, Decision, Verdict
+from aiapi_operator.sizing.inputs import Bounds, Fleet, Mode, PodUnknown, SizingSpec
+from aiapi_operator.sizing.state import State
+
+
+def total(decision: Decision) -> int:
+    return decision.workers * decision.replicas
+
+
+@cache
+def _calm(wishes: SizingSpec) -> FleetModel:
+    model = FleetModel(wishes)
+    model.run(360)
+    return model
+
+
+def settled(**changes: object) -> FleetModel:
+    """A fleet that has run calmly for six minutes: every window is full."""
+    return _calm(spec(**changes)).copy()
+
+
+def test_a_new_aiapi_without_pods_asks_for_the_smallest_fleet() -> None:
+    decision = decide(spec(), Fleet(replicas=0, pods=()), State(), 0.0)
+    assert (decision.workers, decision.replicas) == (1, 2)
+    assert decision.verdict is Verdict.WARMING_UP
+    assert decision.message.startswith("no pod is ready yet")
+
+
+def test_the_first_sample_gives_no_rate_and_is_no_reason_to_shrink() -> None:
+    model = FleetModel(spec(), replicas=6, workers=4)
+    model.rate = 0.0
+    [(_, decision)] = model.run(2)
+    assert (decision.workers, decision.replicas) == (4, 6)
+    assert decision.load.arrivals_per_second is None
+    assert decision.need.binding is Binding.HELD
+
+
+def test_a_step_is_answered_within_two_ticks() -> None:
+    model = settled()
+    assert model.size == (1, 2)
+    model.rate = 120.0
+    decisions = model.run(4)
+    decision = decisions[-1][1]
+    # 120 rps x 20 ms are 2.4 workers' worth of loop; 2.5 must remain when a pod is lost.
+    assert decision.workers * (decision.replicas - 1) >= 2.4
+    assert 3 <= decision.workers <= 4
+    assert decision.replicas == 2
+    assert decisions[0][1].verdict is Verdict.SCALED_UP
+    assert "2 pods x 1 -> 2 pods x 3" in decisions[0][1].message
+
+
+def test_a_step_in_the_middle_of_a_tick_is_answered_too() -> None:
+    model = settled()
+    model.serve(1.2)
+    model.rate = 120.0
+    model.serve(0.8)
+    model.decide()
+    model.run(4)
+    assert model.last.workers >= 3
+
+
+def test_workers_go_down_after_their_window_and_not_before() -> None:
+    model = settled()
+    model.rate = 120.0
+    model.run(60)
+    peak = model.last.workers
+    model.rate = 20.0
+    for _, decision in model.run(28):
+        assert decision.workers == peak
+    assert decision.verdict is Verdict.STABILIZING
+    assert "fewer workers once less was needed for 30 s" in decision.message
+    model.run(12)
+    assert model.size == (1, 2)
+
+
+def test_pods_go_down_after_their_window_and_not_before() -> None:
+    model = settled(workers=Bounds(min=1, max=4))
+    model.rate = 500.0
+    model.run(240)
+    assert model.last.replicas >= 4
+    pods = model.last.replicas
+    model.rate = 20.0
+    assert {decision.replicas for _, decision in model.run(296)} == {pods}
+    assert model.last.workers == 1
+    assert "fewer pods once less was needed for 300 s" in model.last.message
+    model.run(20)
+    assert model.size == (1, 2)
+
+
+def test_a_slow_upstream_adds_no_worker_and_is_named() -> None:
+    model = settled()
+    model.rate = 60.0
+    model.run(400)
+    size = model.size
+    calm = model.last.load.in_flight
+    model.upstream *= 3
+    for _, decision in model.run(120):
+        assert (decision.workers, decision.replicas) == size
+    assert model.last.load.in_flight == pytest.approx(3 * calm, rel=0.1)
+    status, message = condition(model.last, "DependencyBound")
+    assert status is True
+    assert "p95 is 1.3 s" in message
+    assert "objective 800 ms" in message
+    assert "waiting for upstreams" in message
+    assert "More workers or pods would not help" in message
+    status, message = condition(model.last, "ObjectiveInfeasible")
+    assert status is True
+    assert "objective.latency.threshold" in message
+
+
+def test_a_recovered_upstream_ends_the_diagnosis() -> None:
+    model = settled()
+    model.upstream *= 3
+    model.run(60)
+    assert condition(model.last, "DependencyBound")[0] is True
+    model.upstream /= 3
+    model.run(90)
+    assert condition(model.last, "DependencyBound")[0] is False
+    assert condition(model.last, "ObjectiveInfeasible")[0] is False
+
+
+def test_a_step_up_is_not_blamed_on_the_upstream() -> None:
+    model = settled()
+    model.rate = 160.0
+    for _, decision in model.run(60):
+        assert condition(decision, "DependencyBound")[0] is not True
+
+
+def test_five_minutes_without_metrics_shrink_nothing() -> None:
+    model = settled(workers=Bounds(min=1, max=4))
+    model.rate = 300.0
+    model.run(360)
+    size = model.size
+    model.rate = 20.0
+    model.silent = {pod.name for pod in model.pods}
+    for _, decision in model.run(300):
+        assert (decision.workers, decision.replicas) == size
+        assert decision.verdict is Verdict.HOLDING
+        status, message = condition(decision, "MetricsStale")
+        assert status is True
+        assert "Nothing is scaled down" in message
+        assert "timeout" in message
+    assert "no metrics from any of" in model.last.message
+    assert model.last.load.arrivals_per_second is None
+    model.silent = set()
+    back = model.run(296)
+    assert {decision.replicas for _, decision in back} == {size[1]}
+    assert all(decision.workers == size[0] for at, decision in back if at <= back[0][0] + 28)
+    model.run(20)
+    assert model.size == (1, 2)
+
+
+def test_one_silent_pod_of_three_holds_the_fleet() -> None:
+    model = FleetModel(spec(replicas=Bounds(min=3, max=3)), replicas=3)
+    model.rate = 200.0
+    model.run(400)
+    size = model.size
+    assert size[0] > 1
+    model.silent = {"pod-1"}
+    model.rate = 20.0
+    for _, decision in model.run(120):
+        assert (decision.workers, decision.replicas) == size
+    assert model.last.verdict is Verdict.HOLDING
+    assert "pod-1: timeout" in model.last.message
+    status, message = condition(model.last, "MetricsStale")
+    assert status is True
+    assert "1 of 3 ready pods does not answer" in message
+
+
+def test_a_fleet_with_a_silent_pod_still_grows() -> None:
+    model = FleetModel(spec(replicas=Bounds(min=3, max=20)), replicas=3)
+    model.run(360)
+    model.silent = {"pod-1"}
+    model.rate = 300.0
+    model.run(6)
+    # The silent pod's third is counted in: 300 rps x 20 ms are 6 workers' worth.
+    assert model.last.load.arrivals_per_second == pytest.approx(300, rel=0.05)
+    assert model.last.workers >= 3
+
+
+def test_a_restarted_operator_keeps_or_raises() -> None:
+    model = settled(workers=Bounds(min=1, max=4))
+    model.rate = 300.0
+    model.run(120)
+    size = model.size
+    model.rate = 20.0
+    model.state = State()
+    decisions = model.run(298)
+    for at, decision in decisions:
+        assert decision.replicas >= size[1]
+        if at <= decisions[0][0] + 28:
+            assert decision.workers >= size[0]
+    assert decisions[2][1].verdict is Verdict.WARMING_UP
+    assert "since the start" in decisions[2][1].message
+
+
+def test_a_restarted_operator_that_sees_no_pod_goes_by_what_the_cluster_remembers() -> None:
+    pods = (PodUnknown(pod="a", ready=True, reason="timeout"),)
+    fleet = Fleet(replicas=7, pods=pods, workers=5)
+    decision = decide(spec(), fleet, State(), 10.0)
+    assert (decision.workers, decision.replicas) == (5, 7)
+    assert decision.verdict is Verdict.HOLDING
+
+
+def test_a_pod_that_restarts_gives_no_absurd_rate() -> None:
+    model = settled()
+    model.rate = 100.0
+    model.run(120)
+    model.restart(0)
+    for _, decision in model.run(30):
+        assert 0 <= decision.load.arrivals_per_second <= 160
+        assert 0 <= decision.load.completed_per_second <= 120
+        assert total(decision) <= 10
+
+
+def test_a_counter_that_went_back_gives_no_absurd_rate() -> None:
+    model = settled()
+    model.pods[0].completed = 3.0
+    for _, decision in model.run(10):
+        assert 0 <= decision.load.completed_per_second <= 30
+
+
+def test_no_requests_at_all_come_down_to_the_smallest_fleet() -> None:
+    model = FleetModel(spec(), replicas=5, workers=3)
+    model.rate = 0.0
+    model.run(340)
+    assert model.size == (1, 2)
+    assert model.last.need.binding is Binding.FLOOR
+    assert model.last.load.latency is None
+    assert condition(model.last, "DependencyBound")[0] is None
+
+
+def test_steady_noise_does_not_flap() -> None:
+    model = FleetModel(spec())
+    model.noise = Random(7)  # noqa: S311 - a repeatable load, no secret
+    model.rate = 230.0
+    model.run(600)
+    sizes = [(d.workers, d.replicas) for _, d in model.run(3600)]
+    changes = sum(a != b for a, b in pairwise(sizes))
+    assert changes <= 4
+    assert max(w * r for w, r in sizes) <= 12
+
+
+def test_pods_that_are_not_ready_are_not_ordered_twice() -> None:
+    model = settled(workers=Bounds(min=1, max=4))
+    model.pod_start = 60.0
+    model.rate = 500.0
+    model.run(6)
+    ordered = model.last.replicas
+    assert ordered > 2
+    assert {decision.replicas for _, decision in model.run(50)} == {ordered}
+    assert model.last.workers == 4, "the pods that serve make up for those that do not yet"
+
+
+def test_the_lead_time_of_pods_is_learned() -> None:
+    model = settled(workers=Bounds(min=1, max=4))
+    model.pod_start = 24.0
+    model.rate = 500.0
+    model.run(60)
+    assert model.state.pod_lead == pytest.approx(24, abs=2)
+
+
+def test_the_maximum_is_named_with_the_way_out() -> None:
+    model = settled(workers=Bounds(min=1, max=2), replicas=Bounds(min=2, max=3))
+    model.rate = 600.0
+    model.run(30)
+    assert model.size == (2, 3)
+    assert model.last.verdict is Verdict.LIMITED
+    assert model.last.need.binding is Binding.CEILING
+    assert model.last.need.workers > 6
+    assert "3 pods x 2 is the maximum" in model.last.message
+    status, message = condition(model.last, "ScalingLimited")
+    assert status is True
+    assert "at most 6 allowed" in message
+    assert "Raise replicas.max to" in message
+
+
+def test_new_pods_are_rate_limited() -> None:
+    model = settled(workers=Bounds(min=1, max=1), max_replicas_per_minute=4)
+    model.rate = 400.0
+    model.run(20)
+    assert model.last.replicas == 6
+    assert model.last.verdict is Verdict.LIMITED
+    assert "4 new pods a minute" in model.last.message
+    status, message = condition(model.last, "ScalingLimited")
+    assert status is True
+    assert "maxReplicasPerMinute 4" in message
+    model.run(60)
+    assert model.last.replicas == 10
+
+
+def test_a_worker_limit_on_concurrency_binds() -> None:
+    model = settled(max_concurrency=5)
+    model.rate = 100.0
+    model.run(60)
+    # 100 rps x 0.3 s are 30 in flight, at 4 (80 % of 5) a worker 8 workers.
+    assert model.last.need.binding is Binding.CONCURRENCY
+    assert model.last.need.workers in (8, 9)
+    assert "requests in flight / (5 a worker x 0.8)" in model.last.message
+
+
+def test_fewer_pods_with_more_workers_raises_the_workers_first() -> None:
+    model = FleetModel(spec(workers=Bounds(min=1, max=8)), replicas=12, workers=1)
+    model.rate = 150.0
+    sizes = [(d.workers, d.replicas) for _, d in model.run(400)]
+    changed = [b for a, b in pairwise(sizes) if a != b]
+    assert model.last.replicas < 12
+    for workers, replicas in changed:
+        assert workers * replicas >= 4
+
+
+def test_recommend_computes_what_auto_would_do_and_paused_keeps_what_runs() -> None:
+    auto, recommend = settled(), settled(mode=Mode.RECOMMEND)
+    recommend.acting = False
+    auto.rate = recommend.rate = 120.0
+    auto.run(2)
+    recommend.run(2)
+    assert recommend.size == auto.size
+    paused = FleetModel(spec(mode=Mode.PAUSED), replicas=4, workers=3)
+    paused.rate = 1000.0
+    paused.run(30)
+    assert paused.size == (3, 4)
+    assert paused.last.verdict is Verdict.PAUSED
+    assert paused.last.need.workers > 12, "the need is told nevertheless"
+
+
+def test_bounds_that_were_edited_are_obeyed_at_once() -> None:
+    model = settled()
+    model.spec = spec(replicas=Bounds(min=4, max=20), workers=Bounds(min=2, max=8))
+    model.run(2)
+    assert model.size == (2, 4)
+
+
+def test_a_clock_that_went_back_begins_anew_without_shrinking() -> None:
+    model = settled()
+    model.rate = 120.0
+    model.run(30)
+    size = model.size
+    model.now = 5.0
+    decision = model.decide()
+    assert (decision.workers, decision.replicas) == size
+    assert decision.state.since == 5.0
+
+
+def test_an_hour_of_silence_of_the_operator_itself_shrinks_nothing() -> None:
+    model = settled()
+    model.rate = 120.0
+    model.run(60)
+    size = model.size
+    model.rate = 20.0
+    model.serve(3600)
+    assert (model.decide().workers, model.last.replicas) == size
+    for _, decision in model.run(28):
+        assert (decision.workers, decision.replicas) == size
+
+
+def test_doubled_service_demand_is_followed_within_a_minute() -> None:
+    model = settled()
+    model.rate = 100.0
+    model.run(120)
+    model.service *= 2
+    model.run(60)
+    assert model.last.need.service_demand == pytest.approx(0.04, rel=0.15)
+    # 100 x 40 ms: 4 workers' worth of loop, also with one pod lost.
+    assert model.last.workers * (model.last.replicas - 1) >= 4
+
+
+def test_a_blocked_loop_and_a_failing_app_are_named() -> None:
+    model = settled()
+    fleet = model.fleet()
+    first = replace(fleet.pods[0], workers_blocked=1, blocked_at="app.py:12 load", time=model.now)
+    second = replace(fleet.pods[1], failure="ModuleNotFoundError: No module named 'assistant'")
+    fleet = replace(fleet, pods=(first, second), resize_deferred=2)
+    decision = decide(model.spec, fleet, model.state, model.now)
+    status, message = condition(decision, "EventLoopBlocked")
+    assert status is True
+    assert "pod-0 stood still at app.py:12 load" in message
+    status, message = condition(decision, "WorkersFailing")
+    assert status is True
+    assert "No module named 'assistant'" in message
+    status, message = condition(decision, "ResizeDeferred")
+    assert status is True
+    assert "2 pods wait for room" in message
+    for _, later in model.run(58):
+        assert condition(later, "EventLoopBlocked")[0] is False
+
+
+def test_a_blocked_loop_is_remembered_for_a_minute() -> None:
+    model = settled()
+    blocked = replace(model.fleet().pods[0], workers_blocked=1, blocked_at="app.py:12 load")
+    fleet = replace(model.fleet(), pods=(blocked, model.fleet().pods[1]))
+    model.state = decide(model.spec, fleet, model.state, model.now).state
+    assert all(condition(d, "EventLoopBlocked")[0] for _, d in model.run(60))
+    model.run(4)
+    assert condition(model.last, "EventLoopBlocked")[0] is False
+
+
+def test_savings_are_counted_from_the_first_tick() -> None:
+    model = settled()
+    spend = model.state.spend
+    assert spend.seconds == pytest.approx(358)
+    assert spend.worker_seconds == pytest.approx(2 * 358)

@@ -1,0 +1,216 @@
+"""What holds for every input, sensible or not."""
+
+from dataclasses import replace
+from math import inf, nan
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
+
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decision import Verdict
+from aiapi_operator.sizing.inputs import (
+    Bounds,
+    Fleet,
+    Histogram,
+    PodSample,
+    PodUnknown,
+    SizingSpec,
+)
+from aiapi_operator.sizing.state import State
+
+EXAMPLES = settings(max_examples=60, deadline=None)
+
+bounds = st.builds(
+    lambda low, more: Bounds(min=low, max=low + more), st.integers(1, 5), st.integers(0, 12)
+)
+wishes = st.builds(
+    lambda workers, replicas, limit, pods: spec(
+        workers=workers,
+        replicas=replicas,
+        max_concurrency=limit,
+        max_replicas_per_minute=pods,
+    ),
+    bounds,
+    bounds,
+    st.sampled_from([0, 0, 1, 10]),
+    st.integers(1, 20),
+)
+loads = st.lists(
+    st.tuples(st.floats(0, 2000), st.floats(0.0005, 0.2), st.floats(0.0, 3.0)),
+    min_size=1,
+    max_size=5,
+)
+number = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.integers(-5, 10**6),
+    st.just(10**400),
+    st.sampled_from([nan, inf, -inf, 0, -1, 1e308]),
+)
+histograms = st.one_of(
+    st.just(Histogram(bounds=BOUNDS, counts=(0,) * 118, sum=0.0)),
+    st.builds(
+        Histogram,
+        bounds=st.lists(number, max_size=4).map(tuple),
+        counts=st.lists(number, max_size=5).map(tuple),
+        sum=number,
+    ),
+)
+garbage = st.builds(
+    PodSample,
+    **dict.fromkeys(PodSample.__dataclass_fields__, number)
+    | {
+        "pod": st.sampled_from("abc"),
+        "instance": st.sampled_from("xy"),
+        "ready": st.booleans(),
+        "blocked_at": st.text(max_size=5),
+        "failure": st.text(max_size=5),
+        "latency": histograms,
+        "loop_lag": histograms,
+    },
+)
+unknown = st.builds(PodUnknown, pod=st.sampled_from("abcd"), ready=st.booleans(), reason=st.text())
+
+
+def busy(wish: SizingSpec, rate: float = 40.0) -> FleetModel:
+    """A fleet within the bounds that has served for a while."""
+    workers = (wish.workers.min + wish.workers.max) // 2
+    model = FleetModel(wish, replicas=wish.replicas.max, workers=workers)
+    model.rate = rate
+    model.run(20)
+    return model
+
+
+@EXAMPLES
+@given(wishes, loads)
+def test_within_bounds_and_deterministic(wish: SizingSpec, steps: list) -> None:
+    model = FleetModel(wish)
+    for rate, service, upstream in steps:
+        model.rate, model.service, model.upstream = rate, service, upstream
+        for _, decision in model.run(12):
+            assert wish.workers.min <= decision.workers <= wish.workers.max
+            assert wish.replicas.min <= decision.replicas <= wish.replicas.max
+            assert decision.message
+        again = decide(wish, model.fleet(), model.state, model.now)
+        assert again == decide(wish, model.fleet(), model.state, model.now)
+
+
+@EXAMPLES
+@given(st.floats(1, 400), st.floats(1, 5), st.floats(0.001, 0.05))
+def test_more_arrivals_never_need_fewer_workers(rate: float, more: float, cost: float) -> None:
+    """Everything else equal: the rate changes in the last ticks, c and latency do not."""
+    model = FleetModel(
+        spec(workers=Bounds(min=8, max=8), replicas=Bounds(min=8, max=8)), replicas=8
+    )
+    model.service = cost
+    model.rate = rate
+    model.run(30)
+    least = model.state
+    ticks = tuple(
+        replace(t, arrivals=t.arrivals * more, completed=t.completed) for t in least.ticks
+    )
+    most = replace(least, ticks=ticks)
+    # The same fleet again brings no new tick: only what is remembered differs.
+    low = decide(model.spec, model.fleet(), least, model.now)
+    high = decide(model.spec, model.fleet(), replace(most, service=least.service), model.now)
+    assert high.need.demand >= low.need.demand * 0.999
+    assert high.need.workers >= low.need.workers
+
+
+@EXAMPLES
+@given(wishes, st.floats(0, 500))
+def test_idempotent_at_rest(wish: SizingSpec, rate: float) -> None:
+    model = busy(wish, rate)
+    first = decide(wish, model.fleet(), model.state, model.now)
+    second = decide(wish, model.fleet(), first.state, model.now)
+    assert (second.workers, second.replicas) == (first.workers, first.replicas)
+    assert second.message == first.message
+    assert second.conditions == first.conditions
+    assert second.state.ticks == first.state.ticks
+
+
+@EXAMPLES
+@given(wishes, st.lists(garbage | unknown, max_size=5), st.floats(0, 200), st.booleans())
+def test_survives_garbage_without_shrinking(
+    wish: SizingSpec, pods: list, later: float, known: bool
+) -> None:
+    model = busy(wish)
+    size = model.size
+    extra = model.fleet().pods if known else ()
+    # One pod that takes traffic is silent for certain: nothing may shrink on what the rest say.
+    silent = PodUnknown(pod="silent", ready=True, reason="timeout")
+    fleet = Fleet(replicas=size[1], pods=(*extra, silent, *pods))
+    state = model.state
+    for step in range(3):
+        decision = decide(wish, fleet, state, model.now + later + 2 * step)
+        state = decision.state
+        assert size[0] <= decision.workers <= wish.workers.max
+        assert size[1] <= decision.replicas <= wish.replicas.max
+
+
+@EXAMPLES
+@given(st.lists(garbage | unknown, max_size=6), st.lists(number, min_size=1, max_size=5), number)
+def test_survives_any_clock_and_any_fleet(pods: list, times: list, replicas: float) -> None:
+    wish = spec()
+    state = State()
+    fleet = Fleet(replicas=int(replicas) if abs(replicas) < inf else 3, pods=tuple(pods))
+    for now in times:
+        if isinstance(now, int) and abs(now) > 10**300:
+            continue
+        decision = decide(wish, fleet, state, now)
+        state = decision.state
+        assert 1 <= decision.workers <= 8
+        assert 2 <= decision.replicas <= 20
+
+
+@EXAMPLES
+@given(wishes, st.integers(1, 100), st.floats(2, 400))
+def test_never_shrinks_on_unknowns(wish: SizingSpec, ticks: int, apart: float) -> None:
+    model = busy(wish)
+    size = model.size
+    state = model.state
+    pods = tuple(PodUnknown(pod=pod.name, ready=True, reason="timeout") for pod in model.pods)
+    for tick in range(1, ticks + 1):
+        fleet = Fleet(replicas=size[1], pods=pods)
+        decision = decide(wish, fleet, state, model.now + tick * apart)
+        state = decision.state
+        assert (decision.workers, decision.replicas) == size
+        assert decision.verdict is Verdict.HOLDING
+
+
+@EXAMPLES
+@given(wishes, st.floats(0, 1000), st.floats(-50, 50))
+def test_the_first_decisions_after_a_start_keep_or_raise(
+    wish: SizingSpec, rate: float, shift: float
+) -> None:
+    model = busy(wish, rate)
+    model.state = State()
+    model.now = max(0.0, model.now + shift)
+    before = model.size
+    for _, decision in model.run(8):
+        assert decision.workers >= before[0]
+        assert decision.replicas >= before[1]
+        before = decision.workers, decision.replicas
+
+
+def test_memory_is_bounded() -> None:
+    model = FleetModel(spec())
+    model.run(700)
+    early = model.state
+    for turn in range(20):
+        model.rate = 20.0 * (1 + turn % 7)
+        model.run(60)
+    late = model.state
+    assert len(late.ticks) <= len(early.ticks) == 30
+    assert len(late.samples) == len(model.pods)
+    assert len(late.forecasts.pending) <= 400
+    assert len(late.forecasts.shortfalls) == 60
+    assert len(late.orders) <= 30
+    assert all(
+        len(stairs) <= 152
+        for stairs in (
+            late.recent.workers_need,
+            late.recent.replicas_need,
+            late.recent.lasting_need,
+        )
+    )
