@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
+from .apiserver.strategies import builtin_strategies
+from .errors import Obj
 from .strategy import Strategy
 
-VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+if TYPE_CHECKING:
+    from .apiserver.shapes import Shape
+    from .apiserver.tables import Column
 
 
 class ResourceKey(NamedTuple):
@@ -46,7 +50,7 @@ NEW_EVENTS = ResourceKey("events.k8s.io", "v1", "events")
 CRDS = ResourceKey("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resource:
     """One kind as served at one version."""
 
@@ -59,8 +63,14 @@ class Resource:
     subresources: frozenset[str] = frozenset()
     counts_generation: bool = False
     custom: bool = False
+    columns: tuple[Column, ...] = ()  # of a custom kind's table
+    shape: Shape | None = (
+        None  # a custom kind's fields; those of built-in kinds follow from their name
+    )
+    scale_paths: Obj | None = None  # where a custom kind keeps its replicas
+    schema: Obj | None = None  # a custom kind's structural schema
     storage: ResourceKey | None = None  # where objects live, when that is another version or group
-    strategy: Strategy = field(default_factory=Strategy, compare=False)
+    strategy: Strategy = field(default_factory=Strategy)
 
     @property
     def stored_at(self) -> ResourceKey:
@@ -96,7 +106,7 @@ def _builtin(  # noqa: PLR0913 - a row of the table below
 
 
 _ALL = ("all",)
-BUILTINS: tuple[Resource, ...] = (
+_BUILTINS: tuple[Resource, ...] = (
     _builtin(CONFIGMAPS, "ConfigMap", "cm"),
     _builtin(ENDPOINTS, "Endpoints", "ep"),
     _builtin(EVENTS, "Event", "ev"),
@@ -131,11 +141,22 @@ BUILTINS: tuple[Resource, ...] = (
 )
 
 
+def builtin_resources() -> tuple[Resource, ...]:
+    """Everything that is served before there is any CRD."""
+    strategies = builtin_strategies()
+    return tuple(
+        replace(row, strategy=strategies[row.kind]) if row.kind in strategies else row
+        for row in _BUILTINS
+    )
+
+
 class Registry:
     """Which resources are served now; CRDs add to it and take from it."""
 
-    def __init__(self, resources: Iterable[Resource] = BUILTINS) -> None:
-        self._resources: dict[ResourceKey, Resource] = {item.key: item for item in resources}
+    def __init__(self, resources: Iterable[Resource] | None = None) -> None:
+        self._resources: dict[ResourceKey, Resource] = {
+            item.key: item for item in (builtin_resources() if resources is None else resources)
+        }
         self.generation = 0
 
     def get(self, key: ResourceKey) -> Resource | None:

@@ -11,9 +11,10 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from .containment import delete_content, hold_content, release_owners
+from .copying import copy
 from .errors import ApiError, Obj, already_exists, conflict, forbidden, invalid, not_found
 from .history import Change, ChangeType, History, Subscription
 from .names import validate_metadata
@@ -22,19 +23,11 @@ from .selectors import FieldQuery, LabelQuery, parse_fields, parse_labels
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 Listener = Callable[[Change], None]
+Track = Callable[[Obj, Obj | None], None]  # notes in the new object who changed what
 
 _GC_FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 _KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "selfLink")
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes: no vowels, no bad words
-
-
-def copy(value: Any) -> Any:
-    """A deep copy of JSON, several times faster than `copy.deepcopy`."""
-    if isinstance(value, dict):
-        return {key: copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copy(item) for item in value]
-    return value
 
 
 def _same(new: Obj, old: Obj) -> bool:
@@ -153,7 +146,9 @@ class Store:
 
     # --- writing
 
-    def create(self, key: ResourceKey, obj: Obj, *, dry_run: bool = False) -> Obj:
+    def create(
+        self, key: ResourceKey, obj: Obj, *, dry_run: bool = False, track: Track | None = None
+    ) -> Obj:
         resource = self.resource(key)
         new: Obj = copy(obj)
         new["apiVersion"], new["kind"] = resource.stored_at.api_version, resource.kind
@@ -169,6 +164,8 @@ class Store:
             raise invalid(key.group, resource.kind, meta["name"], errors)
         if self.find(key, meta.get("namespace"), meta["name"]) is not None:
             raise already_exists(key.group, key.plural, meta["name"])
+        if track:
+            track(new, None)
         if not dry_run:
             self._commit(resource, new, None)
         return self._answer(new)
@@ -205,7 +202,13 @@ class Store:
             )
 
     def update(
-        self, key: ResourceKey, obj: Obj, subresource: str | None = None, *, dry_run: bool = False
+        self,
+        key: ResourceKey,
+        obj: Obj,
+        subresource: str | None = None,
+        *,
+        dry_run: bool = False,
+        track: Track | None = None,
     ) -> Obj:
         """Replace an object, or its part that the subresource owns. Unchanged: no write."""
         resource = self.resource(key)
@@ -219,6 +222,8 @@ class Store:
             errors = validate_metadata(resource, new["metadata"]) + errors
         if errors:
             raise invalid(key.group, resource.kind, name, errors)
+        if track:
+            track(new, old)
         if _same(new, old):
             return self._answer(old)
         if resource.counts_generation and self._spec_differs(new, old):
