@@ -35,3 +35,5 @@ def set_up(level: str, style: str) -> None:
     # Uvicorn's lines for each start and end of a worker repeat the supervisor's own.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").setLevel(logging.INFO)
+    # httpx writes a line for each call of the app to an upstream: that is an access log, too.
+    logging.getLogger("httpx").setLevel(max(logging.WARNING, root.level))
