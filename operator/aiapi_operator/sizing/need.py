@@ -40,6 +40,8 @@ class Workers:
     binding: Binding
     expected: float
     """Arrivals a second at the end of ``lead``."""
+    in_flight: float
+    """Requests in flight then."""
     lead: float
 
 
@@ -56,7 +58,9 @@ def workers(
     forecast = 0.0 if load.service is None else expected * load.service.seconds
     busy = min(MOST, max(forecast, load.loop))
     loop = busy / target.utilization
-    concurrency = _concurrency(spec, demand, load, expected)
+    growth = max(1.0, expected / demand.level) if demand.level > 0 else 1.0
+    in_flight = load.in_flight * growth
+    concurrency = _concurrency(spec, in_flight)
     if concurrency > loop:
         total, binding = concurrency, Binding.CONCURRENCY
         survivors = max(concurrency * FULL_SHARE, busy / SURVIVAL)
@@ -69,12 +73,12 @@ def workers(
         survivors=min(total, survivors),
         binding=binding,
         expected=expected,
+        in_flight=in_flight,
         lead=lead,
     )
 
 
-def _concurrency(spec: SizingSpec, demand: Demand, load: Load, expected: float) -> float:
+def _concurrency(spec: SizingSpec, in_flight: float) -> float:
     if spec.max_concurrency <= 0:
         return 0.0
-    growth = max(1.0, expected / demand.level) if demand.level > 0 else 1.0
-    return min(MOST, load.in_flight * growth / (spec.max_concurrency * FULL_SHARE))
+    return min(MOST, in_flight / (spec.max_concurrency * FULL_SHARE))

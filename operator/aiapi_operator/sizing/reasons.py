@@ -75,7 +75,7 @@ def needed(spec: SizingSpec, outlook: Outlook) -> str:
     workers = f"{count(need.workers, 'worker')} needed"
     if wanted.binding is Binding.CONCURRENCY:
         limit = f"({spec.max_concurrency} a worker x {FULL_SHARE:g})"
-        why = f"{number(outlook.load.in_flight or 0.0)} requests in flight / {limit}"
+        why = f"{number(wanted.in_flight)} requests in flight expected / {limit}"
     elif service is None or wanted.expected * service.seconds < outlook.loop:
         why = f"event loops use {number(outlook.loop, 2)} s a second / {target}"
     else:

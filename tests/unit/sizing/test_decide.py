@@ -307,7 +307,7 @@ def test_a_worker_limit_on_concurrency_binds() -> None:
     # 100 rps x 0.3 s are 30 in flight, at 4 (80 % of 5) a worker 8 workers.
     assert model.last.need.binding is Binding.CONCURRENCY
     assert model.last.need.workers in (8, 9)
-    assert "requests in flight / (5 a worker x 0.8)" in model.last.message
+    assert "requests in flight expected / (5 a worker x 0.8)" in model.last.message
 
 
 def test_fewer_pods_with_more_workers_raises_the_workers_first() -> None:

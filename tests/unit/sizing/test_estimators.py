@@ -1,0 +1,424 @@
+"""The small pure pieces, each on the worked example of its docstring and at its edges."""
+
+from math import log
+
+import pytest
+from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
+
+from aiapi_operator.sizing import capacity, demand, histogram, peaks, rates, service_demand, windows
+from aiapi_operator.sizing.inputs import Fleet, Histogram, Objective, PodSample, PodUnknown
+from aiapi_operator.sizing.state import BaseLatency, Forecasts, ServiceDemand, State, Tick
+
+OBJECTIVE = Objective(percentile=95, threshold=0.8)
+
+
+def tick(at: float, **changes: object) -> Tick:
+    usual: dict = {
+        "time": at,
+        "seconds": 2.0,
+        "arrivals": 100.0,
+        "completed": 100.0,
+        "shed": 0.0,
+        "in_flight": 30.0,
+        "loop": 0.92,
+        "workers": 4.0,
+        "busiest": 0.25,
+        "upstream": 29.0,
+        "bounds": (0.1, 0.2),
+        "counts": (0, 200, 0),
+    }
+    return Tick(**(usual | changes))
+
+
+def row(count: int = 30, **changes: object) -> tuple[Tick, ...]:
+    return tuple(tick(2.0 * i, **changes) for i in range(1, count + 1))
+
+
+def pod(at: float, name: str = "a", **changes: object) -> PodSample:
+    usual: dict = {
+        "pod": name,
+        "time": at,
+        "instance": "one",
+        "ready": True,
+        "workers_wanted": 2,
+        "workers_ready": 2,
+        "workers_draining": 0,
+        "workers_blocked": 0,
+        "blocked_at": "",
+        "failure": "",
+        "succeeded": 100,
+        "client_errors": 0,
+        "server_errors": 0,
+        "cancelled": 0,
+        "shed": 0,
+        "in_flight_seconds": 0.0,
+        "loop_seconds": 1.0,
+        "worker_seconds": 100.0,
+        "cpu_seconds": 1.0,
+        "upstream_seconds": 0.0,
+        "latency": Histogram(bounds=(0.1, 1.0), counts=(1, 1, 0), sum=0.0),
+        "loop_lag": Histogram(bounds=(), counts=(), sum=0.0),
+        "in_flight": 4,
+        "open_connections": 0,
+        "accept_queue_depth": 0,
+        "rss_bytes": 0,
+    }
+    return PodSample(**(usual | changes))
+
+
+def measured(before: tuple, after: tuple) -> Tick | None:
+    """The tick between two looks at a fleet, 2 s apart, from 100 s on."""
+    first = rates.sift(Fleet(replicas=9, pods=before), now=100.0, interval=2.0)
+    _, samples = rates.measure(first, State(), now=100.0)
+    second = rates.sift(Fleet(replicas=9, pods=after), now=102.0, interval=2.0)
+    found, _ = rates.measure(second, State(now=100.0, samples=samples), now=102.0)
+    return found
+
+
+# Histograms
+
+
+def test_percentiles_are_interpolated_inside_a_bucket() -> None:
+    read = histogram.percentile((0.1, 0.2), (0, 100, 0), 50)
+    assert read == histogram.Percentile(pytest.approx(0.15))
+
+
+def test_a_percentile_above_the_last_bound_is_a_lower_limit() -> None:
+    assert histogram.percentile((0.1, 0.2), (1, 1, 98), 95) == histogram.Percentile(
+        0.2, at_least=True
+    )
+
+
+def test_nothing_counted_is_no_percentile() -> None:
+    assert histogram.percentile((0.1,), (0, 0), 95) is None
+    assert histogram.percentile((), (), 95) is None
+
+
+def test_merged_histograms_are_not_averaged_percentiles() -> None:
+    fast, slow = (1000, 0, 0), (0, 10, 0)
+    read = histogram.percentile((0.01, 5.0), histogram.merge([fast, slow]), 95)
+    assert read is not None
+    assert read.seconds <= 0.01
+
+
+def test_a_bucket_that_went_back_is_no_difference() -> None:
+    assert histogram.difference((5, 3), (2, 3)) == (3, 0)
+    assert histogram.difference((5, 2), (2, 3)) is None
+
+
+# The window's maximum
+
+
+def test_peaks_keep_what_can_still_be_the_maximum() -> None:
+    stairs = ()
+    for at, value in ((0.0, 5.0), (2.0, 3.0), (4.0, 4.0)):
+        stairs = peaks.push(stairs, time=at, value=value, window=30.0)
+    assert [value for _, value in stairs] == [5.0, 4.0]
+    assert peaks.peak(stairs) == 5.0
+    assert peaks.peak(peaks.expire(stairs, time=30.0, window=30.0)) == 5.0
+    assert peaks.peak(peaks.expire(stairs, time=32.0, window=30.0)) == 4.0
+    assert peaks.peak(()) is None
+
+
+# Rates
+
+
+def test_what_piles_up_in_flight_came_too() -> None:
+    found = measured((pod(100.0),), (pod(102.0, succeeded=150, in_flight=10),))
+    assert found is not None
+    assert (found.completed, found.arrivals) == (25.0, 28.0)
+
+
+def test_requests_that_were_shed_are_arrivals() -> None:
+    found = measured((pod(100.0),), (pod(102.0, succeeded=120, shed=60),))
+    assert found is not None
+    assert (found.completed, found.shed, found.arrivals) == (10.0, 30.0, 40.0)
+
+
+def test_a_silent_pod_is_counted_as_the_mean_of_the_others() -> None:
+    before = (pod(100.0, "a"), pod(100.0, "b"), pod(100.0, "c"))
+    silent = PodUnknown(pod="c", ready=True, reason="timeout")
+    after = (pod(102.0, "a", succeeded=156), pod(102.0, "b", succeeded=164), silent)
+    found = measured(before, after)
+    assert found is not None
+    assert found.arrivals == pytest.approx((28 + 32) * 3 / 2)
+
+
+def test_a_silent_pod_that_is_not_ready_is_not_counted() -> None:
+    silent = PodUnknown(pod="c", ready=False, reason="starting")
+    found = measured((pod(100.0),), (pod(102.0, succeeded=150), silent))
+    assert found is not None
+    assert found.completed == 25.0
+
+
+def test_a_pod_back_from_silence_does_not_bring_all_of_it_at_once() -> None:
+    known = rates.sift(Fleet(replicas=1, pods=(pod(100.0),)), now=100.0, interval=2.0)
+    silent = rates.sift(
+        Fleet(replicas=1, pods=(PodUnknown(pod="a", ready=True, reason=""),)), now=110, interval=2.0
+    )
+    _, kept = rates.measure(known, State(), now=100.0)
+    nothing, kept = rates.measure(silent, State(now=100.0, samples=kept), now=110.0)
+    assert nothing is None
+    back = rates.sift(Fleet(replicas=1, pods=(pod(120.0, succeeded=300),)), now=120, interval=2.0)
+    found, _ = rates.measure(back, State(now=118.0, samples=kept), now=120.0)
+    assert found is not None
+    assert found.completed == 10.0
+
+
+def test_a_new_instance_counts_from_its_own_start() -> None:
+    young = pod(102.0, instance="two", succeeded=10, in_flight=0, worker_seconds=10.0)
+    found = measured((pod(100.0),), (young,))
+    assert found is not None
+    assert found.completed == pytest.approx(10 / 5.0), "10 worker seconds of 2 workers are 5 s"
+
+
+def test_an_old_instance_seen_for_the_first_time_has_no_rate() -> None:
+    assert measured((), (pod(102.0, worker_seconds=5000.0),)) is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"succeeded": -1},
+        {"loop_seconds": float("nan")},
+        {"worker_seconds": float("inf")},
+        {"in_flight": 10**400},
+    ],
+)
+def test_a_sample_that_cannot_be_makes_its_pod_unknown(broken: dict) -> None:
+    seen = rates.sift(Fleet(replicas=1, pods=(pod(100.0, **broken),)), now=100.0, interval=2.0)
+    assert seen.samples == ()
+    assert [each.reason for each in seen.unknown] == ["its counters make no sense"]
+    assert seen.blind
+
+
+@pytest.mark.parametrize("at", [50.0, 500.0, float("nan")])
+def test_a_sample_of_another_time_makes_its_pod_unknown(at: float) -> None:
+    seen = rates.sift(Fleet(replicas=1, pods=(pod(at),)), now=100.0, interval=2.0)
+    assert [each.reason for each in seen.unknown] == ["its sample is out of date"]
+
+
+def test_a_pod_named_twice_counts_once_and_silence_wins() -> None:
+    silent = PodUnknown(pod="a", ready=False, reason="timeout")
+    seen = rates.sift(Fleet(replicas=1, pods=(pod(100.0), silent)), now=100.0, interval=2.0)
+    assert (seen.samples, seen.ready) == ((), 1)
+    twice = (pod(99.0, succeeded=1), pod(100.0, succeeded=2))
+    seen = rates.sift(Fleet(replicas=1, pods=twice), now=100.0, interval=2.0)
+    assert [sample.succeeded for sample in seen.samples] == [2]
+
+
+def test_latencies_of_other_bounds_are_left_out() -> None:
+    other = Histogram(bounds=(0.5,), counts=(9, 9), sum=0.0)
+    before = (pod(100.0, "a"), pod(100.0, "b", latency=other))
+    grown = Histogram(bounds=(0.1, 1.0), counts=(1, 4, 0), sum=0.0)
+    more = Histogram(bounds=(0.5,), counts=(10, 10), sum=0.0)
+    found = measured(before, (pod(102.0, "a", latency=grown), pod(102.0, "b", latency=more)))
+    assert found is not None
+    assert (found.bounds, found.counts) == ((0.1, 1.0), (0, 3, 0))
+
+
+def test_a_pod_that_left_stays_in_the_window() -> None:
+    model = FleetModel(spec())
+    model.run(60)
+    del model.pods[1]
+    model.run(2)
+    assert windows.mean(model.state.ticks, "arrivals") == pytest.approx(20, rel=0.05)
+
+
+# Windows
+
+
+def test_a_mean_weighs_each_tick_by_its_length() -> None:
+    ticks = (tick(2.0, arrivals=25.0), tick(3.0, arrivals=40.0, seconds=1.0))
+    assert windows.mean(ticks, "arrivals") == pytest.approx(30.0)
+
+
+def test_a_queue_left_over_from_before_disturbs_what_follows() -> None:
+    ticks = (tick(2.0), tick(4.0, busiest=0.9), tick(6.0), tick(10.0), tick(12.0))
+    assert [each.time for each in windows.undisturbed(ticks, limit=0.5)] == [2.0, 12.0]
+
+
+# Service demand
+
+
+def test_service_demand_is_loop_time_less_idle_work_over_requests() -> None:
+    known = ServiceDemand(seconds=0.01, idle=0.005, requests=0, confident=False)
+    found = service_demand.estimate(row(), known)
+    assert found is not None
+    assert found.seconds == pytest.approx(0.009)
+    assert found.confident
+
+
+def test_one_blocking_handler_is_not_what_a_request_costs() -> None:
+    found = service_demand.estimate((*row(29), tick(60.0, loop=4.0, busiest=0.7)), None)
+    assert found is not None
+    assert found.seconds == pytest.approx(0.0092)
+
+
+def test_too_few_requests_keep_what_was_known() -> None:
+    known = ServiceDemand(seconds=0.01, idle=0.0, requests=500, confident=True)
+    few = row(3, arrivals=1.0, completed=1.0)
+    assert service_demand.estimate(few, known) is known
+    assert service_demand.estimate(few, None) is None
+    assert service_demand.estimate((), known) is known
+
+
+def test_idle_work_is_learned_while_nothing_comes() -> None:
+    quiet = row(10, arrivals=0.0, completed=0.0, loop=0.02)
+    busy = tuple(tick(20.0 + 2 * i) for i in range(1, 11))
+    found = service_demand.estimate(quiet + busy, None)
+    assert found is not None
+    assert found.idle == pytest.approx(0.005)
+    assert found.seconds == pytest.approx(0.009)
+
+
+# Demand
+
+
+def test_a_steady_load_is_read_slowly() -> None:
+    ticks = (*row(27, arrivals=98.0), *(tick(54.0 + 2 * i, arrivals=100.0) for i in (1, 2, 3)))
+    found = demand.estimate(ticks, Forecasts(), now=60.0)
+    assert found.level == pytest.approx(windows.mean(ticks, "arrivals"))
+    assert not found.burst
+
+
+def test_a_burst_is_taken_from_the_newest_tick_alone() -> None:
+    ticks = (*row(29, arrivals=20.0), tick(60.0, arrivals=120.0))
+    found = demand.estimate(ticks, Forecasts(), now=60.0)
+    assert (found.level, found.slope, found.burst) == (120.0, 0.0, True)
+
+
+def test_noise_is_no_burst() -> None:
+    ticks = (*row(29, arrivals=2.0), tick(60.0, arrivals=5.0))
+    assert not demand.estimate(ticks, Forecasts(), now=60.0).burst
+
+
+def test_a_ramp_has_a_slope_and_a_step_has_none() -> None:
+    ramp = tuple(tick(2.0 * i, arrivals=500.0 + 10 * i) for i in range(1, 31))
+    assert demand.estimate(ramp, Forecasts(), now=60.0).slope == pytest.approx(5.0, abs=2.5)
+    step = tuple(tick(2.0 * i, arrivals=500.0 if i < 12 else 700.0) for i in range(1, 31))
+    assert demand.estimate(step, Forecasts(), now=60.0).slope == 0.0
+
+
+def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
+    assert demand.Demand(100.0, 0.5, 0.1, burst=False).expected(35.0) == pytest.approx(129.25)
+    assert demand.Demand(100.0, 50.0, 0.0, burst=False).expected(35.0) == 200.0
+
+
+def test_headroom_is_the_shortfall_of_late() -> None:
+    forecasts = Forecasts(shortfalls=(0.0,) * 50 + (0.2,) * 10)
+    assert demand.estimate(row(), forecasts, now=60.0).headroom == 0.2
+    forecasts = Forecasts(shortfalls=(5.0,) * 60)
+    assert demand.estimate(row(), forecasts, now=60.0).headroom == demand.MOST_HEADROOM
+    assert demand.estimate(row(), Forecasts(), now=60.0).headroom == demand.FIRST_HEADROOM
+
+
+def test_forecasts_are_held_against_what_came() -> None:
+    known = demand.Demand(100.0, 0.0, 0.1, burst=False)
+    made = demand.promise(Forecasts(), known, now=0.0, lead=3.0)
+    assert made.pending == ((3.0, 100.0),)
+    assert demand.settle(made, 120.0, now=2.0) is made
+    assert demand.settle(made, 120.0, now=3.0) == Forecasts(shortfalls=(pytest.approx(0.2),))
+    assert demand.settle(made, 80.0, now=4.0) == Forecasts(shortfalls=(0.0,))
+
+
+# Capacity
+
+
+def known(seconds: float = 0.009) -> ServiceDemand:
+    return ServiceDemand(seconds=seconds, idle=0.0, requests=5000, confident=True)
+
+
+def level(now: float, calm: float | None = None, at: float = 0.0) -> BaseLatency:
+    return BaseLatency(percentile=95, now=now, calm=calm or now, time=at)
+
+
+def target(
+    base: float, service: ServiceDemand | None = None, factor: float = 1.0
+) -> capacity.Target:
+    return capacity.target(
+        OBJECTIVE, service=service or known(), base_latency=level(base), correction=factor
+    )
+
+
+def test_the_target_is_where_base_and_queueing_meet_the_objective() -> None:
+    found = target(0.75)
+    assert found.utilization == pytest.approx(0.65, abs=0.005)
+    queueing = capacity.delay(0.009, OBJECTIVE, found.utilization)
+    assert 0.75 + queueing == pytest.approx(0.8)
+    assert capacity.tail(0.009, OBJECTIVE) == pytest.approx(0.009 * log(20))
+
+
+def test_the_target_is_bounded() -> None:
+    assert target(0.3).utilization == capacity.HIGHEST
+    assert target(0.3, known(5.0)).utilization == capacity.LOWEST
+
+
+def test_a_base_over_the_objective_is_infeasible_and_held_at_an_efficient_load() -> None:
+    assert target(0.9) == capacity.Target(capacity.EFFICIENT, infeasible=True)
+    assert target(0.79) == capacity.Target(capacity.EFFICIENT, infeasible=False)
+
+
+def test_what_is_not_known_well_is_planned_with_care() -> None:
+    nothing = capacity.target(OBJECTIVE, service=None, base_latency=None, correction=1.0)
+    assert nothing.utilization == capacity.CAUTIOUS
+    unsure = ServiceDemand(seconds=0.009, idle=0.0, requests=30, confident=False)
+    assert target(0.3, unsure).utilization == capacity.CAUTIOUS
+
+
+def test_the_base_has_the_loops_queueing_taken_off() -> None:
+    ticks = row(5, busiest=0.5)
+    found = capacity.base(ticks, objective=OBJECTIVE, service=known(), last=None, now=10.0)
+    assert found is not None
+    # p95 of what lies evenly in 100..200 ms is 195 ms; 27 ms x 0.5 / 0.5 are the loop's.
+    assert found.now == pytest.approx(0.195 - 0.027, abs=0.001)
+
+
+def test_busy_loops_tell_nothing_about_the_base() -> None:
+    last = level(0.2)
+    busy = row(5, busiest=0.7)
+    assert capacity.base(busy, objective=OBJECTIVE, service=None, last=last, now=10.0) is last
+
+
+def test_the_calm_level_falls_fast_and_rises_slowly() -> None:
+    ticks = row(5)
+    high = level(0.5, at=0.0)
+    low = level(0.1, at=0.0)
+    fallen = capacity.base(ticks, objective=OBJECTIVE, service=None, last=high, now=20.0)
+    risen = capacity.base(ticks, objective=OBJECTIVE, service=None, last=low, now=20.0)
+    assert fallen is not None
+    assert risen is not None
+    assert fallen.calm == pytest.approx(0.195 + 0.305 * 0.368, abs=0.001)
+    assert risen.calm == pytest.approx(0.1 + 0.095 * 0.033, abs=0.001)
+
+
+def test_another_percentile_starts_the_base_anew() -> None:
+    p99 = Objective(percentile=99, threshold=0.8)
+    found = capacity.base(row(5), objective=p99, service=None, last=level(0.1), now=10.0)
+    assert found is not None
+    assert found.calm == found.now == pytest.approx(0.199)
+
+
+def test_the_correction_backs_off_fast_and_probes_slowly() -> None:
+    def after(missed: bool, seconds: float, busy: bool = True) -> float:
+        return capacity.correct(
+            capacity.Correction(0.8, 0.0),
+            missed=missed,
+            busy=busy,
+            objective_in_reach=True,
+            now=seconds,
+        ).factor
+
+    assert after(True, 10.0) == pytest.approx(0.72)
+    assert after(True, 8.0) == 0.8
+    assert after(False, 30.0) == pytest.approx(0.81)
+    assert after(False, 28.0) == 0.8
+    assert after(True, 60.0, busy=False) == 0.8
+
+
+def test_the_models_own_p95_is_read_within_ten_per_cent() -> None:
+    model = FleetModel(spec())
+    model.run(60)
+    assert len(BOUNDS) == 117
+    # 96 % of the requests take up to 1.5 x 0.3 s of upstream, and 20 ms of loop.
+    assert model.last.load.latency == pytest.approx(0.47, rel=0.1)

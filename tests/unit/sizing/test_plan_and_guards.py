@@ -1,0 +1,316 @@
+"""The planner, the guards, the sentences and the savings."""
+
+from dataclasses import replace
+from math import ceil
+
+import pytest
+from unit.sizing.fleet_model import spec
+
+from aiapi_operator.sizing import guards, need, plan, reasons
+from aiapi_operator.sizing.assess import NOTHING_KNOWN, Outlook
+from aiapi_operator.sizing.capacity import Target
+from aiapi_operator.sizing.decision import Binding, Need, Verdict
+from aiapi_operator.sizing.demand import Demand
+from aiapi_operator.sizing.guards import Move, Needs, Situation
+from aiapi_operator.sizing.inputs import Bounds, SizingSpec
+from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.savings import add, savings
+from aiapi_operator.sizing.state import Order, Recent, ServiceDemand, Size, Spend
+
+SEVEN = Carry(7.0, 5.2)
+
+
+def size(workers: int, replicas: int) -> Size:
+    return Size(workers=workers, replicas=replicas)
+
+
+def at(workers: int, replicas: int, **changes: object) -> Situation:
+    usual = Situation(
+        running=size(workers, replicas),
+        ready=replicas,
+        ready_workers=workers,
+        may_shrink=True,
+        settled=True,
+        more_pods=10,
+    )
+    return replace(usual, **changes)
+
+
+def always(total: float, survivors: float = 0.0) -> Needs:
+    carry = Carry(total, survivors)
+    return Needs(
+        now=carry, workers=carry, replicas=carry, lasting=carry, workers_floor=0, replicas_floor=0
+    )
+
+
+def move(needs: Needs, situation: Situation, wishes: SizingSpec | None = None) -> Move:
+    return guards.move(wishes or spec(), needs, situation)
+
+
+# Need
+
+
+def wanted(wishes: SizingSpec, *, loop: float = 0.0, in_flight: float = 0.0) -> need.Workers:
+    return need.workers(
+        wishes,
+        demand=Demand(412.0, 0.0, 0.0, burst=False),
+        load=need.Load(
+            loop=loop,
+            in_flight=in_flight,
+            service=ServiceDemand(seconds=0.0091, idle=0.0, requests=1, confident=True),
+        ),
+        target=Target(0.61, infeasible=False),
+        lead=3.0,
+    )
+
+
+def test_the_loop_need_is_demand_times_cost_over_target() -> None:
+    found = wanted(spec())
+    assert found.total == pytest.approx(6.15, abs=0.01)
+    assert found.survivors == pytest.approx(412 * 0.0091 / 0.95)
+    assert found.binding is Binding.LOOP
+
+
+def test_loop_time_that_is_used_now_counts_when_it_is_more() -> None:
+    assert wanted(spec(), loop=6.1).total == pytest.approx(10.0)
+
+
+def test_concurrency_counts_only_where_it_is_limited() -> None:
+    assert wanted(spec(), in_flight=10_000.0).binding is Binding.LOOP
+    found = wanted(spec(max_concurrency=100), in_flight=800.0)
+    assert (found.total, found.binding) == (pytest.approx(10.0), Binding.CONCURRENCY)
+
+
+# Plan
+
+
+def test_a_plan_survives_the_loss_of_a_pod() -> None:
+    assert [plan.workers_for(SEVEN, pods) for pods in (1, 2, 3, 4, 7)] == [7, 6, 3, 2, 1]
+
+
+def test_the_cheapest_plan_with_the_fewest_pods_is_taken() -> None:
+    assert plan.cheapest(spec(), SEVEN) == size(2, 4)
+
+
+def test_dear_pods_are_filled_up() -> None:
+    assert plan.cheapest(spec(worker_cpu=0.05, worker_memory=2**20), SEVEN).replicas <= 3
+
+
+def test_a_need_beyond_all_bounds_takes_the_largest_fleet() -> None:
+    small = spec(workers=Bounds(min=1, max=2), replicas=Bounds(min=2, max=3))
+    assert plan.cheapest(small, SEVEN) == size(2, 3)
+    assert plan.fewest_replicas(small, SEVEN, at_least=2) == 3
+
+
+def test_no_prices_compare_cores() -> None:
+    free = spec(price=replace(spec().price, cpu_hour=0.0, memory_gib_hour=0.0))
+    assert plan.cheapest(free, SEVEN) == plan.cheapest(spec(), SEVEN)
+
+
+# Guards
+
+
+def test_workers_grow_first() -> None:
+    assert move(always(7.0, 5.2), at(2, 2, settled=False)).size == size(6, 2)
+
+
+def test_pods_follow_when_workers_do_not_suffice() -> None:
+    grown = move(always(20.0, 14.0), at(2, 2))
+    assert grown.size.replicas == 3
+    assert grown.size.workers == 8
+
+
+def test_pods_that_are_not_ready_do_not_serve() -> None:
+    assert move(always(9.0, 3.0), at(3, 3, ready=2)).size == size(5, 3)
+
+
+def test_a_small_excess_changes_nothing() -> None:
+    assert move(always(4.1), at(2, 2, settled=False)).size == size(2, 2)
+    assert move(always(4.3), at(2, 2, settled=False)).size == size(3, 2)
+
+
+def test_a_small_surplus_changes_nothing() -> None:
+    assert move(always(3.9), at(3, 2, settled=False)).size == size(3, 2)
+    assert move(always(3.7), at(3, 2, settled=False)).size == size(2, 2)
+
+
+def test_a_silent_pod_bars_every_step_down() -> None:
+    assert move(always(1.0), at(6, 6, may_shrink=False)).size == size(6, 6)
+
+
+def test_the_window_keeps_what_was_needed_lately() -> None:
+    lately = replace(always(1.0), workers=Carry(8.0, 0.0), replicas=Carry(8.0, 0.0))
+    kept = move(lately, at(4, 2))
+    assert kept.size == size(4, 2)
+    assert kept.workers_held
+
+
+def test_what_ran_while_nothing_was_known_is_a_floor() -> None:
+    assert move(replace(always(1.0), workers_floor=5), at(6, 2)).size.workers == 5
+    assert move(replace(always(1.0), replicas_floor=4), at(1, 6)).size.replicas == 4
+
+
+def test_workers_are_up_before_pods_go() -> None:
+    first = move(always(5.0, 3.6), at(1, 12), spec(price=dear_pods()))
+    assert first.size.replicas == 12
+    assert first.size.workers > 1
+    second = move(always(5.0, 3.6), at(first.size.workers, 12), spec(price=dear_pods()))
+    assert second.size.workers == first.size.workers
+    assert second.size.replicas < 12
+
+
+def dear_pods() -> object:
+    """Memory so dear that pods, not workers, make the price."""
+    return replace(spec().price, cpu_hour=0.0001, memory_gib_hour=1.0)
+
+
+def test_pods_are_added_for_their_cost_only_when_settled() -> None:
+    # 2 x 6 carries it; 4 x 2 does so for less.
+    assert move(always(7.0, 5.2), at(6, 2, settled=False)).size == size(6, 2)
+    assert move(always(7.0, 5.2), at(6, 2)).size.replicas > 2
+
+
+def test_the_rate_limit_counts_a_minute() -> None:
+    wishes = spec(max_replicas_per_minute=4)
+    orders = (Order(time=0.0, added=3, replicas=5), Order(time=50.0, added=1, replicas=6))
+    assert guards.allowance(orders, wishes, now=59.0) == 0
+    assert guards.allowance(orders, wishes, now=61.0) == 3
+    limited = move(always(40.0, 30.0), at(8, 2, more_pods=1))
+    assert (limited.size, limited.rate_limited) == (size(8, 3), True)
+
+
+def test_needs_of_the_windows() -> None:
+    recent = Recent()
+    for when, total in ((0.0, 6.0), (20.0, 2.0), (40.0, 3.0)):
+        recent = guards.remember(recent, spec(), total, now=when)
+    found = guards.needs(recent, Carry(3.0, 1.5))
+    assert found.workers == Carry(3.0, 1.5)
+    assert found.replicas == Carry(6.0, 3.0)
+    assert found.lasting == Carry(2.0, 1.0)
+
+
+# Sentences
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(412.3, "412"), (0.6049, "0.605"), (12345.0, "12,300"), (0.0, "0"), (1e20, "1e+20")],
+)
+def test_numbers(value: float, text: str) -> None:
+    assert reasons.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0091, "9.1 ms"), (2.41, "2.4 s"), (0.00004, "40 us"), (0.0, "0 ms"), (35.0, "35 s")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert reasons.duration(seconds) == text
+
+
+def test_steps() -> None:
+    assert reasons.step(size(3, 2), size(4, 2)) == "2 pods x 3 -> 2 pods x 4"
+    assert reasons.step(size(3, 1), size(3, 1)) == "1 pod x 3 stays"
+
+
+def test_many_silent_pods_are_not_all_named() -> None:
+    pods = tuple((f"p{i}", "timeout") for i in range(5))
+    assert reasons.silent(pods) == "p0: timeout, p1: timeout, p2: timeout and 2 more"
+
+
+def outlook(wishes: SizingSpec, **changes: float) -> Outlook:
+    demand = Demand(355.0, 0.7, 0.085, burst=False)
+    service = ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True)
+    load = need.Load(
+        loop=changes.get("loop", 3.2), in_flight=changes.get("in_flight", 0.0), service=service
+    )
+    target = Target(0.61, infeasible=False)
+    workers = need.workers(wishes, demand=demand, load=load, target=target, lead=35.0)
+    return Outlook(
+        load=replace(NOTHING_KNOWN, in_flight=load.in_flight),
+        latency=None,
+        loop=load.loop,
+        demand=demand,
+        service=service,
+        target=target,
+        workers=workers,
+        need=Need(
+            workers=ceil(workers.total),
+            binding=workers.binding,
+            demand=412.0,
+            service_demand=0.0091,
+            target_utilization=0.61,
+        ),
+    )
+
+
+def sentence(seen: Outlook, before: Size, after: Move, verdict: Verdict = Verdict.STEADY) -> str:
+    return reasons.sentence(spec(max_concurrency=100), seen, after, verdict=verdict, running=before)
+
+
+def test_the_sentence_has_the_numbers_it_hangs_on() -> None:
+    assert sentence(outlook(spec()), size(3, 2), Move(size=size(4, 2))) == (
+        "7 workers needed: 412 rps expected in 35 s x 9.1 ms / 0.61; 2 pods x 3 -> 2 pods x 4"
+    )
+
+
+def test_the_sentence_says_when_the_loss_of_a_pod_decides() -> None:
+    crowded = outlook(spec(), loop=5.6)
+    assert sentence(crowded, size(6, 2), Move(size=size(6, 2))) == (
+        "10 workers needed: event loops use 5.6 s a second / 0.61;"
+        " 2 pods x 6 stay (so that one pod can be lost)"
+    )
+
+
+def test_the_sentence_of_a_concurrency_limit() -> None:
+    seen = outlook(spec(max_concurrency=100), in_flight=800.0)
+    assert sentence(seen, size(6, 2), Move(size=size(6, 2))).startswith(
+        "12 workers needed: 928 requests in flight expected / (100 a worker x 0.8)"
+    )
+
+
+def test_the_sentence_of_a_hold_says_what_it_waits_for() -> None:
+    held = Move(size=size(5, 3), workers_held=True, replicas_held=True)
+    assert sentence(outlook(spec()), size(5, 3), held, Verdict.STABILIZING).endswith(
+        "3 pods x 5 stay; fewer workers once less was needed for 30 s,"
+        " fewer pods once less was needed for 300 s"
+    )
+
+
+# Savings
+
+
+def test_savings_against_the_peak() -> None:
+    wishes = spec(price=replace(spec().price, cpu_hour=0.0334, memory_gib_hour=0.0))
+    spend = add(Spend(), wishes, size(5, 2), seconds=3000.0, now=size(20, 2))
+    spend = add(spend, wishes, size(20, 2), seconds=600.0, now=size(5, 2))
+    found = savings(wishes, spend)
+    assert found is not None
+    assert found.baseline == size(20, 2)
+    assert found.baseline_is_peak
+    assert found.worker_seconds == 15 * 3600
+    assert found.baseline_worker_seconds == 40 * 3600
+    assert found.percent == pytest.approx(61.9, abs=0.1)
+    assert found.per_month == pytest.approx(0.4175 * 730, rel=0.001)
+
+
+def test_a_baseline_that_was_given_counts() -> None:
+    price = replace(spec().price, baseline_replicas=4, baseline_workers=3)
+    spend = add(Spend(), spec(), size(2, 2), seconds=10.0, now=size(2, 2))
+    found = savings(spec(price=price), spend)
+    assert found is not None
+    assert found.baseline == size(3, 4)
+    assert not found.baseline_is_peak
+
+
+def test_nothing_measured_is_no_saving() -> None:
+    assert savings(spec(), Spend()) is None
+
+
+def test_free_compute_saves_no_money() -> None:
+    free = spec(price=replace(spec().price, cpu_hour=0.0, memory_gib_hour=0.0))
+    spend = add(Spend(), free, size(1, 2), seconds=10.0, now=size(2, 2))
+    found = savings(free, spend)
+    assert found is not None
+    assert found.per_month == 0.0
+    assert found.percent > 0
