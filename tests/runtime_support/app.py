@@ -32,7 +32,9 @@ def hold_the_loop(seconds):
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
-    query = {key: float(value[0]) for key, value in parse_qs(scope["query_string"].decode()).items()}
+    query = {
+        key: float(value[0]) for key, value in parse_qs(scope["query_string"].decode()).items()
+    }
     match scope["path"]:
         case "/wait":
             await asyncio.sleep(query["s"])

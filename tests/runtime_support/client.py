@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass
@@ -25,10 +26,8 @@ class Connection:
     async def open(cls, host: str, port: int) -> "Connection":
         return cls(*await asyncio.open_connection(host, port))
 
-    def write(self, path: str = "/", headers: str = "", body: bytes = b"", method: str = "GET") -> None:
-        length = f"content-length: {len(body)}\r\n" if body else ""
-        head = f"{method} {path} HTTP/1.1\r\nhost: test\r\n{headers}{length}\r\n"
-        self.writer.write(head.encode() + body)
+    def write(self, path: str = "/", headers: str = "") -> None:
+        self.writer.write(f"GET {path} HTTP/1.1\r\nhost: test\r\n{headers}\r\n".encode())
 
     async def head(self) -> tuple[int, dict[str, str]]:
         lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -50,8 +49,8 @@ class Connection:
         status, headers = await self.head()
         return Answer(status, headers, await self.body(headers))
 
-    async def ask(self, path: str = "/", headers: str = "", body: bytes = b"", method: str = "GET") -> Answer:
-        self.write(path, headers, body, method)
+    async def ask(self, path: str = "/", headers: str = "") -> Answer:
+        self.write(path, headers)
         async with asyncio.timeout(15):
             return await self.read()
 
@@ -70,9 +69,18 @@ class Tally:
 
 
 class Load:
-    """Closed-loop clients until told to stop: some keep their connection, some open one a request."""
+    """Closed-loop clients until told to stop: some keep their connection, others never do."""
 
-    def __init__(self, host: str, port: int, *, keeping: int, opening: int = 0, path: str = "/", pause: float = 0.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        keeping: int,
+        opening: int = 0,
+        path: str = "/",
+        pause: float = 0.0,
+    ) -> None:
         self._target = (host, port)
         self._path = path
         self._pause = pause
@@ -80,7 +88,7 @@ class Load:
         self.tally = Tally()
         self._kinds = [True] * keeping + [False] * opening
 
-    async def __aenter__(self) -> "Load":
+    async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._client(keep)) for keep in self._kinds]
         return self
 
@@ -102,6 +110,8 @@ class Load:
                 assert answer.status == 200, answer
             except (OSError, EOFError, AssertionError, TimeoutError) as error:
                 self.tally.lost.append(repr(error))
+                if connection is not None:
+                    await connection.close()
                 connection = None
                 continue
             self.tally.answered += 1

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-
 from runtime_support.client import Connection
 
 TOKEN = "a-token-for-tests"
@@ -64,9 +63,7 @@ class Pod:
 
     async def put(self, body: Any, **kwargs: Any) -> tuple[int, dict[str, Any]]:
         kind = "data" if isinstance(body, bytes) else "json"
-        async with self._session.put(
-            self.admin + "/workers", **{kind: body}, **kwargs
-        ) as response:
+        async with self._session.put(self.admin + "/workers", **{kind: body}, **kwargs) as response:
             return response.status, await response.json()
 
     async def resize(self, count: int) -> None:

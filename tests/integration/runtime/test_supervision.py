@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
+import pytest
 from runtime_support.client import Load
 from runtime_support.pod import TOKEN, serve, until
 
@@ -84,7 +86,7 @@ async def test_an_app_that_starts_threads_on_import_is_imported_by_each_worker(t
         "from app import app\n"
         "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
     )
-    path = os.path.dirname(__file__) + "/../../runtime_support"
+    path = str(Path(__file__).parents[2] / "runtime_support")
     async with serve(
         tmp_path, f"--app-dir={tmp_path}", "--workers=2", app="threads:app", PYTHONPATH=path
     ) as pod:
@@ -201,7 +203,7 @@ async def test_the_workers_end_when_the_supervisor_is_killed(tmp_path):
         await pod.process.wait()
 
         async def gone():
-            return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+            return not any(_exists(pid) for pid in pids)
 
         await until(gone)
 
@@ -218,7 +220,15 @@ async def test_the_admin_port_asks_for_the_token(tmp_path):
             assert (await pod.get(open_path, headers={"Authorization": ""}))[0] == 200
         assert TOKEN not in pod.log.read_text()
         worker = (await pod.status())["workers"][0]["pid"]
-        assert TOKEN.encode() not in open(f"/proc/{worker}/environ", "rb").read()
+        assert TOKEN not in _environment(worker)
+
+
+def _environment(pid):
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
+def _exists(pid):
+    return Path(f"/proc/{pid}").exists()
 
 
 async def test_without_a_token_the_admin_port_is_closed_and_says_how_to_open_it(tmp_path):
@@ -305,11 +315,6 @@ async def test_bad_settings_end_the_start_with_the_name_of_the_flag(tmp_path):
         (["--admin-token-file=/nowhere"], {}, "--admin-token-file"),
         (["--loop=fast"], {}, "--loop"),
     ):
-        try:
+        with pytest.raises(AssertionError, match=f"(?s)ended with 2.*{name}"):
             async with serve(tmp_path, *flags, **environment):
                 pass
-        except AssertionError as error:
-            assert "ended with 2" in str(error)
-            assert name in str(error)
-        else:
-            raise AssertionError(f"{flags} {environment} was accepted")

@@ -1,0 +1,218 @@
+"""Outcomes, times and upstream waits of a request, as the wrapper counts them."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from aiapi_service.telemetry import layout, requests
+from aiapi_service.telemetry.layout import Cell
+from aiapi_service.telemetry.requests import CountRequests, shed, upstream
+
+SCOPE = {"type": "http"}
+
+
+@pytest.fixture
+def numbers():
+    return memoryview(bytearray(layout.NUMBERS * 8)).cast("d")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    time = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(requests, "monotonic", lambda: time.now)
+    return time
+
+
+async def receive():
+    return {"type": "http.request"}
+
+
+async def send(message):
+    pass
+
+
+def answering(status, *, took=0.0, clock=None):
+    async def app(scope, receive, send):
+        if clock:
+            clock.now += took
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    return app
+
+
+def outcomes(numbers):
+    return {name: int(numbers[i]) for i, name in enumerate(layout.OUTCOMES) if numbers[i]}
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (200, "success"),
+        (304, "success"),
+        (400, "client_error"),
+        (499, "client_error"),
+        (500, "server_error"),
+        (503, "server_error"),
+    ],
+)
+async def test_the_status_decides_the_outcome(numbers, status, outcome):
+    await CountRequests(answering(status), numbers)(SCOPE, receive, send)
+    assert outcomes(numbers) == {outcome: 1}
+    assert numbers[Cell.IN_FLIGHT] == 0
+
+
+async def test_an_exception_is_a_server_error_and_goes_on(numbers):
+    async def app(scope, receive, send):
+        raise RuntimeError("wanted")
+
+    with pytest.raises(RuntimeError, match="wanted"):
+        await CountRequests(app, numbers)(SCOPE, receive, send)
+    assert outcomes(numbers) == {"server_error": 1}
+
+
+async def test_an_app_that_answers_nothing_is_a_server_error(numbers):
+    async def app(scope, receive, send):
+        pass
+
+    await CountRequests(app, numbers)(SCOPE, receive, send)
+    assert outcomes(numbers) == {"server_error": 1}
+
+
+async def test_a_cancelled_task_is_cancelled(numbers):
+    async def app(scope, receive, send):
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(CountRequests(app, numbers)(SCOPE, receive, send))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert outcomes(numbers) == {"cancelled": 1}
+    assert numbers[Cell.IN_FLIGHT] == 0
+
+
+async def test_a_client_that_left_is_cancelled_whatever_the_app_answered(numbers):
+    class Cycle:
+        disconnected = True
+
+        async def receive(self):
+            return {"type": "http.disconnect"}
+
+    await CountRequests(answering(200), numbers)(SCOPE, Cycle().receive, send)
+    assert outcomes(numbers) == {"cancelled": 1}
+    assert sum(numbers[Cell.LATENCY : Cell.TTFB_SUM]) == 0
+
+
+async def test_what_the_app_refused_on_purpose_is_shed(numbers):
+    async def app(scope, receive, send):
+        shed()
+        await answering(503)(scope, receive, send)
+
+    await CountRequests(app, numbers)(SCOPE, receive, send)
+    assert outcomes(numbers) == {"shed": 1}
+
+
+async def test_other_scopes_pass_uncounted(numbers):
+    seen = []
+
+    async def other(scope, receive, send):
+        seen.append(scope["type"])
+
+    wrapper = CountRequests(answering(200), numbers, other=other)
+    for kind in ("websocket", "lifespan"):
+        await wrapper({"type": kind}, receive, send)
+    assert seen == ["websocket", "lifespan"]
+    assert outcomes(numbers) == {}
+
+
+async def test_times_are_those_of_the_clock(numbers, clock):
+    async def app(scope, receive, send):
+        clock.now += 0.25
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        clock.now += 0.25
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        clock.now += 0.5
+        await send({"type": "http.response.body", "body": b"last"})
+
+    await CountRequests(app, numbers)(SCOPE, receive, send)
+    assert numbers[Cell.LATENCY_SUM] == pytest.approx(1.0)
+    assert numbers[Cell.TTFB_SUM] == pytest.approx(0.5), "the head alone is not yet an answer"
+    assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(1.0)
+
+
+async def test_requests_side_by_side_add_up(numbers, clock):
+    gate = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await gate.wait()
+
+    wrapper = CountRequests(app, numbers)
+    tasks = []
+    for _ in range(3):
+        tasks.append(asyncio.create_task(wrapper(SCOPE, receive, send)))
+        await asyncio.sleep(0)
+        clock.now += 1.0
+    assert numbers[Cell.IN_FLIGHT] == 3
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(3.0 + 2.0 + 1.0)
+
+
+async def test_upstream_calls_side_by_side_count_once_in_time(numbers, clock):
+    async def call(started, gate):
+        with upstream():
+            started.set()
+            await gate.wait()
+
+    async def app(scope, receive, send):
+        first, second = asyncio.Event(), asyncio.Event()
+        tasks = []
+        for gate in (first, second):
+            started = asyncio.Event()
+            tasks.append(asyncio.create_task(call(started, gate)))
+            await started.wait()
+            clock.now += 1.0
+        assert numbers[Cell.UPSTREAM_OPEN] == 1
+        first.set()
+        await tasks[0]
+        clock.now += 1.0
+        second.set()
+        await tasks[1]
+        clock.now += 1.0
+
+    await CountRequests(app, numbers)(SCOPE, receive, send)
+    assert numbers[Cell.UPSTREAM_SECONDS] == pytest.approx(3.0)
+    assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(4.0)
+
+
+async def test_an_upstream_call_left_open_ends_with_its_request(numbers, clock):
+    left = []
+
+    async def app(scope, receive, send):
+        left.append(requests.UpstreamCall())
+        clock.now += 1.0
+
+    await CountRequests(app, numbers)(SCOPE, receive, send)
+    clock.now += 5.0
+    left[0].end()
+    assert numbers[Cell.UPSTREAM_OPEN] == 0
+    assert numbers[Cell.UPSTREAM_SECONDS] == pytest.approx(1.0)
+
+
+async def test_an_upstream_call_outside_any_request_is_not_counted(numbers):
+    with upstream():
+        pass
+    assert numbers[Cell.UPSTREAM_SECONDS] == 0
+
+
+async def test_the_start_of_a_response_is_announced_before_it_is_sent(numbers):
+    order = []
+
+    async def noted(message):
+        order.append(message["type"])
+
+    wrapper = CountRequests(answering(200), numbers, at_start=lambda _: order.append("at_start"))
+    await wrapper(SCOPE, receive, noted)
+    assert order == ["at_start", "http.response.start", "http.response.body"]
