@@ -136,6 +136,7 @@ def _move(scene: _Scene, state: State, outlook: Outlook) -> _Answer:
         needs,
         Situation(
             running=scene.base,
+            ordered=0 if state.decided is None else state.decided.replicas,
             ready=seen.ready,
             ready_workers=min(s.workers_ready for s in seen.samples if s.ready),
             may_shrink=not seen.unknown,
@@ -181,7 +182,9 @@ def _account(scene: _Scene, before: State, state: State, answer: _Answer) -> Sta
         seconds=0.0 if before.now is None else now - before.now,
         now=size,
     )
-    state = learn.ordered(state, before=scene.base.replicas, after=size.replicas, now=now)
+    ordered = 0 if before.decided is None else before.decided.replicas
+    known = max(scene.base.replicas, ordered)
+    state = learn.ordered(state, before=known, after=size.replicas, now=now)
     return replace(state, decided=size, spend=spend)
 
 

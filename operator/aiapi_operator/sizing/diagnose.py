@@ -14,8 +14,8 @@ from aiapi_operator.sizing.rates import Seen
 from aiapi_operator.sizing.reasons import count, duration, number, percent, silent
 from aiapi_operator.sizing.state import Size, State
 
-WELL_ABOVE = 1.5
-"""Latency over its calm level from which it counts as raised."""
+WELL_ABOVE = 2.0
+"""Latency over its calm level from which it counts as raised, within the objective."""
 MOSTLY = 0.5
 """Part of the requests' time that upstreams must explain."""
 LOOP_PART = 0.25
@@ -55,7 +55,9 @@ def _dependency_bound(facts: Facts) -> Condition:
     latency, rho = outlook.latency.seconds, outlook.load.loop_utilization
     threshold = facts.spec.objective.threshold
     calm = None if facts.state.base is None else facts.state.base.calm
-    raised = calm is not None and latency > WELL_ABOVE * calm + 0.005
+    # A percentile of a handful of requests is noise, and no reason to accuse anybody.
+    requests = sum(sum(tick.counts) for tick in facts.state.ticks)
+    raised = calm is not None and requests >= windows.ENOUGH and latency > WELL_ABOVE * calm + 0.005
     if latency <= threshold and not raised:
         return _condition(kind, False, "LatencyNormal", "Latency is at its usual level.")
     peak = windows.busiest(facts.state.ticks, now=facts.now, latency=latency)

@@ -30,6 +30,8 @@ class Situation:
     """What runs, and what bars a move."""
 
     running: Size
+    ordered: int
+    """Pods that were decided on last: more than run while an order is carried out, or only told."""
     ready: int
     """Pods that take traffic."""
     ready_workers: int
@@ -131,7 +133,7 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
     """The fleet to have now."""
     start = within(spec, at.running)
     wanted = _wanted_replicas(spec, needs, at, start)
-    replicas = min(wanted, start.replicas + at.more_pods)
+    replicas = min(wanted, max(start.replicas, at.ordered) + at.more_pods)
     if replicas < start.replicas:
         floor = max(replicas, needs.replicas_floor) if at.may_shrink else start.replicas
         replicas = min(floor, start.replicas)

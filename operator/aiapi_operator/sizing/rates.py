@@ -110,7 +110,10 @@ def _judge(pod: PodSample | PodUnknown, *, oldest: float, newest: float) -> PodS
 
 
 def _sane(values: Iterable[float]) -> bool:
-    return all(0 <= value <= ABSURD for value in values)  # false for NaN too
+    for value in values:  # noqa: SIM110 - twice as fast as all(), and most of a large fleet's time
+        if not 0 <= value <= ABSURD:  # true for NaN too
+            return False
+    return True
 
 
 def _surer(one: PodSample | PodUnknown, two: PodSample | PodUnknown) -> PodSample | PodUnknown:

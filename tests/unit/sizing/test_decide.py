@@ -320,6 +320,16 @@ def test_fewer_pods_with_more_workers_raises_the_workers_first() -> None:
         assert workers * replicas >= 4
 
 
+def test_a_recommendation_that_nobody_follows_stays() -> None:
+    model = settled(workers=Bounds(min=1, max=1), mode=Mode.RECOMMEND, max_replicas_per_minute=30)
+    model.acting = False
+    model.rate = 90.0
+    model.run(10)
+    told = model.size
+    assert told[1] > 2
+    assert {(d.workers, d.replicas) for _, d in model.run(30)} == {told}
+
+
 def test_recommend_computes_what_auto_would_do_and_paused_keeps_what_runs() -> None:
     auto, recommend = settled(), settled(mode=Mode.RECOMMEND)
     recommend.acting = False

@@ -27,6 +27,7 @@ def size(workers: int, replicas: int) -> Size:
 def at(workers: int, replicas: int, **changes: object) -> Situation:
     usual = Situation(
         running=size(workers, replicas),
+        ordered=0,
         ready=replicas,
         ready_workers=workers,
         may_shrink=True,
