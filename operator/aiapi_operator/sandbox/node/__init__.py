@@ -1,0 +1,1 @@
+"""The sandbox's one node: pods' containers as local processes."""
