@@ -1,0 +1,152 @@
+"""The CRD at an API server, with real kubectl: what is filled in, refused, scaled, explained."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.api.spec import Workers
+from aiapi_operator.sandbox.apiserver.server import ApiServer
+from aiapi_operator.sandbox.apiserver.tls import kubeconfig, make_certificates
+from aiapi_operator.sandbox.store import Store
+
+ROOT = Path(__file__).parents[3]
+KUBECTL = str(Path(sys.executable).parent / "kubectl")
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl against one API server."""
+
+    kubeconfig: Path
+
+    async def run(self, *args: str, stdin: str = "") -> tuple[int, str]:
+        """Exit code, and what was printed."""
+        process = await asyncio.create_subprocess_exec(
+            KUBECTL,
+            *("--kubeconfig", str(self.kubeconfig), *args),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await asyncio.wait_for(process.communicate(stdin.encode()), 30)
+        assert process.returncode is not None
+        return process.returncode, printed.decode()
+
+    async def __call__(self, *args: str, stdin: str = "") -> str:
+        code, printed = await self.run(*args, stdin=stdin)
+        assert code == 0, printed
+        return printed
+
+    async def refused(self, *args: str, stdin: str = "") -> str:
+        code, printed = await self.run(*args, stdin=stdin)
+        assert code != 0, printed
+        return printed
+
+
+@pytest.fixture
+async def kubectl(tmp_path: Path) -> AsyncIterator[Kubectl]:
+    """An API server that has the CRD."""
+    certificates = make_certificates("127.0.0.1")
+    server = ApiServer(Store(), certificates=certificates)
+    await server.start()
+    try:
+        path = tmp_path / "kubeconfig"
+        config = kubeconfig(url=server.url, token=server.token, ca=certificates.ca)
+        path.write_text(yaml.safe_dump(config))
+        kubectl = Kubectl(path)
+        await kubectl("apply", "-f", str(ROOT / "crds"))
+        await kubectl("wait", "--for=condition=Established", "crd/aiapis.aiapi.dev")
+        yield kubectl
+    finally:
+        await server.stop()
+
+
+def body(name: str, spec: dict[str, Any]) -> str:
+    head = {"apiVersion": "aiapi.dev/v1alpha1", "kind": "AIApi", "metadata": {"name": name}}
+    return json.dumps({**head, "spec": spec})
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "min over max": (
+        {"workers": {"min": 4, "max": 2}},
+        "workers.min must not be above workers.max",
+    ),
+    "threshold zero": (
+        {"objective": {"latency": {"threshold": "0s"}}},
+        "spec.objective.latency.threshold: Invalid value",
+    ),
+    "percentile too high": (
+        {"objective": {"latency": {"percentile": 99.99}}},
+        "spec.objective.latency.percentile in body should be less than or equal to 99.9",
+    ),
+    "app without attribute": ({"app": "assistant.main"}, "app must be module:attribute"),
+    "negative price": ({"cost": {"cpuHour": "-1"}}, "must be a price of zero or more"),
+    "no replicas": (
+        {"replicas": {"min": 1, "max": 0}},
+        "spec.replicas.max in body should be greater than or equal to 1",
+    ),
+    "unknown mode": ({"scaling": {"mode": "Sometimes"}}, 'supported values: "Auto"'),
+    "unknown field": ({"imgae": "x"}, 'unknown field "spec.imgae"'),
+    "bad quantity": ({"workers": {"cpu": "lots"}}, "spec.workers.cpu: Invalid value"),
+    "memory in thousandths": ({"workers": {"memory": "256m"}}, "write 256Mi instead of 256m"),
+    "operator's variable": (
+        {"env": [{"name": "AIAPI_WORKERS", "value": "9"}]},
+        "this AIAPI_ variable is set by the operator",
+    ),
+    "a variable twice": ({"env": [{"name": "A"}, {"name": "A"}]}, "spec.env[1]: Duplicate value"),
+    "operator's label": (
+        {"podTemplate": {"metadata": {"labels": {"aiapi.dev/name": "x"}}}},
+        "are set by the operator",
+    ),
+    "command of the app": (
+        {"podTemplate": {"spec": {"containers": [{"name": "app", "command": ["sh"]}]}}},
+        "come from spec.image and spec.app",
+    ),
+}
+
+
+async def test_examples_are_admitted_and_filled_in(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", str(ROOT / "examples"))
+    for name in ("assistant", "minimal"):
+        stored = json.loads(await kubectl("get", "aia", name, "-o", "json"))
+        AIApi.model_validate(stored)
+        assert stored["spec"]["scaling"]["mode"] == "Auto"
+        assert stored["spec"]["workers"] == Workers().manifest()
+    table = await kubectl("get", "aia", "-o", "wide")
+    assert " ".join(table.splitlines()[0].split()) == (
+        "NAME READY WORKERS REPLICAS P95 OBJECTIVE SAVED UTILIZATION RPS BINDING MODE REASON AGE"
+    )
+
+
+async def test_bad_input_is_refused_by_field_and_rule(kubectl: Kubectl) -> None:
+    for name, (spec, said) in REFUSED.items():
+        printed = await kubectl.refused("apply", "-f", "-", stdin=body("bad", spec))
+        assert said in printed, f"{name}: {printed}"
+    assert "52 characters at most" in await kubectl.refused(
+        "apply", "-f", "-", stdin=body("a" * 53, {})
+    )
+    assert await kubectl("get", "aia", "-o", "name") == ""
+
+
+async def test_kubectl_scale_moves_the_floor(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=body("a", {"replicas": {"max": 6}}))
+    await kubectl("scale", "aiapi", "a", "--replicas=5")
+    floor = await kubectl("get", "aiapi", "a", "-o", "jsonpath={.spec.replicas}")
+    assert json.loads(floor) == {"min": 5, "max": 6}
+    assert "raise replicas.max" in await kubectl.refused("scale", "aiapi", "a", "--replicas=7")
+    assert "greater than or equal to 1" in await kubectl.refused(
+        "scale", "aiapi", "a", "--replicas=0"
+    )
+
+
+async def test_fields_explain_themselves(kubectl: Kubectl) -> None:
+    said = await kubectl("explain", "aiapi.spec.objective.latency.threshold")
+    assert "The longest time it may take, such as 800ms or 1.5s." in said
