@@ -1,1 +1,1 @@
-"""The sandbox's Kubernetes API server: what kubectl, Helm, Kopf and the official client need, no more."""
+"""The sandbox's Kubernetes API: what kubectl, Helm, Kopf and the official client need."""

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_YEAR = 365 * _DAY
 
 
 def parse_time(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return datetime.fromisoformat(value)
     except ValueError:
         return None
 
 
+_STEPS: tuple[tuple[int, Callable[[int], str]], ...] = (
+    (_MINUTE * 2, lambda s: f"{max(s, 0)}s"),
+    (_MINUTE * 10, lambda s: _pair(s // _MINUTE, "m", s % _MINUTE, "s")),
+    (_HOUR * 3, lambda s: f"{s // _MINUTE}m"),
+    (_HOUR * 8, lambda s: _pair(s // _HOUR, "h", s // _MINUTE % 60, "m")),
+    (_HOUR * 48, lambda s: f"{s // _HOUR}h"),
+    (_DAY * 8, lambda s: _pair(s // _DAY, "d", s // _HOUR % 24, "h")),
+    (_DAY * 730, lambda s: f"{s // _DAY}d"),
+    (_DAY * 2920, lambda s: _pair(s // _YEAR, "y", s // _DAY % 365, "d")),
+)
+
+
 def human_duration(seconds: int) -> str:
     """Two units where they say something, one where they do not."""
-    if seconds < 0:
-        return "0s"
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _pair(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _pair(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _pair(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    return _pair(days // 365, "y", days % 365, "d") if days < 2920 else f"{days // 365}y"
+    for limit, text in _STEPS:
+        if seconds < limit:
+            return text(seconds)
+    return f"{seconds // _YEAR}y"
 
 
 def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:

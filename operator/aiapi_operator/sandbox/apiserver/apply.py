@@ -84,7 +84,7 @@ def remove(value: Any, shape: Shape, gone: Fields, kept: Fields, at: Path = ()) 
     return [part for _, part in left]
 
 
-def apply(
+def apply(  # noqa: PLR0913 - what a request for it says
     live: Obj | None,
     config: Obj,
     *,

@@ -1,4 +1,4 @@
-"""Sets of fields, as field ownership counts them: each member is a path of `f:`, `k:` and `v:` steps."""
+"""Sets of fields, as ownership counts them: paths of `f:`, `k:` and `v:` steps."""
 
 from __future__ import annotations
 

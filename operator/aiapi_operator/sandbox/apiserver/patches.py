@@ -93,11 +93,8 @@ def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
     ranks = [_identity(item, key) for item in order]
     named = [item for item in items if _identity(item, key) in ranks]
     named.sort(key=lambda item: ranks.index(_identity(item, key)))
-    result: list[Any] = []
     waiting = iter(named)
-    for item in items:
-        result.append(next(waiting) if _identity(item, key) in ranks else item)
-    return result
+    return [next(waiting) if _identity(item, key) in ranks else item for item in items]
 
 
 def _patch_list(target: Any, patch: list[Any], shape: Shape) -> list[Any]:

@@ -19,6 +19,8 @@ from aiapi_operator.sandbox.errors import (
 )
 from aiapi_operator.sandbox.resources import Registry, Resource, ResourceKey
 
+from .protobuf import MEDIA_TYPE, decode
+
 JSON = "application/json"
 YAML = "application/yaml"
 MAX_BODY = 3 * 1024 * 1024
@@ -120,7 +122,7 @@ def _number(query: dict[str, str], name: str) -> int:
 
 
 def parse_options(request: web.Request) -> Options:
-    query = {key: value for key, value in request.query.items()}
+    query = dict(request.query)
     dry_run = request.query.getall("dryRun", [])
     if any(value != "All" for value in dry_run):
         error = FieldError("FieldValueNotSupported", "dryRun", 'supported values: "All"', dry_run)
@@ -163,6 +165,8 @@ async def read_body(request: web.Request) -> bytes:
 
 def parse_body(body: bytes, *, content_type: str, kind: str) -> Any:
     """The body as JSON; YAML where its type says so."""
+    if content_type == MEDIA_TYPE:
+        return decode(body)
     try:
         text = body.decode()
         if "yaml" in content_type:

@@ -51,21 +51,24 @@ def json_type(value: Any) -> str:
 def apply_defaults(value: Any, schema: Obj) -> None:
     """Fill in defaults, in place; a null that may not be null gives way to its default."""
     if isinstance(value, dict):
-        for name, part in (schema.get("properties") or {}).items():
-            if name in value and value[name] is None and "default" in part:
-                if not part.get("nullable"):
-                    del value[name]
-            if name not in value and "default" in part:
-                value[name] = copy(part["default"])
-            if name in value:
-                apply_defaults(value[name], part)
+        known = schema.get("properties") or {}
+        for name, part in known.items():
+            _default_field(value, name, part)
         extra = schema.get("additionalProperties")
         if isinstance(extra, dict):
-            for name in value.keys() - (schema.get("properties") or {}).keys():
+            for name in value.keys() - known.keys():
                 apply_defaults(value[name], extra)
     elif isinstance(value, list):
         for item in value:
             apply_defaults(item, schema.get("items") or {})
+
+
+def _default_field(value: Obj, name: str, schema: Obj) -> None:
+    absent = value.get(name) is None and not (name in value and schema.get("nullable"))
+    if absent and "default" in schema:
+        value[name] = copy(schema["default"])
+    if name in value:
+        apply_defaults(value[name], schema)
 
 
 def validate(place: Place) -> list[FieldError]:
@@ -77,9 +80,9 @@ def validate(place: Place) -> list[FieldError]:
         return []
     wanted = _types(schema)
     got = json_type(value)
-    if wanted and got not in wanted and not (got == "integer" and "number" in wanted):
-        if not _whole_number(value, wanted):
-            return [_wrong_type(place.path, wanted, got)]
+    number = (got == "integer" and "number" in wanted) or _whole_number(value, wanted)
+    if wanted and got not in wanted and not number:
+        return [_wrong_type(place.path, wanted, got)]
     errors = [*_enum(place), *_value_rules(place)]
     if isinstance(value, dict):
         errors += _required(place)

@@ -109,7 +109,7 @@ def _parse(type_: str) -> Shape:
     return Shape("scalar", type_)
 
 
-def from_schema(schema: Obj) -> Shape:
+def from_schema(schema: Obj) -> Shape:  # noqa: PLR0911 - one return a kind of node
     """The shape that a structural schema describes."""
     if schema.get("x-kubernetes-int-or-string"):
         return Shape("scalar", "intstr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import random
 from typing import Any
 
 from aiapi_operator.sandbox.errors import FieldError, Obj
@@ -148,7 +149,8 @@ class ServiceStrategy(Strategy):
     """Services get an address of their own from 127.96.0.0/16 and keep it."""
 
     def __init__(self) -> None:
-        self._next = _FIRST_ADDRESS
+        # Two sandboxes on one machine share the addresses: a random start keeps them apart.
+        self._next = random.randrange(_FIRST_ADDRESS, 65_000)  # noqa: S311 - not a secret
 
     def prepare_create(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
@@ -185,9 +187,9 @@ class ServiceStrategy(Strategy):
     def validate_create(self, obj: Obj) -> list[FieldError]:
         spec = obj["spec"]
         errors = []
-        if not spec.get("ports") and spec.get("clusterIP") != "None":
-            if spec["type"] != "ExternalName":
-                errors.append(FieldError("FieldValueRequired", "spec.ports"))
+        needs_ports = spec.get("clusterIP") != "None" and spec["type"] != "ExternalName"
+        if needs_ports and not spec.get("ports"):
+            errors.append(FieldError("FieldValueRequired", "spec.ports"))
         for index, port in enumerate(spec.get("ports") or ()):
             where = f"spec.ports[{index}]"
             if not 1 <= (port.get("port") or 0) <= 65535:

@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as the sandbox, and the server's certificate from it."""
+"""A certificate authority for the life of the sandbox, and the server's certificate from it."""
 
 from __future__ import annotations
 

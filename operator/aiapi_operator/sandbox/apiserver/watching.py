@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -36,7 +37,7 @@ async def watch(
         await response.prepare(request)
         await response.write(stream.line("ERROR", error.as_status()))
         return response
-    with subscription:
+    with subscription, suppress(ConnectionResetError):  # clients go when they have seen enough
         first = b"".join(stream.initial())
         await response.prepare(request)
         await response.write(first)

@@ -180,7 +180,7 @@ class Writes:
 
     def delete(self, how: Obj) -> web.Response:
         target = self._target
-        obj = self._remove(target.name, how)
+        obj = self._remove(target, target.name, how)
         remains = self._store.find(target.key, target.namespace, target.name)
         if remains is not None or target.resource.kind == "Pod":
             return json_response(self._view.one(obj))
@@ -210,20 +210,18 @@ class Writes:
         for obj in chosen:
             place = replace(target, namespace=obj["metadata"].get("namespace", ""))
             if self._store.find(place.key, place.namespace, obj["metadata"]["name"]):
-                Writes(self._store, place, self._options, self._view)._remove(
-                    obj["metadata"]["name"], how
-                )
+                self._remove(place, obj["metadata"]["name"], how)
         meta = {"resourceVersion": str(self._store.version)}
         return json_response(self._view.many(chosen, meta))
 
-    def _remove(self, name: str, how: Obj) -> Obj:
+    def _remove(self, target: Target, name: str, how: Obj) -> Obj:
         policy = how.get("propagationPolicy") or ("Orphan" if how.get("orphanDependents") else None)
         known: tuple[Propagation, ...] = get_args(Propagation)
         if policy is not None and policy not in known:
             raise bad_request(f"invalid propagationPolicy: {policy}")
         return self._store.delete(
-            self._target.key,
-            self._target.namespace,
+            target.key,
+            target.namespace,
             name,
             cast("Propagation | None", policy),
             how.get("gracePeriodSeconds"),
