@@ -32,15 +32,6 @@ async def _send(connection: Connection, path: str, manifest: Manifest) -> Manife
     return answer
 
 
-async def create(connection: Connection, manifest: Manifest) -> Manifest:
-    """Create the object; ``Conflict`` when it exists."""
-    path = of(manifest).collection(manifest["metadata"]["namespace"])
-    answer: Manifest = await connection.send(
-        Request("POST", path, query={"fieldManager": FIELD_MANAGER}, body=manifest)
-    )
-    return answer
-
-
 async def get(
     connection: Connection, resource: Resource, namespace: str, name: str
 ) -> Manifest | None:

@@ -7,6 +7,7 @@ them costs more CPU than the request, and plain dictionaries are what server-sid
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -69,10 +70,11 @@ class Request:
 
 
 async def load_configuration(kubeconfig: Path | None) -> Configuration:
-    """The kubeconfig given, else the pod's service account, else KUBECONFIG or ~/.kube/config."""
+    """What is given or in KUBECONFIG, else the pod's service account, else ~/.kube/config."""
     configuration = Configuration()
+    told = kubeconfig is not None or "KUBECONFIG" in os.environ
     try:
-        if kubeconfig is None and _in_cluster(configuration):
+        if not told and _in_cluster(configuration):
             return configuration
         path = str(kubeconfig) if kubeconfig is not None else None
         await load_kube_config(  # type: ignore[no-untyped-call] # the client's gap

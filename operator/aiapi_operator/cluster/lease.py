@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from aiapi_operator.cluster.apply import get
 from aiapi_operator.cluster.connection import Connection, Request
@@ -27,6 +28,15 @@ _REQUEST_DEADLINE = 4.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidacy:
+    """Who runs for which Lease."""
+
+    namespace: str
+    name: str
+    identity: str
+
+
 @dataclass(slots=True)
 class _Seen:
     version: str
@@ -39,17 +49,19 @@ class Elector:
     def __init__(
         self,
         connection: Connection,
+        candidacy: Candidacy,
         *,
-        namespace: str,
-        name: str,
-        identity: str,
+        changed: Callable[[bool], None] = lambda _leads: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
-        self._namespace = namespace
-        self._name = name
-        self._identity = identity
+        self._namespace = candidacy.namespace
+        self._name = candidacy.name
+        self._identity = candidacy.identity
+        self._changed = changed
         self._clock = clock
+        self.term = 0
+        """Counts how often leadership was gained."""
         self._renewed: float | None = None
         self._seen: _Seen | None = None
         self.holder = ""
@@ -59,7 +71,7 @@ class Elector:
         """Whether this operator may act right now."""
         return self._renewed is not None and self._clock() - self._renewed < RENEW_DEADLINE
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Try to get the Lease and keep it, for ever. Cancelling gives it back."""
         try:
             while True:
@@ -79,7 +91,10 @@ class Elector:
             return
         # The moment before the request, not after it: the other side counts from the write.
         self._renewed = started if won else None
+        if won and not before:
+            self.term += 1
         if won != before:
+            self._changed(won)
             _log.info("leadership changed: leader=%s holder=%s", won, self.holder)
 
     async def _acquire_or_renew(self) -> bool:

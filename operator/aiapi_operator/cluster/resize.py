@@ -12,12 +12,6 @@ from aiapi_operator.cluster.connection import STRATEGIC, Connection, Request
 from aiapi_operator.cluster.resources import FIELD_MANAGER, PODS, Manifest
 
 
-async def supported(connection: Connection) -> bool:
-    """Whether this API server has ``pods/resize`` (Kubernetes 1.33 and later)."""
-    answer = await connection.send(Request("GET", PODS.root))
-    return any(entry.get("name") == "pods/resize" for entry in answer.get("resources", ()))
-
-
 async def resize(
     connection: Connection, namespace: str, pod: str, container: str, resources: dict[str, Any]
 ) -> Manifest:

@@ -11,9 +11,9 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """The ReplicaSet controller removes pods with the lowest cost first."""
 
 
-async def scale(connection: Connection, namespace: str, name: str, replicas: int) -> None:
-    """Ask the Deployment for this many pods."""
-    await connection.send(
+async def scale(connection: Connection, namespace: str, name: str, replicas: int) -> str:
+    """Ask the Deployment for this many pods, and return its new resourceVersion."""
+    answer = await connection.send(
         Request(
             "PATCH",
             DEPLOYMENTS.path(namespace, name, "scale"),
@@ -22,6 +22,7 @@ async def scale(connection: Connection, namespace: str, name: str, replicas: int
             content_type=MERGE,
         )
     )
+    return str(answer["metadata"].get("resourceVersion", ""))
 
 
 async def set_deletion_cost(connection: Connection, namespace: str, pod: str, cost: int) -> None:

@@ -1,7 +1,7 @@
 """Asks all pods of an AIApi for their numbers at once, and gives up on each by its own deadline.
 
-A pod that does not answer, refuses the token or answers nonsense is
-a ``PodUnknown`` with the reason, never a sample of zeros.
+A pod that does not answer, refuses the token or answers nonsense is a ``PodUnknown`` with the
+reason, never a sample of zeros.
 """
 
 import asyncio
@@ -35,16 +35,16 @@ class Scraper:
         self._slots = asyncio.Semaphore(concurrency)
 
     async def scrape(
-        self, targets: Sequence[Target], token: str
+        self, targets: Sequence[Target], tokens: Sequence[str]
     ) -> tuple[PodSample | PodUnknown, ...]:
         """One answer a target, in their order."""
-        return tuple(await asyncio.gather(*(self._one(target, token) for target in targets)))
+        return tuple(await asyncio.gather(*(self._one(target, tokens) for target in targets)))
 
-    async def _one(self, target: Target, token: str) -> PodSample | PodUnknown:
+    async def _one(self, target: Target, tokens: Sequence[str]) -> PodSample | PodUnknown:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._deadline):
-                    return await self._read(target, token)
+                    return await self._read(target, tokens)
             except TimeoutError:
                 reason = f"no answer within {self._deadline:g} s"
             except (aiohttp.ClientError, OSError) as error:
@@ -53,16 +53,22 @@ class Scraper:
                 reason = f"refused its answer: {error}"
         return PodUnknown(pod=target.pod, ready=target.ready, reason=reason)
 
-    async def _read(self, target: Target, token: str) -> PodSample:
+    async def _read(self, target: Target, tokens: Sequence[str]) -> PodSample:
+        # A pod learns of a new token up to a minute late; until then it takes the old one.
+        for token in tokens:
+            body = await self._get(target.url("/stats"), token)
+            if body is not None:
+                return parse(body, pod=target.pod, time=self._clock())
+        raise BadStatsError("it does not accept the admin token (401)")
+
+    async def _get(self, url: str, token: str) -> bytes | None:
         headers = {"Authorization": f"Bearer {token}"}
-        url = target.url("/stats")
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             if answer.status == 401:
-                raise BadStatsError("it does not accept the admin token (401)")
+                return None
             if answer.status != 200:
                 raise BadStatsError(f"HTTP {answer.status}")
-            body = await _bounded(answer.content)
-        return parse(body, pod=target.pod, time=self._clock())
+            return await _bounded(answer.content)
 
 
 async def _bounded(stream: aiohttp.StreamReader) -> bytes:

@@ -30,31 +30,41 @@ class Workers:
         self._deadline = deadline
         self._slots = asyncio.Semaphore(concurrency)
 
-    async def set(self, targets: Sequence[Target], count: int, token: str) -> dict[str, str]:
+    async def set(
+        self, targets: Sequence[Target], count: int, tokens: Sequence[str]
+    ) -> dict[str, str]:
         """Ask each pod for ``count`` workers; the answer maps pods that did not agree to why."""
-        answers = await asyncio.gather(*(self._one(target, count, token) for target in targets))
+        answers = await asyncio.gather(*(self._one(target, count, tokens) for target in targets))
         return {
             target.pod: problem for target, problem in zip(targets, answers, strict=True) if problem
         }
 
-    async def _one(self, target: Target, count: int, token: str) -> str:
+    async def _one(self, target: Target, count: int, tokens: Sequence[str]) -> str:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._deadline):
-                    return await self._put(target, count, token)
+                    return await self._put(target, count, tokens)
             except TimeoutError:
                 return f"no answer within {self._deadline:g} s"
             except (aiohttp.ClientError, OSError) as error:
                 return str(error) or type(error).__name__
 
-    async def _put(self, target: Target, count: int, token: str) -> str:
+    async def _put(self, target: Target, count: int, tokens: Sequence[str]) -> str:
+        problem = "no admin token is known"
+        for token in tokens:
+            status, problem = await self._send(target, count, token)
+            if status == 200:
+                return ""
+            if status != 401:
+                break
+        return problem
+
+    async def _send(self, target: Target, count: int, token: str) -> tuple[int, str]:
         async with self._session.put(
             target.url("/workers"),
             json={"count": count},
             headers={"Authorization": f"Bearer {token}"},
             allow_redirects=False,
         ) as answer:
-            if answer.status == 200:
-                return ""
             text = (await answer.content.read(_TEXT_LIMIT)).decode(errors="replace").strip()
-            return f"HTTP {answer.status} {text}".strip()
+            return answer.status, f"HTTP {answer.status} {text}".strip()

@@ -1,0 +1,256 @@
+"""The composition root: ``aiapi-operator`` puts the parts together and runs them.
+
+Stopping changes nothing in the cluster but the Lease, which is given back. What was sized stays
+as it is, and the next operator takes it over from there.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import kopf
+
+from aiapi_operator import handlers, logs
+from aiapi_operator.cluster import discovery
+from aiapi_operator.cluster.client import KubernetesCluster
+from aiapi_operator.cluster.connection import Connection, NotConfiguredError
+from aiapi_operator.cluster.errors import ClusterError
+from aiapi_operator.cluster.events import EventRecorder
+from aiapi_operator.cluster.lease import Candidacy, Elector
+from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.ports import Leadership, Ports
+from aiapi_operator.engine.runner import Runner
+from aiapi_operator.engine.tick import Engine, Surroundings
+from aiapi_operator.health import HealthServer
+from aiapi_operator.metrics import Metrics
+from aiapi_operator.observe.scraper import Scraper
+from aiapi_operator.observe.session import open_session
+from aiapi_operator.observe.workers import Workers
+from aiapi_operator.settings import VERSION, LogFormat, Settings
+
+_KOPF_STOP = 8.0
+_CRD_RETRY = 2.0
+_CRD_REMIND = 30.0
+
+_log = logging.getLogger("aiapi_operator")
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """Leadership without an election: for a single operator on a workstation."""
+
+    term: int = 1
+
+    def held(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """What must end before Kopf does: Kopf waits for every task there is when it ends."""
+
+    runner: Runner
+    health: HealthServer
+
+    async def end(self) -> None:
+        await self.runner.stop()
+        await self.health.stop()
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the operator until ``stop`` is set. It raises when the watches end by themselves."""
+    metrics, watching = Metrics(), asyncio.Event()
+    overdue: list[Callable[[], list[str]]] = []
+    async with AsyncExitStack() as stack:
+        connection = await Connection.open(settings.kubeconfig, observer=metrics.api_request)
+        stack.push_async_callback(connection.close)
+        health = HealthServer(
+            overdue=lambda: [name for late in overdue for name in late()],
+            watching=watching.is_set,
+            metrics=metrics.text,
+        )
+        port = await health.start(settings.host, settings.port)
+        stack.push_async_callback(health.stop)
+        _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
+        if not await _ready_cluster(connection, stop):
+            return
+        leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
+        session = await stack.enter_async_context(open_session())
+        recorder = EventRecorder(connection, instance=settings.pod_name)
+        ports = Ports(
+            cluster=KubernetesCluster(connection, recorder),
+            scraper=Scraper(session),
+            workers=Workers(session),
+            leadership=leadership,
+            meter=metrics,
+            clock=time.monotonic,
+            wall=_wall,
+        )
+        runner = await _runner(settings, connection, ports, metrics)
+        overdue.append(runner.overdue)
+        acting = _Acting(runner, health)
+        stack.push_async_callback(acting.end)
+        await _watch(settings, connection, acting, stop=stop, watching=watching)
+
+
+async def _runner(
+    settings: Settings, connection: Connection, ports: Ports, metrics: Metrics
+) -> Runner:
+    inventory = Inventory()
+    surroundings = Surroundings(
+        operator_namespace=settings.pod_namespace,
+        default_image=settings.default_image,
+        resize_in_place=await discovery.has_resize(connection),
+    )
+    engine = Engine(ports, inventory, surroundings)
+    return Runner(engine, inventory, ports.leadership, metrics, clock=ports.clock)
+
+
+async def _ready_cluster(connection: Connection, stop: asyncio.Event) -> bool:
+    """Wait until the API server answers and serves AIApis; False when told to stop before."""
+    reminded = -_CRD_REMIND
+    while not stop.is_set():
+        try:
+            if await discovery.has_aiapis(connection):
+                return True
+            problem = (
+                "the AIApi CustomResourceDefinition is not installed: run"
+                " 'kubectl apply --server-side -f crds/'"
+            )
+        except ClusterError as error:
+            problem = str(error)
+        if time.monotonic() - reminded >= _CRD_REMIND:
+            reminded = time.monotonic()
+            _log.warning("waiting: %s", problem)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _CRD_RETRY)
+    return False
+
+
+@asynccontextmanager
+async def _leadership(
+    settings: Settings, connection: Connection, metrics: Metrics
+) -> AsyncIterator[Leadership]:
+    if not settings.leader_election:
+        metrics.lead(True)
+        yield _Alone()
+        return
+    elector = Elector(
+        connection,
+        Candidacy(
+            namespace=settings.pod_namespace,
+            name=settings.lease_name,
+            identity=settings.pod_name,
+        ),
+        changed=metrics.lead,
+    )
+    task = asyncio.create_task(elector.run(), name="lease")
+    try:
+        yield elector
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch(
+    settings: Settings,
+    connection: Connection,
+    acting: _Acting,
+    *,
+    stop: asyncio.Event,
+    watching: asyncio.Event,
+) -> None:
+    """Run Kopf, and end it when told to. It ends by itself only when it cannot go on."""
+    kopf_stop = asyncio.Event()
+    where: dict[str, Any] = (
+        {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
+    )
+    task = asyncio.create_task(
+        kopf.operator(
+            registry=handlers.registry(acting.runner, connection.endpoint),
+            settings=handlers.settings(),
+            standalone=True,
+            stop_flag=kopf_stop,
+            ready_flag=watching,
+            **where,
+        ),
+        name="kopf",
+    )
+    waiting = [asyncio.create_task(flag.wait()) for flag in (watching, stop)]
+    try:
+        await asyncio.wait([task, *waiting], return_when=asyncio.FIRST_COMPLETED)
+        # Kopf takes the signals when it starts. They are ours: what acts must end first.
+        _on_signals(stop)
+        await asyncio.wait([task, waiting[1]], return_when=asyncio.FIRST_COMPLETED)
+        await acting.end()
+        kopf_stop.set()
+        async with asyncio.timeout(_KOPF_STOP):
+            await task
+    finally:
+        for waiter in waiting:
+            waiter.cancel()
+    if not stop.is_set():
+        raise RuntimeError("the watches ended by themselves; see the log above")
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def _wall() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    _on_signals(stop)
+    await run(settings, stop)
+    _log.info("stopped; nothing in the cluster was changed")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--namespace", "namespaces", multiple=True, help="Watch this namespace only; repeatable."
+)
+@click.option("--host", help="Address for health and metrics.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port for health and metrics.")
+@click.option("--log-format", type=click.Choice([style.value for style in LogFormat]))
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option(
+    "--leader-election/--no-leader-election",
+    default=None,
+    help="Whether several operators may run, of which one acts.",
+)
+@click.version_option(VERSION)
+def main(**flags: Any) -> None:
+    """Right-size async AI APIs: watch AIApi resources and act on them.
+
+    Each option can also be set as AIAPI_OPERATOR_<OPTION> in the environment.
+    """
+    settings = Settings(**{key: value for key, value in flags.items() if value not in (None, ())})
+    logs.configure(style=settings.log_format, level=settings.log_level)
+    try:
+        asyncio.run(_serve(settings))
+    except NotConfiguredError as error:
+        _log.error("no cluster to connect to: %s. Give --kubeconfig or set KUBECONFIG.", error)
+        sys.exit(1)
+    except Exception:  # noqa: BLE001 - the last place that can say why
+        _log.exception("the operator ended")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

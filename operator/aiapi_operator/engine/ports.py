@@ -1,0 +1,106 @@
+"""What the engine needs of the world, so that it runs the same on a cluster and in a test."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiapi_operator.cluster.resources import Manifest, Resource
+from aiapi_operator.engine.inventory import Key
+from aiapi_operator.observe.target import Target
+from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
+from aiapi_operator.sizing.savings import Savings
+
+
+class Cluster(Protocol):
+    """Kubernetes. Every call ends by a deadline and raises ``ClusterError``."""
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        """The object, or None when it is not there."""
+
+    async def pods(self, namespace: str, selector: str) -> list[Manifest]:
+        """The pods that carry these labels."""
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Make the object as the manifest says, and return it."""
+
+    async def apply_status(self, manifest: Manifest) -> Manifest:
+        """Write the manifest's status, and return the object."""
+
+    async def scale(self, namespace: str, name: str, replicas: int) -> str:
+        """Ask the Deployment for this many pods; returns its new resourceVersion."""
+
+    async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
+        """Say which pods go first: those with the lowest cost."""
+
+    async def resize(
+        self, namespace: str, pod: str, container: str, resources: dict[str, Any]
+    ) -> Manifest:
+        """Give a running container other requests and limits, and return the pod."""
+
+    async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
+        """Say something about an object as an Event."""
+
+
+class Scraper(Protocol):
+    """The pods' numbers."""
+
+    async def scrape(
+        self, targets: Sequence[Target], tokens: Sequence[str]
+    ) -> tuple[PodSample | PodUnknown, ...]:
+        """One answer a target, in their order. A pod may know any of the tokens."""
+
+
+class Workers(Protocol):
+    """The pods' worker counts."""
+
+    async def set(
+        self, targets: Sequence[Target], count: int, tokens: Sequence[str]
+    ) -> dict[str, str]:
+        """Ask each pod for ``count`` workers; maps pods that did not agree to why."""
+
+
+class Leadership(Protocol):
+    """Whether this operator is the one that acts."""
+
+    def held(self) -> bool:
+        """Whether it may act right now."""
+
+    @property
+    def term(self) -> int:
+        """Counts how often leadership was gained: what was remembered before is stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The fleet in numbers, as one tick found it."""
+
+    replicas: int
+    ready: int
+    workers: int
+    """Workers that run, in all pods that answered."""
+    silent: int
+    """Pods that should have answered and did not."""
+    savings: Savings | None
+
+
+class Meter(Protocol):
+    """Takes the numbers of a tick."""
+
+    def decided(self, key: Key, spec: SizingSpec, seen: Seen, decision: Decision) -> None:
+        """A decision was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world as the engine reaches it."""
+
+    cluster: Cluster
+    scraper: Scraper
+    workers: Workers
+    leadership: Leadership
+    meter: Meter
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    wall: Callable[[], str]
+    """The time of day, as Kubernetes writes it."""

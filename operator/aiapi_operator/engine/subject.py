@@ -1,0 +1,100 @@
+"""What the engine remembers of one AIApi between ticks. In memory only: a restart begins anew."""
+
+from dataclasses import dataclass, field
+
+from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.engine.conditions import Told, read
+from aiapi_operator.engine.inventory import Key
+from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.state import State
+
+
+@dataclass(slots=True)
+class Applied:
+    """A child as it was applied: from what, and what it came to be."""
+
+    desired: str
+    content: str
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Something the cluster refused. It is asked again at ``retry``, or when the wish changes."""
+
+    wish: str
+    message: str
+    retry: float
+    delay: float
+
+
+@dataclass(slots=True)
+class Template:
+    """The workers in the pod template, where pods cannot be resized in place."""
+
+    workers: int
+    changed: float | None = None
+    """When it was changed last, by the engine's clock."""
+    differs_since: float | None = None
+
+
+@dataclass(slots=True)
+class ToldStatus:
+    """The status as it was written last."""
+
+    document: Manifest
+    written: float
+
+
+@dataclass(slots=True)
+class Subject:
+    """One AIApi that the engine looks after."""
+
+    manifest: Manifest
+    state: State = field(default_factory=State)
+    term: int = 0
+    adopted: bool = False
+    """Its children and pods were read from the cluster since this operator acts."""
+    tokens: tuple[str, ...] = ()
+    """The admin token, and the one before it: pods learn of a new one late."""
+    applied: dict[str, Applied] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    resizes: dict[str, Refusal] = field(default_factory=dict)
+    """Refused resizes by the pod's uid."""
+    template: Template | None = None
+    decision: Decision | None = None
+    decided_at: str = ""
+    """Wall-clock time of the last decision that was another than the one before."""
+    conditions: dict[str, Told] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    """Numbers as the status tells them; small moves do not change what is told."""
+    told: ToldStatus | None = None
+    silent_since: float | None = None
+    """Since when a pod that should answer does not; it may be gone without our knowing."""
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.manifest["metadata"]["namespace"], self.manifest["metadata"]["name"]
+
+    @property
+    def uid(self) -> str:
+        """Tells it from an AIApi of the same name that was there before."""
+        return str(self.manifest["metadata"]["uid"])
+
+    def begin(self, term: int) -> None:
+        """Forget what an earlier term remembers; another operator may have acted since.
+
+        The status is what one operator leaves to the next.
+        """
+        fresh = Subject(self.manifest, term=term)
+        for name in fresh.__dataclass_fields__:
+            setattr(self, name, getattr(fresh, name))
+        document = self.manifest.get("status") or {}
+        self.conditions = read(document)
+        self.told = ToldStatus(document, 0.0) if document else None
+        self.decided_at = (document.get("decision") or {}).get("time", "")
+
+    @property
+    def ordered_workers(self) -> int:
+        """Workers in each pod as the status tells them; 0 where it does not."""
+        return int((self.told.document if self.told else {}).get("workers") or 0)

@@ -1,0 +1,191 @@
+"""Says what happened: the status, Events and metrics, and nothing when there is nothing to say."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
+from aiapi_operator.cluster.resources import AIAPIS, Manifest
+from aiapi_operator.engine import conditions, status
+from aiapi_operator.engine.alive import must_be_there
+from aiapi_operator.engine.conditions import Told
+from aiapi_operator.engine.podview import PodView
+from aiapi_operator.engine.ports import Cluster
+from aiapi_operator.engine.subject import Subject, ToldStatus
+from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.savings import Savings
+
+NUMBERS_EVERY = 5.0
+"""Seconds between two writes for numbers' sake alone."""
+SAVINGS_EVERY = 60.0
+_CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
+_GOOD = {"Ready", "Accepted", "Reconciled"}
+"""Conditions that are well when true; the others are diagnoses."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a tick has to tell."""
+
+    aiapi: AIApi
+    pods: list[PodView]
+    workers: int | None
+    decision: Decision | None
+    acted: bool
+    savings: Savings | None
+    conditions: Iterable[Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One Event."""
+
+    reason: str
+    kind: str
+    message: str
+
+
+class Teller:
+    """Writes status and Events of AIApis, as rarely as that serves people."""
+
+    def __init__(
+        self, cluster: Cluster, *, clock: Callable[[], float], wall: Callable[[], str]
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._wall = wall
+
+    async def tell(self, subject: Subject, news: News) -> None:
+        """Tell the news of one tick. A status that cannot be written is told with the next."""
+        before, previous = subject.conditions, subject.decision
+        now = self._wall()
+        subject.conditions = conditions.tell(
+            news.conditions, before, now=now, generation=news.aiapi.metadata.generation
+        )
+        if news.decision is not None:
+            if previous is None or _differs(news.decision, previous):
+                subject.decided_at = now
+            subject.decision = news.decision
+        await self._write(subject, self._document(subject, news))
+        for said in (*_orders(news, previous), *_turns(subject.conditions, before)):
+            await self._emit(subject, said)
+
+    def _document(self, subject: Subject, news: News) -> dict[str, Any]:
+        rounding = status.Rounding(subject.numbers)
+        report = status.Report(
+            aiapi=news.aiapi,
+            pods=news.pods,
+            workers=news.workers,
+            decision=news.decision,
+            decided_at=subject.decided_at,
+            savings=news.savings,
+            conditions=subject.conditions,
+        )
+        document = status.build(report, rounding)
+        if news.decision is None and subject.told is not None:
+            # Nothing was decided, so what was told of the last decision still stands.
+            document = {**_of_decisions(subject.told.document), **document}
+        return document
+
+    async def _write(self, subject: Subject, document: dict[str, Any]) -> None:
+        if not self._worth_writing(subject.told, document):
+            return
+        namespace, name = subject.key
+        manifest: Manifest = {
+            "apiVersion": AIAPIS.api_version,
+            "kind": AIAPIS.kind,
+            # The uid keeps the status from an AIApi of the same name that came after.
+            "metadata": {"name": name, "namespace": namespace, "uid": subject.uid},
+            "status": document,
+        }
+        try:
+            await self._cluster.apply_status(manifest)
+        except (NotFound, Conflict):
+            await must_be_there(self._cluster, subject)
+            return
+        except ClusterError as error:
+            _log.warning("the status could not be written: %s", error, extra=_where(subject))
+            return
+        subject.told = ToldStatus(document, self._clock())
+
+    def _worth_writing(self, told: ToldStatus | None, document: dict[str, Any]) -> bool:
+        if told is None or _essence(document) != _essence(told.document):
+            return True
+        age = self._clock() - told.written
+        if _numbers(document) != _numbers(told.document):
+            return age >= NUMBERS_EVERY
+        return document.get("savings") != told.document.get("savings") and age >= SAVINGS_EVERY
+
+    async def _emit(self, subject: Subject, said: Said) -> None:
+        _log.info("%s: %s", said.reason, said.message, extra=_where(subject))
+        try:
+            await self._cluster.emit(
+                subject.manifest, kind=said.kind, reason=said.reason, message=said.message
+            )
+        except ClusterError as error:
+            _log.warning("an event could not be posted: %s", error, extra=_where(subject))
+
+
+def _of_decisions(document: dict[str, Any]) -> dict[str, Any]:
+    kept = ("workers", "load", "need", "decision", "savings")
+    return {key: document[key] for key in kept if key in document}
+
+
+def _differs(one: Decision, other: Decision) -> bool:
+    return _order(one) != _order(other) or one.verdict is not other.verdict
+
+
+def _order(decision: Decision) -> tuple[int, int]:
+    return decision.workers, decision.replicas
+
+
+def _essence(document: dict[str, Any]) -> dict[str, Any]:
+    """What is told at once when it changes; sentences and numbers are not in it."""
+    decision = document.get("decision") or {}
+    counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
+    return {
+        **{key: document.get(key) for key in counts},
+        "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
+        "conditions": sorted(
+            [told.type, told.status, told.reason, told.observed_generation]
+            for told in conditions.read(document).values()
+        ),
+    }
+
+
+def _numbers(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: document.get(key) for key in ("load", "need")}
+
+
+def _orders(news: News, previous: Decision | None) -> Iterable[Said]:
+    decision = news.decision
+    if decision is None or not news.acted or decision.verdict not in _CHANGES:
+        return
+    if previous is None or _order(previous) != _order(decision):
+        yield Said(decision.verdict.value, "Normal", decision.message)
+
+
+def _turns(now: dict[str, Told], before: dict[str, Told]) -> Iterable[Said]:
+    """Conditions that turned: to bad, or Ready to good. A new AIApi is not ready, and no news."""
+    for told in now.values():
+        was = before.get(told.type)
+        if told.type in _GOOD:
+            if told.status == "True" and told.type == "Ready" and not _is(was, "True"):
+                yield Said("Ready", "Normal", told.message)
+            elif told.status == "False" and was is not None and was.reason != told.reason:
+                yield Said(told.reason, "Warning", told.message)
+        elif told.status == "True" and not _is(was, "True"):
+            yield Said(told.type, "Warning", told.message)
+
+
+def _is(told: Told | None, status: str) -> bool:
+    return told is not None and told.status == status
+
+
+def _where(subject: Subject) -> dict[str, str]:
+    namespace, name = subject.key
+    return {"namespace": namespace, "aiapi": name}

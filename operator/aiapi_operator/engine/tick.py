@@ -1,0 +1,286 @@
+"""One tick of one AIApi: observe, decide, act, tell.
+
+The right-sizer decides and is pure; what is around it only brings it what was seen and carries
+out its answer. A tick that fails half-way is repeated in full: every step says what should be.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
+from aiapi_operator.cluster.errors import ClusterError, Unavailable
+from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
+from aiapi_operator.engine import readiness, template
+from aiapi_operator.engine.act import Actor, Member, Wish, waiting
+from aiapi_operator.engine.children import Children
+from aiapi_operator.engine.fleet import answered, members, silent, target
+from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.podview import PodView, view
+from aiapi_operator.engine.ports import Ports, Seen
+from aiapi_operator.engine.subject import Subject
+from aiapi_operator.engine.tell import News, Teller
+from aiapi_operator.manifests import Context, desired
+from aiapi_operator.manifests.labels import selector_text
+from aiapi_operator.manifests.resources import requests
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decision import Condition, Decision
+from aiapi_operator.sizing.inputs import Fleet, Mode, PodSample, PodUnknown
+from aiapi_operator.sizing.savings import Savings, savings
+from aiapi_operator.sizing.spec import sizing_spec
+
+RELIST_AFTER = 30.0
+"""Seconds of a pod's silence after which the pods are listed anew: a watch may miss a deletion."""
+
+
+class LeadershipLostError(Exception):
+    """Another operator may act now, so this one must not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What holds for all AIApis."""
+
+    operator_namespace: str
+    default_image: str
+    resize_in_place: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class _Round:
+    """What is known in the course of one tick."""
+
+    aiapi: AIApi
+    deployment: Manifest | None
+    pods: list[PodView]
+    answers: tuple[PodSample | PodUnknown, ...] = ()
+    refused: Sequence[str] = ()
+    troubles: Sequence[str] = ()
+
+    @property
+    def samples(self) -> dict[str, PodSample]:
+        return answered(self.answers)
+
+
+class Engine:
+    """Runs ticks. All that it remembers of an AIApi is in the ``Subject``."""
+
+    def __init__(self, ports: Ports, inventory: Inventory, surroundings: Surroundings) -> None:
+        self._ports = ports
+        self._inventory = inventory
+        self._surroundings = surroundings
+        self._children = Children(ports.cluster, inventory, clock=ports.clock)
+        self._actor = Actor(ports.cluster, ports.workers, inventory, clock=ports.clock)
+        self._teller = Teller(ports.cluster, clock=ports.clock, wall=ports.wall)
+
+    async def tick(self, subject: Subject) -> None:
+        """One round. ``ClusterError`` when the cluster could not be asked or told."""
+        self._lead()
+        if subject.term != self._ports.leadership.term:
+            subject.begin(self._ports.leadership.term)
+        try:
+            aiapi = AIApi.model_validate({**subject.manifest, "status": {}})
+        except ValidationError as error:
+            await self._refuse(subject, error)
+            return
+        if not subject.adopted:
+            await self._adopt(subject, aiapi)
+        await self._reconcile_and_size(subject, aiapi)
+
+    async def fail(self, subject: Subject, error: Exception) -> None:
+        """Tell people that a tick failed for a reason that is the operator's own."""
+        told = Condition(
+            type="Reconciled",
+            status=False,
+            reason="OperatorError",
+            message=f"The operator failed on this AIApi ({type(error).__name__}: {error}) and"
+            " tries again. Its log has the details; please report them.",
+        )
+        others = [
+            Condition(
+                type=known.type,
+                status={"True": True, "False": False}.get(known.status),
+                reason=known.reason,
+                message=known.message,
+            )
+            for known in subject.conditions.values()
+            if known.type != told.type
+        ]
+        now = self._round(subject, _stand_in(subject.manifest))
+        await self._tell(subject, now, [told, *others])
+
+    def _lead(self) -> None:
+        if not self._ports.leadership.held():
+            raise LeadershipLostError
+
+    async def _refuse(self, subject: Subject, error: ValidationError) -> None:
+        now = self._round(subject, _stand_in(subject.manifest))
+        problems = [
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
+            for e in error.errors(include_url=False, include_input=False)
+        ]
+        told = readiness.unacceptable("; ".join(problems[:5]))
+        await self._tell(subject, now, [told, self._readiness(now)])
+
+    async def _adopt(self, subject: Subject, aiapi: AIApi) -> None:
+        """See what is there already: after a start what runs is taken as it is."""
+        namespace, name = subject.key
+        deployment = await self._ports.cluster.get(DEPLOYMENTS, namespace, name)
+        if deployment is not None:
+            self._inventory.see(deployment)
+        await self._relist(subject)
+        subject.template = template.adopt(aiapi, deployment)
+        subject.adopted = True
+
+    async def _relist(self, subject: Subject) -> None:
+        namespace, name = subject.key
+        pods = await self._ports.cluster.pods(namespace, selector_text(name))
+        self._inventory.replace_pods(subject.key, pods)
+
+    async def _reconcile_and_size(self, subject: Subject, aiapi: AIApi) -> None:
+        created = self._deployment(subject) is None
+        wanted = desired(aiapi, self._context(subject, aiapi))
+        refused = await self._children.reconcile(subject, aiapi, wanted)
+        now = self._round(subject, aiapi)
+        now.refused = refused
+        if now.deployment is None:
+            await self._tell(subject, now, self._basics(now))
+            return
+        if created:
+            # The API server made one pod, since the apply names no number.
+            wish = Wish(workers=0, replicas=aiapi.spec.replicas.min, resources=None)
+            await self._actor.set_replicas(subject, now.deployment, (), wish)
+            now.deployment = self._deployment(subject) or now.deployment
+        now.answers = await self._observe(subject, now.pods)
+        await self._size(subject, now, now.deployment)
+
+    def _context(self, subject: Subject, aiapi: AIApi) -> Context:
+        around, kept = self._surroundings, subject.template
+        floor = aiapi.spec.workers.min
+        return Context(
+            operator_namespace=around.operator_namespace,
+            default_image=around.default_image,
+            template_workers=floor if around.resize_in_place or kept is None else kept.workers,
+            resize_in_place=around.resize_in_place,
+        )
+
+    async def _observe(
+        self, subject: Subject, pods: list[PodView]
+    ) -> tuple[PodSample | PodUnknown, ...]:
+        targets = [where for pod in pods if (where := target(pod))]
+        answers = await self._ports.scraper.scrape(targets, subject.tokens)
+        if all(isinstance(answer, PodSample) for answer in answers):
+            subject.silent_since = None
+        elif subject.silent_since is None:
+            subject.silent_since = self._ports.clock()
+        elif self._ports.clock() - subject.silent_since > RELIST_AFTER:
+            await self._relist(subject)
+            subject.silent_since = self._ports.clock()
+        return (*answers, *silent(pods))
+
+    async def _size(self, subject: Subject, now: _Round, deployment: Manifest) -> None:
+        spec = sizing_spec(now.aiapi.spec)
+        fleet = Fleet(
+            replicas=deployment["spec"].get("replicas", 1),
+            pods=now.answers,
+            resize_deferred=waiting(subject, now.pods),
+            workers=subject.ordered_workers,
+        )
+        decision = decide(spec, fleet, subject.state, self._ports.clock())
+        subject.state = decision.state
+        if spec.mode is Mode.AUTO:
+            self._lead()
+            now.troubles = await self._act(subject, now, deployment, decision)
+        saved = savings(spec, decision.state.spend)
+        seen = Seen(
+            replicas=len(now.pods),
+            ready=sum(pod.ready for pod in now.pods),
+            workers=sum(sample.workers_ready for sample in now.samples.values()),
+            silent=sum(isinstance(a, PodUnknown) and a.ready for a in now.answers),
+            savings=saved,
+        )
+        self._ports.meter.decided(subject.key, spec, seen, decision)
+        conditions = [*self._basics(now), *decision.conditions]
+        await self._tell(subject, now, conditions, decision=decision, saved=saved)
+
+    async def _act(
+        self, subject: Subject, now: _Round, deployment: Manifest, decision: Decision
+    ) -> list[str]:
+        in_place = self._surroundings.resize_in_place
+        wish = Wish(
+            workers=decision.workers,
+            replicas=decision.replicas,
+            resources={"requests": {**requests(now.aiapi.spec.workers, decision.workers)}}
+            if in_place
+            else None,
+        )
+        if not in_place and subject.template is not None:
+            template.follow(subject.template, now.aiapi, decision.workers, now=self._ports.clock())
+        samples = now.samples
+        asked = [Member(pod, samples[pod.name]) for pod in now.pods if pod.name in samples]
+        troubles = await self._actor.size_pods(subject, asked, wish)
+        try:
+            await self._actor.set_replicas(subject, deployment, asked, wish)
+        except Unavailable:
+            raise
+        except ClusterError as error:
+            troubles.append(f"replicas of the Deployment: {error.message}")
+        return troubles
+
+    def _basics(self, now: _Round) -> list[Condition]:
+        return [
+            readiness.accepted(),
+            readiness.reconciled(now.refused, now.troubles),
+            self._readiness(now),
+        ]
+
+    def _readiness(self, now: _Round) -> Condition:
+        scene = readiness.Scene(
+            aiapi=now.aiapi,
+            default_image=self._surroundings.default_image,
+            refused=now.refused,
+            deployment=now.deployment,
+            pods=now.pods,
+            samples=now.samples,
+        )
+        return readiness.readiness(scene)
+
+    async def _tell(
+        self,
+        subject: Subject,
+        now: _Round,
+        conditions: Sequence[Condition],
+        *,
+        decision: Decision | None = None,
+        saved: Savings | None = None,
+    ) -> None:
+        acted = decision is not None and now.aiapi.spec.scaling.mode.value == Mode.AUTO.value
+        running = [sample.workers_wanted for sample in now.samples.values()]
+        news = News(
+            aiapi=now.aiapi,
+            pods=now.pods,
+            workers=decision.workers if decision and acted else max(running, default=None),
+            decision=decision,
+            acted=acted,
+            savings=saved,
+            conditions=conditions,
+        )
+        await self._teller.tell(subject, news)
+
+    def _deployment(self, subject: Subject) -> Manifest | None:
+        return self._inventory.family(subject.key).children.get(DEPLOYMENTS.kind)
+
+    def _round(self, subject: Subject, aiapi: AIApi) -> _Round:
+        pods = self._inventory.family(subject.key).pods.values()
+        return _Round(
+            aiapi=aiapi,
+            deployment=self._deployment(subject),
+            pods=members(view(pod) for pod in pods),
+        )
+
+
+def _stand_in(manifest: Manifest) -> AIApi:
+    """The AIApi with a default spec, where its own cannot be read."""
+    metadata = Metadata.model_validate(manifest["metadata"])
+    return AIApi.model_construct(metadata=metadata, spec=AIApiSpec(), status=AIApiStatus())

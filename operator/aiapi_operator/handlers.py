@@ -1,0 +1,86 @@
+"""Kopf glue: what the watches deliver goes to the runner, and nothing is written by Kopf.
+
+Only ``on.event`` handlers are used: they need no finalizer and no annotation, so an AIApi can be
+deleted while the operator is away. Kopf watches children and pods by the managed-by label, so
+that the API server sends no others.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+
+from aiapi_operator.cluster.connection import Endpoint
+from aiapi_operator.cluster.resources import AIAPIS, CHILDREN, MANAGED_BY_SELECTOR, PODS, Resource
+from aiapi_operator.engine.runner import Runner
+
+_WORKERS = 64
+"""Objects whose events are handled at the same time."""
+
+
+def settings() -> kopf.OperatorSettings:
+    """Kopf as this operator needs it."""
+    chosen = kopf.OperatorSettings()
+    chosen.posting.enabled = False
+    chosen.peering.standalone = True
+    chosen.scanning.disabled = True
+    chosen.networking.request_timeout = 30.0
+    chosen.networking.enforce_retry_after = True
+    chosen.watching.server_timeout = 600
+    chosen.watching.client_timeout = 660.0
+    chosen.watching.connect_timeout = 10.0
+    chosen.queueing.worker_limit = _WORKERS
+    chosen.queueing.exit_timeout = 1.0
+    chosen.process.ultimate_exiting_timeout = 20.0
+    # Neither is ever written; names of our own make sure that nobody wonders whose they are.
+    chosen.persistence.finalizer = "aiapi.dev/operator"
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="aiapi.dev")
+    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="aiapi.dev")
+    for resource in (*CHILDREN, PODS):
+        where = (resource.group, resource.version, resource.plural)
+        chosen.watching.label_selectors[where] = MANAGED_BY_SELECTOR
+    return chosen
+
+
+def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kopf.OperatorRegistry:
+    """The handlers: log in, and pass on what is seen."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return _connection(await endpoint())
+
+    @kopf.on.event(**_select(AIAPIS), id="aiapi", registry=handlers)
+    async def aiapi(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            runner.aiapi_gone(dict(event["object"]))
+        else:
+            runner.aiapi_seen(dict(event["object"]))
+
+    async def thing(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            runner.thing_gone(dict(event["object"]))
+        else:
+            runner.thing_seen(dict(event["object"]))
+
+    for resource in (*CHILDREN, PODS):
+        kopf.on.event(**_select(resource), id=resource.plural, registry=handlers)(thing)
+    return handlers
+
+
+def _select(resource: Resource) -> dict[str, Any]:
+    return {"group": resource.group, "version": resource.version, "plural": resource.plural}
+
+
+def _connection(endpoint: Endpoint) -> kopf.ConnectionInfo:
+    return kopf.ConnectionInfo(
+        server=endpoint.server,
+        ca_path=endpoint.ca_path,
+        insecure=not endpoint.verify,
+        scheme=endpoint.scheme,
+        token=endpoint.token,
+        username=endpoint.username,
+        password=endpoint.password,
+        certificate_path=endpoint.certificate_path,
+        private_key_path=endpoint.private_key_path,
+    )

@@ -1,0 +1,75 @@
+"""The operator's settings: environment variables ``AIAPI_OPERATOR_*``; flags go before them."""
+
+import os
+import secrets
+import socket
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+VERSION = version("aiapi")
+_OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_DEFAULT_PORT = 8080
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _split(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _not_a_service_link(value: object) -> object:
+    """A Service called aiapi-operator makes Kubernetes set AIAPI_OPERATOR_PORT=tcp://... ."""
+    return _DEFAULT_PORT if isinstance(value, str) and value.startswith("tcp://") else value
+
+
+def _own_namespace() -> str:
+    try:
+        return _OWN_NAMESPACE_FILE.read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"
+
+
+def _identity() -> str:
+    return f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(3)}"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="AIAPI_OPERATOR_", frozen=True, extra="ignore")
+
+    kubeconfig: Path | None = None
+    """Path of a kubeconfig; by default KUBECONFIG, the service account, or ~/.kube/config."""
+    namespaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Namespaces to watch, separated by commas; all by default."""
+    host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, metrics from Prometheus
+    port: Annotated[int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link)] = (
+        _DEFAULT_PORT
+    )
+    """Port of /healthz, /readyz and /metrics."""
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: str = "INFO"
+    leader_election: bool = True
+    """Several operators at once: one acts, the others stand by."""
+    lease_name: str = "aiapi-operator"
+    default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
+    """Image of an AIApi that names none."""
+    pod_namespace: Annotated[
+        str,
+        Field(validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAMESPACE", "POD_NAMESPACE")),
+    ] = Field(default_factory=_own_namespace)
+    """The operator's own namespace: the Lease is there, and pods accept it on the admin port."""
+    pod_name: Annotated[
+        str, Field(validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAME", "POD_NAME"))
+    ] = Field(default_factory=_identity)
+    """Who holds the Lease. A pod's name, so that a restarted container goes on at once."""
