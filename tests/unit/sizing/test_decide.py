@@ -137,6 +137,15 @@ def test_a_step_up_is_not_blamed_on_the_upstream() -> None:
         assert condition(decision, "DependencyBound")[0] is not True
 
 
+def test_a_queue_that_was_cheap_requests_is_not_blamed_on_the_upstream() -> None:
+    model = settled()
+    model.service = 0.002
+    model.run(120)
+    model.rate = 1800.0
+    for _, decision in model.run(60):
+        assert condition(decision, "DependencyBound")[0] is not True
+
+
 def test_five_minutes_without_metrics_shrink_nothing() -> None:
     model = settled(workers=Bounds(min=1, max=4))
     model.rate = 300.0
@@ -371,8 +380,35 @@ def test_an_hour_of_silence_of_the_operator_itself_shrinks_nothing() -> None:
     model.rate = 20.0
     model.serve(3600)
     assert (model.decide().workers, model.last.replicas) == size
+    assert model.last.load.arrivals_per_second is None, "the mean of an hour is not what runs now"
     for _, decision in model.run(28):
         assert (decision.workers, decision.replicas) == size
+
+
+def test_forty_seconds_without_a_tick_are_no_stabilisation_window() -> None:
+    model = settled()
+    model.rate = 120.0
+    model.run(60)
+    size = model.size
+    model.rate = 20.0
+    model.serve(40)
+    assert (model.decide().workers, model.last.replicas) == size
+    for _, decision in model.run(28):
+        assert decision.workers == size[0]
+
+
+def test_pods_back_at_the_templates_size_are_no_new_decision() -> None:
+    model = settled()
+    model.rate = 120.0
+    model.run(60)
+    size = model.size
+    model.rate = 20.0
+    for pod in model.pods:
+        pod.order(1, model.now)
+    model.acting = False
+    assert {(d.workers, d.replicas) for _, d in model.run(20)} == {size}
+    assert model.last.verdict is Verdict.SCALED_UP
+    assert "2 pods x 1 -> 2 pods x" in model.last.message
 
 
 def test_doubled_service_demand_is_followed_within_a_minute() -> None:

@@ -118,6 +118,8 @@ def test_peaks_keep_what_can_still_be_the_maximum() -> None:
     assert peaks.peak(peaks.expire(stairs, time=30.0, window=30.0)) == 5.0
     assert peaks.peak(peaks.expire(stairs, time=32.0, window=30.0)) == 4.0
     assert peaks.peak(()) is None
+    assert peaks.peak(peaks.push(stairs, time=30.0, value=1.0, window=30.0)) == 5.0
+    assert peaks.peak(peaks.push(stairs, time=32.0, value=1.0, window=30.0)) == 4.0
 
 
 # Rates
@@ -255,6 +257,12 @@ def test_one_blocking_handler_is_not_what_a_request_costs() -> None:
     assert found.seconds == pytest.approx(0.0092)
 
 
+def test_a_tick_that_did_next_to_nothing_is_not_what_a_request_costs() -> None:
+    found = service_demand.estimate((*row(20), *(tick(42.0, loop=0.01) for _ in range(9))), None)
+    assert found is not None
+    assert found.seconds == pytest.approx(0.0092)
+
+
 def test_too_few_requests_keep_what_was_known() -> None:
     known = ServiceDemand(seconds=0.01, idle=0.0, requests=500, confident=True)
     few = row(3, arrivals=1.0, completed=1.0)
@@ -298,6 +306,12 @@ def test_a_ramp_has_a_slope_and_a_step_has_none() -> None:
     assert demand.estimate(ramp, Forecasts(), now=60.0).slope == pytest.approx(5.0, abs=2.5)
     step = tuple(tick(2.0 * i, arrivals=500.0 if i < 12 else 700.0) for i in range(1, 31))
     assert demand.estimate(step, Forecasts(), now=60.0).slope == 0.0
+
+
+def test_noise_has_no_slope() -> None:
+    # 100 requests a second vary by 7 in a tick of 2 s: this rises by less than that.
+    ticks = tuple(tick(2.0 * i, arrivals=100.0 + 0.1 * i) for i in range(1, 31))
+    assert demand.estimate(ticks, Forecasts(), now=60.0).slope == 0.0
 
 
 def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
