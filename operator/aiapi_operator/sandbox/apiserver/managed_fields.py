@@ -26,7 +26,16 @@ _UNTRACKED_METADATA = frozenset(
 )
 # Structs that built-in objects always have: an update does not come to own them by filling them.
 _ALWAYS_THERE = frozenset(
-    {"f:spec", "f:status", "f:strategy", "f:template", "f:metadata", "f:containers", "f:conditions"}
+    {
+        "f:spec",
+        "f:status",
+        "f:strategy",
+        "f:template",
+        "f:metadata",
+        "f:containers",
+        "f:conditions",
+        "f:names",
+    }
 )
 
 

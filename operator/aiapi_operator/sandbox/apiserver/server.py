@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -59,21 +59,21 @@ LogSource = Callable[[LogRequest], AsyncIterator[bytes]]
 class ApiServer:
     """Serves a Store as a Kubernetes API. Whoever runs pods sets `logs`."""
 
-    def __init__(  # noqa: PLR0913 - where, with which keys, for whom
+    def __init__(  # noqa: PLR0913 - where, and with which keys
         self,
         store: Store,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         token: str | None = None,
-        users: Mapping[str, str] | None = None,
+        more_tokens: Iterable[str] = (),
         certificates: Certificates | None = None,
     ) -> None:
         self.store = store
         self.token = token or secrets.token_urlsafe(32)
         self.certificates = certificates
         self.logs: LogSource | None = None
-        self._users = {self.token: "sandbox-admin", **(users or {})}  # by bearer token
+        self._tokens = [text.encode() for text in (self.token, *more_tokens)]
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -129,14 +129,10 @@ class ApiServer:
     @web.middleware
     async def _auth(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        known = [
-            user
-            for token, user in self._users.items()
-            if hmac.compare_digest(token.encode(), given.strip().encode())
-        ]
-        if scheme.lower() != "bearer" or not known:
+        sent = given.strip().encode()
+        known = [hmac.compare_digest(token, sent) for token in self._tokens]
+        if scheme.lower() != "bearer" or not any(known):
             raise ApiError(401, "Unauthorized", "Unauthorized")
-        request["user"] = known[0]
         return await handler(request)
 
     # --- routing

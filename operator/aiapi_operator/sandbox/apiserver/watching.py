@@ -80,7 +80,7 @@ class _Stream:
         self._by_fields = parse_fields(self._fields)
         self._by_labels = parse_labels(options.label_selector)
         self._headers_sent = False
-        self._seen = store.version
+        self._marked = 0
         self.lifetime = float(options.timeout_seconds or random.randint(1800, 3600))  # noqa: S311 - spreads reconnects
 
     @property
@@ -114,7 +114,6 @@ class _Stream:
             yield from self.bookmark(annotations=_INITIAL_END)
 
     def changed(self, change: Change) -> Iterator[bytes]:
-        self._seen = change.version
         before = change.previous is not None and self._selects(change.previous)
         after = self._selects(change.object)
         if change.type == "DELETED":
@@ -140,9 +139,10 @@ class _Stream:
         return self.line(kind, self._view.one(obj))
 
     def bookmark(self, annotations: Obj | None = None) -> Iterator[bytes]:
-        if not self._options.bookmarks:
+        if not self._options.bookmarks or self._marked == self._store.version:
             return
-        meta: Obj = {"resourceVersion": str(max(self._seen, self._store.version))}
+        self._marked = self._store.version
+        meta: Obj = {"resourceVersion": str(self._marked)}
         if annotations:
             meta["annotations"] = annotations
         empty = {"kind": self._resource.kind, "apiVersion": "", "metadata": meta}

@@ -13,6 +13,7 @@ from aiapi_operator.sandbox.selectors import parse_fields
 from aiapi_operator.sandbox.store import Propagation, Store
 
 from .apply import Applied, apply, require_manager
+from .capacity import refuse_beyond_node
 from .decoding import accept, checked
 from .managed_fields import Manager, Update
 from .patches import json_patch, merge_patch, strategic_patch
@@ -101,6 +102,8 @@ class Writes:
         return self._answer(self._write(stored(self._resource, obj)), warnings)
 
     def _write(self, obj: Obj) -> Obj:
+        if self._target.subresource == "resize":
+            refuse_beyond_node(self._store, obj)
         return self._store.update(
             self._target.key,
             obj,
@@ -171,6 +174,8 @@ class Writes:
             return self._answer(created, warnings, 201)
         if version := config["metadata"].get("resourceVersion"):
             merged["metadata"] = {**merged["metadata"], "resourceVersion": version}
+        if self._target.subresource == "resize":
+            refuse_beyond_node(self._store, merged)
         changed = self._store.update(
             self._target.key, merged, self._target.subresource, dry_run=dry_run, track=track
         )
