@@ -21,7 +21,8 @@ Rights = dict[tuple[str, str], set[str]]
 def chart_rbac() -> list[dict[str, Any]]:
     """The chart's roles; its templating is confined to names and labels."""
     text = (CHART / "templates" / "rbac.yaml").read_text()
-    return list(yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "templated", text)))
+    without_flow = re.sub(r"^\{\{- (range|else|end).*\n", "", text, flags=re.MULTILINE)
+    return list(yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "templated", without_flow)))
 
 
 def deployed() -> list[dict[str, Any]]:
