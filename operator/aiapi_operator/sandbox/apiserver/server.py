@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -59,21 +59,20 @@ LogSource = Callable[[LogRequest], AsyncIterator[bytes]]
 class ApiServer:
     """Serves a Store as a Kubernetes API. Whoever runs pods sets `logs`."""
 
-    def __init__(  # noqa: PLR0913 - where, and with which keys
+    def __init__(
         self,
         store: Store,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         token: str | None = None,
-        more_tokens: Iterable[str] = (),
         certificates: Certificates | None = None,
     ) -> None:
         self.store = store
         self.token = token or secrets.token_urlsafe(32)
         self.certificates = certificates
         self.logs: LogSource | None = None
-        self._tokens = [text.encode() for text in (self.token, *more_tokens)]
+        self._users = {self.token: "sandbox-admin"}  # names by bearer token
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -130,7 +129,7 @@ class ApiServer:
     async def _auth(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         sent = given.strip().encode()
-        known = [hmac.compare_digest(token, sent) for token in self._tokens]
+        known = [hmac.compare_digest(token.encode(), sent) for token in self._users]
         if scheme.lower() != "bearer" or not any(known):
             raise ApiError(401, "Unauthorized", "Unauthorized")
         return await handler(request)
