@@ -1,6 +1,5 @@
 """A new pod is told its size also when the template had it right: it waits for that to be ready."""
 
-from aiapi_operator.api.quantity import parse_quantity
 from aiapi_operator.engine.podview import view
 from aiapi_operator.engine.steps import next_step
 from aiapi_operator.sizing.inputs import Histogram, PodSample
@@ -47,7 +46,7 @@ def order(*, ready: bool) -> int | None:
             "spec": {"containers": [{"name": "app", "resources": REQUESTS}]},
         }
     )
-    resources = {"requests": {"cpu": parse_quantity("500m")}}
+    resources = {"requests": {"cpu": "500m"}}
     return next_step(pod, sample(ready=ready), workers=1, resources=resources).workers
 
 
