@@ -20,10 +20,12 @@ def print_summary(console: Console, report: Report) -> None:
     for kind, count in summary.errors.items():
         console.print(f"  {count} x {kind}", style="red", highlight=False)
     console.print(_phases(summary.phases))
-    if recording.changes:
-        console.print(_decisions(recording.changes))
+    _print_decisions(console, recording.changes)
     console.print(_cost(summary), highlight=False)
+    console.print("Conditions that changed", style="italic")
     for diagnosis in recording.diagnoses:
+        if diagnosis.at <= 0:
+            continue
         condition = diagnosis.condition
         console.print(
             f"{clock(diagnosis.at)} {condition.type}={condition.status} "
@@ -44,17 +46,15 @@ def print_summary(console: Console, report: Report) -> None:
 
 def _phases(phases: Sequence[PhaseResult]) -> Table:
     first = phases[0]
-    table = Table("phase")
-    for name in (
-        "offered rps",
-        "served rps",
-        "failed",
-        "p50",
-        "p95",
-        "objective",
-        "workers at start / most / end",
-    ):
+    table = Table(
+        "phase",
+        title=f"objective: p{first.objective_percentile:g} <= "
+        f"{milliseconds(first.objective_seconds)}",
+        title_justify="left",
+    )
+    for name in ("offered rps", "served rps", "failed", "p50", "p95"):
         table.add_column(name, justify="right")
+    table.add_column("workers", justify="right")
     for phase in phases:
         table.add_row(
             phase.name,
@@ -63,23 +63,26 @@ def _phases(phases: Sequence[PhaseResult]) -> Table:
             str(phase.failed),
             milliseconds(phase.p50_seconds),
             milliseconds(phase.p95_seconds),
-            f"p{first.objective_percentile:g} <= {milliseconds(phase.objective_seconds)}",
-            f"{phase.workers_at_start} / {phase.workers_most} / {phase.workers_at_end}",
+            workers(phase),
         )
     return table
 
 
-def _decisions(changes: Sequence[Change]) -> Table:
-    table = Table("time", "workers x pods", "decision", "why")
+def workers(phase: PhaseResult) -> str:
+    """Workers serving at the start, at most and at the end; once, when they never changed."""
+    seen = (phase.workers_at_start, phase.workers_most, phase.workers_at_end)
+    return str(seen[0]) if len(set(seen)) == 1 else " / ".join(map(str, seen))
+
+
+def _print_decisions(console: Console, changes: Sequence[Change]) -> None:
+    console.print("Decisions that changed the fleet (workers x pods)", style="italic")
     for change in changes:
-        table.add_row(
-            clock(change.at),
-            f"{grid(change.workers_before, change.replicas_before)} -> "
-            f"{grid(change.workers, change.replicas)}",
-            change.reason,
-            change.message,
+        console.print(
+            f"{clock(change.at)} {grid(change.workers_before, change.replicas_before)} -> "
+            f"{grid(change.workers, change.replicas)} {change.reason}: {change.message}",
+            highlight=False,
+            soft_wrap=True,
         )
-    return table
 
 
 def _cost(summary: Summary) -> str:

@@ -25,7 +25,7 @@ from aiapi_operator.demo.latency import percentile
 from aiapi_operator.demo.records import Record, encode
 from aiapi_operator.demo.schedule import Due, Phase, schedule, starts
 
-WINDOW_SECONDS = 5.0
+WINDOW_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,20 +188,22 @@ class Generator:
         self._records.write(encode(record) + "\n")
 
     async def _report(self) -> None:
-        sent, before = 0, 0.0
+        sent: deque[tuple[float, int]] = deque([(0.0, 0)])
         while True:
             await asyncio.sleep(1)
             now = self._now()
+            while len(sent) > 1 and sent[1][0] <= now - WINDOW_SECONDS:
+                sent.popleft()
             self._tell(
                 event="progress",
                 at=now,
-                offered_rps=(self._sent - sent) / (now - before),
+                offered_rps=(self._sent - sent[0][1]) / (now - sent[0][0]),
                 requests=self._done,
                 failed=self._failed,
                 in_flight=self._sent - self._done,
                 **self._window.view(now, self._script.percent),
             )
-            sent, before = self._sent, now
+            sent.append((now, self._sent))
             self._records.flush()
 
     def _tell(self, **fields: Any) -> None:

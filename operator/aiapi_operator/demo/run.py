@@ -54,12 +54,13 @@ class Performance:
         self._console = console
         self._recording = Recording()
         self._pods: dict[str, PodView] = {}
-        self._start = monotonic()
+        self._start: float | None = None
         self._kill: Kill | None = None
         self._view = View(console, phases=plan.phases, plain=plain, objective=stage.objective)
 
     def _now(self) -> float:
-        return monotonic() - self._start
+        """Seconds from the start of the load; negative before it."""
+        return -1.0 if self._start is None else monotonic() - self._start
 
     async def play(self) -> Report:
         """Send the load, watch, and report."""

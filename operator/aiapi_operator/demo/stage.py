@@ -21,6 +21,8 @@ from aiapi_operator.demo.summary import Objective
 NAME = "assistant"
 IMAGE = "ghcr.io/acme/assistant:1.4"
 LOOP_MS = 25
+MOST_WORKERS = 3
+"""So few in a pod that the step needs more pods, too, and both axes are seen to move."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
 
@@ -77,6 +79,7 @@ def demo_patch(llm_url: str) -> Object:
                 {"name": "LLM_URL", "value": llm_url},
                 {"name": "ASSISTANT_LOOP_MS", "value": str(LOOP_MS)},
             ],
+            "workers": {"max": MOST_WORKERS},
             "scaling": {
                 "scaleDown": {
                     "workersAfter": f"{WORKERS_AFTER:g}s",
@@ -142,12 +145,16 @@ class Stage:
         )
         self.operator = Child(
             "the operator",
-            [beside_python("aiapi-operator"), "--kubeconfig", str(self._kubeconfig)],
+            [
+                *(beside_python("aiapi-operator"), "--kubeconfig", str(self._kubeconfig)),
+                *("--host", "127.0.0.1", "--port", "0"),
+            ],
             log=places.logs / "operator.log",
         )
         self.objective = Objective(percentile=95, seconds=0.8)
         self.url = ""
         self.token = ""
+        self._told = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -224,10 +231,10 @@ class Stage:
 
     def _tell_progress(self, view: AIApiView) -> None:
         ready = view.condition("Ready")
-        self._say(
-            f"  {view.ready_replicas} of {view.replicas or '?'} pods ready"
-            + (f": {ready.message}" if ready and ready.message else "")
-        )
+        told = ready.message if ready and ready.message else "not seen by the operator yet"
+        if told != self._told:
+            self._told = told
+            self._say(f"  {NAME}: {told}")
 
     async def _admin_token(self) -> str:
         secrets = await self.kubectl.get("secrets", "-l", f"app.kubernetes.io/instance={NAME}")

@@ -9,6 +9,7 @@ from html import escape
 from importlib import resources
 
 from aiapi_operator.demo.chart import Area, Axis, Chart, Line, Mark, Point
+from aiapi_operator.demo.closing import workers
 from aiapi_operator.demo.recording import Change, Recording, Sample
 from aiapi_operator.demo.schedule import starts
 from aiapi_operator.demo.summary import Kill, Objective, Report, Summary
@@ -154,7 +155,7 @@ def _phases(summary: Summary) -> str:
                 str(phase.failed),
                 milliseconds(phase.p50_seconds),
                 milliseconds(phase.p95_seconds),
-                f"{phase.workers_at_start} / {phase.workers_most} / {phase.workers_at_end}",
+                workers(phase),
             )
             for phase in summary.phases
         ]
@@ -186,5 +187,6 @@ def _conditions(recording: Recording) -> str:
                 diagnosis.condition.message,
             )
             for diagnosis in recording.diagnoses
+            if diagnosis.at > 0
         ]
     )
