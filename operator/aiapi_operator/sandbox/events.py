@@ -8,7 +8,7 @@ from typing import Any
 from .errors import ApiError, Obj
 from .resources import EVENTS
 from .store import Store
-from .timestamps import format_time, parse_time
+from .timestamps import parse_time
 
 TIME_TO_LIVE = timedelta(hours=1)
 MAX_EVENTS = 2_000

@@ -9,7 +9,6 @@ It is for trying out and for tests, never for serving: containers are plain loca
 import asyncio
 import json
 import logging
-import secrets
 import shutil
 import tempfile
 import time
@@ -30,6 +29,7 @@ from .controllers.garbage import GarbageCollector
 from .controllers.loop import ControllerLoop
 from .controllers.replicaset import ReplicaSetController
 from .controllers.scheduler import Scheduler
+from .controllers.service_addresses import ServiceAddresses
 from .controllers.service_table import ServiceTableTask
 from .events import EventRecorder, expire_events
 from .node.addresses import AddressPool
@@ -37,8 +37,8 @@ from .node.backoff import BackoffPolicy
 from .node.images import ImageCatalogue
 from .node.kubelet import Kubelet
 from .node.pod import NodeServices
-from .node.pod_files import PodAccess
 from .node.registration import Capacity, Registration
+from .pod_tokens import PodTokens
 from .proxy.process import ProxyProcess
 from .resources import SERVICES
 from .store import Store
@@ -48,6 +48,10 @@ HOST = "127.0.0.1"
 NODE_NAME = "sandbox"
 STOP_GRACE = 8.0
 EVENT_SWEEP_SECONDS = 60.0
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start, and what to do about it."""
 
 
 class Sandbox:
@@ -68,7 +72,7 @@ class Sandbox:
         self._images = ImageCatalogue(images)
         self._given_kubeconfig = kubeconfig_path
         self._port = port
-        self._capacity = capacity or Capacity()
+        self.capacity = capacity or Capacity()
         self._backoff = backoff or BackoffPolicy()
         self._stop_grace = stop_grace
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,6 +92,9 @@ class Sandbox:
         try:
             await self.server.start()
             self._write_kubeconfig()
+        except OSError as error:
+            await self._stop()
+            raise SandboxError(f"the API server cannot start: {error.strerror}") from error
         except BaseException:
             await self._stop()
             raise
@@ -113,18 +120,22 @@ class Sandbox:
         await asyncio.to_thread(self._remove_files)
 
     def _make_folders(self) -> None:
-        if self._given_data_dir is None:
-            self.data_dir = Path(tempfile.mkdtemp(prefix="aiapi-sandbox-"))
-        else:
-            self.data_dir = self._given_data_dir.expanduser().resolve()
-            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.data_dir.chmod(0o700)
+        given = self._given_data_dir
+        if given is not None:
+            given = given.expanduser().resolve()
+            _refuse_foreign_kubeconfig(given / "kubeconfig")
+        if self._given_kubeconfig is not None:
+            _refuse_foreign_kubeconfig(self._given_kubeconfig)
+        self.data_dir = given or Path(tempfile.mkdtemp(prefix="aiapi-sandbox-"))
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.data_dir / "pods").mkdir(mode=0o700, exist_ok=True)
         self.kubeconfig_path = self._given_kubeconfig or self.data_dir / "kubeconfig"
 
     def _remove_files(self) -> None:
         shutil.rmtree(self.data_dir / "pods", ignore_errors=True)
-        self.kubeconfig_path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self.server.token in self.kubeconfig_path.read_text():
+                self.kubeconfig_path.unlink()
         if self._given_data_dir is None:
             shutil.rmtree(self.data_dir, ignore_errors=True)
         else:
@@ -135,7 +146,7 @@ class Sandbox:
 
     def _assemble(self) -> None:
         store = self.store
-        registration = Registration(store, NODE_NAME, self._capacity, address=HOST)
+        registration = Registration(store, NODE_NAME, self.capacity, address=HOST)
         self._kubelet = Kubelet(NODE_NAME, self._node_services())
         self.server.logs = self._kubelet.logs
         controllers = ControllerLoop(
@@ -155,6 +166,7 @@ class Sandbox:
         self._own(self._kubelet.run(), "kubelet")
         self._own(registration.run(), "heartbeat")
         self._own(ServiceTableTask(store, self.proxy.set_table).run(), "service table")
+        self.proxy.on_change(ServiceAddresses(store, self.proxy.address).tell)
         self._own(self.proxy.run(), "proxy")
         self._own(self._expire_events(), "event expiry")
 
@@ -166,9 +178,9 @@ class Sandbox:
             addresses=AddressPool(),
             folder=self.data_dir / "pods",
             host_ip=HOST,
-            allocatable=self._capacity.as_resources(),
+            allocatable=self.capacity.as_resources(),
             backoff=self._backoff,
-            access=self._pod_access,
+            access=PodTokens(self.server, self._ca),
         )
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -191,12 +203,6 @@ class Sandbox:
         path.touch(mode=0o600)
         path.write_text(json.dumps(config, indent=2))
 
-    def _pod_access(self, namespace: str, account: str) -> PodAccess:
-        token = secrets.token_urlsafe(32)
-        self.server.add_user(token, f"system:serviceaccount:{namespace}:{account}")
-        config = kubeconfig(url=self.server.url, token=token, ca=self._ca)
-        return PodAccess(token=token, kubeconfig=dict(config))
-
     def service_address(
         self, namespace: str, name: str, port: int | None = None
     ) -> tuple[str, int] | None:
@@ -210,6 +216,12 @@ class Sandbox:
         if address is None:
             raise LookupError(f"Service {namespace}/{name} has no ready pod")
         return f"http://{address[0]}:{address[1]}"
+
+
+def _refuse_foreign_kubeconfig(path: Path) -> None:
+    """Never overwrite the way to a real cluster: the file goes when the sandbox ends."""
+    if path.exists() and '"name": "sandbox"' not in path.read_text(errors="replace"):
+        raise SandboxError(f"{path} exists and is not a sandbox's: give another --kubeconfig")
 
 
 def _report_end(task: asyncio.Task[None]) -> None:

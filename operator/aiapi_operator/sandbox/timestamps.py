@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 def parse_time(text: str) -> datetime:
     """Read an RFC 3339 timestamp, with or without fractions."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def format_time(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""A Deployment's status: counts and the conditions that `kubectl rollout status` and wait read. Pure."""
+"""A Deployment's status: counts, and the conditions that `kubectl rollout status` reads. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -35,7 +35,9 @@ def with_condition(
         "type": kind,
         "status": status,
         "lastUpdateTime": format_time(now),
-        "lastTransitionTime": format_time(now) if changed or not known else known["lastTransitionTime"],
+        "lastTransitionTime": format_time(now)
+        if changed or not known
+        else known["lastTransitionTime"],
         "reason": reason,
         "message": message,
     }
@@ -104,7 +106,11 @@ def next_status(
     if enough:
         state = (True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
-        state = (False, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        state = (
+            False,
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
     conditions = with_condition(conditions, "Available", state, now)
     progress = _progress(deployment, new, before, status, now)
     if progress is not None:

@@ -89,9 +89,7 @@ class DisruptionController:
             if reference is None or reference["kind"] != "ReplicaSet":
                 wanted[pod["metadata"]["uid"]] = 1
                 continue
-            owner = self._store.find(
-                REPLICASETS, pod["metadata"]["namespace"], reference["name"]
-            )
+            owner = self._store.find(REPLICASETS, pod["metadata"]["namespace"], reference["name"])
             wanted[reference["uid"]] = owner["spec"].get("replicas", 1) if owner else 0
         return sum(wanted.values())
 
@@ -105,5 +103,7 @@ class DisruptionController:
             "reason": "SufficientPods" if allowed else "InsufficientPods",
             "message": "",
             "observedGeneration": budget["metadata"]["generation"],
-            "lastTransitionTime": known["lastTransitionTime"] if same and known else self._store.now(),
+            "lastTransitionTime": known["lastTransitionTime"]
+            if same and known
+            else self._store.now(),
         }

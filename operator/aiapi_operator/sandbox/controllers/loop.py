@@ -112,7 +112,9 @@ class ControllerLoop:
         self._failures[place] = tries + 1
         return RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
 
-    def _schedule(self, place: tuple[int, Key], controller: Controller, after: float | None) -> None:
+    def _schedule(
+        self, place: tuple[int, Key], controller: Controller, after: float | None
+    ) -> None:
         if timer := self._timers.pop(place, None):
             timer.cancel()
         if after is not None:

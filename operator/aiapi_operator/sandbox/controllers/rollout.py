@@ -116,9 +116,7 @@ def _annotation(replica_set: JsonObject, name: str) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
 
 
-def resize(
-    limits: Bounds, new: JsonObject | None, old: Sequence[JsonObject]
-) -> dict[str, int]:
+def resize(limits: Bounds, new: JsonObject | None, old: Sequence[JsonObject]) -> dict[str, int]:
     """Return the sizes after the Deployment's replicas changed.
 
     One ReplicaSet simply gets them. In the middle of a rollout the change is spread over all, in

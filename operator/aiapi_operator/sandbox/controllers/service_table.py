@@ -35,9 +35,7 @@ def service_table(store: Store) -> ServiceTable:
         if cluster_ip in ("", "None"):
             continue
         meta = service["metadata"]
-        pieces = tuple(
-            store.scan(ENDPOINTSLICES, meta["namespace"], {SERVICE_LABEL: meta["name"]})
-        )
+        pieces = tuple(store.scan(ENDPOINTSLICES, meta["namespace"], {SERVICE_LABEL: meta["name"]}))
         for port in service["spec"].get("ports", ()):
             if port.get("protocol", "TCP") == "TCP":
                 table[cluster_ip, port["port"]] = _backends(pieces, port.get("name", ""))

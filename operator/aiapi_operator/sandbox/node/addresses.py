@@ -15,7 +15,9 @@ class AddressPool:
     """Hands out addresses in turn and takes them back."""
 
     def __init__(self, *, start: int | None = None) -> None:
-        self._next = random.randrange(256) * 256 if start is None else start
+        self._next = start or 0
+        if start is None:
+            self._next = random.randrange(256) * 256  # noqa: S311 - not a secret
         self._used: set[str] = set()
 
     def take(self, ports: Iterable[int] = ()) -> str:

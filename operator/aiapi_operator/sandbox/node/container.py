@@ -17,9 +17,9 @@ from .backoff import Backoff, BackoffPolicy
 from .environment import ContainerConfigError
 from .images import Image, InvalidImageNameError
 from .logs import LogCapture, LogFile
+from .prober import Prober
 from .probes import Target, attempt
 from .process import Command, StartError, SupervisedProcess, run_command
-from .prober import Prober
 from .states import ContainerRecord
 
 logger = logging.getLogger(__name__)
@@ -126,11 +126,11 @@ class ContainerRunner:
 
     async def _pull_failed(self, reference: str, delay: float) -> None:
         why = (
-            f'failed to pull image "{reference}": the sandbox has no such image and pulls none; '
-            "name its folder with `aiapi sandbox up --image NAME=DIR`"
+            "the sandbox has no such image and pulls none; name its folder with "
+            "`aiapi sandbox up --image NAME=DIR`"
         )
         self._host.tell("Normal", "Pulling", f'Pulling image "{reference}"')
-        self._host.tell("Warning", "Failed", f"Failed to pull image: {why}")
+        self._host.tell("Warning", "Failed", f'Failed to pull image "{reference}": {why}')
         self._host.tell("Warning", "Failed", "Error: ErrImagePull")
         self._wait("ErrImagePull", why)
         if await self._pause(delay):
@@ -219,7 +219,9 @@ class ContainerRunner:
         if hook:
             failure = await attempt(hook, self.target(), self._host.grace_seconds)
             if failure:
-                self._host.tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}")
+                self._host.tell(
+                    "Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}"
+                )
                 await self.terminate("FailedPostStartHook")
                 return
         await Prober(self, self._host.tell, self._host.changed).run()
@@ -289,5 +291,3 @@ class ContainerRunner:
         folder = self._host.logs / self.record.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log = LogFile(folder / f"{self.record.restart_count}.log")
-
-

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiapi_operator.sandbox.apiserver.quantities import parse_quantity
 
+
 def pod_requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
     """What the scheduler counts: the containers' sum, or the largest init container."""
     spec = pod["spec"]

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
+from aiapi_operator.sandbox.apiserver.server import LogRequest
 from aiapi_operator.sandbox.errors import ApiError, Obj
 from aiapi_operator.sandbox.history import Change
 from aiapi_operator.sandbox.resources import CONFIGMAPS, PODS, SECRETS
@@ -16,19 +16,6 @@ from .pod import NodeServices, PodWorker
 
 logger = logging.getLogger(__name__)
 VOLUME_SETTLE = 0.5
-
-
-class LogOptions(Protocol):
-    """The log route's request, as the API server gives it."""
-
-    namespace: str
-    pod: str
-    container: str
-    follow: bool
-    previous: bool
-    tail_lines: int | None
-    since_seconds: int | None
-    timestamps: bool
 
 
 class Kubelet:
@@ -99,7 +86,7 @@ class Kubelet:
 
     # --- logs
 
-    async def logs(self, options: LogOptions) -> AsyncIterator[bytes]:
+    async def logs(self, options: LogRequest) -> AsyncIterator[bytes]:
         """Yield what `kubectl logs` asks for."""
         runner = self._runner(options)
         log = runner.previous_log if options.previous else runner.log
@@ -117,7 +104,7 @@ class Kubelet:
         async for chunk in log.read(query):
             yield chunk
 
-    def _runner(self, options: LogOptions) -> ContainerRunner:
+    def _runner(self, options: LogRequest) -> ContainerRunner:
         pod = self._services.store.peek(PODS, options.namespace, options.pod)
         worker = self._workers.get(pod["metadata"]["uid"])
         for runner in (*worker.init, *worker.main) if worker else ():
@@ -131,7 +118,7 @@ def _may_run(pod: Obj) -> bool:
     return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
 
 
-def _no_log(options: LogOptions, runner: ContainerRunner) -> ApiError:
+def _no_log(options: LogRequest, runner: ContainerRunner) -> ApiError:
     where = f'"{options.container}" in pod "{options.pod}"'
     if options.previous:
         message = f"previous terminated container {where} not found"

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from .addresses import AddressPool
 from .backoff import BackoffPolicy
 from .container import ContainerHost, ContainerRunner
 from .images import ImageCatalogue
-from .pod_files import PodAccess, PodFiles
+from .pod_files import AccessControl, PodFiles
 from .volumes import VolumeError
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class NodeServices:
     host_ip: str
     allocatable: Mapping[str, str]
     backoff: BackoffPolicy
-    access: Callable[[str, str], PodAccess]
+    access: AccessControl
 
 
 class PodWorker:
@@ -150,14 +150,16 @@ class PodWorker:
         default = self._pod["spec"].get("terminationGracePeriodSeconds", 30)
         grace = float(self._pod["metadata"].get("deletionGracePeriodSeconds", default))
         runners = [*self.init, *self.main]
-        stopping = asyncio.gather(*(runner.stop(grace) for runner in runners))
-        gone = asyncio.create_task(self._gone.wait())
+        forced = asyncio.create_task(self._kill_when_gone())
         try:
-            await asyncio.wait({stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.gather(*(runner.kill() for runner in runners))
-            await stopping
+            await asyncio.gather(*(runner.stop(grace) for runner in runners))
         finally:
-            gone.cancel()
+            forced.cancel()
+
+    async def _kill_when_gone(self) -> None:
+        """A forced deletion does not wait for the grace period."""
+        await self._gone.wait()
+        await self.kill()
 
     async def kill(self) -> None:
         """End all processes at once, without cleaning up in the API."""

@@ -4,10 +4,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiapi_operator.sandbox.errors import Obj
 from aiapi_operator.sandbox.resources import CONFIGMAPS, SECRETS, SERVICEACCOUNTS, SERVICES
@@ -30,6 +30,14 @@ class PodAccess:
     kubeconfig: Obj
 
 
+class AccessControl(Protocol):
+    """Who may talk to the API server."""
+
+    def grant(self, namespace: str, account: str) -> PodAccess: ...
+
+    def revoke(self, access: PodAccess) -> None: ...
+
+
 class PodFiles:
     """One pod's folder: volumes, home, temporary files, logs and, when wanted, a kubeconfig."""
 
@@ -39,7 +47,7 @@ class PodFiles:
         folder: Path,
         *,
         store: Store,
-        access: Callable[[str, str], PodAccess],
+        access: AccessControl,
         allocatable: Mapping[str, str],
     ) -> None:
         self._pod = pod
@@ -76,7 +84,9 @@ class PodFiles:
             volumes.materialise(volume, self._folder / "volumes" / volume["name"], sources)
 
     def remove(self) -> None:
-        """Delete everything."""
+        """Delete everything; the token is worth nothing from now on."""
+        if self._granted is not None:
+            self._access.revoke(self._granted)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wants_token(self) -> bool:
@@ -89,7 +99,7 @@ class PodFiles:
 
     def _write_kubeconfig(self) -> None:
         spec, namespace = self._pod["spec"], self._pod["metadata"]["namespace"]
-        self._granted = self._access(namespace, spec.get("serviceAccountName", "default"))
+        self._granted = self._access.grant(namespace, spec.get("serviceAccountName", "default"))
         path = self._kubeconfig
         path.touch(mode=0o600)
         path.write_text(json.dumps(self._granted.kubeconfig))
@@ -125,14 +135,16 @@ class PodFiles:
         )
 
     def _base_env(self, image: Image, pod: JsonObject) -> dict[str, str]:
+        programs = Path(sys.executable).parent
         env = {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "HOME": str(self._folder / "home"),
             "TMPDIR": str(self._folder / "tmp"),
             "HOSTNAME": pod["metadata"]["name"],
+            "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
         }
-        env |= {name: pod["status"]["podIP"] for name in _ADDRESS_VARIABLES}
+        env |= dict.fromkeys(_ADDRESS_VARIABLES, pod["status"]["podIP"])
         if self._granted is not None:
             env["KUBECONFIG"] = str(self._kubeconfig)
         if pod["spec"].get("enableServiceLinks", True):

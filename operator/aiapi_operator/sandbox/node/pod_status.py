@@ -20,7 +20,9 @@ OWN_CONDITIONS = (
 )
 
 
-def phase(spec: JsonObject, init: Sequence[ContainerRecord], main: Sequence[ContainerRecord]) -> str:
+def phase(
+    spec: JsonObject, init: Sequence[ContainerRecord], main: Sequence[ContainerRecord]
+) -> str:
     """Return the pod's phase, by the kubelet's rules."""
     policy = spec.get("restartPolicy", "Always")
     if not is_initialized(init):
@@ -61,7 +63,7 @@ def build(  # noqa: PLR0913 - the parts of a status
     status: Obj = {
         "observedGeneration": generation,
         "phase": now,
-        "conditions": [_condition(before, kind, generation, *state) for kind, state in states]
+        "conditions": [_condition(before, kind, generation, state) for kind, state in states]
         + [c for c in before.get("conditions", ()) if c["type"] not in OWN_CONDITIONS],
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
@@ -121,10 +123,8 @@ def _is_true(status: JsonObject, kind: str) -> bool:
     return any(c["type"] == kind and c["status"] == "True" for c in status.get("conditions", ()))
 
 
-def _condition(
-    before: JsonObject, kind: str, generation: int, true: bool, reason: str, message: str  # noqa: FBT001 - a condition's parts in their order
-) -> Obj:
-    status = "True" if true else "False"
+def _condition(before: JsonObject, kind: str, generation: int, state: tuple[bool, str, str]) -> Obj:
+    status = "True" if state[0] else "False"
     known = next((c for c in before.get("conditions", ()) if c["type"] == kind), None)
     same = known is not None and known["status"] == status
     condition: Obj = {"type": kind, "observedGeneration": generation, "status": status}
@@ -132,8 +132,5 @@ def _condition(
     condition["lastTransitionTime"] = (
         known["lastTransitionTime"] if same and known else format_time(datetime.now(UTC))
     )
-    if reason:
-        condition["reason"] = reason
-    if message:
-        condition["message"] = message
-    return condition
+    texts = {"reason": state[1], "message": state[2]}
+    return condition | {name: text for name, text in texts.items() if text}

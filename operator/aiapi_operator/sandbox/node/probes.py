@@ -51,24 +51,28 @@ class Target:
 
 async def attempt(action: JsonObject, target: Target, limit: float) -> str:
     """Carry out one action; return why it failed, or an empty string."""
+    for name, carry_out in _ACTIONS.items():
+        if name in action:
+            try:
+                return await carry_out(action[name], target, limit)
+            except KeyError as error:
+                return f"no such port: {error}"
+            except StartError as error:
+                return str(error)
+    return f"the sandbox knows {', '.join(_ACTIONS)} only"
+
+
+async def _exec(spec: JsonObject, target: Target, limit: float) -> str:
     try:
-        if "httpGet" in action:
-            return await _http_get(action["httpGet"], target, limit)
-        if "tcpSocket" in action:
-            return await _tcp(action["tcpSocket"], target, limit)
-        if "exec" in action:
-            code, output = await target.execute(action["exec"]["command"], limit)
-            return "" if code == 0 else output.strip() or f"command exited with code {code}"
-        if "sleep" in action:
-            await asyncio.sleep(min(float(action["sleep"]["seconds"]), limit))
-            return ""
-    except KeyError as error:
-        return f"no such port: {error}"
-    except StartError as error:
-        return str(error)
+        code, output = await target.execute(spec["command"], limit)
     except TimeoutError:
-        return "command timed out"
-    return "the sandbox knows httpGet, tcpSocket, exec and sleep only"
+        return f"command timed out after {limit:g}s"
+    return "" if code == 0 else output.strip() or f"command exited with code {code}"
+
+
+async def _sleep(spec: JsonObject, _target: Target, limit: float) -> str:
+    await asyncio.sleep(min(float(spec["seconds"]), limit))
+    return ""
 
 
 async def _tcp(spec: JsonObject, target: Target, limit: float) -> str:
@@ -96,7 +100,7 @@ async def _http_get(spec: JsonObject, target: Target, limit: float) -> str:
         async with asyncio.timeout(limit):
             status = await _status_of(host, port, _request(spec, host, port, path))
     except TimeoutError:
-        return f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+        return f'Get "{url}": context deadline exceeded while awaiting headers'
     except (OSError, ValueError, EOFError) as error:
         return f'Get "{url}": dial tcp {host}:{port}: connect: {_reason(error)}'
     return "" if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
@@ -126,3 +130,11 @@ async def _status_of(host: str, port: int, request: bytes) -> int:
         return int(parts[1])
     finally:
         writer.close()
+
+
+_ACTIONS: Mapping[str, Callable[[JsonObject, Target, float], Awaitable[str]]] = {
+    "httpGet": _http_get,
+    "tcpSocket": _tcp,
+    "exec": _exec,
+    "sleep": _sleep,
+}

@@ -108,7 +108,7 @@ class SupervisedProcess:
     async def wait(self) -> int:
         """Return the exit code as a container runtime tells it: 128 + n for signal n."""
         await self._status.closed.wait()
-        while self._shim.poll() is None:
+        while self._shim.poll() is None:  # noqa: ASYNC110 - a dying process sets no event
             await asyncio.sleep(0.002)
         self._close_control()
         return 137 if self._status.exit_code is None else self._status.exit_code

@@ -46,9 +46,7 @@ def node_object(name: str, capacity: Capacity, *, address: str, now: str) -> Obj
     }
 
 
-def node_status(
-    name: str, capacity: Capacity, *, address: str, now: str, architecture: str
-) -> Obj:
+def node_status(name: str, capacity: Capacity, *, address: str, now: str, architecture: str) -> Obj:
     """Return the Node's status: healthy, with the pretended capacity."""
     healthy = {
         "MemoryPressure": ("False", "KubeletHasSufficientMemory"),
@@ -100,9 +98,7 @@ class Registration:
 
     def register(self) -> None:
         """Create the Node and its Lease."""
-        node = node_object(
-            self._name, self._capacity, address=self._address, now=self._store.now()
-        )
+        node = node_object(self._name, self._capacity, address=self._address, now=self._store.now())
         status = node["status"]
         self._store.create(NODES, node)
 

@@ -1,4 +1,4 @@
-"""A container's state as its status tells it: waiting, running or terminated, and the one before."""
+"""A container's state as its status tells it: waiting, running or terminated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -5,7 +5,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from .pump import Address
@@ -49,6 +49,12 @@ class ProxyProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._answers: _Answers | None = None
         self._reported: tuple[str, ...] = ()
+        self._told: dict[Address, Address] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call back when Services are listened on elsewhere than before."""
+        self._listeners.append(listener)
 
     @property
     def pid(self) -> int | None:
@@ -81,7 +87,7 @@ class ProxyProcess:
             await self._stop()
 
     async def _start(self) -> _Answers:
-        self._child = child = subprocess.Popen(  # noqa: ASYNC220, S603 - forks only; our own module
+        self._child = child = subprocess.Popen(  # noqa: ASYNC220 - forks only; our own module
             [sys.executable, "-P", "-m", "aiapi_operator.sandbox.proxy"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -107,6 +113,10 @@ class ProxyProcess:
             self._reported = answers.failures
             for failure in answers.failures:
                 logger.warning("Service proxy: %s", failure)
+        if answers.bound != self._told:
+            self._told = answers.bound
+            for listener in self._listeners:
+                listener()
 
     async def _stop(self) -> None:
         child, self._child, self._answers = self._child, None, None

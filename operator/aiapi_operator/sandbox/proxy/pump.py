@@ -1,4 +1,4 @@
-"""Two connections joined into one: bytes, half-closes and resets pass through, memory is bounded."""
+"""Two connections joined into one: bytes, half-closes and resets pass, memory is bounded."""
 
 import asyncio
 import random
@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import cast
 
 Address = tuple[str, int]
 CONNECT_TIMEOUT = 3.0
@@ -21,8 +22,7 @@ class Side(asyncio.Protocol):
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")  # noqa: S101
-        self.transport = transport  # type: ignore[assignment]  # uvloop's has no common base class
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None and self.peer.transport is not None:
@@ -61,6 +61,17 @@ def reset(transport: asyncio.Transport) -> None:
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     transport.abort()
+
+
+async def dial(address: Address) -> Side | None:
+    """Connect to a backend; None when it does not accept in time."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            _, upstream = await loop.create_connection(Side, *address)
+    except (OSError, TimeoutError):
+        return None
+    return upstream
 
 
 class Accepted(Side):
@@ -103,14 +114,10 @@ class Accepted(Side):
         addresses = list(self._backends())
         random.shuffle(addresses)
         for address in addresses:
-            upstream = Side()
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    await asyncio.get_running_loop().create_connection(lambda u=upstream: u, *address)  # type: ignore[misc]  # a bound loop variable
-            except (OSError, TimeoutError):
-                continue
-            self._join(upstream)
-            return
+            upstream = await dial(address)
+            if upstream is not None:
+                self._join(upstream)
+                return
         if self.transport is not None:
             reset(self.transport)
 

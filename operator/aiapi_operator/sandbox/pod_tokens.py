@@ -1,0 +1,26 @@
+"""Tokens for pods that mount their service account: one a pod, worth nothing after it."""
+
+import secrets
+
+from .apiserver.server import ApiServer
+from .apiserver.tls import kubeconfig
+from .node.pod_files import PodAccess
+
+
+class PodTokens:
+    """Grants and revokes them at the API server."""
+
+    def __init__(self, server: ApiServer, ca: bytes) -> None:
+        self._server = server
+        self._ca = ca
+
+    def grant(self, namespace: str, account: str) -> PodAccess:
+        """Let a pod in under its service account's name."""
+        token = secrets.token_urlsafe(32)
+        self._server.add_user(token, f"system:serviceaccount:{namespace}:{account}")
+        config = kubeconfig(url=self._server.url, token=token, ca=self._ca)
+        return PodAccess(token=token, kubeconfig=dict(config))
+
+    def revoke(self, access: PodAccess) -> None:
+        """Let it in no more."""
+        self._server.remove_user(access.token)
