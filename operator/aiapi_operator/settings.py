@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VERSION = version("aiapi")
@@ -50,8 +50,8 @@ class Settings(BaseSettings):
 
     kubeconfig: Path | None = None
     """Path of a kubeconfig; by default KUBECONFIG, the service account, or ~/.kube/config."""
-    namespaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Namespaces to watch, separated by commas; all by default."""
+    watch: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Namespaces to look after, separated by commas; all by default."""
     host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, metrics from Prometheus
     port: Annotated[int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link)] = (
         _DEFAULT_PORT
@@ -64,12 +64,7 @@ class Settings(BaseSettings):
     lease_name: str = "aiapi-operator"
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
     """Image of an AIApi that names none."""
-    pod_namespace: Annotated[
-        str,
-        Field(validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAMESPACE", "POD_NAMESPACE")),
-    ] = Field(default_factory=_own_namespace)
+    namespace: str = Field(default_factory=_own_namespace)
     """The operator's own namespace: the Lease is there, and pods accept it on the admin port."""
-    pod_name: Annotated[
-        str, Field(validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAME", "POD_NAME"))
-    ] = Field(default_factory=_identity)
+    identity: str = Field(default_factory=_identity)
     """Who holds the Lease. A pod's name, so that a restarted container goes on at once."""

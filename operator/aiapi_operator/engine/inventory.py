@@ -14,6 +14,8 @@ Key = tuple[str, str]
 """Namespace and name of an AIApi."""
 
 _VOLATILE = ("resourceVersion", "generation", "managedFields", "selfLink")
+_CONTROLLERS = {"deployment.kubernetes.io/revision"}
+"""Annotations that Kubernetes' own controllers write on our children."""
 
 
 @dataclass(slots=True)
@@ -103,8 +105,13 @@ def content(manifest: Manifest) -> str:
     """A digest of what people or the operator set: not of status, versions, or the replicas,
     which belong to the right-sizer. It changes when somebody edits the object."""
     metadata = {k: v for k, v in manifest["metadata"].items() if k not in _VOLATILE}
+    annotations = {
+        k: v for k, v in (metadata.pop("annotations", None) or {}).items() if k not in _CONTROLLERS
+    }
     rest = {k: v for k, v in manifest.items() if k not in ("metadata", "status")}
     if manifest.get("kind") == "Deployment":
         rest["spec"] = {k: v for k, v in manifest["spec"].items() if k != "replicas"}
-    text = json.dumps([metadata, rest], sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(
+        [metadata, annotations, rest], sort_keys=True, separators=(",", ":"), default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()
