@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import Context
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no reason to fail."""
 
 CONTEXT = Context(
     operator_namespace="aiapi-system",
@@ -55,7 +59,7 @@ _CONTAINERS = st.lists(
             optional={
                 "env": _ENV,
                 "tty": st.booleans(),
-                "resources": st.just({"limits": {"nvidia.com/gpu": 1}}),
+                "resources": st.just({"limits": {"nvidia.com/gpu": "1"}}),
                 "volumeMounts": st.just([{"name": "models", "mountPath": "/models"}]),
                 "readinessProbe": st.just({"failureThreshold": 9}),
             },

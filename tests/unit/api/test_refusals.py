@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from api_support.admission import patterns, refusals
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -210,7 +210,7 @@ def _models_take(spec: Spec) -> bool:
     return True
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_objects(_FIELDS))
 def test_crd_and_models_agree(spec: Spec) -> None:
     assert _models_take(spec) == (refusals(aiapi(spec)) == [])

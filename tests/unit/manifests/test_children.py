@@ -5,10 +5,10 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from manifests_support.kubernetes_types import mismatches
 from manifests_support.pod_security import violations
-from manifests_support.samples import CONTEXT, aiapi, aiapis, contexts
+from manifests_support.samples import CONTEXT, aiapi, aiapis, contexts, patient
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import Context, desired, secret
@@ -34,7 +34,7 @@ def test_children_come_in_the_order_of_their_use() -> None:
     assert [child["kind"] for child in desired(aiapi(), CONTEXT)] == ORDER
 
 
-@settings(deadline=None)
+@patient
 @given(aiapis, contexts)
 def test_kubernetes_knows_every_field(aiapi: AIApi, context: Context) -> None:
     for child in all_children(aiapi, context):
@@ -42,14 +42,14 @@ def test_kubernetes_knows_every_field(aiapi: AIApi, context: Context) -> None:
         json.dumps(child)
 
 
-@settings(deadline=None)
+@patient
 @given(aiapis, contexts)
 def test_pods_meet_the_restricted_standard(aiapi: AIApi, context: Context) -> None:
     pod = desired(aiapi, context)[-1]["spec"]["template"]["spec"]
     assert violations(pod) == []
 
 
-@settings(deadline=None)
+@patient
 @given(aiapis, contexts)
 def test_the_same_aiapi_always_has_the_same_children(aiapi: AIApi, context: Context) -> None:
     first = json.dumps(all_children(aiapi, context))
@@ -57,7 +57,7 @@ def test_the_same_aiapi_always_has_the_same_children(aiapi: AIApi, context: Cont
     assert json.dumps(all_children(again, context)) == first
 
 
-@settings(deadline=None)
+@patient
 @given(aiapis, contexts)
 def test_names_and_labels_are_valid_and_lead_to_the_owner(aiapi: AIApi, context: Context) -> None:
     for child in all_children(aiapi, context):
@@ -73,7 +73,7 @@ def test_names_and_labels_are_valid_and_lead_to_the_owner(aiapi: AIApi, context:
                 assert re.fullmatch(r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?", value)
 
 
-@settings(deadline=None)
+@patient
 @given(aiapis, contexts)
 def test_the_number_of_pods_is_left_to_the_right_sizer(aiapi: AIApi, context: Context) -> None:
     assert "replicas" not in desired(aiapi, context)[-1]["spec"]

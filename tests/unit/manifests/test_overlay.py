@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from manifests_support.samples import CONTEXT, aiapi, aiapis, laid_over
+from manifests_support.samples import CONTEXT, aiapi, aiapis, laid_over, patient
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.container import OWNED_ENV
@@ -138,7 +138,7 @@ _HOSTILE_APP = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@patient
 @given(app_overlay=_HOSTILE_APP, volumes=st.none() | _ITEMS)
 def test_what_the_operator_needs_always_stays(app_overlay: Json, volumes: Any) -> None:
     clean, found = pod(aiapi()), pod(laid_over(containers=[app_overlay], volumes=volumes))
@@ -159,7 +159,7 @@ def test_what_the_operator_needs_always_stays(app_overlay: Json, volumes: Any) -
     assert all(name not in ("http", "admin") for name, _ in ports[2:])
 
 
-@settings(deadline=None)
+@patient
 @given(fields=st.dictionaries(st.sampled_from(["volumes", "tolerations", "x"]), _JSON), inner=_JSON)
 def test_malformed_wishes_pass_through_to_the_api_server(fields: Json, inner: Any) -> None:
     wishes = {"name": "app", "env": inner, "resources": inner, "readinessProbe": inner}
@@ -167,7 +167,7 @@ def test_malformed_wishes_pass_through_to_the_api_server(fields: Json, inner: An
     assert app(built)["command"] == ["aiapi-serve"]
 
 
-@settings(deadline=None)
+@patient
 @given(aiapis)
 def test_laying_over_twice_is_laying_over_once(wishes: AIApi) -> None:
     overlay = wishes.spec.pod_template.model_dump(mode="json", by_alias=True, exclude_unset=True)
