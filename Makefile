@@ -43,8 +43,9 @@ format: install  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-crds: install  ## Write crds/ from the models
+crds: install  ## Write crds/ and docs/api.md from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
+	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
 
 bench-runtime: install  ## Requests lost while workers change each second, beside stock Uvicorn
 	$(BIN)/python benchmarks/runtime.py
