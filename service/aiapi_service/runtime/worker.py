@@ -104,7 +104,14 @@ class Worker(uvicorn.Server):
             busy = self.server_state.connections or self.server_state.tasks or self._adoptions
             quiet_rounds = 0 if busy else quiet_rounds + 1
 
+    def _shed(self, count: int) -> None:
+        """Give away idle connections first, since that costs their clients nothing."""
+        idle = [one for one in self.server_state.connections if is_idle(one)][:count]
+        self._hand_over(idle)
+        self.courtesy.to_shed = count - len(idle)
+
     def _hand_over(self, idle: list[Any]) -> None:
+        """To the supervisor, which finds them another worker."""
         for start in range(0, len(idle), FILES_A_MESSAGE):
             batch = idle[start : start + FILES_A_MESSAGE]
             files = [one.transport.get_extra_info("socket").fileno() for one in batch]
@@ -143,7 +150,7 @@ class Worker(uvicorn.Server):
             case "leave":
                 self._leave(last=message["last"], seconds=message["seconds"])
             case "shed":
-                self.courtesy.to_shed = message["count"]
+                self._shed(message["count"])
             case "adopt":
                 for file in files:
                     task = asyncio.get_running_loop().create_task(self._adopt(file))

@@ -156,21 +156,31 @@ async def test_a_stream_of_a_worker_that_leaves_runs_to_its_end(tmp_path):
         await pod.settled(1)
 
 
-async def test_clients_move_to_new_workers_after_a_growth(tmp_path):
+async def test_idle_clients_move_to_new_workers_after_a_growth_and_do_not_notice(tmp_path):
     async with serve(tmp_path, "--workers=1") as pod:
         await pod.ready(1)
-        async with Load(pod.host, pod.port, keeping=40, pause=0.02) as load:
-            await asyncio.sleep(0.5)
+        async with Load(pod.host, pod.port, keeping=40, pause=0.05) as load:
+            await until(lambda: _connections(pod, 40))
             await pod.resize(4)
-            await pod.ready(4)
+            await until(lambda: _evenly(pod, 4, at_least=6))
+        assert load.tally.lost == []
+        assert load.tally.connections == 40
 
-            async def spread():
-                counts = [one["connections"] for one in (await pod.status())["workers"]]
-                return len(counts) == 4 and min(counts) >= 5
 
-            await until(spread, 10)
+async def test_busy_clients_are_told_to_reconnect_after_a_growth(tmp_path):
+    async with serve(tmp_path, "--workers=1") as pod:
+        await pod.ready(1)
+        async with Load(pod.host, pod.port, keeping=40, path="/wait?s=0.1") as load:
+            await until(lambda: _connections(pod, 40))
+            await pod.resize(3)
+            await until(lambda: _evenly(pod, 3, at_least=6))
         assert load.tally.lost == []
         assert load.tally.connections > 40
+
+
+async def _evenly(pod, workers, at_least):
+    counts = [one["connections"] for one in (await pod.status())["workers"]]
+    return len(counts) == workers and min(counts) >= at_least
 
 
 async def test_shared_memory_and_files_do_not_grow_over_200_changes(tmp_path):
