@@ -4,7 +4,7 @@
 Fields that it does not name (``spec.replicas``, anything another manager added) stay as they are.
 """
 
-from aiapi_operator.cluster.connection import APPLY, Connection, Request
+from aiapi_operator.cluster.connection import APPLY, MERGE, Connection, Request
 from aiapi_operator.cluster.errors import NotFound
 from aiapi_operator.cluster.resources import FIELD_MANAGER, Manifest, Resource, of
 
@@ -30,6 +30,17 @@ async def _send(connection: Connection, path: str, manifest: Manifest) -> Manife
         Request("PATCH", path, query=_QUERY, body=manifest, content_type=APPLY)
     )
     return answer
+
+
+async def replace_part(connection: Connection, manifest: Manifest, part: Manifest) -> None:
+    """Set the fields in ``part`` of the object that ``manifest`` names, lists as a whole.
+
+    Server-side apply merges lists by their keys, and leaves entries that somebody else added.
+    """
+    metadata = manifest["metadata"]
+    path = of(manifest).path(metadata["namespace"], metadata["name"])
+    query = {"fieldManager": FIELD_MANAGER}
+    await connection.send(Request("PATCH", path, query=query, body=part, content_type=MERGE))
 
 
 async def get(

@@ -27,6 +27,10 @@ class KubernetesCluster:
         """Make the object as the manifest says, and return it."""
         return await apply.apply(self._connection, manifest)
 
+    async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
+        """Set the fields in ``part``, lists as a whole, of the object the manifest names."""
+        await apply.replace_part(self._connection, manifest, part)
+
     async def apply_status(self, manifest: Manifest) -> Manifest:
         """Write the manifest's status, and return the object."""
         return await apply.apply_status(self._connection, manifest)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
-from aiapi_operator.cluster.resources import SECRETS, Manifest
+from aiapi_operator.cluster.resources import SECRETS, SERVICES, Manifest
 from aiapi_operator.engine.alive import must_be_there
 from aiapi_operator.engine.inventory import Inventory, content
 from aiapi_operator.engine.ports import Cluster
@@ -57,6 +57,8 @@ class Children:
         elif applied is not None and seen is not None and applied.desired == wish:
             _log.info("repairing a child that was edited", extra=_where(subject, kind))
         try:
+            if seen is not None and _foreign_ports(seen, child):
+                await self._cluster.replace_part(child, {"spec": {"ports": child["spec"]["ports"]}})
             answer = await self._cluster.apply(child)
         except (Conflict, Forbidden, Invalid, NotFound) as error:
             await self._refused(subject, kind, wish, error)
@@ -93,6 +95,21 @@ class Children:
             others = tuple(known for known in subject.tokens if known != token)
             subject.tokens = (token, *others)[:_TOKENS_KEPT]
         return token
+
+
+def _foreign_ports(seen: Manifest, child: Manifest) -> bool:
+    """Whether a Service has ports that are not ours.
+
+    Server-side apply would keep them beside our own, which have the same name: no valid Service.
+    """
+    if child["kind"] != SERVICES.kind:
+        return False
+    return not _ports(seen) <= _ports(child)
+
+
+def _ports(service: Manifest) -> set[tuple[int, str]]:
+    ports = service["spec"].get("ports") or ()
+    return {(port["port"], port.get("protocol", "TCP")) for port in ports}
 
 
 def _digest(manifest: Manifest) -> str:

@@ -24,6 +24,9 @@ class Cluster(Protocol):
     async def apply(self, manifest: Manifest) -> Manifest:
         """Make the object as the manifest says, and return it."""
 
+    async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
+        """Set the fields in ``part``, lists as a whole, of the object the manifest names."""
+
     async def apply_status(self, manifest: Manifest) -> Manifest:
         """Write the manifest's status, and return the object."""
 

@@ -148,12 +148,18 @@ class Engine:
             await self._tell(subject, now, self._basics(now))
             return
         if created:
-            # The API server made one pod, since the apply names no number.
-            wish = Wish(workers=0, replicas=aiapi.spec.replicas.min, resources=None)
-            await self._actor.set_replicas(subject, now.deployment, (), wish)
+            await self._first_replicas(subject, aiapi, now.deployment)
             now.deployment = self._deployment(subject) or now.deployment
         now.answers = await self._observe(subject, now.pods)
         await self._size(subject, now, now.deployment)
+
+    async def _first_replicas(self, subject: Subject, aiapi: AIApi, deployment: Manifest) -> None:
+        """The API server made one pod, since the apply names no number."""
+        last = subject.decision.replicas if subject.decision is not None else 0
+        acting = aiapi.spec.scaling.mode.value == Mode.AUTO.value
+        replicas = max(aiapi.spec.replicas.min, last if acting else 0)
+        wish = Wish(workers=0, replicas=replicas, resources=None)
+        await self._actor.set_replicas(subject, deployment, (), wish)
 
     def _context(self, subject: Subject, aiapi: AIApi) -> Context:
         around, kept = self._surroundings, subject.template
