@@ -31,17 +31,15 @@ _TTFB, _TTFB_SUM = int(Cell.TTFB), int(Cell.TTFB_SUM)
 
 
 class _Request:
-    """What is known of one request while it runs; its own tasks share it through the context."""
+    """What its own tasks know of a request; they share it through the context.
 
-    __slots__ = ("calls", "numbers", "over", "shed", "status", "ttfb")
+    Defaults lie in the class and there is no __init__: most requests never write to theirs.
+    """
 
-    def __init__(self, numbers: "memoryview[float]") -> None:
-        self.numbers = numbers
-        self.calls = 0
-        self.over = False
-        self.shed = False
-        self.status = 0
-        self.ttfb = -1.0
+    numbers: "memoryview[float]"
+    calls = 0
+    over = False
+    shed = False
 
 
 _current: ContextVar[_Request | None] = ContextVar("aiapi_request", default=None)
@@ -118,7 +116,8 @@ class CountRequests:
             await self.other(scope, receive, send)
             return
         numbers = self.numbers
-        request = _Request(numbers)
+        request = _Request()
+        request.numbers = numbers
         _current.set(request)
         at_start = self.at_start
         began = monotonic()
@@ -126,20 +125,23 @@ class CountRequests:
         numbers[_IN_FLIGHT_SECONDS] += in_flight * (began - numbers[_IN_FLIGHT_AT])
         numbers[_IN_FLIGHT_AT] = began
         numbers[_IN_FLIGHT] = in_flight + 1
+        status = 0
+        first = 0.0
 
         def observed(message: Message) -> Awaitable[None]:
-            if request.status == 0:
-                request.status = message.get("status", 0)
+            nonlocal status, first
+            if not status:
+                status = message.get("status", 0)
                 if at_start is not None:
                     at_start(receive)
-            elif request.ttfb < 0 and (message.get("body") or not message.get("more_body")):
-                request.ttfb = monotonic() - began
+            elif not first and (message.get("body") or not message.get("more_body")):
+                first = monotonic()
             return send(message)
 
         outcome = _SERVER_ERROR
         try:
             await self.app(scope, receive, observed)
-            outcome = _outcome(request.status)
+            outcome = _outcome(status)
         except Exception:
             raise
         except BaseException:
@@ -150,7 +152,7 @@ class CountRequests:
                 outcome = _SHED
             elif _client_left(receive):
                 outcome = _CANCELLED
-            _finish(request, outcome, began)
+            _finish(request, outcome, began, first)
 
 
 def _outcome(status: int) -> int:
@@ -163,10 +165,13 @@ def _outcome(status: int) -> int:
 
 def _client_left(receive: Receive) -> bool:
     # Uvicorn's request cycle knows; asking it is cheaper than wrapping every receive().
-    return getattr(getattr(receive, "__self__", None), "disconnected", False) is True
+    try:
+        return receive.__self__.disconnected is True  # type: ignore[attr-defined]
+    except AttributeError:
+        return False
 
 
-def _finish(request: _Request, outcome: int, began: float) -> None:
+def _finish(request: _Request, outcome: int, began: float, first: float) -> None:
     numbers = request.numbers
     if request.calls:
         _count_upstream(numbers, -1)
@@ -181,6 +186,6 @@ def _finish(request: _Request, outcome: int, began: float) -> None:
         took = now - began
         numbers[_LATENCY + bisect_left(BOUNDS, took)] += 1
         numbers[_LATENCY_SUM] += took
-        first = request.ttfb if request.ttfb >= 0 else took
-        numbers[_TTFB + bisect_left(BOUNDS, first)] += 1
-        numbers[_TTFB_SUM] += first
+        waited = first - began if first else took
+        numbers[_TTFB + bisect_left(BOUNDS, waited)] += 1
+        numbers[_TTFB_SUM] += waited
