@@ -4,6 +4,7 @@ import secrets
 
 from .apiserver.server import ApiServer
 from .apiserver.tls import kubeconfig
+from .errors import Obj
 from .node.pod_files import PodAccess
 
 
@@ -18,8 +19,9 @@ class PodTokens:
         """Let a pod in under its service account's name."""
         token = secrets.token_urlsafe(32)
         self._server.add_user(token, f"system:serviceaccount:{namespace}:{account}")
-        config = kubeconfig(url=self._server.url, token=token, ca=self._ca)
-        return PodAccess(token=token, kubeconfig=dict(config))
+        config: Obj = kubeconfig(url=self._server.url, token=token, ca=self._ca)
+        config["contexts"][0]["context"]["namespace"] = namespace
+        return PodAccess(token=token, kubeconfig=config)
 
     def revoke(self, access: PodAccess) -> None:
         """Let it in no more."""

@@ -1,0 +1,125 @@
+"""The sandbox's own life: how it starts, that everything ends with it, and as a library."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiapi_operator.sandbox.node.shim import descendants
+from aiapi_operator.sandbox.resources import DEPLOYMENTS, PODS, SERVICES
+from aiapi_operator.sandbox.sandbox import Sandbox, SandboxError
+
+from .conftest import APP, IMAGE, PROGRAMS, Kubectl
+
+
+def alive(pids: list[int]) -> list[int]:
+    """Those that still run (a zombie does not)."""
+    found = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            found.append(pid)
+    return found
+
+
+@pytest.fixture
+def own(tmp_path: Path, launch: Any) -> Iterator[Any]:
+    """A sandbox that this test alone may end."""
+    process = launch(tmp_path)
+    yield process
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_no_process_survives(
+    own: Any, tmp_path: Path, make_pod: Any, wait_for: Any, number: int
+) -> None:
+    kubectl = Kubectl(tmp_path / "kubeconfig")
+    script = "setsid sleep 4321 & sh -c 'trap \"\" TERM; sleep 4321' & wait"
+    await kubectl.apply(make_pod("family", "sh", "-c", script))
+    await kubectl("wait", "pod/family", "--for=condition=Ready", "--timeout=10s")
+    below = descendants(own.pid)
+
+    async def all_run() -> bool:
+        below[:] = descendants(own.pid)
+        return len(below) >= 6
+
+    await wait_for(all_run, what="the pod's family")
+    own.send_signal(number)
+
+    async def all_gone() -> bool:
+        return not alive(below)
+
+    await wait_for(all_gone, within=15, what="the end of all processes")
+    if number == signal.SIGTERM:
+        assert own.wait(10) == 0
+        assert not (tmp_path / "kubeconfig").exists()
+
+
+async def test_it_says_what_it_is_and_writes_for_its_user_only(own: Any, tmp_path: Path) -> None:
+    said = (tmp_path / "log").read_text()
+    print(said.splitlines()[0])  # noqa: T201 - shown, not asserted
+    assert "never for serving" in said
+    assert "without isolation" in said
+    assert (tmp_path / "kubeconfig").stat().st_mode & 0o777 == 0o600
+    assert own.poll() is None
+
+
+async def run(*command: Any) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 40)
+    return process.returncode or 0, output.decode()
+
+
+async def test_detach_and_down(tmp_path: Path) -> None:
+    aiapi, data = PROGRAMS / "aiapi", tmp_path / "data"
+    code, output = await run(aiapi, "sandbox", "up", "--detach", "--data", data)
+    assert code == 0, output
+    assert "export KUBECONFIG=" in output
+    assert (data.stat().st_mode & 0o777, list((data / "pods").iterdir())) == (0o700, [])
+    await Kubectl(data / "kubeconfig")("get", "nodes")
+    code, output = await run(aiapi, "sandbox", "up", "--data", data)
+    assert code == 1
+    assert "runs with" in output
+    assert await run(aiapi, "sandbox", "down", "--data", data) == (0, "Stopped the sandbox.\n")
+    assert not data.exists()
+    again = await run(aiapi, "sandbox", "down", "--data", data)
+    assert again == (0, "No sandbox runs in the background.\n")
+
+
+async def test_a_foreign_kubeconfig_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("apiVersion: v1\ncurrent-context: production\n")
+    with pytest.raises(SandboxError, match="is not a sandbox's"):
+        async with Sandbox(kubeconfig_path=path):
+            pass
+    assert "production" in path.read_text()
+
+
+async def test_as_a_library(tmp_path: Path, make_web: Any, wait_for: Any) -> None:
+    async with Sandbox(data_dir=tmp_path / "data", images={IMAGE: APP}) as sandbox:
+        deployment, service = make_web(1)
+        for key, obj in ((DEPLOYMENTS, deployment), (SERVICES, service)):
+            sandbox.store.create(key, {**obj, "metadata": {"name": "web", "namespace": "default"}})
+        with pytest.raises(LookupError, match="no ready pod"):
+            sandbox.service_url("default", "web")
+
+        async def served() -> bool:
+            return sandbox.service_address("default", "web") is not None
+
+        await wait_for(served, what="the Service")
+        assert sandbox.service_url("default", "web").startswith("http://127.96.")
+        print(f"started in {sandbox.started_in:.3f} s")  # noqa: T201 - shown, not asserted
+        (pod,) = sandbox.store.list(PODS, "default")
+        assert pod["status"]["podIP"].startswith("127.64.")
+    assert not (tmp_path / "data").exists()
