@@ -149,3 +149,13 @@ def test_service_links_as_in_a_cluster() -> None:
     assert env["MY_DB_SERVICE_HOST"] == "127.96.0.1"
     assert env["MY_DB_SERVICE_PORT_SQL"] == "5432"
     assert env["MY_DB_PORT"] == "tcp://127.96.0.1:5432"
+
+
+def test_real_places_below_a_mount_path_are_left_where_they_are() -> None:
+    rewrite = PathRewriter(mounts={"/tmp": Path("/tmp/pod/volumes/tmp")})
+    given = {"KUBECONFIG": "/tmp/pod/kubeconfig"}
+    env = {**given, "CACHE": "/tmp/cache"}
+    assert rewrite.environment(env, untouched=given) == {
+        "KUBECONFIG": "/tmp/pod/kubeconfig",
+        "CACHE": "/tmp/pod/volumes/tmp/cache",
+    }

@@ -156,6 +156,18 @@ class PathRewriter:
                 return str(self.mounts[mount]) + text[len(mount.rstrip("/")) :]
         return text
 
+    def environment(
+        self, env: Mapping[str, str], *, untouched: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Rewrite the values the container asked for, not those that name real places already.
+
+        With a volume at /tmp and the sandbox's data below the real /tmp, the latter would move.
+        """
+        return {
+            name: value if untouched.get(name) == value else self(value)
+            for name, value in env.items()
+        }
+
     def argument(self, text: str) -> str:
         """Rewrite an argument, also when the path follows `--option=`."""
         option, equals, value = text.partition("=")

@@ -131,7 +131,7 @@ class PodFiles:
         return Command(
             argv=[rewrite.argument(part) for part in argv],
             cwd=Path(rewrite(working)) if working else image.directory or self._folder / "home",
-            env={name: rewrite(value) for name, value in env.items()},
+            env=rewrite.environment(env, untouched=base),
         )
 
     def _base_env(self, image: Image, pod: JsonObject) -> dict[str, str]:
