@@ -52,6 +52,7 @@ class Run:
         self.pids: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.connections = 0
+        self.closed_idle = 0
 
     async def client(self, keep: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -63,6 +64,10 @@ class Run:
             self.left -= 1
             began = perf_counter()
             try:
+                if connection is not None and connection.transport.is_closing():
+                    # Closed between two requests: a client sees that, and none is lost.
+                    self.closed_idle += 1
+                    connection = None
                 if connection is None:
                     self.connections += 1
                     _, connection = await asyncio.wait_for(
@@ -97,6 +102,7 @@ class Run:
             "lost": sum(self.lost.values()),
             "reasons": dict(self.lost),
             "connections": self.connections,
+            "closed_idle": self.closed_idle,
             "seconds": perf_counter() - began,
             "p50": ordered[len(ordered) // 2],
             "p99": ordered[int(len(ordered) * 0.99)],

@@ -174,7 +174,7 @@ async def changes(kind: str, requests: int) -> dict[str, Any]:
         result = await load(server, f"--requests={requests}", "--keeping=32", "--opening=8")
         changer.cancel()
     workers = len(result.pop("pids"))
-    return {"kind": kind, **result, "workers_that_answered": workers}
+    return {"kind": kind, **result, "workers_seen": workers}
 
 
 async def start(kind: str, rounds: int) -> dict[str, Any]:
@@ -251,10 +251,10 @@ def machine() -> dict[str, Any]:
 
 def table(title: str, rows: list[dict[str, Any]], columns: list[str]) -> None:
     print(f"\n{title}")
-    print("  " + "".join(f"{name:>22}" for name in columns))
+    print("  " + "".join(f"{name:>16}" for name in columns))
     for row in rows:
         cells = (row[name] for name in columns)
-        print("  " + "".join(f"{c:>22.4g}" if isinstance(c, float) else f"{c:>22}" for c in cells))
+        print("  " + "".join(f"{c:>16.4g}" if isinstance(c, float) else f"{c:>16}" for c in cells))
 
 
 async def main() -> None:
@@ -268,7 +268,7 @@ async def main() -> None:
     table(
         f"{options.requests} requests, workers 2 <-> 4 every second (32 keep-alive, 8 new clients)",
         report["changes"],
-        ["kind", "answered", "lost", "p50", "p99", "seconds", "workers_that_answered"],
+        ["kind", "answered", "lost", "closed_idle", "p50", "p99", "seconds", "workers_seen"],
     )
     report["start"] = [await start(kind, options.rounds) for kind in ("ours", "uvicorn")]
     table(

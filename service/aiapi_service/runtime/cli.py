@@ -1,6 +1,7 @@
 """The command line of aiapi-serve: each flag is an AIAPI_* variable too; bad values end it."""
 
 import asyncio
+import math
 import os
 import re
 import sys
@@ -16,8 +17,22 @@ from aiapi_service.runtime.supervisor import Supervisor, bind
 
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PORT = click.IntRange(0, 65535)
-_SECONDS = click.FloatRange(min=0.0, max=86400.0)
-_BOUND = click.FloatRange(min=0.05, max=86400.0)
+
+
+class _Seconds(click.FloatRange):
+    """A range lets NaN through, since nothing is less or more than it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return number
+
+
+_SECONDS = _Seconds(min=0.0, max=86400.0)
+_BOUND = _Seconds(min=0.05, max=86400.0)
 _COUNT = click.IntRange(1, 1024)
 _Command = Callable[..., None]
 
@@ -62,7 +77,7 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
 @_option("--preload", click.Choice(["auto", "off"]), "Import the app once and fork workers.")
 @_option("--size-wait", _SECONDS, "Wait so long for a first PUT /workers before being ready.")
 @_option("--drain-delay", _SECONDS, "After SIGTERM go on accepting for so long.")
-@_option("--grace", _BOUND, "After SIGTERM end within so long.")
+@_option("--grace", _BOUND, "After the drain delay end within so long.")
 @_option("--idle-wait", _SECONDS, "At the end an idle connection may still ask for so long.")
 @_option("--leave-limit", _BOUND, "A worker that leaves has so long for open responses.")
 @_option("--start-limit", _BOUND, "A worker that starts has so long.")
@@ -81,8 +96,6 @@ def main(admin_token_file: str | None, **options: Any) -> None:
             f"{settings.workers} is more than --max-workers {settings.max_workers}",
             param_hint="'--workers'",
         )
-    if settings.drain_delay >= settings.grace:
-        raise click.BadParameter("must be less than --grace", param_hint="'--drain-delay'")
     token = Token(os.environ.get("AIAPI_ADMIN_TOKEN", ""), admin_token_file or "")
     if admin_token_file and not token.read():
         raise click.BadParameter("the file is empty", param_hint="'--admin-token-file'")

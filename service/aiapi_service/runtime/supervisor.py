@@ -136,15 +136,15 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Not ready at once; serve on until nobody sends more; then let all leave."""
+        delay, grace = self._settings.drain_delay, self._settings.grace
+        logger.info("terminating: not ready, draining in %g s, for up to %g s", delay, grace)
         began = monotonic()
-        grace = self._settings.grace
-        logger.info("terminating: not ready any more, draining within %.0f s", grace)
-        while monotonic() - began < self._settings.drain_delay and not self._hurry.is_set():
-            await _wait(self._hurry, min(_TICK_SECONDS, self._settings.drain_delay))
+        while monotonic() - began < delay and not self._hurry.is_set():
+            await _wait(self._hurry, min(_TICK_SECONDS, delay))
             self._crew.tick()
         self._hurry.clear()
-        left = grace - (monotonic() - began)
-        self._crew.end(max(0.0, left - _RESERVE_SECONDS))
+        began = monotonic()
+        self._crew.end(max(grace / 2, grace - _RESERVE_SECONDS))
         while self._crew.members and monotonic() - began < grace and not self._hurry.is_set():
             await _wait(self._hurry, 0.05)
             self._crew.tick()

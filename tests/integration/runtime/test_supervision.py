@@ -311,9 +311,10 @@ async def test_bad_settings_end_the_start_with_the_name_of_the_flag(tmp_path):
         (["--workers=0"], {}, "--workers"),
         ([], {"AIAPI_WORKERS": "many"}, "--workers"),
         (["--workers=9", "--max-workers=8"], {}, "--workers"),
-        (["--grace=1", "--drain-delay=2"], {}, "--drain-delay"),
+        (["--drain-delay=-1"], {}, "--drain-delay"),
         (["--admin-token-file=/nowhere"], {}, "--admin-token-file"),
         (["--loop=fast"], {}, "--loop"),
+        ([], {"AIAPI_GRACE": "nan"}, "--grace"),
     ):
         with pytest.raises(AssertionError, match=f"(?s)ended with 2.*{name}"):
             async with serve(tmp_path, *flags, **environment):
