@@ -11,6 +11,8 @@ from typing import Literal, Self
 from .errors import Obj, expired
 from .resources import ResourceKey
 
+_MOST_WAITING = 20_000
+
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
@@ -36,7 +38,11 @@ class Subscription:
         self._waiting: asyncio.Queue[Change | None] = asyncio.Queue()
 
     def offer(self, change: Change) -> None:
-        if change.key == self._key and self._namespace in (None, "", change.namespace):
+        if change.key != self._key or self._namespace not in (None, "", change.namespace):
+            return
+        if self._waiting.qsize() >= _MOST_WAITING:
+            self.close()  # a reader this slow does better to list again
+        else:
             self._waiting.put_nowait(change)
 
     async def next(self) -> Change | None:
@@ -85,7 +91,7 @@ class History:
     def oldest(self) -> int:
         """The oldest version from which a watch can still go on."""
         full = len(self._changes) == self._changes.maxlen
-        return self._changes[0].version if full else self._start
+        return self._changes[0].version - 1 if full else self._start
 
     def subscribe(
         self, key: ResourceKey, namespace: str | None, *, since: int | None

@@ -184,6 +184,9 @@ def parse_body(body: bytes, *, content_type: str, kind: str) -> Any:
 def expect_kind(obj: Any, target: Target) -> Obj:
     """The body of a create or update, checked against the path."""
     resource = target.resource
+    if isinstance(obj, dict) and not resource.custom:  # typed clients may leave these out
+        for name, value in (("kind", resource.kind), ("apiVersion", resource.key.api_version)):
+            obj[name] = obj.get(name) or value
     if not isinstance(obj, dict) or not obj.get("kind"):
         raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)[:80]}'")
     if obj["kind"] != resource.kind or obj.get("apiVersion") != resource.key.api_version:

@@ -1,0 +1,160 @@
+"""Server-side apply: who owns what, and what that means for others."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiapi_operator.sandbox.apiserver.apply import Applied, apply
+from aiapi_operator.sandbox.apiserver.field_sets import (
+    all_fields,
+    applied_fields,
+    from_fields_v1,
+    to_fields_v1,
+)
+from aiapi_operator.sandbox.apiserver.managed_fields import Manager, Update
+from aiapi_operator.sandbox.apiserver.shapes import builtin
+from aiapi_operator.sandbox.errors import ApiError
+
+DEPLOYMENT = builtin("Deployment")
+NAMES = st.sampled_from(["a", "b", "c"])
+ITEMS = st.dictionaries(
+    NAMES, st.fixed_dictionaries({}, optional={"image": NAMES, "workingDir": NAMES}), max_size=3
+)
+
+
+def config(containers: dict[str, dict[str, Any]], **labels: str) -> dict[str, Any]:
+    listed = [{"name": name, **rest} for name, rest in containers.items()]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "labels": labels},
+        "spec": {"template": {"spec": {"containers": listed}}},
+    }
+
+
+def applied(
+    live: dict[str, Any] | None,
+    wanted: dict[str, Any],
+    by: str,
+    *,
+    force: bool = False,
+    at: str = "t1",
+) -> dict[str, Any]:
+    manager = Manager("Apply", by, "apps/v1")
+    merged, managers = apply(
+        live, wanted, shape=DEPLOYMENT, manager=manager, force=force, status_apart=True
+    )
+    Applied(manager, managers, at).track(merged, live)
+    return merged
+
+
+def containers(obj: dict[str, Any]) -> dict[str, Any]:
+    listed = obj["spec"]["template"]["spec"].get("containers", [])
+    return {item["name"]: {k: v for k, v in item.items() if k != "name"} for item in listed}
+
+
+def owners(obj: dict[str, Any]) -> set[str]:
+    return {entry["manager"] for entry in obj["metadata"].get("managedFields", ())}
+
+
+def test_two_managers_own_an_item_each() -> None:
+    one = applied(None, config({"a": {"image": "1"}}), "one")
+    both = applied(one, config({"b": {"image": "2"}}), "two")
+    assert containers(both) == {"a": {"image": "1"}, "b": {"image": "2"}}
+    alone = applied(both, config({}), "one")
+    assert containers(alone) == {"b": {"image": "2"}}
+
+
+def test_a_field_that_two_own_stays_until_both_drop_it() -> None:
+    live = applied(None, config({}, x="1"), "one")
+    live = applied(live, config({}, x="1"), "two")
+    live = applied(live, config({}), "one")
+    assert live["metadata"]["labels"] == {"x": "1"}
+    live = applied(live, config({}), "two")
+    assert not live["metadata"].get("labels")
+
+
+def test_another_value_conflicts_and_force_takes_over() -> None:
+    live = applied(None, config({"a": {"image": "1"}}), "one")
+    with pytest.raises(ApiError) as refused:
+        applied(live, config({"a": {"image": "2"}}), "two")
+    assert refused.value.message == (
+        'Apply failed with 1 conflict: conflict with "one": '
+        '.spec.template.spec.containers[name="a"].image'
+    )
+    live = applied(live, config({"a": {"image": "2"}}), "two", force=True)
+    live = applied(live, config({"a": {}}), "one")
+    assert containers(live) == {"a": {"image": "2"}}
+
+
+def test_an_ordinary_update_takes_ownership_of_what_it_changes() -> None:
+    live = applied(None, config({"a": {"image": "1"}}), "one")
+    changed = {
+        **live,
+        "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "2"}]}}},
+    }
+    manager = Manager("Update", "editor", "apps/v1")
+    Update(manager, DEPLOYMENT, "t2", custom=False, status_apart=True).track(changed, live)
+    with pytest.raises(ApiError, match='conflict with "editor" using apps/v1'):
+        applied(changed, config({"a": {"image": "1"}}), "one")
+
+
+def test_the_time_moves_only_with_a_change() -> None:
+    live = applied(None, config({"a": {"image": "1"}}), "one", at="t1")
+    again = applied(live, config({"a": {"image": "1"}}), "one", at="t2")
+    assert again["metadata"]["managedFields"][0]["time"] == "t1"
+    other = applied(live, config({"a": {"image": "2"}}), "one", at="t3")
+    assert other["metadata"]["managedFields"][0]["time"] == "t3"
+
+
+def test_atomic_parts_are_owned_as_a_whole() -> None:
+    wanted = config({})
+    wanted["spec"]["selector"] = {"matchLabels": {"a": "b"}}
+    fields = applied_fields(wanted["spec"], builtin("DeploymentSpec"))
+    assert ("f:selector",) in fields
+    assert not any(path[0] == "f:selector" and len(path) > 1 for path in fields)
+
+
+@given(first=ITEMS)
+def test_applying_again_changes_nothing(first: dict[str, Any]) -> None:
+    once = applied(None, config(first), "one")
+    assert applied(once, config(first), "one", at="later") == once
+
+
+@given(first=ITEMS, second=ITEMS)
+def test_one_manager_alone_gets_exactly_what_it_last_applied(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    live = applied(applied(None, config(first), "one"), config(second), "one")
+    assert containers(live) == second
+
+
+@given(first=ITEMS, second=ITEMS)
+def test_forced_or_not_the_applier_gets_its_values(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    live = applied(applied(None, config(first), "one"), config(second), "two", force=True)
+    for name, fields in second.items():
+        assert containers(live)[name].items() >= fields.items()
+
+
+@given(first=ITEMS, second=ITEMS)
+def test_leaving_gives_back_only_ones_own(first: dict[str, Any], second: dict[str, Any]) -> None:
+    start = applied(None, config(first), "one")
+    live = applied(start, config(second), "two", force=True)
+    left = containers(applied(live, config({}), "two"))
+    untouched = {
+        name: {k: v for k, v in fields.items() if second.get(name, {}).get(k, v) == v}
+        for name, fields in first.items()
+    }
+    for name, fields in untouched.items():
+        assert left[name].items() >= fields.items()
+
+
+@given(items=ITEMS)
+def test_field_sets_survive_being_written(items: dict[str, Any]) -> None:
+    obj = {key: value for key, value in config(items, a="b").items() if key in ("metadata", "spec")}
+    for fields in (all_fields(obj, DEPLOYMENT), applied_fields(obj, DEPLOYMENT)):
+        assert from_fields_v1(to_fields_v1(fields)) == fields
