@@ -75,6 +75,7 @@ class Sandbox:
         self.capacity = capacity or Capacity()
         self._backoff = backoff or BackoffPolicy()
         self._stop_grace = stop_grace
+        self._makers: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.started_in = 0.0
         self.store = Store()
@@ -110,14 +111,19 @@ class Sandbox:
         await self._stop()
 
     async def _stop(self) -> None:
+        await self._cancel(self._makers)  # or they would replace the pods that stop
         await self._kubelet.stop(self._stop_grace)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._cancel(self._tasks)
         with suppress(TimeoutError):
             async with asyncio.timeout(5.0):
                 await self.server.stop()
         await asyncio.to_thread(self._remove_files)
+
+    @staticmethod
+    async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _make_folders(self) -> None:
         given = self._given_data_dir
@@ -161,7 +167,7 @@ class Sandbox:
             ],
         )
         registration.register()
-        self._own(controllers.run(), "controllers")
+        self._makers.append(_task(controllers.run(), "controllers"))
         self._own(GarbageCollector(store).run(), "garbage collector")
         self._own(self._kubelet.run(), "kubelet")
         self._own(registration.run(), "heartbeat")
@@ -184,9 +190,7 @@ class Sandbox:
         )
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report_end)
-        self._tasks.append(task)
+        self._tasks.append(_task(work, name))
 
     async def _expire_events(self) -> None:
         while True:
@@ -222,6 +226,12 @@ def _refuse_foreign_kubeconfig(path: Path) -> None:
     """Never overwrite the way to a real cluster: the file goes when the sandbox ends."""
     if path.exists() and '"name": "sandbox"' not in path.read_text(errors="replace"):
         raise SandboxError(f"{path} exists and is not a sandbox's: give another --kubeconfig")
+
+
+def _task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report_end)
+    return task
 
 
 def _report_end(task: asyncio.Task[None]) -> None:

@@ -65,11 +65,15 @@ class ControllerLoop:
         for controller, route in self._routes.get(change.key, ()):
             for obj in (change.object, change.previous):
                 if obj is not None:
-                    self._add_all(controller, route(obj))
+                    self._route(controller, route, obj)
 
-    def _add_all(self, controller: Controller, keys: Iterable[Key]) -> None:
-        for key in keys:
-            self._add(controller, key)
+    def _route(self, controller: Controller, route: Route, obj: Obj) -> None:
+        """Queue what a change concerns; called inside a client's write, which it must not fail."""
+        try:
+            for key in route(obj):
+                self._add(controller, key)
+        except (ApiError, KeyError, TypeError):
+            logger.exception("%s cannot follow a change", type(controller).__name__)
 
     def _add(self, controller: Controller, key: Key) -> None:
         self._queue[id(controller), key] = controller
@@ -80,7 +84,7 @@ class ControllerLoop:
         for resource, routed in self._routes.items():
             for obj in tuple(self._store.scan(resource)):
                 for controller, route in routed:
-                    self._add_all(controller, route(obj))
+                    self._route(controller, route, obj)
         try:
             while True:
                 await self._wake.wait()

@@ -28,6 +28,7 @@ class Kubelet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._volumes_changed = asyncio.Event()
+        self._stopping = False
         services.store.listen(self._on_change)
 
     def _on_change(self, change: Change) -> None:
@@ -49,7 +50,7 @@ class Kubelet:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.forget() if change.type == "DELETED" else worker.update(pod)
-        elif change.type != "DELETED" and _may_run(pod):
+        elif change.type != "DELETED" and _may_run(pod) and not self._stopping:
             self._admit(pod)
 
     def _admit(self, pod: Obj) -> None:
@@ -74,6 +75,7 @@ class Kubelet:
 
     async def stop(self, grace: float) -> None:
         """End all pods: gracefully for so long, then at once."""
+        self._stopping = True
         running = set(self._tasks.values())
         for worker in tuple(self._workers.values()):
             worker.end()
