@@ -16,7 +16,8 @@ rho* = 50 / 77 = 0.65. With b = 300 ms it is 0.95, of which 0.80 is used: above 
 error in the demand is a large one in the delay.
 
 If the base alone misses the objective no number of workers helps. Then the fleet is held at
-an efficient rho, for more of it would cost and change nothing.
+an efficient rho, for more of it would cost and change nothing. The same while the base is above
+its calm level: an upstream that gets slower never makes the fleet grow on its way there.
 """
 
 from dataclasses import dataclass, replace
@@ -105,7 +106,12 @@ def target(
     slack = objective.threshold - base_latency.now
     if slack < NEAR * objective.threshold:
         return Target(EFFICIENT, infeasible=slack <= 0)
-    rho = slack / (slack + tail(service.seconds, objective))
+    k = tail(service.seconds, objective)
+    rho = slack / (slack + k)
+    usual = max(0.0, objective.threshold - base_latency.calm)
+    # A base above its calm level is an upstream's doing. Idle loops would buy little of it back,
+    # at a multiple of the fleet: they are kept for a base that stays.
+    rho = max(rho, min(EFFICIENT, usual / (usual + k)))
     rho = min(HIGHEST, rho) * correction
     if not service.confident:
         rho = min(rho, CAUTIOUS)

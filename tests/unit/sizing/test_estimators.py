@@ -373,6 +373,20 @@ def test_a_base_over_the_objective_is_infeasible_and_held_at_an_efficient_load()
     assert target(0.79) == capacity.Target(capacity.EFFICIENT, infeasible=False)
 
 
+@pytest.mark.parametrize("base", [0.5, 0.7, 0.74, 0.759, 0.9])
+def test_an_upstream_that_gets_slower_never_makes_loops_idle(base: float) -> None:
+    risen = level(base, calm=0.31)
+    found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=risen, correction=1.0)
+    assert found.utilization >= capacity.EFFICIENT
+
+
+def test_a_base_that_stays_high_is_paid_for_with_idle_loops() -> None:
+    stayed = level(0.74, calm=0.72)
+    found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=stayed, correction=1.0)
+    k = capacity.tail(0.027, OBJECTIVE)
+    assert found.utilization == pytest.approx(0.08 / (0.08 + k))
+
+
 def test_what_is_not_known_well_is_planned_with_care() -> None:
     nothing = capacity.target(OBJECTIVE, service=None, base_latency=None, correction=1.0)
     assert nothing.utilization == capacity.CAUTIOUS
