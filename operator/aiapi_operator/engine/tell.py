@@ -86,10 +86,11 @@ class Teller:
             conditions=subject.conditions,
         )
         document = status.build(report, rounding)
-        if news.decision is None and subject.told is not None:
+        before = subject.told.document if subject.told is not None else {}
+        if news.decision is None:
             # Nothing was decided, so what was told of the last decision still stands.
-            document = {**_of_decisions(subject.told.document), **document}
-        return document
+            return {**_kept(before, "workers", "load", "need", "decision", "savings"), **document}
+        return {**_kept(before, "savings"), **document}
 
     async def _write(self, subject: Subject, document: dict[str, Any]) -> None:
         if not self._worth_writing(subject.told, document):
@@ -130,9 +131,8 @@ class Teller:
             _log.warning("an event could not be posted: %s", error, extra=_where(subject))
 
 
-def _of_decisions(document: dict[str, Any]) -> dict[str, Any]:
-    kept = ("workers", "load", "need", "decision", "savings")
-    return {key: document[key] for key in kept if key in document}
+def _kept(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: document[name] for name in names if name in document}
 
 
 def _differs(one: Decision, other: Decision) -> bool:

@@ -1,0 +1,166 @@
+"""Kubernetes as the engine's port sees it: objects in memory, and a list of what was done."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from aiapi_operator.cluster.errors import ClusterError, NotFound
+from aiapi_operator.cluster.resources import Manifest, Resource
+from aiapi_operator.engine.podview import APP_CONTAINER
+
+Call = tuple[str, ...]
+
+
+class FakeCluster:
+    """``done`` has all writes, ``asked`` all reads; ``refuse`` maps a call's start to an error."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Manifest] = {}
+        self.done: list[Call] = []
+        self.asked: list[Call] = []
+        self.events: list[tuple[str, str]] = []
+        self.refuse: dict[Call, ClusterError] = {}
+        self.grants = True
+        """Whether the kubelet gives pods what a resize promises."""
+        self._version = 100
+
+    # --- the port
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        self.asked.append(("get", resource.kind, name))
+        return copy.deepcopy(self.objects.get((resource.kind, name)))
+
+    async def pods(self, namespace: str, selector: str) -> list[Manifest]:
+        self.asked.append(("pods", selector))
+        return [copy.deepcopy(o) for (kind, _), o in self.objects.items() if kind == "Pod"]
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        self._do("apply", manifest["kind"])
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        known = self.objects.get(key)
+        merged = _merge(known or _new(key), manifest)
+        if manifest["kind"] == "Deployment":
+            merged["spec"].setdefault("replicas", 1)
+        return self._put(key, merged, changed=merged != known)
+
+    async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
+        self._do("replace", manifest["kind"])
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        self._put(key, _merge(self.objects[key], part))
+
+    async def apply_status(self, manifest: Manifest) -> Manifest:
+        self._do("status")
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        if key not in self.objects:
+            raise NotFound("no such AIApi")
+        return self._put(key, {**self.objects[key], "status": manifest["status"]})
+
+    async def scale(self, namespace: str, name: str, replicas: int) -> str:
+        self._do("scale", str(replicas))
+        key = ("Deployment", name)
+        part = {"spec": {"replicas": replicas}}
+        return str(self._put(key, _merge(self.objects[key], part))["metadata"]["resourceVersion"])
+
+    async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
+        self._do("cost", pod, str(cost))
+
+    async def resize(
+        self, namespace: str, pod: str, container: str, resources: dict[str, Any]
+    ) -> Manifest:
+        self._do("resize", pod, str(resources["requests"]["cpu"]))
+        found = copy.deepcopy(self.objects["Pod", pod])
+        found["spec"]["containers"][0]["resources"] = resources
+        if self.grants:
+            found["status"]["containerStatuses"][0]["resources"] = resources
+        return self._put(("Pod", pod), found)
+
+    async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
+        self.events.append((reason, message))
+
+    # --- what a test does to it
+
+    def edit(self, kind: str, name: str, part: Manifest) -> Manifest:
+        """As a person would with kubectl; returns the object as a watch would deliver it."""
+        return self._put((kind, name), _merge(self.objects[kind, name], part))
+
+    def add_pod(
+        self,
+        name: str,
+        *,
+        cpu: str = "500m",
+        memory: str = "256Mi",
+        ready: bool = True,
+        **status: Any,
+    ) -> Manifest:
+        """A running pod of the AIApi ``a``."""
+        resources = {"requests": {"cpu": cpu, "memory": memory}}
+        container_status = {
+            "name": APP_CONTAINER,
+            "state": {"running": {}},
+            "resources": resources,
+        }
+        pod = {
+            **_new(("Pod", name)),
+            "spec": {"containers": [{"name": APP_CONTAINER, "resources": resources}]},
+            "status": {
+                "phase": "Running",
+                "podIP": "10.0.0.1",
+                "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+                "containerStatuses": [container_status],
+                **status,
+            },
+        }
+        pod["metadata"]["labels"] = {"app.kubernetes.io/instance": "a"}
+        return self._put(("Pod", name), pod)
+
+    def _do(self, *call: str) -> None:
+        for start, error in self.refuse.items():
+            if call[: len(start)] == start:
+                raise error
+        self.done.append(call)
+
+    def _put(self, key: tuple[str, str], manifest: Manifest, *, changed: bool = True) -> Manifest:
+        stored = copy.deepcopy(manifest)
+        if changed:
+            self._version += 1
+            stored["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[key] = stored
+        return copy.deepcopy(stored)
+
+
+class FakePods:
+    """The pods' admin ports: what each answers, and which worker counts were set."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.set_workers: list[tuple[str, int]] = []
+        self.tokens: Sequence[str] = ()
+        self.problems: dict[str, str] = {}
+
+    async def scrape(self, targets: Sequence[Any], tokens: Sequence[str]) -> tuple[Any, ...]:
+        self.tokens = tokens
+        return tuple(self.answers[where.pod] for where in targets)
+
+    async def set(
+        self, targets: Sequence[Any], count: int, tokens: Sequence[str]
+    ) -> dict[str, str]:
+        self.set_workers += [(where.pod, count) for where in targets]
+        return {
+            where.pod: self.problems[where.pod] for where in targets if where.pod in self.problems
+        }
+
+
+def _new(key: tuple[str, str]) -> Manifest:
+    kind, name = key
+    metadata = {"name": name, "namespace": "shop", "uid": f"{kind}-{name}", "resourceVersion": ""}
+    return {"kind": kind, "metadata": metadata}
+
+
+def _merge(base: Manifest, part: Manifest) -> Manifest:
+    merged = copy.deepcopy(base)
+    for key, value in part.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged

@@ -1,0 +1,233 @@
+"""Acts: their order, what is refused, and what must not be done at all."""
+
+from typing import Any
+
+import pytest
+from engine_support.world import World
+
+from aiapi_operator.cluster.errors import Forbidden
+from aiapi_operator.engine import tick
+from aiapi_operator.engine.tick import LeadershipLostError
+from aiapi_operator.sizing.decide import decide as real_decide
+from aiapi_operator.sizing.decision import Decision, Verdict
+from aiapi_operator.sizing.inputs import PodUnknown
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What the right-sizer answers from now on, where a test says so."""
+    order: dict[str, int] = {}
+
+    def scripted(*arguments: Any) -> Decision:
+        decision = real_decide(*arguments)
+        changes = {**order, "verdict": Verdict.SCALED_UP} if order else {}
+        fields = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
+        return Decision(**{**fields, **changes})
+
+    monkeypatch.setattr(tick, "decide", scripted)
+    return order
+
+
+def acts(world: World) -> list[tuple[str, ...]]:
+    return [call for call in world.cluster.done if call != ("status",)]
+
+
+async def test_up_resizes_each_pod_and_then_sets_its_workers(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    decided |= {"workers": 3, "replicas": 2}
+    await world.tick()
+    assert acts(world) == [("resize", "a-1", "1500m"), ("resize", "a-2", "1500m")]
+    assert world.pods.set_workers == [("a-1", 3), ("a-2", 3)]
+
+
+async def test_workers_wait_for_the_kubelet(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    world.cluster.grants = False
+    decided |= {"workers": 3, "replicas": 2}
+    await world.tick()
+    assert world.pods.set_workers == []
+    granted = world.cluster.add_pod("a-1", cpu="1500m", memory="768Mi")
+    world.inventory.see(granted)
+    await world.tick()
+    assert world.pods.set_workers == [("a-1", 3)]
+
+
+async def test_a_refused_resize_adds_no_workers_and_is_not_asked_each_tick(
+    decided: dict[str, int],
+) -> None:
+    world = World()
+    await world.settle()
+    told = 'pods "a-1" is forbidden: node didn\'t have enough allocatable resources: cpu'
+    world.cluster.refuse["resize", "a-1"] = Forbidden(told)
+    decided |= {"workers": 3, "replicas": 2}
+    asked: list[str] = []
+    resize = world.cluster.resize
+
+    async def counted(namespace: str, pod: str, *rest: Any) -> Any:
+        asked.append(pod)
+        return await resize(namespace, pod, *rest)
+
+    world.cluster.resize = counted  # type: ignore[method-assign]
+    for _ in range(4):
+        await world.tick(after=1.0)
+    assert asked.count("a-1") == 1
+    assert ("a-1", 3) not in world.pods.set_workers
+    assert world.condition("ResizeDeferred")["status"] == "True"
+    reconciled = world.condition("Reconciled")
+    assert reconciled["reason"] == "ActRefused"
+    assert "allocatable" in reconciled["message"]
+    await world.tick(after=30)
+    assert asked.count("a-1") == 2
+
+
+async def test_down_sets_workers_first(decided: dict[str, int]) -> None:
+    world = World(spec={"workers": {"min": 1}}, status={"workers": 3})
+    await world.tick()
+    world.add_pods("a-1", "a-2", workers=3)
+    await world.tick()
+    world.cluster.done.clear()
+    world.pods.set_workers.clear()
+    decided |= {"workers": 1, "replicas": 2}
+    await world.tick()
+    assert world.pods.set_workers == [("a-1", 1), ("a-2", 1)]
+    assert acts(world) == []
+    for pod in ("a-1", "a-2"):
+        world.answer(pod, workers=1)
+    await world.tick()
+    assert acts(world) == [("resize", "a-1", "500m"), ("resize", "a-2", "500m")]
+
+
+async def test_the_calmest_pods_are_marked_before_pods_go(decided: dict[str, int]) -> None:
+    world = World(spec={"replicas": {"min": 1, "max": 5}})
+    await world.settle()
+    world.add_pods("a-3")
+    world.subject.manifest["spec"] = {"replicas": {"min": 1, "max": 5}}
+    world.inventory.see(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 3}}))
+    decided |= {"workers": 1, "replicas": 1}
+    world.now += 2
+    world.answer("a-1", in_flight=5)
+    world.answer("a-2", in_flight=0)
+    world.answer("a-3", in_flight=2)
+    await world.engine.tick(world.subject)
+    assert acts(world) == [("cost", "a-2", "-1000"), ("cost", "a-3", "-999"), ("scale", "1")]
+
+
+async def test_a_scaled_deployment_is_not_scaled_again_by_an_old_event(
+    decided: dict[str, int],
+) -> None:
+    world = World()
+    await world.settle()
+    stale = world.cluster.edit("Deployment", "a", {"status": {"replicas": 2}})
+    decided |= {"workers": 1, "replicas": 4}
+    await world.tick()
+    world.inventory.see(stale)
+    await world.tick()
+    assert acts(world) == [("scale", "4")]
+
+
+async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    decided |= {"workers": 2, "replicas": 3}
+    await world.tick()
+    world.pods.set_workers.clear()
+    world.inventory.see(world.cluster.add_pod("a-3", ready=False))
+    world.answer("a-3", ready=False)
+    await world.tick()
+    assert ("a-3", 2) in world.pods.set_workers
+
+
+@pytest.mark.parametrize("mode", ["Recommend", "Paused"])
+async def test_other_modes_than_auto_tell_and_touch_nothing(
+    mode: str, decided: dict[str, int]
+) -> None:
+    world = World(spec={"scaling": {"mode": mode}})
+    await world.settle()
+    decided |= {"workers": 4, "replicas": 6}
+    await world.tick()
+    assert acts(world) == []
+    assert world.pods.set_workers == []
+    assert world.told["decision"]["replicas"] == 6
+    assert world.told["workers"] == 1
+    assert world.cluster.events == []
+
+
+async def test_pods_that_do_not_answer_change_nothing() -> None:
+    world = World()
+    await world.settle()
+    for pod in ("a-1", "a-2"):
+        world.pods.answers[pod] = PodUnknown(pod=pod, ready=True, reason="no answer within 1 s")
+    for _ in range(200):
+        await world.tick()
+    assert acts(world) == []
+    assert world.pods.set_workers == []
+    assert world.told["decision"]["reason"] == "HoldingOnMissingMetrics"
+    assert world.condition("MetricsStale")["status"] == "True"
+
+
+async def test_silent_pods_are_listed_anew_since_a_deletion_may_go_unseen() -> None:
+    world = World()
+    await world.settle()
+    world.pods.answers["a-2"] = PodUnknown(pod="a-2", ready=True, reason="connection refused")
+    del world.cluster.objects["Pod", "a-2"]
+    for _ in range(20):
+        await world.tick()
+    assert "a-2" not in world.inventory.family(("shop", "a")).pods
+
+
+async def test_a_new_operator_takes_what_runs_as_it_is() -> None:
+    world = World(status={"workers": 3})
+    await world.settle()
+    world.cluster.edit("Deployment", "a", {"spec": {"replicas": 7}})
+    for number in range(1, 8):
+        world.cluster.add_pod(f"a-{number}", cpu="1500m", memory="768Mi")
+        world.answer(f"a-{number}", workers=3)
+    heir = World(status={"workers": 3})
+    heir.cluster.objects = world.cluster.objects
+    heir.pods.answers = world.pods.answers
+    for _ in range(5):
+        await heir.tick()
+    assert heir.pods.set_workers == []
+    assert [call for call in acts(heir) if call[0] != "apply"] == []
+    assert heir.told["decision"]["replicas"] == 7
+    assert heir.told["workers"] == 3
+
+
+async def test_who_does_not_lead_does_nothing() -> None:
+    world = World()
+    world.leads.leads = False
+    with pytest.raises(LeadershipLostError):
+        await world.tick()
+    assert world.cluster.done == []
+
+
+async def test_a_new_term_begins_with_nothing_remembered(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    world.leads.term = 2
+    await world.tick()
+    assert ("get", "Deployment", "a") in world.cluster.asked
+
+
+async def test_without_in_place_resize_the_template_follows_what_lasts(
+    decided: dict[str, int],
+) -> None:
+    world = World(resize_in_place=False)
+    await world.settle()
+    decided |= {"workers": 3, "replicas": 2}
+    await world.tick()
+    assert world.pods.set_workers == [("a-1", 3), ("a-2", 3)]
+    assert acts(world) == []
+    for pod in ("a-1", "a-2"):
+        world.answer(pod, workers=3)
+    for _ in range(20):
+        await world.tick()
+    assert acts(world) == [("apply", "Deployment")]
+    container = world.cluster.objects["Deployment", "a"]["spec"]["template"]["spec"]["containers"]
+    assert container[0]["resources"]["requests"]["cpu"] == "1500m"
+    decided |= {"workers": 4, "replicas": 2}
+    for _ in range(60):
+        await world.tick()
+    assert acts(world) == [("apply", "Deployment")]

@@ -1,0 +1,163 @@
+"""Children: applied in order, left alone when settled, brought back when they drift."""
+
+import base64
+
+import pytest
+from engine_support.world import World
+
+from aiapi_operator.cluster.errors import Forbidden, Unavailable
+from aiapi_operator.engine.alive import GoneError
+
+ORDER = [
+    "Secret",
+    "ServiceAccount",
+    "Service",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Deployment",
+]
+
+
+def applied(world: World) -> list[str]:
+    return [call[1] for call in world.cluster.done if call[0] == "apply"]
+
+
+async def test_children_are_applied_in_order_and_the_deployment_starts_at_the_floor() -> None:
+    world = World(spec={"replicas": {"min": 3, "max": 5}})
+    await world.tick()
+    assert applied(world) == ORDER
+    assert ("scale", "3") in world.cluster.done
+    assert world.cluster.objects["Deployment", "a"]["spec"]["replicas"] == 3
+
+
+async def test_a_settled_aiapi_costs_no_write_and_no_request() -> None:
+    world = World()
+    await world.settle()
+    for _ in range(60):
+        await world.tick()
+    assert world.cluster.done == []
+    assert world.cluster.asked == []
+    assert world.pods.set_workers == []
+
+
+async def test_the_controllers_revision_annotation_is_no_drift() -> None:
+    world = World()
+    await world.settle()
+    annotations = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}}}
+    world.inventory.see(world.cluster.edit("Deployment", "a", annotations))
+    await world.tick()
+    assert world.cluster.done == []
+
+
+async def test_an_edited_child_alone_is_applied_again() -> None:
+    world = World()
+    await world.settle()
+    edited = world.cluster.edit("NetworkPolicy", "a", {"spec": {"policyTypes": []}})
+    world.inventory.see(edited)
+    await world.tick()
+    assert world.cluster.done == [("apply", "NetworkPolicy")]
+    assert world.cluster.objects["NetworkPolicy", "a"]["spec"]["policyTypes"] == ["Ingress"]
+    await world.tick()
+    assert world.cluster.done == [("apply", "NetworkPolicy")]
+
+
+async def test_replicas_set_by_hand_are_no_drift_of_the_deployment() -> None:
+    world = World(spec={"scaling": {"mode": "Recommend"}})
+    await world.settle()
+    world.inventory.see(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 4}}))
+    await world.tick()
+    assert applied(world) == []
+
+
+async def test_a_port_that_somebody_put_in_place_of_ours_goes() -> None:
+    world = World()
+    await world.settle()
+    foreign = {"spec": {"ports": [{"name": "http", "port": 81, "protocol": "TCP"}]}}
+    world.inventory.see(world.cluster.edit("Service", "a", foreign))
+    await world.tick()
+    assert world.cluster.done == [("replace", "Service"), ("apply", "Service")]
+    assert [p["port"] for p in world.cluster.objects["Service", "a"]["spec"]["ports"]] == [80]
+
+
+async def test_a_deleted_child_comes_back() -> None:
+    world = World()
+    await world.settle()
+    world.inventory.forget(world.cluster.objects.pop(("Service", "a")))
+    await world.tick()
+    assert world.cluster.done == [("apply", "Service")]
+
+
+async def test_children_of_a_deleted_aiapi_do_not_come_back() -> None:
+    world = World()
+    await world.settle()
+    world.inventory.forget(world.cluster.objects.pop(("Service", "a")))
+    del world.cluster.objects["AIApi", "a"]
+    with pytest.raises(GoneError):
+        await world.tick()
+    assert world.cluster.done == []
+
+
+async def test_a_token_that_is_there_is_kept() -> None:
+    world = World()
+    await world.cluster.apply(
+        {
+            "kind": "Secret",
+            "metadata": {"name": "a-admin-token"},
+            "data": {"token": base64.b64encode(b"known").decode()},
+        }
+    )
+    await world.settle()
+    assert world.pods.tokens == ("known",)
+
+
+async def test_a_deleted_token_is_replaced_and_the_old_one_still_tried() -> None:
+    world = World()
+    await world.settle()
+    (old,) = world.pods.tokens
+    world.inventory.forget(world.cluster.objects.pop(("Secret", "a-admin-token")))
+    await world.tick()
+    new, *others = world.pods.tokens
+    assert new != old
+    assert others == [old]
+    stored = world.cluster.objects["Secret", "a-admin-token"]["data"]["token"]
+    assert base64.b64decode(stored).decode() == new
+
+
+async def test_a_refused_child_is_told_and_asked_again_ever_more_rarely() -> None:
+    world = World()
+    quota = Forbidden("services is forbidden: exceeded quota: small")
+    world.cluster.refuse["apply", "Service"] = quota
+    for _ in range(10):
+        await world.tick()
+    assert [kind for kind in applied(world) if kind != "Service"] == [
+        kind for kind in ORDER if kind != "Service"
+    ]
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "ChildrenRefused")
+    assert "Service: services is forbidden: exceeded quota: small" in ready["message"]
+    world.cluster.refuse.clear()
+    await world.tick(after=60)
+    assert "Service" in applied(world)
+    assert world.condition("Reconciled")["status"] == "True"
+
+
+async def test_an_api_server_that_is_away_ends_the_tick() -> None:
+    world = World()
+    world.cluster.refuse[("apply",)] = Unavailable("no answer")
+    with pytest.raises(Unavailable):
+        await world.tick()
+
+
+async def test_an_invalid_spec_touches_nothing_and_names_the_field() -> None:
+    world = World()
+    await world.settle()
+    world.subject.manifest = {
+        **world.subject.manifest,
+        "spec": {"workers": {"min": 4, "max": 2}, "imgae": "x"},
+    }
+    await world.tick()
+    assert world.cluster.done == [("status",)]
+    accepted = world.condition("Accepted")
+    assert accepted["status"] == "False"
+    assert "spec.imgae" in accepted["message"]
+    assert world.told["decision"]["replicas"] == 2

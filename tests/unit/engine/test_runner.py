@@ -1,0 +1,196 @@
+"""Tasks: one an AIApi, woken by what changes, and never ended by a failure."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from engine_support.world import Leads, aiapi
+
+from aiapi_operator.cluster.errors import Unavailable
+from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.engine import runner as runner_module
+from aiapi_operator.engine.alive import GoneError
+from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.runner import Runner
+from aiapi_operator.engine.subject import Subject
+
+SLOW = {"scaling": {"interval": "60s"}}
+
+
+class FakeEngine:
+    """Counts ticks by uid; ``fails`` maps a name to what its tick raises."""
+
+    def __init__(self) -> None:
+        self.ticks: list[str] = []
+        self.fails: dict[str, Exception] = {}
+        self.failures: list[str] = []
+
+    async def tick(self, subject: Subject) -> None:
+        self.ticks.append(subject.uid)
+        if subject.key[1] in self.fails:
+            raise self.fails[subject.key[1]]
+
+    async def fail(self, subject: Subject, error: Exception) -> None:
+        self.failures.append(f"{subject.key[1]}: {error}")
+
+
+class FakeMeter:
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.forgotten: list[tuple[str, str]] = []
+
+    def ticked(self, key: tuple[str, str], *, outcome: str, **_: Any) -> None:
+        self.outcomes.append(outcome)
+
+    def forget(self, key: tuple[str, str]) -> None:
+        self.forgotten.append(key)
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.engine, self.meter, self.leads = FakeEngine(), FakeMeter(), Leads()
+        self.inventory = Inventory()
+        self.late = 0.0
+        self.runner = Runner(
+            self.engine,  # type: ignore[arg-type] # the part of Engine that is used
+            self.inventory,
+            self.leads,
+            self.meter,
+            clock=lambda: time.monotonic() + self.late,
+        )
+
+
+@pytest.fixture
+async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    monkeypatch.setattr(runner_module, "SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr(runner_module, "_FIRST_BACKOFF", 0.02)
+    monkeypatch.setattr(runner_module, "_STANDBY", 0.02)
+    stage = Stage()
+    yield stage
+    await stage.runner.stop()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(3):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.005)
+
+
+def named(name: str, uid: str = "", spec: dict[str, Any] | None = None, **meta: Any) -> Manifest:
+    manifest = aiapi(SLOW if spec is None else spec)
+    manifest["metadata"] |= {"name": name, "uid": uid or name, **meta}
+    return manifest
+
+
+def pod(version: str) -> Manifest:
+    labels = {"app.kubernetes.io/instance": "a"}
+    metadata = {"name": "a-1", "namespace": "shop", "uid": "p", "labels": labels}
+    return {"kind": "Pod", "metadata": {**metadata, "resourceVersion": version}}
+
+
+async def test_it_ticks_at_the_aiapis_own_interval(stage: Stage) -> None:
+    stage.runner.aiapi_seen(named("a", spec={"scaling": {"interval": "500ms"}}))
+    stage.runner.aiapi_seen(named("b"))
+    await until(lambda: stage.engine.ticks.count("a") == 3)
+    assert stage.engine.ticks.count("b") == 1
+
+
+async def test_what_changes_wakes_it(stage: Stage) -> None:
+    stage.runner.aiapi_seen(named("a"))
+    await until(lambda: len(stage.engine.ticks) == 1)
+    stage.runner.thing_seen(pod("1"))
+    await until(lambda: len(stage.engine.ticks) == 2)
+    stage.runner.thing_gone(pod("1"))
+    await until(lambda: len(stage.engine.ticks) == 3)
+    stage.runner.aiapi_seen(named("a", generation=2, resourceVersion="2"))
+    await until(lambda: len(stage.engine.ticks) == 4)
+
+
+async def test_its_own_status_does_not_wake_it(stage: Stage) -> None:
+    stage.runner.aiapi_seen(named("a"))
+    await until(lambda: len(stage.engine.ticks) == 1)
+    stage.runner.aiapi_seen(named("a", resourceVersion="2"))
+    await asyncio.sleep(0.1)
+    assert len(stage.engine.ticks) == 1
+
+
+async def test_one_that_fails_holds_up_no_other_and_tries_again(stage: Stage) -> None:
+    stage.engine.fails = {"bad": RuntimeError("boom"), "worse": Unavailable("no answer")}
+    for name in ("bad", "worse", "good"):
+        stage.runner.aiapi_seen(named(name, spec={"scaling": {"interval": "500ms"}}))
+    await until(lambda: stage.engine.ticks.count("good") >= 2)
+    assert stage.engine.ticks.count("bad") >= 3
+    assert stage.engine.ticks.count("worse") >= 3
+    assert stage.engine.failures[0] == "bad: boom"
+    assert {"ok", "error", "cluster"} == set(stage.meter.outcomes)
+    stage.engine.fails.clear()
+    seen = stage.engine.ticks.count("bad")
+    await until(lambda: stage.engine.ticks.count("bad") > seen)
+
+
+async def test_events_do_not_hurry_one_that_fails(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "_FIRST_BACKOFF", 30.0)
+    stage.engine.fails = {"a": Unavailable("no answer")}
+    stage.runner.aiapi_seen(named("a"))
+    await until(lambda: stage.meter.outcomes)
+    for version in range(1, 10):
+        stage.runner.thing_seen(pod(str(version)))
+        await asyncio.sleep(0.01)
+    assert len(stage.engine.ticks) == 1
+
+
+async def test_a_deleted_one_ends_and_its_series_go(stage: Stage) -> None:
+    stage.runner.aiapi_seen(named("a", spec={"scaling": {"interval": "500ms"}}))
+    await until(lambda: stage.engine.ticks)
+    stage.runner.aiapi_gone(named("a", uid="another"))
+    assert stage.meter.forgotten == []
+    stage.runner.aiapi_gone(named("a"))
+    assert stage.meter.forgotten == [("shop", "a")]
+    seen = len(stage.engine.ticks)
+    await asyncio.sleep(0.6)
+    assert len(stage.engine.ticks) == seen
+
+
+async def test_a_namesake_begins_anew(stage: Stage) -> None:
+    stage.runner.aiapi_seen(named("a", uid="old"))
+    await until(lambda: stage.engine.ticks)
+    stage.runner.aiapi_seen(named("a", uid="new"))
+    await until(lambda: "new" in stage.engine.ticks)
+    assert stage.meter.forgotten == [("shop", "a")]
+
+
+async def test_one_whose_deletion_went_unseen_ends_too(stage: Stage) -> None:
+    stage.engine.fails = {"a": GoneError()}
+    stage.runner.aiapi_seen(named("a"))
+    await until(lambda: stage.meter.forgotten)
+    stage.engine.fails.clear()
+    stage.runner.aiapi_seen(named("a", uid="new"))
+    await until(lambda: "new" in stage.engine.ticks)
+
+
+async def test_who_stands_by_watches_and_does_not_tick(stage: Stage) -> None:
+    stage.leads.leads = False
+    stage.runner.aiapi_seen(named("a"))
+    await asyncio.sleep(0.2)
+    assert stage.engine.ticks == []
+    stage.leads.leads = True
+    await until(lambda: stage.engine.ticks)
+
+
+async def test_an_overdue_tick_is_named(stage: Stage) -> None:
+    stage.runner.aiapi_seen(named("a"))
+    await until(lambda: stage.engine.ticks)
+    assert stage.runner.overdue() == []
+    stage.late = 200.0
+    assert stage.runner.overdue() == ["shop/a"]
+
+
+async def test_what_is_seen_after_the_end_starts_nothing(stage: Stage) -> None:
+    await stage.runner.stop()
+    stage.runner.aiapi_seen(named("a"))
+    await asyncio.sleep(0.2)
+    assert stage.engine.ticks == []
