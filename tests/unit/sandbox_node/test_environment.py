@@ -152,10 +152,10 @@ def test_service_links_as_in_a_cluster() -> None:
 
 
 def test_real_places_below_a_mount_path_are_left_where_they_are() -> None:
-    rewrite = PathRewriter(mounts={"/tmp": Path("/tmp/pod/volumes/tmp")})
-    given = {"KUBECONFIG": "/tmp/pod/kubeconfig"}
-    env = {**given, "CACHE": "/tmp/cache"}
+    rewrite = PathRewriter(mounts={"/scratch": Path("/scratch/pod/volumes/scratch")})
+    given = {"KUBECONFIG": "/scratch/pod/kubeconfig"}
+    env = {**given, "CACHE": "/scratch/cache"}
     assert rewrite.environment(env, untouched=given) == {
-        "KUBECONFIG": "/tmp/pod/kubeconfig",
-        "CACHE": "/tmp/pod/volumes/tmp/cache",
+        "KUBECONFIG": "/scratch/pod/kubeconfig",
+        "CACHE": "/scratch/pod/volumes/scratch/cache",
     }

@@ -115,6 +115,9 @@ class PodWorker:
 
     async def _live(self) -> None:
         self._changed.set()
+        if any(runner.spec.get("restartPolicy") == "Always" for runner in self.init):
+            text = "restartable init containers (sidecars) do not work in the sandbox"
+            self._node.events.warning(self._pod, "Unsupported", text)
         try:
             if not await self._prepare():
                 return
@@ -134,9 +137,7 @@ class PodWorker:
             try:
                 self._files.prepare()
             except VolumeError as error:
-                volumes = self._pod["spec"].get("volumes") or ({"name": ""},)
-                text = f'MountVolume.SetUp failed for volume "{volumes[0]["name"]}" : {error}'
-                self._node.events.warning(self._pod, "FailedMount", text)
+                self._node.events.warning(self._pod, "FailedMount", str(error))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(VOLUME_RETRY):
                         await self._deleting.wait()

@@ -81,7 +81,12 @@ class PodFiles:
             allocatable=self._allocatable,
         )
         for volume in self._pod["spec"].get("volumes") or ():
-            volumes.materialise(volume, self._folder / "volumes" / volume["name"], sources)
+            name = volume["name"]
+            try:
+                volumes.materialise(volume, self._folder / "volumes" / name, sources)
+            except volumes.VolumeError as error:
+                text = f'MountVolume.SetUp failed for volume "{name}" : {error}'
+                raise volumes.VolumeError(text) from error
 
     def remove(self) -> None:
         """Delete everything; the token is worth nothing from now on."""
