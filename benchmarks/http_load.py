@@ -18,6 +18,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.buffer = b""
+        self.gone = False
         self.answer: asyncio.Future[tuple[bytes, bool]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,6 +40,7 @@ class Client(asyncio.Protocol):
         self.answer.set_result((body, b"connection: close" in lower))
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.gone = True
         if self.answer is not None and not self.answer.done():
             reason = "reset" if error else "closed before the answer"
             self.answer.set_exception(ConnectionError(reason))
@@ -64,7 +66,7 @@ class Run:
             self.left -= 1
             began = perf_counter()
             try:
-                if connection is not None and connection.transport.is_closing():
+                if connection is not None and connection.gone:
                     # Closed between two requests: a client sees that, and none is lost.
                     self.closed_idle += 1
                     connection = None
@@ -74,7 +76,10 @@ class Run:
                         loop.create_connection(Client, self.options.host, self.options.port), 15
                     )
                 connection.answer = loop.create_future()
-                connection.transport.write(request)
+                if connection.gone:
+                    connection.answer.set_exception(ConnectionError("closed when accepted"))
+                else:
+                    connection.transport.write(request)
                 async with asyncio.timeout(15):
                     body, closes = await connection.answer
             except (OSError, TimeoutError) as error:

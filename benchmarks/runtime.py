@@ -251,10 +251,10 @@ def machine() -> dict[str, Any]:
 
 def table(title: str, rows: list[dict[str, Any]], columns: list[str]) -> None:
     print(f"\n{title}")
-    print("  " + "".join(f"{name:>16}" for name in columns))
+    print("  " + "".join(f"{name:>20}" for name in columns))
     for row in rows:
         cells = (row[name] for name in columns)
-        print("  " + "".join(f"{c:>16.4g}" if isinstance(c, float) else f"{c:>16}" for c in cells))
+        print("  " + "".join(f"{c:>20.4g}" if isinstance(c, float) else f"{c:>16}" for c in cells))
 
 
 async def main() -> None:

@@ -18,9 +18,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _BODY_LIMIT = 1024
 _BODY_SECONDS = 5.0
+_FIRST_REQUEST_SECONDS = 10.0
 
 
 class Pod(Protocol):
@@ -156,6 +158,18 @@ def _count(body: bytes, most: int) -> int:
     return count
 
 
+class _ImpatientProtocol(H11Protocol):
+    """Uvicorn waits for a first request for ever; enough silent connections would fill the port."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
+        super().connection_made(transport)
+        self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
 class AdminServer(uvicorn.Server):
     """Uvicorn without its signal handlers, which belong to the supervisor."""
 
@@ -164,7 +178,7 @@ class AdminServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=_ImpatientProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

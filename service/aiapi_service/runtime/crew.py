@@ -118,6 +118,8 @@ class Crew:
                 received = member.channel.receive()
             except ClosedError:
                 asyncio.get_running_loop().remove_reader(member.channel.fileno())
+                # Its process id may still lie in the zygote's channel.
+                self.hatchery.listen()
                 if not member.pid:
                     self._drop(member)
                 return
