@@ -34,9 +34,12 @@ def print_summary(console: Console, report: Report) -> None:
             soft_wrap=True,
         )
     if kill:
+        acted = "never acted" if kill.acts_at is None else f"acted at {clock(kill.acts_at)}"
         console.print(
-            f"The operator was killed with -9 at {clock(kill.at)}, back at {clock(kill.back_at)}.",
+            f"The operator was killed with -9 at {clock(kill.at)}; its successor was started at "
+            f"{clock(kill.back_at)} and {acted}.",
             highlight=False,
+            soft_wrap=True,
         )
     for sentence in report.unmet:
         console.print(f"Did not hold: {sentence}", style="bold red", highlight=False)

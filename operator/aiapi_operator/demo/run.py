@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,6 +24,8 @@ from aiapi_operator.demo.verdict import unmet
 from aiapi_operator.demo.view import View, clock
 
 AWAY_SECONDS = 4.0
+LEASE_SECONDS = 15.0
+"""How long a dead operator's Lease may hold its successor up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,8 @@ class Plan:
 
 def random_kill(seconds: float) -> float:
     """A moment at which the operator may die and its successor still be watched."""
-    return random.uniform(2, max(3, seconds - AWAY_SECONDS - WORKERS_AFTER))  # noqa: S311
+    latest = seconds - AWAY_SECONDS - LEASE_SECONDS - WORKERS_AFTER
+    return random.uniform(2, max(3, latest))  # noqa: S311 - a moment, not a secret
 
 
 class Performance:
@@ -147,6 +150,12 @@ class Performance:
         async for kind, obj in self._stage.kubectl.watch("aiapi", NAME):
             if kind != "DELETED":
                 self._recording.see(read_aiapi(obj), self._now())
+                self._note_successor()
+
+    def _note_successor(self) -> None:
+        now, kill = self._now(), self._kill
+        if kill is not None and kill.acts_at is None and now > kill.back_at:
+            self._kill = replace(kill, acts_at=now, guarded_until=now + 0.8 * WORKERS_AFTER)
 
     async def _watch_pods(self) -> None:
         labels = f"app.kubernetes.io/instance={NAME}"
@@ -169,13 +178,13 @@ class Performance:
         await asyncio.sleep(self._plan.kill_at - self._now())
         at = self._now()
         # Nothing may look at the process between its death and the note of it.
-        self._kill = Kill(at=at, back_at=at + AWAY_SECONDS, guarded_until=at + AWAY_SECONDS)
+        self._kill = Kill(at=at, back_at=at + AWAY_SECONDS, guarded_until=self._plan.seconds)
         await self._stage.operator.kill()
         self._console.print(f"{clock(at)} the operator was killed with -9")
         await asyncio.sleep(AWAY_SECONDS)
         await self._stage.start_operator()
         back = self._now()
-        self._kill = Kill(at=at, back_at=back, guarded_until=back + 0.8 * WORKERS_AFTER)
+        self._kill = Kill(at=at, back_at=back, guarded_until=self._plan.seconds)
         self._console.print(f"{clock(back)} the operator is back")
 
     def _report(self) -> Report:

@@ -45,6 +45,9 @@ class Kill:
 
     at: float
     back_at: float
+    """When the new process was started."""
+    acts_at: float | None = None
+    """When it first wrote the status: before that it waits for the dead one's Lease."""
     guarded_until: float
     """Until here nothing but a kept or raised size is right: stabilisation starts anew."""
 

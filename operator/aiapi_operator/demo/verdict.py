@@ -97,6 +97,8 @@ def _survival(samples: Sequence[Sample], kill: Kill) -> Iterator[str]:
     if not before or not after:
         yield "the fleet was not seen before and after the operator was killed"
         return
+    if kill.acts_at is None:
+        yield "the operator that was started anew never wrote the status"
     for what, kept, least in (
         ("wanted", before[-1].wanted or 0, min(sample.wanted or 0 for sample in after)),
         ("asked of pods", after[0].asked, min(sample.asked for sample in after)),

@@ -77,7 +77,7 @@ def test_no_saving_is_named(report: Make, recording: Recording) -> None:
     assert judge(report()) == ("nothing was saved against a static fleet sized for the peak",)
 
 
-KILL = Kill(at=40.0, back_at=43.0, guarded_until=51.0)
+KILL = Kill(at=40.0, back_at=43.0, acts_at=43.0, guarded_until=51.0)
 
 
 def test_a_fleet_that_stays_survives_the_operators_death(report: Make) -> None:
@@ -110,3 +110,8 @@ def test_a_kill_that_nobody_watched_proves_nothing(
 ) -> None:
     recording.samples[:] = [each for each in recording.samples if not 40 <= each.at <= 51]
     assert "not seen before and after" in judge(report(), KILL)[0]
+
+
+def test_a_successor_that_never_acts_is_named(report: Make) -> None:
+    silent = Kill(at=70.0, back_at=73.0, guarded_until=110.0)
+    assert judge(report(), silent) == ("the operator that was started anew never wrote the status",)
