@@ -7,7 +7,7 @@ from typing import Any
 from aiapi_operator.sandbox.errors import ApiError, Obj, bad_request
 from aiapi_operator.sandbox.resources import Resource
 
-from .shapes import Shape, prune, unknown_fields
+from .shapes import Shape, builtin, prune, unknown_fields
 
 _GO_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "str": ((str,), "string"),
@@ -34,7 +34,9 @@ def accept(obj: Obj, shape: Shape, resource: Resource, validation: str) -> tuple
     """Drop unknown fields, in place: refused if Strict, told if Warn. Returns the warnings."""
     if validation not in ("Strict", "Warn", "Ignore"):
         raise bad_request(f"invalid fieldValidation: {validation}")
-    if not resource.custom:
+    if resource.custom:
+        _require_types(obj.get("metadata"), builtin("ObjectMeta"), resource, "metadata")
+    else:
         _require_types(obj, shape, resource, "")
     unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, shape)]
     if not unknown:

@@ -114,7 +114,7 @@ def _flag(query: dict[str, str], name: str) -> bool:
     return query.get(name, "no").lower() in ("1", "true", "t", "")
 
 
-def _number(query: dict[str, str], name: str) -> int:
+def number(query: dict[str, str], name: str) -> int:
     try:
         return int(query.get(name) or 0)
     except ValueError:
@@ -136,11 +136,11 @@ def parse_options(request: web.Request) -> Options:
         force=_flag(query, "force"),
         label_selector=query.get("labelSelector", ""),
         field_selector=query.get("fieldSelector", ""),
-        limit=_number(query, "limit"),
+        limit=number(query, "limit"),
         continue_token=query.get("continue", ""),
         watch=_flag(query, "watch"),
         resource_version=query.get("resourceVersion", ""),
-        timeout_seconds=_number(query, "timeoutSeconds"),
+        timeout_seconds=number(query, "timeoutSeconds"),
         bookmarks=_flag(query, "allowWatchBookmarks"),
         initial_events=_flag(query, "sendInitialEvents"),
         include_object=query.get("includeObject") or "Metadata",

@@ -24,6 +24,7 @@ from .request import (
     NoSuchPathError,
     Options,
     Target,
+    number,
     parse_body,
     parse_options,
     parse_path,
@@ -138,6 +139,8 @@ class ApiServer:
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/")
+        if not path:
+            raise NoSuchPathError
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
         if path == "/version":
@@ -261,7 +264,7 @@ def _log_request(request: web.Request, target: Target, pod: Obj) -> LogRequest:
         container=container,
         follow=query.get("follow") == "true",
         previous=query.get("previous") == "true",
-        tail_lines=int(query["tailLines"]) if "tailLines" in query else None,
-        since_seconds=int(query["sinceSeconds"]) if "sinceSeconds" in query else None,
+        tail_lines=number(dict(query), "tailLines") if "tailLines" in query else None,
+        since_seconds=number(dict(query), "sinceSeconds") if "sinceSeconds" in query else None,
         timestamps=query.get("timestamps") == "true",
     )

@@ -18,7 +18,7 @@ from .decoding import accept, checked
 from .managed_fields import Manager, Update
 from .patches import json_patch, merge_patch, strategic_patch
 from .reads import stored_fields
-from .request import JSON, Options, Target, expect_kind, parse_body
+from .request import JSON, Options, Target, expect_kind, number, parse_body
 from .shapes import Shape, builtin
 from .versions import served, stored
 from .views import View, json_response
@@ -242,7 +242,9 @@ def delete_options(body: bytes, content_type: str, query: dict[str, str]) -> Obj
         parsed = checked(parse_body(body, content_type=content_type, kind="DeleteOptions"))
         how = {name: value for name, value in parsed.items() if value is not None}
     if "gracePeriodSeconds" in query:
-        how["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
+        how["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
     if "propagationPolicy" in query:
         how["propagationPolicy"] = query["propagationPolicy"]
+    if not isinstance(how.get("gracePeriodSeconds", 0), int):
+        raise bad_request("json: cannot unmarshal into Go struct field gracePeriodSeconds of int64")
     return how
