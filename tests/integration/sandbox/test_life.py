@@ -31,7 +31,7 @@ def alive(pids: list[int]) -> list[int]:
 @pytest.fixture
 def own(tmp_path: Path, launch: Any) -> Iterator[Any]:
     """A sandbox that this test alone may end."""
-    process = launch(tmp_path)
+    process = launch(tmp_path, "--data", str(tmp_path / "data"))
     yield process
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
