@@ -49,21 +49,21 @@ class Kubectl:
         return bool(self("get", *args, "--ignore-not-found", "-o", "name").strip())
 
 
-def eventually(look: Callable[[], Seen], *, within: float, what: str) -> Seen:
+def eventually(look: Callable[[], Seen], *, within: float, what: str, every: float = 0.2) -> Seen:
     """The first true answer of ``look`` within so many seconds; else the last answer is told."""
     deadline = time.monotonic() + within
     between_looks = threading.Event()
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}; last seen: {seen!r}"
-        between_looks.wait(0.2)
+        between_looks.wait(every)
     return seen
 
 
-def throughout(look: Callable[[], Seen], *, seconds: float, what: str) -> None:
-    """``look`` stays true for so long."""
+def throughout(look: Callable[[], bool | str], *, seconds: float, what: str) -> None:
+    """``look`` stays True for so long; a text says what is wrong."""
     deadline = time.monotonic() + seconds
     between_looks = threading.Event()
     while time.monotonic() < deadline:
         seen = look()
-        assert seen, f"did not hold: {what}; seen: {seen!r}"
+        assert seen is True, f"did not hold: {what}; seen: {seen!r}"
         between_looks.wait(0.5)
