@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from aiapi_operator.sandbox.errors import Obj
+from aiapi_operator.sandbox.errors import ApiError, Obj
 
 from .field_sets import EMPTY, Fields, Path, compare, from_fields_v1, to_fields_v1
 from .shapes import Shape
@@ -170,7 +170,10 @@ class Update:
         if old is not None:
             before = trackable(old, subresource=subresource, status_apart=self.status_apart)
         managers = Managers.of(old) if old is not None else Managers()
-        changed, removed = compare(before, after, self.shape)
+        try:
+            changed, removed = compare(before, after, self.shape)
+        except ApiError:  # a list without its keys: nobody comes to own what cannot be named
+            changed, removed = EMPTY, EMPTY
         changed = _without_structs(changed, custom=self.custom)
         if changed or removed:
             managers.take(removed)

@@ -17,6 +17,7 @@ _LABEL_TEXT = (
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
     "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
+_KEYS = {"env": "name", "ports": "containerPort", "volumeMounts": "mountPath"}
 _MUTABLE = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
@@ -53,6 +54,12 @@ def _container_errors(container: Obj, path: str, volumes: set[Any]) -> list[Fiel
         errors.append(FieldError("FieldValueInvalid", f"{path}.name", _LABEL_TEXT, name))
     if not container.get("image"):
         errors.append(FieldError("FieldValueRequired", f"{path}.image"))
+    for field, key in _KEYS.items():
+        errors += [
+            FieldError("FieldValueRequired", f"{path}.{field}[{index}].{key}")
+            for index, item in enumerate(container.get(field) or ())
+            if not item.get(key)
+        ]
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         if mount.get("name") not in volumes:
             where = f"{path}.volumeMounts[{index}].name"

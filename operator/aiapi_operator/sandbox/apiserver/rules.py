@@ -47,6 +47,9 @@ _GO_DURATION = re.compile(r"^-?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 
 
+_FAILURES = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError)
+
+
 class RuleError(ValueError):
     """The expression cannot be compiled."""
 
@@ -181,7 +184,7 @@ def _evaluate(rule: Obj, place: Place) -> list[FieldError]:
         if compile_rule(rule["rule"]).execute(context) is True:
             return []
         detail = _message(rule, context)
-    except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError) as error:
+    except _FAILURES as error:
         detail = f"{error} evaluating rule: {_static_message(rule)}"
     value = OMITTED if isinstance(place.value, dict | list) else place.value
     path = place.path + rule.get("fieldPath", "")
@@ -196,7 +199,7 @@ def _message(rule: Obj, context: cel.Context) -> str:
     if expression := rule.get("messageExpression"):
         try:
             result = compile_rule(expression).execute(context)
-        except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError):
+        except _FAILURES:
             return _static_message(rule)
         if isinstance(result, str) and result.strip():
             return result
