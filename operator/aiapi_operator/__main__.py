@@ -85,7 +85,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             return
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
-        recorder = EventRecorder(connection, instance=settings.identity)
+        recorder = EventRecorder(connection, instance=settings.pod_name)
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
             scraper=Scraper(session),
@@ -107,7 +107,7 @@ async def _runner(
 ) -> Runner:
     inventory = Inventory()
     surroundings = Surroundings(
-        operator_namespace=settings.namespace,
+        operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
         resize_in_place=await discovery.has_resize(connection),
     )
@@ -147,9 +147,9 @@ async def _leadership(
     elector = Elector(
         connection,
         Candidacy(
-            namespace=settings.namespace,
+            namespace=settings.pod_namespace,
             name=settings.lease_name,
-            identity=settings.identity,
+            identity=settings.pod_name,
         ),
         changed=metrics.lead,
     )
@@ -173,7 +173,7 @@ async def _watch(
     """Run Kopf, and end it when told to. It ends by itself only when it cannot go on."""
     kopf_stop = asyncio.Event()
     where: dict[str, Any] = (
-        {"namespaces": settings.watch} if settings.watch else {"clusterwide": True}
+        {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
     )
     task = asyncio.create_task(
         kopf.operator(
@@ -223,7 +223,7 @@ async def _serve(settings: Settings) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--namespace", "watch", multiple=True, help="Look after this namespace only; repeatable."
+    "--namespace", "namespaces", multiple=True, help="Look after this namespace only; repeatable."
 )
 @click.option("--host", help="Address for health and metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port for health and metrics.")

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VERSION = version("aiapi")
@@ -46,11 +46,13 @@ def _identity() -> str:
 class Settings(BaseSettings):
     """Everything that can be set from outside."""
 
-    model_config = SettingsConfigDict(env_prefix="AIAPI_OPERATOR_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="AIAPI_OPERATOR_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     kubeconfig: Path | None = None
     """Path of a kubeconfig; by default KUBECONFIG, the service account, or ~/.kube/config."""
-    watch: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    namespaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Namespaces to look after, separated by commas; all by default."""
     host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, metrics from Prometheus
     port: Annotated[int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link)] = (
@@ -64,7 +66,13 @@ class Settings(BaseSettings):
     lease_name: str = "aiapi-operator"
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
     """Image of an AIApi that names none."""
-    namespace: str = Field(default_factory=_own_namespace)
+    pod_namespace: str = Field(
+        default_factory=_own_namespace,
+        validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAMESPACE", "POD_NAMESPACE"),
+    )
     """The operator's own namespace: the Lease is there, and pods accept it on the admin port."""
-    identity: str = Field(default_factory=_identity)
+    pod_name: str = Field(
+        default_factory=_identity,
+        validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAME", "POD_NAME"),
+    )
     """Who holds the Lease. A pod's name, so that a restarted container goes on at once."""

@@ -43,8 +43,8 @@ PERMISSIONS = (
     ),
     _watched("apps", "deployments", "create get list patch watch", "the pods of an AIApi"),
     _watched("apps", "deployments/scale", "patch", "how many pods there are"),
-    _watched("", "services", "create get list patch watch", "the address of an AIApi"),
-    _watched("", "serviceaccounts", "create get list patch watch", "the pods' identity"),
+    _watched("", "services", "create list patch watch", "the address of an AIApi"),
+    _watched("", "serviceaccounts", "create list patch watch", "the pods' identity"),
     _watched(
         "",
         "secrets",
@@ -54,18 +54,16 @@ PERMISSIONS = (
     _watched(
         "policy",
         "poddisruptionbudgets",
-        "create get list patch watch",
+        "create list patch watch",
         "a drain must not take all pods at once",
     ),
     _watched(
         "networking.k8s.io",
         "networkpolicies",
-        "create get list patch watch",
+        "create list patch watch",
         "the admin port is for the operator only",
     ),
-    _watched(
-        "", "pods", "get list patch watch", "addresses, failures, and which pod is removed first"
-    ),
+    _watched("", "pods", "list patch watch", "addresses, failures, and which pod is removed first"),
     _watched("", "pods/resize", "patch", "CPU and memory of running pods"),
     _watched("", "events", "create patch", "each change as an Event on the AIApi"),
     Permission(

@@ -1,0 +1,64 @@
+"""Refusals as a real API server words them become errors that callers can tell apart."""
+
+import json
+
+import pytest
+
+from aiapi_operator.cluster import errors
+
+NODE_FULL = {
+    "kind": "Status",
+    "status": "Failure",
+    "message": 'pods "d" is forbidden: node didn\'t have enough allocatable resources: cpu',
+    "reason": "Forbidden",
+    "details": {"name": "d", "kind": "pods", "causes": [{"reason": "NodeCapacity"}]},
+    "code": 403,
+}
+CEL = {
+    "kind": "Status",
+    "status": "Failure",
+    "message": 'Widget.example.dev "b" is invalid: spec: Invalid value: min must not exceed max',
+    "reason": "Invalid",
+    "details": {"causes": [{"reason": "FieldValueInvalid", "field": "spec"}]},
+    "code": 422,
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.Invalid),
+        (401, errors.Unauthorized),
+        (403, errors.Forbidden),
+        (404, errors.NotFound),
+        (409, errors.Conflict),
+        (415, errors.Invalid),
+        (422, errors.Invalid),
+        (429, errors.TooManyRequests),
+        (500, errors.Unavailable),
+        (503, errors.Unavailable),
+    ],
+)
+def test_each_status_has_its_type(status: int, kind: type[errors.ClusterError]) -> None:
+    assert type(errors.from_answer(status, {}, b"")) is kind
+
+
+def test_the_api_servers_words_are_kept() -> None:
+    error = errors.from_answer(403, {}, json.dumps(NODE_FULL).encode())
+    assert error.reason == "Forbidden"
+    assert "allocatable" in error.message
+    invalid = errors.from_answer(422, {}, json.dumps(CEL).encode())
+    assert invalid.fields == ("spec",)
+    assert "min must not exceed max" in str(invalid)
+
+
+def test_an_answer_that_is_no_status_is_quoted() -> None:
+    assert errors.from_answer(404, {}, b"404 page not found\n").message == "404 page not found"
+    assert errors.from_answer(503, {}, b"").message == "HTTP 503"
+
+
+def test_how_long_to_wait_comes_from_the_header_or_the_body() -> None:
+    body = json.dumps({"details": {"retryAfterSeconds": 2}}).encode()
+    assert errors.from_answer(429, {}, body).retry_after == 2.0
+    assert errors.from_answer(429, {"Retry-After": "3"}, body).retry_after == 3.0
+    assert errors.from_answer(429, {"Retry-After": "soon"}, b"").retry_after == 0.0

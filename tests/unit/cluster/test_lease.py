@@ -1,0 +1,122 @@
+"""One acts and the others watch: the Lease on a fake API server and a clock the test moves."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from aiapi_operator.cluster import lease
+from aiapi_operator.cluster.connection import Request
+from aiapi_operator.cluster.errors import Conflict, NotFound, Unavailable
+from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE, Candidacy, Elector
+
+
+class FakeApi:
+    """Keeps one Lease and minds its version."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+        self.away = False
+
+    async def send(self, request: Request) -> Any:
+        if self.away:
+            raise Unavailable("no answer")
+        if request.method == "GET":
+            if self.lease is None:
+                raise NotFound("no lease")
+            return copy.deepcopy(self.lease)
+        if request.method == "POST" and self.lease is not None:
+            raise Conflict("exists")
+        mine = request.body["metadata"].get("resourceVersion", "0")
+        if self.lease is not None and mine != self.lease["metadata"]["resourceVersion"]:
+            raise Conflict("stale")
+        self.lease = copy.deepcopy(request.body)
+        self.lease["metadata"]["resourceVersion"] = str(int(mine) + 1)
+        return self.lease
+
+
+class Race:
+    def __init__(self) -> None:
+        self.api, self.now = FakeApi(), 0.0
+        self.one, self.two = self.elector("one"), self.elector("two")
+
+    def elector(self, identity: str) -> Elector:
+        candidacy = Candidacy(namespace="aiapi-system", name="aiapi-operator", identity=identity)
+        return Elector(self.api, candidacy, clock=lambda: self.now)  # type: ignore[arg-type]
+
+    async def goes_on(self, seconds: float, *electors: Elector) -> None:
+        """Time passes, and those still alive try again every two seconds."""
+        for _ in range(int(seconds / 2)):
+            self.now += 2
+            for elector in electors:
+                await elector._try_once()
+
+
+async def test_the_first_leads_and_goes_on_leading() -> None:
+    race = Race()
+    await race.goes_on(60, race.one, race.two)
+    assert race.one.held()
+    assert not race.two.held()
+    assert (race.one.term, race.two.term) == (1, 0)
+    assert race.two.holder == "one"
+
+
+async def test_a_dead_leader_is_followed_within_fifteen_seconds() -> None:
+    race = Race()
+    await race.goes_on(10, race.one, race.two)
+    await race.goes_on(14, race.two)
+    assert race.two.held()
+    assert race.api.lease is not None
+    assert race.api.lease["spec"]["leaseTransitions"] == 1
+
+
+async def test_the_old_leader_stops_before_the_new_one_may_begin() -> None:
+    race = Race()
+    await race.goes_on(4, race.one, race.two)
+    race.now += RENEW_DEADLINE
+    assert not race.one.held()
+    assert RENEW_DEADLINE < DURATION
+
+
+async def test_a_leader_that_cannot_reach_the_api_gives_up_and_comes_back() -> None:
+    race = Race()
+    await race.goes_on(4, race.one)
+    race.api.away = True
+    await race.goes_on(4, race.one)
+    assert race.one.held()
+    await race.goes_on(6, race.one)
+    assert not race.one.held()
+    race.api.away = False
+    await race.goes_on(2, race.one)
+    assert race.one.held()
+    assert race.one.term == 2
+
+
+async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
+    race = Race()
+    await race.goes_on(4, race.one, race.two)
+    await race.one._release()
+    assert not race.one.held()
+    await race.goes_on(2, race.two)
+    assert race.two.held()
+
+
+async def test_a_restarted_container_of_the_same_pod_goes_on_at_once() -> None:
+    race = Race()
+    await race.goes_on(4, race.one)
+    again = race.elector("one")
+    await race.goes_on(2, again)
+    assert again.held()
+
+
+async def test_of_two_at_the_same_moment_one_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    race = Race()
+    stale = {"metadata": {"resourceVersion": "7"}, "spec": {"holderIdentity": ""}}
+    race.api.lease = {"metadata": {"resourceVersion": "8"}, "spec": {"holderIdentity": "one"}}
+
+    async def read_before(*_: Any) -> Any:
+        return stale
+
+    monkeypatch.setattr(lease, "get", read_before)
+    await race.two._try_once()
+    assert not race.two.held()

@@ -1,0 +1,30 @@
+"""Settings come from the environment, and survive what Kubernetes puts there."""
+
+import pytest
+
+from aiapi_operator.settings import Settings
+
+
+def test_defaults_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POD_NAME", raising=False)
+    settings = Settings()
+    assert (settings.port, settings.namespaces, settings.leader_election) == (8080, (), True)
+    assert settings.default_image.startswith("ghcr.io/aiapi-dev/service:")
+    assert Settings().pod_name != settings.pod_name
+
+
+def test_the_environment_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIAPI_OPERATOR_NAMESPACES", "shop, search")
+    monkeypatch.setenv("AIAPI_OPERATOR_LOG_FORMAT", "json")
+    monkeypatch.setenv("POD_NAME", "aiapi-operator-1")
+    monkeypatch.setenv("POD_NAMESPACE", "aiapi-system")
+    settings = Settings()
+    assert settings.namespaces == ("shop", "search")
+    assert settings.log_format == "json"
+    assert (settings.pod_name, settings.pod_namespace) == ("aiapi-operator-1", "aiapi-system")
+
+
+def test_a_service_link_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets this for a Service called aiapi-operator."""
+    monkeypatch.setenv("AIAPI_OPERATOR_PORT", "tcp://10.0.0.7:8080")
+    assert Settings().port == 8080
