@@ -13,6 +13,8 @@ from aiapi_operator.demo.summary import Objective
 
 STEP_SECONDS = 5.0
 ROWS = 12
+HEALTHY = {"Accepted", "Ready", "Reconciled"}
+"""Conditions that are good when they are true; all others are diagnoses."""
 
 
 def milliseconds(seconds: float | None) -> str:
@@ -45,7 +47,7 @@ class View:
         self._phases = phases
         self._objective = objective
         self._kept: list[Sample] = []
-        self._live = None if plain else Live(console=console, refresh_per_second=4)
+        self._live = None if plain else Live(console=console, auto_refresh=False)
 
     def start(self) -> None:
         """Begin to show samples."""
@@ -64,7 +66,8 @@ class View:
         newest = recording.samples[-1]
         due = not self._kept or newest.at - self._kept[-1].at >= STEP_SECONDS
         if self._live:
-            self._live.update(self._table([*self._kept[-ROWS:], newest], recording))
+            table = self._table([*self._kept[-ROWS:], newest], recording)
+            self._live.update(table, refresh=True)
         elif due:
             self._console.print(self._line(newest), soft_wrap=True, highlight=False)
         if due:
@@ -121,6 +124,6 @@ class View:
     def _caption(newest: Sample, recording: Recording) -> Text:
         text = Text(f"{newest.reason or 'no decision yet'}: {newest.message}", style="default")
         for condition in recording.view.conditions:
-            if condition.status == "True" and condition.type != "Ready":
+            if condition.status == "True" and condition.type not in HEALTHY:
                 text.append(f"\n{condition.type}: {condition.message}", style="yellow")
         return text
