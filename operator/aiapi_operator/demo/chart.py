@@ -10,6 +10,7 @@ Point = tuple[float, float | None]
 
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 22
+ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +51,11 @@ class Mark:
 
 
 def nice_ceiling(value: float) -> float:
-    """The smallest of 1, 2, 2.5, 4, 5, 8 times a power of ten that is not below the value."""
+    """The smallest round number (one of ``ROUND`` times a power of ten) not below the value."""
     if value <= 0:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(value))
-    return next(
-        step * power for step in (1, 2, 2.5, 4, 5, 8, 10) if step * power >= value * (1 - 1e-9)
-    )
+    return next(step * power for step in ROUND if step * power >= value * (1 - 1e-9))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

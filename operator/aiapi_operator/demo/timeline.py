@@ -71,7 +71,7 @@ def _workers(samples: Sequence[Sample], marks: tuple[Mark, ...], summary: Summar
             Area("serving", "accent", _points(samples, "serving"), step=True),
             Line("wanted", "strong", _points(samples, "wanted"), step=True),
         ),
-        level=(float(summary.static_workers), "static fleet sized for the peak"),
+        level=(float(summary.static_workers), "static fleet"),
         marks=marks,
         height=200,
     )

@@ -16,7 +16,8 @@ AXIS = Axis(end=100, bands=((0, 40, "calm"), (40, 100, "busy & late")))
 
 
 @pytest.mark.parametrize(
-    ("value", "ceiling"), [(0, 1), (1, 1), (1.01, 2), (7, 8), (126, 200), (840, 1000), (2100, 2500)]
+    ("value", "ceiling"),
+    [(0, 1), (1, 1), (1.01, 1.2), (7, 8), (126, 160), (840, 1000), (2100, 2400)],
 )
 def test_scales_end_at_round_numbers(value: float, ceiling: float) -> None:
     assert nice_ceiling(value) == ceiling
