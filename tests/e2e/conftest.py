@@ -41,9 +41,11 @@ def operator(request: pytest.FixtureRequest, kubeconfig: Path) -> Iterator[Opera
         image=request.config.getoption("--operator-image"),
         root=ROOT,
     )
-    installed.install()
-    yield installed
-    installed.uninstall()
+    try:
+        installed.install()
+        yield installed
+    finally:
+        installed.uninstall()
 
 
 @pytest.fixture

@@ -32,10 +32,15 @@ class Operator:
         self.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=self.manifests())
 
     def wait_available(self) -> None:
-        self.kubectl(
+        waited = self.kubectl.run(
             "wait", "--for=condition=Available", "deployment/aiapi-operator", "--timeout=90s",
             timeout=100,
         )  # fmt: skip
+        assert waited.returncode == 0, waited.stderr + self._why_not()
+
+    def _why_not(self) -> str:
+        described = self.kubectl.run("describe", "pods").stdout
+        return described + self.kubectl.run("logs", "deployment/aiapi-operator").stdout
 
     def pods(self) -> list[dict[str, Any]]:
         selector = "app.kubernetes.io/name=aiapi-operator"
