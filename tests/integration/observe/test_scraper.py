@@ -1,0 +1,89 @@
+"""What pods may do to a scraper: hang, refuse, lie, flood. None of it holds up the others."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from aiapi_operator.observe.scraper import Scraper
+from aiapi_operator.observe.session import open_session
+from aiapi_operator.observe.target import Target
+from aiapi_operator.observe.workers import Workers
+from aiapi_operator.sizing.inputs import PodUnknown
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_session() as session:
+        yield session
+
+
+async def hangs(_: web.Request) -> web.Response:
+    await asyncio.sleep(30)
+    return web.Response()
+
+
+async def floods(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for _ in range(1000):
+        await answer.write(b" " * 65536)
+    return answer
+
+
+async def lies(_: web.Request) -> web.Response:
+    return web.json_response({"version": 1})
+
+
+async def fails(_: web.Request) -> web.Response:
+    return web.Response(status=500)
+
+
+async def sends_elsewhere(_: web.Request) -> web.Response:
+    raise web.HTTPFound("http://192.0.2.1/stats")
+
+
+async def test_each_trouble_is_named_and_none_takes_longer_than_its_deadline(
+    session: aiohttp.ClientSession,
+) -> None:
+    handlers = [hangs, floods, lies, fails, sends_elsewhere]
+    servers = []
+    for handler in handlers:
+        app = web.Application()
+        app.router.add_get("/stats", handler)
+        server = TestServer(app)
+        await server.start_server(shutdown_timeout=0.1)
+        servers.append(server)
+    targets = [
+        Target(pod=handler.__name__, address="127.0.0.1", port=server.port or 0, ready=True)
+        for handler, server in zip(handlers, servers, strict=True)
+    ]
+    began = time.monotonic()
+    answers = await Scraper(session, deadline=0.5).scrape(targets, ("t",))
+    assert time.monotonic() - began < 1.5
+    reasons = {said.pod: said.reason for said in answers if isinstance(said, PodUnknown)}
+    assert reasons["hangs"] == "no answer within 0.5 s"
+    assert "longer than 65536 bytes" in reasons["floods"]
+    assert "Field required" in reasons["lies"]
+    assert "HTTP 500" in reasons["fails"]
+    assert "HTTP 302" in reasons["sends_elsewhere"]
+    for server in servers:
+        await server.close()
+
+
+async def test_nobody_there_is_unknown(
+    session: aiohttp.ClientSession, unused_tcp_port: int
+) -> None:
+    target = Target(pod="a-1", address="127.0.0.1", port=unused_tcp_port, ready=False)
+    (said,) = await Scraper(session).scrape([target], ("t",))
+    assert isinstance(said, PodUnknown)
+    assert not said.ready
+    assert (await Workers(session).set([target], 2, ("t",)))["a-1"]
+
+
+def test_an_ipv6_pod_is_addressed_in_brackets() -> None:
+    assert Target(pod="a", address="fd00::7", ready=True).url("/x") == "http://[fd00::7]:9000/x"

@@ -1,0 +1,208 @@
+"""The operator's main path: Kopf, the real client, real pods and a Kubernetes API."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from engine_support.live import Cluster, eventually, operating
+
+from aiapi_operator.cluster.resources import (
+    AIAPIS,
+    CHILDREN,
+    DEPLOYMENTS,
+    LEASES,
+    NETWORK_POLICIES,
+    SECRETS,
+    SERVICES,
+    Manifest,
+    Resource,
+)
+
+SMALL: dict[str, Any] = {
+    "image": "example/assistant",
+    "app": "assistant.llm:app",
+    "replicas": {"min": 1, "max": 3},
+    "scaling": {"interval": "1s"},
+}
+NAMES = {"Secret": "-admin-token", "ServiceAccount": "-aiapi"}
+
+
+def child(resource: Resource, name: str) -> tuple[Resource, str]:
+    return resource, name + NAMES.get(resource.kind, "")
+
+
+async def gone(cluster: Cluster, name: str) -> bool:
+    left = [await cluster.get(*child(resource, name)) for resource in CHILDREN]
+    return not any(left)
+
+
+async def test_it_waits_for_the_crd_and_says_so(
+    cluster: Cluster, kubeconfig: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with operating(kubeconfig):
+
+        async def said() -> bool:
+            return "CustomResourceDefinition is not installed" in caplog.text
+
+        await eventually(said, what="the operator says what it waits for")
+        await cluster.install_crd()
+        await cluster.create("early", **SMALL)
+        await cluster.ready("early")
+    await cluster.delete(AIAPIS, "early")
+
+
+async def test_an_aiapi_is_served_and_nothing_of_it_is_held_back(
+    cluster: Cluster, kubeconfig: Path
+) -> None:
+    await cluster.install_crd()
+    async with operating(kubeconfig):
+        await cluster.create("a", **SMALL)
+        await cluster.ready("a")
+        for resource in CHILDREN:
+            assert await cluster.get(*child(resource, "a")), resource.kind
+        aiapi = await cluster.get(AIAPIS, "a")
+        assert aiapi is not None
+        assert "finalizers" not in aiapi["metadata"]
+        assert "annotations" not in aiapi["metadata"]
+        assert aiapi["status"]["workers"] == 1
+        await cluster.delete(AIAPIS, "a")
+        await eventually(lambda: gone(cluster, "a"), what="its children are gone")
+
+
+async def test_drift_comes_back_within_five_seconds(cluster: Cluster, kubeconfig: Path) -> None:
+    await cluster.install_crd()
+    async with operating(kubeconfig):
+        await cluster.create("b", **SMALL)
+        await cluster.ready("b")
+        for resource in (SERVICES, NETWORK_POLICIES, SECRETS):
+            before = await cluster.get(*child(resource, "b"))
+            assert before is not None
+            await cluster.delete(*child(resource, "b"))
+            uid = before["metadata"]["uid"]
+            await eventually(
+                is_new(cluster, *child(resource, "b"), uid=uid),
+                within=5,
+                what=f"{resource.kind} is back",
+            )
+        port = {"name": "http", "port": 81, "targetPort": "http", "protocol": "TCP"}
+        await cluster.patch(SERVICES, "b", {"spec": {"ports": [port]}})
+
+        async def ports() -> bool:
+            service = await cluster.get(SERVICES, "b")
+            return service is not None and [p["port"] for p in service["spec"]["ports"]] == [80]
+
+        await eventually(ports, within=5, what="the port is back")
+        await cluster.ready("b")
+        await cluster.delete(AIAPIS, "b")
+
+
+def is_new(cluster: Cluster, resource: Resource, name: str, *, uid: str) -> Callable[[], Any]:
+    async def holds() -> bool:
+        found = await cluster.get(resource, name)
+        return found is not None and found["metadata"]["uid"] != uid
+
+    return holds
+
+
+async def test_what_happened_while_it_was_away_is_taken_up(
+    cluster: Cluster, kubeconfig: Path
+) -> None:
+    await cluster.install_crd()
+    async with operating(kubeconfig):
+        for name in ("kept", "deleted"):
+            await cluster.create(name, **SMALL)
+            await cluster.ready(name)
+        settled = await cluster.get(DEPLOYMENTS, "kept")
+    assert settled is not None
+    await cluster.patch(AIAPIS, "kept", {"spec": {"replicas": {"min": 2}}})
+    await cluster.delete(AIAPIS, "deleted")
+    await eventually(lambda: gone(cluster, "deleted"), what="the children go without the operator")
+    kept = await cluster.get(DEPLOYMENTS, "kept")
+    assert kept is not None
+    assert kept["spec"] == settled["spec"]
+    async with operating(kubeconfig):
+
+        async def grown() -> bool:
+            aiapi = await cluster.get(AIAPIS, "kept") or {}
+            return aiapi["status"].get("readyReplicas") == 2
+
+        await eventually(grown, within=30, what="the change made meanwhile is carried out")
+        assert await gone(cluster, "deleted")
+    await cluster.delete(AIAPIS, "kept")
+
+
+async def test_one_that_cannot_work_holds_up_no_other(cluster: Cluster, kubeconfig: Path) -> None:
+    await cluster.install_crd()
+    async with operating(kubeconfig):
+        await cluster.create("broken", image="registry.invalid/no:1", replicas={"min": 1, "max": 1})
+        await cluster.create("fine", **SMALL)
+        await cluster.ready("fine")
+
+        async def told() -> bool:
+            return (await cluster.condition("broken", "Ready")).get("reason") == "ImagePullFailed"
+
+        await eventually(told, what="the image that cannot be pulled is told")
+        for name in ("broken", "fine"):
+            await cluster.delete(AIAPIS, name)
+
+
+async def test_of_two_operators_one_acts_and_hands_over(cluster: Cluster, kubeconfig: Path) -> None:
+    await cluster.install_crd()
+
+    async def holder() -> str:
+        lease: Manifest = await cluster.get(LEASES, "aiapi-operator") or {"spec": {}}
+        return str(lease["spec"].get("holderIdentity", ""))
+
+    async with operating(kubeconfig, leader_election=True, pod_name="two", pod_namespace="default"):
+        await eventually(holder, what="somebody leads")
+        assert await holder() == "two"
+    assert await holder() == ""
+
+
+async def test_the_process_tells_its_health_and_ends_on_sigterm(
+    cluster: Cluster, kubeconfig: Path, unused_tcp_port: int
+) -> None:
+    await cluster.install_crd()
+    await cluster.create("watched", **SMALL)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aiapi_operator", "--kubeconfig", str(kubeconfig)),
+        *("--host", "127.0.0.1", "--port", str(unused_tcp_port), "--no-leader-election"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    async with aiohttp.ClientSession() as session:
+
+        async def fetch(path: str) -> tuple[int, str]:
+            try:
+                async with session.get(url + path) as answer:
+                    return answer.status, await answer.text()
+            except aiohttp.ClientError:
+                return 0, ""
+
+        async def is_watching() -> bool:
+            return (await fetch("/readyz"))[0] == 200
+
+        await eventually(is_watching, what="it watches")
+        await cluster.ready("watched")
+        assert await fetch("/healthz") == (200, "ok\n")
+        _, metrics = await fetch("/metrics")
+        assert 'aiapi_operator_need_workers{name="watched",namespace="default"} 1.0' in metrics
+        before = await cluster.get(DEPLOYMENTS, "watched")
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(8):
+            _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert b"stopped" in said
+    after = await cluster.get(DEPLOYMENTS, "watched")
+    assert before is not None
+    assert after is not None
+    assert after["spec"] == before["spec"]
+    secret = await cluster.get(SECRETS, "watched-admin-token")
+    assert secret is not None
+    assert secret["data"]["token"].encode() not in said
+    await cluster.delete(AIAPIS, "watched")
