@@ -58,7 +58,8 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
     assert after.in_flight_seconds - before.in_flight_seconds == pytest.approx(0.1, abs=0.05)
     assert after.worker_seconds > before.worker_seconds
     assert 0 < after.loop_seconds <= after.worker_seconds
-    assert sum(after.latency.counts) - sum(before.latency.counts) == 4
+    # Errors of the server are fast or slow for reasons of their own: they have no latency here.
+    assert sum(after.latency.counts) - sum(before.latency.counts) == 3
     assert after.rss_bytes > 10_000_000
 
 
