@@ -42,8 +42,12 @@ async def spawn(
 
 async def stop(process: asyncio.subprocess.Process, *, grace: float) -> None:
     """End a process: SIGTERM, and SIGKILL for it and its group when the grace is over."""
+    if process.returncode is not None:
+        return
     with suppress(ProcessLookupError):
-        process.terminate()
+        # Not process.terminate(): it reaps a process that has just ended, and asyncio, which
+        # waits for the same one, then finds nobody and makes up a return code.
+        os.kill(process.pid, signal.SIGTERM)
     try:
         await asyncio.wait_for(process.wait(), grace)
     except TimeoutError:
@@ -84,8 +88,9 @@ class Child:
 
     async def kill(self) -> None:
         """Kill it as ``kill -9`` does."""
-        if self._process is not None:
-            self._process.kill()
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
     async def stop(self) -> None:

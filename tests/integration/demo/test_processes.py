@@ -40,7 +40,7 @@ def up(log: Path) -> bool:
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -112,3 +112,15 @@ async def test_stopping_twice_is_harmless() -> None:
     process = await spawn(SLEEP, stdout=asyncio.subprocess.DEVNULL)
     await stop(process, grace=5)
     await stop(process, grace=5)
+
+
+async def test_a_process_that_ends_by_itself_just_then_keeps_its_own_code() -> None:
+    codes = set()
+    for _ in range(40):
+        process = await spawn([sys.executable, "-Sc", "import os; os._exit(3)"])
+        # Until it is gone, without giving asyncio a turn to hear of it.
+        while alive(process.pid):
+            continue
+        await stop(process, grace=5)
+        codes.add(process.returncode)
+    assert codes == {3}
