@@ -49,6 +49,14 @@ class AIApiView:
         return next((each for each in self.conditions if each.type == kind), None)
 
 
+def service_url(obj: Object) -> str:
+    """The URL of a Service of one port: the sandbox tells where it is when it may not serve 80."""
+    told = (obj["metadata"].get("annotations") or {}).get("sandbox.aiapi.dev/address")
+    spec = obj["spec"]
+    own = f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
+    return f"http://{told or own}"
+
+
 def read_aiapi(obj: Object) -> AIApiView:
     """The view of an AIApi object."""
     status = obj.get("status") or {}

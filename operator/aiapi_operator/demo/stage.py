@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from aiapi_operator.demo.fleet import AIApiView, amount, read_aiapi
+from aiapi_operator.demo.fleet import AIApiView, amount, read_aiapi, service_url
 from aiapi_operator.demo.kubectl import Kubectl, KubectlError, Object
 from aiapi_operator.demo.processes import Child, ProcessFailedError
 from aiapi_operator.demo.summary import Objective
@@ -179,8 +179,7 @@ class Stage:
         self._say("Starting the operator")
         await self.start_operator()
         await self._until(90, self._ready)
-        service = await self.kubectl.get("service", NAME)
-        self.url = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
+        self.url = service_url(await self.kubectl.get("service", NAME))
         self.token = await self._admin_token()
 
     async def start_operator(self) -> None:

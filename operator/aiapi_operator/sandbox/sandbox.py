@@ -39,7 +39,9 @@ from .node.kubelet import Kubelet
 from .node.pod import NodeServices
 from .node.registration import Capacity, Registration
 from .pod_tokens import PodTokens
+from .proxy.listeners import expected
 from .proxy.process import ProxyProcess
+from .proxy.pump import Address
 from .resources import SERVICES
 from .store import Store
 
@@ -172,7 +174,7 @@ class Sandbox:
         self._own(self._kubelet.run(), "kubelet")
         self._own(registration.run(), "heartbeat")
         self._own(ServiceTableTask(store, self.proxy.set_table).run(), "service table")
-        self.proxy.on_change(ServiceAddresses(store, self.proxy.address).tell)
+        self.proxy.on_change(ServiceAddresses(store, self._serving).tell)
         self._own(self.proxy.run(), "proxy")
         self._own(self._expire_events(), "event expiry")
 
@@ -196,6 +198,9 @@ class Sandbox:
         while True:
             await asyncio.sleep(EVENT_SWEEP_SECONDS)
             expire_events(self.store, now=datetime.now(UTC))
+
+    def _serving(self, service: Address) -> Address:
+        return self.proxy.address(service) or expected(service)
 
     # --- access
 

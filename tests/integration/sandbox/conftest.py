@@ -69,7 +69,9 @@ class Kubectl:
         return entries[0]
 
 
-def start_sandbox(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+def start_sandbox(
+    folder: Path, *options: str, before: Callable[[], None] | None = None
+) -> subprocess.Popen[bytes]:
     """Start `aiapi sandbox up`; its kubeconfig is `folder/kubeconfig`, its output `folder/log`."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -81,6 +83,7 @@ def start_sandbox(folder: Path, *options: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            preexec_fn=before,  # noqa: PLW1509 - the tests start no threads
         )
     deadline = time.monotonic() + 20
     while "Sandbox ready" not in (folder / "log").read_text():

@@ -1,6 +1,7 @@
 """The sandbox's own life: how it starts, that everything ends with it, and as a library."""
 
 import asyncio
+import ctypes
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,3 +124,49 @@ async def test_as_a_library(tmp_path: Path, make_web: Any, wait_for: Any) -> Non
         (pod,) = sandbox.store.list(PODS, "default")
         assert pod["status"]["podIP"].startswith("127.64.")
     assert not (tmp_path / "data").exists()
+
+
+def give_up_low_ports() -> None:
+    """What root gives up here (CAP_NET_BIND_SERVICE), any other user never had."""
+    drop_from_bounding_set, net_bind_service = 24, 10
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, net_bind_service, 0, 0, 0)
+
+
+async def test_without_root_a_service_on_port_80_tells_where_it_is(
+    tmp_path: Path, launch: Any, make_web: Any, wait_for: Any
+) -> None:
+    free_from = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    process = launch(tmp_path, "--data", str(tmp_path / "data"), before=give_up_low_ports)
+    kubectl = Kubectl(tmp_path / "kubeconfig")
+    deployment, service = make_web(1)
+    service["spec"]["ports"][0]["port"] = 80
+
+    async def told() -> Any:
+        annotations = (await kubectl.get("service", "web"))["metadata"].get("annotations", {})
+        return annotations.get("sandbox.aiapi.dev/address", "")
+
+    try:
+        await kubectl.apply(service)
+        address = (await kubectl.get("service", "web"))["spec"]["clusterIP"]
+        if free_from > 80:
+            assert await told() == f"{address}:10080", "before there is any pod"
+            assert "PortMoved" in await kubectl("get", "events")
+        await kubectl.apply(deployment)
+        await kubectl("rollout", "status", "deployment/web", "--timeout=20s")
+        port = 10080 if free_from > 80 else 80
+
+        async def serves() -> bool:
+            try:
+                _, writer = await asyncio.open_connection(address, port)
+            except ConnectionRefusedError:
+                return False
+            writer.close()
+            return True
+
+        await wait_for(serves, what="an answer of the Service")
+        service["spec"]["ports"][0]["port"] = 8080
+        await kubectl.apply(service)
+        assert not await told()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiapi_operator.demo.fleet import amount, read_aiapi, read_pod
+from aiapi_operator.demo.fleet import amount, read_aiapi, read_pod, service_url
 from aiapi_operator.demo.kubectl import Objects
 from aiapi_operator.demo.recording import Recording
 
@@ -13,6 +13,13 @@ from aiapi_operator.demo.recording import Recording
 )
 def test_amounts_have_units(text: str, value: float | None) -> None:
     assert amount(text) == (None if value is None else pytest.approx(value))
+
+
+def test_a_service_is_asked_at_its_cluster_ip_or_where_the_sandbox_says() -> None:
+    service = {"metadata": {}, "spec": {"clusterIP": "10.0.0.7", "ports": [{"port": 80}]}}
+    assert service_url(service) == "http://10.0.0.7:80"
+    service["metadata"] = {"annotations": {"sandbox.aiapi.dev/address": "127.96.1.2:10080"}}
+    assert service_url(service) == "http://127.96.1.2:10080"
 
 
 def test_an_aiapi_without_status_is_empty() -> None:

@@ -2,12 +2,30 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import Mapping, Sequence
 
 from .pump import Accepted, Address
 
 UNPRIVILEGED_OFFSET = 10_000
 BACKLOG = 2048
+_PRIVILEGED_BELOW = 1024
+_REFUSED = (errno.EACCES, errno.EPERM)
+
+
+def expected(address: Address) -> Address:
+    """Where an address will be listened on, as far as this user's rights decide it."""
+    host, port = address
+    if port >= _PRIVILEGED_BELOW:
+        return address
+    with socket.socket() as probe:
+        # It never listens, and so it is not in the way of who binds the same address for good.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            return (host, port + UNPRIVILEGED_OFFSET) if error.errno in _REFUSED else address
+    return address
 
 
 class Listener:
@@ -33,7 +51,7 @@ class Listener:
         try:
             self._server, self.bound = await self._bind(host, port), self.address
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM):
+            if error.errno not in _REFUSED:
                 self.failure = f"cannot listen on {host}:{port}: {error.strerror or error}"
                 return
             await self._listen_unprivileged(host, port + UNPRIVILEGED_OFFSET)
