@@ -74,8 +74,9 @@ def _on_one_clock(state: State, now: float) -> tuple[float, State]:
 
 def _look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> _Scene:
     seen = rates.sift(fleet, now=now, interval=spec.interval)
-    decided = 0 if state.decided is None else state.decided.workers
-    workers = seen.workers_wanted or decided or fleet.workers or spec.workers.min
+    # After a start the status tells what was decided last: an order may still be on its way.
+    decided = fleet.workers if state.decided is None else state.decided.workers
+    workers = seen.workers_wanted or decided or spec.workers.min
     replicas = min(MOST_PODS, max(0, fleet.replicas))
     return _Scene(
         spec=spec,

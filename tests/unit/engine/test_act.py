@@ -195,6 +195,20 @@ async def test_a_new_operator_takes_what_runs_as_it_is() -> None:
     assert heir.told["workers"] == 3
 
 
+async def test_a_new_operator_completes_an_order_that_was_on_its_way() -> None:
+    """The old one was killed after it had resized the pods, and before it set their workers."""
+    world = World()
+    await world.settle()
+    for pod in ("a-1", "a-2"):
+        world.cluster.add_pod(pod, cpu="1500m", memory="768Mi")
+    heir = World(status={"workers": 3})
+    heir.cluster.objects = world.cluster.objects
+    heir.pods.answers = world.pods.answers
+    await heir.tick()
+    assert heir.pods.set_workers == [("a-1", 3), ("a-2", 3)]
+    assert heir.told["workers"] == 3
+
+
 async def test_who_does_not_lead_does_nothing() -> None:
     world = World()
     world.leads.leads = False
