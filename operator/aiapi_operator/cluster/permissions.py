@@ -43,8 +43,8 @@ PERMISSIONS = (
     ),
     _watched("apps", "deployments", "create get list patch watch", "the pods of an AIApi"),
     _watched("apps", "deployments/scale", "patch", "how many pods there are"),
-    _watched("", "services", "create list patch watch", "the address of an AIApi"),
-    _watched("", "serviceaccounts", "create list patch watch", "the pods' identity"),
+    _watched("", "services", "create get list patch watch", "the address of an AIApi"),
+    _watched("", "serviceaccounts", "create get list patch watch", "the pods' identity"),
     _watched(
         "",
         "secrets",
@@ -54,13 +54,13 @@ PERMISSIONS = (
     _watched(
         "policy",
         "poddisruptionbudgets",
-        "create list patch watch",
+        "create get list patch watch",
         "a drain must not take all pods at once",
     ),
     _watched(
         "networking.k8s.io",
         "networkpolicies",
-        "create list patch watch",
+        "create get list patch watch",
         "the admin port is for the operator only",
     ),
     _watched("", "pods", "list patch watch", "addresses, failures, and which pod is removed first"),

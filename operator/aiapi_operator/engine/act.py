@@ -10,7 +10,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.errors import ClusterError, Forbidden, Invalid, NotFound
@@ -70,7 +70,22 @@ class Actor:
         """Bring pods nearer to the wanted size; returns what was refused."""
         _forget_gone(subject, members)
         steps = await asyncio.gather(*(self._resize(subject, m, wish) for m in members))
-        return await self._set_workers(subject, members, steps)
+        greeted = [
+            replace(step, workers=wish.workers)
+            if _is_as_wanted(step) and _waits(subject, m)
+            else step
+            for m, step in zip(members, steps, strict=True)
+        ]
+        return await self._set_workers(subject, members, greeted)
+
+    async def greet(self, subject: Subject, members: Sequence[Member]) -> None:
+        """Tell new pods to go on with the workers they have, where nothing is to be changed."""
+        _forget_gone(subject, members)
+        steps = [
+            Step(workers=m.sample.workers_wanted or None) if _waits(subject, m) else Step()
+            for m in members
+        ]
+        await self._set_workers(subject, members, steps)
 
     async def set_replicas(
         self, subject: Subject, deployment: Manifest, members: Sequence[Member], wish: Wish
@@ -130,13 +145,16 @@ class Actor:
         self, subject: Subject, members: Sequence[Member], steps: Iterable[Step]
     ) -> list[str]:
         orders: dict[int, list[Target]] = defaultdict(list)
+        instances: dict[str, str] = {}
         for member, step in zip(members, steps, strict=True):
             where = target(member.pod)
             if step.workers is not None and where is not None:
                 orders[step.workers].append(where)
+                instances[member.pod.name] = member.sample.instance
         problems: dict[str, str] = {}
         for count, targets in orders.items():
             problems |= await self._workers.set(targets, count, subject.tokens)
+        subject.sized |= {told for pod, told in instances.items() if pod not in problems}
         return [
             *(refusal.message for refusal in subject.resizes.values()),
             *(f"workers of pod {pod}: {problem}" for pod, problem in problems.items()),
@@ -170,8 +188,18 @@ def _step(pod: PodView, sample: PodSample, wish: Wish) -> Step:
     return next_step(pod, sample, workers=wish.workers, resources=wish.resources)
 
 
+def _is_as_wanted(step: Step) -> bool:
+    return step == Step()
+
+
+def _waits(subject: Subject, member: Member) -> bool:
+    """Whether a pod may be waiting to be told its size before it says that it is ready."""
+    return not member.sample.ready and member.sample.instance not in subject.sized
+
+
 def _forget_gone(subject: Subject, members: Iterable[Member]) -> None:
     there = {member.pod.uid for member in members}
+    subject.sized &= {member.sample.instance for member in members}
     subject.resizes = {uid: told for uid, told in subject.resizes.items() if uid in there}
 
 

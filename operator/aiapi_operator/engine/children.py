@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
-from aiapi_operator.cluster.resources import SECRETS, SERVICES, Manifest
+from aiapi_operator.cluster.resources import SECRETS, SERVICES, Manifest, of
 from aiapi_operator.engine.alive import must_be_there
 from aiapi_operator.engine.inventory import Inventory, content
+from aiapi_operator.engine.ownership import stranger
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.subject import Applied, Refusal, Subject
 from aiapi_operator.manifests import secret
@@ -57,6 +58,8 @@ class Children:
         elif applied is not None and seen is not None and applied.desired == wish:
             _log.info("repairing a child that was edited", extra=_where(subject, kind))
         try:
+            if applied is None or seen is None:
+                await self._must_be_free(subject, child)
             if seen is not None and _foreign_ports(seen, child):
                 await self._cluster.replace_part(child, {"spec": {"ports": child["spec"]["ports"]}})
             answer = await self._cluster.apply(child)
@@ -66,6 +69,13 @@ class Children:
         subject.refusals.pop(kind, None)
         subject.applied[kind] = Applied(desired=wish, content=content(answer))
         self._inventory.see(answer)
+
+    async def _must_be_free(self, subject: Subject, child: Manifest) -> None:
+        """``Conflict`` when somebody else's object has the child's name."""
+        name = child["metadata"]["name"]
+        found = await self._cluster.get(of(child), subject.key[0], name)
+        if found is not None and (whose := stranger(found, uid=subject.uid)):
+            raise Conflict(whose)
 
     def _due(self, subject: Subject, kind: str, wish: str) -> bool:
         refusal = subject.refusals.get(kind)

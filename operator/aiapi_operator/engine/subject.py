@@ -60,6 +60,8 @@ class Subject:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     resizes: dict[str, Refusal] = field(default_factory=dict)
     """Refused resizes by the pod's uid."""
+    sized: set[str] = field(default_factory=set)
+    """Instances of pods that were told their workers: a new pod waits for that before it is ready."""
     template: Template | None = None
     decision: Decision | None = None
     decided_at: str = ""

@@ -17,6 +17,7 @@ from aiapi_operator.engine.act import Actor, Member, Wish, waiting
 from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import answered, members, silent, target
 from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.ownership import stranger
 from aiapi_operator.engine.podview import PodView, view
 from aiapi_operator.engine.ports import Ports, Seen
 from aiapi_operator.engine.subject import Subject
@@ -61,6 +62,12 @@ class _Round:
     @property
     def samples(self) -> dict[str, PodSample]:
         return answered(self.answers)
+
+    @property
+    def asked(self) -> list[Member]:
+        """The pods that answered."""
+        samples = self.samples
+        return [Member(pod, samples[pod.name]) for pod in self.pods if pod.name in samples]
 
 
 class Engine:
@@ -127,6 +134,8 @@ class Engine:
         """See what is there already: after a start what runs is taken as it is."""
         namespace, name = subject.key
         deployment = await self._ports.cluster.get(DEPLOYMENTS, namespace, name)
+        if deployment is not None and stranger(deployment, uid=subject.uid):
+            deployment = None
         if deployment is not None:
             self._inventory.see(deployment)
         await self._relist(subject)
@@ -195,9 +204,11 @@ class Engine:
         )
         decision = decide(spec, fleet, subject.state, self._ports.clock())
         subject.state = decision.state
+        self._lead()
         if spec.mode is Mode.AUTO:
-            self._lead()
             now.troubles = await self._act(subject, now, deployment, decision)
+        else:
+            await self._actor.greet(subject, now.asked)
         saved = savings(spec, decision.state.spend)
         seen = Seen(
             replicas=len(now.pods),
@@ -223,8 +234,7 @@ class Engine:
         )
         if not in_place and subject.template is not None:
             template.follow(subject.template, now.aiapi, decision.workers, now=self._ports.clock())
-        samples = now.samples
-        asked = [Member(pod, samples[pod.name]) for pod in now.pods if pod.name in samples]
+        asked = now.asked
         troubles = await self._actor.size_pods(subject, asked, wish)
         try:
             await self._actor.set_replicas(subject, deployment, asked, wish)

@@ -139,6 +139,23 @@ async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) ->
     assert ("a-3", 2) in world.pods.set_workers
 
 
+@pytest.mark.parametrize("mode", ["Auto", "Recommend", "Paused"])
+async def test_a_new_pod_of_the_right_size_is_told_once_so_that_it_need_not_wait(mode: str) -> None:
+    world = World(spec={"scaling": {"mode": mode}})
+    await world.settle()
+    world.inventory.see(world.cluster.add_pod("a-1", ready=False))
+    for _ in range(3):
+        world.now += 2
+        world.answer("a-1", ready=False)
+        await world.engine.tick(world.subject)
+    assert world.pods.set_workers == [("a-1", 1)]
+    world.now += 2
+    world.answer("a-1", ready=False, instance="restarted")
+    await world.engine.tick(world.subject)
+    assert world.pods.set_workers == [("a-1", 1), ("a-1", 1)]
+    assert acts(world) == []
+
+
 @pytest.mark.parametrize("mode", ["Recommend", "Paused"])
 async def test_other_modes_than_auto_tell_and_touch_nothing(
     mode: str, decided: dict[str, int]

@@ -1,0 +1,68 @@
+"""What has a child's name and is not one is left alone, and people are told."""
+
+from typing import Any
+
+import pytest
+from engine_support.world import World
+
+from aiapi_operator.engine.ownership import stranger
+
+
+def found(kind: str = "Service", **metadata: Any) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "a", **metadata}}
+
+
+def owned_by(uid: str) -> list[dict[str, Any]]:
+    return [{"kind": "AIApi", "name": "old", "uid": uid, "controller": True}]
+
+
+OURS = {"labels": {"app.kubernetes.io/managed-by": "aiapi-operator"}}
+HELM = {"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("there", "whose"),
+    [
+        (found(ownerReferences=owned_by("1")), ""),
+        (found(ownerReferences=owned_by("2")), "belongs to AIApi old"),
+        (found(), "was not made by this operator"),
+        (found(**HELM), "was not made by this operator"),
+        (found(**OURS), ""),
+        (found("Secret"), ""),
+        (found("Secret", ownerReferences=owned_by("2")), "belongs to AIApi old"),
+    ],
+)
+def test_whose_an_object_is(there: dict[str, Any], whose: str) -> None:
+    said = stranger(there, uid="1")
+    assert whose in said
+    assert bool(said) is bool(whose)
+
+
+@pytest.mark.parametrize("kind", ["Service", "Deployment"])
+async def test_somebody_elses_object_is_not_taken_over(kind: str) -> None:
+    world = World()
+    theirs = {"kind": kind, "metadata": {"name": "a", **HELM}, "spec": {"mine": True, "ports": []}}
+    before = await world.cluster.apply(theirs)
+    world.cluster.done.clear()
+    await world.tick()
+    assert ("apply", kind) not in world.cluster.done
+    assert not [call for call in world.cluster.done if call[0] == "scale" and kind == "Deployment"]
+    assert world.cluster.objects[kind, "a"] == before
+    (told,) = [
+        c
+        for c in world.cluster.objects["AIApi", "a"]["status"]["conditions"]
+        if c["type"] == "Reconciled"
+    ]
+    assert told["status"] == "False"
+    assert f"{kind} a is there already and was not made by this operator" in told["message"]
+
+
+async def test_the_child_is_made_once_the_name_is_free() -> None:
+    world = World()
+    await world.cluster.apply({"kind": "Service", "metadata": {"name": "a"}, "spec": {}})
+    await world.tick()
+    del world.cluster.objects["Service", "a"]
+    world.now += 120
+    await world.tick()
+    assert ("apply", "Service") in world.cluster.done
+    assert world.cluster.objects["Service", "a"]["metadata"]["ownerReferences"]
