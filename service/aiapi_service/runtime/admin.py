@@ -22,7 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _BODY_LIMIT = 1024
 _BODY_SECONDS = 5.0
-_FIRST_REQUEST_SECONDS = 10.0
+_HEAD_SECONDS = 10.0
 
 
 class Pod(Protocol):
@@ -146,7 +146,7 @@ async def _body(request: Request) -> bytes:
 def _count(body: bytes, most: int) -> int:
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError('the body must be JSON like {"count": 4}') from None
     count = data.get("count") if isinstance(data, dict) else None
     if not isinstance(count, int) or isinstance(count, bool):
@@ -158,16 +158,44 @@ def _count(body: bytes, most: int) -> int:
     return count
 
 
-class _ImpatientProtocol(H11Protocol):
-    """Uvicorn waits for a first request for ever; enough silent connections would fill the port."""
+class _StrictProtocol(H11Protocol):
+    """Uvicorn waits for a request for ever; enough slow connections would fill the port.
+
+    From a connection's first moment, and later from the first byte after an answer, the head of the
+    next request has to be whole in time.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
         super().connection_made(transport)
-        self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_if_silent)
+        self._expect_a_head()
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_a_head()
+        else:
+            self._expect_nothing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        if self.cycle is not None:
+            # The body went wrong, and this was the answer: the app's own comes too late.
+            self.cycle.disconnected = True
+
+    def _expect_a_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class AdminServer(uvicorn.Server):
@@ -178,7 +206,7 @@ class AdminServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_ImpatientProtocol,
+                http=_StrictProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

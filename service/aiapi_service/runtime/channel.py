@@ -41,7 +41,8 @@ class Channel:
     def send(self, message: dict[str, Any], files: Sequence[int] = ()) -> bool:
         """False when the message could not be handed over now, or not at all."""
         try:
-            socket.send_fds(self.sock, [json.dumps(message).encode()], files[:_FILES])
+            text = json.dumps(message, ensure_ascii=False)
+            socket.send_fds(self.sock, [text.encode(errors="replace")], files)
         except OSError:
             return False
         return True

@@ -33,6 +33,8 @@ class _Seconds(click.FloatRange):
 
 _SECONDS = _Seconds(min=0.0, max=86400.0)
 _BOUND = _Seconds(min=0.05, max=86400.0)
+# The heart beats every 0.1 s: below two beats any loop would seem to stand still.
+_STANDSTILL = _Seconds(min=0.25, max=86400.0)
 _COUNT = click.IntRange(1, 1024)
 _Command = Callable[..., None]
 
@@ -81,8 +83,10 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
 @_option("--idle-wait", _SECONDS, "At the end an idle connection may still ask for so long.")
 @_option("--leave-limit", _BOUND, "A worker that leaves has so long for open responses.")
 @_option("--start-limit", _BOUND, "A worker that starts has so long.")
-@_option("--blocked-after", _BOUND, "A loop that stands still for so long is blocked.")
-@_option("--stuck-after", _BOUND, "Neither ready nor live when all loops stand still for so long.")
+@_option("--blocked-after", _STANDSTILL, "A loop that stands still for so long is blocked.")
+@_option(
+    "--stuck-after", _STANDSTILL, "Neither ready nor live when all loops stand still for so long."
+)
 @_option("--upstream-tracking", click.Choice(["on", "off"]), "Time httpx calls of the app.")
 @_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")
 @_option("--access-log/--no-access-log", bool, "Log each request.")

@@ -5,6 +5,7 @@ client knows before it sends the next one. It is said only where it is safe to c
 response: the request has been read to its end, and no other is waiting behind it.
 """
 
+import select
 from typing import Any
 
 
@@ -44,3 +45,10 @@ def is_idle(connection: Any) -> bool:
         and not cycle.more_body
         and not connection.pipeline
     )
+
+
+def has_unread(connection: Any) -> bool:
+    """Whether a request has come that the loop has not read yet."""
+    poll = select.poll()
+    poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from aiapi_service.runtime.balance import give, shares
-from aiapi_service.runtime.channel import Channel, ClosedError
+from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
 from aiapi_service.runtime.hatchery import Hatchery
 from aiapi_service.runtime.loading import last_line
 from aiapi_service.runtime.member import Member, State
@@ -73,7 +73,11 @@ class Crew:
         missing = self.wanted - len(staying)
         if missing > 0 and now >= self.retry_at:
             # One at a time while it fails: it would fail for all of them alike.
-            self._start(min(missing, 1) if self.failures else missing)
+            try:
+                self._start(min(missing, 1) if self.failures else missing)
+            except OSError as error:
+                # The machine is out of files, processes or memory; those that serve go on.
+                self.failed(f"cannot start a worker: {error}")
 
     def _retire(self, staying: list[Member], now: float) -> None:
         ready = [member for member in staying if member.state is State.READY]
@@ -141,6 +145,7 @@ class Crew:
     def _became_ready(self, member: Member, pid: int) -> None:
         member.pid = pid
         if member.state is State.DRAINING:
+            member.serves_after_all()
             return
         member.state = State.READY
         member.ready_at = monotonic()
@@ -204,15 +209,22 @@ class Crew:
                 member.state is State.STARTING and now - member.born > self._settings.start_limit
             )
             if overdue and member.pid:
+                member.failure = member.failure or self._overdue(member)
                 logger.error("worker %d is overdue, killing it", member.pid)
                 os.kill(member.pid, signal.SIGKILL)
-        settled = any(now - one.ready_at > _SETTLED_SECONDS for one in self.of(State.READY))
-        if settled and now >= self.retry_at:
+        ready = self.of(State.READY)
+        settled = all(now - one.ready_at > _SETTLED_SECONDS for one in ready)
+        if settled and len(ready) >= self.wanted and now >= self.retry_at:
             self.failures = 0
             self.failure = ""
         self._place_orphans()
         self._rebalance(now)
         self.reconcile()
+
+    def _overdue(self, member: Member) -> str:
+        place = self._arena.slots[member.slot].text
+        standing = f"; it stands at {place}" if place else ""
+        return f"its start takes longer than --start-limit{standing}"
 
     def _connections(self, member: Member) -> int:
         return int(self._arena.slots[member.slot].numbers[Cell.CONNECTIONS]) + member.gifts
@@ -237,13 +249,17 @@ class Crew:
         files, self._orphans = self._orphans, []
         counts = give(len(files), [self._connections(one) for one in homes])
         for home, count in zip(homes, counts, strict=True):
-            batch, files = files[:count], files[count:]
-            if batch and not home.channel.send({"do": "adopt"}, batch):
-                self._orphans += batch
-                continue
-            home.gifts += count
-            for file in batch:
-                os.close(file)
+            share, files = files[:count], files[count:]
+            for start in range(0, count, FILES_A_MESSAGE):
+                self._give(home, share[start : start + FILES_A_MESSAGE])
+
+    def _give(self, home: Member, files: list[int]) -> None:
+        if not home.channel.send({"do": "adopt"}, files):
+            self._orphans += files
+            return
+        home.gifts += len(files)
+        for file in files:
+            os.close(file)
 
     def end(self, seconds: float) -> None:
         """The pod ends: all leave, and whoever dies is not replaced."""

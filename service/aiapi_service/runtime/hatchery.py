@@ -59,8 +59,13 @@ class Hatchery:
         environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
         # -P: files beside the app must not stand in for Python's own modules.
         command = [sys.executable, "-P", "-m", "aiapi_service.runtime.zygote", *fds]
-        self.pid = os.posix_spawn(sys.executable, command, environment)
-        theirs.close()
+        try:
+            self.pid = os.posix_spawn(sys.executable, command, environment)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         ours.sock.setblocking(False)
         ours.send({"settings": self._settings.as_dict(), "supervisor": os.getpid()})
         self._channel = ours
@@ -92,6 +97,8 @@ class Hatchery:
                     self._owner.forked(message["slot"], message["pid"])
                 case "unforkable":
                     self._leave_import_to_workers(message["why"])
+                case "full":
+                    self._owner.failed(f"cannot fork a worker: {message['why']}")
                 case "failed":
                     self._told = True
                     self._owner.failed(message["traceback"])

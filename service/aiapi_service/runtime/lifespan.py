@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aiapi_service.runtime.loading import describe
+from aiapi_service.runtime.loading import describe, shorten
 from aiapi_service.telemetry.requests import App, Message, Receive, Scope, Send
 
 
@@ -20,7 +20,7 @@ class LifespanWitness:
 
         async def noted(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed":
-                self.failure = message.get("message") or "the app refused to start"
+                self.failure = shorten(str(message.get("message") or "the app refused to start"))
             await send(message)
 
         try:

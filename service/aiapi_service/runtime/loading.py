@@ -22,8 +22,12 @@ def load_app(target: str, app_dir: str) -> Any:
 
 
 def describe(error: BaseException) -> str:
-    """The traceback, cut at its head when long: its end says what happened."""
-    return "".join(traceback.format_exception(error))[-TEXT_LIMIT:]
+    return shorten("".join(traceback.format_exception(error)))
+
+
+def shorten(text: str) -> str:
+    """Cut at its head when long: the end of a traceback says what happened."""
+    return text[-TEXT_LIMIT:]
 
 
 def last_line(text: str) -> str:

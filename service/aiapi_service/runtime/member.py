@@ -6,6 +6,9 @@ from time import monotonic
 
 from aiapi_service.runtime.channel import Channel
 
+# To hear of it, for the lifespan's shutdown and to exit.
+_MARGIN_SECONDS = 15.0
+
 
 class State(Enum):
     """A worker only ever moves down this list."""
@@ -26,6 +29,7 @@ class Member:
     state: State = State.STARTING
     ready_at: float = 0.0
     deadline: float = float("inf")
+    full_deadline: float = float("inf")
     asked_to_go: bool = False
     last: bool = False
     failure: str = ""
@@ -33,7 +37,16 @@ class Member:
     shedding: bool = False
 
     def leave(self, *, last: bool, seconds: float) -> None:
+        starting = self.state is State.STARTING
         self.state = State.DRAINING
         self.last = self.last or last
         self.channel.send({"do": "leave", "last": last, "seconds": seconds})
-        self.deadline = min(self.deadline, monotonic() + seconds + 15.0)
+        now = monotonic()
+        self.full_deadline = min(self.full_deadline, now + seconds + _MARGIN_SECONDS)
+        # One that does not serve yet has nothing to finish. Should it just have begun to, it is
+        # given its full time when it says so.
+        patience = 0.0 if starting else seconds
+        self.deadline = min(self.deadline, now + patience + _MARGIN_SECONDS)
+
+    def serves_after_all(self) -> None:
+        self.deadline = self.full_deadline

@@ -13,7 +13,7 @@ from time import monotonic
 from aiapi_service.runtime.admin import AdminServer, Token, build
 from aiapi_service.runtime.crew import Crew
 from aiapi_service.runtime.hatchery import Hatchery
-from aiapi_service.runtime.kernel import adopt_orphans, name_process
+from aiapi_service.runtime.kernel import adopt_orphans, allow_many_files, name_process
 from aiapi_service.runtime.member import State
 from aiapi_service.runtime.pod import PodView
 from aiapi_service.runtime.settings import Settings
@@ -61,6 +61,7 @@ class Supervisor:
     async def run(self) -> int:
         name_process("aiapi-serve")
         adopt_orphans()
+        allow_many_files()
         self._handle_signals()
         admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
         self._say_hello()
@@ -78,16 +79,12 @@ class Supervisor:
         return 0
 
     def _say_hello(self) -> None:
-        host, port = self._listener.getsockname()[:2]
-        admin_host, admin_port = self._admin_socket.getsockname()[:2]
         logger.info(
-            "serving %s on http://%s:%d with %d workers, admin on http://%s:%d",
+            "serving %s on %s with %d workers, admin on %s",
             self._settings.app,
-            host,
-            port,
+            _url(self._listener),
             self._settings.workers,
-            admin_host,
-            admin_port,
+            _url(self._admin_socket),
         )
 
     def _handle_signals(self) -> None:
@@ -120,10 +117,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            code = os.waitstatus_to_exitcode(status)
-            text = (
-                f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-            )
+            text = _told(os.waitstatus_to_exitcode(status))
             if pid == self._crew.hatchery.pid:
                 self._crew.hatchery.died(text)
             else:
@@ -150,6 +144,21 @@ class Supervisor:
             self._crew.tick()
         for member in self._crew.of(State.DRAINING):
             logger.error("worker %d did not end within the grace period", member.pid)
+
+
+def _told(code: int) -> str:
+    if code >= 0:
+        return f"ended with {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        # Most real-time signals have no name.
+        return f"was killed by signal {-code}"
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

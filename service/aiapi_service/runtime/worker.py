@@ -14,7 +14,7 @@ import uvicorn
 
 from aiapi_service.runtime.birth import Birth
 from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
-from aiapi_service.runtime.courtesy import Courtesy, is_idle
+from aiapi_service.runtime.courtesy import Courtesy, has_unread, is_idle
 from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
@@ -43,6 +43,7 @@ class Worker(uvicorn.Server):
         self._told = asyncio.Event()
         self._last = False
         self._deadline = 0.0
+        self._starting: asyncio.Task[None] | None = None
         self._adoptions: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
@@ -56,7 +57,17 @@ class Worker(uvicorn.Server):
         loop.remove_signal_handler(signal.SIGTERM)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        self._starting = asyncio.current_task()
+        try:
+            await super().startup(sockets)
+        except asyncio.CancelledError:
+            if not self._told.is_set():
+                raise
+            # Told to leave before it served anybody: there is nothing to finish.
+            self.should_exit = True
+            return
+        finally:
+            self._starting = None
         self._channel.send({"is": "ready", "pid": os.getpid()})
 
     async def main_loop(self) -> None:
@@ -97,7 +108,7 @@ class Worker(uvicorn.Server):
             if self._last:
                 silent = {one: silent.get(one, now) for one in idle}
                 for one, since in silent.items():
-                    if now - since > self._settings.idle_wait:
+                    if now - since > self._settings.idle_wait and not has_unread(one):
                         one.transport.close()
             else:
                 self._hand_over(idle)
@@ -164,6 +175,8 @@ class Worker(uvicorn.Server):
         self._deadline = min(self._deadline or deadline, deadline)
         self.courtesy.leaving = True
         self._told.set()
+        if self._starting is not None:
+            self._starting.cancel()
 
     async def _adopt(self, file: int) -> None:
         """Go on with a connection that another worker has accepted."""

@@ -9,6 +9,7 @@ An app that starts threads or opens sockets while it is imported cannot be forke
 seen after the import; the supervisor then starts a zygote that leaves the import to the workers.
 """
 
+import contextlib
 import faulthandler
 import gc
 import os
@@ -21,7 +22,7 @@ from typing import Any
 from aiapi_service.runtime import logs
 from aiapi_service.runtime.birth import Birth
 from aiapi_service.runtime.channel import Channel, ClosedError
-from aiapi_service.runtime.kernel import name_process
+from aiapi_service.runtime.kernel import die_with_parent, name_process
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
 
@@ -53,12 +54,23 @@ def _preload(settings: Settings) -> tuple[Any, str]:
 
 def _fork(channel: Channel, order: dict[str, Any], worker_fd: int) -> bool:
     """True in the new worker."""
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        channel.send({"is": "full", "why": str(error)})
+        os.close(worker_fd)
+        return False
     if child:
         os.close(worker_fd)
-        os.waitpid(child, 0)
+        # An app that ignores SIGCHLD has it reaped already.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child, 0)
         return False
-    worker = os.fork()
+    try:
+        worker = os.fork()
+    except OSError as error:
+        channel.send({"is": "full", "why": str(error)})
+        os._exit(1)
     if worker:
         channel.send({"is": "forked", "slot": order["slot"], "pid": worker})
         os._exit(0)
@@ -70,6 +82,9 @@ def _serve(channel: Channel, listener: socket.socket, arena_fd: int) -> Birth | 
     first, _ = channel.receive() or ({}, [])
     settings = Settings(**first["settings"])
     supervisor = first["supervisor"]
+    die_with_parent()
+    if os.getppid() != supervisor:
+        raise ClosedError
     logs.set_up(settings.log_level, settings.log_format)
     import aiapi_service.runtime.worker  # noqa: F401, PLC0415 - warm for every fork, after the logs
 
@@ -107,7 +122,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
     name_process("aiapi-zygote")
-    channel_fd, listener_fd, arena_fd = map(int, sys.argv[1:4])
+    channel_fd, listener_fd, arena_fd = fds = [int(text) for text in sys.argv[1:4]]
+    for fd in fds:
+        # Programs that the app starts have no business with them.
+        os.set_inheritable(fd, False)
     try:
         birth = _serve(Channel.from_fd(channel_fd), socket.socket(fileno=listener_fd), arena_fd)
     except ClosedError:

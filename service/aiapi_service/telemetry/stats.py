@@ -1,5 +1,6 @@
 """The pod's numbers as one compact JSON object: what the operator scrapes."""
 
+import os
 import socket
 import struct
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, Cell
 
-_PAGE = 4096
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _TCP_INFO_UNACKED_AND_SACKED = struct.Struct("24x2I")
 
 

@@ -15,6 +15,8 @@ from aiapi_operator.sandbox.sandbox import Sandbox, SandboxError
 
 from .conftest import APP, IMAGE, PROGRAMS, Kubectl
 
+FREE_FROM = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+
 
 def alive(pids: list[int]) -> list[int]:
     """Those that still run (a zombie does not)."""
@@ -135,7 +137,6 @@ def give_up_low_ports() -> None:
 async def test_without_root_a_service_on_port_80_tells_where_it_is(
     tmp_path: Path, launch: Any, make_web: Any, wait_for: Any
 ) -> None:
-    free_from = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
     process = launch(tmp_path, "--data", str(tmp_path / "data"), before=give_up_low_ports)
     kubectl = Kubectl(tmp_path / "kubeconfig")
     deployment, service = make_web(1)
@@ -148,12 +149,12 @@ async def test_without_root_a_service_on_port_80_tells_where_it_is(
     try:
         await kubectl.apply(service)
         address = (await kubectl.get("service", "web"))["spec"]["clusterIP"]
-        if free_from > 80:
+        if FREE_FROM > 80:
             assert await told() == f"{address}:10080", "before there is any pod"
             assert "PortMoved" in await kubectl("get", "events")
         await kubectl.apply(deployment)
         await kubectl("rollout", "status", "deployment/web", "--timeout=20s")
-        port = 10080 if free_from > 80 else 80
+        port = 10080 if FREE_FROM > 80 else 80
 
         async def serves() -> bool:
             try:

@@ -1,0 +1,49 @@
+"""Idle connections on their way from one worker to another, with real sockets and no workers."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from aiapi_service.runtime.channel import Channel
+from aiapi_service.runtime.crew import Crew
+from aiapi_service.runtime.member import Member, State
+from aiapi_service.runtime.settings import Settings
+from aiapi_service.telemetry.arena import Arena, Ledger
+
+
+@pytest.fixture
+def crew() -> Iterator[Crew]:
+    settings = Settings(app="app:app", max_workers=4)
+    arena = Arena.create(settings.slots)
+    yield Crew(settings, arena, Ledger(arena), wanted=1)
+    os.close(arena.fd)
+
+
+async def test_more_connections_than_one_message_holds_wait_for_a_worker_and_all_get_there(crew):
+    ours, theirs = Channel.pair()
+    leaver, leaver_end = Channel.pair()
+    for end in (ours, theirs, leaver):
+        end.sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    leaving = Member(slot=0, channel=leaver, born=loop.time(), pid=1, state=State.DRAINING)
+    crew.members[0] = leaving
+    sent = []
+    for _ in range(3):
+        files = [os.open("/dev/null", os.O_RDONLY) for _ in range(90)]
+        assert leaver_end.send({"is": "idle"}, files)
+        sent += files
+        for file in files:
+            os.close(file)
+    crew._listen(leaving)
+    crew.members[1] = Member(slot=1, channel=ours, born=loop.time(), state=State.READY)
+    crew._place_orphans()
+    arrived = []
+    while (received := theirs.receive()) is not None:
+        arrived += received[1]
+    assert len(arrived) == len(sent) == 270
+    for file in arrived:
+        os.close(file)
+    for end in (ours, theirs, leaver, leaver_end):
+        end.close()
