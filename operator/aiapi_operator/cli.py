@@ -33,6 +33,12 @@ COMMANDS = {
         help="Show the whole main job live on this computer.",
         extra="sandbox",
     ),
+    "simulate": LazyCommand(
+        module="aiapi_operator.simulate.command",
+        attribute="simulate",
+        help="What would happen to a trace of traffic, and what it would cost.",
+        extra="simulate",
+    ),
 }
 
 

@@ -1,0 +1,78 @@
+"""Several policies on one load, and each one's cost against the oracle's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.policies import catalogue
+from aiapi_operator.simulate.requests import Load
+from aiapi_operator.simulate.run import Run
+from aiapi_operator.simulate.scaling import scale_to_peak
+from aiapi_operator.simulate.service import Scenario, ServiceModel
+from aiapi_operator.simulate.traces import Trace
+from aiapi_operator.simulate.truth import Truth, target_utilization
+from aiapi_operator.sizing.inputs import Bounds, Objective, SizingSpec
+from aiapi_operator.sizing.spec import sizing_spec
+
+ORACLE = "oracle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What each policy did, in the order in which they were asked for."""
+
+    load: Load
+    spec: SizingSpec
+    pod_workers: int
+    utilization: float
+    """rho* of the true service: what the oracle fills loops to."""
+    results: tuple[Result, ...]
+    oracle: Result
+
+    def vs_oracle(self, result: Result) -> float:
+        """Cost of a policy over the oracle's."""
+        return result.core_hours / self.oracle.core_hours
+
+
+def wishes(scenario: Scenario, objective: Objective | None, peak_workers: int | None) -> SizingSpec:
+    """What the AIApi asks for. A trace scaled to many workers gets the room for them."""
+    spec = sizing_spec(scenario.spec)
+    if objective is not None:
+        spec = replace(spec, objective=objective)
+    if peak_workers is not None and "replicas" not in scenario.spec.model_fields_set:
+        most = max(spec.replicas.max, 3 * peak_workers)
+        spec = replace(spec, replicas=Bounds(min=spec.replicas.min, max=most))
+    return spec
+
+
+def scaled(
+    trace: Trace, service: ServiceModel, objective: Objective, peak_workers: int, *, seed: int
+) -> Trace:
+    """The trace whose busiest minute needs ``peak_workers``."""
+    rate = peak_workers * target_utilization(service, objective) / service.demand
+    return scale_to_peak(trace, rate, seed=seed)
+
+
+def compare(
+    load: Load,
+    spec: SizingSpec,
+    names: Sequence[str],
+    *,
+    pod_workers: int,
+    tell: Callable[[Result], None] = lambda _: None,
+) -> Comparison:
+    """Run each policy; the oracle always runs, since costs are given against it."""
+    truth = Truth(load, spec)
+    results: dict[str, Result] = {}
+    for name in dict.fromkeys((*names, ORACLE)):
+        policy = catalogue.build(name, truth, pod_workers=pod_workers)
+        results[name] = Run(load, spec, policy).play()
+        tell(results[name])
+    return Comparison(
+        load=load,
+        spec=spec,
+        pod_workers=pod_workers,
+        utilization=truth.utilization,
+        results=tuple(results[name] for name in dict.fromkeys(names)),
+        oracle=results[ORACLE],
+    )

@@ -1,0 +1,83 @@
+"""What goes wrong on purpose: ``KIND@START+LENGTH``, such as ``upstream-slow@3600+600``."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from aiapi_operator.simulate.traces import Floats
+
+SLOWER = 3.0
+DOUBLED = 2.0
+SLOW_POD_START = 60.0
+OUTAGE_ANSWER = 1.0
+"""Seconds after which a call to an upstream that is down fails."""
+_FORM = re.compile(r"^(?P<kind>[a-z-]+)@(?P<start>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?$")
+
+
+class Kind(StrEnum):
+    """What can go wrong."""
+
+    UPSTREAM_SLOW = "upstream-slow"
+    """The upstream takes three times as long."""
+    UPSTREAM_OUTAGE = "upstream-outage"
+    """Calls to the upstream fail after a second."""
+    METRICS_GONE = "metrics-gone"
+    """No pod answers the scraper, and no autoscaler sees anything."""
+    SLOW_PODS = "slow-pods"
+    """A pod that is ordered meanwhile takes a minute to start."""
+    DEMAND_DOUBLED = "demand-doubled"
+    """A request costs twice the loop time."""
+
+
+class FaultError(ValueError):
+    """The text names no fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that goes wrong from ``start`` until ``end``, in seconds of the trace."""
+
+    kind: Kind
+    start: float
+    end: float
+
+
+def parse(text: str) -> Fault:
+    """Read ``KIND@START+LENGTH``; without a length it lasts until the end."""
+    match = _FORM.match(text)
+    kinds = ", ".join(kind.value for kind in Kind)
+    if match is None or match["kind"] not in tuple(Kind):
+        raise FaultError(f"{text!r}: give KIND@START+LENGTH in seconds; kinds are {kinds}")
+    start = float(match["start"])
+    length = float(match["length"]) if match["length"] else float("inf")
+    return Fault(kind=Kind(match["kind"]), start=start, end=start + length)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """All faults of a run."""
+
+    all: tuple[Fault, ...] = ()
+
+    def active(self, kind: Kind, now: float) -> bool:
+        """Whether ``kind`` holds now."""
+        return any(fault.start <= now < fault.end for fault in self._of(kind))
+
+    def during(
+        self, kind: Kind, times: Floats
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+        """Which of ``times`` are hit, or None when there is no such fault at all."""
+        hit = None
+        for fault in self._of(kind):
+            within = (times >= fault.start) & (times < fault.end)
+            hit = within if hit is None else hit | within
+        return hit
+
+    def _of(self, kind: Kind) -> Iterable[Fault]:
+        return (fault for fault in self.all if fault.kind is kind)
+
+
+NO_FAULTS = Faults()

@@ -1,0 +1,240 @@
+"""The fleet: pods with workers, the connections that lead to them, and what it costs.
+
+Connections go to a random pod and stay there until they are replaced. Within a pod they are
+spread evenly over its workers, as aiapi-serve does it. So a new pod fills slowly, and a new
+worker at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiapi_operator.api.duration import parse_duration
+from aiapi_operator.simulate import loops
+from aiapi_operator.simulate.counters import Batch, Counters, Outcome
+from aiapi_operator.simulate.faults import SLOW_POD_START, Kind
+from aiapi_operator.simulate.loops import Ints
+from aiapi_operator.simulate.requests import Load, Requests
+from aiapi_operator.simulate.traces import Floats
+from aiapi_operator.simulate.upstream import UpstreamModel
+from aiapi_operator.sizing.plan import POD_CPU
+from aiapi_operator.sizing.state import Size
+
+LANES = 64
+"""Loops that a pod has room for: the most workers that an AIApi may ask for."""
+IDLE = 0.002
+"""Loop time that a worker spends on its heartbeat and housekeeping, as a part of its time."""
+START_SPREAD = 0.2
+_FIRST_SLOTS = 32
+_KEYS = 1 << 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Pod:
+    """A pod that is starting or takes traffic."""
+
+    name: str
+    slot: int
+    wanted: int
+    """Workers that were ordered."""
+    ready_at: float
+    ready: bool = False
+    grow_at: float | None = None
+    """When the workers that were ordered serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What became of some requests."""
+
+    at: Floats
+    latency: Floats
+    outcome: Ints
+    gave_up: int
+    """Callers that gave up before a loop came to their request."""
+
+
+class FleetModel:
+    """A fleet under load."""
+
+    def __init__(self, load: Load, size: Size, *, worker_cpu: float) -> None:
+        service = load.service
+        self._rng = np.random.default_rng([load.seed, 303])
+        self._faults = load.faults
+        self._upstream = UpstreamModel(service.upstream, load.faults)
+        self._deadline = parse_duration(service.clients.deadline)
+        self._lifetime = parse_duration(service.clients.lifetime)
+        self._pod_start = parse_duration(service.pods.start)
+        self._worker_start = parse_duration(service.pods.worker_start)
+        self._worker_cpu = worker_cpu
+        self._free_at = np.zeros(_FIRST_SLOTS * LANES)
+        self._serving = np.zeros(_FIRST_SLOTS, dtype=np.int64)
+        self._work = np.zeros(_FIRST_SLOTS)
+        self._worker_seconds = np.zeros(_FIRST_SLOTS)
+        self._empty: list[tuple[float, int]] = [(0.0, slot) for slot in range(_FIRST_SLOTS)]
+        self._home = np.zeros(load.connections, dtype=np.int64)
+        self._key = self._rng.integers(0, _KEYS, load.connections)
+        self._born = 0
+        self._loop_seconds_of_gone = 0.0
+        self.counters = Counters(_FIRST_SLOTS)
+        self.pods: list[Pod] = []
+        self.workers = size.workers
+        self.core_seconds = 0.0
+        self.order(size, 0.0, instantly=True)
+
+    @property
+    def size(self) -> Size:
+        """What was ordered last."""
+        return Size(workers=self.workers, replicas=len(self.pods))
+
+    @property
+    def ready(self) -> list[Pod]:
+        """Pods that take traffic."""
+        return [pod for pod in self.pods if pod.ready]
+
+    @property
+    def ready_workers(self) -> int:
+        """Workers that serve."""
+        return int(sum(self._serving[pod.slot] for pod in self.pods if pod.ready))
+
+    def serving(self, pod: Pod) -> int:
+        """Workers of a pod that serve."""
+        return int(self._serving[pod.slot])
+
+    def next_change(self) -> float:
+        """When a pod or a worker that was ordered will be there, or infinity."""
+        times = [pod.ready_at for pod in self.pods if not pod.ready]
+        times += [pod.grow_at for pod in self.pods if pod.grow_at is not None]
+        return min(times, default=float("inf"))
+
+    def serve(self, requests: Requests, start: float, end: float) -> Served:
+        """All requests from ``start`` until ``end``, with the fleet as it is."""
+        self._account(end - start)
+        self._reconnect(end - start)
+        slot = self._home[requests.connection]
+        lane = slot * LANES + self._key[requests.connection] % self._serving[slot]
+        done = loops.serve(requests.at, requests.loop, lane, self._free_at, patience=self._deadline)
+        ends, failed = self._upstream.call(done, requests.upstream)
+        limit = requests.at + self._deadline
+        gave_up = np.isnan(done)
+        late = gave_up | (ends > limit)
+        leaves = np.where(late, limit, ends)
+        outcome = np.where(late, Outcome.CANCELLED, failed)
+        self._work += np.bincount(slot, np.where(gave_up, 0.0, requests.loop), len(self._work))
+        left_loop = np.where(gave_up, limit, done)
+        self.counters.add(Batch(slot, requests.at, left_loop, leaves, outcome), end)
+        return Served(requests.at, leaves - requests.at, outcome, int(gave_up.sum()))
+
+    def advance(self, now: float) -> None:
+        """Let pods and workers serve whose time has come."""
+        for pod in self.pods:
+            if not pod.ready and pod.ready_at <= now:
+                pod.ready = True
+                self._serving[pod.slot] = pod.wanted
+            elif pod.grow_at is not None and pod.grow_at <= now:
+                pod.grow_at = None
+                self._serving[pod.slot] = pod.wanted
+
+    def order(self, size: Size, now: float, *, instantly: bool = False) -> None:
+        """Ask for another size. New pods and workers take their time unless ``instantly``."""
+        self.workers = size.workers
+        for pod in self.pods:
+            self._resize(pod, size.workers, now + (0.0 if instantly else self._worker_start))
+        while len(self.pods) < size.replicas:
+            self._add(now, 0.0 if instantly else self._start_time(now))
+        if instantly:
+            self.advance(now)
+            self._spread_anew()
+        if len(self.pods) > size.replicas:
+            self._remove(len(self.pods) - size.replicas, now)
+
+    def loop_seconds(self, now: float) -> Floats:
+        """Loop time of each slot: all work it was given, less what still waits to be done."""
+        waiting = np.maximum(0.0, self._free_at - now).reshape(-1, LANES).sum(axis=1)
+        seconds: Floats = self._work - waiting + IDLE * self._worker_seconds
+        return seconds
+
+    def all_loop_seconds(self, now: float) -> float:
+        """Loop time of all pods that ever were."""
+        return self._loop_seconds_of_gone + float(self.loop_seconds(now).sum())
+
+    def worker_seconds(self) -> Floats:
+        """Time for which workers were there, of each slot."""
+        return self._worker_seconds
+
+    def _account(self, seconds: float) -> None:
+        cores = 0.0
+        for pod in self.pods:
+            cores += POD_CPU + pod.wanted * self._worker_cpu
+            if pod.ready:
+                self._worker_seconds[pod.slot] += seconds * self._serving[pod.slot]
+        self.core_seconds += seconds * cores
+
+    def _reconnect(self, seconds: float) -> None:
+        """Some connections end, and new ones come in their place."""
+        share = 1 - np.exp(-seconds / self._lifetime)
+        count = self._rng.binomial(len(self._home), share)
+        self._connect(self._rng.integers(0, len(self._home), count))
+
+    def _connect(self, which: Ints) -> None:
+        slots = np.array([pod.slot for pod in self.pods if pod.ready], dtype=np.int64)
+        self._home[which] = slots[self._rng.integers(0, len(slots), len(which))]
+        self._key[which] = self._rng.integers(0, _KEYS, len(which))
+
+    def _spread_anew(self) -> None:
+        self._connect(np.arange(len(self._home)))
+
+    def _start_time(self, now: float) -> float:
+        slow = self._faults.active(Kind.SLOW_PODS, now)
+        usual = SLOW_POD_START if slow else self._pod_start
+        return float(usual * self._rng.uniform(1 - START_SPREAD, 1 + START_SPREAD))
+
+    def _resize(self, pod: Pod, workers: int, grown_at: float) -> None:
+        if pod.wanted == workers:
+            return
+        pod.wanted = workers
+        if not pod.ready:
+            return
+        pod.grow_at = None
+        if workers <= self._serving[pod.slot]:
+            self._serving[pod.slot] = workers
+        else:
+            pod.grow_at = grown_at
+
+    def _add(self, now: float, takes: float) -> None:
+        slot = self._slot(now)
+        name = f"pod-{self._born}"
+        self.pods.append(Pod(name=name, slot=slot, wanted=self.workers, ready_at=now + takes))
+        self._born += 1
+
+    def _slot(self, now: float) -> int:
+        """A slot whose last pod has left; more of them if there is none."""
+        for entry in self._empty:
+            if entry[0] <= now:
+                self._empty.remove(entry)
+                slot = entry[1]
+                self.counters.reset(slot)
+                self._loop_seconds_of_gone += self._work[slot]
+                self._loop_seconds_of_gone += IDLE * self._worker_seconds[slot]
+                self._work[slot] = self._worker_seconds[slot] = 0.0
+                self._free_at[slot * LANES : (slot + 1) * LANES] = 0.0
+                return slot
+        slots = len(self._serving)
+        self._empty += [(0.0, slot) for slot in range(slots, 2 * slots)]
+        self._serving = np.pad(self._serving, (0, slots))
+        self._work = np.pad(self._work, (0, slots))
+        self._worker_seconds = np.pad(self._worker_seconds, (0, slots))
+        self._free_at = np.pad(self._free_at, (0, slots * LANES))
+        self.counters.grow(2 * slots)
+        return self._slot(now)
+
+    def _remove(self, count: int, now: float) -> None:
+        """Pods that are not ready first, then the youngest, as a ReplicaSet does."""
+        leaving = sorted(self.pods, key=lambda pod: (pod.ready, -pod.ready_at))[:count]
+        self.pods = [pod for pod in self.pods if pod not in leaving]
+        for pod in leaving:
+            last = self.counters.last_leaves(pod.slot, now) if pod.ready else now
+            self.core_seconds += (last - now) * (POD_CPU + pod.wanted * self._worker_cpu)
+            self._empty.append((last, pod.slot))
+        gone = np.isin(self._home, [pod.slot for pod in leaving])
+        self._connect(np.flatnonzero(gone))

@@ -1,0 +1,1 @@
+"""Policies: the operator's own, its peers by their published laws, and two yardsticks."""

@@ -1,0 +1,36 @@
+"""The operator: the very ``decide`` that it runs, on samples like those of real pods."""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from aiapi_operator.simulate.policies.policy import Answer
+from aiapi_operator.simulate.view import View
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.state import Size, State
+
+
+@dataclass(slots=True)
+class AIApi:
+    """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``."""
+
+    spec: SizingSpec
+    first: Size
+    name: str = "aiapi"
+    instant: bool = False
+    state: State = field(default_factory=State)
+
+    @property
+    def interval(self) -> float:
+        """As in the spec."""
+        return self.spec.interval
+
+    def decide(self, view: View) -> Answer:
+        """What the operator would order."""
+        fleet = view.scrape()
+        started = perf_counter()
+        decision = decide(self.spec, fleet, self.state, view.now)
+        took = perf_counter() - started
+        self.state = decision.state
+        size = Size(workers=decision.workers, replicas=decision.replicas)
+        return Answer(size=size, why=decision.message, decide_ms=1000 * took)

@@ -1,0 +1,93 @@
+"""The Knative Pod Autoscaler.
+
+Source: https://knative.dev/docs/serving/autoscaling/kpa-specific/ (windows, panic, rates) and
+pkg/autoscaler/scaling/autoscaler.go of knative/serving, whose order of steps this follows.
+
+    desired = ceil(mean concurrency of the window / target),  target = 0.7 x container concurrency
+
+Stable window 60 s, panic window 6 s, a tick of 2 s. When the panic window asks for twice the
+pods that are ready, it panics: from then on it takes the larger of both windows and never
+goes down, until for a stable window nothing has asked for twice. Up to 1,000 times the ready
+pods, down to half of them. An autoscaler that starts with pods starts in panic.
+"""
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+from aiapi_operator.simulate.policies.meter import Meter
+from aiapi_operator.simulate.policies.policy import Answer
+from aiapi_operator.simulate.view import View
+from aiapi_operator.sizing.inputs import Bounds
+from aiapi_operator.sizing.state import Size
+
+TICK = 2.0
+STABLE = 60.0
+PANIC = 6.0
+PANIC_AT = 2.0
+UP = 1000.0
+DOWN = 2.0
+UTILIZATION = 0.7
+
+
+@dataclass(slots=True)
+class Scaler:
+    """``autoscaler.Scale``: from two means to a number of pods."""
+
+    target: float
+    panic_since: float | None = None
+    most_in_panic: int = 0
+
+    def scale(self, *, stable: float, panic: float, ready: int, now: float) -> int:
+        """Pods wanted for the two windows' mean concurrency.
+
+        Target 7, 4 pods ready. 25 in flight: ceil(25 / 7) = 4. If 60 of them came in the last
+        6 s: ceil(60 / 7) = 9, at least twice 4, panic: 9 pods, and no fewer for 60 s.
+        """
+        ready = max(1, ready)
+        highest, lowest = ceil(UP * ready), floor(ready / DOWN)
+        in_panic = ceil(panic / self.target - 1e-9)
+        by_stable = min(highest, max(lowest, ceil(stable / self.target - 1e-9)))
+        by_panic = min(highest, max(lowest, in_panic))
+        over = in_panic / ready >= PANIC_AT
+        if over:
+            self.panic_since = now
+        elif self.panic_since is not None and now > self.panic_since + STABLE:
+            self.panic_since, self.most_in_panic = None, 0
+        if self.panic_since is None:
+            return by_stable
+        self.most_in_panic = max(self.most_in_panic, by_stable, by_panic)
+        return self.most_in_panic
+
+
+class Kpa:
+    """Knative's law, on a fleet of pods with a fixed number of workers."""
+
+    name = "kpa"
+    interval = TICK
+    instant = False
+
+    def __init__(self, first: Size, replicas: Bounds, *, container_concurrency: float) -> None:
+        self.first = first
+        self._replicas = replicas
+        self._meter = Meter(STABLE)
+        self._scaler = Scaler(
+            target=UTILIZATION * container_concurrency,
+            panic_since=0.0,
+            most_in_panic=first.replicas,
+        )
+
+    def decide(self, view: View) -> Answer:
+        """One tick. Without metrics nothing changes."""
+        if view.silent:
+            return Answer(size=view.size, why="no metrics")
+        totals = view.totals()
+        self._meter.add(totals)
+        stable, panic = self._meter.concurrency(STABLE), self._meter.concurrency(PANIC)
+        if stable is None or panic is None:
+            return Answer(size=view.size, why="no metrics")
+        pods = self._scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=view.now)
+        pods = min(self._replicas.max, max(self._replicas.min, pods))
+        why = (
+            f"{stable:.1f} in flight in 60 s, {panic:.1f} in 6 s, target {self._scaler.target:.1f}"
+        )
+        return Answer(size=Size(workers=view.size.workers, replicas=pods), why=why)

@@ -1,0 +1,122 @@
+"""The comparison as a table for people and as JSON for programs."""
+
+from math import isfinite
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from aiapi_operator.simulate.compare import Comparison
+from aiapi_operator.simulate.measure import Result
+
+_COLUMNS = (
+    "policy",
+    "windows met",
+    "requests met",
+    "core-hours",
+    "vs oracle",
+    "p50",
+    "p95",
+    "p99",
+    "shed",
+    "failed",
+    "turns/h",
+    "max workers",
+    "decide",
+)
+
+
+def introduce(comparison: Comparison, console: Console) -> None:
+    """What is compared."""
+    load, spec = comparison.load, comparison.spec
+    trace, objective = load.trace, spec.objective
+    console.print(
+        f"{trace.name}: {trace.requests:,.0f} requests in {trace.seconds / 3600:.2f} h,"
+        f" {trace.peak_minute:.1f} a second in the busiest minute.\n"
+        f"Objective p{objective.percentile:g} within {1000 * objective.threshold:g} ms;"
+        f" {1000 * load.service.demand:g} ms of loop time a request; loops may be"
+        f" {comparison.utilization:.2f} busy; peers' pods have {comparison.pod_workers} workers;"
+        f" seed {load.seed}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for note in trace.notes:
+        console.print(f"Note: {note}.", highlight=False, soft_wrap=True)
+
+
+def table(comparison: Comparison) -> Table:
+    """A row a policy."""
+    result = Table(box=None, pad_edge=False)
+    for index, column in enumerate(_COLUMNS):
+        result.add_column(column, justify="right" if index else "left", no_wrap=True)
+    for each in comparison.results:
+        result.add_row(*_row(each, comparison.vs_oracle(each)))
+    return result
+
+
+def _row(result: Result, vs_oracle: float) -> tuple[str, ...]:
+    return (
+        result.policy,
+        f"{100 * result.attainment_windows:.2f} %",
+        f"{100 * result.attainment_requests:.2f} %",
+        f"{result.core_hours:,.1f}",
+        f"{vs_oracle:.3f}",
+        f"{1000 * result.p50:.0f} ms",
+        f"{1000 * result.p95:.0f} ms",
+        f"{1000 * result.p99:.0f} ms",
+        f"{result.shed:,}",
+        f"{result.failed:,}",
+        f"{result.direction_changes_per_hour:.1f}",
+        str(result.max_workers),
+        f"{result.decide_ms:.2f} ms",
+    )
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """All measures. ``policies`` has one entry a policy, by its name."""
+    load, objective = comparison.load, comparison.spec.objective
+    return {
+        "trace": {
+            "name": load.trace.name,
+            "requests": load.trace.requests,
+            "seconds": load.trace.seconds,
+            "peak_minute_rps": load.trace.peak_minute,
+            "notes": list(load.trace.notes),
+        },
+        "objective": {"percentile": objective.percentile, "threshold_s": objective.threshold},
+        "service": load.service.manifest(),
+        "faults": [
+            {"kind": fault.kind.value, "start": fault.start, "end": _finite(fault.end)}
+            for fault in load.faults.all
+        ],
+        "seed": load.seed,
+        "target_utilization": comparison.utilization,
+        "peer_pod_workers": comparison.pod_workers,
+        "policies": {
+            each.policy: _measures(each, comparison.vs_oracle(each)) for each in comparison.results
+        },
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _measures(result: Result, vs_oracle: float) -> dict[str, float | int]:
+    return {
+        "attainment_windows": result.attainment_windows,
+        "attainment_requests": result.attainment_requests,
+        "core_hours": result.core_hours,
+        "vs_oracle": vs_oracle,
+        "p50_s": result.p50,
+        "p95_s": result.p95,
+        "p99_s": result.p99,
+        "requests": result.requests,
+        "shed": result.shed,
+        "failed": result.failed,
+        "direction_changes_per_hour": result.direction_changes_per_hour,
+        "max_workers": result.max_workers,
+        "scale_downs": result.scale_downs,
+        "decide_ms": result.decide_ms,
+        "simulated_in_s": result.seconds,
+    }

@@ -1,0 +1,82 @@
+"""Requests: when each comes, what it costs, what it waits for, on which connection.
+
+They are drawn a minute at a time, by the seed and the minute alone. So every policy meets
+the very same requests, whatever it does, and a day needs no more memory than a minute.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aiapi_operator.api.duration import parse_duration
+from aiapi_operator.simulate.faults import DOUBLED, NO_FAULTS, Faults, Kind
+from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.traces import Floats, Trace
+
+MINUTE = 60
+FEWEST_CONNECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests in order of arrival; one entry of each array is one request."""
+
+    at: Floats
+    loop: Floats
+    """Loop seconds."""
+    upstream: Floats
+    """Seconds of waiting."""
+    connection: npt.NDArray[np.int64]
+
+    def between(self, start: float, end: float) -> "Requests":
+        """Those that come from ``start`` until just before ``end``."""
+        first, last = np.searchsorted(self.at, (start, end))
+        part = slice(int(first), int(last))
+        return Requests(self.at[part], self.loop[part], self.upstream[part], self.connection[part])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A trace, and the service that its requests ask."""
+
+    trace: Trace
+    service: ServiceModel
+    seed: int
+    faults: Faults = NO_FAULTS
+
+    @property
+    def connections(self) -> int:
+        """Connections that all callers hold together."""
+        period = parse_duration(self.service.clients.period)
+        return max(FEWEST_CONNECTIONS, round(self.trace.peak_minute * period))
+
+    def minutes(self) -> Iterator[Requests]:
+        """The requests of each minute."""
+        for minute in range(-(-self.trace.seconds // MINUTE)):
+            yield self._draw(minute)
+
+    def _draw(self, minute: int) -> Requests:
+        rng = np.random.default_rng([self.seed, 202, minute])
+        at = self._times(minute, rng)
+        size = len(at)
+        shape = self.service.loop.variation**-2
+        loop = rng.gamma(shape, self.service.demand / shape, size)
+        doubled = self.faults.during(Kind.DEMAND_DOUBLED, at)
+        if doubled is not None:
+            loop[doubled] *= DOUBLED
+        median = parse_duration(self.service.upstream.median)
+        upstream = median * np.exp(self.service.upstream_sigma * rng.standard_normal(size))
+        return Requests(at, loop, upstream, rng.integers(0, self.connections, size))
+
+    def _times(self, minute: int, rng: np.random.Generator) -> Floats:
+        start = minute * MINUTE
+        if self.trace.stamps is not None:
+            first, last = np.searchsorted(self.trace.stamps, (start, start + MINUTE))
+            return self.trace.stamps[int(first) : int(last)]
+        counts = self.trace.counts[start : start + MINUTE]
+        whole = np.floor(counts + rng.random(len(counts))).astype(np.int64)
+        seconds = np.repeat(np.arange(start, start + len(counts), dtype=np.float64), whole)
+        times: Floats = np.sort(seconds + rng.random(len(seconds)))
+        return times

@@ -1,0 +1,100 @@
+"""One policy, one trace: serve until something changes or the policy looks, and so on."""
+
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+from aiapi_operator.simulate.faults import Kind
+from aiapi_operator.simulate.fleet import FleetModel
+from aiapi_operator.simulate.measure import Change, Recorder, Result, direction_changes
+from aiapi_operator.simulate.policies.policy import Policy
+from aiapi_operator.simulate.requests import MINUTE, Load, Requests
+from aiapi_operator.simulate.view import View
+from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.state import Size
+
+
+@dataclass(slots=True)
+class Run:
+    """A policy looks after a fleet that serves a load."""
+
+    load: Load
+    spec: SizingSpec
+    policy: Policy
+
+    def play(self) -> Result:
+        """Serve all of the trace."""
+        started = perf_counter()
+        show = _Show(self)
+        for requests in self.load.minutes():
+            show.minute(requests)
+        return show.result(perf_counter() - started)
+
+
+class _Show:
+    """A run in progress."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._fleet = FleetModel(run.load, run.policy.first, worker_cpu=run.spec.worker_cpu)
+        self._recorder = Recorder(run.spec.objective)
+        self._now = 0.0
+        self._next = 0.0
+        self._changes: list[Change] = []
+        self._decide_ms: list[float] = []
+        self._most = run.policy.first.total
+
+    def minute(self, requests: Requests) -> None:
+        """Serve a minute of requests."""
+        end = min(self._now + MINUTE, float(self._run.load.trace.seconds))
+        while self._now < end:
+            if self._now >= self._next:
+                self._look()
+            stop = min(end, self._next, self._fleet.next_change())
+            if stop > self._now:
+                part = requests.between(self._now, stop)
+                self._recorder.add(self._fleet.serve(part, self._now, stop))
+                self._now = stop
+            self._fleet.advance(self._now)
+        self._recorder.close_minute(self._fleet.size)
+
+    def _look(self) -> None:
+        policy = self._run.policy
+        self._next = self._now + policy.interval
+        silent = self._run.load.faults.active(Kind.METRICS_GONE, self._now)
+        view = View(self._fleet, self._now, silent=silent)
+        before = self._fleet.size
+        answer = policy.decide(view)
+        self._decide_ms.append(answer.decide_ms)
+        if answer.size == before:
+            return
+        self._fleet.order(answer.size, self._now, instantly=policy.instant)
+        self._changes.append(Change(at=self._now, before=before, after=answer.size, why=answer.why))
+        self._most = max(self._most, answer.size.total)
+
+    def result(self, seconds: float) -> Result:
+        """All that was seen."""
+        recorder, changes = self._recorder, tuple(self._changes)
+        return Result(
+            policy=self._run.policy.name,
+            attainment_windows=recorder.attainment_windows(),
+            attainment_requests=recorder.attainment_requests(),
+            core_hours=self._fleet.core_seconds / 3600,
+            p50=recorder.percentile(50),
+            p95=recorder.percentile(95),
+            p99=recorder.percentile(99),
+            requests=sum(minute.requests for minute in recorder.minutes),
+            shed=recorder.shed,
+            failed=recorder.failed,
+            direction_changes_per_hour=direction_changes(changes, self._now),
+            max_workers=self._most,
+            scale_downs=sum(_smaller(change.before, change.after) for change in changes),
+            decide_ms=median(self._decide_ms),
+            seconds=seconds,
+            minutes=tuple(recorder.minutes),
+            changes=changes,
+        )
+
+
+def _smaller(before: Size, after: Size) -> bool:
+    return after.total < before.total

@@ -1,0 +1,41 @@
+"""The upstream: how long a call takes, and how many it works on at once."""
+
+import heapq
+
+import numpy as np
+
+from aiapi_operator.simulate.faults import OUTAGE_ANSWER, SLOWER, Faults, Kind
+from aiapi_operator.simulate.loops import Ints
+from aiapi_operator.simulate.service import Upstream
+from aiapi_operator.simulate.traces import Floats
+
+
+class UpstreamModel:
+    """What all pods wait for. With a limit its calls queue, first come, first served."""
+
+    def __init__(self, model: Upstream, faults: Faults) -> None:
+        self._faults = faults
+        self._free = [0.0] * model.concurrency
+
+    def call(self, at: Floats, takes: Floats) -> tuple[Floats, Ints]:
+        """When calls made at ``at`` end, and which failed (1). NaN stays NaN."""
+        slow = self._faults.during(Kind.UPSTREAM_SLOW, at)
+        if slow is not None:
+            takes = np.where(slow, SLOWER * takes, takes)
+        down = self._faults.during(Kind.UPSTREAM_OUTAGE, at)
+        if down is not None:
+            takes = np.where(down, OUTAGE_ANSWER, takes)
+        failed = np.zeros(len(at), dtype=np.int64) if down is None else down.astype(np.int64)
+        if not self._free:
+            return at + takes, failed
+        return self._queue(at, takes), failed
+
+    def _queue(self, at: Floats, takes: Floats) -> Floats:
+        ends = np.full(len(at), np.nan)
+        for index in np.argsort(at, kind="stable").tolist():
+            if np.isnan(at[index]):
+                continue
+            end = max(float(at[index]), self._free[0]) + float(takes[index])
+            heapq.heapreplace(self._free, end)
+            ends[index] = end
+        return ends

@@ -1,0 +1,99 @@
+"""What an autoscaler may see of the fleet: the pods' counters, and sums of them."""
+
+from dataclasses import dataclass
+
+from aiapi_operator.simulate.counters import BOUNDS, Outcome, Reading
+from aiapi_operator.simulate.fleet import FleetModel, Pod
+from aiapi_operator.simulate.loops import Ints
+from aiapi_operator.sizing.inputs import Fleet, Histogram, PodSample, PodUnknown
+from aiapi_operator.sizing.state import Size
+
+_RSS_POD = 60 * 2**20
+_RSS_WORKER = 40 * 2**20
+_NO_LAG = Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Sums over the fleet. Counters never go back: pods that have left stay in them."""
+
+    time: float
+    in_flight_seconds: float
+    cpu_seconds: float
+    latencies: Ints
+    """By bucket of ``counters.BOUNDS``."""
+    ready: int
+    """Pods that take traffic."""
+
+
+class View:
+    """The fleet at one moment. With ``silent`` no pod answers whoever asks."""
+
+    def __init__(self, fleet: FleetModel, now: float, *, silent: bool = False) -> None:
+        self._fleet = fleet
+        self.now = now
+        self.silent = silent
+
+    @property
+    def size(self) -> Size:
+        """What is ordered."""
+        return self._fleet.size
+
+    def totals(self) -> Totals:
+        """Sums over the fleet."""
+        reading = self._fleet.counters.read(self.now)
+        return Totals(
+            time=self.now,
+            in_flight_seconds=reading.all_in_flight_seconds,
+            cpu_seconds=self._fleet.all_loop_seconds(self.now),
+            latencies=reading.all_latencies,
+            ready=len(self._fleet.ready),
+        )
+
+    def scrape(self) -> Fleet:
+        """The fleet as the operator sees it."""
+        reading = self._fleet.counters.read(self.now)
+        loop = self._fleet.loop_seconds(self.now)
+        pods = tuple(self._sample(pod, reading, float(loop[pod.slot])) for pod in self._fleet.pods)
+        return Fleet(replicas=len(pods), pods=pods, workers=self._fleet.workers)
+
+    def _sample(self, pod: Pod, reading: Reading, loop: float) -> PodSample | PodUnknown:
+        if not pod.ready:
+            return PodUnknown(pod=pod.name, ready=False, reason="is starting")
+        if self.silent:
+            return PodUnknown(pod=pod.name, ready=True, reason="timeout")
+        slot, serving = pod.slot, self._fleet.serving(pod)
+        outcomes = reading.outcomes[slot].tolist()
+        in_flight = int(reading.in_flight[slot])
+        return PodSample(
+            pod=pod.name,
+            time=self.now,
+            instance=pod.name,
+            ready=True,
+            workers_wanted=pod.wanted,
+            workers_ready=serving,
+            workers_draining=0,
+            workers_blocked=0,
+            blocked_at="",
+            failure="",
+            succeeded=outcomes[Outcome.SUCCESS],
+            client_errors=0,
+            server_errors=outcomes[Outcome.SERVER_ERROR],
+            cancelled=outcomes[Outcome.CANCELLED],
+            shed=0,
+            in_flight_seconds=float(reading.in_flight_seconds[slot]),
+            loop_seconds=loop,
+            worker_seconds=float(self._fleet.worker_seconds()[slot]),
+            cpu_seconds=loop,
+            upstream_seconds=float(reading.upstream_seconds[slot]),
+            latency=Histogram(
+                bounds=BOUNDS,
+                counts=tuple(reading.latencies[slot].tolist()),
+                sum=float(reading.latency_seconds[slot]),
+            ),
+            loop_lag=_NO_LAG,
+            in_flight=in_flight,
+            open_connections=in_flight,
+            accept_queue_depth=0,
+            rss_bytes=_RSS_POD + serving * _RSS_WORKER,
+        )

@@ -1,0 +1,193 @@
+"""The fleet model against what is known of queues in closed form."""
+
+import math
+
+import numpy as np
+import pytest
+
+from aiapi_operator.simulate import counters, loops
+from aiapi_operator.simulate.counters import Batch, Counters, Outcome
+from aiapi_operator.simulate.faults import Fault, FaultError, Faults, Kind, parse
+from aiapi_operator.simulate.fleet import FleetModel
+from aiapi_operator.simulate.requests import Load, Requests
+from aiapi_operator.simulate.service import Upstream
+from aiapi_operator.simulate.upstream import UpstreamModel
+from aiapi_operator.simulate.view import View
+from aiapi_operator.sizing.state import Size
+from aiapi_service.telemetry.layout import BOUNDS as SERVICE_BOUNDS
+
+
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float64)
+
+
+def test_a_loop_takes_requests_one_after_the_other() -> None:
+    free = floats(0.0, 0.5)
+    ends = loops.serve(
+        floats(0.0, 0.1, 0.2, 2.0),
+        floats(0.3, 0.3, 0.3, 0.3),
+        np.array([0, 0, 1, 0]),
+        free,
+        patience=10,
+    )
+    assert ends == pytest.approx([0.3, 0.6, 0.8, 2.3])
+    assert free == pytest.approx([2.3, 0.8])
+
+
+def test_who_waits_too_long_gives_up_and_costs_nothing() -> None:
+    free = floats(0.0)
+    ends = loops.serve(floats(0, 0, 0, 1.5), floats(1, 1, 1, 1), np.zeros(4, int), free, patience=1)
+    assert ends[:2] == pytest.approx([1.0, 2.0])
+    assert math.isnan(ends[2])
+    assert ends[3] == pytest.approx(3.0)
+    assert free == pytest.approx([3.0])
+
+
+def test_many_loops_are_as_many_single_queues() -> None:
+    rng = np.random.default_rng(3)
+    at, cost = np.sort(rng.uniform(0, 50, 3000)), rng.exponential(0.05, 3000)
+    lane, free = rng.integers(0, 5, 3000), rng.uniform(0, 1, 5)
+    expected, until = [], free.copy()
+    for come, work, which in zip(at, cost, lane, strict=True):
+        until[which] = max(come, until[which]) + work
+        expected.append(until[which])
+    assert loops.serve(at, cost, lane, free, patience=1e9) == pytest.approx(expected)
+    assert free == pytest.approx(until)
+
+
+def test_the_time_in_a_random_queue_is_that_of_the_textbook() -> None:
+    rng = np.random.default_rng(5)
+    size, cost, rho = 400_000, 0.02, 0.7
+    at = np.cumsum(rng.exponential(cost / rho, size))
+    ends = loops.serve(
+        at, rng.exponential(cost, size), np.zeros(size, int), floats(0.0), patience=1e9
+    )
+    assert (ends - at).mean() == pytest.approx(cost / (1 - rho), rel=0.03)
+    p95 = np.percentile(ends - at, 95)
+    assert p95 == pytest.approx(cost * math.log(20) / (1 - rho), rel=0.04)
+
+
+def test_an_upstream_with_a_limit_queues_and_a_fault_hits_those_within_it() -> None:
+    limited = UpstreamModel(Upstream(concurrency=1), Faults())
+    ends, _ = limited.call(floats(0.0, 0.1, math.nan), floats(1.0, 1.0, 1.0))
+    assert ends[:2] == pytest.approx([1.0, 2.0])
+    assert math.isnan(ends[2])
+    slow = UpstreamModel(Upstream(), Faults((parse("upstream-slow@10+5"),)))
+    ends, failed = slow.call(floats(9.0, 10.0, 15.0), floats(1.0, 1.0, 1.0))
+    assert ends == pytest.approx([10.0, 13.0, 16.0])
+    assert not failed.any()
+    down = UpstreamModel(Upstream(), Faults((parse("upstream-outage@10+5"),)))
+    assert down.call(floats(9.0, 10.0), floats(1.0, 1.0))[1].tolist() == [0, 1]
+
+
+def test_a_fault_is_read_or_explained() -> None:
+    assert parse("metrics-gone@60+300") == Fault(kind=Kind.METRICS_GONE, start=60, end=360)
+    assert parse("slow-pods@0").end == math.inf
+    for text in ("metrics-gone", "flood@1+2", "slow-pods@-1"):
+        with pytest.raises(FaultError, match="KIND@START"):
+            parse(text)
+
+
+def test_counters_are_exact_between_two_events() -> None:
+    pods = Counters(2)
+    batch = Batch(
+        np.array([1, 1]),
+        floats(10.0, 10.4),
+        floats(10.2, 10.6),
+        floats(10.9, 11.4),
+        np.array([0, 2]),
+    )
+    pods.add(batch, 10.5)
+    half = pods.read(10.5)
+    assert half.in_flight.tolist() == [0, 2]
+    assert half.in_flight_seconds[1] == pytest.approx(0.5 + 0.1)
+    assert half.upstream_seconds[1] == pytest.approx(0.3)
+    done = pods.read(12.0)
+    assert done.in_flight_seconds[1] == pytest.approx(0.9 + 1.0)
+    assert done.upstream_seconds[1] == pytest.approx(0.7 + 0.8)
+    assert done.outcomes[1].tolist() == [1, 0, 1]
+    assert done.latencies[1].sum() == 1
+    pods.reset(1)
+    assert pods.read(13.0).in_flight_seconds[1] == 0
+    assert pods.read(13.0).all_in_flight_seconds == pytest.approx(1.9)
+
+
+def test_the_buckets_are_those_of_the_service() -> None:
+    assert counters.BOUNDS == SERVICE_BOUNDS
+
+
+def drive(fleet: FleetModel, load: Load, seconds: int) -> None:
+    """Serve second by second."""
+    now = 0.0
+    for requests in load.minutes():
+        while now < min(seconds, (now // 60 + 1) * 60):
+            part: Requests = requests.between(now, now + 1)
+            fleet.serve(part, now, now + 1)
+            now += 1
+            fleet.advance(now)
+            if now % 60 == 0:
+                break
+
+
+def test_a_sample_says_what_the_pods_did(make_load) -> None:
+    load = make_load((120, 60))
+    fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
+    drive(fleet, load, 120)
+    seen = View(fleet, 120.0).scrape()
+    completed = sum(pod.succeeded + pod.cancelled + pod.in_flight for pod in seen.pods)
+    assert completed == load.trace.requests
+    loop = sum(pod.loop_seconds for pod in seen.pods)
+    workers = sum(pod.worker_seconds for pod in seen.pods)
+    assert workers == pytest.approx(2 * 2 * 120)
+    # 60 a second x 20 ms, and 0.2 % of four workers.
+    assert loop == pytest.approx(120 * (60 * 0.02 + 4 * 0.002), rel=0.05)
+    in_flight = sum(pod.in_flight_seconds for pod in seen.pods) / 120
+    latency = sum(pod.latency.sum for pod in seen.pods) / sum(pod.succeeded for pod in seen.pods)
+    assert in_flight == pytest.approx(60 * latency, rel=0.05)
+
+
+def test_nobody_answers_when_metrics_are_gone(make_load) -> None:
+    load = make_load((60, 20))
+    fleet = FleetModel(load, Size(workers=1, replicas=2), worker_cpu=0.5)
+    assert all(
+        pod.ready and not hasattr(pod, "time") for pod in View(fleet, 1, silent=True).scrape().pods
+    )
+
+
+def test_new_capacity_takes_its_time_and_is_paid_from_the_order(make_load) -> None:
+    load = make_load((60, 20))
+    fleet = FleetModel(load, Size(workers=1, replicas=2), worker_cpu=0.5)
+    fleet.order(Size(workers=3, replicas=3), 0.0)
+    assert fleet.next_change() == pytest.approx(1.0)
+    fleet.advance(1.0)
+    assert fleet.ready_workers == 6
+    assert len(fleet.ready) == 2
+    ready_at = fleet.next_change()
+    assert 0.8 * 8 <= ready_at <= 1.2 * 8
+    fleet.serve(next(load.minutes()).between(0, 1), 0, 1)
+    assert fleet.core_seconds == pytest.approx(3 * (0.1 + 3 * 0.5))
+    fleet.advance(ready_at)
+    assert fleet.ready_workers == 9
+
+
+def test_fewer_workers_lose_no_request_and_leave_at_once(make_load) -> None:
+    load = make_load((60, 60))
+    fleet = FleetModel(load, Size(workers=4, replicas=2), worker_cpu=0.5)
+    drive(fleet, load, 30)
+    fleet.order(Size(workers=2, replicas=1), 30.0)
+    assert fleet.ready_workers == 2
+    served = fleet.serve(next(load.minutes()).between(30, 60), 30, 60)
+    assert (served.outcome == Outcome.SUCCESS).all()
+    reading = View(fleet, 60.0).totals()
+    assert reading.latencies.sum() <= load.trace.requests
+
+
+def test_slots_of_pods_that_left_are_used_again(make_load) -> None:
+    load = make_load((60, 20))
+    fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
+    for moment in range(200):
+        fleet.order(Size(workers=1, replicas=1 + moment % 2), float(moment), instantly=True)
+    assert len({pod.slot for pod in fleet.pods}) == len(fleet.pods)
+    assert max(pod.slot for pod in fleet.pods) < 32
+    fleet.order(Size(workers=1, replicas=100), 200.0, instantly=True)
+    assert len({pod.slot for pod in fleet.pods}) == 100

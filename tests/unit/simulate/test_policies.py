@@ -1,0 +1,74 @@
+"""Peers against cases worked by hand from their documentation."""
+
+import pytest
+
+from aiapi_operator.simulate.policies.hpa import Behavior, desired_replicas
+from aiapi_operator.simulate.policies.kpa import Scaler
+from aiapi_operator.sizing.inputs import Bounds
+
+MANY = Bounds(min=1, max=1000)
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "pods", "expected"),
+    [
+        (200, 100, 3, 6),  # "200m with a target of 100m: doubled"
+        (50, 100, 4, 2),  # "50m: halved"
+        (90, 60, 3, 5),  # ceil(3 x 1.5)
+        (109, 100, 4, 4),  # within the tolerance of 0.1
+        (111, 100, 4, 5),
+        (89, 100, 10, 9),
+    ],
+)
+def test_hpa_scales_by_the_ratio(value: float, target: float, pods: int, expected: int) -> None:
+    assert desired_replicas(value, target, current=pods, ready=pods) == expected
+
+
+def test_hpa_counts_starting_pods_as_idle_when_more_are_wanted() -> None:
+    assert desired_replicas(0.9, 0.6, current=5, ready=3) == 5
+    assert desired_replicas(3.0, 0.6, current=5, ready=3) == 15
+
+
+def test_hpa_at_most_doubles_or_adds_four_in_15_seconds() -> None:
+    behavior = Behavior(MANY)
+    assert behavior.limit(100, current=2, now=0) == 6
+    assert behavior.limit(100, current=6, now=5) == 6
+    assert behavior.limit(100, current=6, now=15) == 12
+    assert behavior.limit(13, current=12, now=30) == 13
+
+
+def test_hpa_goes_down_to_the_highest_answer_of_five_minutes() -> None:
+    behavior = Behavior(MANY)
+    assert behavior.limit(8, current=10, now=0) == 8
+    assert behavior.limit(9, current=9, now=15) == 9
+    for now in range(30, 315, 15):
+        assert behavior.limit(3, current=9, now=now) == 9
+    assert behavior.limit(3, current=9, now=315) == 3
+
+
+def test_hpa_stays_within_its_bounds() -> None:
+    behavior = Behavior(Bounds(min=2, max=5))
+    assert behavior.limit(50, current=4, now=0) == 5
+    assert Behavior(Bounds(min=2, max=5)).limit(0, current=3, now=0) == 2
+
+
+def test_kpa_follows_the_stable_window() -> None:
+    scaler = Scaler(target=7.0)
+    assert scaler.scale(stable=25, panic=25, ready=4, now=100) == 4
+    assert scaler.scale(stable=29, panic=29, ready=4, now=102) == 5
+
+
+def test_kpa_halves_at_most() -> None:
+    assert Scaler(target=7.0).scale(stable=1, panic=1, ready=9, now=100) == 4
+
+
+def test_kpa_panics_at_twice_the_ready_pods_and_then_never_shrinks() -> None:
+    scaler = Scaler(target=7.0)
+    assert scaler.scale(stable=25, panic=60, ready=4, now=100) == 9
+    assert scaler.scale(stable=20, panic=10, ready=9, now=130) == 9
+    assert scaler.scale(stable=20, panic=10, ready=9, now=160) == 9
+    assert scaler.scale(stable=35, panic=35, ready=9, now=162) == 5
+
+
+def test_kpa_is_not_in_panic_below_twice() -> None:
+    assert Scaler(target=7.0).scale(stable=25, panic=49, ready=4, now=100) == 4

@@ -1,0 +1,183 @@
+"""Whole runs: every policy, the measures, faults, and the command line."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from aiapi_operator.cli import main
+from aiapi_operator.simulate.compare import compare, wishes
+from aiapi_operator.simulate.faults import Faults, parse
+from aiapi_operator.simulate.fleet import Served
+from aiapi_operator.simulate.measure import Change, Recorder, direction_changes
+from aiapi_operator.simulate.policies.catalogue import NAMES, UnknownPolicyError, build
+from aiapi_operator.simulate.service import Scenario, ScenarioError, read
+from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.state import Size
+
+
+def test_every_policy_serves_a_load_and_the_oracle_is_the_cheapest_that_keeps_up(
+    make_load, spec
+) -> None:
+    load = make_load((240, 40), (240, 80), (240, 40))
+    comparison = compare(load, spec, NAMES, pod_workers=1)
+    by_name = {result.policy: result for result in comparison.results}
+    assert tuple(by_name) == NAMES
+    for result in by_name.values():
+        assert result.requests == load.trace.requests
+        assert len(result.minutes) == 12
+        assert 0 <= result.attainment_windows <= 1
+        assert result.p50 <= result.p95 <= result.p99
+    assert by_name["static"].attainment_windows == 1
+    assert not by_name["static"].changes
+    assert by_name["oracle"].attainment_windows == 1
+    assert by_name["aiapi"].attainment_requests > 0.95
+    assert comparison.vs_oracle(by_name["oracle"]) == 1
+    assert min(map(comparison.vs_oracle, (by_name["static"], by_name["aiapi"]))) > 1
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not(make_load, spec) -> None:
+    def numbers(seed: int) -> tuple[float, float, float]:
+        result = compare(make_load((300, 50), seed=seed), spec, ["aiapi"], pod_workers=1).results[0]
+        return result.core_hours, result.p99, result.attainment_requests
+
+    assert numbers(1) == numbers(1) != numbers(2)
+
+
+def test_a_slower_upstream_makes_kpa_grow_as_concurrency_does(make_load, spec) -> None:
+    calm = make_load((900, 100))
+    slow = make_load((900, 100), faults=Faults((parse("upstream-slow@300+300"),)))
+    before, after = (
+        compare(load, spec, ["kpa"], pod_workers=1).results[0] for load in (calm, slow)
+    )
+    assert after.max_workers >= 2 * before.max_workers
+
+
+def test_nothing_shrinks_while_metrics_are_gone(make_load, spec) -> None:
+    load = make_load((300, 150), (600, 20), faults=Faults((parse("metrics-gone@290+300"),)))
+    for result in compare(load, spec, NAMES[:1] + NAMES[3:], pod_workers=1).results:
+        shrunk = [change for change in result.changes if 290 <= change.at < 590]
+        assert not shrunk, result.policy
+
+
+def test_windows_and_requests_are_counted_as_defined() -> None:
+    recorder = Recorder(Objective(percentile=95, threshold=0.8))
+    latency = np.concatenate((np.full(189, 0.1), np.full(9, 0.9), np.full(2, 0.1)))
+    outcome = np.concatenate((np.zeros(198, int), np.ones(2, int)))
+    recorder.add(Served(np.zeros(200), latency, outcome, 0))
+    recorder.close_minute(Size(workers=1, replicas=2))
+    recorder.close_minute(Size(workers=1, replicas=2))
+    recorder.add(Served(np.zeros(200), np.full(200, 0.1), np.zeros(200, int), 0))
+    recorder.close_minute(Size(workers=1, replicas=2))
+    assert recorder.attainment_windows() == 0.5
+    assert recorder.attainment_requests() == pytest.approx(389 / 400)
+    assert [minute.latency for minute in recorder.minutes] == [0.9, None, 0.1]
+    assert recorder.failed == 2
+    assert recorder.percentile(50) == pytest.approx(0.1, rel=0.01)
+
+
+def test_turns_are_counted_not_steps() -> None:
+    totals = (8, 10, 12, 9, 9, 11)
+    changes = tuple(
+        Change(
+            at=0.0,
+            before=Size(workers=1, replicas=before),
+            after=Size(workers=1, replicas=after),
+            why="",
+        )
+        for before, after in pairwise(totals)
+    )
+    assert direction_changes(changes, 3600) == 2
+    assert direction_changes((), 0) == 0
+
+
+def test_a_trace_scaled_to_many_workers_gets_the_room_unless_the_user_said_otherwise() -> None:
+    assert wishes(Scenario(), None, 200).replicas.max == 600
+    own = Scenario.model_validate({"spec": {"replicas": {"min": 2, "max": 9}}})
+    assert wishes(own, None, 200).replicas.max == 9
+
+
+def test_an_unknown_policy_is_named_with_those_there_are(make_load, make_truth) -> None:
+    with pytest.raises(UnknownPolicyError, match="'magic'; there are: aiapi, static"):
+        build("magic", make_truth(make_load((60, 5))), pod_workers=1)
+
+
+def test_a_scenario_file_is_read_or_explained(tmp_path: Path) -> None:
+    path = tmp_path / "service.yaml"
+    path.write_text("service:\n  loop: {mean: 9ms}\nspec:\n  workers: {max: 4}\n")
+    assert read(path).service.demand == pytest.approx(0.009)
+    for text, message in (
+        ("service: {loop: {mean: fast}}", "service.loop.mean"),
+        ("service: {upstream: {median: 2s, p95: 1s}}", "must not be below"),
+        ("services: {}", "services"),
+        ("[", "no YAML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ScenarioError, match=message):
+            read(path)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    path = tmp_path / "trace.csv"
+    path.write_text("requests_per_second\n" + "20\n" * 180)
+    return path
+
+
+def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "result.json"
+    result = CliRunner().invoke(
+        main,
+        ["simulate", "--trace", str(trace), "--policy", "aiapi,static", "--json", str(out)],
+    )
+    assert result.exit_code == 0, result.output
+    assert "3,600 requests" in result.output
+    assert "vs oracle" in result.output
+    written = json.loads(out.read_text())
+    assert set(written["policies"]) == {"aiapi", "static"}
+    assert {
+        "attainment_windows",
+        "attainment_requests",
+        "core_hours",
+        "vs_oracle",
+        "p50_s",
+        "p95_s",
+        "p99_s",
+        "shed",
+        "direction_changes_per_hour",
+        "max_workers",
+        "decide_ms",
+    } <= set(written["policies"]["aiapi"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "magic"], "no policy is named magic"),
+        (["--policy", ","], "no policy is named"),
+        (["--objective", "fast"], "no objective"),
+        (["--objective", "p20=1s"], "between 50 and 99.9"),
+        (["--objective", "p95=0s"], "above zero"),
+        (["--fault", "flood@1"], "KIND@START"),
+        (["--service", "missing.yaml"], "cannot be read"),
+        (["--peak-workers", "0"], "0 is not in the range"),
+    ],
+)
+def test_the_command_explains_what_is_wrong(
+    trace: Path, arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(main, ["simulate", "--trace", str(trace), *arguments])
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_bad_trace_ends_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("requests_per_second\n1\n-1\n")
+    result = CliRunner().invoke(main, ["simulate", "--trace", str(path)])
+    assert result.exit_code == 1
+    assert "bad.csv line 3: requests_per_second is negative" in result.output

@@ -1,0 +1,115 @@
+"""A trace is read as it stands, or refused with the line that is wrong."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aiapi_operator.simulate import scaling, traces
+from aiapi_operator.simulate.traces import Trace, TraceError
+
+
+def lines(text: str) -> Trace:
+    return traces.parse("t.csv", text.splitlines(keepends=True))
+
+
+def test_timestamps_count_from_the_first() -> None:
+    trace = lines("arrival_s,tokens\n100.0,5\n100.5,6\n103.2,7\n")
+    assert trace.counts.tolist() == [2, 0, 0, 1]
+    assert trace.stamps is not None
+    assert trace.stamps == pytest.approx([0.0, 0.5, 3.2])
+
+
+def test_counts_are_taken_as_they_are_and_extra_columns_do_not_matter() -> None:
+    trace = lines("second,requests_per_second\n0,3\n1,0\n2,1.5\n")
+    assert trace.counts.tolist() == [3, 0, 1.5]
+    assert trace.stamps is None
+
+
+def test_a_packed_file_is_the_same_trace(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "a.csv", tmp_path / "a.csv.gz"
+    plain.write_text("\ufeffrequests_per_second\n1\n2\n", "utf-8")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert traces.read(plain).counts.tolist() == traces.read(packed).counts.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("arrival_s\n", "nothing below it"),
+        ("requests_per_second\n", "nothing below it"),
+        ("time,value\n1,2\n", "line 1: needs a header with a column arrival_s"),
+        ("arrival_s,requests_per_second\n1,2\n", "line 1: has both"),
+        ("arrival_s\n1\n2\n1.5\n", "line 4: 1.5 comes before 2"),
+        ("arrival_s\n1\nnan\n", "line 3: arrival_s is nan"),
+        ("arrival_s\ninf\n", "line 2: arrival_s is inf"),
+        ("arrival_s\n-1\n", "line 2: arrival_s is negative"),
+        ("arrival_s\n1\n\n2\n", "line 3: arrival_s is missing"),
+        ("arrival_s\n1\n1600000000\n", "line 3: jumps by"),
+        ("requests_per_second\n1\n-2\n", "line 3: requests_per_second is negative"),
+        ("requests_per_second\n1\n1e12\n", "line 3: 1e+12 requests in a second are absurd"),
+        ("requests_per_second\n1\nmany\n", "line 3: 'many' is no number"),
+        ("requests_per_second\n0\n0\n", "no request at all"),
+    ],
+)
+def test_what_is_no_trace_is_refused_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(TraceError, match=message.replace("+", r"\+")):
+        lines(text)
+
+
+def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+    torn, binary = tmp_path / "torn.csv.gz", tmp_path / "binary.csv"
+    torn.write_bytes(gzip.compress(b"requests_per_second\n" + b"1\n" * 1000)[:-20])
+    binary.write_bytes(b"requests_per_second\n\xff\xfe\n")
+    for path in (torn, binary, tmp_path / "missing.csv", tmp_path):
+        with pytest.raises(TraceError, match=path.name):
+            traces.read(path)
+
+
+def test_a_long_file_is_known_by_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "MOST_STAMPS", 10)
+    trace = lines("arrival_s\n" + "".join(f"{i / 10}\n" for i in range(50)))
+    assert trace.stamps is None
+    assert trace.counts.tolist() == [10] * 5
+
+
+def test_a_gap_in_the_recording_is_told_and_rare_requests_are_none() -> None:
+    busy = lines("requests_per_second\n" + "20\n" * 100 + "0\n" * 30 + "20\n" * 100)
+    rare = lines("requests_per_second\n" + ("1\n" + "0\n" * 30) * 20)
+    assert "1 gaps without a request, 30 s in all, the first at second 100" in busy.notes[0]
+    assert rare.notes == ()
+
+
+def test_thinning_keeps_the_peak_asked_for_and_the_seed_decides() -> None:
+    trace = Trace(name="t", counts=np.full(600, 100.0))
+    one, same, other = (scaling.scale_to_peak(trace, 10, seed=seed) for seed in (1, 1, 2))
+    assert one.counts.mean() == pytest.approx(10, rel=0.05)
+    assert one.counts.tolist() == same.counts.tolist() != other.counts.tolist()
+
+
+def test_thinning_timestamps_keeps_those_that_stay() -> None:
+    stamps = np.sort(np.random.default_rng(1).uniform(0, 600, 6000))
+    counts = np.bincount(stamps.astype(int), minlength=600).astype(float)
+    thin = scaling.scale_to_peak(Trace(name="t", counts=counts, stamps=stamps), 2, seed=1)
+    assert thin.stamps is not None
+    assert set(thin.stamps) < set(stamps)
+    assert thin.counts.sum() == len(thin.stamps)
+
+
+def test_superposing_does_not_multiply_the_noise() -> None:
+    rng = np.random.default_rng(1)
+    trace = Trace(name="t", counts=rng.poisson(10, 3600).astype(float))
+    dense = scaling.scale_to_peak(trace, 1000, seed=1)
+    assert dense.peak_minute == pytest.approx(1000, rel=0.02)
+    minutes = dense.counts.reshape(60, 60)
+    # Independent callers: the variance within a minute is about the mean, not 100 times it.
+    assert (minutes.var(axis=1) / minutes.mean(axis=1)).mean() < 3
+    assert dense.counts.sum() == pytest.approx(trace.counts.sum() * 1000 / 10, rel=0.2)
+
+
+def test_the_ends_of_a_scaled_trace_are_as_busy_as_its_middle() -> None:
+    dense = scaling.scale_to_peak(Trace(name="t", counts=np.full(600, 5.0)), 500, seed=1)
+    for part in (dense.counts[:30], dense.counts[-30:]):
+        assert part.mean() == pytest.approx(dense.counts.mean(), rel=0.05)
