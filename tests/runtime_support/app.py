@@ -29,9 +29,22 @@ def hold_the_loop(seconds):
     time.sleep(seconds)
 
 
+async def _echo_messages(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        text = f"{message['text']} {os.getpid()}"
+        await send({"type": "websocket.send", "text": text})
+
+
 async def app(scope, receive, send):
-    if scope["type"] != "http":
-        return
+    if scope["type"] == "http":
+        await _answer_request(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await _echo_messages(receive, send)
+
+
+async def _answer_request(scope, receive, send):
     query = {
         key: float(value[0]) for key, value in parse_qs(scope["query_string"].decode()).items()
     }

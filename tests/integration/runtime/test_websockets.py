@@ -1,0 +1,68 @@
+"""WebSockets stay with their worker while it leaves, until a limit; then they are told why."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from runtime_support.client import Load
+from runtime_support.pod import serve, until
+
+SERVICE_RESTART = 1012
+
+
+@asynccontextmanager
+async def sockets(pod, count) -> AsyncIterator[list[tuple[aiohttp.ClientWebSocketResponse, str]]]:
+    """So many of them, each with the id of its worker."""
+    async with aiohttp.ClientSession() as session:
+        url = f"http://{pod.host}:{pod.port}/"
+        opened = [await session.ws_connect(url) for _ in range(count)]
+        yield [(one, await _worker(one)) for one in opened]
+
+
+async def _worker(socket):
+    await socket.send_str("who")
+    word, worker = (await socket.receive_str(timeout=5)).split()
+    assert word == "who"
+    return worker
+
+
+async def _leaver(pod):
+    """The worker that is on its way out."""
+    for one in (await pod.status())["workers"]:
+        if one["state"] == "draining":
+            return str(one["pid"])
+    return ""
+
+
+async def test_a_websocket_goes_on_while_its_worker_leaves(tmp_path):
+    async with serve(tmp_path, "--workers=2", "--leave-limit=2") as pod:
+        await pod.ready(2)
+        async with sockets(pod, 30) as opened, Load(pod.host, pod.port, keeping=4) as load:
+            assert len({worker for _, worker in opened}) == 2
+            await pod.resize(1)
+            gone = await until(lambda: _leaver(pod))
+            for socket, worker in opened:
+                assert await _worker(socket) == worker, "none was moved or closed"
+            await pod.resize(3)
+            await pod.ready(3)
+            await pod.resize(1)
+            for socket, worker in opened:
+                if worker == gone:
+                    message = await socket.receive(timeout=5)
+                    assert message.type == aiohttp.WSMsgType.CLOSE, message
+                    assert message.data == SERVICE_RESTART
+        assert load.tally.lost == []
+
+
+async def test_websockets_are_told_when_the_pod_ends(tmp_path):
+    async with serve(tmp_path, "--workers=2", "--grace=3") as pod:
+        await pod.ready(2)
+        async with sockets(pod, 6) as opened:
+            pod.process.terminate()
+            await asyncio.sleep(0.5)
+            for socket, worker in opened:
+                assert await _worker(socket) == worker
+            closed = [await socket.receive(timeout=5) for socket, _ in opened]
+            assert [message.data for message in closed] == [SERVICE_RESTART] * 6
+            assert await asyncio.wait_for(pod.process.wait(), 5) == 0
