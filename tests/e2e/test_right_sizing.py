@@ -15,6 +15,15 @@ def size(cluster: Cluster, name: str) -> int:
     return int(status.get("workers", 0)) * int(status.get("replicas", 0))
 
 
+def sized_in_place(cluster: Cluster, name: str) -> bool:
+    """Whether the pods that were there request 100m for each worker, and never restarted."""
+    workers = cluster.status(name)["workers"]
+    pods = cluster.pods(name)
+    cpu = {pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] for pod in pods}
+    restarts = sum(pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods)
+    return cpu == {f"{workers * 100}m"} and restarts == 0 and workers > 1
+
+
 def test_load_brings_workers_and_its_end_takes_them_back(cluster: Cluster) -> None:
     deploy_assistant(cluster, "a", deploy_llm(cluster))
     before = size(cluster, "a")
@@ -22,6 +31,11 @@ def test_load_brings_workers_and_its_end_takes_them_back(cluster: Cluster) -> No
     eventually(lambda: size(cluster, "a") > before, within=40, what="the fleet grows")
     decision = cluster.status("a")["decision"]
     assert "rps" in decision["message"]
+    eventually(
+        lambda: sized_in_place(cluster, "a"),
+        within=20,
+        what="each pod requests CPU for its workers, without a restart",
+    )
     events = cluster.kubectl("events", "--for", "aiapi/a")
     assert "ScaledUp" in events
     sent = load.wait(within=60)
@@ -50,7 +64,9 @@ def test_a_slow_llm_brings_no_workers_but_a_reason(cluster: Cluster) -> None:
 def test_killing_the_operator_shrinks_nothing_and_loses_nothing(
     cluster: Cluster, operator: Operator
 ) -> None:
-    deploy_assistant(cluster, "a", deploy_llm(cluster))
+    # Long enough that nobody shrinks the fleet for a good reason meanwhile.
+    scaling = {"scaleDown": {"workersAfter": "60s", "replicasAfter": "60s"}}
+    deploy_assistant(cluster, "a", deploy_llm(cluster), scaling=scaling)
     before = size(cluster, "a")
     load = start_load(cluster, service="a", rate=120, seconds=45)
     grown = eventually(
@@ -58,10 +74,15 @@ def test_killing_the_operator_shrinks_nothing_and_loses_nothing(
         within=40,
         what="the fleet grows",
     )
+    killed = operator.leader()
     operator.kill()
-    operator.wait_available()
+    eventually(
+        lambda: operator.leader() not in {"", killed}, within=40, what="another operator acts"
+    )
     throughout(
-        lambda: size(cluster, "a") >= grown, seconds=8, what="the new operator keeps the fleet"
+        lambda: size(cluster, "a") >= grown or f"under {grown}: {cluster.status('a')}",
+        seconds=8,
+        what="the new operator keeps the fleet",
     )
     assert load.wait(within=90).failed == 0
 

@@ -47,6 +47,11 @@ class Operator:
         found: list[dict[str, Any]] = self.kubectl.json("pods", "-l", selector)["items"]
         return found
 
+    def leader(self) -> str:
+        """Who acts; empty when nobody does."""
+        lease = self.kubectl.json("lease", "aiapi-operator")["spec"]
+        return str(lease.get("holderIdentity", ""))
+
     def kill(self) -> None:
         """As a lost node would: no grace, no goodbye. The Deployment starts another."""
         names = [pod["metadata"]["name"] for pod in self.pods()]
