@@ -2,8 +2,11 @@
 
 import pytest
 
+from aiapi_operator.simulate.policies import keda
 from aiapi_operator.simulate.policies.hpa import Behavior, desired_replicas
 from aiapi_operator.simulate.policies.kpa import Scaler
+from aiapi_operator.simulate.policies.llmd import Law
+from aiapi_operator.simulate.policies.ray import Delays
 from aiapi_operator.sizing.inputs import Bounds
 
 MANY = Bounds(min=1, max=1000)
@@ -72,3 +75,37 @@ def test_kpa_panics_at_twice_the_ready_pods_and_then_never_shrinks() -> None:
 
 def test_kpa_is_not_in_panic_below_twice() -> None:
     assert Scaler(target=7.0).scale(stable=25, panic=49, ready=4, now=100) == 4
+
+
+def test_keda_scales_by_the_sum() -> None:
+    assert keda.desired_replicas(150, 20, current=7) == 7
+    assert keda.desired_replicas(150, 20, current=6) == 8
+    assert keda.desired_replicas(90, 20, current=8) == 5
+
+
+def test_ray_waits_for_30_s_up_and_600_s_down() -> None:
+    delays = Delays()
+    assert [delays.hold_back(6, current=4, now=now) for now in (0, 10, 20, 30)] == [4, 4, 4, 6]
+    down = [delays.hold_back(3, current=6, now=40 + 10 * look) for look in range(61)]
+    assert down[:60] == [6] * 60
+    assert down[60] == 3
+
+
+def test_ray_starts_anew_when_a_look_disagrees() -> None:
+    delays = Delays()
+    wanted = ((0, 6), (10, 6), (20, 4), (30, 6), (40, 5), (50, 6))
+    assert [delays.hold_back(pods, current=4, now=now) for now, pods in wanted] == [4] * 6
+    assert delays.hold_back(6, current=4, now=60) == 6
+
+
+@pytest.mark.parametrize(
+    ("saturation", "expected"), [(0.5, 4), (0.55, 4), (0.66, 5), (1.1, 8), (5.0, 15), (0.3, 3)]
+)
+def test_llm_d_scales_by_the_share_of_the_threshold(saturation: float, expected: int) -> None:
+    assert Law().replicas(saturation, current=4, now=0) == expected
+
+
+def test_llm_d_steps_down_once_in_two_minutes() -> None:
+    law = Law()
+    steps = [law.replicas(0.3, current=9, now=now) for now in (0, 30, 60, 90, 120, 150)]
+    assert steps == [8, 9, 9, 9, 8, 9]

@@ -6,15 +6,19 @@ a load test:
 
     concurrency of a worker whose loop is always full = 1 / c x time in the system   (Little)
 
-KPA and Ray's like take 70 % or rho* of it. hpa-cpu has the documented default of 80 %.
+KPA takes its documented 70 % of it; hpa-concurrency, keda and ray take rho* of it. hpa-cpu has
+the documented default of 80 % of the request, llm-d the objective's threshold.
 """
 
 from collections.abc import Callable
 
 from aiapi_operator.simulate.policies.aiapi import AIApi
 from aiapi_operator.simulate.policies.hpa import CPU_TARGET, HpaConcurrency, HpaCpu
+from aiapi_operator.simulate.policies.keda import Keda
 from aiapi_operator.simulate.policies.kpa import Kpa
+from aiapi_operator.simulate.policies.llmd import LlmD
 from aiapi_operator.simulate.policies.policy import Policy
+from aiapi_operator.simulate.policies.ray import Ray
 from aiapi_operator.simulate.policies.yardsticks import Oracle, Static
 from aiapi_operator.simulate.truth import Truth
 from aiapi_operator.sizing import plan
@@ -53,10 +57,30 @@ def _aiapi(truth: Truth, pod_workers: int, factor: float) -> Policy:  # noqa: AR
     return AIApi(truth.spec, plan.cheapest(truth.spec, need))
 
 
+def _concurrency(truth: Truth, pod_workers: int, factor: float) -> float:
+    """Requests in flight that a pod should have."""
+    return factor * truth.utilization * pod_workers * truth.worker_concurrency
+
+
 def _hpa_concurrency(truth: Truth, pod_workers: int, factor: float) -> Policy:
-    target = factor * truth.utilization * pod_workers * truth.worker_concurrency
+    target = _concurrency(truth, pod_workers, factor)
     first = _pods(truth, pod_workers)
     return HpaConcurrency("hpa-concurrency", first, truth.spec.replicas, target)
+
+
+def _keda(truth: Truth, pod_workers: int, factor: float) -> Policy:
+    target = _concurrency(truth, pod_workers, factor)
+    return Keda(_pods(truth, pod_workers), truth.spec.replicas, target)
+
+
+def _ray(truth: Truth, pod_workers: int, factor: float) -> Policy:
+    target = _concurrency(truth, pod_workers, factor)
+    return Ray(_pods(truth, pod_workers), truth.spec.replicas, target)
+
+
+def _llmd(truth: Truth, pod_workers: int, factor: float) -> Policy:
+    threshold = factor * truth.spec.objective.threshold
+    return LlmD(_pods(truth, pod_workers), truth.spec.replicas, threshold)
 
 
 def _hpa_cpu(truth: Truth, pod_workers: int, factor: float) -> Policy:
@@ -82,5 +106,8 @@ _MAKERS: dict[str, Callable[[Truth, int, float], Policy]] = {
     "hpa-cpu": _hpa_cpu,
     "hpa-concurrency": _hpa_concurrency,
     "kpa": _kpa,
+    "keda": _keda,
+    "ray": _ray,
+    "llm-d": _llmd,
 }
 NAMES = tuple(_MAKERS)
