@@ -23,8 +23,7 @@ class Step:
 
 def next_step(pod: PodView, sample: PodSample, *, workers: int, resources: Resources) -> Step:
     """The step that brings ``pod`` nearer to ``workers`` with ``resources``."""
-    # A new pod waits for its first order before it is ready, also when its size is right already.
-    order = workers if sample.workers_wanted != workers or not sample.ready else None
+    order = workers if sample.workers_wanted != workers else None
     growing = exceeds(resources, pod.resources)
     if growing:
         # What needs no more resources than the pod has may come at once.

@@ -61,7 +61,7 @@ class Subject:
     resizes: dict[str, Refusal] = field(default_factory=dict)
     """Refused resizes by the pod's uid."""
     sized: set[str] = field(default_factory=set)
-    """Instances of pods that were told their workers: a new pod waits for that before it is ready."""
+    """Instances of pods that were told their workers: new ones wait for that to be ready."""
     template: Template | None = None
     decision: Decision | None = None
     decided_at: str = ""
