@@ -6,7 +6,7 @@ Pure: the same arguments give the same answer. Nothing here or below reads a clo
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from aiapi_operator.sizing import demand, guards, learn, rates, reasons, savings
+from aiapi_operator.sizing import demand, guards, learn, rates, reasons, savings, windows
 from aiapi_operator.sizing.assess import NOTHING_KNOWN, Outlook, assess
 from aiapi_operator.sizing.capacity import CAUTIOUS
 from aiapi_operator.sizing.decision import Binding, Decision, Need, Verdict
@@ -143,6 +143,8 @@ def _move(scene: _Scene, state: State, outlook: Outlook) -> _Answer:
             may_shrink=not seen.unknown,
             settled=now - since >= guards.LASTS,
             more_pods=guards.allowance(state.orders, spec, now=now),
+            heaviest=windows.heaviest(state.ticks, now=now, seconds=spec.workers_down_after)
+            / outlook.target.utilization,
         ),
     )
     verdict = _verdict(scene, move, outlook, age=now - since)

@@ -7,6 +7,9 @@ differs by less than 5 % from what runs changes nothing.
 
 Pods that were ordered and are not ready yet count as ordered, so one need orders them once;
 they do not count as serving, so workers in the pods that do serve make up for them.
+
+Connections stay where they are, so a pod that has just become ready has little to do, and those
+before it still have nearly all. A pod keeps the workers that its own load needs.
 """
 
 from dataclasses import dataclass
@@ -41,6 +44,8 @@ class Situation:
     """Seen for long enough to know what lasts."""
     more_pods: int
     """Pods that the rate limit still allows."""
+    heaviest: float = 0.0
+    """Workers that the pod with the most to do needs by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,8 @@ class Move:
     workers_held: bool = False
     replicas_held: bool = False
     rate_limited: bool = False
+    uneven: bool = False
+    """Workers are kept for one pod that has more to do than the others."""
 
 
 def remember(recent: Recent, spec: SizingSpec, need: float, *, now: float) -> Recent:
@@ -147,6 +154,7 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
         workers_held=workers > max(spec.workers.min, _each(soon, at, replicas)),
         replicas_held=_cheaper(spec, soon, replicas).replicas < replicas,
         rate_limited=wanted > replicas >= start.replicas,
+        uneven=_for_the_heaviest(at) == workers > _each(needs.workers, at, replicas),
     )
 
 
@@ -178,6 +186,7 @@ def _workers(spec: SizingSpec, needs: Needs, at: Situation, start: Size, replica
     if _each(needs.now.times(1 / (1 + TOLERANCE)), at, replicas) > start.workers:
         return min(most, _each(needs.now, at, replicas))
     lower = _each(needs.workers.times(1 + TOLERANCE), at, replicas)
+    lower = max(lower, _for_the_heaviest(at))
     lower = min(most, max(spec.workers.min, needs.workers_floor, lower))
     if lower < start.workers:
         return lower if at.may_shrink else start.workers
@@ -192,3 +201,7 @@ def _each(need: Carry, at: Situation, replicas: int) -> int:
     if replicas >= 2:
         each = max(each, need.survivors / (replicas - 1))
     return max(1, ceil(each - 1e-9))
+
+
+def _for_the_heaviest(at: Situation) -> int:
+    return ceil(at.heaviest / (1 + TOLERANCE) - 1e-9)

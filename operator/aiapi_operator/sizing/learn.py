@@ -52,15 +52,29 @@ def _correct(state: State, objective: Objective, *, now: float) -> State:
         correction=state.correction,
     )
     rho = windows.busiest(state.ticks, now=now, latency=read.seconds)
+    threshold = objective.threshold
+    missed = read.seconds > threshold
+    upstream_alone = missed and read.seconds - _queued(state, objective, now=now) > threshold
     corrected = capacity.correct(
         capacity.Correction(state.correction, state.corrected_at),
-        missed=read.seconds > objective.threshold,
+        missed=missed,
         # A loop that is busier than planned is short of workers: that says nothing about rho*.
         busy=0.8 * planned.utilization <= rho <= planned.utilization + 0.05,
-        objective_in_reach=state.base.now <= IN_REACH * objective.threshold,
+        objective_in_reach=not upstream_alone and state.base.now <= IN_REACH * threshold,
         now=now,
     )
     return replace(state, correction=corrected.factor, corrected_at=corrected.time)
+
+
+def _queued(state: State, objective: Objective, *, now: float) -> float:
+    recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
+    return capacity.queued(
+        0.0 if state.service is None else state.service.seconds,
+        objective,
+        arrivals=windows.mean(recent, "arrivals"),
+        in_flight=windows.mean(recent, "in_flight"),
+        upstream=windows.mean(recent, "upstream"),
+    )
 
 
 def _unknown_since(state: State, seen: Seen, now: float) -> float | None:

@@ -205,6 +205,7 @@ def _sum(flows: list[_Flow], seen: Seen, state: State, now: float) -> Tick | Non
         loop=min(loop, workers),
         workers=workers,
         busiest=max(_utilization(flow.rates) for flow in flows),
+        heaviest=max(min(rates[4], rates[5]) for rates in serving),
         upstream=min(upstream, in_flight),
         bounds=bounds,
         counts=counts,

@@ -107,7 +107,9 @@ def _held(verdict: Verdict, move: Move, spec: SizingSpec) -> str:
     if verdict is not Verdict.STABILIZING:
         return ""
     waits = []
-    if move.workers_held:
+    if move.uneven:
+        waits.append("fewer workers once no pod has more to do than the others")
+    elif move.workers_held:
         waits.append(f"fewer workers once less was needed for {duration(spec.workers_down_after)}")
     if move.replicas_held:
         waits.append(f"fewer pods once less was needed for {duration(spec.replicas_down_after)}")

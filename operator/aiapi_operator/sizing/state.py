@@ -47,6 +47,8 @@ class Tick:
     workers: float
     busiest: float
     """Loop utilisation of the busiest pod, 0..1."""
+    heaviest: float
+    """Loop seconds a second of the ready pod that had most to do."""
     upstream: float
     """Seconds that requests waited for upstreams, a second."""
     bounds: tuple[float, ...]

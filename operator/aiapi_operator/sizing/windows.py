@@ -77,6 +77,14 @@ def busiest(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
     return max(tick.busiest for tick in last(ticks, now=now, seconds=reach))
 
 
+def heaviest(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float:
+    """Loop seconds a second that some pod always had to do, in the last ``seconds``.
+
+    The least of the ticks' greatest: that one pod is ahead of the others for a tick is chance.
+    """
+    return min(tick.heaviest for tick in last(ticks, now=now, seconds=seconds))
+
+
 def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
     """Ticks with latencies in which, and for the fast window before, no loop was over ``limit``."""
     chosen = []

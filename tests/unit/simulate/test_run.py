@@ -47,13 +47,23 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(make_load, spec) -> No
     assert numbers(1) == numbers(1) != numbers(2)
 
 
-def test_a_slower_upstream_makes_kpa_grow_as_concurrency_does(make_load, spec) -> None:
+def test_a_slower_upstream_adds_no_worker_but_makes_kpa_grow(make_load, spec) -> None:
     calm = make_load((900, 100))
     slow = make_load((900, 100), faults=Faults((parse("upstream-slow@300+300"),)))
-    before, after = (
-        compare(load, spec, ["kpa"], pod_workers=1).results[0] for load in (calm, slow)
-    )
-    assert after.max_workers >= 2 * before.max_workers
+    names = ("aiapi", "kpa")
+    before, after = (compare(load, spec, names, pod_workers=1).results for load in (calm, slow))
+    assert after[0].max_workers <= before[0].max_workers
+    assert after[1].max_workers >= 2 * before[1].max_workers
+
+
+def test_new_pods_that_have_no_connections_yet_do_not_let_the_old_ones_shrink(
+    make_load, spec
+) -> None:
+    load = make_load((120, 40), (360, 160))
+    result = compare(load, spec, ["aiapi"], pod_workers=1).results[0]
+    assert any(change.after.replicas > change.before.replicas for change in result.changes)
+    # The step itself is at 120 s; two minutes later all is calm, whatever moves.
+    assert all(minute.latency < 0.8 for minute in result.minutes[3:])
 
 
 def test_nothing_shrinks_while_metrics_are_gone(make_load, spec) -> None:

@@ -23,6 +23,7 @@ def tick(at: float, **changes: object) -> Tick:
         "loop": 0.92,
         "workers": 4.0,
         "busiest": 0.25,
+        "heaviest": 0.5,
         "upstream": 29.0,
         "bounds": (0.1, 0.2),
         "counts": (0, 200, 0),
@@ -425,6 +426,21 @@ def test_another_percentile_starts_the_base_anew() -> None:
     found = capacity.base(row(5), objective=p99, service=None, last=level(0.1), now=10.0)
     assert found is not None
     assert found.calm == found.now == pytest.approx(0.199)
+
+
+def test_the_queue_for_loops_is_told_from_the_wait_for_upstreams() -> None:
+    measured = {"arrivals": 100.0, "in_flight": 34.0, "upstream": 30.0}
+    assert capacity.queued(0.01, OBJECTIVE, **measured) == pytest.approx(0.09, rel=0.01)
+    slower = measured | {"in_flight": 94.0, "upstream": 90.0}
+    assert capacity.queued(0.01, OBJECTIVE, **slower) == pytest.approx(0.09, rel=0.01)
+    assert capacity.queued(0.01, OBJECTIVE, arrivals=0.0, in_flight=5.0, upstream=0.0) == 0.0
+
+
+def test_one_pod_is_the_heaviest_only_if_it_always_has_more_to_do() -> None:
+    chance = tuple(tick(2.0 * i, heaviest=1.9 if i % 2 else 0.8) for i in range(30))
+    lasting = tuple(tick(2.0 * i, heaviest=1.6) for i in range(30))
+    assert windows.heaviest(chance, now=58.0, seconds=30.0) == 0.8
+    assert windows.heaviest(lasting, now=58.0, seconds=30.0) == 1.6
 
 
 def test_the_correction_backs_off_fast_and_probes_slowly() -> None:

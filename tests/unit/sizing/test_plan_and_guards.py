@@ -130,6 +130,15 @@ def test_a_small_excess_changes_nothing() -> None:
     assert move(always(4.3), at(2, 2, settled=False)).size == size(3, 2)
 
 
+def test_workers_stay_for_a_pod_that_has_more_to_do_than_the_others() -> None:
+    uneven = move(always(4.0), at(3, 5, heaviest=1.9))
+    assert uneven.size == size(2, 5)
+    assert uneven.uneven
+    even = move(always(4.0), at(3, 5, heaviest=1.0))
+    assert even.size == size(1, 5)
+    assert not even.uneven
+
+
 def test_a_small_surplus_changes_nothing() -> None:
     assert move(always(3.9), at(3, 2, settled=False)).size == size(3, 2)
     assert move(always(3.7), at(3, 2, settled=False)).size == size(2, 2)
