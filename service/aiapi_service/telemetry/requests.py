@@ -110,16 +110,16 @@ class CountRequests:
         self.other = other or app
         self.numbers = numbers
         self.at_start = at_start
+        # A class attribute costs a request nothing; one of its own would.
+        self._request: type[_Request] = type("_Request", (_Request,), {"numbers": numbers})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.other(scope, receive, send)
             return
         numbers = self.numbers
-        request = _Request()
-        request.numbers = numbers
+        request = self._request()
         _current.set(request)
-        at_start = self.at_start
         began = monotonic()
         in_flight = numbers[_IN_FLIGHT]
         numbers[_IN_FLIGHT_SECONDS] += in_flight * (began - numbers[_IN_FLIGHT_AT])
@@ -132,9 +132,9 @@ class CountRequests:
             nonlocal status, first
             if not status:
                 status = message.get("status", 0)
-                if at_start is not None:
-                    at_start(receive)
-            elif not first and (message.get("body") or not message.get("more_body")):
+                if self.at_start is not None:
+                    self.at_start(receive)
+            elif not first and message.get("more_body") and message.get("body"):
                 first = monotonic()
             return send(message)
 
@@ -184,8 +184,12 @@ def _finish(request: _Request, outcome: int, began: float, first: float) -> None
     numbers[outcome] += 1
     if outcome <= _CLIENT_ERROR:
         took = now - began
-        numbers[_LATENCY + bisect_left(BOUNDS, took)] += 1
+        bucket = bisect_left(BOUNDS, took)
+        numbers[_LATENCY + bucket] += 1
         numbers[_LATENCY_SUM] += took
-        waited = first - began if first else took
-        numbers[_TTFB + bisect_left(BOUNDS, waited)] += 1
-        numbers[_TTFB_SUM] += waited
+        if first:
+            # A body in one piece has its first byte when it has its last.
+            took = first - began
+            bucket = bisect_left(BOUNDS, took)
+        numbers[_TTFB + bucket] += 1
+        numbers[_TTFB_SUM] += took
