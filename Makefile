@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox test test-unit test-e2e lint format crds lock clean \
-        bench-runtime bench-decide
+        bench-runtime bench-decide bench-sizing
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench-runtime: install  ## Requests lost while workers change each second, besid
 
 bench-decide: install  ## Time of one decision by fleet size
 	$(BIN)/python benchmarks/decide.py
+
+bench-sizing: install  ## All autoscalers on synthetic traffic and the traces in TRACES=DIR; PEAKS="24 200" SWEEP=1
+	$(BIN)/python benchmarks/sizing.py $(if $(TRACES),--traces $(TRACES)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(SWEEP),--sweep)
 
 lock: pyproject.toml  ## Pin what a fresh install resolves to
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

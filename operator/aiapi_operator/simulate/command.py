@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from aiapi_operator.api.duration import is_duration, parse_duration
-from aiapi_operator.simulate import faults, report, service, traces
+from aiapi_operator.simulate import faults, page, report, service, traces
 from aiapi_operator.simulate.compare import Comparison, compare, scaled, wishes
 from aiapi_operator.simulate.measure import Result
 from aiapi_operator.simulate.policies.catalogue import NAMES
@@ -93,6 +93,11 @@ def _parse_fault(text: str) -> faults.Fault:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write all measures there.",
 )
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write report.html there, with charts and the reason of every change.",
+)
 def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     *,
     path: Path,
@@ -104,6 +109,7 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     fault_texts: tuple[str, ...],
     seed: int,
     json_path: Path | None,
+    out: Path | None,
 ) -> None:
     """Show what each autoscaler would do with a trace, and what it would cost.
 
@@ -125,7 +131,9 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     comparison = compare(load, spec, names, pod_workers=pod_workers, tell=_tell)
     _show(comparison)
     if json_path is not None:
-        _write(json_path, comparison)
+        _write(json_path, json.dumps(report.as_json(comparison), indent=2) + "\n")
+    if out is not None:
+        _write(out / "report.html", page.render(comparison))
 
 
 def _tell(result: Result) -> None:
@@ -142,9 +150,10 @@ def _show(comparison: Comparison) -> None:
     console.print(report.table(comparison))
 
 
-def _write(path: Path, comparison: Comparison) -> None:
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report.as_json(comparison), indent=2) + "\n", "utf-8")
+        path.write_text(text, "utf-8")
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error}") from error
+    click.echo(str(path))

@@ -9,7 +9,7 @@ from rich.table import Table
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.measure import Result
 
-_COLUMNS = (
+COLUMNS = (
     "policy",
     "windows met",
     "requests met",
@@ -26,35 +26,46 @@ _COLUMNS = (
 )
 
 
-def introduce(comparison: Comparison, console: Console) -> None:
-    """What is compared."""
+def introduction(comparison: Comparison) -> list[str]:
+    """What is compared, a line each."""
     load, spec = comparison.load, comparison.spec
     trace, objective = load.trace, spec.objective
-    console.print(
+    asked = (
         f"{trace.name}: {trace.requests:,.0f} requests in {trace.seconds / 3600:.2f} h,"
-        f" {trace.peak_minute:.1f} a second in the busiest minute.\n"
+        f" {trace.peak_minute:.1f} a second in the busiest minute."
+    )
+    model = (
         f"Objective p{objective.percentile:g} within {1000 * objective.threshold:g} ms;"
         f" {1000 * load.service.demand:g} ms of loop time a request; loops may be"
         f" {comparison.utilization:.2f} busy; peers' pods have {comparison.pod_workers} workers;"
-        f" seed {load.seed}.",
-        highlight=False,
-        soft_wrap=True,
+        f" seed {load.seed}."
     )
-    for note in trace.notes:
-        console.print(f"Note: {note}.", highlight=False, soft_wrap=True)
+    faults = [
+        f"Fault: {fault.kind} from {fault.start:g} s"
+        + (f" until {fault.end:g} s." if isfinite(fault.end) else " on.")
+        for fault in load.faults.all
+    ]
+    return [asked, model, *faults, *(f"Note: {note}." for note in trace.notes)]
+
+
+def introduce(comparison: Comparison, console: Console) -> None:
+    """Print what is compared."""
+    for line in introduction(comparison):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def table(comparison: Comparison) -> Table:
     """A row a policy."""
     result = Table(box=None, pad_edge=False)
-    for index, column in enumerate(_COLUMNS):
+    for index, column in enumerate(COLUMNS):
         result.add_column(column, justify="right" if index else "left", no_wrap=True)
     for each in comparison.results:
-        result.add_row(*_row(each, comparison.vs_oracle(each)))
+        result.add_row(*row(each, comparison.vs_oracle(each)))
     return result
 
 
-def _row(result: Result, vs_oracle: float) -> tuple[str, ...]:
+def row(result: Result, vs_oracle: float) -> tuple[str, ...]:
+    """The measures as people read them, in the order of ``COLUMNS``."""
     return (
         result.policy,
         f"{100 * result.attainment_windows:.2f} %",

@@ -1,6 +1,7 @@
 """Whole runs: every policy, the measures, faults, and the command line."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from aiapi_operator.cli import main
+from aiapi_operator.simulate import page
 from aiapi_operator.simulate.compare import compare, wishes
 from aiapi_operator.simulate.faults import Faults, parse
 from aiapi_operator.simulate.fleet import Served
@@ -89,6 +91,18 @@ def test_windows_and_requests_are_counted_as_defined() -> None:
     assert recorder.percentile(50) == pytest.approx(0.1, rel=0.01)
 
 
+def test_the_page_says_why_the_fleet_changed_and_keeps_peaks(make_load, spec) -> None:
+    load = make_load((120, 20), (120, 120))
+    drawn = page.render(compare(load, spec, ["aiapi"], pod_workers=1))
+    assert "workers needed: " in drawn
+    assert "<title>0:02:0" in drawn
+    assert "a&lt;b" in page.render(
+        compare(
+            replace(load, trace=replace(load.trace, name="a<b")), spec, ["static"], pod_workers=1
+        )
+    )
+
+
 def test_turns_are_counted_not_steps() -> None:
     totals = (8, 10, 12, 9, 9, 11)
     changes = tuple(
@@ -139,13 +153,17 @@ def trace(tmp_path: Path) -> Path:
 
 def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "result.json"
-    result = CliRunner().invoke(
-        main,
-        ["simulate", "--trace", str(trace), "--policy", "aiapi,static", "--json", str(out)],
-    )
+    files = ["--json", str(out), "--out", str(tmp_path)]
+    wishes = ["--policy", "aiapi,static", "--fault", "upstream-slow@60+30"]
+    result = CliRunner().invoke(main, ["simulate", "--trace", str(trace), *wishes, *files])
     assert result.exit_code == 0, result.output
     assert "3,600 requests" in result.output
     assert "vs oracle" in result.output
+    assert "Fault: upstream-slow from 60 s until 90 s." in result.output
+    html = (tmp_path / "report.html").read_text()
+    assert html.count("<svg") == 4
+    assert "http" not in html
+    assert "{{" not in html
     written = json.loads(out.read_text())
     assert set(written["policies"]) == {"aiapi", "static"}
     assert {

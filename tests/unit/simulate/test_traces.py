@@ -78,7 +78,7 @@ def test_a_long_file_is_known_by_its_seconds(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_gap_in_the_recording_is_told_and_rare_requests_are_none() -> None:
     busy = lines("requests_per_second\n" + "20\n" * 100 + "0\n" * 30 + "20\n" * 100)
     rare = lines("requests_per_second\n" + ("1\n" + "0\n" * 30) * 20)
-    assert "1 gaps without a request, 30 s in all, the first at second 100" in busy.notes[0]
+    assert "1 gap without a request, 30 s in all, the first at second 100" in busy.notes[0]
     assert rare.notes == ()
 
 
