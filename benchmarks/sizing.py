@@ -30,7 +30,7 @@ from rich.table import Table
 from aiapi_operator.simulate import report, traces
 from aiapi_operator.simulate.compare import Comparison, compare, scaled, wishes
 from aiapi_operator.simulate.faults import Fault, Faults, Kind
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.measure import Change, Result
 from aiapi_operator.simulate.policies import catalogue
 from aiapi_operator.simulate.requests import Load
 from aiapi_operator.simulate.run import Run
@@ -44,6 +44,7 @@ PEERS = tuple(name for name in catalogue.NAMES if name not in YARDSTICKS)
 POD_WORKERS = (1, 2, 4)
 FACTORS = (0.5, 0.75, 1.0, 1.4)
 HOUR = 3600
+FAULT = (1200.0, 1500.0)
 SEED = 1
 
 
@@ -104,6 +105,11 @@ def print_best(comparison: Comparison, console: Console) -> None:
     console.print(table)
 
 
+def scaled_down_during_the_fault(change: Change) -> bool:
+    """Whether the fleet was made smaller while something else was wrong."""
+    return FAULT[0] <= change.at < FAULT[1] and change.after.total < change.before.total
+
+
 def print_faults(spec: SizingSpec, console: Console) -> None:
     """What each policy does when something else goes wrong at a constant load."""
     scenario = Scenario()
@@ -120,14 +126,14 @@ def print_faults(spec: SizingSpec, console: Console) -> None:
         name="steady", counts=np.random.default_rng(SEED).poisson(400, HOUR).astype(np.float64)
     )
     for kind in (None, *Kind):
-        faults = Faults(() if kind is None else (Fault(kind=kind, start=1200, end=1500),))
+        faults = Faults(() if kind is None else (Fault(kind=kind, start=FAULT[0], end=FAULT[1]),))
         load = Load(trace=trace, service=scenario.service, seed=SEED, faults=faults)
         for each in compare(load, spec, ("aiapi", "kpa", "hpa-cpu"), pod_workers=2).results:
             table.add_row(
                 "none" if kind is None else kind.value,
                 each.policy,
                 str(each.max_workers),
-                str(each.scale_downs),
+                str(sum(scaled_down_during_the_fault(change) for change in each.changes)),
                 f"{100 * each.attainment_windows:.2f} %",
             )
     console.print(table)

@@ -194,7 +194,6 @@ def _gaps(counts: Floats) -> tuple[str, ...]:
     if not long.any():
         return ()
     total, first = int(lengths[long].sum()), int(begins[long][0])
-    told = (
-        f"{int(long.sum())} gaps without a request, {total} s in all, the first at second {first}"
-    )
+    gaps = "1 gap" if long.sum() == 1 else f"{int(long.sum())} gaps"
+    told = f"{gaps} without a request, {total} s in all, the first at second {first}"
     return (f"{told}: taken as no traffic",)
