@@ -148,7 +148,10 @@ def _say_ready(instance: Any) -> None:
 
 def _detach(data: Path) -> None:
     """Start the same command again in a session of its own, and wait until it is ready."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{data}: {error.strerror}; give another --data") from error
     arguments = [part for part in sys.argv[1:] if part != "--detach"]
     if not any(part.partition("=")[0] == "--data" for part in arguments):
         arguments += ["--data", str(data)]

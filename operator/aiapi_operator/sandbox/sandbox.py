@@ -87,7 +87,12 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         begin = time.monotonic()
-        self._make_folders()
+        try:
+            self._make_folders()
+        except OSError as error:
+            raise SandboxError(
+                f"{error.filename}: {error.strerror}; give another --data"
+            ) from error
         certificates = await asyncio.to_thread(make_certificates, HOST, "localhost")
         self._ca = certificates.ca
         self.server = ApiServer(self.store, host=HOST, port=self._port, certificates=certificates)

@@ -100,6 +100,15 @@ async def test_detach_and_down(tmp_path: Path) -> None:
     assert again == (0, "No sandbox runs in the background.\n")
 
 
+@pytest.mark.parametrize("how", [(), ("--detach",)])
+async def test_a_data_directory_that_cannot_be_made_is_said(tmp_path: Path, how: Any) -> None:
+    (tmp_path / "file").touch()
+    data = tmp_path / "file" / "data"
+    code, output = await run(PROGRAMS / "aiapi", "sandbox", "up", "--data", data, *how)
+    assert (code, "Traceback" in output) == (1, False)
+    assert "Not a directory; give another --data" in output
+
+
 async def test_a_foreign_kubeconfig_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text("apiVersion: v1\ncurrent-context: production\n")

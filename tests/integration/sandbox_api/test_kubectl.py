@@ -49,6 +49,19 @@ async def test_apply_twice_changes_nothing(api: Api) -> None:
     assert api.store.version == version
 
 
+async def test_a_list_is_applied_and_its_items_are_validated(api: Api) -> None:
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
+    other = {**item, "metadata": {"name": "b"}}
+    listed = {"apiVersion": "v1", "kind": "List", "items": [item, other]}
+    applied = await api.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
+    assert applied.out == "configmap/a created\nconfigmap/b created\n", applied.err
+    again = await api.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(listed))
+    assert "configmap/b serverside-applied" in again.out, again.err
+    other["colour"] = "red"
+    refused = await api.kubectl("apply", "-f", "-", stdin=json.dumps(listed), ok=False)
+    assert 'unknown field "colour"' in refused.err
+
+
 async def test_apply_merges_lists_by_their_keys(api: Api) -> None:
     await api.kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
     await api.kubectl("set", "env", "deploy/web", "C=3")

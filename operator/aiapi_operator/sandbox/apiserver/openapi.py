@@ -12,6 +12,7 @@ from aiapi_operator.sandbox.copying import copy
 from aiapi_operator.sandbox.errors import Obj
 from aiapi_operator.sandbox.resources import Registry, Resource
 
+from . import openapi_v2
 from .request import NoSuchPathError
 from .shapes import Shape, builtin, type_table
 from .views import encode
@@ -176,6 +177,9 @@ class OpenApi:
     def answer(self, request: web.Request) -> web.Response:
         if self._made_at != self._registry.generation:
             self._made_at, self._documents = self._registry.generation, {}
+        if request.path == "/openapi/v2":
+            body = openapi_v2.document()
+            return web.Response(body=body, headers={"Content-Type": openapi_v2.CONTENT_TYPE})
         path = request.path.rstrip("/").removeprefix("/openapi/v3")
         if request.path.startswith("/openapi/v3") and not path:
             body = encode({"paths": {name: self._link(name) for name in self._names()}})
