@@ -186,6 +186,16 @@ async def test_a_pod_ends_with_its_hook_its_signal_and_its_grace(
     assert "Killing" in await reasons(kubectl, "polite")
 
 
+async def test_init_containers_have_logs_of_their_own(kubectl: Any, make_pod: Any) -> None:
+    init = {"name": "first", "image": "example/web", "command": ["echo", "hello from first"]}
+    pod = make_pod("two", "sh", "-c", "echo hello; sleep 60", spec={"initContainers": [init]})
+    await kubectl.apply(pod)
+    await kubectl("wait", "pod/two", "--for=condition=Ready", "--timeout=10s")
+    assert await kubectl("logs", "two", "-c", "first") == "hello from first\n"
+    assert (await kubectl("logs", "two")).endswith("hello\n")
+    assert "hello from first\nhello\n" in await kubectl("logs", "two", "--all-containers")
+
+
 async def test_logs_are_followed_cut_and_stamped(
     kubectl: Any, make_pod: Any, wait_for: Any
 ) -> None:

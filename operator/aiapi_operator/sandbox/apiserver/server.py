@@ -255,7 +255,8 @@ def _log_request(request: web.Request, target: Target, pod: Obj) -> LogRequest:
             f"a container name must be specified for pod {target.name}, choose one of: [{choices}]"
         )
         raise ApiError(400, "BadRequest", message)
-    if container not in names:
+    started_before = [each["name"] for each in pod["spec"].get("initContainers") or ()]
+    if container not in (*names, *started_before):
         message = f"container {container} is not valid for pod {target.name}"
         raise ApiError(400, "BadRequest", message)
     return LogRequest(
