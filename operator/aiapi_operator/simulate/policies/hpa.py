@@ -13,6 +13,7 @@ larger of twice the pods and four more within 15 s. Both are the documented defa
 In its favour: it sees the mean since its last sync at once; a real one sees it 15 to 60 s late.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from math import ceil
@@ -77,7 +78,7 @@ class Behavior:
         return desired
 
 
-class _Hpa:
+class _Hpa(ABC):
     """What all metrics have in common."""
 
     instant = False
@@ -105,9 +106,9 @@ class _Hpa:
         why = f"{value:.3g} a pod, target {self.target:.3g}: {desired} pods"
         return Answer(size=Size(workers=view.size.workers, replicas=replicas), why=why)
 
+    @abstractmethod
     def value(self, totals: Totals) -> float | None:
         """The metric, a ready pod."""
-        raise NotImplementedError
 
 
 class HpaConcurrency(_Hpa):
