@@ -109,8 +109,8 @@ class Run:
             "connections": self.connections,
             "closed_idle": self.closed_idle,
             "seconds": perf_counter() - began,
-            "p50": ordered[len(ordered) // 2],
-            "p99": ordered[int(len(ordered) * 0.99)],
+            "p50_s": ordered[len(ordered) // 2],
+            "p99_s": ordered[int(len(ordered) * 0.99)],
             "pids": dict(self.pids),
         }
 

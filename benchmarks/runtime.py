@@ -268,7 +268,7 @@ async def main() -> None:
     table(
         f"{options.requests} requests, workers 2 <-> 4 every second (32 keep-alive, 8 new clients)",
         report["changes"],
-        ["kind", "answered", "lost", "closed_idle", "p50", "p99", "seconds", "workers_seen"],
+        ["kind", "answered", "lost", "closed_idle", "p50_s", "p99_s", "seconds", "workers_seen"],
     )
     report["start"] = [await start(kind, options.rounds) for kind in ("ours", "uvicorn")]
     table(
