@@ -26,8 +26,13 @@ async def test_the_count_changes_under_load_and_nothing_is_lost(tmp_path):
 async def test_idle_connections_move_to_a_worker_that_stays(tmp_path):
     async with serve(tmp_path, "--workers=3") as pod:
         await pod.ready(3)
-        connections = [await pod.connect() for _ in range(30)]
-        before = {(await one.ask()).body for one in connections}
+        first = await pod.connect()
+        first.write("/block?s=0.5")
+        await until(lambda: _in_flight(pod, 1))
+        # Its worker is held, so others accept these: left to the kernel, one may get them all.
+        later = [await pod.connect() for _ in range(29)]
+        before = {(await one.ask()).body for one in later} | {(await first.read()).body}
+        connections = [first, *later]
         await pod.resize(1)
         await pod.settled(1)
         answers = [await one.ask() for one in connections]
