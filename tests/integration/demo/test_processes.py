@@ -112,6 +112,7 @@ async def test_stopping_twice_is_harmless() -> None:
     process = await spawn(SLEEP, stdout=asyncio.subprocess.DEVNULL)
     await stop(process, grace=5)
     await stop(process, grace=5)
+    assert process.returncode == -signal.SIGTERM
 
 
 async def test_a_process_that_ends_by_itself_just_then_keeps_its_own_code() -> None:

@@ -63,7 +63,9 @@ def test_a_server_that_is_not_uvicorn_is_left_alone():
 
     courtesy = Courtesy()
     courtesy.leaving = True
+    courtesy.to_shed = 1
     courtesy.at_start(receive)
+    assert courtesy.to_shed == 1
 
 
 def idle_connection(**changes):
