@@ -20,13 +20,14 @@ import click
 import kopf
 
 from aiapi_operator import handlers, logs
-from aiapi_operator.cluster import discovery
+from aiapi_operator.cluster import autoscalers, discovery
 from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import Candidacy, Elector
 from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.lookout import RivalLookout
 from aiapi_operator.engine.ports import Leadership, Ports
 from aiapi_operator.engine.runner import Runner
 from aiapi_operator.engine.tick import Engine, Surroundings
@@ -86,6 +87,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
         recorder = EventRecorder(connection, instance=settings.pod_name)
+        lookout = await stack.enter_async_context(_lookout(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
             scraper=Scraper(session),
@@ -94,6 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             meter=metrics,
             clock=time.monotonic,
             wall=_wall,
+            lookout=lookout,
         )
         runner = await _runner(settings, connection, ports, metrics)
         overdue.append(runner.overdue)
@@ -156,6 +159,23 @@ async def _leadership(
     task = asyncio.create_task(elector.run(), name="lease")
     try:
         yield elector
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _lookout(settings: Settings, connection: Connection) -> AsyncIterator[RivalLookout]:
+    """Look once before anything is decided, and then each minute."""
+    lookout = RivalLookout(
+        autoscalers.KINDS,
+        lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
+    )
+    await lookout.look()
+    task = asyncio.create_task(lookout.run(), name="lookout")
+    try:
+        yield lookout
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

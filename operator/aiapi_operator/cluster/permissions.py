@@ -32,6 +32,8 @@ def _watched(group: str, resource: str, verbs: str, why: str) -> Permission:
     return Permission(group, resource, frozenset(verbs.split()), Scope.WATCHED, why)
 
 
+_RIVAL = "to fight no other autoscaler over the same Deployment"
+
 PERMISSIONS = (
     _watched("aiapi.dev", "aiapis", "get list watch", "to know what is wanted"),
     _watched("aiapi.dev", "aiapis/status", "patch", "to tell what was decided and why"),
@@ -66,6 +68,9 @@ PERMISSIONS = (
     _watched("", "pods", "list patch watch", "addresses, failures, and which pod is removed first"),
     _watched("", "pods/resize", "patch", "CPU and memory of running pods"),
     _watched("", "events", "create patch", "each change as an Event on the AIApi"),
+    _watched("autoscaling", "horizontalpodautoscalers", "list", _RIVAL),
+    _watched("keda.sh", "scaledobjects", "list", _RIVAL),
+    _watched("autoscaling.k8s.io", "verticalpodautoscalers", "list", _RIVAL),
     Permission(
         "coordination.k8s.io",
         "leases",

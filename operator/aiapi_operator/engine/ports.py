@@ -1,11 +1,12 @@
 """What the engine needs of the world, so that it runs the same on a cluster and in a test."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.inventory import Key
+from aiapi_operator.engine.rivals import Lookout, Nobody
 from aiapi_operator.observe.target import Target
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
@@ -107,3 +108,4 @@ class Ports:
     """Monotonic seconds."""
     wall: Callable[[], str]
     """The time of day, as Kubernetes writes it."""
+    lookout: Lookout = field(default_factory=Nobody)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
 from aiapi_operator.cluster.errors import ClusterError, Unavailable
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
-from aiapi_operator.engine import readiness, template
+from aiapi_operator.engine import readiness, rivals, template
 from aiapi_operator.engine.act import Actor, Member, Wish, waiting
 from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import answered, members, silent, target
@@ -58,6 +58,7 @@ class _Round:
     answers: tuple[PodSample | PodUnknown, ...] = ()
     refused: Sequence[str] = ()
     troubles: Sequence[str] = ()
+    acted: bool = False
 
     @property
     def samples(self) -> dict[str, PodSample]:
@@ -195,7 +196,8 @@ class Engine:
         return (*answers, *silent(pods))
 
     async def _size(self, subject: Subject, now: _Round, deployment: Manifest) -> None:
-        spec = sizing_spec(now.aiapi.spec)
+        others = self._ports.lookout.of(subject.key)
+        spec = rivals.restrained(sizing_spec(now.aiapi.spec), others)
         fleet = Fleet(
             replicas=deployment["spec"].get("replicas", 1),
             pods=now.answers,
@@ -218,7 +220,9 @@ class Engine:
             savings=saved,
         )
         self._ports.meter.decided(subject.key, spec, seen, decision)
-        conditions = [*self._basics(now), *decision.conditions]
+        foreign = rivals.condition(subject.key, others, blind=self._ports.lookout.blind)
+        conditions = [*self._basics(now), foreign, *decision.conditions]
+        now.acted = spec.mode is Mode.AUTO
         await self._tell(subject, now, conditions, decision=decision, saved=saved)
 
     async def _act(
@@ -271,14 +275,13 @@ class Engine:
         decision: Decision | None = None,
         saved: Savings | None = None,
     ) -> None:
-        acted = decision is not None and now.aiapi.spec.scaling.mode.value == Mode.AUTO.value
         running = [sample.workers_wanted for sample in now.samples.values()]
         news = News(
             aiapi=now.aiapi,
             pods=now.pods,
-            workers=decision.workers if decision and acted else max(running, default=None),
+            workers=decision.workers if decision and now.acted else max(running, default=None),
             decision=decision,
-            acted=acted,
+            acted=now.acted,
             savings=saved,
             conditions=conditions,
         )
