@@ -13,6 +13,7 @@ from aiapi_operator.simulate.compare import Comparison, compare, scaled, wishes
 from aiapi_operator.simulate.measure import Result
 from aiapi_operator.simulate.policies.catalogue import NAMES
 from aiapi_operator.simulate.requests import Load
+from aiapi_operator.simulate.source import InputError, Source
 from aiapi_operator.sizing.inputs import Objective
 
 _OBJECTIVE = re.compile(r"^p(?P<percentile>\d+(?:\.\d+)?)=(?P<threshold>.+)$")
@@ -55,9 +56,26 @@ def _parse_fault(text: str) -> faults.Fault:
 @click.option(
     "--trace",
     "path",
-    required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV, plain or gz, with a column arrival_s or requests_per_second.",
+)
+@click.option(
+    "--prometheus",
+    metavar="URL",
+    help="In place of --trace: the traffic that a Prometheus has seen.",
+)
+@click.option("--query", help="PromQL for requests a second, as one series: sum(rate(...[1m])).")
+@click.option("--last", default="7d", show_default=True, help="How far back, such as 12h or 7d.")
+@click.option("--step", help="Time between two samples; 15s by default.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the bearer token for the Prometheus.",
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CA certificates to trust, in place of the system's.",
 )
 @click.option("--policy", default="all", show_default=True, help="Names, separated by commas.")
 @click.option("--objective", help="Such as p95=800ms; by default what --service says.")
@@ -100,7 +118,13 @@ def _parse_fault(text: str) -> faults.Fault:
 )
 def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     *,
-    path: Path,
+    path: Path | None,
+    prometheus: str | None,
+    query: str | None,
+    last: str,
+    step: str | None,
+    token_file: Path | None,
+    ca_file: Path | None,
     policy: str,
     objective: str | None,
     scenario_path: Path | None,
@@ -118,15 +142,25 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     """
     names = parse_policies(policy)
     asked = None if objective is None else parse_objective(objective)
+    source = Source(
+        path=path,
+        url=prometheus,
+        query=query,
+        last=last,
+        step=step,
+        token_file=token_file,
+        ca_file=ca_file,
+    )
+    source.check()
     wrong = faults.Faults(tuple(_parse_fault(text) for text in fault_texts))
     try:
         scenario = service.Scenario() if scenario_path is None else service.read(scenario_path)
         spec = wishes(scenario, asked, peak_workers)
-        trace = traces.read(path)
+        trace = source.read()
         if peak_workers is not None:
             trace = scaled(trace, scenario.service, spec.objective, peak_workers, seed=seed)
     except (traces.TraceError, service.ScenarioError) as error:
-        raise click.ClickException(str(error)) from error
+        raise InputError(str(error)) from error
     load = Load(trace=trace, service=scenario.service, seed=seed, faults=wrong)
     comparison = compare(load, spec, names, pod_workers=pod_workers, tell=_tell)
     _show(comparison)

@@ -79,7 +79,8 @@ class FleetModel:
         self.counters = Counters(_FIRST_SLOTS)
         self.pods: list[Pod] = []
         self.workers = size.workers
-        self.core_seconds = 0.0
+        self.pod_seconds = 0.0
+        self.paid_worker_seconds = 0.0
         self.order(size, 0.0, instantly=True)
 
     @property
@@ -96,6 +97,11 @@ class FleetModel:
     def ready_workers(self) -> int:
         """Workers that serve."""
         return int(sum(self._serving[pod.slot] for pod in self.pods if pod.ready))
+
+    @property
+    def core_seconds(self) -> float:
+        """CPU requested x time so far, pod overhead included."""
+        return POD_CPU * self.pod_seconds + self._worker_cpu * self.paid_worker_seconds
 
     def serving(self, pod: Pod) -> int:
         """Workers of a pod that serve."""
@@ -163,12 +169,14 @@ class FleetModel:
         return self._worker_seconds
 
     def _account(self, seconds: float) -> None:
-        cores = 0.0
         for pod in self.pods:
-            cores += POD_CPU + pod.wanted * self._worker_cpu
+            self._pay(pod, seconds)
             if pod.ready:
                 self._worker_seconds[pod.slot] += seconds * self._serving[pod.slot]
-        self.core_seconds += seconds * cores
+
+    def _pay(self, pod: Pod, seconds: float) -> None:
+        self.pod_seconds += seconds
+        self.paid_worker_seconds += seconds * pod.wanted
 
     def _reconnect(self, seconds: float) -> None:
         """Some connections end, and new ones come in their place."""
@@ -234,7 +242,7 @@ class FleetModel:
         self.pods = [pod for pod in self.pods if pod not in leaving]
         for pod in leaving:
             last = self.counters.last_leaves(pod.slot, now) if pod.ready else now
-            self.core_seconds += (last - now) * (POD_CPU + pod.wanted * self._worker_cpu)
+            self._pay(pod, last - now)
             self._empty.append((last, pod.slot))
         gone = np.isin(self._home, [pod.slot for pod in leaving])
         self._connect(np.flatnonzero(gone))

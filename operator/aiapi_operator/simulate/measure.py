@@ -56,6 +56,8 @@ class Result:
     attainment_windows: float
     attainment_requests: float
     core_hours: float
+    pod_hours: float
+    worker_hours: float
     p50: float
     p95: float
     p99: float

@@ -80,6 +80,8 @@ class _Show:
             attainment_windows=recorder.attainment_windows(),
             attainment_requests=recorder.attainment_requests(),
             core_hours=self._fleet.core_seconds / 3600,
+            pod_hours=self._fleet.pod_seconds / 3600,
+            worker_hours=self._fleet.paid_worker_seconds / 3600,
             p50=recorder.percentile(50),
             p95=recorder.percentile(95),
             p99=recorder.percentile(99),

@@ -207,5 +207,5 @@ def test_a_bad_trace_ends_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("requests_per_second\n1\n-1\n")
     result = CliRunner().invoke(main, ["simulate", "--trace", str(path)])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "bad.csv line 3: requests_per_second is negative" in result.output

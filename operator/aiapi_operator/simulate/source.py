@@ -1,0 +1,64 @@
+"""Where the traffic comes from: a file, or a Prometheus."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from aiapi_operator.simulate import prometheus, traces
+from aiapi_operator.simulate.traces import Trace
+
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+class InputError(click.ClickException):
+    """What was given cannot be simulated. Ends with 2, as a wrong option does."""
+
+    exit_code = 2
+
+
+def parse_range(text: str, option: str) -> float:
+    """Seconds of a range as Prometheus writes it: ``7d`` is 604,800, ``1h30m`` is 5,400."""
+    parts = _RANGE.findall(text)
+    if not parts or "".join(map("".join, parts)) != text:
+        raise click.BadParameter(f"{option} {text!r} is no time; give one such as 12h or 7d")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What was asked for on the command line."""
+
+    path: Path | None
+    url: str | None
+    query: str | None
+    last: str
+    step: str | None
+    token_file: Path | None
+    ca_file: Path | None
+
+    def check(self) -> None:
+        """One source, and all that it takes."""
+        if (self.path is None) == (self.url is None):
+            raise click.UsageError("give either --trace FILE, or --prometheus URL with --query")
+        if self.url is not None and not self.query:
+            raise click.UsageError(
+                "--prometheus needs --query: requests a second as one series, such as"
+                " 'sum(rate(http_requests_total{job=\"assistant\"}[1m]))'"
+            )
+
+    def read(self) -> Trace:
+        """The trace, or ``TraceError``."""
+        if self.path is not None:
+            return traces.read(self.path)
+        rates = prometheus.fetch_rates(
+            self.url or "",
+            self.query or "",
+            parse_range(self.last, "--last"),
+            step=None if self.step is None else parse_range(self.step, "--step"),
+            token_file=self.token_file,
+            ca_file=self.ca_file,
+        )
+        return prometheus.as_trace(rates)
