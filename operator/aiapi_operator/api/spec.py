@@ -20,9 +20,7 @@ from aiapi_operator.api.scalars import (
     PositiveDuration,
     Price,
 )
-
-MOST_WORKERS = 64
-MOST_REPLICAS = 10_000
+from aiapi_operator.api.schedule import MOST_REPLICAS, MOST_WORKERS, Schedule
 
 
 class Mode(StrEnum):
@@ -31,6 +29,13 @@ class Mode(StrEnum):
     AUTO = "Auto"
     RECOMMEND = "Recommend"
     PAUSED = "Paused"
+
+
+class Resources(StrEnum):
+    """Where the CPU and memory come from that a worker requests."""
+
+    LEARNED = "Learned"
+    FIXED = "Fixed"
 
 
 def _ordered(field: str, default_min: int) -> Rule:
@@ -69,8 +74,13 @@ class Workers(Model):
     """CPU that one worker requests, such as 500m. One event loop uses one core at most."""
     memory: Memory = "256Mi"
     """Memory that one worker requests, such as 256Mi."""
+    resources: Resources = Resources.LEARNED
+    """Learned: cpu and memory are what workers begin with, and what they request follows what
+    they use, between a fifth and four times of it; running pods are resized in place. Fixed:
+    they always request cpu and memory as given."""
     max_concurrency: Annotated[Int, Field(ge=0, le=1_000_000)] = 0
-    """Requests that one worker may have in flight; 0 means that it is learnt."""
+    """Requests that one worker may have in flight. 0 means that only what is learned limits
+    it: the memory that requests in flight take, where the pods have a memory limit."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1),)
 
@@ -114,6 +124,12 @@ class Scaling(Model):
     """How long a lower need must last before the fleet shrinks."""
     scale_up: ScaleUp = ScaleUp()
     """How fast the fleet may grow."""
+    schedules: Annotated[
+        tuple[Schedule, ...],
+        Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Times of the week with floors of their own, for load that is known to come. Where several
+    hold at once, the highest floor counts."""
 
 
 class Baseline(Model):
@@ -176,6 +192,19 @@ class AIApiSpec(Model):
     """Metadata and PodSpec fields laid over the generated pod: lists merge by name
     (containers, volumes, env) or path (volumeMounts), null removes a field, and what the
     operator needs always stays."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.scaling.schedules) || self.scaling.schedules.all(one,"
+            " one.minReplicas <= self.replicas.max && one.minWorkers <= self.workers.max)",
+            message="minReplicas and minWorkers of scaling.schedules must not be above replicas.max"
+            " and workers.max: lower them or raise the maximum",
+            holds=lambda spec: all(
+                one.min_replicas <= spec.replicas.max and one.min_workers <= spec.workers.max
+                for one in spec.scaling.schedules
+            ),
+        ),
+    )
 
     @model_validator(mode="after")
     def _variables_differ(self) -> Self:

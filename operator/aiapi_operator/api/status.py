@@ -12,6 +12,7 @@ from aiapi_operator.api.model import Observed
 
 _Text = Annotated[str, Field(max_length=64)]
 _Count = Annotated[int, Field(ge=0)]
+_Long = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -83,6 +84,32 @@ class SavingsStatus(Observed):
     """Workers in each of the baseline's pods."""
     baseline_replicas: _Count | None = None
     """The baseline's pods."""
+    observed_seconds: _Long | None = None
+    """Seconds that were observed so far. It only grows, and is told when it grew by 2 %. With
+    it the next operator goes on to count, as with the four that follow."""
+    worker_seconds: _Long | None = None
+    """Seconds that workers ran in that time, all of them together."""
+    pod_seconds: _Long | None = None
+    """Seconds that pods ran in that time, all of them together."""
+    peak_workers: _Count | None = None
+    """Workers in each pod of the dearest fleet that was needed in that time."""
+    peak_replicas: _Count | None = None
+    """Pods of the dearest fleet that was needed in that time."""
+
+
+class LearnedStatus(Observed):
+    """What was learned of this service. The next operator begins with it."""
+
+    worker_cpu: _Text | None = None
+    """CPU that one worker requests, such as 620m."""
+    worker_memory: _Text | None = None
+    """Memory that one worker requests, such as 320Mi."""
+    request_memory: _Text | None = None
+    """Memory that a request in flight takes, such as 48Ki."""
+    pod_start: _Text | None = None
+    """How long a pod takes from its order until it is ready, such as 8.4s."""
+    utilization_factor: _Text | None = None
+    """What the latency made of the target utilisation: 0.85 plans with 85 % of it."""
 
 
 class ConditionStatus(Observed):
@@ -123,6 +150,8 @@ class AIApiStatus(Observed):
     """The last decision and why it was taken."""
     savings: SavingsStatus | None = None
     """What right-sizing saves against the static baseline."""
+    learned: LearnedStatus | None = None
+    """What was learned of this service. The next operator begins with it."""
     conditions: Annotated[
         tuple[ConditionStatus, ...],
         Field(

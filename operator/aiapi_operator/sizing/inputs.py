@@ -114,6 +114,13 @@ class PodSample:
     open_connections: int
     accept_queue_depth: int
     rss_bytes: int
+    # What the cgroup says; pods of an older image do not.
+    cpu_throttled_seconds: float = 0.0
+    """Time for which a CPU limit kept the pod from running. A counter."""
+    cpu_limit_cores: float = 0.0
+    """0 where there is no limit, or none is known."""
+    memory_limit_bytes: int = 0
+    """0 where there is no limit, or none is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

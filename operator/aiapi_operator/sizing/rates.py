@@ -36,6 +36,7 @@ _COUNTERS = attrgetter(
     "worker_seconds",
     "upstream_seconds",
     "cpu_seconds",
+    "cpu_throttled_seconds",
 )
 _GAUGES = attrgetter(
     "in_flight",
@@ -46,6 +47,7 @@ _GAUGES = attrgetter(
     "workers_blocked",
     "open_connections",
     "rss_bytes",
+    "memory_limit_bytes",
 )
 
 
@@ -171,7 +173,8 @@ def _queue(sample: PodSample) -> int:
 
 
 def _rates(counted: Sequence[float], queued: float, seconds: float) -> tuple[float, ...]:
-    """(arrivals, completed, shed, in flight, loop, workers, upstream), each a second."""
+    """Arrivals, completed, shed, in flight, loop, workers, upstream, then server errors,
+    cancelled, CPU and throttled, each a second."""
     completed = counted[0] + counted[1] + counted[2] + counted[3]
     return (
         max(0.0, (completed + counted[4] + queued) / seconds),
@@ -181,6 +184,10 @@ def _rates(counted: Sequence[float], queued: float, seconds: float) -> tuple[flo
         counted[6] / seconds,
         counted[7] / seconds,
         counted[8] / seconds,
+        counted[2] / seconds,
+        counted[3] / seconds,
+        counted[9] / seconds,
+        counted[10] / seconds,
     )
 
 
@@ -193,7 +200,7 @@ def _sum(flows: list[_Flow], seen: Seen, state: State, now: float) -> Tick | Non
     totals = [sum(column) * unknown for column in zip(*serving, strict=True)]
     if leaving:
         totals = [a + sum(b) for a, b in zip(totals, zip(*leaving, strict=True), strict=True)]
-    arrivals, completed, shed, in_flight, loop, workers, upstream = totals
+    arrivals, completed, shed, in_flight, loop, workers, upstream = totals[:7]
     bounds, counts = _latencies(flows, state.ticks[-1].bounds if state.ticks else ())
     return Tick(
         time=now,
@@ -207,6 +214,10 @@ def _sum(flows: list[_Flow], seen: Seen, state: State, now: float) -> Tick | Non
         busiest=max(_utilization(flow.rates) for flow in flows),
         heaviest=max(min(rates[4], rates[5]) for rates in serving),
         upstream=min(upstream, in_flight),
+        server_errors=totals[7],
+        cancelled=totals[8],
+        cpu=totals[9],
+        throttled=max(rates[10] for rates in serving),
         bounds=bounds,
         counts=counts,
     )

@@ -51,6 +51,14 @@ class Tick:
     """Loop seconds a second of the ready pod that had most to do."""
     upstream: float
     """Seconds that requests waited for upstreams, a second."""
+    server_errors: float = 0.0
+    cancelled: float = 0.0
+    retried: float = 0.0
+    """Arrivals that were taken for retries and left out of ``arrivals``."""
+    cpu: float = 0.0
+    """CPU seconds a second."""
+    throttled: float = 0.0
+    """Seconds a second for which the pod that was hit most was kept from running by its limit."""
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     """Latencies of this tick alone, by bucket of ``bounds``; empty where they cannot be told."""

@@ -30,6 +30,19 @@ def app_container(**fields: Any) -> Spec:
     return {"podTemplate": {"spec": {"containers": [{"name": "app", **fields}]}}}
 
 
+def _without_nulls(value: Any) -> Any:
+    """The API server drops nulls before it fills in defaults."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def schedules(*changes: Spec, **around: Any) -> Spec:
+    usual = {"start": "0 8 * * 1-5", "end": "0 20 * * 1-5", "minReplicas": 3}
+    listed = [_without_nulls(usual | change) for change in changes]
+    return {"scaling": {"schedules": listed}, **around}
+
+
 REFUSED: dict[str, tuple[Spec, str]] = {
     "workers min over max": (
         {"workers": {"min": 4, "max": 2}},
@@ -99,6 +112,28 @@ REFUSED: dict[str, tuple[Spec, str]] = {
     ),
     "command of the app": (app_container(command=["sh"]), "come from spec.image and spec.app"),
     "image of the app": (app_container(image="other"), "come from spec.image and spec.app"),
+    "bad cron": (
+        schedules({"start": "0 25 * * *"}),
+        "spec.scaling.schedules[0].start: must be a cron expression of five fields",
+    ),
+    "cron with seconds": (schedules({"start": "0 0 8 * * *"}), "start: must be a cron"),
+    "cron macro": (schedules({"end": "@daily"}), "schedules[0].end: must be a cron"),
+    "no zone": (schedules({"timeZone": "CET DST"}), "timeZone must be a name of the IANA"),
+    "ends when it begins": (
+        schedules({"end": "0 8 * * 1-5"}),
+        "spec.scaling.schedules[0]: end must not be the same as start",
+    ),
+    "end and duration": (schedules({"duration": "1h"}), "either end or duration"),
+    "neither end nor duration": (schedules({}, {"end": None}), "schedules[1]: a schedule has"),
+    "schedule for nothing": (schedules({"minReplicas": 0}), "must set minReplicas or minWorkers"),
+    "schedule over the maximum": (
+        schedules({"minReplicas": 5}, replicas={"min": 1, "max": 4}),
+        "spec: minReplicas and minWorkers of scaling.schedules must not be above",
+    ),
+    "unknown source of resources": (
+        {"workers": {"resources": "Auto"}},
+        "spec.workers.resources: supported values: ['Learned', 'Fixed']",
+    ),
     "too little time to drain": (
         {"podTemplate": {"spec": {"terminationGracePeriodSeconds": 3}}},
         "terminationGracePeriodSeconds: breaks minimum 10",
@@ -122,6 +157,8 @@ ADMITTED: dict[str, Spec] = {
     "a floor that is the ceiling": {"replicas": {"min": 1, "max": 1}},
     "free": {"cost": {"cpuHour": "0", "memoryGiBHour": "0"}},
     "at once": {"scaling": {"scaleDown": {"workersAfter": "0s", "replicasAfter": "1h30m"}}},
+    "office hours": schedules({"timeZone": "Europe/Berlin", "minWorkers": 2, "name": "office"}),
+    "a night": schedules({"start": "*/30 22-23,0 * JAN-MAR,12 SUN", "end": None, "duration": "8h"}),
     "references": {
         "env": [
             {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
@@ -151,6 +188,20 @@ def test_good_input_is_admitted(spec: Spec) -> None:
     AIApi.model_validate(aiapi(spec))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"timeZone": "Europe/Bärlin"}, "timeZone must be a name of the IANA"),
+        ({"timeZone": "Europe/Bonn"}, "'Europe/Bonn' is not in the time zone database"),
+        ({"start": "0 0 30 2 *"}, "names no time that there ever is"),
+        ({"end": "0 8 * * 5-1"}, "names no time that there ever is"),
+    ],
+)
+def test_what_a_pattern_cannot_say_the_models_refuse(change: Spec, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        AIApi.model_validate(aiapi(schedules(change)))
+
+
 @pytest.mark.parametrize("name", ["a" * 53, "1st", "with.dot", "Upper", "dash-"])
 def test_names_that_no_service_can_have_are_refused(name: str) -> None:
     assert "metadata.name must have 52 characters at most" in refusals(aiapi({}, name=name))[0]
@@ -175,7 +226,7 @@ _FIELDS = {
     "image": None,
     "app": None,
     "objective": {"latency": {"percentile": None, "threshold": None}},
-    "workers": dict.fromkeys(("min", "max", "cpu", "memory", "maxConcurrency")),
+    "workers": dict.fromkeys(("min", "max", "cpu", "memory", "maxConcurrency", "resources")),
     "replicas": {"min": None, "max": None},
     "scaling": {
         "mode": None,
@@ -193,13 +244,6 @@ _FIELDS = {
 def _objects(fields: Spec) -> st.SearchStrategy[Spec]:
     values = {name: _objects(below) if below else _VALUES for name, below in fields.items()}
     return st.fixed_dictionaries({}, optional=values)
-
-
-def _without_nulls(value: Any) -> Any:
-    """The API server drops nulls before it fills in defaults."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return value
 
 
 def _models_take(spec: Spec) -> bool:

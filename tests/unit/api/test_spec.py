@@ -12,13 +12,21 @@ def test_an_aiapi_without_spec_is_complete() -> None:
         "env": [],
         "envFrom": [],
         "objective": {"latency": {"percentile": 95.0, "threshold": "800ms"}},
-        "workers": {"min": 1, "max": 8, "cpu": "500m", "memory": "256Mi", "maxConcurrency": 0},
+        "workers": {
+            "min": 1,
+            "max": 8,
+            "cpu": "500m",
+            "memory": "256Mi",
+            "maxConcurrency": 0,
+            "resources": "Learned",
+        },
         "replicas": {"min": 2, "max": 20},
         "scaling": {
             "mode": "Auto",
             "interval": "2s",
             "scaleDown": {"workersAfter": "30s", "replicasAfter": "300s"},
             "scaleUp": {"maxReplicasPerMinute": 10},
+            "schedules": [],
         },
         "cost": {
             "cpuHour": "0.031611",
