@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox test test-unit test-e2e lint format crds lock clean \
-        bench-runtime bench-decide bench-sizing
+        bench-runtime bench-decide bench-sizing chart-docs deploy
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,12 @@ format: install  ## Format the code
 crds: install  ## Write crds/ and docs/api.md from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
 	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
+
+chart-docs: install  ## Write the table of values in the chart's README
+	$(BIN)/python charts/document.py
+
+deploy: install  ## Write deploy/ from the chart; needs helm (HELM=path)
+	$(BIN)/python deploy/render.py
 
 bench-runtime: install  ## Requests lost while workers change each second, beside stock Uvicorn
 	$(BIN)/python benchmarks/runtime.py

@@ -113,6 +113,7 @@ async def _runner(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
         resize_in_place=await discovery.has_resize(connection),
+        metrics_from=settings.metrics_from,
     )
     engine = Engine(ports, inventory, surroundings)
     return Runner(engine, inventory, ports.leadership, metrics, clock=ports.clock)

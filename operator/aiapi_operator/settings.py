@@ -27,6 +27,15 @@ def _split(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def _labels(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.replace(",", " ").split()]
+    if bad := [key + equals + text for key, equals, text in pairs if not key or not equals]:
+        raise ValueError(f"labels are key=value, separated by commas, unlike {bad[0]!r}")
+    return {key: text for key, _, text in pairs}
+
+
 def _not_a_service_link(value: object) -> object:
     """A Service called aiapi-operator makes Kubernetes set AIAPI_OPERATOR_PORT=tcp://... ."""
     return _DEFAULT_PORT if isinstance(value, str) and value.startswith("tcp://") else value
@@ -66,6 +75,10 @@ class Settings(BaseSettings):
     lease_name: str = "aiapi-operator"
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
     """Image of an AIApi that names none."""
+    metrics_from: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
+        default_factory=dict
+    )
+    """Labels, key=value,key=value, of the namespaces that may read the metrics of AIApis' pods."""
     pod_namespace: str = Field(
         default_factory=_own_namespace,
         validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAMESPACE", "POD_NAMESPACE"),

@@ -4,6 +4,9 @@
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* Labels that select the operator's pods; the AIApis' NetworkPolicies let in the first. */}}
@@ -19,9 +22,43 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* The release's name where it says what this is, and the chart's after it where it does not. */}}
 {{- define "aiapi-operator.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride }}
+{{- else if contains .Chart.Name .Release.Name -}}
 {{ .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- else -}}
 {{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end -}}
+{{- end }}
+
+{{- define "aiapi-operator.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (include "aiapi-operator.name" .) }}
+{{- end }}
+
+{{/* The PriorityClass of the pods; empty where there is to be none. */}}
+{{- define "aiapi-operator.priorityClass" -}}
+{{- if .Values.priorityClass.name -}}
+{{ .Values.priorityClass.name }}
+{{- else if .Values.priorityClass.create -}}
+{{ include "aiapi-operator.clusterName" . }}
+{{- end -}}
+{{- end }}
+
+{{/* repository:tag or repository@digest, of (image, appVersion). */}}
+{{- define "aiapi-operator.image" -}}
+{{- $image := index . 0 -}}
+{{- if $image.digest -}}
+{{ printf "%s@%s" $image.repository $image.digest }}
+{{- else -}}
+{{ printf "%s:%s" $image.repository ($image.tag | default (index . 1)) }}
+{{- end -}}
+{{- end }}
+
+{{/* A map as key=value,key=value. */}}
+{{- define "aiapi-operator.selectorText" -}}
+{{- $parts := list -}}
+{{- range $key, $value := . -}}
+{{- $parts = append $parts (printf "%s=%s" $key $value) -}}
+{{- end -}}
+{{ join "," $parts }}
 {{- end }}

@@ -112,13 +112,13 @@ class Elector:
         return True
 
     def _may_take(self, lease: Manifest) -> bool:
-        self.holder = lease["spec"].get("holderIdentity") or ""
+        self.holder = _spec_of(lease).get("holderIdentity") or ""
         if self.holder in ("", self._identity):
             return True
         version = lease["metadata"]["resourceVersion"]
         if self._seen is None or self._seen.version != version:
             self._seen = _Seen(version, self._clock())
-        duration = lease["spec"].get("leaseDurationSeconds") or DURATION
+        duration = _spec_of(lease).get("leaseDurationSeconds") or DURATION
         return self._clock() - self._seen.since >= duration
 
     async def _create(self) -> None:
@@ -135,7 +135,7 @@ class Elector:
         )
 
     async def _take(self, lease: Manifest) -> None:
-        spec = lease["spec"]
+        spec = _spec_of(lease)
         mine = spec.get("holderIdentity") == self._identity
         transitions = int(spec.get("leaseTransitions") or 0) + (0 if mine else 1)
         acquired = (mine and spec.get("acquireTime")) or _now()
@@ -168,10 +168,17 @@ class Elector:
         try:
             async with asyncio.timeout(_REQUEST_DEADLINE):
                 lease = await get(self._connection, LEASES, self._namespace, self._name)
-                if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
-                    await self._put(lease, lease["spec"] | {"holderIdentity": ""})
+                spec = _spec_of(lease or {})
+                if lease is not None and spec.get("holderIdentity") == self._identity:
+                    await self._put(lease, spec | {"holderIdentity": ""})
         except (ClusterError, TimeoutError) as error:
             _log.warning("the lease could not be given back: %s", error)
+
+
+def _spec_of(lease: Manifest) -> Manifest:
+    """Empty in a Lease that was installed beforehand, and that nobody held yet."""
+    spec: Manifest = lease.get("spec") or {}
+    return spec
 
 
 def _now() -> str:

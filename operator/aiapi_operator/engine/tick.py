@@ -4,8 +4,8 @@ The right-sizer decides and is pure; what is around it only brings it what was s
 out its answer. A tick that fails half-way is repeated in full: every step says what should be.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -46,6 +46,7 @@ class Surroundings:
     operator_namespace: str
     default_image: str
     resize_in_place: bool
+    metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,6 +180,7 @@ class Engine:
             default_image=around.default_image,
             template_workers=floor if around.resize_in_place or kept is None else kept.workers,
             resize_in_place=around.resize_in_place,
+            metrics_from=around.metrics_from,
         )
 
     async def _observe(

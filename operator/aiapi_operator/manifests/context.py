@@ -1,6 +1,7 @@
 """What the children depend on besides the AIApi itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +17,5 @@ class Context:
     resized, the wanted number where they cannot."""
     resize_in_place: bool
     """Whether the API server has ``pods/resize``."""
+    metrics_from: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the namespaces that may read the pods' metrics as well; nobody where empty."""

@@ -1,4 +1,7 @@
-"""Who may reach a pod: anyone on the HTTP port, only the operator on the admin port."""
+"""Who may reach a pod: anyone on the HTTP port, only the operator on the admin port.
+
+A Prometheus may be let in as well. What is not for it wants the pod's token.
+"""
 
 from typing import Any
 
@@ -10,13 +13,16 @@ from aiapi_operator.manifests.ports import ADMIN, HTTP, Port
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
-    """The NetworkPolicy. Users' own policies add to it, for a Prometheus say."""
-    operator = {
+    """The NetworkPolicy. Users' own policies add to it."""
+    operator: dict[str, Any] = {
         "namespaceSelector": {
             "matchLabels": {"kubernetes.io/metadata.name": context.operator_namespace}
         },
         "podSelector": {"matchLabels": OPERATOR_POD_LABELS},
     }
+    admins = [operator]
+    if context.metrics_from:
+        admins.append({"namespaceSelector": {"matchLabels": dict(context.metrics_from)}})
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -26,7 +32,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             "policyTypes": ["Ingress"],
             "ingress": [
                 {"ports": [_port(HTTP)]},
-                {"from": [operator], "ports": [_port(ADMIN)]},
+                {"from": admins, "ports": [_port(ADMIN)]},
             ],
         },
     }

@@ -47,6 +47,7 @@ ROLEBINDINGS = ResourceKey("rbac.authorization.k8s.io", "v1", "rolebindings")
 CLUSTERROLES = ResourceKey("rbac.authorization.k8s.io", "v1", "clusterroles")
 CLUSTERROLEBINDINGS = ResourceKey("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
 NEW_EVENTS = ResourceKey("events.k8s.io", "v1", "events")
+PRIORITYCLASSES = ResourceKey("scheduling.k8s.io", "v1", "priorityclasses")
 CRDS = ResourceKey("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
@@ -129,6 +130,7 @@ _BUILTINS: tuple[Resource, ...] = (
     _builtin(ROLEBINDINGS, "RoleBinding"),
     _builtin(CLUSTERROLES, "ClusterRole", namespaced=False),
     _builtin(CLUSTERROLEBINDINGS, "ClusterRoleBinding", namespaced=False),
+    _builtin(PRIORITYCLASSES, "PriorityClass", "pc", namespaced=False),
     _builtin(
         CRDS,
         "CustomResourceDefinition",

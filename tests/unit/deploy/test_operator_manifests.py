@@ -1,37 +1,36 @@
-"""What installs the operator, with Helm and without: its rights, its pod, the CRD it brings."""
+"""What installs the operator without Helm: its rights, its pod, the CRD it brings."""
 
-import re
+import subprocess
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from deploy_support.helm import CHART, ROOT, helm, of_kind, only, rendered, script
+from e2e_support.kubectl import BINARY
 from manifests_support.kubernetes_types import mismatches
 from manifests_support.pod_security import violations
 
 from aiapi_operator.cluster.permissions import PERMISSIONS, Scope
 from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS
 
-ROOT = Path(__file__).parents[3]
-CHART = ROOT / "charts" / "aiapi-operator"
 Rights = dict[tuple[str, str], set[str]]
-
-
-def chart_rbac() -> list[dict[str, Any]]:
-    """The chart's roles; its templating is confined to names and labels."""
-    text = (CHART / "templates" / "rbac.yaml").read_text()
-    without_flow = re.sub(r"^\{\{- (range|else|end).*\n", "", text, flags=re.MULTILINE)
-    return list(yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "templated", without_flow)))
+PEOPLES = ("-view", "-edit")
+"""ClusterRoles for people, by the end of their name; the operator is bound to neither."""
 
 
 def deployed() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()))
 
 
-def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [document for document in documents if document["kind"] == kind]
-    return found
+def chart() -> list[dict[str, Any]]:
+    return rendered(None, "--skip-tests")
+
+
+def operators(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    roles = of_kind(documents, "ClusterRole")
+    (own,) = [role for role in roles if not role["metadata"]["name"].endswith(PEOPLES)]
+    return own
 
 
 def granted(role: dict[str, Any]) -> Rights:
@@ -51,10 +50,23 @@ def used(scope: Scope) -> Rights:
     return dict(rights)
 
 
-@pytest.mark.parametrize("documents", [chart_rbac(), deployed()], ids=["chart", "deploy"])
-def test_the_operator_may_do_what_it_does_and_no_more(documents: list[dict[str, Any]]) -> None:
-    assert granted(only(documents, "ClusterRole")) == used(Scope.WATCHED)
-    assert granted(only(documents, "Role")) == used(Scope.OPERATOR)
+@pytest.mark.parametrize("documents", [chart, deployed], ids=["chart", "deploy"])
+def test_the_operator_may_do_what_it_does_and_no_more(documents: Any) -> None:
+    assert granted(operators(documents())) == used(Scope.WATCHED)
+    assert granted(only(documents(), "Role")) == used(Scope.OPERATOR)
+
+
+def test_no_right_is_a_wildcard() -> None:
+    for role in of_kind(deployed(), "ClusterRole") + of_kind(deployed(), "Role"):
+        for rule in role["rules"]:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+
+
+def test_of_leases_only_its_own_can_be_changed() -> None:
+    role = only(deployed(), "Role")
+    for rule in role["rules"]:
+        if "update" in rule["verbs"]:
+            assert rule["resourceNames"] == [only(deployed(), "Lease")["metadata"]["name"]]
 
 
 def test_the_operators_pod_is_restricted_and_found_by_the_network_policies() -> None:
@@ -67,18 +79,37 @@ def test_the_operators_pod_is_restricted_and_found_by_the_network_policies() -> 
 
 def test_bindings_lead_to_the_service_account_of_the_pod() -> None:
     account = only(deployed(), "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    roles = {"ClusterRole": operators(deployed()), "Role": only(deployed(), "Role")}
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         binding = only(deployed(), kind)
-        role = only(deployed(), binding["roleRef"]["kind"])
+        role = roles[binding["roleRef"]["kind"]]
         assert binding["roleRef"]["name"] == role["metadata"]["name"]
         assert binding["subjects"] == [
             {"kind": "ServiceAccount", "name": account, "namespace": "aiapi-system"}
         ]
 
 
-def test_the_chart_brings_the_crd_as_it_is_generated() -> None:
-    brought = CHART / "files" / "aiapis.aiapi.dev.yaml"
-    assert brought.read_text() == (ROOT / "crds" / "aiapis.aiapi.dev.yaml").read_text()
+def test_the_chart_and_the_base_bring_the_crd_as_it_is_generated() -> None:
+    generated = (ROOT / "crds" / "aiapis.aiapi.dev.yaml").read_text()
+    assert (CHART / "files" / "aiapis.aiapi.dev.yaml").read_text() == generated
+    based = yaml.safe_load((ROOT / "deploy" / "crd.yaml").read_text())
+    assert based == yaml.safe_load(generated)
+
+
+def test_deploy_is_what_the_chart_makes() -> None:
+    for name, text in script("deploy/render.py").render(helm()).items():
+        kept = (ROOT / "deploy" / name).read_text()
+        assert kept == text, f"deploy/{name} is not up to date: run 'make deploy'"
+
+
+def test_kubectl_builds_the_base() -> None:
+    built = subprocess.run(
+        [BINARY, "kustomize", str(ROOT / "deploy")], capture_output=True, text=True, check=True
+    )
+    kinds = [each["kind"] for each in yaml.safe_load_all(built.stdout)]
+    assert sorted(kinds) == sorted(
+        ["CustomResourceDefinition", *(each["kind"] for each in deployed())]
+    )
 
 
 def test_versions_agree() -> None:
@@ -89,3 +120,5 @@ def test_versions_agree() -> None:
     assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text()
     assert container["image"] == f"ghcr.io/aiapi-dev/operator:{version}"
     assert env["AIAPI_OPERATOR_DEFAULT_IMAGE"] == f"ghcr.io/aiapi-dev/service:{version}"
+    images = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert [each["image"].rpartition(":")[2] for each in images] == [version, version]

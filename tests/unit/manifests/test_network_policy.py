@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from manifests_support.samples import CONTEXT, aiapi
 
 from aiapi_operator.manifests import network_policy
@@ -16,3 +18,9 @@ def test_the_admin_port_is_for_the_operator_alone() -> None:
         }
     ]
     assert spec["policyTypes"] == ["Ingress"]
+
+
+def test_a_prometheus_may_be_let_in_as_well() -> None:
+    context = replace(CONTEXT, metrics_from={"team": "monitoring"})
+    admin = network_policy.build(aiapi(), context)["spec"]["ingress"][1]
+    assert admin["from"][1:] == [{"namespaceSelector": {"matchLabels": {"team": "monitoring"}}}]

@@ -28,3 +28,11 @@ def test_a_service_link_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kubernetes sets this for a Service called aiapi-operator."""
     monkeypatch.setenv("AIAPI_OPERATOR_PORT", "tcp://10.0.0.7:8080")
     assert Settings().port == 8080
+
+
+def test_labels_are_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIAPI_OPERATOR_METRICS_FROM", "team=sre, kubernetes.io/metadata.name=mon")
+    assert Settings().metrics_from == {"team": "sre", "kubernetes.io/metadata.name": "mon"}
+    monkeypatch.setenv("AIAPI_OPERATOR_METRICS_FROM", "monitoring")
+    with pytest.raises(ValueError, match="key=value"):
+        Settings()

@@ -1,0 +1,82 @@
+"""Renders the chart into deploy/, for those without Helm. A test fails when it drifts.
+
+python deploy/render.py            # writes operator.yaml and crd.yaml
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+CHART = HERE.parent / "charts" / "aiapi-operator"
+NAMESPACE = "aiapi-system"
+_HEAD = """\
+# The operator without Helm: kubectl apply --server-side -k deploy
+# Made from the chart: python deploy/render.py
+"""
+_NAMESPACE = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {
+        "name": NAMESPACE,
+        "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+    },
+}
+_HELMS_OWN = ("helm.sh/chart", "app.kubernetes.io/managed-by")
+
+
+def helm() -> str | None:
+    """The helm program: from HELM, or on the PATH."""
+    return os.environ.get("HELM") or shutil.which("helm")
+
+
+def render(program: str) -> dict[str, str]:
+    """The files of deploy/ by name."""
+    command = [program, "template", "aiapi-operator", str(CHART), "--namespace", NAMESPACE]
+    done = subprocess.run(  # noqa: S603 - the helm that was asked for
+        [*command, "--skip-tests"], capture_output=True, text=True, check=True
+    )
+    documents = [each for each in yaml.safe_load_all(done.stdout) if each]
+    crds = [each for each in documents if each["kind"] == "CustomResourceDefinition"]
+    others = [_without_helm(each) for each in documents if each not in crds]
+    for crd in crds:
+        crd["metadata"].pop("annotations", None)
+    return {
+        "crd.yaml": _HEAD + _dump(crds),
+        "operator.yaml": _HEAD + _dump([_NAMESPACE, *others]),
+    }
+
+
+def _without_helm(document: dict[str, Any]) -> dict[str, Any]:
+    for label in _HELMS_OWN:
+        document["metadata"].get("labels", {}).pop(label, None)
+    return document
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists as the chart does."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
+        super().increase_indent(flow, False)
+
+
+def _dump(documents: list[dict[str, Any]]) -> str:
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=100)
+
+
+def main() -> None:
+    """Write the files."""
+    program = helm()
+    if program is None:
+        sys.exit("helm is not on the PATH; set HELM to where it is")
+    for name, text in render(program).items():
+        (HERE / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

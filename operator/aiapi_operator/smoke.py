@@ -1,0 +1,88 @@
+"""Whether this operator works here: an AIApi is made, becomes Ready, and is deleted.
+
+`helm test` runs it in a pod with the rights to do just that. It needs the operator's image only.
+"""
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from aiapi_operator.cluster.apply import get
+from aiapi_operator.cluster.connection import Connection, NotConfiguredError, Request
+from aiapi_operator.cluster.errors import ClusterError, NotFound
+from aiapi_operator.cluster.resources import AIAPIS
+
+_LOOK_EVERY = 1.0
+_CLEAN_LOOKS = 30
+
+
+async def check(connection: Connection, *, namespace: str, name: str, within: float) -> str:
+    """Wait until an AIApi of this name is Ready, and say how long it took."""
+    started = time.monotonic()
+    await _delete(connection, namespace, name)
+    await _create(connection, namespace, name)
+    try:
+        told = "nothing yet: does an operator watch this namespace?"
+        while time.monotonic() - started < within:
+            aiapi = await get(connection, AIAPIS, namespace, name)
+            conditions = ((aiapi or {}).get("status") or {}).get("conditions") or []
+            ready = next((each for each in conditions if each["type"] == "Ready"), None)
+            if ready is not None and ready["status"] == "True":
+                return f"{namespace}/{name} is Ready after {time.monotonic() - started:.1f} s"
+            if ready is not None:
+                told = f"{ready['reason']}: {ready['message']}"
+            await asyncio.sleep(_LOOK_EVERY)
+    finally:
+        await _delete(connection, namespace, name)
+    raise TimeoutError(f"{namespace}/{name} is not Ready after {within:g} s; it says {told}")
+
+
+async def _create(connection: Connection, namespace: str, name: str) -> None:
+    body: dict[str, Any] = {
+        "apiVersion": AIAPIS.api_version,
+        "kind": AIAPIS.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "workers": {"min": 1, "max": 1, "cpu": "100m"},
+            "replicas": {"min": 1, "max": 1},
+        },
+    }
+    await connection.send(Request("POST", AIAPIS.collection(namespace), body=body))
+
+
+async def _delete(connection: Connection, namespace: str, name: str) -> None:
+    with suppress(NotFound):
+        await connection.send(Request("DELETE", AIAPIS.path(namespace, name)))
+    for _ in range(_CLEAN_LOOKS):
+        if await get(connection, AIAPIS, namespace, name) is None:
+            return
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _run(namespace: str, name: str, within: float) -> str:
+    connection = await Connection.open(None)
+    try:
+        return await check(connection, namespace=namespace, name=name, within=within)
+    finally:
+        await connection.close()
+
+
+@click.command()
+@click.option("--namespace", default="default", show_default=True)
+@click.option("--name", default="smoke-test", show_default=True)
+@click.option("--timeout", "within", type=click.FloatRange(min=1), default=180, show_default=True)
+def main(namespace: str, name: str, within: float) -> None:
+    """Make an AIApi, wait until it is Ready, delete it."""
+    try:
+        click.echo(asyncio.run(_run(namespace, name, within)))
+    except (ClusterError, NotConfiguredError, TimeoutError) as error:
+        click.echo(f"failed: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""The chart: what it renders by default and with other values, what it refuses and documents."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from deploy_support.helm import CHART, of_kind, only, refusal, rendered, run, script
+from manifests_support.pod_security import violations
+
+from aiapi_operator.settings import Settings
+
+DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def default() -> list[dict[str, Any]]:
+    return rendered()
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[dict[str, Any]]:
+    """All switches on, and something in every value that is empty by default."""
+    switched = {"enabled": True, "labels": {"release": "kps"}}
+    return rendered({
+        "fullnameOverride": "sizer",
+        "commonLabels": {"team": "platform"},
+        "image": {"digest": "sha256:" + "0" * 64},
+        "imagePullSecrets": [{"name": "registry"}],
+        "namespaces": ["shop", "chat"],
+        "log": {"level": "debug", "format": "text"},
+        "extraEnv": [{"name": "TZ", "value": "UTC"}],
+        "serviceAccount": {"annotations": {"a": "b"}},
+        "podAnnotations": {"note": "1"},
+        "podLabels": {"tier": "control"},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "control", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "networkPolicy": {"from": [], "extraEgress": [{"ports": [{"port": 3128}]}]},
+        "metrics": {
+            "podsFrom": {"kubernetes.io/metadata.name": "monitoring"},
+            "serviceMonitor": switched,
+            "podMonitor": switched,
+            "prometheusRule": {**switched, "disabled": ["AIApiScalingLimited"]},
+            "dashboards": {"enabled": True, "annotations": {"grafana_folder": "AI"}},
+        },
+    })  # fmt: skip
+
+
+def pod(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    spec: dict[str, Any] = only(documents, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def env(documents: list[dict[str, Any]]) -> dict[str, str]:
+    container = pod(documents)["containers"][0]
+    return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+def test_helm_lint_is_strictly_content() -> None:
+    linted = run("lint", "--strict", str(CHART))
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_the_defaults_are_available_and_confined(default: list[dict[str, Any]]) -> None:
+    assert only(default, "Deployment")["spec"]["replicas"] == 2
+    assert only(default, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    spec = pod(default)
+    assert spec["priorityClassName"] == only(default, "PriorityClass")["metadata"]["name"]
+    selector = only(default, "Deployment")["spec"]["selector"]
+    spreads = spec["topologySpreadConstraints"]
+    assert [each["labelSelector"] for each in spreads] == [selector, selector]
+    container = spec["containers"][0]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"]["limits"]["memory"] == "512Mi"
+    policy = only(default, "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["podSelector"] == selector
+
+
+def test_every_pod_is_restricted(default: list[dict[str, Any]]) -> None:
+    for spec in (pod(default), only(default, "Pod")["spec"]):
+        assert violations(spec) == []
+
+
+def test_metrics_are_announced_by_annotations_unless_by_a_service_monitor(
+    default: list[dict[str, Any]], everything: list[dict[str, Any]]
+) -> None:
+    template = only(default, "Deployment")["spec"]["template"]
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == "8080"
+    assert not of_kind(default, "ServiceMonitor")
+    template = only(everything, "Deployment")["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"note": "1"}
+    monitor = only(everything, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "kps"
+    assert monitor["spec"]["endpoints"][0]["honorLabels"] is True
+    service = only(everything, "Service")
+    assert (
+        service["metadata"]["labels"].items() >= monitor["spec"]["selector"]["matchLabels"].items()
+    )
+
+
+def test_the_pods_of_aiapis_are_scraped_where_their_policy_lets_prometheus_in(
+    everything: list[dict[str, Any]],
+) -> None:
+    monitor = only(everything, "PodMonitor")["spec"]
+    assert monitor["namespaceSelector"] == {"matchNames": ["shop", "chat"]}
+    assert (
+        env(everything)["AIAPI_OPERATOR_METRICS_FROM"] == "kubernetes.io/metadata.name=monitoring"
+    )
+    assert "needs metrics.podsFrom" in refusal({"metrics": {"podMonitor": {"enabled": True}}})
+
+
+def test_the_environment_is_what_the_operator_reads(
+    everything: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = env(everything)
+    known = {f"AIAPI_OPERATOR_{name.upper()}" for name in Settings.model_fields}
+    assert {name for name in given if name.startswith("AIAPI_")} <= known
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.namespaces == ("shop", "chat")
+    assert settings.metrics_from == {"kubernetes.io/metadata.name": "monitoring"}
+    assert settings.lease_name == only(everything, "Lease")["metadata"]["name"] == "sizer"
+
+
+def test_rights_are_given_in_the_named_namespaces_alone(everything: list[dict[str, Any]]) -> None:
+    assert not of_kind(everything, "ClusterRoleBinding")
+    bound = [each["metadata"]["namespace"] for each in of_kind(everything, "RoleBinding")]
+    assert sorted(bound) == ["chat", "ops", "shop", "shop"]  # the last is the test's own
+
+
+def test_every_value_reaches_the_pod(everything: list[dict[str, Any]]) -> None:
+    spec = pod(everything)
+    assert spec["containers"][0]["image"].endswith("@sha256:" + "0" * 64)
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert spec["tolerations"] == [{"key": "control", "operator": "Exists"}]
+    assert "affinity" in spec
+    assert env(everything)["TZ"] == "UTC"
+    labels = only(everything, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert labels["tier"] == "control"
+    assert labels["app.kubernetes.io/name"] == "aiapi-operator"
+    for each in everything:
+        if each["kind"] not in ("CustomResourceDefinition", "Pod"):
+            assert each["metadata"]["labels"]["team"] == "platform", each["kind"]
+
+
+def test_what_is_switched_off_is_not_there() -> None:
+    off = rendered(
+        {
+            "replicas": 1,
+            "crds": {"install": False},
+            "rbac": {"create": False},
+            "serviceAccount": {"create": False, "name": "own"},
+            "priorityClass": {"create": False},
+            "networkPolicy": {"enabled": False},
+            "metrics": {"annotations": False},
+        },
+        "--skip-tests",
+    )
+    assert sorted(each["kind"] for each in off) == ["Deployment", "Lease"]
+    assert pod(off)["serviceAccountName"] == "own"
+    assert "priorityClassName" not in pod(off)
+    assert "annotations" not in only(off, "Deployment")["spec"]["template"]["metadata"]
+
+
+def test_the_crd_is_kept_unless_told_otherwise(default: list[dict[str, Any]]) -> None:
+    crd = only(default, "CustomResourceDefinition")
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    (let_go,) = of_kind(rendered({"crds": {"keep": False}}), "CustomResourceDefinition")
+    assert "annotations" not in let_go["metadata"]
+
+
+def test_rules_and_dashboards_are_brought_as_they_are(everything: list[dict[str, Any]]) -> None:
+    rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
+    brought = only(everything, "PrometheusRule")["spec"]["groups"]
+    for group in rules["groups"]:
+        group["rules"] = [r for r in group["rules"] if r.get("alert") != "AIApiScalingLimited"]
+    assert brought == rules["groups"]
+    files = sorted((CHART / "files" / "dashboards").glob("*.json"))
+    maps = of_kind(everything, "ConfigMap")
+    assert len(maps) == len(files) > 0
+    for made in maps:
+        assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+        ((name, text),) = made["data"].items()
+        original = CHART / "files" / "dashboards" / name.removeprefix("aiapi-")
+        assert json.loads(text) == json.loads(original.read_text())
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"replicaCount": 2}, "replicaCount"),
+        ({"replicas": "two"}, "/replicas"),
+        ({"replicas": -1}, "/replicas"),
+        ({"image": {"repo": "x"}}, "repo"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+        ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"log": {"level": "loud"}}, "/log/level"),
+        ({"namespaces": ["Shop"]}, "/namespaces/0"),
+        ({"resources": {"limit": {}}}, "limit"),
+        ({"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
+        ({"tolerations": [{"kee": "x"}]}, "kee"),
+        ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
+        ({"podDisruptionBudget": {"maxUnavailable": "some"}}, "/podDisruptionBudget"),
+        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "/podLabels"),
+        ({"networkPolicy": {"apiServerPorts": []}}, "/networkPolicy/apiServerPorts"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_refused_by_name(values: dict[str, Any], key: str) -> None:
+    assert key in refusal(values)
+
+
+def _paths(schema: dict[str, Any], above: str = "") -> set[str]:
+    found = set()
+    for name, each in schema.get("properties", {}).items():
+        path = f"{above}{name}"
+        found |= {path} | _paths(each, f"{path}.")
+    return found
+
+
+def _keys(values: dict[str, Any], above: str = "") -> set[str]:
+    found = set()
+    for name, each in values.items():
+        path = f"{above}{name}"
+        found |= {path} | (_keys(each, f"{path}.") if isinstance(each, dict) else set())
+    return found
+
+
+def test_the_schema_knows_the_values_and_no_others() -> None:
+    as_kubernetes = ("podSecurityContext", "securityContext", "affinity")
+    known = {
+        path
+        for path in _paths(SCHEMA)
+        if path != "global" and not path.startswith(tuple(f"{each}." for each in as_kubernetes))
+    }
+    free = ("resources.", "metrics.dashboards.labels.", *(f"{each}." for each in as_kubernetes))
+    assert {key for key in _keys(DEFAULTS) if not key.startswith(free)} == known
+
+
+def test_the_readme_documents_every_value() -> None:
+    document = script("charts/document.py")
+    readme = (CHART / "README.md").read_text()
+    made = document.documented(readme, (CHART / "values.yaml").read_text())
+    assert readme == made, "run 'make chart-docs'"
+
+
+def test_a_value_without_a_comment_is_an_error() -> None:
+    document = script("charts/document.py")
+    text = "# -- Told.\na: 1\ngroup:\n  # -- Told over\n  # two lines.\n  b: []\n"
+    assert [each.told for each in document.values(text)] == ["Told.", "Told over two lines."]
+    with pytest.raises(document.UndocumentedError, match=r"group\.c"):
+        list(document.values(text + "  c: 2\n"))
