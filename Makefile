@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-unit test-e2e lint format crds lock clean \
+.PHONY: help install demo sandbox test test-unit test-integration test-e2e lint format crds lock clean \
         bench-runtime bench-decide bench-sizing chart-docs deploy
 
 help:  ## Show the targets
@@ -23,11 +23,13 @@ demo: install  ## The main job, live in the terminal, in about three minutes
 sandbox: install  ## A Kubernetes API and one node on this machine, to try things out
 	$(BIN)/aiapi sandbox up
 
-test: install  ## All tests
-	$(BIN)/python -m pytest
+test: test-unit test-integration test-e2e  ## All tests
 
 test-unit: install  ## Tests without I/O, in seconds
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit --numprocesses 2
+
+test-integration: install  ## Real parts on loopback
+	$(BIN)/python -m pytest tests/integration --numprocesses 2 --dist loadfile
 
 test-e2e: install  ## End to end; KUBECONFIG_PATH and IMAGE choose a real cluster
 	$(BIN)/python -m pytest tests/e2e $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
