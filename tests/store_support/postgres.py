@@ -1,0 +1,82 @@
+"""A real Postgres as the pod runs it: one server a test session, a database a test module."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from aiapi_service.store import local
+
+
+class Server:
+    """The companion process with a folder of its own, which can be killed and started again."""
+
+    def __init__(self) -> None:
+        # pytest's folders are for root alone where root runs the tests; Postgres then does not.
+        self.data_dir = Path(tempfile.mkdtemp(prefix="aiapi-pg-"))
+        self.data_dir.chmod(0o755)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "aiapi_service.store.local", str(self.data_dir)]
+        with (self.data_dir / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        asyncio.run(asyncio.wait_for(self._answers(), 60))
+
+    async def _answers(self) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(self.url("postgres"), timeout=5)
+            except (OSError, asyncpg.PostgresError):
+                assert self._process is not None
+                assert self._process.poll() is None, (self.data_dir / "log").read_text()
+                await asyncio.sleep(0.05)
+            else:
+                await connection.close()
+                return
+
+    def url(self, database: str) -> str:
+        return local.url(self.data_dir).replace("/postgres?", f"/{database}?", 1)
+
+    def create(self, database: str) -> str:
+        async def statement() -> None:
+            connection = await asyncpg.connect(self.url("postgres"), timeout=10)
+            await connection.execute(f'CREATE DATABASE "{database}"')
+            await connection.close()
+
+        asyncio.run(asyncio.wait_for(statement(), 30))
+        return self.url(database)
+
+    def pid(self) -> int:
+        return int((self.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out."""
+        assert self._process is not None
+        os.kill(self.pid(), signal.SIGKILL)
+        self._process.wait(30)
+
+    def stop(self) -> int:
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        return self._process.wait(30)
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    server = Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.data_dir, ignore_errors=True)
