@@ -14,11 +14,19 @@ class Courtesy:
 
     def __init__(self) -> None:
         self.leaving = False
-        self.to_shed = 0
+        # Read for each request, so no property; nearly always there is nothing to do.
+        self.active = False
+        self._to_shed = 0
+
+    def leave(self) -> None:
+        self.leaving = self.active = True
+
+    def shed(self, count: int) -> None:
+        """So many responses say it from now on."""
+        self._to_shed = count
+        self.active = self.leaving or count > 0
 
     def at_start(self, receive: Any) -> None:
-        if not self.leaving and self.to_shed <= 0:
-            return
         cycle = getattr(receive, "__self__", None)
         if cycle is None or not getattr(cycle, "keep_alive", False) or cycle.more_body:
             return
@@ -26,7 +34,7 @@ class Courtesy:
         if protocol is None or getattr(protocol, "pipeline", None) or protocol.cycle is not cycle:
             return
         cycle.keep_alive = False
-        self.to_shed -= 1
+        self.shed(self._to_shed - 1)
 
 
 def is_idle(connection: Any) -> bool:

@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Generator
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aiapi_service.runtime.birth import Birth
 from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
@@ -23,7 +25,8 @@ from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
 from aiapi_service.telemetry.heartbeat import Heartbeat, Watchdog
 from aiapi_service.telemetry.httpx_calls import track
-from aiapi_service.telemetry.requests import CountRequests
+from aiapi_service.telemetry.requests import count_requests
+from aiapi_service.telemetry.tally import Tally
 
 logger = logging.getLogger("aiapi.worker")
 
@@ -119,7 +122,7 @@ class Worker(uvicorn.Server):
         """Give away idle connections first, since that costs their clients nothing."""
         idle = [one for one in self.server_state.connections if is_idle(one)][:count]
         self._hand_over(idle)
-        self.courtesy.to_shed = count - len(idle)
+        self.courtesy.shed(count - len(idle))
 
     def _hand_over(self, idle: list[Any]) -> None:
         """To the supervisor, which finds them another worker."""
@@ -173,7 +176,7 @@ class Worker(uvicorn.Server):
         self._last = self._last or last
         deadline = monotonic() + seconds
         self._deadline = min(self._deadline or deadline, deadline)
-        self.courtesy.leaving = True
+        self.courtesy.leave()
         self._told.set()
         if self._starting is not None:
             self._starting.cancel()
@@ -213,7 +216,8 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
         backlog=settings.backlog,
         # Uvicorn only hands it to a timer, which takes fractions.
         timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        # Only requests with such headers pay for reading them: see count_requests.
+        proxy_headers=False,
         server_header=False,
     )
 
@@ -223,11 +227,17 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     config = _config(witness.app, settings)
     config.load()
     server = Worker(config, birth.channel, settings)
+    tally = Tally(slot.numbers)
     witness.app = config.loaded_app
-    config.loaded_app = CountRequests(
-        config.loaded_app, slot.numbers, at_start=server.courtesy.at_start, other=witness
+    proxied = partial(ProxyHeadersMiddleware, trusted_hosts=settings.forwarded_allow_ips)
+    config.loaded_app = count_requests(
+        config.loaded_app,
+        tally,
+        forwarded=proxied(config.loaded_app),
+        other=proxied(witness),
+        courtesy=server.courtesy,
     )
-    heartbeat = Heartbeat(slot, clock, lambda: len(server.server_state.connections))
+    heartbeat = Heartbeat(slot, clock, tally, lambda: len(server.server_state.connections))
     watchdog = Watchdog(slot, settings.blocked_after, birth.supervisor)
     heartbeat.start()
     watchdog.start()

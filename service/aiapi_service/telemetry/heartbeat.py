@@ -20,6 +20,7 @@ from types import FrameType
 from aiapi_service.telemetry.arena import BEAT_SECONDS, Slot
 from aiapi_service.telemetry.clock import LoopClock
 from aiapi_service.telemetry.layout import BOUNDS, Cell
+from aiapi_service.telemetry.tally import Tally
 
 _MOST_SAMPLES = 1000
 
@@ -27,8 +28,11 @@ _MOST_SAMPLES = 1000
 class Heartbeat:
     """Writes what only the worker knows, ten times a second, and samples how late the loop is."""
 
-    def __init__(self, slot: Slot, clock: LoopClock, connections: Callable[[], int]) -> None:
+    def __init__(
+        self, slot: Slot, clock: LoopClock, tally: Tally, connections: Callable[[], int]
+    ) -> None:
         self._slot = slot
+        self._tally = tally
         self._clock = clock
         self._connections = connections
         self._timer: asyncio.TimerHandle | None = None
@@ -64,6 +68,7 @@ class Heartbeat:
 
     def _write(self, now: float) -> None:
         numbers = self._slot.numbers
+        self._tally.write()
         numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
         numbers[Cell.CPU_SECONDS] = time.process_time()
         numbers[Cell.CONNECTIONS] = self._connections()

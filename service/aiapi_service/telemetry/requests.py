@@ -1,7 +1,7 @@
 """Counts every request of a worker, as a pure ASGI wrapper around the user's app.
 
-It runs for each request of each worker, so it does little: one object a request, plain stores into
-shared memory, a bisection per histogram.
+It runs for each request of each worker, so it does little: one small object and one closure a
+request, sums in plain Python, one bisection. All that is rare is in functions of its own.
 """
 
 from bisect import bisect_left
@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from aiapi_service.telemetry.layout import BOUNDS, Cell
+from aiapi_service.telemetry.tally import Tally
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,45 +20,34 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Plain integers: an attribute of an enum costs more than all the rest of a store.
+# Plain integers: an attribute of an enum costs more than all the rest of an addition.
 _SUCCESS, _CLIENT_ERROR = int(Cell.SUCCESS), int(Cell.CLIENT_ERROR)
 _SERVER_ERROR, _CANCELLED, _SHED = int(Cell.SERVER_ERROR), int(Cell.CANCELLED), int(Cell.SHED)
-_IN_FLIGHT, _IN_FLIGHT_SECONDS = int(Cell.IN_FLIGHT), int(Cell.IN_FLIGHT_SECONDS)
-_IN_FLIGHT_AT = int(Cell.IN_FLIGHT_AT)
-_UPSTREAM_OPEN, _UPSTREAM_SECONDS = int(Cell.UPSTREAM_OPEN), int(Cell.UPSTREAM_SECONDS)
-_UPSTREAM_AT = int(Cell.UPSTREAM_AT)
-_LATENCY, _LATENCY_SUM = int(Cell.LATENCY), int(Cell.LATENCY_SUM)
-_TTFB, _TTFB_SUM = int(Cell.TTFB), int(Cell.TTFB_SUM)
+_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
 
 
-class _Request:
+class CurrentRequest:
     """What its own tasks know of a request; they share it through the context.
 
     Defaults lie in the class and there is no __init__: most requests never write to theirs.
     """
 
-    numbers: "memoryview[float]"
+    tally: Tally
+    scope: Scope
     calls = 0
     over = False
     shed = False
+    id = ""
 
 
-_current: ContextVar[_Request | None] = ContextVar("aiapi_request", default=None)
+current: ContextVar[CurrentRequest | None] = ContextVar("aiapi_request", default=None)
 
 
 def shed() -> None:
     """Mark the request that is being answered as refused on purpose (overload), not as failed."""
-    request = _current.get()
+    request = current.get()
     if request is not None:
         request.shed = True
-
-
-def _count_upstream(numbers: "memoryview[float]", change: int) -> None:
-    now = monotonic()
-    waiting = numbers[_UPSTREAM_OPEN]
-    numbers[_UPSTREAM_SECONDS] += waiting * (now - numbers[_UPSTREAM_AT])
-    numbers[_UPSTREAM_AT] = now
-    numbers[_UPSTREAM_OPEN] = waiting + change
 
 
 class UpstreamCall:
@@ -66,14 +56,14 @@ class UpstreamCall:
     __slots__ = ("_request",)
 
     def __init__(self) -> None:
-        request = _current.get()
+        request = current.get()
         self._request = request
         if request is None or request.over:
             self._request = None
             return
         request.calls += 1
         if request.calls == 1:
-            _count_upstream(request.numbers, +1)
+            request.tally.upstream(+1)
 
     def end(self) -> None:
         """May be called again: a stream can be both exhausted and closed."""
@@ -82,7 +72,7 @@ class UpstreamCall:
             return
         request.calls -= 1
         if request.calls == 0:
-            _count_upstream(request.numbers, -1)
+            request.tally.upstream(-1)
 
 
 @contextmanager
@@ -95,36 +85,51 @@ def upstream() -> Iterator[None]:
         call.end()
 
 
-class CountRequests:
-    """The wrapper. `at_start` sees each response before its headers; `other` gets all but HTTP."""
+class AtStart(Protocol):
+    """Sees each response before its headers while it is active."""
 
-    def __init__(
-        self,
-        app: App,
-        numbers: "memoryview[float]",
-        *,
-        at_start: Callable[[Receive], None] | None = None,
-        other: App | None = None,
-    ) -> None:
-        self.app = app
-        self.other = other or app
-        self.numbers = numbers
-        self.at_start = at_start
-        # A class attribute costs a request nothing; one of its own would.
-        self._request: type[_Request] = type("_Request", (_Request,), {"numbers": numbers})
+    active: bool
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def at_start(self, receive: Receive) -> None: ...
+
+
+class _Never:
+    active = False
+
+    def at_start(self, receive: Receive) -> None:
+        """Nobody asked."""
+
+
+def count_requests(  # noqa: C901 - one closure: each call or object more costs every request
+    app: App,
+    tally: Tally,
+    *,
+    forwarded: App | None = None,
+    other: App | None = None,
+    courtesy: AtStart | None = None,
+) -> App:
+    """The wrapper.
+
+    `forwarded` is the app for requests with a proxy's headers; `other` gets all but HTTP.
+    """
+    watcher = courtesy or _Never()
+    for_proxied, for_other = forwarded or app, other or app
+    outcomes, whole = tally.outcomes, tally.whole
+    # A class attribute costs a request nothing; one of its own would.
+    new_request: type[CurrentRequest] = type("CurrentRequest", (CurrentRequest,), {"tally": tally})
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901 - see above
         if scope["type"] != "http":
-            await self.other(scope, receive, send)
+            await for_other(scope, receive, send)
             return
-        numbers = self.numbers
-        request = self._request()
-        _current.set(request)
+        request = new_request()
+        request.scope = scope
+        current.set(request)
         began = monotonic()
-        in_flight = numbers[_IN_FLIGHT]
-        numbers[_IN_FLIGHT_SECONDS] += in_flight * (began - numbers[_IN_FLIGHT_AT])
-        numbers[_IN_FLIGHT_AT] = began
-        numbers[_IN_FLIGHT] = in_flight + 1
+        tally.begun += 1
+        tally.moments -= began
+        if tally.clean:
+            tally.touch(began)
         status = 0
         first = 0.0
 
@@ -132,27 +137,41 @@ class CountRequests:
             nonlocal status, first
             if not status:
                 status = message.get("status", 0)
-                if self.at_start is not None:
-                    self.at_start(receive)
+                if watcher.active:
+                    watcher.at_start(receive)
             elif not first and message.get("more_body") and message.get("body"):
                 first = monotonic()
             return send(message)
 
-        outcome = _SERVER_ERROR
+        target = app
+        for name, _ in scope["headers"]:
+            if name in _FORWARDED:
+                target = for_proxied
         try:
-            await self.app(scope, receive, observed)
-            outcome = _outcome(status)
-        except Exception:
+            await target(scope, receive, observed)
+        except BaseException as error:
+            stopped = _SERVER_ERROR if isinstance(error, Exception) else _CANCELLED
+            _finish(request, _rare(request, receive, stopped), began, first)
             raise
-        except BaseException:
-            outcome = _CANCELLED
-            raise
-        finally:
-            if request.shed:
-                outcome = _SHED
-            elif _client_left(receive):
-                outcome = _CANCELLED
-            _finish(request, outcome, began, first)
+        try:
+            # Uvicorn's request cycle knows; asking it is cheaper than wrapping every receive().
+            left = receive.__self__.disconnected  # type: ignore[attr-defined]
+        except AttributeError:
+            left = False
+        if left or first or request.shed or request.calls or not 0 < status < 500:
+            _finish(request, _rare(request, receive, _outcome(status)), began, first)
+            return
+        request.over = True
+        now = monotonic()
+        tally.moments += now
+        if tally.clean:
+            tally.touch(now)
+        took = now - began
+        tally.seconds += took
+        outcomes[status >= 400] += 1
+        whole[bisect_left(BOUNDS, took)] += 1
+
+    return counted
 
 
 def _outcome(status: int) -> int:
@@ -163,33 +182,30 @@ def _outcome(status: int) -> int:
     return _SERVER_ERROR
 
 
-def _client_left(receive: Receive) -> bool:
-    # Uvicorn's request cycle knows; asking it is cheaper than wrapping every receive().
-    try:
-        return receive.__self__.disconnected is True  # type: ignore[attr-defined]
-    except AttributeError:
-        return False
+def _rare(request: CurrentRequest, receive: Receive, outcome: int) -> int:
+    """The outcome, unless what the status does not show decides it."""
+    if request.shed:
+        return _SHED
+    cycle = getattr(receive, "__self__", None)
+    return _CANCELLED if getattr(cycle, "disconnected", False) is True else outcome
 
 
-def _finish(request: _Request, outcome: int, began: float, first: float) -> None:
-    numbers = request.numbers
+def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -> None:
+    """The end of a request that was not simply answered in one piece."""
+    tally = request.tally
     if request.calls:
-        _count_upstream(numbers, -1)
+        tally.upstream(-1)
     request.over = True
     now = monotonic()
-    in_flight = numbers[_IN_FLIGHT]
-    numbers[_IN_FLIGHT_SECONDS] += in_flight * (now - numbers[_IN_FLIGHT_AT])
-    numbers[_IN_FLIGHT_AT] = now
-    numbers[_IN_FLIGHT] = in_flight - 1
-    numbers[outcome] += 1
-    if outcome <= _CLIENT_ERROR:
-        took = now - began
-        bucket = bisect_left(BOUNDS, took)
-        numbers[_LATENCY + bucket] += 1
-        numbers[_LATENCY_SUM] += took
-        if first:
-            # A body in one piece has its first byte when it has its last.
-            took = first - began
-            bucket = bisect_left(BOUNDS, took)
-        numbers[_TTFB + bucket] += 1
-        numbers[_TTFB_SUM] += took
+    tally.moments += now
+    tally.outcomes[outcome] += 1
+    if tally.clean:
+        tally.touch(now)
+    if outcome > _CLIENT_ERROR:
+        return
+    took = now - began
+    tally.last_seconds += took
+    tally.ended[bisect_left(BOUNDS, took)] += 1
+    took = (first or now) - began
+    tally.first_seconds += took
+    tally.began[bisect_left(BOUNDS, took)] += 1

@@ -17,7 +17,13 @@ async def test_the_count_changes_under_load_and_nothing_is_lost(tmp_path):
             await pod.ready(1)
         assert load.tally.lost == []
         assert load.tally.answered > 1000
-        stats = await pod.settled(1)
+        await pod.settled(1)
+
+        async def counted():
+            stats = await pod.stats()
+            return stats if stats["requests"]["success"] >= load.tally.answered else None
+
+        stats = await until(counted)
         assert stats["requests"]["success"] == load.tally.answered
         assert stats["requests"]["cancelled"] == 0
         assert stats["in_flight"] == 0

@@ -28,7 +28,8 @@ class Cycle:
 
 
 def ask(courtesy, connection):
-    courtesy.at_start(connection.cycle.receive)
+    if courtesy.active:
+        courtesy.at_start(connection.cycle.receive)
     return connection.cycle.keep_alive
 
 
@@ -38,23 +39,24 @@ def test_nothing_is_closed_in_quiet_times():
 
 def test_all_are_closed_while_leaving():
     courtesy = Courtesy()
-    courtesy.leaving = True
+    courtesy.leave()
     assert [ask(courtesy, Connection()) for _ in range(3)] == [False] * 3
 
 
 def test_only_as_many_are_shed_as_asked():
     courtesy = Courtesy()
-    courtesy.to_shed = 2
+    courtesy.shed(2)
     assert [ask(courtesy, Connection()) for _ in range(4)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("state", [{"more_body": True}, {"pipeline": [1]}])
 def test_a_connection_with_more_to_read_stays_and_costs_no_share(state):
     courtesy = Courtesy()
-    courtesy.leaving = True
-    courtesy.to_shed = 1
+    courtesy.leave()
+    courtesy.shed(1)
     assert ask(courtesy, Connection(**state)) is True
-    assert courtesy.to_shed == 1
+    courtesy.leaving = False
+    assert [ask(courtesy, Connection()) for _ in range(2)] == [False, True]
 
 
 def test_a_server_that_is_not_uvicorn_is_left_alone():
@@ -62,10 +64,11 @@ def test_a_server_that_is_not_uvicorn_is_left_alone():
         pass
 
     courtesy = Courtesy()
-    courtesy.leaving = True
-    courtesy.to_shed = 1
+    courtesy.leave()
+    courtesy.shed(1)
     courtesy.at_start(receive)
-    assert courtesy.to_shed == 1
+    courtesy.leaving = False
+    assert [ask(courtesy, Connection()) for _ in range(2)] == [False, True]
 
 
 def idle_connection(**changes):

@@ -5,22 +5,35 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiapi_service.telemetry import layout, requests
+from aiapi_service.telemetry import layout, requests, tally
 from aiapi_service.telemetry.layout import Cell
-from aiapi_service.telemetry.requests import CountRequests, shed, upstream
+from aiapi_service.telemetry.requests import count_requests, shed, upstream
+from aiapi_service.telemetry.tally import Tally
 
-SCOPE = {"type": "http"}
+SCOPE = {"type": "http", "headers": []}
+
+
+class Numbers(Tally):
+    """What the supervisor would read now."""
+
+    def __init__(self):
+        super().__init__(memoryview(bytearray(layout.NUMBERS * 8)).cast("d"))
+
+    def __getitem__(self, cells):
+        self.write()
+        return self.numbers[cells]
 
 
 @pytest.fixture
 def numbers():
-    return memoryview(bytearray(layout.NUMBERS * 8)).cast("d")
+    return Numbers()
 
 
 @pytest.fixture
 def clock(monkeypatch):
     time = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(requests, "monotonic", lambda: time.now)
+    for module in (requests, tally):
+        monkeypatch.setattr(module, "monotonic", lambda: time.now)
     return time
 
 
@@ -58,7 +71,7 @@ def outcomes(numbers):
     ],
 )
 async def test_the_status_decides_the_outcome(numbers, status, outcome):
-    await CountRequests(answering(status), numbers)(SCOPE, receive, send)
+    await count_requests(answering(status), numbers)(SCOPE, receive, send)
     assert outcomes(numbers) == {outcome: 1}
     assert numbers[Cell.IN_FLIGHT] == 0
 
@@ -68,7 +81,7 @@ async def test_an_exception_is_a_server_error_and_goes_on(numbers):
         raise RuntimeError("wanted")
 
     with pytest.raises(RuntimeError, match="wanted"):
-        await CountRequests(app, numbers)(SCOPE, receive, send)
+        await count_requests(app, numbers)(SCOPE, receive, send)
     assert outcomes(numbers) == {"server_error": 1}
 
 
@@ -76,7 +89,7 @@ async def test_an_app_that_answers_nothing_is_a_server_error(numbers):
     async def app(scope, receive, send):
         pass
 
-    await CountRequests(app, numbers)(SCOPE, receive, send)
+    await count_requests(app, numbers)(SCOPE, receive, send)
     assert outcomes(numbers) == {"server_error": 1}
 
 
@@ -84,7 +97,7 @@ async def test_a_cancelled_task_is_cancelled(numbers):
     async def app(scope, receive, send):
         await asyncio.sleep(60)
 
-    task = asyncio.create_task(CountRequests(app, numbers)(SCOPE, receive, send))
+    task = asyncio.create_task(count_requests(app, numbers)(SCOPE, receive, send))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -100,7 +113,7 @@ async def test_a_client_that_left_is_cancelled_whatever_the_app_answered(numbers
         async def receive(self):
             return {"type": "http.disconnect"}
 
-    await CountRequests(answering(200), numbers)(SCOPE, Cycle().receive, send)
+    await count_requests(answering(200), numbers)(SCOPE, Cycle().receive, send)
     assert outcomes(numbers) == {"cancelled": 1}
     assert sum(numbers[Cell.LATENCY : Cell.TTFB_SUM]) == 0
 
@@ -110,7 +123,7 @@ async def test_what_the_app_refused_on_purpose_is_shed(numbers):
         shed()
         await answering(503)(scope, receive, send)
 
-    await CountRequests(app, numbers)(SCOPE, receive, send)
+    await count_requests(app, numbers)(SCOPE, receive, send)
     assert outcomes(numbers) == {"shed": 1}
 
 
@@ -120,7 +133,7 @@ async def test_other_scopes_pass_uncounted(numbers):
     async def other(scope, receive, send):
         seen.append(scope["type"])
 
-    wrapper = CountRequests(answering(200), numbers, other=other)
+    wrapper = count_requests(answering(200), numbers, other=other)
     for kind in ("websocket", "lifespan"):
         await wrapper({"type": kind}, receive, send)
     assert seen == ["websocket", "lifespan"]
@@ -136,7 +149,7 @@ async def test_times_are_those_of_the_clock(numbers, clock):
         clock.now += 0.5
         await send({"type": "http.response.body", "body": b"last"})
 
-    await CountRequests(app, numbers)(SCOPE, receive, send)
+    await count_requests(app, numbers)(SCOPE, receive, send)
     assert numbers[Cell.LATENCY_SUM] == pytest.approx(1.0)
     assert numbers[Cell.TTFB_SUM] == pytest.approx(0.5), "the head alone is not yet an answer"
     assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(1.0)
@@ -148,7 +161,7 @@ async def test_requests_side_by_side_add_up(numbers, clock):
     async def app(scope, receive, send):
         await gate.wait()
 
-    wrapper = CountRequests(app, numbers)
+    wrapper = count_requests(app, numbers)
     tasks = []
     for _ in range(3):
         tasks.append(asyncio.create_task(wrapper(SCOPE, receive, send)))
@@ -182,7 +195,7 @@ async def test_upstream_calls_side_by_side_count_once_in_time(numbers, clock):
         await tasks[1]
         clock.now += 1.0
 
-    await CountRequests(app, numbers)(SCOPE, receive, send)
+    await count_requests(app, numbers)(SCOPE, receive, send)
     assert numbers[Cell.UPSTREAM_SECONDS] == pytest.approx(3.0)
     assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(4.0)
 
@@ -194,7 +207,7 @@ async def test_an_upstream_call_left_open_ends_with_its_request(numbers, clock):
         left.append(requests.UpstreamCall())
         clock.now += 1.0
 
-    await CountRequests(app, numbers)(SCOPE, receive, send)
+    await count_requests(app, numbers)(SCOPE, receive, send)
     clock.now += 5.0
     left[0].end()
     assert numbers[Cell.UPSTREAM_OPEN] == 0
@@ -213,6 +226,35 @@ async def test_the_start_of_a_response_is_announced_before_it_is_sent(numbers):
     async def noted(message):
         order.append(message["type"])
 
-    wrapper = CountRequests(answering(200), numbers, at_start=lambda _: order.append("at_start"))
+    watcher = SimpleNamespace(active=True, at_start=lambda _: order.append("at_start"))
+    wrapper = count_requests(answering(200), numbers, courtesy=watcher)
     await wrapper(SCOPE, receive, noted)
     assert order == ["at_start", "http.response.start", "http.response.body"]
+
+
+async def test_only_requests_with_a_proxys_headers_go_the_longer_way(numbers):
+    way = []
+
+    async def proxied(scope, receive, send):
+        way.append(scope["path"])
+
+    wrapper = count_requests(answering(200), numbers, forwarded=proxied)
+    for path, name in (("/a", b"host"), ("/b", b"x-forwarded-for"), ("/c", b"x-forwarded-proto")):
+        await wrapper(SCOPE | {"path": path, "headers": [(name, b"x")]}, receive, send)
+    assert way == ["/b", "/c"]
+
+
+async def test_what_is_counted_is_written_soon_and_not_at_once(numbers):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(numbers.numbers[Cell.IN_FLIGHT])
+        await answering(200)(scope, receive, send)
+
+    await count_requests(app, numbers)(SCOPE, receive, send)
+    assert seen == [1], "a request that holds the loop is seen while it does"
+    assert numbers.numbers[Cell.SUCCESS] == 0
+    async with asyncio.timeout(5):
+        while numbers.numbers[Cell.SUCCESS] == 0:  # noqa: ASYNC110 - it is written, not announced
+            await asyncio.sleep(0.001)
+    assert numbers.numbers[Cell.IN_FLIGHT] == 0

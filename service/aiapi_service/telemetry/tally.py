@@ -1,0 +1,99 @@
+"""What a worker counts, in plain Python, and when it writes it where the supervisor reads.
+
+A store into shared memory costs several times a plain addition, so requests only add here. The
+sums go out at once where the last writing is `WRITE_SECONDS` ago, and else when it will be: that
+much of a busy worker's numbers is lost when it is killed.
+"""
+
+import asyncio
+from array import array
+from threading import Lock
+from time import monotonic
+
+from aiapi_service.telemetry.layout import BUCKETS, OUTCOMES, Cell
+
+WRITE_SECONDS = 0.02
+
+
+class Tally:
+    """One a worker.
+
+    The time that requests have been open, finished or not, is `moments + open * now`, where
+    `moments` is the sum of the instants they ended at less those they began at: one addition for
+    each, instead of an integral brought forward at each change.
+    """
+
+    __slots__ = (
+        "began",
+        "begun",
+        "clean",
+        "ended",
+        "first_seconds",
+        "last_seconds",
+        "moments",
+        "numbers",
+        "outcomes",
+        "seconds",
+        "upstream_lock",
+        "upstream_moments",
+        "upstream_open",
+        "whole",
+        "written",
+    )
+
+    def __init__(self, numbers: "memoryview[float]") -> None:
+        self.numbers = numbers
+        self.clean = True
+        self.written = 0.0
+        self.begun = 0
+        self.moments = 0.0
+        self.outcomes = [0] * len(OUTCOMES)
+        # Answers in one piece have their first byte when they have their last: counted once.
+        self.whole, self.seconds = [0] * BUCKETS, 0.0
+        self.began, self.first_seconds = [0] * BUCKETS, 0.0
+        self.ended, self.last_seconds = [0] * BUCKETS, 0.0
+        # A call may begin and end in threads; what is lost there would never be made good.
+        self.upstream_lock = Lock()
+        self.upstream_open = 0
+        self.upstream_moments = 0.0
+
+    def touch(self, now: float) -> None:
+        """Have this change written, now or soon."""
+        since = now - self.written
+        if since >= WRITE_SECONDS:
+            # Before the app goes on: should it hold the loop or die, this request is seen.
+            self.write()
+            return
+        self.clean = False
+        asyncio.get_running_loop().call_later(WRITE_SECONDS - since, self.write)
+
+    def upstream(self, change: int) -> None:
+        """A request begins (+1) or stops (-1) waiting for something outside."""
+        with self.upstream_lock:
+            self.upstream_open += change
+            self.upstream_moments -= change * monotonic()
+
+    def write(self) -> None:
+        self.clean = True
+        self.written = now = monotonic()
+        numbers = self.numbers
+        numbers[: len(OUTCOMES)] = array("d", self.outcomes)
+        in_flight = self.begun - sum(self.outcomes)
+        numbers[Cell.IN_FLIGHT] = in_flight
+        numbers[Cell.IN_FLIGHT_SECONDS] = self.moments + in_flight * now
+        numbers[Cell.IN_FLIGHT_AT] = now
+        with self.upstream_lock:
+            numbers[Cell.UPSTREAM_OPEN] = self.upstream_open
+            numbers[Cell.UPSTREAM_SECONDS] = self.upstream_moments + self.upstream_open * now
+            numbers[Cell.UPSTREAM_AT] = now
+        _write_histogram(numbers, Cell.LATENCY, self.whole, self.ended)
+        _write_histogram(numbers, Cell.TTFB, self.whole, self.began)
+        numbers[Cell.LATENCY_SUM] = self.seconds + self.last_seconds
+        numbers[Cell.TTFB_SUM] = self.seconds + self.first_seconds
+
+
+def _write_histogram(
+    numbers: "memoryview[float]", start: int, whole: list[int], streamed: list[int]
+) -> None:
+    counts = array("d", map(int.__add__, whole, streamed))
+    numbers[start : start + BUCKETS] = memoryview(counts)
