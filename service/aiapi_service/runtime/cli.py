@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from aiapi_service.gateway.companions import wanted
 from aiapi_service.runtime import logs
 from aiapi_service.runtime.admin import Token
 from aiapi_service.runtime.settings import Settings
@@ -109,5 +110,6 @@ def main(admin_token_file: str | None, **options: Any) -> None:
         admin = bind(settings.admin_host or settings.host, settings.admin_port, 128)
     except OSError as error:
         raise click.ClickException(f"cannot listen: {error}") from error
-    supervisor = Supervisor(settings, token, listener=listener, admin=admin)
+    companions = wanted(settings.app, os.environ)
+    supervisor = Supervisor(settings, token, listener=listener, admin=admin, companions=companions)
     sys.exit(asyncio.run(supervisor.run()))

@@ -8,9 +8,11 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from time import monotonic
 
 from aiapi_service.runtime.admin import AdminServer, Token, build
+from aiapi_service.runtime.companions import Companion, Companions
 from aiapi_service.runtime.crew import Crew
 from aiapi_service.runtime.hatchery import Hatchery
 from aiapi_service.runtime.kernel import adopt_orphans, allow_many_files, name_process
@@ -22,6 +24,7 @@ from aiapi_service.telemetry.arena import Arena, Ledger
 logger = logging.getLogger("aiapi.supervisor")
 
 _TICK_SECONDS = 0.25
+_COMPANIONS_END_SECONDS = 2.0
 # What the workers' own end (lifespan shutdown, exit) may take of the grace period.
 _RESERVE_SECONDS = 2.0
 
@@ -44,7 +47,13 @@ class Supervisor:
     """From the first worker to the last."""
 
     def __init__(
-        self, settings: Settings, token: Token, *, listener: socket.socket, admin: socket.socket
+        self,
+        settings: Settings,
+        token: Token,
+        *,
+        listener: socket.socket,
+        admin: socket.socket,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self._settings = settings
         self._listener = listener
@@ -55,6 +64,7 @@ class Supervisor:
         self._crew.hatchery = Hatchery(settings, listener, arena.fd, self._crew)
         self._pod = PodView(settings, self._crew, (arena, ledger), listener)
         self._admin = AdminServer(build(self._pod, token))
+        self._companions = Companions(companions)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -65,12 +75,15 @@ class Supervisor:
         self._handle_signals()
         admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
         self._say_hello()
+        self._companions.tick()
         self._crew.reconcile()
         try:
             await self._supervise()
             await self._end()
+            await self._end_companions()
         finally:
             self._crew.kill()
+            self._companions.kill()
             self._crew.hatchery.stop()
             self._admin.should_exit = True
             await asyncio.wait([admin], timeout=2.0)
@@ -120,12 +133,13 @@ class Supervisor:
             text = _told(os.waitstatus_to_exitcode(status))
             if pid == self._crew.hatchery.pid:
                 self._crew.hatchery.died(text)
-            else:
+            elif not self._companions.ended(pid, text):
                 self._crew.ended(pid, text)
 
     async def _supervise(self) -> None:
         while not self._stop.is_set():
             await _wait(self._stop, _TICK_SECONDS)
+            self._companions.tick()
             self._crew.tick()
 
     async def _end(self) -> None:
@@ -144,6 +158,11 @@ class Supervisor:
             self._crew.tick()
         for member in self._crew.of(State.DRAINING):
             logger.error("worker %d did not end within the grace period", member.pid)
+
+    async def _end_companions(self) -> None:
+        """After the workers, which need them to the last."""
+        self._companions.end()
+        await _wait(self._companions.over, _COMPANIONS_END_SECONDS)
 
 
 def _told(code: int) -> str:

