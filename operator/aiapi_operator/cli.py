@@ -5,7 +5,10 @@ is not installed says which one instead of failing on an import.
 """
 
 import importlib
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +23,22 @@ class LazyCommand:
     extra: str
 
 
+SIMULATE = "plugin,simulate"
+
+
+def _plugin(name: str, told: str, *, module: str = "", extra: str = "plugin") -> LazyCommand:
+    where = f"aiapi_operator.plugin.{module or name}"
+    return LazyCommand(module=where, attribute=name, help=told, extra=extra)
+
+
 COMMANDS = {
+    "top": _plugin("top", "Load, need, size and savings of all AIApis, live."),
+    "explain": _plugin("explain", "Why an AIApi has the size it has, and what would change it."),
+    "doctor": _plugin("doctor", "Check the cluster, the CRD, the operator and its rights."),
+    "pause": _plugin("pause", "Decide nothing for an AIApi; what runs stays.", module="mode"),
+    "recommend": _plugin("recommend", "Tell what would be done, and do nothing.", module="mode"),
+    "resume": _plugin("resume", "Act on an AIApi again.", module="mode"),
+    "manifest": _plugin("manifest", "The children of an AIApi as YAML."),
     "sandbox": LazyCommand(
         module="aiapi_operator.sandbox.cli",
         attribute="sandbox",
@@ -33,17 +51,22 @@ COMMANDS = {
         help="Show the whole main job live on this computer.",
         extra="sandbox",
     ),
-    "simulate": LazyCommand(
-        module="aiapi_operator.simulate.command",
-        attribute="simulate",
-        help="What would happen to a trace of traffic, and what it would cost.",
-        extra="simulate",
+    "simulate": _plugin(
+        "simulate", "What an AIApi's traffic, or a trace, costs and would cost.", extra=SIMULATE
     ),
+    "completion": _plugin("completion", "Completion for bash, zsh or fish."),
 }
 
 
 class LazyGroup(click.Group):
     """A group whose commands are named above."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run under the name that was typed: kubectl starts a plugin by its file's name."""
+        if "prog_name" not in extra:
+            typed = Path(sys.argv[0]).name
+            extra["prog_name"] = "kubectl aiapi" if typed == "kubectl-aiapi" else "aiapi"
+        return super().main(*args, **{"complete_var": "_AIAPI_COMPLETE", **extra})
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -79,6 +102,13 @@ def missing_extra(error: ModuleNotFoundError, extra: str) -> click.ClickExceptio
 @click.version_option(package_name="aiapi", prog_name="aiapi")
 def main() -> None:
     """Right-size async AI APIs on Kubernetes: Uvicorn workers and pods, by event-loop time."""
+
+
+def complete_for_kubectl() -> None:
+    """``kubectl_complete-aiapi``: what may follow the words typed after ``kubectl aiapi``."""
+    from aiapi_operator.plugin.completion import answer  # noqa: PLC0415 - as the commands
+
+    click.echo("\n".join(answer(main, sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -69,16 +69,18 @@ class Request:
     deadline: float = DEADLINE
 
 
-async def load_configuration(kubeconfig: Path | None) -> Configuration:
+async def load_configuration(
+    kubeconfig: Path | None, *, context: str | None = None
+) -> Configuration:
     """What is given or in KUBECONFIG, else the pod's service account, else ~/.kube/config."""
     configuration = Configuration()
-    told = kubeconfig is not None or "KUBECONFIG" in os.environ
+    told = kubeconfig is not None or context is not None or "KUBECONFIG" in os.environ
     try:
         if not told and _in_cluster(configuration):
             return configuration
         path = str(kubeconfig) if kubeconfig is not None else None
         await load_kube_config(  # type: ignore[no-untyped-call] # the client's gap
-            config_file=path, client_configuration=configuration
+            config_file=path, context=context, client_configuration=configuration
         )
     except (ConfigException, OSError) as error:
         raise NotConfiguredError(str(error)) from error
@@ -103,18 +105,26 @@ class Connection:
         configuration: Configuration,
         *,
         kubeconfig: Path | None = None,
+        context: str | None = None,
         observer: Observer | None = None,
     ) -> None:
         configuration.connection_pool_maxsize = _POOL_SIZE
         self._kubeconfig = kubeconfig
+        self._context = context
         self._observer = observer or (lambda _verb, _outcome, _seconds: None)
         self._client = ApiClient(configuration)
 
     @classmethod
-    async def open(cls, kubeconfig: Path | None, *, observer: Observer | None = None) -> Self:
+    async def open(
+        cls,
+        kubeconfig: Path | None,
+        *,
+        context: str | None = None,
+        observer: Observer | None = None,
+    ) -> Self:
         """Connect as ``load_configuration`` finds it."""
-        configuration = await load_configuration(kubeconfig)
-        return cls(configuration, kubeconfig=kubeconfig, observer=observer)
+        configuration = await load_configuration(kubeconfig, context=context)
+        return cls(configuration, kubeconfig=kubeconfig, context=context, observer=observer)
 
     async def close(self) -> None:
         """Close the pool."""
@@ -122,7 +132,7 @@ class Connection:
 
     async def endpoint(self) -> Endpoint:
         """The same credentials, read afresh, for another client."""
-        configuration = await load_configuration(self._kubeconfig)
+        configuration = await load_configuration(self._kubeconfig, context=self._context)
         key = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         scheme, _, token = (key or "").partition(" ")
         return Endpoint(
@@ -201,7 +211,7 @@ class Connection:
     async def _renew_credentials(self) -> None:
         """Tokens from files and exec plugins expire: read them again, once, before giving up."""
         try:
-            fresh = await load_configuration(self._kubeconfig)
+            fresh = await load_configuration(self._kubeconfig, context=self._context)
         except NotConfiguredError:
             return
         self._client.configuration.api_key = fresh.api_key

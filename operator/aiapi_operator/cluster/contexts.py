@@ -1,0 +1,38 @@
+"""The namespace that a person works in: the one of the kubeconfig's context."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+
+_OWN = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def namespace_of(kubeconfig: Path | None, context: str | None) -> str:
+    """The context's namespace, the pod's own inside a cluster, or ``default``."""
+    told = kubeconfig is not None or context is not None or "KUBECONFIG" in os.environ
+    if not told and _OWN.is_file():
+        return _OWN.read_text(encoding="utf-8").strip() or "default"
+    return str((_context(kubeconfig, context).get("context") or {}).get("namespace") or "default")
+
+
+def names(kubeconfig: Path | None) -> list[str]:
+    """The contexts there are; empty where none can be read."""
+    return [str(each["name"]) for each in _read(kubeconfig)[0]]
+
+
+def _context(kubeconfig: Path | None, context: str | None) -> dict[str, Any]:
+    contexts, active = _read(kubeconfig)
+    if context is None:
+        return active
+    return next((each for each in contexts if each["name"] == context), {})
+
+
+def _read(kubeconfig: Path | None) -> tuple[list[Any], dict[str, Any]]:
+    path = None if kubeconfig is None else str(kubeconfig)
+    try:
+        contexts, active = list_kube_config_contexts(config_file=path)  # type: ignore[no-untyped-call] # the client's gap
+    except (ConfigException, OSError):
+        return [], {}
+    return contexts, active

@@ -1,0 +1,119 @@
+"""The cluster as a person at a terminal asks it: few requests, and each ends within seconds.
+
+The operator waits for an API server that comes back; a person wants to be told that it is away.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from aiapi_operator.cluster import discovery
+from aiapi_operator.cluster.connection import MERGE, Connection, Request
+from aiapi_operator.cluster.contexts import namespace_of
+from aiapi_operator.cluster.errors import NotFound
+from aiapi_operator.cluster.resources import AIAPIS, DEPLOYMENTS, EVENTS, LEASES, Manifest, Resource
+
+DEADLINE = 5.0
+FIELD_MANAGER = "kubectl-aiapi"
+CRDS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"
+)
+_REVIEWS = "/apis/authorization.k8s.io/v1"
+
+
+class Reader:
+    """Reads what the commands show, and changes an AIApi's mode."""
+
+    def __init__(self, connection: Connection, *, namespace: str, deadline: float = DEADLINE):
+        self._connection = connection
+        self.namespace = namespace
+        """The namespace of the kubeconfig's context."""
+        self._deadline = deadline
+
+    @classmethod
+    async def open(
+        cls, *, kubeconfig: Path | None, context: str | None, deadline: float = DEADLINE
+    ) -> Self:
+        """Connect as kubectl would."""
+        connection = await Connection.open(kubeconfig, context=context)
+        namespace = namespace_of(kubeconfig, context)
+        return cls(connection, namespace=namespace, deadline=deadline)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+    async def aiapis(self, namespace: str | None) -> list[Manifest]:
+        """All AIApis of one namespace, or (None) of all."""
+        return await self._list(AIAPIS, namespace)
+
+    async def aiapi(self, namespace: str, name: str) -> Manifest | None:
+        """One AIApi, or None when it is not there."""
+        return await self._get(AIAPIS.path(namespace, name))
+
+    async def events(self, namespace: str, name: str) -> list[Manifest]:
+        """What was said about an AIApi lately."""
+        selector = f"involvedObject.kind={AIAPIS.kind},involvedObject.name={name}"
+        return await self._list(EVENTS, namespace, fieldSelector=selector)
+
+    async def version(self) -> str:
+        """The API server's version, such as v1.36.2."""
+        return str((await self._send("GET", "/version"))["gitVersion"])
+
+    async def has_resize(self) -> bool:
+        """Whether pods can be resized in place."""
+        return await discovery.has_resize(self._connection)
+
+    async def crd(self) -> Manifest | None:
+        """The CustomResourceDefinition of AIApis, or None when it is not there."""
+        return await self._get(f"{CRDS.collection(None)}/{AIAPIS.plural}.{AIAPIS.group}")
+
+    async def deployments(self, selector: str) -> list[Manifest]:
+        """The Deployments with these labels, in all namespaces."""
+        return await self._list(DEPLOYMENTS, None, labelSelector=selector)
+
+    async def leases(self, name: str) -> list[Manifest]:
+        """The Leases of this name, in all namespaces."""
+        return await self._list(LEASES, None, fieldSelector=f"metadata.name={name}")
+
+    async def review(
+        self, attributes: Mapping[str, str], *, user: str = "", groups: Sequence[str] = ()
+    ) -> bool:
+        """Whether the user, by default the one who asks, may do this."""
+        kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
+        spec: Manifest = {"resourceAttributes": dict(attributes)}
+        if user:
+            spec |= {"user": user, "groups": list(groups)}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+        answer = await self._send("POST", f"{_REVIEWS}/{kind.lower()}s", body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    async def set_mode(self, namespace: str, name: str, mode: str, *, dry_run: bool) -> Manifest:
+        """Set ``spec.scaling.mode``, and return the AIApi."""
+        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        answer: Manifest = await self._send(
+            "PATCH",
+            AIAPIS.path(namespace, name),
+            query=query,
+            body={"spec": {"scaling": {"mode": mode}}},
+            content_type=MERGE,
+        )
+        return answer
+
+    async def _get(self, path: str) -> Manifest | None:
+        try:
+            answer: Manifest = await self._send("GET", path)
+        except NotFound:
+            return None
+        return answer
+
+    async def _list(
+        self, resource: Resource, namespace: str | None, **query: str
+    ) -> list[Manifest]:
+        answer = await self._send("GET", resource.collection(namespace), query=query)
+        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+        return [{**kind, **item} for item in answer["items"]]
+
+    async def _send(self, method: str, path: str, **rest: Any) -> Any:
+        request = Request(method, path, deadline=self._deadline, **rest)
+        return await self._connection.send(request)

@@ -1,0 +1,116 @@
+"""What would change a decision: from the status and the spec, in sentences with numbers. Pure."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiapi_operator.api.duration import format_duration
+from aiapi_operator.plugin.view import View, number, part, seconds
+
+BINDS = {
+    "EventLoop": "event-loop time: requests expected x loop time of a request / utilisation aimed"
+    " at",
+    "Concurrency": "requests in flight against spec.workers.maxConcurrency",
+    "Memory": "memory of the workers",
+    "Floor": "the floor: spec.replicas.min x spec.workers.min",
+    "Schedule": "the floor of a schedule",
+    "Ceiling": "the ceiling: spec.replicas.max x spec.workers.max",
+    "Held": "nothing is known now, so what runs is kept",
+}
+
+
+def binds(view: View) -> str:
+    """What sets the number of workers."""
+    name = str(view.need.get("binding", ""))
+    return BINDS.get(name, "") if name else "no decision was taken yet"
+
+
+def what_would_change_it(view: View, spec: dict[str, Any]) -> list[str]:
+    """The nearest things that would make the answer another one."""
+    if view.mode == "Paused":
+        return [f"spec.scaling.mode is Paused: kubectl aiapi resume {view.name}"]
+    told = _TELLERS.get(str(view.need.get("binding", "")), _nothing)(view, spec)
+    if view.mode == "Recommend":
+        told.append(f"nothing is acted on in mode Recommend: kubectl aiapi resume {view.name}")
+    return told + _waiting(view, spec)
+
+
+def _nothing(_view: View, _spec: dict[str, Any]) -> list[str]:
+    return []
+
+
+def _loop(view: View, _spec: dict[str, Any]) -> list[str]:
+    need = view.need
+    demand, service = number(need.get("demandPerSecond")), seconds(need.get("serviceDemand"))
+    target, workers = part(need.get("targetUtilization")), int(need.get("workers", 0))
+    if not demand or not service or not target or not workers:
+        return []
+    each = target / service
+    more = (
+        f"above about {workers * each:.0f} rps expected ({demand:.0f} now) one more worker is"
+        f" needed: each carries {each:.0f} rps at {round(100 * target)}%"
+    )
+    told = [more]
+    if workers > 1:
+        told.append(f"below about {(workers - 1) * each:.0f} rps one fewer is")
+        half = max(1, -(-workers // 2))
+        told.append(
+            f"a request that costs {format_duration(service / 2)} of loop time instead of"
+            f" {format_duration(service)} needs about {half} workers for the same load"
+        )
+    return told
+
+
+def _floor(view: View, spec: dict[str, Any]) -> list[str]:
+    replicas = (spec.get("replicas") or {}).get("min", 2)
+    workers = (spec.get("workers") or {}).get("min", 1)
+    lower = (
+        f"a lower spec.replicas.min ({replicas} now) or spec.workers.min ({workers} now): the load"
+        " asks for no more than the floor"
+    )
+    told = [lower]
+    service, target = (
+        seconds(view.need.get("serviceDemand")),
+        part(view.need.get("targetUtilization")),
+    )
+    if service and target:
+        total = int(view.need.get("workers", 0)) or replicas * workers
+        told.append(f"more load than about {total * target / service:.0f} rps expected")
+    return told
+
+
+def _ceiling(_view: View, spec: dict[str, Any]) -> list[str]:
+    replicas = (spec.get("replicas") or {}).get("max", 20)
+    workers = (spec.get("workers") or {}).get("max", 8)
+    higher = (
+        f"a higher spec.replicas.max ({replicas} now) or spec.workers.max ({workers} now): the"
+        " load asks for more than they allow"
+    )
+    return [higher]
+
+
+def _concurrency(_view: View, spec: dict[str, Any]) -> list[str]:
+    limit = (spec.get("workers") or {}).get("maxConcurrency", 0)
+    return [f"a higher spec.workers.maxConcurrency ({limit} now), or fewer requests in flight"]
+
+
+def _held(view: View, _spec: dict[str, Any]) -> list[str]:
+    return [f"answers of the pods: {view.decision.get('message', 'no metrics')}"]
+
+
+def _waiting(view: View, spec: dict[str, Any]) -> list[str]:
+    """What is decided, and waits for its time."""
+    if view.decision.get("reason") != "Stabilizing":
+        return []
+    down = (spec.get("scaling") or {}).get("scaleDown") or {}
+    after, later = down.get("workersAfter", "30s"), down.get("replicasAfter", "300s")
+    return [f"time: fewer workers when the need stays lower for {after}, fewer pods after {later}"]
+
+
+_TELLERS: dict[str, Callable[[View, dict[str, Any]], list[str]]] = {
+    "EventLoop": _loop,
+    "Floor": _floor,
+    "Schedule": _floor,
+    "Ceiling": _ceiling,
+    "Concurrency": _concurrency,
+    "Held": _held,
+}

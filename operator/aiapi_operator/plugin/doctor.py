@@ -1,0 +1,101 @@
+"""``kubectl aiapi doctor``: is everything there that right-sizing needs?"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
+from aiapi_operator.cluster.reader import Reader
+from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.plugin import checks
+from aiapi_operator.plugin import output as out
+from aiapi_operator.plugin.asking import Where, ask, located
+from aiapi_operator.plugin.checks import Check, Result
+from aiapi_operator.plugin.failures import PROBLEM
+
+T = TypeVar("T")
+LEASE = "aiapi-operator"
+_STYLES = {
+    Result.OK: "green",
+    Result.NOTE: "cyan",
+    Result.UNKNOWN: "yellow",
+    Result.PROBLEM: "bold red",
+}
+
+
+@click.command()
+@located()
+@click.option(
+    "--lease-name", default=LEASE, show_default=True, help="Name of the Lease that operators hold."
+)
+@out.formatted()
+@click.pass_context
+def doctor(ctx: click.Context, where: Where, *, lease_name: str, output: out.Format) -> None:
+    """Check the cluster, the CRD, the operator, its rights and the AIApis.
+
+    Ends with 1 when something is wrong. All namespaces are looked at, or the one of -n.
+    """
+    found = ask(where, lambda reader: examine(reader, where, lease_name))
+    if output == "table":
+        show(found, out.console())
+    else:
+        out.emit({"checks": [check.document() for check in found]}, output)
+    if any(check.result is Result.PROBLEM for check in found):
+        ctx.exit(PROBLEM)
+
+
+async def examine(reader: Reader, where: Where, lease_name: str) -> list[Check]:
+    """All checks. A right that is missing costs its own check only."""
+    found = [checks.version(await reader.version()), checks.resize(await reader.has_resize())]
+    definition, deployments, leases, aiapis = await asyncio.gather(
+        _tried(reader.crd()),
+        _tried(reader.deployments(checks.OPERATOR_LABEL)),
+        _tried(reader.leases(lease_name)),
+        _tried(reader.aiapis(where.namespace)),
+    )
+    if isinstance(definition, ClusterError):
+        found.append(checks.unknown("CRD", definition))
+    else:
+        found.append(checks.definition(definition))
+    if isinstance(deployments, ClusterError) or isinstance(leases, ClusterError):
+        error = deployments if isinstance(deployments, ClusterError) else leases
+        assert isinstance(error, ClusterError)  # noqa: S101 - for mypy: one of the two is
+        found.append(checks.unknown("Operator", error))
+        known: list[Manifest] = []
+    else:
+        found.append(checks.operator(deployments, leases, checks.now()))
+        known = deployments
+    found.append(await checks.rights(reader, known))
+    if isinstance(aiapis, NotFound):
+        return found
+    if isinstance(aiapis, ClusterError):
+        return [*found, checks.unknown("Pods' metrics", aiapis)]
+    return [*found, checks.metrics(aiapis), *checks.attention(aiapis)]
+
+
+async def _tried(call: Awaitable[T]) -> T | ClusterError:
+    try:
+        return await call
+    except Unavailable:
+        raise
+    except ClusterError as error:
+        return error
+
+
+def show(found: list[Check], console: Console) -> None:
+    """Write the checks for people."""
+    grid = Table.grid(padding=(0, 2))
+    for check in found:
+        told = Text(check.message)
+        if check.way_out:
+            told.append(f"\n-> {check.way_out}", style="dim")
+        grid.add_row(Text(check.result.value, _STYLES[check.result]), Text(check.name), told)
+    console.print(grid)
+    wrong = sum(check.result is Result.PROBLEM for check in found)
+    console.print()
+    console.print(f"{wrong} problem{'s' if wrong != 1 else ''} found." if wrong else "All is well.")

@@ -1,0 +1,242 @@
+"""``kubectl aiapi explain NAME``: the last decisions, what binds, and what would change it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from aiapi_operator.cluster.errors import Forbidden
+from aiapi_operator.cluster.reader import Reader
+from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.plugin import output as out
+from aiapi_operator.plugin.asking import Where, ask, located, name_argument, named
+from aiapi_operator.plugin.changes import binds, what_would_change_it
+from aiapi_operator.plugin.view import View, age, moment, read
+
+DECISIONS = {"ScaledUp", "ScaledDown", "Rebalanced"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One Event of the AIApi."""
+
+    time: str
+    reason: str
+    message: str
+    count: int
+    warning: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Everything that is told of one AIApi. ``events`` is None where they may not be read."""
+
+    view: View
+    binds: str
+    changes: list[str]
+    events: list[Said] | None
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        events = None if self.events is None else [_event_document(each) for each in self.events]
+        return {
+            **self.view.document(),
+            "binds": self.binds,
+            "whatWouldChangeIt": self.changes,
+            "events": events,
+        }
+
+
+def _event_document(said: Said) -> dict[str, Any]:
+    return {
+        "time": said.time,
+        "reason": said.reason,
+        "message": said.message,
+        "count": said.count,
+        "type": "Warning" if said.warning else "Normal",
+    }
+
+
+@click.command()
+@name_argument
+@located()
+@click.option(
+    "--last",
+    type=click.IntRange(1, 200),
+    default=10,
+    show_default=True,
+    help="How many events to show at most.",
+)
+@out.formatted()
+def explain(where: Where, *, name: str, last: int, output: out.Format) -> None:
+    """Explain why NAME has the size it has."""
+
+    async def look(reader: Reader) -> tuple[Manifest, list[Manifest] | None]:
+        aiapi = await named(reader, where, name)
+        try:
+            events = await reader.events(aiapi["metadata"]["namespace"], name)
+        except Forbidden:
+            return aiapi, None
+        uid = aiapi["metadata"]["uid"]
+        return aiapi, [e for e in events if e["involvedObject"].get("uid") in (None, uid)]
+
+    aiapi, events = ask(where, look)
+    found = explanation(aiapi, events, last=last)
+    if output == "table":
+        show(found, out.console(), now=datetime.now(UTC))
+    else:
+        out.emit(found.document(), output)
+
+
+def explanation(aiapi: Manifest, events: list[Manifest] | None, *, last: int) -> Explanation:
+    """Put together what there is to say."""
+    view = read(aiapi)
+    said = None if events is None else sorted(map(_said, events), key=lambda e: e.time)[-last:]
+    return Explanation(
+        view=view,
+        binds=binds(view),
+        changes=what_would_change_it(view, aiapi.get("spec") or {}),
+        events=said,
+    )
+
+
+def _said(event: Manifest) -> Said:
+    times = (event.get(key) for key in ("lastTimestamp", "eventTime", "firstTimestamp"))
+    return Said(
+        time=next((time for time in times if time), event["metadata"].get("creationTimestamp", "")),
+        reason=event.get("reason", ""),
+        message=event.get("message", ""),
+        count=event.get("count") or 1,
+        warning=event.get("type") == "Warning",
+    )
+
+
+def show(found: Explanation, console: Console, *, now: datetime) -> None:
+    """Write it for people."""
+    view = found.view
+    title = Text.assemble(
+        (view.name, "bold"),
+        f" in {view.namespace}: {view.ready_replicas} of {view.replicas} pods ready,"
+        f" {view.workers} workers in each, mode {view.mode}",
+    )
+    console.print(title)
+    console.print(_facts(view, now))
+    _section(console, "What binds", [Text(_binding(found))])
+    _section(console, "What would change it", [_bullet(text) for text in found.changes])
+    _section(console, "What asks for attention", [_problem(each) for each in view.problems])
+    _section(console, "Last events", _events(found.events, now))
+
+
+def _facts(view: View, now: datetime) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in (
+        ("Objective", _objective(view)),
+        ("Load", _load(view)),
+        ("Need", _need(view)),
+        ("Decision", _decision(view, now)),
+        ("Saved", _saved(view)),
+    ):
+        if fact:
+            grid.add_row(Text(name, style="bold"), fact)
+    return grid
+
+
+def _objective(view: View) -> Text:
+    now = view.load.get("latency")
+    text = Text(f"{view.percentile} within {view.objective}")
+    if now:
+        text.append(", ").append(f"now {now}", style="red" if view.late else "green")
+    return text
+
+
+def _load(view: View) -> Text | None:
+    load = view.load
+    told = (
+        ("requestsPerSecond", "{} rps arrive"),
+        ("inFlight", "{} in flight"),
+        ("utilization", "busiest pod's loops {} busy"),
+        ("upstreamShare", "{} of the time waiting for upstreams"),
+        ("shedPerSecond", "{} rps shed"),
+    )
+    facts = [text.format(load[key]) for key, text in told if load.get(key) not in (None, "0")]
+    return Text(", ".join(facts)) if facts else None
+
+
+def _need(view: View) -> Text | None:
+    need = view.need
+    if not need:
+        return None
+    text = f"{need.get('workers', '?')} workers"
+    if need.get("demandPerSecond") and need.get("serviceDemand"):
+        text += (
+            f" for {need['demandPerSecond']} rps expected x {need['serviceDemand']}"
+            f" / {need.get('targetUtilization', '?')}"
+        )
+    return Text(text)
+
+
+def _decision(view: View, now: datetime) -> Text | None:
+    decision = view.decision
+    if not decision:
+        return None
+    return Text.assemble(
+        (f"{decision.get('reason', '')}", "bold"),
+        f" since {age(decision.get('time'), now)}: {decision.get('message', '')}",
+    )
+
+
+def _saved(view: View) -> Text | None:
+    saved = view.savings
+    if not saved.get("percent"):
+        return None
+    text = f"{saved['percent']}"
+    if saved.get("costPerHour"):
+        text += (
+            f": {saved['costPerHour']} {saved.get('currency', '')} an hour instead of"
+            f" {saved.get('baselinePerHour', '?')}"
+        )
+    baseline = f"{saved.get('baselineReplicas', '?')} pods x {saved.get('baselineWorkers', '?')}"
+    return Text(f"{text}, against {baseline} all day")
+
+
+def _binding(found: Explanation) -> str:
+    name = found.view.need.get("binding", "")
+    return f"{name}: {found.binds}" if name and found.binds else name or found.binds
+
+
+def _bullet(text: str) -> Text:
+    return Text(f"- {text}")
+
+
+def _problem(condition: dict[str, str]) -> Text:
+    return Text.assemble(
+        (f"{condition['type']}={condition['status']}", "yellow"),
+        f" ({condition.get('reason', '')}) {condition.get('message', '')}",
+    )
+
+
+def _events(events: list[Said] | None, now: datetime) -> list[RenderableType]:
+    if events is None:
+        return [Text("The events may not be read with your rights.")]
+    if not events:
+        return [Text("None within the hour that Kubernetes keeps them.")]
+    grid = Table.grid(padding=(0, 2))
+    for said in events:
+        style = "yellow" if said.warning else "bold" if said.reason in DECISIONS else ""
+        times = f" (x{said.count})" if said.count > 1 else ""
+        when = moment(said.time)
+        clock = when.astimezone().strftime("%H:%M:%S") if when else "-"
+        grid.add_row(clock, age(said.time, now), Text(said.reason, style), said.message + times)
+    return [grid]
+
+
+def _section(console: Console, title: str, lines: list[Any]) -> None:
+    if lines:
+        console.print()
+        console.print(Text(title, style="bold"))
+        console.print(Padding(Group(*lines), (0, 0, 0, 2)))

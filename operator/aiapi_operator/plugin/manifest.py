@@ -1,0 +1,121 @@
+"""``kubectl aiapi manifest``: the children of an AIApi as the operator would apply them."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic import ValidationError
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.api.aiapi import API_VERSION, KIND
+from aiapi_operator.cluster.reader import Reader
+from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.manifests import Context, desired
+from aiapi_operator.plugin import output as out
+from aiapi_operator.plugin.asking import Where, ask, complete_names, located, named
+from aiapi_operator.plugin.failures import Failure
+
+OPERATOR_NAMESPACE = "aiapi-system"
+DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=complete_names)
+@click.option(
+    "-f",
+    "--filename",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Take AIApis from a file (- is standard input) instead; no cluster is asked.",
+)
+@located()
+@click.option(
+    "--operator-namespace",
+    default=OPERATOR_NAMESPACE,
+    show_default=True,
+    help="Where the operator runs: pods accept it on their admin port.",
+)
+@click.option("--default-image", default=DEFAULT_IMAGE, help="Image of an AIApi that names none.")
+@click.option(
+    "--resize/--no-resize",
+    default=None,
+    help="Whether the cluster resizes pods in place; asked of the cluster, or yes with -f.",
+)
+@out.formatted("yaml", "yaml", "json")
+def manifest(where: Where, *, name: str | None, filename: Path | None, **options: Any) -> None:
+    """Show the children of NAME, or of the AIApis in a file, as the operator applies them.
+
+    The Secret with the admin port's token is not shown: the operator makes it once and keeps it.
+    """
+    if (name is None) == (filename is None):
+        raise click.UsageError("give either NAME or -f FILE")
+    output = options.pop("output")
+    resize = options.pop("resize")
+    if filename is not None:
+        found, in_place = _read(filename, where.namespace or "default"), resize is not False
+    else:
+        found, in_place = _asked(where, str(name), resize)
+    children = [
+        child
+        for document in found
+        for child in children_of(document, resize_in_place=in_place, **options)
+    ]
+    if output == "json":
+        out.emit({"apiVersion": "v1", "kind": "List", "items": children}, "json")
+    else:
+        click.echo("---\n".join(out.to_yaml(child) for child in children), nl=False)
+
+
+def _asked(where: Where, name: str, resize: bool | None) -> tuple[list[Manifest], bool]:
+    async def work(reader: Reader) -> tuple[Manifest, bool]:
+        aiapi = await named(reader, where, name)
+        return aiapi, await reader.has_resize() if resize is None else resize
+
+    aiapi, in_place = ask(where, work)
+    return [aiapi], in_place
+
+
+def _read(path: Path, namespace: str) -> list[Manifest]:
+    try:
+        with click.open_file(str(path), encoding="utf-8") as file:
+            documents = [each for each in yaml.safe_load_all(file) if each is not None]
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Failure(f"{path} is no YAML: {error}") from error
+    found = [each for each in documents if isinstance(each, dict) and each.get("kind") == KIND]
+    if not found:
+        raise Failure(f"{path} has no {KIND} ({API_VERSION}) in it")
+    for each in found:
+        each.setdefault("metadata", {}).setdefault("namespace", namespace)
+    return found
+
+
+def children_of(
+    document: Manifest, *, operator_namespace: str, default_image: str, resize_in_place: bool
+) -> list[Manifest]:
+    """The children of one AIApi; ``Failure`` with every field that is wrong."""
+    try:
+        aiapi = AIApi.model_validate({**document, "status": {}})
+    except ValidationError as error:
+        name = (document.get("metadata") or {}).get("name", "?")
+        problems = "".join(
+            f"\n  {'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise Failure(f"AIApi {name} is not valid:{problems}") from error
+    context = Context(
+        operator_namespace=operator_namespace,
+        default_image=default_image,
+        template_workers=aiapi.spec.workers.min,
+        resize_in_place=resize_in_place,
+    )
+    children = [dict(child) for child in desired(aiapi, context)]
+    if not aiapi.metadata.uid:
+        for child in children:
+            # An AIApi that is not in a cluster has no uid that a reference could name.
+            child["metadata"] = {
+                key: value for key, value in child["metadata"].items() if key != "ownerReferences"
+            }
+    return children

@@ -1,0 +1,236 @@
+"""``simulate NAME``: an AIApi's own traffic, what its objective costs, and what another would.
+
+Without NAME it is the simulator's own command, which needs no cluster.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from aiapi_operator.api import AIApi
+from aiapi_operator.api.duration import format_duration
+from aiapi_operator.cluster.reader import Reader
+from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.plugin import output as out
+from aiapi_operator.plugin.asking import Where, ask, complete_names, located, named
+from aiapi_operator.simulate import command as traced
+from aiapi_operator.simulate import prometheus, what_if
+from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.source import InputError, parse_range
+from aiapi_operator.simulate.traces import Trace, TraceError
+from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.spec import sizing_spec
+
+_OTHERS = (0.5, 2.0)
+"""The objective's threshold times these is what is tried beside it, unless told otherwise."""
+
+
+class NamedOrTraced(click.Command):
+    """One command in two forms: of an AIApi in a cluster, or of a trace without one."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """The context of the form that was meant: only one of them has a name."""
+        given = {arg.partition("=")[0] for arg in args}
+        if not given & _only_traced():
+            ctx = super().make_context(info_name, list(args), parent, **extra)
+            if ctx.params.get("name") or ctx.resilient_parsing:
+                return ctx
+        return traced.simulate.make_context(info_name, args, parent, **extra)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the other form, too."""
+        formatter.write_paragraph()
+        formatter.write_text("Without NAME, a trace of any service:")
+        traced.simulate.format_help(ctx, formatter)
+
+
+def _only_traced() -> set[str]:
+    own = {option for parameter in simulate.params for option in parameter.opts}
+    theirs = {option for parameter in traced.simulate.params for option in parameter.opts}
+    return theirs - own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is played."""
+
+    aiapi: AIApi
+    trace: Trace
+    service: ServiceModel
+    assumed: bool
+    """Nothing was measured yet: the service is the simulator's usual one."""
+    objectives: tuple[Objective, ...]
+
+
+@click.command(cls=NamedOrTraced)
+@click.argument("name", required=False, shell_complete=complete_names)
+@located()
+@click.option("--prometheus", "url", metavar="URL", help="Prometheus that scrapes the operator.")
+@click.option("--last", default="7d", show_default=True, help="How far back, such as 12h or 7d.")
+@click.option("--step", help="Time between two samples; 15s by default.")
+@click.option("--query", help="PromQL for its requests a second, in place of the operator's.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the bearer token for the Prometheus.",
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CA certificates to trust, in place of the system's.",
+)
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="p95=800ms",
+    help="Another objective to try; may be given again. By default half and twice its own.",
+)
+@out.formatted()
+def simulate(where: Where, *, name: str, url: str | None, **options: Any) -> None:
+    """Show what NAME's objective costs with its own traffic, and what another would.
+
+    The traffic of the last days comes from Prometheus, the cost of a request from the status.
+    """
+    if not url:
+        raise click.UsageError("--prometheus URL is missing: it has the traffic of the last days")
+    output = options.pop("output")
+    others = tuple(traced.parse_objective(text) for text in options.pop("objectives"))
+
+    async def look(reader: Reader) -> Manifest:
+        return await named(reader, where, name)
+
+    aiapi = AIApi.model_validate(ask(where, look))
+    scene = _scene(aiapi, others, _traffic(aiapi, url, **options))
+    rows = what_if.what_if(
+        scene.trace, aiapi.spec, scene.objectives, service=scene.service, tell=_tell
+    )
+    if output == "table":
+        show(scene, rows)
+    else:
+        out.emit(document(scene, rows), output)
+
+
+def query_of(aiapi: AIApi) -> str:
+    """Its requests a second as the operator has seen them; only one operator acts at a time."""
+    return (
+        "max(aiapi_operator_arrivals_per_second"
+        f'{{namespace="{aiapi.namespace}",name="{aiapi.name}"}})'
+    )
+
+
+def _traffic(aiapi: AIApi, url: str, *, last: str, **options: Any) -> Trace:
+    step = options["step"]
+    try:
+        rates = prometheus.fetch_rates(
+            url,
+            options["query"] or query_of(aiapi),
+            parse_range(last, "--last"),
+            step=None if step is None else parse_range(step, "--step"),
+            token_file=options["token_file"],
+            ca_file=options["ca_file"],
+        )
+        return prometheus.as_trace(rates)
+    except TraceError as error:
+        raise InputError(str(error)) from error
+
+
+def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> Scene:
+    own = sizing_spec(aiapi.spec).objective
+    tried = others or tuple(
+        Objective(percentile=own.percentile, threshold=own.threshold * factor) for factor in _OTHERS
+    )
+    measured = what_if.service_of(aiapi.status)
+    return Scene(
+        aiapi=aiapi,
+        trace=trace,
+        service=measured or ServiceModel(),
+        assumed=measured is None,
+        objectives=(own, *(other for other in tried if other != own)),
+    )
+
+
+def _tell(objective: Objective, result: Result) -> None:
+    click.echo(f"{_text(objective)} {result.policy}: {result.seconds:.1f} s", err=True)
+
+
+def _text(objective: Objective) -> str:
+    return f"p{objective.percentile:g} <= {format_duration(objective.threshold)}"
+
+
+def show(scene: Scene, rows: list[what_if.Row]) -> None:
+    """Write it for people."""
+    console = out.console()
+    currency = scene.aiapi.spec.cost.currency
+    console.print(Text(f"{scene.aiapi.name} in {scene.aiapi.namespace}: {_about(scene)}"))
+    for line in scene.trace.notes:
+        console.print(Text(f"note: {line}", style="yellow"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("OBJECTIVE", "FLEET"):
+        table.add_column(title, no_wrap=True)
+    for title in ("KEPT", "P95", "MOST WORKERS", "LOST", f"COST {currency}", "SAVED"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        result = row.result
+        own = row.objective == scene.objectives[0] and result.policy == "aiapi"
+        table.add_row(
+            _text(row.objective),
+            "right-sized" if result.policy == "aiapi" else result.policy,
+            f"{100 * result.attainment_windows:.1f}%",
+            format_duration(result.p95),
+            str(result.max_workers),
+            str(result.shed + result.failed),
+            f"{row.cost:.4g}",
+            "-" if row.saving is None or result.policy == "static" else f"{100 * row.saving:.0f}%",
+            style="bold" if own else "",
+        )
+    console.print()
+    console.print(table)
+
+
+def _about(scene: Scene) -> str:
+    service = scene.service
+    model = (
+        f"{service.loop.mean} of loop time a request,"
+        f" upstream {service.upstream.median} (p95 {service.upstream.p95})"
+    )
+    if scene.assumed:
+        model += ", assumed: nothing was measured yet"
+    return model
+
+
+def document(scene: Scene, rows: list[what_if.Row]) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "namespace": scene.aiapi.namespace,
+        "name": scene.aiapi.name,
+        "assumedService": scene.assumed,
+        "notes": list(scene.trace.notes),
+        "currency": scene.aiapi.spec.cost.currency,
+        "rows": [
+            {
+                "percentile": row.objective.percentile,
+                "thresholdSeconds": row.objective.threshold,
+                "policy": row.result.policy,
+                "kept": row.result.attainment_windows,
+                "p95Seconds": row.result.p95,
+                "mostWorkers": row.result.max_workers,
+                "requests": row.result.requests,
+                "lost": row.result.shed + row.result.failed,
+                "cost": row.cost,
+                "saved": row.saving,
+            }
+            for row in rows
+        ],
+    }

@@ -1,0 +1,140 @@
+"""``kubectl aiapi top``: all AIApis in a table that renews itself."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from aiapi_operator.cluster.errors import Unavailable
+from aiapi_operator.cluster.reader import Reader
+from aiapi_operator.plugin import output as out
+from aiapi_operator.plugin.asking import Where, ask, located
+from aiapi_operator.plugin.view import View, read
+
+ORDERS = {
+    "name": lambda view: (view.namespace, view.name),
+    "problems": lambda view: (-len(view.problems), view.namespace, view.name),
+    "load": lambda view: (-float(view.load.get("requestsPerSecond") or 0), view.name),
+}
+
+
+@click.command()
+@located(everywhere=True)
+@click.option("--once", is_flag=True, help="Write the table once; so it is without a terminal.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.5, 60),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="name", show_default=True)
+@out.formatted()
+def top(where: Where, *, once: bool, interval: float, sort: str, output: out.Format) -> None:
+    """Show load, need, size and savings of all AIApis.
+
+    FLEET is pods ready / pods x workers in each; WANTED is what was decided last.
+    """
+
+    async def views(reader: Reader) -> list[View]:
+        found = [read(item) for item in await reader.aiapis(where.scope(reader))]
+        return sorted(found, key=ORDERS[sort])
+
+    console = out.console()
+    if output != "table":
+        found = ask(where, views)
+        out.emit({"items": [view.document() for view in found]}, output)
+    elif once or not console.is_terminal:
+        _print(console, ask(where, views), where)
+    else:
+        with suppress(KeyboardInterrupt):
+            ask(where, lambda reader: _live(console, reader, views, where, interval))
+
+
+def _print(console: Console, views: list[View], where: Where) -> None:
+    if not views:
+        click.echo(nothing(where), err=True)
+        return
+    console.print(table(views, where))
+
+
+def nothing(where: Where) -> str:
+    """What to say when there is none."""
+    if where.everywhere:
+        return "No AIApis in this cluster."
+    named = f" {where.namespace}" if where.namespace else ""
+    return f"No AIApis in namespace{named}. Use -A for all namespaces."
+
+
+async def _live(
+    console: Console, reader: Reader, views: Any, where: Where, interval: float
+) -> None:
+    first = await views(reader)
+    with Live(_frame(first, where), console=console, screen=True, auto_refresh=False) as live:
+        live.refresh()
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                live.update(_frame(await views(reader), where), refresh=True)
+            except Unavailable as error:
+                live.update(Text(f"{error.message}; trying again", style="red"), refresh=True)
+
+
+def _frame(views: list[View], where: Where) -> Table | Text:
+    return table(views, where) if views else Text(nothing(where))
+
+
+def table(views: list[View], where: Where) -> Table:
+    """One line an AIApi."""
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    if where.everywhere:
+        found.add_column("NAMESPACE", no_wrap=True)
+    for title, right in COLUMNS:
+        found.add_column(title, justify="right" if right else "left", no_wrap=True)
+    for view in views:
+        cells = _cells(view)
+        found.add_row(*([Text(view.namespace), *cells] if where.everywhere else cells))
+    return found
+
+
+COLUMNS = (
+    ("NAME", False),
+    ("READY", False),
+    ("RPS", True),
+    ("NEED", True),
+    ("FLEET", True),
+    ("WANTED", True),
+    ("BUSY", True),
+    ("LATENCY", True),
+    ("OBJECTIVE", True),
+    ("SAVED", True),
+    ("BINDS", False),
+    ("MODE", False),
+    ("WHY", False),
+)
+
+
+def _cells(view: View) -> list[Text]:
+    latency = view.load.get("latency", "-")
+    diagnoses = [problem["type"] for problem in view.problems if problem["type"] != "Ready"]
+    why = ", ".join(diagnoses) or str(view.decision.get("reason", "-"))
+    return [
+        Text(view.name, style="bold"),
+        Text(view.ready, style="green" if view.ready == "True" else "red"),
+        Text(view.load.get("requestsPerSecond", "-")),
+        Text(str(view.need.get("workers", "-"))),
+        Text(view.running),
+        Text(view.wanted),
+        Text(view.load.get("utilization", "-")),
+        Text(latency, style="red" if view.late else ""),
+        Text(f"{view.percentile} {view.objective}"),
+        Text(str(view.savings.get("percent", "-"))),
+        Text(str(view.need.get("binding", "-"))),
+        Text(view.mode, style="" if view.mode == "Auto" else "yellow"),
+        Text(why, style="yellow" if diagnoses else ""),
+    ]

@@ -1,0 +1,139 @@
+"""An AIApi as the commands show it: what the status says, and numbers where numbers are needed."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiapi_operator.api.duration import is_duration, parse_duration
+from aiapi_operator.cluster.resources import Manifest
+
+HEALTHY_WHEN_TRUE = {"Ready", "Accepted", "Reconciled"}
+_NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One AIApi. What the status does not say is empty."""
+
+    namespace: str
+    name: str
+    mode: str
+    objective: str
+    percentile: str
+    ready: str
+    replicas: int
+    ready_replicas: int
+    workers: int
+    load: dict[str, str]
+    need: dict[str, Any]
+    decision: dict[str, Any]
+    savings: dict[str, Any]
+    problems: tuple[dict[str, str], ...]
+    """Conditions that are not as they should be."""
+
+    @property
+    def wanted(self) -> str:
+        """The fleet of the last decision, as pods x workers."""
+        decision = self.decision
+        if not decision:
+            return "-"
+        return f"{decision.get('replicas', 0)} x {decision.get('workers', 0)}"
+
+    @property
+    def running(self) -> str:
+        """The fleet there is, as pods x workers."""
+        return f"{self.ready_replicas}/{self.replicas} x {self.workers}"
+
+    @property
+    def late(self) -> bool:
+        """Whether the latency is over the objective."""
+        latency, objective = seconds(self.load.get("latency")), seconds(self.objective)
+        return latency is not None and objective is not None and latency > objective
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "namespace": self.namespace,
+            "name": self.name,
+            "mode": self.mode,
+            "ready": self.ready,
+            "replicas": self.replicas,
+            "readyReplicas": self.ready_replicas,
+            "workers": self.workers,
+            "objective": {"percentile": self.percentile, "threshold": self.objective},
+            "load": self.load,
+            "need": self.need,
+            "decision": self.decision,
+            "savings": self.savings,
+            "problems": list(self.problems),
+        }
+
+
+def read(manifest: Manifest) -> View:
+    """The AIApi as it stands in the cluster; old and new fields alike may be missing."""
+    spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
+    latency = (spec.get("objective") or {}).get("latency") or {}
+    conditions = status.get("conditions") or ()
+    ready = next((c["status"] for c in conditions if c["type"] == "Ready"), "Unknown")
+    return View(
+        namespace=manifest["metadata"]["namespace"],
+        name=manifest["metadata"]["name"],
+        mode=(spec.get("scaling") or {}).get("mode", "Auto"),
+        objective=latency.get("threshold", ""),
+        percentile=f"p{latency.get('percentile', 95):g}",
+        ready=ready,
+        replicas=status.get("replicas", 0),
+        ready_replicas=status.get("readyReplicas", 0),
+        workers=status.get("workers", 0),
+        load=status.get("load") or {},
+        need=status.get("need") or {},
+        decision=status.get("decision") or {},
+        savings=status.get("savings") or {},
+        problems=tuple(c for c in conditions if is_problem(c)),
+    )
+
+
+def is_problem(condition: dict[str, str]) -> bool:
+    """Whether a condition asks for attention. One that is Unknown has nothing to say yet."""
+    bad = "False" if condition["type"] in HEALTHY_WHEN_TRUE else "True"
+    return condition["status"] == bad
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration as the status writes it."""
+    return parse_duration(text) if text and is_duration(text) else None
+
+
+def number(text: str | None) -> float | None:
+    """A number as the status writes it."""
+    return float(text) if text and _NUMBER.match(text) else None
+
+
+def part(text: str | None) -> float | None:
+    """A percentage as the status writes it, 0..1."""
+    value = number(text.removesuffix("%")) if text and text.endswith("%") else None
+    return None if value is None else value / 100
+
+
+def age(time: str | None, now: datetime) -> str:
+    """How long ago that was, in one or two units."""
+    if not time:
+        return "-"
+    then = moment(time)
+    if then is None:
+        return "-"
+    passed = max(0, round((now - then).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if passed >= 2 * size:
+            return f"{passed // size}{unit}"
+    return f"{passed}s"
+
+
+def moment(time: str) -> datetime | None:
+    """A time as Kubernetes writes it."""
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
