@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-unit test-integration test-e2e lint format crds lock clean \
+.PHONY: help install demo sandbox test test-unit test-integration test-e2e lint format docs images crds lock clean \
         bench-runtime bench-decide bench-sizing chart-docs deploy
 
 help:  ## Show the targets
@@ -45,6 +45,14 @@ lint: install  ## Format, lint, types, import contracts, generated files
 format: install  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: install  ## Build the documentation site into build/site; a warning is an error
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+images:  ## Build the images that the end-to-end suite runs on a cluster; needs Docker
+	docker build -t aiapi-operator:e2e -f Dockerfile .
+	docker build -t aiapi-service:e2e -f Dockerfile.service .
+	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e examples
 
 crds: install  ## Write crds/ and docs/api.md from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
