@@ -21,15 +21,28 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(
+def audit_log(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path | None:
+    """Where the sandbox writes who asked for what; None on a real cluster."""
+    if request.config.getoption("--kubeconfig"):
+        return None
+    return tmp_path_factory.mktemp("audit") / "audit.log"
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    audit_log: Path | None,
 ) -> Iterator[Path]:
     given = request.config.getoption("--kubeconfig")
     if given:
         yield Path(given)
         return
     image = f"{request.config.getoption('--image')}={ROOT / 'examples'}"
-    with running_sandbox(tmp_path_factory.mktemp("sandbox"), image=image) as path:
+    folder = tmp_path_factory.mktemp("sandbox")
+    with running_sandbox(folder, image=image, audit_log=audit_log) as path:
         yield path
 
 

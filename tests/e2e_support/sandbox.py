@@ -12,12 +12,14 @@ AIAPI = Path(sys.executable).with_name("aiapi")
 
 
 @contextmanager
-def running_sandbox(folder: Path, *, image: str) -> Iterator[Path]:
+def running_sandbox(folder: Path, *, image: str, audit_log: Path | None = None) -> Iterator[Path]:
     """A sandbox for as long as the block lasts; gives the path of its kubeconfig."""
     kubeconfig = folder / "kubeconfig"
     log = folder / "sandbox.log"
     command = [AIAPI, "sandbox", "up", "--kubeconfig", kubeconfig]
     command += ["--data", folder / "data", "--image", image]
+    if audit_log is not None:
+        command += ["--audit-log", audit_log]
     with log.open("w") as out:
         process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=out)
     kubectl = Kubectl(kubeconfig=kubeconfig, namespace="default")

@@ -67,6 +67,9 @@ def sandbox() -> None:
 @click.option(
     "--memory", default="256Gi", show_default=True, help="Memory the node pretends to have."
 )
+@click.option(
+    "--audit-log", type=_PATH, help="Write who asked the API for what, a JSON line a request."
+)
 @click.option("--detach", is_flag=True, help="Go to the background; `aiapi sandbox down` stops it.")
 def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     kubeconfig: Path | None,
@@ -75,6 +78,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     port: int,
     cpu: str,
     memory: str,
+    audit_log: Path | None,
     *,
     detach: bool,
 ) -> None:
@@ -98,6 +102,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         kubeconfig_path=kubeconfig,
         port=port,
         capacity=Capacity(cpu=cpu, memory=memory),
+        audit_log=audit_log,
     )
     try:
         _runner()(_serve(instance, data))

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from .apiserver.audit import AuditLog
 from .apiserver.server import ApiServer
 from .apiserver.tls import kubeconfig, make_certificates
 from .controllers.accounts import NamespaceContentController
@@ -67,6 +68,7 @@ class Sandbox:
         kubeconfig_path: Path | None = None,
         port: int = 0,
         capacity: Capacity | None = None,
+        audit_log: Path | None = None,
         backoff: BackoffPolicy | None = None,
         stop_grace: float = STOP_GRACE,
     ) -> None:
@@ -74,6 +76,7 @@ class Sandbox:
         self._images = ImageCatalogue(images)
         self._given_kubeconfig = kubeconfig_path
         self._port = port
+        self._audit_log = audit_log
         self.capacity = capacity or Capacity()
         self._backoff = backoff or BackoffPolicy()
         self._stop_grace = stop_grace
@@ -95,7 +98,13 @@ class Sandbox:
             ) from error
         certificates = await asyncio.to_thread(make_certificates, HOST, "localhost")
         self._ca = certificates.ca
-        self.server = ApiServer(self.store, host=HOST, port=self._port, certificates=certificates)
+        self.server = ApiServer(
+            self.store,
+            host=HOST,
+            port=self._port,
+            certificates=certificates,
+            audit=AuditLog(self._audit_log) if self._audit_log else None,
+        )
         self._assemble()
         try:
             await self.server.start()

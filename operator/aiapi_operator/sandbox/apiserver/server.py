@@ -16,6 +16,7 @@ from aiapi_operator.sandbox.errors import ApiError, Obj, method_not_allowed, not
 from aiapi_operator.sandbox.store import Store
 
 from . import discovery
+from .audit import AuditLog
 from .custom_resources import CustomResources
 from .openapi import OpenApi
 from .reads import get, list_all
@@ -60,7 +61,7 @@ LogSource = Callable[[LogRequest], AsyncIterator[bytes]]
 class ApiServer:
     """Serves a Store as a Kubernetes API. Whoever runs pods sets `logs`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default, and all are given by name
         self,
         store: Store,
         *,
@@ -68,11 +69,13 @@ class ApiServer:
         port: int = 0,
         token: str | None = None,
         certificates: Certificates | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         self.store = store
         self.token = token or secrets.token_urlsafe(32)
         self.certificates = certificates
         self.logs: LogSource | None = None
+        self._audit = audit
         self._users = {self.token: "sandbox-admin"}  # names by bearer token
         self._host = host
         self._port = port
@@ -93,7 +96,9 @@ class ApiServer:
         return f"{scheme}://{self._host}:{self._port}"
 
     async def start(self) -> None:
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._errors, self._auth])
+        app = web.Application(
+            client_max_size=MAX_BODY, middlewares=[self._audited, self._errors, self._auth]
+        )
         app.router.add_route("*", "/{path:.*}", self._route)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -107,8 +112,18 @@ class ApiServer:
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
+        if self._audit:
+            self._audit.close()
 
     # --- around every request
+
+    @web.middleware
+    async def _audited(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if self._audit:
+            user = self._user(request) or "system:anonymous"
+            self._audit.answered(request, self.store.registry, user, answer.status)
+        return answer
 
     @web.middleware
     async def _errors(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -128,12 +143,20 @@ class ApiServer:
 
     @web.middleware
     async def _auth(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        user = self._user(request)
+        if user is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+        if self._audit:
+            self._audit.begun(request, self.store.registry, user)
+        return await handler(request)
+
+    def _user(self, request: web.Request) -> str | None:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         sent = given.strip().encode()
-        known = [hmac.compare_digest(token.encode(), sent) for token in self._users]
-        if scheme.lower() != "bearer" or not any(known):
-            raise ApiError(401, "Unauthorized", "Unauthorized")
-        return await handler(request)
+        known = [
+            name for token, name in self._users.items() if hmac.compare_digest(token.encode(), sent)
+        ]
+        return known[0] if known and scheme.lower() == "bearer" else None
 
     # --- routing
 

@@ -1,0 +1,46 @@
+"""The audit log: who asked for what, in the fields that readers of Kubernetes' own know."""
+
+import json
+from pathlib import Path
+
+import aiohttp
+
+from aiapi_operator.sandbox.apiserver.audit import AuditLog
+from aiapi_operator.sandbox.apiserver.server import ApiServer
+from aiapi_operator.sandbox.store import Store
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+async def test_a_line_a_request(tmp_path: Path) -> None:
+    server = ApiServer(Store(), audit=AuditLog(tmp_path / "audit.log"))
+    server.add_user("t", "system:serviceaccount:a:b")
+    await server.start()
+    own = {"Authorization": "Bearer t"}
+    asked = [("GET", PODS, own), ("GET", f"{PODS}/x/status", own), ("DELETE", PODS, own)]
+    asked += [("GET", "/apis", own), ("POST", PODS, {})]
+    try:
+        async with aiohttp.ClientSession(server.url) as http:
+            for method, path, headers in asked:
+                async with http.request(method, path, headers=headers):
+                    pass
+            async with http.get(PODS, params={"watch": "1", "timeoutSeconds": "1"}, headers=own):
+                lines = (tmp_path / "audit.log").read_text().splitlines()
+    finally:
+        await server.stop()
+    events = [json.loads(line) for line in lines]
+    pods = {"resource": "pods", "namespace": "default", "apiVersion": "v1"}
+    assert [(e["verb"], e.get("responseStatus", {}).get("code")) for e in events] == [
+        ("list", 200),
+        ("get", 404),
+        ("deletecollection", 200),
+        ("get", 200),
+        ("create", 401),
+        ("watch", None),
+    ]
+    assert events[0]["objectRef"] == pods
+    assert events[1]["objectRef"] == {**pods, "name": "x", "subresource": "status"}
+    assert "objectRef" not in events[3]
+    users = [event["user"]["username"] for event in events]
+    assert users == [*["system:serviceaccount:a:b"] * 4, "system:anonymous", users[0]]
+    assert events[5]["stage"] == "RequestReceived"
