@@ -1,17 +1,23 @@
 """Where the database is, and how long anybody waits for it."""
 
 import os
+import tempfile
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 
 def default_data_dir() -> Path:
     """The user's data folder; the system's for root, whose home Postgres could not read."""
     if os.geteuid() == 0:
         return Path("/var/lib/aiapi")
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "aiapi"
+    if base := os.environ.get("XDG_DATA_HOME"):
+        return Path(base) / "aiapi"
+    try:
+        return Path.home() / ".local" / "share" / "aiapi"
+    except RuntimeError:
+        # A container's user often has no entry anywhere, and so no home.
+        return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}"
 
 
 class StoreSettings(BaseModel):
@@ -31,3 +37,10 @@ class StoreSettings(BaseModel):
     the database is answered 503 until it is there."""
     data_dir: Path = Field(default_factory=default_data_dir)
     """Folder of the pod's own Postgres, first API key and signing keys."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a postgresql:// URL")
+        return value

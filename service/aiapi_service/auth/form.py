@@ -1,0 +1,47 @@
+"""Forms as OAuth 2 sends them: small, each field once."""
+
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+
+from aiapi_service.auth.errors import refused_grant
+
+_LARGEST = 16 * 1024
+_MOST_FIELDS = 16
+
+
+async def read(request: Request) -> dict[str, str]:
+    """The fields of a form, or what is wrong with it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise refused_grant(
+            "invalid_request", "Send application/x-www-form-urlencoded.", status=415
+        )
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LARGEST:
+            raise refused_grant("invalid_request", f"More than {_LARGEST} bytes.", status=413)
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=_MOST_FIELDS,
+            errors="strict",
+        )
+    except ValueError:
+        raise refused_grant("invalid_request", "The form cannot be read.") from None
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise refused_grant("invalid_request", "A field was sent twice.")
+    if any("\0" in value for value in fields.values()):
+        raise refused_grant("invalid_request", "A field holds a NUL.")
+    return fields
+
+
+def needed(fields: dict[str, str], name: str) -> str:
+    """A field that must be there."""
+    value = fields.get(name, "")
+    if not value:
+        raise refused_grant("invalid_request", f"The field {name} is missing.")
+    return value

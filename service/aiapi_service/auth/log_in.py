@@ -1,0 +1,85 @@
+"""The password flow: log in, refresh, log out."""
+
+import logging
+from dataclasses import dataclass
+
+from aiapi_service.auth.accounts import Accounts, User
+from aiapi_service.auth.authenticator import AccessTokens, Authenticator
+from aiapi_service.auth.errors import AuthError, refused_grant
+from aiapi_service.auth.guard import Guard
+from aiapi_service.auth.passwords import LONGEST, Passwords
+from aiapi_service.auth.principal import narrowed
+from aiapi_service.auth.sessions import Session, Sessions
+
+logger = logging.getLogger("aiapi.auth")
+
+_LONGEST_NAME = 128
+
+
+@dataclass(frozen=True)
+class Granted:
+    """An answer of the token endpoint."""
+
+    access_token: str
+    refresh_token: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogIn:
+    """Everything the password flow needs."""
+
+    accounts: Accounts
+    sessions: Sessions
+    passwords: Passwords
+    guard: Guard
+    tokens: AccessTokens
+    authenticator: Authenticator
+
+    async def with_password(
+        self, name: str, password: str, *, scopes: frozenset[str], address: str
+    ) -> Granted:
+        """Log in. An unknown user, a disabled one and a wrong password look the same."""
+        await self.guard.address(address)
+        await self.guard.account(name[:_LONGEST_NAME])
+        user = await self._user(name, password)
+        await self.guard.succeeded(name)
+        wanted = narrowed(scopes or user.scopes, user.scopes)
+        if scopes and not wanted:
+            raise refused_grant("invalid_scope", "None of these scopes is the user's.")
+        return self._grant(await self.sessions.begin(user, wanted))
+
+    async def _user(self, name: str, password: str) -> User:
+        sane = len(name) <= _LONGEST_NAME and 0 < len(password) <= LONGEST and "\0" not in name
+        user = await self.accounts.user(name) if sane else None
+        stored = user.password_hash if user and not user.disabled else None
+        right, renewed = await self.passwords.check(password[:LONGEST], stored)
+        if user is None or not right or not sane:
+            logger.info("a log-in was refused")
+            raise refused_grant("invalid_grant", "The name or the password is wrong.")
+        if renewed:
+            await self.accounts.set_password(user.name, renewed, end=False)
+        return user
+
+    async def with_refresh_token(self, token: str, *, address: str) -> Granted:
+        """Change a refresh token for a new pair."""
+        await self.guard.address(address)
+        session = await self.sessions.rotate(token)
+        if session is None:
+            logger.info("a refresh token was refused")
+            raise refused_grant("invalid_grant", "The refresh token is unknown, used or expired.")
+        return self._grant(session)
+
+    def _grant(self, session: Session) -> Granted:
+        return Granted(self.tokens.issue(session), session.refresh_token, session.scopes)
+
+    async def end(self, token: str, *, address: str) -> None:
+        """End the session of either token. That there is none is not said."""
+        await self.guard.address(address)
+        await self.sessions.end_by_token(token)
+        try:
+            session = self.authenticator.session_of(token)
+        except AuthError:
+            return
+        if session is not None:
+            await self.sessions.end(session)

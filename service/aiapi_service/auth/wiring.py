@@ -1,0 +1,155 @@
+"""Puts authentication together from the settings and what the pod has."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiapi_service.auth import key_file, keys, signing
+from aiapi_service.auth.accounts import Accounts
+from aiapi_service.auth.authenticator import AccessTokens, Authenticator
+from aiapi_service.auth.cache import Cache
+from aiapi_service.auth.files import SecretFileError, Watched, write
+from aiapi_service.auth.guard import Guard
+from aiapi_service.auth.key_file import FileKeys
+from aiapi_service.auth.log_in import LogIn
+from aiapi_service.auth.oidc import Provider
+from aiapi_service.auth.passwords import Passwords
+from aiapi_service.auth.sessions import Sessions
+from aiapi_service.auth.settings import AuthSettings
+from aiapi_service.auth.signing import Keyring
+from aiapi_service.store.database import Database
+from aiapi_service.store.janitor import sweep_for_ever
+from aiapi_service.store.limits import Limiter
+
+logger = logging.getLogger("aiapi.auth")
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Authentication of one worker. ``no_log_in`` says why nobody can log in, if so."""
+
+    authenticator: Authenticator
+    log_in: LogIn | None
+    no_log_in: str = ""
+
+
+@asynccontextmanager
+async def open_auth(
+    settings: AuthSettings, database: Database | None, *, passwords: Passwords | None = None
+) -> AsyncIterator[Auth]:
+    """Authentication for these settings, until the worker ends."""
+    if settings.auth == "off":
+        logger.warning(
+            "AIAPI_AUTH=off: every caller may do everything. Never do this where others can "
+            "reach the port."
+        )
+        yield Auth(Authenticator(cache=Cache(0), off=True), None, "Authentication is off.")
+        return
+    passwords = passwords or Passwords(
+        threads=settings.auth_hash_threads, queue=settings.auth_hash_queue
+    )
+    provider = Provider(settings) if settings.oidc_issuer else None
+    auth = _assemble(settings, database, passwords, provider)
+    janitor = asyncio.create_task(sweep_for_ever(database)) if database else None
+    try:
+        yield auth
+    finally:
+        if janitor is not None:
+            janitor.cancel()
+            await asyncio.gather(janitor, return_exceptions=True)
+        await auth.authenticator.close()
+        passwords.close()
+
+
+def _assemble(
+    settings: AuthSettings,
+    database: Database | None,
+    passwords: Passwords,
+    provider: Provider | None,
+) -> Auth:
+    keyring = _keyring(settings)
+    tokens = AccessTokens(settings, keyring) if keyring else None
+    sessions = _sessions(settings, database) if database else None
+    accounts = Accounts(database) if database else None
+    authenticator = Authenticator(
+        cache=Cache(settings.auth_cache_seconds),
+        accounts=accounts,
+        sessions=sessions,
+        file_keys=_file_keys(settings),
+        tokens=tokens,
+        provider=provider,
+    )
+    if database is None or accounts is None or sessions is None:
+        return Auth(authenticator, None, "There is no database: set AIAPI_DATABASE_URL.")
+    if tokens is None:
+        return Auth(authenticator, None, "No key signs: set AIAPI_AUTH_SIGNING_KEYS_FILE.")
+    log_in = LogIn(
+        accounts=accounts,
+        sessions=sessions,
+        passwords=passwords,
+        guard=Guard(Limiter(database), settings),
+        tokens=tokens,
+        authenticator=authenticator,
+    )
+    return Auth(authenticator, log_in)
+
+
+def _sessions(settings: AuthSettings, database: Database) -> Sessions:
+    return Sessions(
+        database,
+        refresh=settings.auth_refresh_seconds,
+        session=settings.auth_session_seconds,
+        grace=settings.auth_refresh_grace,
+    )
+
+
+def _alone(settings: AuthSettings) -> bool:
+    """Whether this pod is all there is: then it may make what others would have to share."""
+    return settings.database_url is None
+
+
+def _keyring(settings: AuthSettings) -> Watched[Keyring] | None:
+    path = settings.auth_signing_keys_file
+    if path is None:
+        if not _alone(settings):
+            return None
+        path = settings.data_dir / "signing-keys.json"
+        try:
+            write(path, Keyring((signing.new("EdDSA", signs_from=0),)).dump(), keep=True)
+        except OSError as error:
+            logger.warning("nobody can log in: %s: %s", path, error.strerror)
+            return None
+    return Watched(path, signing.parse)
+
+
+def _file_keys(settings: AuthSettings) -> Watched[FileKeys] | None:
+    if settings.auth_api_keys_file is not None:
+        return Watched(settings.auth_api_keys_file, key_file.parse)
+    if not _alone(settings) or settings.oidc_issuer:
+        return None
+    path = settings.data_dir / "api-key"
+    try:
+        write(path, keys.new().text + "\n", keep=True)
+        watched = Watched(path, _parse_local)
+    except OSError as error:
+        logger.warning(
+            "nobody can call: the first API key cannot be written to %s: %s. Set AIAPI_DATA_DIR "
+            "to a folder that can be written to, or AIAPI_AUTH_API_KEYS_FILE",
+            path,
+            error.strerror,
+        )
+        return None
+    logger.info("the first API key, with all scopes, lies in %s", path)
+    return watched
+
+
+def _parse_local(text: str) -> FileKeys:
+    key = keys.parse(text.strip())
+    if key is None:
+        raise ValueError("this is no API key")
+    return key_file.local(key)
+
+
+__all__ = ["Auth", "SecretFileError", "open_auth"]
