@@ -105,15 +105,10 @@ def _sessions(settings: AuthSettings, database: Database) -> Sessions:
     )
 
 
-def _alone(settings: AuthSettings) -> bool:
-    """Whether this pod is all there is: then it may make what others would have to share."""
-    return settings.database_url is None
-
-
 def _keyring(settings: AuthSettings) -> Watched[Keyring] | None:
     path = settings.auth_signing_keys_file
     if path is None:
-        if not _alone(settings):
+        if not settings.alone:
             return None
         path = settings.data_dir / "signing-keys.json"
         try:
@@ -127,7 +122,7 @@ def _keyring(settings: AuthSettings) -> Watched[Keyring] | None:
 def _file_keys(settings: AuthSettings) -> Watched[FileKeys] | None:
     if settings.auth_api_keys_file is not None:
         return Watched(settings.auth_api_keys_file, key_file.parse)
-    if not _alone(settings) or settings.oidc_issuer:
+    if not settings.alone or settings.oidc_issuer:
         return None
     path = settings.data_dir / "api-key"
     try:

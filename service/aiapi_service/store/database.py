@@ -12,7 +12,6 @@ from typing import Any
 
 import asyncpg
 
-from aiapi_service.store import local
 from aiapi_service.store.connection import Connection, Row
 from aiapi_service.store.errors import StoreError, StoreUnavailableError
 from aiapi_service.store.migrate import migrate
@@ -110,13 +109,6 @@ class Database:
         return int(last) if last.isdigit() else 0
 
 
-def database_url(settings: StoreSettings) -> str | None:
-    """The configured database, or the pod's own where Postgres is installed."""
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    return local.url(settings.data_dir) if local.available() else None
-
-
 @asynccontextmanager
 async def open_database(settings: StoreSettings) -> AsyncIterator[Database | None]:
     """The database for these settings; None where there is none.
@@ -124,11 +116,11 @@ async def open_database(settings: StoreSettings) -> AsyncIterator[Database | Non
     A database that is not there yet is waited for, and then done without: a pod that only passes
     chats on does not stop for it.
     """
-    url = database_url(settings)
-    if url is None:
+    if settings.database_url is None:
         yield None
         return
-    database = Database(await _pool(url, settings), timeout=settings.database_timeout)
+    pool = await _pool(settings.database_url.get_secret_value(), settings)
+    database = Database(pool, timeout=settings.database_timeout)
     try:
         await _wait(database, settings.database_start_wait)
         yield database

@@ -3,8 +3,11 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from aiapi_service.store import local
 
 
 def default_data_dir() -> Path:
@@ -24,8 +27,10 @@ class StoreSettings(BaseModel):
     """A part of the gateway's settings."""
 
     database_url: SecretStr | None = None
-    """A ``postgresql://`` URL of a server with pgvector. Without it the pod runs a Postgres of its
-    own in ``AIAPI_DATA_DIR``, where that is installed (``aiapi[local]``)."""
+    """A ``postgresql://`` URL of a server with pgvector. Without it `aiapi-serve` runs a Postgres
+    of the pod's own in ``AIAPI_DATA_DIR``, where one is installed (``aiapi[local]``)."""
+    database_local: Literal["auto", "off"] = "auto"
+    """``off``: no Postgres of the pod's own."""
     database_connections: int = Field(default=10, ge=1, le=1000)
     """Connections of a worker at most."""
     database_connect_timeout: float = Field(default=5, gt=0, le=300)
@@ -44,3 +49,10 @@ class StoreSettings(BaseModel):
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a postgresql:// URL")
         return value
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other pod shares what this one stores."""
+        if self.database_url is None:
+            return True
+        return self.database_url.get_secret_value() == local.url(self.data_dir)
