@@ -5,6 +5,11 @@ import os
 import time
 from urllib.parse import parse_qs
 
+from aiapi_service.telemetry import metrics, request_id
+
+ASKED = metrics.counter("app_asked", "Requests by path.", ["path"])
+TOOK = metrics.histogram("app_took_seconds", "Time of a request.")
+
 
 async def _answer(send, body, status=200):
     await send(
@@ -48,7 +53,12 @@ async def _answer_request(scope, receive, send):
     query = {
         key: float(value[0]) for key, value in parse_qs(scope["query_string"].decode()).items()
     }
+    ASKED.labels(scope["path"]).inc()
+    TOOK.labels().observe(0.02)
     match scope["path"]:
+        case "/id":
+            await _answer(send, request_id().encode())
+            return
         case "/wait":
             await asyncio.sleep(query["s"])
         case "/stream":

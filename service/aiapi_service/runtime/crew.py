@@ -13,6 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from aiapi_service.runtime.balance import give, shares
+from aiapi_service.runtime.blocks import Blocks
 from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
 from aiapi_service.runtime.hatchery import Hatchery
 from aiapi_service.runtime.loading import last_line
@@ -20,6 +21,7 @@ from aiapi_service.runtime.member import Member, State
 from aiapi_service.runtime.settings import Settings
 from aiapi_service.telemetry.arena import Arena, Ledger
 from aiapi_service.telemetry.layout import Cell
+from aiapi_service.telemetry.series import Catalogue
 
 logger = logging.getLogger("aiapi.supervisor")
 
@@ -34,6 +36,8 @@ class Crew:
 
     def __init__(self, settings: Settings, arena: Arena, ledger: Ledger, wanted: int) -> None:
         self._settings = settings
+        self.catalogue = Catalogue(arena)
+        self.blocks = Blocks()
         self._arena = arena
         self._ledger = ledger
         self.hatchery: Hatchery
@@ -138,6 +142,8 @@ class Crew:
                 case "asked":
                     member.asked_to_go = True
                     self.reconcile()
+                case "series":
+                    self.catalogue.define(member.slot, message)
                 case "idle":
                     self._orphans += files
                     self._place_orphans()
@@ -165,7 +171,10 @@ class Crew:
         self.members.pop(member.slot, None)
         asyncio.get_running_loop().remove_reader(member.channel.fileno())
         member.channel.close()
+        self._note_blocks(member)
+        self.blocks.forget(member.slot)
         self._ledger.fold(member.slot, monotonic())
+        self.catalogue.fold(member.slot)
 
     def ended(self, pid: int, status: str) -> None:
         """A worker's process was reaped."""
@@ -205,6 +214,7 @@ class Crew:
         self.hatchery.check(now)
         for member in self.members.values():
             member.gifts = 0
+            self._note_blocks(member)
             overdue = now > member.deadline or (
                 member.state is State.STARTING and now - member.born > self._settings.start_limit
             )
@@ -220,6 +230,10 @@ class Crew:
         self._place_orphans()
         self._rebalance(now)
         self.reconcile()
+
+    def _note_blocks(self, member: Member) -> None:
+        slot = self._arena.slots[member.slot]
+        self.blocks.note(member.slot, int(slot.numbers[Cell.BLOCKS]), slot.text)
 
     def _overdue(self, member: Member) -> str:
         place = self._arena.slots[member.slot].text

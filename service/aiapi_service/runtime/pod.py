@@ -148,7 +148,9 @@ class PodView:
             prometheus.WorkerReading(slot, row, stats.resident_bytes(self._crew.members[slot].pid))
             for slot, row in rows.items()
         ]
-        return prometheus.render(self.reading(rows, now), workers)
+        crew = self._crew
+        more = prometheus.More(list(crew.catalogue.families()), crew.blocks.places)
+        return prometheus.render(self.reading(rows, now), workers, more)
 
     def status(self) -> dict[str, Any]:
         """For people: all that is known, the full traceback included."""
@@ -163,6 +165,7 @@ class PodView:
             "terminating": self.terminating,
             "workers": [self._worker(crew.members[slot], row, now) for slot, row in rows.items()],
             "wanted": crew.wanted,
+            "blocked_places": crew.blocks.places,
             "failure": crew.failure,
             "failures": crew.failures,
             "retry_in": round(max(0.0, crew.retry_at - now), 3) if crew.failures else 0.0,

@@ -21,6 +21,7 @@ from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
+from aiapi_service.telemetry import metrics
 from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
 from aiapi_service.telemetry.heartbeat import Heartbeat, Watchdog
@@ -229,7 +230,8 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     server = Worker(config, birth.channel, settings)
     tally = Tally(slot.numbers)
     witness.app = config.loaded_app
-    proxied = partial(ProxyHeadersMiddleware, trusted_hosts=settings.forwarded_allow_ips)
+    # Uvicorn types an app by the message; ours is any ASGI app.
+    proxied: Any = partial(ProxyHeadersMiddleware, trusted_hosts=settings.forwarded_allow_ips)
     config.loaded_app = count_requests(
         config.loaded_app,
         tally,
@@ -237,6 +239,7 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
         other=proxied(witness),
         courtesy=server.courtesy,
     )
+    metrics.attach(slot.custom, lambda series: birth.channel.send({"is": "series", **series}))
     heartbeat = Heartbeat(slot, clock, tally, lambda: len(server.server_state.connections))
     watchdog = Watchdog(slot, settings.blocked_after, birth.supervisor)
     heartbeat.start()

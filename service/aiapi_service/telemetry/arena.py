@@ -27,8 +27,10 @@ class Slot:
     def __init__(self, memory: memoryview, index: int) -> None:
         start = index * SLOT_BYTES
         self.index = index
-        self.numbers = memory[start : start + NUMBERS * 8].cast("d")
-        self._text = memory[start + NUMBERS * 8 : start + SLOT_BYTES]
+        custom, end = start + NUMBERS * 8, start + SLOT_BYTES
+        self.numbers = memory[start:custom].cast("d")
+        self.custom = memory[custom : end - TEXT_BYTES].cast("d")
+        self._text = memory[end - TEXT_BYTES : end]
 
     @property
     def text(self) -> str:
@@ -44,6 +46,7 @@ class Slot:
         self._text[0] = len(data)
 
     def clear(self) -> None:
+        """All but the app's own metrics, which `series.Catalogue` folds and clears."""
         self.numbers[:] = memoryview(bytes(NUMBERS * 8)).cast("d")
         self.text = ""
 

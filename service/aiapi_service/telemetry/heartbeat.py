@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 
+from aiapi_service.telemetry import metrics
 from aiapi_service.telemetry.arena import BEAT_SECONDS, Slot
 from aiapi_service.telemetry.clock import LoopClock
 from aiapi_service.telemetry.layout import BOUNDS, Cell
@@ -69,6 +70,7 @@ class Heartbeat:
     def _write(self, now: float) -> None:
         numbers = self._slot.numbers
         self._tally.write()
+        metrics.write()
         numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
         numbers[Cell.CPU_SECONDS] = time.process_time()
         numbers[Cell.CONNECTIONS] = self._connections()
@@ -98,9 +100,9 @@ class Watchdog(threading.Thread):
                 continue
             if beat != stalled_at:
                 stalled_at = beat
-                numbers[Cell.BLOCKS] += 1
-                numbers[Cell.BLOCKED_SINCE] = beat
                 self._slot.text = where(sys._current_frames().get(self._main))  # noqa: SLF001 - the only way to see another thread's stack
+                numbers[Cell.BLOCKED_SINCE] = beat
+                numbers[Cell.BLOCKS] += 1
             if os.getppid() != self._parent:
                 # The supervisor is gone and the loop cannot hear of it.
                 os._exit(1)

@@ -52,8 +52,10 @@ class Cell(IntEnum):
 
 
 NUMBERS = Cell.LAG + BUCKETS
+# Room for the app's own metrics: see metrics.py.
+CUSTOM_NUMBERS = 2048
 TEXT_BYTES = 256
-SLOT_BYTES = NUMBERS * 8 + TEXT_BYTES
+SLOT_BYTES = (NUMBERS + CUSTOM_NUMBERS) * 8 + TEXT_BYTES
 
 # These fall back to nothing when the worker ends; all else is a counter and is kept.
 GAUGES = (

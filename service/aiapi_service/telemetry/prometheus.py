@@ -1,7 +1,7 @@
 """The pod's numbers as Prometheus text, through a collector over the shared memory."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
@@ -44,18 +44,44 @@ class WorkerReading:
     rss_bytes: int
 
 
+@dataclass(frozen=True)
+class More:
+    """What is not in the fixed numbers of a worker."""
+
+    families: Sequence[Metric] = ()
+    blocked_places: Mapping[str, int] = field(default_factory=dict)
+
+
 class PodCollector(Collector):
     """One reading as metric families."""
 
-    def __init__(self, reading: Reading, workers: Sequence[WorkerReading]) -> None:
+    def __init__(self, reading: Reading, workers: Sequence[WorkerReading], more: More) -> None:
         self._reading = reading
         self._workers = workers
+        self._more = more
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._counters()
-        yield from self._histograms()
-        yield from self._gauges()
-        yield from self._per_worker()
+        own = [
+            *self._counters(),
+            *self._blocked_places(),
+            *self._histograms(),
+            *self._gauges(),
+            *self._per_worker(),
+        ]
+        yield from own
+        # An app's metric of a name that is taken would make the whole text invalid.
+        taken = {family.name for family in own}
+        yield from (family for family in self._more.families if family.name not in taken)
+
+    def _blocked_places(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(
+            "aiapi_loop_blocked_places",
+            "How often an event loop stood still at this place of the code.",
+            labels=["place"],
+        )
+        for place, count in self._more.blocked_places.items():
+            family.add_metric([place], count)
+        yield family
 
     def _counters(self) -> Iterable[Metric]:
         total = self._reading.total
@@ -113,8 +139,8 @@ def _histogram(
     return HistogramMetricFamily(f"aiapi_{name}", text, buckets=buckets, sum_value=row[total])
 
 
-def render(reading: Reading, workers: Sequence[WorkerReading]) -> tuple[str, bytes]:
+def render(reading: Reading, workers: Sequence[WorkerReading], more: More) -> tuple[str, bytes]:
     """Content type and text."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(PodCollector(reading, workers))
+    registry.register(PodCollector(reading, workers, more))
     return CONTENT_TYPE_LATEST, generate_latest(registry)

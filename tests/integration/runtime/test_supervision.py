@@ -120,7 +120,12 @@ async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
         lag = stats["loop_lag"]
         late = sum(n for b, n in zip(lag["bounds"], lag["counts"][1:], strict=True) if b >= 0.2)
         assert late >= 8, "each beat that fell into the stall was late"
-        assert 1.4 < stats["loop_seconds"] < 2.5
+        assert 1.4 < stats["loop_seconds"] < 4
+        place = stats["blocked_at"]
+        assert (await pod.status())["blocked_places"] == {place: 1}
+        sample = f'aiapi_loop_blocked_places_total{{place="{place}"}} 1.0'
+        assert sample in (await pod.get("/metrics"))[1]
+        assert pod.log.read_text().count(f"stands still at {place}") == 1
         await connection.close()
 
 

@@ -1,0 +1,129 @@
+"""An app's own metrics: from several workers into one pod, bounded, and kept when workers go."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from aiapi_service.telemetry import metrics
+from aiapi_service.telemetry.arena import Arena
+from aiapi_service.telemetry.series import Catalogue
+
+
+class Worker:
+    """One process's metrics: a board of its own, as after a fork."""
+
+    def __init__(self, monkeypatch, arena, catalogue, slot):
+        self._monkeypatch = monkeypatch
+        self._board = metrics._Board()
+        self._board.attach(arena.slots[slot].custom, lambda said: catalogue.define(slot, said) or 1)
+
+    def __enter__(self):
+        self._monkeypatch.setattr(metrics, "_board", self._board)
+        return metrics
+
+    def __exit__(self, *_):
+        self._board.write()
+
+
+@pytest.fixture
+def arena():
+    return Arena.create(4)
+
+
+@pytest.fixture
+def catalogue(arena):
+    return Catalogue(arena)
+
+
+@pytest.fixture
+def worker(monkeypatch, arena, catalogue):
+    return lambda slot: Worker(monkeypatch, arena, catalogue, slot)
+
+
+def shown(catalogue):
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(type("All", (), {"collect": lambda _: catalogue.families()})())
+    lines = generate_latest(registry).decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_counters_and_histograms_of_all_workers_are_added(catalogue, worker):
+    for slot in (0, 1):
+        with worker(slot) as app:
+            app.counter("tokens", "Tokens.", ["model"]).labels("m").inc(5 + slot)
+            app.histogram("step_seconds", "Step.", ["step"], [0.1, 1]).labels("embed").observe(0.5)
+    assert shown(catalogue) == {
+        'tokens_total{model="m"}': "11.0",
+        'step_seconds_bucket{le="0.1",step="embed"}': "0.0",
+        'step_seconds_bucket{le="1.0",step="embed"}': "2.0",
+        'step_seconds_bucket{le="+Inf",step="embed"}': "2.0",
+        'step_seconds_count{step="embed"}': "2.0",
+        'step_seconds_sum{step="embed"}': "1.0",
+    }
+
+
+def test_what_a_worker_counted_stays_when_it_goes_and_its_gauges_go_with_it(
+    arena, catalogue, worker
+):
+    with worker(0) as app:
+        app.counter("calls", "Calls.").labels().inc(3)
+        app.gauge("open_calls", "Open.").labels().set(7)
+    catalogue.fold(0)
+    assert shown(catalogue) == {"calls_total": "3.0", "open_calls": "0.0"}
+    assert not any(arena.slots[0].custom), "the cells are free for the next worker"
+    with worker(0) as app:
+        app.counter("calls", "Calls.").labels().inc(1)
+    assert shown(catalogue)["calls_total"] == "4.0"
+
+
+def test_gauges_are_added_or_the_greatest_is_taken(catalogue, worker):
+    for slot in (0, 1):
+        with worker(slot) as app:
+            app.gauge("open_calls", "Open.").labels().inc(2 + slot)
+            app.gauge("breaker", "1: open.", merge="max").labels().set(slot)
+    assert shown(catalogue) == {"open_calls": "5.0", "breaker": "1.0"}
+
+
+def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(catalogue, worker):
+    for life in range(3):
+        with worker(0) as app:
+            users = app.counter("users", "Users.", ["user"])
+            for number in range(150):
+                users.labels(f"{life}-{number}").inc()
+        catalogue.fold(0)
+    rows = shown(catalogue)
+    assert len(rows) <= metrics.MOST_LABEL_SETS + 1
+    assert rows['users_total{user="other"}'] == "350.0"
+    assert sum(map(float, rows.values())) == 450
+
+
+def test_values_that_find_no_room_or_no_ear_now_are_not_lost_before_they_do(monkeypatch, arena):
+    said = []
+    board = metrics._Board()
+    board.attach(arena.slots[0].custom, lambda meaning: len(said) > 0)
+    monkeypatch.setattr(metrics, "_board", board)
+    calls = metrics.counter("calls", "Calls.").labels()
+    calls.inc()
+    board.write()
+    assert not any(arena.slots[0].custom)
+    said.append(1)
+    calls.inc()
+    board.write()
+    assert arena.slots[0].custom[0] == 2
+
+
+def test_a_name_has_one_shape(worker):
+    with worker(0) as app:
+        first = app.counter("calls", "Calls.", ["a"])
+        assert app.counter("calls", "Calls.", ["a"]) is first
+        with pytest.raises(ValueError, match="another metric calls"):
+            app.counter("calls", "Calls.", ["b"])
+        for wrong in ("le", "1st", "a b", ""):
+            with pytest.raises(ValueError, match="cannot name"):
+                app.counter("fine", "Calls.", [wrong])
+        with pytest.raises(ValueError, match="has the labels"):
+            first.labels()
+        with pytest.raises(ValueError, match="cannot go down"):
+            first.labels("x").inc(-1)
+        with pytest.raises(ValueError, match="must ascend"):
+            app.histogram("times", "Times.", bounds=[1, 1])
