@@ -1,0 +1,1 @@
+"""aiapi-admin: users, API keys and signing keys, by those who can reach the database."""

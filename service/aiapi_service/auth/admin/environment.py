@@ -1,0 +1,126 @@
+"""What every command needs: the database of the service, and a way to print."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aiapi_service.auth.accounts import AccountError, Accounts
+from aiapi_service.auth.passwords import LONGEST, SHORTEST
+from aiapi_service.auth.principal import ALL_SCOPES
+from aiapi_service.auth.settings import AuthSettings
+from aiapi_service.store import local
+from aiapi_service.store.database import open_database
+from aiapi_service.store.errors import StoreError, StoreUnavailableError
+
+_Result = TypeVar("_Result")
+
+
+class Environment(AuthSettings, BaseSettings):
+    """The service's own settings, from the same variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AIAPI_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+
+def settings() -> Environment:
+    """The environment, with the local database where no other is named."""
+    try:
+        found = Environment()
+        path = os.environ.get("AIAPI_DATABASE_URL_FILE")
+        if path:
+            text = Path(path).read_text(encoding="utf-8").strip()
+            return found.model_copy(update={"database_url": SecretStr(text)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise click.ClickException(f"AIAPI_{name}: {first['msg']}") from None
+    except OSError as error:
+        raise click.ClickException(f"AIAPI_DATABASE_URL_FILE: {error}") from None
+    if found.database_url is None:
+        return found.model_copy(update={"database_url": SecretStr(local.url(found.data_dir))})
+    return found
+
+
+def with_accounts(work: Callable[[Accounts], Awaitable[_Result]]) -> _Result:
+    """Do something with the database, or say in one line why it cannot be done."""
+    found = settings().model_copy(update={"database_start_wait": 0.0})
+
+    async def connected() -> _Result:
+        async with open_database(found) as database:
+            assert database is not None  # noqa: S101 - the settings name one
+            await database.prepare()
+            return await work(Accounts(database))
+
+    try:
+        return asyncio.run(connected())
+    except (AccountError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    except StoreUnavailableError as error:
+        raise click.ClickException(
+            f"{error}. Set AIAPI_DATABASE_URL as the service has it, or start aiapi-serve for its "
+            "own database."
+        ) from None
+
+
+def scopes_of(_: click.Context, __: click.Parameter, value: Iterable[str]) -> frozenset[str]:
+    """Scopes given one by one or in one word; all of them when none is given."""
+    words = {word for part in value for word in part.replace(",", " ").split()}
+    unknown = sorted(words - ALL_SCOPES)
+    if unknown:
+        known = ", ".join(sorted(ALL_SCOPES))
+        raise click.BadParameter(f"there is no scope {unknown[0]}; there are {known}")
+    return frozenset(words) or ALL_SCOPES
+
+
+def read_password(*, from_stdin: bool) -> str:
+    """From standard input or a prompt, never from the command line: others can read that."""
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise click.ClickException(f"a password has {SHORTEST} to {LONGEST} characters")
+    return str(password)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds")
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    return value
+
+
+def show(rows: Iterable[Mapping[str, Any]], output: str) -> None:
+    """A table, or JSON."""
+    plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
+    if output == "json":
+        click.echo(json.dumps(plain, indent=2))
+        return
+    if not plain:
+        click.echo("none")
+        return
+    cells = [[name.upper() for name in plain[0]]]
+    cells += [[_cell(value) for value in row.values()] for row in plain]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        words = (word.ljust(width) for word, width in zip(line, widths, strict=True))
+        click.echo("  ".join(words).rstrip())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
