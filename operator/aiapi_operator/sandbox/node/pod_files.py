@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aiapi_operator.sandbox.errors import Obj
+from aiapi_operator.sandbox.proxy.listeners import expected
 from aiapi_operator.sandbox.resources import CONFIGMAPS, SECRETS, SERVICEACCOUNTS, SERVICES
 from aiapi_operator.sandbox.store import Store
 
@@ -17,6 +18,7 @@ from . import environment, volumes
 from .environment import PathRewriter, Sources
 from .images import Image
 from .process import Command
+from .service_names import ServiceNames, cluster_ips
 
 JsonObject = Mapping[str, Any]
 _ADDRESS_VARIABLES = ("AIAPI_HOST", "AIAPI_OPERATOR_HOST")
@@ -133,10 +135,16 @@ class PodFiles:
         if not argv:
             raise environment.ContainerConfigError("no command specified")
         working = container.get("workingDir")
+        resolve = ServiceNames(
+            namespace=namespace,
+            addresses=cluster_ips(self._store.scan(SERVICES)),
+            serving=expected,
+        )
+        placed = rewrite.environment(env, untouched=base)
         return Command(
-            argv=[rewrite.argument(part) for part in argv],
+            argv=[resolve(rewrite.argument(part)) for part in argv],
             cwd=Path(rewrite(working)) if working else image.directory or self._folder / "home",
-            env=rewrite.environment(env, untouched=base),
+            env={name: resolve(value) for name, value in placed.items()},
         )
 
     def _base_env(self, image: Image, pod: JsonObject) -> dict[str, str]:
