@@ -40,6 +40,8 @@ class Outlook:
     target: Target
     workers: need.Workers
     need: Need
+    retried: float = 0.0
+    """Arrivals a second that were taken for retries and left out of the demand."""
 
     @property
     def carry(self) -> Carry:
@@ -85,6 +87,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         service=state.service,
         target=target,
         workers=wanted,
+        retried=windows.mean(recent, "retried"),
         need=_need(spec, wanted, state, target),
     )
 
@@ -93,7 +96,7 @@ def _load(recent: tuple[Tick, ...], latency: Percentile | None) -> Load:
     in_flight = windows.mean(recent, "in_flight")
     upstream = windows.mean(recent, "upstream")
     return Load(
-        arrivals_per_second=windows.mean(recent, "arrivals"),
+        arrivals_per_second=windows.mean(recent, "arrivals") + windows.mean(recent, "retried"),
         completed_per_second=windows.mean(recent, "completed"),
         in_flight=in_flight,
         loop_utilization=windows.mean(recent, "busiest"),
@@ -108,7 +111,8 @@ def _need(spec: SizingSpec, wanted: need.Workers, state: State, target: Target) 
     asked = ceil(wanted.total - 1e-9)
     binding = wanted.binding
     if asked < floor:
-        binding = Binding.FLOOR
+        by_memory = spec.memory_pods >= spec.replicas.min > 1
+        binding = Binding.MEMORY if by_memory else Binding.FLOOR
     elif asked > spec.workers.max * spec.replicas.max:
         binding = Binding.CEILING
     return Need(

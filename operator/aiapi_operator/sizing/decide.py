@@ -6,8 +6,20 @@ Pure: the same arguments give the same answer. Nothing here or below reads a clo
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from aiapi_operator.sizing import demand, guards, learn, rates, reasons, savings, windows
-from aiapi_operator.sizing.assess import NOTHING_KNOWN, Outlook, assess
+from aiapi_operator.sizing import (
+    demand,
+    floors,
+    guards,
+    learn,
+    peaks,
+    rates,
+    reasons,
+    savings,
+    surplus,
+    windows,
+    worker_use,
+)
+from aiapi_operator.sizing.assess import FIRST_POD_LEAD, NOTHING_KNOWN, Outlook, assess
 from aiapi_operator.sizing.capacity import CAUTIOUS
 from aiapi_operator.sizing.decision import Binding, Decision, Need, Verdict
 from aiapi_operator.sizing.diagnose import Facts, conditions
@@ -34,7 +46,10 @@ class _Answer:
 class _Scene:
     """One tick: the wishes, what was seen of the fleet, and what runs."""
 
+    wishes: SizingSpec
+    """As the user has them."""
     spec: SizingSpec
+    """With all floors that hold now."""
     fleet: Fleet
     seen: Seen
     now: float
@@ -54,13 +69,28 @@ def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision
     now, state = _on_one_clock(state, now)
     scene = _look(spec, fleet, state, now)
     learned = learn.learn(spec, scene.seen, state, now=now)
+    scene = replace(scene, spec=_floored(spec, learned))
+    spec = scene.spec
     outlook = None
     if not scene.seen.blind:
         replicas = guards.within(spec, scene.base).replicas
         outlook = assess(spec, learned, replicas=replicas, now=now)
     learned = _remember(scene, state, learned, outlook)
+    if outlook is not None:
+        needs = guards.needs(learned.recent, outlook.carry)
+        found = surplus.look(scene.wishes, spec, learned, needs.replicas, now=now)
+        learned = replace(learned, surplus=found)
     answer = _answer(scene, learned, outlook)
     return _tell(scene, _account(scene, state, learned, answer), answer)
+
+
+def _floored(spec: SizingSpec, state: State) -> SizingSpec:
+    """The spec with the floors that hold beside the user's."""
+    return floors.apply(
+        spec,
+        pod_lead=state.pod_lead or FIRST_POD_LEAD,
+        memory_pods=int(peaks.peak(state.memory_pods) or 0),
+    )
 
 
 def _on_one_clock(state: State, now: float) -> tuple[float, State]:
@@ -79,6 +109,7 @@ def _look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> _Scene:
     workers = seen.workers_wanted or decided or spec.workers.min
     replicas = min(MOST_PODS, max(0, fleet.replicas))
     return _Scene(
+        wishes=spec,
         spec=spec,
         fleet=fleet,
         seen=seen,
@@ -193,6 +224,7 @@ def _account(scene: _Scene, before: State, state: State, answer: _Answer) -> Sta
 
 def _tell(scene: _Scene, state: State, answer: _Answer) -> Decision:
     outlook = answer.outlook
+    priced = worker_use.priced(scene.wishes, state.use)
     facts = Facts(
         spec=scene.spec,
         state=state,
@@ -212,6 +244,8 @@ def _tell(scene: _Scene, state: State, answer: _Answer) -> Decision:
         load=NOTHING_KNOWN if outlook is None else outlook.load,
         conditions=conditions(facts),
         state=state,
+        worker_cpu=priced.worker_cpu,
+        worker_memory=priced.worker_memory,
     )
 
 

@@ -90,3 +90,7 @@ class Decision:
     load: Load
     conditions: tuple[Condition, ...]
     state: State
+    worker_cpu: float = 0.0
+    """Cores that a worker should request; 0 where the spec's value is meant."""
+    worker_memory: int = 0
+    """Bytes that a worker should request; 0 where the spec's value is meant."""

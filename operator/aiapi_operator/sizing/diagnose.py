@@ -11,7 +11,7 @@ from aiapi_operator.sizing.assess import Outlook
 from aiapi_operator.sizing.decision import Binding, Condition
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.rates import Seen
-from aiapi_operator.sizing.reasons import count, duration, number, percent, silent
+from aiapi_operator.sizing.reasons import count, duration, fleet, number, percent, silent
 from aiapi_operator.sizing.state import Size, State
 
 WELL_ABOVE = 2.0
@@ -20,6 +20,8 @@ MOSTLY = 0.5
 """Part of the requests' time that upstreams must explain."""
 LOOP_PART = 0.25
 """Part of the latency up to which queueing for the loop is not what raised it."""
+THROTTLED = 0.05
+"""Part of the time for which a CPU limit may keep a pod from running before that is told."""
 PATIENCE = 10.0
 """Seconds for which some pods may be silent before that is worth a condition."""
 
@@ -130,12 +132,13 @@ def _objective_infeasible(facts: Facts) -> Condition:
     if base is None or facts.outlook is None:
         return _condition(kind, None, "NoData", "No latency was measured at an idle loop lately.")
     threshold = duration(facts.spec.objective.threshold)
-    if not facts.outlook.target.infeasible:
+    if not facts.state.infeasible.on:
         return _condition(
             kind,
             False,
             "WithinReach",
-            f"At an idle event loop {_p(facts.spec)} is under {threshold}.",
+            f"At an idle event loop {_p(facts.spec)} is {duration(base.now)}; the objective is"
+            f" {threshold}.",
         )
     return _condition(
         kind,
@@ -234,6 +237,55 @@ def _workers_failing(facts: Facts) -> Condition:
     )
 
 
+def _overprovisioned(facts: Facts) -> Condition:
+    kind = "Overprovisioned"
+    found = facts.state.surplus
+    if found is None or facts.outlook is None:
+        return _condition(kind, None, "NoData", "The need is not known.")
+    reserve = f"the pod in reserve costs {_hourly(facts.spec, found.reserve_hour)}"
+    if not found.latch.on:
+        said = f"No floor holds much more than the load has needed lately; {reserve}."
+        return _condition(kind, False, "FloorsFit", said)
+    parts = ", ".join(f"{name} costs {_hourly(facts.spec, hour)}" for name, hour in found.parts)
+    if not parts:
+        return _condition(
+            kind, True, "FloorsHoldMore", f"Floors held more a moment ago; {reserve}."
+        )
+    return _condition(
+        kind,
+        True,
+        "FloorsHoldMore",
+        f"Floors hold {fleet(found.held)} where the load has lately needed {fleet(found.lean)}:"
+        f" {parts} more ({reserve}). Lower them, unless they are there for a load to come.",
+    )
+
+
+def _hourly(spec: SizingSpec, hour: float) -> str:
+    priced = spec.price.cpu_hour + spec.price.memory_gib_hour > 0
+    return f"{hour:.3g} {spec.price.currency if priced else 'cores'} an hour"
+
+
+def _cpu_throttled(facts: Facts) -> Condition:
+    kind = "CPUThrottled"
+    ticks = facts.state.ticks
+    if facts.outlook is None or not ticks:
+        return _condition(kind, None, "NoData", "No pod answers.")
+    part = windows.mean(ticks, "throttled")
+    limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]
+    if part < THROTTLED:
+        return _condition(kind, False, "NotThrottled", "No CPU limit holds up the pods.")
+    limit = f" of {number(min(limits))} cores" if limits else ""
+    return _condition(
+        kind,
+        True,
+        "LimitTooLow",
+        f"A CPU limit{limit} kept a pod from running for {percent(part)} of the last minute. Event"
+        " loops look busier than they are, and requests wait. Remove the limit"
+        " (podTemplate.spec.containers[app].resources.limits.cpu, or a LimitRange): the request"
+        " already gives each worker its share.",
+    )
+
+
 _CHECKS: tuple[Callable[[Facts], Condition], ...] = (
     _dependency_bound,
     _event_loop_blocked,
@@ -242,4 +294,6 @@ _CHECKS: tuple[Callable[[Facts], Condition], ...] = (
     _scaling_limited,
     _resize_deferred,
     _workers_failing,
+    _overprovisioned,
+    _cpu_throttled,
 )

@@ -10,6 +10,22 @@ Units: seconds for time, bytes for memory, cores for CPU, unless a name says oth
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiapi_operator.api.schedule import Coming, Floor
+
+__all__ = [
+    "Bounds",
+    "Coming",
+    "Fleet",
+    "Floor",
+    "Histogram",
+    "Mode",
+    "Objective",
+    "PodSample",
+    "PodUnknown",
+    "Price",
+    "SizingSpec",
+]
+
 
 class Mode(StrEnum):
     """What the operator does with a decision."""
@@ -63,6 +79,14 @@ class SizingSpec:
     replicas_down_after: float
     max_replicas_per_minute: int
     price: Price
+    learn_resources: bool = False
+    """Whether ``worker_cpu`` and ``worker_memory`` are only what is begun with."""
+    floors: tuple[Floor, ...] = ()
+    """Floors of the schedules that hold now."""
+    coming: tuple[Coming, ...] = ()
+    """Floors of the other schedules, with the seconds until they hold."""
+    memory_pods: int = 0
+    """Pods that the memory of requests in flight asks for; the right-sizer sets it itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

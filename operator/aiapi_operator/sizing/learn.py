@@ -2,7 +2,18 @@
 
 from dataclasses import replace
 
-from aiapi_operator.sizing import capacity, demand, rates, service_demand, windows
+from aiapi_operator.sizing import (
+    capacity,
+    demand,
+    latch,
+    memory,
+    peaks,
+    rates,
+    retries,
+    service_demand,
+    windows,
+    worker_use,
+)
 from aiapi_operator.sizing.inputs import Objective, SizingSpec
 from aiapi_operator.sizing.rates import Seen
 from aiapi_operator.sizing.state import FAST_WINDOW, Blocked, Order, State
@@ -11,14 +22,23 @@ BLOCKED_REMEMBERED = 60.0
 LONGEST_LEAD = 600.0
 IN_REACH = 0.9
 """Part of the threshold up to which the base latency leaves something for the loop to miss."""
+WITHIN = 0.95
+"""Part of the threshold below which the base latency is clearly within reach again."""
+SURE = 10.0
+"""Seconds for which the base must be over the threshold to call the objective infeasible."""
 
 
 def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     """The state with this tick in it."""
     tick, samples = rates.measure(seen, state, now=now)
+    failures = state.failures
+    if tick is not None:
+        judged = retries.judge(tick, state.ticks, failures)
+        tick, failures = judged.tick, judged.failures
     ticks = windows.keep(state.ticks, tick, now=now)
     state = replace(
         _lead(state, seen, now=now),
+        failures=failures,
         since=now if state.since is None else state.since,
         now=now,
         samples=samples,
@@ -38,19 +58,62 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         base=base,
         forecasts=demand.settle(state.forecasts, arrivals, now=now),
     )
-    return _correct(state, spec.objective, now=now)
+    if failures is None or failures.level is None:
+        state = _correct(state, spec.objective, now=now)
+    return _use(_reach(state, spec.objective, now=now), spec, seen, now=now)
+
+
+def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
+    """What workers use of CPU and memory, and the pods that memory asks for."""
+    target = _target(state, spec.objective)
+    recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
+    known = memory.learn(state.memory, seen.samples, seconds=state.ticks[-1].seconds)
+    pods = memory.pods(
+        known,
+        seen.samples,
+        in_flight=windows.mean(recent, "in_flight"),
+        workers=seen.workers_wanted or spec.workers.min,
+    )
+    return replace(
+        state,
+        use=worker_use.learn(
+            state.use,
+            spec,
+            cpu=worker_use.cpu(state.ticks, utilization=target.utilization),
+            memory=worker_use.memory(seen.samples),
+            now=now,
+        ),
+        memory=known,
+        memory_pods=peaks.push(
+            state.memory_pods, time=now, value=pods, window=spec.replicas_down_after
+        ),
+    )
+
+
+def _reach(state: State, objective: Objective, *, now: float) -> State:
+    """Whether the objective is out of reach of any fleet, with hysteresis."""
+    if state.base is None:
+        return state
+    part = state.base.now / objective.threshold
+    finding = True if part > 1 else False if part < WITHIN else None
+    turned = latch.turn(state.infeasible, finding, now=now, on_after=SURE, off_after=3 * SURE)
+    return replace(state, infeasible=turned)
+
+
+def _target(state: State, objective: Objective) -> capacity.Target:
+    return capacity.target(
+        objective,
+        service=state.service,
+        base_latency=state.base,
+        correction=state.correction,
+    )
 
 
 def _correct(state: State, objective: Objective, *, now: float) -> State:
     read = windows.latency(state.ticks, objective.percentile)
     if read is None or state.base is None:
         return state
-    planned = capacity.target(
-        objective,
-        service=state.service,
-        base_latency=state.base,
-        correction=state.correction,
-    )
+    planned = _target(state, objective)
     rho = windows.busiest(state.ticks, now=now, latency=read.seconds)
     threshold = objective.threshold
     missed = read.seconds > threshold

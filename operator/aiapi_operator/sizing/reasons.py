@@ -2,7 +2,9 @@
 
 from math import ceil
 
+from aiapi_operator.sizing import floors
 from aiapi_operator.sizing.assess import Outlook
+from aiapi_operator.sizing.capacity import CAUTIOUS
 from aiapi_operator.sizing.decision import Binding, Verdict
 from aiapi_operator.sizing.guards import Move
 from aiapi_operator.sizing.inputs import SizingSpec
@@ -65,7 +67,19 @@ def sentence(
     """
     parts = [needed(spec, outlook), step(running, move.size) + _spare(outlook, move.size)]
     kept = _held(verdict, move, spec)
-    return "; ".join([*parts, kept] if kept else parts)
+    return "; ".join(part for part in (*parts, *_doubts(outlook), kept) if part)
+
+
+def _doubts(outlook: Outlook) -> tuple[str, ...]:
+    """What is not known well, or not taken at its word."""
+    service = outlook.service
+    doubts = []
+    if service is not None and not service.confident:
+        known = f"c is known from {count(service.requests, 'request')} only"
+        doubts.append(f"{known}: loops are planned at {percent(CAUTIOUS)} at most")
+    if outlook.retried >= 1:
+        doubts.append(f"{number(outlook.retried)} rps more are taken for retries of failures")
+    return tuple(doubts)
 
 
 def needed(spec: SizingSpec, outlook: Outlook) -> str:
@@ -81,10 +95,19 @@ def needed(spec: SizingSpec, outlook: Outlook) -> str:
     else:
         expected = f"{number(wanted.expected)} rps expected in {duration(wanted.lead)}"
         why = f"{expected} x {duration(service.seconds)} / {target}"
-    if need.binding is Binding.FLOOR:
-        floor = f"workers.min {spec.workers.min} x replicas.min {spec.replicas.min}"
+    if need.binding in (Binding.FLOOR, Binding.MEMORY):
+        floor = _floor(spec, need.binding)
         return f"{workers} at least ({floor}; load asks for {number(wanted.total, 2)}: {why})"
     return f"{workers}: {why}"
+
+
+def _floor(spec: SizingSpec, binding: Binding) -> str:
+    if binding is Binding.MEMORY:
+        return f"{count(spec.memory_pods, 'pod')} for the memory of requests in flight"
+    least = f"{count(spec.replicas.min, 'pod')} x {spec.workers.min}"
+    if spec.floors:
+        return f"schedule {floors.names(spec.floors)}: {least}"
+    return f"workers.min {spec.workers.min} x replicas.min {spec.replicas.min}"
 
 
 def _spare(outlook: Outlook, size: Size) -> str:

@@ -1,15 +1,19 @@
 """The user's spec as the right-sizer reads it: numbers in place of notations."""
 
-from aiapi_operator.api import AIApiSpec
+from aiapi_operator.api import AIApiSpec, schedule
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.quantity import parse_bytes, parse_cores
-from aiapi_operator.api.spec import Cost
+from aiapi_operator.api.spec import Cost, Resources
 from aiapi_operator.sizing.inputs import Bounds, Mode, Objective, Price, SizingSpec
 
 
-def sizing_spec(spec: AIApiSpec) -> SizingSpec:
-    """Seconds, cores and bytes; the models have filled in all defaults."""
+def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingSpec:
+    """Seconds, cores and bytes; the models have filled in all defaults.
+
+    ``time_of_day`` is in seconds since 1970. Without it no schedule holds.
+    """
     latency, scaling = spec.objective.latency, spec.scaling
+    schedules = scaling.schedules
     return SizingSpec(
         objective=Objective(
             percentile=latency.percentile, threshold=parse_duration(latency.threshold)
@@ -25,6 +29,9 @@ def sizing_spec(spec: AIApiSpec) -> SizingSpec:
         replicas_down_after=parse_duration(scaling.scale_down.replicas_after),
         max_replicas_per_minute=scaling.scale_up.max_replicas_per_minute,
         price=_price(spec.cost),
+        learn_resources=spec.workers.resources is Resources.LEARNED,
+        floors=() if time_of_day is None else schedule.in_force(schedules, now=time_of_day),
+        coming=() if time_of_day is None else schedule.coming(schedules, now=time_of_day),
     )
 
 

@@ -55,6 +55,8 @@ class Tick:
     cancelled: float = 0.0
     retried: float = 0.0
     """Arrivals that were taken for retries and left out of ``arrivals``."""
+    failing: bool = False
+    """So many requests failed that it says nothing about what one costs."""
     cpu: float = 0.0
     """CPU seconds a second."""
     throttled: float = 0.0
@@ -142,6 +144,81 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """What is usual of failures, and the trouble that goes on. See retries.py."""
+
+    usual: float
+    """Part of the arrivals that fails at all times."""
+    level: float | None = None
+    """Arrivals a second before the trouble began; None while there is none."""
+    calm_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latch:
+    """A finding with hysteresis: whether it is on, and since when it is about to turn."""
+
+    on: bool = False
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surplus:
+    """What floors hold beyond the need, as seen at ``time``. See surplus.py."""
+
+    time: float
+    lean: Size
+    """The fleet that the load needs, one pod in reserve."""
+    held: Size
+    """The fleet that the floors hold."""
+    lean_hour: float
+    reserve_hour: float
+    """What of it is for the pod in reserve."""
+    parts: tuple[tuple[str, float], ...]
+    """Each floor that costs something, with its price of an hour."""
+    latch: Latch = Latch()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerUse:
+    """What a worker requests as learned (0: as in the spec), and what it used lately."""
+
+    cpu: float = 0.0
+    """Cores."""
+    memory: int = 0
+    """Bytes."""
+    cpu_peaks: Staircase = ()
+    memory_peaks: Staircase = ()
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryBin:
+    """The least that a worker had resident with about so much in flight."""
+
+    bin: int
+    in_flight: float
+    rss: float
+    seen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMemory:
+    """Bytes that a request in flight takes, and a worker without any."""
+
+    bytes: float
+    worker: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerMemory:
+    """Resident memory by requests in flight. See memory.py."""
+
+    bins: tuple[MemoryBin, ...] = ()
+    request: RequestMemory | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Opaque to callers: start with ``State()`` and pass each decision's ``state`` to the next."""
 
@@ -166,3 +243,9 @@ class State:
     unknown_since: float | None = None
     blocked: Blocked | None = None
     spend: Spend = Spend()
+    failures: Failures | None = None
+    use: WorkerUse = WorkerUse()
+    memory: WorkerMemory = WorkerMemory()
+    memory_pods: Staircase = ()
+    infeasible: Latch = Latch()
+    surplus: Surplus | None = None

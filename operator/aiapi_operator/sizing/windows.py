@@ -17,6 +17,9 @@ _VALUES = {
         "workers",
         "busiest",
         "upstream",
+        "throttled",
+        "cpu",
+        "retried",
     )
 }
 ENOUGH = 200

@@ -1,0 +1,85 @@
+"""Memory of requests in flight: where pods have a memory limit, it limits how many they can hold.
+
+What a worker has resident is noted by how much it has in flight, in bins that double (0, 1, 2-3,
+4-7, ...). A bin keeps the least that was seen in it, for an allocator gives memory back late, if
+at all; it rises by a part in ten minutes, so that a change is learned. The median slope between
+the bins is what a request takes, and what is left at none is the worker itself.
+
+    100 MiB at 0 in flight, 110 at 100, 150 at 500: 0.1 MiB a request
+    limit 512 MiB a pod, 2 workers: (0.8 x 512 - 2 x 100) / 0.1 = 2,096 requests a pod
+    6,000 in flight are expected: 3 pods
+
+More workers in a pod share the same limit, so this asks for pods, not for workers. Without a
+limit nothing is asked.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import ceil
+from statistics import median
+
+from aiapi_operator.sizing.inputs import PodSample
+from aiapi_operator.sizing.state import MemoryBin, RequestMemory, WorkerMemory
+
+FULL_SHARE = 0.8
+LEAK = 600.0
+FEWEST_BINS = 3
+FEWEST_SEEN = 5
+LEAST_SPAN = 20.0
+"""Requests in flight a worker between the emptiest and the fullest bin."""
+SAMPLES = 20
+
+
+def learn(known: WorkerMemory, samples: Sequence[PodSample], *, seconds: float) -> WorkerMemory:
+    """What is remembered, with the samples of this tick."""
+    limited = [s for s in samples if s.memory_limit_bytes > 0 and s.ready and s.workers_ready > 0]
+    if not limited:
+        return WorkerMemory()
+    bins = {each.bin: each for each in known.bins}
+    rise = max(0.0, seconds) / LEAK
+    for sample in limited[:: max(1, len(limited) // SAMPLES)]:
+        workers = sample.workers_ready + sample.workers_draining
+        in_flight, rss = sample.in_flight / workers, sample.rss_bytes / workers
+        number = int(in_flight).bit_length()
+        old = bins.get(number)
+        if old is None:
+            bins[number] = MemoryBin(bin=number, in_flight=in_flight, rss=rss, seen=1)
+        elif rss <= old.rss * (1 + rise):
+            seen = min(old.seen + 1, 1000)
+            bins[number] = MemoryBin(bin=number, in_flight=in_flight, rss=rss, seen=seen)
+        else:
+            seen = min(old.seen + 1, 1000)
+            rss = old.rss * (1 + rise)
+            bins[number] = MemoryBin(bin=number, in_flight=old.in_flight, rss=rss, seen=seen)
+    found = tuple(bins[number] for number in sorted(bins))
+    return WorkerMemory(bins=found, request=_fit(found) or known.request)
+
+
+def _fit(bins: tuple[MemoryBin, ...]) -> RequestMemory | None:
+    points = [(each.in_flight, each.rss) for each in bins if each.seen >= FEWEST_SEEN]
+    if len(points) < FEWEST_BINS or points[-1][0] - points[0][0] < LEAST_SPAN:
+        return None
+    slopes = [
+        (high[1] - low[1]) / (high[0] - low[0])
+        for low, high in combinations(points, 2)
+        if high[0] > low[0]
+    ]
+    each = median(slopes) if slopes else 0.0
+    if each <= 0:
+        return None
+    worker = median(rss - each * in_flight for in_flight, rss in points)
+    return RequestMemory(bytes=each, worker=max(0.0, worker))
+
+
+def pods(
+    known: WorkerMemory, samples: Sequence[PodSample], *, in_flight: float, workers: int
+) -> int:
+    """Pods with ``workers`` each that can hold so many requests in flight; 0 where any can."""
+    limits = [sample.memory_limit_bytes for sample in samples if sample.memory_limit_bytes > 0]
+    if known.request is None or not limits:
+        return 0
+    room = FULL_SHARE * min(limits) - workers * known.request.worker
+    if room <= 0:
+        # The workers alone fill the limit: no number of pods makes room for requests.
+        return 0
+    return ceil(min(1e6, in_flight * known.request.bytes / room) - 1e-9)

@@ -1,0 +1,95 @@
+"""Surplus: what the floors cost beyond what the load needs, each by itself, in an hour.
+
+The cheapest fleet for the highest need of the last ``scaleDown.replicasAfter`` is planned again
+and again, with one floor more each time; what it then costs more is that floor's:
+
+    load alone                     1 pod x 2     0.0425 USD an hour
+    survive the loss of a pod      2 pods x 2    0.0850    the redundancy: 0.0425
+    replicas.min 6                 6 pods x 1    0.1392    0.0542 more
+    workers.min 2                  6 pods x 2    0.2553    0.1161 more
+
+The redundancy is what a fleet should have, so it is told and not held against anybody. The
+floors are a surplus from a fifth of the rest on, when that has lasted for five minutes; it is
+over below a tenth.
+"""
+
+from dataclasses import replace
+
+from aiapi_operator.sizing import floors, latch, plan, worker_use
+from aiapi_operator.sizing.inputs import Bounds, SizingSpec
+from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.state import Latch, State, Surplus
+
+EVERY = 10.0
+"""Seconds between two looks: floors do not change with every tick."""
+MUCH, LITTLE = 0.2, 0.1
+ON_AFTER, OFF_AFTER = 300.0, 60.0
+
+
+def look(wishes: SizingSpec, spec: SizingSpec, state: State, need: Carry, *, now: float) -> Surplus:
+    """What is remembered of the surplus. ``wishes`` has the user's floors, ``spec`` all."""
+    last = state.surplus
+    if last is not None and now - last.time < EVERY:
+        return last
+    found = find(
+        worker_use.priced(wishes, state.use), worker_use.priced(spec, state.use), need, now=now
+    )
+    turned = latch.turn(
+        Latch() if last is None else last.latch,
+        _finding(found),
+        now=now,
+        on_after=ON_AFTER,
+        off_after=OFF_AFTER,
+    )
+    return replace(found, latch=turned)
+
+
+def find(wishes: SizingSpec, spec: SizingSpec, need: Carry, *, now: float) -> Surplus:
+    """The fleet with all floors beside the leanest that survives the loss of a pod."""
+    memory = max(1, min(spec.memory_pods, spec.replicas.max))
+    two = max(memory, min(2, wishes.replicas.min))
+    steps = (
+        ("", _floored(wishes, 1, memory), Carry(need.total, 0.0)),
+        ("", _floored(wishes, 1, two), need),
+        (
+            f"replicas.min {wishes.replicas.min}",
+            _floored(wishes, 1, max(two, wishes.replicas.min)),
+            need,
+        ),
+        (
+            f"workers.min {wishes.workers.min}",
+            _floored(wishes, wishes.workers.min, max(two, wishes.replicas.min)),
+            need,
+        ),
+        (f"schedule {floors.names(spec.floors)}", spec, need),
+    )
+    fleets = [plan.cheapest(floor, carry) for _, floor, carry in steps]
+    hours = [plan.hour(wishes, size) for size in fleets]
+    parts = tuple(
+        (steps[step][0], hours[step] - hours[step - 1])
+        for step in range(2, len(steps))
+        if hours[step] > hours[step - 1]
+    )
+    return Surplus(
+        time=now,
+        lean=fleets[1],
+        held=fleets[-1],
+        lean_hour=hours[1],
+        reserve_hour=max(0.0, hours[1] - hours[0]),
+        parts=parts,
+    )
+
+
+def _floored(spec: SizingSpec, workers: int, replicas: int) -> SizingSpec:
+    return replace(
+        spec,
+        workers=Bounds(min=workers, max=spec.workers.max),
+        replicas=Bounds(min=replicas, max=spec.replicas.max),
+    )
+
+
+def _finding(found: Surplus) -> bool | None:
+    over = sum(hour for _, hour in found.parts)
+    if over > MUCH * found.lean_hour:
+        return True
+    return False if over < LITTLE * found.lean_hour else None
