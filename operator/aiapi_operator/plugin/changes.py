@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiapi_operator.api.duration import format_duration
-from aiapi_operator.plugin.view import View, number, part, seconds
+from aiapi_operator.api.overview import View, number, part, seconds
 
 BINDS = {
     "EventLoop": "event-loop time: requests expected x loop time of a request / utilisation aimed"

@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from aiapi_operator.api.crd import crd as own_crd
+from aiapi_operator.api.overview import moment, read
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.permissions import PERMISSIONS, Permission, Scope
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.plugin.view import moment, read
 
 OLDEST = (1, 29)
 OPERATOR_LABEL = "app.kubernetes.io/name=aiapi-operator"

@@ -95,7 +95,7 @@ def show(found: list[Check], console: Console) -> None:
         if check.way_out:
             told.append(f"\n-> {check.way_out}", style="dim")
         grid.add_row(Text(check.result.value, _STYLES[check.result]), Text(check.name), told)
-    console.print(grid)
+    out.say(console, grid)
     wrong = sum(check.result is Result.PROBLEM for check in found)
     console.print()
     console.print(f"{wrong} problem{'s' if wrong != 1 else ''} found." if wrong else "All is well.")

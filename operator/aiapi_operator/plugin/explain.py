@@ -10,13 +10,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aiapi_operator.api.overview import View, age, moment, read
 from aiapi_operator.cluster.errors import Forbidden
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.asking import Where, ask, located, name_argument, named
 from aiapi_operator.plugin.changes import binds, what_would_change_it
-from aiapi_operator.plugin.view import View, age, moment, read
 
 DECISIONS = {"ScaledUp", "ScaledDown", "Rebalanced"}
 
@@ -125,7 +125,7 @@ def show(found: Explanation, console: Console, *, now: datetime) -> None:
         f" {view.workers} workers in each, mode {view.mode}",
     )
     console.print(title)
-    console.print(_facts(view, now))
+    out.say(console, _facts(view, now))
     _section(console, "What binds", [Text(_binding(found))])
     _section(console, "What would change it", [_bullet(text) for text in found.changes])
     _section(console, "What asks for attention", [_problem(each) for each in view.problems])
@@ -239,4 +239,4 @@ def _section(console: Console, title: str, lines: list[Any]) -> None:
     if lines:
         console.print()
         console.print(Text(title, style="bold"))
-        console.print(Padding(Group(*lines), (0, 0, 0, 2)))
+        out.say(console, Padding(Group(*lines), (0, 0, 0, 2)))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 Format = Literal["table", "json", "yaml"]
 _UNCUT = 240
@@ -30,6 +30,16 @@ def console() -> Console:
     """Colours only on a terminal and without NO_COLOR; in a file no line is cut."""
     found = Console(highlight=False, soft_wrap=False)
     return found if found.is_terminal else Console(highlight=False, width=_UNCUT)
+
+
+def say(target: Console, what: RenderableType) -> None:
+    """Write for people; in a file no line ends in blanks."""
+    if target.is_terminal:
+        target.print(what)
+        return
+    with target.capture() as captured:
+        target.print(what)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 class _Dumper(yaml.SafeDumper):

@@ -196,7 +196,7 @@ def show(scene: Scene, rows: list[what_if.Row]) -> None:
             style="bold" if own else "",
         )
     console.print()
-    console.print(table)
+    out.say(console, table)
 
 
 def _about(scene: Scene) -> str:

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from aiapi_operator.api.overview import View, read
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.asking import Where, ask, located
-from aiapi_operator.plugin.view import View, read
 
 ORDERS = {
     "name": lambda view: (view.namespace, view.name),
@@ -60,7 +60,7 @@ def _print(console: Console, views: list[View], where: Where) -> None:
     if not views:
         click.echo(nothing(where), err=True)
         return
-    console.print(table(views, where))
+    out.say(console, table(views, where))
 
 
 def nothing(where: Where) -> str:

@@ -1,4 +1,4 @@
-"""An AIApi as the commands show it: what the status says, and numbers where numbers are needed."""
+"""An AIApi at a glance: what its status says, for the commands and the console."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiapi_operator.api.duration import is_duration, parse_duration
-from aiapi_operator.cluster.resources import Manifest
 
 HEALTHY_WHEN_TRUE = {"Ready", "Accepted", "Reconciled"}
 _NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
@@ -70,7 +69,7 @@ class View:
         }
 
 
-def read(manifest: Manifest) -> View:
+def read(manifest: dict[str, Any]) -> View:
     """The AIApi as it stands in the cluster; old and new fields alike may be missing."""
     spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
     latency = (spec.get("objective") or {}).get("latency") or {}

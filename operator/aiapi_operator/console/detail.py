@@ -1,0 +1,247 @@
+"""One AIApi in full: what stands in its tiles, charts and timeline. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiapi_operator.api.overview import View, read
+from aiapi_operator.console import figures
+from aiapi_operator.console.chart import Chart, Frame, Line, draw
+from aiapi_operator.console.history import SPANS, Column, Happening, Present, Span, Story
+from aiapi_operator.console.ring import Ring
+from aiapi_operator.sizing.savings import HOURS_A_MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One number, its unit, and where it comes from."""
+
+    name: str
+    value: str
+    unit: str
+    source: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """Everything on the page of one AIApi."""
+
+    view: View
+    tiles: Sequence[Tile]
+    charts: Sequence[Chart]
+    axis: Sequence[str]
+    happenings: Sequence[Happening]
+    message: str
+    """Why the fleet is as it is."""
+    since: float | None
+    """When its history begins."""
+
+
+def detail(manifest: dict[str, Any], story: Story | None, *, span: int, now: float) -> Detail:
+    """Put the page together. Without a story there is only what the status says."""
+    view = read(manifest)
+    if story is None:
+        return Detail(
+            view=view,
+            tiles=told_tiles(view),
+            charts=(),
+            axis=(),
+            happenings=(),
+            message=str(view.decision.get("message", "No decision was taken yet.")),
+            since=None,
+        )
+    frame = _frame(story.rings[span], SPANS[span], story.happenings, now)
+    times = story.rings[-1].times()
+    return Detail(
+        view=view,
+        tiles=tiles(story.present, view),
+        charts=charts(story.rings[span], frame, view),
+        axis=_axis(SPANS[span]),
+        happenings=tuple(reversed(story.happenings)),
+        message=story.present.message,
+        since=min(times[0], story.happenings[0].time) if times else None,
+    )
+
+
+def told_tiles(view: View) -> list[Tile]:
+    """What the status says, where this operator has no numbers of its own."""
+    told = "status, as last written"
+    return [
+        Tile(
+            name="Arrivals", value=_or_none(view.load, "requestsPerSecond"), unit="rps", source=told
+        ),
+        Tile(name="Need", value=_or_none(view.need, "workers"), unit="workers", source=told),
+        Tile(name="Fleet", value=view.running, unit="ready/pods x workers", source=told),
+        Tile(
+            name=f"Latency {view.percentile}",
+            value=_or_none(view.load, "latency"),
+            unit=f"objective {view.objective}",
+            source=told,
+            tone="bad" if view.late else "",
+        ),
+        Tile(name="Saved", value=_or_none(view.savings, "percent"), unit="", source=told),
+    ]
+
+
+def _or_none(document: dict[str, Any], key: str) -> str:
+    return str(document.get(key, figures.NONE))
+
+
+def tiles(now: Present, view: View) -> list[Tile]:
+    """The present in numbers."""
+    load, need = now.load, now.need
+    late = load.latency is not None and load.latency > now.threshold
+    return [
+        Tile(
+            name="Arrivals",
+            value=figures.number(load.arrivals_per_second),
+            unit=f"requests/s now, {figures.number(need.demand)} expected",
+            source="pods' request counters; the forecast looks as far as new capacity takes",
+        ),
+        Tile(
+            name="Need",
+            value=str(need.workers),
+            unit=f"workers, set by {need.binding.value}",
+            source=_need_source(now),
+        ),
+        Tile(
+            name="Fleet",
+            value=f"{now.seen.ready} x {now.workers}",
+            unit=f"pods ready x workers in each; {now.seen.workers} workers run",
+            source=f"pods; wanted are {now.replicas} x {now.workers}",
+            tone="" if now.seen.ready >= now.replicas else "warn",
+        ),
+        Tile(
+            name=f"Latency {view.percentile}",
+            value=figures.seconds(load.latency),
+            unit=f"objective {figures.seconds(now.threshold)}",
+            source="pods' latency histograms, last minute",
+            tone="bad" if late else "good" if load.latency is not None else "",
+        ),
+        Tile(
+            name="Event loops",
+            value=figures.percent(load.loop_utilization),
+            unit=f"busy in the busiest pod, aim {figures.percent(need.target_utilization)}",
+            source="pods' event-loop time over wall time",
+        ),
+        _saved(now),
+    ]
+
+
+def _need_source(now: Present) -> str:
+    need = now.need
+    if need.demand is None or not need.service_demand:
+        return "what runs is kept while too little is known"
+    return (
+        f"{figures.number(need.demand)} requests/s x {figures.seconds(need.service_demand)}"
+        f" loop time / {figures.percent(need.target_utilization)}, or a floor"
+    )
+
+
+def _saved(now: Present) -> Tile:
+    saved = now.savings
+    if saved is None:
+        return Tile(name="Saved", value=figures.NONE, unit="", source="nothing was measured yet")
+    static = f"{saved.baseline.replicas} x {saved.baseline.workers}"
+    base = "the largest fleet so far" if saved.baseline_is_peak else "the spec's baseline"
+    if not saved.baseline_hour:
+        return Tile(
+            name="Saved",
+            value=figures.percent(saved.percent / 100),
+            unit="of worker and pod hours",
+            source=f"against {base}, {static} all the time",
+        )
+    hour = saved.per_month / HOURS_A_MONTH
+    return Tile(
+        name="Saved",
+        value=figures.percent(saved.percent / 100),
+        unit=f"{figures.money(hour, saved.currency)} an hour",
+        source=f"against {base}, {static} all the time, at the spec's prices",
+        tone="good" if saved.percent > 0 else "",
+    )
+
+
+def _frame(ring: Ring, span: Span, happenings: Sequence[Happening], now: float) -> Frame:
+    marks = [(each.time, f"{each.what} {each.size}") for each in happenings if each.resized]
+    return Frame(
+        times=ring.times(), start=now - span.length, end=now, seconds=span.seconds, marks=marks
+    )
+
+
+def _axis(span: Span) -> list[str]:
+    """Five moments, from the left."""
+    minutes = span.length / 60
+    parts = [minutes * part for part in (1.0, 0.75, 0.5, 0.25)]
+    unit, size = ("min", 1) if minutes < 120 else ("h", 60)
+    return [*(f"-{part / size:g} {unit}" for part in parts), "now"]
+
+
+def charts(ring: Ring, frame: Frame, view: View) -> list[Chart]:
+    """The charts of the page, over the same time."""
+
+    def line(name: str, tone: str, column: Column, **style: bool) -> Line:
+        return Line(name=name, tone=tone, values=ring.column(column), **style)
+
+    return [
+        draw(
+            frame,
+            title="Demand and capacity",
+            unit="requests/s",
+            source="Arrivals are counted by the pods. Capacity is what the running workers carry"
+            " at the utilisation aimed at.",
+            lines=(
+                line("arrivals", "a", Column.ARRIVALS, filled=True),
+                line("expected", "b", Column.DEMAND),
+                line("capacity", "c", Column.CAPACITY, step=True),
+            ),
+            show=figures.number,
+        ),
+        draw(
+            frame,
+            title="Workers",
+            unit="workers in all pods",
+            source="Need comes from the load, wanted from the decision, running from the pods.",
+            lines=(
+                line("running", "a", Column.RUNNING, step=True, filled=True),
+                line("wanted", "c", Column.WANTED, step=True),
+                line("need", "b", Column.NEED, step=True),
+            ),
+            show=figures.whole,
+            whole=True,
+        ),
+        draw(
+            frame,
+            title=f"Latency {view.percentile} and objective",
+            unit="time",
+            source="Read off the pods' latency histograms of the last minute.",
+            lines=(
+                line(view.percentile, "a", Column.LATENCY),
+                line("objective", "limit", Column.OBJECTIVE, step=True),
+            ),
+            show=figures.seconds,
+        ),
+        draw(
+            frame,
+            title="Pods and workers in each",
+            unit="count",
+            source="Pods that are ready; workers that each pod should run.",
+            lines=(
+                line("pods ready", "a", Column.PODS, step=True, filled=True),
+                line("workers in each", "c", Column.EACH, step=True),
+            ),
+            show=figures.whole,
+            whole=True,
+        ),
+        draw(
+            frame,
+            title="Event loops",
+            unit="busy part of the time",
+            source="Event-loop time over wall time of the busiest pod.",
+            lines=(
+                line("busiest pod", "a", Column.UTILIZATION, filled=True),
+                line("aim", "limit", Column.TARGET, step=True),
+            ),
+            show=figures.percent,
+        ),
+    ]

@@ -1,0 +1,216 @@
+"""What the console remembers of each AIApi, in memory and within bounds.
+
+Three rings an AIApi: 15 minutes as they were, 3 hours by 20 seconds, a day by 3 minutes. Beside
+them the last hundred things that happened. A restart of the operator begins anew: for more there
+is Prometheus.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from math import nan
+
+from aiapi_operator.console.ring import Ring
+from aiapi_operator.engine.inventory import Key
+from aiapi_operator.engine.ports import Seen
+from aiapi_operator.sizing.decision import Condition, Decision, Load, Need
+from aiapi_operator.sizing.inputs import Mode, SizingSpec
+from aiapi_operator.sizing.savings import Savings
+
+MOST_AIAPIS = 1000
+"""AIApis with a history; of more, only the present is shown."""
+HAPPENINGS = 100
+"""Things that happened, an AIApi."""
+MESSAGE = 400
+"""Characters of a message that are kept."""
+
+
+class Column(IntEnum):
+    """What is remembered, in the order of the rings' columns."""
+
+    ARRIVALS = 0
+    DEMAND = auto()
+    CAPACITY = auto()
+    NEED = auto()
+    WANTED = auto()
+    RUNNING = auto()
+    PODS = auto()
+    EACH = auto()
+    LATENCY = auto()
+    OBJECTIVE = auto()
+    UTILIZATION = auto()
+    TARGET = auto()
+
+
+PEAKS = frozenset({Column.ARRIVALS, Column.DEMAND, Column.NEED, Column.LATENCY, Column.UTILIZATION})
+"""Of these a coarse row keeps the highest, of the others the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How far back one may look, and how fine."""
+
+    name: str
+    seconds: float
+    size: int
+
+    @property
+    def length(self) -> float:
+        """Seconds."""
+        return self.seconds * self.size
+
+
+SPANS = (Span("15 min", 2, 450), Span("3 h", 20, 540), Span("24 h", 180, 480))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """A decision that was another than the one before, or a condition that turned."""
+
+    time: float
+    what: str
+    size: str
+    """The fleet as pods x workers, before and after; empty for a condition."""
+    message: str
+    resized: bool = False
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """The last decision in numbers."""
+
+    time: float
+    mode: Mode
+    workers: int
+    replicas: int
+    reason: str
+    message: str
+    need: Need
+    load: Load
+    seen: Seen
+    conditions: tuple[Condition, ...]
+    threshold: float
+    capacity: float | None
+
+    @property
+    def savings(self) -> Savings | None:
+        """What is saved."""
+        return self.seen.savings
+
+
+@dataclass(slots=True)
+class Story:
+    """One AIApi over time."""
+
+    present: Present
+    rings: tuple[Ring, ...] = field(default_factory=lambda: tuple(map(_ring, SPANS)))
+    happenings: deque[Happening] = field(default_factory=lambda: deque(maxlen=HAPPENINGS))
+
+
+def _ring(span: Span) -> Ring:
+    return Ring(seconds=span.seconds, size=span.size, columns=len(Column), peaks=PEAKS)
+
+
+class History:
+    """All stories. Takes the same numbers as the metrics do."""
+
+    def __init__(self, *, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._stories: dict[Key, Story] = {}
+        self.since = wall()
+        """When this operator began to remember."""
+
+    def story(self, key: Key) -> Story | None:
+        """What is remembered of an AIApi."""
+        return self._stories.get(key)
+
+    def decided(self, key: Key, spec: SizingSpec, seen: Seen, decision: Decision) -> None:
+        """A decision was taken."""
+        present = _present(self._wall(), spec, seen, decision)
+        story = self._stories.get(key)
+        if story is None:
+            if len(self._stories) >= MOST_AIAPIS:
+                return
+            story = self._stories[key] = Story(present)
+            story.happenings.append(_began(present))
+        else:
+            story.happenings.extend(_news(story.present, present))
+            story.present = present
+        row = _row(present)
+        for ring in story.rings:
+            ring.add(present.time, row)
+
+    def forget(self, key: Key) -> None:
+        """The AIApi is gone, and its story with it."""
+        self._stories.pop(key, None)
+
+
+def _present(time: float, spec: SizingSpec, seen: Seen, decision: Decision) -> Present:
+    need = decision.need
+    capacity = None
+    if need.service_demand:
+        capacity = seen.workers * need.target_utilization / need.service_demand
+    return Present(
+        time=time,
+        mode=spec.mode,
+        workers=decision.workers,
+        replicas=decision.replicas,
+        reason=decision.verdict.value,
+        message=decision.message[:MESSAGE],
+        need=need,
+        load=decision.load,
+        seen=seen,
+        conditions=decision.conditions,
+        threshold=spec.objective.threshold,
+        capacity=capacity,
+    )
+
+
+def _row(now: Present) -> list[float]:
+    values = {
+        Column.ARRIVALS: now.load.arrivals_per_second,
+        Column.DEMAND: now.need.demand,
+        Column.CAPACITY: now.capacity,
+        Column.NEED: now.need.workers,
+        Column.WANTED: now.workers * now.replicas,
+        Column.RUNNING: now.seen.workers,
+        Column.PODS: now.seen.ready,
+        Column.EACH: now.workers,
+        Column.LATENCY: now.load.latency,
+        Column.OBJECTIVE: now.threshold,
+        Column.UTILIZATION: now.load.loop_utilization,
+        Column.TARGET: now.need.target_utilization,
+    }
+    return [nan if (value := values[column]) is None else float(value) for column in Column]
+
+
+def _began(now: Present) -> Happening:
+    return Happening(
+        time=now.time, what=now.reason, size=_fleet(now), message=f"history begins: {now.message}"
+    )
+
+
+def _fleet(now: Present) -> str:
+    return f"{now.replicas} x {now.workers}"
+
+
+def _news(before: Present, now: Present) -> Iterator[Happening]:
+    resized = (before.workers, before.replicas) != (now.workers, now.replicas)
+    if resized or before.reason != now.reason:
+        size = f"{_fleet(before)} → {_fleet(now)}" if resized else _fleet(now)
+        yield Happening(
+            time=now.time, what=now.reason, size=size, message=now.message, resized=resized
+        )
+    were = {condition.type: condition.status for condition in before.conditions}
+    for condition in now.conditions:
+        was = were.get(condition.type)
+        if condition.status is not was and True in (condition.status, was):
+            yield Happening(
+                time=now.time,
+                what=condition.type if condition.status else f"{condition.type} is over",
+                size="",
+                message=condition.message[:MESSAGE],
+                warning=condition.status is True,
+            )

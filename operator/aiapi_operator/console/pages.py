@@ -1,0 +1,86 @@
+"""Turns what is known into HTML. Everything that comes from a cluster is escaped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from aiapi_operator.console import figures
+from aiapi_operator.console.detail import detail
+from aiapi_operator.console.glance import SORTS, glance
+from aiapi_operator.console.history import HAPPENINGS, SPANS, History
+from aiapi_operator.engine.inventory import Key
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the pages get what they show."""
+
+    aiapis: Callable[[], list[Manifest]]
+    """All AIApis as last seen."""
+    history: History
+    leads: Callable[[], bool]
+    leader: Callable[[], str]
+    wall: Callable[[], float]
+    version: str
+
+
+class Pages:
+    """The console's pages."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._environment = Environment(
+            loader=PackageLoader("aiapi_operator.console"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters |= {
+            "number": figures.number,
+            "money": figures.money,
+            "moment": figures.moment,
+            "clock": figures.clock,
+        }
+
+    def glance(self, *, query: str, sort: str, page: int) -> str:
+        """All AIApis."""
+        sources = self._sources
+        it = glance(sources.aiapis(), sources.history, query=query, sort=sort, page=page)
+        return self._render("glance.html", it=it, sorts=list(SORTS))
+
+    def detail(self, key: Key, *, span: int) -> str | None:
+        """One AIApi; None when there is none of this name."""
+        manifest = next(
+            (
+                each
+                for each in self._sources.aiapis()
+                if (each["metadata"]["namespace"], each["metadata"]["name"]) == key
+            ),
+            None,
+        )
+        if manifest is None:
+            return None
+        story = self._sources.history.story(key)
+        it = detail(manifest, story, span=span, now=self._sources.wall())
+        spans = [each.name for each in SPANS]
+        return self._render("detail.html", it=it, span=span, spans=spans, most=HAPPENINGS)
+
+    def missing(self, told: str) -> str:
+        """There is nothing at this address."""
+        return self._render("missing.html", it=told)
+
+    def _render(self, name: str, **context: Any) -> str:
+        sources = self._sources
+        return self._environment.get_template(name).render(
+            standby=not sources.leads(),
+            leader=sources.leader(),
+            version=sources.version,
+            since=sources.history.since,
+            **context,
+        )

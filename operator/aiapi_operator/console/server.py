@@ -1,0 +1,158 @@
+"""The console's HTTP port: three pages, three files, nothing that changes anything.
+
+It has no login. It listens on loopback unless told otherwise, so that whoever reaches it was let
+through by somebody else: the machine, ``kubectl port-forward``, or a proxy that authenticates.
+A browser on the same machine could be made to ask it by any web page (DNS rebinding), so names
+in the Host header that nobody allowed are refused.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+from aiohttp import web
+
+from aiapi_operator.console.history import SPANS
+from aiapi_operator.console.pages import Pages
+
+CONNECTIONS = 64
+"""Most connections at a time; more are closed at once."""
+AT_ONCE = 8
+"""Most pages made at the same time; more are told to come again."""
+LONGEST_QUERY = 100
+_STATIC = Path(__file__).with_name("static")
+_FILES = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ConsoleServer:
+    """Serves the console."""
+
+    def __init__(self, pages: Pages, *, allowed_hosts: Iterable[str] = ()) -> None:
+        self._pages = pages
+        self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
+        self._files = {name: (_STATIC / name).read_bytes() for name in _FILES}
+        self._making = 0
+        app = web.Application(middlewares=[self._guard], client_max_size=1)
+        app.router.add_get("/", self._glance)
+        app.router.add_get("/aiapis/{namespace}/{name}", self._detail)
+        app.router.add_get("/static/{name}", self._file)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0
+        )
+        self._listener: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port: 0 asks for any free one."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._protocol, host, port, backlog=CONNECTIONS)
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close the port and all connections."""
+        if self._listener is not None:
+            self._listener.close()
+        await self._runner.cleanup()
+
+    def _protocol(self) -> asyncio.Protocol:
+        server = self._runner.server
+        if server is None or len(server.connections) >= CONNECTIONS:
+            return _Closed()
+        return server()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        response = await self._guarded(request, handler)
+        response.headers.update(HEADERS)
+        return response
+
+    async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if _host_name(request.headers.get("Host", "")) not in self._hosts:
+            return web.Response(status=421, text="This host name is not served here.\n")
+        if self._making >= AT_ONCE:
+            return web.Response(status=503, text="Busy.\n", headers={"Retry-After": "1"})
+        self._making += 1
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return self._missing("There is no such page.")
+        except web.HTTPException as refusal:
+            return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
+        finally:
+            self._making -= 1
+
+    async def _glance(self, request: web.Request) -> web.Response:
+        query = request.query
+        page = query.get("page", "1")
+        text = self._pages.glance(
+            query=query.get("q", "")[:LONGEST_QUERY].strip(),
+            sort=query.get("sort", ""),
+            page=int(page) if page.isdecimal() and len(page) < 7 else 1,
+        )
+        return _html(text)
+
+    async def _detail(self, request: web.Request) -> web.Response:
+        key = (request.match_info["namespace"], request.match_info["name"])
+        span = request.query.get("span", "0")
+        chosen = int(span) if span in {str(number) for number in range(len(SPANS))} else 0
+        text = self._pages.detail(key, span=chosen)
+        if text is None:
+            return self._missing("There is no such AIApi. It may have been deleted.")
+        return _html(text)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        kind = _FILES.get(name)
+        if kind is None:
+            raise web.HTTPNotFound
+        return web.Response(body=self._files[name], headers={"Content-Type": kind})
+
+    def _missing(self, told: str) -> web.Response:
+        return _html(self._pages.missing(told), status=404)
+
+
+def _html(text: str, *, status: int = 200) -> web.Response:
+    return web.Response(status=status, text=text, content_type="text/html")
+
+
+def _host_name(header: str) -> str:
+    """The name in a Host header, without the port."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.rpartition(":")[0].lower() if ":" in header else header.lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine (or this pod) reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Closed(asyncio.Protocol):
+    """What a connection too many gets."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
