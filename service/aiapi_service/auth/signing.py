@@ -36,7 +36,7 @@ class SigningKey:
     @cached_property
     def _private(self) -> Any:
         if self.algorithm == "HS256":
-            return base64.urlsafe_b64decode(self.secret)
+            return base64.b64decode(self.secret, altchars=b"-_", validate=True)
         return serialization.load_pem_private_key(self.secret.encode(), password=None)
 
     @property

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from aiapi_service.runtime.kernel import die_with_parent
+
 _USER = "aiapi"
 # A Unix socket's path may have 107 bytes, and Postgres adds its own name to the folder's.
 _LONGEST_FOLDER = 80
@@ -186,6 +188,7 @@ def main() -> None:
     """The command line: the data folder is the one argument."""
     if len(sys.argv) != 2:
         raise SystemExit("usage: python -m aiapi_service.store.local DATA_DIR")
+    die_with_parent()
     sys.exit(run(Path(sys.argv[1])))
 
 

@@ -1,0 +1,45 @@
+"""API keys: their form, and what is kept of them."""
+
+import pytest
+
+from aiapi_service.auth import keys
+
+
+def test_a_key_is_found_in_its_own_text() -> None:
+    key = keys.new()
+    assert keys.parse(key.text) == key
+    assert len(key.secret) == 43, "256 bits in base64url"
+
+
+def test_no_two_keys_are_alike() -> None:
+    assert len({keys.new().text for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "aiapi_",
+        "sk-proj-123",
+        "aiapi_0123456789abcdef_short",
+        "aiapi_0123456789ABCDEF_" + "a" * 43,
+        "aiapi_0123456789abcdef_" + "a" * 44,
+        "aiapi_0123456789abcdef_" + "a" * 42 + "ä",
+        "aiapi_0123456789abcdef_" + "a" * 43 + "\n",
+        "aiapi-refresh_" + "a" * 43,
+    ],
+)
+def test_what_has_not_the_form_of_a_key_is_none(text: str) -> None:
+    assert keys.parse(text) is None
+
+
+def test_only_the_whole_key_matches_its_digest() -> None:
+    key, other = keys.new(), keys.new()
+    assert key.matches(key.digest)
+    assert not keys.ApiKey(key.id, other.secret).matches(key.digest)
+    assert not keys.ApiKey(other.id, key.secret).matches(key.digest)
+
+
+def test_a_key_does_not_print_its_secret() -> None:
+    key = keys.new()
+    assert key.secret not in f"{key} {key!r}"

@@ -1,0 +1,78 @@
+"""Signing keys: read strictly, rotated with overlap."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from aiapi_service.auth import signing
+from aiapi_service.auth.signing import ALGORITHMS, Keyring, new, parse
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_key_comes_back_from_its_file(algorithm: str) -> None:
+    ring = Keyring((new(algorithm, signs_from=0),))
+    assert parse(ring.dump()) == ring
+
+
+def test_a_new_key_is_known_before_it_signs_and_an_old_one_after() -> None:
+    old = new("EdDSA", signs_from=0)
+    ring = Keyring((old,)).rotated(new("EdDSA", signs_from=1300), now=1000, token_seconds=600)
+    fresh = ring.keys[1]
+    assert ring.signer(1000).kid == old.kid
+    assert ring.verifier(fresh.kid, 1000) == fresh
+    assert ring.signer(1300) == fresh
+    assert ring.verifier(old.kid, 1899) is not None, "its last token expires at 1900"
+    assert ring.verifier(old.kid, 1900) is None
+
+
+def test_a_second_rotation_drops_what_is_over_and_prolongs_nothing() -> None:
+    ring = Keyring((new("HS256", signs_from=0),))
+    for now in (1000, 1100, 5000):
+        ring = ring.rotated(new("HS256", signs_from=now), now=now, token_seconds=600)
+    assert [key.verifies_until for key in ring.keys] == [5600, None]
+
+
+def test_a_key_of_nobody_is_unknown() -> None:
+    ring = Keyring((new("HS256", signs_from=0),))
+    assert ring.verifier("another", 0) is None
+    assert ring.verifier(None, 0) is None
+    assert ring.verifier(["list"], 0) is None
+
+
+def _entry(**changes: object) -> dict[str, object]:
+    entry: dict[str, object] = json.loads(Keyring((new("EdDSA", signs_from=0),)).dump())["keys"][0]
+    return entry | changes
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {},
+        {"keys": []},
+        {"keys": [_entry(algorithm="none")]},
+        {"keys": [_entry(algorithm="HS256")]},
+        {"keys": [_entry(algorithm="RS256")]},
+        {"keys": [_entry(secret="nonsense")]},
+        {"keys": [_entry(algorithm="HS256", secret="c2hvcnQ=")]},
+        {"keys": [_entry(extra=1)]},
+        {"keys": [_entry(kid="one"), _entry(kid="one")]},
+    ],
+)
+def test_a_file_that_is_not_right_is_refused(document: object) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        parse(json.dumps(document))
+
+
+def test_a_key_does_not_print_its_secret() -> None:
+    key = new("HS256", signs_from=0)
+    assert key.secret not in f"{key!r} {Keyring((key,))!r}"
+    assert replace(key, kid="x") != key
+
+
+def test_an_rsa_key_that_is_too_short_is_refused() -> None:
+    rsa = signing.rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    pem = rsa.private_bytes(*signing._PEM, signing.serialization.NoEncryption()).decode()
+    with pytest.raises(ValueError, match="too short"):
+        parse(json.dumps({"keys": [_entry(algorithm="RS256", secret=pem)]}))
