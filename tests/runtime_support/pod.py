@@ -40,7 +40,7 @@ class Pod:
     async def listening(self) -> bool:
         for line in self.log.read_text().splitlines():
             if " on http://" in line and "admin on" in line:
-                words = [word.rstrip(",") for word in line.split() if word.startswith("http://")]
+                words = [word.rstrip(',"}') for word in line.split() if word.startswith("http://")]
                 self.port = int(words[0].rpartition(":")[2])
                 self.admin = words[1]
                 return True

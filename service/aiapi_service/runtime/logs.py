@@ -5,9 +5,11 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from aiapi_service.telemetry import request_id
+
 
 class JsonLine(logging.Formatter):
-    """A record as one JSON object, tracebacks inside it."""
+    """A record as one JSON object, tracebacks inside it, with the request it was written in."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -17,6 +19,8 @@ class JsonLine(logging.Formatter):
             "pid": record.process,
             "message": record.getMessage(),
         }
+        if request := request_id():
+            line["request_id"] = request
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

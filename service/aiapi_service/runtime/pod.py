@@ -141,7 +141,7 @@ class PodView:
         now = monotonic()
         return stats.as_json(self.reading(self._rows(now), now))
 
-    def metrics(self) -> tuple[str, bytes]:
+    def metrics(self, accept: str) -> tuple[str, bytes]:
         now = monotonic()
         rows = self._rows(now)
         workers = [
@@ -149,8 +149,12 @@ class PodView:
             for slot, row in rows.items()
         ]
         crew = self._crew
-        more = prometheus.More(list(crew.catalogue.families()), crew.blocks.places)
-        return prometheus.render(self.reading(rows, now), workers, more)
+        more = prometheus.More(
+            list(crew.catalogue.families()),
+            crew.blocks.places,
+            prometheus.exemplars(self._arena.slots[slot].exemplars for slot in rows),
+        )
+        return prometheus.render(self.reading(rows, now), workers, more, accept)
 
     def status(self) -> dict[str, Any]:
         """For people: all that is known, the full traceback included."""

@@ -21,7 +21,7 @@ from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
-from aiapi_service.telemetry import metrics
+from aiapi_service.telemetry import metrics, tracing
 from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
 from aiapi_service.telemetry.heartbeat import Heartbeat, Watchdog
@@ -228,8 +228,10 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     config = _config(witness.app, settings)
     config.load()
     server = Worker(config, birth.channel, settings)
-    tally = Tally(slot.numbers)
+    tally = Tally(slot.numbers, slot.exemplars)
     witness.app = config.loaded_app
+    if tracing.set_up():
+        config.loaded_app = tracing.trace_requests(config.loaded_app)
     # Uvicorn types an app by the message; ours is any ASGI app.
     proxied: Any = partial(ProxyHeadersMiddleware, trusted_hosts=settings.forwarded_allow_ips)
     config.loaded_app = count_requests(
@@ -249,6 +251,7 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     finally:
         heartbeat.stop()
         watchdog.stop()
+        tracing.shut_down()
 
 
 def run(birth: Birth) -> int:

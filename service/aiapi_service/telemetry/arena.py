@@ -10,6 +10,7 @@ import mmap
 import os
 
 from aiapi_service.telemetry.layout import (
+    CUSTOM_NUMBERS,
     GAUGES,
     NUMBERS,
     SLOT_BYTES,
@@ -27,9 +28,12 @@ class Slot:
     def __init__(self, memory: memoryview, index: int) -> None:
         start = index * SLOT_BYTES
         self.index = index
-        custom, end = start + NUMBERS * 8, start + SLOT_BYTES
+        custom = start + NUMBERS * 8
+        exemplars = custom + CUSTOM_NUMBERS * 8
+        end = start + SLOT_BYTES
         self.numbers = memory[start:custom].cast("d")
-        self.custom = memory[custom : end - TEXT_BYTES].cast("d")
+        self.custom = memory[custom:exemplars].cast("d")
+        self.exemplars = memory[exemplars : end - TEXT_BYTES]
         self._text = memory[end - TEXT_BYTES : end]
 
     @property
@@ -48,6 +52,7 @@ class Slot:
     def clear(self) -> None:
         """All but the app's own metrics, which `series.Catalogue` folds and clears."""
         self.numbers[:] = memoryview(bytes(NUMBERS * 8)).cast("d")
+        self.exemplars[:] = bytes(len(self.exemplars))
         self.text = ""
 
 

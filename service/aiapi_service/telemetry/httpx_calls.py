@@ -1,7 +1,7 @@
 """Counts the time an app waits for its upstreams, without a line in the app, where it uses httpx.
 
 The public `handle_async_request` of httpx's transports is wrapped: from sending the request to the
-end of the response's stream.
+end of the response's stream. The caller's trace context goes on with the call.
 """
 
 import sys
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiapi_service.telemetry.requests import UpstreamCall
+from aiapi_service.telemetry.tracing import inject
 
 _TRANSPORTS = (("httpx", "AsyncHTTPTransport"), ("httpx_aiohttp", "AiohttpTransport"))
 
@@ -50,6 +51,8 @@ def _counted(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
 
     async def handle_async_request(self: Any, request: Any) -> Any:
         call = UpstreamCall()
+        if "traceparent" not in request.headers:
+            inject(request.headers)
         try:
             response = await handle(self, request)
         except BaseException:

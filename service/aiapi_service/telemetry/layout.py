@@ -5,6 +5,7 @@ another process never sees half a number. Integers are exact up to 2**53.
 """
 
 from enum import IntEnum
+from struct import Struct
 
 
 def _bounds() -> tuple[float, ...]:
@@ -19,6 +20,8 @@ def _bounds() -> tuple[float, ...]:
 
 BOUNDS = _bounds()
 BUCKETS = len(BOUNDS) + 1
+# Prometheus is shown one bound in three: queries interpolate, and there are fewer series.
+COARSE = 3
 OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
 
 
@@ -55,7 +58,10 @@ NUMBERS = Cell.LAG + BUCKETS
 # Room for the app's own metrics: see metrics.py.
 CUSTOM_NUMBERS = 2048
 TEXT_BYTES = 256
-SLOT_BYTES = (NUMBERS + CUSTOM_NUMBERS) * 8 + TEXT_BYTES
+# For each coarse bucket the last traced request in it: trace id, seconds, when.
+EXEMPLAR = Struct("16sdd")
+EXEMPLARS = (BUCKETS - 1) // COARSE + 1
+SLOT_BYTES = (NUMBERS + CUSTOM_NUMBERS) * 8 + EXEMPLARS * EXEMPLAR.size + TEXT_BYTES
 
 # These fall back to nothing when the worker ends; all else is a counter and is kept.
 GAUGES = (

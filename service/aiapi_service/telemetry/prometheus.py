@@ -11,14 +11,12 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, Cell
+from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, COARSE, EXEMPLAR, OUTCOMES, Cell
 from aiapi_service.telemetry.stats import Reading
-
-# One bound in three keeps the number of series down; queries interpolate between them.
-_EVERY = 3
 
 _SECONDS = (
     ("requests_in_flight_seconds", Cell.IN_FLIGHT_SECONDS, "Sum of the time requests were open."),
@@ -50,6 +48,7 @@ class More:
 
     families: Sequence[Metric] = ()
     blocked_places: Mapping[str, int] = field(default_factory=dict)
+    exemplars: Mapping[int, Exemplar] = field(default_factory=dict)
 
 
 class PodCollector(Collector):
@@ -94,7 +93,8 @@ class PodCollector(Collector):
 
     def _histograms(self) -> Iterable[Metric]:
         for name, start, total, text in _HISTOGRAMS:
-            yield _histogram(name, text, self._reading.total, start, total)
+            exemplars = self._more.exemplars if start == Cell.LATENCY else {}
+            yield _histogram(name, text, self._reading.total, (start, total), exemplars)
 
     def _gauges(self) -> Iterable[Metric]:
         reading = self._reading
@@ -131,16 +131,41 @@ class PodCollector(Collector):
 
 
 def _histogram(
-    name: str, text: str, row: Sequence[float], start: int, total: int
+    name: str,
+    text: str,
+    row: Sequence[float],
+    cells: tuple[int, int],
+    exemplars: Mapping[int, Exemplar],
 ) -> HistogramMetricFamily:
+    start, total = cells
     counts = list(accumulate(row[start : start + BUCKETS]))
-    buckets = [(str(BOUNDS[i]), counts[i]) for i in range(_EVERY - 1, len(BOUNDS), _EVERY)]
-    buckets.append(("+Inf", counts[-1]))
-    return HistogramMetricFamily(f"aiapi_{name}", text, buckets=buckets, sum_value=row[total])
+    edges = [(str(BOUNDS[i]), counts[i]) for i in range(COARSE - 1, len(BOUNDS), COARSE)]
+    edges.append(("+Inf", counts[-1]))
+    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
+        (*edge, exemplars[number]) if number in exemplars else edge
+        for number, edge in enumerate(edges)
+    ]
+    family = HistogramMetricFamily(f"aiapi_{name}", text)
+    family.add_metric([], buckets, row[total])
+    return family
 
 
-def render(reading: Reading, workers: Sequence[WorkerReading], more: More) -> tuple[str, bytes]:
-    """Content type and text."""
+def exemplars(memories: Iterable[memoryview]) -> dict[int, Exemplar]:
+    """The latest traced request of each coarse bucket, over all workers."""
+    latest: dict[int, Exemplar] = {}
+    for memory in memories:
+        for number, (trace, seconds, at) in enumerate(EXEMPLAR.iter_unpack(memory)):
+            known = latest.get(number)
+            if at and (known is None or at > (known.timestamp or 0)):
+                latest[number] = Exemplar({"trace_id": trace.hex()}, seconds, at)
+    return latest
+
+
+def render(
+    reading: Reading, workers: Sequence[WorkerReading], more: More, accept: str
+) -> tuple[str, bytes]:
+    """Content type and text, in the format asked for; exemplars are in OpenMetrics alone."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(PodCollector(reading, workers, more))
-    return CONTENT_TYPE_LATEST, generate_latest(registry)
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any, Protocol
 
-from aiapi_service.telemetry.layout import BOUNDS, Cell
+from aiapi_service.telemetry.layout import BOUNDS, COARSE, Cell
 from aiapi_service.telemetry.tally import Tally
 
 Scope = MutableMapping[str, Any]
@@ -38,6 +38,7 @@ class CurrentRequest:
     over = False
     shed = False
     id = ""
+    trace = b""
 
 
 current: ContextVar[CurrentRequest | None] = ContextVar("aiapi_request", default=None)
@@ -100,7 +101,7 @@ class _Never:
         """Nobody asked."""
 
 
-def count_requests(  # noqa: C901 - one closure: each call or object more costs every request
+def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object more costs every request
     app: App,
     tally: Tally,
     *,
@@ -158,7 +159,8 @@ def count_requests(  # noqa: C901 - one closure: each call or object more costs 
             left = receive.__self__.disconnected  # type: ignore[attr-defined]
         except AttributeError:
             left = False
-        if left or first or request.shed or request.calls or not 0 < status < 500:
+        rare = left or first or request.shed or request.calls or request.trace
+        if rare or not 0 < status < 500:
             _finish(request, _rare(request, receive, _outcome(status)), began, first)
             return
         request.over = True
@@ -205,7 +207,10 @@ def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -
         return
     took = now - began
     tally.last_seconds += took
-    tally.ended[bisect_left(BOUNDS, took)] += 1
+    bucket = bisect_left(BOUNDS, took)
+    tally.ended[bucket] += 1
+    if request.trace:
+        tally.exemplars[bucket // COARSE] = request.trace, took
     took = (first or now) - began
     tally.first_seconds += took
     tally.began[bisect_left(BOUNDS, took)] += 1

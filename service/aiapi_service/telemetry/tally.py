@@ -8,9 +8,9 @@ much of a busy worker's numbers is lost when it is killed.
 import asyncio
 from array import array
 from threading import Lock
-from time import monotonic
+from time import monotonic, time
 
-from aiapi_service.telemetry.layout import BUCKETS, OUTCOMES, Cell
+from aiapi_service.telemetry.layout import BUCKETS, EXEMPLAR, OUTCOMES, Cell
 
 WRITE_SECONDS = 0.02
 
@@ -24,10 +24,12 @@ class Tally:
     """
 
     __slots__ = (
+        "_exemplar_memory",
         "began",
         "begun",
         "clean",
         "ended",
+        "exemplars",
         "first_seconds",
         "last_seconds",
         "moments",
@@ -41,8 +43,11 @@ class Tally:
         "written",
     )
 
-    def __init__(self, numbers: "memoryview[float]") -> None:
+    def __init__(self, numbers: "memoryview[float]", exemplars: memoryview) -> None:
         self.numbers = numbers
+        self._exemplar_memory = exemplars
+        # By coarse bucket: trace id and seconds of the last traced request since the last writing.
+        self.exemplars: dict[int, tuple[bytes, float]] = {}
         self.clean = True
         self.written = 0.0
         self.begun = 0
@@ -90,6 +95,11 @@ class Tally:
         _write_histogram(numbers, Cell.TTFB, self.whole, self.began)
         numbers[Cell.LATENCY_SUM] = self.seconds + self.last_seconds
         numbers[Cell.TTFB_SUM] = self.seconds + self.first_seconds
+        while self.exemplars:
+            bucket, (trace, seconds) = self.exemplars.popitem()
+            EXEMPLAR.pack_into(
+                self._exemplar_memory, bucket * EXEMPLAR.size, trace, seconds, time()
+            )
 
 
 def _write_histogram(

@@ -17,7 +17,8 @@ class Numbers(Tally):
     """What the supervisor would read now."""
 
     def __init__(self):
-        super().__init__(memoryview(bytearray(layout.NUMBERS * 8)).cast("d"))
+        exemplars = memoryview(bytearray(layout.EXEMPLARS * layout.EXEMPLAR.size))
+        super().__init__(memoryview(bytearray(layout.NUMBERS * 8)).cast("d"), exemplars)
 
     def __getitem__(self, cells):
         self.write()
