@@ -26,6 +26,10 @@ from aiapi_operator.cluster.connection import Connection, NotConfiguredError
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import Candidacy, Elector
+from aiapi_operator.console.history import History
+from aiapi_operator.console.meter import MetricsWithHistory
+from aiapi_operator.console.pages import Pages, Sources
+from aiapi_operator.console.server import ConsoleServer, is_loopback
 from aiapi_operator.engine.inventory import Inventory
 from aiapi_operator.engine.lookout import RivalLookout
 from aiapi_operator.engine.ports import Leadership, Ports
@@ -60,16 +64,18 @@ class _Acting:
     """What must end before Kopf does: Kopf waits for every task there is when it ends."""
 
     runner: Runner
-    health: HealthServer
+    servers: list[HealthServer | ConsoleServer]
 
     async def end(self) -> None:
         await self.runner.stop()
-        await self.health.stop()
+        for server in self.servers:
+            await server.stop()
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the operator until ``stop`` is set. It raises when the watches end by themselves."""
-    metrics, watching = Metrics(), asyncio.Event()
+    watching, history = asyncio.Event(), History(wall=time.time)
+    metrics = _metrics(settings, history)
     overdue: list[Callable[[], list[str]]] = []
     async with AsyncExitStack() as stack:
         connection = await Connection.open(settings.kubeconfig, observer=metrics.api_request)
@@ -90,19 +96,58 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         lookout = await stack.enter_async_context(_lookout(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
-            scraper=Scraper(session),
+            scraper=Scraper(session, observer=metrics.scraped),
             workers=Workers(session),
             leadership=leadership,
             meter=metrics,
             clock=time.monotonic,
             wall=_wall,
+            time_of_day=time.time,
             lookout=lookout,
         )
         runner = await _runner(settings, connection, ports, metrics)
         overdue.append(runner.overdue)
-        acting = _Acting(runner, health)
+        acting = _Acting(runner, [health])
         stack.push_async_callback(acting.end)
+        if settings.console:
+            console = _console(settings, runner, leadership, history)
+            acting.servers.append(console)
+            await _serve_console(settings, console)
         await _watch(settings, connection, acting, stop=stop, watching=watching)
+
+
+def _metrics(settings: Settings, history: History) -> Metrics:
+    if settings.console:
+        return MetricsWithHistory(history, version=VERSION)
+    return Metrics(version=VERSION)
+
+
+def _console(
+    settings: Settings, runner: Runner, leadership: Leadership, history: History
+) -> ConsoleServer:
+    def leader() -> str:
+        return leadership.holder if isinstance(leadership, Elector) else settings.pod_name
+
+    sources = Sources(
+        aiapis=runner.aiapis,
+        history=history,
+        leads=leadership.held,
+        leader=leader,
+        wall=time.time,
+        version=VERSION,
+    )
+    return ConsoleServer(Pages(sources), allowed_hosts=settings.console_allowed_hosts)
+
+
+async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
+    port = await console.start(settings.console_host, settings.console_port)
+    _log.info("the console is at http://%s:%d/", settings.console_host, port)
+    if not is_loopback(settings.console_host):
+        _log.warning(
+            "the console has no login and listens on %s: let only a proxy that authenticates"
+            " reach it",
+            settings.console_host,
+        )
 
 
 async def _runner(
@@ -248,6 +293,9 @@ async def _serve(settings: Settings) -> None:
 )
 @click.option("--host", help="Address for health and metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port for health and metrics.")
+@click.option("--console/--no-console", default=None, help="Serve the console, a read-only page.")
+@click.option("--console-host", help="Address for the console; it has no login.")
+@click.option("--console-port", type=click.IntRange(0, 65535), help="Port for the console.")
 @click.option("--log-format", type=click.Choice([style.value for style in LogFormat]))
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option(

@@ -28,6 +28,9 @@ class Meter:
     def decided(self, *_: Any) -> None:
         """Numbers are not looked at here."""
 
+    def diagnosed(self, *_: Any) -> None:
+        """Nor is what is told."""
+
 
 def aiapi(spec: dict[str, Any] | None = None, **status: Any) -> Manifest:
     return {
@@ -69,6 +72,7 @@ class World:
                 meter=Meter(),
                 clock=lambda: self.now,
                 wall=lambda: f"T{self.now:.0f}",
+                time_of_day=lambda: self.now,
             ),
             self.inventory,
             Surroundings(

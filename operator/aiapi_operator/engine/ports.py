@@ -1,6 +1,6 @@
 """What the engine needs of the world, so that it runs the same on a cluster and in a test."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -8,7 +8,7 @@ from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.inventory import Key
 from aiapi_operator.engine.rivals import Lookout, Nobody
 from aiapi_operator.observe.target import Target
-from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.decision import Condition, Decision
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
 from aiapi_operator.sizing.savings import Savings
 
@@ -86,6 +86,7 @@ class Seen:
     silent: int
     """Pods that should have answered and did not."""
     savings: Savings | None
+    samples: tuple[PodSample, ...] = ()
 
 
 class Meter(Protocol):
@@ -93,6 +94,9 @@ class Meter(Protocol):
 
     def decided(self, key: Key, spec: SizingSpec, seen: Seen, decision: Decision) -> None:
         """A decision was taken."""
+
+    def diagnosed(self, key: Key, conditions: Iterable[Condition]) -> None:
+        """What is told of an AIApi."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,4 +112,6 @@ class Ports:
     """Monotonic seconds."""
     wall: Callable[[], str]
     """The time of day, as Kubernetes writes it."""
+    time_of_day: Callable[[], float]
+    """The time of day in seconds since 1970, for schedules."""
     lookout: Lookout = field(default_factory=Nobody)

@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
+from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.cluster.errors import ClusterError, Unavailable
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
-from aiapi_operator.engine import readiness, rivals, template
+from aiapi_operator.engine import readiness, rivals, share, template
 from aiapi_operator.engine.act import Actor, Member, Wish, waiting
 from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import answered, members, silent, target
 from aiapi_operator.engine.inventory import Inventory
 from aiapi_operator.engine.ownership import stranger
-from aiapi_operator.engine.podview import PodView, view
+from aiapi_operator.engine.podview import PodView, Resources, view
 from aiapi_operator.engine.ports import Ports, Seen
 from aiapi_operator.engine.subject import Subject
 from aiapi_operator.engine.tell import News, Teller
 from aiapi_operator.manifests import Context, desired
 from aiapi_operator.manifests.labels import selector_text
-from aiapi_operator.manifests.resources import requests
+from aiapi_operator.sizing import worker_use
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Condition, Decision
 from aiapi_operator.sizing.inputs import Fleet, Mode, PodSample, PodUnknown
@@ -161,7 +162,7 @@ class Engine:
         if created:
             await self._first_replicas(subject, aiapi, now.deployment)
             now.deployment = self._deployment(subject) or now.deployment
-        now.answers = await self._observe(subject, now.pods)
+        now.answers = await self._observe(subject, aiapi, now.pods)
         await self._size(subject, now, now.deployment)
 
     async def _first_replicas(self, subject: Subject, aiapi: AIApi, deployment: Manifest) -> None:
@@ -184,10 +185,14 @@ class Engine:
         )
 
     async def _observe(
-        self, subject: Subject, pods: list[PodView]
+        self, subject: Subject, aiapi: AIApi, pods: list[PodView]
     ) -> tuple[PodSample | PodUnknown, ...]:
         targets = [where for pod in pods if (where := target(pod))]
-        answers = await self._ports.scraper.scrape(targets, subject.tokens)
+        interval = parse_duration(aiapi.spec.scaling.interval)
+        workers = subject.decision.workers if subject.decision else None
+        due = subject.panel.due(targets, interval=interval, workers=workers)
+        asked = await self._ports.scraper.scrape(due, subject.tokens)
+        answers = subject.panel.take(targets, asked)
         if all(isinstance(answer, PodSample) for answer in answers):
             subject.silent_since = None
         elif subject.silent_since is None:
@@ -199,7 +204,8 @@ class Engine:
 
     async def _size(self, subject: Subject, now: _Round, deployment: Manifest) -> None:
         others = self._ports.lookout.of(subject.key)
-        spec = rivals.restrained(sizing_spec(now.aiapi.spec), others)
+        wishes = sizing_spec(now.aiapi.spec, time_of_day=self._ports.time_of_day())
+        spec = rivals.restrained(wishes, others)
         fleet = Fleet(
             replicas=deployment["spec"].get("replicas", 1),
             pods=now.answers,
@@ -213,13 +219,14 @@ class Engine:
             now.troubles = await self._act(subject, now, deployment, decision)
         else:
             await self._actor.greet(subject, now.asked)
-        saved = savings(spec, decision.state.spend)
+        saved = savings(worker_use.priced(spec, decision.state.use), decision.state.spend)
         seen = Seen(
             replicas=len(now.pods),
             ready=sum(pod.ready for pod in now.pods),
             workers=sum(sample.workers_ready for sample in now.samples.values()),
             silent=sum(isinstance(a, PodUnknown) and a.ready for a in now.answers),
             savings=saved,
+            samples=tuple(now.samples.values()),
         )
         self._ports.meter.decided(subject.key, spec, seen, decision)
         foreign = rivals.condition(subject.key, others, blind=self._ports.lookout.blind)
@@ -234,9 +241,7 @@ class Engine:
         wish = Wish(
             workers=decision.workers,
             replicas=decision.replicas,
-            resources={"requests": {**requests(now.aiapi.spec.workers, decision.workers)}}
-            if in_place
-            else None,
+            resources=self._share(subject, now, decision) if in_place else None,
         )
         if not in_place and subject.template is not None:
             template.follow(subject.template, now.aiapi, decision.workers, now=self._ports.clock())
@@ -249,6 +254,17 @@ class Engine:
         except ClusterError as error:
             troubles.append(f"replicas of the Deployment: {error.message}")
         return troubles
+
+    def _share(self, subject: Subject, now: _Round, decision: Decision) -> Resources:
+        return {
+            **share.resources(
+                subject,
+                now.aiapi.spec.workers,
+                decision,
+                waiting=waiting(subject, now.pods),
+                now=self._ports.clock(),
+            )
+        }
 
     def _basics(self, now: _Round) -> list[Condition]:
         return [
@@ -277,6 +293,7 @@ class Engine:
         decision: Decision | None = None,
         saved: Savings | None = None,
     ) -> None:
+        self._ports.meter.diagnosed(subject.key, conditions)
         running = [sample.workers_wanted for sample in now.samples.values()]
         news = News(
             aiapi=now.aiapi,

@@ -17,6 +17,9 @@ from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 DEADLINE = 1.0
 CONCURRENCY = 64
 
+Observer = Callable[[str, float], None]
+"""Told of each pod that was asked: ``ok`` or ``failed``, and the seconds it took."""
+
 
 class Scraper:
     """Reads ``/stats`` over the operator's session to the pods."""
@@ -28,10 +31,12 @@ class Scraper:
         clock: Callable[[], float] = time.monotonic,
         deadline: float = DEADLINE,
         concurrency: int = CONCURRENCY,
+        observer: Observer = lambda _outcome, _seconds: None,
     ) -> None:
         self._session = session
         self._clock = clock
         self._deadline = deadline
+        self._observer = observer
         self._slots = asyncio.Semaphore(concurrency)
 
     async def scrape(
@@ -42,15 +47,21 @@ class Scraper:
 
     async def _one(self, target: Target, tokens: Sequence[str]) -> PodSample | PodUnknown:
         async with self._slots:
+            started, outcome = self._clock(), "failed"
             try:
                 async with asyncio.timeout(self._deadline):
-                    return await self._read(target, tokens)
+                    sample = await self._read(target, tokens)
             except TimeoutError:
                 reason = f"no answer within {self._deadline:g} s"
             except (aiohttp.ClientError, OSError) as error:
                 reason = str(error) or type(error).__name__
             except BadStatsError as error:
                 reason = f"refused its answer: {error}"
+            else:
+                outcome = "ok"
+                return sample
+            finally:
+                self._observer(outcome, self._clock() - started)
         return PodUnknown(pod=target.pod, ready=target.ready, reason=reason)
 
     async def _read(self, target: Target, tokens: Sequence[str]) -> PodSample:

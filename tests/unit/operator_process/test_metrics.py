@@ -1,47 +1,145 @@
-"""The operator's metrics: what has no data is absent, and what is gone is gone."""
+"""The operator's metrics: what has no data is absent, what is gone is gone, all are documented."""
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
 from engine_support.samples import sample
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.engine.ports import Seen
 from aiapi_operator.metrics import Metrics
 from aiapi_operator.sizing.decide import decide
-from aiapi_operator.sizing.inputs import Fleet
+from aiapi_operator.sizing.decision import Condition
+from aiapi_operator.sizing.inputs import Fleet, Histogram
+from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.spec import sizing_spec
-from aiapi_operator.sizing.state import State
+from aiapi_operator.sizing.state import Size, Spend, State
 
 KEY = ("shop", "a")
+LABELS = 'name="a",namespace="shop"'
+DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
+SPEC = sizing_spec(AIApiSpec())
 
 
 def told(metrics: Metrics) -> str:
     return metrics.text().decode()
 
 
-def one_decision() -> Metrics:
-    metrics = Metrics()
-    spec = sizing_spec(AIApiSpec())
-    fleet = Fleet(replicas=2, pods=(sample("a-1", time=5.0), sample("a-2", time=5.0)))
-    decision = decide(spec, fleet, State(), 5.0)
-    seen = Seen(replicas=2, ready=2, workers=2, silent=1, savings=None)
-    metrics.decided(KEY, spec, seen, decision)
-    metrics.ticked(KEY, seconds=0.1, lag=0.0, outcome="ok")
-    return metrics
+def decided(metrics: Metrics, *, requests: int = 0) -> None:
+    latency = Histogram(bounds=(0.4, 1.2), counts=(requests, requests, 0), sum=1.0)
+    pods = tuple(
+        sample(name, time=5.0, latency=latency, succeeded=2 * requests) for name in ("a-1", "a-2")
+    )
+    decision = decide(SPEC, Fleet(replicas=2, pods=pods), State(), 5.0)
+    spend = Spend(
+        seconds=10.0, worker_seconds=20.0, pod_seconds=20.0, peak=Size(workers=2, replicas=2)
+    )
+    seen = Seen(
+        replicas=2, ready=2, workers=2, silent=1, savings=savings(SPEC, spend), samples=pods
+    )
+    metrics.decided(KEY, SPEC, seen, decision)
+    metrics.ticked(KEY, seconds=0.1, lag=0.0, outcome="ok", now=7.0)
 
 
-def test_a_decision_in_numbers() -> None:
-    text = told(one_decision())
-    labels = 'name="a",namespace="shop"'
-    assert f"aiapi_operator_objective_seconds{{{labels}}} 0.8" in text
-    assert f'aiapi_operator_size{{axis="replicas",kind="wanted",{labels}}} 2.0' in text
-    assert f"aiapi_operator_scrape_failures_total{{{labels}}} 1.0" in text
-    assert f'aiapi_operator_ticks_total{{{labels},outcome="ok"}} 1.0' in text
+@pytest.fixture
+def metrics() -> Metrics:
+    made = Metrics(version="1.2.3")
+    decided(made)
+    return made
 
 
-def test_what_is_not_known_is_not_zero() -> None:
-    assert "aiapi_operator_latency_seconds{" not in told(one_decision())
+def test_a_decision_in_numbers(metrics: Metrics) -> None:
+    text = told(metrics)
+    for line in (
+        f"aiapi_operator_objective_seconds{{{LABELS}}} 0.8",
+        f"aiapi_operator_objective_ratio{{{LABELS}}} 0.95",
+        f"aiapi_operator_wanted_replicas{{{LABELS}}} 2.0",
+        f"aiapi_operator_max_workers{{{LABELS}}} 160.0",
+        f"aiapi_operator_scrape_failures_total{{{LABELS}}} 1.0",
+        f'aiapi_operator_ticks_total{{{LABELS},outcome="ok"}} 1.0',
+        f"aiapi_operator_last_tick_timestamp_seconds{{{LABELS}}} 7.0",
+        'aiapi_operator_build_info{version="1.2.3"} 1.0',
+    ):
+        assert line in text
 
 
-def test_the_series_of_a_deleted_aiapi_go() -> None:
-    metrics = one_decision()
+def test_savings_in_cores_and_money(metrics: Metrics) -> None:
+    # 2 workers ran on the mean where 4 stood by at half a core each.
+    assert f"aiapi_operator_savings_cores{{{LABELS}}} 1.0" in told(metrics)
+    assert f'aiapi_operator_cost_per_hour{{currency="USD",{LABELS}}}' in told(metrics)
+
+
+def test_one_constraint_binds(metrics: Metrics) -> None:
+    values = re.findall(r"aiapi_operator_binding\{.*\} ([01])\.0", told(metrics))
+    assert values.count("1") == 1
+    assert len(values) > 1
+
+
+def test_requests_within_the_objective_are_counted_from_differences(metrics: Metrics) -> None:
+    decided(metrics, requests=10)
+    # Two pods; all of 10 are below 0.4 s, and half of the 10 between 0.4 and 1.2 s below 0.8 s.
+    assert f"aiapi_operator_measured_requests_total{{{LABELS}}} 40.0" in told(metrics)
+    within = f"aiapi_operator_within_objective_requests_total{{{LABELS}}} "
+    assert float(told(metrics).partition(within)[2].split()[0]) == pytest.approx(30.0)
+    assert f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 40.0' in told(metrics)
+
+
+def test_what_is_not_known_is_not_zero(metrics: Metrics) -> None:
+    assert "aiapi_operator_latency_seconds{" not in told(metrics)
+    known = Condition(type="DependencyBound", status=True, reason="R", message="m")
+    metrics.diagnosed(KEY, [known])
+    line = f'aiapi_operator_condition{{{LABELS},type="DependencyBound"}}'
+    assert f"{line} 1.0" in told(metrics)
+    unknown = Condition(type="DependencyBound", status=None, reason="R", message="m")
+    metrics.diagnosed(KEY, [unknown])
+    assert line not in told(metrics)
+
+
+def test_the_series_of_a_deleted_aiapi_go(metrics: Metrics) -> None:
     metrics.forget(KEY)
     assert 'namespace="shop"' not in told(metrics)
+
+
+def test_who_does_not_lead_tells_of_no_aiapi(metrics: Metrics) -> None:
+    metrics.lead(False)
+    assert 'namespace="shop"' not in told(metrics)
+    assert "aiapi_operator_leader 0.0" in told(metrics)
+
+
+def families(text: str) -> dict[str, str]:
+    """Type by name of everything the registry has."""
+    pairs = re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE)
+    return {name: kind for name, kind in pairs if name.startswith("aiapi_")}
+
+
+def test_the_documentation_lists_all_metrics_and_no_others(metrics: Metrics) -> None:
+    row = r"^\| `(aiapi_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
+    rows = re.findall(row, DOCS.read_text(), re.MULTILINE)
+    assert {name: kind for name, kind, *_ in rows} == families(told(metrics))
+    for name, _, _, _, example in rows:
+        assert name.removesuffix("_info") in example
+
+
+def test_the_documentation_says_what_the_metric_says(metrics: Metrics) -> None:
+    listed = dict(re.findall(r"^# HELP (aiapi_\w+) (.+)$", told(metrics), re.MULTILINE))
+    for name, meaning in re.findall(
+        r"^\| `(aiapi_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
+    ):
+        words = listed[name].rstrip(".")
+        assert meaning.replace("`", "").startswith(words), f"{name}: {words!r} is not {meaning!r}"
+
+
+def test_promtool_likes_the_names(metrics: Metrics) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on the PATH")
+    metrics.scraped("ok", 0.1)
+    metrics.api_request("GET", "200", 0.1)
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=metrics.text(), capture_output=True, check=False
+    )
+    complaints = (checked.stdout + checked.stderr).decode().splitlines()
+    assert [line for line in complaints if "process_" not in line] == []

@@ -1,12 +1,14 @@
 """Who asked for what: a line a request, in the form of Kubernetes' own audit log.
 
 Only the fields that say who, what and how it ended (the level `Metadata`). A watch is written when
-it begins, everything else when it is answered.
+it begins, everything else when it is answered. What is asked for is read off the path alone, as
+a real API server does it: so it is told of resources, too, that are not served.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,33 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from aiapi_operator.sandbox.errors import ApiError
-from aiapi_operator.sandbox.resources import Registry
 from aiapi_operator.sandbox.timestamps import format_micro_time
 
-from .request import NoSuchPathError, Target, parse_path
-
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+_OF_NAMESPACES = ("status", "finalize")
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """The resource that a path names; fields that it does not name are empty."""
+
+    resource: str
+    namespace: str = ""
+    name: str = ""
+    api_group: str = ""
+    api_version: str = ""
+    subresource: str = ""
+
+    def manifest(self) -> dict[str, str]:
+        fields = {
+            "resource": self.resource,
+            "namespace": self.namespace,
+            "name": self.name,
+            "apiGroup": self.api_group,
+            "apiVersion": self.api_version,
+            "subresource": self.subresource,
+        }
+        return {name: value for name, value in fields.items() if value}
 
 
 class AuditLog:
@@ -30,23 +52,22 @@ class AuditLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", buffering=1)
 
-    def begun(self, request: web.Request, registry: Registry, user: str) -> None:
-        """A request is about to be handled."""
-        target = _target(request, registry)
-        if _verb(request, target) == "watch":
-            self._write(request, target, {"stage": "RequestReceived", "user": {"username": user}})
+    def begun(self, request: web.Request, user: str) -> None:
+        """A request of a known user is about to be handled."""
+        if _verb(request, _reference(request.path)) == "watch":
+            self._write(request, user, {"stage": "RequestReceived"})
 
-    def answered(self, request: web.Request, registry: Registry, user: str, code: int) -> None:
+    def answered(self, request: web.Request, user: str, code: int) -> None:
         """A request was answered, or refused."""
-        target = _target(request, registry)
-        if _verb(request, target) != "watch":
+        if _verb(request, _reference(request.path)) != "watch":
             ending = {"stage": "ResponseComplete", "responseStatus": {"code": code}}
-            self._write(request, target, {"user": {"username": user}, **ending})
+            self._write(request, user, ending)
 
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, request: web.Request, target: Target | None, more: dict[str, Any]) -> None:
+    def _write(self, request: web.Request, user: str, more: dict[str, Any]) -> None:
+        reference = _reference(request.path)
         event = {
             "kind": "Event",
             "apiVersion": "audit.k8s.io/v1",
@@ -54,42 +75,38 @@ class AuditLog:
             "auditID": str(uuid4()),
             "stageTimestamp": format_micro_time(datetime.now(UTC)),
             "requestURI": request.path_qs,
-            "verb": _verb(request, target),
+            "verb": _verb(request, reference),
+            "user": {"username": user},
             "userAgent": request.headers.get("User-Agent", ""),
-            **({"objectRef": _reference(target)} if target else {}),
+            **({"objectRef": reference.manifest()} if reference else {}),
             **more,
         }
-        if not self._file.closed:  # a watch may end after the log
+        if not self._file.closed:  # a request may end after the log
             self._file.write(json.dumps(event) + "\n")
 
 
-def _target(request: web.Request, registry: Registry) -> Target | None:
-    path = request.path.strip("/")
-    try:
-        return parse_path(path, registry) if path else None
-    except (NoSuchPathError, ApiError):
+def _reference(path: str) -> _Reference | None:
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
         return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _OF_NAMESPACES:
+        namespace, rest = rest[1], rest[2:]
+    resource, name, subresource = (*rest, "", "")[:3]
+    return _Reference(resource, namespace, name, group, version, subresource)
 
 
-def _verb(request: web.Request, target: Target | None) -> str:
-    if target is None:
+def _verb(request: web.Request, reference: _Reference | None) -> str:
+    if reference is None:
         return request.method.lower()
     if request.method == "DELETE":
-        return "delete" if target.name else "deletecollection"
+        return "delete" if reference.name else "deletecollection"
     if request.method != "GET":
         return _VERBS.get(request.method, request.method.lower())
     if request.query.get("watch", "no").lower() in {"1", "true", "t", ""}:
         return "watch"
-    return "get" if target.name else "list"
-
-
-def _reference(target: Target) -> dict[str, str]:
-    reference = {
-        "resource": target.key.plural,
-        "namespace": target.namespace,
-        "name": target.name,
-        "apiGroup": target.key.group,
-        "apiVersion": target.key.version,
-        "subresource": target.subresource or "",
-    }
-    return {name: value for name, value in reference.items() if value}
+    return "get" if reference.name else "list"

@@ -122,7 +122,7 @@ class ApiServer:
         answer = await handler(request)
         if self._audit:
             user = self._user(request) or "system:anonymous"
-            self._audit.answered(request, self.store.registry, user, answer.status)
+            self._audit.answered(request, user, answer.status)
         return answer
 
     @web.middleware
@@ -147,7 +147,7 @@ class ApiServer:
         if user is None:
             raise ApiError(401, "Unauthorized", "Unauthorized")
         if self._audit:
-            self._audit.begun(request, self.store.registry, user)
+            self._audit.begun(request, user)
         return await handler(request)
 
     def _user(self, request: web.Request) -> str | None:
