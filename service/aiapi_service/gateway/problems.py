@@ -1,59 +1,221 @@
-"""Errors as problem details (RFC 9457): what went wrong, and the way out."""
+"""Errors as problem details (RFC 9457): what went wrong, and the way out.
 
-from collections.abc import Mapping
+Each also carries the member ``error`` of OpenAI's API, so that its clients show the same message.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+
+from aiapi_service.auth.errors import AuthError
+from aiapi_service.store.errors import StoreUnavailableError
+from aiapi_service.telemetry import shed
+
+logger = logging.getLogger("aiapi.gateway")
+
+MEDIA_TYPE = "application/problem+json"
+# Long enough to see what is meant; an input may be megabytes.
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One part of a request that is not as it has to be."""
+
+    field: str
+    message: str
 
 
 class ProblemError(Exception):
     """An error to answer with. ``detail`` tells the caller or the operator what to do."""
 
-    def __init__(self, status: int, kind: str, title: str, detail: str) -> None:
+    def __init__(  # noqa: PLR0913 - the members of a problem, most of them by name
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[FieldError] = (),
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.title = title
         self.detail = detail
+        self.headers = dict(headers or {})
+        self.errors = tuple(errors)
+        self.extra = dict(extra or {})
+
+    def body(self) -> dict[str, Any]:
+        """The problem as JSON."""
+        body: dict[str, Any] = {
+            "type": f"urn:aiapi:problem:{self.kind}" if self.kind else "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = [vars(one) for one in self.errors]
+        body["error"] = {
+            "message": self.detail,
+            "type": _openai_type(self.status),
+            "param": self.errors[0].field if self.errors else None,
+            "code": self.kind.replace("-", "_") or None,
+        }
+        return body | self.extra
 
 
-def render(
-    status: int,
-    *,
-    title: str,
-    detail: str,
-    kind: str = "",
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """The response for a problem. Without a kind, the status says it all (``about:blank``)."""
+def _openai_type(status: int) -> str:
+    by_status = {
+        401: "authentication_error",
+        403: "permission_error",
+        404: "not_found_error",
+        429: "rate_limit_error",
+    }
+    return by_status.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
+def render(problem: ProblemError) -> Response:
+    """The response for a problem."""
     return JSONResponse(
-        {
-            "type": f"urn:aiapi:problem:{kind}" if kind else "about:blank",
-            "title": title,
-            "status": status,
-            "detail": detail,
-        },
-        status_code=status,
-        media_type="application/problem+json",
-        headers=dict(headers or {}),
+        problem.body(),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers,
     )
+
+
+def invalid(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
+    """What pydantic found, by field."""
+    found = [FieldError(_field(one["loc"]), str(one["msg"])[:_SHOWN]) for one in errors]
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return ProblemError(
+        422,
+        "invalid-request",
+        "The request is not valid",
+        f"{first.field or 'body'}: {first.message}{more}",
+        errors=found[:20],
+    )
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """``messages[0].role`` for a place that pydantic names by its parts."""
+    text = ""
+    for part in location:
+        if part == "body":
+            continue
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")[:_SHOWN]
+
+
+class _ProblemErrorItem(BaseModel):
+    field: str
+    message: str
+
+
+class _OpenAIError(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457), with the error object of OpenAI's API beside them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:aiapi:problem:no-upstream"])
+    title: str
+    status: int
+    detail: str
+    errors: list[_ProblemErrorItem] = []
+    error: _OpenAIError
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the ``responses`` of a route: these statuses are answered with problem details."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
 
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this type alone
-    return render(error.status, kind=error.kind, title=error.title, detail=error.detail)
+    if error.status in (429, 503):
+        shed()
+    return render(error)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     title = HTTPStatus(error.status_code).phrase
-    detail = f"{request.method} {request.url.path}: {error.detail}"
-    return render(error.status_code, title=title, detail=detail, headers=error.headers)
+    detail = f"{request.method} {request.url.path[:_SHOWN]}: {error.detail}"
+    return render(ProblemError(error.status_code, "", title, detail, headers=error.headers))
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
+    return render(invalid(error.errors()))
+
+
+async def _on_refusal(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AuthError)  # noqa: S101 - registered for this type alone
+    if error.status in (429, 503):
+        shed()
+    return render(
+        ProblemError(
+            error.status,
+            error.kind,
+            error.title,
+            error.detail,
+            headers=error.headers,
+            extra=error.extra,
+        )
+    )
+
+
+async def _on_store_unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreUnavailableError)  # noqa: S101 - registered for this type alone
+    # The reason may name hosts and users, which are nothing for callers.
+    logger.warning("%s %s: %s", request.method, request.url.path[:_SHOWN], error)
+    detail = "The database does not answer now. Nothing was stored by half; send it again."
+    headers = {"Retry-After": str(error.retry_after)}
+    return render(
+        ProblemError(503, "store-unavailable", "The database is away", detail, headers=headers)
+    )
+
+
+async def _on_anything(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = "This is an error of the gateway. Its log says more."
+    return render(ProblemError(500, "internal", "Internal Server Error", detail))
 
 
 def install(app: FastAPI) -> None:
     """Make an app answer its errors as problem details."""
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(AuthError, _on_refusal)
+    app.add_exception_handler(StoreUnavailableError, _on_store_unavailable)
+    app.add_exception_handler(Exception, _on_anything)

@@ -1,67 +1,131 @@
 """What the gateway is told by its environment. A bad value is refused with the variable's name."""
 
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Any, get_args
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aiapi_service.auth.settings import AuthSettings
+from aiapi_service.gateway.local.settings import LocalSettings
+from aiapi_service.gateway.upstreams.settings import UpstreamSettings
+from aiapi_service.runtime.settings import Settings as RuntimeSettings
+
+PREFIX = "AIAPI_"
+
+KNOWN_ELSEWHERE = frozenset(
+    {
+        *(f"{PREFIX}{field.name.upper()}" for field in fields(RuntimeSettings)),
+        "AIAPI_ADMIN_TOKEN",
+        "AIAPI_ADMIN_TOKEN_FILE",
+    }
+)
+"""Variables of the runtime, which reads them itself."""
+
+# The operator's own, and what Kubernetes adds for a Service called aiapi or aiapi-something.
+_OTHERS = re.compile(r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
 
 
 class SettingsError(ValueError):
     """A variable has a value that cannot be used."""
 
 
-class Settings(BaseSettings):
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads each secret ``AIAPI_X`` from the file that ``AIAPI_X_FILE`` names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = f"{PREFIX}{field_name.upper()}"
+        path = os.environ.get(f"{name}_FILE", "")
+        if not path or not _is_secret(field):
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsError(f"{name}_FILE: set {name} or {name}_FILE, not both")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(UpstreamSettings, LocalSettings, AuthSettings, BaseSettings):
     """The gateway's settings, each from ``AIAPI_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="AIAPI_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
 
-    upstreams: Annotated[tuple[HttpUrl, ...], NoDecode] = ()
-    """Base URLs of OpenAI-compatible servers, up to and without ``/v1``."""
-    upstream_api_key: SecretStr | None = None
-    upstream_api_key_file: Path | None = None
-    upstream_connect_timeout: float = Field(default=5, gt=0)
-    upstream_pool_timeout: float = Field(default=10, gt=0)
-    """For a free connection, connecting included."""
-    upstream_read_timeout: float = Field(default=120, gt=0)
-    """For the first byte, and between two pieces of a stream."""
-    upstream_total_timeout: float = Field(default=600, gt=0)
-    upstream_connections: int = Field(default=1000, ge=1)
-    """Connections a worker keeps to its upstreams at most."""
     max_body_bytes: int = Field(default=10 * 2**20, ge=1)
+    """Larger requests are refused with 413."""
+    max_depth: int = Field(default=32, ge=4, le=100)
+    """Requests whose JSON is nested deeper are refused with 422."""
+    fanout_timeout: float = Field(default=120, gt=0, le=3600)
+    """Seconds that one item of a fan-out may take, unless the request says less."""
 
-    @field_validator("upstreams", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nothing is read from .env
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see _SecretFiles
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the files that hold secrets, then the environment."""
+        return init_settings, _SecretFiles(settings_cls), env_settings
 
-    @model_validator(mode="after")
-    def _one_key(self) -> "Settings":
-        if self.upstream_api_key and self.upstream_api_key_file:
-            raise ValueError("set AIAPI_UPSTREAM_API_KEY or AIAPI_UPSTREAM_API_KEY_FILE, not both")
-        return self
 
-    def api_key(self) -> str | None:
-        """The key for the upstreams, from the variable or the file."""
-        if self.upstream_api_key_file:
-            try:
-                return self.upstream_api_key_file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(f"AIAPI_UPSTREAM_API_KEY_FILE: {error}") from error
-        return self.upstream_api_key.get_secret_value() if self.upstream_api_key else None
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def known_variables() -> list[str]:
+    """All that the gateway itself reads."""
+    names: list[str] = []
+    for name, field in Settings.model_fields.items():
+        names.append(f"{PREFIX}{name.upper()}")
+        if _is_secret(field):
+            names.append(f"{PREFIX}{name.upper()}_FILE")
+    return names
+
+
+def refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A misspelt variable would otherwise do nothing, silently."""
+    known = {*known_variables(), *KNOWN_ELSEWHERE}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and not _OTHERS.fullmatch(name):
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name}: there is no such setting{hint}")
 
 
 def load() -> Settings:
     """Read the environment, or say which variable is wrong and why, in one line."""
+    refuse_unknown(os.environ)
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_explain, error.errors()))) from None
+        raise SettingsError("; ".join(_explain(error.errors()))) from None
 
 
-def _explain(error: object) -> str:
-    assert isinstance(error, dict)  # noqa: S101 - narrows pydantic's loosely typed entry
-    where = error["loc"]
-    return f"AIAPI_{str(where[0]).upper()}: {error['msg']}" if where else str(error["msg"])
+def _explain(errors: Iterable[Any]) -> Iterable[str]:
+    for error in errors:
+        first, *rest = error["loc"] or ("",)
+        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+        name = f"{PREFIX}{str(first).upper()}{inside}: " if first else ""
+        yield f"{name}{error['msg']}"

@@ -1,0 +1,104 @@
+"""Reads a JSON body within bounds, before anything else sees it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from aiapi_service.gateway.problems import FieldError, ProblemError, invalid
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The bytes as they came, and what they say."""
+
+    raw: bytes
+    data: dict[str, Any]
+
+    def faithful(self) -> bytes:
+        """The bytes, in which an upstream reads what was read here.
+
+        With a key twice, parsers differ in which they take: then it is written anew.
+        """
+        if self.raw.count(b'"model"') == 1 and b"\\u00" not in self.raw:
+            return self.raw
+        return json.dumps(self.data).encode()
+
+
+async def read_json(request: Request, model: type[Model], *, limit: int, depth: int) -> Model:
+    """The body as this model."""
+    return check(await read_object(request, limit=limit, depth=depth), model)
+
+
+async def read_object(request: Request, *, limit: int, depth: int) -> Body:
+    """The body: a JSON object no larger and no deeper than that."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        detail = f"Send the body with Content-Type: application/json, not {kind[:80]}."
+        raise ProblemError(415, "not-json", "The body has the wrong type", detail)
+    raw = await _read(request, limit)
+    try:
+        data = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise ProblemError(400, "not-json", "The body is not JSON", str(error)) from None
+    if not isinstance(data, dict):
+        detail = "Send a JSON object."
+        errors = [FieldError("", "is not an object")]
+        raise ProblemError(
+            422, "invalid-request", "The request is not valid", detail, errors=errors
+        )
+    # Few brackets cannot be deep: most bodies need no walk.
+    if raw.count(b"[") + raw.count(b"{") > depth:
+        _check_depth(data, depth)
+    return Body(raw, data)
+
+
+def check(body: Body, model: type[Model]) -> Model:
+    """The body as this model, or a problem that names the fields."""
+    try:
+        return model.model_validate(body.data)
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:19]) > limit:
+        raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> ProblemError:
+    detail = f"The body is larger than AIAPI_MAX_BODY_BYTES ({limit})."
+    errors = [FieldError("", f"is larger than {limit} bytes")]
+    return ProblemError(413, "body-too-large", "The body is too large", detail, errors=errors)
+
+
+def _check_depth(data: Any, limit: int) -> None:
+    """Level by level, without recursion; names a place that is too deep."""
+    level: list[tuple[str, Any]] = [("", data)]
+    for _ in range(limit):
+        deeper: list[tuple[str, Any]] = []
+        for path, value in level:
+            if isinstance(value, dict):
+                deeper += [(path or str(key)[:80], one) for key, one in value.items()]
+            else:
+                deeper += [(path, one) for one in value]
+        level = [(path, value) for path, value in deeper if isinstance(value, dict | list)]
+        if not level:
+            return
+    found = FieldError(level[0][0], f"is nested deeper than AIAPI_MAX_DEPTH ({limit})")
+    detail = f"{found.field}: {found.message}"
+    raise ProblemError(422, "too-deep", "The request is nested too deeply", detail, errors=[found])

@@ -1,0 +1,134 @@
+"""Embeddings for the gateway itself, from an upstream or on this machine."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiapi_service.gateway.local import embedder as local
+from aiapi_service.gateway.metering import Meter
+from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.settings import Settings
+from aiapi_service.gateway.upstreams import failures
+from aiapi_service.gateway.upstreams.upstreams import Upstreams, embeddings_call, parse
+from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
+
+# Longer work than this would hold the loop; a thread costs more than it saves on less.
+_INLINE_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Vectors in the order of the texts."""
+
+    vectors: list[list[float]]
+    model: str
+    tokens: int
+
+
+class Embedder:
+    """Chooses by the model's name; the local one answers for its own name and as the default."""
+
+    def __init__(
+        self, settings: Settings, upstreams: Upstreams, here: local.LocalEmbedder | None
+    ) -> None:
+        self._upstreams = upstreams
+        self._local = here
+        named = [
+            name
+            for one in upstreams.targets
+            if "embeddings" in one.spec.kinds
+            for name in one.spec.models
+        ]
+        named += [local.NAME] if here else []
+        self.default_model = settings.embedding_model or next(iter(named), "")
+
+    @property
+    def dimensions(self) -> int | None:
+        """Of the default model, where that is known without asking."""
+        return local.DIMENSIONS if self.default_model == local.NAME else None
+
+    def is_local(self, model: str) -> bool:
+        return self._local is not None and model == local.NAME
+
+    async def embed(self, texts: Sequence[str], model: str | None = None) -> Embeddings:
+        """Vectors as lists of numbers."""
+        name = model or self.default_model
+        if not name:
+            raise no_embeddings()
+        if self.is_local(name):
+            found = await self.embed_here(texts)
+            return Embeddings(found.vectors.tolist(), name, found.tokens)
+        return await self._ask(texts, name)
+
+    async def embed_here(self, texts: Sequence[str]) -> local.Vectors:
+        """By the local model."""
+        assert self._local is not None  # noqa: S101 - asked for by is_local()
+        meter = Meter(local.NAME, self._upstreams.prices)
+        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+            found = self._local.embed(texts)
+        else:
+            found = await asyncio.to_thread(self._local.embed, texts)
+        meter.done("local", Tokens(found.tokens))
+        return found
+
+    async def _ask(self, texts: Sequence[str], name: str) -> Embeddings:
+        data = {"model": name, "input": list(texts), "encoding_format": "float"}
+        call = embeddings_call(data, json.dumps(data).encode(), self._upstreams)
+        meter = Meter(name, self._upstreams.prices)
+        answer, content = await self._upstreams.ask(call)
+        parsed = parse(content, answer.target.name)
+        usage = of_dict(parsed.get("usage"))
+        meter.done(answer.target.name, usage)
+        vectors = _vectors(parsed.get("data"), len(texts))
+        if vectors is None:
+            raise failures.broken(f"{answer.target.name} did not answer {len(texts)} embeddings")
+        return Embeddings(vectors, name, usage.prompt if usage else 0)
+
+
+def load_local(settings: Settings) -> local.LocalEmbedder | None:
+    """The local model where it is wanted and installed. Takes a moment: before workers fork."""
+    wanted = settings.local == "on" or (settings.local == "auto" and not settings.upstreams)
+    return local.LocalEmbedder() if wanted and local.available() else None
+
+
+def _vectors(data: Any, count: int) -> list[list[float]] | None:
+    if not isinstance(data, list) or len(data) != count:
+        return None
+    found: list[list[float]] = []
+    for item in data:
+        vector = item.get("embedding") if isinstance(item, dict) else None
+        if not isinstance(vector, list) or not vector:
+            return None
+        found.append(vector)
+    return found
+
+
+def as_openai(found: local.Vectors, *, base64_format: bool) -> dict[str, Any]:
+    """An answer as OpenAI's API has it."""
+    rows = found.vectors
+    values = [
+        base64.b64encode(row.tobytes()).decode() if base64_format else row.tolist() for row in rows
+    ]
+    return {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": value}
+            for index, value in enumerate(values)
+        ],
+        "model": local.NAME,
+        "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
+    }
+
+
+def no_embeddings() -> ProblemError:
+    """Nobody embeds."""
+    return ProblemError(
+        503,
+        "no-embeddings",
+        "No model for embeddings is configured",
+        "Set AIAPI_UPSTREAMS to a server with embeddings and AIAPI_EMBEDDING_MODEL to its model, "
+        "or install the local one: pip install 'aiapi[service,local]'.",
+    )

@@ -1,0 +1,66 @@
+"""The OpenAPI document: what FastAPI makes of the routes, and what it cannot know."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from aiapi_service.gateway.problems import Problem
+
+_REF = "#/components/schemas/{model}"
+
+
+def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    """For a route that reads its body itself: the schema is added to the components below."""
+    _bodies[model.__name__] = model
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": _REF.format(model=model.__name__)},
+                    "examples": examples,
+                }
+            },
+        }
+    }
+
+
+_bodies: dict[str, type[BaseModel]] = {"Problem": Problem}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document, made once."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version=app.openapi_version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+        tags=app.openapi_tags,
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name, model in _bodies.items():
+        schema = model.model_json_schema(ref_template=_REF)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[name] = schema
+    for path in document["paths"].values():
+        for operation in path.values():
+            _only_problems(operation)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    app.openapi_schema = document
+    return document
+
+
+def _only_problems(operation: dict[str, Any]) -> None:
+    """FastAPI adds its own 422, which is answered as a problem here."""
+    answers = operation.get("responses", {})
+    content = answers.get("422", {}).get("content", {})
+    if "application/json" in content:
+        content.pop("application/json")
+        content["application/problem+json"] = {"schema": {"$ref": _REF.format(model="Problem")}}

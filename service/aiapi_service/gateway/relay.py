@@ -1,0 +1,85 @@
+"""A response that is an upstream's: the call is made, watched and passed on in one place.
+
+A caller who goes away takes the upstream call with them: tokens nobody reads cost money.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
+
+from aiapi_service.gateway.leaving import CallerGoneError, cancelled_when_gone
+from aiapi_service.gateway.metering import Meter
+from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.upstreams.answer import Answer
+from aiapi_service.gateway.upstreams.events import EventWatcher
+from aiapi_service.gateway.upstreams.pool import Call
+from aiapi_service.gateway.upstreams.upstreams import Upstreams
+from aiapi_service.gateway.upstreams.usage import find
+
+_JSON = [(b"content-type", b"application/json")]
+_STREAM = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Relay(Response):
+    """Made by a route, runs as the response."""
+
+    def __init__(self, upstreams: Upstreams, call: Call, *, hide_usage: bool = False) -> None:
+        self.background = None
+        self.status_code = 200
+        self._upstreams = upstreams
+        self._call = call
+        self._hide_usage = hide_usage
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        with suppress(CallerGoneError):
+            async with cancelled_when_gone(receive):
+                await self._pass_on(send)
+
+    async def _pass_on(self, send: Send) -> None:
+        meter = Meter(self._call.model, self._upstreams.prices)
+        answer = await self._upstreams.open(self._call)
+        if answer.is_stream:
+            await self._stream(answer, meter, send)
+            return
+        body = await answer.read()
+        head = [*_JSON, (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+        meter.done(answer.target.name, find(body))
+
+    async def _stream(self, answer: Answer, meter: Meter, send: Send) -> None:
+        """The status is sent when a stream breaks: the caller is told in the stream.
+
+        OpenAI's clients raise such an event as an error.
+        """
+        events = EventWatcher(hide_usage=self._hide_usage)
+        await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+        last = b""
+        try:
+            async with asyncio.timeout_at(answer.deadline):
+                async for piece in answer.pieces():
+                    meter.first_byte()
+                    body = events.feed(piece)
+                    if body:
+                        await send({"type": "http.response.body", "body": body, "more_body": True})
+            last = events.flush()
+            meter.done(answer.target.name, events.tokens)
+        except TimeoutError:
+            last = _event(answer.late().body())
+        except ProblemError as problem:
+            last = _event(problem.body())
+        finally:
+            await answer.close()
+        await send({"type": "http.response.body", "body": last})
+
+
+def _event(problem: Mapping[str, object]) -> bytes:
+    return b"data: " + json.dumps(problem).encode() + b"\n\n"

@@ -1,0 +1,36 @@
+"""Times each request by the route that took it, as pure ASGI."""
+
+from time import monotonic
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aiapi_service.gateway.metering import ROUTE
+
+_UNKNOWN = "none"
+
+
+class RouteTimes:
+    """The label is the route's pattern, so that paths do not make series."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = monotonic()
+        status = 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = status or message.get("status", 0)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", _UNKNOWN)
+            ROUTE.labels(route, f"{status // 100}xx" if status else "gone").observe(
+                monotonic() - began
+            )

@@ -1,0 +1,61 @@
+"""Chat completions, passed on to the upstreams."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.body import Body, check, read_object
+from aiapi_service.gateway.openapi import json_body
+from aiapi_service.gateway.problems import responses
+from aiapi_service.gateway.relay import Relay
+from aiapi_service.gateway.schemas import examples
+from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatRequest
+from aiapi_service.gateway.services import ServicesDep
+from aiapi_service.gateway.upstreams import usage
+from aiapi_service.gateway.upstreams.upstreams import chat_call
+
+router = APIRouter(tags=["chat"])
+
+_STREAMED = {
+    "content": {
+        "application/json": {"example": examples.CHAT_ANSWER},
+        "text/event-stream": {
+            "schema": {
+                "type": "string",
+                "description": "chat.completion.chunk objects, then [DONE]",
+            }
+        },
+    },
+}
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Complete a chat",
+    response_model=ChatCompletion,
+    responses={200: _STREAMED, **responses(400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)},
+    openapi_extra=json_body(ChatRequest, examples.CHAT),
+)
+async def chat_completions(
+    request: Request, services: ServicesDep, _principal: Annotated[Principal, require("chat")]
+) -> Response:
+    """As OpenAI's API has it, streamed (`stream: true`) or whole.
+
+    Fields that only some upstreams know pass through. A caller who goes away takes the upstream
+    call with them.
+    """
+    settings = services.settings
+    body = await read_object(request, limit=settings.max_body_bytes, depth=settings.max_depth)
+    check(body, ChatRequest)
+    raw, hide_usage = _with_usage(body)
+    return Relay(
+        services.upstreams, chat_call(body.data, raw, services.upstreams), hide_usage=hide_usage
+    )
+
+
+def _with_usage(body: Body) -> tuple[bytes, bool]:
+    """A stream is asked for its tokens; a caller who has not asked does not see them."""
+    if body.data.get("stream") and "stream_options" not in body.data:
+        return usage.ask_for_it(body.faithful()), True
+    return body.faithful(), False

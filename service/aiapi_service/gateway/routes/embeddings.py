@@ -1,0 +1,64 @@
+"""Embeddings, from the upstreams or on this machine."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.body import check, read_object
+from aiapi_service.gateway.embedder import as_openai
+from aiapi_service.gateway.local.embedder import DIMENSIONS, NAME
+from aiapi_service.gateway.openapi import json_body
+from aiapi_service.gateway.problems import FieldError, ProblemError, responses
+from aiapi_service.gateway.relay import Relay
+from aiapi_service.gateway.schemas import examples
+from aiapi_service.gateway.schemas.embeddings import EmbeddingList, EmbeddingsRequest
+from aiapi_service.gateway.services import Services, ServicesDep
+from aiapi_service.gateway.upstreams.upstreams import embeddings_call
+
+router = APIRouter(tags=["embeddings"])
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Embed texts",
+    response_model=EmbeddingList,
+    responses={
+        200: {"content": {"application/json": {"example": examples.EMBEDDINGS_ANSWER}}},
+        **responses(400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504),
+    },
+    openapi_extra=json_body(EmbeddingsRequest, examples.EMBEDDINGS),
+)
+async def embeddings(
+    request: Request, services: ServicesDep, _principal: Annotated[Principal, require("embeddings")]
+) -> Response:
+    """As OpenAI's API has it."""
+    settings = services.settings
+    body = await read_object(request, limit=settings.max_body_bytes, depth=settings.max_depth)
+    asked = check(body, EmbeddingsRequest)
+    if services.embedder.is_local(asked.model):
+        return await _here(services, asked)
+    call = embeddings_call(body.data, body.faithful(), services.upstreams)
+    return Relay(services.upstreams, call)
+
+
+async def _here(services: Services, asked: EmbeddingsRequest) -> Response:
+    texts = [asked.input] if isinstance(asked.input, str) else list(asked.input)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise _refused(f"input[{index}]", f"must be text: {NAME} takes no token ids")
+    if asked.dimensions not in (None, DIMENSIONS):
+        raise _refused("dimensions", f"must be {DIMENSIONS} for {NAME}")
+    found = await services.embedder.embed_here([text for text in texts if isinstance(text, str)])
+    return JSONResponse(as_openai(found, base64_format=asked.encoding_format == "base64"))
+
+
+def _refused(field: str, message: str) -> ProblemError:
+    return ProblemError(
+        422,
+        "invalid-request",
+        "The request is not valid",
+        f"{field} {message}",
+        errors=[FieldError(field, message)],
+    )

@@ -1,0 +1,104 @@
+"""Many completions at once, in one worker: they all wait together."""
+
+import asyncio
+from time import monotonic
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.body import read_json
+from aiapi_service.gateway.leaving import while_connected
+from aiapi_service.gateway.openapi import json_body
+from aiapi_service.gateway.problems import ProblemError, invalid, responses
+from aiapi_service.gateway.schemas import examples
+from aiapi_service.gateway.schemas.chat import ChatRequest
+from aiapi_service.gateway.schemas.fanout import FanoutAnswer, FanoutRequest
+from aiapi_service.gateway.services import ServicesDep
+from aiapi_service.gateway.steps import step
+from aiapi_service.gateway.upstreams.upstreams import Upstreams
+from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
+
+router = APIRouter(tags=["chat"])
+
+
+@router.post(
+    "/v1/fanout",
+    summary="Complete many chats at once",
+    response_model=FanoutAnswer,
+    responses={
+        200: {"content": {"application/json": {"example": examples.FANOUT_ANSWER}}},
+        **responses(400, 401, 403, 413, 415, 422, 429, 503),
+    },
+    openapi_extra=json_body(FanoutRequest, examples.FANOUT),
+)
+async def fanout(
+    request: Request, services: ServicesDep, _principal: Annotated[Principal, require("chat")]
+) -> Response:
+    """One prompt to several models, or several prompts to one.
+
+    The answer is 200 when the request was good, whatever became of its items: each has a
+    completion or a problem.
+    """
+    settings = services.settings
+    asked = await read_json(
+        request, FanoutRequest, limit=settings.max_body_bytes, depth=settings.max_depth
+    )
+    items = asked.items()
+    _check(items[0])
+    seconds = min(asked.timeout or settings.fanout_timeout, settings.fanout_timeout)
+    work = _all(services.upstreams, items, seconds)
+    return await while_connected(request, work)
+
+
+def _check(item: dict[str, Any]) -> None:
+    """Items differ in model and prompt, which are checked already; the rest is the same in all."""
+    try:
+        ChatRequest.model_validate({**item, "stream": item.get("stream")})
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise invalid([{**one, "loc": ("parameters", *one["loc"])} for one in found]) from None
+
+
+async def _all(upstreams: Upstreams, items: list[dict[str, Any]], seconds: float) -> Response:
+    began = monotonic()
+    with step("fanout"):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_one(upstreams, item, seconds)) for item in items]
+    results = [{"index": index, **task.result()} for index, task in enumerate(tasks)]
+    usages = [of_dict((one["completion"] or {}).get("usage")) or Tokens() for one in results]
+    prompt, completion = sum(one.prompt for one in usages), sum(one.completion for one in usages)
+    failed = sum(one["completion"] is None for one in results)
+    return JSONResponse(
+        {
+            "object": "fanout",
+            "succeeded": len(results) - failed,
+            "failed": failed,
+            "seconds": round(monotonic() - began, 6),
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": completion,
+                "total_tokens": prompt + completion,
+            },
+            "results": results,
+        }
+    )
+
+
+async def _one(upstreams: Upstreams, item: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Never raises for what an upstream does: one item does not spoil the others."""
+    began = monotonic()
+    completion = problem = None
+    try:
+        deadline = asyncio.get_running_loop().time() + seconds
+        completion = await upstreams.chat(item, deadline=deadline)
+    except ProblemError as error:
+        problem = error.body()
+    return {
+        "model": item["model"],
+        "seconds": round(monotonic() - began, 6),
+        "completion": completion,
+        "problem": problem,
+    }

@@ -1,0 +1,64 @@
+"""The models that there are."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.local import embedder
+from aiapi_service.gateway.problems import ProblemError, responses
+from aiapi_service.gateway.schemas import examples
+from aiapi_service.gateway.schemas.models import ModelCard, ModelList
+from aiapi_service.gateway.services import Services, ServicesDep
+from aiapi_service.gateway.text import NAME
+
+router = APIRouter(tags=["models"])
+
+
+async def _cards(services: Services) -> list[dict[str, Any]]:
+    here: list[dict[str, Any]] = []
+    if services.embedder.is_local(embedder.NAME):
+        here = [{"id": embedder.NAME, "object": "model", "created": 0, "owned_by": "local"}]
+        if not services.upstreams.targets:
+            return here
+    return [*await services.upstreams.cards(), *here]
+
+
+@router.get(
+    "/v1/models",
+    summary="List the models",
+    response_model=ModelList,
+    responses={
+        200: {"content": {"application/json": {"example": examples.MODELS_ANSWER}}},
+        **responses(401, 403, 429, 502, 503, 504),
+    },
+)
+async def models(
+    services: ServicesDep, _principal: Annotated[Principal, require("models:read")]
+) -> dict[str, Any]:
+    """Those that the settings name, and those that other upstreams tell of (kept for a minute)."""
+    return {"object": "list", "data": await _cards(services)}
+
+
+@router.get(
+    "/v1/models/{model:path}",
+    summary="Show one model",
+    response_model=ModelCard,
+    responses={
+        200: {"content": {"application/json": {"example": examples.MODELS_ANSWER["data"][0]}}},
+        **responses(401, 403, 404, 422, 429, 502, 503, 504),
+    },
+)
+async def model(
+    model: Annotated[
+        str, Path(min_length=1, max_length=256, pattern=NAME, examples=["smollm2-135m"])
+    ],
+    services: ServicesDep,
+    _principal: Annotated[Principal, require("models:read")],
+) -> dict[str, Any]:
+    """One of the list. A name may have slashes in it."""
+    for card in await _cards(services):
+        if card["id"] == model:
+            return card
+    detail = f"There is no model {model!r}. GET /v1/models lists those that there are."
+    raise ProblemError(404, "model-not-found", "There is no such model", detail)

@@ -1,0 +1,90 @@
+"""What a chat completion may look like: checked as far as every upstream agrees on it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from aiapi_service.gateway.text import TEXT, Name, Text
+
+MAX_MESSAGES = 4096
+MAX_PARTS = 256
+MAX_FIELDS = 64
+
+Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=TEXT)]
+
+
+class Open(BaseModel):
+    """Fields that only some upstreams know pass through; known ones are checked."""
+
+    model_config = ConfigDict(
+        extra="allow", strict=True, json_schema_extra={"maxProperties": MAX_FIELDS}
+    )
+
+    def model_post_init(self, _context: Any, /) -> None:
+        if len(self.model_fields_set) > MAX_FIELDS:
+            raise ValueError(f"has more than {MAX_FIELDS} fields")
+
+
+class Part(Open):
+    """A piece of a message: text, an image, audio."""
+
+    type: Name
+    text: Text | None = None
+
+
+class Message(Open):
+    """One turn of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Text | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+    name: Name | None = None
+
+
+Messages = Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+
+
+class StreamOptions(Open):
+    """How to stream."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(Open):
+    """A chat completion, as the OpenAI API has it."""
+
+    model: Name
+    messages: Messages
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=16)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    user: Name | None = None
+
+
+class Usage(BaseModel):
+    """Tokens read and written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+class ChatCompletion(BaseModel):
+    """The answer. Everything that the upstream says passes through."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: Usage | None = None

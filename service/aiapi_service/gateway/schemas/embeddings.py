@@ -1,0 +1,50 @@
+"""Embeddings, as the OpenAI API has them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from aiapi_service.gateway.schemas.chat import Open, Usage
+from aiapi_service.gateway.text import TEXT, Name
+
+MAX_INPUTS = 2048
+
+Input = Annotated[str, StringConstraints(min_length=1, pattern=TEXT)]
+Token = Annotated[int, Field(ge=0, lt=2**31)]
+TokenList = Annotated[list[Token], Field(min_length=1, max_length=65536)]
+
+
+class EmbeddingsRequest(Open):
+    """Texts to embed. Lists of token ids pass on to upstreams that know them."""
+
+    model: Name
+    input: (
+        Input
+        | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS)]
+        | TokenList
+        | Annotated[list[TokenList], Field(min_length=1, max_length=MAX_INPUTS)]
+    )
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Field(ge=1, le=65536)] | None = None
+    user: Name | None = None
+
+
+class Embedding(BaseModel):
+    """One vector, as numbers or as base64 of little-endian 32-bit floats."""
+
+    model_config = ConfigDict(extra="allow")
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingList(BaseModel):
+    """The vectors in the order of the texts."""
+
+    model_config = ConfigDict(extra="allow")
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage

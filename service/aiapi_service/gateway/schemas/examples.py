@@ -1,0 +1,106 @@
+"""Examples in the documentation; a test sends them."""
+
+from typing import Any
+
+CHAT: dict[str, Any] = {
+    "whole": {
+        "summary": "A question",
+        "value": {
+            "model": "smollm2-135m",
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "max_tokens": 32,
+        },
+    },
+    "streamed": {
+        "summary": "The same, streamed",
+        "value": {
+            "model": "smollm2-135m",
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "max_tokens": 32,
+            "stream": True,
+        },
+    },
+}
+
+CHAT_ANSWER: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1767225600,
+    "model": "smollm2-135m",
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "The capital of France is Paris."},
+        }
+    ],
+    "usage": {"prompt_tokens": 37, "completion_tokens": 8, "total_tokens": 45},
+}
+
+EMBEDDINGS: dict[str, Any] = {
+    "texts": {
+        "summary": "Two texts",
+        "value": {"model": "wordllama-256", "input": ["reset my password", "the weather"]},
+    }
+}
+
+EMBEDDINGS_ANSWER: dict[str, Any] = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.0213, -0.0871]}],
+    "model": "wordllama-256",
+    "usage": {"prompt_tokens": 4, "total_tokens": 4},
+}
+
+MODELS_ANSWER: dict[str, Any] = {
+    "object": "list",
+    "data": [{"id": "smollm2-135m", "object": "model", "created": 0, "owned_by": "local"}],
+}
+
+FANOUT: dict[str, Any] = {
+    "prompts": {
+        "summary": "Several prompts to one model",
+        "value": {
+            "model": "smollm2-135m",
+            "prompts": ["Name a fruit.", "Name a river."],
+            "parameters": {"max_tokens": 16},
+        },
+    },
+    "models": {
+        "summary": "One prompt to several models",
+        "value": {
+            "models": ["smollm2-135m", "another-model"],
+            "prompt": "Name a fruit.",
+            "parameters": {"max_tokens": 16},
+            "timeout": 20,
+        },
+    },
+}
+
+FANOUT_ANSWER: dict[str, Any] = {
+    "object": "fanout",
+    "succeeded": 1,
+    "failed": 1,
+    "seconds": 0.412,
+    "usage": {"prompt_tokens": 33, "completion_tokens": 5, "total_tokens": 38},
+    "results": [
+        {
+            "index": 0,
+            "model": "smollm2-135m",
+            "seconds": 0.411,
+            "completion": CHAT_ANSWER,
+            "problem": None,
+        },
+        {
+            "index": 1,
+            "model": "another-model",
+            "seconds": 0.001,
+            "completion": None,
+            "problem": {
+                "type": "urn:aiapi:problem:model-not-found",
+                "title": "There is no such model",
+                "status": 404,
+                "detail": "No upstream serves the model 'another-model' for chat.",
+            },
+        },
+    ],
+}

@@ -1,0 +1,86 @@
+"""Many completions in one request."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from aiapi_service.gateway.problems import Problem
+from aiapi_service.gateway.schemas.chat import MAX_FIELDS, ChatCompletion, Messages, Usage
+from aiapi_service.gateway.text import TEXT, Name
+
+MAX_ITEMS = 64
+
+Prompt = Annotated[str, StringConstraints(min_length=1, pattern=TEXT)] | Messages
+
+
+class FanoutRequest(BaseModel):
+    """One prompt to several models, or several prompts to one model."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "oneOf": [{"required": ["model", "prompts"]}, {"required": ["models", "prompt"]}]
+        },
+    )
+
+    model: Name = Field(default="", description="With `prompts`.")
+    prompts: Annotated[list[Prompt], Field(min_length=1, max_length=MAX_ITEMS)] = []
+    models: Annotated[list[Name], Field(min_length=1, max_length=MAX_ITEMS)] = Field(
+        default=[], description="With `prompt`."
+    )
+    prompt: Prompt = ""
+    parameters: dict[Name, Any] = Field(
+        default={},
+        max_length=MAX_FIELDS,
+        description="Further fields of each chat completion, such as `max_tokens`.",
+    )
+    timeout: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="Seconds that one item may take; AIAPI_FANOUT_TIMEOUT at most."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        given = self.model_fields_set & {"model", "models", "prompt", "prompts"}
+        if given not in ({"model", "prompts"}, {"models", "prompt"}):
+            raise ValueError("give either model and prompts, or models and prompt")
+        return self
+
+    def items(self) -> list[dict[str, Any]]:
+        """The chat completions that this asks for."""
+        pairs = (
+            [(self.model, prompt) for prompt in self.prompts]
+            if self.model
+            else [(model, self.prompt) for model in self.models]
+        )
+        return [
+            {**self.parameters, "model": model, "messages": _messages(prompt)}
+            for model, prompt in pairs
+        ]
+
+
+def _messages(prompt: Any) -> list[dict[str, Any]]:
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    return [message.model_dump(exclude_unset=True) for message in prompt]
+
+
+class FanoutItem(BaseModel):
+    """How one of them went: a completion or a problem."""
+
+    index: int
+    model: str
+    seconds: float
+    completion: ChatCompletion | None = None
+    problem: Problem | None = None
+
+
+class FanoutAnswer(BaseModel):
+    """All of them, in the order of the request."""
+
+    object: Literal["fanout"]
+    succeeded: int
+    failed: int
+    seconds: float
+    usage: Usage
+    results: list[FanoutItem]

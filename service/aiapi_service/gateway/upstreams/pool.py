@@ -1,0 +1,216 @@
+"""Calls to the upstreams: chooses one, tries again where that is safe, and knows when to stop."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+
+from aiapi_service.gateway.metering import CALLS, STATE
+from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.upstreams import backoff, failures, refusals
+from aiapi_service.gateway.upstreams.answer import Answer
+from aiapi_service.gateway.upstreams.budget import RetryBudget
+from aiapi_service.gateway.upstreams.failures import Failure
+from aiapi_service.gateway.upstreams.hedge import first_of
+from aiapi_service.gateway.upstreams.rotation import Rotation
+from aiapi_service.gateway.upstreams.settings import Kind
+from aiapi_service.gateway.upstreams.target import Target
+from aiapi_service.gateway.upstreams.transport import Connections
+
+_STARTING_PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Call:
+    """What to ask. A repeatable one may be sent again although an upstream may have seen it."""
+
+    path: str
+    body: bytes | None = None
+    kind: Kind = "chat"
+    model: str = ""
+    method: str = "POST"
+    repeatable: bool = False
+    bodies: "dict[str, bytes] | None" = None
+    """Bodies for upstreams that call the model something else, by that name."""
+
+    def body_for(self, target: Target) -> bytes | None:
+        return (self.bodies or {}).get(target.model(self.model), self.body)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient to be."""
+
+    total: float
+    retries: int
+    retry_wait: float
+    hedge_after: float
+    answer_limit: int
+
+
+class Pool:
+    """The upstreams of a worker."""
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        connections: Connections,
+        policy: Policy,
+        budget: RetryBudget,
+    ) -> None:
+        self.targets = tuple(targets)
+        self._connections = connections
+        self._policy = policy
+        self._budget = budget
+        tiers = sorted({target.spec.tier for target in targets})
+        self._tiers = [
+            Rotation((one, one.spec.weight) for one in targets if one.spec.tier == tier)
+            for tier in tiers
+        ]
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    def serves(self, kind: Kind, model: str) -> bool:
+        return any(target.serves(kind, model) for target in self.targets)
+
+    async def open(self, call: Call) -> Answer:
+        """The head of an answer that is good; a problem when none is to be had."""
+        if not self.targets:
+            raise failures.no_upstream()
+        if call.model and not self.serves(call.kind, call.model):
+            raise refusals.unknown_model(call.model, call.kind, self.targets)
+        self._budget.earn()
+        deadline = asyncio.get_running_loop().time() + self._policy.total
+        if not self._policy.hedge_after:
+            return await self._ask(call, deadline, set())
+        tried: set[Target] = set()
+        return await first_of(
+            lambda: self._ask(call, deadline, tried),
+            after=self._policy.hedge_after,
+            may_hedge=self._budget.spend,
+            discard=Answer.close,
+        )
+
+    async def ask(self, call: Call) -> tuple[Answer, bytes]:
+        """The whole answer."""
+        answer = await self.open(call)
+        return answer, await answer.read()
+
+    async def ask_target(self, target: Target, call: Call) -> bytes:
+        """One upstream's own answer, without another attempt."""
+        deadline = asyncio.get_running_loop().time() + self._policy.total
+        outcome = await self._attempt(target, call, deadline)
+        if isinstance(outcome, Failure):
+            raise outcome.problem
+        return await outcome.read()
+
+    async def _ask(self, call: Call, deadline: float, tried: set[Target]) -> Answer:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        retries = 0
+        while True:
+            target = self._choose(call, tried, loop.time())
+            tried.add(target)
+            outcome = await self._attempt(target, call, deadline)
+            if isinstance(outcome, Answer):
+                return outcome
+            now = loop.time()
+            if target.patience and outcome.unseen:
+                if now - began > target.patience:
+                    raise refusals.still_starting(target)
+                pause = _STARTING_PAUSE_SECONDS
+            else:
+                pause = self._pause(outcome, call, tried, retries)
+                if retries >= self._policy.retries or now + pause >= deadline:
+                    raise outcome.problem
+                if not (outcome.unseen or call.repeatable) or not self._budget.spend():
+                    raise outcome.problem
+                retries += 1
+            await asyncio.sleep(pause)
+
+    def _choose(self, call: Call, tried: set[Target], now: float) -> Target:
+        """The first tier with an upstream that is free; rather one that has not failed just now."""
+        for again in (False, True):
+            for tier in self._tiers:
+                target = tier.next(
+                    lambda one, again=again: (  # type: ignore[misc]  # mypy cannot infer the default
+                        one.serves(call.kind, call.model)
+                        and (again or one not in tried)
+                        and one.is_free(now)
+                    )
+                )
+                if target is not None:
+                    return target
+        waits = [one.wait(now) for one in self.targets if one.serves(call.kind, call.model)]
+        raise failures.all_closed(min(waits, default=0.0))
+
+    def _pause(self, failure: Failure, call: Call, tried: set[Target], retries: int) -> float:
+        """None before an upstream that has not failed; else as long as was asked for, or jitter."""
+        now = asyncio.get_running_loop().time()
+        for one in self.targets:
+            if one not in tried and one.is_free(now) and one.serves(call.kind, call.model):
+                return 0.0
+        if failure.wait is None:
+            return backoff.pause(retries, random.random)
+        return failure.wait if failure.wait <= self._policy.retry_wait else float("inf")
+
+    async def _attempt(self, target: Target, call: Call, deadline: float) -> Answer | Failure:
+        loop = asyncio.get_running_loop()
+        target.breaker.allow(loop.time())
+        try:
+            response = await self._send(target, call, deadline)
+        except TimeoutError:
+            outcome: Answer | Failure = Failure(
+                failures.too_slow(f"{target.name} did not begin to answer in time"), unseen=False
+            )
+        except httpx.HTTPError as error:
+            outcome = failures.of_transport(error, target.name)
+        except BaseException:
+            target.breaker.dropped()
+            raise
+        else:
+            limit = self._policy.answer_limit
+            answer = Answer(target, response, deadline=deadline, limit=limit)
+            outcome = await self._judge(answer)
+        self._note(target, outcome)
+        return outcome
+
+    async def _judge(self, answer: Answer) -> Answer | Failure:
+        if 200 <= answer.response.status_code < 300:
+            return answer
+        try:
+            return await refusals.read(answer, datetime.now(UTC))
+        except ProblemError:
+            answer.target.breaker.succeeded(asyncio.get_running_loop().time())
+            raise
+
+    def _note(self, target: Target, outcome: Answer | Failure) -> None:
+        now = asyncio.get_running_loop().time()
+        if isinstance(outcome, Answer):
+            target.breaker.succeeded(now)
+        elif outcome.counts and not (target.patience and outcome.unseen):
+            target.breaker.failed(now)
+        else:
+            target.breaker.dropped()
+        if isinstance(outcome, Failure) and outcome.wait and not target.patience:
+            target.rest(now, outcome.wait)
+        CALLS.labels(
+            target.name, "ok" if isinstance(outcome, Answer) else outcome.problem.kind
+        ).inc()
+        STATE.labels(target.name).set(target.breaker.state(now).value)
+
+    async def _send(self, target: Target, call: Call, deadline: float) -> httpx.Response:
+        url = target.url(call.path)
+        request = httpx.Request(
+            call.method,
+            url,
+            headers=target.headers,
+            content=call.body_for(target),
+            extensions={"timeout": self._connections.timeout},
+        )
+        async with asyncio.timeout_at(deadline):
+            return await self._connections.way_to(url).handle_async_request(request)

@@ -1,0 +1,103 @@
+"""Answers of an upstream that are no answers: which are the caller's, which may be tried again."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from aiapi_service.gateway.problems import FieldError, ProblemError
+from aiapi_service.gateway.upstreams import backoff, failures
+from aiapi_service.gateway.upstreams.answer import Answer
+from aiapi_service.gateway.upstreams.failures import Failure
+from aiapi_service.gateway.upstreams.settings import Kind
+from aiapi_service.gateway.upstreams.target import Target
+
+_MOST_BYTES = 65536
+_MOST_TEXT = 2000
+_MOST_SECONDS = 5.0
+
+
+async def read(answer: Answer, today: datetime) -> Failure:
+    """The failure that this is; raises the problem when it is the caller's own."""
+    status = answer.response.status_code
+    name = answer.target.name
+    wait = backoff.retry_after(answer.response.headers.get("retry-after"), today)
+    said = await _read(answer)
+    if status in (401, 403):
+        # It is the gateway's key that was refused, not the caller's; what was said may quote it.
+        text = f"{name} refused the gateway's key ({status}). See AIAPI_UPSTREAM_API_KEY."
+        problem = ProblemError(502, "upstream-refused-key", "The upstream refused the key", text)
+        return Failure(problem, unseen=True, counts=False)
+    if status in (429, 503):
+        return Failure(_passed_on(status, said, wait), unseen=True, counts=status == 503, wait=wait)
+    if status >= 500:
+        text = f"{name} answered {status}: {_message(said)}"
+        problem = ProblemError(502, "upstream-error", "The upstream failed", text)
+        return Failure(problem, unseen=False)
+    if status >= 400:
+        raise _passed_on(status, said, None)
+    raise failures.broken(f"{name} answered {status}")
+
+
+async def _read(answer: Answer) -> Any:
+    """The error as the upstream has put it, within bounds."""
+    body = bytearray()
+    try:
+        with suppress(httpx.HTTPError, ProblemError, TimeoutError):
+            async with asyncio.timeout(_MOST_SECONDS):
+                async for piece in answer.pieces():
+                    body += piece
+                    if len(body) > _MOST_BYTES:
+                        return None
+        return json.loads(body)
+    except ValueError:
+        return None
+    finally:
+        await answer.close()
+
+
+def _message(said: Any) -> str:
+    """What the upstream says, wherever it says it."""
+    error = said.get("error", said) if isinstance(said, dict) else said
+    text = error.get("message") or error.get("detail") if isinstance(error, dict) else error
+    return text[:_MOST_TEXT] if isinstance(text, str) and text else "no reason given"
+
+
+def _passed_on(status: int, said: Any, wait: float | None) -> ProblemError:
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "The upstream refused the request"
+    problem = ProblemError(status, "upstream-refused", title, _message(said))
+    if wait is not None:
+        problem.headers["Retry-After"] = str(max(1, round(wait + 0.5)))
+    error = said.get("error") if isinstance(said, dict) else None
+    if isinstance(error, dict):
+        problem.extra["error"] = problem.body()["error"] | error
+    return problem
+
+
+def unknown_model(model: str, kind: Kind, targets: Sequence[Target]) -> ProblemError:
+    """No upstream has it; names some that there are."""
+    known = sorted({name for one in targets if kind in one.spec.kinds for name in one.spec.models})
+    listed = f" There are: {', '.join(known[:20])}." if known else ""
+    return ProblemError(
+        404,
+        "model-not-found",
+        "There is no such model",
+        f"No upstream serves the model {model!r} for {kind}.{listed}",
+        errors=[FieldError("model", "is not served here")],
+    )
+
+
+def still_starting(target: Target) -> ProblemError:
+    """It could not be connected to for all the time it may take to start."""
+    text = f"The model at {target.name} has not started within {target.patience:g} s."
+    return ProblemError(
+        503, "model-starting", "The model is not there yet", text, headers={"Retry-After": "5"}
+    )

@@ -1,0 +1,144 @@
+"""What the gateway is told of its upstreams."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import NoDecode
+
+Kind = Literal["chat", "embeddings"]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
+
+class Upstream(BaseModel):
+    """One OpenAI-compatible server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: HttpUrl
+    name: Annotated[str, Field(pattern=_NAME)] = ""
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    tier: Annotated[int, Field(ge=0, le=9)] = 0
+    kinds: frozenset[Kind] = frozenset({"chat", "embeddings"})
+    models: dict[str, str] = {}
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    api_key_env: str | None = None
+    usage_in_streams: bool = True
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _models_by_name(cls, value: object) -> object:
+        """A list means that each model has the same name at the upstream."""
+        if isinstance(value, list):
+            return {str(name): str(name) for name in value}
+        return value
+
+    @model_validator(mode="after")
+    def _one_key(self) -> "Upstream":
+        given = [self.api_key, self.api_key_file, self.api_key_env]
+        if sum(one is not None for one in given) > 1:
+            raise ValueError("give one of api_key, api_key_file and api_key_env")
+        return self
+
+    @property
+    def base(self) -> str:
+        """The URL up to and without ``/v1``, which many people add."""
+        return str(self.url).rstrip("/").removesuffix("/v1")
+
+    def title(self) -> str:
+        """A short name for metrics and errors."""
+        return self.name or urlsplit(self.base).netloc.rpartition("@")[2]
+
+    def key(self) -> str | None:
+        """The key, wherever it lies."""
+        if self.api_key_file is not None:
+            return self.api_key_file.read_text(encoding="utf-8").strip()
+        if self.api_key_env is not None:
+            try:
+                return os.environ[self.api_key_env]
+            except KeyError:
+                raise ValueError(f"the variable {self.api_key_env} is not set") from None
+        return self.api_key.get_secret_value() if self.api_key else None
+
+
+class Price(BaseModel):
+    """Of one model, for a million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)] = 0.0
+
+
+class UpstreamSettings(BaseModel):
+    """Where the models are, and how patient the gateway is with them."""
+
+    upstreams: Annotated[tuple[Upstream, ...], NoDecode] = ()
+    """OpenAI-compatible servers: base URLs separated by commas, or a JSON list of objects."""
+    upstream_api_key: SecretStr | None = None
+    """The key for every upstream that has none of its own."""
+    upstream_connect_timeout: float = Field(default=5, gt=0)
+    """Seconds to connect."""
+    upstream_pool_timeout: float = Field(default=10, gt=0)
+    """Seconds to get a connection, connecting included."""
+    upstream_read_timeout: float = Field(default=120, gt=0)
+    """Seconds to the first byte, and between two pieces."""
+    upstream_total_timeout: float = Field(default=600, gt=0)
+    """Seconds for a whole answer, all attempts included."""
+    upstream_connections: int = Field(default=1000, ge=1)
+    """Connections of a worker to its upstreams at most."""
+    upstream_retries: int = Field(default=2, ge=0, le=10)
+    """Further attempts a request may make; 0 turns them off."""
+    upstream_retry_ratio: float = Field(default=0.1, ge=0, le=1)
+    """Retries a worker may make for each request it serves, so that retries never pile up."""
+    upstream_retry_wait: float = Field(default=5, ge=0, le=60)
+    """The longest a request waits for an upstream that says when to come back."""
+    upstream_break_after: int = Field(default=5, ge=1)
+    """Failures in ten seconds, and half of all calls, that close an upstream off."""
+    upstream_break_seconds: float = Field(default=5, gt=0)
+    """How long it stays closed off before one call tries it again; doubles up to a minute."""
+    upstream_hedge_after: float = Field(default=0, ge=0)
+    """Ask a second upstream when the first has not begun to answer for so long; 0: never."""
+    prices: dict[str, Price] = {}
+    """Prices for a million tokens, as JSON: `{"gpt-4o-mini": {"input": 0.15, "output": 0.6}}`."""
+    chat_model: str = ""
+    """The model for `/v1/answer`; empty: the first that an upstream names, or the local one."""
+    embedding_model: str = ""
+    """The model for documents; empty: the first that an upstream names, or the local one."""
+    max_answer_bytes: int = Field(default=128 * 2**20, ge=1024)
+    """A longer answer of an upstream is broken off."""
+
+    @field_validator("upstreams", mode="before")
+    @classmethod
+    def _read_upstreams(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return [{"url": part.strip()} for part in value.split(",") if part.strip()]
+
+    @field_validator("upstreams")
+    @classmethod
+    def _names_differ(cls, value: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        titles = [one.title() for one in value]
+        for title in titles:
+            if titles.count(title) > 1:
+                raise ValueError(f"two upstreams are called {title}: give each a name")
+        return value
+
+
+def describe(upstream: Upstream) -> dict[str, Any]:
+    """What may be told of it: no key."""
+    return {"name": upstream.title(), "tier": upstream.tier, "models": sorted(upstream.models)}

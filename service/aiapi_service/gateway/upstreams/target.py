@@ -1,0 +1,72 @@
+"""One upstream: how to reach it, and how it does."""
+
+from dataclasses import dataclass, field
+
+import httpx
+from pydantic import SecretStr
+
+from aiapi_service.gateway.upstreams.breaker import Breaker
+from aiapi_service.gateway.upstreams.settings import Kind, Upstream, UpstreamSettings
+
+_LONGEST_REST_SECONDS = 30.0
+
+
+@dataclass(eq=False)
+class Target:
+    """Owned by one worker; others have their own view of the same upstream."""
+
+    spec: Upstream
+    breaker: Breaker
+    headers: list[tuple[bytes, bytes]]
+    patience: float = 0.0
+    """Seconds for which a call waits while it cannot be connected to: it may be starting."""
+    name: str = field(init=False)
+    urls: dict[str, httpx.URL] = field(default_factory=dict)
+    _rest_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.name = self.spec.title()
+
+    def url(self, path: str) -> httpx.URL:
+        if path not in self.urls:
+            self.urls[path] = httpx.URL(self.spec.base + path)
+        return self.urls[path]
+
+    def serves(self, kind: Kind, model: str) -> bool:
+        models = self.spec.models
+        return kind in self.spec.kinds and (not models or model in models)
+
+    def model(self, name: str) -> str:
+        """What this upstream calls the model."""
+        return self.spec.models.get(name, name)
+
+    def is_free(self, now: float) -> bool:
+        return now >= self._rest_until and self.breaker.would_allow(now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until it may be asked again."""
+        return max(self._rest_until - now, self.breaker.wait(now), 0.0)
+
+    def rest(self, now: float, seconds: float) -> None:
+        """It has said that it wants to be left alone."""
+        self._rest_until = now + min(seconds, _LONGEST_REST_SECONDS)
+
+
+def make_target(spec: Upstream, settings: UpstreamSettings, *, patience: float = 0.0) -> Target:
+    """An upstream with its key, its own or that of all."""
+    key = spec.key() or _open(settings.upstream_api_key)
+    headers = [
+        (b"Content-Type", b"application/json"),
+        (b"Accept-Encoding", b"identity"),
+        (b"User-Agent", b"aiapi-gateway"),
+    ]
+    if key:
+        headers.append((b"Authorization", f"Bearer {key}".encode()))
+    breaker = Breaker(
+        failures=settings.upstream_break_after, seconds=settings.upstream_break_seconds
+    )
+    return Target(spec, breaker, headers, patience)
+
+
+def _open(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

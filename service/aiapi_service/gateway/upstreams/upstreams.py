@@ -1,0 +1,180 @@
+"""The upstreams as the rest of the gateway uses them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import HttpUrl
+
+from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
+from aiapi_service.gateway.local.settings import LocalSettings
+from aiapi_service.gateway.metering import Meter
+from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.upstreams import failures
+from aiapi_service.gateway.upstreams.budget import RetryBudget
+from aiapi_service.gateway.upstreams.pool import Call, Policy, Pool
+from aiapi_service.gateway.upstreams.settings import Price, Upstream, UpstreamSettings
+from aiapi_service.gateway.upstreams.target import Target, make_target
+from aiapi_service.gateway.upstreams.transport import Connections
+from aiapi_service.gateway.upstreams.usage import of_dict
+
+CHAT_PATH = "/v1/chat/completions"
+EMBEDDINGS_PATH = "/v1/embeddings"
+MODELS_PATH = "/v1/models"
+_MODELS_SECONDS = 60.0
+_MODELS_TIMEOUT_SECONDS = 10.0
+
+
+def chat_call(data: Mapping[str, Any], raw: bytes, pool: Pool) -> Call:
+    """A chat completion as a call; the body goes out as it came where nothing in it changes."""
+    model = str(data["model"])
+    return Call(CHAT_PATH, raw, "chat", model, bodies=_renamed(data, model, pool))
+
+
+def embeddings_call(data: Mapping[str, Any], raw: bytes, pool: Pool) -> Call:
+    """An embedding costs the same twice: it may be asked for again."""
+    model = str(data["model"])
+    bodies = _renamed(data, model, pool)
+    return Call(EMBEDDINGS_PATH, raw, "embeddings", model, repeatable=True, bodies=bodies)
+
+
+def _renamed(data: Mapping[str, Any], model: str, pool: Pool) -> dict[str, bytes] | None:
+    names = {target.model(model) for target in pool.targets} - {model}
+    if not names:
+        return None
+    return {name: json.dumps({**data, "model": name}).encode() for name in names}
+
+
+class Upstreams(Pool):
+    """With the answers read, for those who want data rather than bytes."""
+
+    def __init__(
+        self, *args: Any, chat_model: str, prices: Mapping[str, Price], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._chat_model = chat_model
+        self.prices = prices
+        self._cards: dict[Target, tuple[float, list[dict[str, Any]]]] = {}
+
+    async def chat(
+        self, body: Mapping[str, Any], *, deadline: float | None = None
+    ) -> dict[str, Any]:
+        """A whole completion as data. Without a model it is the default one."""
+        data = {"model": self._default_model(), **body, "stream": False}
+        raw = json.dumps(data).encode()
+        meter = Meter(str(data["model"]), self.prices)
+        try:
+            async with asyncio.timeout_at(deadline):
+                answer, content = await self.ask(chat_call(data, raw, self))
+        except TimeoutError:
+            raise failures.too_slow("no complete answer in the time given") from None
+        parsed = parse(content, answer.target.name)
+        meter.done(answer.target.name, of_dict(parsed.get("usage")))
+        return parsed
+
+    def _default_model(self) -> str:
+        named = [
+            name for one in self.targets if "chat" in one.spec.kinds for name in one.spec.models
+        ]
+        if not self._chat_model and not named:
+            if not self.targets:
+                raise failures.no_upstream()
+            text = "Set AIAPI_CHAT_MODEL: no upstream names its models."
+            raise ProblemError(503, "no-model", "No model is configured", text)
+        return self._chat_model or named[0]
+
+    async def cards(self) -> list[dict[str, Any]]:
+        """All models: those that the settings name, and those that other upstreams tell of."""
+        if not self.targets:
+            raise failures.no_upstream()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._cards_of(target)) for target in self.targets]
+        results = [task.result() for task in tasks]
+        problems = [result for result in results if isinstance(result, ProblemError)]
+        if len(problems) == len(results):
+            raise problems[0]
+        cards: dict[str, dict[str, Any]] = {}
+        for result in results:
+            for card in result if isinstance(result, list) else ():
+                cards.setdefault(card["id"], card)
+        return list(cards.values())
+
+    async def _cards_of(self, target: Target) -> list[dict[str, Any]] | ProblemError:
+        if target.spec.models:
+            return [_card(name, target) for name in target.spec.models]
+        now = asyncio.get_running_loop().time()
+        until, known = self._cards.get(target, (0.0, []))
+        if now < until:
+            return known
+        try:
+            async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
+                body = await self.ask_target(target, Call(MODELS_PATH, method="GET"))
+        except TimeoutError:
+            return failures.too_slow(f"{target.name} did not list its models in time")
+        except ProblemError as problem:
+            return problem
+        listed = parse(body, target.name).get("data")
+        cards = [
+            _card(one["id"], target) | one
+            for one in (listed if isinstance(listed, list) else [])
+            if isinstance(one, dict) and isinstance(one.get("id"), str)
+        ]
+        self._cards[target] = (now + _MODELS_SECONDS, cards)
+        return cards
+
+
+def _card(name: str, target: Target) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": target.name}
+
+
+def parse(body: bytes, upstream: str) -> dict[str, Any]:
+    """An upstream's answer as data."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        raise failures.broken(f"{upstream} answered something that is not JSON") from None
+    if not isinstance(data, dict):
+        raise failures.broken(f"{upstream} answered something that is not an object")
+    return data
+
+
+def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[Target]:
+    targets = [make_target(spec, settings) for spec in settings.upstreams]
+    if local.local_url and local.local != "off":
+        spec = Upstream(
+            name="local",
+            url=HttpUrl(local.local_url),
+            kinds=frozenset({"chat"}),
+            models={LOCAL_MODEL: LOCAL_MODEL},
+            api_key=local.local_key,
+        )
+        targets.append(make_target(spec, settings, patience=local.local_start_timeout))
+    return targets
+
+
+@asynccontextmanager
+async def open_upstreams(
+    settings: UpstreamSettings, local: LocalSettings
+) -> AsyncIterator[Upstreams]:
+    """The upstreams with their connections, for the life of a worker."""
+    policy = Policy(
+        total=settings.upstream_total_timeout,
+        retries=settings.upstream_retries,
+        retry_wait=settings.upstream_retry_wait,
+        hedge_after=settings.upstream_hedge_after,
+        answer_limit=settings.max_answer_bytes,
+    )
+    upstreams = Upstreams(
+        _targets(settings, local),
+        Connections(settings),
+        policy,
+        RetryBudget(settings.upstream_retry_ratio),
+        chat_model=settings.chat_model,
+        prices=settings.prices,
+    )
+    try:
+        yield upstreams
+    finally:
+        await upstreams.close()
