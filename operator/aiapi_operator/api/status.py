@@ -85,8 +85,8 @@ class SavingsStatus(Observed):
     baseline_replicas: _Count | None = None
     """The baseline's pods."""
     observed_seconds: _Long | None = None
-    """Seconds that were observed so far. It only grows, and is told when it grew by 2 %. With
-    it the next operator goes on to count, as with the four that follow."""
+    """Seconds that were observed so far. With this and the four fields that follow the next
+    operator goes on to count; they are told once an hour, and whenever the status is written."""
     worker_seconds: _Long | None = None
     """Seconds that workers ran in that time, all of them together."""
     pod_seconds: _Long | None = None

@@ -114,6 +114,10 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._looked.clear()
 
+    def aiapis(self) -> list[Manifest]:
+        """All AIApis as they were seen last."""
+        return [known.subject.manifest for known in self._looked.values()]
+
     def overdue(self) -> list[str]:
         """AIApis whose last tick is too long ago: something holds them up."""
         late = self._clock() - LATEST

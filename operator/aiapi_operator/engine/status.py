@@ -10,6 +10,7 @@ from typing import Any
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.duration import format_duration
+from aiapi_operator.engine import legacy
 from aiapi_operator.engine.conditions import Told
 from aiapi_operator.engine.podview import PodView
 from aiapi_operator.manifests.labels import selector_text
@@ -51,6 +52,8 @@ class Report:
     decided_at: str
     savings: Savings | None
     conditions: dict[str, Told]
+    told: dict[str, Any] = field(default_factory=dict)
+    """The status as it was told last."""
 
 
 def build(report: Report, rounding: Rounding) -> dict[str, Any]:
@@ -68,8 +71,12 @@ def build(report: Report, rounding: Rounding) -> dict[str, Any]:
         document["load"] = _load(aiapi, decision, rounding)
         document["need"] = _need(decision, rounding)
         document["decision"] = _decision(decision, report.decided_at)
+        document["learned"] = legacy.learned(decision.state, rounding.settle) or None
     if report.savings is not None:
         document["savings"] = _savings(report.savings, rounding)
+        if decision is not None:
+            told = report.told.get("savings") or {}
+            document["savings"] |= legacy.settled_totals(decision.state, told)
     return _present(document)
 
 

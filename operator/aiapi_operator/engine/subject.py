@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.engine import legacy
 from aiapi_operator.engine.conditions import Told, read
 from aiapi_operator.engine.inventory import Key
+from aiapi_operator.observe.panel import Panel
+from aiapi_operator.sizing import restore
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.state import State
 
@@ -70,6 +73,10 @@ class Subject:
     numbers: dict[str, float] = field(default_factory=dict)
     """Numbers as the status tells them; small moves do not change what is told."""
     told: ToldStatus | None = None
+    panel: Panel = field(default_factory=Panel)
+    """The pods' last answers: of a large fleet only a part is asked in a tick."""
+    modest_until: float = 0.0
+    """Until when workers request no more than the spec says, since nodes had no room."""
     silent_since: float | None = None
     """Since when a pod that should answer does not; it may be gone without our knowing."""
 
@@ -93,6 +100,7 @@ class Subject:
             setattr(self, name, getattr(fresh, name))
         document = self.manifest.get("status") or {}
         self.conditions = read(document)
+        self.state = restore.begin(legacy.read(document))
         self.told = ToldStatus(document, 0.0) if document else None
         self.decided_at = (document.get("decision") or {}).get("time", "")
 

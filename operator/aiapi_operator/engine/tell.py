@@ -8,7 +8,7 @@ from typing import Any
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
-from aiapi_operator.engine import conditions, status
+from aiapi_operator.engine import conditions, legacy, status
 from aiapi_operator.engine.alive import must_be_there
 from aiapi_operator.engine.conditions import Told
 from aiapi_operator.engine.podview import PodView
@@ -21,6 +21,7 @@ NUMBERS_EVERY = 5.0
 """Seconds between two writes for numbers' sake alone."""
 SAVINGS_EVERY = 60.0
 _CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
+_DECIDED = ("workers", "load", "need", "decision", "savings", "learned")
 _GOOD = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are well when true; the others are diagnoses."""
 
@@ -76,6 +77,7 @@ class Teller:
 
     def _document(self, subject: Subject, news: News) -> dict[str, Any]:
         rounding = status.Rounding(subject.numbers)
+        before = subject.told.document if subject.told is not None else {}
         report = status.Report(
             aiapi=news.aiapi,
             pods=news.pods,
@@ -84,17 +86,19 @@ class Teller:
             decided_at=subject.decided_at,
             savings=news.savings,
             conditions=subject.conditions,
+            told=before,
         )
         document = status.build(report, rounding)
-        before = subject.told.document if subject.told is not None else {}
         if news.decision is None:
             # Nothing was decided, so what was told of the last decision still stands.
-            return {**_kept(before, "workers", "load", "need", "decision", "savings"), **document}
-        return {**_kept(before, "savings"), **document}
+            return {**_kept(before, *_DECIDED), **document}
+        return {**_kept(before, "savings", "learned"), **document}
 
     async def _write(self, subject: Subject, document: dict[str, Any]) -> None:
         if not self._worth_writing(subject.told, document):
             return
+        if "savings" in document and subject.decision is not None:
+            document["savings"] |= legacy.totals(subject.decision.state)
         namespace, name = subject.key
         manifest: Manifest = {
             "apiVersion": AIAPIS.api_version,
@@ -158,7 +162,7 @@ def _essence(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: document.get(key) for key in ("load", "need")}
+    return {key: document.get(key) for key in ("load", "need", "learned")}
 
 
 def _orders(news: News, previous: Decision | None) -> Iterable[Said]:

@@ -256,15 +256,13 @@ class Engine:
         return troubles
 
     def _share(self, subject: Subject, now: _Round, decision: Decision) -> Resources:
-        return {
-            **share.resources(
-                subject,
-                now.aiapi.spec.workers,
-                decision,
-                waiting=waiting(subject, now.pods),
-                now=self._ports.clock(),
-            )
-        }
+        return share.resources(
+            subject,
+            now.aiapi.spec.workers,
+            decision,
+            waiting=waiting(subject, now.pods),
+            now=self._ports.clock(),
+        )
 
     def _basics(self, now: _Round) -> list[Condition]:
         return [

@@ -14,6 +14,7 @@ from aiapi_operator.sizing import (
     peaks,
     rates,
     reasons,
+    restore,
     savings,
     surplus,
     windows,
@@ -98,7 +99,7 @@ def _on_one_clock(state: State, now: float) -> tuple[float, State]:
     if not isfinite(now):
         return (0.0 if state.now is None else state.now), state
     if state.now is not None and now < state.now:
-        return now, State(decided=state.decided, pod_lead=state.pod_lead)
+        return now, replace(restore.begin(restore.left(state)), decided=state.decided)
     return now, state
 
 
