@@ -1,13 +1,15 @@
 # Everything installs into .venv; nothing outside this folder is touched.
 PYTHON ?= python3
 BIN := .venv/bin
+ASSISTANT := ghcr.io/acme/assistant:1.4
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-unit test-integration test-e2e lint format docs images crds lock clean \
+.PHONY: help install demo sandbox sandbox-down kind test test-unit test-integration test-e2e lint format docs images crds lock clean \
         bench-runtime bench-decide bench-sizing chart-docs deploy
 
 help:  ## Show the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 install: .venv/installed  ## Install into .venv (locked versions)
 
@@ -21,8 +23,23 @@ install: .venv/installed  ## Install into .venv (locked versions)
 demo: install  ## The main job, live in the terminal, in about three minutes
 	$(BIN)/aiapi demo
 
-sandbox: install  ## A Kubernetes API and one node on this machine, to try things out
-	$(BIN)/aiapi sandbox up
+sandbox: install  ## A Kubernetes API and one node on this machine, in the background, to try things out
+	@$(BIN)/aiapi sandbox up --detach --image $(ASSISTANT)=examples
+	@printf '\nTo use it here, with its kubectl and the plugin:\n  export PATH="%s:$$PATH"\n' "$(CURDIR)/.venv/bin"
+
+sandbox-down: install  ## Stop it
+	$(BIN)/aiapi sandbox down
+
+kind: install images  ## The same with kind and Docker: a cluster, and the images in it
+	kind create cluster --config kind-config.yaml
+	docker tag aiapi-operator:e2e ghcr.io/aiapi-dev/operator:$(VERSION)
+	docker tag aiapi-service:e2e ghcr.io/aiapi-dev/service:$(VERSION)
+	docker tag assistant:e2e $(ASSISTANT)
+	kind load docker-image --name aiapi $(ASSISTANT) \
+		ghcr.io/aiapi-dev/operator:$(VERSION) ghcr.io/aiapi-dev/service:$(VERSION)
+	kind export kubeconfig --name aiapi --kubeconfig build/kind.kubeconfig
+	@printf '\nTo use it here, with its kubectl and the plugin:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
+		"$(CURDIR)/build/kind.kubeconfig" "$(CURDIR)/.venv/bin"
 
 test: test-unit test-integration test-e2e  ## All tests
 
@@ -47,7 +64,7 @@ format: install  ## Format the code
 	$(BIN)/ruff check --fix .
 
 docs: install  ## Build the documentation site into build/site; a warning is an error
-	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 images:  ## Build the images that the end-to-end suite runs on a cluster; needs Docker
 	docker build -t aiapi-operator:e2e -f Dockerfile .
