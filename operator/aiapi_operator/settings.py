@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 VERSION = version("aiapi")
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_PORT = 8080
+_CONSOLE_PORT = 8081
 
 
 class LogFormat(StrEnum):
@@ -36,9 +38,13 @@ def _labels(value: object) -> object:
     return {key: text for key, _, text in pairs}
 
 
-def _not_a_service_link(value: object) -> object:
+def _not_a_service_link(default: int) -> Callable[[object], object]:
     """A Service called aiapi-operator makes Kubernetes set AIAPI_OPERATOR_PORT=tcp://... ."""
-    return _DEFAULT_PORT if isinstance(value, str) and value.startswith("tcp://") else value
+
+    def read(value: object) -> object:
+        return default if isinstance(value, str) and value.startswith("tcp://") else value
+
+    return read
 
 
 def _own_namespace() -> str:
@@ -64,10 +70,19 @@ class Settings(BaseSettings):
     namespaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Namespaces to look after, separated by commas; all by default."""
     host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, metrics from Prometheus
-    port: Annotated[int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link)] = (
-        _DEFAULT_PORT
-    )
+    port: Annotated[
+        int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link(_DEFAULT_PORT))
+    ] = _DEFAULT_PORT
     """Port of /healthz, /readyz and /metrics."""
+    console: bool = False
+    """Serve the console, a read-only page."""
+    console_host: str = "127.0.0.1"
+    """Where the console listens. It has no login: who reaches it may read it."""
+    console_port: Annotated[
+        int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link(_CONSOLE_PORT))
+    ] = _CONSOLE_PORT
+    console_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Names beside localhost under which a browser may ask for the console."""
     log_format: LogFormat = LogFormat.TEXT
     log_level: str = "INFO"
     leader_election: bool = True

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiapi_operator.api.overview import View, read
 from aiapi_operator.console import figures
@@ -56,7 +56,7 @@ def detail(manifest: dict[str, Any], story: Story | None, *, span: int, now: flo
     return Detail(
         view=view,
         tiles=tiles(story.present, view),
-        charts=charts(story.rings[span], frame, view),
+        charts=charts(story.rings[span], frame, view, story.present),
         axis=_axis(SPANS[span]),
         happenings=tuple(reversed(story.happenings)),
         message=story.present.message,
@@ -107,10 +107,10 @@ def tiles(now: Present, view: View) -> list[Tile]:
         ),
         Tile(
             name="Fleet",
-            value=f"{now.seen.ready} x {now.workers}",
-            unit=f"pods ready x workers in each; {now.seen.workers} workers run",
+            value=f"{now.ready} x {now.workers}",
+            unit=f"pods ready x workers in each; {now.running} workers run",
             source=f"pods; wanted are {now.replicas} x {now.workers}",
-            tone="" if now.seen.ready >= now.replicas else "warn",
+            tone="" if now.ready >= now.replicas else "warn",
         ),
         Tile(
             name=f"Latency {view.percentile}",
@@ -170,19 +170,28 @@ def _frame(ring: Ring, span: Span, happenings: Sequence[Happening], now: float) 
 
 
 def _axis(span: Span) -> list[str]:
-    """Five moments, from the left."""
+    """Four moments, from the left."""
     minutes = span.length / 60
-    parts = [minutes * part for part in (1.0, 0.75, 0.5, 0.25)]
+    parts = [minutes, 2 * minutes / 3, minutes / 3]
     unit, size = ("min", 1) if minutes < 120 else ("h", 60)
     return [*(f"-{part / size:g} {unit}" for part in parts), "now"]
 
 
-def charts(ring: Ring, frame: Frame, view: View) -> list[Chart]:
+def charts(ring: Ring, frame: Frame, view: View, now: Present) -> list[Chart]:
     """The charts of the page, over the same time."""
 
     def line(name: str, tone: str, column: Column, **style: bool) -> Line:
         return Line(name=name, tone=tone, values=ring.column(column), **style)
 
+    return [*_load_charts(frame, view, line), *_fleet_charts(frame, line), *_cost(frame, now, line)]
+
+
+class _Liner(Protocol):
+    def __call__(self, name: str, tone: str, column: Column, **style: bool) -> Line:
+        """A line of one column."""
+
+
+def _load_charts(frame: Frame, view: View, line: _Liner) -> list[Chart]:
     return [
         draw(
             frame,
@@ -199,6 +208,33 @@ def charts(ring: Ring, frame: Frame, view: View) -> list[Chart]:
         ),
         draw(
             frame,
+            title=f"Latency {view.percentile} and objective",
+            unit="time",
+            source="Read off the pods' latency histograms of the last minute.",
+            lines=(
+                line(view.percentile, "a", Column.LATENCY),
+                line("objective", "limit", Column.OBJECTIVE, step=True),
+            ),
+            show=figures.seconds,
+        ),
+        draw(
+            frame,
+            title="Event loops",
+            unit="busy part of the time",
+            source="Event-loop time over wall time of the busiest pod.",
+            lines=(
+                line("busiest pod", "a", Column.UTILIZATION, filled=True),
+                line("aim", "limit", Column.TARGET, step=True),
+            ),
+            show=figures.percent,
+        ),
+    ]
+
+
+def _fleet_charts(frame: Frame, line: _Liner) -> list[Chart]:
+    return [
+        draw(
+            frame,
             title="Workers",
             unit="workers in all pods",
             source="Need comes from the load, wanted from the decision, running from the pods.",
@@ -212,17 +248,6 @@ def charts(ring: Ring, frame: Frame, view: View) -> list[Chart]:
         ),
         draw(
             frame,
-            title=f"Latency {view.percentile} and objective",
-            unit="time",
-            source="Read off the pods' latency histograms of the last minute.",
-            lines=(
-                line(view.percentile, "a", Column.LATENCY),
-                line("objective", "limit", Column.OBJECTIVE, step=True),
-            ),
-            show=figures.seconds,
-        ),
-        draw(
-            frame,
             title="Pods and workers in each",
             unit="count",
             source="Pods that are ready; workers that each pod should run.",
@@ -233,15 +258,23 @@ def charts(ring: Ring, frame: Frame, view: View) -> list[Chart]:
             show=figures.whole,
             whole=True,
         ),
+    ]
+
+
+def _cost(frame: Frame, now: Present, line: _Liner) -> list[Chart]:
+    """What is being saved; nothing where compute has no price."""
+    if now.savings is None or not now.savings.baseline_hour:
+        return []
+    return [
         draw(
             frame,
-            title="Event loops",
-            unit="busy part of the time",
-            source="Event-loop time over wall time of the busiest pod.",
+            title="Cost",
+            unit=f"{now.savings.currency} an hour",
+            source="The wanted fleet and the static baseline, at the spec's prices.",
             lines=(
-                line("busiest pod", "a", Column.UTILIZATION, filled=True),
-                line("aim", "limit", Column.TARGET, step=True),
+                line("right-sized", "a", Column.COST, step=True, filled=True),
+                line("static baseline", "limit", Column.STATIC, step=True),
             ),
-            show=figures.percent,
-        ),
+            show=figures.number,
+        )
     ]

@@ -13,8 +13,10 @@ def number(value: float | None) -> str:
         return NONE
     if value >= 99.95:
         return f"{value:,.0f}"
-    text = f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
-    return text.rstrip("0").rstrip(".")
+    if value < 0.0005:
+        return "0"
+    digits = 1 if value >= 9.995 else 2 if value >= 0.995 else 3
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def whole(value: float | None) -> str:

@@ -6,22 +6,36 @@ is Prometheus.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from math import nan
 
+from aiapi_operator.api.overview import HEALTHY_WHEN_TRUE
 from aiapi_operator.console.ring import Ring
 from aiapi_operator.engine.inventory import Key
 from aiapi_operator.engine.ports import Seen
-from aiapi_operator.sizing.decision import Condition, Decision, Load, Need
+from aiapi_operator.sizing import plan
+from aiapi_operator.sizing.decision import Condition, Decision, Load, Need, Verdict
 from aiapi_operator.sizing.inputs import Mode, SizingSpec
 from aiapi_operator.sizing.savings import Savings
+from aiapi_operator.sizing.state import Size
 
 MOST_AIAPIS = 1000
 """AIApis with a history; of more, only the present is shown."""
 HAPPENINGS = 100
 """Things that happened, an AIApi."""
+_USUAL = {
+    verdict.value
+    for verdict in (
+        Verdict.STEADY,
+        Verdict.STABILIZING,
+        Verdict.SCALED_UP,
+        Verdict.SCALED_DOWN,
+        Verdict.REBALANCED,
+    )
+}
+"""Reasons that are no news by themselves: the resize is, where there is one."""
 MESSAGE = 400
 """Characters of a message that are kept."""
 
@@ -41,6 +55,8 @@ class Column(IntEnum):
     OBJECTIVE = auto()
     UTILIZATION = auto()
     TARGET = auto()
+    COST = auto()
+    STATIC = auto()
 
 
 PEAKS = frozenset({Column.ARRIVALS, Column.DEMAND, Column.NEED, Column.LATENCY, Column.UTILIZATION})
@@ -89,15 +105,16 @@ class Present:
     message: str
     need: Need
     load: Load
-    seen: Seen
-    conditions: tuple[Condition, ...]
     threshold: float
     capacity: float | None
-
-    @property
-    def savings(self) -> Savings | None:
-        """What is saved."""
-        return self.seen.savings
+    """Requests a second that the running workers carry at the utilisation aimed at."""
+    ready: int
+    """Pods that are ready."""
+    running: int
+    """Workers that run."""
+    hour: float
+    """What the wanted fleet costs in an hour, at the spec's prices."""
+    savings: Savings | None
 
 
 @dataclass(slots=True)
@@ -105,6 +122,7 @@ class Story:
     """One AIApi over time."""
 
     present: Present
+    conditions: dict[str, bool | None] = field(default_factory=dict)
     rings: tuple[Ring, ...] = field(default_factory=lambda: tuple(map(_ring, SPANS)))
     happenings: deque[Happening] = field(default_factory=lambda: deque(maxlen=HAPPENINGS))
 
@@ -142,6 +160,19 @@ class History:
         for ring in story.rings:
             ring.add(present.time, row)
 
+    def diagnosed(self, key: Key, conditions: Iterable[Condition]) -> None:
+        """What is told of an AIApi in its conditions."""
+        story = self._stories.get(key)
+        if story is None:
+            return
+        for condition in conditions:
+            was = story.conditions.get(condition.type)
+            happening = _turn(condition, was, self._wall())
+            if happening is not None:
+                story.happenings.append(happening)
+            if condition.status is not None:
+                story.conditions[condition.type] = condition.status
+
     def forget(self, key: Key) -> None:
         """The AIApi is gone, and its story with it."""
         self._stories.pop(key, None)
@@ -161,10 +192,12 @@ def _present(time: float, spec: SizingSpec, seen: Seen, decision: Decision) -> P
         message=decision.message[:MESSAGE],
         need=need,
         load=decision.load,
-        seen=seen,
-        conditions=decision.conditions,
         threshold=spec.objective.threshold,
         capacity=capacity,
+        ready=seen.ready,
+        running=seen.workers,
+        hour=plan.hour(spec, Size(workers=decision.workers, replicas=decision.replicas)),
+        savings=seen.savings,
     )
 
 
@@ -175,13 +208,15 @@ def _row(now: Present) -> list[float]:
         Column.CAPACITY: now.capacity,
         Column.NEED: now.need.workers,
         Column.WANTED: now.workers * now.replicas,
-        Column.RUNNING: now.seen.workers,
-        Column.PODS: now.seen.ready,
+        Column.RUNNING: now.running,
+        Column.PODS: now.ready,
         Column.EACH: now.workers,
         Column.LATENCY: now.load.latency,
         Column.OBJECTIVE: now.threshold,
         Column.UTILIZATION: now.load.loop_utilization,
         Column.TARGET: now.need.target_utilization,
+        Column.COST: now.hour,
+        Column.STATIC: None if now.savings is None else now.savings.baseline_hour,
     }
     return [nan if (value := values[column]) is None else float(value) for column in Column]
 
@@ -198,19 +233,25 @@ def _fleet(now: Present) -> str:
 
 def _news(before: Present, now: Present) -> Iterator[Happening]:
     resized = (before.workers, before.replicas) != (now.workers, now.replicas)
-    if resized or before.reason != now.reason:
+    other = before.reason != now.reason and not {before.reason, now.reason} <= _USUAL
+    if resized or other:
         size = f"{_fleet(before)} → {_fleet(now)}" if resized else _fleet(now)
         yield Happening(
             time=now.time, what=now.reason, size=size, message=now.message, resized=resized
         )
-    were = {condition.type: condition.status for condition in before.conditions}
-    for condition in now.conditions:
-        was = were.get(condition.type)
-        if condition.status is not was and True in (condition.status, was):
-            yield Happening(
-                time=now.time,
-                what=condition.type if condition.status else f"{condition.type} is over",
-                size="",
-                message=condition.message[:MESSAGE],
-                warning=condition.status is True,
-            )
+
+
+def _turn(condition: Condition, was: bool | None, time: float) -> Happening | None:
+    """What there is to say of a condition that was ``was`` before; None where nothing is."""
+    good = condition.type not in HEALTHY_WHEN_TRUE
+    if condition.status is was or condition.status is None:
+        return None
+    bad_now = condition.status is good
+    if not bad_now and was is not good:
+        return None
+    title = condition.type if condition.status else f"not {condition.type}"
+    if good and not bad_now:
+        title = f"{condition.type} is over"
+    return Happening(
+        time=time, what=title, size="", message=condition.message[:MESSAGE], warning=bad_now
+    )

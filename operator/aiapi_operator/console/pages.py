@@ -43,6 +43,7 @@ class Pages:
         )
         self._environment.filters |= {
             "number": figures.number,
+            "whole": figures.whole,
             "money": figures.money,
             "moment": figures.moment,
             "clock": figures.clock,
