@@ -81,6 +81,9 @@ class _Stats(_Strict):
     cpu_seconds: _Seconds
     upstream_seconds: _Seconds
     rss_bytes: _Count
+    cpu_throttled_seconds: _Seconds = 0.0
+    cpu_limit_cores: _Seconds = 0.0
+    memory_limit_bytes: _Count = 0
     open_connections: _Count
     accept_queue: _AcceptQueue
     latency: _Histogram
@@ -120,6 +123,9 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         open_connections=stats.open_connections,
         accept_queue_depth=stats.accept_queue.depth,
         rss_bytes=stats.rss_bytes,
+        cpu_throttled_seconds=stats.cpu_throttled_seconds,
+        cpu_limit_cores=stats.cpu_limit_cores,
+        memory_limit_bytes=stats.memory_limit_bytes,
     )
 
 

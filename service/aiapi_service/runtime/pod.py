@@ -9,7 +9,7 @@ from aiapi_service.runtime.crew import Crew
 from aiapi_service.runtime.loading import last_line
 from aiapi_service.runtime.member import Member, State
 from aiapi_service.runtime.settings import Settings
-from aiapi_service.telemetry import prometheus, stats
+from aiapi_service.telemetry import cgroup, prometheus, stats
 from aiapi_service.telemetry.arena import Arena, Ledger
 from aiapi_service.telemetry.layout import Cell
 
@@ -135,6 +135,7 @@ class PodView:
             rss_bytes=sum(stats.resident_bytes(one.pid) for one in self._crew.members.values()),
             accept_depth=depth,
             accept_limit=limit,
+            limits=cgroup.read(),
         )
 
     def stats(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiapi_service.telemetry.cgroup import UNKNOWN, Limits
 from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, Cell
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,6 +41,7 @@ class Reading:
     rss_bytes: int
     accept_depth: int
     accept_limit: int
+    limits: Limits = UNKNOWN
 
 
 def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
@@ -68,6 +70,9 @@ def as_json(reading: Reading) -> dict[str, Any]:
         "cpu_seconds": round(row[Cell.CPU_SECONDS], 6),
         "upstream_seconds": round(row[Cell.UPSTREAM_SECONDS], 6),
         "rss_bytes": reading.rss_bytes,
+        "cpu_throttled_seconds": round(reading.limits.cpu_throttled_seconds, 6),
+        "cpu_limit_cores": reading.limits.cpu_limit_cores,
+        "memory_limit_bytes": reading.limits.memory_limit_bytes,
         "open_connections": int(row[Cell.CONNECTIONS]),
         "accept_queue": {"depth": reading.accept_depth, "limit": reading.accept_limit},
         "latency": histogram(row, Cell.LATENCY, Cell.LATENCY_SUM),

@@ -52,7 +52,10 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
     async def counted() -> PodSample | None:
         (said,) = await scraped(session, where(pod))
         assert isinstance(said, PodSample), said
-        return said if said.server_errors > before.server_errors else None
+        # The pod writes its sums many times a second, and not all of them at one instant.
+        latencies = sum(said.latency.counts) - sum(before.latency.counts)
+        failed = said.server_errors - before.server_errors
+        return said if failed == 1 and latencies == 3 else None
 
     after = await until(counted)
     assert after.time == 7.0

@@ -1,0 +1,85 @@
+"""What the pod's cgroup allows it: CPU and memory limits, and how long a CPU limit held it up.
+
+A throttled pod looks like a busy one: its loops take longer for the same work. Only the kernel can
+tell the two apart. Both versions of cgroups are read; where a number is not there it is 0.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MOUNT = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+_NO_LIMIT = 2**60
+"""The first version writes a number near the largest one where there is no limit."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Zero stands for no limit, or none that can be seen."""
+
+    cpu_throttled_seconds: float = 0.0
+    cpu_limit_cores: float = 0.0
+    memory_limit_bytes: int = 0
+
+
+UNKNOWN = Limits()
+
+
+def read(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Limits:
+    """The limits of the cgroup that this process is in."""
+    paths = _paths(membership)
+    if (mount / "cgroup.controllers").exists():
+        home = _home(mount, paths.get("", "/"), "cpu.stat")
+        quota, _, period = _text(home / "cpu.max").partition(" ")
+        return Limits(
+            cpu_throttled_seconds=_stat(home, "throttled_usec") / 1e6,
+            cpu_limit_cores=_cores(quota, period),
+            memory_limit_bytes=_octets(_text(home / "memory.max")),
+        )
+    cpu = _home(mount / "cpu", paths.get("cpu", "/"), "cpu.stat")
+    memory = _home(mount / "memory", paths.get("memory", "/"), "memory.limit_in_bytes")
+    return Limits(
+        cpu_throttled_seconds=_stat(cpu, "throttled_time") / 1e9,
+        cpu_limit_cores=_cores(_text(cpu / "cpu.cfs_quota_us"), _text(cpu / "cpu.cfs_period_us")),
+        memory_limit_bytes=_octets(_text(memory / "memory.limit_in_bytes")),
+    )
+
+
+def _paths(membership: Path) -> dict[str, str]:
+    """The cgroup by controller; the second version has one for all, named by nothing."""
+    found: dict[str, str] = {}
+    for line in _text(membership).splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        found |= dict.fromkeys(controllers.split(","), path)
+    return found
+
+
+def _home(mount: Path, path: str, file: str) -> Path:
+    """The cgroup's own folder, or the mount itself, as which a container sees it."""
+    own = mount / path.lstrip("/")
+    return own if (own / file).exists() else mount
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _stat(folder: Path, key: str) -> int:
+    for line in _text(folder / "cpu.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name == key and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _cores(quota: str, period: str) -> float:
+    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return 0.0
+    return int(quota) / int(period)
+
+
+def _octets(text: str) -> int:
+    return int(text) if text.isdigit() and int(text) < _NO_LIMIT else 0
