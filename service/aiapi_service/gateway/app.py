@@ -23,8 +23,8 @@ from aiapi_service.gateway.version import VERSION
 from aiapi_service.store.errors import StoreUnavailableError
 
 ROUTERS = (
-    about.router,
     chat.router,
+    about.router,
     fanout.router,
     embeddings.router,
     models.router,
@@ -54,13 +54,15 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(RouteTimes)
     problems.install(app)
     app.add_exception_handler(AuthError, _on_auth_error)
     app.add_exception_handler(StoreUnavailableError, _on_store_error)
     for router in ROUTERS:
-        app.include_router(router)
+        # As they are: an included router would be asked, with all its routes, for each request.
+        app.router.routes.extend(router.routes)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
 

@@ -11,7 +11,7 @@ from aiapi_service.gateway.problems import responses
 from aiapi_service.gateway.relay import Relay
 from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatRequest
-from aiapi_service.gateway.services import ServicesDep
+from aiapi_service.gateway.services import services_of
 from aiapi_service.gateway.upstreams import usage
 from aiapi_service.gateway.upstreams.upstreams import chat_call
 
@@ -38,13 +38,14 @@ _STREAMED = {
     openapi_extra=json_body(ChatRequest, examples.CHAT),
 )
 async def chat_completions(
-    request: Request, services: ServicesDep, _principal: Annotated[Principal, require("chat")]
+    request: Request, _principal: Annotated[Principal, require("chat")]
 ) -> Response:
     """As OpenAI's API has it, streamed (`stream: true`) or whole.
 
     Fields that only some upstreams know pass through. A caller who goes away takes the upstream
     call with them.
     """
+    services = services_of(request)
     settings = services.settings
     body = await read_object(request, limit=settings.max_body_bytes, depth=settings.max_depth)
     check(body, ChatRequest)

@@ -14,7 +14,7 @@ from aiapi_service.gateway.problems import FieldError, ProblemError, responses
 from aiapi_service.gateway.relay import Relay
 from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.embeddings import EmbeddingList, EmbeddingsRequest
-from aiapi_service.gateway.services import Services, ServicesDep
+from aiapi_service.gateway.services import Services, services_of
 from aiapi_service.gateway.upstreams.upstreams import embeddings_call
 
 router = APIRouter(tags=["embeddings"])
@@ -31,9 +31,10 @@ router = APIRouter(tags=["embeddings"])
     openapi_extra=json_body(EmbeddingsRequest, examples.EMBEDDINGS),
 )
 async def embeddings(
-    request: Request, services: ServicesDep, _principal: Annotated[Principal, require("embeddings")]
+    request: Request, _principal: Annotated[Principal, require("embeddings")]
 ) -> Response:
     """As OpenAI's API has it."""
+    services = services_of(request)
     settings = services.settings
     body = await read_object(request, limit=settings.max_body_bytes, depth=settings.max_depth)
     asked = check(body, EmbeddingsRequest)

@@ -163,12 +163,8 @@ class Pool:
         target.breaker.allow(loop.time())
         try:
             response = await self._send(target, call, deadline)
-        except TimeoutError:
-            outcome: Answer | Failure = Failure(
-                failures.too_slow(f"{target.name} did not begin to answer in time"), unseen=False
-            )
         except httpx.HTTPError as error:
-            outcome = failures.of_transport(error, target.name)
+            outcome: Answer | Failure = failures.of_transport(error, target.name)
         except BaseException:
             target.breaker.dropped()
             raise
@@ -205,12 +201,12 @@ class Pool:
 
     async def _send(self, target: Target, call: Call, deadline: float) -> httpx.Response:
         url = target.url(call.path)
+        left = deadline - asyncio.get_running_loop().time()
         request = httpx.Request(
             call.method,
             url,
             headers=target.headers,
             content=call.body_for(target),
-            extensions={"timeout": self._connections.timeout},
+            extensions={"timeout": self._connections.timeouts(left)},
         )
-        async with asyncio.timeout_at(deadline):
-            return await self._connections.way_to(url).handle_async_request(request)
+        return await self._connections.way_to(url).handle_async_request(request)

@@ -17,7 +17,7 @@ class Target:
 
     spec: Upstream
     breaker: Breaker
-    headers: list[tuple[bytes, bytes]]
+    headers: httpx.Headers
     patience: float = 0.0
     """Seconds for which a call waits while it cannot be connected to: it may be starting."""
     name: str = field(init=False)
@@ -55,13 +55,17 @@ class Target:
 def make_target(spec: Upstream, settings: UpstreamSettings, *, patience: float = 0.0) -> Target:
     """An upstream with its key, its own or that of all."""
     key = spec.key() or _open(settings.upstream_api_key)
-    headers = [
-        (b"Content-Type", b"application/json"),
-        (b"Accept-Encoding", b"identity"),
-        (b"User-Agent", b"aiapi-gateway"),
-    ]
+    headers = httpx.Headers(
+        {
+            # Given here, it need not be added to the headers of each call.
+            "Host": httpx.URL(spec.base).netloc.decode(),
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "aiapi-gateway",
+        }
+    )
     if key:
-        headers.append((b"Authorization", f"Bearer {key}".encode()))
+        headers["Authorization"] = f"Bearer {key}"
     breaker = Breaker(
         failures=settings.upstream_break_after, seconds=settings.upstream_break_seconds
     )

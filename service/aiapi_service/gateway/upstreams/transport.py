@@ -21,19 +21,30 @@ class Connections:
     def __init__(self, settings: UpstreamSettings) -> None:
         self._limit = settings.upstream_connections
         self._transports: dict[str, httpx.AsyncBaseTransport] = {}
-        self.timeout = {
+        # Looking for proxies reads all of the environment: once a host.
+        self._ways: dict[tuple[str, str], httpx.AsyncBaseTransport] = {}
+        self._timeouts = {
             "connect": settings.upstream_connect_timeout,
             "pool": settings.upstream_pool_timeout,
             "read": settings.upstream_read_timeout,
-            "write": settings.upstream_read_timeout,
         }
+        self._longest = max(self._timeouts.values())
+
+    def timeouts(self, left: float) -> dict[str, float]:
+        """Of each phase, none longer than what is left of the call's time."""
+        if left >= self._longest:
+            return self._timeouts
+        return {phase: min(seconds, max(left, 0.001)) for phase, seconds in self._timeouts.items()}
 
     def way_to(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         """The transport for this host."""
-        proxy = "" if proxy_bypass(url.host) else getproxies().get(url.scheme, "")
-        if proxy not in self._transports:
-            self._transports[proxy] = self._make(proxy)
-        return self._transports[proxy]
+        place = (url.scheme, url.host)
+        if place not in self._ways:
+            proxy = "" if proxy_bypass(url.host) else getproxies().get(url.scheme, "")
+            if proxy not in self._transports:
+                self._transports[proxy] = self._make(proxy)
+            self._ways[place] = self._transports[proxy]
+        return self._ways[place]
 
     def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
         def session() -> aiohttp.ClientSession:

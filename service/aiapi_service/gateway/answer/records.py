@@ -1,0 +1,107 @@
+"""Chats as they lie in the database. Every statement names the tenant and the caller."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from aiapi_service.auth import Principal
+from aiapi_service.gateway.answer.schemas import Chat, Source, Turn
+from aiapi_service.store.connection import Row
+from aiapi_service.store.database import Database
+
+_MINE = "c.id = $1 AND c.tenant = $2 AND c.subject = $3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """All that is stored of one answer. The id is made before, so that it can be sent twice."""
+
+    id: UUID
+    chat: UUID
+    question: str
+    answer: str
+    model: str
+    sources: Sequence[Source]
+    usage: dict[str, Any]
+
+
+class Chats:
+    """Every statement about chats and answers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, chat: UUID, owner: Principal, *, turns: int) -> Chat | None:
+        """A chat of this caller with its last turns; None when there is none."""
+        rows = await self._database.rows(
+            "SELECT c.created AS began, a.id, a.question, a.answer, a.model, "
+            "a.sources::text AS sources, a.created "
+            "FROM chats c LEFT JOIN LATERAL (SELECT * FROM answers WHERE chat = c.id "
+            "ORDER BY created DESC LIMIT $4) a ON true "
+            f"WHERE {_MINE} ORDER BY a.created",
+            chat,
+            owner.tenant,
+            owner.subject,
+            turns,
+        )
+        if not rows:
+            return None
+        return Chat(
+            id=chat, created=rows[0]["began"], turns=[_turn(row) for row in rows if row["id"]]
+        )
+
+    async def store(self, answered: Answered, owner: Principal, *, new: bool) -> bool:
+        """Keep an answer, with its chat when that is new: both or neither, and once.
+
+        False when somebody has deleted the chat meanwhile.
+        """
+        async with self._database.transaction() as connection:
+            if new:
+                await connection.execute(
+                    "INSERT INTO chats (id, tenant, subject) VALUES ($1, $2, $3) "
+                    "ON CONFLICT DO NOTHING",
+                    answered.chat,
+                    owner.tenant,
+                    owner.subject,
+                )
+            row = await connection.fetchrow(
+                "WITH mine AS (SELECT c.id FROM chats c "
+                f"WHERE {_MINE} FOR KEY SHARE), "
+                "kept AS (INSERT INTO answers (id, chat, question, answer, model, sources, usage) "
+                "SELECT $4, id, $5, $6, $7, $8::text::jsonb, $9::text::jsonb FROM mine "
+                "ON CONFLICT DO NOTHING) SELECT id FROM mine",
+                answered.chat,
+                owner.tenant,
+                owner.subject,
+                answered.id,
+                answered.question,
+                answered.answer,
+                answered.model,
+                json.dumps([source.model_dump() for source in answered.sources]),
+                json.dumps(answered.usage),
+            )
+        return row is not None
+
+    async def delete(self, chat: UUID, owner: Principal) -> bool:
+        """Whether there was one to delete. Its answers go with it."""
+        return bool(
+            await self._database.execute(
+                f"DELETE FROM chats c WHERE {_MINE}",  # noqa: S608 - a constant
+                chat,
+                owner.tenant,
+                owner.subject,
+            )
+        )
+
+
+def _turn(row: Row) -> Turn:
+    return Turn(
+        id=row["id"],
+        question=row["question"],
+        answer=row["answer"],
+        model=row["model"],
+        sources=json.loads(row["sources"]),
+        created=row["created"],
+    )

@@ -1,0 +1,80 @@
+"""``/v1/answer`` and the chats that come of it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.answer.chain import Chain, no_chat
+from aiapi_service.gateway.answer.records import Chats
+from aiapi_service.gateway.answer.schemas import EXAMPLE, Answer, AnswerRequest, Chat
+from aiapi_service.gateway.answer.steps import Steps
+from aiapi_service.gateway.body import read_json
+from aiapi_service.gateway.documents.routes import DatabaseDep
+from aiapi_service.gateway.leaving import while_connected
+from aiapi_service.gateway.openapi import json_body
+from aiapi_service.gateway.problems import responses
+from aiapi_service.gateway.services import ServicesDep
+
+router = APIRouter(tags=["answers"])
+
+Caller = Annotated[Principal, require("answer")]
+_MOST_TURNS = 100
+
+
+@router.post(
+    "/v1/answer",
+    summary="Answer a question",
+    response_model=Answer,
+    response_model_exclude_none=True,
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504),
+    openapi_extra=json_body(AnswerRequest, EXAMPLE),
+)
+async def answer(
+    request: Request,
+    services: ServicesDep,
+    caller: Caller,
+    store: DatabaseDep,
+    timings: Annotated[bool, Query(description="Give the times of the steps.")] = False,
+) -> Response:
+    """Answer from the tenant's documents, and keep question and answer in a chat."""
+    steps = Steps()
+    settings = services.settings
+    asked = await read_json(
+        request, AnswerRequest, limit=settings.max_body_bytes, depth=settings.max_depth
+    )
+    chain = Chain(
+        settings=settings, store=store, embedder=services.embedder, upstreams=services.upstreams
+    )
+
+    async def work() -> Response:
+        found = await chain.answer(asked, caller, steps)
+        if timings or asked.timings:
+            found = found.model_copy(update={"timings": steps.all()})
+        return JSONResponse(found.model_dump(mode="json", exclude_none=True))
+
+    return await while_connected(request, work())
+
+
+@router.get("/v1/chats/{id}", summary="Get a chat", responses=responses(401, 403, 404, 422, 503))
+async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A002 - the path's
+    """One of the caller's chats with its latest turns."""
+    found = await Chats(store).read(id, caller, turns=_MOST_TURNS)
+    if found is None:
+        raise no_chat()
+    return found
+
+
+@router.delete(
+    "/v1/chats/{id}",
+    summary="Delete a chat",
+    status_code=204,
+    responses=responses(401, 403, 404, 422, 503),
+)
+async def delete(id: UUID, caller: Caller, store: DatabaseDep) -> Response:  # noqa: A002 - as above
+    """One of the caller's chats, with all of its turns."""
+    if not await Chats(store).delete(id, caller):
+        raise no_chat()
+    return Response(status_code=204)

@@ -1,0 +1,48 @@
+"""The steps of one answer: each has a deadline, a histogram, a span, and a line in the timings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from aiapi_service.gateway.answer.schemas import StepTime
+from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.steps import step
+
+
+class Steps:
+    """Made when the request comes; collects the times of what runs, also side by side."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+        self.times: dict[str, StepTime] = {}
+
+    @asynccontextmanager
+    async def step(self, name: str, seconds: float) -> AsyncIterator[None]:
+        """One step, which ends in time or as a problem that names it."""
+        began = monotonic()
+        try:
+            with step(name):
+                async with asyncio.timeout(seconds):
+                    yield
+        except TimeoutError:
+            raise ProblemError(
+                504,
+                "step-timeout",
+                "A step took too long",
+                f"The step {name} did not end within {seconds:g} s.",
+            ) from None
+        finally:
+            self.note(name, began)
+
+    def note(self, name: str, began: float) -> None:
+        """A step that ends now."""
+        now = monotonic()
+        self.times[name] = StepTime(
+            began=round(began - self._began, 6), seconds=round(now - began, 6)
+        )
+
+    def all(self) -> dict[str, StepTime]:
+        """The times so far, with the whole."""
+        whole = StepTime(began=0.0, seconds=round(monotonic() - self._began, 6))
+        return {**self.times, "total": whole}

@@ -1,0 +1,1 @@
+"""Documents of a tenant: put, read, searched by meaning, deleted."""

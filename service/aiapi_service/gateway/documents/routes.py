@@ -1,0 +1,164 @@
+"""``/v1/documents``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.body import read_json
+from aiapi_service.gateway.documents import cursor as cursors
+from aiapi_service.gateway.documents.records import Documents, checked
+from aiapi_service.gateway.documents.schemas import (
+    PUT_EXAMPLE,
+    SEARCH_EXAMPLE,
+    Document,
+    DocumentPage,
+    Id,
+    PutAnswer,
+    PutDocuments,
+    SearchAnswer,
+    SearchRequest,
+)
+from aiapi_service.gateway.openapi import json_body
+from aiapi_service.gateway.problems import FieldError, ProblemError, responses
+from aiapi_service.gateway.services import ServicesDep
+from aiapi_service.gateway.steps import step
+from aiapi_service.store.database import Database
+
+router = APIRouter(tags=["documents"])
+
+_BODY = (400, 401, 403, 413, 415, 422, 429, 502, 503, 504)
+_PLAIN = (401, 403, 422, 503)
+
+
+def no_database() -> ProblemError:
+    """Nowhere to keep anything."""
+    return ProblemError(
+        503,
+        "no-database",
+        "No database is configured",
+        "Set AIAPI_DATABASE_URL to a Postgres with pgvector, or serve with aiapi-serve where "
+        "aiapi[local] is installed.",
+    )
+
+
+async def database(services: ServicesDep) -> Database:
+    """The worker's database, or a problem."""
+    if services.store is None:
+        raise no_database()
+    return services.store
+
+
+DatabaseDep = Annotated[Database, Depends(database)]
+Reader = Annotated[Principal, require("documents:read")]
+Writer = Annotated[Principal, require("documents:write")]
+
+
+@router.put(
+    "/v1/documents",
+    summary="Put documents",
+    response_model=PutAnswer,
+    responses=responses(*_BODY),
+    openapi_extra=json_body(PutDocuments, PUT_EXAMPLE),
+)
+async def put(
+    request: Request, services: ServicesDep, principal: Writer, store: DatabaseDep
+) -> PutAnswer:
+    """Store documents, all of them or none. A document replaces the one with its id."""
+    settings = services.settings
+    asked = await read_json(
+        request, PutDocuments, limit=settings.max_body_bytes, depth=settings.max_depth
+    )
+    names = [one.name for one in asked.documents]
+    _unique(names)
+    with step("embed"):
+        found = await services.embedder.embed([one.content for one in asked.documents])
+    with step("store"):
+        vectors = checked(found.vectors, found.model)
+        await Documents(store).put(principal.tenant, asked.documents, vectors)
+    return PutAnswer(ids=names, model=found.model, tokens=found.tokens)
+
+
+def _unique(names: list[str]) -> None:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            where, what = (
+                f"documents[{index}]",
+                "is there twice: its id or content is not the first",
+            )
+            raise ProblemError(
+                422,
+                "invalid-request",
+                "The request is not valid",
+                f"{where} {what}",
+                errors=[FieldError(where, what)],
+            )
+        seen.add(name)
+
+
+@router.get("/v1/documents", summary="List documents", responses=responses(*_PLAIN))
+async def page(
+    principal: Reader,
+    store: DatabaseDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str, Query(max_length=256)] = "",
+) -> DocumentPage:
+    """The tenant's documents by their ids, a page at a time."""
+    after = cursors.decode(cursor)
+    found = await Documents(store).page(principal.tenant, after=after, limit=limit + 1)
+    more = len(found) > limit
+    found = found[:limit]
+    return DocumentPage(data=found, next_cursor=cursors.encode(found[-1].id) if more else None)
+
+
+@router.post(
+    "/v1/documents/search",
+    summary="Search documents",
+    response_model=SearchAnswer,
+    responses=responses(*_BODY),
+    openapi_extra=json_body(SearchRequest, SEARCH_EXAMPLE),
+)
+async def search(
+    request: Request, services: ServicesDep, principal: Reader, store: DatabaseDep
+) -> SearchAnswer:
+    """The tenant's documents that are nearest to a text in meaning."""
+    settings = services.settings
+    asked = await read_json(
+        request, SearchRequest, limit=settings.max_body_bytes, depth=settings.max_depth
+    )
+    with step("embed"):
+        found = await services.embedder.embed([asked.query])
+    with step("search"):
+        wanted = checked(found.vectors, found.model)[0]
+        hits = await Documents(store).search(
+            principal.tenant, wanted, limit=asked.limit, metadata=asked.filter
+        )
+    return SearchAnswer(data=hits, model=found.model)
+
+
+@router.get("/v1/documents/{id}", summary="Get a document", responses=responses(404, *_PLAIN))
+async def get(id: Id, principal: Reader, store: DatabaseDep) -> Document:  # noqa: A002 - the path's
+    """One document of the tenant."""
+    found = await Documents(store).get(principal.tenant, id)
+    if found is None:
+        raise _unknown(id)
+    return found
+
+
+@router.delete(
+    "/v1/documents/{id}",
+    summary="Delete a document",
+    status_code=204,
+    responses=responses(404, *_PLAIN),
+)
+async def delete(id: Id, principal: Writer, store: DatabaseDep) -> Response:  # noqa: A002 - as above
+    """One document of the tenant."""
+    if not await Documents(store).delete(principal.tenant, id):
+        raise _unknown(id)
+    return Response(status_code=204)
+
+
+def _unknown(name: str) -> ProblemError:
+    detail = f"There is no document {name}."
+    return ProblemError(404, "no-document", "There is no such document", detail)

@@ -1,0 +1,139 @@
+"""Documents as callers send and get them."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from aiapi_service.gateway.text import TEXT
+
+MOST_DOCUMENTS = 128
+LARGEST_METADATA = 16 * 1024
+_ID = r"^[A-Za-z0-9._:@-]{1,128}$"
+
+Id = Annotated[str, StringConstraints(pattern=_ID)]
+Content = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=TEXT)]
+Query = Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=TEXT)]
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(value)
+    if len(text) > LARGEST_METADATA:
+        raise ValueError(f"is larger than {LARGEST_METADATA} bytes as JSON")
+    # Postgres' jsonb holds neither NUL nor half a surrogate pair.
+    if "\\u0000" in text.replace("\\\\", "") or not _encodable(text):
+        raise ValueError("holds a character that cannot be stored")
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class DocumentIn(_Strict):
+    """A document to store."""
+
+    id: Id | None = None
+    """Replaces the document of this id. Without one it is made of the content, so that sending a
+    document twice stores it once."""
+    content: Content
+    metadata: Metadata = {}
+
+    @property
+    def name(self) -> str:
+        """The id, given or made."""
+        return self.id or hashlib.sha256(self.content.encode()).hexdigest()[:32]
+
+
+class PutDocuments(_Strict):
+    """Documents to store: all of them, or none."""
+
+    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MOST_DOCUMENTS)]
+
+
+class PutAnswer(BaseModel):
+    """What became of them."""
+
+    object: Literal["list"] = "list"
+    ids: list[str]
+    model: str
+    """The model that embedded them."""
+    tokens: int
+
+
+class Document(BaseModel):
+    """A stored document."""
+
+    id: str
+    content: str
+    metadata: dict[str, Any]
+    created: datetime
+    updated: datetime
+
+
+class DocumentPage(BaseModel):
+    """Some of a tenant's documents, in the order of their ids."""
+
+    object: Literal["list"] = "list"
+    data: list[Document]
+    next_cursor: str | None
+    """For the next page; null on the last one."""
+
+
+class SearchRequest(_Strict):
+    """What to look for."""
+
+    query: Query
+    limit: Annotated[int, Field(ge=1, le=50)] = 5
+    filter: Metadata = {}
+    """Only documents whose metadata contain all of this."""
+
+
+class Hit(BaseModel):
+    """A document that was found."""
+
+    id: str
+    content: str
+    metadata: dict[str, Any]
+    score: float
+    """Cosine similarity: 1 is the same direction."""
+
+
+class SearchAnswer(BaseModel):
+    """The nearest documents, the best first."""
+
+    object: Literal["list"] = "list"
+    data: list[Hit]
+    model: str
+
+
+PUT_EXAMPLE = {
+    "two": {
+        "summary": "Two documents",
+        "value": {
+            "documents": [
+                {"id": "opening", "content": "We open at nine.", "metadata": {"lang": "en"}},
+                {"content": "Returns are free for 30 days."},
+            ]
+        },
+    }
+}
+SEARCH_EXAMPLE = {
+    "search": {
+        "summary": "Among the English ones",
+        "value": {"query": "When do you open?", "limit": 3, "filter": {"lang": "en"}},
+    }
+}
