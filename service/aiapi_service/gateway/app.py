@@ -8,19 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
-from aiapi_service.auth import AuthError
 from aiapi_service.auth import routes as auth
 from aiapi_service.gateway import docs_ui, openapi, problems
+from aiapi_service.gateway.answer import routes as answer
+from aiapi_service.gateway.documents import routes as documents
 from aiapi_service.gateway.embedder import load_local
-from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.route_times import RouteTimes
 from aiapi_service.gateway.routes import about, chat, embeddings, fanout, models
 from aiapi_service.gateway.services import open_services
 from aiapi_service.gateway.settings import Settings, load
 from aiapi_service.gateway.version import VERSION
-from aiapi_service.store.errors import StoreUnavailableError
 
 ROUTERS = (
     chat.router,
@@ -29,6 +28,8 @@ ROUTERS = (
     embeddings.router,
     models.router,
     auth.router,
+    documents.router,
+    answer.router,
     docs_ui.router,
 )
 
@@ -58,42 +59,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(RouteTimes)
     problems.install(app)
-    app.add_exception_handler(AuthError, _on_auth_error)
-    app.add_exception_handler(StoreUnavailableError, _on_store_error)
     for router in ROUTERS:
         # As they are: an included router would be asked, with all its routes, for each request.
         app.router.routes.extend(router.routes)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
-
-
-async def _on_auth_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, AuthError)  # noqa: S101 - registered for this type alone
-    return problems.render(
-        ProblemError(
-            error.status,
-            error.kind,
-            error.title,
-            error.detail,
-            headers=error.headers,
-            extra=error.extra,
-        )
-    )
-
-
-async def _on_store_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, StoreUnavailableError)  # noqa: S101 - registered for this type alone
-    seconds = max(1, round(error.retry_after))
-    detail = f"The database cannot be reached. Try again in {seconds} s."
-    return problems.render(
-        ProblemError(
-            503,
-            "store-unavailable",
-            "The database is away",
-            detail,
-            headers={"Retry-After": str(seconds)},
-        )
-    )
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,11 @@ import socket
 import sys
 from collections.abc import MutableMapping
 from importlib.util import find_spec
+from pathlib import Path
 
 from aiapi_service.runtime.companions import Companion
+from aiapi_service.store import local
+from aiapi_service.store.settings import default_data_dir
 
 APP = "aiapi_service.gateway.app:app"
 _MODEL = "aiapi_service.gateway.local.model"
@@ -16,7 +19,18 @@ def wanted(app: str, environ: MutableMapping[str, str]) -> list[Companion]:
     """The companions for this app. Where they will be found is noted in the environment."""
     if app != APP:
         return []
-    return _local_model(environ)
+    return [*_database(environ), *_local_model(environ)]
+
+
+def _database(environ: MutableMapping[str, str]) -> list[Companion]:
+    """A Postgres of the pod's own, where no other is named and one is installed."""
+    named = environ.get("AIAPI_DATABASE_URL") or environ.get("AIAPI_DATABASE_URL_FILE")
+    if named or environ.get("AIAPI_DATABASE_LOCAL") == "off" or not local.available():
+        return []
+    data_dir = Path(environ.get("AIAPI_DATA_DIR") or default_data_dir())
+    environ["AIAPI_DATABASE_URL"] = local.url(data_dir)
+    argv = (sys.executable, "-P", "-m", "aiapi_service.store.local", str(data_dir))
+    return [Companion("the local database", argv)]
 
 
 def _local_model(environ: MutableMapping[str, str]) -> list[Companion]:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aiapi_service.auth.settings import AuthSettings
+from aiapi_service.gateway.answer.settings import AnswerSettings
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.runtime.settings import Settings as RuntimeSettings
@@ -59,7 +60,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
-class Settings(UpstreamSettings, LocalSettings, AuthSettings, BaseSettings):
+class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, BaseSettings):
     """The gateway's settings, each from ``AIAPI_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(

@@ -11,8 +11,6 @@ from aiapi_service.gateway.answer.schemas import Chat, Source, Turn
 from aiapi_service.store.connection import Row
 from aiapi_service.store.database import Database
 
-_MINE = "c.id = $1 AND c.tenant = $2 AND c.subject = $3"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
@@ -40,7 +38,7 @@ class Chats:
             "a.sources::text AS sources, a.created "
             "FROM chats c LEFT JOIN LATERAL (SELECT * FROM answers WHERE chat = c.id "
             "ORDER BY created DESC LIMIT $4) a ON true "
-            f"WHERE {_MINE} ORDER BY a.created",
+            "WHERE c.id = $1 AND c.tenant = $2 AND c.subject = $3 ORDER BY a.created",
             chat,
             owner.tenant,
             owner.subject,
@@ -68,7 +66,7 @@ class Chats:
                 )
             row = await connection.fetchrow(
                 "WITH mine AS (SELECT c.id FROM chats c "
-                f"WHERE {_MINE} FOR KEY SHARE), "
+                "WHERE c.id = $1 AND c.tenant = $2 AND c.subject = $3 FOR KEY SHARE), "
                 "kept AS (INSERT INTO answers (id, chat, question, answer, model, sources, usage) "
                 "SELECT $4, id, $5, $6, $7, $8::text::jsonb, $9::text::jsonb FROM mine "
                 "ON CONFLICT DO NOTHING) SELECT id FROM mine",
@@ -88,7 +86,7 @@ class Chats:
         """Whether there was one to delete. Its answers go with it."""
         return bool(
             await self._database.execute(
-                f"DELETE FROM chats c WHERE {_MINE}",  # noqa: S608 - a constant
+                "DELETE FROM chats WHERE id = $1 AND tenant = $2 AND subject = $3",
                 chat,
                 owner.tenant,
                 owner.subject,
