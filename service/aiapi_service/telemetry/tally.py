@@ -84,13 +84,15 @@ class Tally:
         numbers = self.numbers
         numbers[: len(OUTCOMES)] = array("d", self.outcomes)
         in_flight = self.begun - sum(self.outcomes)
-        numbers[Cell.IN_FLIGHT] = in_flight
-        numbers[Cell.IN_FLIGHT_SECONDS] = self.moments + in_flight * now
+        # The time goes first and the count last: who reads in between, cells in their order, gets
+        # too little and corrects it later. A new count with an old time would be hours too much.
         numbers[Cell.IN_FLIGHT_AT] = now
+        numbers[Cell.IN_FLIGHT_SECONDS] = self.moments + in_flight * now
+        numbers[Cell.IN_FLIGHT] = in_flight
         with self.upstream_lock:
-            numbers[Cell.UPSTREAM_OPEN] = self.upstream_open
-            numbers[Cell.UPSTREAM_SECONDS] = self.upstream_moments + self.upstream_open * now
             numbers[Cell.UPSTREAM_AT] = now
+            numbers[Cell.UPSTREAM_SECONDS] = self.upstream_moments + self.upstream_open * now
+            numbers[Cell.UPSTREAM_OPEN] = self.upstream_open
         _write_histogram(numbers, Cell.LATENCY, self.whole, self.ended)
         _write_histogram(numbers, Cell.TTFB, self.whole, self.began)
         numbers[Cell.LATENCY_SUM] = self.seconds + self.last_seconds
