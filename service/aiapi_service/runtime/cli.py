@@ -48,6 +48,12 @@ def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def _check_limit(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value in ("off", "auto") or (value.isdecimal() and 0 < int(value) <= 65536):
+        return value
+    raise click.BadParameter(f"{value!r} is not off, auto or a number from 1 to 65536")
+
+
 def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
     """An option named and defaulted as the field of Settings."""
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
@@ -87,6 +93,14 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
 @_option("--blocked-after", _STANDSTILL, "A loop that stands still for so long is blocked.")
 @_option(
     "--stuck-after", _STANDSTILL, "Neither ready nor live when all loops stand still for so long."
+)
+@click.option(
+    "--limit",
+    default=Settings.limit,
+    show_default=True,
+    callback=_check_limit,
+    metavar="off|auto|N",
+    help="Requests a worker has open at once; what is over it is refused with 503.",
 )
 @_option("--upstream-tracking", click.Choice(["on", "off"]), "Time httpx calls of the app.")
 @_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")

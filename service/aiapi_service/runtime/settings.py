@@ -31,6 +31,7 @@ class Settings:
     start_limit: float = 300.0
     blocked_after: float = 1.0
     stuck_after: float = 30.0
+    limit: str = "off"
     upstream_tracking: str = "on"
     forwarded_allow_ips: str = "127.0.0.1"
     access_log: bool = False

@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from aiapi_service.limits.middleware import Limiter
 from aiapi_service.runtime.birth import Birth
 from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
 from aiapi_service.runtime.courtesy import Courtesy, has_unread, is_idle
@@ -230,6 +231,8 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     server = Worker(config, birth.channel, settings)
     tally = Tally(slot.numbers, slot.exemplars)
     witness.app = config.loaded_app
+    if settings.limit != "off":
+        config.loaded_app = Limiter(config.loaded_app, settings.limit, clock)
     if tracing.set_up():
         config.loaded_app = tracing.trace_requests(config.loaded_app)
     # Uvicorn types an app by the message; ours is any ASGI app.

@@ -319,6 +319,8 @@ async def test_bad_settings_end_the_start_with_the_name_of_the_flag(tmp_path):
         (["--drain-delay=-1"], {}, "--drain-delay"),
         (["--admin-token-file=/nowhere"], {}, "--admin-token-file"),
         (["--loop=fast"], {}, "--loop"),
+        (["--limit=some"], {}, "--limit"),
+        ([], {"AIAPI_LIMIT": "0"}, "--limit"),
         ([], {"AIAPI_GRACE": "nan"}, "--grace"),
     ):
         with pytest.raises(AssertionError, match=f"(?s)ended with 2.*{name}"):

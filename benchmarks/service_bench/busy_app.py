@@ -1,0 +1,29 @@
+"""An endpoint as AI APIs have them under load: some work of its own around a wait for others."""
+
+import asyncio
+import time
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+def work(seconds: float) -> None:
+    """Time of the loop, as parsing and templates take it."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+@app.get("/")
+async def answer() -> dict[str, str]:
+    work(0.0015)
+    await asyncio.sleep(0.06)
+    work(0.0015)
+    return {"answer": "yes"}
+
+
+@app.get("/work")
+async def only_work() -> dict[str, str]:
+    work(0.005)
+    return {"answer": "yes"}

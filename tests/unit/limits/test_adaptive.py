@@ -1,0 +1,77 @@
+"""The limit finds what a worker can do, keeps it fast under overload, and trusts idle loops."""
+
+import pytest
+from unit.limits.worker_model import WorkerModel
+
+from aiapi_service.limits.adaptive import AdaptiveLimit, Window
+
+
+@pytest.mark.parametrize(("work", "wait"), [(0.003, 0.06), (0.005, 0.3), (0.02, 0.1), (0.005, 0.0)])
+def test_under_five_times_its_capacity_a_worker_stays_fast_and_busy(work, wait):
+    model = WorkerModel(AdaptiveLimit(), work=work, wait=wait)
+    capacity = 1 / (work + model.refusal)
+    calm = model.run(0.5 * capacity, 5)
+    over = model.run(5 * capacity, 6)
+    assert calm.refused == 0
+    assert over.at(0.95) <= 2 * calm.at(0.95)
+    assert len(over.latencies) / 6 >= 0.9 * capacity
+
+
+def test_without_a_limit_overload_is_what_the_limit_protects_from():
+    model = WorkerModel(None)
+    calm = model.run(100, 3)
+    over = model.run(5 / model.work, 2)
+    assert over.at(0.95) > 10 * calm.at(0.95)
+
+
+def test_an_overload_that_lasts_does_not_pull_the_limit_up():
+    model = WorkerModel(AdaptiveLimit())
+    model.run(100, 5)
+    model.run(800, 5)
+    early = model.limit.limit
+    model.run(800, 25)
+    assert model.limit.limit == pytest.approx(early, rel=0.3)
+
+
+def test_a_dependency_that_gets_slow_is_no_reason_to_refuse():
+    model = WorkerModel(AdaptiveLimit())
+    model.run(100, 5)
+    model.wait *= 20
+    slow = model.run(100, 5, settle=3)
+    assert slow.refused == 0
+    assert model.limit.limit > 100 * model.wait
+
+
+def test_load_that_fits_is_never_refused():
+    model = WorkerModel(AdaptiveLimit())
+    assert model.run(0.6 / model.work, 10, settle=0.5).refused == 0
+
+
+def test_after_an_overload_all_are_let_in_again():
+    model = WorkerModel(AdaptiveLimit())
+    model.run(100, 3)
+    model.run(1000, 3)
+    assert model.run(150, 3, settle=3).refused == 0
+
+
+def test_a_worker_that_was_never_calm_takes_its_best_for_its_base():
+    limit = AdaptiveLimit()
+    for latency in (0.3, 0.2, 0.4):
+        limit.update(Window(latency, answered=50, peak=32, busy=1.0))
+    assert limit.base == 0.2
+
+
+def test_few_answers_say_nothing_about_a_busy_worker():
+    limit = AdaptiveLimit()
+    limit.update(Window(5.0, answered=1, peak=30, busy=1.0))
+    assert limit == AdaptiveLimit()
+
+
+def test_the_limit_stays_within_its_bounds():
+    limit = AdaptiveLimit(base=0.01)
+    for _ in range(100):
+        limit.update(Window(10.0, answered=10, peak=32, busy=1.0))
+    assert limit.limit >= limit.least
+    for _ in range(100):
+        limit.update(Window(0.01, answered=10, peak=10**9, busy=0.1))
+    assert limit.limit == limit.most

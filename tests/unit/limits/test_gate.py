@@ -1,0 +1,88 @@
+"""Who is let in, who waits and who is refused; and what a caller may say about itself."""
+
+import pytest
+
+from aiapi_service.limits.gate import Gate
+from aiapi_service.limits.priority import Priority, by_header
+
+NORMAL, HIGH, LOW = Priority.NORMAL, Priority.HIGH, Priority.LOW
+
+
+def full(limit=8):
+    gate = Gate(limit)
+    for _ in range(limit):
+        assert gate.enter(NORMAL)
+    return gate
+
+
+async def test_room_that_is_given_back_goes_to_who_has_waited_longest():
+    gate = full(16)
+    first, second = gate.queue(NORMAL), gate.queue(NORMAL)
+    assert gate.queue(NORMAL) is None, "the queue is short"
+    gate.leave()
+    assert first.result() is True
+    assert not second.done()
+    assert gate.open == 16
+
+
+async def test_nobody_overtakes_the_queue_but_high_priority():
+    gate = full(16)
+    waiting = gate.queue(NORMAL)
+    important = gate.queue(HIGH)
+    gate.leave()
+    assert important.result() is True
+    assert not waiting.done()
+    gate.limit = 15
+    assert not gate.enter(NORMAL)
+
+
+async def test_high_priority_takes_the_place_of_the_last_when_the_queue_is_full():
+    gate = full()
+    waiting = gate.queue(NORMAL)
+    important = gate.queue(HIGH)
+    assert waiting.result() is False
+    gate.leave()
+    assert important.result() is True
+    second = full()
+    second.queue(HIGH)
+    assert second.queue(HIGH) is None
+
+
+async def test_low_priority_only_has_room_to_spare_and_never_waits():
+    gate = Gate(10)
+    assert [gate.enter(LOW) for _ in range(10)] == [True] * 8 + [False] * 2
+    assert gate.queue(LOW) is None
+    assert gate.enter(NORMAL)
+
+
+async def test_who_no_longer_waits_is_passed_over():
+    gate = full(16)
+    gone, next_one = gate.queue(NORMAL), gate.queue(NORMAL)
+    gone.set_result(False)
+    gate.leave()
+    assert next_one.result() is True
+
+
+async def test_a_limit_that_grows_lets_the_queue_in():
+    gate = full()
+    waiting = gate.queue(NORMAL)
+    gate.limit = 9
+    gate.admit()
+    assert waiting.result() is True
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "priority"),
+    [
+        ("/", None, NORMAL),
+        ("/", b"u=3", NORMAL),
+        ("/", b"u=5, i", LOW),
+        ("/", b"i, u=7", LOW),
+        ("/", b"u=0", NORMAL),
+        ("/", b"rubbish", NORMAL),
+        ("/readyz", b"u=7", Priority.EXEMPT),
+    ],
+)
+def test_a_caller_may_step_back_and_never_forward(path, header, priority):
+    headers = [(b"host", b"a")] + ([(b"priority", header)] if header else [])
+    assert by_header({"path": path, "headers": headers}) is priority

@@ -1,0 +1,128 @@
+"""What a caller sees of the limit."""
+
+import asyncio
+
+import pytest
+
+from aiapi_service.limits import Priority, classify, priority
+from aiapi_service.limits.middleware import Limiter
+
+
+class Clock:
+    """A loop that has been busy for a share of the time."""
+
+    def __init__(self, busy=0.0):
+        self.busy = busy
+        self.wall = 0.0
+
+    def read(self):
+        self.wall += 1.0
+        return self.busy * self.wall, self.wall
+
+
+class App:
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.begun = 0
+
+    async def __call__(self, scope, receive, send):
+        self.begun += 1
+        await self.gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+
+async def ask(limiter, path="/", headers=()):
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    await limiter({"type": "http", "path": path, "headers": list(headers)}, None, send)
+    return said[0]["status"], dict(said[0]["headers"])
+
+
+@pytest.fixture
+async def app():
+    return App()
+
+
+async def asking(limiter, count, **kwargs):
+    tasks = [asyncio.create_task(ask(limiter, **kwargs)) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_what_is_over_the_limit_waits_shortly_and_is_told_when_to_come_back(app):
+    limiter = Limiter(app, "2", Clock())
+    inside = await asking(limiter, 2)
+    queued, refused = await asking(limiter, 2)
+    status, headers = await refused
+    assert (status, headers[b"retry-after"] in (b"1", b"2", b"3")) == (503, True)
+    assert not queued.done()
+    assert (await queued)[0] == 503, "the queue has a deadline"
+    app.gate.set()
+    assert [(await one)[0] for one in inside] == [200, 200]
+    assert app.begun == 2
+    await asyncio.sleep(0)
+    assert limiter.gate.open == 0
+
+
+async def test_probes_are_never_refused(app):
+    limiter = Limiter(app, "1", Clock())
+    inside = await asking(limiter, 1)
+    probes = await asking(limiter, 5, path="/readyz")
+    app.gate.set()
+    assert [(await one)[0] for one in (*inside, *probes)] == [200] * 6
+
+
+async def test_an_app_may_say_what_matters(app, monkeypatch):
+    monkeypatch.setattr(priority._Chosen, "classifier", staticmethod(priority.by_header))
+
+    @classify
+    def by_path(scope):
+        return Priority.EXEMPT if scope["path"] == "/pay" else Priority.NORMAL
+
+    limiter = Limiter(app, "1", Clock())
+    inside = await asking(limiter, 1)
+    paying = await asking(limiter, 3, path="/pay")
+    app.gate.set()
+    assert [(await one)[0] for one in (*inside, *paying)] == [200] * 4
+
+
+async def test_an_app_that_never_awaits_cannot_hide_how_many_wait():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    limiter = Limiter(app, "3", Clock())
+    answers = await asyncio.gather(*(ask(limiter) for _ in range(10)))
+    statuses = [status for status, _ in answers]
+    assert statuses.count(200) <= 4
+    assert statuses.count(503) >= 6
+
+
+async def test_a_caller_that_goes_while_it_waits_leaves_no_hole(app):
+    limiter = Limiter(app, "1", Clock())
+    inside = await asking(limiter, 1)
+    (waiting,) = await asking(limiter, 1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    app.gate.set()
+    await inside[0]
+    await asyncio.sleep(0)
+    assert limiter.gate.open == 0
+    assert (await ask(limiter))[0] == 200
+
+
+async def test_the_limit_of_a_loop_with_time_left_grows_until_all_are_in(app):
+    limiter = Limiter(app, "auto", Clock(busy=0.1))
+    inside = await asking(limiter, 20)
+
+    async def everybody():
+        while limiter.gate.limit <= 32:  # noqa: ASYNC110 - it is measured, not announced
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(everybody(), 5)
+    app.gate.set()
+    assert [(await one)[0] for one in inside] == [200] * 20
