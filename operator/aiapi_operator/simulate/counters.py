@@ -5,7 +5,7 @@ when it leaves. Until then it adds to the seconds in flight. A request that came
 its loop at 10.2 and leaves at 10.9 has, at 10.5, added 0.5 s in flight and 0.3 s of upstream.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -38,6 +38,7 @@ class Outcome(IntEnum):
     SUCCESS = 0
     SERVER_ERROR = 1
     CANCELLED = 2
+    SHED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ class Reading:
 class Counters:
     """Counters of all pods. A pod has a slot, which may be used again when it has left."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, *, returning: Callable[[], Batch | None] = lambda: None) -> None:
+        """``returning`` says who is in flight of whom nobody knows yet until when."""
         self._outcomes = np.zeros((slots, len(Outcome)), dtype=np.int64)
         self._latencies = np.zeros((slots, _BUCKETS), dtype=np.int64)
         self._latency_seconds = np.zeros(slots)
@@ -101,6 +103,7 @@ class Counters:
         self._gone_in_flight_seconds = 0.0
         self._gone_latencies = np.zeros(_BUCKETS, dtype=np.int64)
         self._new: list[Batch] = []
+        self._returning = returning
 
     def grow(self, slots: int) -> None:
         """Make room for more pods."""
@@ -139,6 +142,9 @@ class Counters:
     def read(self, now: float) -> Reading:
         """All counters now."""
         rest = self._settle(now)
+        returning = self._returning()
+        if returning is not None:
+            rest = returning if rest is None else _join((rest, returning))
         slots = len(self._latency_seconds)
         in_flight = np.zeros(slots, dtype=np.int64)
         seconds, upstream = self._in_flight_seconds, self._upstream_seconds

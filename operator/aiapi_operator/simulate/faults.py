@@ -1,9 +1,10 @@
 """What goes wrong on purpose: ``KIND@START+LENGTH``, such as ``upstream-slow@3600+600``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
 import numpy as np
 
@@ -14,6 +15,8 @@ DOUBLED = 2.0
 SLOW_POD_START = 60.0
 OUTAGE_ANSWER = 1.0
 """Seconds after which a call to an upstream that is down fails."""
+BLOCK_SECONDS = 5.0
+BLOCK_EVERY = 30.0
 _FORM = re.compile(r"^(?P<kind>[a-z-]+)@(?P<start>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?$")
 
 
@@ -23,13 +26,15 @@ class Kind(StrEnum):
     UPSTREAM_SLOW = "upstream-slow"
     """The upstream takes three times as long."""
     UPSTREAM_OUTAGE = "upstream-outage"
-    """Calls to the upstream fail after a second."""
+    """Calls to the upstream fail after a second; callers try again."""
     METRICS_GONE = "metrics-gone"
     """No pod answers the scraper, and no autoscaler sees anything."""
     SLOW_PODS = "slow-pods"
     """A pod that is ordered meanwhile takes a minute to start."""
     DEMAND_DOUBLED = "demand-doubled"
     """A request costs twice the loop time."""
+    BLOCKING_HANDLER = "blocking-handler"
+    """Each half minute one request's handler holds its event loop for 5 s."""
 
 
 class FaultError(ValueError):
@@ -75,6 +80,15 @@ class Faults:
             within = (times >= fault.start) & (times < fault.end)
             hit = within if hit is None else hit | within
         return hit
+
+    def moments(self, kind: Kind, period: float, start: float, end: float) -> Iterator[float]:
+        """Each ``period`` of such a fault, as far as it begins within ``start`` and ``end``."""
+        for fault in self._of(kind):
+            first = max(0, ceil((start - fault.start) / period))
+            for turn in range(first, first + ceil((end - start) / period)):
+                moment = fault.start + turn * period
+                if start <= moment < min(end, fault.end):
+                    yield moment
 
     def _of(self, kind: Kind) -> Iterable[Fault]:
         return (fault for fault in self.all if fault.kind is kind)

@@ -5,18 +5,18 @@ spread evenly over its workers, as aiapi-serve does it. So a new pod fills slowl
 worker at once.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from aiapi_operator.api.duration import parse_duration
-from aiapi_operator.simulate import loops
-from aiapi_operator.simulate.counters import Batch, Counters, Outcome
+from aiapi_operator.simulate.counters import Counters
 from aiapi_operator.simulate.faults import SLOW_POD_START, Kind
+from aiapi_operator.simulate.journeys import Arrived, Journeys, Served
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.requests import Load, Requests
 from aiapi_operator.simulate.traces import Floats
-from aiapi_operator.simulate.upstream import UpstreamModel
 from aiapi_operator.sizing.plan import POD_CPU
 from aiapi_operator.sizing.state import Size
 
@@ -25,8 +25,13 @@ LANES = 64
 IDLE = 0.002
 """Loop time that a worker spends on its heartbeat and housekeeping, as a part of its time."""
 START_SPREAD = 0.2
+BLOCKED_AFTER = 1.0
+"""Seconds for which a callback may hold a loop before aiapi-serve calls the loop blocked."""
+_MOST_BLOCKS = 1000
 _FIRST_SLOTS = 32
 _KEYS = 1 << 20
+_MARGIN = 10.0
+"""Seconds after the last request of a pod that left, before its slot is used again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,17 +48,6 @@ class Pod:
     """When the workers that were ordered serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What became of some requests."""
-
-    at: Floats
-    latency: Floats
-    outcome: Ints
-    gave_up: int
-    """Callers that gave up before a loop came to their request."""
-
-
 class FleetModel:
     """A fleet under load."""
 
@@ -61,22 +55,21 @@ class FleetModel:
         service = load.service
         self._rng = np.random.default_rng([load.seed, 303])
         self._faults = load.faults
-        self._upstream = UpstreamModel(service.upstream, load.faults)
-        self._deadline = parse_duration(service.clients.deadline)
+        self._journeys = Journeys(load, _FIRST_SLOTS * LANES)
         self._lifetime = parse_duration(service.clients.lifetime)
         self._pod_start = parse_duration(service.pods.start)
         self._worker_start = parse_duration(service.pods.worker_start)
         self._worker_cpu = worker_cpu
-        self._free_at = np.zeros(_FIRST_SLOTS * LANES)
         self._serving = np.zeros(_FIRST_SLOTS, dtype=np.int64)
         self._work = np.zeros(_FIRST_SLOTS)
         self._worker_seconds = np.zeros(_FIRST_SLOTS)
         self._empty: list[tuple[float, int]] = [(0.0, slot) for slot in range(_FIRST_SLOTS)]
         self._home = np.zeros(load.connections, dtype=np.int64)
         self._key = self._rng.integers(0, _KEYS, load.connections)
+        self._blocks: deque[tuple[int, float, float]] = deque(maxlen=_MOST_BLOCKS)
         self._born = 0
         self._loop_seconds_of_gone = 0.0
-        self.counters = Counters(_FIRST_SLOTS)
+        self.counters = Counters(_FIRST_SLOTS, returning=self._journeys.returning)
         self.pods: list[Pod] = []
         self.workers = size.workers
         self.pod_seconds = 0.0
@@ -119,17 +112,19 @@ class FleetModel:
         self._reconnect(end - start)
         slot = self._home[requests.connection]
         lane = slot * LANES + self._key[requests.connection] % self._serving[slot]
-        done = loops.serve(requests.at, requests.loop, lane, self._free_at, patience=self._deadline)
-        ends, failed = self._upstream.call(done, requests.upstream)
-        limit = requests.at + self._deadline
-        gave_up = np.isnan(done)
-        late = gave_up | (ends > limit)
-        leaves = np.where(late, limit, ends)
-        outcome = np.where(late, Outcome.CANCELLED, failed)
-        self._work += np.bincount(slot, np.where(gave_up, 0.0, requests.loop), len(self._work))
-        left_loop = np.where(gave_up, limit, done)
-        self.counters.add(Batch(slot, requests.at, left_loop, leaves, outcome), end)
-        return Served(requests.at, leaves - requests.at, outcome, int(gave_up.sum()))
+        arrived = self._journeys.serve(requests, slot, lane, end=end)
+        self._work += np.bincount(slot, arrived.cost, len(self._work))
+        self._note_blocks(arrived, slot)
+        self.counters.add(arrived.batch, end)
+        return arrived.served
+
+    def finish(self) -> Served | None:
+        """The run is over: what becomes of those on their way."""
+        return self._journeys.finish()
+
+    def blocked(self, slot: int, now: float) -> int:
+        """Loops of a pod that one callback has held for longer than the runtime bears."""
+        return sum(which == slot and begin <= now < end for which, begin, end in self._blocks)
 
     def advance(self, now: float) -> None:
         """Let pods and workers serve whose time has come."""
@@ -156,7 +151,7 @@ class FleetModel:
 
     def loop_seconds(self, now: float) -> Floats:
         """Loop time of each slot: all work it was given, less what still waits to be done."""
-        waiting = np.maximum(0.0, self._free_at - now).reshape(-1, LANES).sum(axis=1)
+        waiting = np.maximum(0.0, self._journeys.free_at - now).reshape(-1, LANES).sum(axis=1)
         seconds: Floats = self._work - waiting + IDLE * self._worker_seconds
         return seconds
 
@@ -167,6 +162,12 @@ class FleetModel:
     def worker_seconds(self) -> Floats:
         """Time for which workers were there, of each slot."""
         return self._worker_seconds
+
+    def _note_blocks(self, arrived: Arrived, slot: Ints) -> None:
+        for index in np.flatnonzero(arrived.cost > BLOCKED_AFTER).tolist():
+            end = float(arrived.done[index])
+            begin = end - float(arrived.cost[index]) + BLOCKED_AFTER
+            self._blocks.append((int(slot[index]), begin, end))
 
     def _account(self, seconds: float) -> None:
         for pod in self.pods:
@@ -225,24 +226,29 @@ class FleetModel:
                 self._loop_seconds_of_gone += self._work[slot]
                 self._loop_seconds_of_gone += IDLE * self._worker_seconds[slot]
                 self._work[slot] = self._worker_seconds[slot] = 0.0
-                self._free_at[slot * LANES : (slot + 1) * LANES] = 0.0
+                self._journeys.free_at[slot * LANES : (slot + 1) * LANES] = 0.0
                 return slot
         slots = len(self._serving)
         self._empty += [(0.0, slot) for slot in range(slots, 2 * slots)]
         self._serving = np.pad(self._serving, (0, slots))
         self._work = np.pad(self._work, (0, slots))
         self._worker_seconds = np.pad(self._worker_seconds, (0, slots))
-        self._free_at = np.pad(self._free_at, (0, slots * LANES))
+        self._journeys.free_at = np.pad(self._journeys.free_at, (0, slots * LANES))
         self.counters.grow(2 * slots)
         return self._slot(now)
+
+    def _last_leaves(self, slot: int, now: float) -> float:
+        back = self._journeys.last_back(slot)
+        free = float(self._journeys.free_at[slot * LANES : (slot + 1) * LANES].max())
+        return max(self.counters.last_leaves(slot, now), back, free)
 
     def _remove(self, count: int, now: float) -> None:
         """Pods that are not ready first, then the youngest, as a ReplicaSet does."""
         leaving = sorted(self.pods, key=lambda pod: (pod.ready, -pod.ready_at))[:count]
         self.pods = [pod for pod in self.pods if pod not in leaving]
         for pod in leaving:
-            last = self.counters.last_leaves(pod.slot, now) if pod.ready else now
+            last = self._last_leaves(pod.slot, now) if pod.ready else now
             self._pay(pod, last - now)
-            self._empty.append((last, pod.slot))
+            self._empty.append((last + _MARGIN, pod.slot))
         gone = np.isin(self._home, [pod.slot for pod in leaving])
         self._connect(np.flatnonzero(gone))

@@ -10,6 +10,8 @@ which is a running sum and a running maximum. Two requests that come at 0.0 and 
 0.3 s each end at 0.3 and 0.6: the second waits for 0.2 s.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,36 +20,61 @@ from aiapi_operator.simulate.traces import Floats
 Ints = npt.NDArray[np.int64]
 
 
-def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats, *, patience: float) -> Floats:
-    """When each request is done with its loop; NaN where its caller gave up waiting for it.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the loops did with some requests, sorted by loop and arrival."""
 
-    ``loop`` says which loop each request goes to. ``free_at`` has the moment from which each
-    loop is free, and is brought up to date. Who waits for longer than ``patience`` gives up
-    and costs nothing.
+    order: Ints
+    lane: Ints
+    at: Floats
+    done: Floats
+
+    def by_request(self) -> Floats:
+        """When each request is done with its loop, in the order in which they were given."""
+        result = np.empty(len(self.order))
+        result[self.order] = self.done
+        return result
+
+    def free_at(self, before: Floats) -> Floats:
+        """From when each loop is free, where it was ``before``."""
+        after = before.copy()
+        last = np.flatnonzero(np.append(self.lane[1:] != self.lane[:-1], True)[: len(self.lane)])
+        after[self.lane[last]] = self.done[last]
+        return after
+
+    def waits(self, at: Floats, lane: Ints, before: Floats) -> Floats:
+        """What each loop still has to do at some moments: how long a newcomer would wait.
+
+        A loop that began a request of 0.3 s at 0.0 has 0.2 s left to do at 0.1.
+        """
+        busy_until = before[lane]
+        if len(self.lane):
+            earliest = min(float(self.at.min()), float(at.min(initial=np.inf)))
+            latest = max(float(self.at.max()), float(at.max(initial=-np.inf)))
+            span = latest - earliest + 1.0
+            keys = self.lane * span + (self.at - earliest)
+            place = np.searchsorted(keys, lane * span + (at - earliest), side="right") - 1
+            found = (place >= 0) & (self.lane[place] == lane)
+            busy_until = np.where(found, self.done[place], busy_until)
+        waits: Floats = np.maximum(0.0, busy_until - at)
+        return waits
+
+
+def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats) -> Work:
+    """Let loops do requests, sorted by ``at``. ``loop`` says which loop each of them goes to.
+
+    ``free_at`` has the moment from which each loop is free.
     """
-    if len(at) == 0:
-        return np.empty(0)
     order = np.argsort(loop.astype(np.int32), kind="stable")
     lane, come, work = loop[order], at[order], cost[order]
+    if len(at) == 0:
+        return Work(order, lane, come, come)
     new = np.concatenate(([True], lane[1:] != lane[:-1]))
     first = np.flatnonzero(new)
     total = np.cumsum(work)
     slack = come - (total - work)
     slack[first] += np.maximum(0.0, free_at[lane[first]] - come[first])
-    done = total + _running_maximum(slack, np.cumsum(new) - 1)
-    late = (done - work - come) > patience
-    last = np.append(first[1:], len(lane)) - 1
-    previous = free_at[lane[first]]
-    free_at[lane[first]] = done[last]
-    if late.any():
-        for begin, end, before in zip(first, last + 1, previous, strict=True):
-            if late[begin:end].any():
-                ends, free = _serve_one(come[begin:end], work[begin:end], before, patience)
-                done[begin:end] = ends
-                free_at[lane[begin]] = free
-    result = np.empty(len(at))
-    result[order] = done
-    return result
+    return Work(order, lane, come, total + _running_maximum(slack, np.cumsum(new) - 1))
 
 
 def _running_maximum(values: Floats, group: Ints) -> Floats:
@@ -55,16 +82,3 @@ def _running_maximum(values: Floats, group: Ints) -> Floats:
     lift = group * (float(values.max() - values.min()) + 1.0)
     highest: Floats = np.maximum.accumulate(values + lift) - lift
     return highest
-
-
-def _serve_one(at: Floats, cost: Floats, free: float, patience: float) -> tuple[list[float], float]:
-    """One loop, request by request, since who gives up depends on who did before."""
-    ends = []
-    for come, work in zip(at.tolist(), cost.tolist(), strict=True):
-        begin = max(come, free)
-        if begin - come > patience:
-            ends.append(float("nan"))
-            continue
-        free = begin + work
-        ends.append(free)
-    return ends, float(free)

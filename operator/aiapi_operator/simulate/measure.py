@@ -2,19 +2,21 @@
 
 A one-minute window meets the objective when its percentile, over the requests that came in
 that minute, is within the threshold. Requests that got no good answer count as too late. A
-minute without requests is no window.
+minute without requests is no window. A request counts once however often its caller tried, in
+the minute of the first try, with the time from the first try until the last answer.
 
 200 requests in a minute, 9 of them over 800 ms and 2 failed: 189 of 200 are in time, 94.5 %;
 a p95 objective is missed in that window.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
 import numpy as np
 
 from aiapi_operator.simulate.counters import Outcome
-from aiapi_operator.simulate.fleet import Served
+from aiapi_operator.simulate.journeys import Served
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.inputs import Objective
 from aiapi_operator.sizing.state import Size
@@ -63,9 +65,11 @@ class Result:
     p99: float
     requests: int
     shed: int
-    """Callers that gave up before a loop came to their request."""
+    """Requests that were refused, the last time that they were tried."""
     failed: int
-    """Answers that were an error or came after the caller's deadline, ``shed`` apart."""
+    """Requests that ended with an error or without an answer by the caller's deadline."""
+    retries: int
+    """Tries after the first."""
     direction_changes_per_hour: float
     max_workers: int
     scale_downs: int
@@ -81,29 +85,51 @@ class Recorder:
     """Takes down what happens."""
 
     objective: Objective
-    _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
-    _latencies: list[Floats] = field(default_factory=list)
-    minutes: list[Minute] = field(default_factory=list)
+    patience: float = 60.0
+    """Seconds after which every request of a minute is over."""
     shed: int = 0
     failed: int = 0
+    _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
+    _latencies: dict[int, list[Floats]] = field(default_factory=dict)
+    _sizes: list[Size] = field(default_factory=list)
+    _minutes: list[Minute] = field(default_factory=list)
 
     def add(self, served: Served) -> None:
-        """Some requests of this minute."""
+        """Some requests that are over."""
+        if not len(served.leaves):
+            return
         good = served.outcome == Outcome.SUCCESS
-        self.shed += served.gave_up
-        self.failed += int(len(good) - good.sum()) - served.gave_up
-        latency = np.where(good, served.latency, np.inf)
-        self._latencies.append(latency)
+        shed = int((served.outcome == Outcome.SHED).sum())
+        self.shed += shed
+        self.failed += int(len(good) - good.sum()) - shed
+        took = served.leaves - served.requests.born
         # Who got no answer waited for as long as it took to know.
-        place = np.log(np.maximum(served.latency, _LOWEST) / _LOWEST) * _PER_E
+        place = np.log(np.maximum(took, _LOWEST) / _LOWEST) * _PER_E
         inside = np.minimum(place.astype(np.int64), _BUCKETS - 1)
         self._histogram += np.bincount(inside, minlength=_BUCKETS)
+        latency = np.where(good, took, np.inf)
+        minute = (served.requests.born // 60).astype(np.int64)
+        for each in np.unique(minute).tolist():
+            self._latencies.setdefault(each, []).append(latency[minute == each])
 
     def close_minute(self, size: Size) -> None:
-        """The minute is over."""
-        latencies = np.concatenate(self._latencies) if self._latencies else np.empty(0)
-        self._latencies.clear()
-        self.minutes.append(
+        """The minute is over, and the fleet has this size. Its requests may not be over yet."""
+        self._sizes.append(size)
+        while 60 * (len(self._minutes) + 1) + self.patience < 60 * len(self._sizes):
+            self._finish()
+
+    def minutes(self) -> tuple[Minute, ...]:
+        """All minutes, when the run is over."""
+        while len(self._minutes) < len(self._sizes):
+            self._finish()
+        return tuple(self._minutes)
+
+    def _finish(self) -> None:
+        number = len(self._minutes)
+        parts = self._latencies.pop(number, None)
+        latencies = np.concatenate(parts) if parts else np.empty(0)
+        size = self._sizes[number]
+        self._minutes.append(
             Minute(
                 requests=len(latencies),
                 in_time=int((latencies <= self.objective.threshold).sum()),
@@ -118,20 +144,20 @@ class Recorder:
         reached = np.searchsorted(np.cumsum(self._histogram), self._histogram.sum() * percent / 100)
         return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
 
-    def attainment_windows(self) -> float:
-        """Share of the windows that met the objective."""
-        windows = [minute for minute in self.minutes if minute.requests]
-        met = sum(self._met(minute) for minute in windows)
-        return met / len(windows) if windows else 1.0
 
-    def attainment_requests(self) -> float:
-        """Share of the requests that were answered within the threshold."""
-        requests = sum(minute.requests for minute in self.minutes)
-        in_time = sum(minute.in_time for minute in self.minutes)
-        return in_time / requests if requests else 1.0
+def attainment_windows(minutes: Sequence[Minute], objective: Objective) -> float:
+    """Share of the windows that met the objective."""
+    windows = [minute for minute in minutes if minute.requests]
+    least = objective.percentile / 100
+    met = sum(minute.in_time >= minute.requests * least - 1e-9 for minute in windows)
+    return met / len(windows) if windows else 1.0
 
-    def _met(self, minute: Minute) -> bool:
-        return minute.in_time >= minute.requests * self.objective.percentile / 100 - 1e-9
+
+def attainment_requests(minutes: Sequence[Minute]) -> float:
+    """Share of the requests that were answered within the threshold."""
+    requests = sum(minute.requests for minute in minutes)
+    in_time = sum(minute.in_time for minute in minutes)
+    return in_time / requests if requests else 1.0
 
 
 def _percentile(latencies: Floats, percent: float) -> float | None:

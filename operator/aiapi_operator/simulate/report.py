@@ -125,6 +125,7 @@ def _measures(result: Result, vs_oracle: float) -> dict[str, float | int]:
         "requests": result.requests,
         "shed": result.shed,
         "failed": result.failed,
+        "retries": result.retries,
         "direction_changes_per_hour": result.direction_changes_per_hour,
         "max_workers": result.max_workers,
         "scale_downs": result.scale_downs,

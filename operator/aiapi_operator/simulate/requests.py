@@ -4,14 +4,21 @@ They are drawn a minute at a time, by the seed and the minute alone. So every po
 the very same requests, whatever it does, and a day needs no more memory than a minute.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from aiapi_operator.api.duration import parse_duration
-from aiapi_operator.simulate.faults import DOUBLED, NO_FAULTS, Faults, Kind
+from aiapi_operator.simulate.faults import (
+    BLOCK_EVERY,
+    BLOCK_SECONDS,
+    DOUBLED,
+    NO_FAULTS,
+    Faults,
+    Kind,
+)
 from aiapi_operator.simulate.service import ServiceModel
 from aiapi_operator.simulate.traces import Floats, Trace
 
@@ -29,12 +36,41 @@ class Requests:
     upstream: Floats
     """Seconds of waiting."""
     connection: npt.NDArray[np.int64]
+    born: Floats
+    """When the caller tried first."""
+    tries: npt.NDArray[np.int64]
+    """How often the caller has tried before."""
+
+    def __len__(self) -> int:
+        return len(self.at)
 
     def between(self, start: float, end: float) -> "Requests":
         """Those that come from ``start`` until just before ``end``."""
         first, last = np.searchsorted(self.at, (start, end))
-        part = slice(int(first), int(last))
-        return Requests(self.at[part], self.loop[part], self.upstream[part], self.connection[part])
+        return self.take(slice(int(first), int(last)))
+
+    def take(self, which: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Requests":
+        """A part of them."""
+        return Requests(
+            self.at[which],
+            self.loop[which],
+            self.upstream[which],
+            self.connection[which],
+            self.born[which],
+            self.tries[which],
+        )
+
+
+def join(parts: Sequence[Requests]) -> Requests:
+    """All of them, one part after the other."""
+    return Requests(
+        np.concatenate([part.at for part in parts]),
+        np.concatenate([part.loop for part in parts]),
+        np.concatenate([part.upstream for part in parts]),
+        np.concatenate([part.connection for part in parts]),
+        np.concatenate([part.born for part in parts]),
+        np.concatenate([part.tries for part in parts]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +97,19 @@ class Load:
         rng = np.random.default_rng([self.seed, 202, minute])
         at = self._times(minute, rng)
         size = len(at)
-        shape = self.service.loop.variation**-2
-        loop = rng.gamma(shape, self.service.demand / shape, size)
+        loop = self.service.draw_loop(rng, size)
         doubled = self.faults.during(Kind.DEMAND_DOUBLED, at)
         if doubled is not None:
             loop[doubled] *= DOUBLED
-        median = parse_duration(self.service.upstream.median)
-        upstream = median * np.exp(self.service.upstream_sigma * rng.standard_normal(size))
-        return Requests(at, loop, upstream, rng.integers(0, self.connections, size))
+        upstream = self.service.draw_upstream(rng, size)
+        connection = rng.integers(0, self.connections, size)
+        start = minute * MINUTE
+        for moment in self.faults.moments(
+            Kind.BLOCKING_HANDLER, BLOCK_EVERY, start, start + MINUTE
+        ):
+            # The next request to come, if there is one in this minute.
+            loop[np.searchsorted(at, moment) :][:1] = BLOCK_SECONDS
+        return Requests(at, loop, upstream, connection, at, np.zeros(size, dtype=np.int64))
 
     def _times(self, minute: int, rng: np.random.Generator) -> Floats:
         start = minute * MINUTE

@@ -4,14 +4,25 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
+from aiapi_operator.simulate.clients import Callers
 from aiapi_operator.simulate.faults import Kind
 from aiapi_operator.simulate.fleet import FleetModel
-from aiapi_operator.simulate.measure import Change, Recorder, Result, direction_changes
+from aiapi_operator.simulate.measure import (
+    Change,
+    Recorder,
+    Result,
+    attainment_requests,
+    attainment_windows,
+    direction_changes,
+)
 from aiapi_operator.simulate.policies.policy import Policy
 from aiapi_operator.simulate.requests import MINUTE, Load, Requests
 from aiapi_operator.simulate.view import View
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.state import Size
+
+LONGEST_LOOK = 5.0
+"""Seconds that are served at once: so much later may a first try again come than it should."""
 
 
 @dataclass(slots=True)
@@ -37,7 +48,8 @@ class _Show:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._fleet = FleetModel(run.load, run.policy.first, worker_cpu=run.spec.worker_cpu)
-        self._recorder = Recorder(run.spec.objective)
+        self._callers = Callers(run.load)
+        self._recorder = Recorder(run.spec.objective, self._callers.patience)
         self._now = 0.0
         self._next = 0.0
         self._changes: list[Change] = []
@@ -50,13 +62,24 @@ class _Show:
         while self._now < end:
             if self._now >= self._next:
                 self._look()
-            stop = min(end, self._next, self._fleet.next_change())
+            ahead = self._now + min(LONGEST_LOOK, self._callers.slice)
+            stop = min(end, self._next, self._fleet.next_change(), ahead)
             if stop > self._now:
-                part = requests.between(self._now, stop)
-                self._recorder.add(self._fleet.serve(part, self._now, stop))
-                self._now = stop
+                self._serve(requests.between(self._now, stop), stop)
             self._fleet.advance(self._now)
         self._recorder.close_minute(self._fleet.size)
+
+    def _serve(self, first: Requests, stop: float) -> None:
+        part = self._callers.join(first, stop)
+        served = self._fleet.serve(part, self._now, stop)
+        self._recorder.add(self._callers.settle(served, stop))
+        self._now = stop
+
+    def _end(self) -> None:
+        """Nobody comes any more; those on their way finish, those who wait to try again do not."""
+        for served in (self._fleet.finish(), self._callers.give_up()):
+            if served is not None:
+                self._recorder.add(served)
 
     def _look(self) -> None:
         policy = self._run.policy
@@ -74,26 +97,29 @@ class _Show:
 
     def result(self, seconds: float) -> Result:
         """All that was seen."""
+        self._end()
         recorder, changes = self._recorder, tuple(self._changes)
+        minutes = recorder.minutes()
         return Result(
             policy=self._run.policy.name,
-            attainment_windows=recorder.attainment_windows(),
-            attainment_requests=recorder.attainment_requests(),
+            attainment_windows=attainment_windows(minutes, self._run.spec.objective),
+            attainment_requests=attainment_requests(minutes),
             core_hours=self._fleet.core_seconds / 3600,
             pod_hours=self._fleet.pod_seconds / 3600,
             worker_hours=self._fleet.paid_worker_seconds / 3600,
             p50=recorder.percentile(50),
             p95=recorder.percentile(95),
             p99=recorder.percentile(99),
-            requests=sum(minute.requests for minute in recorder.minutes),
+            requests=sum(minute.requests for minute in minutes),
             shed=recorder.shed,
             failed=recorder.failed,
+            retries=self._callers.retries,
             direction_changes_per_hour=direction_changes(changes, self._now),
             max_workers=self._most,
             scale_downs=sum(_smaller(change.before, change.after) for change in changes),
             decide_ms=median(self._decide_ms),
             seconds=seconds,
-            minutes=tuple(recorder.minutes),
+            minutes=minutes,
             changes=changes,
         )
 

@@ -1,10 +1,12 @@
 """The service that is simulated: what a request costs and waits for, and how its pods behave."""
 
-from math import log
+from itertools import pairwise
+from math import exp, fsum, log
 from pathlib import Path
 from statistics import NormalDist
 from typing import Annotated
 
+import numpy as np
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
@@ -12,6 +14,7 @@ from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.model import Model
 from aiapi_operator.api.scalars import Duration, PositiveDuration
+from aiapi_operator.simulate.traces import Floats
 
 _P95 = NormalDist().inv_cdf(0.95)
 
@@ -26,20 +29,39 @@ class LoopTime(Model):
 
 
 class Upstream(Model):
-    """What a request waits for beside the loop: lognormal."""
+    """What a request waits for beside the loop: lognormal, or as it was measured."""
 
     median: PositiveDuration = "250ms"
     """Half of the calls are answered within this."""
     p95: PositiveDuration = "520ms"
     """19 of 20 are."""
+    quantiles: Annotated[tuple[PositiveDuration, ...], Field(max_length=1001)] = ()
+    """In place of median and p95: latencies at even steps from the fastest to the slowest call.
+    With 1s, 2s, 4s half of the calls take 1 to 2 s, and half of them 2 to 4 s."""
     concurrency: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Calls that the upstream works on at once, the rest queue there; 0 is no limit."""
 
     @model_validator(mode="after")
-    def _p95_is_higher(self) -> "Upstream":
+    def _in_order(self) -> "Upstream":
+        steps = [parse_duration(step) for step in self.quantiles]
+        if len(steps) == 1 or steps != sorted(steps):
+            raise ValueError("upstream.quantiles must be two or more that do not fall")
         if parse_duration(self.p95) < parse_duration(self.median):
             raise ValueError("upstream.p95 must not be below upstream.median")
         return self
+
+
+class Retries(Model):
+    """What callers do about a request that failed, was refused or took too long."""
+
+    most: Annotated[int, Field(ge=0, le=10)] = 2
+    """Tries after the first; 0 is none."""
+    backoff: PositiveDuration = "500ms"
+    """Wait before the second try; it doubles each time, less up to a quarter at random."""
+    longest: PositiveDuration = "8s"
+    """Longest wait."""
+    budget: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Tries again that all callers may add, as a part of first tries; 0 is no limit."""
 
 
 class Clients(Model):
@@ -50,7 +72,9 @@ class Clients(Model):
     lifetime: PositiveDuration = "60s"
     """Mean time until a connection is replaced by a new one, to a random pod."""
     deadline: PositiveDuration = "10s"
-    """A caller gives up after this."""
+    """A caller gives up after this. The service does not know, and does the work all the same."""
+    retries: Retries = Retries()
+    """What callers do about a request that came to nothing."""
 
 
 class Pods(Model):
@@ -60,6 +84,8 @@ class Pods(Model):
     """From ordering a pod until it takes traffic; each differs by up to 20 %."""
     worker_start: Duration = "1s"
     """From ordering a worker in a running pod until it serves."""
+    in_flight: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Requests that a worker takes at once; it refuses more. 0 is no limit."""
 
 
 class ServiceModel(Model):
@@ -84,6 +110,28 @@ class ServiceModel(Model):
         """Sigma of the lognormal."""
         ratio = parse_duration(self.upstream.p95) / parse_duration(self.upstream.median)
         return log(ratio) / _P95
+
+    @property
+    def upstream_mean(self) -> float:
+        """Mean latency of the upstream."""
+        steps = [parse_duration(step) for step in self.upstream.quantiles]
+        if steps:
+            return fsum(a + b for a, b in pairwise(steps)) / 2 / (len(steps) - 1)
+        return parse_duration(self.upstream.median) * exp(self.upstream_sigma**2 / 2)
+
+    def draw_loop(self, rng: np.random.Generator, size: int) -> Floats:
+        """Loop seconds of some requests."""
+        shape = self.loop.variation**-2
+        return rng.gamma(shape, self.demand / shape, size)
+
+    def draw_upstream(self, rng: np.random.Generator, size: int) -> Floats:
+        """What some requests wait for the upstream."""
+        steps = [parse_duration(step) for step in self.upstream.quantiles]
+        if steps:
+            return np.interp(rng.random(size), np.linspace(0, 1, len(steps)), steps)
+        median = parse_duration(self.upstream.median)
+        drawn: Floats = median * np.exp(self.upstream_sigma * rng.standard_normal(size))
+        return drawn
 
 
 class Scenario(Model):

@@ -17,8 +17,19 @@ class UpstreamModel:
         self._faults = faults
         self._free = [0.0] * model.concurrency
 
+    @property
+    def limited(self) -> bool:
+        """Whether calls may wait for each other."""
+        return bool(self._free)
+
+    def look_ahead(self) -> "UpstreamModel":
+        """A copy, to see what calls would do."""
+        copy = UpstreamModel(Upstream(), self._faults)
+        copy._free = list(self._free)
+        return copy
+
     def call(self, at: Floats, takes: Floats) -> tuple[Floats, Ints]:
-        """When calls made at ``at`` end, and which failed (1). NaN stays NaN."""
+        """When calls made at ``at`` end, and which failed (1)."""
         slow = self._faults.during(Kind.UPSTREAM_SLOW, at)
         if slow is not None:
             takes = np.where(slow, SLOWER * takes, takes)
@@ -28,13 +39,15 @@ class UpstreamModel:
         failed = np.zeros(len(at), dtype=np.int64) if down is None else down.astype(np.int64)
         if not self._free:
             return at + takes, failed
-        return self._queue(at, takes), failed
+        return self._queue(at, takes, failed == 1), failed
 
-    def _queue(self, at: Floats, takes: Floats) -> Floats:
-        ends = np.full(len(at), np.nan)
-        for index in np.argsort(at, kind="stable").tolist():
-            if np.isnan(at[index]):
-                continue
+    def _queue(
+        self, at: Floats, takes: Floats, down: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    ) -> Floats:
+        """A call that fails holds no place in the queue: nobody works on it."""
+        ends = at + takes
+        order = np.argsort(at, kind="stable")
+        for index in order[~down[order]].tolist():
             end = max(float(at[index]), self._free[0]) + float(takes[index])
             heapq.heapreplace(self._free, end)
             ends[index] = end

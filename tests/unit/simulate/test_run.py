@@ -12,10 +12,18 @@ from click.testing import CliRunner
 from aiapi_operator.cli import main
 from aiapi_operator.simulate import page
 from aiapi_operator.simulate.compare import compare, wishes
+from aiapi_operator.simulate.counters import Outcome
 from aiapi_operator.simulate.faults import Faults, parse
-from aiapi_operator.simulate.fleet import Served
-from aiapi_operator.simulate.measure import Change, Recorder, direction_changes
+from aiapi_operator.simulate.journeys import Served
+from aiapi_operator.simulate.measure import (
+    Change,
+    Recorder,
+    attainment_requests,
+    attainment_windows,
+    direction_changes,
+)
 from aiapi_operator.simulate.policies.catalogue import NAMES, UnknownPolicyError, build
+from aiapi_operator.simulate.requests import Requests
 from aiapi_operator.simulate.service import Scenario, ScenarioError, read
 from aiapi_operator.sizing.inputs import Objective
 from aiapi_operator.sizing.state import Size
@@ -75,19 +83,28 @@ def test_nothing_shrinks_while_metrics_are_gone(make_load, spec) -> None:
         assert not shrunk, result.policy
 
 
+def served(*, born: float, latency: np.ndarray, outcome: np.ndarray) -> Served:
+    size = len(latency)
+    at, whole = np.full(size, born), np.zeros(size, dtype=np.int64)
+    requests = Requests(at, np.zeros(size), np.zeros(size), whole, at, whole)
+    return Served(requests, at + latency, outcome)
+
+
 def test_windows_and_requests_are_counted_as_defined() -> None:
-    recorder = Recorder(Objective(percentile=95, threshold=0.8))
-    latency = np.concatenate((np.full(189, 0.1), np.full(9, 0.9), np.full(2, 0.1)))
-    outcome = np.concatenate((np.zeros(198, int), np.ones(2, int)))
-    recorder.add(Served(np.zeros(200), latency, outcome, 0))
-    recorder.close_minute(Size(workers=1, replicas=2))
-    recorder.close_minute(Size(workers=1, replicas=2))
-    recorder.add(Served(np.zeros(200), np.full(200, 0.1), np.zeros(200, int), 0))
-    recorder.close_minute(Size(workers=1, replicas=2))
-    assert recorder.attainment_windows() == 0.5
-    assert recorder.attainment_requests() == pytest.approx(389 / 400)
-    assert [minute.latency for minute in recorder.minutes] == [0.9, None, 0.1]
-    assert recorder.failed == 2
+    objective = Objective(percentile=95, threshold=0.8)
+    recorder = Recorder(objective, patience=30)
+    latency = np.concatenate((np.full(188, 0.1), np.full(9, 0.9), np.full(3, 0.1)))
+    outcome = np.concatenate((np.zeros(197, int), np.ones(2, int), np.full(1, Outcome.SHED)))
+    recorder.add(served(born=1.0, latency=latency, outcome=outcome))
+    for _ in range(3):
+        recorder.close_minute(Size(workers=1, replicas=2))
+    recorder.add(served(born=125.0, latency=np.full(200, 0.1), outcome=np.zeros(200, int)))
+    minutes = recorder.minutes()
+    assert attainment_windows(minutes, objective) == 0.5
+    assert attainment_requests(minutes) == pytest.approx(388 / 400)
+    assert minutes[1].latency is None
+    assert [minutes[0].latency, minutes[2].latency] == pytest.approx([0.9, 0.1])
+    assert (recorder.failed, recorder.shed) == (2, 1)
     assert recorder.percentile(50) == pytest.approx(0.1, rel=0.01)
 
 

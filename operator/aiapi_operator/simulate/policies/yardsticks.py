@@ -34,9 +34,10 @@ class Static:
 class Oracle:
     """Each 30 s the cheapest fleet for the next 30 s, which it knows.
 
-    It has the operator's law of capacity, planner, floors and redundancy. It knows service
-    demand, base latency and arrivals to come, and what it orders is there at once: it would
-    have ordered it in time. Nobody can be as good, and whoever is close to it is good.
+    It has the operator's floors, redundancy and search for the cheapest shape, and pays the same
+    for pods and workers. It knows the service, and the requests of each second to come: it takes
+    the fewest workers that answer just enough of them in time. What it orders is there at once:
+    it would have ordered it in time. Nobody can be as good, and whoever is close to it is good.
     """
 
     truth: Truth
@@ -57,5 +58,5 @@ class Oracle:
         load = self.truth.load
         coming = load.trace.counts[int(now) : int(now + self.interval)]
         doubled = load.faults.active(Kind.DEMAND_DOUBLED, now)
-        need = self.truth.need(float(coming.mean()), demand_factor=DOUBLED if doubled else 1.0)
+        need = self.truth.need_of(coming, demand_factor=DOUBLED if doubled else 1.0)
         return plan.cheapest(self.truth.spec, need)

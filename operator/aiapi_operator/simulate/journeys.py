@@ -1,0 +1,248 @@
+"""What a request goes through: a place in a worker, its loop, the upstream, the loop again.
+
+Its loop time is spent on the first visit. When the upstream has answered it waits for the loop
+once more, since what is left to do (read the answer, send it on) comes after all that the loop
+has to do by then. At rho = 0.66 a request of the example app waited 29 ms before and 32 ms
+after its upstream, where one visit alone is 27 ms by the textbook (M/D/1).
+
+A caller leaves at its deadline. The service does not know and does the work all the same: of
+300 requests sent at once to a Uvicorn worker with 20 ms each and a deadline of 1 s, 34 were
+answered, and all 300 handlers ran.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiapi_operator.api.duration import parse_duration
+from aiapi_operator.simulate import admission, loops
+from aiapi_operator.simulate.admission import REFUSAL, Bools, Stretch
+from aiapi_operator.simulate.counters import Batch, Outcome
+from aiapi_operator.simulate.loops import Ints
+from aiapi_operator.simulate.requests import Load, Requests, join
+from aiapi_operator.simulate.traces import Floats
+from aiapi_operator.simulate.upstream import UpstreamModel
+
+_PORTION = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What became of some requests, as their callers see it."""
+
+    requests: Requests
+    leaves: Floats
+    """When the caller had an answer, or gave up."""
+    outcome: Ints
+
+    def take(self, which: Bools) -> "Served":
+        """A part of them."""
+        return Served(self.requests.take(which), self.leaves[which], self.outcome[which])
+
+
+def _both(one: Served, other: Served) -> Served:
+    if not len(one.leaves):
+        return other
+    return Served(
+        join((one.requests, other.requests)),
+        np.concatenate((one.leaves, other.leaves)),
+        np.concatenate((one.outcome, other.outcome)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """Requests on their way; one entry of each array is one request."""
+
+    requests: Requests
+    slot: Ints
+    lane: Ints
+    left_loop: Floats
+    back: Floats
+    """When the upstream has answered."""
+    outcome: Ints
+    told: Bools
+    """Whose caller has left."""
+
+    def take(self, which: Bools) -> "_Trip":
+        return _Trip(
+            self.requests.take(which),
+            self.slot[which],
+            self.lane[which],
+            self.left_loop[which],
+            self.back[which],
+            self.outcome[which],
+            self.told[which],
+        )
+
+    def batch(self, leaves: Floats) -> Batch:
+        return Batch(self.slot, self.requests.at, self.left_loop, leaves, self.outcome)
+
+
+def _join(trips: Sequence[_Trip]) -> _Trip:
+    if len(trips) == 1:
+        return trips[0]
+    return _Trip(
+        join([trip.requests for trip in trips]),
+        np.concatenate([trip.slot for trip in trips]),
+        np.concatenate([trip.lane for trip in trips]),
+        np.concatenate([trip.left_loop for trip in trips]),
+        np.concatenate([trip.back for trip in trips]),
+        np.concatenate([trip.outcome for trip in trips]),
+        np.concatenate([trip.told for trip in trips]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What happened in a stretch of time."""
+
+    served: Served
+    """Callers that know what became of their request."""
+    batch: Batch
+    """Requests that are over for the pods, or whose end is known."""
+    cost: Floats
+    """Loop seconds of those that came, in their order."""
+    done: Floats
+    """When they are done with their loop."""
+
+
+class Journeys:
+    """All requests that are on their way, and the loops and the upstream that they meet."""
+
+    def __init__(self, load: Load, lanes: int) -> None:
+        service = load.service
+        self.free_at = np.zeros(lanes)
+        """The moment from which each loop is free."""
+        self._upstream = UpstreamModel(service.upstream, load.faults)
+        self._deadline = parse_duration(service.clients.deadline)
+        self._limit = service.pods.in_flight
+        self._under_way: dict[int, list[_Trip]] = {}
+        """By the time at which they are back, in portions of ``_PORTION`` seconds."""
+        self._leaving: tuple[Floats, Ints] = (np.empty(0), np.empty(0, dtype=np.int64))
+
+    def returning(self) -> Batch | None:
+        """Requests of which nobody knows yet when they will leave."""
+        trip = self._all()
+        return None if trip is None else trip.batch(np.full(len(trip.back), np.inf))
+
+    def last_back(self, slot: int) -> float:
+        """When the last of a pod's requests will have been answered by the upstream."""
+        trip = self._all()
+        return 0.0 if trip is None else float(trip.back[trip.slot == slot].max(initial=0.0))
+
+    def serve(self, requests: Requests, slot: Ints, lane: Ints, *, end: float) -> Arrived:
+        """All that comes until ``end``, and all that is back from the upstream by then."""
+        no = self._refused(requests, lane, end)
+        cost = requests.loop if no is None else np.where(no, REFUSAL, requests.loop)
+        before = self.free_at
+        work = loops.serve(requests.at, cost, lane, before)
+        self.free_at = work.free_at(before)
+        done = work.by_request()
+        trip = self._leave_loop(requests, slot, lane, done, no)
+        fresh = trip.told & (trip.outcome == Outcome.CANCELLED)
+        gone = Served(
+            requests.take(fresh), requests.at[fresh] + self._deadline, trip.outcome[fresh]
+        )
+        arrived = self._return(trip, gone, work, before, end)
+        return Arrived(*arrived, cost, done)
+
+    def finish(self) -> Served | None:
+        """The run is over: those on their way meet no one any more."""
+        trip = self._all()
+        if trip is None:
+            return None
+        trip = trip.take(~trip.told)
+        ends = np.maximum(trip.back, self.free_at[trip.lane])
+        return self._tell(trip, ends)
+
+    def _refused(self, requests: Requests, lane: Ints, end: float) -> Bools | None:
+        if self._limit == 0:
+            return None
+        trip, none = self._all(), (np.empty(0), np.empty(0, dtype=np.int64))
+        stretch = Stretch(
+            at=requests.at,
+            loop=requests.loop,
+            upstream=requests.upstream,
+            lane=lane,
+            leaving=self._leaving,
+            returning=none if trip is None else (trip.back, trip.lane),
+            free_at=self.free_at,
+            end=end,
+        )
+        if admission.surely_all(stretch, self._limit):
+            return None
+        return admission.refused(stretch, self._upstream, self._limit)
+
+    def _leave_loop(
+        self, requests: Requests, slot: Ints, lane: Ints, done: Floats, no: Bools | None
+    ) -> _Trip:
+        if no is None:
+            back, failed = self._upstream.call(done, requests.upstream)
+        else:
+            back, failed = done.copy(), np.zeros(len(done), dtype=np.int64)
+            yes = ~no
+            back[yes], failed[yes] = self._upstream.call(done[yes], requests.upstream[yes])
+            failed[no] = Outcome.SHED
+        late = back > requests.at + self._deadline
+        outcome = np.where(late, Outcome.CANCELLED, failed)
+        return _Trip(requests, slot, lane, done, back, outcome, late)
+
+    def _return(
+        self, new: _Trip, gone: Served, work: loops.Work, before: Floats, end: float
+    ) -> tuple[Served, Batch]:
+        trip = self._due(new, end)
+        # Whoever is refused has its answer at once.
+        waits = work.waits(trip.back, trip.lane, before)
+        ends = trip.back + np.where(trip.outcome == Outcome.SHED, 0.0, waits)
+        late = ends > trip.requests.at + self._deadline
+        trip = _Trip(
+            trip.requests,
+            trip.slot,
+            trip.lane,
+            trip.left_loop,
+            trip.back,
+            np.where(late, Outcome.CANCELLED, trip.outcome),
+            trip.told,
+        )
+        self._remember(trip, ends, end)
+        waiting = ~trip.told
+        if waiting.all():
+            heard = self._tell(trip, ends)
+        else:
+            heard = self._tell(trip.take(waiting), ends[waiting])
+        return _both(gone, heard), trip.batch(ends)
+
+    def _all(self) -> _Trip | None:
+        """Everyone who is under way."""
+        trips = [trip for portion in self._under_way.values() for trip in portion]
+        return _join(trips) if trips else None
+
+    def _due(self, new: _Trip, end: float) -> _Trip:
+        """Who is back before ``end``. A queue of minutes is not looked through each time."""
+        last = int(end // _PORTION)
+        portions = [key for key in self._under_way if key <= last]
+        trip = _join([*(each for key in portions for each in self._under_way.pop(key)), new])
+        due = trip.back < end
+        if due.all():
+            return trip
+        later = trip.take(~due)
+        keys = (later.back // _PORTION).astype(np.int64)
+        for key in np.unique(keys).tolist():
+            self._under_way.setdefault(key, []).append(later.take(keys == key))
+        return trip.take(due)
+
+    def _tell(self, trip: _Trip, ends: Floats) -> Served:
+        limit = trip.requests.at + self._deadline
+        outcome = np.where(ends > limit, Outcome.CANCELLED, trip.outcome)
+        return Served(trip.requests, np.minimum(ends, limit), outcome)
+
+    def _remember(self, trip: _Trip, ends: Floats, end: float) -> None:
+        """Who is still there at ``end``, for those who count what is in flight."""
+        if self._limit == 0:
+            return
+        leaves = np.concatenate((self._leaving[0], ends))
+        lanes = np.concatenate((self._leaving[1], trip.lane))
+        stays = leaves >= end
+        self._leaving = (leaves[stays], lanes[stays])

@@ -1,0 +1,241 @@
+"""Callers that try again, workers that refuse, and each fault: by its figures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aiapi_operator.simulate import admission
+from aiapi_operator.simulate.admission import Stretch
+from aiapi_operator.simulate.clients import Callers
+from aiapi_operator.simulate.counters import Outcome
+from aiapi_operator.simulate.faults import Faults, parse
+from aiapi_operator.simulate.fleet import FleetModel
+from aiapi_operator.simulate.journeys import Served
+from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.policies import catalogue
+from aiapi_operator.simulate.policies.yardsticks import Static
+from aiapi_operator.simulate.requests import Load, Requests
+from aiapi_operator.simulate.run import Run
+from aiapi_operator.simulate.service import Upstream
+from aiapi_operator.simulate.truth import Truth
+from aiapi_operator.simulate.upstream import UpstreamModel
+from aiapi_operator.simulate.view import View
+from aiapi_operator.sizing.inputs import PodSample
+from aiapi_operator.sizing.state import Size
+
+
+class Fixed(Static):
+    """A fleet of a given size."""
+
+    first = Size(workers=2, replicas=2)
+
+
+def play(load: Load, spec, name: str = "fixed") -> Result:
+    truth = Truth(load, spec)
+    policy = Fixed(truth) if name == "fixed" else catalogue.build(name, truth, pod_workers=2)
+    result = Run(load, spec, policy).play()
+    assert result.requests == load.trace.requests
+    return result
+
+
+def requests(*at: float, loop: float = 0.1, upstream: float = 1.0) -> Requests:
+    come, none = np.array(at), np.zeros(len(at), dtype=np.int64)
+    return Requests(come, np.full(len(at), loop), np.full(len(at), upstream), none, come, none)
+
+
+def ended(some: Requests, outcome: Outcome, after: float = 1.0) -> Served:
+    return Served(some, some.at + after, np.full(len(some), outcome))
+
+
+NOBODY = requests()
+
+
+def test_callers_try_again_after_a_wait_that_doubles_and_then_give_up(make_load) -> None:
+    callers = Callers(make_load((60, 20)))
+    first = callers.join(requests(0.0), 2.0)
+    assert len(callers.settle(ended(first, Outcome.SERVER_ERROR), 2.0).leaves) == 0
+    assert callers.slice == pytest.approx(0.375)
+    second = callers.join(NOBODY, 60.0)
+    # Not before what the callers have seen already is over.
+    assert second.at.tolist() == [2.0]
+    assert (second.born.tolist(), second.tries.tolist()) == ([0.0], [1])
+    assert len(callers.settle(ended(second, Outcome.SHED), 2.5).leaves) == 0
+    third = callers.join(NOBODY, 60.0)
+    assert 3.0 + 0.75 <= third.at[0] <= 3.0 + 1.0
+    over = callers.settle(ended(third, Outcome.CANCELLED), 60.0)
+    assert over.outcome.tolist() == [Outcome.CANCELLED]
+    assert callers.retries == 2
+    assert callers.give_up() is None
+
+
+def test_who_waits_to_try_again_when_all_is_over_counts_by_the_last_try(make_load) -> None:
+    callers = Callers(make_load((60, 20)))
+    callers.settle(ended(callers.join(requests(0.0, 0.5), 2.0), Outcome.SHED), 2.0)
+    rest = callers.give_up()
+    assert rest is not None
+    assert rest.outcome.tolist() == [Outcome.SHED] * 2
+
+
+def test_a_budget_bounds_what_all_callers_add(make_load) -> None:
+    load = make_load((60, 20), service={"clients": {"retries": {"budget": 0.1}}})
+    callers = Callers(load)
+    again = 0
+    for second in range(30):
+        first = callers.join(requests(*(second + np.arange(20) / 20)), second + 1.0)
+        again = callers.retries
+        callers.settle(ended(first, Outcome.SERVER_ERROR), second + 1.0)
+    # What was saved for ten seconds, and a tenth of 20 a second from then on.
+    assert 0.1 * 20 * 28 <= again <= 0.1 * 20 * 31 + 20
+
+
+def test_callers_may_not_try_again_at_all(make_load) -> None:
+    callers = Callers(make_load((60, 20), service={"clients": {"retries": {"most": 0}}}))
+    failed = ended(callers.join(requests(0.0), 2.0), Outcome.SERVER_ERROR)
+    assert len(callers.settle(failed, 2.0).leaves) == 1
+    assert callers.slice == float("inf")
+
+
+def stretch(some: Requests, *, end: float = 10.0) -> Stretch:
+    nobody = (np.empty(0), np.empty(0, dtype=np.int64))
+    return Stretch(
+        at=some.at,
+        loop=some.loop,
+        upstream=some.upstream,
+        lane=np.zeros(len(some), dtype=np.int64),
+        leaving=nobody,
+        returning=nobody,
+        free_at=np.zeros(1),
+        end=end,
+    )
+
+
+def test_a_worker_refuses_what_is_beyond_its_limit_until_someone_has_left() -> None:
+    # Each holds the loop for 0.1 s and waits 1 s: the first leaves at 1.1, the second at 1.2.
+    some = requests(0.0, 0.0, 0.5, 1.15, 1.16, 1.35)
+    upstream = UpstreamModel(Upstream(), Faults())
+    assert admission.surely_all(stretch(some), 6)
+    assert not admission.surely_all(stretch(some), 2)
+    refused = admission.refused(stretch(some), upstream, 2)
+    assert refused.tolist() == [False, False, True, False, True, False]
+
+
+def test_those_in_flight_before_take_room_too() -> None:
+    some = requests(0.0, 0.5, 1.5)
+    lane = np.zeros(1, dtype=np.int64)
+    before = replace(
+        stretch(some), leaving=(np.array([0.4]), lane), returning=(np.array([1.4]), lane)
+    )
+    upstream = UpstreamModel(Upstream(), Faults())
+    assert admission.refused(before, upstream, 2).tolist() == [True, False, False]
+
+
+def test_refused_requests_are_counted_by_the_pod_and_are_shed_when_nobody_tries_again(
+    make_load, spec
+) -> None:
+    # 100 a second x 0.3 s are 30 in flight, 7.5 a worker.
+    service = {"pods": {"inFlight": 5}, "clients": {"retries": {"most": 0}}}
+    load = make_load((120, 100), service=service)
+    fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
+    minute = next(load.minutes())
+    refused = sum(
+        int((fleet.serve(minute.between(now, now + 1), now, now + 1).outcome == Outcome.SHED).sum())
+        for now in map(float, range(60))
+    )
+    pods = [pod for pod in View(fleet, 60.0).scrape().pods if isinstance(pod, PodSample)]
+    assert sum(pod.shed for pod in pods) == pytest.approx(refused, abs=2)
+    assert all(pod.in_flight <= 2 * 5 for pod in pods)
+    result = play(load, spec)
+    assert result.shed > 0.1 * result.requests
+    assert result.failed == result.retries == 0
+    assert result.attainment_requests <= 1 - result.shed / result.requests
+
+
+def test_a_limit_that_nobody_comes_to_changes_nothing(make_load, spec) -> None:
+    calm = make_load((120, 40))
+    bounded = make_load((120, 40), service={"pods": {"inFlight": 60}})
+    assert play(calm, spec).p99 == play(bounded, spec).p99
+
+
+def test_trying_again_keeps_an_overload_going(make_load, spec) -> None:
+    # Four workers do 40 a second; 60 for half a minute and 34 from then on.
+    phases = ((30, 20), (30, 60), (180, 34))
+    loop = {"mean": "100ms"}
+    once, often = (
+        play(make_load(*phases, service={"loop": loop, "clients": clients}), spec)
+        for clients in ({"deadline": "5s", "retries": {"most": 0}}, {"deadline": "5s"})
+    )
+    assert often.retries > once.failed
+    assert sum(minute.in_time for minute in often.minutes[3:]) < 0.5 * sum(
+        minute.in_time for minute in once.minutes[3:]
+    )
+
+
+def test_an_outage_fails_in_a_second_and_is_tried_again(make_load, spec) -> None:
+    calm, out = (
+        make_load((300, 40), faults=Faults(tuple(map(parse, faults))))
+        for faults in ((), ("upstream-outage@60+120",))
+    )
+    before, after = play(calm, spec), play(out, spec)
+    assert before.failed == before.retries == 0
+    # Three tries take under six seconds: all that come in the outage's first 114 s fail.
+    assert 0.9 * 40 * 114 <= after.failed <= 1.1 * 40 * 120
+    assert after.retries == pytest.approx(2 * after.failed, rel=0.1)
+    assert [minute.in_time for minute in after.minutes[1:3]] == pytest.approx([0, 0], abs=300)
+    assert after.minutes[4].in_time >= 0.99 * after.minutes[4].requests
+
+
+@pytest.mark.parametrize(
+    ("fault", "factor"), [("upstream-slow@60+120", 2.5), ("demand-doubled@60+120", 1.02)]
+)
+def test_a_slow_upstream_and_a_doubled_demand_show_in_the_latency(
+    make_load, spec, fault: str, factor: float
+) -> None:
+    wrong = Faults((parse(fault),))
+    before, after = play(make_load((240, 40)), spec), play(make_load((240, 40), faults=wrong), spec)
+    for minute in (1, 2):
+        was, became = before.minutes[minute].latency, after.minutes[minute].latency
+        assert was is not None
+        assert became is not None
+        assert became >= factor * was
+    assert after.minutes[0].latency == pytest.approx(before.minutes[0].latency, rel=0.02)
+
+
+def test_a_blocking_handler_holds_one_loop_for_five_seconds(make_load) -> None:
+    load = make_load((60, 40), faults=Faults((parse("blocking-handler@10+40"),)))
+    drawn = next(load.minutes())
+    held = drawn.at[drawn.loop == 5.0]
+    assert len(held) == 2
+    assert held == pytest.approx([10, 40], abs=0.5)
+    fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
+    fleet.serve(drawn.between(0, 13), 0, 13)
+    pods = [pod for pod in View(fleet, 13.0).scrape().pods if isinstance(pod, PodSample)]
+    assert sorted(pod.workers_blocked for pod in pods) == [0, 1]
+    assert {pod.blocked_at for pod in pods} == {"", "simulated.py:1 handler"}
+    assert all(
+        pod.workers_blocked == 0
+        for pod in View(fleet, 17.0).scrape().pods
+        if isinstance(pod, PodSample)
+    )
+
+
+def test_slow_pods_take_a_minute(make_load) -> None:
+    load = make_load((60, 20), faults=Faults((parse("slow-pods@0+10"),)))
+    fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
+    fleet.order(Size(workers=1, replicas=2), 5.0)
+    assert 5 + 48 <= fleet.next_change() <= 5 + 72
+    fleet.order(Size(workers=1, replicas=3), 20.0)
+    assert 20 + 6.4 <= fleet.next_change() <= 20 + 9.6
+
+
+def test_a_deadline_ends_the_wait_and_not_the_work(make_load) -> None:
+    service = {"clients": {"deadline": "1s", "retries": {"most": 0}}}
+    load = make_load((60, 100), service=service)
+    fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
+    minute = next(load.minutes())
+    served = fleet.serve(minute.between(0, 20), 0, 20)
+    late = served.outcome == Outcome.CANCELLED
+    assert late.mean() > 0.8
+    assert (served.leaves - served.requests.at).max() <= 1 + 1e-9
+    # The loop is busy all the time, and has not come to the end of it.
+    assert fleet.loop_seconds(20.0).sum() == pytest.approx(20, rel=0.02)
