@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-integration test-e2e lint format docs images crds lock clean \
-        bench-runtime bench-decide bench-sizing chart-docs deploy
+        bench-runtime bench-decide bench-sizing chart-docs deploy dashboards
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -73,6 +73,7 @@ images:  ## Build the images that the end-to-end suite runs on a cluster; needs 
 
 crds: install  ## Write crds/ and docs/api.md from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
+	cp crds/aiapis.aiapi.dev.yaml deploy/crd.yaml
 	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
 
 chart-docs: install  ## Write the table of values in the chart's README
@@ -80,6 +81,9 @@ chart-docs: install  ## Write the table of values in the chart's README
 
 deploy: install  ## Write deploy/ from the chart; needs helm (HELM=path)
 	$(BIN)/python deploy/render.py
+
+dashboards: install  ## Write the Grafana dashboards of the chart
+	$(BIN)/python monitoring/dashboards.py
 
 bench-runtime: install  ## Requests lost while workers change each second, beside stock Uvicorn
 	$(BIN)/python benchmarks/runtime.py

@@ -1,6 +1,8 @@
-"""Renders the chart into deploy/, for those without Helm. A test fails when it drifts.
+"""Renders the chart into deploy/operator.yaml, for those without Helm. A test fails when it drifts.
 
-python deploy/render.py            # writes operator.yaml and crd.yaml
+python deploy/render.py
+
+deploy/crd.yaml beside it is a copy of crds/: kustomize reads nothing outside its own folder.
 """
 
 import os
@@ -35,21 +37,17 @@ def helm() -> str | None:
     return os.environ.get("HELM") or shutil.which("helm")
 
 
-def render(program: str) -> dict[str, str]:
-    """The files of deploy/ by name."""
+def render(program: str) -> str:
+    """The text of operator.yaml."""
     command = [program, "template", "aiapi-operator", str(CHART), "--namespace", NAMESPACE]
     done = subprocess.run(  # noqa: S603 - the helm that was asked for
-        [*command, "--skip-tests"], capture_output=True, text=True, check=True
+        [*command, "--skip-tests", "--set=crds.install=false"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     documents = [each for each in yaml.safe_load_all(done.stdout) if each]
-    crds = [each for each in documents if each["kind"] == "CustomResourceDefinition"]
-    others = [_without_helm(each) for each in documents if each not in crds]
-    for crd in crds:
-        crd["metadata"].pop("annotations", None)
-    return {
-        "crd.yaml": _HEAD + _dump(crds),
-        "operator.yaml": _HEAD + _dump([_NAMESPACE, *others]),
-    }
+    return _HEAD + _dump([_NAMESPACE, *map(_without_helm, documents)])
 
 
 def _without_helm(document: dict[str, Any]) -> dict[str, Any]:
@@ -70,12 +68,11 @@ def _dump(documents: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Write the files."""
+    """Write the file."""
     program = helm()
     if program is None:
         sys.exit("helm is not on the PATH; set HELM to where it is")
-    for name, text in render(program).items():
-        (HERE / name).write_text(text)
+    (HERE / "operator.yaml").write_text(render(program))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+"""The dashboards are what the code makes, and speak of documented metrics."""
+
+import json
+import re
+
+import pytest
+from deploy_support.helm import CHART, ROOT, script
+
+FOLDER = CHART / "files" / "dashboards"
+
+
+def test_the_files_are_what_the_code_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "monitoring"))
+    made = script("monitoring/dashboards.py").generated()
+    kept = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
+    assert kept == made, "run 'make dashboards'"
+
+
+def test_panels_ask_for_documented_metrics_and_say_what_they_show() -> None:
+    documented = set(
+        re.findall(r"^\| `(aiapi_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    )
+    for path in FOLDER.glob("*.json"):
+        dashboard = json.loads(path.read_text())
+        for panel in dashboard["panels"]:
+            assert panel["description"].endswith("."), panel["title"]
+            for target in panel["targets"]:
+                named = re.findall(r"\baiapi_operator_\w+", target["expr"])
+                assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in named} <= documented
+                assert target["datasource"]["uid"] == "${datasource}"
