@@ -94,6 +94,8 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
 @_option(
     "--stuck-after", _STANDSTILL, "Neither ready nor live when all loops stand still for so long."
 )
+@_option("--wsgi/--no-wsgi", bool, "APP is a WSGI app, such as Flask's.")
+@_option("--threads", _COUNT, "Threads of a worker for a WSGI app.")
 @click.option(
     "--limit",
     default=Settings.limit,
@@ -108,7 +110,7 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
 @_option("--log-format", click.Choice(["plain", "json"]), "Log format.")
 def main(admin_token_file: str | None, **options: Any) -> None:
-    """Serve APP, any ASGI app as module:attribute, with workers that may change while it serves."""
+    """Serve APP (module:attribute, ASGI or WSGI) with workers that may change while it serves."""
     settings = Settings(**options)
     if settings.workers > settings.max_workers:
         raise click.BadParameter(

@@ -135,6 +135,7 @@ class PodView:
             rss_bytes=sum(stats.resident_bytes(one.pid) for one in self._crew.members.values()),
             accept_depth=depth,
             accept_limit=limit,
+            worker_limit=self._settings.worker_limit,
             limits=cgroup.read(),
         )
 

@@ -31,6 +31,8 @@ class Settings:
     start_limit: float = 300.0
     blocked_after: float = 1.0
     stuck_after: float = 30.0
+    wsgi: bool = False
+    threads: int = 10
     limit: str = "off"
     upstream_tracking: str = "on"
     forwarded_allow_ips: str = "127.0.0.1"
@@ -42,6 +44,14 @@ class Settings:
     def slots(self) -> int:
         """Room for every worker twice: those that leave overlap with those that come."""
         return 2 * self.max_workers + SPARE_SLOTS
+
+    @property
+    def worker_limit(self) -> int:
+        """Requests that a worker can have open at once; 0 where only its loop limits it."""
+        limits = [self.threads] if self.wsgi else []
+        if self.limit.isdecimal():
+            limits.append(int(self.limit))
+        return min(limits, default=0)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -22,11 +22,11 @@ from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
-from aiapi_service.telemetry import metrics, tracing
+from aiapi_service.runtime.wsgi import as_asgi
+from aiapi_service.telemetry import httpx_calls, metrics, sync_calls, tracing
 from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
 from aiapi_service.telemetry.heartbeat import Heartbeat, Watchdog
-from aiapi_service.telemetry.httpx_calls import track
 from aiapi_service.telemetry.requests import count_requests
 from aiapi_service.telemetry.tally import Tally
 
@@ -269,7 +269,10 @@ def run(birth: Birth) -> int:
         if witness.app is None:
             witness.app = load_app(settings.app, settings.app_dir)
         if settings.upstream_tracking == "on":
-            track()
+            httpx_calls.track()
+            sync_calls.track()
+        if settings.wsgi:
+            witness.app = as_asgi(witness.app, settings.threads)
         loop, make_clock = new_loop(settings.loop)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(_serve(birth, slot, witness, make_clock()))

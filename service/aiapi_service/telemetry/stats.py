@@ -41,6 +41,7 @@ class Reading:
     rss_bytes: int
     accept_depth: int
     accept_limit: int
+    worker_limit: int
     limits: Limits = UNKNOWN
 
 
@@ -74,6 +75,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
         "cpu_limit_cores": reading.limits.cpu_limit_cores,
         "memory_limit_bytes": reading.limits.memory_limit_bytes,
         "open_connections": int(row[Cell.CONNECTIONS]),
+        "worker_limit": reading.worker_limit,
         "accept_queue": {"depth": reading.accept_depth, "limit": reading.accept_limit},
         "latency": histogram(row, Cell.LATENCY, Cell.LATENCY_SUM),
         "ttfb": histogram(row, Cell.TTFB, Cell.TTFB_SUM),

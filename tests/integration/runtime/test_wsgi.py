@@ -1,0 +1,96 @@
+"""A Flask app under the runtime: served, drained, counted, and limited by its threads."""
+
+import asyncio
+
+from aiohttp import web
+from runtime_support.pod import serve, until
+
+APP = """
+import os, time
+import requests
+from flask import Flask, Response, request
+app = Flask(__name__)
+
+@app.get("/wait")
+def wait():
+    time.sleep(float(request.args["s"]))
+    return "waited"
+
+@app.post("/echo")
+def echo():
+    return request.get_data()
+
+@app.get("/stream")
+def stream():
+    return Response((f"{number} " for number in range(3)), mimetype="text/plain")
+
+@app.get("/call")
+def call():
+    return requests.get(os.environ["UPSTREAM"], timeout=20).text
+
+@app.get("/error")
+def error():
+    raise RuntimeError("wanted")
+"""
+
+
+async def test_flask_runs_with_its_threads_and_drains_when_workers_go(tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=3", "--workers=2")
+    async with serve(tmp_path, *flags, app="shop:app") as pod:
+        assert (await pod.ready(2))["worker_limit"] == 3
+        one = await pod.connect()
+        one.writer.write(b"POST /echo HTTP/1.1\r\nhost: t\r\ncontent-length: 5\r\n\r\nhello")
+        assert (await one.read()).body == b"hello"
+        assert (await one.ask("/stream")).body == b"0 1 2 "
+        assert (await one.ask("/error")).status == 500
+        waiting = [await pod.connect() for _ in range(6)]
+        for each in waiting:
+            each.write("/wait?s=1")
+
+        async def all_open():
+            return (await pod.stats())["in_flight"] == 6
+
+        await until(all_open)
+        await pod.resize(1)
+        assert [(await each.read()).body for each in waiting] == [b"waited"] * 6
+        await pod.settled(1)
+
+        async def counted():
+            requests = (await pod.stats())["requests"]
+            return requests if requests["success"] == 8 else None
+
+        assert (await until(counted))["server_error"] == 1
+
+
+async def test_what_flask_waits_for_is_counted_and_its_trace_goes_on(tmp_path):
+    seen = []
+
+    async def upstream(request):
+        seen.append(request.headers.get("traceparent"))
+        await asyncio.sleep(0.3)
+        return web.Response(text="there")
+
+    outside = web.Application()
+    outside.router.add_get("/", upstream)
+    runner = web.AppRunner(outside)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = "http://{}:{}/".format(*runner.addresses[0])
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    (tmp_path / "shop.py").write_text(APP)
+    async with serve(
+        tmp_path, f"--app-dir={tmp_path}", "--wsgi", app="shop:app", UPSTREAM=url
+    ) as pod:
+        await pod.ready(1)
+        one = await pod.connect()
+        assert (await one.ask("/call", f"traceparent: {parent}\r\n")).body == b"there"
+
+        async def counted():
+            stats = await pod.stats()
+            return stats if stats["requests"]["success"] else None
+
+        stats = await until(counted)
+        assert 0.3 <= stats["upstream_seconds"] <= stats["in_flight_seconds"]
+    assert seen == [parent]
+    await runner.cleanup()
