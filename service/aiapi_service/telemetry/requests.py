@@ -166,12 +166,13 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
         request.over = True
         now = monotonic()
         tally.moments += now
-        if tally.clean:
-            tally.touch(now)
         took = now - began
         tally.seconds += took
         outcomes[status >= 400] += 1
         whole[bisect_left(BOUNDS, took)] += 1
+        if tally.clean:
+            # It may write at once, so all of the request must have been counted.
+            tally.touch(now)
 
     return counted
 
