@@ -20,12 +20,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ printf "%s-%s" .Release.Namespace (include "aiapi-operator.name" .) | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release's name where it says what this is, and the chart's after it where it does not. */}}
+{{/* The release's name where it says what this is, the chart's where the release's is short for it
+(aiapi), and both otherwise. */}}
 {{- define "aiapi-operator.name" -}}
 {{- if .Values.fullnameOverride -}}
 {{ .Values.fullnameOverride }}
 {{- else if contains .Chart.Name .Release.Name -}}
 {{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else if hasPrefix .Release.Name .Chart.Name -}}
+{{ .Chart.Name }}
 {{- else -}}
 {{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end -}}

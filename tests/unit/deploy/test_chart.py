@@ -254,3 +254,15 @@ def test_a_value_without_a_comment_is_an_error() -> None:
     assert [each.told for each in document.values(text)] == ["Told.", "Told over two lines."]
     with pytest.raises(document.UndocumentedError, match=r"group\.c"):
         list(document.values(text + "  c: 2\n"))
+
+
+@pytest.mark.parametrize(
+    ("release", "name"),
+    [
+        ("aiapi", "aiapi-operator"),
+        ("aiapi-operator", "aiapi-operator"),
+        ("team", "team-aiapi-operator"),
+    ],
+)
+def test_names_say_what_they_are(release: str, name: str) -> None:
+    assert only(rendered(name=release), "Deployment")["metadata"]["name"] == name

@@ -1,0 +1,85 @@
+"""A sandbox with the operator installed by the chart, one AIApi that carries load, a Prometheus."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+from deploy_support.helm import CHART, helm, run
+from e2e_support.cluster import Cluster
+from e2e_support.kubectl import Kubectl
+from e2e_support.sandbox import running_sandbox
+from platform_support.prometheus import Prometheus, scraping
+
+IMAGE = "example/hello"
+APP = Path(__file__).parent / "app"
+NAMESPACE = "ops"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """The chart as installed."""
+
+    kubeconfig: Path
+    operator: Kubectl
+    shop: Cluster
+
+    def helm(self, *args: str) -> str:
+        done = run(*args, "--namespace", NAMESPACE, kubeconfig=self.kubeconfig)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    helm()
+    folder = tmp_path_factory.mktemp("sandbox")
+    with running_sandbox(folder, image=f"{IMAGE}={APP}") as kubeconfig:
+        shop = Cluster(kubectl=Kubectl(kubeconfig=kubeconfig, namespace="shop"), image=IMAGE)
+        operator = Kubectl(kubeconfig=kubeconfig, namespace=NAMESPACE)
+        made = Release(kubeconfig=kubeconfig, operator=operator, shop=shop)
+        made.helm("install", "aiapi", str(CHART), "--create-namespace", "--wait", "--timeout=120s")
+        shop.create_namespace()
+        shop.apply("hello", app="hello:app", scaling={"interval": "500ms"})
+        shop.wait_ready("hello")
+        yield made
+
+
+async def _load(url: str, stop: threading.Event) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+
+        async def client() -> None:
+            while not stop.is_set():
+                try:
+                    async with session.get(url) as answer:
+                        await answer.read()
+                except (aiohttp.ClientError, TimeoutError):
+                    await asyncio.sleep(0.1)  # a busy machine; the fleet has several pods
+                await asyncio.sleep(0.02)
+
+        await asyncio.gather(*(client() for _ in range(4)))
+
+
+@pytest.fixture(scope="module")
+def traffic(release: Release) -> Iterator[None]:
+    """Some load through the Service, until the module's tests are done."""
+    url, stop = release.shop.service_address("hello"), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_load(url, stop)))
+    thread.start()
+    yield
+    stop.set()
+    thread.join(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    release: Release, traffic: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    pods = release.operator.json("pods", "-l", "app.kubernetes.io/name=aiapi-operator")["items"]
+    targets = [f"{pod['status']['podIP']}:8080" for pod in pods]
+    folder = tmp_path_factory.mktemp("prometheus")
+    with scraping(folder, targets, rules=CHART / "files" / "rules.yaml") as running:
+        yield running

@@ -1,0 +1,85 @@
+"""The chart with real Helm on a cluster, its dashboards against a real Prometheus."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from deploy_support.helm import CHART
+from e2e_support.kubectl import eventually
+from platform_support.prometheus import Prometheus
+
+Release = Any  # the fixture of this folder's conftest
+DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
+VALUES = {"$namespace": "shop", "$name": "hello", "$__rate_interval": "10s"}
+
+
+def queries(dashboard: dict[str, Any]) -> list[tuple[str, str]]:
+    """Panel title and expression of everything that is asked for."""
+    return [
+        (panel["title"], target["expr"])
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    ]
+
+
+def filled(expr: str) -> str:
+    for variable, value in VALUES.items():
+        expr = expr.replace(variable, value)
+    return expr
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_query_of_a_dashboard_returns_data(prometheus: Prometheus, path: Any) -> None:
+    asked = queries(json.loads(path.read_text()))
+    assert len(asked) >= 8
+
+    def missing() -> list[str]:
+        return [
+            f"{title}: {expr}" for title, expr in asked if not prometheus.has_data(filled(expr))
+        ]
+
+    eventually(lambda: not missing(), within=60, what=f"data, at first none for {missing()}")
+
+
+def test_recording_rules_record_and_no_alert_fires(prometheus: Prometheus) -> None:
+    names = re.findall(r"record: (\S+)", (CHART / "files" / "rules.yaml").read_text())
+    eventually(
+        lambda: all(prometheus.has_data(name) for name in names), within=40, what=f"data of {names}"
+    )
+    assert prometheus.query('ALERTS{alertstate="firing"}') == []
+    (leaders,) = prometheus.query("sum(aiapi_operator_leader)")
+    assert leaders["value"][1] == "1"
+
+
+def test_helm_test_makes_an_aiapi_and_sees_it_ready(release: Release) -> None:
+    said = release.helm("test", "aiapi", "--logs", "--timeout=150s")
+    assert re.search(r"ops/aiapi-operator-test is Ready after", said), said
+    assert not release.operator.exists("aiapi", "aiapi-operator-test")
+
+
+def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) -> None:
+    before = release.shop.children("hello")["deployment"]["metadata"]["uid"]
+    release.helm(
+        "upgrade", "aiapi", str(CHART), "--set=replicas=1", "--wait", "--timeout=120s",
+        "--set=metrics.dashboards.enabled=true",
+    )  # fmt: skip
+    assert not release.operator.exists("poddisruptionbudget", "aiapi-operator")
+    assert release.operator.exists("configmap", "aiapi-operator-fleet-overview")
+    release.helm("uninstall", "aiapi", "--wait", "--timeout=120s")
+    kinds = "all,secret,lease,poddisruptionbudget,networkpolicy,role,rolebinding,configmap"
+    own = ("serviceaccount/default", "configmap/kube-root-ca.crt")
+
+    def left() -> list[str]:
+        names = release.operator("get", f"{kinds},serviceaccount", "-o", "name").split()
+        return [name for name in names if name not in own]
+
+    eventually(lambda: left() == [], within=60, what=f"nothing is left in the namespace: {left()}")
+    cluster_wide = release.operator(
+        "get", "clusterrole,clusterrolebinding,priorityclass", "-o", "name", "-l",
+        "app.kubernetes.io/name=aiapi-operator",
+    )  # fmt: skip
+    assert cluster_wide == ""
+    after = release.shop.children("hello")["deployment"]
+    assert after["metadata"]["uid"] == before
+    assert after["status"]["readyReplicas"] >= 2
