@@ -38,6 +38,8 @@ _OPTIONS = {
     "log_statement": "none",
     "log_parameter_max_length_on_error": "0",
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
 }
 
 
