@@ -202,16 +202,15 @@ def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -
     now = monotonic()
     tally.moments += now
     tally.outcomes[outcome] += 1
+    if outcome <= _CLIENT_ERROR:
+        took = now - began
+        tally.last_seconds += took
+        bucket = bisect_left(BOUNDS, took)
+        tally.ended[bucket] += 1
+        if request.trace:
+            tally.exemplars[bucket // COARSE] = request.trace, took
+        took = (first or now) - began
+        tally.first_seconds += took
+        tally.began[bisect_left(BOUNDS, took)] += 1
     if tally.clean:
         tally.touch(now)
-    if outcome > _CLIENT_ERROR:
-        return
-    took = now - began
-    tally.last_seconds += took
-    bucket = bisect_left(BOUNDS, took)
-    tally.ended[bucket] += 1
-    if request.trace:
-        tally.exemplars[bucket // COARSE] = request.trace, took
-    took = (first or now) - began
-    tally.first_seconds += took
-    tally.began[bisect_left(BOUNDS, took)] += 1
