@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -42,6 +44,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.filters |= {
+            "segment": partial(quote, safe=""),
             "number": figures.number,
             "whole": figures.whole,
             "money": figures.money,

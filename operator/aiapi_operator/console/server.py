@@ -53,7 +53,7 @@ class ConsoleServer:
         self._making = 0
         app = web.Application(middlewares=[self._guard], client_max_size=1)
         app.router.add_get("/", self._glance)
-        app.router.add_get("/aiapis/{namespace}/{name}", self._detail)
+        app.router.add_get("/aiapis/{namespace:[^/]+}/{name:[^/]+}", self._detail)
         app.router.add_get("/static/{name}", self._file)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0
