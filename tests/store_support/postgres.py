@@ -26,12 +26,20 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.launch()
+        asyncio.run(self.answers())
+
+    def launch(self) -> None:
+        """From the main thread only: the server ends with the thread that began it."""
         command = [sys.executable, "-m", "aiapi_service.store.local", str(self.data_dir)]
         with (self.data_dir / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        asyncio.run(asyncio.wait_for(self._answers(), 60))
 
-    async def _answers(self) -> None:
+    async def answers(self) -> None:
+        async with asyncio.timeout(60):
+            await self._connect()
+
+    async def _connect(self) -> None:
         while True:
             try:
                 connection = await asyncpg.connect(self.url("postgres"), timeout=5)
@@ -66,6 +74,10 @@ class Server:
         assert self._process is not None
         os.kill(self.pid(), signal.SIGKILL)
         self._process.wait(30)
+
+    @property
+    def stopped(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def stop(self) -> int:
         if self._process is None:
