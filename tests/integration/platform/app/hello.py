@@ -1,4 +1,4 @@
-"""An app that waits a little, as AI APIs do."""
+"""An app that waits a little and works a little, as AI APIs do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -21,5 +21,6 @@ async def app(
         return
     with upstream():
         await asyncio.sleep(0.02)
+    sum(range(50_000))  # a millisecond or two of the loop
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
