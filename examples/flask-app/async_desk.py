@@ -1,0 +1,87 @@
+"""The support desk's assistant of flask_desk.py, moved to async: same routes, same answers.
+
+    aiapi-serve async_desk:app
+
+What is independent runs at once; what waits holds no thread.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from httpx_aiohttp import AiohttpTransport
+from pydantic import BaseModel
+
+UPSTREAM = os.environ.get("UPSTREAM_URL", "http://127.0.0.1:8100")
+DESK = os.environ.get("DESK_URL", UPSTREAM)
+TIMEOUT = 10
+MODELS = ("small", "large", "careful")
+
+
+class Question(BaseModel):
+    question: str
+
+
+class State:
+    """One client a worker: its connections are used again."""
+
+    client: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async with httpx.AsyncClient(transport=AiohttpTransport(), timeout=TIMEOUT) as State.client:
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+async def complete(prompt: str, model: str = "small") -> str:
+    body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    answer = await State.client.post(f"{UPSTREAM}/v1/chat/completions", json=body)
+    answer.raise_for_status()
+    text: str = answer.json()["choices"][0]["message"]["content"]
+    return text
+
+
+async def desk(path: str) -> dict[str, Any]:
+    answer = await State.client.get(f"{DESK}{path}")
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.post("/answer")
+async def answer(asked: Question) -> dict[str, str]:
+    return {"answer": await complete(asked.question)}
+
+
+@app.post("/compare")
+async def compare(asked: Question) -> dict[str, dict[str, str]]:
+    answers = await asyncio.gather(*(complete(asked.question, model) for model in MODELS))
+    return {"answers": dict(zip(MODELS, answers, strict=True))}
+
+
+@app.get("/tickets/{number}")
+async def ticket(number: int) -> dict[str, Any]:
+    found, customer = await asyncio.gather(desk(f"/tickets/{number}"), desk(f"/customers/{number}"))
+    return {"ticket": found, "customer": customer}
+
+
+@app.post("/tickets/{number}/triage")
+async def triage(number: int) -> dict[str, str]:
+    found = await desk(f"/tickets/{number}")
+    urgency, topic = await asyncio.gather(
+        complete(f"How urgent is this? {found}"), complete(f"What is this about? {found}")
+    )
+    return {"reply": await complete(f"Answer a ticket about {topic}, urgency {urgency}: {found}")}
