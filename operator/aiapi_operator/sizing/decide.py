@@ -172,7 +172,7 @@ def _move(scene: _Scene, state: State, outlook: Outlook) -> _Answer:
             ordered=0 if state.decided is None else state.decided.replicas,
             ready=seen.ready,
             ready_workers=min(s.workers_ready for s in seen.samples if s.ready),
-            may_shrink=not seen.unknown,
+            may_shrink=seen.mostly_known,
             settled=now - since >= guards.LASTS,
             more_pods=guards.allowance(state.orders, spec, now=now),
             heaviest=windows.heaviest(state.ticks, now=now, seconds=spec.workers_down_after)
@@ -199,7 +199,7 @@ def _verdict(scene: _Scene, move: Move, outlook: Outlook, *, age: float) -> Verd
         return Verdict.LIMITED
     if not (move.workers_held or move.replicas_held):
         return Verdict.STEADY
-    if scene.seen.unknown:
+    if not scene.seen.mostly_known:
         return Verdict.HOLDING
     young = (move.workers_held and age <= spec.workers_down_after) or (
         move.replicas_held and age <= spec.replicas_down_after

@@ -163,12 +163,17 @@ def _metrics_stale(facts: Facts) -> Condition:
         return _condition(kind, False, "PodsAnswer", "Ready pods answer.")
     names = silent(tuple((pod.pod, pod.reason) for pod in seen.unknown))
     who = f"{len(seen.unknown)} of {count(seen.ready, 'ready pod')}"
+    meanwhile = (
+        "They count as the mean of the others."
+        if seen.mostly_known
+        else "Nothing is scaled down meanwhile."
+    )
     verb = "does" if len(seen.unknown) == 1 else "do"
     return _condition(
         kind,
         True,
         "NoPodAnswers" if seen.blind else "SomePodsSilent",
-        f"{who} {verb} not answer ({names}). Nothing is scaled down meanwhile. Check that the"
+        f"{who} {verb} not answer ({names}). {meanwhile} Check that the"
         " operator reaches the pods' admin port (NetworkPolicy, token) and that the pods are not"
         " starved of CPU.",
     )

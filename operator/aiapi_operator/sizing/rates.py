@@ -22,6 +22,8 @@ YOUNG = 10.0
 """Seconds. An instance younger than this did all it ever did within the windows."""
 SHORTEST = 0.1
 """Seconds. Two samples closer than this say nothing about a rate."""
+MOST_SILENT = 0.02
+"""Part of the ready pods that may be silent while the fleet shrinks."""
 ABSURD = 1e15
 """No counter of a real pod gets here: 30 million years of seconds, a million rps for 30 years."""
 
@@ -63,6 +65,15 @@ class Seen:
     def ready(self) -> int:
         """Pods that take traffic, those that did not answer included."""
         return len(self.unknown) + sum(sample.ready for sample in self.samples)
+
+    @property
+    def mostly_known(self) -> bool:
+        """So few ready pods are silent that they cannot hide a load: one in fifty at most.
+
+        In a fleet under fifty pods that is none. The silent ones count as the mean of the others,
+        and are the last to go and never told to shrink, so they may be wrong by no more than that.
+        """
+        return len(self.unknown) <= MOST_SILENT * self.ready
 
     @property
     def blind(self) -> bool:

@@ -16,7 +16,8 @@ taken for a retry
 
 - where loops were busy when the failures began,
 - of requests that were shed or cancelled while a loop is busy,
-- while loops are busy and a fifth of the requests or more succeed: those wait for the retries.
+- of requests that succeed while loops are busy, a fifth of all or more: they wait for the
+  retries. All that succeed are counted, and with the room that this makes, more do.
 
 What always fails (bots, broken clients) is usual and no trouble.
 """
@@ -64,11 +65,11 @@ def judge(tick: Tick, ticks: tuple[Tick, ...], known: Failures | None) -> Judged
     if known.level is None or came <= 0:
         return Judged(tick, failures)
     failing = share >= known.usual + CHEAPER
-    if tick.busiest >= BUSY and _good(tick) >= GOODPUT * came:
-        return Judged(replace(tick, failing=failing), failures)
+    good = _good(tick)
+    served = good if tick.busiest >= BUSY and good >= GOODPUT * came else 0.0
     recent = [tick, *(old for old in ticks if old.time > tick.time - REACH)]
     failed = max(_failed(each) - known.usual * _came(each) for each in recent)
-    demand = min(came, max(known.level, came - failed))
+    demand = min(came, max(known.level, came - failed, served))
     part = demand / came
     return Judged(
         replace(

@@ -72,6 +72,7 @@ class Pod:
     waiting: deque[tuple[float, float]] = field(default_factory=deque)
     upstream_now: float = 0.0
     completed: float = 0.0
+    failed: float = 0.0
     shed: float = 0.0
     in_flight_seconds: float = 0.0
     loop_seconds: float = 0.0
@@ -87,8 +88,10 @@ class Pod:
         elif workers > self.serving:
             self.more_at = now + 1.0
 
-    def step(self, now: float, arrivals: float, *, service: float, upstream: float) -> None:
-        """``STEP`` seconds with ``arrivals`` requests."""
+    def step(
+        self, now: float, arrivals: float, *, service: float, upstream: float, outage: bool = False
+    ) -> None:
+        """``STEP`` seconds with ``arrivals`` requests; in an outage they fail after their wait."""
         if now >= self.more_at:
             self.serving = self.wanted
         self.backlog += arrivals * service
@@ -103,6 +106,9 @@ class Pod:
         while self.waiting and self.waiting[0][0] <= now:
             done = self.waiting.popleft()[1]
             self.upstream_now -= done
+            if outage:
+                self.failed += done
+                continue
             self.completed += done
             self._observe(done, upstream, service + delay)
         self.loop_seconds += worked + IDLE * self.serving * STEP
@@ -134,7 +140,7 @@ class Pod:
             failure="",
             succeeded=int(self.completed),
             client_errors=0,
-            server_errors=0,
+            server_errors=int(self.failed),
             cancelled=0,
             shed=int(self.shed),
             in_flight_seconds=self.in_flight_seconds,
@@ -163,6 +169,10 @@ class FleetModel:
         self.service = 0.02
         self.upstream = 0.3
         self.pod_start = 8.0
+        self.outage = False
+        self.retries = 0
+        """Times that clients try again what failed, 2 s later each time."""
+        self._again: deque[tuple[float, tuple[float, ...]]] = deque()
         self.silent: set[str] = set()
         self.noise: Random | None = None
         self.acting = True
@@ -178,6 +188,7 @@ class FleetModel:
         twin = copy(self)
         twin.pods = deepcopy(self.pods)
         twin.silent = set(self.silent)
+        twin._again = deque(self._again)
         twin.decisions = self.decisions[-1:]
         return twin
 
@@ -236,13 +247,25 @@ class FleetModel:
             arrivals = self.rate * STEP
             if self.noise is not None:
                 arrivals = max(0.0, self.noise.gauss(arrivals, arrivals**0.5))
+            arrivals = self._with_retries(arrivals)
             for pod in serving:
                 pod.step(
                     self.now,
                     arrivals / len(serving),
                     service=self.service,
                     upstream=self.upstream,
+                    outage=self.outage,
                 )
+
+    def _with_retries(self, arrivals: float) -> float:
+        """First tries and those that come again; what comes during an outage fails."""
+        tries = [arrivals] + [0.0] * self.retries
+        while self._again and self._again[0][0] <= self.now:
+            for number, again in enumerate(self._again.popleft()[1], start=1):
+                tries[number] += again
+        if self.outage and self.retries:
+            self._again.append((self.now + self.upstream + 2.0, tuple(tries[:-1])))
+        return sum(tries)
 
     def _act(self, decision: Decision) -> None:
         self.replicas = decision.replicas

@@ -1,0 +1,151 @@
+"""Retries: an outage with clients that try again is not growth, and real growth is not retries."""
+
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.sizing.fleet_model import FleetModel, spec
+
+from aiapi_operator.sizing import retries
+from aiapi_operator.sizing.state import Failures, Tick
+
+
+def tick(at: float, arrivals: float, errors: float = 0.0, **changes: float) -> Tick:
+    usual = {
+        "time": at,
+        "seconds": 2.0,
+        "arrivals": arrivals,
+        "completed": arrivals,
+        "shed": 0.0,
+        "in_flight": 1.0,
+        "loop": 0.01 * arrivals,
+        "workers": 4.0,
+        "busiest": 0.3,
+        "heaviest": 0.0025 * arrivals,
+        "upstream": 1.0,
+        "server_errors": errors,
+        "bounds": (),
+        "counts": (),
+    }
+    return Tick(**(usual | changes))
+
+
+def told(*ticks: Tick) -> list[Tick]:
+    """The ticks as they come out, one after another."""
+    known: Failures | None = None
+    kept: list[Tick] = []
+    for each in ticks:
+        judged = retries.judge(each, tuple(kept), known)
+        kept.append(judged.tick)
+        known = judged.failures
+    return kept
+
+
+CALM = tuple(tick(2.0 * i, 100.0) for i in range(1, 11))
+
+
+def test_the_worked_example_of_an_outage() -> None:
+    *_, last = told(*CALM, tick(22.0, 300.0, 300.0))
+    assert (last.arrivals, last.retried) == (100.0, 200.0)
+    assert last.loop == pytest.approx(1.0)
+    assert last.failing
+
+
+def test_the_worked_example_of_real_growth_with_failures() -> None:
+    *_, last = told(*CALM, tick(22.0, 300.0, 100.0))
+    assert (last.arrivals, last.retried) == (200.0, 100.0)
+
+
+def test_growth_without_failures_is_demand() -> None:
+    *_, last = told(*CALM, tick(22.0, 300.0))
+    assert (last.arrivals, last.retried, last.failing) == (300.0, 0.0, False)
+
+
+def test_retries_that_come_after_the_last_failure_are_known_too() -> None:
+    down = tuple(tick(20.0 + 2 * i, 300.0, 300.0) for i in range(1, 6))
+    *_, after = told(*CALM, *down, tick(32.0, 250.0))
+    assert after.arrivals == 100.0
+    *_, later = told(*CALM, *down, *(tick(30.0 + 2 * i, 250.0) for i in range(1, 10)))
+    assert later.arrivals == 250.0
+
+
+def test_failures_of_busy_loops_are_no_reason_to_doubt() -> None:
+    overload = tick(22.0, 300.0, 0.0, shed=150.0, completed=150.0, busiest=1.0)
+    assert told(*CALM, overload)[-1].arrivals == 300.0
+    timeouts = tick(22.0, 300.0, 150.0, busiest=0.95)
+    assert told(*CALM, timeouts)[-1].arrivals == 300.0
+
+
+def test_what_succeeds_is_not_made_to_wait_for_retries() -> None:
+    down = tick(22.0, 300.0, 300.0)
+    back = tick(24.0, 300.0, 50.0, busiest=0.95)
+    assert told(*CALM, down, back)[-1].arrivals == 250.0
+
+
+def test_what_always_fails_is_usual() -> None:
+    bots = tuple(tick(2.0 * i, 100.0, 20.0) for i in range(1, 30))
+    *_, grown = told(*bots, tick(60.0, 300.0, 60.0))
+    assert grown.arrivals == 300.0
+
+
+streams = st.lists(
+    st.tuples(st.floats(0, 500), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams)
+def test_no_request_that_can_succeed_goes_uncounted(stream: list[tuple[float, ...]]) -> None:
+    """Demand lies between what came less all failures of the reach, and what came."""
+    ticks = [
+        tick(2.0 * i, rate, rate * failing, shed=rate * (1 - failing) * shed, busiest=busiest)
+        for i, (rate, failing, shed, busiest) in enumerate(stream, start=1)
+    ]
+    out = told(*ticks)
+    for index, (before, after) in enumerate(zip(ticks, out, strict=True)):
+        reach = ticks[max(0, index - 8) : index + 1]
+        failed = max(each.server_errors + each.shed + each.cancelled for each in reach)
+        assert after.arrivals + after.retried == pytest.approx(before.arrivals)
+        assert before.arrivals - failed - 1e-6 <= after.arrivals <= before.arrivals + 1e-6
+
+
+@cache
+def _calm() -> FleetModel:
+    model = FleetModel(spec())
+    model.rate = 60.0
+    model.run(200)
+    return model
+
+
+def most_workers(model: FleetModel, seconds: float) -> int:
+    return max(d.workers * d.replicas for _, d in model.run(seconds))
+
+
+def test_an_outage_with_a_retry_adds_no_worker_and_neither_does_its_end() -> None:
+    model = _calm().copy()
+    before = model.last.workers * model.last.replicas
+    model.outage, model.retries = True, 1
+    assert most_workers(model, 90) == before
+    assert model.last.load.arrivals_per_second == pytest.approx(120, rel=0.1)
+    assert "taken for retries of failures" in model.last.message
+    model.outage = False
+    assert most_workers(model, 60) == before
+
+
+def test_retries_that_fill_the_loops_do_not_multiply_the_fleet() -> None:
+    """Four tries of each request are more than the fleet can do, and all of them fail."""
+    model = _calm().copy()
+    before = model.last.workers * model.last.replicas
+    model.outage, model.retries = True, 3
+    assert most_workers(model, 90) <= before + model.last.replicas
+    assert model.last.load.arrivals_per_second == pytest.approx(240, rel=0.1)
+
+
+def test_an_overload_still_scales() -> None:
+    model = _calm().copy()
+    before = model.last.workers * model.last.replicas
+    model.rate = 240.0
+    assert most_workers(model, 20) >= 2 * before
