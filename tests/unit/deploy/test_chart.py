@@ -30,6 +30,12 @@ def everything() -> list[dict[str, Any]]:
         "imagePullSecrets": [{"name": "registry"}],
         "namespaces": ["shop", "chat"],
         "log": {"level": "debug", "format": "text"},
+        "console": {
+            "enabled": True,
+            "host": "0.0.0.0",
+            "allowedHosts": ["sizer.example.com"],
+            "from": [{"podSelector": {"matchLabels": {"app": "proxy"}}}],
+        },
         "extraEnv": [{"name": "TZ", "value": "UTC"}],
         "serviceAccount": {"annotations": {"a": "b"}},
         "podAnnotations": {"note": "1"},
@@ -123,7 +129,18 @@ def test_the_environment_is_what_the_operator_reads(
     settings = Settings()
     assert settings.namespaces == ("shop", "chat")
     assert settings.metrics_from == {"kubernetes.io/metadata.name": "monitoring"}
+    assert (settings.console, settings.console_host) == (True, "0.0.0.0")
+    assert settings.console_allowed_hosts == ("sizer.example.com",)
     assert settings.lease_name == only(everything, "Lease")["metadata"]["name"] == "sizer"
+
+
+def test_the_console_is_off_and_reached_by_those_named_alone(
+    default: list[dict[str, Any]], everything: list[dict[str, Any]]
+) -> None:
+    assert not [name for name in env(default) if "CONSOLE" in name]
+    (rule,) = only(everything, "NetworkPolicy")["spec"]["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 8081}]
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"app": "proxy"}}}]
 
 
 def test_rights_are_given_in_the_named_namespaces_alone(everything: list[dict[str, Any]]) -> None:
@@ -190,28 +207,39 @@ def test_rules_and_dashboards_are_brought_as_they_are(everything: list[dict[str,
         assert json.loads(text) == json.loads(original.read_text())
 
 
-@pytest.mark.parametrize(
-    ("values", "key"),
-    [
-        ({"replicaCount": 2}, "replicaCount"),
-        ({"replicas": "two"}, "/replicas"),
-        ({"replicas": -1}, "/replicas"),
-        ({"image": {"repo": "x"}}, "repo"),
-        ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
-        ({"image": {"digest": "latest"}}, "/image/digest"),
-        ({"log": {"level": "loud"}}, "/log/level"),
-        ({"namespaces": ["Shop"]}, "/namespaces/0"),
-        ({"resources": {"limit": {}}}, "limit"),
-        ({"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
-        ({"tolerations": [{"kee": "x"}]}, "kee"),
-        ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
-        ({"podDisruptionBudget": {"maxUnavailable": "some"}}, "/podDisruptionBudget"),
-        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "/podLabels"),
-        ({"networkPolicy": {"apiServerPorts": []}}, "/networkPolicy/apiServerPorts"),
-    ],
-)  # fmt: skip
-def test_wrong_values_are_refused_by_name(values: dict[str, Any], key: str) -> None:
-    assert key in refusal(values)
+def test_wrong_values_are_refused_by_name() -> None:
+    told = refusal({
+        "replicaCount": 2,
+        "replicas": "two",
+        "image": {"repo": "x", "pullPolicy": "Sometimes", "digest": "latest"},
+        "log": {"level": "loud"},
+        "namespaces": ["Shop"],
+        "resources": {"limit": {}, "limits": {"memory": "lots"}},
+        "tolerations": [{"kee": "x"}],
+        "metrics": {"podMonitor": {"interval": "often"}, "prometheusRule": {"disabled": ["x"]}},
+        "podDisruptionBudget": {"maxUnavailable": "some"},
+        "podLabels": {"app.kubernetes.io/name": "x"},
+        "networkPolicy": {"apiServerPorts": []},
+        "console": {"port": 0},
+        "test": {"timeout": 3},
+    })  # fmt: skip
+    for unknown in ("'replicaCount'", "'repo'", "'limit'", "'kee'", "'timeout'"):
+        assert f"additional properties {unknown} not allowed" in told
+    for wrong in (
+        "/replicas",
+        "/image/pullPolicy",
+        "/image/digest",
+        "/log/level",
+        "/namespaces/0",
+        "/resources/limits/memory",
+        "/metrics/podMonitor/interval",
+        "/metrics/prometheusRule/disabled/0",
+        "/podDisruptionBudget/maxUnavailable",
+        "/podLabels",
+        "/networkPolicy/apiServerPorts",
+        "/console/port",
+    ):
+        assert f"at '{wrong}'" in told
 
 
 def _paths(schema: dict[str, Any], above: str = "") -> set[str]:
