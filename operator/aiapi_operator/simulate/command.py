@@ -9,7 +9,7 @@ from rich.console import Console
 
 from aiapi_operator.api.duration import is_duration, parse_duration
 from aiapi_operator.simulate import faults, page, report, service, traces
-from aiapi_operator.simulate.compare import Comparison, compare, scaled, wishes
+from aiapi_operator.simulate.compare import Comparison, check, compare, scaled, wishes
 from aiapi_operator.simulate.measure import Result
 from aiapi_operator.simulate.policies.catalogue import NAMES
 from aiapi_operator.simulate.requests import Load
@@ -159,6 +159,7 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
         trace = source.read()
         if peak_workers is not None:
             trace = scaled(trace, scenario.service, spec.objective, peak_workers, seed=seed)
+        check(trace)
     except (traces.TraceError, service.ScenarioError) as error:
         raise InputError(str(error)) from error
     load = Load(trace=trace, service=scenario.service, seed=seed, faults=wrong)

@@ -9,12 +9,13 @@ from aiapi_operator.simulate.requests import Load
 from aiapi_operator.simulate.run import Run
 from aiapi_operator.simulate.scaling import scale_to_peak
 from aiapi_operator.simulate.service import Scenario, ServiceModel
-from aiapi_operator.simulate.traces import Trace
+from aiapi_operator.simulate.traces import Trace, TraceError
 from aiapi_operator.simulate.truth import Truth, target_utilization
 from aiapi_operator.sizing.inputs import Bounds, Objective, SizingSpec
 from aiapi_operator.sizing.spec import sizing_spec
 
 ORACLE = "oracle"
+MOST_RATE = 20_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,15 @@ def scaled(
     """The trace whose busiest minute needs ``peak_workers``."""
     rate = peak_workers * target_utilization(service, objective) / service.demand
     return scale_to_peak(trace, rate, seed=seed)
+
+
+def check(trace: Trace) -> None:
+    """Refuse what would not fit in memory: a minute of requests is drawn at a time."""
+    if trace.peak_minute > MOST_RATE:
+        raise TraceError(
+            f"{trace.name}: {trace.peak_minute:,.0f} requests a second in the busiest minute are"
+            f" more than the simulator carries ({MOST_RATE:,.0f}): give a lower --peak-workers"
+        )
 
 
 def compare(

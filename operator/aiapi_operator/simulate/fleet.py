@@ -69,6 +69,7 @@ class FleetModel:
         self._blocks: deque[tuple[int, float, float]] = deque(maxlen=_MOST_BLOCKS)
         self._born = 0
         self._loop_seconds_of_gone = 0.0
+        self._worker_seconds_of_gone = 0.0
         self.counters = Counters(_FIRST_SLOTS, returning=self._journeys.returning)
         self.pods: list[Pod] = []
         self.workers = size.workers
@@ -159,6 +160,11 @@ class FleetModel:
         """Loop time of all pods that ever were."""
         return self._loop_seconds_of_gone + float(self.loop_seconds(now).sum())
 
+    def utilization(self, now: float) -> float:
+        """Loop time over workers' time, of all pods that ever were."""
+        workers = self._worker_seconds_of_gone + float(self._worker_seconds.sum())
+        return self.all_loop_seconds(now) / workers if workers > 0 else 0.0
+
     def worker_seconds(self) -> Floats:
         """Time for which workers were there, of each slot."""
         return self._worker_seconds
@@ -225,6 +231,7 @@ class FleetModel:
                 self.counters.reset(slot)
                 self._loop_seconds_of_gone += self._work[slot]
                 self._loop_seconds_of_gone += IDLE * self._worker_seconds[slot]
+                self._worker_seconds_of_gone += self._worker_seconds[slot]
                 self._work[slot] = self._worker_seconds[slot] = 0.0
                 self._journeys.free_at[slot * LANES : (slot + 1) * LANES] = 0.0
                 return slot

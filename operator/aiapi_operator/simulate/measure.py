@@ -60,6 +60,8 @@ class Result:
     core_hours: float
     pod_hours: float
     worker_hours: float
+    utilization: float
+    """Loop time over the time for which workers served."""
     p50: float
     p95: float
     p99: float

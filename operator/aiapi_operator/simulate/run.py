@@ -107,6 +107,7 @@ class _Show:
             core_hours=self._fleet.core_seconds / 3600,
             pod_hours=self._fleet.pod_seconds / 3600,
             worker_hours=self._fleet.paid_worker_seconds / 3600,
+            utilization=self._fleet.utilization(self._now),
             p50=recorder.percentile(50),
             p95=recorder.percentile(95),
             p99=recorder.percentile(99),

@@ -16,6 +16,8 @@ from aiapi_operator.simulate.traces import Floats, Trace, TraceError, minutes
 JITTER = 30.0
 """Seconds either way: within one minute."""
 _BLOCK = 3600
+_MOST_COPIES = 10_000_000
+"""Requests that are moved at a time: 240 MB."""
 
 
 def scale_to_peak(trace: Trace, peak: float, *, seed: int) -> Trace:
@@ -60,8 +62,9 @@ def _superpose(trace: Trace, factor: float, rng: np.random.Generator) -> Floats:
     counts = _whole(trace.counts, rng)
     seconds = trace.seconds
     result = np.zeros(seconds)
-    for begin in range(0, seconds, _BLOCK):
-        block = counts[begin : begin + _BLOCK]
+    length = max(1, min(_BLOCK, int(_MOST_COPIES / max(1.0, factor * float(counts.max())))))
+    for begin in range(0, seconds, length):
+        block = counts[begin : begin + length]
         copies = block * int(factor) + rng.binomial(block, factor - int(factor))
         at = np.repeat(np.arange(begin, begin + len(block), dtype=np.float64), copies)
         at += rng.random(len(at)) + rng.uniform(-JITTER, JITTER, len(at))

@@ -1,12 +1,14 @@
 """A trace is read as it stands, or refused with the line that is wrong."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aiapi_operator.simulate import scaling, traces
+from aiapi_operator.simulate.compare import check
 from aiapi_operator.simulate.traces import Trace, TraceError
 
 
@@ -52,6 +54,18 @@ def test_a_packed_file_is_the_same_trace(tmp_path: Path) -> None:
         ("requests_per_second\n1\n1e12\n", "line 3: 1e+12 requests in a second are absurd"),
         ("requests_per_second\n1\nmany\n", "line 3: 'many' is no number"),
         ("requests_per_second\n0\n0\n", "no request at all"),
+        ("requests_per_second\n1,5\n", "line 2: has 2 cells, the header has 1"),
+        ("second,requests_per_second\n1,5\n2\n", "line 3: has 1 cells, the header has 2"),
+        ("requests_per_second\n1_000\n", "line 2: '1_000' is no number"),
+        ("requests_per_second\n1e308\n", "line 2: 1e+308 requests in a second are absurd"),
+        ("arrival_s\n1e308\n", "line 2: 1e+308 s is beyond the year 2100"),
+        ("arrival_s\n32503680000\n", "line 2: .* not milliseconds"),
+        ("arrival_s\n0\n1\n1600000000000\n", "line 4: .* not milliseconds"),
+        ("arrival_s,arrival_s\n1,1\n", "has both arrival_s and arrival_s"),
+        ("arrival_s;tokens\n1;5\n", "needs a header with a column .*; has: arrival_s;tokens"),
+        ("1.0\n2.0\n", "line 1: needs a header"),
+        ('arrival_s\n"1\n2\n', "line 3: '1.*2' is no number"),
+        ("\narrival_s\n1\n", "the file is empty, or its first line is"),
     ],
 )
 def test_what_is_no_trace_is_refused_with_its_line(text: str, message: str) -> None:
@@ -59,12 +73,52 @@ def test_what_is_no_trace_is_refused_with_its_line(text: str, message: str) -> N
         lines(text)
 
 
+def test_line_ends_of_any_kind_and_empty_last_lines_do_not_matter() -> None:
+    assert lines("requests_per_second\r\n1\r\n2\r\n\r\n\n").counts.tolist() == [1, 2]
+
+
+def test_a_line_that_never_ends_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "endless.csv"
+    path.write_bytes(b"requests_per_second\n1\n" + b"1" * (traces.LONGEST_LINE + 1))
+    with pytest.raises(TraceError, match=r"endless.csv line 3: is longer than 1,000,000 bytes"):
+        traces.read(path)
+
+
+def test_a_file_is_streamed_whatever_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "MOST_STAMPS", 1000)
+    path = tmp_path / "large.csv.gz"
+    with gzip.open(path, "wt", compresslevel=1) as out:
+        out.write("arrival_s\n")
+        out.writelines(f"{index / 100:.6f}\n" for index in range(50_000))
+    unpacked = 500_000
+    tracemalloc.start()
+    trace = traces.read(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (trace.requests, trace.seconds) == (50_000, 500)
+    assert peak < unpacked / 4
+
+
+def test_more_than_fits_in_memory_is_refused() -> None:
+    with pytest.raises(
+        TraceError, match=r"30,000 requests a second .* give a lower --peak-workers"
+    ):
+        check(Trace(name="t", counts=np.full(60, 30_000.0)))
+
+
 def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     torn, binary = tmp_path / "torn.csv.gz", tmp_path / "binary.csv"
     torn.write_bytes(gzip.compress(b"requests_per_second\n" + b"1\n" * 1000)[:-20])
     binary.write_bytes(b"requests_per_second\n\xff\xfe\n")
-    for path in (torn, binary, tmp_path / "missing.csv", tmp_path):
-        with pytest.raises(TraceError, match=path.name):
+    for path, message in (
+        (torn, r"torn.csv.gz after line \d+: cannot be read"),
+        (binary, "binary.csv line 2: is not text in UTF-8"),
+        (tmp_path / "missing.csv", "missing.csv: cannot be read"),
+        (tmp_path, "cannot be read"),
+    ):
+        with pytest.raises(TraceError, match=message):
             traces.read(path)
 
 
