@@ -78,7 +78,8 @@ async def load_configuration(
     try:
         if not told and _in_cluster(configuration):
             return configuration
-        path = str(kubeconfig) if kubeconfig is not None else None
+        # The client reads KUBECONFIG once, when it is imported.
+        path = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG")
         await load_kube_config(  # type: ignore[no-untyped-call] # the client's gap
             config_file=path, context=context, client_configuration=configuration
         )

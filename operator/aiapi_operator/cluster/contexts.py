@@ -30,7 +30,7 @@ def _context(kubeconfig: Path | None, context: str | None) -> dict[str, Any]:
 
 
 def _read(kubeconfig: Path | None) -> tuple[list[Any], dict[str, Any]]:
-    path = None if kubeconfig is None else str(kubeconfig)
+    path = os.environ.get("KUBECONFIG") if kubeconfig is None else str(kubeconfig)
     try:
         contexts, active = list_kube_config_contexts(config_file=path)  # type: ignore[no-untyped-call] # the client's gap
     except (ConfigException, OSError):

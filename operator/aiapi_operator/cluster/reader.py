@@ -13,7 +13,6 @@ from aiapi_operator.cluster.contexts import namespace_of
 from aiapi_operator.cluster.errors import NotFound
 from aiapi_operator.cluster.resources import AIAPIS, DEPLOYMENTS, EVENTS, LEASES, Manifest, Resource
 
-DEADLINE = 5.0
 FIELD_MANAGER = "kubectl-aiapi"
 CRDS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"
@@ -24,16 +23,14 @@ _REVIEWS = "/apis/authorization.k8s.io/v1"
 class Reader:
     """Reads what the commands show, and changes an AIApi's mode."""
 
-    def __init__(self, connection: Connection, *, namespace: str, deadline: float = DEADLINE):
+    def __init__(self, connection: Connection, *, namespace: str, deadline: float):
         self._connection = connection
         self.namespace = namespace
         """The namespace of the kubeconfig's context."""
         self._deadline = deadline
 
     @classmethod
-    async def open(
-        cls, *, kubeconfig: Path | None, context: str | None, deadline: float = DEADLINE
-    ) -> Self:
+    async def open(cls, *, kubeconfig: Path | None, context: str | None, deadline: float) -> Self:
         """Connect as kubectl would."""
         connection = await Connection.open(kubeconfig, context=context)
         namespace = namespace_of(kubeconfig, context)

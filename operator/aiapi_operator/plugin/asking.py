@@ -1,6 +1,7 @@
 """How every command reaches the cluster: its options, one connection, errors in sentences."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from aiapi_operator.plugin import failures
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+DEADLINE = 5.0
+"""Seconds for one request: a person waits."""
 COMPLETION_DEADLINE = 1.5
 
 
@@ -77,10 +80,14 @@ def located(*, everywhere: bool = False) -> Callable[[Command], Command]:
     return decorate
 
 
-def ask(where: Where, work: Callable[[Reader], Awaitable[T]], *, deadline: float = 5.0) -> T:
+def ask(
+    where: Where, work: Callable[[Reader], Awaitable[T]], *, deadline: float | None = None
+) -> T:
     """Do ``work`` with a connection; whatever the cluster says becomes a ``Failure``."""
+    # What the client has to say is in its exceptions, too.
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)
     try:
-        return asyncio.run(_connected(where, work, deadline))
+        return asyncio.run(_connected(where, work, deadline or DEADLINE))
     except NotConfiguredError as error:
         raise failures.not_configured(error, contexts.names(where.kubeconfig)) from error
     except ClusterError as error:

@@ -35,8 +35,10 @@ class Failure(click.ClickException):
 def not_configured(error: NotConfiguredError, contexts: list[str]) -> Failure:
     """There is no cluster to ask."""
     known = f" The contexts there are: {', '.join(contexts)}." if contexts else ""
+    said = "no kubeconfig was found" if "current-context" in str(error) else str(error)
     return Failure(
-        f"no cluster to ask: {error}. Give --kubeconfig, or set KUBECONFIG.{known}", UNREACHABLE
+        f"no cluster to ask: {said.rstrip('.')}. Give --kubeconfig, or set KUBECONFIG.{known}",
+        UNREACHABLE,
     )
 
 

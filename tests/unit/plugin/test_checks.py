@@ -1,0 +1,138 @@
+"""The doctor's checks: right, wrong and not to be known, each with the way out."""
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aiapi_operator.api.crd import crd
+from aiapi_operator.cluster.errors import Forbidden, Unavailable
+from aiapi_operator.cluster.permissions import PERMISSIONS
+from aiapi_operator.plugin import checks
+from aiapi_operator.plugin.checks import Result
+
+NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+def deployment(*, ready: int = 1, namespaces: str = "") -> dict[str, Any]:
+    env = [{"name": "AIAPI_OPERATOR_NAMESPACES", "value": namespaces}] if namespaces else []
+    pod = {"serviceAccountName": "aiapi", "containers": [{"name": "operator", "env": env}]}
+    return {
+        "metadata": {"name": "aiapi-operator", "namespace": "aiapi-system"},
+        "spec": {"template": {"spec": pod}},
+        "status": {"readyReplicas": ready},
+    }
+
+
+def lease(*, renewed: str = "2026-01-01T11:59:58.000000Z", holder: str = "one") -> dict[str, Any]:
+    return {
+        "metadata": {"name": "aiapi-operator", "namespace": "aiapi-system"},
+        "spec": {"holderIdentity": holder, "renewTime": renewed},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("v1.36.2+k3s1", Result.OK),
+        ("v1.29.0", Result.OK),
+        ("v1.28.9", Result.PROBLEM),
+        ("v2.0.0", Result.OK),
+    ],
+)
+def test_the_clusters_version(text: str, result: Result) -> None:
+    assert checks.version(text).result is result
+
+
+def test_the_definition_of_this_release_and_of_others() -> None:
+    assert checks.definition(crd()).result is Result.OK
+    assert checks.definition(None).way_out.endswith("kubectl apply --server-side -f crds/")
+    older, newer = copy.deepcopy(crd()), copy.deepcopy(crd())
+    fields = [
+        each["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        for each in (older, newer)
+    ]
+    del fields[0]["objective"]
+    fields[1]["sparkle"] = {"type": "object"}
+    assert checks.definition(older).result is Result.PROBLEM
+    assert "v1alpha1.spec.objective" in checks.definition(older).message
+    assert checks.definition(newer).result is Result.NOTE
+    assert "v1alpha1.spec.sparkle" in checks.definition(newer).message
+
+
+def test_an_operator_that_leads_one_that_does_not_and_none() -> None:
+    found = checks.operator([deployment()], [lease()], NOON)
+    assert found.message == "runs (aiapi-system/aiapi-operator); one leads"
+    assert "outside of this cluster" in checks.operator([], [lease()], NOON).message
+    assert "without leader election" in checks.operator([deployment()], [], NOON).message
+    stale = checks.operator([deployment()], [lease(renewed="2026-01-01T11:00:00Z")], NOON)
+    assert (stale.result, "does not act" in stale.message) == (Result.PROBLEM, True)
+    assert checks.operator([], [lease(holder="")], NOON).result is Result.PROBLEM
+    assert checks.operator([deployment(ready=0)], [], NOON).result is Result.PROBLEM
+    assert "none was found" in checks.operator([], [], NOON).message
+
+
+def test_metrics_that_do_not_reach_the_operator(aiapi: dict[str, Any]) -> None:
+    assert checks.metrics([]).result is Result.NOTE
+    assert checks.metrics([aiapi]).result is Result.OK
+    aiapi["status"]["conditions"][2] |= {"status": "True", "message": "No pod answers."}
+    assert checks.metrics([aiapi]).message == "shop/assistant: No pod answers."
+    del aiapi["status"]
+    assert "no decision was taken yet for assistant" in checks.metrics([aiapi]).message
+
+
+def test_aiapis_that_ask_for_attention(aiapi: dict[str, Any]) -> None:
+    (found,) = checks.attention([aiapi])
+    assert found.name == "shop/assistant"
+    assert found.way_out == "kubectl aiapi explain assistant -n shop"
+
+
+class Reviews:
+    """An API server that answers access reviews."""
+
+    namespace = "default"
+
+    def __init__(self, *, refused: str = "", error: Exception | None = None) -> None:
+        self._refused = refused
+        self._error = error
+        self.asked: list[dict[str, str]] = []
+        self.users: set[str] = set()
+
+    async def review(
+        self, attributes: dict[str, str], *, user: str = "", groups: tuple[str, ...] = ()
+    ) -> bool:
+        if self._error:
+            raise self._error
+        self.asked.append(attributes)
+        self.users.add(user)
+        return attributes["resource"] != self._refused
+
+
+async def test_the_operators_account_is_asked_for_all_that_it_does() -> None:
+    reader: Any = Reviews()
+    found = await checks.rights(reader, [deployment()])
+    assert found.result is Result.OK
+    assert reader.users == {"system:serviceaccount:aiapi-system:aiapi"}
+    assert len(reader.asked) == sum(len(right.verbs) for right in PERMISSIONS)
+    resize = {"group": "", "resource": "pods", "subresource": "resize", "verb": "patch"}
+    assert resize in reader.asked
+    assert {"coordination.k8s.io"} == {
+        each["group"] for each in reader.asked if each.get("namespace") == "aiapi-system"
+    }
+
+
+async def test_named_namespaces_are_asked_one_by_one_and_refusals_told() -> None:
+    reader: Any = Reviews(refused="secrets")
+    found = await checks.rights(reader, [deployment(namespaces="shop, search")])
+    assert found.result is Result.PROBLEM
+    assert "may not create secrets" in found.message
+    assert {"shop", "search"} < {each.get("namespace") for each in reader.asked}
+
+
+async def test_reviews_that_may_not_be_made_are_not_a_problem() -> None:
+    reader: Any = Reviews(error=Forbidden("may not"))
+    assert (await checks.rights(reader, [deployment()])).result is Result.UNKNOWN
+    away: Any = Reviews(error=Unavailable("away"))
+    with pytest.raises(Unavailable):
+        await checks.rights(away, [])

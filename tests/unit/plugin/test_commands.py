@@ -1,0 +1,168 @@
+"""The commands without a cluster: help, errors, exit codes, manifests from a file, completion."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import Result
+
+from aiapi_operator.cli import COMMANDS, complete_for_kubectl, main
+from aiapi_operator.cluster import errors
+from aiapi_operator.plugin.completion import NO_FILES, answer
+from aiapi_operator.plugin.failures import (
+    FORBIDDEN,
+    NOT_FOUND,
+    UNREACHABLE,
+    from_cluster,
+    no_such_aiapi,
+)
+from aiapi_operator.simulate import command as traced
+
+Run = Callable[..., Result]
+ROOT = Path(__file__).parents[3]
+UNREACHABLE_CLUSTER = """
+apiVersion: v1
+kind: Config
+current-context: far
+clusters: [{name: far, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: me, user: {token: x}}]
+contexts: [{name: far, context: {cluster: far, user: me, namespace: shop}}]
+"""
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> str:
+    path = tmp_path / "config"
+    path.write_text(UNREACHABLE_CLUSTER)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(run: Run, name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_without_a_kubeconfig_the_way_out_is_told(run: Run, tmp_path: Path) -> None:
+    result = run("top", "--kubeconfig", str(tmp_path / "none"))
+    assert result.exit_code == UNREACHABLE
+    assert "Give --kubeconfig, or set KUBECONFIG" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_context_that_is_not_there_names_those_that_are(run: Run, far: str) -> None:
+    result = run("top", "--kubeconfig", far, "--context", "near")
+    assert result.exit_code == UNREACHABLE
+    assert "The contexts there are: far." in result.output
+
+
+@pytest.mark.parametrize(
+    "words", [("top",), ("explain", "a"), ("doctor",), ("pause", "a"), ("manifest", "a")]
+)
+def test_an_api_that_does_not_answer_is_told_within_seconds(
+    run: Run, far: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiapi_operator.plugin.asking.DEADLINE", 0.3)
+    result = run(*words, "--kubeconfig", far)
+    assert result.exit_code == UNREACHABLE, result.output
+    assert "Is the cluster up" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_kubeconfig_from_the_environment(
+    run: Run, far: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiapi_operator.plugin.asking.DEADLINE", 0.3)
+    result = run("top", env={"KUBECONFIG": far})
+    assert result.exit_code == UNREACHABLE
+    assert "did not answer" in result.output
+
+
+def test_what_the_api_server_says_becomes_a_sentence_and_a_code() -> None:
+    assert from_cluster(errors.Forbidden("may not list")).exit_code == FORBIDDEN
+    assert "the CustomResourceDefinition" in from_cluster(errors.NotFound("no")).message
+    assert from_cluster(errors.NotFound("no")).exit_code == NOT_FOUND
+    assert from_cluster(errors.Invalid("bad")).exit_code == 1
+
+
+def test_a_name_that_is_not_there_names_those_that_are_near() -> None:
+    known = [("shop", "assistant"), ("search", "ranker"), ("shop", "embedder")]
+    assert "did you mean assistant?" in no_such_aiapi("asistant", "shop", known).message
+    assert "add -n search" in no_such_aiapi("ranker", "shop", known).message
+    assert "there are: assistant, embedder" in no_such_aiapi("zzz", "shop", known).message
+    assert no_such_aiapi("zzz", "shop", []).exit_code == NOT_FOUND
+
+
+def test_manifests_of_a_file_need_no_cluster(run: Run) -> None:
+    example = str(ROOT / "examples" / "assistant.yaml")
+    result = run("manifest", "-f", example, "-n", "shop")
+    assert result.exit_code == 0, result.output
+    children = list(yaml.safe_load_all(result.output))
+    assert [child["kind"] for child in children] == [
+        "ServiceAccount",
+        "Service",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Deployment",
+    ]
+    assert {child["metadata"]["namespace"] for child in children} == {"shop"}
+    assert not any("ownerReferences" in child["metadata"] for child in children)
+    assert "&id" not in result.output
+    listed = json.loads(run("manifest", "-f", example, "-o", "json").output)
+    assert len(listed["items"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: ConfigMap", "has no AIApi"),
+        ("kind: AIApi\nmetadata: {name: a}\nspec: {replicas: {min: 5, max: 2}}", "replicas"),
+        ("kind: AIApi\nmetadata: {name: a}\nspec: {sparkle: true}", "spec.sparkle"),
+        ("a: [", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_wrong_is_told_with_its_field(
+    run: Run, tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "aiapi.yaml"
+    path.write_text(text)
+    result = run("manifest", "-f", str(path))
+    assert result.exit_code == 1
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
+def test_manifest_needs_one_of_name_and_file(run: Run) -> None:
+    assert run("manifest").exit_code == 2
+    assert run("manifest", "a", "-f", "b").exit_code == 2
+
+
+def test_simulate_has_two_forms(run: Run, tmp_path: Path) -> None:
+    assert run("simulate", "assistant").exit_code == 2
+    assert "--prometheus URL is missing" in run("simulate", "assistant").output
+    missing = str(tmp_path / "none.csv")
+    result = run("simulate", "--trace", missing)
+    assert result.exit_code == 2
+    assert missing in result.output
+    text = run("simulate", "--help").output
+    assert "Without NAME" in text
+    for parameter in traced.simulate.params:
+        assert parameter.opts[0] in text
+
+
+def test_completion_of_words_and_for_kubectl(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    lines = answer(main, ["ex"])
+    assert [line.split("\t")[0] for line in lines] == ["explain", NO_FILES]
+    assert "--all-namespaces" in [line.split("\t")[0] for line in answer(main, ["top", "--a"])]
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
+    assert answer(main, ["explain", ""]) == [NO_FILES]
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-aiapi", "do"])
+    complete_for_kubectl()
+    assert capsys.readouterr().out.startswith("doctor\t")
+    assert "_AIAPI_COMPLETE" in run("completion", "bash").output
