@@ -6,6 +6,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +21,14 @@ _LOOK_EVERY = 1.0
 _CLEAN_LOOKS = 30
 
 
-async def check(connection: Connection, *, namespace: str, name: str, within: float) -> str:
+async def check(
+    connection: Connection,
+    *,
+    namespace: str,
+    name: str,
+    within: float,
+    say: Callable[[str], None] = lambda _told: None,
+) -> str:
     """Wait until an AIApi of this name is Ready, and say how long it took."""
     started = time.monotonic()
     await _delete(connection, namespace, name)
@@ -33,8 +41,9 @@ async def check(connection: Connection, *, namespace: str, name: str, within: fl
             ready = next((each for each in conditions if each["type"] == "Ready"), None)
             if ready is not None and ready["status"] == "True":
                 return f"{namespace}/{name} is Ready after {time.monotonic() - started:.1f} s"
-            if ready is not None:
-                told = f"{ready['reason']}: {ready['message']}"
+            if ready is not None and told != (news := f"{ready['reason']}: {ready['message']}"):
+                told = news
+                say(told)
             await asyncio.sleep(_LOOK_EVERY)
     finally:
         await _delete(connection, namespace, name)
@@ -66,7 +75,9 @@ async def _delete(connection: Connection, namespace: str, name: str) -> None:
 async def _run(namespace: str, name: str, within: float) -> str:
     connection = await Connection.open(None)
     try:
-        return await check(connection, namespace=namespace, name=name, within=within)
+        return await check(
+            connection, namespace=namespace, name=name, within=within, say=click.echo
+        )
     finally:
         await connection.close()
 

@@ -1,0 +1,28 @@
+"""The check behind `helm test`, where it must fail: no operator is there, or it cannot help."""
+
+from pathlib import Path
+
+import pytest
+from engine_support.live import Cluster, operating
+
+from aiapi_operator import smoke
+from aiapi_operator.cluster.resources import AIAPIS
+
+
+async def test_it_says_that_no_operator_is_there(cluster: Cluster) -> None:
+    await cluster.install_crd()
+    with pytest.raises(TimeoutError, match="does an operator watch this namespace"):
+        await smoke.check(cluster.connection, namespace="default", name="smoke", within=1)
+    assert await cluster.get(AIAPIS, "smoke") is None
+
+
+async def test_it_says_what_the_operator_says(cluster: Cluster, kubeconfig: Path) -> None:
+    heard: list[str] = []
+    await cluster.install_crd()
+    async with operating(kubeconfig, default_image="example.com/missing:1"):
+        with pytest.raises(TimeoutError, match=r"example\.com/missing:1"):
+            await smoke.check(
+                cluster.connection, namespace="default", name="smoke", within=6, say=heard.append
+            )
+    assert heard
+    assert await cluster.get(AIAPIS, "smoke") is None
