@@ -93,9 +93,13 @@ def draw(  # noqa: PLR0913 - what a chart says
     lines: Sequence[Line],
     show: Show,
     whole: bool = False,
+    top: float | None = None,
 ) -> Chart:
-    """Draw the lines over the frame's time. ``whole`` numbers get a scale of whole numbers."""
-    top = _top(lines, whole=whole)
+    """Draw the lines over the frame's time. ``whole`` numbers get a scale of whole numbers.
+
+    The scale ends at ``top``, or at a round number above the highest value.
+    """
+    top = _top(lines, whole=whole) if top is None else top
     return Chart(
         title=title,
         unit=unit,

@@ -227,6 +227,7 @@ def _load_charts(frame: Frame, view: View, line: _Liner) -> list[Chart]:
                 line("aim", "limit", Column.TARGET, step=True),
             ),
             show=figures.percent,
+            top=1.0,
         ),
     ]
 

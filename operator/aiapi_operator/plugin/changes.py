@@ -55,7 +55,7 @@ def _loop(view: View, _spec: dict[str, Any]) -> list[str]:
         half = max(1, -(-workers // 2))
         told.append(
             f"a request that costs {format_duration(service / 2)} of loop time instead of"
-            f" {format_duration(service)} needs about {half} workers for the same load"
+            f" {format_duration(service)} carries the same load with about {half} of the {workers} workers"
         )
     return told
 
