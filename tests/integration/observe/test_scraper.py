@@ -79,7 +79,10 @@ async def test_nobody_there_is_unknown(
     session: aiohttp.ClientSession, unused_tcp_port: int
 ) -> None:
     target = Target(pod="a-1", address="127.0.0.1", port=unused_tcp_port, ready=False)
-    (said,) = await Scraper(session).scrape([target], ("t",))
+    heard: list[str] = []
+    scraper = Scraper(session, observer=lambda outcome, _seconds: heard.append(outcome))
+    (said,) = await scraper.scrape([target], ("t",))
+    assert heard == ["failed"]
     assert isinstance(said, PodUnknown)
     assert not said.ready
     assert (await Workers(session).set([target], 2, ("t",)))["a-1"]

@@ -58,6 +58,19 @@ def test_helm_test_makes_an_aiapi_and_sees_it_ready(release: Release) -> None:
     assert not release.operator.exists("aiapi", "aiapi-operator-test")
 
 
+def test_another_operator_takes_over_and_shrinks_nothing(release: Release) -> None:
+    def leader() -> str:
+        spec = release.operator.json("lease", "aiapi-operator")["spec"]
+        return str(spec.get("holderIdentity") or "")
+
+    wanted = release.shop.status("hello")["decision"]
+    before = leader()
+    release.operator("delete", "pod", before, "--wait=false")
+    eventually(lambda: leader() not in ("", before), within=15, what="another operator leads")
+    now = release.shop.status("hello")["decision"]
+    assert (now["replicas"], now["workers"]) >= (wanted["replicas"], wanted["workers"])
+
+
 def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) -> None:
     before = release.shop.children("hello")["deployment"]["metadata"]["uid"]
     release.helm(
