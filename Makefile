@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-integration test-e2e lint format docs images crds lock clean \
-        bench-runtime bench-decide bench-sizing chart-docs deploy dashboards
+        bench-runtime bench-service bench-decide bench-sizing soak chart-docs deploy dashboards
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -87,6 +87,20 @@ dashboards: install  ## Write the Grafana dashboards of the chart
 
 bench-runtime: install  ## Requests lost while workers change each second, beside stock Uvicorn
 	$(BIN)/python benchmarks/runtime.py
+
+bench-service: install build/bench/peers  ## Async, runtime and gateway beside their peers; ONLY="overhead lost" for some rows
+	$(BIN)/python benchmarks/service.py $(if $(ONLY),--only $(ONLY))
+
+soak: install  ## A worker change each 10 s at 80 % load for MINUTES=30: memory and errors
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30)
+
+# LiteLLM's proxy pins an older gunicorn: a folder of its own.
+build/bench/peers:
+	$(PYTHON) -m venv build/bench/venv
+	build/bench/venv/bin/pip install --quiet --disable-pip-version-check 'gunicorn>=27,<28' gevent flask requests
+	$(PYTHON) -m venv build/bench/litellm
+	-build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
+	@touch $@
 
 bench-decide: install  ## Time of one decision by fleet size
 	$(BIN)/python benchmarks/decide.py

@@ -3,6 +3,7 @@
     --rate R    open loop: requests come at Poisson times, whether or not others were answered
     --users N   each has one request at a time and pauses for --pause after its answer
     --closed N  as many at once as N connections carry: for the most a server can do
+    --burst N   N at the same instant, --rounds times, each when the last is answered
 
 A request that had to wait for its connection, or for this process, has waited: its time counts from
 the instant it was due (no coordinated omission). Prints one JSON object.
@@ -17,8 +18,6 @@ from collections import Counter, deque
 from time import perf_counter
 
 import uvloop
-
-_TIMEOUT = 30.0
 
 
 class Connection(asyncio.Protocol):
@@ -92,7 +91,7 @@ class Load:
         connection: Connection | None = None
         self.open += 1
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(self.options.timeout):
                 while self.idle and connection is None:
                     connection = self.idle.pop()
                     if connection.gone:
@@ -143,12 +142,23 @@ class Load:
             await self.ask(due)
             due = perf_counter() + pause
 
+    async def bursts(self) -> None:
+        self.counts_from = float("inf")
+        for number in range(self.options.rounds + 1):
+            due = perf_counter()
+            if number == 1:
+                # The first round only opened the connections.
+                self.counts_from = due
+            await asyncio.gather(*(self.ask(due) for _ in range(self.options.burst)))
+
     async def run(self) -> dict[str, object]:
         options = self.options
         began = perf_counter()
         self.counts_from = began + options.warm
         self.ends_at = self.counts_from + options.seconds
-        if options.rate:
+        if options.burst:
+            await self.bursts()
+        elif options.rate:
             await self.open_loop()
         else:
             pause = options.pause if options.users else 0.0
@@ -170,6 +180,7 @@ class Load:
             "p99": at(0.99),
             "slowest": round(ordered[-1], 5),
             "connections": self.connections,
+            "lasted": round(perf_counter() - began, 3),
             "generator_busy": round(
                 (used.ru_utime + used.ru_stime) / max(perf_counter() - began, 1e-9), 2
             ),
@@ -187,6 +198,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--users", type=int, default=0)
     parser.add_argument("--closed", type=int, default=0)
+    parser.add_argument("--burst", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--timeout", type=float, default=10.0)
     parser.add_argument("--pause", type=float, default=1.0)
     parser.add_argument("--warm", type=float, default=1.0)
     parser.add_argument("--seconds", type=float, default=5.0)

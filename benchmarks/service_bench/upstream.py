@@ -4,6 +4,7 @@ A request may name its own time in the header `x-delay-ms`.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 
@@ -69,4 +70,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(main())

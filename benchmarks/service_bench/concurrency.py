@@ -1,0 +1,156 @@
+"""Rows about waiting: an AI endpoint, users, calls and steps side by side."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from service_bench.stand import (
+    CORES,
+    ROOT,
+    SERVER,
+    Row,
+    Server,
+    gunicorn,
+    highest,
+    load,
+    ours,
+    running,
+    upstream,
+)
+
+DESK = ROOT / "examples" / "flask-app"
+ASK = ("--method=POST", "--path=/answer", '--body={"question":"How do I get my money back?"}')
+FLASK = {
+    "flask sync x16": ("--workers=16", "--worker-class=sync"),
+    "flask gthread 4x16": ("--workers=4", "--worker-class=gthread", "--threads=16"),
+    "flask gevent": ("--workers=1", "--worker-class=gevent", "--worker-connections=2000"),
+}
+
+
+@asynccontextmanager
+async def _desk(kind: str, url: str, cores: set[int], workers: int = 1) -> AsyncIterator[Server]:
+    command = (
+        ours("async_desk:app", f"--workers={workers}")
+        if kind == "ours"
+        else gunicorn("flask_desk:app", *FLASK[kind])
+    )
+    environment = {"UPSTREAM_URL": url}
+    async with running(
+        command, cores=cores, folder=DESK, environment=environment, path="/health"
+    ) as server:
+        yield server
+
+
+async def ai_endpoint() -> Row:
+    """The highest open-loop rate of one core at which p95 stays within 400 ms."""
+    rates: dict[str, int] = {}
+    async with upstream(300) as url:
+        for kind, start in (("ours", 400), *((peer, 30) for peer in FLASK)):
+            async with _desk(kind, url, SERVER) as server:
+
+                async def holds(rate: int, server: Server = server) -> bool:
+                    flags = (f"--rate={rate}", "--seconds=3", "--warm=1.5", "--timeout=5")
+                    seen = await load(server, *ASK, *flags)
+                    return not seen["errors"] and 0 < seen["p95"] <= 0.4
+
+                rates[kind] = await highest(holds, start)
+    mine = rates.pop("ours")
+    slow = max(rates["flask sync x16"], rates["flask gthread 4x16"])
+    return Row(
+        "AI endpoint, one 300 ms call: rps a core at p95 <= 400 ms",
+        {"rps": mine},
+        {kind: {"rps": rate} for kind, rate in rates.items()},
+        ">= 5x sync and gthread",
+        mine >= 5 * slow,
+    )
+
+
+async def _users(kind: str, url: str, cores: set[int], count: int | None) -> dict[str, Any]:
+    """The most users that are served in time, or the CPU that `count` of them take."""
+    best: dict[str, Any] = {}
+    async with _desk(kind, url, cores, workers=len(cores)) as server:
+
+        async def holds(users: int) -> bool:
+            nonlocal best
+            seen = await load(server, *ASK, f"--users={users}", "--seconds=4", "--warm=2")
+            good = not seen["errors"] and 0 < seen["p95"] <= 0.5
+            if good and users > best.get("users", 0):
+                best = {"users": users, "p95": seen["p95"], "cpu": seen["cpu"], "rps": seen["rps"]}
+            return good
+
+        if count is None:
+            await highest(holds, 40 if kind != "ours" else 500, closer=2)
+        else:
+            await holds(count)
+    return best
+
+
+async def users(cores: set[int]) -> Row:
+    peer = "flask sync x16"
+    async with upstream(300) as url:
+        theirs = await _users(peer, url, cores, None)
+        same = await _users("ours", url, cores, theirs["users"])
+        most = await _users("ours", url, cores, None)
+    share = same.get("cpu", 99.0) / theirs["cpu"]
+    return Row(
+        f"users with 1 s pause at p95 <= 500 ms on {len(cores)} core{'s' * (len(cores) > 1)}",
+        {"same_users": same, "cpu_share": round(share, 3), "most": most},
+        {peer: theirs},
+        "the same users on <= 28 % of the CPU",
+        share <= 0.28,
+        ["the generator shares the cores"] if len(cores) > 1 else [],
+    )
+
+
+async def users_one_core() -> Row:
+    return await users(SERVER)
+
+
+async def users_two_cores() -> Row:
+    return await users(set(CORES[-2:]))
+
+
+async def ten_calls() -> Row:
+    """One request at a time, so that only the calls' own order counts."""
+    one = ("--closed=1", "--seconds=8", "--warm=1", "--timeout=10")
+    async with upstream(300) as url:
+        environment = {"UPSTREAM_URL": url}
+        async with running(ours("chain_app:app"), environment=environment) as server:
+            mine = await load(server, "--path=/calls", *one)
+            turn = await load(server, "--path=/calls-in-turn", *one)
+        async with running(
+            gunicorn("chain_flask:app", "--workers=1"), environment=environment
+        ) as server:
+            flask = await load(server, "--path=/calls", *one)
+    return Row(
+        "10 parallel calls a request (the slowest takes 300 ms): p50 in s",
+        {"p50": mine["p50"]},
+        {"in turn": {"p50": turn["p50"]}, "flask": {"p50": flask["p50"]}},
+        "<= 1.2x the slowest call",
+        0.3 <= mine["p50"] <= 0.36,
+    )
+
+
+async def four_steps() -> Row:
+    """Alone, and many at the same instant: where gathering stops paying."""
+    found: dict[str, dict[str, float]] = {"steps": {}, "steps-in-turn": {}}
+    async with running(ours("chain_app:app")) as server:
+        for burst in (1, 100, 1000, 2000, 4000):
+            for path, times in found.items():
+                flags = (f"--burst={burst}", "--rounds=3", "--timeout=20")
+                seen = await load(server, f"--path=/{path}", *flags)
+                times[f"p50 at {burst}"] = seen["p50"]
+    async with running(gunicorn("chain_flask:app", "--workers=16")) as server:
+        flask = await load(server, "--path=/steps", "--closed=1", "--seconds=3")
+        many = await load(server, "--path=/steps", "--burst=1000", "--rounds=1", "--timeout=60")
+    mine, turn = found["steps"], found["steps-in-turn"]
+    lost = [burst for burst in mine if mine[burst] >= turn[burst]]
+    where = f"gathering stops paying at {lost[0]}" if lost else "gathering paid at all of these"
+    return Row(
+        "four independent 80 ms steps, side by side: p50 in s, by requests at one instant",
+        mine,
+        {"in turn": turn, "flask x16": {"p50 at 1": flask["p50"], "p50 at 1000": many["p50"]}},
+        "<= 0.095 alone",
+        mine["p50 at 1"] <= 0.095,
+        [where],
+    )

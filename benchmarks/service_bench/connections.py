@@ -1,0 +1,147 @@
+"""Rows about connections: what each weighs, idle and with a request in progress."""
+
+import asyncio
+import json
+import resource
+import sys
+from typing import Any
+
+import uvloop
+from service_bench.stand import (
+    CLIENT,
+    HERE,
+    SERVER,
+    Row,
+    Server,
+    ours,
+    pinned,
+    running,
+    uvicorn,
+)
+
+EACH = 19_000
+
+
+async def _hold(server: Server, count: int, host: str, wait: float) -> asyncio.subprocess.Process:
+    """A process with so many connections; with `wait`, each has a request that takes so long."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, host, str(server.port), str(count), str(wait)),
+        env={"PYTHONPATH": str(HERE.parent)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        preexec_fn=pinned(CLIENT),
+    )
+
+
+async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    async with asyncio.timeout(120):
+        line: dict[str, Any] = json.loads(await process.stdout.readline())
+    return line
+
+
+async def _measure(server: Server, holders: int, wait: float) -> dict[str, Any]:
+    before = server.pss()
+    hosts = [f"127.0.0.{2 + number}" for number in range(holders)]
+    held = [await _hold(server, EACH, host, wait) for host in hosts]
+    opened = [await _line(one) for one in held]
+    await asyncio.sleep(1.0)
+    weight = server.pss() - before
+    for one in held:
+        assert one.stdin is not None
+        one.stdin.write(b"\n")
+    ended = [await _line(one) for one in held]
+    for one in held:
+        await one.wait()
+    count = sum(one["open"] for one in opened)
+    return {
+        "connections": count,
+        "errors": sum(one["errors"] for one in (*opened, *ended)),
+        "bytes_each": round(weight / max(1, count)),
+    }
+
+
+async def _kind(kind: str, workers: int, holders: int) -> dict[str, Any]:
+    flags = ["--backlog=4096", f"--workers={workers}"]
+    app = "chain_app:app"
+    if kind == "ours":
+        command = ours(app, *flags, "--host=0.0.0.0")
+    else:
+        command = uvicorn(app, *flags, "--host=0.0.0.0")
+    found: dict[str, Any] = {}
+    for name, wait in (("idle", 0.0), ("in_flight", 25.0 if holders == 1 else 45.0)):
+        async with running(command, cores=SERVER) as server:
+            found[name] = await _measure(server, holders, wait)
+    return found
+
+
+async def connections() -> Row:
+    mine, stock = await _kind("ours", 1, 1), await _kind("uvicorn", 1, 1)
+    pod = await _kind("ours", 2, 2)
+    good = all(
+        one["errors"] == 0 and one["connections"] == count and one["bytes_each"] <= 15_000
+        for kind, count in ((mine, EACH), (pod, 2 * EACH))
+        for one in kind.values()
+    )
+    return Row(
+        f"{EACH} connections a worker, {2 * EACH} a pod of two (FastAPI): bytes each (PSS)",
+        {"worker": mine, "pod": pod},
+        {"uvicorn": stock},
+        "0 errors, <= 15 kB each",
+        good,
+    )
+
+
+class _Client(asyncio.Protocol):
+    """Says when its connection or its request has failed."""
+
+    def __init__(self, state: dict[str, int]) -> None:
+        self.state = state
+        self.answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self.answered:
+            self.answered = True
+            self.state["answered" if data.startswith(b"HTTP/1.1 200") else "errors"] += 1
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.state["ending"]:
+            self.state["errors"] += 1
+
+
+async def _main(host: str, port: int, count: int, wait: float) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    loop = asyncio.get_running_loop()
+    state = {"errors": 0, "answered": 0, "ending": 0}
+    request = f"GET /wait?s={wait} HTTP/1.1\r\nhost: b\r\n\r\n".encode()
+    clients = []
+    for _ in range(0, count, 200):
+        batch = await asyncio.gather(
+            *(
+                loop.create_connection(lambda: _Client(state), host, port, local_addr=(host, 0))
+                for _ in range(min(200, count - len(clients)))
+            ),
+            return_exceptions=True,
+        )
+        for one in batch:
+            if isinstance(one, BaseException):
+                state["errors"] += 1
+            else:
+                clients.append(one[1])
+                if wait:
+                    one[1].transport.write(request)
+    print(json.dumps({"open": len(clients), "errors": state["errors"]}), flush=True)
+    before = state["errors"]
+    await loop.run_in_executor(None, sys.stdin.readline)
+    while wait and state["answered"] + state["errors"] < len(clients):  # noqa: ASYNC110 - counted in callbacks
+        await asyncio.sleep(0.1)
+    state["ending"] = 1
+    print(json.dumps({"errors": state["errors"] - before, **state}), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
