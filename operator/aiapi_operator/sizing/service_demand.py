@@ -4,7 +4,7 @@
 
 over the slow window, fitted in two robust steps:
 
-Idle work. Where the load of a worker varied by half or more in the window, the slope between
+Idle work. Where the load of a worker doubled or halved within the window, the slope between
 each two blocks of ticks is taken, and the median of what they leave at no request is the idle
 work (Theil 1950, Sen 1968): half of the blocks may be wrong. Otherwise it is what ticks without
 requests showed, or what was known before.
@@ -18,8 +18,8 @@ costs. c is the loop time of the others over their requests - a mean, since dear
 are idle work (0.005 a worker): c = (0.92 - 4 x 0.005) / 100 = 9 ms.
 
 A rise of cost. When the newest blocks, three and 6 s at least, cost a quarter more than those
-before, and nine in ten of them more than nine in ten of those, a deploy changed the service: what
-is older is left out, and the new cost is known within seconds. A cost that fell is believed as the
+before, with nine in ten of either on its side of the middle, a deploy changed the service: what is
+older is left out, and the new cost is known within seconds. A cost that fell is believed as the
 window fills with it: requests that answer "not found" for a while are cheap, too.
 
 Confidence. c is confident with 200 requests in 5 blocks and a standard error of its mean of no
@@ -53,8 +53,9 @@ FULL = 0.8
 """Utilisation of the busiest pod from which requests wait for the loop."""
 HIGHEST_IDLE = 0.02
 """Heartbeats and housekeeping take well under this part of a worker's time."""
-SPREAD = 1.5
-"""The load of a worker must vary by this for an intercept."""
+SPREAD = 2.0
+"""The load of a worker must vary by this for an intercept, outer fifths apart: chance alone makes
+blocks of 25 requests vary by 1.4."""
 LONGEST = 3600.0
 
 
@@ -130,10 +131,12 @@ def _since_change(blocks: list[_Block], idle: float) -> list[_Block]:
 
 
 def _rose(before: list[float], after: list[float]) -> bool:
-    """Whether nine in ten lie above nine in ten of those before, and by a quarter."""
-    return median(after) > median(before) * CHANGED and (
-        _quantile(after, 0.1) > _quantile(before, 0.9)
-    )
+    """Whether the medians are a quarter apart, and nine in ten on either side of the middle."""
+    low, high = median(before), median(after)
+    if high <= low * CHANGED:
+        return False
+    middle = sqrt(low * high)
+    return _quantile(before, 0.9) < middle < _quantile(after, 0.1)
 
 
 def _quantile(ascending: list[float], part: float) -> float:
@@ -165,7 +168,8 @@ def _idle(ticks: tuple[Tick, ...], blocks: list[_Block], known: float) -> float:
         for block in blocks
         if block.workers > 0
     ][-INTERCEPT_BLOCKS:]
-    if len(points) < ENOUGH_BLOCKS or max(points)[0] < SPREAD * min(points)[0]:
+    loads = sorted(load for load, _ in points)
+    if len(points) < ENOUGH_BLOCKS or _quantile(loads, 0.8) < SPREAD * _quantile(loads, 0.2):
         return known
     slopes = [
         (high[1] - low[1]) / (high[0] - low[0])

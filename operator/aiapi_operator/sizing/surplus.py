@@ -3,10 +3,10 @@
 The cheapest fleet for the highest need of the last ``scaleDown.replicasAfter`` is planned again
 and again, with one floor more each time; what it then costs more is that floor's:
 
-    load alone                     1 pod x 2     0.0425 USD an hour
-    survive the loss of a pod      2 pods x 2    0.0850    the redundancy: 0.0425
-    replicas.min 6                 6 pods x 1    0.1392    0.0542 more
-    workers.min 2                  6 pods x 2    0.2553    0.1161 more
+    load alone, 2 workers          1 pod x 2     0.0370 USD an hour
+    survive the loss of a pod      3 pods x 1    0.0608    the redundancy: 0.0239
+    replicas.min 6                 6 pods x 1    0.1217    0.0608 more
+    workers.min 2                  6 pods x 2    0.2218    0.1001 more
 
 The redundancy is what a fleet should have, so it is told and not held against anybody. The
 floors are a surplus from a fifth of the rest on, when that has lasted for five minutes; it is

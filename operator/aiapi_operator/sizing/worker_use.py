@@ -15,6 +15,7 @@ Either stays between a fifth and four times of what is begun with.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import ceil
 
 from aiapi_operator.sizing import peaks, windows
 from aiapi_operator.sizing.inputs import PodSample, SizingSpec
@@ -70,9 +71,13 @@ def priced(spec: SizingSpec, use: WorkerUse) -> SizingSpec:
         return spec
     return replace(
         spec,
-        worker_cpu=use.cpu or spec.worker_cpu,
-        worker_memory=use.memory or spec.worker_memory,
+        worker_cpu=_bounded(use.cpu or spec.worker_cpu, spec.worker_cpu),
+        worker_memory=int(_bounded(use.memory or spec.worker_memory, spec.worker_memory)),
     )
+
+
+def _bounded(value: float, begun: float) -> float:
+    return min(MOST * begun, max(LEAST * begun, value))
 
 
 def cpu(ticks: tuple[Tick, ...], *, utilization: float) -> float | None:
@@ -105,8 +110,8 @@ def _follow(now: float, begun: float, wanted: float | None, step: float, *, down
     current = now or begun
     if wanted is None:
         return now
-    wanted = min(MOST * begun, max(LEAST * begun, wanted))
-    wanted = step * -(-wanted // step)
+    wanted = _bounded(wanted, begun)
+    wanted = step * ceil(wanted / step - 1e-6)
     if wanted > MORE * current or (down and wanted < LESS * current):
         return wanted
     return now
