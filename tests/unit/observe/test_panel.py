@@ -1,0 +1,99 @@
+"""A large fleet is asked in parts: each pod in time, those on their way at once, none made up."""
+
+from dataclasses import replace
+
+import pytest
+from engine_support.samples import sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiapi_operator.observe.panel import Panel, parts
+from aiapi_operator.observe.target import Target
+from aiapi_operator.sizing.inputs import PodSample, PodUnknown
+
+
+def fleet(size: int) -> list[Target]:
+    return [Target(pod=f"a-{i}", address="10.0.0.1", ready=True) for i in range(size)]
+
+
+def ask(
+    panel: Panel, targets: list[Target], *, now: float = 0.0, interval: float = 2.0
+) -> set[str]:
+    """One tick in which each pod that is asked answers; who was asked."""
+    due = panel.due(targets, interval=interval, workers=1)
+    panel.take(targets, [sample(target.pod, time=now) for target in due])
+    return {target.pod for target in due}
+
+
+@pytest.mark.parametrize(
+    ("pods", "interval", "expected"),
+    [(200, 2.0, 1), (201, 2.0, 4), (5000, 0.5, 4), (1000, 5.0, 2), (1000, 60.0, 2)],
+)
+def test_parts_are_few_enough_for_samples_to_stay_fresh(
+    pods: int, interval: float, expected: int
+) -> None:
+    assert parts(pods, interval=interval) == expected
+    assert expected == 1 or expected * interval < max(3 * interval, 10.0)
+
+
+def test_a_small_fleet_is_asked_as_a_whole() -> None:
+    panel, targets = Panel(), fleet(200)
+    assert len(ask(panel, targets)) == len(ask(panel, targets)) == 200
+
+
+def test_a_thousand_pods_are_all_asked_within_four_ticks() -> None:
+    panel, targets = Panel(), fleet(1000)
+    assert len(ask(panel, targets)) == 1000
+    turns = [ask(panel, targets) for _ in range(4)]
+    assert set.union(*turns) == {target.pod for target in targets}
+    assert all(150 < len(turn) < 350 for turn in turns)
+
+
+def test_the_last_answer_stands_with_its_own_time() -> None:
+    panel, targets = Panel(), fleet(300)
+    ask(panel, targets, now=10.0)
+    due = panel.due(targets, interval=2.0, workers=1)
+    answers = panel.take(targets, [sample(target.pod, time=12.0) for target in due])
+    assert [answer.pod for answer in answers] == [target.pod for target in targets]
+    asked = {target.pod for target in due}
+    assert all(
+        answer.time == (12.0 if answer.pod in asked else 10.0)
+        for answer in answers
+        if isinstance(answer, PodSample)
+    )
+
+
+def test_a_silent_pod_stays_unknown_until_it_is_asked_again() -> None:
+    panel, targets = Panel(), fleet(300)
+    panel.take(
+        targets, [PodUnknown(pod=target.pod, ready=True, reason="timeout") for target in targets]
+    )
+    due = {target.pod for target in panel.due(targets, interval=2.0, workers=1)}
+    answers = panel.take(targets, [sample(pod) for pod in due])
+    unknown = {answer.pod for answer in answers if isinstance(answer, PodUnknown)}
+    assert unknown == {target.pod for target in targets} - due
+
+
+def test_pods_on_their_way_are_asked_each_time() -> None:
+    panel, targets = Panel(), fleet(300)
+    ask(panel, targets)
+    targets.append(Target(pod="new", address="10.0.0.1", ready=False))
+    targets[7] = replace(targets[7], ready=False)
+    for _ in range(4):
+        assert {"new", "a-7"} <= ask(panel, targets)
+    everyone = panel.due(targets, interval=2.0, workers=3)
+    assert len(everyone) == 301
+
+
+sizes = st.lists(st.integers(190, 260), min_size=6, max_size=12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes)
+def test_pods_that_come_and_go_are_never_made_up(counts: list[int]) -> None:
+    panel = Panel()
+    for count in counts:
+        targets = fleet(count)
+        due = panel.due(targets, interval=2.0, workers=1)
+        answers = panel.take(targets, [sample(target.pod) for target in due])
+        assert [answer.pod for answer in answers] == [target.pod for target in targets]
