@@ -101,12 +101,13 @@ class Service:
 async def service(
     data_dir: Path, url: str | None = None, *, passwords: Passwords | None = None, **values: Any
 ) -> AsyncIterator[Service]:
+    if "auth_signing_keys_file" not in values:
+        values["auth_signing_keys_file"] = signing_keys(data_dir)
     settings = AuthSettings.model_validate(
         {
             "data_dir": data_dir,
             "database_url": url,
             "auth_cache_seconds": 0,
-            "auth_signing_keys_file": signing_keys(data_dir),
         }
         | values
     )

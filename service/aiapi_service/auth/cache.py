@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from time import monotonic
+from time import time as wall_clock
 
 from aiapi_service.auth.principal import Principal
 
@@ -36,7 +37,7 @@ class Cache:
         """Whom this credential lets in, as of some seconds ago at most."""
         digest = hashlib.sha256(credential.encode()).digest()
         known = self._known.get(digest)
-        if known is not None and time.monotonic() < known[0]:
+        if known is not None and monotonic() < known[0]:
             return known[1]
         task = self._asking.get(digest)
         if task is None:
@@ -49,9 +50,9 @@ class Cache:
     async def _ask(
         self, digest: bytes, credential: str, ask: Callable[[str], Awaitable[Verdict]]
     ) -> Verdict:
-        began = time.monotonic()
+        began = monotonic()
         principal, expires = await ask(credential)
-        lasts = self._seconds if expires is None else min(self._seconds, expires - time.time())
+        lasts = self._seconds if expires is None else min(self._seconds, expires - wall_clock())
         if lasts > 0:
             # Counted from before the look-up: what is revoked after it is refused in time.
             self._known[digest] = (began + lasts, principal)

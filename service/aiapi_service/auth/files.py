@@ -3,9 +3,9 @@
 import logging
 import os
 import secrets
-import time
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Generic, TypeVar
 
 logger = logging.getLogger("aiapi.auth")
@@ -74,7 +74,7 @@ class Watched(Generic[_Content]):
 
     def content(self) -> _Content:
         """What is in the file, at most a few seconds old."""
-        now = time.monotonic()
+        now = monotonic()
         if now >= self._look_at:
             self._look_at = now + _LOOK_SECONDS
             self._look()

@@ -8,8 +8,8 @@ ours to flood. While the provider cannot be reached the keys of before go on ver
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -83,7 +83,7 @@ class Provider:
     async def _key(self, kid: object) -> jwt.PyJWK:
         if not isinstance(kid, str):
             raise invalid_token()
-        now = time.monotonic()
+        now = monotonic()
         if kid not in self._keys or now - self._fetched > _FRESH_SECONDS:
             await self._refresh(now, needed=kid not in self._keys)
         if kid not in self._keys:
@@ -111,7 +111,7 @@ class Provider:
         except (ProviderError, aiohttp.ClientError, TimeoutError, ValueError) as error:
             logger.warning("no keys from %s: %s", self._issuer, str(error) or type(error).__name__)
             return
-        self._keys, self._fetched = keys, time.monotonic()
+        self._keys, self._fetched = keys, monotonic()
 
     async def _discover(self) -> str:
         url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"

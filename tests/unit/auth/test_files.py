@@ -24,7 +24,7 @@ def test_the_first_one_is_kept(tmp_path: Path) -> None:
 
 def test_a_replaced_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("aiapi_service.auth.files.time.monotonic", lambda: now)
+    monkeypatch.setattr("aiapi_service.auth.files.monotonic", lambda: now)
     write(tmp_path / "number", "1")
     watched = Watched(tmp_path / "number", int)
     assert watched.content() == 1
@@ -42,7 +42,7 @@ def test_what_was_read_holds_when_the_file_breaks(
     broken: str | None,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("aiapi_service.auth.files.time.monotonic", lambda: now)
+    monkeypatch.setattr("aiapi_service.auth.files.monotonic", lambda: now)
     path = tmp_path / "number"
     write(path, "1")
     watched = Watched(path, int)
