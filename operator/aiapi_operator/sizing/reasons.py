@@ -86,12 +86,13 @@ def needed(spec: SizingSpec, outlook: Outlook) -> str:
     """How many workers are needed, and from which numbers that follows."""
     need, wanted, service = outlook.need, outlook.workers, outlook.service
     target = f"{outlook.target.utilization:.2f}"
+    busy = wanted.total * outlook.target.utilization
     workers = f"{count(need.workers, 'worker')} needed"
     if wanted.binding is Binding.CONCURRENCY:
         limit = f"({spec.max_concurrency} a worker x {FULL_SHARE:g})"
         why = f"{number(wanted.in_flight)} requests in flight expected / {limit}"
-    elif service is None or wanted.expected * service.seconds < outlook.loop:
-        why = f"event loops use {number(outlook.loop, 2)} s a second / {target}"
+    elif service is None or wanted.expected * service.seconds < busy * (1 - 1e-9):
+        why = f"event loops use {number(busy, 2)} s a second / {target}"
     else:
         expected = f"{number(wanted.expected)} rps expected in {duration(wanted.lead)}"
         why = f"{expected} x {duration(service.seconds)} / {target}"
