@@ -4,6 +4,7 @@ Each also carries the member ``error`` of OpenAI's API, so that its clients show
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +25,7 @@ logger = logging.getLogger("aiapi.gateway")
 MEDIA_TYPE = "application/problem+json"
 # Long enough to see what is meant; an input may be megabytes.
 _SHOWN = 200
+_IDENTIFIER = re.compile(r"(?!(str|int|float|bool|none)$)[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,10 @@ def render(problem: ProblemError) -> Response:
 
 def invalid(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
     """What pydantic found, by field."""
-    found = [FieldError(_field(one["loc"]), str(one["msg"])[:_SHOWN]) for one in errors]
+    # One mistake is told by each member of a union; the same twice says no more than once.
+    found = list(
+        dict.fromkeys(FieldError(_field(one["loc"]), str(one["msg"])[:_SHOWN]) for one in errors)
+    )
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return ProblemError(
@@ -114,7 +119,8 @@ def _field(location: Sequence[str | int]) -> str:
     """``messages[0].role`` for a place that pydantic names by its parts."""
     text = ""
     for part in location:
-        if part == "body":
+        if part == "body" or (isinstance(part, str) and not _IDENTIFIER.fullmatch(part)):
+            # What is no name is pydantic's name for a member of a union.
             continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
     return text.removeprefix(".")[:_SHOWN]

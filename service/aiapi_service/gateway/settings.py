@@ -43,7 +43,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name = f"{PREFIX}{field_name.upper()}"
         path = os.environ.get(f"{name}_FILE", "")
-        if not path or not _is_secret(field):
+        if not path or not is_secret(field):
             return None, field_name, False
         if os.environ.get(name):
             raise SettingsError(f"{name}_FILE: set {name} or {name}_FILE, not both")
@@ -91,7 +91,8 @@ class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, Ba
         return init_settings, _SecretFiles(settings_cls), env_settings
 
 
-def _is_secret(field: FieldInfo) -> bool:
+def is_secret(field: FieldInfo) -> bool:
+    """Whether it can be read from a file, too."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
@@ -100,7 +101,7 @@ def known_variables() -> list[str]:
     names: list[str] = []
     for name, field in Settings.model_fields.items():
         names.append(f"{PREFIX}{name.upper()}")
-        if _is_secret(field):
+        if is_secret(field):
             names.append(f"{PREFIX}{name.upper()}_FILE")
     return names
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from aiapi_service.store import local
 
@@ -25,6 +25,8 @@ def default_data_dir() -> Path:
 
 class StoreSettings(BaseModel):
     """A part of the gateway's settings."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     database_url: SecretStr | None = None
     """A ``postgresql://`` URL of a server with pgvector. Without it `aiapi-serve` runs a Postgres

@@ -1,198 +1,140 @@
-"""The gateway under Uvicorn, with a stand-in upstream on loopback."""
+"""The gateway under Uvicorn, with stand-in upstreams on loopback."""
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import aiohttp
 import pytest
-import uvicorn
-from aiohttp import web
-
-from aiapi_service.gateway.app import create_app
-from aiapi_service.gateway.settings import Settings
+from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
+from gateway_support.upstream import StandIn, refusal
 
 
-class StandIn:
-    """An upstream that counts what reaches it."""
-
-    def __init__(self) -> None:
-        self.requests: list[web.Request] = []
-        self.bodies: list[dict[str, Any]] = []
-        self.cancelled = asyncio.Event()
-        self.pause = 0.0
-        self.pieces = 3
-        self.break_after: int | None = None
-
-    async def complete(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        self.bodies.append(await request.json())
-        try:
-            await asyncio.sleep(self.pause)
-            if self.bodies[-1].get("stream"):
-                return await self._stream(request)
-        except (asyncio.CancelledError, ConnectionError):
-            self.cancelled.set()
-            raise
-        if self.bodies[-1].get("model") == "unknown":
-            return web.json_response({"error": "no such model"}, status=404)
-        return web.json_response({"choices": [{"message": {"content": "hello"}}]})
-
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        for index in range(self.pieces):
-            await response.write(f"data: {index}\n\n".encode())
-            if index == self.break_after:
-                assert request.transport is not None
-                request.transport.close()
-            await asyncio.sleep(0.02)
-        await response.write(b"data: [DONE]\n\n")
-        return response
-
-    async def models(self, request: web.Request) -> web.Response:
-        self.requests.append(request)
-        return web.json_response({"data": [{"id": "stand-in"}]})
-
-
-@pytest.fixture
-async def stand_in() -> AsyncIterator[tuple[StandIn, str]]:
-    upstream = StandIn()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", upstream.complete)
-    app.router.add_get("/v1/models", upstream.models)
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield upstream, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
-
-
-@asynccontextmanager
-async def gateway(**settings: Any) -> AsyncIterator[aiohttp.ClientSession]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(Settings(**settings)), log_level="warning", ws="none")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
-        async with aiohttp.ClientSession(base) as session:
-            yield session
-    finally:
-        server.should_exit = True
-        await asyncio.wait_for(serving, 10)
-        listener.close()
-
-
-CHAT = "/v1/chat/completions"
-QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-
-
-async def test_a_completion_passes_through_with_the_upstreams_key(
-    stand_in: tuple[StandIn, str],
-) -> None:
-    upstream, url = stand_in
-    async with gateway(upstreams=url, upstream_api_key="s3cret") as client:
+async def test_a_completion_passes_through_with_the_upstreams_key(upstream: StandIn) -> None:
+    async with gateway(upstreams=upstream.url, upstream_api_key="s3cret") as client:
         mine = {"Authorization": "Bearer mine"}
-        async with client.post(CHAT, json=QUESTION, headers=mine) as answer:
+        asked = {**QUESTION, "guided_regex": "a+", "top_k": 3}
+        async with client.post(CHAT, json=asked, headers=mine) as answer:
             assert answer.status == 200
             assert (await answer.json())["choices"][0]["message"]["content"] == "hello"
-    assert upstream.bodies == [QUESTION]
+    assert upstream.bodies == [asked], "fields that only some upstreams know pass through"
     assert upstream.requests[0].headers["Authorization"] == "Bearer s3cret"
 
 
-async def test_a_callers_key_is_never_given_to_the_upstream(stand_in: tuple[StandIn, str]) -> None:
-    upstream, url = stand_in
-    async with gateway(upstreams=url) as client:
-        mine = {"Authorization": "Bearer mine"}
+async def test_a_callers_key_is_never_given_to_the_upstream(upstream: StandIn) -> None:
+    async with gateway(upstreams=upstream.url) as client:
+        mine = {"Authorization": "Bearer mine", "Cookie": "a=b"}
         async with client.post(CHAT, json=QUESTION, headers=mine) as answer:
             assert answer.status == 200
-    assert "Authorization" not in upstream.requests[0].headers
+    assert not {"Authorization", "Cookie"} & set(upstream.requests[0].headers)
 
 
-async def test_a_stream_arrives_piece_by_piece(stand_in: tuple[StandIn, str]) -> None:
-    _, url = stand_in
-    async with (
-        gateway(upstreams=url) as client,
-        client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
-    ):
-        assert answer.content_type == "text/event-stream"
-        pieces = [piece async for piece in answer.content.iter_any()]
-    assert b"".join(pieces) == b"data: 0\n\ndata: 1\n\ndata: 2\n\ndata: [DONE]\n\n"
-    assert len(pieces) > 1
+async def test_a_model_goes_by_the_name_that_its_upstream_has_for_it(
+    upstream: StandIn, second: StandIn
+) -> None:
+    config = json.dumps(
+        [
+            {"url": upstream.url, "models": {"fast": "llama-3-8b"}},
+            {"url": f"{second.url}/v1", "models": ["slow"]},
+        ]
+    )
+    async with gateway(upstreams=config) as client:
+        for model in ("fast", "slow"):
+            async with client.post(CHAT, json={**QUESTION, "model": model}) as answer:
+                assert answer.status == 200
+        async with client.post(CHAT, json={**QUESTION, "model": "none"}) as answer:
+            details = await problem(answer)
+            assert (answer.status, details["errors"][0]["field"]) == (404, "model")
+            assert "There are: fast, slow" in details["detail"]
+    assert [body["model"] for body in upstream.bodies] == ["llama-3-8b"]
+    assert [body["model"] for body in second.bodies] == ["slow"]
 
 
-async def test_leaving_a_stream_cancels_the_upstream_call(stand_in: tuple[StandIn, str]) -> None:
-    upstream, url = stand_in
-    upstream.pieces = 10_000
-    async with gateway(upstreams=url) as client:
+async def test_a_key_given_twice_is_read_alike_by_both(upstream: StandIn) -> None:
+    async with gateway(upstreams=upstreams(upstream.url, models=["a", "b"])) as client:
+        body = b'{"model": "a", "messages": [{"role": "user", "content": "x"}], "model": "b"}'
+        async with client.post(CHAT, data=body, headers=JSON) as answer:
+            assert answer.status == 200
+    assert upstream.raw[0].count(b'"model"') == 1
+
+
+async def test_leaving_a_stream_cancels_the_upstream_call(upstream: StandIn) -> None:
+    upstream.pieces = ["x"] * 10_000
+    async with gateway(upstreams=upstream.url) as client:
         answer = await client.post(CHAT, json={**QUESTION, "stream": True})
         await answer.content.readany()
         answer.close()
-        await asyncio.wait_for(upstream.cancelled.wait(), 5)
+        await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_leaving_before_the_first_byte_cancels_the_upstream_call(
-    stand_in: tuple[StandIn, str],
-) -> None:
-    upstream, url = stand_in
-    upstream.pause = 30
-    async with gateway(upstreams=url) as client:
+async def test_leaving_before_the_first_byte_cancels_the_upstream_call(upstream: StandIn) -> None:
+    upstream.pause = 60
+    async with gateway(upstreams=upstream.url) as client:
         with suppress(TimeoutError):
             await client.post(CHAT, json=QUESTION, timeout=aiohttp.ClientTimeout(total=0.3))
-        await asyncio.wait_for(upstream.cancelled.wait(), 5)
+        await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_a_broken_stream_is_told_in_the_stream(stand_in: tuple[StandIn, str]) -> None:
-    upstream, url = stand_in
-    upstream.break_after = 1
+async def test_usage_is_asked_for_and_kept_from_who_has_not_asked(upstream: StandIn) -> None:
+    async with gateway(upstreams=upstream.url) as client:
+        async with client.post(CHAT, json={**QUESTION, "stream": True}) as answer:
+            assert answer.content_type == "text/event-stream"
+            assert "usage" not in (text := await answer.text())
+            assert text.endswith("data: [DONE]\n\n")
+        asked = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
+        async with client.post(CHAT, json=asked) as answer:
+            assert '"usage": {"prompt_tokens": 7' in await answer.text()
+    assert [body["stream_options"]["include_usage"] for body in upstream.bodies] == [True, True]
+
+
+async def test_a_broken_stream_is_told_in_the_stream(upstream: StandIn) -> None:
+    upstream.break_after = 0
     async with (
-        gateway(upstreams=url) as client,
+        gateway(upstreams=upstream.url) as client,
         client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
     ):
         text = (await answer.read()).decode()
-    assert text.startswith("data: 0\n\ndata: 1\n\n")
+    assert '"content": "Hel"' in text
     last = json.loads(text.strip().splitlines()[-1].removeprefix("data: "))
-    assert "stream broke" in last["error"]["message"]
+    assert last["type"] == "urn:aiapi:problem:upstream-broken"
+    assert last["error"]["message"] == last["detail"]
 
 
-async def test_the_upstreams_own_errors_pass_through(stand_in: tuple[StandIn, str]) -> None:
-    _, url = stand_in
+async def test_the_upstreams_own_errors_pass_through_as_problems(upstream: StandIn) -> None:
+    upstream.always = refusal(400, "max_tokens is too large")
     async with (
-        gateway(upstreams=url) as client,
-        client.post(CHAT, json={**QUESTION, "model": "unknown"}) as answer,
+        gateway(upstreams=upstream.url) as client,
+        client.post(CHAT, json=QUESTION) as answer,
     ):
-        assert (answer.status, await answer.json()) == (404, {"error": "no such model"})
+        details = await problem(answer)
+    assert (details["status"], details["detail"]) == (400, "max_tokens is too large")
+    assert details["error"]["code"] == "the_code"
+    assert len(upstream.bodies) == 1, "the caller's own error is not tried again"
 
 
-async def test_models_are_the_upstreams(stand_in: tuple[StandIn, str]) -> None:
-    _, url = stand_in
-    async with gateway(upstreams=url) as client, client.get("/v1/models") as answer:
-        assert await answer.json() == {"data": [{"id": "stand-in"}]}
+async def test_a_refused_key_is_the_gateways_fault_and_is_not_quoted(upstream: StandIn) -> None:
+    upstream.always = refusal(401, "Incorrect API key provided: sk-secret")
+    async with (
+        gateway(upstreams=upstream.url, upstream_retries=0) as client,
+        client.post(CHAT, json=QUESTION) as answer,
+    ):
+        details = await problem(answer)
+    assert (details["status"], "sk-secret" in str(details)) == (502, False)
+    assert "AIAPI_UPSTREAM_API_KEY" in details["detail"]
 
 
-async def test_an_upstream_that_is_away_is_passed_over(stand_in: tuple[StandIn, str]) -> None:
-    upstream, url = stand_in
-    async with gateway(upstreams=f"{dead_url()},{url}") as client:
-        for _ in range(4):
-            async with client.post(CHAT, json=QUESTION) as answer:
-                assert answer.status == 200
-    assert len(upstream.requests) == 4
-
-
-def dead_url() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-async def problem(answer: aiohttp.ClientResponse) -> dict[str, Any]:
-    assert answer.content_type == "application/problem+json"
-    details: dict[str, Any] = await answer.json()
-    assert details["status"] == answer.status
-    return details
+async def test_models_are_those_of_all_upstreams(upstream: StandIn, second: StandIn) -> None:
+    config = json.dumps([{"url": upstream.url}, {"url": second.url, "models": ["named", "a/b"]}])
+    async with gateway(upstreams=config) as client:
+        for _ in range(2):
+            async with client.get("/v1/models") as answer:
+                names = [card["id"] for card in (await answer.json())["data"]]
+                assert names == ["stand-in", "named", "a/b"]
+        async with client.get("/v1/models/a/b") as answer:
+            assert (await answer.json())["owned_by"] == second.url.removeprefix("http://")
+        async with client.get("/v1/models/none") as answer:
+            assert (await problem(answer))["status"] == 404
+    assert len(upstream.requests) == 1, "what an upstream lists is kept for a while"
 
 
 async def test_without_an_upstream_the_answer_names_the_way_out() -> None:
@@ -203,46 +145,79 @@ async def test_without_an_upstream_the_answer_names_the_way_out() -> None:
                 details = await problem(answer)
                 assert details["type"] == "urn:aiapi:problem:no-upstream"
                 assert "AIAPI_UPSTREAMS" in details["detail"]
+                assert "aiapi[service,local]" in details["detail"]
         async with client.get("/") as answer:
             assert "AIAPI_UPSTREAMS" in (await answer.json())["hint"]
 
 
 async def test_no_reachable_upstream_is_a_bad_gateway() -> None:
     async with gateway(upstreams=dead_url()) as client, client.post(CHAT, json=QUESTION) as answer:
-        assert (answer.status, (await problem(answer))["type"]) == (
-            502,
-            "urn:aiapi:problem:upstream-unreachable",
-        )
+        assert answer.status == 502
+        assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-unreachable"
 
 
-async def test_a_silent_upstream_is_a_timeout(stand_in: tuple[StandIn, str]) -> None:
-    upstream, url = stand_in
-    upstream.pause = 30
+async def test_a_silent_upstream_is_a_timeout(upstream: StandIn) -> None:
+    upstream.pause = 60
     async with (
-        gateway(upstreams=url, upstream_read_timeout=0.2) as client,
+        gateway(upstreams=upstream.url, upstream_read_timeout=0.2) as client,
         client.post(CHAT, json=QUESTION) as answer,
     ):
         assert answer.status == 504
         assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-timeout"
+    assert len(upstream.bodies) == 1, "it may have been paid for: it is not sent again"
+
+
+JSON = {"Content-Type": "application/json"}
+_DEEP = b'{"model": "m", "messages": [], "tools": ' + b"[" * 40 + b"]" * 40 + b"}"
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"{", 400), (b"[]", 400), (b'{"a": "' + b"x" * 2000 + b'"}', 413)]
+    ("body", "status", "field"),
+    [
+        (b"{", 400, None),
+        (b"[]", 422, ""),
+        (b'{"a": "' + b"x" * 2000 + b'"}', 413, ""),
+        (b'{"model": "\\ud800", "messages": []}', 400, None),
+        (b'{"model": "a\\u0007", "messages": [{"role": "user"}]}', 422, "model"),
+        (b'{"model": "m", "messages": []}', 422, "messages"),
+        (b'{"model": "m", "messages": [{"role": "me"}]}', 422, "messages[0].role"),
+        (b'{"model": "m", "messages": [{"role": "user"}], "n": "2"}', 422, "n"),
+        (b'{"model": "m", "messages": [{"role": "user"}], "temperature": NaN}', 400, None),
+        (_DEEP, 422, "tools"),
+    ],
 )
 async def test_a_bad_body_is_refused_before_the_upstream_sees_it(
-    stand_in: tuple[StandIn, str], body: bytes, status: int
+    upstream: StandIn, body: bytes, status: int, field: str | None
 ) -> None:
-    upstream, url = stand_in
     async with (
-        gateway(upstreams=url, max_body_bytes=1000) as client,
-        client.post(CHAT, data=body) as answer,
+        gateway(upstreams=upstream.url, max_body_bytes=1000) as client,
+        client.post(CHAT, data=body, headers=JSON) as answer,
     ):
-        assert answer.status == status
-        await problem(answer)
+        details = await problem(answer)
+    assert details["status"] == status, details
+    if field is not None:
+        assert details["errors"][0]["field"] == field
     assert upstream.requests == []
 
 
-async def test_an_unknown_path_is_a_problem_too() -> None:
-    async with gateway() as client, client.get("/v1/nothing") as answer:
-        assert answer.status == 404
-        assert "/v1/nothing" in (await problem(answer))["detail"]
+async def test_a_body_without_a_length_is_bounded_too(upstream: StandIn) -> None:
+    async def endless():
+        for _ in range(50):
+            yield b" " * 100
+
+    async with gateway(upstreams=upstream.url, max_body_bytes=1000) as client:
+        with suppress(aiohttp.ClientConnectionError):
+            async with client.post(CHAT, data=endless(), headers=JSON) as answer:
+                assert answer.status == 413
+
+
+async def test_every_error_is_a_problem() -> None:
+    async with gateway() as client:
+        async with client.get("/v1/nothing") as answer:
+            assert answer.status == 404
+            assert "/v1/nothing" in (await problem(answer))["detail"]
+        async with client.delete(CHAT) as answer:
+            assert (await problem(answer))["status"] == 405
+            assert answer.headers["Allow"] == "POST"
+        async with client.post(CHAT, data="hi") as answer:
+            assert (await problem(answer))["status"] == 415

@@ -1,21 +1,43 @@
 """Settings come from AIAPI_ variables; a bad one is refused with its name."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from aiapi_service.gateway.settings import SettingsError, load
+from aiapi_service.gateway.reference import table
+from aiapi_service.gateway.settings import SettingsError, known_variables, load, refuse_unknown
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AIAPI_UPSTREAMS", "AIAPI_UPSTREAM_API_KEY", "AIAPI_UPSTREAM_API_KEY_FILE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith("AIAPI_"):
+            monkeypatch.delenv(name)
 
 
 def test_several_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIAPI_UPSTREAMS", "http://a:8000, https://b/llm ,")
-    assert [str(url) for url in load().upstreams] == ["http://a:8000/", "https://b/llm"]
+    monkeypatch.setenv("AIAPI_UPSTREAMS", "http://a:8000, https://b/llm/v1 ,")
+    assert [one.base for one in load().upstreams] == ["http://a:8000", "https://b/llm"]
+    assert [one.title() for one in load().upstreams] == ["a:8000", "b"]
+
+
+def test_upstreams_may_be_described_in_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("from-file\n")
+    described = [
+        {"url": "http://a", "name": "first", "weight": 3, "models": {"fast": "llama"}},
+        {"url": "http://b", "tier": 1, "models": ["m"], "api_key_file": str(tmp_path / "key")},
+        {"url": "http://c", "api_key_env": "THE_KEY", "kinds": ["embeddings"]},
+    ]
+    monkeypatch.setenv("AIAPI_UPSTREAMS", json.dumps(described))
+    monkeypatch.setenv("THE_KEY", "from-env")
+    first, second, third = load().upstreams
+    assert (first.title(), first.weight, first.models) == ("first", 3, {"fast": "llama"})
+    assert (second.tier, second.models, second.key()) == (1, {"m": "m"}, "from-file")
+    assert (third.key(), third.kinds) == ("from-env", {"embeddings"})
 
 
 def test_no_upstream_is_allowed_so_that_the_pod_can_say_what_is_missing() -> None:
@@ -25,11 +47,22 @@ def test_no_upstream_is_allowed_so_that_the_pod_can_say_what_is_missing() -> Non
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("AIAPI_UPSTREAMS", "ftp://a", "URL scheme should be 'http' or 'https'"),
-        ("AIAPI_UPSTREAMS", "http://a,nonsense", "valid URL"),
+        ("AIAPI_UPSTREAMS", "ftp://a", r"\[0\]\.url: URL scheme should be 'http' or 'https'"),
+        ("AIAPI_UPSTREAMS", "http://a,nonsense", r"\[1\]\.url: .*valid URL"),
+        ("AIAPI_UPSTREAMS", "[{]", "is not JSON"),
+        ("AIAPI_UPSTREAMS", '[{"url": "http://a", "wieght": 2}]', r"\[0\]\.wieght: Extra inputs"),
+        ("AIAPI_UPSTREAMS", "http://a,http://a", "two upstreams are called a: give each a name"),
+        ("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key_file": "/none"}]', "No such file"),
+        ("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key_env": "NONE"}]', "NONE is not set"),
+        (
+            "AIAPI_UPSTREAMS",
+            '[{"url": "http://a", "api_key_env": "A", "api_key": "b"}]',
+            "give one of api_key",
+        ),
         ("AIAPI_UPSTREAM_CONNECT_TIMEOUT", "0", "greater than 0"),
         ("AIAPI_UPSTREAM_READ_TIMEOUT", "soon", "valid number"),
         ("AIAPI_MAX_BODY_BYTES", "-1", "greater than or equal to 1"),
+        ("AIAPI_PRICES", '{"m": {"in": 1}}', r"\.m\."),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name(
@@ -38,29 +71,55 @@ def test_a_bad_value_is_refused_with_its_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=says) as refusal:
         load()
-    assert str(refusal.value).startswith(f"{name}: ")
+    assert str(refusal.value).startswith(name)
     assert "\n" not in str(refusal.value), "the runtime reports the last line only"
 
 
-def test_the_key_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unknown_variable_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(SettingsError, match=r"AIAPI_UPSTREAM: there is no such.*AIAPI_UPSTREAMS"):
+        refuse_unknown({"AIAPI_UPSTREAM": "http://a"})
+
+
+def test_variables_of_the_runtime_the_operator_and_kubernetes_are_not_refused() -> None:
+    names = ("AIAPI_WORKERS", "AIAPI_APP", "AIAPI_ADMIN_TOKEN", "AIAPI_OPERATOR_HOST")
+    links = ("AIAPI_SERVICE_HOST", "AIAPI_PORT_80_TCP", "AIAPI_DEMO_SERVICE_PORT_HTTP")
+    refuse_unknown(dict.fromkeys((*names, *links, "OTHER"), "x"))
+
+
+def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3cret\n")
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY_FILE", str(tmp_path / "key"))
-    assert load().api_key() == "s3cret"
+    key = load().upstream_api_key
+    assert key is not None
+    assert key.get_secret_value() == "s3cret"
 
 
-def test_a_missing_key_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY_FILE", "/nowhere/key")
     with pytest.raises(SettingsError, match=r"AIAPI_UPSTREAM_API_KEY_FILE: .*/nowhere/key"):
-        load().api_key()
+        load()
 
 
-def test_two_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_and_its_file_contradict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY", "a")
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY_FILE", "/b")
     with pytest.raises(SettingsError, match="not both"):
         load()
 
 
-def test_the_key_does_not_show_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY", "s3cret")
+    monkeypatch.setenv("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key": "t0ken"}]')
     assert "s3cret" not in repr(load())
+    assert "t0ken" not in repr(load())
+    monkeypatch.setenv("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key": "t0ken", "x": 1}]')
+    with pytest.raises(SettingsError) as refusal:
+        load()
+    assert "t0ken" not in str(refusal.value)
+
+
+def test_the_documentation_has_every_setting_with_its_default_and_its_meaning() -> None:
+    document = Path(__file__).parents[3] / "docs" / "gateway.md"
+    assert table() in document.read_text(encoding="utf-8")
+    assert all(row.count(" |  |") == 0 for row in table().splitlines()), "each says what it is for"
+    assert "AIAPI_UPSTREAMS" in known_variables()

@@ -1,10 +1,12 @@
 """How long each step of an answer may take, and how many answers one caller may have."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class AnswerSettings(BaseModel):
     """A part of the gateway's settings."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     answer_burst: int = Field(default=60, ge=1)
     """Answers that one caller may ask for at once, over all workers and pods."""

@@ -29,7 +29,27 @@ def path() -> Path:
     return Path(spec.origin).parent / _FILE
 
 
-def serve(port: int, *, key: str, threads: int, context: int, parallel: int) -> None:
+def threads(wanted: int, *, cpus: int, quota: str) -> int:
+    """How many to compute with: half of what the pod may use, for the workers need some too.
+
+    Threads wait for each other by spinning: with more of them than free CPUs all are slow.
+    """
+    if wanted:
+        return wanted
+    most, _, period = quota.partition(" ")
+    if most.isdecimal() and period.strip().isdecimal():
+        cpus = min(cpus, max(1, int(most) // int(period)))
+    return max(1, cpus // 2)
+
+
+def _quota() -> str:
+    try:
+        return Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii")
+    except OSError:
+        return "max"
+
+
+def serve(port: int, *, key: str, workers: int, context: int, parallel: int) -> None:
     """Load the model and answer until SIGTERM."""
     import xllamacpp  # noqa: PLC0415 - 30 MB that only this process needs
 
@@ -43,8 +63,11 @@ def serve(port: int, *, key: str, threads: int, context: int, parallel: int) -> 
     params.n_parallel = parallel
     params.n_ctx = context
     params.kv_unified = True
-    params.cpuparams.n_threads = threads
+    params.cpuparams.n_threads = workers
     params.ui = False
+    # As its makers recommend: at the usual 0.8 so small a model wanders off.
+    params.sampling.temp = 0.2
+    params.sampling.top_p = 0.9
     params.verbosity = _ERRORS_ONLY
     server = xllamacpp.Server(params)
     print(f"the local model {NAME} answers on {server.listening_address}", file=sys.stderr)  # noqa: T201
@@ -59,7 +82,11 @@ def main() -> None:
     serve(
         int(sys.argv[1]),
         key=os.environ.get("AIAPI_LOCAL_KEY", ""),
-        threads=int(os.environ.get("AIAPI_LOCAL_THREADS") or 0) or len(os.sched_getaffinity(0)),
+        workers=threads(
+            int(os.environ.get("AIAPI_LOCAL_THREADS") or 0),
+            cpus=len(os.sched_getaffinity(0)),
+            quota=_quota(),
+        ),
         context=int(os.environ.get("AIAPI_LOCAL_CONTEXT") or 4096),
         parallel=int(os.environ.get("AIAPI_LOCAL_PARALLEL") or 4),
     )

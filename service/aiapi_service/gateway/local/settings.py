@@ -2,16 +2,18 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class LocalSettings(BaseModel):
     """The local models answer while nobody has named an upstream."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     local: Literal["auto", "on", "off"] = "auto"
     """Models of the extra `aiapi[local]`: auto uses them where no upstream is set."""
     local_threads: int = Field(default=0, ge=0, le=256)
-    """Threads of the local chat model; 0: one for each CPU of the pod."""
+    """Threads of the local chat model; 0: one for every two CPUs that the pod may use."""
     local_context: int = Field(default=4096, ge=256, le=8192)
     """Tokens, of prompts and answers, that the local model holds for all running calls together."""
     local_parallel: int = Field(default=4, ge=1, le=64)

@@ -20,12 +20,7 @@ router = APIRouter(tags=["chat"])
 _STREAMED = {
     "content": {
         "application/json": {"example": examples.CHAT_ANSWER},
-        "text/event-stream": {
-            "schema": {
-                "type": "string",
-                "description": "chat.completion.chunk objects, then [DONE]",
-            }
-        },
+        "text/event-stream": {"example": examples.CHAT_EVENTS},
     },
 }
 

@@ -6,15 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.body import read_json
 from aiapi_service.gateway.leaving import while_connected
 from aiapi_service.gateway.openapi import json_body
-from aiapi_service.gateway.problems import ProblemError, invalid, responses
+from aiapi_service.gateway.problems import ProblemError, responses
 from aiapi_service.gateway.schemas import examples
-from aiapi_service.gateway.schemas.chat import ChatRequest
 from aiapi_service.gateway.schemas.fanout import FanoutAnswer, FanoutRequest
 from aiapi_service.gateway.services import ServicesDep
 from aiapi_service.gateway.steps import step
@@ -47,19 +45,9 @@ async def fanout(
         request, FanoutRequest, limit=settings.max_body_bytes, depth=settings.max_depth
     )
     items = asked.items()
-    _check(items[0])
     seconds = min(asked.timeout or settings.fanout_timeout, settings.fanout_timeout)
     work = _all(services.upstreams, items, seconds)
     return await while_connected(request, work)
-
-
-def _check(item: dict[str, Any]) -> None:
-    """Items differ in model and prompt, which are checked already; the rest is the same in all."""
-    try:
-        ChatRequest.model_validate({**item, "stream": item.get("stream")})
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise invalid([{**one, "loc": ("parameters", *one["loc"])} for one in found]) from None
 
 
 async def _all(upstreams: Upstreams, items: list[dict[str, Any]], seconds: float) -> Response:

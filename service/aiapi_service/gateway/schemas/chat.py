@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aiapi_service.gateway.text import TEXT, Name, Text
+from aiapi_service.gateway.text import TEXT, WHOLE, Name, Text
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 256
 MAX_FIELDS = 64
 
-Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+Tokens = Annotated[int, Field(ge=1, le=10_000_000), WHOLE]
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=TEXT)]
 
 
@@ -50,21 +50,26 @@ class StreamOptions(Open):
     include_usage: bool | None = None
 
 
-class ChatRequest(Open):
+class ChatParameters(Open):
+    """How to complete."""
+
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=16), WHOLE] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
+    user: Name | None = None
+
+
+class ChatRequest(ChatParameters):
     """A chat completion, as the OpenAI API has it."""
 
     model: Name
     messages: Messages
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Tokens | None = None
-    max_completion_tokens: Tokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    n: Annotated[int, Field(ge=1, le=16)] | None = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    user: Name | None = None
 
 
 class Usage(BaseModel):

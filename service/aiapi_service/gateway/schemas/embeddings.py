@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiapi_service.gateway.schemas.chat import Open, Usage
-from aiapi_service.gateway.text import TEXT, Name
+from aiapi_service.gateway.text import TEXT, WHOLE, Name
 
 MAX_INPUTS = 2048
 
 Input = Annotated[str, StringConstraints(min_length=1, pattern=TEXT)]
-Token = Annotated[int, Field(ge=0, lt=2**31)]
+Token = Annotated[int, Field(ge=0, lt=2**31), WHOLE]
 TokenList = Annotated[list[Token], Field(min_length=1, max_length=65536)]
 
 
@@ -25,7 +25,7 @@ class EmbeddingsRequest(Open):
         | Annotated[list[TokenList], Field(min_length=1, max_length=MAX_INPUTS)]
     )
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Field(ge=1, le=65536)] | None = None
+    dimensions: Annotated[int, Field(ge=1, le=65536), WHOLE] | None = None
     user: Name | None = None
 
 

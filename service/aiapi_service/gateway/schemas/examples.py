@@ -37,6 +37,14 @@ CHAT_ANSWER: dict[str, Any] = {
     "usage": {"prompt_tokens": 37, "completion_tokens": 8, "total_tokens": 45},
 }
 
+CHAT_EVENTS = """\
+data: {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1767225600, \
+"model": "smollm2-135m", "choices": [{"index": 0, "delta": {"content": "Paris"}}]}
+
+data: [DONE]
+
+"""
+
 EMBEDDINGS: dict[str, Any] = {
     "texts": {
         "summary": "Two texts",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from aiapi_service.gateway.problems import Problem
-from aiapi_service.gateway.schemas.chat import MAX_FIELDS, ChatCompletion, Messages, Usage
+from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatParameters, Messages, Usage
 from aiapi_service.gateway.text import TEXT, Name
 
 MAX_ITEMS = 64
@@ -20,7 +20,16 @@ class FanoutRequest(BaseModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "oneOf": [{"required": ["model", "prompts"]}, {"required": ["models", "prompt"]}]
+            "oneOf": [
+                {
+                    "required": ["model", "prompts"],
+                    "properties": {"models": False, "prompt": False},
+                },
+                {
+                    "required": ["models", "prompt"],
+                    "properties": {"model": False, "prompts": False},
+                },
+            ]
         },
     )
 
@@ -30,9 +39,8 @@ class FanoutRequest(BaseModel):
         default=[], description="With `prompt`."
     )
     prompt: Prompt = ""
-    parameters: dict[Name, Any] = Field(
-        default={},
-        max_length=MAX_FIELDS,
+    parameters: ChatParameters = Field(
+        default=ChatParameters(),
         description="Further fields of each chat completion, such as `max_tokens`.",
     )
     timeout: Annotated[float, Field(gt=0, le=3600)] | None = Field(
@@ -48,14 +56,14 @@ class FanoutRequest(BaseModel):
 
     def items(self) -> list[dict[str, Any]]:
         """The chat completions that this asks for."""
+        parameters = self.parameters.model_dump(exclude_unset=True)
         pairs = (
             [(self.model, prompt) for prompt in self.prompts]
             if self.model
             else [(model, self.prompt) for model in self.models]
         )
         return [
-            {**self.parameters, "model": model, "messages": _messages(prompt)}
-            for model, prompt in pairs
+            {**parameters, "model": model, "messages": _messages(prompt)} for model, prompt in pairs
         ]
 
 

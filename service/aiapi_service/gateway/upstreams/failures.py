@@ -58,13 +58,16 @@ def broken(detail: str) -> ProblemError:
     return ProblemError(502, "upstream-broken", "The upstream's answer broke off", detail)
 
 
-def of_transport(error: httpx.HTTPError, upstream: str) -> Failure:
-    """Of an exception: the transport maps many to one type, the cause tells them apart."""
+def of_transport(error: httpx.HTTPError, upstream: str, *, free: bool = False) -> Failure:
+    """Of an exception: the transport maps many to one type, the cause tells them apart.
+
+    Where calls are free of charge, one that was lost may be made again.
+    """
     cause = error.__cause__
     unseen = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
     if isinstance(cause, TimeoutError) and not unseen:
         return Failure(too_slow(f"{upstream} did not answer in time: {_said(error)}"), unseen=False)
-    return Failure(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen)
+    return Failure(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen or free)
 
 
 def _said(error: httpx.HTTPError) -> str:

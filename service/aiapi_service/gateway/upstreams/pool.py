@@ -164,7 +164,9 @@ class Pool:
         try:
             response = await self._send(target, call, deadline)
         except httpx.HTTPError as error:
-            outcome: Answer | Failure = failures.of_transport(error, target.name)
+            outcome: Answer | Failure = failures.of_transport(
+                error, target.name, free=target.patience > 0
+            )
         except BaseException:
             target.breaker.dropped()
             raise

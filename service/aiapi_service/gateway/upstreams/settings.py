@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -35,7 +35,6 @@ class Upstream(BaseModel):
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_key_env: str | None = None
-    usage_in_streams: bool = True
 
     @field_validator("models", mode="before")
     @classmethod
@@ -50,6 +49,10 @@ class Upstream(BaseModel):
         given = [self.api_key, self.api_key_file, self.api_key_env]
         if sum(one is not None for one in given) > 1:
             raise ValueError("give one of api_key, api_key_file and api_key_env")
+        try:
+            self.key()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"api_key_file: {error}") from error
         return self
 
     @property
@@ -84,6 +87,8 @@ class Price(BaseModel):
 
 class UpstreamSettings(BaseModel):
     """Where the models are, and how patient the gateway is with them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     upstreams: Annotated[tuple[Upstream, ...], NoDecode] = ()
     """OpenAI-compatible servers: base URLs separated by commas, or a JSON list of objects."""
@@ -126,7 +131,10 @@ class UpstreamSettings(BaseModel):
         if not isinstance(value, str):
             return value
         if value.lstrip().startswith("["):
-            return json.loads(value)
+            try:
+                return json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"is not JSON: {error}") from None
         return [{"url": part.strip()} for part in value.split(",") if part.strip()]
 
     @field_validator("upstreams")
@@ -137,8 +145,3 @@ class UpstreamSettings(BaseModel):
             if titles.count(title) > 1:
                 raise ValueError(f"two upstreams are called {title}: give each a name")
         return value
-
-
-def describe(upstream: Upstream) -> dict[str, Any]:
-    """What may be told of it: no key."""
-    return {"name": upstream.title(), "tier": upstream.tier, "models": sorted(upstream.models)}

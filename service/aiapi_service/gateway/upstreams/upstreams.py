@@ -62,7 +62,9 @@ class Upstreams(Pool):
         self, body: Mapping[str, Any], *, deadline: float | None = None
     ) -> dict[str, Any]:
         """A whole completion as data. Without a model it is the default one."""
-        data = {"model": self._default_model(), **body, "stream": False}
+        model = body.get("model") or self._default_model()
+        data = {**body, "model": model, "stream": False}
+        data.pop("stream_options", None)
         raw = json.dumps(data).encode()
         meter = Meter(str(data["model"]), self.prices)
         try:

@@ -1,0 +1,132 @@
+"""A stand-in for an OpenAI-compatible server: it notes what reaches it and does as it is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+
+
+def completion(model: str, text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": USAGE,
+    }
+
+
+def chunk(model: str, text: str | None, **more: Any) -> bytes:
+    choices = [] if text is None else [{"index": 0, "delta": {"content": text}}]
+    data = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+    return b"data: " + json.dumps({**data, "choices": choices, **more}).encode() + b"\n\n"
+
+
+class StandIn:
+    """Tell it by its attributes; `answers` are given first, one a request."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.requests: list[web.Request] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
+        self.cancelled = asyncio.Event()
+        self.pause = 0.0
+        self.pauses: dict[str, float] = {}
+        self.pieces = ["Hel", "lo"]
+        self.break_after: int | None = None
+        self.answers: list[web.Response] = []
+        self.always: web.Response | None = None
+        self.models = ["stand-in"]
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        await self._note(request)
+        body = self.bodies[-1]
+        try:
+            await asyncio.sleep(self.pauses.get(body["model"], self.pause))
+            canned = self._canned()
+            if canned is not None:
+                return canned
+            if body.get("stream"):
+                return await self._stream(request, body)
+        except (asyncio.CancelledError, ConnectionError):
+            self.cancelled.set()
+            raise
+        return web.json_response(completion(body["model"], "hello"))
+
+    async def embed(self, request: web.Request) -> web.StreamResponse:
+        await self._note(request)
+        canned = self._canned()
+        if canned is not None:
+            return canned
+        given = self.bodies[-1]["input"]
+        count = 1 if isinstance(given, str) else len(given)
+        data = [{"object": "embedding", "index": i, "embedding": [1.0, i]} for i in range(count)]
+        usage = {"prompt_tokens": 4, "total_tokens": 4}
+        return web.json_response(
+            {"object": "list", "data": data, "model": self.bodies[-1]["model"], "usage": usage}
+        )
+
+    async def list_models(self, request: web.Request) -> web.Response:
+        self.requests.append(request)
+        return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
+
+    async def _note(self, request: web.Request) -> None:
+        self.requests.append(request)
+        self.raw.append(await request.read())
+        self.bodies.append(json.loads(self.raw[-1]))
+
+    def _canned(self) -> web.Response | None:
+        made = self.answers.pop(0) if self.answers else self.always
+        if made is None:
+            return None
+        headers = (
+            {"Retry-After": made.headers["Retry-After"]} if "Retry-After" in made.headers else {}
+        )
+        return web.Response(
+            status=made.status, body=made.body, content_type=made.content_type, headers=headers
+        )
+
+    async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for index, piece in enumerate(self.pieces):
+            await response.write(chunk(body["model"], piece))
+            if index == self.break_after:
+                assert request.transport is not None
+                request.transport.close()
+            await asyncio.sleep(0.01)
+        if body.get("stream_options", {}).get("include_usage"):
+            await response.write(chunk(body["model"], None, usage=USAGE))
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+def refusal(status: int, message: str = "no", retry_after: str = "") -> web.Response:
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    error = {"message": message, "type": "x", "code": "the_code"}
+    return web.json_response({"error": error}, status=status, headers=headers)
+
+
+@asynccontextmanager
+async def stand_in() -> AsyncIterator[StandIn]:
+    upstream = StandIn()
+    app = web.Application(client_max_size=2**24)
+    app.router.add_post("/v1/chat/completions", upstream.complete)
+    app.router.add_post("/v1/embeddings", upstream.embed)
+    app.router.add_get("/v1/models", upstream.list_models)
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    upstream.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield upstream
+    finally:
+        await runner.cleanup()

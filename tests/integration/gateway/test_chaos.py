@@ -1,0 +1,151 @@
+"""Upstreams that are away, slow, overloaded or talk nonsense."""
+
+import asyncio
+import json
+
+from aiohttp import web
+from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
+from gateway_support.upstream import StandIn, refusal
+
+
+async def test_an_upstream_that_is_away_is_passed_over_and_then_left_alone(
+    upstream: StandIn,
+) -> None:
+    away = dead_url()
+    async with gateway(upstreams=f"{away},{upstream.url}", upstream_break_after=2) as client:
+        for _ in range(8):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+    assert len(upstream.requests) == 8
+
+
+async def test_the_fall_back_is_asked_only_when_the_first_tier_cannot(
+    upstream: StandIn, second: StandIn
+) -> None:
+    config = json.dumps([{"url": upstream.url}, {"url": second.url, "tier": 1}])
+    async with gateway(upstreams=config) as client:
+        for _ in range(3):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+        assert (len(upstream.requests), len(second.requests)) == (3, 0)
+        upstream.always = refusal(503)
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == 200
+    assert len(second.requests) == 1
+
+
+async def test_weights_are_kept(upstream: StandIn, second: StandIn) -> None:
+    config = json.dumps([{"url": upstream.url, "weight": 3}, {"url": second.url}])
+    async with gateway(upstreams=config) as client:
+        for _ in range(8):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+    assert (len(upstream.requests), len(second.requests)) == (6, 2)
+
+
+async def test_a_short_retry_after_is_waited_for(upstream: StandIn) -> None:
+    upstream.answers = [refusal(429, retry_after="0.2")]
+    async with (
+        gateway(upstreams=upstream.url) as client,
+        client.post(CHAT, json=QUESTION) as answer,
+    ):
+        assert answer.status == 200
+    assert len(upstream.requests) == 2
+
+
+async def test_a_long_retry_after_is_the_callers_to_wait_for(upstream: StandIn) -> None:
+    upstream.always = refusal(429, "slow down", retry_after="20")
+    async with gateway(upstreams=upstream.url) as client:
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "20")
+            assert (await problem(answer))["detail"] == "slow down"
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-unavailable"
+            assert 1 <= int(answer.headers["Retry-After"]) <= 20
+    assert len(upstream.requests) == 1, "it has said when to come back: it is left alone until then"
+
+
+async def test_a_storm_of_refusals_is_not_multiplied(upstream: StandIn) -> None:
+    upstream.always = refusal(429)
+    settings = {"upstream_retries": 5, "upstream_break_after": 1000}
+    async with gateway(upstreams=upstream.url, **settings) as client:
+
+        async def ask() -> int:
+            async with client.post(CHAT, json=QUESTION) as answer:
+                return answer.status
+
+        statuses = await asyncio.gather(*(ask() for _ in range(60)))
+    assert set(statuses) == {429}
+    assert len(upstream.requests) <= 60 * 1.1 + 10, "the budget is a tenth, and a reserve"
+
+
+async def test_a_failing_upstream_is_closed_off_and_tried_again(upstream: StandIn) -> None:
+    upstream.always = refusal(500)
+    settings = {"upstream_break_after": 3, "upstream_break_seconds": 0.5}
+    async with gateway(upstreams=upstream.url, **settings) as client:
+        for _ in range(3):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 502
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert len(upstream.requests) == 3
+        upstream.always = None
+        async with asyncio.timeout(20):
+            while True:
+                async with client.post(CHAT, json=QUESTION) as answer:
+                    if answer.status == 200:
+                        break
+                await asyncio.sleep(0.05)
+
+
+async def test_only_what_may_be_repeated_is_sent_again_after_a_failure(upstream: StandIn) -> None:
+    upstream.answers = [refusal(500), refusal(500)]
+    async with gateway(upstreams=upstream.url) as client:
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == 502
+        assert len(upstream.requests) == 1
+        asked = {"model": "m", "input": "text"}
+        async with client.post("/v1/embeddings", json=asked) as answer:
+            assert answer.status == 200
+    assert len(upstream.requests) == 3
+
+
+async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
+    settings = {"max_answer_bytes": 2000, "upstream_break_after": 1000}
+    async with gateway(upstreams=upstream.url, **settings) as client:
+        for nonsense in (
+            web.Response(text="<html>hello</html>", content_type="text/html"),
+            web.Response(body=b'{"id": "chatcmpl-1", "choi', content_type="application/json"),
+            web.Response(body=b"\xff\xfe\x00", content_type="application/json"),
+            web.Response(body=b'{"x": "' + b"x" * 3000 + b'"}', content_type="application/json"),
+            web.Response(status=302),
+            web.Response(status=500, text="Traceback: secrets", content_type="text/plain"),
+        ):
+            upstream.always = nonsense
+            async with client.post(CHAT, json=QUESTION) as answer:
+                details = await problem(answer)
+                assert details["status"] == 502, details
+                assert "secrets" not in str(details)
+
+
+async def test_a_slow_body_is_bounded_as_a_whole(upstream: StandIn) -> None:
+    upstream.pieces = ["x"] * 10_000
+    async with (
+        gateway(upstreams=upstream.url, upstream_total_timeout=0.5) as client,
+        client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
+    ):
+        text = await answer.text()
+    assert json.loads(text.strip().splitlines()[-1].removeprefix("data: "))["status"] == 504
+    await asyncio.wait_for(upstream.cancelled.wait(), 15)
+
+
+async def test_hedging_asks_a_second_upstream_and_cancels_the_first(
+    upstream: StandIn, second: StandIn
+) -> None:
+    upstream.pause = 60
+    config = upstreams(upstream.url, second.url)
+    async with gateway(upstreams=config, upstream_hedge_after=0.05) as client:
+        for _ in range(2):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+    await asyncio.wait_for(upstream.cancelled.wait(), 15)

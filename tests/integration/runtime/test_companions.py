@@ -1,0 +1,65 @@
+"""Processes beside the workers: started again when they end, and ended in order."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from runtime_support.pod import until
+
+from aiapi_service.runtime.companions import Companion, Companions
+
+PROGRAM = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (open(sys.argv[1], "a").write("ended\\n"), os._exit(0)))
+open(sys.argv[1], "a").write(os.environ["WHO"] + "\\n")
+time.sleep(60)
+"""
+
+
+async def test_a_companion_is_started_again_and_ended(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    argv = (sys.executable, "-c", PROGRAM, str(notes))
+    companions = Companions([Companion("a program", argv, {"WHO": "me"})])
+
+    def reap() -> None:
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            companions.ended(pid, "ended")
+
+    async def noted(text: str) -> bool:
+        reap()
+        companions.tick()
+        return notes.exists() and notes.read_text() == text
+
+    try:
+        await until(lambda: noted("me\n"), 30)
+        (process,) = companions._processes
+        os.kill(process.pid, signal.SIGKILL)
+        await until(lambda: noted("me\nme\n"), 30)
+        companions.end()
+        await until(lambda: noted("me\nme\nended\n"), 30)
+        async with asyncio.timeout(30):
+            while not companions.over.is_set():
+                reap()
+                await asyncio.sleep(0.01)
+        companions.tick()
+        assert process.pid == 0, "once ended they stay so"
+    finally:
+        companions.kill()
+        reap()
+
+
+async def test_a_program_that_is_not_there_is_told_and_tried_again(caplog) -> None:
+    companions = Companions([Companion("a program", ("/nowhere/program",))])
+    companions.tick()
+    assert "a program cannot be started" in caplog.text
+    assert "again in 0.5 s" in caplog.text
+    companions.end()
+    assert companions.over.is_set()

@@ -1,0 +1,71 @@
+"""The circuit breaker, with time as an argument."""
+
+from aiapi_service.gateway.upstreams.breaker import Breaker, State
+
+
+def failing(breaker: Breaker, times: int, now: float) -> None:
+    for _ in range(times):
+        assert breaker.allow(now)
+        breaker.failed(now)
+
+
+def test_it_opens_after_enough_failures_and_says_how_long() -> None:
+    breaker = Breaker(failures=3, seconds=5)
+    failing(breaker, 2, 0)
+    assert breaker.state(0) is State.CLOSED
+    failing(breaker, 1, 0)
+    assert breaker.state(1) is State.OPEN
+    assert not breaker.allow(1)
+    assert breaker.wait(1) == 4
+
+
+def test_failures_among_many_good_calls_do_not_open_it() -> None:
+    breaker = Breaker(failures=3, seconds=5)
+    for _ in range(20):
+        breaker.succeeded(0)
+    failing(breaker, 10, 0)
+    assert breaker.state(0) is State.CLOSED
+
+
+def test_old_failures_are_forgotten() -> None:
+    breaker = Breaker(failures=3, seconds=5)
+    failing(breaker, 2, 0)
+    failing(breaker, 2, 11)
+    assert breaker.state(11) is State.CLOSED
+
+
+def test_half_open_lets_one_call_try_and_closes_when_it_is_good() -> None:
+    breaker = Breaker(failures=1, seconds=5)
+    failing(breaker, 1, 0)
+    assert breaker.state(5) is State.HALF_OPEN
+    assert breaker.allow(5)
+    assert not breaker.allow(5)
+    breaker.succeeded(6)
+    assert breaker.state(6) is State.CLOSED
+    assert breaker.allow(6)
+
+
+def test_each_failed_try_doubles_the_pause_up_to_a_minute() -> None:
+    breaker = Breaker(failures=1, seconds=5)
+    failing(breaker, 1, 0)
+    now, pauses = 0.0, []
+    for _ in range(6):
+        now += breaker.wait(now)
+        failing(breaker, 1, now)
+        pauses.append(breaker.wait(now))
+    assert pauses == [10, 20, 40, 60, 60, 60]
+
+
+def test_a_try_that_nobody_waits_for_makes_room_for_another() -> None:
+    breaker = Breaker(failures=1, seconds=5)
+    failing(breaker, 1, 0)
+    assert breaker.allow(5)
+    breaker.dropped()
+    assert breaker.allow(5)
+
+
+def test_late_failures_of_earlier_calls_do_not_lengthen_the_pause() -> None:
+    breaker = Breaker(failures=1, seconds=5)
+    failing(breaker, 1, 0)
+    breaker.failed(4)
+    assert breaker.wait(4) == 1

@@ -1,0 +1,47 @@
+"""How the local model is run, and when."""
+
+import pytest
+
+from aiapi_service.gateway import companions
+from aiapi_service.gateway.local.model import threads
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cpus", "quota", "count"),
+    [
+        (0, 8, "max 100000", 4),
+        (0, 1, "max 100000", 1),
+        (0, 8, "400000 100000\n", 2),
+        (0, 8, "50000 100000", 1),
+        (3, 2, "max", 3),
+    ],
+)
+def test_it_leaves_half_of_the_cpus_to_the_workers(
+    wanted: int, cpus: int, quota: str, count: int
+) -> None:
+    assert threads(wanted, cpus=cpus, quota=quota) == count
+
+
+def names(environ: dict[str, str], app: str = companions.APP) -> list[str]:
+    environ = {"AIAPI_DATABASE_LOCAL": "off", **environ}
+    return [one.name for one in companions.wanted(app, environ)]
+
+
+def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(companions, "find_spec", lambda _: object())
+    assert names({}) == ["the local model"]
+    assert names({"AIAPI_UPSTREAMS": "http://a", "AIAPI_LOCAL": "on"}) == ["the local model"]
+    assert names({"AIAPI_UPSTREAMS": "http://a"}) == []
+    assert names({"AIAPI_LOCAL": "off"}) == []
+    assert names({}, app="mine.main:app") == []
+    monkeypatch.setattr(companions, "find_spec", lambda _: None)
+    assert names({}) == []
+
+
+def test_workers_are_told_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(companions, "find_spec", lambda _: object())
+    environ = {"AIAPI_DATABASE_LOCAL": "off"}
+    (companion,) = companions.wanted(companions.APP, environ)
+    assert environ["AIAPI_LOCAL_URL"] == f"http://127.0.0.1:{companion.argv[-1]}"
+    assert len(environ["AIAPI_LOCAL_KEY"]) > 40
+    assert environ["AIAPI_LOCAL_KEY"] not in companion.argv, "arguments can be seen by anybody"
