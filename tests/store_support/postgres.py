@@ -69,6 +69,12 @@ class Server:
     def pid(self) -> int:
         return int((self.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
+    def pid_or_none(self) -> int | None:
+        try:
+            return self.pid()
+        except (OSError, IndexError, ValueError):
+            return None
+
     def kill(self) -> None:
         """As the kernel does when memory runs out."""
         assert self._process is not None
@@ -78,6 +84,15 @@ class Server:
     @property
     def stopped(self) -> bool:
         return self._process is None or self._process.poll() is not None
+
+    def kill_companion(self) -> None:
+        """As a supervisor does with who does not end in time."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(30)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def stop(self) -> int:
         if self._process is None:
@@ -94,4 +109,4 @@ def running() -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-        shutil.rmtree(server.data_dir, ignore_errors=True)
+        server.remove()

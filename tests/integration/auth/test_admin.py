@@ -1,0 +1,132 @@
+"""aiapi-admin, as somebody types it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from store_support.service import service
+
+from aiapi_service.auth.admin.main import main
+
+PASSWORD = "correct horse battery staple"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path) -> Run:
+    environment = {"AIAPI_DATABASE_URL": database_url, "AIAPI_DATA_DIR": str(tmp_path)}
+
+    def invoke(*words: str, stdin: str = "", **more: str | None) -> Result:
+        return CliRunner().invoke(main, words, input=stdin, env={**environment, **more})
+
+    return invoke
+
+
+def _ok(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_user_is_made_with_a_password_from_standard_input(run: Run) -> None:
+    said = _ok(run("users", "add", "Ann", "--password-stdin", stdin=PASSWORD + "\n"))
+    assert said == "user ann added\n"
+    rows = json.loads(_ok(run("users", "list", "-o", "json")))
+    ann = next(row for row in rows if row["name"] == "ann")
+    assert (ann["tenant"], ann["password"], ann["disabled"]) == ("ann", True, None)
+    assert "password_hash" not in ann
+    again = run("users", "add", "ann", "--no-password")
+    assert again.exit_code == 1
+    assert "there is a user ann already" in again.output
+
+
+def test_a_password_is_asked_for_twice_and_never_shown(run: Run) -> None:
+    result = run("users", "add", "bea", stdin=f"{PASSWORD}\n{PASSWORD}\n")
+    assert PASSWORD not in _ok(result)
+    short = run("users", "set-password", "bea", "--password-stdin", stdin="short\n")
+    assert short.exit_code == 1
+    assert "a password has 12 to 256 characters" in short.output
+
+
+def test_there_is_no_way_to_give_a_password_on_the_command_line(run: Run) -> None:
+    for command in (["users", "add", "x"], ["users", "set-password", "x"]):
+        assert run(*command, "--password", PASSWORD).exit_code == 2
+
+
+def test_users_are_disabled_and_enabled(run: Run) -> None:
+    _ok(run("users", "add", "cleo", "--no-password", "--scope", "chat,answer"))
+    _ok(run("users", "disable", "cleo"))
+    rows = json.loads(_ok(run("users", "list", "-o", "json")))
+    cleo = next(row for row in rows if row["name"] == "cleo")
+    assert cleo["disabled"] is not None
+    assert cleo["scopes"] == ["answer", "chat"]
+    _ok(run("users", "enable", "cleo"))
+    assert "cleo  cleo    answer,chat" in _ok(run("users", "list")).replace("   ", "  ", 0)
+    for command in ("disable", "enable"):
+        assert "there is no user nobody" in run("users", command, "nobody").output
+
+
+def test_a_key_is_shown_once_and_revoked_by_its_id(run: Run) -> None:
+    _ok(run("users", "add", "dana", "--no-password", "--scope", "chat"))
+    made = json.loads(_ok(run("keys", "add", "dana", "--days", "30", "-o", "json")))[0]
+    assert made["key"].startswith(f"aiapi_{made['id']}_")
+    assert made["scopes"] == ["chat"], "no more than its owner's"
+    listed = _ok(run("keys", "list", "--owner", "dana", "-o", "json"))
+    assert made["key"].rpartition("_")[2] not in listed
+    assert json.loads(listed)[0]["revoked"] is None
+    _ok(run("keys", "revoke", made["id"]))
+    assert json.loads(_ok(run("keys", "list", "--owner", "dana", "-o", "json")))[0]["revoked"]
+    assert "there is no key" in run("keys", "revoke", "0" * 16).output
+    assert "there is no user nobody" in run("keys", "add", "nobody").output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("users", "add", "a b", "--no-password"),
+        ("users", "add", "a:b", "--no-password"),
+        ("users", "add", "x" * 129, "--no-password"),
+        ("users", "add", "eva", "--no-password", "--scope", "everything"),
+        ("keys", "add", "eva", "--days", "0"),
+    ],
+)
+def test_what_cannot_be_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_a_database_that_is_not_there_is_named_in_one_line(run: Run, tmp_path: Path) -> None:
+    away = f"postgresql:///x?host={tmp_path}&user=x"
+    result = run("users", "list", AIAPI_DATABASE_URL=away)
+    assert result.exit_code == 1
+    assert "Set AIAPI_DATABASE_URL as the service has it" in result.output
+    assert "Traceback" not in result.output
+    wrong = run("users", "list", AIAPI_DATABASE_URL="mysql://user:word@host")
+    assert "AIAPI_DATABASE_URL: " in wrong.output
+    assert "word" not in wrong.output
+
+
+async def test_a_key_made_without_a_database_works_from_its_file(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    for name in ("one", "two"):
+        made = run("keys", "make", name, "--file", str(path), "--scope", "chat", "-o", "json")
+        key = json.loads(_ok(made))[0]["key"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    async with service(tmp_path, auth_api_keys_file=path) as one:
+        me = (await one.get("/v1/auth/me", key)).json()
+        assert (me["subject"], me["scopes"]) == ("two", ["chat"])
+    path.write_text("{}")
+    assert "is not a file of API keys" in run("keys", "make", "x", "--file", str(path)).output
+
+
+def test_signing_keys_rotate_with_overlap(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "signing.json")
+    _ok(run("signing-keys", "rotate", "--file", path))
+    _ok(run("signing-keys", "rotate", "--file", path, "--algorithm", "ES256"))
+    rows = json.loads(_ok(run("signing-keys", "list", "--file", path, "-o", "json")))
+    assert [row["algorithm"] for row in rows] == ["EdDSA", "ES256"]
+    assert [row["signs"] for row in rows] == [True, False], "every pod gets the file first"
+    assert rows[0]["verifies_until"] is not None
+    assert "PRIVATE" not in json.dumps(rows)
+    (tmp_path / "signing.json").write_text("nonsense")
+    assert "is not a file of signing keys" in run("signing-keys", "list", "--file", path).output

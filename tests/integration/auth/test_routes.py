@@ -1,0 +1,118 @@
+"""Nothing is open by accident: every route of the gateway says who may call it."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+from store_support.service import service
+
+from aiapi_service.auth.dependency import authenticate
+from aiapi_service.auth.principal import SCOPES
+from aiapi_service.gateway.app import create_app
+from aiapi_service.gateway.settings import Settings
+
+OPEN = {
+    "/": "what this is",
+    "/docs": "the documentation",
+    "/redoc": "the documentation",
+    "/docs/{name}": "files of the documentation",
+    "/openapi.json": "the documentation",
+    "/v1/auth/token": "whoever calls it has no token yet",
+    "/v1/auth/revoke": "the token to end is in the form",
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    data_dir = tmp_path_factory.mktemp("data")
+    return create_app(Settings(data_dir=data_dir, local="off"))
+
+
+def _routes(routes: Iterator[BaseRoute] | list[BaseRoute]) -> Iterator[BaseRoute]:
+    """All routes, those of included routers too, however this FastAPI keeps them."""
+    for route in routes:
+        inner = getattr(route, "original_router", None) or getattr(route, "app", None)
+        nested = getattr(inner, "routes", None)
+        if nested and not isinstance(route, APIRoute):
+            yield from _routes(nested)
+        else:
+            yield route
+
+
+def _authenticates(dependant: Dependant) -> bool:
+    return dependant.call is authenticate or any(map(_authenticates, dependant.dependencies))
+
+
+def test_every_route_authenticates_but_those_that_are_open_on_purpose(app: FastAPI) -> None:
+    found = list(_routes(app.routes))
+    paths = {getattr(route, "path", None) for route in found}
+    assert {"/v1/chat/completions", "/v1/answer", "/v1/documents"} <= paths
+    assert paths >= set(OPEN), "the list names no route that is gone"
+    for route in found:
+        path = getattr(route, "path", "")
+        guarded = isinstance(route, APIRoute) and _authenticates(route.dependant)
+        assert guarded != (path in OPEN), f"{path} is {'guarded' if guarded else 'open'}"
+
+
+def test_the_documentation_shows_both_ways_in_and_every_scope(app: FastAPI) -> None:
+    document = app.openapi()
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["password"]["flows"]["password"]["scopes"] == SCOPES
+    assert schemes["bearer"]["scheme"] == "bearer"
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            ways = [set(one) for one in operation.get("security", [])]
+            assert ways == ([] if path in OPEN else [{"password"}, {"bearer"}]), path
+            if ways and path != "/v1/auth/me":
+                assert operation["security"][0]["password"], f"{path} asks for no scope"
+
+
+async def test_called_without_a_token_every_guarded_route_refuses(
+    app: FastAPI, tmp_path: Path
+) -> None:
+    async with service(tmp_path) as one:
+        app.state.services = one.app.state.services
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            for path, operations in app.openapi()["paths"].items():
+                for method in operations:
+                    if path in OPEN:
+                        continue
+                    answer = await client.request(method, path.replace("{id}", "x"), content=b"{}")
+                    assert answer.status_code == 401, (method, path, answer.text)
+
+
+@pytest.mark.parametrize(("trusted", "statuses"), [("10.0.0.1", {429}), ("127.0.0.1", {400})])
+async def test_a_proxys_word_on_the_address_is_taken_only_when_it_is_trusted(
+    database_url: str, tmp_path: Path, trusted: str, statuses: set[int]
+) -> None:
+    limits: dict[str, Any] = {"auth_address_burst": 2, "auth_address_seconds": 1000}
+    async with service(tmp_path, database_url, **limits) as one:
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            one.app, log_level="warning", lifespan="off", forwarded_allow_ips=trusted
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/auth/token"
+        form = {"grant_type": "password", "username": "nobody", "password": "x"}
+        last = 0
+        async with aiohttp.ClientSession() as client:
+            for number in range(3):
+                headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+                async with client.post(url, data=form, headers=headers) as answer:
+                    last = answer.status
+        server.should_exit = True
+        await asyncio.wait_for(serving, 20)
+        listener.close()
+    assert {last} == statuses

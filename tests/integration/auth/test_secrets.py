@@ -1,0 +1,78 @@
+"""No secret is in a log, a metric or an error, whatever goes wrong."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from store_support.service import service
+
+from aiapi_service.auth import keys
+from aiapi_service.gateway.settings import SettingsError, load
+
+PASSWORD = "a-password-that-nobody-may-see"
+
+
+async def test_what_is_logged_and_answered_holds_no_secret(
+    database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    texts: list[str] = []
+    async with service(tmp_path, database_url, auth_refresh_grace=0) as one:
+        await one.add_user("ann", password=PASSWORD)
+        key = await one.add_key("ann")
+        pair = (await one.log_in("ann", PASSWORD)).json()
+        access, refresh = pair["access_token"], pair["refresh_token"]
+        second = (await one.refresh(refresh)).json()
+        stolen = keys.ApiKey(key.id, keys.new().secret)
+        for answer in (
+            await one.log_in("ann", PASSWORD + "x"),
+            await one.log_in(PASSWORD, "ann"),
+            await one.log_in("ann", PASSWORD, scope="nothing"),
+            await one.refresh(refresh),
+            await one.refresh(access),
+            await one.get("/chat", access),
+            await one.get("/chat", access[:-2]),
+            await one.get("/chat", key.text),
+            await one.get("/both", stolen.text),
+            await one.get("/chat", refresh),
+            await one.revoke(second["refresh_token"]),
+        ):
+            texts += [answer.text, str(answer.headers)]
+        assert one.database is not None
+        await one.database.close()
+        for answer in (
+            await one.log_in("ann", PASSWORD),
+            await one.get("/chat", key.text),
+            await one.refresh(second["refresh_token"]),
+        ):
+            assert answer.status_code == 503
+            texts += [answer.text, str(answer.headers)]
+    secrets = {
+        "password": PASSWORD,
+        "key": key.secret,
+        "forged key": stolen.secret,
+        "access token": access.rpartition(".")[2],
+        "refresh token": refresh,
+        "new refresh token": second["refresh_token"],
+    }
+    everything = "\n".join([*texts, caplog.text, *(str(vars(one)) for one in caplog.records)])
+    assert "a log-in was refused" in everything, "there is a log to look at"
+    for name, secret in secrets.items():
+        assert secret not in everything, f"the {name} was told"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AIAPI_DATABASE_URL", "mysql://user:s3cret-word@host/db"),
+        ("AIAPI_DATABASE_URL", "s3cret-word"),
+        ("AIAPI_DATABASE_CONNECTIONS", "s3cret-word"),
+    ],
+)
+def test_a_refused_setting_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as refusal:
+        load()
+    assert "s3cret-word" not in str(refusal.value)

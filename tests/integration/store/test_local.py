@@ -1,0 +1,87 @@
+"""The pod's own Postgres: shared by those who share a folder, and gone with its pod."""
+
+import asyncio
+import os
+import stat
+import sys
+from pathlib import Path
+
+from store_support.postgres import Server
+
+from aiapi_service.gateway import companions
+from aiapi_service.store import local
+from aiapi_service.store.settings import StoreSettings
+
+
+def test_it_listens_where_only_its_user_can_reach_it(postgres: Server) -> None:
+    folder = local.socket_folder(postgres.data_dir)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((postgres.data_dir / "postgres").stat().st_mode) == 0o700
+    lines = (postgres.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
+    assert lines[5] == "", "no TCP address"
+
+
+def test_its_environment_holds_none_of_the_services_secrets(
+    postgres: Server,
+) -> None:
+    environment = Path(f"/proc/{postgres.pid()}/environ").read_bytes()
+    names = {entry.partition(b"=")[0] for entry in environment.split(b"\0") if entry}
+    assert names <= {b"PATH", b"TZ", b"TMPDIR", b"LC_ALL", b"PG_GRANDPARENT_PID", b"PGLOCALEDIR"}
+
+
+def _lives(pid: int) -> bool:
+    return Path("/proc", str(pid), "exe").exists()
+
+
+async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -> None:
+    first, second = Server(), Server()
+    second.remove()
+    second.data_dir = first.data_dir
+    try:
+        first.launch()
+        await first.answers()
+        pid = first.pid()
+        second.launch()
+        await second.answers()
+        assert first.pid() == pid, "one server for both"
+        first.kill_companion()
+        async with asyncio.timeout(60):
+            while second.pid_or_none() in (None, pid):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+        await second.answers()
+        assert not _lives(pid), "it went with its companion"
+    finally:
+        await asyncio.to_thread(second.stop)
+        assert second.pid_or_none() is None, "ended in order"
+        first.remove()
+
+
+def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) -> None:
+    base = {"AIAPI_LOCAL": "off", "AIAPI_DATA_DIR": str(tmp_path)}
+    environ = dict(base)
+    (companion,) = companions.wanted(companions.APP, environ)
+    assert companion.argv == (
+        sys.executable,
+        "-P",
+        "-m",
+        "aiapi_service.store.local",
+        str(tmp_path),
+    )
+    settings = StoreSettings.model_validate(
+        {"database_url": environ["AIAPI_DATABASE_URL"], "data_dir": tmp_path}
+    )
+    assert settings.alone
+    for more in (
+        {"AIAPI_DATABASE_URL": "postgresql://elsewhere/db"},
+        {"AIAPI_DATABASE_URL_FILE": "/run/secrets/url"},
+        {"AIAPI_DATABASE_LOCAL": "off"},
+    ):
+        assert companions.wanted(companions.APP, base | more) == []
+    assert companions.wanted("mine:app", dict(base)) == []
+
+
+def test_a_folder_with_a_long_name_has_its_socket_aside(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 120)
+    assert len(os.fsencode(local.socket_folder(deep))) <= 80
+    assert local.socket_folder(deep) != local.socket_folder(tmp_path / ("y" * 120))
+    assert local.socket_folder(Path("/srv/aiapi")) == Path("/srv/aiapi/socket")

@@ -1,0 +1,125 @@
+"""The schema is made once, by one worker at a time, and nobody changes what was applied."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from aiapi_service.store.connection import Connection
+from aiapi_service.store.database import open_database
+from aiapi_service.store.errors import StoreError
+from aiapi_service.store.janitor import sweep
+from aiapi_service.store.limits import Limiter, Rate
+from aiapi_service.store.migrate import Migration, migrate, packaged
+from aiapi_service.store.settings import StoreSettings
+
+FIRST = Migration(1, "0001_first.sql", "CREATE TABLE first (a int); CREATE INDEX ON first (a);")
+SECOND = Migration(2, "0002_second.sql", "ALTER TABLE first ADD b int")
+BROKEN = Migration(2, "0002_broken.sql", "CREATE TABLE half (a int); SELECT 1 / 0")
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    """In a schema of its own."""
+    made = await asyncpg.connect(database_url)
+    await made.execute("DROP SCHEMA IF EXISTS mine CASCADE; CREATE SCHEMA mine")
+    await made.execute("SET search_path = mine, public")
+    yield made
+    await made.close()
+
+
+async def _tables(connection: Connection) -> set[str]:
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'mine'")
+    return {row["tablename"] for row in rows}
+
+
+async def test_what_is_missing_is_applied_in_order_and_once(connection: Connection) -> None:
+    await migrate(connection, (FIRST,))
+    await migrate(connection, (FIRST, SECOND))
+    await migrate(connection, (FIRST, SECOND))
+    rows = await connection.fetch("SELECT version FROM aiapi_migrations ORDER BY 1")
+    assert [row["version"] for row in rows] == [1, 2]
+
+
+async def test_one_that_fails_leaves_nothing(connection: Connection) -> None:
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(connection, (FIRST, BROKEN))
+    assert await _tables(connection) == set()
+
+
+async def test_one_that_was_changed_afterwards_is_refused_by_name(connection: Connection) -> None:
+    await migrate(connection, (FIRST,))
+    with pytest.raises(StoreError, match=r"0001_first\.sql is not the one that was applied"):
+        await migrate(connection, (Migration(1, FIRST.name, FIRST.sql + " "),))
+
+
+async def test_a_newer_schema_is_left_alone(connection: Connection) -> None:
+    await migrate(connection, (FIRST, SECOND))
+    await migrate(connection, (FIRST,))
+
+
+def test_the_packaged_ones_are_numbered_without_a_gap() -> None:
+    assert [one.version for one in packaged()] == list(range(1, len(packaged()) + 1))
+
+
+async def test_many_workers_that_start_at_once_apply_it_once(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = StoreSettings.model_validate({"database_url": database_url})
+
+    async def start() -> None:
+        async with open_database(settings) as database:
+            assert database is not None
+            assert await database.rows("SELECT * FROM documents") == []
+
+    await asyncio.gather(*(start() for _ in range(6)))
+    assert caplog.text.count("applied the migration 0001_accounts.sql") == 1
+
+
+async def test_a_limit_counts_every_try_of_all_at_once(database_url: str) -> None:
+    settings = StoreSettings.model_validate({"database_url": database_url})
+    async with open_database(settings) as one, open_database(settings) as other:
+        assert one is not None
+        assert other is not None
+        rate = Rate(burst=10, seconds=1000)
+        limiters = [Limiter(one), Limiter(other)] * 20
+        waits = await asyncio.gather(*(limiter.take(rate, "many") for limiter in limiters))
+        assert sum(wait == 0 for wait in waits) == 10
+        assert all(0 <= wait <= 1000 for wait in waits)
+        await limiters[0].refill("many")
+        assert await limiters[0].take(rate, "many") == 0
+        assert await limiters[0].take(rate, "man", "y") == 0, "another bucket"
+
+
+async def test_a_bucket_fills_up_again(database_url: str) -> None:
+    settings = StoreSettings.model_validate({"database_url": database_url})
+    async with open_database(settings) as database:
+        assert database is not None
+        limiter, rate = Limiter(database), Rate(burst=2, seconds=50)
+        waits = [await limiter.take(rate, "slow") for _ in range(3)]
+        assert waits[:2] == [0, 0]
+        assert 45 <= waits[2] <= 50
+        past = "UPDATE rate_limits SET arrival = arrival - interval '51 seconds'"
+        await database.execute(past)
+        assert await limiter.take(rate, "slow") == 0
+        assert await limiter.take(rate, "slow") > 0
+
+
+async def test_what_is_stale_is_swept_and_the_rest_stays(database_url: str) -> None:
+    settings = StoreSettings.model_validate({"database_url": database_url})
+    async with open_database(settings) as database:
+        assert database is not None
+        limiter = Limiter(database)
+        await limiter.take(Rate(1, 1000), "fresh")
+        await limiter.take(Rate(1, 0.001), "stale")
+        await database.execute(
+            "UPDATE rate_limits SET arrival = now() - interval '1 hour' "
+            "WHERE arrival < now() + interval '10 seconds'"
+        )
+        assert await sweep(database) >= 1
+        rows = await database.rows("SELECT arrival > now() AS fresh FROM rate_limits")
+        assert all(row["fresh"] for row in rows)
+        assert rows
