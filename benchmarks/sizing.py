@@ -1,4 +1,4 @@
-"""All policies on the traces of a folder. Run: make bench-sizing TRACES=DIR [PEAKS="24 200"].
+"""All policies on synthetic loads and the traces of a folder. Run: make bench-sizing TRACES=DIR.
 
 The traces are not part of the project. Public ones that suit:
 
@@ -8,197 +8,283 @@ The traces are not part of the project. Public ones that suit:
   https://github.com/reconfigurable-ml-pipeline/web-service-datasets, a column
   requests_per_second.
 
-Synthetic loads are made here: step, flash crowd, sawtooth, ramp, and a day. For a peer, the
-best of a few settings (workers a pod, target) is taken: of those that met the objective at
-least as often as the operator the cheapest, else the one that met it most often. The settings
-are tried on the very load they are judged by, which no one could do in life.
+For each peer the best of a few settings (workers a pod, target) is taken: of those that met the
+objective at least as often as the operator the cheapest, else the one that met it most often.
+The settings are tried on the busiest hour of the very load they are judged by, which no one could
+do in life. At the largest peak a trace is cut to its busiest hours, so that it all takes minutes
+and not days; what was cut says so. Writes a table, JSON, and a page with charts for each load.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
 import platform
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from time import monotonic
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
+from sizing_goals import (
+    Goal,
+    Outcome,
+    day,
+    of_case,
+    of_day,
+    of_decide,
+    of_faults,
+    scale_downs,
+    time_to_right_size,
+    workers_added,
+)
+from sizing_loads import SEED, Case, busiest, fault_cases, recorded, scaled_case, synthetic
 
-from aiapi_operator.simulate import report, traces
-from aiapi_operator.simulate.compare import Comparison, compare, scaled, wishes
-from aiapi_operator.simulate.faults import Fault, Faults, Kind
-from aiapi_operator.simulate.measure import Change, Result
+from aiapi_operator.simulate import page, report
+from aiapi_operator.simulate.compare import Comparison
+from aiapi_operator.simulate.measure import Result
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.requests import Load
 from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.service import Scenario
 from aiapi_operator.simulate.traces import Trace
 from aiapi_operator.simulate.truth import Truth
-from aiapi_operator.sizing.inputs import SizingSpec
 
 YARDSTICKS = ("aiapi", "static", "oracle")
 PEERS = tuple(name for name in catalogue.NAMES if name not in YARDSTICKS)
 POD_WORKERS = (1, 2, 4)
 FACTORS = (0.5, 0.75, 1.0, 1.4)
-HOUR = 3600
-FAULT = (1200.0, 1500.0)
-SEED = 1
+USUAL = (2, 1.0)
+FAULT_POLICIES = ("aiapi", "kpa", "hpa-cpu")
+LARGE = 100
+"""Peaks above this are played on the busiest hours only."""
+LARGE_HOURS = 2.0
+SWEEP_HOURS = 1.0
+
+Setting = tuple[int, float]
+Job = tuple[int, str, Setting]
+"""(case, policy, setting)"""
+
+_cases: list[Case] = []
+"""What the workers play: they are forked, so nothing is copied."""
 
 
-def synthetic() -> Iterator[Trace]:
-    """Shapes that traffic takes, at 100 requests a second; --peak-workers scales them."""
-    second = np.arange(HOUR, dtype=np.float64)
-    rates = {
-        "step x4": np.where((second >= 1200) & (second < 2400), 100.0, 25.0),
-        "flash crowd x10": 10.0 + np.clip((second - 1200) / 10, 0, 1) * 90.0 * (second < 1800),
-        "sawtooth": 20.0 + 80.0 * (second % 600) / 600,
-        "slow ramp": 10.0 + 90.0 * second / HOUR,
-        "steady": np.full(HOUR, 100.0),
-    }
-    day = np.arange(24 * HOUR, dtype=np.float64)
-    rates["diurnal"] = 55.0 - 45.0 * np.cos(2 * np.pi * day / len(day))
-    rng = np.random.default_rng(SEED)
-    for name, rate in rates.items():
-        yield Trace(name=name, counts=rng.poisson(rate).astype(np.float64))
+def _play(job: Job) -> Result:
+    index, name, (workers, factor) = job
+    case = _cases[index]
+    policy = catalogue.build(name, Truth(case.load, case.spec), pod_workers=workers, factor=factor)
+    return Run(case.load, case.spec, policy).play()
 
 
-def recorded(folder: Path) -> Iterator[Trace]:
-    """The traces of a folder."""
-    for path in sorted(folder.iterdir()):
-        if path.name.endswith((".csv", ".csv.gz")):
-            yield traces.read(path)
+def play(cases: Sequence[Case], jobs: Sequence[Job]) -> list[Result]:
+    """Play all of it on all cores."""
+    _cases[:] = cases
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(os.cpu_count(), maxtasksperchild=8) as pool:
+        return pool.map(_play, jobs, chunksize=1)
 
 
-def best_setting(name: str, truth: Truth, goal: float) -> tuple[Result, str]:
-    """A peer at the setting that suits this load best, and which that is."""
-    tried = []
-    for workers, factor in product(POD_WORKERS, FACTORS):
-        policy = catalogue.build(name, truth, pod_workers=workers, factor=factor)
-        tried.append(
-            (Run(truth.load, truth.spec, policy).play(), f"{workers} workers, x{factor:g}")
-        )
-    good = [each for each in tried if each[0].attainment_windows >= goal]
+def best_settings(cases: Sequence[Case]) -> list[dict[str, Setting]]:
+    """For each case, the setting of each peer that suits its busiest hour best."""
+    hours = [
+        replace(case, load=replace(case.load, trace=busiest(case.load.trace, SWEEP_HOURS)))
+        for case in cases
+    ]
+    own = play(hours, [(index, "aiapi", USUAL) for index in range(len(hours))])
+    settings = list(product(POD_WORKERS, FACTORS))
+    jobs = list(product(range(len(hours)), PEERS, settings))
+    found: list[dict[str, dict[Setting, Result]]] = [{} for _ in cases]
+    for (index, name, setting), result in zip(jobs, play(hours, jobs), strict=True):
+        found[index].setdefault(name, {})[setting] = result
+    return [
+        {name: _best(tried, goal.attainment_windows) for name, tried in peers.items()}
+        for peers, goal in zip(found, own, strict=True)
+    ]
+
+
+def _best(tried: dict[Setting, Result], goal: float) -> Setting:
+    good = {key: each for key, each in tried.items() if each.attainment_windows >= goal}
     if good:
-        return min(good, key=lambda each: each[0].core_hours)
-    return max(tried, key=lambda each: each[0].attainment_windows)
+        return min(good, key=lambda key: good[key].core_hours)
+    return max(tried, key=lambda key: tried[key].attainment_windows)
 
 
-def print_best(comparison: Comparison, console: Console) -> None:
-    """Each peer at its best setting, beside the operator."""
-    own = next(each for each in comparison.results if each.policy == "aiapi")
-    truth = Truth(comparison.load, comparison.spec)
-    table = Table(box=None, pad_edge=False)
-    for column in ("peer", "best setting", "windows met", "vs oracle", "vs aiapi"):
-        table.add_column(column, no_wrap=True)
-    for name in PEERS:
-        result, setting = best_setting(name, truth, own.attainment_windows)
-        table.add_row(
-            name,
-            setting,
-            f"{100 * result.attainment_windows:.2f} %",
-            f"{comparison.vs_oracle(result):.3f}",
-            f"{result.core_hours / own.core_hours:.2f}",
+def outcomes(cases: Sequence[Case], peak: int, settings: list[dict[str, Setting]]) -> list[Outcome]:
+    """Every policy on every case: peers as usual and, where one was looked for, at their best."""
+    jobs: list[Job] = [(i, name, USUAL) for i in range(len(cases)) for name in catalogue.NAMES]
+    extra = [
+        (i, name, setting)
+        for i, best in enumerate(settings)
+        for name, setting in best.items()
+        if setting != USUAL
+    ]
+    results = dict(zip([*jobs, *extra], play(cases, [*jobs, *extra]), strict=True))
+    return [
+        Outcome(
+            case=case,
+            peak=peak,
+            results={name: results[i, name, USUAL] for name in catalogue.NAMES},
+            best={
+                name: (results[i, name, setting], f"{setting[0]} workers, x{setting[1]:g}")
+                for name, setting in (settings[i] if settings else {}).items()
+            },
         )
-    console.print(table)
+        for i, case in enumerate(cases)
+    ]
 
 
-def scaled_down_during_the_fault(change: Change) -> bool:
-    """Whether the fleet was made smaller while something else was wrong."""
-    return FAULT[0] <= change.at < FAULT[1] and change.after.total < change.before.total
+def comparison(outcome: Outcome) -> Comparison:
+    """As the report takes it; a peer at its best is a row of its own."""
+    best = [
+        replace(result, policy=f"{name} ({setting})")
+        for name, (result, setting) in outcome.best.items()
+    ]
+    return Comparison(
+        load=outcome.case.load,
+        spec=outcome.case.spec,
+        pod_workers=USUAL[0],
+        utilization=Truth(outcome.case.load, outcome.case.spec).utilization,
+        results=(*outcome.results.values(), *best),
+        oracle=outcome.results["oracle"],
+    )
 
 
-def print_faults(spec: SizingSpec, console: Console) -> None:
-    """What each policy does when something else goes wrong at a constant load."""
-    scenario = Scenario()
+def show(outcome: Outcome, console: Console, out: Path) -> dict[str, object]:
+    """Print one load's table, write its page, and return its measures."""
+    shown = comparison(outcome)
+    console.print(f"\n{outcome.peak} workers at the peak. ", end="")
+    report.introduce(shown, console)
+    console.print(report.table(shown))
+    name = "".join(letter if letter.isalnum() else "-" for letter in outcome.case.name)
+    file = out / f"{name}-{outcome.peak}.html"
+    file.write_text(page.render(shown), "utf-8")
+    return {"peak_workers": outcome.peak, "page": file.name, **report.as_json(shown)}
+
+
+def play_faults() -> list[tuple[Case, dict[str, Result]]]:
+    """Each fault, under some of the policies."""
+    cases = list(fault_cases())
+    jobs: list[Job] = [(i, name, USUAL) for i in range(len(cases)) for name in FAULT_POLICIES]
+    results = dict(zip(jobs, play(cases, jobs), strict=True))
+    return [
+        (case, {name: results[i, name, USUAL] for name in FAULT_POLICIES})
+        for i, case in enumerate(cases)
+    ]
+
+
+def fault_table(played: Sequence[tuple[Case, dict[str, Result]]]) -> Table:
+    """What each did when something else went wrong."""
+    columns = ("load, fault", "policy", "workers added", "scale-downs in it", "windows met")
     table = Table(box=None, pad_edge=False)
-    for column in (
-        "fault at constant load",
-        "policy",
-        "most workers",
-        "scale-downs",
-        "windows met",
-    ):
+    for column in (*columns, "shed", "failed", "tries again"):
         table.add_column(column, no_wrap=True)
-    trace = Trace(
-        name="steady", counts=np.random.default_rng(SEED).poisson(400, HOUR).astype(np.float64)
-    )
-    for kind in (None, *Kind):
-        faults = Faults(() if kind is None else (Fault(kind=kind, start=FAULT[0], end=FAULT[1]),))
-        load = Load(trace=trace, service=scenario.service, seed=SEED, faults=faults)
-        for each in compare(load, spec, ("aiapi", "kpa", "hpa-cpu"), pod_workers=2).results:
+    for case, results in played:
+        for name, result in results.items():
+            known = case.fault is not None
             table.add_row(
-                "none" if kind is None else kind.value,
-                each.policy,
-                str(each.max_workers),
-                str(sum(scaled_down_during_the_fault(change) for change in each.changes)),
-                f"{100 * each.attainment_windows:.2f} %",
+                case.name,
+                name,
+                str(workers_added(case, result)) if known else "",
+                str(scale_downs(case, result)) if known else "",
+                f"{100 * result.attainment_windows:.2f} %",
+                f"{result.shed:,}",
+                f"{result.failed:,}",
+                f"{result.retries:,}",
             )
-    console.print(table)
+    return table
 
 
-def time_to_right_size(console: Console) -> None:
-    """Seconds from a step x4 until the workers that its load needs are ordered."""
-    counts = np.random.default_rng(SEED).poisson([100] * 600 + [400] * 120).astype(np.float64)
-    scenario = Scenario()
-    spec = wishes(scenario, None, None)
-    load = Load(trace=Trace(name="step", counts=counts), service=scenario.service, seed=SEED)
-    truth = Truth(load, spec)
-    result = Run(load, spec, catalogue.build("aiapi", truth, pod_workers=1)).play()
-    needed = truth.need(400.0).total
-    reached = [each.at for each in result.changes if each.at >= 600 and each.after.total >= needed]
-    told = f"{reached[0] - 600:.0f} s" if reached else "never"
-    console.print(f"Step x4: {needed:.1f} workers needed, ordered after {told}")
+def goal_table(goals: Sequence[Goal]) -> Table:
+    """The goals, and whether they hold."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("measure", "must", "found", ""):
+        table.add_column(column, overflow="fold")
+    for goal in goals:
+        table.add_row(goal.measure, goal.must, goal.found, "holds" if goal.holds else "MISSED")
+    return table
 
 
-def versions() -> str:
-    """What it ran on."""
+def machine() -> str:
+    """What it ran on, and how to run it again."""
     return (
-        f"{platform.platform()}, {platform.machine()}, Python {platform.python_version()},"
-        f" numpy {version('numpy')}, aiapi {version('aiapi')}, seed {SEED}"
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()},"
+        f" numpy {version('numpy')}, aiapi {version('aiapi')}, seed {SEED}:"
+        f" {shlex.join(['python', *sys.argv])}"
     )
 
 
-def run(all_traces: Sequence[Trace], peaks: Sequence[int], out: Path, *, sweep: bool) -> None:
-    console = Console(width=200)
-    console.print(versions(), highlight=False)
-    scenario = Scenario()
-    written = []
-    for peak, trace in product(peaks, all_traces):
-        spec = wishes(scenario, None, peak)
-        large = scaled(trace, scenario.service, spec.objective, peak, seed=SEED)
-        load = Load(trace=large, service=scenario.service, seed=SEED)
-        comparison = compare(load, spec, catalogue.NAMES, pod_workers=2)
-        console.print(f"\n{peak} workers at the peak. ", end="")
-        report.introduce(comparison, console)
-        console.print(report.table(comparison))
-        if sweep:
-            print_best(comparison, console)
-        written.append({"peak_workers": peak, **report.as_json(comparison)})
+def cut(trace: Trace, peak: int) -> Trace:
+    """A trace as it is played at this peak."""
+    return busiest(trace, LARGE_HOURS) if peak > LARGE else trace
+
+
+def run(folder: Path | None, peaks: Sequence[int], out: Path, *, sweep: bool, only: str) -> None:
+    began, console = monotonic(), Console(width=210)
+    console.print(machine(), highlight=False, soft_wrap=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with multiprocessing.get_context("fork").Pool(1) as alone:
+        goals = [of_day(*alone.apply(day))]
+    goals += [*of_decide(), time_to_right_size()]
+    all_traces = [(trace, False) for trace in synthetic()]
+    all_traces += [(trace, True) for trace in recorded(folder)] if folder else []
+    all_traces = [(trace, real) for trace, real in all_traces if only in trace.name]
+    written, settings = [], []
+    for peak in peaks:
+        cases = [scaled_case(cut(each, peak), peak, recorded=real) for each, real in all_traces]
+        if sweep and not settings:
+            settings = best_settings(cases)
+        for outcome in outcomes(cases, peak, settings):
+            written.append(show(outcome, console, out))
+            goals += of_case(outcome)
+    faults = play_faults()
     console.print()
-    print_faults(wishes(scenario, None, 24), console)
-    time_to_right_size(console)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"versions": versions(), "runs": written}, indent=2) + "\n", "utf-8")
-    console.print(f"{out}", highlight=False)
+    console.print(fault_table(faults))
+    goals += of_faults(faults)
+    console.print()
+    console.print(goal_table(goals))
+    held = sum(goal.holds for goal in goals)
+    took = monotonic() - began
+    console.print(f"{held} of {len(goals)} goals hold; {took:.0f} s in all; pages in {out}")
+    content = {
+        "machine": machine(),
+        "seconds": took,
+        "goals": [asdict(goal) for goal in goals],
+        "runs": written,
+    }
+    (out / "sizing.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (out / "sizing.md").write_text(markdown(goals), "utf-8")
+
+
+def markdown(goals: Sequence[Goal]) -> str:
+    """The goals as a table for documents."""
+    rows = [
+        f"| {goal.measure} | {goal.must} | {goal.found} | {'holds' if goal.holds else 'missed'} |"
+        for goal in goals
+    ]
+    head = [machine(), "", "| measure | must | found | |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows, ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--traces", type=Path, help="a folder with traces")
-    parser.add_argument("--peaks", type=int, nargs="+", default=[24])
-    parser.add_argument("--sweep", action="store_true", help="each peer at its best setting, too")
-    parser.add_argument("--no-synthetic", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("build/bench-sizing.json"))
+    parser.add_argument("--peaks", type=int, nargs="+", default=[24, 200])
+    parser.add_argument("--no-sweep", action="store_true", help="peers at their usual setting only")
+    parser.add_argument("--only", default="", help="loads whose name contains this")
+    parser.add_argument("--out", type=Path, default=Path("build/bench-sizing"))
     arguments = parser.parse_args()
-    all_traces = [] if arguments.no_synthetic else list(synthetic())
-    if arguments.traces is not None:
-        all_traces += recorded(arguments.traces)
-    else:
+    if arguments.traces is None:
         print("No folder of traces was given (TRACES=DIR): synthetic ones only.", file=sys.stderr)
-    run(all_traces, arguments.peaks, arguments.out, sweep=arguments.sweep)
+    run(
+        arguments.traces,
+        arguments.peaks,
+        arguments.out,
+        sweep=not arguments.no_sweep,
+        only=arguments.only,
+    )
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from itertools import groupby
+from itertools import accumulate, groupby
 from math import isfinite
 
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.measure import Change, Result
 from aiapi_operator.simulate.report import COLUMNS, introduction, row
+from aiapi_operator.sizing.plan import POD_CPU
 
 _WIDTH, _HEIGHT = 960, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 26, 20
@@ -147,7 +148,12 @@ def render(comparison: Comparison) -> str:
 
 
 def _policy(comparison: Comparison, result: Result) -> str:
-    charts = (_fleet(comparison, result), _latency(comparison, result))
+    charts = (
+        _capacity(comparison, result),
+        _fleet(comparison, result),
+        _latency(comparison, result),
+        _cost(comparison, result),
+    )
     drawn = "\n".join(chart.svg() for chart in charts)
     return f"<section><h2>{escape(result.policy)}</h2>{drawn}</section>"
 
@@ -156,19 +162,32 @@ def _most(comparison: Comparison, value: Callable[[Result], float]) -> float:
     return max(value(each) for each in comparison.results)
 
 
-def _fleet(comparison: Comparison, result: Result) -> _Chart:
-    """What the load needs against what was ordered; every change with its reason."""
-    demand = comparison.load.service.demand / comparison.utilization
-    workers = [float(minute.workers) for minute in result.minutes]
+def _capacity(comparison: Comparison, result: Result) -> _Chart:
+    """Requests a second that came, and that the fleet can carry within the objective."""
+    carries = comparison.utilization / comparison.load.service.demand
+    demand = [minute.requests / 60 for minute in result.minutes]
+    capacity = [minute.workers * carries for minute in result.minutes]
     return _Chart(
-        title="Workers",
+        title="Demand against capacity, requests a second",
+        series=(
+            _Series(name="capacity", tone="accent", values=capacity, step=True),
+            _Series(name="demand", tone="strong", values=demand),
+        ),
+        top=1.1 * max(1.0, *demand, min(max(capacity), 3 * max(demand))),
+    )
+
+
+def _fleet(comparison: Comparison, result: Result) -> _Chart:
+    """What was ordered; every change with its reason."""
+    return _Chart(
+        title="Workers and pods; a dot is a change, its reason shows on hover",
         series=(
             _Series(
-                name="needed",
-                tone="muted",
-                values=[minute.requests / 60 * demand for minute in result.minutes],
+                name="workers",
+                tone="accent",
+                values=[float(minute.workers) for minute in result.minutes],
+                step=True,
             ),
-            _Series(name="ordered", tone="accent", values=workers, step=True),
             _Series(
                 name="pods",
                 tone="strong",
@@ -179,6 +198,26 @@ def _fleet(comparison: Comparison, result: Result) -> _Chart:
         top=1.1 * max(1.0, _most(comparison, lambda each: each.max_workers)),
         changes=result.changes,
     )
+
+
+def _cost(comparison: Comparison, result: Result) -> _Chart:
+    """What was paid so far, beside the oracle's."""
+    return _Chart(
+        title="Cost so far, core-hours",
+        series=(
+            _Series(name=result.policy, tone="accent", values=_paid(comparison, result)),
+            _Series(name="oracle", tone="muted", values=_paid(comparison, comparison.oracle)),
+        ),
+        top=1.1 * max(0.01, _most(comparison, lambda each: each.core_hours)),
+    )
+
+
+def _paid(comparison: Comparison, result: Result) -> list[float]:
+    """The core-hours at each minute's end, scaled to what was paid in all."""
+    worker = comparison.spec.worker_cpu
+    cores = [POD_CPU * minute.replicas + worker * minute.workers for minute in result.minutes]
+    total = sum(cores) or 1.0
+    return [result.core_hours * part / total for part in accumulate(cores)]
 
 
 def _latency(comparison: Comparison, result: Result) -> _Chart:

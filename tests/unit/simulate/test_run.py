@@ -178,7 +178,7 @@ def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path)
     assert "vs oracle" in result.output
     assert "Fault: upstream-slow from 60 s until 90 s." in result.output
     html = (tmp_path / "report.html").read_text()
-    assert html.count("<svg") == 4
+    assert html.count("<svg") == 2 * 4
     assert "http" not in html
     assert "{{" not in html
     written = json.loads(out.read_text())

@@ -8,7 +8,7 @@ pkg/autoscaler/scaling/autoscaler.go of knative/serving, whose order of steps th
 Stable window 60 s, panic window 6 s, a tick of 2 s. When the panic window asks for twice the
 pods that are ready, it panics: from then on it takes the larger of both windows and never
 goes down, until for a stable window nothing has asked for twice. Up to 1,000 times the ready
-pods, down to half of them. An autoscaler that starts with pods starts in panic.
+pods, down to half of them. An autoscaler that starts with two pods or more starts in panic.
 """
 
 from dataclasses import dataclass
@@ -72,8 +72,8 @@ class Kpa:
         self._meter = Meter(STABLE)
         self._scaler = Scaler(
             target=UTILIZATION * container_concurrency,
-            panic_since=0.0,
-            most_in_panic=first.replicas,
+            panic_since=0.0 if first.replicas > 1 else None,
+            most_in_panic=first.replicas if first.replicas > 1 else 0,
         )
 
     def decide(self, view: View) -> Answer:

@@ -1,0 +1,117 @@
+"""What the policies are tried on: synthetic shapes, and the traces of a folder."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from aiapi_operator.simulate import traces
+from aiapi_operator.simulate.compare import scaled, wishes
+from aiapi_operator.simulate.faults import NO_FAULTS, Fault, Faults, Kind
+from aiapi_operator.simulate.requests import Load
+from aiapi_operator.simulate.service import Scenario
+from aiapi_operator.simulate.traces import Trace, minutes
+from aiapi_operator.sizing.inputs import SizingSpec
+
+HOUR = 3600
+SEED = 1
+STEADY_RATE = 400.0
+BEGIN = 1200.0
+LENGTHS = {Kind.UPSTREAM_OUTAGE: 120.0}
+"""Of faults that do not last for five minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A load, and what the AIApi asks for."""
+
+    name: str
+    load: Load
+    spec: SizingSpec
+    recorded: bool = False
+    fault: Fault | None = None
+
+
+def synthetic() -> Iterator[Trace]:
+    """Shapes that traffic takes; they are scaled to a peak afterwards."""
+    second = np.arange(HOUR, dtype=np.float64)
+    rates = {
+        "step x4": np.where((second >= 1200) & (second < 2400), 100.0, 25.0),
+        "flash crowd x10": 10.0 + np.clip((second - 1200) / 10, 0, 1) * 90.0 * (second < 1800),
+        "sawtooth": 20.0 + 80.0 * (second % 600) / 600,
+        "slow ramp": 10.0 + 90.0 * second / HOUR,
+        "steady": np.full(HOUR, 100.0),
+    }
+    day = np.arange(24 * HOUR, dtype=np.float64)
+    rates["diurnal"] = 55.0 - 45.0 * np.cos(2 * np.pi * day / len(day))
+    rng = np.random.default_rng(SEED)
+    for name, rate in rates.items():
+        yield Trace(name=name, counts=rng.poisson(rate).astype(np.float64))
+
+
+def recorded(folder: Path) -> Iterator[Trace]:
+    """The traces of a folder."""
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith((".csv", ".csv.gz")):
+            yield traces.read(path)
+
+
+def busiest(trace: Trace, hours: float) -> Trace:
+    """The hours with most requests, or all of a shorter trace."""
+    length = int(hours * HOUR)
+    if trace.seconds <= length:
+        return trace
+    sums = np.cumsum(minutes(trace.counts))
+    wide = length // 60
+    start = 60 * int(np.argmax(sums[wide:] - sums[:-wide]) + 1)
+    return replace(
+        trace,
+        name=f"{trace.name} (busiest {hours:g} h)",
+        counts=trace.counts[start : start + length],
+        stamps=None,
+        notes=(),
+    )
+
+
+def scaled_case(trace: Trace, peak: int, *, recorded: bool) -> Case:
+    """A trace whose busiest minute needs ``peak`` workers."""
+    scenario = Scenario()
+    spec = wishes(scenario, None, peak)
+    large = scaled(trace, scenario.service, spec.objective, peak, seed=SEED)
+    load = Load(trace=large, service=scenario.service, seed=SEED)
+    return Case(name=trace.name, load=load, spec=spec, recorded=recorded)
+
+
+def fault_cases() -> Iterator[Case]:
+    """Constant load, and one fault after the other; slow pods meet a step x4."""
+    rng = np.random.default_rng(SEED)
+    steady = Trace(name="steady 400/s", counts=rng.poisson(STEADY_RATE, HOUR).astype(np.float64))
+    step = np.where(np.arange(HOUR) >= BEGIN + 5, STEADY_RATE, STEADY_RATE / 4)
+    stepped = Trace(name="step x4 to 400/s", counts=rng.poisson(step).astype(np.float64))
+    scenario = Scenario()
+    for kind in (None, *Kind):
+        fault = None
+        if kind is not None:
+            fault = Fault(kind=kind, start=BEGIN, end=BEGIN + LENGTHS.get(kind, 300.0))
+        trace = stepped if kind is Kind.SLOW_PODS else steady
+        load = Load(
+            trace=trace,
+            service=scenario.service,
+            seed=SEED,
+            faults=NO_FAULTS if fault is None else Faults((fault,)),
+        )
+        name = f"{trace.name}, {'no fault' if kind is None else kind.value}"
+        yield Case(name=name, load=load, spec=wishes(scenario, None, 24), fault=fault)
+
+
+def day_at_64() -> Case:
+    """A day at 64 requests a second on average, for the time that a simulation takes."""
+    second = np.arange(24 * HOUR)
+    rate = 64.0 * (1 - 0.6 * np.cos(2 * np.pi * second / len(second)))
+    counts = np.random.default_rng(SEED).poisson(rate).astype(np.float64)
+    scenario = Scenario()
+    load = Load(
+        trace=Trace(name="a day at 64/s", counts=counts), service=scenario.service, seed=SEED
+    )
+    return Case(name="a day at 64/s", load=load, spec=wishes(scenario, None, None))
