@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-integration test-e2e lint format docs images crds lock clean \
-        bench-runtime bench-service bench-decide bench-sizing soak chart-docs deploy dashboards
+        bench-runtime bench-service bench-decide bench-sizing bench-fidelity soak chart-docs deploy dashboards
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -105,8 +105,11 @@ build/bench/peers:
 bench-decide: install  ## Time of one decision by fleet size
 	$(BIN)/python benchmarks/decide.py
 
-bench-sizing: install  ## All autoscalers on synthetic traffic and the traces in TRACES=DIR; PEAKS="24 200" SWEEP=1
-	$(BIN)/python benchmarks/sizing.py $(if $(TRACES),--traces $(TRACES)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(SWEEP),--sweep)
+bench-sizing: install  ## All autoscalers on synthetic loads and the traces in TRACES=DIR: goals and what holds; PEAKS="24 200"
+	$(BIN)/python benchmarks/sizing.py $(if $(TRACES),--traces $(TRACES)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(ONLY),--only '$(ONLY)')
+
+bench-fidelity: install  ## The simulator beside the sandbox under the same five minutes of load
+	$(BIN)/python benchmarks/fidelity.py
 
 lock: pyproject.toml  ## Pin what a fresh install resolves to
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
