@@ -54,8 +54,8 @@ def _loop(view: View, _spec: dict[str, Any]) -> list[str]:
         told.append(f"below about {(workers - 1) * each:.0f} rps one fewer is")
         half = max(1, -(-workers // 2))
         told.append(
-            f"a request that costs {format_duration(service / 2)} of loop time instead of"
-            f" {format_duration(service)} carries the same load with about {half} of the {workers} workers"
+            f"if a request cost {format_duration(service / 2)} of loop time instead of"
+            f" {format_duration(service)}, about {half} of the {workers} workers would do"
         )
     return told
 

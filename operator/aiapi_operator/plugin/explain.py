@@ -121,8 +121,8 @@ def show(found: Explanation, console: Console, *, now: datetime) -> None:
     view = found.view
     title = Text.assemble(
         (view.name, "bold"),
-        f" in {view.namespace}: {view.ready_replicas} of {view.replicas} pods ready,"
-        f" {view.workers} workers in each, mode {view.mode}",
+        f" in {view.namespace}: {view.ready_replicas} of {_count(view.replicas, 'pod')} ready,"
+        f" {_count(view.workers, 'worker')} in each, mode {view.mode}",
     )
     console.print(title)
     out.say(console, _facts(view, now))
@@ -130,6 +130,10 @@ def show(found: Explanation, console: Console, *, now: datetime) -> None:
     _section(console, "What would change it", [_bullet(text) for text in found.changes])
     _section(console, "What asks for attention", [_problem(each) for each in view.problems])
     _section(console, "Last events", _events(found.events, now))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _facts(view: View, now: datetime) -> Table:

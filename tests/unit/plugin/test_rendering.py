@@ -77,7 +77,7 @@ def test_an_explanation_has_the_numbers_what_binds_and_what_would_change_it(
         "EventLoop: event-loop time",
         "above about 156 rps expected (148 now) one more worker is needed: each carries 26 rps",
         "below about 130 rps one fewer is",
-        "costs 13.5ms of loop time instead of 27ms carries the same load with about 3 of the 6",
+        "if a request cost 13.5ms of loop time instead of 27ms, about 3 of the 6 workers would do",
         "DependencyBound=True (UpstreamSlow) Look at the upstream.",
         "because of ScaledUp (x3)",
         "because of Ready",
