@@ -33,12 +33,20 @@ class Cache:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def known(self, credential: str) -> Principal | None:
+        """Whom this credential has let in lately; without waiting for anything."""
+        return self._still(_digest(credential))
+
+    def _still(self, digest: bytes) -> Principal | None:
+        known = self._known.get(digest)
+        return known[1] if known is not None and monotonic() < known[0] else None
+
     async def get(self, credential: str, ask: Callable[[str], Awaitable[Verdict]]) -> Principal:
         """Whom this credential lets in, as of some seconds ago at most."""
-        digest = hashlib.sha256(credential.encode()).digest()
-        known = self._known.get(digest)
-        if known is not None and monotonic() < known[0]:
-            return known[1]
+        digest = _digest(credential)
+        known = self._still(digest)
+        if known is not None:
+            return known
         task = self._asking.get(digest)
         if task is None:
             task = asyncio.create_task(self._ask(digest, credential, ask))
@@ -66,3 +74,8 @@ class Cache:
         if not task.cancelled():
             # Whoever waited has seen it; nobody may be left to.
             task.exception()
+
+
+def _digest(credential: str) -> bytes:
+    # Headers are latin-1: whatever they hold can be encoded.
+    return hashlib.sha256(credential.encode()).digest()

@@ -1,15 +1,15 @@
 """The one dependency that every route declares: who may call it."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer, OAuth2PasswordBearer, SecurityScopes
+from fastapi import Request, Security
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from fastapi.security.base import SecurityBase
 
 from aiapi_service.auth.authenticator import ANYBODY, Authenticator
 from aiapi_service.auth.errors import insufficient_scope, invalid_token, unauthenticated
 from aiapi_service.auth.principal import SCOPES, Principal
 
-# Both read one header; they are two so that the documentation shows both ways in.
 _OAUTH2 = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
     refreshUrl="/v1/auth/token",
@@ -18,11 +18,14 @@ _OAUTH2 = OAuth2PasswordBearer(
     description="A user's name and password, for a short access token.",
     auto_error=False,
 )
-_BEARER = HTTPBearer(
-    scheme_name="bearer",
-    description="An API key, or an access token of the configured OpenID Connect provider.",
-    auto_error=False,
-)
+
+
+BEARER_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, or an access token of the configured OpenID Connect provider.",
+}
+"""The second way in, for the documentation: both read one header."""
 
 
 def credential(request: Request) -> str | None:
@@ -36,24 +39,32 @@ def credential(request: Request) -> str | None:
     return token.strip()
 
 
-async def authenticate(
-    request: Request,
-    wanted: SecurityScopes,
-    _oauth2: Annotated[object, Depends(_OAUTH2)],
-    _bearer: Annotated[object, Depends(_BEARER)],
-) -> Principal:
-    """Let the caller in, or say why not."""
-    authenticator: Authenticator = request.app.state.services.auth.authenticator
-    if authenticator.off:
-        return ANYBODY
-    token = credential(request)
-    if token is None:
-        raise unauthenticated()
-    principal = await authenticator.authenticate(token)
-    missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
-    if missing:
-        raise insufficient_scope(missing)
-    return principal
+class _Caller(SecurityBase):
+    """Who calls, as one dependency: each costs more than a look-up in the cache does.
+
+    It shows in the documentation as the password flow; BEARER_SCHEME has to be added there.
+    """
+
+    def __init__(self) -> None:
+        self.model = _OAUTH2.model
+        self.scheme_name = _OAUTH2.scheme_name
+
+    async def __call__(self, request: Request, wanted: SecurityScopes) -> Principal:
+        """Let the caller in, or say why not."""
+        authenticator: Authenticator = request.app.state.services.auth.authenticator
+        if authenticator.off:
+            return ANYBODY
+        token = credential(request)
+        if token is None:
+            raise unauthenticated()
+        principal = authenticator.cache.known(token) or await authenticator.authenticate(token)
+        missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
+        if missing:
+            raise insufficient_scope(missing)
+        return principal
+
+
+authenticate = _Caller()
 
 
 def require(*scopes: str) -> Any:
