@@ -8,6 +8,12 @@ from pydantic import BaseModel
 
 from aiapi_service.gateway.problems import Problem
 
+# The second way in. Both read one header; one dependency can stand for one scheme only.
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, or an access token of the configured OpenID Connect provider.",
+}
 _REF = "#/components/schemas/{model}"
 
 
@@ -43,7 +49,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         tags=app.openapi_tags,
     )
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    components = document.setdefault("components", {})
+    components.setdefault("securitySchemes", {})["bearer"] = _BEARER
+    schemas = components.setdefault("schemas", {})
     for name, model in _bodies.items():
         schema = model.model_json_schema(ref_template=_REF)
         schemas.update(schema.pop("$defs", {}))
@@ -51,6 +59,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _only_problems(operation)
+            if operation.get("security"):
+                operation["security"].append({"bearer": []})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     app.openapi_schema = document

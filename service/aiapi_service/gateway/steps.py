@@ -7,6 +7,7 @@ from time import monotonic
 
 from aiapi_service.gateway.metering import LONG
 from aiapi_service.telemetry import metrics
+from aiapi_service.telemetry.tracing import span
 
 STEP = metrics.histogram(
     "aiapi_step_duration_seconds", "One step of a chain.", ["step", "outcome"], bounds=LONG
@@ -27,7 +28,8 @@ def step(name: str) -> Iterator[Timing]:
     began = monotonic()
     outcome = "error"
     try:
-        yield timing
+        with span(name):
+            yield timing
         outcome = "ok"
     finally:
         timing.seconds = monotonic() - began
