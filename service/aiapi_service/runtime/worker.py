@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -222,6 +223,21 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
     )
+
+
+def warm_up(settings: Settings) -> None:
+    """Import what a worker would import at its start, where all workers share it.
+
+    Uvicorn imports its protocols when it loads a configuration; that was half of a start's time.
+    """
+    _config(_nothing, settings).load()
+    if settings.loop != "asyncio":
+        with contextlib.suppress(ImportError):
+            importlib.import_module("uvloop.loop")
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An app to load a configuration with."""
 
 
 async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any) -> None:

@@ -86,8 +86,9 @@ def _serve(channel: Channel, listener: socket.socket, arena_fd: int) -> Birth | 
     if os.getppid() != supervisor:
         raise ClosedError
     logs.set_up(settings.log_level, settings.log_format)
-    import aiapi_service.runtime.worker  # noqa: F401, PLC0415 - warm for every fork, after the logs
+    from aiapi_service.runtime.worker import warm_up  # noqa: PLC0415 - for every fork, after the logs
 
+    warm_up(settings)
     app = None
     if settings.preload != "off":
         try:
