@@ -62,7 +62,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
     latency = windows.latency(ticks, spec.objective.percentile)
     load = _load(recent, latency)
-    coming = demand.estimate(ticks, state.forecasts, now=now)
+    coming = demand.estimate(ticks, state.forecasts)
     target = capacity.target(
         spec.objective,
         service=state.service,
@@ -70,7 +70,8 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         correction=state.correction,
     )
     loop = windows.mean(recent, "loop")
-    carried = need.Load(loop=loop, in_flight=load.in_flight or 0.0, service=state.service)
+    certain = windows.certain_loop(recent, state.service.seconds if state.service else None)
+    carried = need.Load(loop=certain, in_flight=load.in_flight or 0.0, service=state.service)
 
     def after(lead: float) -> need.Workers:
         return need.workers(spec, demand=coming, load=carried, target=target, lead=lead)

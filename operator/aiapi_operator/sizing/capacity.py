@@ -43,6 +43,14 @@ CALM_RISES = 600.0
 CALM_FALLS = 20.0
 """Seconds in which the calm level comes to 1/e of a higher or lower base."""
 LEAST_CORRECTION = 0.5
+CORRECTS = 20.0
+"""Seconds of latencies that a correction hangs on: a third of the windows that are promised."""
+BACK_OFF = 0.95
+PROBE = 0.005
+COMFORTABLE = 0.9
+"""Part of the threshold under which loops may be busier."""
+FULL_LOAD = 0.95
+"""Part of the planned utilisation from which loops are as busy as planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +152,20 @@ class Correction:
 
 
 def correct(
-    last: Correction, *, missed: bool, busy: bool, objective_in_reach: bool, now: float
+    last: Correction, *, ratio: float, load: float, objective_in_reach: bool, now: float
 ) -> Correction:
-    """Learn from what the latency did: back off fast, probe slowly.
+    """Learn from what the latency did: back off fast, probe slowly, rest in between.
 
-    Missed although the loop was busy: x 0.9, at most every 10 s. Met with a busy loop:
-    + 0.01, at most every 30 s. An idle loop teaches nothing about a busy one, and neither does
-    a latency that would have missed without any queue at the loop.
+    ``ratio`` is the percentile over the threshold and ``load`` the loops' utilisation over the
+    planned one, both of the last ``CORRECTS`` seconds. Over 1 with loops no busier than planned:
+    x 0.95. Under 0.9 with loops as busy as planned: + 0.005. Each at most every 20 s. A loop that
+    is busier than planned is short of workers, and one that is less busy shows nothing of rho*;
+    neither does a latency that would have missed without any queue at the loop.
     """
-    if not busy or not objective_in_reach:
+    if not objective_in_reach or now - last.time < CORRECTS:
         return last
-    if missed and now - last.time >= 10.0:
-        return replace(last, factor=max(LEAST_CORRECTION, last.factor * 0.9), time=now)
-    if not missed and now - last.time >= 30.0:
-        return replace(last, factor=min(1.0, last.factor + 0.01), time=now)
+    if ratio > 1 and FULL_LOAD - 2 * NEAR <= load <= 1 + NEAR:
+        return replace(last, factor=max(LEAST_CORRECTION, last.factor * BACK_OFF), time=now)
+    if ratio < COMFORTABLE and load >= FULL_LOAD:
+        return replace(last, factor=min(1.0, last.factor + PROBE), time=now)
     return last

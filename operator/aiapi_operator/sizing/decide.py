@@ -130,7 +130,15 @@ def _remember(scene: _Scene, before: State, state: State, outlook: Outlook | Non
     if outlook is None:
         return replace(state, recent=recent)
     recent = guards.remember(recent, spec, outlook.workers.total, now=now)
-    forecasts = demand.promise(state.forecasts, outlook.demand, now=now, lead=outlook.workers.lead)
+    at = _situation(scene, state, outlook)
+    recent = guards.consider(recent, spec, outlook.carry, at, now=now)
+    forecasts = demand.promise(
+        state.forecasts,
+        outlook.demand,
+        now=now,
+        lead=outlook.workers.lead,
+        hold=spec.workers_down_after,
+    )
     return replace(state, recent=recent, forecasts=forecasts)
 
 
@@ -164,27 +172,29 @@ def _move(scene: _Scene, state: State, outlook: Outlook) -> _Answer:
     spec, seen, now = scene.spec, scene.seen, scene.now
     needs = guards.needs(state.recent, outlook.carry)
     since = now if state.since is None else state.since
-    move = guards.move(
-        spec,
-        needs,
-        Situation(
-            running=scene.base,
-            ordered=0 if state.decided is None else state.decided.replicas,
-            ready=seen.ready,
-            ready_workers=min(s.workers_ready for s in seen.samples if s.ready),
-            may_shrink=seen.mostly_known,
-            settled=now - since >= guards.LASTS,
-            more_pods=guards.allowance(state.orders, spec, now=now),
-            heaviest=windows.heaviest(state.ticks, now=now, seconds=spec.workers_down_after)
-            / outlook.target.utilization,
-        ),
-    )
+    move = guards.move(spec, needs, _situation(scene, state, outlook))
     verdict = _verdict(scene, move, outlook, age=now - since)
     message = reasons.sentence(spec, outlook, move, verdict=verdict, running=scene.running)
     if verdict is Verdict.HOLDING:
         silent = reasons.silent(tuple((pod.pod, pod.reason) for pod in seen.unknown))
-        message += f": nothing shrinks while ready pods do not answer ({silent})"
+        message += f"; nothing shrinks while ready pods do not answer ({silent})"
     return _Answer(move.size, verdict, message, outlook, move.rate_limited)
+
+
+def _situation(scene: _Scene, state: State, outlook: Outlook) -> Situation:
+    """What runs, and what bars a move."""
+    spec, seen, now = scene.spec, scene.seen, scene.now
+    heaviest = windows.heaviest(state.ticks, now=now, seconds=spec.workers_down_after)
+    return Situation(
+        running=scene.base,
+        ordered=0 if state.decided is None else state.decided.replicas,
+        ready=seen.ready,
+        ready_workers=min(s.workers_ready for s in seen.samples if s.ready),
+        may_shrink=seen.mostly_known,
+        more_pods=guards.allowance(state.orders, spec, now=now),
+        lead=state.pod_lead or FIRST_POD_LEAD,
+        heaviest=heaviest / outlook.target.utilization,
+    )
 
 
 def _verdict(scene: _Scene, move: Move, outlook: Outlook, *, age: float) -> Verdict:

@@ -1,10 +1,13 @@
 """Demand: how many requests a second come now, and will when new capacity serves.
 
-Level. The slow rate is steady but late, the fast one is early but noisy. The level is the
-slow rate as far as the fast one allows: arrivals that are independent of each other make a
-count of n vary by sqrt(n), so 600 requests in 6 s are 100 +- 4 a second (one sigma). A slow
-rate of 98 is within that and is taken; one of 60 is not, and is raised to 100 - 1.5 x 4 = 94.
-When demand falls, the slow rate is lowered to three sigmas above the fast one.
+Level. A long window is steady but late, a short one is early but noisy. The level is the mean
+of the longest window that contradicts no shorter one (Lepski, 1991): from the last 6 s back to
+60 s, windows grow as long as their mean lies within what chance explains of all shorter ones.
+Arrivals that are independent of each other make a count of n vary by sqrt(n), so 600 requests
+in 6 s are 100 +- 4 a second (one sigma). Over 60 s 94 are within two sigmas of that, and are
+the level; 60 are not, and then the level is what the last window said that still agreed, moved
+to 100 - 2 x 4 = 92. Where neighbouring ticks differ by more than independence explains, sigma
+is that much larger.
 
 Burst. If the newest tick alone is far above the slow rate, it is taken at once: at 20 a
 second a tick of 2 s has 40 +- 6.3; 120 a second are 240, and no noise.
@@ -12,25 +15,39 @@ second a tick of 2 s has 40 +- 6.3; 120 a second are 240, and no noise.
 Trend. Half of a straight ramp looks like the other half; half of a step does not. The slope
 is the lesser of the two halves', less two standard errors, and never negative.
 
-Headroom. What was forecast is compared with what came. The shortfall that nine in ten
-forecasts stayed under is added to the next one, up to 30 %.
+Headroom. What was forecast is compared with what came, less one sigma: chance is part of what
+rho* allows for. Workers are not taken back at once, so it is the highest forecast of that time
+that had to suffice. The shortfall that nine in ten of the last two minutes stayed under is
+added to the next forecast, up to 30 % (split conformal prediction on a moving window: Vovk,
+Gammerman, Shafer, Algorithmic Learning in a Random World, 2005).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from itertools import pairwise
+from math import inf, sqrt
 
-from aiapi_operator.sizing import windows
+from aiapi_operator.sizing import peaks, windows
 from aiapi_operator.sizing.state import FAST_WINDOW, Forecasts, Tick
 
 BURST_RATIO = 1.5
 BURST_SIGMAS = 4.0
-RISE_SIGMAS = 1.5
+RISE_SIGMAS = 2.0
+"""How far a longer window may lie below a shorter one."""
 FALL_SIGMAS = 3.0
+"""How far it may lie above: a fleet that is too large for a while costs less than the reverse."""
+LONGER = 1.6
+"""Each window over the one before: 6, 10, 16, 26, 42, 60 s."""
+MOST_NOISE = 4.0
+FEWEST_FOR_NOISE = 8
+COVERED = 0.9
+"""Part of the forecasts that headroom is to suffice for. An objective leaves a part of each
+minute's requests for the rest, and most shortfalls last for seconds."""
 FIRST_HEADROOM = 0.1
 """Before a forecast of this fleet has come due."""
 MOST_HEADROOM = 0.3
 SHORTFALLS = 60
+FEWEST_SHORTFALLS = 10
 PENDING = 400
 FEWEST_FOR_TREND = 4
 
@@ -52,17 +69,49 @@ class Demand:
         return min(self.level + self.slope * lead, 2 * self.level) * (1 + self.headroom)
 
 
-def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, *, now: float) -> Demand:
+def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts) -> Demand:
     """Demand from the ticks of the slow window; there must be one."""
-    recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
-    slow, fast = windows.mean(ticks, "arrivals"), windows.mean(recent, "arrivals")
-    sigma = sqrt(fast / windows.span(recent))
-    level = min(max(slow, fast - RISE_SIGMAS * sigma), fast + FALL_SIGMAS * sigma)
     headroom = _headroom(forecasts)
     newest = ticks[-1]
-    if _is_burst(newest, slow):
+    level = _level(ticks, noise(ticks))
+    if _is_burst(newest, windows.mean(ticks, "arrivals")):
         return Demand(max(level, newest.arrivals), 0.0, headroom, burst=True)
     return Demand(level, _slope(ticks), headroom, burst=False)
+
+
+def noise(ticks: Sequence[Tick]) -> float:
+    """Variance of the requests in a tick over their mean: 1 for arrivals that are independent.
+
+    From the differences of neighbours (von Neumann, 1941), so that a trend is no noise. 200
+    requests a tick of 2 s, neighbours 28 apart: 28^2 / 2 / 200 = 2.
+    """
+    mean = windows.mean(ticks, "arrivals")
+    if len(ticks) < FEWEST_FOR_NOISE or mean <= 0:
+        return 1.0
+    apart = sum((after.arrivals - before.arrivals) ** 2 for before, after in pairwise(ticks))
+    variance = apart / 2 / (len(ticks) - 1)
+    return min(MOST_NOISE, max(1.0, variance / mean * windows.span(ticks) / len(ticks)))
+
+
+def _level(ticks: Sequence[Tick], dispersion: float) -> float:
+    """The mean of the longest window that contradicts no shorter one."""
+    low, high = 0.0, inf
+    seconds = requests = 0.0
+    enough = FAST_WINDOW
+    mean = 0.0
+    for tick in reversed(ticks):
+        seconds += tick.seconds
+        requests += tick.arrivals * tick.seconds
+        mean = requests / seconds
+        if seconds < enough - 1e-6:
+            continue
+        if not low <= mean <= high:
+            break
+        # Under one request a second, one more or less is no contradiction.
+        sigma = sqrt(max(mean, 1.0) * dispersion / seconds)
+        low, high = max(low, mean - RISE_SIGMAS * sigma), min(high, mean + FALL_SIGMAS * sigma)
+        enough = seconds * LONGER
+    return min(max(mean, low), high)
 
 
 def _is_burst(newest: Tick, slow: float) -> bool:
@@ -94,31 +143,44 @@ def _sure_slope(ticks: Sequence[Tick]) -> float:
 
 def _headroom(forecasts: Forecasts) -> float:
     short = sorted(forecasts.shortfalls)
-    if len(short) < 10:
+    if len(short) < FEWEST_SHORTFALLS:
         return FIRST_HEADROOM
-    return min(MOST_HEADROOM, short[int(0.9 * (len(short) - 1))])
+    return min(MOST_HEADROOM, short[int(COVERED * (len(short) - 1))])
 
 
-def settle(forecasts: Forecasts, arrivals: float, *, now: float) -> Forecasts:
-    """Compare the forecasts that are due with the ``arrivals`` a second that came."""
+def settle(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Forecasts:
+    """Compare the forecasts that are due with what came in the last seconds of ``ticks``."""
     due = [forecast for forecast in forecasts.pending if forecast[0] <= now]
     if not due:
         return forecasts
+    recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
+    came = windows.mean(recent, "arrivals")
+    came -= sqrt(max(came, 1.0) * noise(ticks) / windows.span(recent))
     # Under one request a second, one more or less says nothing about the forecast.
-    short = tuple(max(0.0, (arrivals - value) / max(value, 1.0)) for _, value in due)
+    short = tuple(max(0.0, (came - value) / max(value, 1.0)) for _, value in due)
     return Forecasts(
         pending=forecasts.pending[len(due) :],
         shortfalls=(*forecasts.shortfalls, *short)[-SHORTFALLS:],
+        held=forecasts.held,
     )
 
 
-def promise(forecasts: Forecasts, demand: Demand, *, now: float, lead: float) -> Forecasts:
-    """Remember what is forecast, without its headroom, for ``lead`` seconds from now.
+def promise(
+    forecasts: Forecasts, demand: Demand, *, now: float, lead: float, hold: float
+) -> Forecasts:
+    """Remember what is forecast for ``lead`` seconds from now, without its headroom.
 
-    The newest forecast for a time is the one that counts: older ones for the same time or
-    later are dropped, which keeps the rest in order.
+    What counts is the highest forecast of the last ``hold`` seconds: workers for that are still
+    there. The newest for a time replaces older ones for the same time or later, which keeps the
+    rest in order.
     """
     due = now + lead
     pending = tuple(old for old in forecasts.pending if old[0] < due)
     value = demand.expected(lead) / (1 + demand.headroom)
-    return Forecasts(pending=(*pending, (due, value))[-PENDING:], shortfalls=forecasts.shortfalls)
+    held = peaks.push(forecasts.held, time=now, value=value, window=hold)
+    highest = held[0][1]
+    return Forecasts(
+        pending=(*pending, (due, highest))[-PENDING:],
+        shortfalls=forecasts.shortfalls,
+        held=held,
+    )

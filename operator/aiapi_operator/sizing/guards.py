@@ -1,9 +1,12 @@
 """Guards: from what is needed to what may be done now, on both axes at once.
 
 Up is quick: workers in the pods that serve, at once; pods as soon as the workers a pod may
-have do not suffice. Down waits: workers for the highest need of the last 30 s, pods for the
-highest of the last 300 s (both can be set), as HPA and KPA stabilise. In between, a need that
-differs by less than 5 % from what runs changes nothing.
+have do not suffice. Down waits: workers for the highest need of the last 30 s, as HPA and KPA
+stabilise. A need that is up to 5 % above what runs changes nothing.
+
+Pods otherwise move when that pays (see plan_pods.py), and down only as far as the pods that stay
+can carry the highest need of the last 300 s, with as many workers as a pod may have (both times
+can be set). Workers come back within a second, so nothing is lost that would take long to come.
 
 Pods that were ordered and are not ready yet count as ordered, so one need orders them once;
 they do not count as serving, so workers in the pods that do serve make up for them.
@@ -12,19 +15,15 @@ Connections stay where they are, so a pod that has just become ready has little 
 before it still have nearly all. A pod keeps the workers that its own load needs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
-from aiapi_operator.sizing import peaks, plan
+from aiapi_operator.sizing import peaks, plan, plan_pods
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.plan import Carry
-from aiapi_operator.sizing.state import Order, Recent, Size
+from aiapi_operator.sizing.state import Order, Recent, Shift, Size
 
 TOLERANCE = 0.05
-WORTH = 0.95
-"""A move of pods that saves less than 5 % is not worth its price."""
-LASTS = 120.0
-"""Seconds for which a need must have been there before pods follow it for their cost alone."""
 MINUTE = 60.0
 
 
@@ -40,22 +39,22 @@ class Situation:
     ready_workers: int
     """Workers that serve in the pod that has the fewest."""
     may_shrink: bool
-    settled: bool
-    """Seen for long enough to know what lasts."""
     more_pods: int
     """Pods that the rate limit still allows."""
+    lead: float = 10.0
+    """Seconds until a pod that is ordered takes traffic."""
     heaviest: float = 0.0
     """Workers that the pod with the most to do needs by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """Needs by how long they count: now, for workers, for pods, and what was always there."""
+    """Needs by how long they count: now, for workers, for pods; and the pods that would pay."""
 
     now: Carry
     workers: Carry
     replicas: Carry
-    lasting: Carry
+    shift: Shift | None
     workers_floor: int
     replicas_floor: int
 
@@ -75,13 +74,32 @@ class Move:
 def remember(recent: Recent, spec: SizingSpec, need: float, *, now: float) -> Recent:
     """Add this tick's need to the windows."""
     workers, replicas = spec.workers_down_after, spec.replicas_down_after
-    return Recent(
+    return replace(
+        recent,
         workers_need=peaks.push(recent.workers_need, time=now, value=need, window=workers),
         replicas_need=peaks.push(recent.replicas_need, time=now, value=need, window=replicas),
         workers_floor=peaks.expire(recent.workers_floor, time=now, window=workers),
         replicas_floor=peaks.expire(recent.replicas_floor, time=now, window=replicas),
-        lasting_need=peaks.push(recent.lasting_need, time=now, value=-need, window=LASTS),
     )
+
+
+def consider(recent: Recent, spec: SizingSpec, need: Carry, at: Situation, *, now: float) -> Recent:
+    """Every few seconds: whether another number of pods has paid by now."""
+    if not plan_pods.due(recent.samples, now=now):
+        return recent
+    found = needs(recent, need)
+    samples = plan_pods.add(recent.samples, found.workers.total, now=now)
+    terms = plan_pods.Terms(
+        running=within(spec, at.running),
+        ready=at.ready,
+        lead=at.lead,
+        survivors=need.survivors / need.total if need.total > 0 else 0.0,
+        fewest=plan.fewest_replicas(spec, found.replicas, at_least=spec.replicas.min),
+    )
+    pods = plan_pods.wanted(spec, samples, terms)
+    before = terms.running.replicas
+    shift = Shift(before=before, after=pods) if pods != before else None
+    return replace(recent, samples=samples, shift=shift)
 
 
 def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Recent:
@@ -100,7 +118,6 @@ def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Rece
         replicas_floor=peaks.push(
             recent.replicas_floor, time=now, value=running.replicas, window=replicas
         ),
-        lasting_need=peaks.push(recent.lasting_need, time=now, value=0.0, window=LASTS),
     )
 
 
@@ -116,7 +133,7 @@ def needs(recent: Recent, now: Carry) -> Needs:
         now=now,
         workers=carry(peaks.peak(recent.workers_need)),
         replicas=carry(peaks.peak(recent.replicas_need)),
-        lasting=carry(-(peaks.peak(recent.lasting_need) or 0.0)),
+        shift=recent.shift,
         workers_floor=int(peaks.peak(recent.workers_floor) or 0),
         replicas_floor=int(peaks.peak(recent.replicas_floor) or 0),
     )
@@ -139,7 +156,7 @@ def within(spec: SizingSpec, size: Size) -> Size:
 def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
     """The fleet to have now."""
     start = within(spec, at.running)
-    wanted = _wanted_replicas(spec, needs, at, start)
+    wanted = _wanted_replicas(spec, needs, start)
     replicas = min(wanted, max(start.replicas, at.ordered) + at.more_pods)
     if replicas < start.replicas:
         floor = max(replicas, needs.replicas_floor) if at.may_shrink else start.replicas
@@ -152,40 +169,35 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
     return Move(
         size=Size(workers=workers, replicas=replicas),
         workers_held=workers > max(spec.workers.min, _each(soon, at, replicas)),
-        replicas_held=_cheaper(spec, soon, replicas).replicas < replicas,
+        replicas_held=_less(spec, soon, replicas),
         rate_limited=wanted > replicas >= start.replicas,
         uneven=_for_the_heaviest(at) == workers > _each(needs.workers, at, replicas),
     )
 
 
-def _wanted_replicas(spec: SizingSpec, needs: Needs, at: Situation, start: Size) -> int:
+def _wanted_replicas(spec: SizingSpec, needs: Needs, start: Size) -> int:
     beyond = needs.now.times(1 / (1 + TOLERANCE))
     if plan.workers_for(beyond, start.replicas) > spec.workers.max:
         return plan.fewest_replicas(spec, needs.now, at_least=start.replicas)
-    peak = _cheaper(spec, needs.replicas.times(1 + TOLERANCE), start.replicas).replicas
-    if peak < start.replicas:
-        return peak
-    falling = needs.now.total * (1 + 2 * TOLERANCE) < needs.workers.total
-    if falling or not at.settled:
-        return start.replicas
-    # More pods for their cost alone: only if the least and the greatest need both ask for it.
-    least = _cheaper(spec, needs.lasting.times(1 + TOLERANCE), start.replicas).replicas
-    return max(start.replicas, min(least, peak))
+    if needs.shift is not None and needs.shift.before == start.replicas:
+        return needs.shift.after
+    return start.replicas
 
 
-def _cheaper(spec: SizingSpec, need: Carry, replicas: int) -> Size:
-    """The cheapest fleet for ``need``, if moving there from ``replicas`` pods is worth it."""
-    here = plan.fit(spec, need, replicas)
-    there = plan.cheapest(spec, need)
-    saves = plan.hour(spec, there) < WORTH * plan.hour(spec, here)
-    return there if saves else here
+def _less(spec: SizingSpec, need: Carry, replicas: int) -> bool:
+    """Whether one pod less would carry the need for less."""
+    if replicas <= spec.replicas.min:
+        return False
+    fewer = plan.fit(spec, need, replicas - 1)
+    able = plan.workers_for(need, replicas - 1) <= spec.workers.max
+    return able and plan.hour(spec, fewer) < plan.hour(spec, plan.fit(spec, need, replicas))
 
 
 def _workers(spec: SizingSpec, needs: Needs, at: Situation, start: Size, replicas: int) -> int:
     most = spec.workers.max
     if _each(needs.now.times(1 / (1 + TOLERANCE)), at, replicas) > start.workers:
         return min(most, _each(needs.now, at, replicas))
-    lower = _each(needs.workers.times(1 + TOLERANCE), at, replicas)
+    lower = _each(needs.workers, at, replicas)
     lower = max(lower, _for_the_heaviest(at))
     lower = min(most, max(spec.workers.min, needs.workers_floor, lower))
     if lower < start.workers:

@@ -50,13 +50,11 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         return state
     service = service_demand.estimate(ticks, state.service)
     base = capacity.base(ticks, objective=spec.objective, service=service, last=state.base, now=now)
-    recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
-    arrivals = windows.mean(recent, "arrivals")
     state = replace(
         state,
         service=service,
         base=base,
-        forecasts=demand.settle(state.forecasts, arrivals, now=now),
+        forecasts=demand.settle(state.forecasts, ticks, now=now),
     )
     if failures is None or failures.level is None:
         state = _correct(state, spec.objective, now=now)
@@ -110,19 +108,18 @@ def _target(state: State, objective: Objective) -> capacity.Target:
 
 
 def _correct(state: State, objective: Objective, *, now: float) -> State:
-    read = windows.latency(state.ticks, objective.percentile)
+    read = windows.latency(state.ticks, objective.percentile, least=capacity.CORRECTS)
     if read is None or state.base is None:
         return state
     planned = _target(state, objective)
-    rho = windows.busiest(state.ticks, now=now, latency=read.seconds)
+    rho = windows.utilization(state.ticks, now=now, seconds=capacity.CORRECTS)
     threshold = objective.threshold
     missed = read.seconds > threshold
     upstream_alone = missed and read.seconds - _queued(state, objective, now=now) > threshold
     corrected = capacity.correct(
         capacity.Correction(state.correction, state.corrected_at),
-        missed=missed,
-        # A loop that is busier than planned is short of workers: that says nothing about rho*.
-        busy=0.8 * planned.utilization <= rho <= planned.utilization + 0.05,
+        ratio=read.seconds / threshold,
+        load=rho / planned.utilization,
         objective_in_reach=not upstream_alone and state.base.now <= IN_REACH * threshold,
         now=now,
     )

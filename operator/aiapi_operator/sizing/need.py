@@ -57,16 +57,18 @@ def workers(
     expected = demand.expected(lead)
     forecast = 0.0 if load.service is None else expected * load.service.seconds
     busy = min(MOST, max(forecast, load.loop))
+    # Headroom is for an error of the forecast: not for one while a pod is lost.
+    usual = min(MOST, max(forecast / (1 + demand.headroom), load.loop))
     loop = busy / target.utilization
     growth = max(1.0, expected / demand.level) if demand.level > 0 else 1.0
     in_flight = load.in_flight * growth
     concurrency = _concurrency(spec, in_flight)
     if concurrency > loop:
         total, binding = concurrency, Binding.CONCURRENCY
-        survivors = max(concurrency * FULL_SHARE, busy / SURVIVAL)
+        survivors = max(concurrency * FULL_SHARE, usual / SURVIVAL)
     else:
         total, binding = loop, Binding.LOOP
-        survivors = max(busy / SURVIVAL, concurrency * FULL_SHARE)
+        survivors = max(usual / SURVIVAL, concurrency * FULL_SHARE)
     total = min(MOST, total)
     return Workers(
         total=total,

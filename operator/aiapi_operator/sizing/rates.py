@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, lt, sub
 
-from aiapi_operator.sizing import histogram
+from aiapi_operator.sizing import histogram, windows
 from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
 from aiapi_operator.sizing.state import SLOW_WINDOW, State, Tick
 
@@ -223,7 +223,7 @@ def _sum(flows: list[_Flow], seen: Seen, state: State, now: float) -> Tick | Non
         loop=min(loop, workers),
         workers=workers,
         busiest=max(_utilization(flow.rates) for flow in flows),
-        heaviest=max(min(rates[4], rates[5]) for rates in serving),
+        heaviest=windows.uneven([min(rates[4], rates[5]) for rates in serving]),
         upstream=min(upstream, in_flight),
         server_errors=totals[7],
         cancelled=totals[8],

@@ -136,7 +136,7 @@ def _held(verdict: Verdict, move: Move, spec: SizingSpec) -> str:
     elif move.workers_held:
         waits.append(f"fewer workers once less was needed for {duration(spec.workers_down_after)}")
     if move.replicas_held:
-        waits.append(f"fewer pods once less was needed for {duration(spec.replicas_down_after)}")
+        waits.append("fewer pods once that has paid")
     return ", ".join(waits)
 
 

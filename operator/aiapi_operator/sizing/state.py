@@ -48,7 +48,7 @@ class Tick:
     busiest: float
     """Loop utilisation of the busiest pod, 0..1."""
     heaviest: float
-    """Loop seconds a second of the ready pod that had most to do."""
+    """Loop seconds a second of the ready pods that had most to do. See ``windows.uneven``."""
     upstream: float
     """Seconds that requests waited for upstreams, a second."""
     server_errors: float = 0.0
@@ -97,6 +97,8 @@ class Forecasts:
     pending: tuple[tuple[float, float], ...] = ()
     """(due time, arrivals a second)."""
     shortfalls: tuple[float, ...] = ()
+    held: "Staircase" = ()
+    """The highest forecasts of the time for which workers stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,14 @@ Staircase = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """Another number of pods that pays by now: in place of ``before``, have ``after``."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
     """What the stabilisation windows hold: needs, and what ran when nothing could be known."""
 
@@ -120,8 +130,9 @@ class Recent:
     replicas_need: Staircase = ()
     workers_floor: Staircase = ()
     replicas_floor: Staircase = ()
-    lasting_need: Staircase = ()
-    """Negated, so that the highest step is the least need."""
+    samples: tuple[tuple[float, float], ...] = ()
+    """(time, workers that the fleet had to have), some seconds apart. See plan_pods.py."""
+    shift: Shift | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,17 +84,18 @@ def test_workers_go_down_after_their_window_and_not_before() -> None:
     assert model.size == (1, 2)
 
 
-def test_pods_go_down_after_their_window_and_not_before() -> None:
+def test_pods_that_carry_the_highest_need_of_their_window_stay_for_it() -> None:
     model = settled(workers=Bounds(min=1, max=4))
     model.rate = 500.0
     model.run(240)
+    # 500 x 20 ms / 0.8 are 12.5 workers, 4 a pod at most; 10.5 must remain when a pod is lost.
     assert model.last.replicas >= 4
-    pods = model.last.replicas
     model.rate = 20.0
-    assert {decision.replicas for _, decision in model.run(296)} == {pods}
+    kept = [decision.replicas for _, decision in model.run(290)]
+    assert min(kept) == 4
     assert model.last.workers == 1
-    assert "fewer pods once less was needed for 300 s" in model.last.message
-    model.run(20)
+    assert "fewer pods once that has paid" in model.last.message
+    model.run(30)
     assert model.size == (1, 2)
 
 

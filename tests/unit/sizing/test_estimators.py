@@ -286,33 +286,33 @@ def test_idle_work_is_learned_while_nothing_comes() -> None:
 
 def test_a_steady_load_is_read_slowly() -> None:
     ticks = (*row(27, arrivals=98.0), *(tick(54.0 + 2 * i, arrivals=100.0) for i in (1, 2, 3)))
-    found = demand.estimate(ticks, Forecasts(), now=60.0)
+    found = demand.estimate(ticks, Forecasts())
     assert found.level == pytest.approx(windows.mean(ticks, "arrivals"))
     assert not found.burst
 
 
 def test_a_burst_is_taken_from_the_newest_tick_alone() -> None:
     ticks = (*row(29, arrivals=20.0), tick(60.0, arrivals=120.0))
-    found = demand.estimate(ticks, Forecasts(), now=60.0)
+    found = demand.estimate(ticks, Forecasts())
     assert (found.level, found.slope, found.burst) == (120.0, 0.0, True)
 
 
 def test_noise_is_no_burst() -> None:
     ticks = (*row(29, arrivals=2.0), tick(60.0, arrivals=5.0))
-    assert not demand.estimate(ticks, Forecasts(), now=60.0).burst
+    assert not demand.estimate(ticks, Forecasts()).burst
 
 
 def test_a_ramp_has_a_slope_and_a_step_has_none() -> None:
     ramp = tuple(tick(2.0 * i, arrivals=500.0 + 10 * i) for i in range(1, 31))
-    assert demand.estimate(ramp, Forecasts(), now=60.0).slope == pytest.approx(5.0, abs=2.5)
+    assert demand.estimate(ramp, Forecasts()).slope == pytest.approx(5.0, abs=2.5)
     step = tuple(tick(2.0 * i, arrivals=500.0 if i < 12 else 700.0) for i in range(1, 31))
-    assert demand.estimate(step, Forecasts(), now=60.0).slope == 0.0
+    assert demand.estimate(step, Forecasts()).slope == 0.0
 
 
 def test_noise_has_no_slope() -> None:
     # 100 requests a second vary by 7 in a tick of 2 s: this rises by less than that.
     ticks = tuple(tick(2.0 * i, arrivals=100.0 + 0.1 * i) for i in range(1, 31))
-    assert demand.estimate(ticks, Forecasts(), now=60.0).slope == 0.0
+    assert demand.estimate(ticks, Forecasts()).slope == 0.0
 
 
 def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
@@ -322,19 +322,48 @@ def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
 
 def test_headroom_is_the_shortfall_of_late() -> None:
     forecasts = Forecasts(shortfalls=(0.0,) * 50 + (0.2,) * 10)
-    assert demand.estimate(row(), forecasts, now=60.0).headroom == 0.2
+    assert demand.estimate(row(), forecasts).headroom == 0.2
     forecasts = Forecasts(shortfalls=(5.0,) * 60)
-    assert demand.estimate(row(), forecasts, now=60.0).headroom == demand.MOST_HEADROOM
-    assert demand.estimate(row(), Forecasts(), now=60.0).headroom == demand.FIRST_HEADROOM
+    assert demand.estimate(row(), forecasts).headroom == demand.MOST_HEADROOM
+    assert demand.estimate(row(), Forecasts()).headroom == demand.FIRST_HEADROOM
 
 
-def test_forecasts_are_held_against_what_came() -> None:
+def test_forecasts_are_held_against_what_came_less_what_chance_adds() -> None:
     known = demand.Demand(100.0, 0.0, 0.1, burst=False)
-    made = demand.promise(Forecasts(), known, now=0.0, lead=3.0)
+    made = demand.promise(Forecasts(), known, now=0.0, lead=3.0, hold=30.0)
     assert made.pending == ((3.0, 100.0),)
-    assert demand.settle(made, 120.0, now=2.0) is made
-    assert demand.settle(made, 120.0, now=3.0) == Forecasts(shortfalls=(pytest.approx(0.2),))
-    assert demand.settle(made, 80.0, now=4.0) == Forecasts(shortfalls=(0.0,))
+    assert demand.settle(made, row(3, arrivals=120.0), now=2.0) is made
+    # 720 requests in 6 s are 120 +- 4.5 a second.
+    settled = demand.settle(made, row(3, arrivals=120.0), now=6.0)
+    assert settled.shortfalls == (pytest.approx(0.155, abs=0.001),)
+    assert demand.settle(made, row(3, arrivals=80.0), now=6.0).shortfalls == (0.0,)
+
+
+def test_workers_that_are_still_there_need_no_headroom() -> None:
+    high, low = (demand.Demand(rate, 0.0, 0.0, burst=False) for rate in (100.0, 60.0))
+    made = demand.promise(Forecasts(), high, now=0.0, lead=3.0, hold=30.0)
+    made = demand.promise(made, low, now=20.0, lead=3.0, hold=30.0)
+    assert made.pending == ((3.0, 100.0), (23.0, 100.0))
+    made = demand.promise(made, low, now=40.0, lead=3.0, hold=30.0)
+    assert made.pending[-1] == (43.0, 60.0)
+
+
+def test_the_level_is_the_longest_window_that_chance_allows() -> None:
+    near = (*row(27, arrivals=96.0), *(tick(54.0 + 2 * i, arrivals=100.0) for i in (1, 2, 3)))
+    assert demand.estimate(near, Forecasts()).level == pytest.approx(96.4)
+    far = (*row(27, arrivals=70.0), *(tick(54.0 + 2 * i, arrivals=100.0) for i in (1, 2, 3)))
+    # 600 requests in 6 s are 100 +- 4 a second: 92 is what two sigmas less would be.
+    assert demand.estimate(far, Forecasts()).level == pytest.approx(91.8, abs=0.1)
+    fallen = (*row(27, arrivals=160.0), *(tick(54.0 + 2 * i, arrivals=100.0) for i in (1, 2, 3)))
+    assert demand.estimate(fallen, Forecasts()).level == pytest.approx(112.2, abs=0.1)
+
+
+def test_arrivals_that_come_in_clumps_are_noisier_than_independent_ones() -> None:
+    assert demand.noise(row()) == 1.0
+    clumps = tuple(tick(2.0 * i, arrivals=114.0 if i % 2 else 86.0) for i in range(1, 31))
+    assert demand.noise(clumps) == pytest.approx(28**2 / 2 / 100 * 2 / 2 * 2, rel=0.51)
+    wild = tuple(tick(2.0 * i, arrivals=300.0 if i % 2 else 0.0) for i in range(1, 31))
+    assert demand.noise(wild) == demand.MOST_NOISE
 
 
 # Capacity
@@ -443,21 +472,34 @@ def test_one_pod_is_the_heaviest_only_if_it_always_has_more_to_do() -> None:
     assert windows.heaviest(lasting, now=58.0, seconds=30.0) == 1.6
 
 
-def test_the_correction_backs_off_fast_and_probes_slowly() -> None:
-    def after(missed: bool, seconds: float, busy: bool = True) -> float:
+def test_the_correction_backs_off_fast_and_probes_slowly_and_rests_in_between() -> None:
+    def after(ratio: float, seconds: float, load: float = 1.0) -> float:
         return capacity.correct(
             capacity.Correction(0.8, 0.0),
-            missed=missed,
-            busy=busy,
+            ratio=ratio,
+            load=load,
             objective_in_reach=True,
             now=seconds,
         ).factor
 
-    assert after(True, 10.0) == pytest.approx(0.72)
-    assert after(True, 8.0) == 0.8
-    assert after(False, 30.0) == pytest.approx(0.81)
-    assert after(False, 28.0) == 0.8
-    assert after(True, 60.0, busy=False) == 0.8
+    assert after(1.1, 20.0) == pytest.approx(0.76)
+    assert after(1.1, 18.0) == 0.8
+    assert after(0.8, 20.0) == pytest.approx(0.805)
+    assert after(0.95, 60.0) == 0.8
+    assert after(1.1, 60.0, load=0.5) == after(1.1, 60.0, load=1.2) == 0.8
+    assert after(0.8, 60.0, load=0.9) == 0.8, "loops that had room show nothing of full ones"
+
+
+def test_many_pods_with_an_even_load_and_one_that_is_fuller() -> None:
+    assert windows.uneven([1.0, 1.0, 1.0, 0.0]) == pytest.approx(1.0)
+    assert windows.uneven([1.0] * 7 + [1.3]) == pytest.approx(1.1, abs=0.01)
+    assert windows.uneven([0.0, 0.0]) == 0.0
+
+
+def test_what_chance_may_have_added_to_the_loop_time_is_not_certain() -> None:
+    ticks = row(3, loop=6.4)
+    assert windows.certain_loop(ticks, 0.02) == pytest.approx(6.4 - 2 * 0.02 * (640 / 6) ** 0.5)
+    assert windows.certain_loop(ticks, None) == pytest.approx(6.4)
 
 
 def test_the_models_own_p95_is_read_within_ten_per_cent() -> None:

@@ -6,7 +6,7 @@ from math import ceil
 import pytest
 from unit.sizing.fleet_model import spec
 
-from aiapi_operator.sizing import guards, need, plan, reasons
+from aiapi_operator.sizing import guards, need, plan, plan_pods, reasons
 from aiapi_operator.sizing.assess import NOTHING_KNOWN, Outlook
 from aiapi_operator.sizing.capacity import Target
 from aiapi_operator.sizing.decision import Binding, Need, Verdict
@@ -15,7 +15,7 @@ from aiapi_operator.sizing.guards import Move, Needs, Situation
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
 from aiapi_operator.sizing.plan import Carry
 from aiapi_operator.sizing.savings import add, savings
-from aiapi_operator.sizing.state import Order, Recent, ServiceDemand, Size, Spend
+from aiapi_operator.sizing.state import Order, Recent, ServiceDemand, Shift, Size, Spend
 
 SEVEN = Carry(7.0, 5.2)
 
@@ -31,7 +31,6 @@ def at(workers: int, replicas: int, **changes: object) -> Situation:
         ready=replicas,
         ready_workers=workers,
         may_shrink=True,
-        settled=True,
         more_pods=10,
     )
     return replace(usual, **changes)
@@ -40,7 +39,7 @@ def at(workers: int, replicas: int, **changes: object) -> Situation:
 def always(total: float, survivors: float = 0.0) -> Needs:
     carry = Carry(total, survivors)
     return Needs(
-        now=carry, workers=carry, replicas=carry, lasting=carry, workers_floor=0, replicas_floor=0
+        now=carry, workers=carry, replicas=carry, shift=None, workers_floor=0, replicas_floor=0
     )
 
 
@@ -112,7 +111,7 @@ def test_no_prices_compare_cores() -> None:
 
 
 def test_workers_grow_first() -> None:
-    assert move(always(7.0, 5.2), at(2, 2, settled=False)).size == size(6, 2)
+    assert move(always(7.0, 5.2), at(2, 2)).size == size(6, 2)
 
 
 def test_pods_follow_when_workers_do_not_suffice() -> None:
@@ -126,8 +125,8 @@ def test_pods_that_are_not_ready_do_not_serve() -> None:
 
 
 def test_a_small_excess_changes_nothing() -> None:
-    assert move(always(4.1), at(2, 2, settled=False)).size == size(2, 2)
-    assert move(always(4.3), at(2, 2, settled=False)).size == size(3, 2)
+    assert move(always(4.1), at(2, 2)).size == size(2, 2)
+    assert move(always(4.3), at(2, 2)).size == size(3, 2)
 
 
 def test_workers_stay_for_a_pod_that_has_more_to_do_than_the_others() -> None:
@@ -139,13 +138,14 @@ def test_workers_stay_for_a_pod_that_has_more_to_do_than_the_others() -> None:
     assert not even.uneven
 
 
-def test_a_small_surplus_changes_nothing() -> None:
-    assert move(always(3.9), at(3, 2, settled=False)).size == size(3, 2)
-    assert move(always(3.7), at(3, 2, settled=False)).size == size(2, 2)
+def test_workers_go_down_to_what_was_needed_lately() -> None:
+    assert move(always(4.1), at(3, 2)).size == size(3, 2)
+    assert move(always(4.0), at(3, 2)).size == size(2, 2)
 
 
 def test_a_silent_pod_bars_every_step_down() -> None:
-    assert move(always(1.0), at(6, 6, may_shrink=False)).size == size(6, 6)
+    fewer = replace(always(1.0), shift=Shift(before=6, after=2))
+    assert move(fewer, at(6, 6, may_shrink=False)).size == size(6, 6)
 
 
 def test_the_window_keeps_what_was_needed_lately() -> None:
@@ -157,27 +157,73 @@ def test_the_window_keeps_what_was_needed_lately() -> None:
 
 def test_what_ran_while_nothing_was_known_is_a_floor() -> None:
     assert move(replace(always(1.0), workers_floor=5), at(6, 2)).size.workers == 5
-    assert move(replace(always(1.0), replicas_floor=4), at(1, 6)).size.replicas == 4
+    fewer = replace(always(1.0), replicas_floor=4, shift=Shift(before=6, after=2))
+    assert move(fewer, at(1, 6)).size.replicas == 4
 
 
 def test_workers_are_up_before_pods_go() -> None:
-    first = move(always(5.0, 3.6), at(1, 12), spec(price=dear_pods()))
-    assert first.size.replicas == 12
-    assert first.size.workers > 1
-    second = move(always(5.0, 3.6), at(first.size.workers, 12), spec(price=dear_pods()))
-    assert second.size.workers == first.size.workers
-    assert second.size.replicas < 12
+    fewer = replace(always(5.0, 3.6), shift=Shift(before=12, after=3))
+    first = move(fewer, at(1, 12))
+    assert first.size == size(2, 12)
+    second = move(fewer, at(2, 12))
+    assert second.size == size(2, 3)
 
 
-def dear_pods() -> object:
-    """Memory so dear that pods, not workers, make the price."""
-    return replace(spec().price, cpu_hour=0.0001, memory_gib_hour=1.0)
+def test_a_move_of_pods_is_carried_out_once() -> None:
+    more = replace(always(7.0, 5.2), shift=Shift(before=2, after=4))
+    assert move(more, at(6, 2)).size == size(4, 4)
+    assert move(more, at(4, 4)).size == size(2, 4)
+    assert move(more, at(6, 5)).size.replicas == 5, "what was planned from another fleet is void"
 
 
-def test_pods_are_added_for_their_cost_only_when_settled() -> None:
-    # 2 x 6 carries it; 4 x 2 does so for less.
-    assert move(always(7.0, 5.2), at(6, 2, settled=False)).size == size(6, 2)
-    assert move(always(7.0, 5.2), at(6, 2)).size.replicas > 2
+# Pods
+
+
+def terms(workers: int, replicas: int, **changes: object) -> plan_pods.Terms:
+    usual = plan_pods.Terms(
+        running=size(workers, replicas), ready=replicas, lead=10.0, survivors=0.8 / 0.95, fewest=2
+    )
+    return replace(usual, **changes)
+
+
+def after(seconds: int, *needs: float) -> plan_pods.Samples:
+    """A need each ten seconds, the last one for the rest of the time."""
+    samples: plan_pods.Samples = ()
+    for step in range(seconds // 10):
+        samples = plan_pods.add(samples, needs[min(step, len(needs) - 1)], now=10.0 * step)
+    return samples
+
+
+def test_pods_move_when_what_was_paid_too_much_is_the_price_of_the_move() -> None:
+    # 5 x 2 costs 0.7 cores more than 8 x 1, and three more pods with 2 workers 149 core-seconds.
+    assert plan_pods.wanted(spec(), after(200, 7.2), terms(2, 5)) == 5
+    assert plan_pods.wanted(spec(), after(250, 7.2), terms(2, 5)) == 8
+
+
+def test_a_need_that_comes_and_goes_moves_no_pods() -> None:
+    turns = after(300, *(7.2 if step % 6 < 3 else 9.5 for step in range(30)))
+    assert plan_pods.wanted(spec(), turns, terms(2, 5)) == 5
+
+
+def test_pods_stay_that_the_highest_need_may_ask_for() -> None:
+    low = after(300, 2.0)
+    assert plan_pods.wanted(spec(), low, terms(1, 10)) < 4
+    assert plan_pods.wanted(spec(), low, terms(1, 10, fewest=6)) == 6
+
+
+def test_no_more_pods_are_ordered_for_their_cost_while_some_are_starting() -> None:
+    assert plan_pods.wanted(spec(), after(300, 7.2), terms(2, 5, ready=4)) == 5
+
+
+def test_slow_pods_must_pay_for_their_start() -> None:
+    assert plan_pods.wanted(spec(), after(300, 7.2), terms(2, 5, lead=60.0)) == 5
+
+
+def test_pods_are_considered_every_few_seconds_only() -> None:
+    samples = plan_pods.add((), 3.0, now=100.0)
+    assert not plan_pods.due(samples, now=108.0)
+    assert plan_pods.due(samples, now=110.0)
+    assert plan_pods.due((), now=0.0)
 
 
 def test_the_rate_limit_counts_a_minute() -> None:
@@ -196,7 +242,6 @@ def test_needs_of_the_windows() -> None:
     found = guards.needs(recent, Carry(3.0, 1.5))
     assert found.workers == Carry(3.0, 1.5)
     assert found.replicas == Carry(6.0, 3.0)
-    assert found.lasting == Carry(2.0, 1.0)
 
 
 # Sentences
@@ -283,7 +328,7 @@ def test_the_sentence_of_a_hold_says_what_it_waits_for() -> None:
     held = Move(size=size(5, 3), workers_held=True, replicas_held=True)
     assert sentence(outlook(spec()), size(5, 3), held, Verdict.STABILIZING).endswith(
         "3 pods x 5 stay; fewer workers once less was needed for 30 s,"
-        " fewer pods once less was needed for 300 s"
+        " fewer pods once that has paid"
     )
 
 

@@ -206,11 +206,12 @@ def test_memory_is_bounded() -> None:
     assert len(late.forecasts.pending) <= 400
     assert len(late.forecasts.shortfalls) == 60
     assert len(late.orders) <= 30
+    assert len(late.recent.samples) == 30
     assert all(
         len(stairs) <= 152
         for stairs in (
             late.recent.workers_need,
             late.recent.replicas_need,
-            late.recent.lasting_need,
+            late.forecasts.held,
         )
     )

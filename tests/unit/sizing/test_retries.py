@@ -138,9 +138,9 @@ def test_an_outage_with_a_retry_adds_no_worker_and_neither_does_its_end() -> Non
 def test_retries_that_fill_the_loops_do_not_multiply_the_fleet() -> None:
     """Four tries of each request are more than the fleet can do, and all of them fail."""
     model = _calm().copy()
-    before = model.last.workers * model.last.replicas
+    before, pods = model.last.workers * model.last.replicas, model.last.replicas
     model.outage, model.retries = True, 3
-    assert most_workers(model, 90) <= before + model.last.replicas
+    assert most_workers(model, 90) <= before + pods
     assert model.last.load.arrivals_per_second == pytest.approx(240, rel=0.1)
 
 

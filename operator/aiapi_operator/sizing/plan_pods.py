@@ -1,0 +1,109 @@
+"""Pods: whether another number of them would have been cheaper lately, by more than a move costs.
+
+Workers follow the load within seconds; pods set in which steps they can. 24 workers are 8 pods
+x 3, and one more worker than that is 8 pods x 4: a third of the fleet idle. 9 pods x 3 would
+carry it for less, if it stays like that. Nobody knows how long it stays, so the rule is the one
+of who may rent skis or buy them: pay the dearer rent until it has cost as much as the purchase,
+then buy. That never costs more than twice of what a clairvoyant pays (Karlin, Manasse, Rudolph,
+Sleator, 1988), and it needs no forecast.
+
+    rent:      what the fleet cost above another number of pods, needs being as they were
+    purchase:  SETTLES seconds, and the start of a pod, of the pods that come or go: until the
+               connections are spread, they and the others have the workers for the old spread
+
+5 pods x 2 for a need of 7.2, which 8 pods x 1 would carry: 5.5 against 4.8 cores. Three more pods
+with 2 workers are 3.3 cores, for 45 s 148 core-seconds: after 212 s of it the pods are ordered.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+from aiapi_operator.sizing import plan
+from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.state import Size
+
+EVERY = 10.0
+"""Seconds between two samples of the need."""
+MOST_SAMPLES = 30
+"""Five minutes of them. What was longer ago says little about what is to come."""
+SETTLES = 35.0
+"""Seconds until most connections have found new pods, beside the time that these take to start."""
+
+Samples = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a move hangs on beside the needs."""
+
+    running: Size
+    ready: int
+    """Pods that take traffic. No more are ordered for their cost before all do."""
+    lead: float
+    """Seconds until a pod that is ordered takes traffic."""
+    survivors: float
+    """The part of a need that must be there when a pod is lost."""
+    fewest: int
+    """Pods that must stay."""
+
+
+def due(samples: Samples, *, now: float) -> bool:
+    """Whether it is time for another sample."""
+    return not samples or now - samples[-1][0] >= EVERY - 1e-6
+
+
+def add(samples: Samples, need: float, *, now: float) -> Samples:
+    """Add the workers that the fleet had to have."""
+    return (*samples, (now, need))[-MOST_SAMPLES:]
+
+
+def wanted(spec: SizingSpec, samples: Samples, terms: Terms) -> int:
+    """The number of pods to have: as many as run, until another number has paid."""
+    running = terms.running
+    here = _costs(spec, samples, running.replicas, terms.survivors)
+    pod = plan.pod_hour(spec) + running.workers * plan.worker_hour(spec)
+    moved = (terms.lead + SETTLES) * pod
+    best, gain = running.replicas, 0.0
+    for pods in sorted({terms.fewest, *_candidates(spec, samples, terms.survivors)}):
+        if pods < terms.fewest or pods == running.replicas:
+            continue
+        if pods > running.replicas > terms.ready:
+            continue
+        there = _costs(spec, samples, pods, terms.survivors)
+        left = _rent(here, there) - moved * abs(pods - running.replicas)
+        if left > gain:
+            best, gain = pods, left
+    return best
+
+
+def _costs(spec: SizingSpec, samples: Samples, pods: int, survivors: float) -> list[float]:
+    worker, pod = plan.worker_hour(spec), plan.pod_hour(spec)
+    low, high = spec.workers.min, spec.workers.max
+    rest = survivors * pods / (pods - 1) if pods > 1 else 0.0
+    each = max(1.0, rest) / pods
+    return [
+        pods * (pod + worker * min(high, max(low, ceil(need * each - 1e-9)))) for _, need in samples
+    ]
+
+
+def _rent(here: list[float], there: list[float]) -> float:
+    """The most that was paid too much in any time up to now; nothing if it is cheaper here now."""
+    if here[-1] <= there[-1]:
+        return 0.0
+    total = most = 0.0
+    for mine, other in zip(reversed(here), reversed(there), strict=True):
+        total += (mine - other) * EVERY
+        most = max(most, total)
+    return most
+
+
+def _candidates(spec: SizingSpec, samples: Samples, survivors: float) -> Iterable[int]:
+    """Numbers of pods which some need fills with whole workers: those between only cost more."""
+    needs = sorted(need for _, need in samples)
+    found = set()
+    for need in {needs[0], needs[-1], needs[len(needs) // 2], samples[-1][1]}:
+        for each in range(spec.workers.min, spec.workers.max + 1):
+            carry = max(ceil(need / each - 1e-9), ceil(need * survivors / each - 1e-9) + 1)
+            found.add(min(spec.replicas.max, max(1, spec.replicas.min, carry)))
+    return found
