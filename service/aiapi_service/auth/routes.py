@@ -34,10 +34,13 @@ _NOTED = {
     429: "Too many attempts; see Retry-After.",
     503: "Nobody can log in now; see Retry-After.",
 }
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"application/problem+json": {}}}
-    for status, text in _NOTED.items()
-}
+
+
+def _answers(noted: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"description": text, "content": {"application/problem+json": {}}}
+        for status, text in noted.items()
+    }
 
 
 def _body(schema: dict[str, Any], example: dict[str, str]) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def _address(request: Request) -> str:
 @router.post(
     "/token",
     summary="Log in, or refresh",
-    responses=_RESPONSES,
+    responses=_answers(_NOTED),
     openapi_extra=_body(
         _TOKEN_FORM,
         {"grant_type": "password", "username": "ann", "password": "correct horse battery staple"},
@@ -126,7 +129,7 @@ def _pair(granted: Granted, seconds: int) -> TokenPair:
 @router.post(
     "/revoke",
     summary="Log out",
-    responses=_RESPONSES,
+    responses=_answers(_NOTED),
     openapi_extra=_body(_REVOKE_FORM, {"token": "aiapi-refresh_..."}),
 )
 async def revoke(request: Request) -> dict[str, str]:
@@ -137,7 +140,11 @@ async def revoke(request: Request) -> dict[str, str]:
     return {}
 
 
-@router.get("/me", summary="Who am I")
+@router.get(
+    "/me",
+    summary="Who am I",
+    responses=_answers({401: "Nobody whom this service knows.", 503: "Nobody can be asked now."}),
+)
 async def me(principal: Annotated[Principal, require()]) -> Caller:
     """Whom the credential stands for, and what it allows."""
     return Caller(
