@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.body import Body, check, read_object
+from aiapi_service.gateway.direct_route import DirectRoute
 from aiapi_service.gateway.openapi import json_body
 from aiapi_service.gateway.problems import responses
 from aiapi_service.gateway.relay import Relay
@@ -15,7 +16,7 @@ from aiapi_service.gateway.services import services_of
 from aiapi_service.gateway.upstreams import usage
 from aiapi_service.gateway.upstreams.upstreams import chat_call
 
-router = APIRouter(tags=["chat"])
+router = APIRouter(tags=["chat"], route_class=DirectRoute)
 
 _STREAMED = {
     "content": {

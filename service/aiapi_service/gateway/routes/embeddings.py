@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.body import check, read_object
+from aiapi_service.gateway.direct_route import DirectRoute
 from aiapi_service.gateway.embedder import as_openai
 from aiapi_service.gateway.local.embedder import DIMENSIONS, NAME
 from aiapi_service.gateway.openapi import json_body
@@ -17,7 +18,7 @@ from aiapi_service.gateway.schemas.embeddings import EmbeddingList, EmbeddingsRe
 from aiapi_service.gateway.services import Services, services_of
 from aiapi_service.gateway.upstreams.upstreams import embeddings_call
 
-router = APIRouter(tags=["embeddings"])
+router = APIRouter(tags=["embeddings"], route_class=DirectRoute)
 
 
 @router.post(
