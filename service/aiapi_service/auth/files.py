@@ -1,5 +1,6 @@
 """Files with secrets: written whole or not at all, for their owner alone; read again on change."""
 
+import errno
 import logging
 import os
 import secrets
@@ -21,6 +22,7 @@ class SecretFileError(Exception):
 def write(path: Path, text: str, *, keep: bool = False) -> None:
     """Put a file with mode 0600 in place at once; with ``keep``, only where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _check_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -35,6 +37,12 @@ def write(path: Path, text: str, *, keep: bool = False) -> None:
             draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _check_folder(folder: Path) -> None:
+    """Whoever owns the folder can put other files in place of ours."""
+    if os.geteuid() != 0 and folder.stat().st_uid not in {0, os.geteuid()}:
+        raise PermissionError(errno.EPERM, "its folder belongs to somebody else")
 
 
 def _link_unless_there(draft: Path, path: Path) -> None:

@@ -11,7 +11,18 @@ from aiapi_service.store import local
 
 
 def default_data_dir() -> Path:
-    """The user's data folder; the system's for root, whose home Postgres could not read."""
+    """The user's data folder, or the system's for root, whose home Postgres could not read.
+
+    A container's user often has no home, or none that can be written to: then it is a folder
+    beside other temporary files, and lasts as long as the pod.
+    """
+    wanted = _usual_data_dir()
+    if wanted is not None and _can_be_made(wanted):
+        return wanted
+    return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}"
+
+
+def _usual_data_dir() -> Path | None:
     if os.geteuid() == 0:
         return Path("/var/lib/aiapi")
     if base := os.environ.get("XDG_DATA_HOME"):
@@ -19,8 +30,12 @@ def default_data_dir() -> Path:
     try:
         return Path.home() / ".local" / "share" / "aiapi"
     except RuntimeError:
-        # A container's user often has no entry anywhere, and so no home.
-        return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}"
+        return None
+
+
+def _can_be_made(path: Path) -> bool:
+    nearest = next(one for one in (path, *path.parents) if one.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 class StoreSettings(BaseModel):
