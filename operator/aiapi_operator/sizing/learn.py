@@ -16,7 +16,14 @@ from aiapi_operator.sizing import (
 )
 from aiapi_operator.sizing.inputs import Objective, SizingSpec
 from aiapi_operator.sizing.rates import Seen
-from aiapi_operator.sizing.state import FAST_WINDOW, Blocked, Order, State
+from aiapi_operator.sizing.state import (
+    FAST_WINDOW,
+    Blocked,
+    Order,
+    ServiceDemand,
+    State,
+    Tick,
+)
 
 BLOCKED_REMEMBERED = 60.0
 LONGEST_LEAD = 600.0
@@ -48,7 +55,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     )
     if tick is None:
         return state
-    service = service_demand.estimate(ticks, state.service)
+    service = _cost(state, ticks)
     base = capacity.base(ticks, objective=spec.objective, service=service, last=state.base, now=now)
     state = replace(
         state,
@@ -59,6 +66,15 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     if failures is None or failures.level is None:
         state = _correct(state, spec.objective, now=now)
     return _use(_reach(state, spec.objective, now=now), spec, seen, now=now)
+
+
+def _cost(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | None:
+    """What a request costs. While many fail it may only rise: those that fail are cheaper."""
+    found, last = service_demand.estimate(ticks, state.service), state.service
+    trouble = state.failures is not None and state.failures.level is not None
+    if trouble and found and last and found.seconds < last.seconds:
+        return last
+    return found
 
 
 def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:

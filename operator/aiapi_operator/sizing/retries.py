@@ -11,13 +11,14 @@ twice again: 300 a second come, 300 fail. max(100, 300 - 300) = 100: no more cap
 been real growth to 300 with a third failing, max(100, 300 - 100) = 200 are counted: all that
 can succeed.
 
-Failures that the loops cause are another matter: they end when there is capacity. So nothing is
-taken for a retry
+Failures that the loops cause are another matter: they end when there is capacity. So
 
-- where loops were busy when the failures began,
-- of requests that were shed or cancelled while a loop is busy,
-- of requests that succeed while loops are busy, a fifth of all or more: they wait for the
-  retries. All that succeed are counted, and with the room that this makes, more do.
+- nothing is taken for a retry where loops were busy when the failures began,
+- what is shed or cancelled while a loop is busy is no failure here. Were it one, retries that have
+  filled the loops would keep them filled when the upstream is back: nothing would be answered in
+  time, and all of it come again (a metastable failure),
+- while loops are busy and a fifth of the requests or more succeed, at least all that succeed
+  count: they wait for the retries, and with the room that this makes, more succeed.
 
 What always fails (bots, broken clients) is usual and no trouble.
 """
