@@ -15,7 +15,7 @@ from aiapi_operator.api.overview import HEALTHY_WHEN_TRUE
 from aiapi_operator.console.ring import Ring
 from aiapi_operator.engine.inventory import Key
 from aiapi_operator.engine.ports import Seen
-from aiapi_operator.sizing import plan
+from aiapi_operator.sizing import plan, worker_use
 from aiapi_operator.sizing.decision import Condition, Decision, Load, Need, Verdict
 from aiapi_operator.sizing.inputs import Mode, SizingSpec
 from aiapi_operator.sizing.savings import Savings
@@ -196,7 +196,11 @@ def _present(time: float, spec: SizingSpec, seen: Seen, decision: Decision) -> P
         capacity=capacity,
         ready=seen.ready,
         running=seen.workers,
-        hour=plan.hour(spec, Size(workers=decision.workers, replicas=decision.replicas)),
+        hour=plan.hour(
+            # Workers cost what they were seen to use, as in the savings beside it.
+            worker_use.priced(spec, decision.state.use),
+            Size(workers=decision.workers, replicas=decision.replicas),
+        ),
         savings=seen.savings,
     )
 
