@@ -20,14 +20,6 @@ _OAUTH2 = OAuth2PasswordBearer(
 )
 
 
-BEARER_SCHEME = {
-    "type": "http",
-    "scheme": "bearer",
-    "description": "An API key, or an access token of the configured OpenID Connect provider.",
-}
-"""The second way in, for the documentation: both read one header."""
-
-
 def credential(request: Request) -> str | None:
     """What the one Authorization header carries; None without one."""
     values = request.headers.getlist("authorization")
@@ -42,7 +34,8 @@ def credential(request: Request) -> str | None:
 class _Caller(SecurityBase):
     """Who calls, as one dependency: each costs more than a look-up in the cache does.
 
-    It shows in the documentation as the password flow; BEARER_SCHEME has to be added there.
+    It shows in the documentation as the password flow. That the same header takes API keys and
+    tokens of a provider is added there by the gateway.
     """
 
     def __init__(self) -> None:
