@@ -4,8 +4,8 @@ Workers follow the load within seconds; pods set in which steps they can. 24 wor
 x 3, and one more worker than that is 8 pods x 4: a third of the fleet idle. 9 pods x 3 would
 carry it for less, if it stays like that. Nobody knows how long it stays, so the rule is the one
 of who may rent skis or buy them: pay the dearer rent until it has cost as much as the purchase,
-then buy. That never costs more than twice of what a clairvoyant pays (Karlin, Manasse, Rudolph,
-Sleator, 1988), and it needs no forecast.
+then buy. For one purchase that costs at most twice what a clairvoyant pays (Karlin, Manasse,
+Rudolph, Sleator, 1988), and it needs no forecast.
 
     rent:      what the fleet cost above another number of pods, needs being as they were
     purchase:  SETTLES seconds, and the start of a pod, of the pods that come or go: until the

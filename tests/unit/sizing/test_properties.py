@@ -215,3 +215,76 @@ def test_memory_is_bounded() -> None:
             late.forecasts.held,
         )
     )
+
+
+@EXAMPLES
+@given(wishes, st.floats(1, 400), st.lists(st.floats(-300, 300), min_size=1, max_size=6))
+def test_clocks_that_jump_stay_within_bounds_and_shrink_nothing_at_once(
+    wish: SizingSpec, rate: float, jumps: list
+) -> None:
+    model = busy(wish, rate)
+    for jump in jumps:
+        model.now = max(0.0, model.now + jump)
+        before = model.size
+        decision = model.decide()
+        assert wish.workers.min <= decision.workers <= wish.workers.max
+        assert wish.replicas.min <= decision.replicas <= wish.replicas.max
+        if jump < 0:
+            assert (decision.workers, decision.replicas) >= before
+        model.run(4)
+
+
+@EXAMPLES
+@given(wishes, st.floats(1, 400), st.integers(0, 4))
+def test_pods_reported_twice_change_nothing(wish: SizingSpec, rate: float, which: int) -> None:
+    model = busy(wish, rate)
+    model.serve(2)
+    fleet = model.fleet()
+    again = fleet.pods[which % len(fleet.pods)]
+    twice = replace(fleet, pods=(*fleet.pods, again))
+    one = decide(wish, fleet, model.state, model.now)
+    two = decide(wish, twice, model.state, model.now)
+    assert (two.workers, two.replicas) == (one.workers, one.replicas)
+    assert two.need == one.need
+
+
+@EXAMPLES
+@given(wishes, st.floats(1, 400), st.integers(0, 4), st.sampled_from([0, 1, 10**6]))
+def test_counters_that_went_back_are_a_restart_and_no_load(
+    wish: SizingSpec, rate: float, which: int, left: int
+) -> None:
+    model = busy(wish, rate)
+    before = decide(wish, model.fleet(), model.state, model.now).need.demand
+    model.serve(2)
+    fleet = model.fleet()
+    index = which % len(fleet.pods)
+    back = replace(
+        fleet.pods[index], succeeded=0, loop_seconds=0.0, worker_seconds=float(left), in_flight=0
+    )
+    pods = (*fleet.pods[:index], back, *fleet.pods[index + 1 :])
+    decision = decide(wish, replace(fleet, pods=pods), model.state, model.now)
+    assert decision.need.demand <= 2 * before + 2
+
+
+@EXAMPLES
+@given(wishes, st.floats(10, 400))
+def test_latencies_beyond_the_last_bucket_leave_a_size_within_bounds(
+    wish: SizingSpec, rate: float
+) -> None:
+    model = busy(wish, rate)
+    state = model.state
+    for step in range(1, 11):
+        model.serve(2)
+        pods = tuple(
+            replace(
+                pod,
+                latency=replace(
+                    pod.latency, counts=(*pod.latency.counts[:-1], 10_000 * step), sum=inf
+                ),
+            )
+            for pod in model.fleet().pods
+        )
+        decision = decide(wish, replace(model.fleet(), pods=pods), state, model.now)
+        state = decision.state
+        assert wish.workers.min <= decision.workers <= wish.workers.max
+        assert wish.replicas.min <= decision.replicas <= wish.replicas.max
