@@ -1,10 +1,11 @@
-"""Times each request by the route that took it, as pure ASGI."""
+"""Times each request by the route that took it, and answers with its id, as pure ASGI."""
 
 from time import monotonic
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiapi_service.gateway.metering import ROUTE
+from aiapi_service.telemetry import request_id
 
 _UNKNOWN = "none"
 
@@ -24,7 +25,10 @@ class RouteTimes:
 
         async def noted(message: Message) -> None:
             nonlocal status
-            status = status or message.get("status", 0)
+            if not status:
+                status = message.get("status", 0)
+                if name := request_id():
+                    message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
             await send(message)
 
         try:

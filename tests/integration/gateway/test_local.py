@@ -62,6 +62,7 @@ async def test_a_pod_runs_one_model_for_all_workers_and_starts_it_again(tmp_path
                 assert answer.status == 200, await answer.text()
                 said = await answer.json()
                 assert "Paris" in said["choices"][0]["message"]["content"]
+                assert len(answer.headers["X-Request-ID"]) == 32
             (model,) = models()
             os.kill(model, signal.SIGKILL)
             async with client.post(CHAT, json={**ASK, "stream": True}) as answer:
