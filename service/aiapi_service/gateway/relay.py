@@ -61,9 +61,9 @@ class Relay(Response):
         OpenAI's clients raise such an event as an error.
         """
         events = EventWatcher(hide_usage=self._hide_usage)
-        await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
         last = b""
         try:
+            await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
             async with asyncio.timeout_at(answer.deadline):
                 async for piece in answer.pieces():
                     meter.first_byte()

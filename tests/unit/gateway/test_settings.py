@@ -8,6 +8,7 @@ import pytest
 
 from aiapi_service.gateway.reference import table
 from aiapi_service.gateway.settings import SettingsError, known_variables, load, refuse_unknown
+from aiapi_service.runtime.cli import main as aiapi_serve
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +85,10 @@ def test_variables_of_the_runtime_the_operator_and_kubernetes_are_not_refused() 
     names = ("AIAPI_WORKERS", "AIAPI_APP", "AIAPI_ADMIN_TOKEN", "AIAPI_OPERATOR_HOST")
     links = ("AIAPI_SERVICE_HOST", "AIAPI_PORT_80_TCP", "AIAPI_DEMO_SERVICE_PORT_HTTP")
     refuse_unknown(dict.fromkeys((*names, *links, "OTHER"), "x"))
+
+
+def test_every_option_of_the_runtime_is_known() -> None:
+    refuse_unknown({f"AIAPI_{str(option.name).upper()}": "x" for option in aiapi_serve.params})
 
 
 def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
