@@ -35,7 +35,7 @@ async def _hold(server: Server, count: int, host: str, wait: float) -> asyncio.s
 
 async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
     assert process.stdout is not None
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         line: dict[str, Any] = json.loads(await process.stdout.readline())
     return line
 

@@ -51,7 +51,7 @@ class Connection:
 
     async def ask(self, path: str = "/", headers: str = "") -> Answer:
         self.write(path, headers)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             return await self.read()
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class Load:
 
     async def __aexit__(self, *_: object) -> None:
         self._stop = True
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(*self._tasks)
 
     async def _client(self, keep: bool) -> None:

