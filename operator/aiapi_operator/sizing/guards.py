@@ -216,4 +216,5 @@ def _each(need: Carry, at: Situation, replicas: int) -> int:
 
 
 def _for_the_heaviest(at: Situation) -> int:
-    return ceil(at.heaviest / (1 + TOLERANCE) - 1e-9)
+    # No tolerance: connections even out by themselves, and until then these loops are the fullest.
+    return ceil(at.heaviest - 1e-9)

@@ -8,8 +8,8 @@ then buy. For one purchase that costs at most twice what a clairvoyant pays (Kar
 Rudolph, Sleator, 1988), and it needs no forecast.
 
     rent:      what the fleet cost above another number of pods, needs being as they were
-    purchase:  SETTLES seconds, and the start of a pod, of the pods that come or go: until the
-               connections are spread, they and the others have the workers for the old spread
+    purchase:  SETTLES seconds of the pods that come or go, and the start of those that come:
+               until connections are spread, all have the workers for the old spread
 
 5 pods x 2 for a need of 7.2, which 8 pods x 1 would carry: 5.5 against 4.8 cores. Three more pods
 with 2 workers are 3.3 cores, for 45 s 148 core-seconds: after 212 s of it the pods are ordered.
@@ -63,7 +63,8 @@ def wanted(spec: SizingSpec, samples: Samples, terms: Terms) -> int:
     running = terms.running
     here = _costs(spec, samples, running.replicas, terms.survivors)
     pod = plan.pod_hour(spec) + running.workers * plan.worker_hour(spec)
-    moved = (terms.lead + SETTLES) * pod
+    # Pods that go start nowhere; and who wants them gone sooner than that gets it.
+    up, down = terms.lead + SETTLES, min(SETTLES, spec.replicas_down_after)
     best, gain = running.replicas, 0.0
     for pods in sorted({terms.fewest, *_candidates(spec, samples, terms.survivors)}):
         if pods < terms.fewest or pods == running.replicas:
@@ -71,7 +72,9 @@ def wanted(spec: SizingSpec, samples: Samples, terms: Terms) -> int:
         if pods > running.replicas > terms.ready:
             continue
         there = _costs(spec, samples, pods, terms.survivors)
-        left = _rent(here, there) - moved * abs(pods - running.replicas)
+        more = pods - running.replicas
+        price = up * more if more > 0 else -down * more
+        left = _rent(here, there) - price * pod
         if left > gain:
             best, gain = pods, left
     return best

@@ -219,6 +219,13 @@ def test_slow_pods_must_pay_for_their_start() -> None:
     assert plan_pods.wanted(spec(), after(300, 7.2), terms(2, 5, lead=60.0)) == 5
 
 
+def test_pods_go_sooner_where_that_is_wished() -> None:
+    low = after(30, 2.0)
+    assert plan_pods.wanted(spec(), low, terms(1, 4)) == 4
+    soon = spec(replicas_down_after=10.0)
+    assert plan_pods.wanted(soon, low, terms(1, 4)) < 4
+
+
 def test_pods_are_considered_every_few_seconds_only() -> None:
     samples = plan_pods.add((), 3.0, now=100.0)
     assert not plan_pods.due(samples, now=108.0)
