@@ -90,7 +90,7 @@ async def test_schemathesis_finds_nothing(upstream: StandIn, tmp_path: Path) -> 
     made = settings(upstreams=upstream.url, auth="on", data_dir=tmp_path, local="auto")
     async with serving(made) as base:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{base}/openapi.json"]
-        command += ["--phases=coverage,fuzzing", "--max-examples=10", "--max-time=10"]
+        command += ["--phases=coverage,fuzzing", "--max-examples=10", "--max-time=8"]
         command += ["--include-path-regex=^/(v1/(chat/|fanout|embeddings|models).*)?$"]
         command += ["--generation-deterministic", "--no-color"]
         key = (tmp_path / "api-key").read_text().strip()
