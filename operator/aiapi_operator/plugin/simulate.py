@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.asking import Where, ask, complete_names, located, named
+from aiapi_operator.plugin.failures import Failure
 from aiapi_operator.simulate import command as traced
 from aiapi_operator.simulate import prometheus, what_if
 from aiapi_operator.simulate.measure import Result
@@ -111,7 +113,7 @@ def simulate(where: Where, *, name: str, url: str | None, **options: Any) -> Non
     async def look(reader: Reader) -> Manifest:
         return await named(reader, where, name)
 
-    aiapi = AIApi.model_validate(ask(where, look))
+    aiapi = _valid(ask(where, look))
     scene = _scene(aiapi, others, _traffic(aiapi, url, **options))
     rows = what_if.what_if(
         scene.trace, aiapi.spec, scene.objectives, service=scene.service, tell=_tell
@@ -120,6 +122,16 @@ def simulate(where: Where, *, name: str, url: str | None, **options: Any) -> Non
         show(scene, rows)
     else:
         out.emit(document(scene, rows), output)
+
+
+def _valid(manifest: Manifest) -> AIApi:
+    try:
+        return AIApi.model_validate(manifest)
+    except ValidationError as error:
+        raise Failure(
+            f"AIApi {manifest['metadata']['name']} has something that this program does not know:"
+            f" update it. ({error.errors(include_url=False)[0]['msg']})"
+        ) from error
 
 
 def query_of(aiapi: AIApi) -> str:

@@ -21,6 +21,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     return invoke
 
 
+def condition(kind: str, status: str, reason: str, message: str) -> dict[str, str]:
+    told = {"type": kind, "status": status, "reason": reason, "message": message}
+    return {**told, "lastTransitionTime": "2026-01-01T12:00:00Z"}
+
+
 @pytest.fixture
 def aiapi() -> dict[str, Any]:
     """An AIApi under load, bound by an upstream."""
@@ -81,14 +86,9 @@ def aiapi() -> dict[str, Any]:
                 "baselineReplicas": 2,
             },
             "conditions": [
-                {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2."},
-                {
-                    "type": "DependencyBound",
-                    "status": "True",
-                    "reason": "UpstreamSlow",
-                    "message": "Look at the upstream.",
-                },
-                {"type": "MetricsStale", "status": "Unknown", "reason": "NoData", "message": ""},
+                condition("Ready", "True", "Serving", "2 of 2."),
+                condition("DependencyBound", "True", "UpstreamSlow", "Look at the upstream."),
+                condition("MetricsStale", "Unknown", "NoData", ""),
             ],
         },
     }
