@@ -4,10 +4,11 @@ import pytest
 
 from aiapi_operator.simulate.policies import keda
 from aiapi_operator.simulate.policies.hpa import Behavior, desired_replicas
-from aiapi_operator.simulate.policies.kpa import Scaler
+from aiapi_operator.simulate.policies.kpa import Kpa, Scaler
 from aiapi_operator.simulate.policies.llmd import Law
 from aiapi_operator.simulate.policies.ray import Delays
 from aiapi_operator.sizing.inputs import Bounds
+from aiapi_operator.sizing.state import Size
 
 MANY = Bounds(min=1, max=1000)
 
@@ -75,6 +76,14 @@ def test_kpa_panics_at_twice_the_ready_pods_and_then_never_shrinks() -> None:
 
 def test_kpa_is_not_in_panic_below_twice() -> None:
     assert Scaler(target=7.0).scale(stable=25, panic=49, ready=4, now=100) == 4
+
+
+def test_kpa_starts_in_panic_with_two_pods_and_not_with_one() -> None:
+    one, two = (
+        Kpa(Size(workers=2, replicas=pods), MANY, container_concurrency=10).scaler.panic_since
+        for pods in (1, 2)
+    )
+    assert (one, two) == (None, 0.0)
 
 
 def test_keda_scales_by_the_sum() -> None:

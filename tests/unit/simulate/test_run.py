@@ -226,3 +226,14 @@ def test_a_bad_trace_ends_with_its_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["simulate", "--trace", str(path)])
     assert result.exit_code == 2
     assert "bad.csv line 3: requests_per_second is negative" in result.output
+
+
+def test_a_run_is_what_it_was(make_load, spec) -> None:
+    """Numbers of one run under trouble: whoever makes the simulation faster must not move them."""
+    load = make_load((120, 40), (120, 120), faults=Faults((parse("upstream-outage@150+30"),)))
+    result = compare(load, spec, ["kpa"], pod_workers=2).results[0]
+    counts = (result.requests, result.shed, result.failed, result.retries, result.max_workers)
+    assert counts == (19283, 0, 2643, 9169, 40)
+    assert (result.core_hours, result.p50, result.p99) == pytest.approx(
+        (0.60867, 0.38085, 31.3326), rel=1e-4
+    )

@@ -70,7 +70,7 @@ class Kpa:
         self.first = first
         self._replicas = replicas
         self._meter = Meter(STABLE)
-        self._scaler = Scaler(
+        self.scaler = Scaler(
             target=UTILIZATION * container_concurrency,
             panic_since=0.0 if first.replicas > 1 else None,
             most_in_panic=first.replicas if first.replicas > 1 else 0,
@@ -85,9 +85,7 @@ class Kpa:
         stable, panic = self._meter.concurrency(STABLE), self._meter.concurrency(PANIC)
         if stable is None or panic is None:
             return Answer(size=view.size, why="no metrics")
-        pods = self._scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=view.now)
+        pods = self.scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=view.now)
         pods = min(self._replicas.max, max(self._replicas.min, pods))
-        why = (
-            f"{stable:.1f} in flight in 60 s, {panic:.1f} in 6 s, target {self._scaler.target:.1f}"
-        )
+        why = f"{stable:.1f} in flight in 60 s, {panic:.1f} in 6 s, target {self.scaler.target:.1f}"
         return Answer(size=Size(workers=view.size.workers, replicas=pods), why=why)

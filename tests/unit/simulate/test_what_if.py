@@ -1,0 +1,94 @@
+"""What an AIApi would have cost: rows by objective and policy, and a service as it was seen."""
+
+import numpy as np
+import pytest
+
+from aiapi_operator.api import AIApiSpec
+from aiapi_operator.api.status import AIApiStatus
+from aiapi_operator.simulate.prometheus import PrometheusError, Rates, as_trace
+from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.what_if import service_of, what_if
+from aiapi_operator.sizing.inputs import Objective
+
+
+def rates(*values: float, step: float = 15.0) -> Rates:
+    return Rates(name="q", start=1e9, step=step, values=np.array(values))
+
+
+def test_each_objective_is_played_under_each_policy(make_load) -> None:
+    trace = make_load((120, 400), (120, 40)).trace
+    loose, tight = (Objective(percentile=95, threshold=threshold) for threshold in (1.5, 0.6))
+    told: list[tuple[float, str]] = []
+    rows = what_if(
+        trace,
+        AIApiSpec.model_validate({"cost": {"cpuHour": "1", "memoryGiBHour": "0"}}),
+        [loose, tight],
+        service=ServiceModel(),
+        tell=lambda objective, result: told.append((objective.threshold, result.policy)),
+    )
+    assert told == [(1.5, "aiapi"), (1.5, "static"), (0.6, "aiapi"), (0.6, "static")]
+    assert [(row.objective.threshold, row.result.policy) for row in rows] == told
+    for row in rows:
+        assert row.cost == pytest.approx(row.result.core_hours)
+        assert row.result.requests == trace.requests
+    assert rows[1].saving == 0
+    assert rows[0].saving == pytest.approx(1 - rows[0].cost / rows[1].cost)
+    assert rows[3].cost > rows[1].cost
+
+
+def test_without_static_there_is_nothing_to_save_against(make_load) -> None:
+    row = what_if(
+        make_load((60, 20)).trace,
+        AIApiSpec(),
+        [Objective(percentile=95, threshold=0.8)],
+        service=ServiceModel(),
+        policies=["aiapi"],
+    )[0]
+    assert row.saving is None
+
+
+def test_a_service_is_like_what_the_status_says() -> None:
+    status = {"need": {"serviceDemand": "12ms"}, "load": {"latency": "512ms", "percentile": "p95"}}
+    service = service_of(AIApiStatus.model_validate(status))
+    assert service is not None
+    assert service.demand == pytest.approx(0.012)
+    drawn = service.draw_upstream(np.random.default_rng(1), 100_000)
+    assert np.percentile(drawn, 95) == pytest.approx(0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("status", [{}, {"need": {"serviceDemand": "12ms"}}])
+def test_nothing_measured_is_no_service(status: dict[str, object]) -> None:
+    assert service_of(AIApiStatus.model_validate(status)) is None
+
+
+def test_a_measured_upstream_is_drawn_as_it_was() -> None:
+    service = ServiceModel.model_validate({"upstream": {"quantiles": ["1s", "2s", "4s"]}})
+    drawn = service.draw_upstream(np.random.default_rng(1), 100_000)
+    assert np.quantile(drawn, [0, 0.5, 1]) == pytest.approx([1, 2, 4], rel=0.01)
+    assert service.upstream_mean == pytest.approx(drawn.mean(), rel=0.01)
+    for wrong in (["1s"], ["2s", "1s"]):
+        with pytest.raises(ValueError, match="two or more that do not fall"):
+            ServiceModel.model_validate({"upstream": {"quantiles": wrong}})
+
+
+def test_rates_become_requests_that_vary_as_those_of_callers_do() -> None:
+    trace = as_trace(rates(*[100.0] * 200))
+    assert trace.seconds == 3000
+    assert trace.counts.mean() == pytest.approx(100, rel=0.02)
+    assert trace.counts.var() == pytest.approx(100, rel=0.1)
+
+
+def test_a_gap_is_bridged_and_ends_are_left_out() -> None:
+    nan = float("nan")
+    trace = as_trace(rates(nan, 1000, nan, nan, 4000, 4000, 4000, nan))
+    each = trace.counts.reshape(-1, 15).mean(axis=1)
+    assert each == pytest.approx([1000, 2000, 3000, 4000, 4000, 4000], rel=0.05)
+    assert [note.split(",")[0] for note in trace.notes] == [
+        "there are samples for 0.03 h of 0.03 h",
+        "1 gap without samples",
+    ]
+
+
+def test_zero_rates_are_nothing_to_size_for() -> None:
+    with pytest.raises(PrometheusError, match="zero at all times"):
+        as_trace(rates(0, 0, 0))
