@@ -93,6 +93,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"replicas": {"min": 1, "max": 0}},
         "spec.replicas.max in body should be greater than or equal to 1",
     ),
+    "bad cron": (
+        {"scaling": {"schedules": [{"start": "0 25 * * *", "duration": "1h", "minReplicas": 3}]}},
+        "must be a cron expression of five fields",
+    ),
+    "a schedule for ever": (
+        {"scaling": {"schedules": [{"start": "0 8 * * *", "minReplicas": 3}]}},
+        "a schedule has either end or duration",
+    ),
+    "a schedule over the maximum": (
+        {
+            "replicas": {"min": 1, "max": 2},
+            "scaling": {"schedules": [{"start": "0 8 * * *", "duration": "1h", "minReplicas": 3}]},
+        },
+        "must not be above replicas.max",
+    ),
     "unknown mode": ({"scaling": {"mode": "Sometimes"}}, 'supported values: "Auto"'),
     "unknown field": ({"imgae": "x"}, 'unknown field "spec.imgae"'),
     "bad quantity": ({"workers": {"cpu": "lots"}}, "spec.workers.cpu: Invalid value"),
@@ -115,7 +130,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 async def test_examples_are_admitted_and_filled_in(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", str(ROOT / "examples"))
-    for name in ("assistant", "minimal"):
+    for name in ("assistant", "minimal", "office-hours"):
         stored = json.loads(await kubectl("get", "aia", name, "-o", "json"))
         AIApi.model_validate(stored)
         assert stored["spec"]["scaling"]["mode"] == "Auto"
