@@ -49,11 +49,11 @@ async def ai_endpoint() -> Row:
             async with _desk(kind, url, SERVER) as server:
 
                 async def holds(rate: int, server: Server = server) -> bool:
-                    flags = (f"--rate={rate}", "--seconds=3", "--warm=1.5", "--timeout=5")
+                    flags = (f"--rate={rate}", "--seconds=2.5", "--warm=1", "--timeout=3")
                     seen = await load(server, *ASK, *flags)
                     return not seen["errors"] and 0 < seen["p95"] <= 0.4
 
-                rates[kind] = await highest(holds, start)
+                rates[kind] = await highest(holds, start, closer=2)
     mine = rates.pop("ours")
     slow = max(rates["flask sync x16"], rates["flask gthread 4x16"])
     return Row(
@@ -72,7 +72,7 @@ async def _users(kind: str, url: str, cores: set[int], count: int | None) -> dic
 
         async def holds(users: int) -> bool:
             nonlocal best
-            seen = await load(server, *ASK, f"--users={users}", "--seconds=4", "--warm=2")
+            seen = await load(server, *ASK, f"--users={users}", "--seconds=3", "--warm=2")
             good = not seen["errors"] and 0 < seen["p95"] <= 0.5
             if good and users > best.get("users", 0):
                 best = {"users": users, "p95": seen["p95"], "cpu": seen["cpu"], "rps": seen["rps"]}
