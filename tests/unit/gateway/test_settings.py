@@ -125,6 +125,7 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_documentation_has_every_setting_with_its_default_and_its_meaning() -> None:
     document = Path(__file__).parents[3] / "docs" / "gateway.md"
-    assert table() in document.read_text(encoding="utf-8")
+    command = "python -m aiapi_service.gateway.reference"
+    assert table() in document.read_text(encoding="utf-8"), f"{command} prints the table"
     assert all(row.count(" |  |") == 0 for row in table().splitlines()), "each says what it is for"
     assert "AIAPI_UPSTREAMS" in known_variables()
