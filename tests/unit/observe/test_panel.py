@@ -88,7 +88,7 @@ def test_pods_on_their_way_are_asked_each_time() -> None:
 sizes = st.lists(st.integers(190, 260), min_size=6, max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(sizes)
 def test_pods_that_come_and_go_are_never_made_up(counts: list[int]) -> None:
     panel = Panel()

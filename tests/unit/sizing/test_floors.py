@@ -60,7 +60,7 @@ several = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(several, several, st.floats(0, 1e5), st.integers(0, 10**6))
 def test_floors_never_leave_the_bounds_nor_lower_them(
     now: list[Floor], later: list[Floor], seconds: float, pods: int

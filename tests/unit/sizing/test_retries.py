@@ -96,7 +96,7 @@ streams = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(streams)
 def test_no_request_that_can_succeed_goes_uncounted(stream: list[tuple[float, ...]]) -> None:
     """Demand lies between what came less all failures of the reach, and what came."""

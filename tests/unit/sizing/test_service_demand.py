@@ -10,7 +10,7 @@ from unit.sizing.fleet_model import FleetModel, spec
 from aiapi_operator.sizing import service_demand
 from aiapi_operator.sizing.state import ServiceDemand, Tick
 
-EXAMPLES = settings(max_examples=80, deadline=None)
+EXAMPLES = settings(max_examples=40, deadline=None)
 
 
 def tick(at: float, *, rate: float, loop: float, failing: bool = False) -> Tick:

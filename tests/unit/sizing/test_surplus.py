@@ -40,7 +40,7 @@ def test_a_schedule_is_told_apart_from_the_usual_floors() -> None:
 
 def test_the_redundancy_alone_is_no_surplus() -> None:
     model = FleetModel(spec())
-    model.run(700)
+    model.run(320)
     status, message = condition(model.last, "Overprovisioned")
     assert status is False
     assert "the pod in reserve costs 0.0" in message
@@ -75,7 +75,7 @@ def test_a_latch_turns_only_for_what_lasts() -> None:
     assert not after(True, True, True, False, False, False).on
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([True, False, None]), max_size=60))
 def test_a_latch_never_turns_twice_within_its_time(findings: list[bool | None]) -> None:
     found, turned = Latch(), float("-inf")

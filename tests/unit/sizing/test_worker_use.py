@@ -81,7 +81,7 @@ def test_what_is_not_known_keeps_what_is_requested() -> None:
     assert (use.cpu, use.memory) == (pytest.approx(0.8), 410 * MIB)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 50)), min_size=1, max_size=60))
 def test_it_stays_within_a_fifth_and_four_times(wanted: list[float | None]) -> None:
     use = WorkerUse()
