@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,8 @@ class Plugin:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.console_port = listener.getsockname()[1]
         self.kubectl = Kubectl(kubeconfig=kubeconfig, namespace="default")
 
     def run(self, *words: str, program: tuple[str, ...] = (str(AIAPI),)) -> Any:
@@ -118,6 +122,7 @@ def decided(plugin: Plugin) -> Iterator[str]:
         [
             *(sys.executable, "-m", "aiapi_operator", "--kubeconfig", str(plugin.kubeconfig)),
             *("--host", "127.0.0.1", "--port", "0"),
+            *("--console", "--console-port", str(plugin.console_port)),
         ],
         stderr=subprocess.DEVNULL,
     )
@@ -225,3 +230,16 @@ def test_names_are_completed_from_the_cluster(plugin: Plugin, decided: str) -> N
     code = "import sys; from aiapi_operator.cli import complete_for_kubectl as c; c()"
     done = plugin.run("explain", "as", program=(sys.executable, "-c", code))
     assert done.stdout.splitlines() == [decided, ":4"]
+
+
+def test_the_operators_console_shows_what_was_decided(plugin: Plugin, decided: str) -> None:
+    def page(path: str) -> str:
+        address = f"http://127.0.0.1:{plugin.console_port}{path}"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    assert f'href="/aiapis/default/{decided}"' in page("/")
+    text = page(f"/aiapis/default/{decided}")
+    assert "Demand and capacity" in text
+    assert "ForeignAutoscaler" in text
+    assert "stands by" not in text

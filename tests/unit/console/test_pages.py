@@ -117,3 +117,16 @@ def test_without_a_history_the_status_speaks() -> None:
     assert text is not None
     assert "118" in text
     assert "no decisions while it stands by" in text
+
+
+def test_one_without_a_status_or_any_load_is_shown_too() -> None:
+    world = ConsoleWorld()
+    fresh, idle = manifest("fresh"), manifest("idle", load={}, need={}, savings={}, decision={})
+    del fresh["status"]
+    idle["status"]["conditions"].append({"type": "DependencyBound", "status": "True"})
+    world.aiapis = [fresh, idle]
+    text = world.pages.glance(query="", sort="", page=1)
+    assert "Not known yet" in text
+    assert "DependencyBound" in text
+    for name in ("fresh", "idle"):
+        assert "No decision was taken yet." in (world.pages.detail(("shop", name), span=0) or "")
