@@ -113,17 +113,18 @@ async def _keeping(server: Server, requests: int) -> dict[str, Any]:
 async def lost_requests() -> Row:
     requests = 100_000
     mine, stock = await changes("ours", requests), await changes("uvicorn", requests)
-    peers = {"uvicorn": {"answered": stock["answered"], "lost": stock["lost"]}}
+    peers = {"uvicorn": {key: stock[key] for key in ("answered", "lost", "reasons")}}
     if (PEERS / "gunicornc").exists():
         other = await _gunicorn_changes(requests)
         peers["gunicorn asgi"] = {
             "answered": other["answered"],
             "lost": other["lost"],
+            "reasons": other["reasons"],
             "workers_seen": len(other["pids"]),
         }
     return Row(
         "requests lost while workers go 2 <-> 4 each second (32 keep-alive clients, 8 new)",
-        {key: mine[key] for key in ("answered", "lost", "workers_seen")},
+        {key: mine[key] for key in ("answered", "lost", "reasons", "workers_seen")},
         peers,
         "0 of 100,000",
         mine["lost"] == 0 and mine["answered"] == requests,
