@@ -1,8 +1,8 @@
 """Guards: from what is needed to what may be done now, on both axes at once.
 
-Up is quick: workers in the pods that serve, at once; pods as soon as the workers a pod may
-have do not suffice. Down waits: workers for the highest need of the last 30 s, as HPA and KPA
-stabilise. A need that is up to 5 % above what runs changes nothing.
+Up is quick: workers in the pods that serve, at once; pods as soon as three quarters of the
+workers a pod may have do not suffice. Down waits: workers for the highest need of the last
+30 s, as HPA and KPA stabilise. A need that is up to 5 % above what runs changes nothing.
 
 Pods otherwise move when that pays (see plan_pods.py), and down only as far as the pods that stay
 can carry the highest need of the last 300 s, with as many workers as a pod may have (both times
@@ -94,12 +94,18 @@ def consider(recent: Recent, spec: SizingSpec, need: Carry, at: Situation, *, no
         ready=at.ready,
         lead=at.lead,
         survivors=need.survivors / need.total if need.total > 0 else 0.0,
-        fewest=plan.fewest_replicas(spec, found.replicas, at_least=spec.replicas.min),
+        fewest=_fewest(spec, found),
     )
     pods = plan_pods.wanted(spec, samples, terms)
     before = terms.running.replicas
     shift = Shift(before=before, after=pods) if pods != before else None
     return replace(recent, samples=samples, shift=shift)
+
+
+def _fewest(spec: SizingSpec, needs: Needs) -> int:
+    """Pods that carry what was needed lately with room to grow, and 300 s ago without."""
+    pods = plan.fewest_replicas(spec, needs.replicas, at_least=spec.replicas.min)
+    return plan.fewest_replicas(spec, needs.workers, at_least=pods, workers=plan.roomy(spec))
 
 
 def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Recent:
@@ -177,8 +183,9 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
 
 def _wanted_replicas(spec: SizingSpec, needs: Needs, start: Size) -> int:
     beyond = needs.now.times(1 / (1 + TOLERANCE))
-    if plan.workers_for(beyond, start.replicas) > spec.workers.max:
-        return plan.fewest_replicas(spec, needs.now, at_least=start.replicas)
+    room = plan.roomy(spec)
+    if plan.workers_for(beyond, start.replicas) > room:
+        return plan.fewest_replicas(spec, needs.now, at_least=start.replicas, workers=room)
     if needs.shift is not None and needs.shift.before == start.replicas:
         return needs.shift.after
     return start.replicas

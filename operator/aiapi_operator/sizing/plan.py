@@ -22,6 +22,8 @@ POD_MEMORY = 128 * 2**20
 """Bytes a pod takes beside its workers: a Python supervisor of about 60 MiB and the same again
 for the node's share. Assumed."""
 GIB = 2**30
+ROOM = 0.75
+"""Part of the workers a pod may have that are planned for when pods are ordered."""
 CLOSE = 1.05
 """Fleets whose costs differ by less are taken as equal."""
 
@@ -69,12 +71,24 @@ def workers_for(need: Carry, replicas: int) -> int:
     return max(1, ceil(each - 1e-9))
 
 
-def fewest_replicas(spec: SizingSpec, need: Carry, *, at_least: int) -> int:
-    """The fewest pods that carry the need with as many workers as a pod may have."""
+def fewest_replicas(
+    spec: SizingSpec, need: Carry, *, at_least: int, workers: int | None = None
+) -> int:
+    """The fewest pods that carry the need with ``workers`` each, by default the most allowed."""
+    most = spec.workers.max if workers is None else workers
     for replicas in range(max(1, at_least), spec.replicas.max + 1):
-        if workers_for(need, replicas) <= spec.workers.max:
+        if workers_for(need, replicas) <= most:
             return replicas
     return spec.replicas.max
+
+
+def roomy(spec: SizingSpec) -> int:
+    """Workers a pod that leave it room to grow within a second: 6 where 8 are allowed.
+
+    A fleet whose pods are full can only wait for new ones, and for connections to find them.
+    Three quarters leave room for a third more load; a pod of 6 costs 1 % more a worker than of 8.
+    """
+    return max(spec.workers.min, ceil(ROOM * spec.workers.max))
 
 
 def cheapest(spec: SizingSpec, need: Carry) -> Size:

@@ -114,10 +114,13 @@ def test_workers_grow_first() -> None:
     assert move(always(7.0, 5.2), at(2, 2)).size == size(6, 2)
 
 
-def test_pods_follow_when_workers_do_not_suffice() -> None:
+def test_pods_follow_before_workers_do_not_suffice() -> None:
     grown = move(always(20.0, 14.0), at(2, 2))
-    assert grown.size.replicas == 3
-    assert grown.size.workers == 8
+    assert grown.size == size(8, 4)
+    # 6 of 8 workers a pod leave room to grow in place: 3 pods x 6 are 18, 4 x 6 carry 20.
+    assert move(always(20.0, 14.0), at(8, 4)).size.replicas == 4
+    assert plan.roomy(spec()) == 6
+    assert plan.roomy(spec(workers=Bounds(min=1, max=1))) == 1
 
 
 def test_pods_that_are_not_ready_do_not_serve() -> None:
