@@ -80,8 +80,8 @@ async def test_an_empty_console_says_what_to_do(tab: Tab) -> None:
         await tab.open(url)
         assert "No AIApis yet" in await tab.run("document.body.innerText")
         assert await tab.run("document.querySelector('#live').textContent") == "Live"
-    assert (await tab.picture()).startswith(b"\x89PNG")
-    assert tab.complaints == []
+        assert (await tab.picture()).startswith(b"\x89PNG")
+        assert tab.complaints == []
 
 
 async def test_five_hundred_at_a_glance_with_the_failing_one_first(tab: Tab) -> None:
