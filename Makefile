@@ -97,7 +97,7 @@ soak: install  ## A worker change each 10 s at 80 % load for MINUTES=30: memory 
 # LiteLLM's proxy pins an older gunicorn: a folder of its own.
 build/bench/peers:
 	$(PYTHON) -m venv build/bench/venv
-	build/bench/venv/bin/pip install --quiet --disable-pip-version-check 'gunicorn>=27,<28' gevent flask requests
+	build/bench/venv/bin/pip install --quiet --disable-pip-version-check 'gunicorn>=27,<28' gevent packaging flask requests
 	$(PYTHON) -m venv build/bench/litellm
 	-build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
 	@touch $@
