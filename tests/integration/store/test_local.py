@@ -4,8 +4,10 @@ import asyncio
 import os
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
+import pytest
 from store_support.postgres import Server
 
 from aiapi_service.gateway import companions
@@ -27,6 +29,37 @@ def test_its_environment_holds_none_of_the_services_secrets(
     environment = Path(f"/proc/{postgres.pid()}/environ").read_bytes()
     names = {entry.partition(b"=")[0] for entry in environment.split(b"\0") if entry}
     assert names <= {b"PATH", b"TZ", b"TMPDIR", b"LC_ALL", b"PG_GRANDPARENT_PID", b"PGLOCALEDIR"}
+
+
+@pytest.fixture
+def closed_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As under /root: the programs are where nobody but root can walk to."""
+    programs = tmp_path / "closed" / "pginstall"
+    (programs / "bin").mkdir(parents=True)
+    (programs / "bin" / "postgres").write_text("a server")
+    (tmp_path / "closed").chmod(0o700)
+    monkeypatch.setattr(local, "_installed", lambda: programs)
+    return programs
+
+
+def test_programs_that_only_root_can_reach_are_copied_once(
+    closed_installation: Path,
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        data_dir = Path(name)
+        data_dir.chmod(0o755)
+        assert local._programs(data_dir, as_root=False) == closed_installation / "bin"
+        copied = local._programs(data_dir, as_root=True)
+        assert copied.is_relative_to(data_dir)
+        assert (copied / "postgres").read_text() == "a server"
+        assert local._programs(data_dir, as_root=True) == copied
+
+
+def test_a_data_folder_that_only_root_can_reach_is_refused_with_the_way_out(
+    closed_installation: Path,
+) -> None:
+    with pytest.raises(SystemExit, match="AIAPI_DATA_DIR name a folder that others may enter"):
+        local._programs(closed_installation.parent, as_root=True)
 
 
 def _lives(pid: int) -> bool:
