@@ -37,8 +37,8 @@ SURE = 10.0
 
 def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     """The state with this tick in it."""
-    tick, samples = rates.measure(seen, state, now=now)
-    failures = state.failures
+    measured = rates.measure(seen, state, now=now)
+    tick, failures = measured.tick, state.failures
     if tick is not None:
         judged = retries.judge(tick, state.ticks, failures)
         tick, failures = judged.tick, judged.failures
@@ -48,7 +48,8 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         failures=failures,
         since=now if state.since is None else state.since,
         now=now,
-        samples=samples,
+        samples=measured.samples,
+        merged=measured.merged,
         ticks=ticks,
         unknown_since=_unknown_since(state, seen, now),
         blocked=_blocked(state, seen, now),

@@ -76,10 +76,15 @@ def fewest_replicas(
 ) -> int:
     """The fewest pods that carry the need with ``workers`` each, by default the most allowed."""
     most = spec.workers.max if workers is None else workers
-    for replicas in range(max(1, at_least), spec.replicas.max + 1):
-        if workers_for(need, replicas) <= most:
-            return replicas
-    return spec.replicas.max
+    return min(spec.replicas.max, _fewest(need, most, at_least=max(1, at_least)))
+
+
+def _fewest(need: Carry, workers: int, *, at_least: int) -> int:
+    """The fewest pods that carry the need with ``workers`` each, whatever the bounds."""
+    replicas = max(at_least, int(need.total / (workers + 1e-6)))
+    while workers_for(need, replicas) > workers:
+        replicas += 1
+    return replicas
 
 
 def roomy(spec: SizingSpec) -> int:
@@ -95,14 +100,13 @@ def cheapest(spec: SizingSpec, need: Carry) -> Size:
     """The fleet within the bounds that carries the need at the least cost, or the largest."""
     worker, pod = worker_hour(spec), pod_hour(spec)
     able: list[tuple[float, Size]] = []
-    for replicas in range(max(1, spec.replicas.min), spec.replicas.max + 1):
-        each = workers_for(need, replicas)
-        if each > spec.workers.max:
-            continue
-        size = Size(workers=max(spec.workers.min, each), replicas=replicas)
-        able.append((replicas * (pod + size.workers * worker), size))
-        if size.workers == spec.workers.min:
-            break  # from here more pods only cost more
+    replicas = max(1, spec.replicas.min)
+    # More pods than the fewest for so many workers each only cost more.
+    for each in range(spec.workers.max, spec.workers.min - 1, -1):
+        replicas = _fewest(need, each, at_least=replicas)
+        if replicas > spec.replicas.max:
+            break
+        able.append((replicas * (pod + each * worker), Size(workers=each, replicas=replicas)))
     if not able:
         return Size(workers=spec.workers.max, replicas=spec.replicas.max)
     lowest = min(cost for cost, _ in able)

@@ -230,6 +230,14 @@ class WorkerMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """The pods' latency counts as they were added last: the next tick takes them off its own."""
+
+    parts: tuple[tuple[int, ...], ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Opaque to callers: start with ``State()`` and pass each decision's ``state`` to the next."""
 
@@ -238,6 +246,7 @@ class State:
     decided: Size | None = None
     samples: tuple[PodSample, ...] = ()
     """The last good sample of each pod."""
+    merged: Merged = Merged()
     ticks: tuple[Tick, ...] = ()
     service: ServiceDemand | None = None
     base: BaseLatency | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from operator import attrgetter
+from operator import attrgetter, mul
 
 from aiapi_operator.sizing import histogram
 from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
@@ -23,6 +23,7 @@ _VALUES = {
         "retried",
     )
 }
+_SECONDS = attrgetter("seconds")
 UNEVEN_POWER = 8
 CERTAIN_SIGMAS = 2.0
 ENOUGH = 200
@@ -43,13 +44,13 @@ def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
     """Mean of one rate over ``ticks``: 25 a second for 2 s and 40 for 1 s are 30 a second."""
-    value = _VALUES[name]
-    return float(sum(value(tick) * tick.seconds for tick in ticks) / span(ticks))
+    seconds = tuple(map(_SECONDS, ticks))
+    return float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / sum(seconds))
 
 
 def span(ticks: Sequence[Tick]) -> float:
     """Seconds that ``ticks`` cover."""
-    return sum(tick.seconds for tick in ticks)
+    return float(sum(map(_SECONDS, ticks)))
 
 
 def latencies(ticks: Sequence[Tick]) -> tuple[tuple[float, ...], histogram.Counts]:

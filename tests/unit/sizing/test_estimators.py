@@ -70,10 +70,9 @@ def pod(at: float, name: str = "a", **changes: object) -> PodSample:
 def measured(before: tuple, after: tuple) -> Tick | None:
     """The tick between two looks at a fleet, 2 s apart, from 100 s on."""
     first = rates.sift(Fleet(replicas=9, pods=before), now=100.0, interval=2.0)
-    _, samples = rates.measure(first, State(), now=100.0)
+    samples = rates.measure(first, State(), now=100.0).samples
     second = rates.sift(Fleet(replicas=9, pods=after), now=102.0, interval=2.0)
-    found, _ = rates.measure(second, State(now=100.0, samples=samples), now=102.0)
-    return found
+    return rates.measure(second, State(now=100.0, samples=samples), now=102.0).tick
 
 
 # Histograms
@@ -159,11 +158,12 @@ def test_a_pod_back_from_silence_does_not_bring_all_of_it_at_once() -> None:
     silent = rates.sift(
         Fleet(replicas=1, pods=(PodUnknown(pod="a", ready=True, reason=""),)), now=110, interval=2.0
     )
-    _, kept = rates.measure(known, State(), now=100.0)
-    nothing, kept = rates.measure(silent, State(now=100.0, samples=kept), now=110.0)
-    assert nothing is None
+    kept = rates.measure(known, State(), now=100.0).samples
+    unknown = rates.measure(silent, State(now=100.0, samples=kept), now=110.0)
+    assert unknown.tick is None
+    kept = unknown.samples
     back = rates.sift(Fleet(replicas=1, pods=(pod(120.0, succeeded=300),)), now=120, interval=2.0)
-    found, _ = rates.measure(back, State(now=118.0, samples=kept), now=120.0)
+    found = rates.measure(back, State(now=118.0, samples=kept), now=120.0).tick
     assert found is not None
     assert found.completed == 10.0
 
