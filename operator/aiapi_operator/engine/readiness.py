@@ -40,6 +40,14 @@ class Scene:
         return floor if ordered is None else max(1, min(floor, ordered))
 
 
+NEVER_ACCEPTED = Condition(
+    type="Ready",
+    status=False,
+    reason="InvalidSpec",
+    message="Nothing was made yet: the spec is not valid, and the condition Accepted says why.",
+)
+
+
 def accepted() -> Condition:
     """The spec can be read."""
     return Condition(type="Accepted", status=True, reason="Valid", message="The spec is valid.")
@@ -112,8 +120,8 @@ def _pod_trouble(scene: Scene, pod: PodView) -> tuple[str, str] | None:
 def _app_failed(aiapi: AIApi, failure: str) -> str:
     app = aiapi.spec.app or "the bundled app"
     return (
-        f"{app} does not start: {failure}. Correct spec.app or the image; see the log of a pod"
-        f" (kubectl logs -n {aiapi.namespace} deployment/{aiapi.name})."
+        f"{app} does not start: {failure}. Correct spec.app, spec.env or the image; see the log"
+        f" of a pod (kubectl logs -n {aiapi.namespace} deployment/{aiapi.name})."
     )
 
 

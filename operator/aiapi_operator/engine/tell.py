@@ -174,16 +174,20 @@ def _orders(news: News, previous: Decision | None) -> Iterable[Said]:
 
 
 def _turns(now: dict[str, Told], before: dict[str, Told]) -> Iterable[Said]:
-    """Conditions that turned: to bad, or Ready to good. A new AIApi is not ready, and no news."""
+    """Conditions that turned: to bad, or Ready to good. A new AIApi is not ready: no news."""
     for told in now.values():
         was = before.get(told.type)
         if told.type in _GOOD:
             if told.status == "True" and told.type == "Ready" and not _is(was, "True"):
                 yield Said("Ready", "Normal", told.message)
-            elif told.status == "False" and was is not None and was.reason != told.reason:
+            elif told.status == "False" and _is_news(told, was):
                 yield Said(told.reason, "Warning", told.message)
         elif told.status == "True" and not _is(was, "True"):
             yield Said(told.type, "Warning", told.message)
+
+
+def _is_news(told: Told, was: Told | None) -> bool:
+    return told.type != "Ready" if was is None else was.reason != told.reason
 
 
 def _is(told: Told | None, status: str) -> bool:

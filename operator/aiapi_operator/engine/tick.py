@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
 from aiapi_operator.api.duration import parse_duration
+from aiapi_operator.api.faults import faults
 from aiapi_operator.cluster.errors import ClusterError, Unavailable
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
 from aiapi_operator.engine import readiness, rivals, share, template
@@ -126,12 +127,9 @@ class Engine:
 
     async def _refuse(self, subject: Subject, error: ValidationError) -> None:
         now = self._round(subject, _stand_in(subject.manifest))
-        problems = [
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
-            for e in error.errors(include_url=False, include_input=False)
-        ]
-        told = readiness.unacceptable("; ".join(problems[:5]))
-        await self._tell(subject, now, [told, self._readiness(now)])
+        told = readiness.unacceptable("; ".join(faults(error)[:5]))
+        ready = self._readiness(now) if now.deployment is not None else readiness.NEVER_ACCEPTED
+        await self._tell(subject, now, [told, ready])
 
     async def _adopt(self, subject: Subject, aiapi: AIApi) -> None:
         """See what is there already: after a start what runs is taken as it is."""

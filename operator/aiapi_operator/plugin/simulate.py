@@ -14,6 +14,7 @@ from rich.text import Text
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.duration import format_duration
+from aiapi_operator.api.faults import faults
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
@@ -130,7 +131,7 @@ def _valid(manifest: Manifest) -> AIApi:
     except ValidationError as error:
         raise Failure(
             f"AIApi {manifest['metadata']['name']} has something that this program does not know:"
-            f" update it. ({error.errors(include_url=False)[0]['msg']})"
+            f" update it. ({faults(error)[0]})"
         ) from error
 
 

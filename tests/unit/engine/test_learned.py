@@ -71,7 +71,7 @@ async def test_an_unknown_time_zone_is_told_with_the_way_out() -> None:
     await world.tick()
     accepted = world.condition("Accepted")
     assert accepted["status"] == "False"
-    assert "scaling.schedules.0.timeZone" in accepted["message"]
+    assert "scaling.schedules[0].timeZone" in accepted["message"]
     assert "write it like Europe/Berlin" in accepted["message"]
 
 

@@ -66,6 +66,19 @@ async def test_pods_that_start_are_no_trouble() -> None:
     assert ready["message"] == "0 of 2 pods are ready; the others are starting."
 
 
+async def test_an_invalid_spec_from_the_start_is_told_at_once() -> None:
+    schedule = {"start": "0 8 * * 1", "duration": "1h", "minReplicas": 4, "timeZone": "Mars/Phobos"}
+    world = World(spec={"scaling": {"schedules": [schedule]}})
+    await world.tick()
+    ready, accepted = world.condition("Ready"), world.condition("Accepted")
+    assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
+    assert "the condition Accepted says why" in ready["message"]
+    assert accepted["message"].startswith(
+        "spec.scaling.schedules[0].timeZone: timeZone 'Mars/Phobos' is not in the time zone"
+    )
+    assert world.cluster.events == [("InvalidSpec", accepted["message"])]
+
+
 async def test_pods_that_a_quota_forbids() -> None:
     world = World()
     await world.tick()
