@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 from aiapi_operator.api.crd import crd as own_crd
-from aiapi_operator.api.overview import moment, read
+from aiapi_operator.api.overview import View, moment, read
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.permissions import PERMISSIONS, Permission, Scope
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 
 OLDEST = (1, 29)
+DEFAULT_LEASE = "aiapi-operator"
 OPERATOR_LABEL = "app.kubernetes.io/name=aiapi-operator"
 LEASE_OLD = 60.0
 """Seconds without a renewal after which nobody leads; two machines' clocks differ a little."""
@@ -191,14 +192,23 @@ def metrics(aiapis: list[Manifest]) -> Check:
                 return problem(
                     name, f"{view.namespace}/{view.name}: {told['message']}", told["reason"]
                 )
-    untold = [view.name for view in views if not view.decision]
+    accepted = [view for view in views if not _refused(view)]
+    untold = [view.name for view in accepted if not view.decision]
     if untold:
         return problem(
             name,
             f"no decision was taken yet for {_some(untold)}",
             "see whether the operator runs, and kubectl describe the AIApi",
         )
-    return ok(name, f"{len(views)} AIApis, and the pods of each answer")
+    if not accepted:
+        return note(name, "no AIApi has a valid spec, so none has pods")
+    if len(accepted) == 1:
+        return ok(name, f"1 AIApi ({accepted[0].name}), and its pods answer")
+    return ok(name, f"{len(accepted)} AIApis, and the pods of each answer")
+
+
+def _refused(view: View) -> bool:
+    return any(told["type"] == "Accepted" for told in view.problems)
 
 
 def attention(aiapis: list[Manifest]) -> list[Check]:
@@ -257,14 +267,24 @@ def _named(attributes: Mapping[str, str]) -> str:
     return f"{attributes['resource']}{sub}"
 
 
+def lease_name(deployments: list[Manifest]) -> str:
+    """The Lease that the operator was told to hold."""
+    return _told(deployments, "AIAPI_OPERATOR_LEASE_NAME") or DEFAULT_LEASE
+
+
 def _watched(deployments: list[Manifest]) -> tuple[str, ...]:
     """The namespaces that the operator was told to watch; empty for all."""
+    return tuple(_told(deployments, "AIAPI_OPERATOR_NAMESPACES").replace(",", " ").split())
+
+
+def _told(deployments: list[Manifest], name: str) -> str:
+    """A variable of the operator's; empty where there is none."""
     for deployment in deployments:
         for container in deployment["spec"]["template"]["spec"].get("containers") or ():
             for variable in container.get("env") or ():
-                if variable["name"] == "AIAPI_OPERATOR_NAMESPACES":
-                    return tuple(variable.get("value", "").replace(",", " ").split())
-    return ()
+                if variable["name"] == name:
+                    return str(variable.get("value", ""))
+    return ""
 
 
 def _questions(right: Permission, own: str, watched: tuple[str, ...]) -> Iterable[dict[str, str]]:

@@ -19,7 +19,6 @@ from aiapi_operator.plugin.checks import Check, Result
 from aiapi_operator.plugin.failures import PROBLEM
 
 T = TypeVar("T")
-LEASE = "aiapi-operator"
 _STYLES = {
     Result.OK: "green",
     Result.NOTE: "cyan",
@@ -31,11 +30,11 @@ _STYLES = {
 @click.command()
 @located()
 @click.option(
-    "--lease-name", default=LEASE, show_default=True, help="Name of the Lease that operators hold."
+    "--lease-name", help="Name of the Lease that operators hold; by default their Deployment's."
 )
 @out.formatted()
 @click.pass_context
-def doctor(ctx: click.Context, where: Where, *, lease_name: str, output: out.Format) -> None:
+def doctor(ctx: click.Context, where: Where, *, lease_name: str | None, output: out.Format) -> None:
     """Check the cluster, the CRD, the operator, its rights and the AIApis.
 
     Ends with 1 when something is wrong. All namespaces are looked at, or the one of -n.
@@ -49,13 +48,12 @@ def doctor(ctx: click.Context, where: Where, *, lease_name: str, output: out.For
         ctx.exit(PROBLEM)
 
 
-async def examine(reader: Reader, where: Where, lease_name: str) -> list[Check]:
+async def examine(reader: Reader, where: Where, lease_name: str | None) -> list[Check]:
     """All checks. A right that is missing costs its own check only."""
     found = [checks.version(await reader.version()), checks.resize(await reader.has_resize())]
-    definition, deployments, leases, aiapis = await asyncio.gather(
+    definition, (deployments, leases), aiapis = await asyncio.gather(
         _tried(reader.crd()),
-        _tried(reader.deployments(checks.OPERATOR_LABEL)),
-        _tried(reader.leases(lease_name)),
+        _operators(reader, lease_name),
         _tried(reader.aiapis(where.namespace)),
     )
     if isinstance(definition, ClusterError):
@@ -76,6 +74,16 @@ async def examine(reader: Reader, where: Where, lease_name: str) -> list[Check]:
     if isinstance(aiapis, ClusterError):
         return [*found, checks.unknown("Pods' metrics", aiapis)]
     return [*found, checks.metrics(aiapis), *checks.attention(aiapis)]
+
+
+async def _operators(
+    reader: Reader, lease_name: str | None
+) -> tuple[list[Manifest] | ClusterError, list[Manifest] | ClusterError]:
+    """The operators' Deployments and Leases; the first says how the second are called."""
+    deployments = await _tried(reader.deployments(checks.OPERATOR_LABEL))
+    known = [] if isinstance(deployments, ClusterError) else deployments
+    name = lease_name or checks.lease_name(known)
+    return deployments, await _tried(reader.leases(name))
 
 
 async def _tried(call: Awaitable[T]) -> T | ClusterError:

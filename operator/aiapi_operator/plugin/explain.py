@@ -175,7 +175,7 @@ def _need(view: View) -> Text | None:
     need = view.need
     if not need:
         return None
-    text = f"{need.get('workers', '?')} workers"
+    text = _count(need.get("workers", 0), "worker")
     if need.get("demandPerSecond") and need.get("serviceDemand"):
         text += (
             f" for {need['demandPerSecond']} rps expected x {need['serviceDemand']}"
@@ -204,7 +204,8 @@ def _saved(view: View) -> Text | None:
             f": {saved['costPerHour']} {saved.get('currency', '')} an hour instead of"
             f" {saved.get('baselinePerHour', '?')}"
         )
-    baseline = f"{saved.get('baselineReplicas', '?')} pods x {saved.get('baselineWorkers', '?')}"
+    pods = _count(saved.get("baselineReplicas", 0), "pod")
+    baseline = f"{pods} x {saved.get('baselineWorkers', '?')}"
     return Text(f"{text}, against {baseline} all day")
 
 

@@ -15,8 +15,9 @@ from aiapi_operator.plugin.checks import Result
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
-def deployment(*, ready: int = 1, namespaces: str = "") -> dict[str, Any]:
-    env = [{"name": "AIAPI_OPERATOR_NAMESPACES", "value": namespaces}] if namespaces else []
+def deployment(*, ready: int = 1, namespaces: str = "", lease_name: str = "") -> dict[str, Any]:
+    told = {"AIAPI_OPERATOR_NAMESPACES": namespaces, "AIAPI_OPERATOR_LEASE_NAME": lease_name}
+    env = [{"name": name, "value": value} for name, value in told.items() if value]
     pod = {"serviceAccountName": "aiapi", "containers": [{"name": "operator", "env": env}]}
     return {
         "metadata": {"name": "aiapi-operator", "namespace": "aiapi-system"},
@@ -71,6 +72,23 @@ def test_an_operator_that_leads_one_that_does_not_and_none() -> None:
     assert checks.operator([], [lease(holder="")], NOON).result is Result.PROBLEM
     assert checks.operator([deployment(ready=0)], [], NOON).result is Result.PROBLEM
     assert "none was found" in checks.operator([], [], NOON).message
+
+
+def test_the_lease_is_the_one_that_the_deployment_names() -> None:
+    assert checks.lease_name([deployment(lease_name="sizer-aiapi-operator")]) == (
+        "sizer-aiapi-operator"
+    )
+    assert checks.lease_name([deployment()]) == checks.lease_name([]) == "aiapi-operator"
+
+
+def test_an_aiapi_with_an_invalid_spec_has_no_pods_to_ask(aiapi: dict[str, Any]) -> None:
+    refused = copy.deepcopy(aiapi)
+    told = {"type": "Accepted", "status": "False", "reason": "InvalidSpec", "message": "no zone"}
+    refused["status"] = {"conditions": [told]}
+    found = checks.metrics([refused, aiapi])
+    assert (found.result, found.message) == (Result.OK, "1 AIApi (assistant), and its pods answer")
+    assert checks.metrics([refused]).result is Result.NOTE
+    assert [each.message for each in checks.attention([refused])] == ["Accepted=False: no zone"]
 
 
 def test_metrics_that_do_not_reach_the_operator(aiapi: dict[str, Any]) -> None:
