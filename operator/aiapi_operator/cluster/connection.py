@@ -20,6 +20,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from aiapi_operator.cluster import errors
+from aiapi_operator.cluster.contexts import UNREADABLE
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -85,6 +86,8 @@ async def load_configuration(
         )
     except (ConfigException, OSError) as error:
         raise NotConfiguredError(str(error)) from error
+    except UNREADABLE as error:
+        raise NotConfiguredError(f"{path or '~/.kube/config'} is no kubeconfig") from error
     return configuration
 
 

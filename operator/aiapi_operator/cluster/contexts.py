@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
+UNREADABLE = (yaml.YAMLError, TypeError, AttributeError, ValueError)
+"""What the client raises for a kubeconfig that is no YAML, or another document altogether."""
 _OWN = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -33,6 +36,6 @@ def _read(kubeconfig: Path | None) -> tuple[list[Any], dict[str, Any]]:
     path = os.environ.get("KUBECONFIG") if kubeconfig is None else str(kubeconfig)
     try:
         contexts, active = list_kube_config_contexts(config_file=path)  # type: ignore[no-untyped-call] # the client's gap
-    except (ConfigException, OSError):
+    except (ConfigException, OSError, *UNREADABLE):
         return [], {}
     return contexts, active

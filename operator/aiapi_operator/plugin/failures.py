@@ -35,7 +35,8 @@ class Failure(click.ClickException):
 def not_configured(error: NotConfiguredError, contexts: list[str]) -> Failure:
     """There is no cluster to ask."""
     known = f" The contexts there are: {', '.join(contexts)}." if contexts else ""
-    said = "no kubeconfig was found" if "current-context" in str(error) else str(error)
+    none = str(error).endswith("current-context in kube-config")  # the client's way to say so
+    said = "no kubeconfig was found" if none else str(error)
     return Failure(
         f"no cluster to ask: {said.rstrip('.')}. Give --kubeconfig, or set KUBECONFIG.{known}",
         UNREACHABLE,

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aiapi_operator.api.overview import View, read
+from aiapi_operator.cluster.contexts import namespace_of
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.plugin import output as out
@@ -67,8 +68,8 @@ def nothing(where: Where) -> str:
     """What to say when there is none."""
     if where.everywhere:
         return "No AIApis in this cluster."
-    named = f" {where.namespace}" if where.namespace else ""
-    return f"No AIApis in namespace{named}. Use -A for all namespaces."
+    named = where.namespace or namespace_of(where.kubeconfig, where.context)
+    return f"No AIApis in namespace {named}. Use -A for all namespaces."
 
 
 async def _live(

@@ -54,6 +54,19 @@ def test_without_a_kubeconfig_the_way_out_is_told(run: Run, tmp_path: Path) -> N
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("text", [": : {", "", "- a list", "text", "clusters: 3\ncontexts: 4"])
+@pytest.mark.parametrize("words", [("top", "--once"), ("doctor",)])
+def test_a_file_that_is_no_kubeconfig_is_named(
+    run: Run, tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    result = run(*words, "--kubeconfig", str(path))
+    assert result.exit_code == UNREACHABLE
+    assert f"{path} is no kubeconfig. Give --kubeconfig" in result.output
+    assert "Traceback" not in result.output
+
+
 def test_a_context_that_is_not_there_names_those_that_are(run: Run, far: str) -> None:
     result = run("top", "--kubeconfig", far, "--context", "near")
     assert result.exit_code == UNREACHABLE
