@@ -45,6 +45,15 @@ async def test_401_without_a_token(widgets: Api, header: str) -> None:
     assert (answer.status, body["reason"]) == (401, "Unauthorized")
 
 
+@pytest.mark.parametrize("kind", ["SelfSubjectAccessReview", "SubjectAccessReview"])
+async def test_a_review_says_that_all_is_allowed(http: aiohttp.ClientSession, kind: str) -> None:
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": {"user": "a"}}
+    path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
+    async with http.post(path, json=body) as answer:
+        told = await answer.json()
+    assert (answer.status, told["kind"], told["status"]["allowed"]) == (201, kind, True)
+
+
 ODD: list[tuple[str, str, str, Any, int]] = [
     ("POST", WIDGETS, "application/json", "[]", 400),
     ("POST", WIDGETS, "application/json", "null", 400),

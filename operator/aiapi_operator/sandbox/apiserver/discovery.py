@@ -27,14 +27,23 @@ VERSION: Obj = {
 }
 
 _ORDER = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-_REVIEW: Obj = {
-    "name": "selfsubjectaccessreviews",
-    "singularName": "selfsubjectaccessreview",
-    "namespaced": False,
-    "kind": "SelfSubjectAccessReview",
-    "verbs": ["create"],
-}
 _REVIEW_GROUP = "authorization.k8s.io"
+_REVIEWS: list[Obj] = [
+    {
+        "name": f"{kind.lower()}s",
+        "singularName": kind.lower(),
+        "namespaced": False,
+        "kind": kind,
+        "verbs": ["create"],
+    }
+    for kind in ("SelfSubjectAccessReview", "SubjectAccessReview")
+]
+
+
+def review(path: str) -> str | None:
+    """The kind of access review that is asked for at this path."""
+    paths = {f"/apis/{_REVIEW_GROUP}/v1/{each['name']}": str(each["kind"]) for each in _REVIEWS}
+    return paths.get(path)
 
 
 def _subresource_entries(resource: Resource) -> list[Obj]:
@@ -124,7 +133,7 @@ def api_resources(registry: Registry, group: str, version: str) -> Obj | None:
         for entry in _entries(resource)
     ]
     if group == _REVIEW_GROUP:
-        resources.append(_REVIEW)
+        resources.extend(_REVIEWS)
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",

@@ -67,6 +67,7 @@ _MESSAGES: dict[str, dict[int, str]] = {
         5: "dryRun:[str",
     },
     "SelfSubjectAccessReview": {1: "metadata:ObjectMeta"},  # what it asks does not matter here
+    "SubjectAccessReview": {1: "metadata:ObjectMeta"},
     "Preconditions": {1: "uid:str", 2: "resourceVersion:str"},
 }
 _KINDS = frozenset(_MESSAGES) - {"Unknown", "TypeMeta", "ObjectMeta", "Preconditions"}
