@@ -8,25 +8,22 @@ import httpx
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import failures
 from aiapi_service.gateway.upstreams.target import Target
+from aiapi_service.gateway.upstreams.wire import Reply
 
 
 class Answer:
     """Must be closed by who has it; leaving early closes the connection to the upstream."""
 
-    def __init__(
-        self, target: Target, response: httpx.Response, *, deadline: float, limit: int
-    ) -> None:
+    def __init__(self, target: Target, reply: Reply, *, deadline: float, limit: int) -> None:
         self.target = target
-        self.response = response
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type
-        self._stream = response.stream
+        self.reply = reply
+        self._stream = reply.body
         self.deadline = deadline
         self._limit = limit
 
     @property
     def is_stream(self) -> bool:
-        kind = self.response.headers.get("content-type", "")
-        return bool(kind.startswith("text/event-stream"))
+        return self.reply.header(b"content-type").startswith("text/event-stream")
 
     async def read(self) -> bytes:
         """The whole body, a JSON object."""

@@ -19,6 +19,7 @@ from aiapi_service.gateway.upstreams.rotation import Rotation
 from aiapi_service.gateway.upstreams.settings import Kind
 from aiapi_service.gateway.upstreams.target import Target
 from aiapi_service.gateway.upstreams.transport import Connections
+from aiapi_service.gateway.upstreams.wire import Reply
 
 _STARTING_PAUSE_SECONDS = 0.2
 
@@ -28,7 +29,7 @@ class Call:
     """What to ask. A repeatable one may be sent again although an upstream may have seen it."""
 
     path: str
-    body: bytes | None = None
+    body: bytes = b""
     kind: Kind = "chat"
     model: str = ""
     method: str = "POST"
@@ -36,7 +37,7 @@ class Call:
     bodies: "dict[str, bytes] | None" = None
     """Bodies for upstreams that call the model something else, by that name."""
 
-    def body_for(self, target: Target) -> bytes | None:
+    def body_for(self, target: Target) -> bytes:
         return (self.bodies or {}).get(target.model(self.model), self.body)
 
 
@@ -162,7 +163,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         target.breaker.allow(loop.time())
         try:
-            response = await self._send(target, call, deadline)
+            reply = await self._send(target, call, deadline)
         except httpx.HTTPError as error:
             outcome: Answer | Failure = failures.of_transport(
                 error, target.name, free=target.patience > 0
@@ -172,13 +173,13 @@ class Pool:
             raise
         else:
             limit = self._policy.answer_limit
-            answer = Answer(target, response, deadline=deadline, limit=limit)
+            answer = Answer(target, reply, deadline=deadline, limit=limit)
             outcome = await self._judge(answer)
         self._note(target, outcome)
         return outcome
 
     async def _judge(self, answer: Answer) -> Answer | Failure:
-        if 200 <= answer.response.status_code < 300:
+        if 200 <= answer.reply.status < 300:
             return answer
         try:
             return await refusals.read(answer, datetime.now(UTC))
@@ -201,14 +202,7 @@ class Pool:
         ).inc()
         STATE.labels(target.name).set(target.breaker.state(now).value)
 
-    async def _send(self, target: Target, call: Call, deadline: float) -> httpx.Response:
-        url = target.url(call.path)
+    async def _send(self, target: Target, call: Call, deadline: float) -> Reply:
         left = deadline - asyncio.get_running_loop().time()
-        request = httpx.Request(
-            call.method,
-            url,
-            headers=target.headers,
-            content=call.body_for(target),
-            extensions={"timeout": self._connections.timeouts(left)},
-        )
-        return await self._connections.way_to(url).handle_async_request(request)
+        to = target.endpoint(call.method, call.path)
+        return await self._connections.send(to, call.body_for(target), left)

@@ -24,9 +24,9 @@ _MOST_SECONDS = 5.0
 
 async def read(answer: Answer, today: datetime) -> Failure:
     """The failure that this is; raises the problem when it is the caller's own."""
-    status = answer.response.status_code
+    status = answer.reply.status
     name = answer.target.name
-    wait = backoff.retry_after(answer.response.headers.get("retry-after"), today)
+    wait = backoff.retry_after(answer.reply.header(b"retry-after"), today)
     said = await _read(answer)
     if status in (401, 403):
         # It is the gateway's key that was refused, not the caller's; what was said may quote it.

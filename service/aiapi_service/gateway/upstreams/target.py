@@ -1,12 +1,15 @@
 """One upstream: how to reach it, and how it does."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
 
 import httpx
 from pydantic import SecretStr
 
 from aiapi_service.gateway.upstreams.breaker import Breaker
 from aiapi_service.gateway.upstreams.settings import Kind, Upstream, UpstreamSettings
+from aiapi_service.gateway.upstreams.wire import Endpoint, make_endpoint
 
 _LONGEST_REST_SECONDS = 30.0
 
@@ -21,16 +24,17 @@ class Target:
     patience: float = 0.0
     """Seconds for which a call waits while it cannot be connected to: it may be starting."""
     name: str = field(init=False)
-    urls: dict[str, httpx.URL] = field(default_factory=dict)
+    _endpoints: dict[str, Endpoint] = field(default_factory=dict)
     _rest_until: float = 0.0
 
     def __post_init__(self) -> None:
         self.name = self.spec.title()
 
-    def url(self, path: str) -> httpx.URL:
-        if path not in self.urls:
-            self.urls[path] = httpx.URL(self.spec.base + path)
-        return self.urls[path]
+    def endpoint(self, method: str, path: str) -> Endpoint:
+        """For calls to this path, each of which has one method."""
+        if path not in self._endpoints:
+            self._endpoints[path] = make_endpoint(method, self.spec.base + path, self.headers)
+        return self._endpoints[path]
 
     def serves(self, kind: Kind, model: str) -> bool:
         models = self.spec.models
@@ -55,10 +59,11 @@ class Target:
 def make_target(spec: Upstream, settings: UpstreamSettings, *, patience: float = 0.0) -> Target:
     """An upstream with its key, its own or that of all."""
     key = spec.key() or _open(settings.upstream_api_key)
+    url = httpx.URL(spec.base)
     headers = httpx.Headers(
         {
             # Given here, it need not be added to the headers of each call.
-            "Host": httpx.URL(spec.base).netloc.decode(),
+            "Host": url.netloc.decode(),
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": "aiapi-gateway",
@@ -66,6 +71,8 @@ def make_target(spec: Upstream, settings: UpstreamSettings, *, patience: float =
     )
     if key:
         headers["Authorization"] = f"Bearer {key}"
+    elif url.userinfo:
+        headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(url.userinfo)).decode()}"
     breaker = Breaker(
         failures=settings.upstream_break_after, seconds=settings.upstream_break_seconds
     )
