@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from aiapi_operator.sizing import capacity, demand, need, plan, windows
+from aiapi_operator.sizing import capacity, demand, need, plan, plan_pods, windows
 from aiapi_operator.sizing.capacity import Target
 from aiapi_operator.sizing.decision import Binding, Load, Need
 from aiapi_operator.sizing.demand import Demand
@@ -39,6 +39,8 @@ class Outlook:
     service: ServiceDemand | None
     target: Target
     workers: need.Workers
+    soon: Carry
+    """The need when pods that are ordered now have taken their share."""
     need: Need
     retried: float = 0.0
     """Arrivals a second that were taken for retries and left out of the demand."""
@@ -46,7 +48,11 @@ class Outlook:
     @property
     def carry(self) -> Carry:
         """The need as the planner takes it."""
-        return Carry(self.workers.total, self.workers.survivors)
+        return _carry(self.workers)
+
+
+def _carry(wanted: need.Workers) -> Carry:
+    return Carry(wanted.total, wanted.survivors)
 
 
 def stale_after(spec: SizingSpec) -> float:
@@ -77,9 +83,11 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         return need.workers(spec, demand=coming, load=carried, target=target, lead=lead)
 
     wanted = after(spec.interval + WORKER_LEAD)
-    if plan.workers_for(Carry(wanted.total, wanted.survivors), replicas) > spec.workers.max:
+    pods_ready = spec.interval + (state.pod_lead or FIRST_POD_LEAD)
+    soon = after(pods_ready + plan_pods.SETTLES)
+    if plan.workers_for(_carry(wanted), replicas) > spec.workers.max:
         # Workers alone will not do: what counts is the load when pods will be there.
-        wanted = after(spec.interval + (state.pod_lead or FIRST_POD_LEAD))
+        wanted = after(pods_ready)
     return Outlook(
         load=load,
         latency=latency,
@@ -88,6 +96,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         service=state.service,
         target=target,
         workers=wanted,
+        soon=_carry(soon),
         retried=windows.mean(recent, "retried"),
         need=_need(spec, wanted, state, target),
     )

@@ -78,7 +78,7 @@ def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision
         outlook = assess(spec, learned, replicas=replicas, now=now)
     learned = _remember(scene, state, learned, outlook)
     if outlook is not None:
-        needs = guards.needs(learned.recent, outlook.carry)
+        needs = guards.needs(learned.recent, outlook.carry, outlook.soon)
         found = surplus.look(scene.wishes, spec, learned, needs.replicas, now=now)
         learned = replace(learned, surplus=found)
     answer = _answer(scene, learned, outlook)
@@ -131,7 +131,8 @@ def _remember(scene: _Scene, before: State, state: State, outlook: Outlook | Non
         return replace(state, recent=recent)
     recent = guards.remember(recent, spec, outlook.workers.total, now=now)
     at = _situation(scene, state, outlook)
-    recent = guards.consider(recent, spec, outlook.carry, at, now=now)
+    found = guards.needs(recent, outlook.carry, outlook.soon)
+    recent = guards.consider(recent, spec, found, at, now=now)
     forecasts = demand.promise(
         state.forecasts,
         outlook.demand,
@@ -170,7 +171,7 @@ def _hold(scene: _Scene, state: State) -> _Answer:
 
 def _move(scene: _Scene, state: State, outlook: Outlook) -> _Answer:
     spec, seen, now = scene.spec, scene.seen, scene.now
-    needs = guards.needs(state.recent, outlook.carry)
+    needs = guards.needs(state.recent, outlook.carry, outlook.soon)
     since = now if state.since is None else state.since
     move = guards.move(spec, needs, _situation(scene, state, outlook))
     verdict = _verdict(scene, move, outlook, age=now - since)
@@ -193,7 +194,7 @@ def _situation(scene: _Scene, state: State, outlook: Outlook) -> Situation:
         may_shrink=seen.mostly_known,
         more_pods=guards.allowance(state.orders, spec, now=now),
         lead=state.pod_lead or FIRST_POD_LEAD,
-        heaviest=heaviest / outlook.target.utilization,
+        heaviest=heaviest * outlook.workers.total,
     )
 
 

@@ -1,8 +1,9 @@
 """Guards: from what is needed to what may be done now, on both axes at once.
 
-Up is quick: workers in the pods that serve, at once; pods as soon as three quarters of the
-workers a pod may have do not suffice. Down waits: workers for the highest need of the last
-30 s, as HPA and KPA stabilise. A need that is up to 5 % above what runs changes nothing.
+Up is quick: workers in the pods that serve, at once; pods as soon as the workers a pod may have
+will not suffice by the time that new pods have their share. Down waits: workers for the highest
+need of the last 30 s, as HPA and KPA stabilise. A need that is up to 5 % above what runs changes
+nothing.
 
 Pods otherwise move when that pays (see plan_pods.py), and down only as far as the pods that stay
 can carry the highest need of the last 300 s, with as many workers as a pod may have (both times
@@ -44,7 +45,7 @@ class Situation:
     lead: float = 10.0
     """Seconds until a pod that is ordered takes traffic."""
     heaviest: float = 0.0
-    """Workers that the pod with the most to do needs by itself."""
+    """Workers that the pods with the most to do need, each: their part of the need now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class Needs:
     """Needs by how long they count: now, for workers, for pods; and the pods that would pay."""
 
     now: Carry
+    soon: Carry
+    """When pods that are ordered now have taken their share."""
     workers: Carry
     replicas: Carry
     shift: Shift | None
@@ -83,11 +86,13 @@ def remember(recent: Recent, spec: SizingSpec, need: float, *, now: float) -> Re
     )
 
 
-def consider(recent: Recent, spec: SizingSpec, need: Carry, at: Situation, *, now: float) -> Recent:
+def consider(
+    recent: Recent, spec: SizingSpec, found: Needs, at: Situation, *, now: float
+) -> Recent:
     """Every few seconds: whether another number of pods has paid by now."""
     if not plan_pods.due(recent.samples, now=now):
         return recent
-    found = needs(recent, need)
+    need = found.now
     samples = plan_pods.add(recent.samples, found.workers.total, now=now)
     terms = plan_pods.Terms(
         running=within(spec, at.running),
@@ -103,9 +108,9 @@ def consider(recent: Recent, spec: SizingSpec, need: Carry, at: Situation, *, no
 
 
 def _fewest(spec: SizingSpec, needs: Needs) -> int:
-    """Pods that carry what was needed lately with room to grow, and 300 s ago without."""
+    """Pods that carry what was needed lately, and what will be."""
     pods = plan.fewest_replicas(spec, needs.replicas, at_least=spec.replicas.min)
-    return plan.fewest_replicas(spec, needs.workers, at_least=pods, workers=plan.roomy(spec))
+    return plan.fewest_replicas(spec, needs.soon, at_least=pods)
 
 
 def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Recent:
@@ -127,7 +132,7 @@ def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Rece
     )
 
 
-def needs(recent: Recent, now: Carry) -> Needs:
+def needs(recent: Recent, now: Carry, soon: Carry) -> Needs:
     """What the windows say; the part that must survive a lost pod is as large as it is now."""
     share = now.survivors / now.total if now.total > 0 else 1.0
 
@@ -137,6 +142,7 @@ def needs(recent: Recent, now: Carry) -> Needs:
 
     return Needs(
         now=now,
+        soon=soon,
         workers=carry(peaks.peak(recent.workers_need)),
         replicas=carry(peaks.peak(recent.replicas_need)),
         shift=recent.shift,
@@ -182,10 +188,9 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
 
 
 def _wanted_replicas(spec: SizingSpec, needs: Needs, start: Size) -> int:
-    beyond = needs.now.times(1 / (1 + TOLERANCE))
-    room = plan.roomy(spec)
-    if plan.workers_for(beyond, start.replicas) > room:
-        return plan.fewest_replicas(spec, needs.now, at_least=start.replicas, workers=room)
+    beyond = needs.soon.times(1 / (1 + TOLERANCE))
+    if plan.workers_for(beyond, start.replicas) > spec.workers.max:
+        return plan.fewest_replicas(spec, needs.soon, at_least=start.replicas)
     if needs.shift is not None and needs.shift.before == start.replicas:
         return needs.shift.after
     return start.replicas

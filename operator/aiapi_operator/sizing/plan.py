@@ -22,8 +22,6 @@ POD_MEMORY = 128 * 2**20
 """Bytes a pod takes beside its workers: a Python supervisor of about 60 MiB and the same again
 for the node's share. Assumed."""
 GIB = 2**30
-ROOM = 0.75
-"""Part of the workers a pod may have that are planned for when pods are ordered."""
 CLOSE = 1.05
 """Fleets whose costs differ by less are taken as equal."""
 
@@ -71,12 +69,9 @@ def workers_for(need: Carry, replicas: int) -> int:
     return max(1, ceil(each - 1e-9))
 
 
-def fewest_replicas(
-    spec: SizingSpec, need: Carry, *, at_least: int, workers: int | None = None
-) -> int:
-    """The fewest pods that carry the need with ``workers`` each, by default the most allowed."""
-    most = spec.workers.max if workers is None else workers
-    return min(spec.replicas.max, _fewest(need, most, at_least=max(1, at_least)))
+def fewest_replicas(spec: SizingSpec, need: Carry, *, at_least: int) -> int:
+    """The fewest pods that carry the need with as many workers as a pod may have."""
+    return min(spec.replicas.max, _fewest(need, spec.workers.max, at_least=max(1, at_least)))
 
 
 def _fewest(need: Carry, workers: int, *, at_least: int) -> int:
@@ -85,15 +80,6 @@ def _fewest(need: Carry, workers: int, *, at_least: int) -> int:
     while workers_for(need, replicas) > workers:
         replicas += 1
     return replicas
-
-
-def roomy(spec: SizingSpec) -> int:
-    """Workers a pod that leave it room to grow within a second: 6 where 8 are allowed.
-
-    A fleet whose pods are full can only wait for new ones, and for connections to find them.
-    Three quarters leave room for a third more load; a pod of 6 costs 1 % more a worker than of 8.
-    """
-    return max(spec.workers.min, ceil(ROOM * spec.workers.max))
 
 
 def cheapest(spec: SizingSpec, need: Carry) -> Size:

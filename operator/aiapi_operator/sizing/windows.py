@@ -94,11 +94,14 @@ def utilization(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float
 
 
 def heaviest(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float:
-    """Loop seconds a second that the fullest pods always had to do, in the last ``seconds``.
+    """Part of the load that each of the fullest pods always had, in the last ``seconds``.
 
-    The least of the ticks': that some pods are ahead of the others for a tick is chance.
+    The least of the ticks': that some pods are ahead of the others for a tick is chance. A part,
+    for the load may have risen since: what three pods had to do, a fourth that has just come
+    takes off them as connections find it, no sooner.
     """
-    return min(tick.heaviest for tick in last(ticks, now=now, seconds=seconds))
+    parts = (t.heaviest / t.loop for t in last(ticks, now=now, seconds=seconds) if t.loop > 0)
+    return min(parts, default=0.0)
 
 
 def uneven(loads: Sequence[float]) -> float:

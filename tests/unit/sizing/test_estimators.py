@@ -466,10 +466,17 @@ def test_the_queue_for_loops_is_told_from_the_wait_for_upstreams() -> None:
 
 
 def test_one_pod_is_the_heaviest_only_if_it_always_has_more_to_do() -> None:
-    chance = tuple(tick(2.0 * i, heaviest=1.9 if i % 2 else 0.8) for i in range(30))
-    lasting = tuple(tick(2.0 * i, heaviest=1.6) for i in range(30))
-    assert windows.heaviest(chance, now=58.0, seconds=30.0) == 0.8
-    assert windows.heaviest(lasting, now=58.0, seconds=30.0) == 1.6
+    chance = tuple(tick(2.0 * i, loop=4.0, heaviest=1.9 if i % 2 else 0.8) for i in range(30))
+    lasting = tuple(tick(2.0 * i, loop=4.0, heaviest=1.6) for i in range(30))
+    assert windows.heaviest(chance, now=58.0, seconds=30.0) == 0.2
+    assert windows.heaviest(lasting, now=58.0, seconds=30.0) == 0.4
+
+
+def test_the_heaviest_has_its_part_of_a_load_that_has_risen() -> None:
+    rising = tuple(tick(2.0 * i, loop=3.0 + i, heaviest=(3.0 + i) / 3) for i in range(15))
+    assert windows.heaviest(rising, now=28.0, seconds=30.0) == pytest.approx(1 / 3)
+    idle = (tick(0.0, loop=0.0, heaviest=0.0),)
+    assert windows.heaviest(idle, now=0.0, seconds=30.0) == 0.0
 
 
 def test_the_correction_backs_off_fast_and_probes_slowly_and_rests_in_between() -> None:

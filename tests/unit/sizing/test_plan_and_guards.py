@@ -39,7 +39,13 @@ def at(workers: int, replicas: int, **changes: object) -> Situation:
 def always(total: float, survivors: float = 0.0) -> Needs:
     carry = Carry(total, survivors)
     return Needs(
-        now=carry, workers=carry, replicas=carry, shift=None, workers_floor=0, replicas_floor=0
+        now=carry,
+        soon=carry,
+        workers=carry,
+        replicas=carry,
+        shift=None,
+        workers_floor=0,
+        replicas_floor=0,
     )
 
 
@@ -114,13 +120,15 @@ def test_workers_grow_first() -> None:
     assert move(always(7.0, 5.2), at(2, 2)).size == size(6, 2)
 
 
-def test_pods_follow_before_workers_do_not_suffice() -> None:
+def test_pods_follow_when_workers_do_not_suffice() -> None:
     grown = move(always(20.0, 14.0), at(2, 2))
-    assert grown.size == size(8, 4)
-    # 6 of 8 workers a pod leave room to grow in place: 3 pods x 6 are 18, 4 x 6 carry 20.
-    assert move(always(20.0, 14.0), at(8, 4)).size.replicas == 4
-    assert plan.roomy(spec()) == 6
-    assert plan.roomy(spec(workers=Bounds(min=1, max=1))) == 1
+    assert grown.size == size(8, 3)
+
+
+def test_pods_are_ordered_for_the_time_when_they_will_have_their_share() -> None:
+    steep = replace(always(14.0, 7.0), soon=Carry(20.0, 10.0))
+    assert move(steep, at(7, 2)).size == size(7, 3), "14 are needed now, and run"
+    assert move(replace(steep, soon=Carry(16.5, 8.2)), at(7, 2)).size == size(7, 2), "tolerance"
 
 
 def test_pods_that_are_not_ready_do_not_serve() -> None:
@@ -249,7 +257,7 @@ def test_needs_of_the_windows() -> None:
     recent = Recent()
     for when, total in ((0.0, 6.0), (20.0, 2.0), (40.0, 3.0)):
         recent = guards.remember(recent, spec(), total, now=when)
-    found = guards.needs(recent, Carry(3.0, 1.5))
+    found = guards.needs(recent, Carry(3.0, 1.5), Carry(3.0, 1.5))
     assert found.workers == Carry(3.0, 1.5)
     assert found.replicas == Carry(6.0, 3.0)
 
@@ -299,6 +307,7 @@ def outlook(wishes: SizingSpec, **changes: float) -> Outlook:
         service=service,
         target=target,
         workers=workers,
+        soon=Carry(0.0, 0.0),
         need=Need(
             workers=ceil(workers.total),
             binding=workers.binding,
