@@ -103,7 +103,9 @@ class ScaleDown(Model):
     workers_after: Duration = "30s"
     """For workers, which come back within a second or two."""
     replicas_after: Duration = "300s"
-    """For pods, which take longer to come back."""
+    """For pods, which take longer to come back. They may go sooner, when keeping them has cost
+    more than the move; but those that stay can carry the highest need of this time with
+    workers.max in each."""
 
 
 class ScaleUp(Model):

@@ -103,7 +103,10 @@ def _waiting(view: View, spec: dict[str, Any]) -> list[str]:
         return []
     down = (spec.get("scaling") or {}).get("scaleDown") or {}
     after, later = down.get("workersAfter", "30s"), down.get("replicasAfter", "300s")
-    return [f"time: fewer workers when the need stays lower for {after}, fewer pods after {later}"]
+    return [
+        f"time: fewer workers when the need stays lower for {after}; fewer pods when that pays, as"
+        f" far as those that stay can carry the highest need of the last {later}"
+    ]
 
 
 _TELLERS: dict[str, Callable[[View, dict[str, Any]], list[str]]] = {
