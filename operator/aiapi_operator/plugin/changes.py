@@ -103,10 +103,9 @@ def _waiting(view: View, spec: dict[str, Any]) -> list[str]:
         return []
     down = (spec.get("scaling") or {}).get("scaleDown") or {}
     after, later = down.get("workersAfter", "30s"), down.get("replicasAfter", "300s")
-    return [
-        f"time: fewer workers when the need stays lower for {after}; fewer pods when that pays, as"
-        f" far as those that stay can carry the highest need of the last {later}"
-    ]
+    workers = f"time: fewer workers when the need stays lower for {after}"
+    pods = f"fewer pods when that pays, if the rest can carry the highest need of the last {later}"
+    return [f"{workers}; {pods}"]
 
 
 _TELLERS: dict[str, Callable[[View, dict[str, Any]], list[str]]] = {
