@@ -1,9 +1,11 @@
 """The command line of aiapi-serve: each flag is an AIAPI_* variable too; bad values end it."""
 
 import asyncio
+import errno
 import math
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -60,6 +62,16 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
     return click.option(
         flag, name, type=kind, default=getattr(Settings, name), show_default=True, help=text
     )
+
+
+def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
+    try:
+        return bind(host, port, backlog)
+    except OSError as error:
+        way_out = f"; {option} takes another" if error.errno == errno.EADDRINUSE else ""
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}{way_out}"
+        ) from error
 
 
 @click.command(context_settings={"auto_envvar_prefix": "AIAPI", "max_content_width": 100})
@@ -121,11 +133,8 @@ def main(admin_token_file: str | None, **options: Any) -> None:
     if admin_token_file and not token.read():
         raise click.BadParameter("the file is empty", param_hint="'--admin-token-file'")
     logs.set_up(settings.log_level, settings.log_format)
-    try:
-        listener = bind(settings.host, settings.port, settings.backlog)
-        admin = bind(settings.admin_host or settings.host, settings.admin_port, 128)
-    except OSError as error:
-        raise click.ClickException(f"cannot listen: {error}") from error
+    listener = _listen(settings.host, settings.port, "--port", settings.backlog)
+    admin = _listen(settings.admin_host or settings.host, settings.admin_port, "--admin-port", 128)
     companions = wanted(settings.app, os.environ)
     supervisor = Supervisor(settings, token, listener=listener, admin=admin, companions=companions)
     sys.exit(asyncio.run(supervisor.run()))

@@ -1,0 +1,24 @@
+"""What the command says when it cannot start."""
+
+import asyncio
+import os
+import socket
+import sys
+
+
+async def test_an_address_in_use_is_named_with_the_way_out():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for option, others in (("--port", ["--admin-port=0"]), ("--admin-port", ["--port=0"])):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "aiapi_service.runtime", "app:app", "--host=127.0.0.1"),
+                *(f"{option}={port}", *others),
+                env={**os.environ, "AIAPI_LOCAL": "off", "AIAPI_DATABASE_LOCAL": "off"},
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, said = await asyncio.wait_for(process.communicate(), 30)
+            assert process.returncode == 1
+            assert said.decode() == (
+                f"Error: cannot listen on 127.0.0.1:{port}: Address already in use;"
+                f" {option} takes another\n"
+            )
