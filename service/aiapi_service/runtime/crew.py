@@ -193,20 +193,20 @@ class Crew:
         self.reconcile()
 
     def failed(self, traceback: str) -> None:
-        """A start failed: say why, and wait longer each time before the next."""
+        """A start failed: say why, with what is new of it, and wait ever longer before the next."""
         now = monotonic()
-        self.failure = traceback
+        known, self.failure = traceback == self.failure, traceback
         if now < self.retry_at:
             return
         delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self.failures)
         self.failures += 1
         self.retry_at = now + delay * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         logger.error(
-            "cannot start %s: %s; trying again in %.1f s\n%s",
+            "cannot start %s: %s; trying again in %.1f s%s",
             self._settings.app,
             last_line(traceback),
             delay,
-            traceback.rstrip(),
+            "" if known else f"\n{traceback.rstrip()}",
         )
 
     def tick(self) -> None:

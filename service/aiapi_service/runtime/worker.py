@@ -23,7 +23,7 @@ from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
-from aiapi_service.runtime.wsgi import as_asgi
+from aiapi_service.runtime.wsgi import as_asgi, refuse_wsgi
 from aiapi_service.telemetry import httpx_calls, metrics, sync_calls, tracing
 from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
@@ -289,6 +289,8 @@ def run(birth: Birth) -> int:
             sync_calls.track()
         if settings.wsgi:
             witness.app = as_asgi(witness.app, settings.threads)
+        else:
+            refuse_wsgi(witness.app, settings.app)
         loop, make_clock = new_loop(settings.loop)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(_serve(birth, slot, witness, make_clock()))

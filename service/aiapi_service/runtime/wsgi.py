@@ -1,5 +1,6 @@
 """A WSGI app, such as Flask's, as an ASGI app: each request has a thread of a pool."""
 
+import inspect
 from typing import Any
 
 from aiapi_service.telemetry.requests import App
@@ -13,3 +14,21 @@ def as_asgi(app: Any, threads: int) -> App:
         raise RuntimeError("--wsgi needs a2wsgi: pip install 'aiapi[wsgi]'") from error
     wrapped: App = WSGIMiddleware(app, workers=threads)  # type: ignore[assignment]  # its own types for the same
     return wrapped
+
+
+def refuse_wsgi(app: Any, name: str) -> None:
+    """An ASGI app takes three arguments, or one at a time. Two would fail at each request."""
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return
+    if _takes(signature, 2) and not _takes(signature, 3) and not _takes(signature, 1):
+        raise TypeError(f"{name} is called as a WSGI app is: serve it with --wsgi or AIAPI_WSGI=1")
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True

@@ -61,6 +61,7 @@ async def test_an_app_that_does_not_import_is_reported_and_retried_ever_more_slo
         text = pod.log.read_text()
         waits = [float(one) for one in re.findall(r"assistant:app: .*again in ([\d.]+) s", text)]
         assert waits[:3] == [0.2, 0.5, 1.0]
+        assert text.count("Traceback (most recent call last):") == 1, "once says it all"
 
 
 async def test_an_app_whose_start_up_fails_is_reported_with_its_traceback(tmp_path):

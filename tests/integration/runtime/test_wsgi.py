@@ -94,3 +94,15 @@ async def test_what_flask_waits_for_is_counted_and_its_trace_goes_on(tmp_path):
         assert 0.3 <= stats["upstream_seconds"] <= stats["in_flight_seconds"]
     assert seen == [parent]
     await runner.cleanup()
+
+
+async def test_a_wsgi_app_that_is_not_called_one_is_refused_with_the_way_out(tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    async with serve(tmp_path, f"--app-dir={tmp_path}", app="shop:app") as pod:
+
+        async def reported():
+            return (await pod.stats())["failure"]
+
+        assert await until(reported) == (
+            "TypeError: shop:app is called as a WSGI app is: serve it with --wsgi or AIAPI_WSGI=1"
+        )
