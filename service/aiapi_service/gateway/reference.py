@@ -30,7 +30,7 @@ def _names(name: str, field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is PydanticUndefined:
-        return "see text"
+        return "[see there](documents.md#settings)"
     if value is None or value in ("", (), {}) or isinstance(value, SecretStr):
         return "none"
     if isinstance(value, tuple):

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as NotReadable
 
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.gateway.answer.settings import AnswerSettings
@@ -123,6 +124,10 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(error.errors()))) from None
+    except NotReadable as error:
+        # It names the field only, and has the value in its cause.
+        field = str(error).partition('field "')[2].partition('"')[0]
+        raise SettingsError(f"{PREFIX}{field.upper()}: is not JSON") from None
 
 
 def _explain(errors: Iterable[Any]) -> Iterable[str]:
@@ -130,4 +135,4 @@ def _explain(errors: Iterable[Any]) -> Iterable[str]:
         first, *rest = error["loc"] or ("",)
         inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
         name = f"{PREFIX}{str(first).upper()}{inside}: " if first else ""
-        yield f"{name}{error['msg']}"
+        yield f"{name}{error['msg'].removeprefix('Value error, ')}"

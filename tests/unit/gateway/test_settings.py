@@ -64,6 +64,9 @@ def test_no_upstream_is_allowed_so_that_the_pod_can_say_what_is_missing() -> Non
         ("AIAPI_UPSTREAM_READ_TIMEOUT", "soon", "valid number"),
         ("AIAPI_MAX_BODY_BYTES", "-1", "greater than or equal to 1"),
         ("AIAPI_PRICES", '{"m": {"in": 1}}', r"\.m\."),
+        ("AIAPI_PRICES", "1.50", "AIAPI_PRICES: "),
+        ("AIAPI_PRICES", "free", "AIAPI_PRICES: is not JSON"),
+        ("AIAPI_DATABASE_URL", "rubbish", r"AIAPI_DATABASE_URL: must be a postgresql:// URL"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name(

@@ -43,7 +43,8 @@ def settings() -> Environment:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        raise click.ClickException(f"AIAPI_{name}: {first['msg']}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise click.ClickException(f"AIAPI_{name}: {said}") from None
     except OSError as error:
         raise click.ClickException(f"AIAPI_DATABASE_URL_FILE: {error}") from None
     if found.database_url is None:
