@@ -1,6 +1,7 @@
 """The gateway's connections to upstreams: what is kept, what is not, and what is no HTTP."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -237,6 +238,31 @@ async def test_nobody_there_is_told_apart() -> None:
     async with http1() as way:
         with pytest.raises(httpx.ConnectError):
             await way.send(upstream.at(), b"{}", PATIENT)
+
+
+async def test_a_host_is_looked_up_once_and_again_after_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **_: int) -> list[tuple[object, ...]]:
+        asked.append(host)
+        await asyncio.sleep(0)
+        if len(asked) == 1:
+            raise socket.gaierror(-3, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    upstream = Upstream(OK)
+    async with listening(upstream), http1() as way:
+        there = make_endpoint("POST", f"http://vllm.svc:{upstream.port}/", httpx.Headers())
+        with pytest.raises(httpx.ConnectError, match="name resolution"):
+            await way.send(there, b"{}", PATIENT)
+        held = await asyncio.gather(*(way.send(there, b"{}", PATIENT) for _ in range(5)))
+        assert [await read(one) for one in held] == [b"ok"] * 5
+    assert upstream.connections == 5
+    assert asked == ["vllm.svc"] * 2
 
 
 def test_a_header_cannot_begin_another_request() -> None:

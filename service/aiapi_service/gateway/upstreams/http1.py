@@ -12,6 +12,7 @@ from collections import deque
 import aiohappyeyeballs
 import httpx
 
+from aiapi_service.gateway.upstreams.addresses import Addresses
 from aiapi_service.gateway.upstreams.connection import Connection
 from aiapi_service.gateway.upstreams.wire import Endpoint, Reply, Timeouts
 from aiapi_service.telemetry.requests import UpstreamCall
@@ -34,6 +35,7 @@ class Http1:
         self._idle: dict[_Place, list[Connection]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._addresses = Addresses()
 
     async def send(self, to: Endpoint, body: bytes, timeouts: Timeouts) -> Reply:
         """The head of the answer."""
@@ -49,6 +51,7 @@ class Http1:
     async def close(self) -> None:
         """Connections in use are closed when they come back."""
         self._closed = True
+        self._addresses.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connections in self._idle.values():
@@ -151,9 +154,7 @@ class Http1:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                found = await loop.getaddrinfo(
-                    host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-                )
+                found = await self._addresses.of(host, port)
                 sock = await aiohappyeyeballs.start_connection(
                     found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
                 )
