@@ -1,10 +1,11 @@
-"""What goes out to an upstream and what comes back: the little that the ways out have in common."""
+"""What goes out to an upstream and what comes back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import httpx
+from multidict import CIMultiDict
+from yarl import URL
 
 
 class Body(Protocol):
@@ -19,7 +20,7 @@ class Reply(NamedTuple):
     """The head of an answer, and what its body will be read from."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     body: Body
 
     def header(self, wanted: bytes) -> str:
@@ -30,44 +31,20 @@ class Reply(NamedTuple):
         return ""
 
 
-class Timeouts(NamedTuple):
-    """Seconds of each phase of a call."""
-
-    pool: float
-    """To get a connection, connecting included."""
-    connect: float
-    read: float
-    """To the first byte, and between two pieces."""
-
-
 @dataclass(frozen=True, eq=False)
 class Endpoint:
-    """Where calls of one kind go, made once. `head` is all of them but the length of the body."""
+    """Where calls of one kind go, made once."""
 
     method: str
-    url: httpx.URL
-    headers: httpx.Headers
-    place: tuple[str, str, int]
-    head: bytes
+    url: URL
+    headers: CIMultiDict[str]
+    place: tuple[str, str]
+    """Scheme and host."""
 
 
-def make_endpoint(method: str, address: str, headers: httpx.Headers) -> Endpoint:
+def make_endpoint(method: str, address: str, headers: Mapping[str, str]) -> Endpoint:
     """Credentials in the address are for the headers to say."""
-    url = httpx.URL(address).copy_with(userinfo=b"")
-    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), url.raw_path)]
-    lines += [b"%s: %s" % header for header in headers.raw]
-    head = b"\r\n".join(lines)
-    if any(head.count(end) != len(lines) - 1 for end in (b"\r", b"\n")):
+    url = URL(address).with_user(None)
+    if any("\r" in value or "\n" in value for value in headers.values()):
         raise ValueError(f"a header for {url.host} has a line end in it")
-    port = url.port or (443 if url.scheme == "https" else 80)
-    return Endpoint(method, url, headers, (url.scheme, url.raw_host.decode("ascii"), port), head)
-
-
-class Way(Protocol):
-    """A way to upstreams, with its connections."""
-
-    async def send(self, to: Endpoint, body: bytes, timeouts: Timeouts) -> Reply:
-        """The head of the answer; raises httpx's errors."""
-        ...
-
-    async def close(self) -> None: ...
+    return Endpoint(method, url, CIMultiDict(headers), (url.scheme, url.host or ""))
