@@ -1,5 +1,6 @@
 """The audit log: who asked for what, in the fields that readers of Kubernetes' own know."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from aiapi_operator.sandbox.store import Store
 PODS = "/api/v1/namespaces/default/pods"
 
 
+async def has_lines(log: Path, count: int) -> list[str]:
+    """A line is written when its answer is out, so a client may be faster than it."""
+    async with asyncio.timeout(20):
+        while len(lines := log.read_text().splitlines()) < count:
+            await asyncio.sleep(0.01)
+    return lines
+
+
 async def test_a_line_a_request(tmp_path: Path) -> None:
     server = ApiServer(Store(), audit=AuditLog(tmp_path / "audit.log"))
     server.add_user("t", "system:serviceaccount:a:b")
@@ -21,11 +30,12 @@ async def test_a_line_a_request(tmp_path: Path) -> None:
     asked += [("GET", "/apis", own), ("POST", PODS, {})]
     try:
         async with aiohttp.ClientSession(server.url) as http:
-            for method, path, headers in asked:
+            for count, (method, path, headers) in enumerate(asked, start=1):
                 async with http.request(method, path, headers=headers):
                     pass
+                await has_lines(tmp_path / "audit.log", count)
             async with http.get(PODS, params={"watch": "1", "timeoutSeconds": "1"}, headers=own):
-                lines = (tmp_path / "audit.log").read_text().splitlines()
+                lines = await has_lines(tmp_path / "audit.log", 6)
     finally:
         await server.stop()
     events = [json.loads(line) for line in lines]
