@@ -13,10 +13,14 @@ from aiapi_operator.sandbox.store import Store
 PODS = "/api/v1/namespaces/default/pods"
 
 
+def _read(log: Path) -> list[str]:
+    return log.read_text().splitlines()
+
+
 async def has_lines(log: Path, count: int) -> list[str]:
     """A line is written when its answer is out, so a client may be faster than it."""
     async with asyncio.timeout(20):
-        while len(lines := log.read_text().splitlines()) < count:
+        while len(lines := _read(log)) < count:  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
     return lines
 
