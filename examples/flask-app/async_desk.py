@@ -34,7 +34,9 @@ class State:
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    async with httpx.AsyncClient(transport=AiohttpTransport(), timeout=TIMEOUT) as State.client:
+    # 100 connections are the default: at 300 ms a call, no more than 333 calls a second.
+    transport = AiohttpTransport(limits=httpx.Limits(max_connections=5000))
+    async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT) as State.client:
         yield
 
 
