@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import aiohttp
 import httpx
 
 from aiapi_service.gateway.problems import ProblemError
@@ -60,20 +59,10 @@ def broken(detail: str) -> ProblemError:
 
 def of_transport(error: httpx.HTTPError, upstream: str, *, free: bool = False) -> Failure:
     """Of an exception. Where calls are free of charge, one that was lost may be made again."""
-    unseen = _unseen(error)
-    late = isinstance(error, httpx.ReadTimeout) or isinstance(error.__cause__, TimeoutError)
-    if late and not unseen:
+    if isinstance(error, httpx.ReadTimeout):
         return Failure(too_slow(f"{upstream} did not answer in time: {_said(error)}"), unseen=False)
+    unseen = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
     return Failure(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen or free)
-
-
-def _unseen(error: httpx.HTTPError) -> bool:
-    """Whether there was no connection. Many errors of aiohttp become one type: the cause tells."""
-    if isinstance(error.__cause__, aiohttp.ClientError):
-        return isinstance(
-            error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
-        )
-    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
 
 
 def _said(error: httpx.HTTPError) -> str:
