@@ -58,6 +58,9 @@ async def test_one_that_was_changed_afterwards_is_refused_by_name(connection: Co
 async def test_a_newer_schema_is_left_alone(connection: Connection) -> None:
     await migrate(connection, (FIRST, SECOND))
     await migrate(connection, (FIRST,))
+    rows = await connection.fetch("SELECT version FROM aiapi_migrations ORDER BY 1")
+    assert [row["version"] for row in rows] == [1, 2]
+    assert await connection.fetch("SELECT a, b FROM first") == []
 
 
 def test_the_packaged_ones_are_numbered_without_a_gap() -> None:
