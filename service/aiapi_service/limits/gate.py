@@ -18,6 +18,8 @@ class Gate:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.open = 0
+        # Let through by the door, and not here yet.
+        self.coming = 0
         self.peak = 0
         self._first: deque[Place] = deque()
         self._rest: deque[Place] = deque()
@@ -30,12 +32,24 @@ class Gate:
         self._let_in()
         return True
 
+    def hopeless(self, priority: Priority) -> bool:
+        """Whether one that comes now will find neither room nor a place in the queue."""
+        before = self.open + self.coming + len(self._first) + len(self._rest)
+        if priority is Priority.LOW:
+            return before >= self.limit * _LOW_SHARE
+        if priority is Priority.HIGH and self._rest:
+            return False
+        return before >= self.limit + self._queue_room
+
+    @property
+    def _queue_room(self) -> int:
+        return max(1, int(self.limit * _QUEUE_SHARE))
+
     def queue(self, priority: Priority) -> Place | None:
         """A place in the queue, whose result says whether its turn came; None where it is full."""
         if priority is Priority.LOW:
             return None
-        room = max(1, int(self.limit * _QUEUE_SHARE))
-        if len(self._first) + len(self._rest) >= room and not self._make_room(priority):
+        if len(self._first) + len(self._rest) >= self._queue_room and not self._make_room(priority):
             return None
         place: Place = asyncio.get_running_loop().create_future()
         (self._first if priority is Priority.HIGH else self._rest).append(place)

@@ -5,7 +5,8 @@ refused together do not come back together.
 
 Room is given back only when the loop has come round. An app that never awaits would otherwise be
 done with one request before the next is looked at, and seem to have one open, however many wait in
-the loop for their turn.
+the loop for their turn. For the same reason those that `Door` has let through, and that wait for
+their turn, count as coming.
 """
 
 import asyncio
@@ -23,9 +24,11 @@ _WINDOW_SECONDS = 0.1
 _FIXED_WAIT_SECONDS = 0.1
 # A part of what a request takes anyway; and bounded, where that is next to nothing or very much.
 _WAIT_SHARE, _SHORTEST_WAIT, _LONGEST_WAIT = 0.25, 0.005, 0.5
-_BODY = b'{"detail":"this worker has all the requests it can serve; try again"}'
-_CONTENT = (b"content-type", b"application/json")
-_LENGTH = (b"content-length", b"%d" % len(_BODY))
+RETRY_AFTER = (b"1", b"2", b"3")
+_COMING = "aiapi.coming"
+BODY = b'{"detail":"this worker has all the requests it can serve; try again"}'
+CONTENT = (b"content-type", b"application/json")
+LENGTH = (b"content-length", b"%d" % len(BODY))
 
 
 class Limiter:
@@ -42,7 +45,23 @@ class Limiter:
         self._ticking = False
         self._before = (0.0, 0.0)
 
+    def hopeless(self, scope: Scope) -> bool:
+        """Whether a request that has just come has no room; one that may have it is on its way."""
+        try:
+            priority = chosen()(scope)
+        except Exception:  # noqa: BLE001 - an app's own; on the usual way it is told as its error
+            return False
+        if priority is Priority.EXEMPT:
+            return False
+        if self.gate.hopeless(priority):
+            return True
+        self.gate.coming += 1
+        scope[_COMING] = True
+        return False
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.pop(_COMING, False):
+            self.gate.coming -= 1
         priority = chosen()(scope)
         if priority is Priority.EXEMPT:
             await self._app(scope, receive, send)
@@ -123,7 +142,7 @@ def _expire(place: asyncio.Future[bool]) -> None:
 
 async def _refuse(send: Send) -> None:
     shed()
-    later = b"%d" % random.randint(1, 3)  # noqa: S311 - spreads, hides nothing
-    headers = [_CONTENT, _LENGTH, (b"retry-after", later)]
+    later = random.choice(RETRY_AFTER)  # noqa: S311 - spreads, hides nothing
+    headers = [CONTENT, LENGTH, (b"retry-after", later)]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": _BODY})
+    await send({"type": "http.response.body", "body": BODY})

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from aiapi_service.limits.door import Door, protocol
 from aiapi_service.limits.middleware import Limiter
 from aiapi_service.runtime.birth import Birth
 from aiapi_service.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
@@ -24,7 +25,7 @@ from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
 from aiapi_service.runtime.wsgi import as_asgi, refuse_wsgi
-from aiapi_service.telemetry import httpx_calls, metrics, sync_calls, tracing
+from aiapi_service.telemetry import httpx_calls, metrics, sync_calls, threads, tracing
 from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
 from aiapi_service.telemetry.heartbeat import Heartbeat, Watchdog
@@ -247,9 +248,15 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     server = Worker(config, birth.channel, settings)
     tally = Tally(slot.numbers, slot.exemplars)
     witness.app = config.loaded_app
+    traced = tracing.set_up()
     if settings.limit != "off":
-        config.loaded_app = Limiter(config.loaded_app, settings.limit, clock)
-    if tracing.set_up():
+        limiter = Limiter(config.loaded_app, settings.limit, clock)
+        config.loaded_app = limiter
+        if not traced:
+            # Where spans are collected, a refusal is one too, and is made where they are.
+            door = Door(limiter, tally, server.courtesy, server.server_state)
+            config.http_protocol_class = protocol(door)
+    if traced:
         config.loaded_app = tracing.trace_requests(config.loaded_app)
     # Uvicorn types an app by the message; ours is any ASGI app.
     proxied: Any = partial(ProxyHeadersMiddleware, trusted_hosts=settings.forwarded_allow_ips)
@@ -263,6 +270,7 @@ async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any)
     metrics.attach(slot.custom, lambda series: birth.channel.send({"is": "series", **series}))
     heartbeat = Heartbeat(slot, clock, tally, lambda: len(server.server_state.connections))
     watchdog = Watchdog(slot, settings.blocked_after, birth.supervisor)
+    threads.watch()
     heartbeat.start()
     watchdog.start()
     try:

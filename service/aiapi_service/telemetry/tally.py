@@ -72,6 +72,13 @@ class Tally:
         self.clean = False
         asyncio.get_running_loop().call_later(WRITE_SECONDS - since, self.write)
 
+    def refused(self, now: float) -> None:
+        """One that was answered before any app saw it."""
+        self.begun += 1
+        self.outcomes[Cell.SHED] += 1
+        if self.clean:
+            self.touch(now)
+
     def upstream(self, change: int) -> None:
         """A request begins (+1) or stops (-1) waiting for something outside."""
         with self.upstream_lock:
