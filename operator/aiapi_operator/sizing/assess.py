@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from aiapi_operator.sizing import capacity, demand, need, plan, plan_pods, windows
+from aiapi_operator.sizing import capacity, demand, need, plan, plan_pods, profile, windows
 from aiapi_operator.sizing.capacity import Target
 from aiapi_operator.sizing.decision import Binding, Load, Need
 from aiapi_operator.sizing.demand import Demand
@@ -68,7 +68,8 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
     latency = windows.latency(ticks, spec.objective.percentile)
     load = _load(recent, latency)
-    coming = demand.estimate(ticks, state.forecasts)
+    daily = profile.course(state.profile, at=spec.time_of_day)
+    coming = demand.estimate(ticks, state.forecasts, daily)
     target = capacity.target(
         spec.objective,
         service=state.service,

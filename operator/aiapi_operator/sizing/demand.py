@@ -13,7 +13,8 @@ Burst. If the newest tick alone is far above the slow rate, it is taken at once:
 second a tick of 2 s has 40 +- 6.3; 120 a second are 240, and no noise.
 
 Trend. Half of a straight ramp looks like the other half; half of a step does not. The slope
-is the lesser of the two halves', less two standard errors, and never negative.
+is the lesser of the two halves', less two standard errors, and never negative. Where the time of
+day has proven to tell more, that is what is expected (see profile.py).
 
 Headroom. What was forecast is compared with what came, less one sigma: chance is part of what
 rho* allows for. Workers are not taken back at once, so it is the highest forecast of that time
@@ -28,6 +29,7 @@ from itertools import pairwise
 from math import inf, sqrt
 
 from aiapi_operator.sizing import peaks, windows
+from aiapi_operator.sizing.profile import FLAT, Course
 from aiapi_operator.sizing.state import FAST_WINDOW, Forecasts, Tick
 
 BURST_RATIO = 1.5
@@ -60,23 +62,26 @@ class Demand:
     slope: float
     headroom: float
     burst: bool
+    daily: Course = FLAT
+    """How demand goes on by the daily profile, which may only add."""
 
     def expected(self, lead: float) -> float:
         """Arrivals a second in ``lead`` seconds, headroom included; at most twice the level.
 
         100 now, rising by 0.5 a second, 10 % headroom: in 35 s (100 + 17.5) x 1.1 = 129.
         """
-        return min(self.level + self.slope * lead, 2 * self.level) * (1 + self.headroom)
+        coming = max(self.level + self.slope * lead, self.level * self.daily.ratio(lead))
+        return min(coming, 2 * self.level) * (1 + self.headroom)
 
 
-def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts) -> Demand:
+def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, daily: Course = FLAT) -> Demand:
     """Demand from the ticks of the slow window; there must be one."""
     headroom = _headroom(forecasts)
     newest = ticks[-1]
     level = _level(ticks, noise(ticks))
     if _is_burst(newest, windows.mean(ticks, "arrivals")):
-        return Demand(max(level, newest.arrivals), 0.0, headroom, burst=True)
-    return Demand(level, _slope(ticks), headroom, burst=False)
+        return Demand(max(level, newest.arrivals), 0.0, headroom, True, daily)
+    return Demand(level, _slope(ticks), headroom, False, daily)
 
 
 def noise(ticks: Sequence[Tick]) -> float:

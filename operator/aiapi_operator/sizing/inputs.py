@@ -85,6 +85,8 @@ class SizingSpec:
     """Floors of the schedules that hold now."""
     coming: tuple[Coming, ...] = ()
     """Floors of the other schedules, with the seconds until they hold."""
+    time_of_day: float | None = None
+    """Seconds since 1970, for the daily profile. Without it there is none."""
     memory_pods: int = 0
     """Pods that the memory of requests in flight asks for; the right-sizer sets it itself."""
 

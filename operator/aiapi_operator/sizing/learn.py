@@ -8,6 +8,7 @@ from aiapi_operator.sizing import (
     latch,
     memory,
     peaks,
+    profile,
     rates,
     retries,
     service_demand,
@@ -56,6 +57,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     )
     if tick is None:
         return state
+    course, half_hour = profile.take(state.profile, state.half_hour, tick, at=spec.time_of_day)
     service = _cost(state, ticks)
     base = capacity.base(ticks, objective=spec.objective, service=service, last=state.base, now=now)
     state = replace(
@@ -63,6 +65,8 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         service=service,
         base=base,
         forecasts=demand.settle(state.forecasts, ticks, now=now),
+        profile=course,
+        half_hour=half_hour,
     )
     if failures is None or failures.level is None:
         state = _correct(state, spec.objective, now=now)

@@ -10,7 +10,8 @@ from aiapi_operator.sizing.inputs import Bounds, Mode, Objective, Price, SizingS
 def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingSpec:
     """Seconds, cores and bytes; the models have filled in all defaults.
 
-    ``time_of_day`` is in seconds since 1970. Without it no schedule holds.
+    ``time_of_day`` is in seconds since 1970. Without it no schedule holds and no daily profile is
+    learned.
     """
     latency, scaling = spec.objective.latency, spec.scaling
     schedules = scaling.schedules
@@ -32,6 +33,7 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
         learn_resources=spec.workers.resources is Resources.LEARNED,
         floors=() if time_of_day is None else schedule.in_force(schedules, now=time_of_day),
         coming=() if time_of_day is None else schedule.coming(schedules, now=time_of_day),
+        time_of_day=time_of_day,
     )
 
 

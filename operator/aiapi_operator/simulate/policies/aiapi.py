@@ -1,6 +1,6 @@
 """The operator: the very ``decide`` that it runs, on samples like those of real pods."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from aiapi_operator.simulate.policies.policy import Answer
@@ -12,7 +12,7 @@ from aiapi_operator.sizing.state import Size, State
 
 @dataclass(slots=True)
 class AIApi:
-    """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``."""
+    """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``. A trace begins at 00:00."""
 
     spec: SizingSpec
     first: Size
@@ -29,7 +29,8 @@ class AIApi:
         """What the operator would order."""
         fleet = view.scrape()
         started = perf_counter()
-        decision = decide(self.spec, fleet, self.state, view.now)
+        spec = replace(self.spec, time_of_day=view.now)
+        decision = decide(spec, fleet, self.state, view.now)
         took = perf_counter() - started
         self.state = decision.state
         size = Size(workers=decision.workers, replicas=decision.replicas)
