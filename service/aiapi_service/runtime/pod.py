@@ -124,6 +124,7 @@ class PodView:
             depth, limit = stats.accept_queue(self._listener)
         except OSError:
             depth, limit = 0, self._settings.backlog
+        total = self._ledger.total(list(rows.values()))
         return stats.Reading(
             instance=self._instance,
             uptime=now - self._began,
@@ -131,12 +132,13 @@ class PodView:
             workers=self._counts(now),
             blocked_at=self._blocked_at(now),
             failure=last_line(self._crew.failure),
-            total=self._ledger.total(list(rows.values())),
+            total=total,
             rss_bytes=sum(stats.resident_bytes(one.pid) for one in self._crew.members.values()),
             accept_depth=depth,
             accept_limit=limit,
             worker_limit=self._settings.worker_limit,
             limits=cgroup.read(),
+            threads=stats.pools(total, rows.values()),
         )
 
     def stats(self) -> dict[str, Any]:

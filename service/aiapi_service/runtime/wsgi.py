@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from aiapi_service.telemetry import threads as pools
 from aiapi_service.telemetry.requests import App
 
 
@@ -12,7 +13,9 @@ def as_asgi(app: Any, threads: int) -> App:
         from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise RuntimeError("--wsgi needs a2wsgi: pip install 'aiapi[wsgi]'") from error
-    wrapped: App = WSGIMiddleware(app, workers=threads)  # type: ignore[assignment]  # its own types for the same
+    middleware = WSGIMiddleware(app, workers=threads)
+    middleware.executor = pools.watched("wsgi", threads)
+    wrapped: App = middleware  # type: ignore[assignment]  # its own types for the same
     return wrapped
 
 

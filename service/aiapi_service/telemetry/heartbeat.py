@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 
-from aiapi_service.telemetry import metrics
+from aiapi_service.telemetry import metrics, threads
 from aiapi_service.telemetry.arena import BEAT_SECONDS, Slot
 from aiapi_service.telemetry.clock import LoopClock
 from aiapi_service.telemetry.layout import BOUNDS, Cell
@@ -71,6 +71,7 @@ class Heartbeat:
         numbers = self._slot.numbers
         self._tally.write()
         metrics.write()
+        threads.write(numbers, now)
         numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
         numbers[Cell.CPU_SECONDS] = time.process_time()
         numbers[Cell.CONNECTIONS] = self._connections()

@@ -52,9 +52,22 @@ class Cell(IntEnum):
     TTFB = TTFB_SUM + 1
     LAG_SUM = TTFB + BUCKETS
     LAG = LAG_SUM + 1
+    THREADS = LAG + BUCKETS
 
 
-NUMBERS = Cell.LAG + BUCKETS
+class Threads(IntEnum):
+    """The numbers of one pool of threads, from `Cell.THREADS` on; one pool follows the other."""
+
+    LIMIT = 0
+    BUSY = 1
+    WAITING = 2
+    BUSY_SECONDS = 3
+    WAITING_SECONDS = 4
+
+
+# anyio's default limiter (plain `def` endpoints), asyncio's default executor, and `--wsgi`.
+POOLS = ("anyio", "asyncio", "wsgi")
+NUMBERS = Cell.THREADS + len(POOLS) * len(Threads)
 # Room for the app's own metrics: see metrics.py.
 CUSTOM_NUMBERS = 2048
 TEXT_BYTES = 256
@@ -72,4 +85,9 @@ GAUGES = (
     Cell.BEAT_AT,
     Cell.CONNECTIONS,
     Cell.BLOCKED_SINCE,
+    *(
+        Cell.THREADS + pool * len(Threads) + number
+        for pool in range(len(POOLS))
+        for number in (Threads.LIMIT, Threads.BUSY, Threads.WAITING)
+    ),
 )

@@ -65,6 +65,7 @@ class PodCollector(Collector):
             *self._blocked_places(),
             *self._histograms(),
             *self._gauges(),
+            *self._threads(),
             *self._per_worker(),
         ]
         yield from own
@@ -111,6 +112,25 @@ class PodCollector(Collector):
             ("ready", float(reading.ready), "1 when the pod is ready."),
         ):
             yield GaugeMetricFamily(f"aiapi_{name}", text, value=value)
+
+    def _threads(self) -> Iterable[Metric]:
+        now = GaugeMetricFamily(
+            "aiapi_threads", "Busy threads, and calls that wait for one.", labels=["pool", "state"]
+        )
+        most = GaugeMetricFamily("aiapi_threads_limit", "Threads in a worker.", labels=["pool"])
+        busy = CounterMetricFamily(
+            "aiapi_threads_busy_seconds", "Sum of the time threads were busy.", labels=["pool"]
+        )
+        waiting = CounterMetricFamily(
+            "aiapi_threads_waiting_seconds", "Sum of the time calls waited.", labels=["pool"]
+        )
+        for name, pool in self._reading.threads.items():
+            now.add_metric([name, "busy"], pool.busy)
+            now.add_metric([name, "waiting"], pool.waiting)
+            most.add_metric([name], pool.limit)
+            busy.add_metric([name], pool.busy_seconds)
+            waiting.add_metric([name], pool.waiting_seconds)
+        yield from (now, most, busy, waiting)
 
     def _per_worker(self) -> Iterable[Metric]:
         for name, text, cell in (

@@ -3,13 +3,13 @@
 import os
 import socket
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiapi_service.telemetry.cgroup import UNKNOWN, Limits
-from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, Cell
+from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, Threads
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TCP_INFO_UNACKED_AND_SACKED = struct.Struct("24x2I")
@@ -28,6 +28,39 @@ class WorkerCounts:
 
 
 @dataclass(frozen=True)
+class ThreadPool:
+    """One pool, of all workers together but for the limit."""
+
+    limit: int
+    """Threads in each worker."""
+
+    busy: int
+    waiting: int
+    """Calls that wait for a thread."""
+
+    busy_seconds: float
+    waiting_seconds: float
+
+
+def pools(total: Sequence[float], rows: Iterable[Sequence[float]]) -> dict[str, ThreadPool]:
+    """The pools that were ever used; of the others nobody needs to hear."""
+    found = {}
+    alive = list(rows)
+    for number, name in enumerate(POOLS):
+        start = Cell.THREADS + number * len(Threads)
+        limit = max((row[start + Threads.LIMIT] for row in alive), default=0.0)
+        if limit > 0 and total[start + Threads.BUSY_SECONDS] > 0:
+            found[name] = ThreadPool(
+                limit=int(limit),
+                busy=int(total[start + Threads.BUSY]),
+                waiting=int(total[start + Threads.WAITING]),
+                busy_seconds=round(total[start + Threads.BUSY_SECONDS], 6),
+                waiting_seconds=round(total[start + Threads.WAITING_SECONDS], 6),
+            )
+    return found
+
+
+@dataclass(frozen=True)
 class Reading:
     """All of a pod at one instant."""
 
@@ -43,6 +76,7 @@ class Reading:
     accept_limit: int
     worker_limit: int
     limits: Limits = UNKNOWN
+    threads: Mapping[str, ThreadPool] = field(default_factory=dict)
 
 
 def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
@@ -76,6 +110,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
         "memory_limit_bytes": reading.limits.memory_limit_bytes,
         "open_connections": int(row[Cell.CONNECTIONS]),
         "worker_limit": reading.worker_limit,
+        "threads": {name: vars(pool) for name, pool in reading.threads.items()},
         "accept_queue": {"depth": reading.accept_depth, "limit": reading.accept_limit},
         "latency": histogram(row, Cell.LATENCY, Cell.LATENCY_SUM),
         "ttfb": histogram(row, Cell.TTFB, Cell.TTFB_SUM),

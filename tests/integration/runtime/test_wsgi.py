@@ -52,6 +52,14 @@ async def test_flask_runs_with_its_threads_and_drains_when_workers_go(tmp_path):
             return (await pod.stats())["in_flight"] == 6
 
         await until(all_open)
+
+        async def threads():
+            return (await pod.stats())["threads"].get("wsgi")
+
+        pool = await until(threads)
+        assert pool["limit"] == 3
+        assert 3 <= pool["busy"] <= 6
+        assert pool["busy"] + pool["waiting"] == 6
         await pod.resize(1)
         assert [(await each.read()).body for each in waiting] == [b"waited"] * 6
         await pod.settled(1)
