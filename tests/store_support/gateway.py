@@ -16,6 +16,7 @@ from store_support.service import CHEAP
 
 from aiapi_service.auth import keys
 from aiapi_service.auth.accounts import Accounts
+from aiapi_service.auth.callers import open_callers
 from aiapi_service.auth.passwords import Passwords
 from aiapi_service.auth.principal import ALL_SCOPES
 from aiapi_service.auth.wiring import open_auth
@@ -117,6 +118,7 @@ async def gateway(data_dir: Path, url: str, **values: Any) -> AsyncIterator[Gate
     async with (
         open_database(settings) as database,
         open_auth(settings, database, passwords=passwords) as auth,
+        open_callers(settings, database) as callers,
     ):
         assert database is not None
         app.state.services = Services(
@@ -125,5 +127,6 @@ async def gateway(data_dir: Path, url: str, **values: Any) -> AsyncIterator[Gate
             embedder=cast("Embedder", words),
             store=database,
             auth=auth,
+            callers=callers,
         )
         yield Gateway(app, database, words, model)

@@ -117,7 +117,7 @@ async def service(
         open_database(settings) as database,
         open_auth(settings, database, passwords=passwords) as auth,
     ):
-        app.state.services = SimpleNamespace(auth=auth, settings=settings)
+        app.state.services = SimpleNamespace(auth=auth, settings=settings, callers=None)
         yield Service(app, auth, settings, database)
 
 

@@ -7,6 +7,7 @@ from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from fastapi.security.base import SecurityBase
 
 from aiapi_service.auth.authenticator import ANYBODY, Authenticator
+from aiapi_service.auth.callers import Callers
 from aiapi_service.auth.errors import insufficient_scope, invalid_token, unauthenticated
 from aiapi_service.auth.principal import SCOPES, Principal
 
@@ -31,8 +32,14 @@ def credential(request: Request) -> str | None:
     return token.strip()
 
 
-class _Caller(SecurityBase):
+# The list of models costs nobody anything.
+_LIMITED = frozenset(SCOPES) - {"models:read"}
+
+
+class Caller(SecurityBase):
     """Who calls, as one dependency: each costs more than a look-up in the cache does.
+
+    Who may call what costs models, vectors or the database may do so only so often.
 
     It shows in the documentation as the password flow. That the same header takes API keys and
     tokens of a provider is added there by the gateway.
@@ -44,25 +51,33 @@ class _Caller(SecurityBase):
 
     async def __call__(self, request: Request, wanted: SecurityScopes) -> Principal:
         """Let the caller in, or say why not."""
-        authenticator: Authenticator = request.app.state.services.auth.authenticator
+        services = request.app.state.services
+        principal = await self.identify(request, services.auth.authenticator)
+        missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
+        if missing:
+            raise insufficient_scope(missing)
+        callers: Callers | None = services.callers
+        if callers is not None and not _LIMITED.isdisjoint(wanted.scopes):
+            await callers.take(request, principal)
+        return principal
+
+    async def identify(self, request: Request, authenticator: Authenticator) -> Principal:
+        """Whom the request's credential stands for."""
         if authenticator.off:
             return ANYBODY
         token = credential(request)
         if token is None:
             raise unauthenticated()
-        principal = authenticator.cache.known(token) or await authenticator.authenticate(token)
-        missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
-        if missing:
-            raise insufficient_scope(missing)
-        return principal
+        return authenticator.cache.known(token) or await authenticator.authenticate(token)
 
 
-authenticate = _Caller()
+authenticate = Caller()
+"""For every route that has nothing more to say about it."""
 
 
-def require(*scopes: str) -> Any:
+def require(*scopes: str, caller: Caller = authenticate) -> Any:
     """Who calls a route must have these scopes; without any, must only be known."""
     unknown = set(scopes) - set(SCOPES)
     if unknown:
         raise ValueError(f"there is no scope {unknown.pop()}")
-    return Security(authenticate, scopes=scopes)
+    return Security(caller, scopes=scopes)

@@ -29,6 +29,7 @@ _TITLES = {
     "invalid-token": "The token is not valid",
     "insufficient-scope": "The token does not allow this",
     "too-many-attempts": "Too many attempts",
+    "too-many-requests": "Too many requests",
     "auth-busy": "Authentication is busy",
     "invalid-grant": "The grant is not valid",
     "invalid-request": "The request is not valid",
@@ -76,6 +77,16 @@ def too_many_attempts(seconds: int) -> AuthError:
         f"Try again in {seconds} s.",
         headers={"Retry-After": str(seconds)},
         extra={"error": "slow_down", "error_description": f"try again in {seconds} s"},
+    )
+
+
+def too_many_requests(allowed: int, seconds: int) -> AuthError:
+    """Over the caller's own limit."""
+    return AuthError(
+        429,
+        "too-many-requests",
+        f"You may make {allowed} requests a minute. Try again in {seconds} s.",
+        headers={"Retry-After": str(seconds)},
     )
 
 

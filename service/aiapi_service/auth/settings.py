@@ -50,6 +50,11 @@ class AuthSettings(StoreSettings):
     """Log-ins and refreshes that may be tried at once from one address (IPv6: from one /64)."""
     auth_address_seconds: float = Field(default=2, gt=0)
     """One more is allowed each so many seconds."""
+    rate_limit: int = Field(default=0, ge=0, le=1_000_000)
+    """Requests a minute that one caller may make to the AI routes, over all workers and pods; 0:
+    any number."""
+    rate_burst: int = Field(default=0, ge=0, le=1_000_000)
+    """How many of ``AIAPI_RATE_LIMIT`` may come at once; 0: all."""
     oidc_issuer: str | None = None
     """``iss`` of an OpenID Connect provider whose access tokens are accepted, exactly as it is
     in the tokens."""
@@ -73,6 +78,12 @@ class AuthSettings(StoreSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _burst_fits(self) -> "AuthSettings":
+        if self.rate_burst > self.rate_limit:
+            raise ValueError("AIAPI_RATE_BURST must not be more than AIAPI_RATE_LIMIT")
+        return self
 
     @model_validator(mode="after")
     def _oidc_is_whole(self) -> "AuthSettings":

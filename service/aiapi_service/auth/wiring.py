@@ -45,22 +45,32 @@ async def open_auth(
             "AIAPI_AUTH=off: every caller may do everything. Never do this where others can "
             "reach the port."
         )
-        yield Auth(Authenticator(cache=Cache(0), off=True), None, "Authentication is off.")
+        async with _swept(database):
+            yield Auth(Authenticator(cache=Cache(0), off=True), None, "Authentication is off.")
         return
     passwords = passwords or Passwords(
         threads=settings.auth_hash_threads, queue=settings.auth_hash_queue
     )
     provider = Provider(settings) if settings.oidc_issuer else None
     auth = _assemble(settings, database, passwords, provider)
+    try:
+        async with _swept(database):
+            yield auth
+    finally:
+        await auth.authenticator.close()
+        passwords.close()
+
+
+@asynccontextmanager
+async def _swept(database: Database | None) -> AsyncIterator[None]:
+    """What limits and log-ins leave in the database is removed meanwhile."""
     janitor = asyncio.create_task(sweep_for_ever(database)) if database else None
     try:
-        yield auth
+        yield
     finally:
         if janitor is not None:
             janitor.cancel()
             await asyncio.gather(janitor, return_exceptions=True)
-        await auth.authenticator.close()
-        passwords.close()
 
 
 def _assemble(

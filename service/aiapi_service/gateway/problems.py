@@ -186,7 +186,8 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 async def _on_refusal(_request: Request, error: Exception) -> Response:
     assert isinstance(error, AuthError)  # noqa: S101 - registered for this type alone
-    if error.status in (429, 503):
+    # A caller over their own limit says nothing about what the pod can serve.
+    if error.status in (429, 503) and error.kind != "too-many-requests":
         shed()
     return render(
         ProblemError(

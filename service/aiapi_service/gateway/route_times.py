@@ -1,9 +1,13 @@
-"""Times each request by the route that took it, and answers with its id, as pure ASGI."""
+"""Times each request by the route that took it, and answers with its id, as pure ASGI.
+
+What is left of the caller's limit is said here, too: it is known before there is an answer.
+"""
 
 from time import monotonic
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aiapi_service.auth.callers import HEADERS
 from aiapi_service.gateway.metering import ROUTE
 from aiapi_service.telemetry import request_id
 
@@ -27,8 +31,10 @@ class RouteTimes:
             nonlocal status
             if not status:
                 status = message.get("status", 0)
+                headers = [*message["headers"], *scope.get(HEADERS, ())]
                 if name := request_id():
-                    message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
+                    headers.append((b"x-request-id", name.encode()))
+                message["headers"] = headers
             await send(message)
 
         try:

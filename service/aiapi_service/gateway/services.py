@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from aiapi_service.auth.callers import Callers, open_callers
 from aiapi_service.auth.wiring import Auth, open_auth
 from aiapi_service.gateway.embedder import Embedder
 from aiapi_service.gateway.local.embedder import LocalEmbedder
@@ -24,6 +25,8 @@ class Services:
     embedder: Embedder
     store: Database | None
     auth: Auth
+    callers: Callers | None = None
+    """How often each caller may call; None: as often as they like."""
 
 
 @asynccontextmanager
@@ -41,6 +44,7 @@ async def open_services(
             embedder=Embedder(settings, upstreams, local_embedder),
             store=store,
             auth=auth,
+            callers=await stack.enter_async_context(open_callers(settings, store)),
         )
 
 

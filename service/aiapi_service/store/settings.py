@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from aiapi_service.store import local
+from aiapi_service.store import local, redis_client
 
 
 def default_data_dir() -> Path:
@@ -57,6 +57,11 @@ class StoreSettings(BaseModel):
     database_start_wait: float = Field(default=30, ge=0, le=3600)
     """Seconds that a starting worker waits for the database. Then it starts without: what needs
     the database is answered 503 until it is there."""
+    redis_url: SecretStr | None = None
+    """A ``redis://`` or ``rediss://`` URL: the requests of callers are then counted there (see
+    ``AIAPI_RATE_LIMIT``)."""
+    redis_prefix: str = Field(default="aiapi", pattern=r"^[\w.:-]{1,64}$")
+    """Begins the names of all keys in Redis; one of its own for each fleet that shares a Redis."""
     data_dir: Path = Field(default_factory=default_data_dir)
     """Folder of the pod's own Postgres, first API key and signing keys."""
 
@@ -65,6 +70,13 @@ class StoreSettings(BaseModel):
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a postgresql:// URL")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not redis_client.usable(value.get_secret_value()):
+            raise ValueError("must be a URL such as redis://:password@host:6379/0")
         return value
 
     @property

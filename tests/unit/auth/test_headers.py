@@ -37,7 +37,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
         file_keys=Watched(folder / "key", lambda _: key_file.local(KEY)),
         tokens=AccessTokens(AuthSettings(), Watched(folder / "signing.json", parse)),
     )
-    made.state.services = SimpleNamespace(auth=Auth(authenticator, None))
+    made.state.services = SimpleNamespace(auth=Auth(authenticator, None), callers=None)
     return made
 
 

@@ -58,7 +58,9 @@ async def answer(
     return await while_connected(request, work())
 
 
-@router.get("/v1/chats/{id}", summary="Get a chat", responses=responses(401, 403, 404, 422, 503))
+@router.get(
+    "/v1/chats/{id}", summary="Get a chat", responses=responses(401, 403, 404, 422, 429, 503)
+)
 async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A002 - the path's
     """One of the caller's chats with its latest turns."""
     found = await Chats(store).read(id, caller, turns=_MOST_TURNS)
@@ -71,7 +73,7 @@ async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A
     "/v1/chats/{id}",
     summary="Delete a chat",
     status_code=204,
-    responses=responses(401, 403, 404, 422, 503),
+    responses=responses(401, 403, 404, 422, 429, 503),
 )
 async def delete(id: UUID, caller: Caller, store: DatabaseDep) -> Response:  # noqa: A002 - as above
     """One of the caller's chats, with all of its turns."""

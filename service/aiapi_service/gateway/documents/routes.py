@@ -28,7 +28,7 @@ from aiapi_service.store.database import Database
 router = APIRouter(tags=["documents"])
 
 _BODY = (400, 401, 403, 413, 415, 422, 429, 502, 503, 504)
-_PLAIN = (401, 403, 422, 503)
+_PLAIN = (401, 403, 422, 429, 503)
 
 
 def no_database() -> ProblemError:

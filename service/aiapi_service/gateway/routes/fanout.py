@@ -33,18 +33,20 @@ router = APIRouter(tags=["chat"])
     openapi_extra=json_body(FanoutRequest, examples.FANOUT),
 )
 async def fanout(
-    request: Request, services: ServicesDep, _principal: Annotated[Principal, require("chat")]
+    request: Request, services: ServicesDep, principal: Annotated[Principal, require("chat")]
 ) -> Response:
     """One prompt to several models, or several prompts to one.
 
     The answer is 200 when the request was good, whatever became of its items: each has a
-    completion or a problem.
+    completion or a problem. Counted as many requests as it has items.
     """
     settings = services.settings
     asked = await read_json(
         request, FanoutRequest, limit=settings.max_body_bytes, depth=settings.max_depth
     )
     items = asked.items()
+    if services.callers is not None:
+        await services.callers.take_more(request, principal, len(items))
     seconds = min(asked.timeout or settings.fanout_timeout, settings.fanout_timeout)
     work = _all(services.upstreams, items, seconds)
     return await while_connected(request, work)

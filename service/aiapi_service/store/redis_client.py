@@ -1,0 +1,34 @@
+"""How Redis is reached. Importing this imports nothing of Redis, which few pods have."""
+
+from typing import Any
+
+_CONNECTIONS = 32
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+def pool(url: str, seconds: float) -> Any:
+    """Connections to a Redis, none of which is open yet; no use of one takes longer than this."""
+    from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - takes a while, few need it
+    from redis.asyncio.retry import Retry  # noqa: PLC0415 - see above
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - see above
+
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        # One that Redis has closed meanwhile is no failure.
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def usable(url: str) -> bool:
+    """Whether a client can be made of it. What is wrong may quote the password: it is not said."""
+    if not url.startswith(_SCHEMES):
+        return False
+    try:
+        pool(url, 1.0).make_connection()
+    except (ValueError, TypeError):
+        return False
+    return True

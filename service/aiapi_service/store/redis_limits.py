@@ -1,0 +1,62 @@
+"""Rate limits in Redis: one key a bucket, one script a try.
+
+A script runs as one, so no two workers can take the same. The time is Redis' own: the clocks of
+pods may differ. A key lives until its bucket is full again.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiapi_service.store.errors import StoreUnavailableError
+from aiapi_service.store.limits import Rate, Taken, digest
+from aiapi_service.store.redis_client import pool
+from aiapi_service.telemetry.requests import upstream
+
+_TAKE = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1e6
+local held = tonumber(redis.call('GET', KEYS[1]) or now)
+if held < now then held = now end
+local next = held + tonumber(ARGV[1])
+local wait = next - now - tonumber(ARGV[2])
+if wait > 1e-4 then
+  return {string.format('%.6f', wait), string.format('%.6f', held - now)}
+end
+redis.call('SET', KEYS[1], string.format('%.6f', next), 'PX', math.ceil((next - now) * 1000))
+return {'0', string.format('%.6f', next - now)}
+"""
+
+
+class RedisLimiter:
+    """Buckets in Redis."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._script = client.register_script(_TAKE)
+        self._prefix = prefix
+
+    async def ask(self, rate: Rate, *name: str, count: int = 1) -> Taken:
+        """Take so many, all or none."""
+        from redis.exceptions import RedisError  # noqa: PLC0415 - takes a while, few need it
+
+        key = f"{self._prefix}:rate:{digest(name).hex()}"
+        try:
+            with upstream():
+                wait, ahead = await self._script([key], [rate.seconds * count, rate.span])
+        except (RedisError, OSError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise StoreUnavailableError(f"Redis does not answer: {reason}") from error
+        return Taken(float(wait), float(ahead))
+
+
+@asynccontextmanager
+async def open_redis(url: str, prefix: str, *, seconds: float) -> AsyncIterator[RedisLimiter]:
+    """Connected when first asked, and again whenever it has gone."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - takes a while, few need it
+
+    client = Redis(connection_pool=pool(url, seconds))
+    try:
+        yield RedisLimiter(client, prefix)
+    finally:
+        await client.aclose()
+        await client.connection_pool.disconnect()

@@ -1,0 +1,209 @@
+"""How often a caller may call: in Redis, in Postgres and in a worker's memory."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from gateway_support.server import CHAT, QUESTION, serving, settings
+from gateway_support.upstream import stand_in
+from runtime_support.pod import until
+from store_support.gateway import gateway
+from store_support.redis import PASSWORD, RedisServer, redis_server
+
+from aiapi_service.auth import key_file, keys
+from aiapi_service.auth.callers import CHECKS
+from aiapi_service.auth.principal import ALL_SCOPES
+from aiapi_service.store.database import open_database
+from aiapi_service.store.limits import Buckets, Limiter, Rate
+from aiapi_service.store.redis_limits import open_redis
+from aiapi_service.store.settings import StoreSettings
+
+SCARCE: dict[str, Any] = {"rate_limit": 2}
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+@asynccontextmanager
+async def _buckets(kind: str, url: str, redis: RedisServer) -> AsyncIterator[Buckets]:
+    if kind == "redis":
+        async with open_redis(redis.url, "test", seconds=20) as made:
+            yield made
+        return
+    async with open_database(StoreSettings.model_validate({"database_url": url})) as database:
+        assert database is not None
+        yield Limiter(database)
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+async def test_many_at_once_over_two_pods_get_the_burst_and_no_more(
+    kind: str, redis: RedisServer, database_url: str
+) -> None:
+    await redis.start()
+    rate = Rate(burst=7, seconds=1000)
+    async with (
+        _buckets(kind, database_url, redis) as one,
+        _buckets(kind, database_url, redis) as other,
+    ):
+        tries = [pod.ask(rate, "ann") for pod in (one, other) * 20]
+        taken = await asyncio.gather(*tries)
+        granted = [one.left(rate) for one in taken if not one.wait]
+        assert sorted(granted) == [0, 1, 2, 3, 4, 5, 6]
+        assert {round(one.wait, -1) for one in taken if one.wait} == {1000.0}
+        several = await one.ask(rate, "bob", count=5)
+        assert (several.wait, several.left(rate)) == (0, 2)
+        assert round((await other.ask(rate, "bob", count=4)).wait, -1) == 2000.0
+        fast = Rate(burst=1, seconds=0.2)
+        assert (await one.ask(fast, "eve")).wait == 0
+        wait = (await other.ask(fast, "eve")).wait
+        assert 0 < wait <= 0.2
+        await asyncio.sleep(wait)
+        assert (await one.ask(fast, "eve")).wait == 0
+
+
+def _keys(folder: Path, *names: str) -> tuple[Path, list[dict[str, str]]]:
+    """A file with a key for each caller, and the headers that carry them."""
+    made = [keys.new() for _ in names]
+    entries = [
+        key_file.entry(key, subject=name, tenant=name, scopes=ALL_SCOPES, expires=None)
+        for name, key in zip(names, made, strict=True)
+    ]
+    path = folder / "keys.json"
+    path.write_text(json.dumps({"keys": entries}))
+    return path, [{"Authorization": f"Bearer {key.text}"} for key in made]
+
+
+@asynccontextmanager
+async def _pods(count: int, **given: Any) -> AsyncIterator[list[aiohttp.ClientSession]]:
+    """Gateways that know nothing of each other, before one upstream."""
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(stand_in())
+        sessions = []
+        for _ in range(count):
+            made = settings(**{"upstreams": upstream.url, **SCARCE, **given})
+            base = await stack.enter_async_context(serving(made))
+            sessions.append(await stack.enter_async_context(aiohttp.ClientSession(base)))
+        yield sessions
+
+
+async def _chat(pod: aiohttp.ClientSession, headers: Any = None) -> aiohttp.ClientResponse:
+    answer = await pod.post(CHAT, json=QUESTION, headers=headers)
+    await answer.read()
+    return answer
+
+
+def _told(answer: aiohttp.ClientResponse) -> tuple[int, int]:
+    found = re.fullmatch(r'"caller";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+async def test_a_callers_limit_holds_over_pods_and_is_told_in_each_answer(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    await redis.start()
+    path, (ann, bob) = _keys(tmp_path, "ann", "bob")
+    shared = {"auth": "on", "auth_api_keys_file": path, "redis_url": redis.url}
+    async with _pods(2, data_dir=tmp_path, **shared) as (one, other):
+        first, second = await _chat(one, ann), await _chat(other, ann)
+        assert (first.status, second.status) == (200, 200)
+        assert first.headers["RateLimit-Policy"] == '"caller";q=2;w=60'
+        assert _told(first) == (1, pytest.approx(30, abs=5))
+        assert _told(second) == (0, pytest.approx(60, abs=5))
+        refused = await _chat(one, ann)
+        assert refused.status == 429
+        wait = int(refused.headers["Retry-After"])
+        assert wait == pytest.approx(30, abs=5)
+        assert _told(refused) == (0, pytest.approx(60, abs=5))
+        details = await refused.json()
+        assert details["type"] == "urn:aiapi:problem:too-many-requests"
+        assert details["detail"] == f"You may make 2 requests a minute. Try again in {wait} s."
+        assert details["error"]["type"] == "rate_limit_error"
+        asked = {"model": "m", "input": "x"}
+        assert (await other.post("/v1/embeddings", json=asked, headers=ann)).status == 429
+        assert (await other.get("/v1/models", headers=ann)).status == 200, "costs nobody anything"
+        assert (await other.get("/v1/auth/me", headers=ann)).status == 200
+        assert (await _chat(other, bob)).status == 200, "a limit is one caller's"
+
+
+async def test_while_redis_is_away_requests_are_served_with_one_warning(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    uncounted = CHECKS.labels("uncounted")
+    before = uncounted.values[0]
+    with caplog.at_level(logging.DEBUG):
+        async with _pods(1, redis_url=redis.url) as (pod,):
+            assert [(await _chat(pod)).status for _ in range(4)] == [200] * 4
+            assert uncounted.values[0] == before + 4
+            await redis.start()
+
+            async def counts_again() -> bool:
+                return (await _chat(pod)).status == 429
+
+            await until(counts_again)
+            redis.kill()
+            assert {(await _chat(pod)).status for _ in range(3)} == {200}
+    said = [one.message for one in caplog.records if "not counted" in one.message]
+    assert len(said) == 1, "once a minute"
+    assert said[0].startswith("requests are not counted, and served: Redis does not answer: ")
+    assert PASSWORD not in caplog.text
+
+
+async def test_a_fan_out_counts_as_its_items_and_can_be_had_after_the_wait(
+    redis: RedisServer,
+) -> None:
+    await redis.start()
+    ask: dict[str, Any] = {"model": "m", "prompts": ["x"] * 5}
+    async with _pods(1, redis_url=redis.url, rate_limit=600, rate_burst=8) as (pod,):
+        assert (await pod.post("/v1/fanout", json=ask)).status == 200
+        refused = await pod.post("/v1/fanout", json=ask)
+        assert refused.status == 429
+        await asyncio.sleep(int(refused.headers["Retry-After"]))
+        assert (await pod.post("/v1/fanout", json=ask)).status == 200
+        await asyncio.sleep(1)
+        ask["prompts"] *= 4
+        assert (await pod.post("/v1/fanout", json=ask)).status == 200, "never more than the burst"
+
+
+async def test_without_redis_the_database_counts_for_answers_and_documents(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        gateway(tmp_path, database_url, **SCARCE) as one,
+        gateway(tmp_path, database_url, **SCARCE) as other,
+    ):
+        key = await one.key()
+        async with one.client(key) as here, other.client(key) as there:
+            assert (await here.post("/v1/answer", json={"question": "x"})).status_code == 200
+            assert (await there.get("/v1/documents")).status_code == 200
+            refused = await here.post("/v1/answer", json={"question": "x"})
+            assert refused.status_code == 429
+            assert int(refused.headers["Retry-After"]) == pytest.approx(30, abs=5)
+            assert (
+                (await there.get("/v1/documents")).headers["RateLimit"].startswith('"caller";r=0')
+            )
+
+
+async def test_without_any_store_a_worker_counts_by_address_where_nobody_is_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with _pods(1) as (pod,):
+        assert [(await _chat(pod)).status for _ in range(3)] == [200, 200, 429]
+    assert "AIAPI_RATE_LIMIT holds in each worker for itself" in caplog.text
+
+
+async def test_without_a_limit_nothing_is_counted_or_told() -> None:
+    async with _pods(1, rate_limit=0) as (pod,):
+        answers = [await _chat(pod) for _ in range(5)]
+        assert {one.status for one in answers} == {200}
+        assert "RateLimit" not in answers[0].headers

@@ -1,0 +1,63 @@
+"""Buckets in memory, and the settings of limits."""
+
+import pytest
+from pydantic import ValidationError
+
+from aiapi_service.auth.settings import AuthSettings
+from aiapi_service.store.limits import Rate, Taken
+from aiapi_service.store.memory_limits import MemoryLimiter
+
+RATE = Rate(burst=3, seconds=10)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_bucket_gives_its_burst_and_then_one_each_so_often() -> None:
+    clock = Clock()
+    limiter = MemoryLimiter(clock)
+    left = [(await limiter.ask(RATE, "ann")).left(RATE) for _ in range(3)]
+    assert left == [2, 1, 0]
+    refused = await limiter.ask(RATE, "ann")
+    assert (refused.wait, refused.left(RATE)) == (10.0, 0)
+    assert (await limiter.ask(RATE, "bob")).wait == 0, "a bucket is one caller's"
+    clock.now += 10
+    assert (await limiter.ask(RATE, "ann")).wait == 0
+    assert (await limiter.ask(RATE, "ann")).wait == 10.0
+
+
+async def test_several_are_taken_together_or_not_at_all() -> None:
+    limiter = MemoryLimiter(Clock())
+    assert (await limiter.ask(RATE, "ann", count=2)).left(RATE) == 1
+    assert (await limiter.ask(RATE, "ann", count=2)).wait == 10.0
+    assert (await limiter.ask(RATE, "ann")).left(RATE) == 0
+
+
+def test_what_is_left_is_never_less_than_nothing() -> None:
+    assert Taken(5.0, 45.0).left(RATE) == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host",
+        "redis://:p/ss@host:6379",
+        "redis://:secret@host:port",
+        "redis://:secret@host/0?nonsense=1",
+        "redis://:secret@host/0?db=x",
+    ],
+)
+def test_a_url_that_is_no_redis_is_refused_without_saying_it(url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        AuthSettings.model_validate({"redis_url": url})
+    told = refused.value.errors(include_input=False, include_url=False)[0]["msg"]
+    assert told == "Value error, must be a URL such as redis://:password@host:6379/0"
+
+
+def test_a_burst_above_the_limit_is_a_contradiction() -> None:
+    with pytest.raises(ValidationError, match="AIAPI_RATE_BURST must not be more"):
+        AuthSettings.model_validate({"rate_limit": 10, "rate_burst": 11})
