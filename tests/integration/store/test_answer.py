@@ -1,6 +1,7 @@
 """Answers: the chain, its times, and what is stored when a step fails."""
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 from store_support.gateway import Gateway, gateway
 
+from aiapi_service.gateway import steps
 from aiapi_service.gateway.answer.records import Chats
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.store.errors import StoreUnavailableError
@@ -85,17 +87,47 @@ async def test_what_is_independent_runs_side_by_side_and_the_rest_in_order(
         one.words.pause = one.model.pause = 0.2
         answer = await client.post("/v1/answer?timings=true", json=ASK | {"chat_id": chat})
         times = answer.json()["timings"]
-        assert set(times) == {"limit", "chat", "embed", "search", "model", "store", "total"}
+        first = {"authenticate", "limit", "chat", "embed"}
+        assert set(times) == {*first, "search", "model", "store", "total"}
 
         def end(step: str) -> float:
             return float(times[step]["began"] + times[step]["seconds"])
 
         for step in ("limit", "chat", "embed"):
             assert times[step]["began"] < end("embed") - 0.1, f"{step} waits for nobody"
-        for before, after in (("embed", "search"), ("search", "model"), ("model", "store")):
+        order = [("authenticate", one) for one in ("limit", "chat", "embed")]
+        for before, after in (*order, ("embed", "search"), ("search", "model"), ("model", "store")):
             assert end(before) <= times[after]["began"] + 0.001
         assert times["embed"]["seconds"] >= 0.19
         assert times["total"]["seconds"] >= end("store") - 0.001
+
+
+async def test_to_authenticate_is_a_step_like_the_others_also_when_it_fails(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[str] = []
+
+    def noted(name: str) -> AbstractContextManager[None]:
+        spans.append(name)
+        return nullcontext()
+
+    monkeypatch.setattr(steps, "span", noted)
+
+    def counts() -> list[float]:
+        series = (steps.STEP.labels("authenticate", outcome) for outcome in ("ok", "error"))
+        return [sum(one.values[:-1]) for one in series]
+
+    ok, failed = counts()
+    async with gateway(tmp_path, database_url) as one:
+        async with one.client(await one.key()) as client:
+            assert (await client.post("/v1/answer", json=ASK)).status_code == 200
+        assert spans[0] == "authenticate"
+        async with one.client("nobody's") as client:
+            assert (await client.post("/v1/answer", json=ASK)).status_code == 401
+        assert counts() == [ok + 1, failed + 1]
+        async with one.client(await one.key()) as client:
+            await client.get("/v1/documents")
+        assert counts() == [ok + 1, failed + 1], "it is a step of the chain alone"
 
 
 async def test_when_the_model_fails_nothing_is_stored(database_url: str, tmp_path: Path) -> None:

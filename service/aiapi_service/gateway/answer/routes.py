@@ -10,7 +10,7 @@ from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.answer.chain import Chain, no_chat
 from aiapi_service.gateway.answer.records import Chats
 from aiapi_service.gateway.answer.schemas import EXAMPLE, Answer, AnswerRequest, Chat
-from aiapi_service.gateway.answer.steps import Steps
+from aiapi_service.gateway.answer.steps import TimedCaller, steps_of
 from aiapi_service.gateway.body import read_json
 from aiapi_service.gateway.documents.routes import DatabaseDep
 from aiapi_service.gateway.leaving import while_connected
@@ -35,12 +35,12 @@ _MOST_TURNS = 100
 async def answer(
     request: Request,
     services: ServicesDep,
-    caller: Caller,
+    caller: Annotated[Principal, require("answer", caller=TimedCaller())],
     store: DatabaseDep,
     timings: Annotated[bool, Query(description="Give the times of the steps.")] = False,
 ) -> Response:
     """Answer from the tenant's documents, and keep question and answer in a chat."""
-    steps = Steps()
+    steps = steps_of(request)
     settings = services.settings
     asked = await read_json(
         request, AnswerRequest, limit=settings.max_body_bytes, depth=settings.max_depth

@@ -1,13 +1,24 @@
-"""The steps of one answer: each has a deadline, a histogram, a span, and a line in the timings."""
+"""The steps of one answer: each has a deadline, a histogram, a span, and a line in the timings.
+
+The first is to authenticate the caller.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
 
+from fastapi import Request
+
+from aiapi_service.auth import Principal
+from aiapi_service.auth.authenticator import Authenticator
+from aiapi_service.auth.dependency import Caller
 from aiapi_service.gateway.answer.schemas import StepTime
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.steps import step
+
+# The look-ups in it have deadlines of their own, which are shorter.
+_AUTHENTICATE_SECONDS = 30.0
 
 
 class Steps:
@@ -46,3 +57,18 @@ class Steps:
         """The times so far, with the whole."""
         whole = StepTime(began=0.0, seconds=round(monotonic() - self._began, 6))
         return {**self.times, "total": whole}
+
+
+class TimedCaller(Caller):
+    """Begins the steps of the request that it lets in."""
+
+    async def identify(self, request: Request, authenticator: Authenticator) -> Principal:
+        steps = request.state.steps = Steps()
+        async with steps.step("authenticate", _AUTHENTICATE_SECONDS):
+            return await super().identify(request, authenticator)
+
+
+def steps_of(request: Request) -> Steps:
+    """Those that its caller began."""
+    found: Steps = request.state.steps
+    return found
