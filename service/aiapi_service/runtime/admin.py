@@ -202,6 +202,7 @@ class AdminServer(uvicorn.Server):
     """Uvicorn without its signal handlers, which belong to the supervisor."""
 
     def __init__(self, app: Starlette) -> None:
+        self._over = asyncio.Event()
         # h11 bounds the head of a request, which httptools does not.
         super().__init__(
             uvicorn.Config(
@@ -226,3 +227,14 @@ class AdminServer(uvicorn.Server):
 
     async def run_on(self, sock: socket.socket) -> None:
         await self.serve(sockets=[sock])
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own wakes ten times a second, also in a pod at rest: for the date header."""
+        while not self._over.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), 1.0)
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._over.set()

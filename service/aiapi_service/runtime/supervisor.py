@@ -85,7 +85,7 @@ class Supervisor:
             self._crew.kill()
             self._companions.kill()
             self._crew.hatchery.stop()
-            self._admin.should_exit = True
+            self._admin.end()
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
         logger.info("all workers have left")
