@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
@@ -18,6 +20,8 @@ from cryptography.x509.oid import NameOID
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.transport import Connections
 from aiapi_service.gateway.upstreams.wire import Endpoint, Reply, make_endpoint
+from aiapi_service.telemetry.requests import CurrentRequest, current
+from aiapi_service.telemetry.tally import Tally
 
 PATIENT = 20.0
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -82,6 +86,22 @@ async def read(reply: Reply) -> bytes:
         return b"".join([piece async for piece in reply.body])
     finally:
         await reply.body.aclose()
+
+
+async def test_a_call_carries_the_id_and_the_trace_of_its_request() -> None:
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    upstream, request = Upstream(OK), CurrentRequest()
+    request.scope = {"headers": [(b"x-request-id", b"order-7"), (b"traceparent", trace)]}
+    request.tally = cast("Tally", SimpleNamespace(upstream=lambda _: None))
+    async with listening(upstream), connections() as opened:
+        await read(await opened.send(upstream.at(), b"{}", PATIENT))
+        token = current.set(request)
+        await read(await opened.send(upstream.at(), b"{}", PATIENT))
+        current.reset(token)
+    outside, inside = (one.lower() for one in upstream.requests)
+    assert b"x-request-id" not in outside
+    assert b"\r\nx-request-id: order-7\r\n" in inside
+    assert b"\r\ntraceparent: " + trace + b"\r\n" in inside
 
 
 async def test_a_connection_is_kept_and_the_request_goes_out_whole() -> None:

@@ -2,7 +2,7 @@
 
 httpx's own transport costs a loop several times as much a call, and httpx's requests and responses
 around aiohttp cost as much again as aiohttp. So aiohttp is asked directly. Errors are httpx's, as
-everywhere else.
+everywhere else. A call says which request it is for: by its id, and by the trace's context.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import Endpoint, Reply
+from aiapi_service.telemetry import request_id
 from aiapi_service.telemetry.requests import UpstreamCall
 from aiapi_service.telemetry.tracing import inject
 
@@ -64,11 +65,13 @@ class Connections:
     async def send(self, to: Endpoint, body: bytes, left: float) -> Reply:
         """The head of an answer. No phase may take longer than what is left of the call's time."""
         headers = to.headers
-        traced: dict[str, str] = {}
-        inject(traced)
-        if traced:
+        known: dict[str, str] = {}
+        inject(known)
+        if request := request_id():
+            known["X-Request-ID"] = request
+        if known:
             headers = headers.copy()
-            headers.update(traced)
+            headers.update(known)
         call = UpstreamCall()
         try:
             with _errors_of_httpx():
