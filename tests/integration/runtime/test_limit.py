@@ -1,5 +1,8 @@
 """A pod with a limit: what is over it is refused, counted as shed, and hurts nobody else."""
 
+import asyncio
+from contextlib import asynccontextmanager
+
 from runtime_support.pod import serve, until
 
 
@@ -42,3 +45,89 @@ async def test_a_worker_with_time_left_lets_more_and_more_in(tmp_path):
             return {(await one.read()).status for one in waiting} == {200}
 
         await until(all_let_in, 30)
+
+
+async def _full(pod):
+    """A request takes all of a limit of one."""
+    inside = await pod.connect()
+    inside.write("/wait?s=6")
+
+    async def taken():
+        return (await pod.stats())["in_flight"] == 1
+
+    await until(taken)
+
+
+@asynccontextmanager
+async def _crowd(pod, answers):
+    """Clients that keep the queue full, so that others are refused at the door."""
+
+    async def ask_on(connection):
+        while True:
+            answers.append((await connection.ask()).status)
+
+    async with asyncio.TaskGroup() as group:
+        crowd = [group.create_task(ask_on(await pod.connect())) for _ in range(4)]
+        await until(lambda: asyncio.sleep(0, len(answers) > 8))
+        yield
+        # An answer that is on its way would not be noted.
+        for one in crowd:
+            one.cancel()
+
+
+async def test_a_refused_connection_is_as_good_as_new(tmp_path):
+    async with serve(tmp_path, "--limit=1") as pod:
+        await pod.ready(1)
+        await _full(pod)
+        crowd, mine = [], []
+        async with _crowd(pod, crowd):
+            one = await pod.connect()
+            # The head alone, and the body once it has been refused.
+            one.writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 6\r\n\r\nabc")
+            mine.append((await one.read()).status)
+            one.writer.write(b"def")
+            mine += [(await one.ask()).status for _ in range(3)]
+            one.writer.write(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n" * 30)
+            mine += [(await one.read()).status for _ in range(30)]
+            one.writer.write(b"HEAD / HTTP/1.1\r\nhost: test\r\n\r\n")
+            mine.append((await one.head())[0])
+            assert (await one.ask("/healthz")).status == 200
+            last = await one.ask(headers="connection: close\r\n")
+            assert last.closes
+            careful = await pod.connect()
+            expecting = "content-length: 3\r\nexpect: 100-continue\r\n"
+            mine += [last.status, (await careful.ask(headers=expecting)).status]
+            old = await pod.connect()
+            old.writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            assert b" 503 " in await old.reader.read()
+        assert set(mine) == set(crowd) == {503}
+
+        async def counted():
+            stats = await pod.stats()
+            return stats["requests"] if not stats["in_flight"] else None
+
+        requests = await until(counted)
+        assert requests["success"] == 2
+        assert requests["shed"] >= len(mine) + len(crowd) + 1
+        assert (requests["server_error"], requests["client_error"]) == (0, 0)
+
+
+async def test_a_refused_connection_moves_when_its_worker_leaves(tmp_path):
+    async with serve(tmp_path, "--limit=1", "--leave-limit=60") as pod:
+        await pod.ready(1)
+        await pod.resize(2)
+        await pod.ready(2)
+        refused = []
+
+        async def both_full():
+            one = await pod.connect()
+            one.write("/wait?s=1")
+            refused.append(one)
+            return (await pod.stats())["requests"]["shed"] >= 8
+
+        await until(both_full)
+        statuses = [(await one.read()).status for one in refused]
+        assert 503 in statuses
+        await pod.resize(1)
+        await pod.settled(1)
+        assert not any([(await one.ask("/healthz")).closes for one in refused])

@@ -17,6 +17,14 @@ def test_under_five_times_its_capacity_a_worker_stays_fast_and_busy(work, wait):
     assert len(over.latencies) / 6 >= 0.9 * capacity
 
 
+def test_waits_that_differ_do_not_make_a_lucky_window_the_measure():
+    model = WorkerModel(AdaptiveLimit(), work=0.001, wait=0.2, refusal=0.00003, varied=True)
+    model.run(500, 5)
+    over = model.run(1500, 6)
+    assert len(over.latencies) / 6 >= 0.93 * 1000
+    assert over.at(0.5) <= 0.3
+
+
 def test_without_a_limit_overload_is_what_the_limit_protects_from():
     model = WorkerModel(None)
     calm = model.run(100, 3)
@@ -27,10 +35,9 @@ def test_without_a_limit_overload_is_what_the_limit_protects_from():
 def test_an_overload_that_lasts_does_not_pull_the_limit_up():
     model = WorkerModel(AdaptiveLimit())
     model.run(100, 5)
-    model.run(800, 5)
-    early = model.limit.limit
-    model.run(800, 25)
-    assert model.limit.limit == pytest.approx(early, rel=0.3)
+    early = model.run(800, 5)
+    late = model.run(800, 25, settle=0)
+    assert late.at(0.5) == pytest.approx(early.at(0.5), rel=0.1)
 
 
 def test_a_dependency_that_gets_slow_is_no_reason_to_refuse():

@@ -1,7 +1,7 @@
 """A worker's loop in simulated time: one server, first come first served, with a limit or without.
 
 A request costs the loop `work` in two halves around a `wait` outside it; a refused one costs
-`refusal`. Arrivals are Poisson.
+`refusal`. Arrivals are Poisson; `varied` waits are exponential.
 """
 
 import heapq
@@ -24,9 +24,12 @@ class Outcome:
 
 
 class WorkerModel:
-    def __init__(self, limit: AdaptiveLimit | None, *, work=0.003, wait=0.06, refusal=0.00006):
+    def __init__(
+        self, limit: AdaptiveLimit | None, *, work=0.003, wait=0.06, refusal=0.00003, varied=False
+    ):
         self.limit = limit
         self.work, self.wait, self.refusal = work, wait, refusal
+        self.varied = varied
         self.random = random.Random(3)  # noqa: S311 - a simulation
         self.jobs = []
         self.number = 0
@@ -78,7 +81,8 @@ class WorkerModel:
 
     def begin(self, at, counted, began):
         self.spend(self.work / 2)
-        self.later(self.now + self.wait, self.finish, at, counted, began)
+        wait = self.random.expovariate(1 / self.wait) if self.varied else self.wait
+        self.later(self.now + wait, self.finish, at, counted, began)
 
     def finish(self, at, counted, began):
         self.spend(self.work / 2)
