@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiapi_operator.sizing.inputs import Histogram, PodSample
+from aiapi_operator.sizing.inputs import Histogram, PodSample, ThreadPool
 
 MAX_BYTES = 64 * 1024
 """No honest answer comes near this."""
@@ -19,6 +19,7 @@ _Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 _Bound = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 _Workers = Annotated[int, Field(ge=0, le=4096)]
 _Text = Annotated[str, Field(max_length=4096)]
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class BadStatsError(ValueError):
@@ -66,6 +67,20 @@ class _AcceptQueue(_Strict):
     depth: _Count
 
 
+class _Threads(_Strict):
+    limit: Annotated[int, Field(ge=0, le=1_000_000)]
+    busy_seconds: _Seconds
+    waiting_seconds: _Seconds
+
+    def plain(self, name: str) -> ThreadPool:
+        return ThreadPool(
+            name=name,
+            limit=self.limit,
+            busy_seconds=self.busy_seconds,
+            waiting_seconds=self.waiting_seconds,
+        )
+
+
 class _Stats(_Strict):
     version: Literal[1]
     instance: Annotated[str, Field(min_length=1, max_length=256)]
@@ -86,6 +101,8 @@ class _Stats(_Strict):
     memory_limit_bytes: _Count = 0
     open_connections: _Count
     accept_queue: _AcceptQueue
+    worker_limit: _Count = 0
+    threads: Annotated[dict[_Name, _Threads], Field(max_length=16)] | None = None
     latency: _Histogram
     loop_lag: _Histogram
 
@@ -126,7 +143,13 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         cpu_throttled_seconds=stats.cpu_throttled_seconds,
         cpu_limit_cores=stats.cpu_limit_cores,
         memory_limit_bytes=stats.memory_limit_bytes,
+        worker_limit=stats.worker_limit,
+        threads=_pools(stats.threads),
     )
+
+
+def _pools(said: dict[str, _Threads] | None) -> tuple[ThreadPool, ...] | None:
+    return None if said is None else tuple(pool.plain(name) for name, pool in said.items())
 
 
 def _first(error: ValidationError) -> str:

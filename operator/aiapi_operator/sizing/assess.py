@@ -1,14 +1,16 @@
 """Assess: from what is remembered to what the fleet carries now and what it needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
-from aiapi_operator.sizing import capacity, demand, need, plan, plan_pods, profile, windows
+from aiapi_operator.sizing import capacity, demand, limits, need, plan, plan_pods, profile, windows
 from aiapi_operator.sizing.capacity import Target
 from aiapi_operator.sizing.decision import Binding, Load, Need
 from aiapi_operator.sizing.demand import Demand
 from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.learn import troubled
+from aiapi_operator.sizing.limits import Threads
 from aiapi_operator.sizing.plan import Carry
 from aiapi_operator.sizing.state import FAST_WINDOW, ServiceDemand, State, Tick
 
@@ -42,6 +44,10 @@ class Outlook:
     soon: Carry
     """The need when pods that are ordered now have taken their share."""
     need: Need
+    threads: Threads | None = None
+    """The pool of threads that asks for the most workers, where requests need threads."""
+    limit: int = 0
+    """Requests that a worker takes at once; 0 where nothing limits them."""
     retried: float = 0.0
     """Arrivals a second that were taken for retries and left out of the demand."""
 
@@ -78,10 +84,19 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
     )
     loop = windows.mean(recent, "loop")
     certain = windows.certain_loop(recent, state.service.seconds if state.service else None)
-    carried = need.Load(loop=certain, in_flight=load.in_flight or 0.0, service=state.service)
+    pool = limits.threads(
+        recent, state.thread_costs, level=coming.level, trouble=troubled(state.failures)
+    )
+    carried = need.Load(
+        loop=certain,
+        in_flight=limits.asked(recent, load.in_flight or 0.0),
+        service=state.service,
+        limit=limits.concurrency(recent, spec.max_concurrency),
+        threads=pool,
+    )
 
     def after(lead: float) -> need.Workers:
-        return need.workers(spec, demand=coming, load=carried, target=target, lead=lead)
+        return need.workers(demand=coming, load=carried, target=target, lead=lead)
 
     wanted = after(spec.interval + WORKER_LEAD)
     pods_ready = spec.interval + (state.pod_lead or FIRST_POD_LEAD)
@@ -90,7 +105,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         # Workers alone will not do: what counts is the load when pods will be there.
         wanted = after(pods_ready)
     return Outlook(
-        load=load,
+        load=load if pool is None else replace(load, threads_utilization=pool.utilization),
         latency=latency,
         loop=loop,
         demand=coming,
@@ -98,6 +113,8 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         target=target,
         workers=wanted,
         soon=_carry(soon),
+        threads=pool,
+        limit=carried.limit,
         retried=windows.mean(recent, "retried"),
         need=_need(spec, wanted, state, target),
     )

@@ -11,6 +11,7 @@ class Binding(StrEnum):
 
     LOOP = "EventLoop"
     CONCURRENCY = "Concurrency"
+    THREADS = "Threads"
     MEMORY = "Memory"
     FLOOR = "Floor"
     CEILING = "Ceiling"
@@ -58,6 +59,8 @@ class Load:
     upstream_share: float | None
     """Part of the requests' time that was spent waiting for upstreams, 0..1."""
     shed_per_second: float | None
+    threads_utilization: float | None = None
+    """Busy threads of those that there are, in the pool that is needed most, 0..1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,16 @@ def _dependency_bound(facts: Facts) -> Condition:
         )
     share = outlook.load.upstream_share or 0.0
     numbers = _latency_numbers(facts.spec, outlook, calm)
+    pool = outlook.threads
+    if pool is not None and windows.waited(facts.state.ticks, now=facts.now, latency=latency):
+        return _condition(
+            kind,
+            False,
+            "ThreadsBusy",
+            f"{numbers}, for calls wait for a thread: {number(pool.busy, 2)} of {pool.name}'s"
+            f" threads are busy, {pool.limit} a worker, and {number(pool.waiting, 2)} calls wait."
+            f" More workers bring more threads. {_ADVICE.get(pool.name, '')}".rstrip(),
+        )
     loops = f"the busiest event loop is {percent(rho)} busy"
     if share < MOSTLY:
         return _condition(
@@ -78,17 +88,30 @@ def _dependency_bound(facts: Facts) -> Condition:
             False,
             "WaitUnexplained",
             f"{numbers}, yet {loops} and upstreams explain only {percent(share)} of the requests'"
-            " time. Look for locks, thread pools and clients that are not measured.",
+            f" time. {_where_to_look(outlook)}",
         )
     return _condition(
         kind,
         True,
         "UpstreamSlow",
         f"{numbers}. Requests spend {percent(share)} of their time waiting for upstreams and"
-        f" {loops} ({number(outlook.load.in_flight or 0.0, 2)} requests in flight). More workers"
-        " or pods would not help: look at the upstream's latency, rate limits and connection"
+        f" {loops} ({number(outlook.load.in_flight or 0.0, 2)} requests in flight)."
+        f" {_more_workers(outlook)}: look at the upstream's latency, rate limits and connection"
         " limits.",
     )
+
+
+def _where_to_look(outlook: Outlook) -> str:
+    pool, in_flight = outlook.threads, outlook.load.in_flight or 0.0
+    if pool is not None and pool.busy > MOSTLY * in_flight:
+        return f"Most of them are in a thread ({pool.name}): look at the calls that it makes."
+    return "Look for locks, thread pools and clients that are not measured."
+
+
+def _more_workers(outlook: Outlook) -> str:
+    if outlook.workers.binding is Binding.THREADS:
+        return "Workers are added for the threads that calls hold, and make none of them faster"
+    return "More workers or pods would not help"
 
 
 def _latency_numbers(spec: SizingSpec, outlook: Outlook, calm: float | None) -> str:
@@ -290,6 +313,14 @@ def _cpu_throttled(facts: Facts) -> Condition:
         " already gives each worker its share.",
     )
 
+
+_ADVICE = {
+    "anyio": "Fewer are needed with a larger limiter (anyio's current_default_thread_limiter() in"
+    " the app's lifespan), or with async def endpoints that await their calls.",
+    "asyncio": "Fewer are needed with a larger executor (loop.set_default_executor in the app's"
+    " lifespan), or with calls that are awaited.",
+    "wsgi": "Fewer are needed with more --threads (AIAPI_THREADS).",
+}
 
 _CHECKS: tuple[Callable[[Facts], Condition], ...] = (
     _dependency_bound,

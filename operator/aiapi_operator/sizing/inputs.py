@@ -24,6 +24,7 @@ __all__ = [
     "PodUnknown",
     "Price",
     "SizingSpec",
+    "ThreadPool",
 ]
 
 
@@ -104,6 +105,19 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadPool:
+    """A pool of threads that requests need, over all workers of a pod."""
+
+    name: str
+    limit: int
+    """Threads in each worker."""
+    busy_seconds: float
+    """Threads that were busy, summed over time. A counter."""
+    waiting_seconds: float
+    """Calls that waited for a thread, summed over time. A counter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodSample:
     """One scrape of one pod. ``time`` is on the same clock as ``now`` in ``decide``."""
 
@@ -147,6 +161,11 @@ class PodSample:
     """0 where there is no limit, or none is known."""
     memory_limit_bytes: int = 0
     """0 where there is no limit, or none is known."""
+    # What else limits a worker; pods of an older image do not say.
+    worker_limit: int = 0
+    """Requests that a worker takes at once; 0 where there is no limit, or none is known."""
+    threads: tuple[ThreadPool, ...] | None = None
+    """Pools that were used. None where the pod does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from aiapi_operator.sizing import (
     capacity,
     demand,
     latch,
+    limits,
     memory,
     peaks,
     profile,
@@ -20,6 +21,7 @@ from aiapi_operator.sizing.rates import Seen
 from aiapi_operator.sizing.state import (
     FAST_WINDOW,
     Blocked,
+    Failures,
     Order,
     ServiceDemand,
     State,
@@ -65,19 +67,24 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         service=service,
         base=base,
         forecasts=demand.settle(state.forecasts, ticks, now=now),
+        thread_costs=limits.learn(ticks, state.thread_costs, trouble=troubled(failures)),
         profile=course,
         half_hour=half_hour,
     )
-    if failures is None or failures.level is None:
+    if not troubled(failures):
         state = _correct(state, spec.objective, now=now)
     return _use(_reach(state, spec.objective, now=now), spec, seen, now=now)
+
+
+def troubled(failures: Failures | None) -> bool:
+    """Whether so much fails that what is measured says little of what requests cost."""
+    return failures is not None and failures.level is not None
 
 
 def _cost(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | None:
     """What a request costs. While many fail it may only rise: those that fail are cheaper."""
     found, last = service_demand.estimate(ticks, state.service), state.service
-    trouble = state.failures is not None and state.failures.level is not None
-    if trouble and found and last and found.seconds < last.seconds:
+    if troubled(state.failures) and found and last and found.seconds < last.seconds:
         return last
     return found
 
@@ -154,7 +161,7 @@ def _queued(state: State, objective: Objective, *, now: float) -> float:
         objective,
         arrivals=windows.mean(recent, "arrivals"),
         in_flight=windows.mean(recent, "in_flight"),
-        upstream=windows.mean(recent, "upstream"),
+        upstream=max(windows.mean(recent, "upstream"), limits.held(recent)),
     )
 
 

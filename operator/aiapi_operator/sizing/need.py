@@ -1,10 +1,11 @@
 """Need: how many workers the load asks for, before guards and limits, and what sets it.
 
     loop:         expected arrivals x c / rho*, or the loop time used now / rho* if that is more
-    concurrency:  expected in flight / (0.8 x limit of a worker), where a limit is set
+    concurrency:  expected in flight / (0.8 x limit of a worker), where there is a limit
+    threads:      expected busy threads / (0.8 x threads of a worker), where requests need threads
 
 412 rps x 9.1 ms / 0.61 = 6.15 workers; the plan rounds up. Concurrency without a limit asks
-for nothing: a worker that only waits can hold thousands of requests.
+for nothing: a worker that only waits can hold thousands of requests. See limits.py for threads.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,9 @@ from dataclasses import dataclass
 from aiapi_operator.sizing.capacity import Target
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.demand import Demand
-from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.limits import FULL_SHARE, Threads
 from aiapi_operator.sizing.state import ServiceDemand
 
-FULL_SHARE = 0.8
-"""Part of a worker's concurrency limit that is planned for: the rest is for uneven spread."""
 SURVIVAL = 0.95
 """Utilisation allowed while a pod is lost."""
 MOST = 1e6
@@ -29,6 +28,9 @@ class Load:
     loop: float
     in_flight: float
     service: ServiceDemand | None
+    limit: int = 0
+    """Requests that a worker takes at once; 0 where nothing limits them."""
+    threads: Threads | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,45 +44,45 @@ class Workers:
     """Arrivals a second at the end of ``lead``."""
     in_flight: float
     """Requests in flight then."""
+    threads: float
+    """Threads that are needed then, in the pool that asks for the most workers."""
     lead: float
 
 
-def workers(
-    spec: SizingSpec,
-    *,
-    demand: Demand,
-    load: Load,
-    target: Target,
-    lead: float,
-) -> Workers:
+def workers(*, demand: Demand, load: Load, target: Target, lead: float) -> Workers:
     """The largest of the needs, and which one it is."""
     expected = demand.expected(lead)
     forecast = 0.0 if load.service is None else expected * load.service.seconds
     busy = min(MOST, max(forecast, load.loop))
     # Headroom is for an error of the forecast: not for one while a pod is lost.
     usual = min(MOST, max(forecast / (1 + demand.headroom), load.loop))
-    loop = busy / target.utilization
     growth = max(1.0, expected / demand.level) if demand.level > 0 else 1.0
     in_flight = load.in_flight * growth
-    concurrency = _concurrency(spec, in_flight)
-    if concurrency > loop:
-        total, binding = concurrency, Binding.CONCURRENCY
-        survivors = max(concurrency * FULL_SHARE, usual / SURVIVAL)
-    else:
-        total, binding = loop, Binding.LOOP
-        survivors = max(usual / SURVIVAL, concurrency * FULL_SHARE)
-    total = min(MOST, total)
+    threads = 0.0 if load.threads is None else load.threads.needed * growth
+    needs = (
+        (busy / target.utilization, usual / SURVIVAL, Binding.LOOP),
+        (*_limited(in_flight, load.limit, FULL_SHARE), Binding.CONCURRENCY),
+        (*_threads(threads, load.threads), Binding.THREADS),
+    )
+    total, _, binding = max(needs, key=lambda need: need[0])
+    survivors = max(need[1] for need in needs)
     return Workers(
-        total=total,
-        survivors=min(total, survivors),
+        total=min(MOST, total),
+        survivors=min(MOST, total, survivors),
         binding=binding,
         expected=expected,
         in_flight=in_flight,
+        threads=threads,
         lead=lead,
     )
 
 
-def _concurrency(spec: SizingSpec, in_flight: float) -> float:
-    if spec.max_concurrency <= 0:
-        return 0.0
-    return min(MOST, in_flight / (spec.max_concurrency * FULL_SHARE))
+def _limited(held: float, limit: int, share: float) -> tuple[float, float]:
+    """Workers for what is held of a limit, and when a pod is lost: then all of it may be used."""
+    if limit <= 0:
+        return 0.0, 0.0
+    return min(MOST, held / (limit * share)), min(MOST, held / limit)
+
+
+def _threads(needed: float, pool: Threads | None) -> tuple[float, float]:
+    return (0.0, 0.0) if pool is None else _limited(needed, pool.limit, pool.share)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import attrgetter, is_, lt, sub
 from typing import NamedTuple
 
-from aiapi_operator.sizing import histogram, windows
+from aiapi_operator.sizing import histogram, limits, windows
 from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
 from aiapi_operator.sizing.state import SLOW_WINDOW, Merged, State, Tick
 
@@ -55,6 +55,7 @@ _NUMBERS = attrgetter(
     "open_connections",
     "rss_bytes",
     "memory_limit_bytes",
+    "worker_limit",
 )
 
 
@@ -221,6 +222,9 @@ def _sum(
 ) -> Tick:
     serving = [flow.rates for flow in flows if flow.ready]
     unknown = seen.ready / len(serving)
+    pools, limit = limits.measure(
+        ((flow.sample, flow.before) for flow in flows if flow.ready), ready=seen.ready
+    )
     leaving = [flow.rates for flow in flows if not flow.ready]
     totals = [sum(column) * unknown for column in zip(*serving, strict=True)]
     if leaving:
@@ -244,6 +248,8 @@ def _sum(
         throttled=max(rates[10] for rates in serving),
         bounds=latencies[0],
         counts=latencies[1],
+        worker_limit=limit,
+        threads=pools,
     )
 
 

@@ -8,7 +8,7 @@ from aiapi_operator.sizing.capacity import CAUTIOUS
 from aiapi_operator.sizing.decision import Binding, Verdict
 from aiapi_operator.sizing.guards import Move
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.need import FULL_SHARE
+from aiapi_operator.sizing.limits import FULL_SHARE
 from aiapi_operator.sizing.state import Size
 
 
@@ -89,8 +89,12 @@ def needed(spec: SizingSpec, outlook: Outlook) -> str:
     busy = wanted.total * outlook.target.utilization
     workers = f"{count(need.workers, 'worker')} needed"
     if wanted.binding is Binding.CONCURRENCY:
-        limit = f"({spec.max_concurrency} a worker x {FULL_SHARE:g})"
+        limit = f"({outlook.limit} a worker x {FULL_SHARE:g})"
         why = f"{number(wanted.in_flight)} requests in flight expected / {limit}"
+    elif wanted.binding is Binding.THREADS and outlook.threads is not None:
+        pool = outlook.threads
+        limit = f"({pool.limit} a worker x {number(pool.share, 2)})"
+        why = f"{number(wanted.threads)} busy threads ({pool.name}) expected / {limit}"
     elif service is None or wanted.expected * service.seconds < busy * (1 - 1e-9):
         why = f"event loops use {number(busy, 2)} s a second / {target}"
     else:

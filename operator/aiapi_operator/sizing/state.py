@@ -28,6 +28,18 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadUse:
+    """One pool of threads in one tick, all pods together."""
+
+    name: str
+    limit: int
+    """Threads in a worker."""
+    busy: float
+    waiting: float
+    """Calls that waited for a thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """The fleet's rates between two ticks: differences of counters, summed over the pods.
 
@@ -64,6 +76,9 @@ class Tick:
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     """Latencies of this tick alone, by bucket of ``bounds``; empty where they cannot be told."""
+    worker_limit: int = 0
+    """Requests that a worker takes at once, as the pods say; 0 where they do not."""
+    threads: tuple[ThreadUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,4 +311,6 @@ class State:
     memory: WorkerMemory = WorkerMemory()
     memory_pods: Staircase = ()
     infeasible: Latch = Latch()
+    thread_costs: tuple[tuple[str, float], ...] = ()
+    """Thread seconds a request, by pool."""
     surplus: Surplus | None = None

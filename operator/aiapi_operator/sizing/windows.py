@@ -26,6 +26,8 @@ _VALUES = {
 _SECONDS = attrgetter("seconds")
 UNEVEN_POWER = 8
 CERTAIN_SIGMAS = 2.0
+WAITS = 0.05
+"""Calls that wait for a thread for each that has one, from which that shows in the latency."""
 ENOUGH = 200
 """Requests. With 200 the p95 has 10 above it, and moves by about 30 % of its spread."""
 
@@ -82,8 +84,16 @@ def busiest(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
     A request that took 4 s and ended in the last 6 s may have waited in a queue 10 s ago,
     when the fleet was smaller: its latency is that queue's, not of the loops as they are now.
     """
-    reach = min(SLOW_WINDOW, latency + FAST_WINDOW)
-    return max(tick.busiest for tick in last(ticks, now=now, seconds=reach))
+    return max(tick.busiest for tick in _reach(ticks, now=now, latency=latency))
+
+
+def waited(ticks: tuple[Tick, ...], *, now: float, latency: float) -> bool:
+    """Whether calls waited for threads while the requests that end now were served."""
+    return any(map(waits, _reach(ticks, now=now, latency=latency)))
+
+
+def _reach(ticks: tuple[Tick, ...], *, now: float, latency: float) -> tuple[Tick, ...]:
+    return last(ticks, now=now, seconds=min(SLOW_WINDOW, latency + FAST_WINDOW))
 
 
 def utilization(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float:
@@ -129,12 +139,20 @@ def certain_loop(ticks: Sequence[Tick], service: float | None) -> float:
     return max(0.0, loop - CERTAIN_SIGMAS * sqrt(2 * (service or 0.0) * loop / span(ticks)))
 
 
+def waits(tick: Tick) -> bool:
+    """Whether calls waited for threads so much that it shows in the latency."""
+    return any(each.waiting > WAITS * each.busy for each in tick.threads)
+
+
 def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
-    """Ticks with latencies in which, and for the fast window before, no loop was over ``limit``."""
+    """Ticks with latencies in which, and for the fast window before, no loop was over ``limit``.
+
+    Nor did requests wait for threads: that is no part of what a request takes by itself.
+    """
     chosen = []
     disturbed = float("-inf")
     for tick in ticks:
-        if tick.busiest > limit:
+        if tick.busiest > limit or waits(tick):
             disturbed = tick.time
         elif tick.counts and tick.time - disturbed > FAST_WINDOW:
             chosen.append(tick)

@@ -13,6 +13,7 @@ from aiapi_operator.sizing.decision import Binding, Need, Verdict
 from aiapi_operator.sizing.demand import Demand
 from aiapi_operator.sizing.guards import Move, Needs, Situation
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
+from aiapi_operator.sizing.limits import Threads
 from aiapi_operator.sizing.plan import Carry
 from aiapi_operator.sizing.savings import add, savings
 from aiapi_operator.sizing.state import Order, Recent, ServiceDemand, Shift, Size, Spend
@@ -56,14 +57,21 @@ def move(needs: Needs, situation: Situation, wishes: SizingSpec | None = None) -
 # Need
 
 
-def wanted(wishes: SizingSpec, *, loop: float = 0.0, in_flight: float = 0.0) -> need.Workers:
+def wanted(
+    *,
+    loop: float = 0.0,
+    in_flight: float = 0.0,
+    limit: int = 0,
+    threads: Threads | None = None,
+) -> need.Workers:
     return need.workers(
-        wishes,
         demand=Demand(412.0, 0.0, 0.0, burst=False),
         load=need.Load(
             loop=loop,
             in_flight=in_flight,
             service=ServiceDemand(seconds=0.0091, idle=0.0, requests=1, confident=True),
+            limit=limit,
+            threads=threads,
         ),
         target=Target(0.61, infeasible=False),
         lead=3.0,
@@ -71,20 +79,36 @@ def wanted(wishes: SizingSpec, *, loop: float = 0.0, in_flight: float = 0.0) -> 
 
 
 def test_the_loop_need_is_demand_times_cost_over_target() -> None:
-    found = wanted(spec())
+    found = wanted()
     assert found.total == pytest.approx(6.15, abs=0.01)
     assert found.survivors == pytest.approx(412 * 0.0091 / 0.95)
     assert found.binding is Binding.LOOP
 
 
 def test_loop_time_that_is_used_now_counts_when_it_is_more() -> None:
-    assert wanted(spec(), loop=6.1).total == pytest.approx(10.0)
+    assert wanted(loop=6.1).total == pytest.approx(10.0)
 
 
 def test_concurrency_counts_only_where_it_is_limited() -> None:
-    assert wanted(spec(), in_flight=10_000.0).binding is Binding.LOOP
-    found = wanted(spec(max_concurrency=100), in_flight=800.0)
+    assert wanted(in_flight=10_000.0).binding is Binding.LOOP
+    found = wanted(limit=100, in_flight=800.0)
     assert (found.total, found.binding) == (pytest.approx(10.0), Binding.CONCURRENCY)
+    assert found.survivors == pytest.approx(8.0)
+
+
+def test_threads_count_where_requests_need_them() -> None:
+    found = wanted(threads=pool(limit=40, needed=320.0))
+    assert (found.total, found.binding) == (pytest.approx(10.0), Binding.THREADS)
+    assert (found.survivors, found.threads) == (pytest.approx(8.0), pytest.approx(320.0))
+    assert wanted(threads=pool(limit=40, needed=60.0)).binding is Binding.LOOP
+    both = wanted(limit=100, in_flight=800.0, threads=pool(limit=4, needed=40.0))
+    assert (both.total, both.binding) == (pytest.approx(10 / 0.684), Binding.THREADS)
+
+
+def pool(*, limit: int, needed: float) -> Threads:
+    return Threads(
+        name="anyio", limit=limit, needed=needed, busy=needed, waiting=0.0, utilization=0.5
+    )
 
 
 # Plan
@@ -291,18 +315,24 @@ def test_many_silent_pods_are_not_all_named() -> None:
     assert reasons.silent(pods) == "p0: timeout, p1: timeout, p2: timeout and 2 more"
 
 
-def outlook(wishes: SizingSpec, **changes: float) -> Outlook:
+def outlook(wishes: SizingSpec, threads: Threads | None = None, **changes: float) -> Outlook:
     demand = Demand(355.0, 0.7, 0.085, burst=False)
     service = ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True)
     load = need.Load(
-        loop=changes.get("loop", 3.2), in_flight=changes.get("in_flight", 0.0), service=service
+        loop=changes.get("loop", 3.2),
+        in_flight=changes.get("in_flight", 0.0),
+        service=service,
+        limit=wishes.max_concurrency,
+        threads=threads,
     )
     target = Target(0.61, infeasible=False)
-    workers = need.workers(wishes, demand=demand, load=load, target=target, lead=35.0)
+    workers = need.workers(demand=demand, load=load, target=target, lead=35.0)
     return Outlook(
         load=replace(NOTHING_KNOWN, in_flight=load.in_flight),
         latency=None,
         loop=load.loop,
+        limit=load.limit,
+        threads=threads,
         demand=demand,
         service=service,
         target=target,

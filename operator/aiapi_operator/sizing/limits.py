@@ -1,0 +1,185 @@
+"""What else than its loop limits a worker: threads, and requests that it takes at once.
+
+A call that finds no thread free waits, while the loop is idle and no upstream is asked. Threads are
+held for as long as a call takes, so an upstream that gets slower needs more of them; requests that
+await it in a coroutine hold none. With t thread seconds a request, over the last minute:
+
+    threads = arrivals x t, at least those that are busy, at most those and the calls that wait
+
+100 a second, 0.3 s each: 30 threads. 200 a second come to a worker with 40: 133 are done, 40
+threads are busy, t = 40 / 133 = 0.3 s, and 200 x 0.3 = 60 threads are needed.
+
+Of a worker's threads a part is planned for. Few threads need more room than many: by square-root
+staffing (Halfin and Whitt, 1981) n threads leave about sqrt(n) / 1.6 free, so that calls seldom
+wait: 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
+
+While many requests fail, t is what it was before: that calls hang is no demand for threads.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite, sqrt
+
+from aiapi_operator.sizing.inputs import PodSample
+from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse, Tick
+
+FULL_SHARE = 0.8
+"""Part of a worker's limit that is planned for: the rest is for uneven spread."""
+ROOM = 0.632
+"""Room that is left, in square roots of the threads: 80 % of ten are planned for."""
+CERTAIN_SIGMAS = 2.0
+FEWEST = 20
+"""Requests for the thread time of one."""
+
+Costs = tuple[tuple[str, float], ...]
+"""Thread seconds a request, by pool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threads:
+    """The pool of threads that asks for the most workers."""
+
+    name: str
+    limit: int
+    """Threads in a worker."""
+    needed: float
+    """Threads that the load needs now, in all workers together."""
+    busy: float
+    waiting: float
+    """Calls that wait for a thread."""
+    utilization: float
+    """Busy threads, of those that there are: 0..1."""
+
+    @property
+    def share(self) -> float:
+        """Part of a worker's threads that is planned for."""
+        return share(self.limit)
+
+    @property
+    def workers(self) -> float:
+        """Workers for the threads that are needed now."""
+        return self.needed / (self.limit * self.share)
+
+
+def share(limit: int) -> float:
+    """Part of so many threads that can be busy before calls wait for one."""
+    return min(FULL_SHARE, 1 - ROOM / sqrt(limit))
+
+
+def measure(
+    pods: Iterable[tuple[PodSample, PodSample | None]], *, ready: int
+) -> tuple[tuple[ThreadUse, ...], int]:
+    """Threads of all ready pods since their last samples, and the requests a worker takes at once.
+
+    A pod that does not say counts as the mean of those that do.
+    """
+    sums: dict[str, list[float]] = {}
+    said, most = 0, 0
+    for pod, before in pods:
+        pools = pod.threads
+        if pod.worker_limit > 0 and not any(p.limit == pod.worker_limit for p in pools or ()):
+            # A pool that is as large is that limit: what counts is how its threads are used.
+            most = min(most or pod.worker_limit, pod.worker_limit)
+        if pools is None or before is None or before.threads is None:
+            continue
+        said += 1
+        if not pools:
+            continue
+        past = {each.name: each for each in before.threads}
+        for pool in pools:
+            old = past.get(pool.name)
+            seconds = pod.time - before.time
+            busy = pool.busy_seconds - (old.busy_seconds if old else 0.0)
+            waiting = pool.waiting_seconds - (old.waiting_seconds if old else 0.0)
+            if pool.limit > 0 and busy >= 0 and waiting >= 0 and isfinite(busy + waiting):
+                found = sums.setdefault(pool.name, [pool.limit, 0.0, 0.0])
+                found[0] = min(found[0], pool.limit)
+                found[1] += busy / seconds
+                found[2] += waiting / seconds
+    scale = ready / max(1, said)
+    uses = (
+        ThreadUse(name=name, limit=int(limit), busy=busy * scale, waiting=waiting * scale)
+        for name, (limit, busy, waiting) in sums.items()
+    )
+    return tuple(uses), most
+
+
+def learn(ticks: Sequence[Tick], last: Costs, *, trouble: bool) -> Costs:
+    """Thread seconds a request over the slow window; as before while many requests fail."""
+    if trouble or not any(tick.threads for tick in ticks):
+        return last
+    sound = [tick for tick in ticks if not tick.failing]
+    completed = sum(tick.completed * tick.seconds for tick in sound)
+    if completed < FEWEST:
+        return last
+    busy: dict[str, float] = {}
+    for tick in sound:
+        for pool in tick.threads:
+            busy[pool.name] = busy.get(pool.name, 0.0) + pool.busy * tick.seconds
+    return tuple((name, seconds / completed) for name, seconds in busy.items())
+
+
+def threads(recent: Sequence[Tick], costs: Costs, *, level: float, trouble: bool) -> Threads | None:
+    """What the pool needs that asks for the most workers; None where no threads are known.
+
+    ``level`` is the arrivals a second now, and ``recent`` the ticks of the fast window.
+    """
+    known = dict(costs)
+    pools = {pool.name: pool for tick in recent for pool in tick.threads}
+    found = (_one(recent, pool, known.get(name), level, trouble) for name, pool in pools.items())
+    return max(found, key=lambda each: each.workers, default=None)
+
+
+def _one(
+    recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: float, trouble: bool
+) -> Threads:
+    parts = [
+        (each, tick.seconds, tick.workers)
+        for tick in recent
+        for each in tick.threads
+        if each.name == pool.name
+    ]
+    span = sum(seconds for _, seconds, _ in parts)
+    busy = sum(each.busy * seconds for each, seconds, _ in parts) / span
+    waiting = sum(each.waiting * seconds for each, seconds, _ in parts) / span
+    there = pool.limit * sum(workers * seconds for _, seconds, workers in parts) / span
+    most = max(busy + waiting, pool.busy + pool.waiting)
+    needed = busy
+    if cost is not None:
+        # Calls that last t overlap: so much may chance have added to the mean of the window.
+        chance = CERTAIN_SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
+        least = 0.0 if trouble else max(0.0, busy - chance)
+        needed = min(max(least, level * cost), most + chance)
+    return Threads(
+        name=pool.name,
+        limit=pool.limit,
+        needed=needed,
+        busy=busy,
+        waiting=waiting,
+        utilization=min(1.0, busy / there) if there > 0 else 0.0,
+    )
+
+
+def held(recent: Sequence[Tick]) -> float:
+    """Calls that have a thread or wait for one: they are not at a loop."""
+    span = sum(tick.seconds for tick in recent)
+    calls = (tick.seconds * (each.busy + each.waiting) for tick in recent for each in tick.threads)
+    return sum(calls) / span
+
+
+def concurrency(recent: Sequence[Tick], spec_limit: int) -> int:
+    """Requests that a worker takes at once: the lesser of the user's limit and the pods' own."""
+    own = recent[-1].worker_limit if recent else 0
+    return min((limit for limit in (spec_limit, own) if limit > 0), default=0)
+
+
+def asked(recent: Sequence[Tick], in_flight: float) -> float:
+    """Requests in flight had none been refused: those that were shed would be in flight, too.
+
+    A limit of 50 a worker, 100 a second come, 20 of them are shed: 50 x 100 / 80 = 62.
+    """
+    came = sum((tick.arrivals + tick.retried) * tick.seconds for tick in recent)
+    counted = sum(tick.arrivals * tick.seconds for tick in recent)
+    shed = sum(tick.shed * tick.seconds for tick in recent)
+    taken = came - shed
+    return in_flight * max(1.0, counted / taken) if taken > 0 else in_flight
