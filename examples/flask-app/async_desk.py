@@ -11,14 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import aiohttp
 from fastapi import FastAPI
-from httpx_aiohttp import AiohttpTransport
 from pydantic import BaseModel
 
 UPSTREAM = os.environ.get("UPSTREAM_URL", "http://127.0.0.1:8100")
 DESK = os.environ.get("DESK_URL", UPSTREAM)
-TIMEOUT = 10
+TIMEOUT = aiohttp.ClientTimeout(total=10)
 MODELS = ("small", "large", "careful")
 
 
@@ -27,16 +26,18 @@ class Question(BaseModel):
 
 
 class State:
-    """One client a worker: its connections are used again."""
+    """One session a worker: its connections are used again."""
 
-    client: httpx.AsyncClient
+    session: aiohttp.ClientSession
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     # 100 connections are the default: at 300 ms a call, no more than 333 calls a second.
-    transport = AiohttpTransport(limits=httpx.Limits(max_connections=5000))
-    async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT) as State.client:
+    connector = aiohttp.TCPConnector(limit=5000)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=TIMEOUT, raise_for_status=True
+    ) as State.session:
         yield
 
 
@@ -45,16 +46,14 @@ app = FastAPI(lifespan=lifespan)
 
 async def complete(prompt: str, model: str = "small") -> str:
     body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-    answer = await State.client.post(f"{UPSTREAM}/v1/chat/completions", json=body)
-    answer.raise_for_status()
-    text: str = answer.json()["choices"][0]["message"]["content"]
+    async with State.session.post(f"{UPSTREAM}/v1/chat/completions", json=body) as answer:
+        text: str = (await answer.json())["choices"][0]["message"]["content"]
     return text
 
 
 async def desk(path: str) -> dict[str, Any]:
-    answer = await State.client.get(f"{DESK}{path}")
-    answer.raise_for_status()
-    found: dict[str, Any] = answer.json()
+    async with State.session.get(f"{DESK}{path}") as answer:
+        found: dict[str, Any] = await answer.json()
     return found
 
 

@@ -116,7 +116,7 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     metavar="off|auto|N",
     help="Requests a worker has open at once; what is over it is refused with 503.",
 )
-@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time httpx calls of the app.")
+@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls by httpx and aiohttp.")
 @_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")
 @_option("--access-log/--no-access-log", bool, "Log each request.")
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")

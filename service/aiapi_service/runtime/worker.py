@@ -25,7 +25,14 @@ from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
 from aiapi_service.runtime.settings import Settings
 from aiapi_service.runtime.wsgi import as_asgi, refuse_wsgi
-from aiapi_service.telemetry import httpx_calls, metrics, sync_calls, threads, tracing
+from aiapi_service.telemetry import (
+    aiohttp_calls,
+    httpx_calls,
+    metrics,
+    sync_calls,
+    threads,
+    tracing,
+)
 from aiapi_service.telemetry.arena import Arena, Slot
 from aiapi_service.telemetry.clock import new_loop
 from aiapi_service.telemetry.heartbeat import Heartbeat, Watchdog
@@ -293,6 +300,7 @@ def run(birth: Birth) -> int:
         if witness.app is None:
             witness.app = load_app(settings.app, settings.app_dir)
         if settings.upstream_tracking == "on":
+            aiohttp_calls.track()
             httpx_calls.track()
             sync_calls.track()
         if settings.wsgi:

@@ -1,12 +1,18 @@
-"""Waiting for upstreams is counted where the app uses httpx, with either transport."""
+"""Waiting for upstreams is counted where the app uses httpx, with either transport, or aiohttp."""
 
 import pytest
 from runtime_support.pod import serve, until
 
 APP = """
-import asyncio, httpx, httpx_aiohttp
-def transport():
-    return {transport}
+import aiohttp, asyncio, httpx, httpx_aiohttp
+def client():
+    return {client}
+async def ask(client, url):
+    if isinstance(client, httpx.AsyncClient):
+        return (await client.get(url)).status_code
+    async with client.get(url) as answer:
+        await answer.read()
+        return answer.status
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
@@ -15,9 +21,9 @@ async def app(scope, receive, send):
         await asyncio.sleep(0.3)
     elif scope["path"] == "/":
         url = "http://%s:%d/wait" % scope["server"]
-        async with httpx.AsyncClient(transport=transport()) as client:
-            answers = await asyncio.gather(*(client.get(url) for _ in range(3)))
-        body = str([answer.status_code for answer in answers]).encode()
+        async with client() as one:
+            answers = await asyncio.gather(*(ask(one, url) for _ in range(3)))
+        body = str(answers).encode()
     head = {{"type": "http.response.start", "status": 200, "headers": []}}
     await send(head)
     await send({{"type": "http.response.body", "body": body}})
@@ -25,11 +31,16 @@ async def app(scope, receive, send):
 
 
 @pytest.mark.parametrize(
-    "transport", ["httpx.AsyncHTTPTransport()", "httpx_aiohttp.AiohttpTransport()"]
+    "client",
+    [
+        "httpx.AsyncClient()",
+        "httpx.AsyncClient(transport=httpx_aiohttp.AiohttpTransport())",
+        "aiohttp.ClientSession()",
+    ],
 )
 @pytest.mark.parametrize("tracking", ["on", "off"])
-async def test_calls_side_by_side_are_counted_once_in_time(tmp_path, transport, tracking):
-    (tmp_path / "calls.py").write_text(APP.format(transport=transport))
+async def test_calls_side_by_side_are_counted_once_in_time(tmp_path, client, tracking):
+    (tmp_path / "calls.py").write_text(APP.format(client=client))
     flags = (f"--app-dir={tmp_path}", f"--upstream-tracking={tracking}")
     async with serve(tmp_path, *flags, app="calls:app") as pod:
         await pod.ready(1)
