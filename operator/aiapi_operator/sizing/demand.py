@@ -13,8 +13,8 @@ Burst. If the newest tick alone is far above the slow rate, it is taken at once:
 second a tick of 2 s has 40 +- 6.3; 120 a second are 240, and no noise.
 
 Trend. Half of a straight ramp looks like the other half; half of a step does not. The slope
-is the lesser of the two halves', less two standard errors, and never negative. Where the time of
-day has proven to tell more, that is what is expected (see profile.py).
+is the lesser of the two halves', less two standard errors, and never negative. Jumps that
+come at the same time every day are expected where that has proven itself (see profile.py).
 
 Headroom. What was forecast is compared with what came, less one sigma: chance is part of what
 rho* allows for. Workers are not taken back at once, so it is the highest forecast of that time
@@ -63,7 +63,7 @@ class Demand:
     headroom: float
     burst: bool
     daily: Course = FLAT
-    """How demand goes on by the daily profile, which may only add."""
+    """The jumps that come every day, which may only add."""
 
     def expected(self, lead: float) -> float:
         """Arrivals a second in ``lead`` seconds, headroom included; at most twice the level.

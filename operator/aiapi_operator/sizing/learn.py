@@ -59,7 +59,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     )
     if tick is None:
         return state
-    course, half_hour = profile.take(state.profile, state.half_hour, tick, at=spec.time_of_day)
+    daily, slot = profile.take(state.profile, state.slot, tick, at=spec.time_of_day)
     service = _cost(state, ticks)
     base = capacity.base(ticks, objective=spec.objective, service=service, last=state.base, now=now)
     state = replace(
@@ -68,8 +68,8 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         base=base,
         forecasts=demand.settle(state.forecasts, ticks, now=now),
         thread_costs=limits.learn(ticks, state.thread_costs, trouble=troubled(failures)),
-        profile=course,
-        half_hour=half_hour,
+        profile=daily,
+        slot=slot,
     )
     if not troubled(failures):
         state = _correct(state, spec.objective, now=now)

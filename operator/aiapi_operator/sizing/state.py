@@ -118,28 +118,28 @@ class Forecasts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How demand changes in the course of a day. See profile.py."""
+    """Jumps of demand that come every day. See profile.py."""
 
-    changes: tuple[float, ...] = ()
-    """For each half hour from 00:00 UTC the logarithm of its arrivals over those of the one before;
-    empty while none is known."""
+    jumps: tuple[float, ...] = ()
+    """For each half hour from 00:00 UTC the logarithm of the arrivals in the five minutes after it
+    over those in the five before; empty while none is known."""
     seen: int = 0
-    """Changes that were learned in all."""
+    """Jumps that were learned in all."""
     off: float = 0.0
-    """Errors of the changes that were foretold, summed over about a day."""
+    """Squared errors of the jumps that were foretold, summed over about a day."""
     moved: float = 0.0
-    """Errors that "as it is now" would have made of the same ones."""
+    """Squared errors that "as it is now" would have made of the same ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HalfHour:
-    """The half hour that it is: ``number`` since 1970, and what was seen of it."""
+class Slot:
+    """The five minutes that it is: ``number`` since 1970, and what was seen of them."""
 
     number: int = -2
     seconds: float = 0.0
     requests: float = 0.0
     before: float | None = None
-    """Arrivals a second in the one before; None where too little of it was seen."""
+    """Arrivals a second in those before; None where too little of it was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +296,7 @@ class State:
     corrected_at: float = 0.0
     forecasts: Forecasts = Forecasts()
     profile: Profile = Profile()
-    half_hour: HalfHour = HalfHour()
+    slot: Slot = Slot()
     recent: Recent = Recent()
     orders: tuple[Order, ...] = ()
     awaited: Order | None = None
