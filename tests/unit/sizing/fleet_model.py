@@ -1,7 +1,8 @@
 """A small model of a fleet for tests: fluid requests, exact counters, no randomness of its own.
 
 Each pod's workers drain a backlog of loop time. A request costs ``service`` seconds of loop
-time, then waits ``upstream`` seconds. Latencies are spread around that by fixed factors, so
+time, then waits ``upstream`` seconds, in one of ``threads`` of its worker where that is not 0.
+Latencies are spread around that by fixed factors, so
 that percentiles are known in closed form: p95 is about 1.5 x upstream at an idle loop.
 """
 
@@ -23,6 +24,7 @@ from aiapi_operator.sizing.inputs import (
     PodUnknown,
     Price,
     SizingSpec,
+    ThreadPool,
 )
 from aiapi_operator.sizing.state import State
 
@@ -69,7 +71,11 @@ class Pod:
     ready: bool = False
     generation: int = 0
     backlog: float = 0.0
-    waiting: deque[tuple[float, float]] = field(default_factory=deque)
+    waiting: deque[tuple[float, float, float]] = field(default_factory=deque)
+    queue: float = 0.0
+    """Calls that wait for a thread."""
+    busy_seconds: float = 0.0
+    queue_seconds: float = 0.0
     upstream_now: float = 0.0
     completed: float = 0.0
     failed: float = 0.0
@@ -89,7 +95,14 @@ class Pod:
             self.more_at = now + 1.0
 
     def step(
-        self, now: float, arrivals: float, *, service: float, upstream: float, outage: bool = False
+        self,
+        now: float,
+        arrivals: float,
+        *,
+        service: float,
+        upstream: float,
+        outage: bool = False,
+        threads: int = 0,
     ) -> None:
         """``STEP`` seconds with ``arrivals`` requests; in an outage they fail after their wait."""
         if now >= self.more_at:
@@ -99,12 +112,18 @@ class Pod:
         worked = min(self.backlog, self.serving * STEP)
         self.backlog -= worked
         rho = min(0.95, worked / (self.serving * STEP))
-        requests = worked / service
-        delay = service * rho / (1 - rho) + max(0.0, wait - STEP)
-        self.waiting.append((now + upstream, requests))
+        self.queue += worked / service
+        free = max(0.0, threads * self.serving - self.upstream_now)
+        requests = min(self.queue, free) if threads else self.queue
+        queued = STEP * (self.queue / requests - 1) if requests > 0 else 0.0
+        self.queue -= requests
+        delay = service * rho / (1 - rho) + max(0.0, wait - STEP) + queued
+        # Half a step off, lest rounding keep a thread for a step more.
+        done_at = now + upstream - (STEP / 2 if threads else 0.0)
+        self.waiting.append((done_at, requests, delay))
         self.upstream_now += requests
         while self.waiting and self.waiting[0][0] <= now:
-            done = self.waiting.popleft()[1]
+            _, done, delay = self.waiting.popleft()
             self.upstream_now -= done
             if outage:
                 self.failed += done
@@ -114,19 +133,32 @@ class Pod:
         self.loop_seconds += worked + IDLE * self.serving * STEP
         self.worker_seconds += self.serving * STEP
         self.upstream_seconds += self.upstream_now * STEP
+        self.busy_seconds += self.upstream_now * STEP
+        self.queue_seconds += self.queue * STEP
         self.in_flight_seconds += self.in_flight(service) * STEP
 
     def in_flight(self, service: float) -> float:
-        """Requests in the loop's backlog or waiting for the upstream."""
-        return self.backlog / service + max(0.0, self.upstream_now)
+        """Requests in the loop's backlog, or waiting for a thread or the upstream."""
+        return self.backlog / service + self.queue + max(0.0, self.upstream_now)
 
     def _observe(self, requests: float, upstream: float, loop: float) -> None:
         for factor, share in SPREAD:
             latency = upstream * factor + loop
             self.counts[bisect_left(BOUNDS, latency)] += requests * share
 
-    def sample(self, now: float, service: float) -> PodSample:
-        """What a scrape of this pod says."""
+    def pool(self, threads: int) -> ThreadPool:
+        """What it says of its threads."""
+        return ThreadPool(
+            name="anyio",
+            limit=threads,
+            busy_seconds=self.busy_seconds,
+            waiting_seconds=self.queue_seconds,
+        )
+
+    def sample(
+        self, now: float, service: float, *, threads: int = 0, limit: int = 0, tracked: bool = True
+    ) -> PodSample:
+        """What a scrape of this pod says; calls that are not ``tracked`` are not told."""
         return PodSample(
             pod=self.name,
             time=now,
@@ -147,13 +179,15 @@ class Pod:
             loop_seconds=self.loop_seconds,
             worker_seconds=self.worker_seconds,
             cpu_seconds=self.loop_seconds,
-            upstream_seconds=self.upstream_seconds,
+            upstream_seconds=self.upstream_seconds if tracked else 0.0,
             latency=Histogram(bounds=BOUNDS, counts=tuple(map(int, self.counts)), sum=0.0),
             loop_lag=Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0),
             in_flight=int(self.in_flight(service)),
             open_connections=0,
             accept_queue_depth=0,
             rss_bytes=100 * 2**20,
+            worker_limit=limit,
+            threads=(self.pool(threads),) if threads else None,
         )
 
 
@@ -169,6 +203,12 @@ class FleetModel:
         self.service = 0.02
         self.upstream = 0.3
         self.pod_start = 8.0
+        self.threads = 0
+        """Threads of a worker; 0 where requests await the upstream without one."""
+        self.limit = 0
+        """What pods say of the requests that a worker takes at once."""
+        self.tracked = True
+        """Whether calls to the upstream are measured."""
         self.outage = False
         self.retries = 0
         """Times that clients try again what failed, 2 s later each time."""
@@ -227,7 +267,13 @@ class FleetModel:
             pods=tuple(
                 PodUnknown(pod=pod.name, ready=pod.ready, reason="timeout")
                 if pod.name in self.silent
-                else pod.sample(self.now, self.service)
+                else pod.sample(
+                    self.now,
+                    self.service,
+                    threads=self.threads,
+                    limit=self.limit,
+                    tracked=self.tracked,
+                )
                 for pod in self.pods
             ),
         )
@@ -255,6 +301,7 @@ class FleetModel:
                     service=self.service,
                     upstream=self.upstream,
                     outage=self.outage,
+                    threads=self.threads,
                 )
 
     def _with_retries(self, arrivals: float) -> float:
