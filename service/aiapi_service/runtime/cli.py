@@ -50,17 +50,26 @@ def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def _check_limit(_: click.Context, __: click.Parameter, value: str) -> str:
+def _check_limit(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value in ("off", "auto") or (value.isdecimal() and 0 < int(value) <= 65536):
         return value
-    raise click.BadParameter(f"{value!r} is not off, auto or a number from 1 to 65536")
+    raise click.BadParameter(
+        f"{value!r} is not off, auto or a number from 1 to 65536", ctx=ctx, param=param
+    )
 
 
 def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
-    """An option named and defaulted as the field of Settings."""
+    """An option named and defaulted as the field of Settings; an error names its variable too."""
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
     return click.option(
-        flag, name, type=kind, default=getattr(Settings, name), show_default=True, help=text
+        flag,
+        name,
+        type=kind,
+        default=getattr(Settings, name),
+        show_default=True,
+        envvar=f"AIAPI_{name.upper()}",
+        show_envvar=True,
+        help=text,
     )
 
 
@@ -85,6 +94,8 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 @_option("--admin-port", _PORT, "Port for probes, metrics and the worker count.")
 @click.option(
     "--admin-token-file",
+    envvar="AIAPI_ADMIN_TOKEN_FILE",
+    show_envvar=True,
     type=click.Path(exists=True, dir_okay=False, readable=True),
     default=None,
     help="File with the bearer token; AIAPI_ADMIN_TOKEN is the token itself.",
@@ -110,13 +121,15 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 @_option("--threads", _COUNT, "Threads of a worker for a WSGI app.")
 @click.option(
     "--limit",
+    envvar="AIAPI_LIMIT",
+    show_envvar=True,
     default=Settings.limit,
     show_default=True,
     callback=_check_limit,
     metavar="off|auto|N",
     help="Requests a worker has open at once; what is over it is refused with 503.",
 )
-@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls by httpx and aiohttp.")
+@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls to others.")
 @_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")
 @_option("--access-log/--no-access-log", bool, "Log each request.")
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
@@ -127,7 +140,7 @@ def main(admin_token_file: str | None, **options: Any) -> None:
     if settings.workers > settings.max_workers:
         raise click.BadParameter(
             f"{settings.workers} is more than --max-workers {settings.max_workers}",
-            param_hint="'--workers'",
+            param_hint="'--workers' (env var: 'AIAPI_WORKERS')",
         )
     token = Token(os.environ.get("AIAPI_ADMIN_TOKEN", ""), admin_token_file or "")
     if admin_token_file and not token.read():

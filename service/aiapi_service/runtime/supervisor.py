@@ -93,10 +93,11 @@ class Supervisor:
 
     def _say_hello(self) -> None:
         logger.info(
-            "serving %s on %s with %d workers, admin on %s",
+            "serving %s on %s with %d %s, admin on %s",
             self._settings.app,
             _url(self._listener),
             self._settings.workers,
+            "worker" if self._settings.workers == 1 else "workers",
             _url(self._admin_socket),
         )
 

@@ -22,3 +22,19 @@ async def test_an_address_in_use_is_named_with_the_way_out():
                 f"Error: cannot listen on 127.0.0.1:{port}: Address already in use;"
                 f" {option} takes another\n"
             )
+
+
+async def test_a_bad_value_is_refused_with_the_flag_and_the_variable_it_came_by():
+    for name, value, flag in (
+        ("AIAPI_WORKERS", "x", "--workers"),
+        ("AIAPI_WORKERS", "1000", "--workers"),
+        ("AIAPI_LIMIT", "some", "--limit"),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "aiapi_service.runtime", "app:app"),
+            env={**os.environ, name: value},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 2
+        assert f"'{flag}' (env var: '{name}')" in said.decode()
