@@ -188,9 +188,11 @@ def aiapi() -> Page:
         ),
         lines(
             "Waiting",
-            "Part of the requests' time that is spent waiting for upstreams.",
+            "Part of the requests' time that is spent waiting for upstreams, and of threads that"
+            " are busy where requests need them.",
             "percentunit",
             Query(of("upstream_share_ratio", ONE), "upstreams"),
+            Query(of("threads_busy_ratio", ONE), "threads busy"),
             width=8,
         ),
         stacked(

@@ -33,6 +33,8 @@ class LoadStatus(Observed):
     """Loop utilisation of the busiest pod: event-loop time over wall time, such as 43%."""
     upstream_share: _Text | None = None
     """Part of the requests' time that was spent waiting for upstreams, such as 91%."""
+    threads: _Text | None = None
+    """Busy threads of those that there are, such as 88%; where requests need threads."""
     shed_per_second: _Text | None = None
     """Requests refused in a second because the pods were full."""
 
@@ -43,7 +45,7 @@ class NeedStatus(Observed):
     workers: _Count | None = None
     """Workers needed in the whole fleet."""
     binding: _Text | None = None
-    """What sets that number, such as EventLoop, Concurrency, Memory or Floor."""
+    """What sets that number, such as EventLoop, Threads, Concurrency, Memory or Floor."""
     demand_per_second: _Text | None = None
     """Requests a second expected by the time new capacity would serve."""
     service_demand: _Text | None = None
@@ -64,7 +66,7 @@ class DecisionStatus(Observed):
     message: Annotated[str, Field(max_length=1024)] | None = None
     """Why, in one sentence with the numbers it hangs on."""
     binding: _Text | None = None
-    """What sets the size, such as EventLoop, Concurrency, Memory or Floor."""
+    """What sets the size, such as EventLoop, Threads, Concurrency, Memory or Floor."""
     time: _Time | None = None
     """When it was taken."""
 
@@ -97,6 +99,21 @@ class SavingsStatus(Observed):
     """Pods of the dearest fleet that was needed in that time."""
 
 
+class DailyProfileStatus(Observed):
+    """Jumps of the demand that come at the same time every day."""
+
+    jumps: Annotated[str, Field(max_length=256)] | None = None
+    """For each half hour from 00:00 UTC the natural logarithm, in hundredths, of the requests in
+    the five minutes after it over those in the five before: 139 is four times as many."""
+    seen: _Count | None = None
+    """Half hours that this was learned from."""
+    off: _Text | None = None
+    """Squared errors of what was foretold, of about the last day."""
+    moved: _Text | None = None
+    """Squared errors that foretelling no jump would have made. Jumps are expected while these are
+    more."""
+
+
 class LearnedStatus(Observed):
     """What was learned of this service. The next operator begins with it."""
 
@@ -110,6 +127,12 @@ class LearnedStatus(Observed):
     """How long a pod takes from its order until it is ready, such as 8.4s."""
     utilization_factor: _Text | None = None
     """What the latency made of the target utilisation: 0.85 plans with 85 % of it."""
+    base_latency: _Text | None = None
+    """Latency at the objective's percentile that the loop has no part in, such as 380ms."""
+    headroom: _Text | None = None
+    """What is added to each forecast for its error, such as 6%."""
+    profile: DailyProfileStatus | None = None
+    """Jumps of the demand that come at the same time every day."""
 
 
 class ConditionStatus(Observed):

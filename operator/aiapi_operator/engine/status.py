@@ -71,13 +71,18 @@ def build(report: Report, rounding: Rounding) -> dict[str, Any]:
         document["load"] = _load(aiapi, decision, rounding)
         document["need"] = _need(decision, rounding)
         document["decision"] = _decision(decision, report.decided_at)
-        document["learned"] = legacy.learned(decision.state, rounding.settle) or None
+        document["learned"] = _learned(report, decision, rounding) or None
     if report.savings is not None:
         document["savings"] = _savings(report.savings, rounding)
         if decision is not None:
             told = report.told.get("savings") or {}
             document["savings"] |= legacy.settled_totals(decision.state, told)
     return _present(document)
+
+
+def _learned(report: Report, decision: Decision, rounding: Rounding) -> dict[str, Any]:
+    told = report.told.get("learned") or {}
+    return legacy.learned(decision.state, rounding.settle, told)
 
 
 def _load(aiapi: AIApi, decision: Decision, rounding: Rounding) -> dict[str, Any]:
@@ -91,6 +96,7 @@ def _load(aiapi: AIApi, decision: Decision, rounding: Rounding) -> dict[str, Any
         "inFlight": _number(settle("in_flight", load.in_flight, floor=0.5)),
         "utilization": _percent(settle("utilization", load.loop_utilization, floor=0.03)),
         "upstreamShare": _percent(settle("upstream", load.upstream_share, floor=0.05)),
+        "threads": _percent(settle("threads", load.threads_utilization, floor=0.05)),
         "shedPerSecond": _number(settle("shed", load.shed_per_second, floor=0.1)),
     }
 

@@ -9,7 +9,9 @@ from aiapi_operator.api.overview import View, number, part, seconds
 BINDS = {
     "EventLoop": "event-loop time: requests expected x loop time of a request / utilisation aimed"
     " at",
-    "Concurrency": "requests in flight against spec.workers.maxConcurrency",
+    "Concurrency": "requests in flight against what a worker takes at once"
+    " (spec.workers.maxConcurrency, or the service's own --limit)",
+    "Threads": "busy threads against the threads of a worker",
     "Memory": "memory of the workers",
     "Floor": "the floor: spec.replicas.min x spec.workers.min",
     "Schedule": "the floor of a schedule",
@@ -90,7 +92,19 @@ def _ceiling(_view: View, spec: dict[str, Any]) -> list[str]:
 
 def _concurrency(_view: View, spec: dict[str, Any]) -> list[str]:
     limit = (spec.get("workers") or {}).get("maxConcurrency", 0)
-    return [f"a higher spec.workers.maxConcurrency ({limit} now), or fewer requests in flight"]
+    now = f"{limit} now" if limit else "not set: the service's own --limit or --threads binds"
+    return [f"a higher spec.workers.maxConcurrency ({now}), or fewer requests in flight"]
+
+
+def _threads(_view: View, _spec: dict[str, Any]) -> list[str]:
+    more = (
+        "more threads in a worker: anyio's limiter (40) or the loop's executor in the app's"
+        " lifespan, --threads for WSGI apps"
+    )
+    return [
+        more,
+        "calls that hold threads for less time, or that are awaited (async def) and hold none",
+    ]
 
 
 def _held(view: View, _spec: dict[str, Any]) -> list[str]:
@@ -114,5 +128,6 @@ _TELLERS: dict[str, Callable[[View, dict[str, Any]], list[str]]] = {
     "Schedule": _floor,
     "Ceiling": _ceiling,
     "Concurrency": _concurrency,
+    "Threads": _threads,
     "Held": _held,
 }

@@ -18,6 +18,7 @@ from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.asking import Where, ask, located, name_argument, named
 from aiapi_operator.plugin.changes import binds, what_would_change_it
 
+_BY_OTHER_THAN_LOOPS = {"Concurrency", "Threads"}
 DECISIONS = {"ScaledUp", "ScaledDown", "Rebalanced"}
 
 
@@ -165,6 +166,7 @@ def _load(view: View) -> Text | None:
         ("inFlight", "{} in flight"),
         ("utilization", "busiest pod's loops {} busy"),
         ("upstreamShare", "{} of the time waiting for upstreams"),
+        ("threads", "{} of the threads busy"),
         ("shedPerSecond", "{} rps shed"),
     )
     facts = [text.format(load[key]) for key, text in told if load.get(key) not in (None, "0")]
@@ -176,7 +178,8 @@ def _need(view: View) -> Text | None:
     if not need:
         return None
     text = _count(need.get("workers", 0), "worker")
-    if need.get("demandPerSecond") and need.get("serviceDemand"):
+    by_loops = need.get("binding") not in _BY_OTHER_THAN_LOOPS
+    if by_loops and need.get("demandPerSecond") and need.get("serviceDemand"):
         text += (
             f" for {need['demandPerSecond']} rps expected x {need['serviceDemand']}"
             f" / {need.get('targetUtilization', '?')}"

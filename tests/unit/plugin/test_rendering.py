@@ -101,6 +101,7 @@ def test_events_that_may_not_be_read_are_told(
         ("Floor", "a lower spec.replicas.min (2 now)"),
         ("Ceiling", "a higher spec.replicas.max (20 now)"),
         ("Concurrency", "a higher spec.workers.maxConcurrency"),
+        ("Threads", "more threads in a worker"),
         ("Held", "answers of the pods"),
         ("SomethingNew", ""),
     ],
