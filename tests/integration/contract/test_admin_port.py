@@ -1,19 +1,25 @@
 """Where service and operator meet: the real pod runtime, the real scraper, a real socket."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from runtime_support.client import Load
 from runtime_support.pod import TOKEN, Pod, serve, until
+from unit.sizing.fleet_model import spec
 
 from aiapi_operator.observe.scraper import Scraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.target import Target
 from aiapi_operator.observe.workers import Workers
-from aiapi_operator.sizing.inputs import PodSample, PodUnknown
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decision import Binding, Decision
+from aiapi_operator.sizing.inputs import Bounds, Fleet, PodSample, PodUnknown
+from aiapi_operator.sizing.state import State
 
 
 @pytest.fixture
@@ -121,3 +127,56 @@ async def test_an_app_that_does_not_import_says_why(
             while not (failure := await failed()):  # noqa: ASYNC110 - asked over HTTP
                 await asyncio.sleep(0.05)
         assert failure == "ModuleNotFoundError: No module named 'nosuch'"
+
+
+THREADED = """
+import time
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/")
+def blocking():
+    time.sleep(0.3)
+"""
+
+
+async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    (tmp_path / "shop.py").write_text(THREADED)
+    wishes = spec(workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=1))
+    scraper = Scraper(session, clock=time.monotonic)
+    state = State()
+
+    async def decided() -> Decision:
+        nonlocal state
+        await asyncio.sleep(0.5)
+        pods = await scraper.scrape([where(pod)], (TOKEN,))
+        decision = decide(wishes, Fleet(replicas=1, pods=pods), state, time.monotonic())
+        state = decision.state
+        return decision
+
+    async def starved() -> Decision | None:
+        decision = await decided()
+        return decision if decision.workers > 1 else None
+
+    async def relieved() -> bool:
+        (use,) = (await decided()).state.ticks[-1].threads
+        return use.busy > 50 and use.waiting < 5
+
+    async with (
+        serve(tmp_path, f"--app-dir={tmp_path}", app="shop:app") as pod,
+        Load(pod.host, pod.port, keeping=60) as load,
+    ):
+        decision = await until(starved)
+        pool = (await pod.stats())["threads"]["anyio"]
+        assert pool["limit"] == 40
+        # Some of the 60 may be on their way to the next request.
+        assert pool["busy"] + pool["waiting"] > 50
+        assert decision.need.binding is Binding.THREADS
+        assert "busy threads (anyio) expected / (40 a worker x 0.8)" in decision.message
+        found = next(each for each in decision.conditions if each.type == "DependencyBound")
+        assert not found.status, found.message
+        assert await Workers(session).set([where(pod)], decision.workers, (TOKEN,)) == {}
+        await until(relieved)
+        assert load.tally.lost == []
