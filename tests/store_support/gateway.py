@@ -60,6 +60,10 @@ class Model:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     cancelled: bool = False
     began: asyncio.Event = field(default_factory=asyncio.Event)
+    name: str = "stand-in"
+
+    def default_model(self) -> str:
+        return self.name
 
     async def chat(
         self, body: Mapping[str, Any], *, deadline: float | None = None

@@ -78,6 +78,28 @@ async def test_nobody_reads_or_goes_on_with_anothers_chat(
         assert len(one.model.asked) == 1, "no model is asked for what is refused"
 
 
+async def test_a_model_as_small_as_the_local_one_is_given_one_document_and_an_example(
+    database_url: str, tmp_path: Path
+) -> None:
+    other = {"id": "parking", "content": "the shop has twelve parking places"}
+    async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
+        await client.put("/v1/documents", json={"documents": [HOURS, other]})
+        usual = (await client.post("/v1/answer", json=ASK)).json()
+        one.model.name = "smollm2-135m"
+        small = (await client.post("/v1/answer", json=ASK)).json()
+        await client.post("/v1/answer", json=ASK | {"documents": 0, "max_tokens": 300})
+    assert [source["id"] for source in usual["sources"]] == ["hours", "parking"]
+    assert [source["id"] for source in small["sources"]] == ["hours"], "what it was given"
+    for_usual, for_small, without = one.model.asked
+    assert (for_usual["max_tokens"], "temperature" in for_usual) == (512, False)
+    assert (for_small["max_tokens"], for_small["temperature"]) == (96, 0)
+    roles = [message["role"] for message in for_small["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    said = for_small["messages"][-1]["content"]
+    assert said == f"Text: {HOURS['content']}\n\nQuestion: {ASK['question']}"
+    assert (without["messages"][-1]["content"], without["max_tokens"]) == (ASK["question"], 300)
+
+
 async def test_what_is_independent_runs_side_by_side_and_the_rest_in_order(
     database_url: str, tmp_path: Path
 ) -> None:

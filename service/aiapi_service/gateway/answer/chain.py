@@ -25,6 +25,7 @@ from aiapi_service.gateway.answer.steps import Steps
 from aiapi_service.gateway.documents.records import Documents, Embedded, checked
 from aiapi_service.gateway.documents.schemas import Hit
 from aiapi_service.gateway.embedder import Embedder
+from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams.upstreams import Upstreams
 from aiapi_service.store.database import Database
@@ -49,9 +50,18 @@ class Chain:
 
     async def answer(self, asked: AnswerRequest, caller: Principal, steps: Steps) -> Answer:
         """Run the steps."""
+        model = asked.model or self.upstreams.default_model()
+        manner = prompt.SMALL if model == LOCAL_MODEL else prompt.USUAL
+        asked = asked.model_copy(
+            update={
+                "model": model,
+                "documents": min(asked.documents, manner.documents),
+                "max_tokens": asked.max_tokens or manner.max_tokens,
+            }
+        )
         chat, wanted = await self._prepare(asked, caller, steps)
         hits = await self._search(asked, caller, wanted, steps)
-        completion = await self._ask(asked, chat, hits, steps)
+        completion = await self._ask(asked, chat, hits, manner, steps)
         answered = Answered(
             id=uuid4(),
             chat=asked.chat_id or uuid4(),
@@ -125,17 +135,24 @@ class Chain:
             )
 
     async def _ask(
-        self, asked: AnswerRequest, chat: Chat | None, hits: Sequence[Hit], steps: Steps
+        self,
+        asked: AnswerRequest,
+        chat: Chat | None,
+        hits: Sequence[Hit],
+        manner: prompt.Manner,
+        steps: Steps,
     ) -> dict[str, Any]:
-        turns = chat.turns if chat else ()
-        body: dict[str, Any] = {
+        body = manner.options | {
+            "model": asked.model,
             "messages": prompt.messages(
-                asked.question, hits, turns, characters=self.settings.answer_context
+                asked.question,
+                hits,
+                chat.turns if chat else (),
+                characters=self.settings.answer_context,
+                manner=manner,
             ),
             "max_tokens": asked.max_tokens,
         }
-        if asked.model:
-            body["model"] = asked.model
         async with steps.step("model", self.settings.answer_model_timeout):
             return await self.upstreams.chat(body)
 

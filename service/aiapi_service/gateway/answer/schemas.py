@@ -19,11 +19,12 @@ class AnswerRequest(BaseModel):
     chat_id: Annotated[UUID, Field(strict=False)] | None = None
     """A chat to go on with; without one a new chat begins."""
     documents: Annotated[int, Field(ge=0, le=20)] = 4
-    """How many documents to look for."""
+    """How many documents to look for; the local model is given the nearest alone."""
     filter: Metadata = {}
     """Only documents whose metadata contain all of this."""
     model: Name | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=8192)] = 512
+    max_tokens: Annotated[int, Field(ge=1, le=8192)] | None = None
+    """Of the answer; 512 when not given, for the local model 96."""
     timings: bool = False
     """Give the times of the steps, as `?timings=true` does."""
 

@@ -68,6 +68,9 @@ def serve(port: int, *, key: str, workers: int, context: int, parallel: int) -> 
     # As its makers recommend: at the usual 0.8 so small a model wanders off.
     params.sampling.temp = 0.2
     params.sampling.top_p = 0.9
+    # Left alone it says the same sentence until its tokens are used up.
+    params.sampling.dry_multiplier = 0.8
+    params.sampling.dry_allowed_length = 4
     params.verbosity = _ERRORS_ONLY
     server = xllamacpp.Server(params)
     print(f"the local model {NAME} answers on {server.listening_address}", file=sys.stderr)  # noqa: T201

@@ -62,7 +62,7 @@ class Upstreams(Pool):
         self, body: Mapping[str, Any], *, deadline: float | None = None
     ) -> dict[str, Any]:
         """A whole completion as data. Without a model it is the default one."""
-        model = body.get("model") or self._default_model()
+        model = body.get("model") or self.default_model()
         data = {**body, "model": model, "stream": False}
         data.pop("stream_options", None)
         raw = json.dumps(data).encode()
@@ -76,7 +76,8 @@ class Upstreams(Pool):
         meter.done(answer.target.name, of_dict(parsed.get("usage")))
         return parsed
 
-    def _default_model(self) -> str:
+    def default_model(self) -> str:
+        """For who names none."""
         named = [
             name for one in self.targets if "chat" in one.spec.kinds for name in one.spec.models
         ]
