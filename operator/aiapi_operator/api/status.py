@@ -107,9 +107,9 @@ class DailyProfileStatus(Observed):
     the five minutes after it over those in the five before: 139 is four times as many."""
     seen: _Count | None = None
     """Half hours that this was learned from."""
-    off: _Text | None = None
+    errors: _Text | None = None
     """Squared errors of what was foretold, of about the last day."""
-    moved: _Text | None = None
+    errors_without: _Text | None = None
     """Squared errors that foretelling no jump would have made. Jumps are expected while these are
     more."""
 

@@ -1,9 +1,14 @@
 """What the status holds for the next operator: read at a start, written with each decision.
 
 Totals grow with time alone. They are told along with whatever else is written, and by themselves
-once an hour, so that a settled AIApi is not written over and over.
+once an hour, so that a settled AIApi is not written over and over. The daily profile is told when
+another jump is known, so twice an hour at most.
+
+Whatever the status says of this is read with care: it may be an older operator's, or a hand's.
 """
 
+from collections.abc import Iterator
+from math import isfinite, nan
 from typing import Any, Protocol
 
 from aiapi_operator.api.duration import format_duration, is_duration, parse_duration
@@ -15,7 +20,7 @@ from aiapi_operator.api.quantity import (
     parse_cores,
 )
 from aiapi_operator.sizing.restore import Left, left
-from aiapi_operator.sizing.state import Size, State
+from aiapi_operator.sizing.state import Profile, Size, State
 
 
 class Settle(Protocol):
@@ -28,6 +33,10 @@ class Settle(Protocol):
 
 TOLD_EVERY = 3600.0
 """Seconds after which totals that have grown are worth a write by themselves."""
+LITTLE = 0.01
+"""Headroom below this is not worth telling."""
+PROFILE_AFTER = 12
+"""Half hours without news after which it is worth telling how many were seen."""
 _TOTALS = ("observedSeconds", "workerSeconds", "podSeconds", "peakWorkers", "peakReplicas")
 
 
@@ -54,9 +63,11 @@ def settled_totals(state: State, told: dict[str, Any]) -> dict[str, Any]:
     return before if before and same_peak and not old else now
 
 
-def learned(state: State, settle: Settle) -> dict[str, Any]:
-    """What took long to learn. Fields without data are absent."""
+def learned(state: State, settle: Settle, told: dict[str, Any]) -> dict[str, Any]:
+    """What took long to learn. Fields without data are absent; ``told`` is what was told last."""
     found = left(state)
+    base = settle("base_latency", found.base or None)
+    headroom = settle("headroom", found.headroom, floor=0.04, worth=0.0)
     fitted = state.memory.request
     request = settle("request_memory", fitted.bytes if fitted else None)
     correction = settle("correction", found.correction, floor=0.04, worth=0.0) or 1.0
@@ -66,37 +77,99 @@ def learned(state: State, settle: Settle) -> dict[str, Any]:
         "requestMemory": f"{max(1, round(request / 1024))}Ki" if request else None,
         "podStart": format_duration(round(found.pod_lead)) if found.pod_lead else None,
         "utilizationFactor": f"{correction:.2f}" if correction < 1 else None,
+        "baseLatency": format_duration(base) if base else None,
+        "headroom": f"{100 * headroom:.0f}%" if headroom and headroom >= LITTLE else None,
+        "profile": _profile(found.profile, _part(told, "profile")),
     }
     return {key: value for key, value in document.items() if value is not None}
 
 
-def read(status: dict[str, Any]) -> Left:
+def _profile(profile: Profile, told: dict[str, Any]) -> dict[str, Any] | None:
+    """The daily profile, or as it was told last where it is much the same."""
+    numbers = [round(100 * jump) for jump in profile.jumps]
+    if not any(numbers):
+        return None
+    jumps = " ".join(map(str, numbers))
+    if jumps == told.get("jumps") and profile.seen < _count(told.get("seen")) + PROFILE_AFTER:
+        return told
+    return {
+        "jumps": jumps,
+        "seen": profile.seen,
+        "errors": f"{profile.off:.3g}",
+        "errorsWithout": f"{profile.moved:.3g}",
+    }
+
+
+def read(status: Any) -> Left:
     """What the operator before this one left; it may be of an older version."""
-    savings, known = status.get("savings") or {}, status.get("learned") or {}
-    observed = _count(savings.get("observedSeconds"))
+    savings, known = _part(status, "savings"), _part(status, "learned")
+    need, load = _part(status, "need"), _part(status, "load")
     peak = Size(
         workers=_count(savings.get("peakWorkers")), replicas=_count(savings.get("peakReplicas"))
     )
-    cpu, memory = known.get("workerCpu", ""), known.get("workerMemory", "")
-    lead = known.get("podStart", "")
+    cpu, memory = _text(known, "workerCpu"), _text(known, "workerMemory")
+    factor, headroom = _number(_text(known, "utilizationFactor")), _text(known, "headroom")
     return Left(
-        seconds=observed,
+        seconds=_count(savings.get("observedSeconds")),
         worker_seconds=_count(savings.get("workerSeconds")),
         pod_seconds=_count(savings.get("podSeconds")),
         peak=peak if peak.total > 0 else None,
         worker_cpu=parse_cores(cpu) if is_quantity(cpu) else 0.0,
         worker_memory=parse_bytes(memory) if is_quantity(memory) else 0,
-        pod_lead=parse_duration(lead) if is_duration(lead) else None,
-        correction=_part(known.get("utilizationFactor", "")),
+        pod_lead=_seconds(known, "podStart") or None,
+        correction=factor if isfinite(factor) else 1.0,
+        service=_seconds(need, "serviceDemand"),
+        base=_seconds(known, "baseLatency"),
+        percentile=_percentile(_text(load, "percentile")),
+        headroom=_number(headroom.removesuffix("%")) / 100 if headroom.endswith("%") else None,
+        profile=_read_profile(_part(known, "profile")),
     )
+
+
+def _read_profile(known: dict[str, Any]) -> Profile:
+    """``Profile`` as it was written; ``sizing`` judges whether it makes sense."""
+    jumps = tuple(_hundredths(_text(known, "jumps")))
+    if not jumps:
+        return Profile()
+    return Profile(
+        jumps=jumps,
+        seen=_count(known.get("seen")),
+        off=_number(_text(known, "errors")),
+        moved=_number(_text(known, "errorsWithout")),
+    )
+
+
+def _hundredths(text: str) -> Iterator[float]:
+    return (_number(one) / 100 for one in text.split())
+
+
+def _percentile(text: str) -> float:
+    found = _number(text.removeprefix("p"))
+    return found if isfinite(found) else 0.0
+
+
+def _part(document: Any, name: str) -> dict[str, Any]:
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(known: dict[str, Any], name: str) -> str:
+    found = known.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _seconds(known: dict[str, Any], name: str) -> float:
+    text = _text(known, name)
+    return parse_duration(text) if is_duration(text) else 0.0
 
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _part(text: str) -> float:
+def _number(text: str) -> float:
+    """What makes no sense is not a number."""
     try:
         return float(text)
     except ValueError:
-        return 1.0
+        return nan

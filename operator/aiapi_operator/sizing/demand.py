@@ -147,9 +147,15 @@ def _sure_slope(ticks: Sequence[Tick]) -> float:
 
 
 def _headroom(forecasts: Forecasts) -> float:
+    known = learned_headroom(forecasts)
+    return FIRST_HEADROOM if known is None else known
+
+
+def learned_headroom(forecasts: Forecasts) -> float | None:
+    """Headroom by the errors of late; None while too few forecasts have come due."""
     short = sorted(forecasts.shortfalls)
     if len(short) < FEWEST_SHORTFALLS:
-        return FIRST_HEADROOM
+        return None
     return min(MOST_HEADROOM, short[int(COVERED * (len(short) - 1))])
 
 

@@ -46,6 +46,7 @@ REMEMBERS = 1 - 1 / JUMPS
 FORETOLD = 12
 """Jumps that must have been foretold before anything hangs on it."""
 MOST_RATIO = 2.0
+UNKNOWN = Profile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def sound(profile: Profile) -> Profile:
         and min(profile.seen, profile.off, profile.moved) >= 0
     )
     if not fine:
-        return Profile()
+        return UNKNOWN
     most = JUMPS * 4 * LARGEST**2
     return Profile(
         jumps=tuple(_within(jump, LARGEST) for jump in profile.jumps),

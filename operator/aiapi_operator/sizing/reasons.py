@@ -76,6 +76,8 @@ def _doubts(outlook: Outlook) -> tuple[str, ...]:
     doubts = []
     if service is not None and not service.confident:
         known = f"c is known from {count(service.requests, 'request')} only"
+        if service.requests == 0:
+            known = "c is as it was before the operator started"
         doubts.append(f"{known}: loops are planned at {percent(CAUTIOUS)} at most")
     if outlook.retried >= 1:
         doubts.append(f"{number(outlook.retried)} rps more are taken for retries of failures")

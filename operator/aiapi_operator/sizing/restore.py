@@ -2,16 +2,32 @@
 
 The status holds it, so it is as old as its last write. All of it is taken so that the fleet keeps
 or grows: totals go on from where they were, what a worker requests falls only after a whole
-window, and the target utilisation stays as low as the latency had made it. Demand, service
-demand and base latency are measured anew within a minute.
+window, and the target utilisation stays as low as the latency had made it. Demand is measured anew.
+So are service demand and base latency, within a minute; until then a burst is sized by those that
+were left, without confidence, and a slow upstream is known from the calm level of before.
 """
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
+from aiapi_operator.sizing import demand
 from aiapi_operator.sizing.capacity import LEAST_CORRECTION
 from aiapi_operator.sizing.learn import LONGEST_LEAD
-from aiapi_operator.sizing.state import Size, Spend, State, WorkerUse
+from aiapi_operator.sizing.profile import UNKNOWN, sound
+from aiapi_operator.sizing.state import (
+    BaseLatency,
+    Forecasts,
+    Profile,
+    ServiceDemand,
+    Size,
+    Spend,
+    State,
+    WorkerUse,
+)
+
+DEAREST = 60.0
+"""Loop seconds of a request: more is taken for an error."""
+LONGEST_BASE = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +42,19 @@ class Left:
     worker_memory: int = 0
     pod_lead: float | None = None
     correction: float = 1.0
+    service: float = 0.0
+    """Loop seconds a request costs."""
+    base: float = 0.0
+    """The calm base latency at ``percentile``, in seconds."""
+    percentile: float = 0.0
+    headroom: float | None = None
+    """As a part of the forecast."""
+    profile: Profile = UNKNOWN
 
 
 def left(state: State) -> Left:
     """What there is to leave."""
-    spend = state.spend
+    spend, base = state.spend, state.base
     return Left(
         seconds=spend.seconds,
         worker_seconds=spend.worker_seconds,
@@ -40,6 +64,11 @@ def left(state: State) -> Left:
         worker_memory=state.use.memory,
         pod_lead=state.pod_lead,
         correction=state.correction,
+        service=state.service.seconds if state.service else 0.0,
+        base=base.calm if base else 0.0,
+        percentile=base.percentile if base else 0.0,
+        headroom=demand.learned_headroom(state.forecasts),
+        profile=state.profile,
     )
 
 
@@ -55,6 +84,10 @@ def begin(found: Left) -> State:
         use=WorkerUse(cpu=_amount(found.worker_cpu), memory=int(_amount(found.worker_memory))),
         pod_lead=_lead(found.pod_lead),
         correction=_factor(found.correction),
+        service=_service(found.service),
+        base=_base(found),
+        forecasts=_forecasts(found.headroom),
+        profile=sound(found.profile),
     )
 
 
@@ -64,6 +97,26 @@ def _amount(value: float) -> float:
 
 def _lead(seconds: float | None) -> float | None:
     return seconds if seconds is not None and 0 < seconds <= LONGEST_LEAD else None
+
+
+def _service(seconds: float) -> ServiceDemand | None:
+    if not 0 < seconds <= DEAREST:
+        return None
+    return ServiceDemand(seconds=seconds, idle=0.0, requests=0, confident=False)
+
+
+def _base(found: Left) -> BaseLatency | None:
+    if not 0 < found.base <= LONGEST_BASE:
+        return None
+    # Whenever it was: the calm level moves from the first measurement on.
+    return BaseLatency(percentile=found.percentile, now=found.base, calm=found.base, time=inf)
+
+
+def _forecasts(headroom: float | None) -> Forecasts:
+    """As many shortfalls as are needed to go by, all the same; real ones outweigh them soon."""
+    if headroom is None or not 0 <= headroom <= demand.MOST_HEADROOM:
+        return Forecasts()
+    return Forecasts(shortfalls=(headroom,) * demand.FEWEST_SHORTFALLS)
 
 
 def _factor(value: float) -> float:

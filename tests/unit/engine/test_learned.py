@@ -136,7 +136,7 @@ def test_what_was_learned_is_read_as_it_was_written() -> None:
         pod_lead=20.2,
         correction=0.7,
     )
-    document = legacy.learned(state, lambda key, value, **_: value)
+    document = legacy.learned(state, lambda key, value, **_: value, {})
     assert document == {
         "workerCpu": "640m",
         "workerMemory": "300Mi",
