@@ -28,6 +28,8 @@ ROWS: dict[str, Callable[[], Awaitable[Row]]] = {
     "ai-endpoint": concurrency.ai_endpoint,
     "users-1-core": concurrency.users_one_core,
     "users-2-cores": concurrency.users_two_cores,
+    "users-paid": concurrency.users_paid,
+    "at-rest": runtime_rows.at_rest,
     "ten-calls": concurrency.ten_calls,
     "four-steps": concurrency.four_steps,
     "pass-through": passthrough.pass_through,

@@ -131,6 +131,28 @@ async def lost_requests() -> Row:
     )
 
 
+async def at_rest() -> Row:
+    """What a pod costs that nobody asks anything."""
+    found = {}
+    app = "bench_app:api"
+    for kind in ("ours", "uvicorn"):
+        # Two workers: stock Uvicorn has no supervisor below that.
+        command = (ours if kind == "ours" else uvicorn)(app, "--workers=2")
+        async with running(command, folder=APPS) as server:
+            await asyncio.sleep(2.0)
+            before = server.cpu()
+            await asyncio.sleep(30.0)
+            found[kind] = {"millicores": round((server.cpu() - before) / 30.0 * 1000, 1)}
+    mine = found.pop("ours")
+    return Row(
+        "a pod of two workers at rest",
+        mine,
+        found,
+        "<= 10 millicores",
+        mine["millicores"] <= 10,
+    )
+
+
 async def overload() -> Row:
     """Five times what one worker can do, with the limit and without it."""
     flags = ("--seconds=6", "--warm=3", "--timeout=5")
