@@ -11,7 +11,7 @@ from aiapi_service.gateway.local import embedder as local
 from aiapi_service.gateway.metering import Meter
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.settings import Settings
-from aiapi_service.gateway.upstreams import failures
+from aiapi_service.gateway.upstreams import failures, refusals
 from aiapi_service.gateway.upstreams.upstreams import Upstreams, embeddings_call, parse
 from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
 
@@ -53,6 +53,12 @@ class Embedder:
     def is_local(self, model: str) -> bool:
         return self._local is not None and model == local.NAME
 
+    def refuse_unknown(self, model: str) -> None:
+        """Where there is a local model, it is one of those to choose from."""
+        if self._local is not None and not self._upstreams.serves("embeddings", model):
+            targets = self._upstreams.targets
+            raise refusals.unknown_model(model, "embeddings", targets, here=[local.NAME])
+
     async def embed(self, texts: Sequence[str], model: str | None = None) -> Embeddings:
         """Vectors as lists of numbers."""
         name = model or self.default_model
@@ -75,6 +81,7 @@ class Embedder:
         return found
 
     async def _ask(self, texts: Sequence[str], name: str) -> Embeddings:
+        self.refuse_unknown(name)
         data = {"model": name, "input": list(texts), "encoding_format": "float"}
         call = embeddings_call(data, json.dumps(data).encode(), self._upstreams)
         meter = Meter(name, self._upstreams.prices)

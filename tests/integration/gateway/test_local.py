@@ -99,6 +99,11 @@ async def test_embeddings_of_this_machine() -> None:
         assert said["usage"]["total_tokens"] > 10
         _, packed = await embed(input=texts[0], encoding_format="base64")
         assert isinstance(packed["data"][0]["embedding"], str)
+        status, said = await embed(model="none", input="a")
+        assert (status, said["error"]["code"]) == (404, "model_not_found")
+        assert said["detail"] == (
+            "No upstream serves the model 'none' for embeddings. There are: wordllama-256."
+        )
         long = "word " * 10_000
         status, _ = await embed(input=[long, long])
         assert status == 200

@@ -41,6 +41,7 @@ async def embeddings(
     asked = check(body, EmbeddingsRequest)
     if services.embedder.is_local(asked.model):
         return await _here(services, asked)
+    services.embedder.refuse_unknown(asked.model)
     call = embeddings_call(body.data, body.faithful(), services.upstreams)
     return Relay(services.upstreams, call)
 

@@ -82,9 +82,12 @@ def _passed_on(status: int, said: Any, wait: float | None) -> ProblemError:
     return problem
 
 
-def unknown_model(model: str, kind: Kind, targets: Sequence[Target]) -> ProblemError:
-    """No upstream has it; names some that there are."""
-    known = sorted({name for one in targets if kind in one.spec.kinds for name in one.spec.models})
+def unknown_model(
+    model: str, kind: Kind, targets: Sequence[Target], *, here: Sequence[str] = ()
+) -> ProblemError:
+    """No upstream has it, nor is it here; names some that there are."""
+    named = {name for one in targets if kind in one.spec.kinds for name in one.spec.models}
+    known = sorted(named.union(here))
     listed = f" There are: {', '.join(known[:20])}." if known else ""
     return ProblemError(
         404,
