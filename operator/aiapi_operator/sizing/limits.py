@@ -77,6 +77,8 @@ def measure(
     said, most = 0, 0
     for pod, before in pods:
         pools = pod.threads
+        if pools is None and pod.worker_limit == 0:
+            continue
         if pod.worker_limit > 0 and not any(p.limit == pod.worker_limit for p in pools or ()):
             # A pool that is as large is that limit: what counts is how its threads are used.
             most = min(most or pod.worker_limit, pod.worker_limit)

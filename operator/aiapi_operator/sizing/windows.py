@@ -141,7 +141,7 @@ def certain_loop(ticks: Sequence[Tick], service: float | None) -> float:
 
 def waits(tick: Tick) -> bool:
     """Whether calls waited for threads so much that it shows in the latency."""
-    return any(each.waiting > WAITS * each.busy for each in tick.threads)
+    return bool(tick.threads) and any(each.waiting > WAITS * each.busy for each in tick.threads)
 
 
 def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
