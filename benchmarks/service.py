@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from runtime import machine
-from service_bench import concurrency, connections, passthrough, runtime_rows
+from service_bench import concurrency, connections, overload_rows, passthrough, runtime_rows
 from service_bench.stand import CLIENT, LITELLM, PEERS, ROOT, SERVER, Row
 
 OUT = ROOT / "build" / "bench" / "service.json"
@@ -37,7 +37,8 @@ ROWS: dict[str, Callable[[], Awaitable[Row]]] = {
     "connections": connections.connections,
     "worker-start": runtime_rows.worker_start,
     "lost": runtime_rows.lost_requests,
-    "overload": runtime_rows.overload,
+    "overload": overload_rows.overload,
+    "overload-by-times": overload_rows.overload_by_times,
     "generator": runtime_rows.generator,
 }
 

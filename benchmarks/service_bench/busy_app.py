@@ -27,3 +27,11 @@ async def answer() -> dict[str, str]:
 async def only_work() -> dict[str, str]:
     work(0.005)
     return {"answer": "yes"}
+
+
+@app.get("/busy/{work_ms}/{wait_ms}")
+async def other_times(work_ms: float, wait_ms: float) -> dict[str, str]:
+    work(work_ms / 2000)
+    await asyncio.sleep(wait_ms / 1000)
+    work(work_ms / 2000)
+    return {"answer": "yes"}

@@ -122,7 +122,7 @@ class Load:
                 self.times.append(perf_counter() - due)
 
     async def open_loop(self) -> None:
-        arrivals = random.Random(7)
+        arrivals = random.Random(self.options.seed)
         due = perf_counter()
         tasks = set()
         while due < self.ends_at:
@@ -196,6 +196,7 @@ def main() -> None:
     parser.add_argument("--header", action="append", default=[])
     parser.add_argument("--body", default="")
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--users", type=int, default=0)
     parser.add_argument("--closed", type=int, default=0)
     parser.add_argument("--burst", type=int, default=0)

@@ -153,35 +153,6 @@ async def at_rest() -> Row:
     )
 
 
-async def overload() -> Row:
-    """Five times what one worker can do, with the limit and without it."""
-    flags = ("--seconds=6", "--warm=3", "--timeout=5")
-    seen: dict[str, dict[str, Any]] = {}
-    async with running(ours("busy_app:app")) as server:
-        best = await load(server, "--closed=64", "--seconds=4", "--warm=1")
-    peak = best["rps"]
-    for limit in ("auto", "off"):
-        async with running(ours("busy_app:app", f"--limit={limit}")) as server:
-            calm = await load(server, f"--rate={0.5 * peak}", *flags)
-            over = await load(server, f"--rate={5 * peak}", *flags)
-        seen[limit] = {
-            "calm_p95": calm["p95"],
-            "p95": over["p95"],
-            "goodput": over["rps"],
-            "goodput_share": round(over["rps"] / peak, 3),
-            "refused": over["statuses"].get("503", 0),
-            "errors": over["errors"],
-        }
-    mine = seen["auto"]
-    return Row(
-        f"5x overload of one worker (3 ms of work around a 60 ms wait; peak {peak:.0f} rps)",
-        mine,
-        {"without a limit": seen["off"]},
-        "p95 of the accepted <= 2x calm; goodput >= 90 % of the peak",
-        0 < mine["p95"] <= 2 * mine["calm_p95"] and mine["goodput"] >= 0.9 * peak,
-    )
-
-
 async def generator() -> Row:
     """The same closed loop by this generator and by wrk, in turns."""
     wrk = shutil.which("wrk")
