@@ -30,7 +30,7 @@ def _database(environ: MutableMapping[str, str]) -> list[Companion]:
     data_dir = Path(environ.get("AIAPI_DATA_DIR") or default_data_dir())
     environ["AIAPI_DATABASE_URL"] = local.url(data_dir)
     argv = (sys.executable, "-P", "-m", "aiapi_service.store.local", str(data_dir))
-    return [Companion("the local database", argv)]
+    return [Companion("the local database", argv, logger="aiapi.postgres")]
 
 
 def _local_model(environ: MutableMapping[str, str]) -> list[Companion]:
@@ -45,4 +45,4 @@ def _local_model(environ: MutableMapping[str, str]) -> list[Companion]:
     environ["AIAPI_LOCAL_URL"] = f"http://127.0.0.1:{port}"
     environ["AIAPI_LOCAL_KEY"] = key
     argv = (sys.executable, "-P", "-m", _MODEL, port)
-    return [Companion("the local model", argv)]
+    return [Companion("the local model", argv, logger="aiapi.model")]

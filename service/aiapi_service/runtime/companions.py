@@ -3,6 +3,7 @@
 The supervisor starts them before the first worker, starts them again when they end, and ends them
 after the last worker. They are programs of their own: the supervisor runs none of their code. Such
 a program calls `kernel.die_with_parent`, so that nothing is left when the supervisor is killed.
+What they write to their standard output and error becomes the supervisor's log, line by line.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+
+from aiapi_service.runtime.words import Words
 
 logger = logging.getLogger("aiapi.supervisor")
 
@@ -28,6 +31,8 @@ class Companion:
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    logger: str = "aiapi.companion"
+    """Under this name its lines are logged."""
 
 
 class _Process:
@@ -39,11 +44,14 @@ class _Process:
         self.began = 0.0
         self.pause = _FIRST_PAUSE_SECONDS
         self.start_at = 0.0
+        self.words: Words | None = None
 
     def start(self, now: float) -> None:
         companion = self.companion
         self.start_at = float("inf")
         self.began = now
+        ours, theirs = os.pipe()
+        self.words = Words(ours, companion.logger)
         try:
             # A group of its own: a terminal's Ctrl-C is for the supervisor, which ends it in order.
             self.pid = os.posix_spawn(
@@ -51,17 +59,26 @@ class _Process:
                 companion.argv,
                 {**os.environ, **companion.environment},
                 setpgroup=0,
+                file_actions=[(os.POSIX_SPAWN_DUP2, theirs, one) for one in (1, 2)],
             )
         except OSError as error:
             self.ended(f"cannot be started: {error}", now)
+        finally:
+            os.close(theirs)
 
     def ended(self, text: str, now: float) -> None:
         self.pid = 0
+        self.listen()
         if now - self.began > _WELL_SECONDS:
             self.pause = _FIRST_PAUSE_SECONDS
         self.start_at = now + self.pause
         logger.warning("%s %s, starting it again in %g s", self.companion.name, text, self.pause)
         self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
+
+    def listen(self) -> None:
+        """Its last words, which explain its end, come before it."""
+        if self.words is not None:
+            self.words.hear()
 
 
 class Companions:
@@ -85,6 +102,7 @@ class Companions:
             if process.pid == pid:
                 if self._ending:
                     process.pid = 0
+                    process.listen()
                     self._note_end()
                 else:
                     process.ended(text, monotonic())

@@ -37,6 +37,8 @@ _OPTIONS = {
     "shared_buffers": "64MB",
     "unix_socket_permissions": "0700",
     "log_min_messages": "warning",
+    # The time is the supervisor's log's to say.
+    "log_line_prefix": "",
     "log_statement": "none",
     "log_parameter_max_length_on_error": "0",
     "log_min_error_statement": "panic",

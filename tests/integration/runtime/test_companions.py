@@ -1,6 +1,7 @@
 """Processes beside the workers: started again when they end, and ended in order."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -54,6 +55,33 @@ async def test_a_companion_is_started_again_and_ended(tmp_path: Path) -> None:
     finally:
         companions.kill()
         reap()
+
+
+SPEAKER = r"""
+import os, sys
+os.write(2, b"LOG:  ready\nWARNING:  low\n  on disk\nFATAL:  no")
+os.write(1, b" room\n" + b"x" * 9000 + b"\n\xff\nlast words")
+"""
+
+
+async def test_what_a_companion_says_is_logged_line_by_line_in_our_format(caplog) -> None:
+    argv = (sys.executable, "-c", SPEAKER)
+    companions = Companions([Companion("the store", argv, logger="aiapi.store")])
+    with caplog.at_level(logging.INFO):
+        companions.tick()
+        (process,) = companions._processes
+        await asyncio.to_thread(os.waitpid, process.pid, 0)
+        companions.ended(process.pid, "ended")
+        companions.end()
+    said = [(one.levelname, one.message) for one in caplog.records if one.name == "aiapi.store"]
+    assert said[:4] == [
+        ("INFO", "ready"),
+        ("WARNING", "low"),
+        ("WARNING", "  on disk"),
+        ("CRITICAL", "no room"),
+    ]
+    assert "".join(text for _, text in said[4:-2]) == "x" * 9000
+    assert [text for _, text in said[-2:]] == ["\\xff", "last words"]
 
 
 async def test_a_program_that_is_not_there_is_told_and_tried_again(caplog) -> None:

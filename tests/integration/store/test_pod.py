@@ -1,6 +1,7 @@
 """`aiapi-serve` with nothing configured: its own Postgres, its own key, and nothing left behind."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -38,7 +39,7 @@ async def test_it_serves_from_its_own_database_gets_it_back_and_takes_it_along(
 ) -> None:
     environment = {"AIAPI_DATA_DIR": str(data_dir), "AIAPI_LOCAL": "off"}
     app = "aiapi_service.gateway.app:app"
-    async with serve(tmp_path, "--workers=2", app=app, **environment) as pod:
+    async with serve(tmp_path, "--workers=2", "--log-format=json", app=app, **environment) as pod:
         await until(lambda: _is_ready(pod), 120)
         key = (data_dir / "api-key").read_text().strip()
         headers = {"Authorization": f"Bearer {key}"}
@@ -69,6 +70,8 @@ async def test_it_serves_from_its_own_database_gets_it_back_and_takes_it_along(
             await until(answers_again, 120)
     assert _postmaster(data_dir) is None, "it was ended in order"
     log = (tmp_path / "log").read_text()
+    loggers = {json.loads(line)["logger"] for line in log.splitlines()}
+    assert "aiapi.postgres" in loggers, "it writes no lines of its own"
     assert "the first API key, with all scopes, lies in" in log
     for secret in (key.rpartition("_")[2], PASSWORD):
         assert secret not in log

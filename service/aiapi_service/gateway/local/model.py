@@ -73,7 +73,8 @@ def serve(port: int, *, key: str, workers: int, context: int, parallel: int) -> 
     params.sampling.dry_allowed_length = 4
     params.verbosity = _ERRORS_ONLY
     server = xllamacpp.Server(params)
-    print(f"the local model {NAME} answers on {server.listening_address}", file=sys.stderr)  # noqa: T201
+    # The supervisor makes a line of the log of it.
+    print(f"INFO: the local model {NAME} answers on {server.listening_address}", file=sys.stderr)  # noqa: T201
     told.wait()
     del server
 
