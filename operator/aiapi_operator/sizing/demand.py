@@ -18,9 +18,12 @@ come at the same time every day are expected where that has proven itself (see p
 
 Headroom. What was forecast is compared with what came, less one sigma: chance is part of what
 rho* allows for. Workers are not taken back at once, so it is the highest forecast of that time
-that had to suffice. The shortfall that nine in ten of the last two minutes stayed under is
-added to the next forecast, up to 30 % (split conformal prediction on a moving window: Vovk,
-Gammerman, Shafer, Algorithmic Learning in a Random World, 2005).
+that had to suffice. A high quantile of the shortfalls of the last two minutes is added to the
+next forecast, up to 30 % (split conformal prediction on a moving window: Vovk, Gammerman, Shafer,
+Algorithmic Learning in a Random World, 2005). Nine in ten are to be covered. Where the past is not
+like the present, the quantile 0.9 covers more or fewer, so it moves: by 0.018 up with each that
+was not covered, by 0.002 down with each that was (adaptive conformal inference: Gibbs and Candes,
+2021). At nine covered to one that is not it rests.
 """
 
 from collections.abc import Sequence
@@ -45,6 +48,8 @@ FEWEST_FOR_NOISE = 8
 COVERED = 0.9
 """Part of the forecasts that headroom is to suffice for. An objective leaves a part of each
 minute's requests for the rest, and most shortfalls last for seconds."""
+ADAPTS = 0.02
+LEAST_QUANTILE = 0.5
 FIRST_HEADROOM = 0.1
 """Before a forecast of this fleet has come due."""
 MOST_HEADROOM = 0.3
@@ -156,7 +161,7 @@ def learned_headroom(forecasts: Forecasts) -> float | None:
     short = sorted(forecasts.shortfalls)
     if len(short) < FEWEST_SHORTFALLS:
         return None
-    return min(MOST_HEADROOM, short[int(COVERED * (len(short) - 1))])
+    return min(MOST_HEADROOM, short[int(forecasts.quantile * (len(short) - 1))])
 
 
 def settle(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Forecasts:
@@ -169,7 +174,11 @@ def settle(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Fore
     came -= sqrt(max(came, 1.0) * noise(ticks) / windows.span(recent))
     # Under one request a second, one more or less says nothing about the forecast.
     short = tuple(max(0.0, (came - value) / max(value, 1.0)) for _, value in due)
+    room = _headroom(forecasts)
+    missed = sum(one > room for one in short)
+    quantile = forecasts.quantile + ADAPTS * (missed - (1 - COVERED) * len(short))
     return Forecasts(
+        quantile=min(1.0, max(LEAST_QUANTILE, quantile)),
         pending=forecasts.pending[len(due) :],
         shortfalls=(*forecasts.shortfalls, *short)[-SHORTFALLS:],
         held=forecasts.held,
@@ -191,6 +200,7 @@ def promise(
     held = peaks.push(forecasts.held, time=now, value=value, window=hold)
     highest = held[0][1]
     return Forecasts(
+        quantile=forecasts.quantile,
         pending=(*pending, (due, highest))[-PENDING:],
         shortfalls=forecasts.shortfalls,
         held=held,

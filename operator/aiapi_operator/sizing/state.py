@@ -112,6 +112,8 @@ class Forecasts:
     pending: tuple[tuple[float, float], ...] = ()
     """(due time, arrivals a second)."""
     shortfalls: tuple[float, ...] = ()
+    quantile: float = 0.9
+    """Of the shortfalls, the one that headroom is: moves until as many are covered as should be."""
     held: "Staircase" = ()
     """The highest forecasts of the time for which workers stay."""
 
