@@ -1,0 +1,211 @@
+"""The daily profile: jumps that come every day are expected, and nothing else is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from math import exp, inf, log, nan
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.sizing.fleet_model import FleetModel, spec
+from unit.sizing.test_estimators import tick
+
+from aiapi_operator.sizing import profile
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.demand import Demand
+from aiapi_operator.sizing.profile import FLAT, JUMPS, SLOT, UNKNOWN, course, learn, skill
+from aiapi_operator.sizing.state import Profile, Slot
+
+HOUR, DAY = 3600.0, 86_400.0
+NINE = 9 * HOUR
+Rate = Callable[[float], float]
+
+
+def office(at: float) -> float:
+    """160 a second from nine to five, 40 otherwise."""
+    return 160.0 if 9 * HOUR <= at % DAY < 17 * HOUR else 40.0
+
+
+def after(days: float, rate: Rate, known: Profile = UNKNOWN, *, seed: int = 1) -> Profile:
+    """What is known after so many days in which chance moves each five minutes by 5 %."""
+    chance = Random(seed)  # noqa: S311 - no secret
+    rates = [rate(slot * SLOT) * exp(chance.gauss(0, 0.05)) for slot in range(int(days * 288))]
+    for slot, (before, mean) in enumerate(pairwise(rates), start=1):
+        seen = Slot(number=slot, seconds=SLOT, requests=mean * SLOT, before=before)
+        known = learn(known, seen)
+    return known
+
+
+def test_a_jump_that_came_each_day_is_expected_when_the_lead_crosses_it() -> None:
+    known = after(2, office)
+    assert known.jumps[18] == pytest.approx(log(4), abs=0.15)
+    assert known.jumps[34] == pytest.approx(-log(4), abs=0.15)
+    assert skill(known) > 0.85
+    before = course(known, at=5 * DAY + NINE - 40)
+    assert before.ratio(39.0) == 1.0
+    assert before.ratio(40.0) == 2.0
+    assert course(known, at=5 * DAY + NINE).ratio(60.0) == 1.0
+
+
+def test_the_example_of_the_module() -> None:
+    known = Profile(jumps=(0.0,) * 18 + (1.386,) + (0.0,) * 29, seen=96, off=0.245, moved=2.04)
+    assert skill(known) == pytest.approx(0.88, abs=0.001)
+    small = replace(known, jumps=tuple(jump / 2 for jump in known.jumps))
+    assert course(small, at=NINE - 1).ratio(3.0) == pytest.approx(exp(0.88 * 0.693), abs=0.001)
+
+
+def test_a_fall_is_not_heard() -> None:
+    assert course(after(2, office), at=17 * HOUR - 10).ratio(60.0) == 1.0
+
+
+def test_the_way_over_midnight_goes_on_with_the_next_day() -> None:
+    def nightly(at: float) -> float:
+        return 100.0 if at % DAY < HOUR else 50.0
+
+    known = after(3, nightly)
+    assert course(known, at=DAY - 10).ratio(30.0) > 1.4
+
+
+@pytest.mark.parametrize("days", [0, 0.5, 1, 1.2])
+def test_nothing_is_expected_before_it_has_proven_itself(days: float) -> None:
+    assert course(after(days, office), at=NINE - 10) == FLAT
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chance_has_no_skill(seed: int) -> None:
+    known = after(4, lambda _: 100.0, seed=seed)
+    assert course(known, at=NINE - 10).ratio(60.0) < 1.01
+
+
+def test_one_strange_day_does_not_rule() -> None:
+    known = after(5, office)
+    strange = after(1, lambda at: 0.0 if 8 * HOUR <= at < 12 * HOUR else 40.0, known)
+    assert strange.jumps[18] > 0.8 * known.jumps[18]
+    assert -0.25 < strange.jumps[16] < 0.0
+    back = after(1, office, strange)
+    assert course(back, at=NINE - 10).ratio(30.0) > 1.5
+
+
+def test_a_day_with_half_of_the_requests_changes_nothing() -> None:
+    known = after(3, office)
+    sunday = after(1, lambda at: office(at) / 2, known)
+    assert skill(sunday) > 0.9
+    assert sunday.jumps[18] == pytest.approx(known.jumps[18], abs=0.1)
+
+
+def test_a_jump_that_ends_for_good_is_forgotten_in_days() -> None:
+    known = after(5, lambda _: 100.0, after(5, office))
+    assert course(known, at=NINE - 10).ratio(30.0) < 1.05
+
+
+TEN = Slot(number=100, seconds=300.0, requests=3000.0, before=5.0)
+
+
+@pytest.mark.parametrize(
+    ("at", "current", "known"),
+    [
+        # The same five minutes go on, the next begin, and those after a gap or a clock set back.
+        (100 * SLOT + 9, TEN, Slot(number=100, seconds=302.0, requests=3200.0, before=5.0)),
+        (101 * SLOT, TEN, Slot(number=101, seconds=2.0, requests=200.0, before=10.0)),
+        (102 * SLOT, TEN, Slot(number=102, seconds=2.0, requests=200.0)),
+        (99 * SLOT, TEN, Slot(number=99, seconds=2.0, requests=200.0)),
+        # Too little was seen.
+        (101 * SLOT, replace(TEN, seconds=149.0), Slot(number=101, seconds=2.0, requests=200.0)),
+        # No time of day.
+        (None, TEN, TEN),
+        (nan, TEN, TEN),
+        (inf, TEN, TEN),
+        (-1.0, TEN, TEN),
+        (1e300, TEN, TEN),
+    ],
+)
+def test_ticks_are_counted_by_five_minutes(at: float | None, current: Slot, known: Slot) -> None:
+    assert profile.take(UNKNOWN, current, tick(2.0, arrivals=100.0), at=at) == (UNKNOWN, known)
+
+
+def test_what_comes_under_one_request_a_second_is_no_jump() -> None:
+    seen = Slot(number=108, seconds=SLOT, requests=0.9 * SLOT, before=0.0)
+    assert learn(UNKNOWN, seen).jumps == (0.0,) * JUMPS
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+rubbish = st.builds(
+    Profile,
+    jumps=st.one_of(
+        st.lists(numbers, min_size=JUMPS, max_size=JUMPS), st.lists(numbers, max_size=3)
+    ).map(tuple),
+    seen=st.integers(-5, 10**20),
+    off=numbers,
+    moved=numbers,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rubbish, numbers, st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 10))
+def test_whatever_is_known_it_only_adds_and_at_most_doubles(
+    known: Profile, at: float, lead: float, level: float, slope: float
+) -> None:
+    found = course(profile.sound(known), at=at)
+    assert 1.0 <= found.ratio(lead) <= 2.0
+    plain = Demand(level, slope, 0.1, burst=False)
+    added = replace(plain, daily=found)
+    assert plain.expected(lead) <= added.expected(lead) <= 2.2 * level
+    more = replace(added, level=level * 1.1)
+    assert more.expected(lead) >= added.expected(lead)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rubbish, st.floats(0, 1e9), numbers)
+def test_learning_goes_on_from_whatever_was_left(
+    known: Profile, mean: float, before: float
+) -> None:
+    begun = profile.sound(known)
+    seen = Slot(number=108, seconds=1.0 * SLOT, requests=mean * SLOT, before=before)
+    assert profile.sound(learn(begun, seen)) == learn(begun, seen)
+
+
+def morning(known: Profile) -> FleetModel:
+    """A fleet at ten to nine."""
+    model = FleetModel(spec())
+    model.state = replace(model.state, profile=known)
+    model.rate = 40.0
+    until(model, NINE - 600, NINE - 60)
+    return model
+
+
+def until(model: FleetModel, start: float, end: float) -> None:
+    at = start
+    while at < end:
+        at += 2.0
+        model.spec = replace(model.spec, time_of_day=20 * DAY + at)
+        model.run(2.0)
+
+
+def test_workers_are_there_when_the_jump_comes() -> None:
+    expecting, unaware = morning(after(2, office)), morning(UNKNOWN)
+    assert expecting.size == unaware.size
+    for model in (expecting, unaware):
+        until(model, NINE - 60, NINE - 2)
+    assert expecting.last.need.demand > 1.9 * unaware.last.need.demand
+    assert expecting.size > unaware.size
+    ready = expecting.size
+    until(expecting, NINE - 2, NINE + 20)
+    assert expecting.size >= ready
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1, 5), st.floats(0, 3))
+def test_more_arrivals_need_no_fewer_workers_where_a_jump_is_expected(
+    more: float, ahead: float
+) -> None:
+    model = FleetModel(spec())
+    model.run(30)
+    known = replace(model.state, profile=after(2, office))
+    wish = replace(spec(), time_of_day=NINE - ahead)
+    ticks = tuple(replace(one, arrivals=one.arrivals * more) for one in known.ticks)
+    low = decide(wish, model.fleet(), known, model.now)
+    high = decide(wish, model.fleet(), replace(known, ticks=ticks), model.now)
+    assert high.need.demand >= low.need.demand
+    assert high.need.workers >= low.need.workers
