@@ -10,6 +10,7 @@ from aiapi_operator.sizing import capacity, windows
 from aiapi_operator.sizing.assess import Outlook
 from aiapi_operator.sizing.decision import Binding, Condition
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
+from aiapi_operator.sizing.limits import Threads
 from aiapi_operator.sizing.rates import Seen
 from aiapi_operator.sizing.reasons import count, duration, fleet, number, percent, silent
 from aiapi_operator.sizing.state import Size, State
@@ -58,8 +59,11 @@ def _dependency_bound(facts: Facts) -> Condition:
     threshold = facts.spec.objective.threshold
     calm = None if facts.state.base is None else facts.state.base.calm
     # A percentile of a handful of requests is noise, and no reason to accuse anybody.
-    requests = sum(sum(tick.counts) for tick in facts.state.ticks)
-    raised = calm is not None and requests >= windows.ENOUGH and latency > WELL_ABOVE * calm + 0.005
+    raised = (
+        calm is not None
+        and latency > WELL_ABOVE * calm + 0.005
+        and sum(sum(tick.counts) for tick in facts.state.ticks) >= windows.ENOUGH
+    )
     if latency <= threshold and not raised:
         return _condition(kind, False, "LatencyNormal", "Latency is at its usual level.")
     peak = windows.busiest(facts.state.ticks, now=facts.now, latency=latency)
@@ -79,7 +83,7 @@ def _dependency_bound(facts: Facts) -> Condition:
             "ThreadsBusy",
             f"{numbers}, for calls wait for a thread: {number(pool.busy, 2)} of {pool.name}'s"
             f" threads are busy, {pool.limit} a worker, and {number(pool.waiting, 2)} calls wait."
-            f" More workers bring more threads. {_ADVICE.get(pool.name, '')}".rstrip(),
+            f" {_what_threads_do(outlook, pool)} {_ADVICE.get(pool.name, '')}".rstrip(),
         )
     loops = f"the busiest event loop is {percent(rho)} busy"
     if share < MOSTLY:
@@ -99,6 +103,14 @@ def _dependency_bound(facts: Facts) -> Condition:
         f" {_more_workers(outlook)}: look at the upstream's latency, rate limits and connection"
         " limits.",
     )
+
+
+def _what_threads_do(outlook: Outlook, pool: Threads) -> str:
+    upstream = (outlook.load.upstream_share or 0.0) * (outlook.load.in_flight or 0.0)
+    if upstream < MOSTLY * pool.busy:
+        return "More workers bring more threads."
+    part = percent(min(1.0, upstream / pool.busy))
+    return f"More workers bring more threads. Calls wait for upstreams {part} of the time."
 
 
 def _where_to_look(outlook: Outlook) -> str:

@@ -28,6 +28,7 @@ FULL_SHARE = 0.8
 ROOM = 0.632
 """Room that is left, in square roots of the threads: 80 % of ten are planned for."""
 CERTAIN_SIGMAS = 2.0
+MOST_REFUSED = 1.5
 FEWEST = 20
 """Requests for the thread time of one."""
 
@@ -178,10 +179,11 @@ def concurrency(recent: Sequence[Tick], spec_limit: int) -> int:
 def asked(recent: Sequence[Tick], in_flight: float) -> float:
     """Requests in flight had none been refused: those that were shed would be in flight, too.
 
-    A limit of 50 a worker, 100 a second come, 20 of them are shed: 50 x 100 / 80 = 62.
+    A limit of 50 a worker, 100 a second come, 20 of them are shed: 50 x 100 / 80 = 62. At most
+    half more at a time: what was refused a moment ago may be what comes now.
     """
     came = sum((tick.arrivals + tick.retried) * tick.seconds for tick in recent)
     counted = sum(tick.arrivals * tick.seconds for tick in recent)
     shed = sum(tick.shed * tick.seconds for tick in recent)
     taken = came - shed
-    return in_flight * max(1.0, counted / taken) if taken > 0 else in_flight
+    return in_flight * min(MOST_REFUSED, max(1.0, counted / taken)) if taken > 0 else in_flight

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aiapi_operator.observe.stats import BadStatsError, parse
+from aiapi_operator.sizing.inputs import ThreadPool
 
 _HISTOGRAM = {"bounds": [0.01, 0.1], "counts": [5, 3, 1], "sum": 0.7}
 _STATS: dict[str, Any] = {
@@ -68,6 +69,16 @@ def test_an_honest_answer_becomes_a_sample_on_the_loops_clock() -> None:
     assert sample.latency.bounds == (0.01, 0.1)
 
 
+def test_what_limits_a_worker_is_read_where_the_pod_says_it() -> None:
+    older = parse(json.dumps(_STATS).encode(), pod="a", time=0)
+    assert (older.worker_limit, older.threads) == (0, None), "missing is not zero threads"
+    said = {"limit": 40, "busy": 40, "waiting": 7, "busy_seconds": 90.5, "waiting_seconds": 3}
+    found = parse(_with("threads", {"anyio": said}), pod="a", time=0).threads
+    assert found == (ThreadPool(name="anyio", limit=40, busy_seconds=90.5, waiting_seconds=3.0),)
+    assert parse(_with("threads", {}), pod="a", time=0).threads == ()
+    assert parse(_with("worker_limit", 8), pod="a", time=0).worker_limit == 8
+
+
 def test_fields_of_a_newer_pod_are_passed_over() -> None:
     assert parse(_with("novelty", {"a": 1}), pod="a", time=0).instance == "9f2c"
 
@@ -87,6 +98,9 @@ def test_fields_of_a_newer_pod_are_passed_over() -> None:
         ("latency.bounds", [0.1, 0.1], "ascend"),
         ("latency.bounds", [0.0, 0.1], "latency.bounds"),
         ("latency.counts", [1, -2, 0], "latency.counts"),
+        ("threads", {"anyio": {"limit": -1, "busy_seconds": 0, "waiting_seconds": 0}}, "limit"),
+        ("threads", {"": {"limit": 1, "busy_seconds": 0, "waiting_seconds": 0}}, "threads"),
+        ("threads", {"anyio": {"limit": 1, "busy_seconds": 0}}, "waiting_seconds"),
         ("version", 2, "version"),
         ("instance", "", "instance"),
     ],

@@ -132,6 +132,7 @@ def test_what_a_request_takes_is_not_learned_from_failures() -> None:
 def test_what_was_refused_would_be_in_flight_too() -> None:
     assert limits.asked(row(0.0, shed=20.0), 50.0) == pytest.approx(62.5)
     assert limits.asked(row(0.0), 50.0) == 50.0
+    assert limits.asked(row(0.0, shed=98.0), 50.0) == 75.0, "clients that come again at once"
     assert limits.asked(row(0.0, shed=100.0), 50.0) == 50.0, "nothing was taken"
     again = row(0.0, shed=50.0, arrivals=100.0, retried=50.0)
     assert limits.asked(again, 50.0) == 50.0, "what was refused came again"
@@ -216,12 +217,13 @@ def test_a_limit_of_the_pods_binds_as_the_users_does() -> None:
 # What is said
 
 
-def starved() -> FleetModel:
+def starved(*, tracked: bool = True) -> FleetModel:
     """Calls wait for a thread, and no worker may be added.
 
     (The model hands a thread on a step after it was given back: 60 of 80 are always busy.)
     """
-    model = sync(workers=Bounds(min=1, max=1), replicas=Bounds(min=2, max=2))
+    one = Bounds(min=1, max=1)
+    model = sync(workers=one, replicas=Bounds(min=2, max=2), tracked=tracked)
     model.rate = 200.0
     model.run(60)
     model.rate = 290.0
@@ -248,9 +250,17 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
             "ThreadsBusy",
             (
                 "for calls wait for a thread: 60 of anyio's threads are busy, 40 a worker, and",
-                "calls wait. More workers bring more threads. Fewer are needed with a larger",
+                "calls wait. More workers bring more threads. Calls wait for upstreams 100 % of",
+                "the time. Fewer are needed with a larger",
             ),
             id="calls wait for threads",
+        ),
+        pytest.param(
+            lambda: starved(tracked=False),
+            False,
+            "ThreadsBusy",
+            ("calls wait. More workers bring more threads. Fewer are needed with a larger",),
+            id="calls that are not measured wait for threads",
         ),
         pytest.param(
             lambda: slow(threads=40),
