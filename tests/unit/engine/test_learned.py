@@ -5,14 +5,30 @@ from typing import Any
 
 import pytest
 from engine_support.world import World
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiapi_operator.engine import legacy, tick
+from aiapi_operator.sizing import profile, restore
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.restore import Left
-from aiapi_operator.sizing.state import Size, Spend, State
+from aiapi_operator.sizing.state import (
+    BaseLatency,
+    Forecasts,
+    Profile,
+    ServiceDemand,
+    Size,
+    Spend,
+    State,
+)
 
 MIB = 2**20
+NAMES = (
+    *("observedSeconds", "workerSeconds", "peakWorkers", "peakReplicas", "workerCpu", "podStart"),
+    *("utilizationFactor", "baseLatency", "headroom", "profile", "jumps", "seen", "errors"),
+    *("workerMemory", "errorsWithout", "serviceDemand", "percentile"),
+)
 
 
 @pytest.fixture
@@ -127,6 +143,70 @@ async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, 
 )
 def test_a_status_that_says_nothing_leaves_nothing(status: dict[str, Any]) -> None:
     assert legacy.read(status) == Left()
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=8,
+)
+texts = st.text(alphabet="0123456789 -.%pmsKie", max_size=12)
+statuses = st.dictionaries(
+    st.sampled_from(["savings", "learned", "need", "load"]),
+    values | st.dictionaries(st.sampled_from(NAMES), values | texts),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(values | statuses)
+def test_a_status_of_any_kind_is_read(status: Any) -> None:
+    restore.begin(legacy.read(status))
+
+
+async def test_the_next_operator_knows_what_this_one_learned() -> None:
+    world = World(status={"workers": 1})
+    await world.settle()
+    jumps = (0.0,) * 18 + (1.386,) + (0.0,) * 29
+    world.subject.state = replace(
+        world.subject.state,
+        service=ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True),
+        base=BaseLatency(percentile=95, now=0.4, calm=0.38, time=world.now),
+        forecasts=Forecasts(shortfalls=(0.06,) * 20),
+        profile=Profile(jumps=jumps, seen=96, off=0.245, moved=2.04),
+    )
+    await world.tick(after=70.0)
+    told = world.told["learned"]
+    assert (told["baseLatency"], told["headroom"]) == ("380ms", "6%")
+    assert told["profile"]["jumps"].split() == ["0"] * 18 + ["139"] + ["0"] * 29
+    heir = World()
+    heir.subject.manifest = world.cluster.objects["AIApi", "a"]
+    heir.subject.begin(term=2)
+    state = heir.subject.state
+    assert state.service is not None
+    assert (state.service.seconds, state.service.confident) == (0.0091, False)
+    assert state.base is not None
+    assert (state.base.calm, state.base.percentile) == (0.38, 95)
+    assert set(state.forecasts.shortfalls) == {0.06}
+    assert profile.skill(state.profile) == pytest.approx(0.88, abs=0.001)
+    assert state.profile.jumps[18] == pytest.approx(1.386, abs=0.01)
+
+
+def test_the_profile_is_told_when_it_changed() -> None:
+    def tell(state: State, told: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = legacy.learned(state, lambda _, value, **__: value, told)
+        return found
+
+    jumps = (0.5,) + (0.0,) * 47
+    first = replace(State(), profile=Profile(jumps=jumps, seen=60, off=0.1, moved=0.2))
+    told = tell(first, {})
+    assert told["profile"]["seen"] == 60
+    much_the_same = replace(first, profile=replace(first.profile, seen=71, off=0.11))
+    assert tell(much_the_same, told) == told
+    assert tell(replace(first, profile=replace(first.profile, seen=72)), told) != told
+    other = replace(first.profile, jumps=(0.52, *jumps[1:]))
+    assert tell(replace(first, profile=other), told)["profile"]["jumps"].startswith("52 0")
+    nothing = replace(first, profile=replace(first.profile, jumps=(0.001,) * 48))
+    assert "profile" not in tell(nothing, told)
 
 
 def test_what_was_learned_is_read_as_it_was_written() -> None:

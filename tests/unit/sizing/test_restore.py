@@ -1,10 +1,12 @@
 """A new operator goes on where the last one stopped, and no fleet shrinks for its start."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, spec
+from unit.sizing.test_profile import rubbish
 
-from aiapi_operator.sizing import restore
+from aiapi_operator.sizing import demand, restore
 from aiapi_operator.sizing.restore import Left
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.state import Size
@@ -44,6 +46,50 @@ def test_an_earlier_miss_of_the_objective_is_not_forgotten() -> None:
     assert model.last.need.target_utilization <= 0.6
 
 
+def test_the_cost_that_was_left_holds_until_enough_requests_came() -> None:
+    model = FleetModel(spec())
+    model.rate = 4.0
+    model.run(60)
+    found = restore.left(model.state)
+    model.state = restore.begin(found)
+    model.run(4)
+    assert model.last.need.service_demand == found.service == pytest.approx(0.02, rel=0.05)
+    assert "c is as it was before the operator started" in model.last.message
+    model.run(20)
+    assert "before the operator started" not in model.last.message
+
+
+def test_the_calm_base_latency_is_known_at_the_start() -> None:
+    """An upstream that is slow while operators change is still slower than usual."""
+    model = FleetModel(spec())
+    model.run(60)
+    calm = restore.left(model.state).base
+    assert calm == pytest.approx(0.45, abs=0.05)
+    model.state = restore.begin(restore.left(model.state))
+    model.upstream = 0.6
+    model.run(30)
+    assert model.state.base is not None
+    assert model.state.base.calm < 1.1 * calm
+    assert model.state.base.now > 1.5 * calm
+    turned = {one.type for one in model.last.conditions if one.status}
+    assert "DependencyBound" in turned
+
+
+def test_a_base_latency_of_another_percentile_is_not_taken() -> None:
+    model = FleetModel(spec())
+    model.state = restore.begin(Left(base=0.1, percentile=50.0))
+    model.run(30)
+    assert model.state.base is not None
+    assert model.state.base.percentile == 95
+    assert model.state.base.calm > 0.3
+
+
+def test_headroom_goes_on_as_it_was() -> None:
+    state = restore.begin(Left(headroom=0.08))
+    assert demand.learned_headroom(state.forecasts) == 0.08
+    assert restore.left(state).headroom == 0.08
+
+
 amounts = st.floats(allow_nan=True, allow_infinity=True)
 left = st.builds(
     Left,
@@ -56,13 +102,19 @@ left = st.builds(
     worker_memory=st.integers(-5, 10**18),
     pod_lead=st.none() | amounts,
     correction=amounts,
+    service=amounts,
+    base=amounts,
+    percentile=amounts,
+    headroom=st.none() | amounts,
+    profile=rubbish,
 )
 
 
 @settings(max_examples=30, deadline=None)
 @given(left, st.floats(0, 300))
 def test_whatever_was_left_the_first_decisions_keep_or_raise(found: Left, rate: float) -> None:
-    model = FleetModel(spec(learn_resources=True), replicas=5, workers=3)
+    wish = spec(learn_resources=True, time_of_day=8.999 * 3600)
+    model = FleetModel(wish, replicas=5, workers=3)
     model.rate = rate
     model.state = restore.begin(found)
     for _, decision in model.run(8):
