@@ -5,8 +5,10 @@ anything: pod A with 1,000 requests at 10 ms and pod B with 10 at 5 s have a p95
 together, not of 2.5 s.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import sub
 
 Counts = tuple[int, ...]
@@ -18,6 +20,11 @@ class Percentile:
 
     seconds: float
     at_least: bool = False
+
+
+def same(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
+    """Whether two histograms' counts may be added. Bounds are mostly one and the same object."""
+    return bounds is others or bounds == others
 
 
 def merge(histograms: Iterable[Counts]) -> Counts:
@@ -37,15 +44,13 @@ def percentile(bounds: tuple[float, ...], counts: Counts, percent: float) -> Per
     Within a bucket observations are taken as spread evenly. 100 requests in the bucket
     0.1..0.2 s: p50 = 0.1 + 0.1 x 50/100 = 0.15 s.
     """
-    total = sum(counts)
-    if total <= 0:
+    seen = list(accumulate(counts))
+    if not seen or seen[-1] <= 0:
         return None
-    rank = total * percent / 100
-    seen = 0
-    lower = 0.0
-    for upper, count in zip(bounds, counts, strict=False):
-        if count and seen + count >= rank:
-            return Percentile(lower + (upper - lower) * (rank - seen) / count)
-        seen += count
-        lower = upper
-    return Percentile(lower, at_least=True)
+    rank = seen[-1] * percent / 100
+    bucket = bisect_left(seen, rank) if rank > 0 else bisect_right(seen, 0)
+    lower = bounds[bucket - 1] if bucket else 0.0
+    if bucket >= len(bounds):
+        return Percentile(lower, at_least=True)
+    before = seen[bucket - 1] if bucket else 0
+    return Percentile(lower + (bounds[bucket] - lower) * (rank - before) / counts[bucket])

@@ -26,6 +26,7 @@ from aiapi_operator.sizing.state import (
     ServiceDemand,
     State,
     Tick,
+    WorkerUse,
 )
 
 BLOCKED_REMEMBERED = 60.0
@@ -91,7 +92,6 @@ def _cost(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | None:
 
 def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
     """What workers use of CPU and memory, and the pods that memory asks for."""
-    target = _target(state, spec.objective)
     recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
     known = memory.learn(state.memory, seen.samples, seconds=state.ticks[-1].seconds)
     pods = memory.pods(
@@ -100,15 +100,19 @@ def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
         in_flight=windows.mean(recent, "in_flight"),
         workers=seen.workers_wanted or spec.workers.min,
     )
-    return replace(
-        state,
-        use=worker_use.learn(
+    use = WorkerUse()
+    if spec.learn_resources:
+        target = _target(state, spec.objective)
+        use = worker_use.learn(
             state.use,
             spec,
             cpu=worker_use.cpu(state.ticks, utilization=target.utilization),
             memory=worker_use.memory(seen.samples),
             now=now,
-        ),
+        )
+    return replace(
+        state,
+        use=use,
         memory=known,
         memory_pods=peaks.push(
             state.memory_pods, time=now, value=pods, window=spec.replicas_down_after
@@ -123,7 +127,7 @@ def _reach(state: State, objective: Objective, *, now: float) -> State:
     part = state.base.now / objective.threshold
     finding = True if part > 1 else False if part < WITHIN else None
     turned = latch.turn(state.infeasible, finding, now=now, on_after=SURE, off_after=3 * SURE)
-    return replace(state, infeasible=turned)
+    return state if turned == state.infeasible else replace(state, infeasible=turned)
 
 
 def _target(state: State, objective: Objective) -> capacity.Target:
@@ -144,13 +148,16 @@ def _correct(state: State, objective: Objective, *, now: float) -> State:
     threshold = objective.threshold
     missed = read.seconds > threshold
     upstream_alone = missed and read.seconds - _queued(state, objective, now=now) > threshold
+    before = capacity.Correction(state.correction, state.corrected_at)
     corrected = capacity.correct(
-        capacity.Correction(state.correction, state.corrected_at),
+        before,
         ratio=read.seconds / threshold,
         load=rho / planned.utilization,
         objective_in_reach=not upstream_alone and state.base.now <= IN_REACH * threshold,
         now=now,
     )
+    if corrected is before:
+        return state
     return replace(state, correction=corrected.factor, corrected_at=corrected.time)
 
 

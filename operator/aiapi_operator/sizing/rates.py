@@ -12,12 +12,13 @@ fleet does (28 + 32) x 3/2 = 90. Unknown is never zero.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter, is_, lt, sub
+from itertools import islice
+from operator import add, attrgetter, is_, lt, sub, truediv
 from typing import NamedTuple
 
 from aiapi_operator.sizing import histogram, limits, windows
 from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
-from aiapi_operator.sizing.state import SLOW_WINDOW, Merged, State, Tick
+from aiapi_operator.sizing.state import SLOW_WINDOW, Known, Merged, State, Tick
 
 YOUNG = 10.0
 """Seconds. An instance younger than this did all it ever did within the windows."""
@@ -31,6 +32,7 @@ ABSURD = 1e15
 """No counter of a real pod gets here: 30 million years of seconds, a million rps for 30 years."""
 
 _NAMES = (
+    # Counters,
     "succeeded",
     "client_errors",
     "server_errors",
@@ -42,10 +44,7 @@ _NAMES = (
     "upstream_seconds",
     "cpu_seconds",
     "cpu_throttled_seconds",
-)
-_COUNTERS = attrgetter(*_NAMES)
-_NUMBERS = attrgetter(
-    *_NAMES,
+    # then gauges.
     "in_flight",
     "accept_queue_depth",
     "workers_wanted",
@@ -57,6 +56,11 @@ _NUMBERS = attrgetter(
     "memory_limit_bytes",
     "worker_limit",
 )
+_NUMBERS = attrgetter(*_NAMES)
+_COUNTERS = 11
+_DIFFERENCES = _COUNTERS + 2
+"""Numbers of which the difference is used: the counters, and requests in flight and queued."""
+_NOTHING = (0,) * len(_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Seen:
     """One tick's pods, sifted: ``samples`` can be trusted, ``unknown`` are ready and silent."""
 
     samples: tuple[PodSample, ...]
+    known: tuple[Known, ...]
+    """The same, with their numbers."""
     unknown: tuple[PodUnknown, ...]
     pods: int
     ready: int
@@ -90,41 +96,40 @@ class Seen:
         return max(wanted) if wanted else None
 
 
-class _Flow(NamedTuple):
-    """One pod's rates since its last sample. Not a dataclass: a fleet makes thousands a second."""
+_Flow = tuple[Known, Known | None, float]
+"""One pod now and as it was so many seconds before: None for a new one, which began at zero.
 
-    ready: bool
-    sample: PodSample
-    before: PodSample | None
-    rates: tuple[float, ...]
+Plain tuples, here and in ``Known``: a large fleet makes thousands a second.
+"""
 
 
 def sift(fleet: Fleet, *, now: float, interval: float) -> Seen:
     """Take each pod once, and doubt what is old or cannot be."""
-    oldest = now - max(3 * interval, 10.0)
-    pods: dict[str, PodSample | PodUnknown] = {}
+    oldest, newest = now - max(3 * interval, 10.0), now + interval
+    pods: dict[str, Known | PodUnknown] = {}
     for pod in fleet.pods:
-        judged = _judge(pod, oldest=oldest, newest=now + interval)
-        other = pods.get(pod.pod)
-        pods[pod.pod] = judged if other is None else _surer(judged, other)
-    samples = tuple(pod for pod in pods.values() if isinstance(pod, PodSample))
+        judged = pod if isinstance(pod, PodUnknown) else _judge(pod, oldest, newest)
+        name = pod.pod
+        pods[name] = _surer(judged, pods[name]) if name in pods else judged
+    known = tuple(pod for pod in pods.values() if isinstance(pod, tuple))
     unknown = tuple(pod for pod in pods.values() if isinstance(pod, PodUnknown) and pod.ready)
+    samples = tuple(sample for sample, _ in known)
     return Seen(
         samples=samples,
+        known=known,
         unknown=unknown,
         pods=len(pods),
         ready=len(unknown) + sum(sample.ready for sample in samples),
     )
 
 
-def _judge(pod: PodSample | PodUnknown, *, oldest: float, newest: float) -> PodSample | PodUnknown:
-    if isinstance(pod, PodUnknown):
-        return pod
+def _judge(pod: PodSample, oldest: float, newest: float) -> Known | PodUnknown:
     if not oldest <= pod.time <= newest:
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its sample is out of date")
-    if not _sane(_NUMBERS(pod)):
+    numbers = _NUMBERS(pod)
+    if not _sane(numbers):
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its counters make no sense")
-    return pod
+    return pod, numbers
 
 
 def _sane(values: Sequence[float]) -> bool:
@@ -132,13 +137,15 @@ def _sane(values: Sequence[float]) -> bool:
     return not values or (min(values) >= 0 and max(values) <= ABSURD and sum(values) >= 0)
 
 
-def _surer(one: PodSample | PodUnknown, two: PodSample | PodUnknown) -> PodSample | PodUnknown:
+def _surer(one: Known | PodUnknown, two: Known | PodUnknown) -> Known | PodUnknown:
     """Of two reports on one pod: silence counts more than an answer, then the later one."""
-    if isinstance(two, PodUnknown) or isinstance(one, PodUnknown):
-        silent = two if isinstance(two, PodUnknown) else one
-        ready = one.ready or two.ready
-        return PodUnknown(pod=one.pod, ready=ready, reason=getattr(silent, "reason", ""))
-    return one if one.time > two.time else two
+    if isinstance(one, PodUnknown):
+        other = two if isinstance(two, PodUnknown) else two[0]
+        reason = two.reason if isinstance(two, PodUnknown) else one.reason
+        return PodUnknown(pod=one.pod, ready=one.ready or other.ready, reason=reason)
+    if isinstance(two, PodUnknown):
+        return _surer(two, one)
+    return one if one[0].time > two[0].time else two
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,89 +153,98 @@ class Measured:
     """The fleet's rates since the last tick, and what the next tick starts from."""
 
     tick: Tick | None
-    samples: tuple[PodSample, ...]
+    samples: tuple[Known, ...]
     merged: Merged
 
 
 def measure(seen: Seen, state: State, *, now: float) -> Measured:
     """The fleet's rates since the last tick."""
-    before = {sample.pod: sample for sample in state.samples}
+    before = {known[0].pod: known for known in state.samples}
     elapsed = 0.0 if state.now is None else now - state.now
     flows = []
     kept = []
-    for sample in seen.samples:
-        last = before.get(sample.pod)
-        if last is not None and sample.time - last.time < SHORTEST:
+    for known in seen.known:
+        last = before.get(known[0].pod)
+        if last is not None and known[0].time - last[0].time < SHORTEST:
             kept.append(last)
             continue
-        kept.append(sample)
-        flow = _flow(sample, last, elapsed)
+        kept.append(known)
+        flow = _flow(known, last, elapsed)
         if flow is not None:
             flows.append(flow)
     tick, merged = None, state.merged
-    if elapsed >= SHORTEST and any(flow.ready for flow in flows):
+    if elapsed >= SHORTEST and any(sample.ready for (sample, _), _, _ in flows):
         latencies, merged = _latencies(flows, state)
         tick = _sum(flows, seen, latencies, seconds=elapsed, now=now)
-    names = {sample.pod for sample in kept}
-    silent = {pod.pod for pod in seen.unknown} - names
-    kept += [sample for sample in state.samples if sample.pod in silent]
+    if seen.unknown:
+        names = {sample.pod for sample, _ in kept}
+        silent = {pod.pod for pod in seen.unknown} - names
+        kept += [known for known in state.samples if known[0].pod in silent]
     return Measured(tick, tuple(kept), merged)
 
 
-def _flow(sample: PodSample, last: PodSample | None, elapsed: float) -> _Flow | None:
-    after = _COUNTERS(sample)
-    if last is not None and last.instance == sample.instance:
-        counted = tuple(map(sub, after, _COUNTERS(last)))
-        if min(counted) >= 0:
-            seconds = sample.time - last.time
-            if seconds > SLOW_WINDOW:
-                return None
-            queued = _queue(sample) - _queue(last)
-            rates = _rates(counted, queued, seconds)
-            return _Flow(sample.ready, sample, last, rates)
+def _flow(known: Known, last: Known | None, elapsed: float) -> _Flow | None:
+    sample, numbers = known
+    if last is not None and last[0].instance == sample.instance:
+        went_back = any(map(lt, numbers[:_COUNTERS], last[1]))
+        seconds = sample.time - last[0].time
+        if not went_back:
+            return (known, last, seconds) if seconds <= SLOW_WINDOW else None
     # A new instance: its counters began at zero, about as long ago as its workers are old.
     workers = max(1, sample.workers_ready + sample.workers_draining)
     age = max(elapsed, sample.worker_seconds / workers)
-    if not SHORTEST <= age <= YOUNG:
-        return None
-    return _Flow(sample.ready, sample, None, _rates(after, _queue(sample), age))
+    return (known, None, age) if SHORTEST <= age <= YOUNG else None
 
 
-def _queue(sample: PodSample) -> int:
-    return sample.in_flight + sample.accept_queue_depth
+class _Rates(NamedTuple):
+    """Of some pods, each a second; one entry of each list is one pod."""
+
+    arrivals: list[float]
+    completed: list[float]
+    shed: list[float]
+    in_flight: list[float]
+    loop: list[float]
+    workers: list[float]
+    upstream: list[float]
+    server_errors: list[float]
+    cancelled: list[float]
+    cpu: list[float]
+    throttled: list[float]
 
 
-def _rates(counted: Sequence[float], queued: float, seconds: float) -> tuple[float, ...]:
-    """Arrivals, completed, shed, in flight, loop, workers, upstream, then server errors,
-    cancelled, CPU and throttled, each a second."""
-    completed = counted[0] + counted[1] + counted[2] + counted[3]
-    return (
-        max(0.0, (completed + counted[4] + queued) / seconds),
-        completed / seconds,
-        counted[4] / seconds,
-        counted[5] / seconds,
-        counted[6] / seconds,
-        counted[7] / seconds,
-        counted[8] / seconds,
-        counted[2] / seconds,
-        counted[3] / seconds,
-        counted[9] / seconds,
-        counted[10] / seconds,
+def _rates(flows: list[_Flow]) -> _Rates:
+    """Counter by counter, not pod by pod: so a large fleet's numbers are summed in C."""
+    seconds = [length for _, _, length in flows]
+    now = zip(*(numbers for (_, numbers), _, _ in flows), strict=True)
+    before = zip(*(_NOTHING if last is None else last[1] for _, last, _ in flows), strict=True)
+    columns = islice(zip(now, before, strict=True), _DIFFERENCES)
+    counted = [list(map(sub, *column)) for column in columns]
+    done, client, error, gone, shed, *spent, in_flight, queued = counted
+    completed = [a + b + c + d for a, b, c, d in zip(done, client, error, gone, strict=True)]
+    more = map(add, in_flight, queued)
+    came = map(add, map(add, completed, shed), more)
+    arrivals, *others = (
+        list(map(truediv, counts, seconds))
+        for counts in (came, completed, shed, *spent[:4], error, gone, *spent[4:])
     )
+    return _Rates([max(0.0, rate) for rate in arrivals], *others)
 
 
 def _sum(
     flows: list[_Flow], seen: Seen, latencies: _Latencies, *, seconds: float, now: float
 ) -> Tick:
-    serving = [flow.rates for flow in flows if flow.ready]
-    unknown = seen.ready / len(serving)
+    ready = [flow for flow in flows if flow[0][0].ready]
+    serving = _rates(ready)
+    unknown = seen.ready / len(ready)
     pools, limit = limits.measure(
-        ((flow.sample, flow.before) for flow in flows if flow.ready), ready=seen.ready
+        ((sample, last and last[0]) for (sample, _), last, _ in ready), ready=seen.ready
     )
-    leaving = [flow.rates for flow in flows if not flow.ready]
-    totals = [sum(column) * unknown for column in zip(*serving, strict=True)]
-    if leaving:
-        totals = [a + sum(b) for a, b in zip(totals, zip(*leaving, strict=True), strict=True)]
+    totals = [sum(column) * unknown for column in serving]
+    busiest = _busiest(serving)
+    if len(ready) < len(flows):
+        leaving = _rates([flow for flow in flows if not flow[0][0].ready])
+        totals = [total + sum(column) for total, column in zip(totals, leaving, strict=True)]
+        busiest = max(busiest, _busiest(leaving))
     arrivals, completed, shed, in_flight, loop, workers, upstream = totals[:7]
     return Tick(
         time=now,
@@ -239,13 +255,13 @@ def _sum(
         in_flight=in_flight,
         loop=min(loop, workers),
         workers=workers,
-        busiest=max(_utilization(flow.rates) for flow in flows),
-        heaviest=windows.uneven([min(rates[4], rates[5]) for rates in serving]),
+        busiest=busiest,
+        heaviest=windows.uneven(list(map(min, serving.loop, serving.workers))),
         upstream=min(upstream, in_flight),
         server_errors=totals[7],
         cancelled=totals[8],
         cpu=totals[9],
-        throttled=max(rates[10] for rates in serving),
+        throttled=max(serving.throttled),
         bounds=latencies[0],
         counts=latencies[1],
         worker_limit=limit,
@@ -253,8 +269,10 @@ def _sum(
     )
 
 
-def _utilization(rates: tuple[float, ...]) -> float:
-    return min(1.0, rates[4] / rates[5]) if rates[5] > 0 else 0.0
+def _busiest(rates: _Rates) -> float:
+    """Loop utilisation of the pod that is busiest."""
+    pairs = zip(rates.loop, rates.workers, strict=True)
+    return max(min(1.0, loop / workers) if workers > 0 else 0.0 for loop, workers in pairs)
 
 
 def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, Merged]:
@@ -264,18 +282,21 @@ def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, Merged]:
     pod has it: two sets cannot be added.
     """
     bounds = state.ticks[-1].bounds if state.ticks else ()
-    if not any(flow.sample.latency.bounds == bounds for flow in flows):
-        bounds = flows[0].sample.latency.bounds
+    if not any(histogram.same(sample.latency.bounds, bounds) for (sample, _), _, _ in flows):
+        bounds = flows[0][0][0].latency.bounds
     size = len(bounds) + 1
     now, past = [], []
-    for _, sample, before, _ in flows:
+    for (sample, _), last, _ in flows:
         after = sample.latency
-        if after.bounds != bounds or (before is not None and before.latency.bounds != bounds):
+        before = None if last is None else last[0].latency
+        if not histogram.same(after.bounds, bounds):
+            continue
+        if before is not None and not histogram.same(before.bounds, bounds):
             continue
         if len(after.counts) == size:
             now.append(after.counts)
-        if before is not None and len(before.latency.counts) == size:
-            past.append(before.latency.counts)
+        if before is not None and len(before.counts) == size:
+            past.append(before.counts)
     if not now or not _ascending(bounds):
         return (bounds, ()), Merged()
     merged = Merged(parts=tuple(now), counts=histogram.merge(now))

@@ -30,6 +30,7 @@ those that came and those that ended; only when a loop is full are those that en
 Ticks in which many requests failed are left out: a failure is cheaper than an answer.
 """
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
@@ -78,8 +79,9 @@ def estimate(ticks: tuple[Tick, ...], last: ServiceDemand | None) -> ServiceDema
     if not blocks:
         return last
     idle = _idle(ticks, blocks, 0.0 if last is None else last.idle)
-    blocks = _since_change(blocks, idle)
     costs = [block.cost(idle) for block in blocks]
+    changed = _change(blocks, costs)
+    blocks, costs = blocks[changed:], costs[changed:]
     middle = median(costs)
     usual = [
         (block, cost)
@@ -105,10 +107,11 @@ def _blocks(ticks: list[Tick]) -> list[_Block]:
     blocks: list[_Block] = []
     seconds = loop = workers = requests = 0.0
     for tick in reversed(ticks):
-        seconds += tick.seconds
-        loop += tick.loop * tick.seconds
-        workers += tick.workers * tick.seconds
-        requests += _requests(tick) * tick.seconds
+        length = tick.seconds
+        seconds += length
+        loop += tick.loop * length
+        workers += tick.workers * length
+        requests += _requests(tick) * length
         if requests >= BLOCK:
             blocks.append(_Block(seconds, loop, workers, requests))
             seconds = loop = workers = requests = 0.0
@@ -118,25 +121,34 @@ def _blocks(ticks: list[Tick]) -> list[_Block]:
     return blocks
 
 
-def _since_change(blocks: list[_Block], idle: float) -> list[_Block]:
-    """The blocks since the cost rose for good, or all of them."""
-    costs = [block.cost(idle) for block in blocks]
+def _change(blocks: list[_Block], costs: list[float]) -> int:
+    """The first block since the cost rose for good, or 0."""
     if min(costs) * CHANGED > max(costs):
-        return blocks
-    for first in range(CHANGE_BLOCKS, len(blocks) - CHANGE_BLOCKS + 1):
-        if _rose(sorted(costs[:first]), sorted(costs[first:])):
-            newest = blocks[first:]
-            return newest if sum(block.seconds for block in newest) >= CHANGE_SECONDS else blocks
-    return blocks
+        return 0
+    before: list[float] = []
+    after = sorted(costs)
+    for first, cost in enumerate(costs[:-CHANGE_BLOCKS], start=1):
+        insort(before, cost)
+        del after[bisect_left(after, cost)]
+        if first >= CHANGE_BLOCKS and _rose(before, after):
+            seconds = sum(block.seconds for block in blocks[first:])
+            return first if seconds >= CHANGE_SECONDS else 0
+    return 0
 
 
 def _rose(before: list[float], after: list[float]) -> bool:
     """Whether the medians are a quarter apart, and nine in ten on either side of the middle."""
-    low, high = median(before), median(after)
+    low, high = _middle(before), _middle(after)
     if high <= low * CHANGED:
         return False
     middle = sqrt(low * high)
     return _quantile(before, 0.9) < middle < _quantile(after, 0.1)
+
+
+def _middle(ascending: list[float]) -> float:
+    """The median of what is sorted already."""
+    half = len(ascending) // 2
+    return ascending[half] if len(ascending) % 2 else (ascending[half - 1] + ascending[half]) / 2
 
 
 def _quantile(ascending: list[float], part: float) -> float:

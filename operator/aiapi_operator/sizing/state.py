@@ -272,6 +272,10 @@ class WorkerMemory:
     request: RequestMemory | None = None
 
 
+Known = tuple[PodSample, tuple[float, ...]]
+"""A sample that can be trusted, and its numbers in the order in which rates.py reads them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
     """The pods' latency counts as they were added last: the next tick takes them off its own."""
@@ -287,7 +291,7 @@ class State:
     since: float | None = None
     now: float | None = None
     decided: Size | None = None
-    samples: tuple[PodSample, ...] = ()
+    samples: tuple[Known, ...] = ()
     """The last good sample of each pod."""
     merged: Merged = Merged()
     ticks: tuple[Tick, ...] = ()

@@ -1,5 +1,6 @@
 """Means over the last seconds of ticks, each tick by its length."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from math import sqrt
 from operator import attrgetter, mul
@@ -24,6 +25,7 @@ _VALUES = {
     )
 }
 _SECONDS = attrgetter("seconds")
+_TIME = attrgetter("time")
 UNEVEN_POWER = 8
 CERTAIN_SIGMAS = 2.0
 WAITS = 0.05
@@ -34,14 +36,14 @@ ENOUGH = 200
 
 def keep(ticks: tuple[Tick, ...], tick: Tick | None, *, now: float) -> tuple[Tick, ...]:
     """Add a tick and forget those that ended before the slow window."""
-    kept = tuple(old for old in ticks if old.time > now - SLOW_WINDOW)
+    kept = ticks[bisect_right(ticks, now - SLOW_WINDOW, key=_TIME) :]
     return kept if tick is None else (*kept, tick)
 
 
 def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, ...]:
     """The ticks that ended in the last ``seconds``; at least the newest one."""
-    recent = tuple(tick for tick in ticks if tick.time > now - seconds + 1e-6)
-    return recent or ticks[-1:]
+    first = bisect_right(ticks, now - seconds + 1e-6, key=_TIME)
+    return ticks[first:] or ticks[-1:]
 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
@@ -58,7 +60,7 @@ def span(ticks: Sequence[Tick]) -> float:
 def latencies(ticks: Sequence[Tick]) -> tuple[tuple[float, ...], histogram.Counts]:
     """Merged latencies of the ticks that have the newest one's bounds."""
     bounds = ticks[-1].bounds if ticks else ()
-    counts = [tick.counts for tick in ticks if tick.counts and tick.bounds == bounds]
+    counts = [tick.counts for tick in ticks if tick.counts and histogram.same(tick.bounds, bounds)]
     return bounds, histogram.merge(counts) if counts else ()
 
 
@@ -67,11 +69,12 @@ def latency(
 ) -> histogram.Percentile | None:
     """The percentile now: over as few of the newest ticks as have enough requests for it."""
     chosen: list[Tick] = []
-    requests = 0
+    requests, seconds = 0, 0.0
     for tick in reversed(ticks):
         chosen.append(tick)
         requests += sum(tick.counts)
-        if requests >= ENOUGH and span(chosen) >= least:
+        seconds += tick.seconds
+        if requests >= ENOUGH and seconds >= least:
             break
     chosen.reverse()
     bounds, counts = latencies(chosen)
@@ -152,7 +155,7 @@ def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
     chosen = []
     disturbed = float("-inf")
     for tick in ticks:
-        if tick.busiest > limit or waits(tick):
+        if tick.busiest > limit or (tick.threads and waits(tick)):
             disturbed = tick.time
         elif tick.counts and tick.time - disturbed > FAST_WINDOW:
             chosen.append(tick)
