@@ -1,4 +1,4 @@
-"""What the engine remembers of one AIApi between ticks. In memory only: a restart begins anew."""
+"""What the engine remembers of one AIApi between ticks. The status keeps what legacy.py says."""
 
 from dataclasses import dataclass, field
 

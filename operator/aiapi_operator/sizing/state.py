@@ -1,4 +1,4 @@
-"""What the right-sizer remembers between two decisions. In memory only: a restart begins anew.
+"""What the right-sizer remembers between two decisions. What a restart leaves: restore.py.
 
 All of it is frozen and bounded: tuples are cut to the windows below on every tick, so that
 an operator that runs for a year remembers as much as one that runs for ten minutes.
