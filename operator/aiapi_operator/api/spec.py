@@ -80,7 +80,8 @@ class Workers(Model):
     they always request cpu and memory as given."""
     max_concurrency: Annotated[Int, Field(ge=0, le=1_000_000)] = 0
     """Requests that one worker may have in flight. 0 means that only what is learned limits
-    it: the memory that requests in flight take, where the pods have a memory limit."""
+    it: the threads that requests hold, the service's own --limit, and the memory that requests
+    in flight take, where the pods have a memory limit."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1),)
 

@@ -106,7 +106,9 @@ def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
         use = worker_use.learn(
             state.use,
             spec,
-            cpu=worker_use.cpu(state.ticks, utilization=target.utilization),
+            cpu=worker_use.cpu(
+                state.ticks, utilization=limits.loops_at_full(state.ticks, target.utilization)
+            ),
             memory=worker_use.memory(seen.samples),
             now=now,
         )

@@ -18,7 +18,7 @@ While many requests fail, t is what it was before: that calls hang is no demand 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 
 from aiapi_operator.sizing.inputs import PodSample
 from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse, Tick
@@ -29,6 +29,10 @@ ROOM = 0.632
 """Room that is left, in square roots of the threads: 80 % of ten are planned for."""
 CERTAIN_SIGMAS = 2.0
 MOST_REFUSED = 1.5
+LOADED = 0.05
+"""Part of the threads below which it is chance how many are busy to a busy loop."""
+ABSURD = 1e15
+"""No counter of a real pod gets here, nor is it this when it is not a number."""
 FEWEST = 20
 """Requests for the thread time of one."""
 
@@ -83,28 +87,39 @@ def measure(
         if pod.worker_limit > 0 and not any(p.limit == pod.worker_limit for p in pools or ()):
             # A pool that is as large is that limit: what counts is how its threads are used.
             most = min(most or pod.worker_limit, pod.worker_limit)
-        if pools is None or before is None or before.threads is None:
+        uses = None if pools is None or before is None else _since(pod, before)
+        if uses is None:
             continue
         said += 1
-        if not pools:
-            continue
-        past = {each.name: each for each in before.threads}
-        for pool in pools:
-            old = past.get(pool.name)
-            seconds = pod.time - before.time
-            busy = pool.busy_seconds - (old.busy_seconds if old else 0.0)
-            waiting = pool.waiting_seconds - (old.waiting_seconds if old else 0.0)
-            if pool.limit > 0 and busy >= 0 and waiting >= 0 and isfinite(busy + waiting):
-                found = sums.setdefault(pool.name, [pool.limit, 0.0, 0.0])
-                found[0] = min(found[0], pool.limit)
-                found[1] += busy / seconds
-                found[2] += waiting / seconds
+        for name, limit, busy, waiting in uses:
+            found = sums.setdefault(name, [limit, 0.0, 0.0])
+            found[0] = min(found[0], limit)
+            found[1] += busy
+            found[2] += waiting
     scale = ready / max(1, said)
-    uses = (
+    total = (
         ThreadUse(name=name, limit=int(limit), busy=busy * scale, waiting=waiting * scale)
         for name, (limit, busy, waiting) in sums.items()
     )
-    return tuple(uses), most
+    return tuple(total), most
+
+
+def _since(pod: PodSample, before: PodSample) -> list[tuple[str, int, float, float]] | None:
+    """Each pool's name, limit, busy threads and waiting calls; None where that cannot be told."""
+    if before.threads is None:
+        return None
+    past = {each.name: each for each in before.threads}
+    seconds = pod.time - before.time
+    uses = []
+    for pool in pod.threads or ():
+        # A pool that was not used before was not told of.
+        old = past.get(pool.name)
+        busy = pool.busy_seconds - (old.busy_seconds if old else 0.0)
+        waiting = pool.waiting_seconds - (old.waiting_seconds if old else 0.0)
+        if not (pool.limit > 0 and busy >= 0 and waiting >= 0 and busy + waiting <= ABSURD):
+            return None
+        uses.append((pool.name, pool.limit, busy / seconds, waiting / seconds))
+    return uses
 
 
 def learn(ticks: Sequence[Tick], last: Costs, *, trouble: bool) -> Costs:
@@ -161,6 +176,25 @@ def _one(
         waiting=waiting,
         utilization=min(1.0, busy / there) if there > 0 else 0.0,
     )
+
+
+def loops_at_full(ticks: Sequence[Tick], target: float) -> float:
+    """How busy loops get at most: ``target``, or less where threads run out before.
+
+    Loops 10 % busy with 40 % of the threads: with 80 % of the threads loops are 20 % busy.
+    """
+    loop = sum(tick.loop * tick.seconds for tick in ticks)
+    workers = sum(tick.workers * tick.seconds for tick in ticks)
+    held: dict[str, float] = {}
+    limit: dict[str, int] = {}
+    for tick in ticks:
+        for pool in tick.threads:
+            held[pool.name] = held.get(pool.name, 0.0) + pool.busy * tick.seconds
+            limit[pool.name] = pool.limit
+    for name, busy in held.items():
+        if busy > LOADED * limit[name] * workers:
+            target = min(target, share(limit[name]) * limit[name] * loop / busy)
+    return target
 
 
 def held(recent: Sequence[Tick]) -> float:

@@ -6,7 +6,8 @@ loop time takes - less than one where callbacks block, more where threads comput
     CPU = max(rho*, busiest loop) x CPU seconds / loop seconds x 1.1
 
 A service that uses 0.9 CPU seconds a loop second, planned at rho* = 0.65: 0.65 x 0.9 x 1.1 =
-0.64 cores. Memory is the most that workers of a pod had resident, divided by their number, x 1.25.
+0.64 cores. Where threads run out before loops are at rho*, what loops reach then counts in its
+place. Memory is the most that workers of a pod had resident, divided by their number, x 1.25.
 
 More than is requested is requested at once, so that nothing is requested below its use for
 long. Less has to suffice for ten minutes first, and by 15 %: each change resizes every pod.

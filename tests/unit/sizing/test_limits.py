@@ -45,7 +45,7 @@ def pods(
         pytest.param([(pool(0), pool(20)), (pool(0), pool(40))], 3, 45.0, 0.0, id="one is silent"),
         pytest.param([(pool(0), pool(20)), (None, None)], 2, 20.0, 0.0, id="one does not say"),
         pytest.param([(pool(0), pool(20)), (None, pool(9))], 2, 20.0, 0.0, id="one is new to it"),
-        pytest.param([(pool(9), pool(5)), (pool(0), pool(20))], 2, 10.0, 0.0, id="one went back"),
+        pytest.param([(pool(9), pool(5)), (pool(0), pool(20))], 2, 20.0, 0.0, id="one went back"),
     ],
 )
 def test_threads_of_a_fleet(
@@ -54,6 +54,13 @@ def test_threads_of_a_fleet(
     (use,), limit = limits.measure(pods(*changes), ready=ready)
     assert (use.name, use.limit, limit) == ("anyio", 40, 0)
     assert (use.busy, use.waiting) == (pytest.approx(busy), pytest.approx(waiting))
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e300, -1.0])
+def test_a_pod_that_says_nonsense_says_nothing(seconds: float) -> None:
+    odd = pods((pool(0), pool(seconds)), (pool(0), pool(2, seconds)), (pool(0), pool(20)))
+    (use,), _ = limits.measure(odd, ready=3)
+    assert use.busy == pytest.approx(30.0)
 
 
 def test_pods_that_do_not_say_have_no_threads_rather_than_idle_ones() -> None:
@@ -136,6 +143,25 @@ def test_what_was_refused_would_be_in_flight_too() -> None:
     assert limits.asked(row(0.0, shed=100.0), 50.0) == 50.0, "nothing was taken"
     again = row(0.0, shed=50.0, arrivals=100.0, retried=50.0)
     assert limits.asked(again, 50.0) == 50.0, "what was refused came again"
+
+
+@pytest.mark.parametrize(
+    ("busy", "loop", "reached"),
+    [
+        pytest.param(32.0, 0.2, 0.2, id="threads run out at 20 %"),
+        pytest.param(32.0, 1.2, 0.65, id="loops are at their target before"),
+        pytest.param(2.0, 0.01, 0.65, id="hardly any thread is busy"),
+    ],
+)
+def test_loops_get_no_busier_than_threads_let_them(
+    busy: float, loop: float, reached: float
+) -> None:
+    ticks = row(busy, loop=loop)
+    assert limits.loops_at_full(ticks, 0.65) == pytest.approx(reached)
+
+
+def test_without_threads_loops_reach_their_target() -> None:
+    assert limits.loops_at_full([tick(2.0)], 0.65) == 0.65
 
 
 # The whole right-sizer
