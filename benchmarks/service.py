@@ -15,6 +15,9 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from os import sysconf
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from subprocess import run
 from time import perf_counter
 from typing import Any
@@ -23,6 +26,7 @@ from runtime import machine
 from service_bench import concurrency, connections, overload_rows, passthrough, runtime_rows
 from service_bench.stand import CLIENT, LITELLM, PEERS, ROOT, SERVER, Row
 
+QUIET_CORES = 0.1
 OUT = ROOT / "build" / "bench" / "service.json"
 ROWS: dict[str, Callable[[], Awaitable[Row]]] = {
     "ai-endpoint": concurrency.ai_endpoint,
@@ -71,7 +75,29 @@ def show(row: Row, seconds: float) -> None:
     sys.stdout.flush()
 
 
+def busy() -> tuple[float, float]:
+    """CPU seconds of the whole machine, and of this run's processes that have ended."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    whole = sum(int(fields[at]) for at in (1, 2, 3, 6, 7, 8)) / sysconf("SC_CLK_TCK")
+    own = sum(
+        used.ru_utime + used.ru_stime
+        for used in (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN))
+    )
+    return whole, own
+
+
 async def measured(name: str) -> Row:
+    """A row, with a note where others have used the machine meanwhile."""
+    (whole, own), began = busy(), perf_counter()
+    row = await attempted(name)
+    (whole_now, own_now), seconds = busy(), perf_counter() - began
+    others = (whole_now - whole - (own_now - own)) / seconds
+    if others > QUIET_CORES:
+        row.notes.append(f"not quiet: other processes took {others:.2f} cores on average")
+    return row
+
+
+async def attempted(name: str) -> Row:
     try:
         return await ROWS[name]()
     except (OSError, RuntimeError, TimeoutError, ValueError, KeyError) as error:
