@@ -220,7 +220,10 @@ class Crew:
             )
             if overdue and member.pid:
                 member.failure = member.failure or self._overdue(member)
-                logger.error("worker %d is overdue, killing it", member.pid)
+                if self.ending and not member.ready_at:
+                    logger.info("worker %d has not started yet, ending it", member.pid)
+                else:
+                    logger.error("worker %d is overdue, killing it", member.pid)
                 os.kill(member.pid, signal.SIGKILL)
         ready = self.of(State.READY)
         settled = all(now - one.ready_at > _SETTLED_SECONDS for one in ready)

@@ -8,6 +8,8 @@ from aiapi_service.runtime.channel import Channel
 
 # To hear of it, for the lifespan's shutdown and to exit.
 _MARGIN_SECONDS = 15.0
+# For a worker that has never served, when the pod ends: it may hear nothing while it imports.
+_UNBORN_SECONDS = 2.0
 
 
 class State(Enum):
@@ -45,8 +47,11 @@ class Member:
         self.full_deadline = min(self.full_deadline, now + seconds + _MARGIN_SECONDS)
         # One that does not serve yet has nothing to finish. Should it just have begun to, it is
         # given its full time when it says so.
-        patience = 0.0 if starting else seconds
-        self.deadline = min(self.deadline, now + patience + _MARGIN_SECONDS)
+        patience = seconds + _MARGIN_SECONDS
+        if starting:
+            patience = _UNBORN_SECONDS if last else _MARGIN_SECONDS
+        self.deadline = min(self.deadline, now + patience)
 
     def serves_after_all(self) -> None:
+        self.ready_at = monotonic()
         self.deadline = self.full_deadline

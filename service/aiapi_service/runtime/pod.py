@@ -39,6 +39,11 @@ class PodView:
     def max_workers(self) -> int:
         return self._settings.max_workers
 
+    @property
+    def has_served(self) -> bool:
+        """Whether it ever had a worker, and so may have clients."""
+        return self._first_ready_at > 0
+
     def _note_ready(self) -> None:
         self._first_ready_at = self._first_ready_at or monotonic()
 

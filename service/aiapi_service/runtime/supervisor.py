@@ -146,7 +146,8 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Not ready at once; serve on until nobody sends more; then let all leave."""
-        delay, grace = self._settings.drain_delay, self._settings.grace
+        grace = self._settings.grace
+        delay = self._settings.drain_delay if self._pod.has_served else 0.0
         logger.info("terminating: not ready, draining in %g s, for up to %g s", delay, grace)
         began = monotonic()
         while monotonic() - began < delay and not self._hurry.is_set():

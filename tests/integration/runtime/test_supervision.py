@@ -83,6 +83,27 @@ async def test_an_app_whose_start_up_fails_is_reported_with_its_traceback(tmp_pa
         assert "refuses.py" in (await pod.status())["failure"]
 
 
+@pytest.mark.parametrize("preload", ["auto", "off"])
+async def test_a_pod_whose_app_is_still_being_imported_leaves_at_once(tmp_path, preload):
+    begun = tmp_path / "begun"
+    (tmp_path / "slow.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\napp = None\n"
+    )
+    flags = (f"--app-dir={tmp_path}", f"--preload={preload}", "--drain-delay=20")
+    async with serve(tmp_path, *flags, app="slow:app") as pod:
+
+        async def imports():
+            return begun.exists()
+
+        await until(imports)
+        pod.process.send_signal(signal.SIGTERM)
+        # Of the 20 s for clients and the 15 s for a worker that is late, none is used.
+        assert await asyncio.wait_for(pod.process.wait(), 10) == 0
+        log = pod.log.read_text()
+        assert "ERROR" not in log
+        assert "all workers have left" in log
+
+
 async def test_an_app_that_starts_threads_on_import_is_imported_by_each_worker(tmp_path):
     (tmp_path / "threads.py").write_text(
         "import threading, time\n"
