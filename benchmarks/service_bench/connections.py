@@ -40,12 +40,20 @@ async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
     return line
 
 
+async def _settled(server: Server) -> None:
+    """Until the server has begun all that it was sent: then it only waits."""
+    used = -1.0
+    while server.cpu() - used > 0.05:
+        used = server.cpu()
+        await asyncio.sleep(0.5)
+
+
 async def _measure(server: Server, holders: int, wait: float) -> dict[str, Any]:
     before = server.pss()
     hosts = [f"127.0.0.{2 + number}" for number in range(holders)]
     held = [await _hold(server, EACH, host, wait) for host in hosts]
     opened = [await _line(one) for one in held]
-    await asyncio.sleep(1.0)
+    await _settled(server)
     weight = server.pss() - before
     for one in held:
         assert one.stdin is not None
@@ -61,9 +69,10 @@ async def _measure(server: Server, holders: int, wait: float) -> dict[str, Any]:
     }
 
 
-async def _kind(kind: str, workers: int, holders: int) -> dict[str, Any]:
+async def _kind(
+    kind: str, workers: int, holders: int, app: str = "chain_app:app"
+) -> dict[str, Any]:
     flags = ["--backlog=4096", f"--workers={workers}"]
-    app = "chain_app:app"
     if kind == "ours":
         command = ours(app, *flags, "--host=0.0.0.0")
     else:
@@ -75,9 +84,18 @@ async def _kind(kind: str, workers: int, holders: int) -> dict[str, Any]:
     return found
 
 
+async def _app_alone() -> int:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(HERE / "weigh_app.py")), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    return int(out)
+
+
 async def connections() -> Row:
     mine, stock = await _kind("ours", 1, 1), await _kind("uvicorn", 1, 1)
     pod = await _kind("ours", 2, 2)
+    bare = await _kind("ours", 1, 1, "wait_app:app")
     good = all(
         one["errors"] == 0 and one["connections"] == count and one["bytes_each"] <= 15_000
         for kind, count in ((mine, EACH), (pod, 2 * EACH))
@@ -85,10 +103,11 @@ async def connections() -> Row:
     )
     return Row(
         f"{EACH} connections a worker, {2 * EACH} a pod of two (FastAPI): bytes each (PSS)",
-        {"worker": mine, "pod": pod},
-        {"uvicorn": stock},
+        {"worker": mine, "pod": pod, "worker_of_bare_asgi": bare},
+        {"uvicorn": stock, "FastAPI alone": {"bytes_each": await _app_alone()}},
         "0 errors, <= 15 kB each",
         good,
+        ["FastAPI alone: a request in progress in the same app, called by no server"],
     )
 
 
