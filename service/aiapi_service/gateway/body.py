@@ -11,6 +11,8 @@ from pydantic_core import from_json
 from aiapi_service.gateway.problems import FieldError, ProblemError, invalid
 
 Model = TypeVar("Model", bound=BaseModel)
+# The parser gives up at 200 levels, which is deeper than any setting allows, and names no field.
+_TOO_DEEP = "recursion limit exceeded"
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,17 @@ async def read_object(request: Request, *, limit: int, depth: int) -> Body:
     if kind != "application/json" and not kind.endswith("+json"):
         detail = f"Send the body with Content-Type: application/json, not {kind[:80]}."
         raise ProblemError(415, "not-json", "The body has the wrong type", detail)
+    packed = request.headers.get("content-encoding", "identity")
+    if packed != "identity":
+        detail = f"Send the body as it is, not as {packed[:80]}."
+        headers = {"Accept-Encoding": "identity"}
+        raise ProblemError(415, "packed", "The body is packed", detail, headers=headers)
     raw = await _read(request, limit)
     try:
         data = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
+        if str(error).startswith(_TOO_DEEP):
+            raise _nested("", depth) from None
         raise ProblemError(400, "not-json", "The body is not JSON", str(error)) from None
     if not isinstance(data, dict):
         detail = "Send a JSON object."
@@ -99,6 +108,10 @@ def _check_depth(data: Any, limit: int) -> None:
         level = [(path, value) for path, value in deeper if isinstance(value, dict | list)]
         if not level:
             return
-    found = FieldError(level[0][0], f"is nested deeper than AIAPI_MAX_DEPTH ({limit})")
-    detail = f"{found.field}: {found.message}"
-    raise ProblemError(422, "too-deep", "The request is nested too deeply", detail, errors=[found])
+    raise _nested(level[0][0], limit)
+
+
+def _nested(field: str, limit: int) -> ProblemError:
+    found = FieldError(field, f"is nested deeper than AIAPI_MAX_DEPTH ({limit})")
+    detail = f"{field or 'body'}: {found.message}"
+    return ProblemError(422, "too-deep", "The request is nested too deeply", detail, errors=[found])

@@ -71,7 +71,10 @@ class Relay(Response):
                     if body:
                         await send({"type": "http.response.body", "body": body, "more_body": True})
             last = events.flush()
-            meter.done(answer.target.name, events.tokens)
+            if events.whole:
+                meter.done(answer.target.name, events.tokens)
+            else:
+                last += _event(answer.cut().body())
         except TimeoutError:
             last = _event(answer.late().body())
         except ProblemError as problem:

@@ -3,11 +3,14 @@
 import asyncio
 import json
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 import pytest
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
+
+from aiapi_service.gateway.metering import TOKENS
 
 
 async def test_a_completion_passes_through_with_the_upstreams_key(upstream: StandIn) -> None:
@@ -85,6 +88,20 @@ async def test_usage_is_asked_for_and_kept_from_who_has_not_asked(upstream: Stan
         async with client.post(CHAT, json=asked) as answer:
             assert '"usage": {"prompt_tokens": 7' in await answer.text()
     assert [body["stream_options"]["include_usage"] for body in upstream.bodies] == [True, True]
+
+
+@pytest.mark.parametrize("options", [None, {"include_usage": False}, {}, {"x": 1}])
+async def test_tokens_are_counted_although_the_caller_wants_none(
+    upstream: StandIn, options: Any
+) -> None:
+    counted = TOKENS.labels(upstream.url.removeprefix("http://"), "m", "out")
+    async with gateway(upstreams=upstream.url) as client:
+        asked = {**QUESTION, "stream": True, "stream_options": options}
+        async with client.post(CHAT, json=asked) as answer:
+            assert "usage" not in (await answer.text())
+    assert upstream.bodies[0]["stream_options"] == {**(options or {}), "include_usage": True}
+    assert upstream.raw[0].count(b"stream_options") == 1
+    assert counted.values[0] == 3
 
 
 async def test_a_broken_stream_is_told_in_the_stream(upstream: StandIn) -> None:
@@ -184,6 +201,7 @@ _DEEP = b'{"model": "m", "messages": [], "tools": ' + b"[" * 40 + b"]" * 40 + b"
         (b'{"model": "m", "messages": [{"role": "user"}], "n": "2"}', 422, "n"),
         (b'{"model": "m", "messages": [{"role": "user"}], "temperature": NaN}', 400, None),
         (_DEEP, 422, "tools"),
+        (b'{"model":' + b"[" * 400 + b"]" * 400 + b"}", 422, ""),
     ],
 )
 async def test_a_bad_body_is_refused_before_the_upstream_sees_it(
@@ -221,3 +239,7 @@ async def test_every_error_is_a_problem() -> None:
             assert answer.headers["Allow"] == "POST"
         async with client.post(CHAT, data="hi") as answer:
             assert (await problem(answer))["status"] == 415
+        packed = {"Content-Encoding": "gzip", **JSON}
+        async with client.post(CHAT, data=b"abcd", headers=packed) as answer:
+            assert (await problem(answer))["detail"] == "Send the body as it is, not as gzip."
+            assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "identity")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from aiohttp import web
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
@@ -116,6 +117,7 @@ async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
         for nonsense in (
             web.Response(text="<html>hello</html>", content_type="text/html"),
             web.Response(body=b'{"id": "chatcmpl-1", "choi', content_type="application/json"),
+            web.Response(body=b'{"id": nonsense}', content_type="application/json"),
             web.Response(body=b"\xff\xfe\x00", content_type="application/json"),
             web.Response(body=b'{"x": "' + b"x" * 3000 + b'"}', content_type="application/json"),
             web.Response(status=302),
@@ -126,6 +128,44 @@ async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
                 details = await problem(answer)
                 assert details["status"] == 502, details
                 assert "secrets" not in str(details)
+
+
+async def test_half_a_surrogate_pair_is_the_callers_to_read(upstream: StandIn) -> None:
+    said = b'{"choices": [{"message": {"content": "\\ud83d"}}]}'
+    upstream.always = web.Response(body=said, content_type="application/json")
+    async with (
+        gateway(upstreams=upstream.url) as client,
+        client.post(CHAT, json=QUESTION) as answer,
+    ):
+        assert (answer.status, await answer.read()) == (200, said)
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [
+        (b"", False),
+        (b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": null}]}\n\n', False),
+        (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', True),
+        (b'data: {"error": {"message": "no"}}\n\n', True),
+        (b"data: [DONE]\n\n", True),
+    ],
+)
+async def test_a_stream_that_stops_before_its_end_is_told_however_it_was_framed(
+    upstream: StandIn, said: bytes, whole: bool
+) -> None:
+    upstream.always = web.Response(body=said, content_type="text/event-stream")
+    async with (
+        gateway(upstreams=upstream.url) as client,
+        client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
+    ):
+        got = await answer.read()
+    assert got.startswith(said)
+    told = got.removeprefix(said)
+    assert (told == b"") == whole
+    if not whole:
+        assert (
+            json.loads(told.removeprefix(b"data: "))["type"] == "urn:aiapi:problem:upstream-broken"
+        )
 
 
 async def test_a_slow_body_is_bounded_as_a_whole(upstream: StandIn) -> None:

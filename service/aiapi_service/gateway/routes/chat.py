@@ -1,5 +1,6 @@
 """Chat completions, passed on to the upstreams."""
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
@@ -53,6 +54,12 @@ async def chat_completions(
 
 def _with_usage(body: Body) -> tuple[bytes, bool]:
     """A stream is asked for its tokens; a caller who has not asked does not see them."""
-    if body.data.get("stream") and "stream_options" not in body.data:
+    if not body.data.get("stream"):
+        return body.faithful(), False
+    if "stream_options" not in body.data:
         return usage.ask_for_it(body.faithful()), True
-    return body.faithful(), False
+    options = body.data["stream_options"] or {}
+    if options.get("include_usage"):
+        return body.faithful(), False
+    options = {**options, "include_usage": True}
+    return json.dumps({**body.data, "stream_options": options}).encode(), True

@@ -5,12 +5,15 @@ event that carries nothing else is kept from the caller, who did not.
 """
 
 import json
+import re
 
 from aiapi_service.gateway.upstreams.usage import Tokens, find
 
 # An event that does not end is passed on as it is rather than kept.
 _LONGEST_EVENT = 1 << 20
 _DONE = b"data: [DONE]"
+# What an upstream says last, where it does not say that it is done.
+_LAST = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
 
 
 class EventWatcher:
@@ -19,15 +22,22 @@ class EventWatcher:
     def __init__(self, *, hide_usage: bool) -> None:
         self._hide = hide_usage
         self._rest = b""
+        self._last = b""
         self.tokens: Tokens | None = None
-        self.done = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last that was said is an end. Where a connection's end is the answer's, it
+        is all that tells an answer from one that was cut."""
+        last = self._last
+        return self.tokens is not None or _DONE in last or _LAST.search(last) is not None
 
     def feed(self, piece: bytes) -> bytes:
         """What of this may go on to the caller now."""
         data = self._rest + piece if self._rest else piece
         self._rest = b""
+        self._last = data
         if b'"usage"' not in data and data.endswith(b"\n\n"):
-            self.done = self.done or _DONE in data
             return data
         return self._by_event(data)
 
@@ -52,7 +62,6 @@ class EventWatcher:
         return bytes(kept)
 
     def _is_hidden(self, event: bytes) -> bool:
-        self.done = self.done or _DONE in event
         if b'"usage"' not in event:
             return False
         tokens = find(event)
