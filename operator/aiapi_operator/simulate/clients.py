@@ -11,7 +11,7 @@ A request that is given up counts once, by its last try, and its latency from it
 import numpy as np
 
 from aiapi_operator.api.duration import parse_duration
-from aiapi_operator.simulate.counters import Outcome
+from aiapi_operator.simulate.counters import SUCCESS
 from aiapi_operator.simulate.journeys import Served
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.requests import Load, Requests, join
@@ -75,7 +75,7 @@ class Callers:
 
     def settle(self, served: Served, now: float) -> Served:
         """Those that are over, one way or the other; the others will be tried again."""
-        bad = served.outcome != Outcome.SUCCESS
+        bad = served.outcome != SUCCESS
         self._trouble = bool(bad.any())
         if self._most == 0 or not self._trouble:
             return served

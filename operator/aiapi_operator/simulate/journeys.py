@@ -18,7 +18,7 @@ import numpy as np
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate import admission, loops
 from aiapi_operator.simulate.admission import REFUSAL, Bools, Stretch
-from aiapi_operator.simulate.counters import Batch, Outcome
+from aiapi_operator.simulate.counters import CANCELLED, SHED, Batch, Waiting
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.requests import Load, Requests, join
 from aiapi_operator.simulate.traces import Floats
@@ -53,44 +53,86 @@ def _both(one: Served, other: Served) -> Served:
 
 @dataclass(frozen=True, slots=True)
 class _Trip:
-    """Requests on their way; one entry of each array is one request."""
+    """Requests on their way; one column of both tables is one request.
 
-    requests: Requests
-    slot: Ints
-    lane: Ints
-    left_loop: Floats
-    back: Floats
-    """When the upstream has answered."""
-    outcome: Ints
-    told: Bools
-    """Whose caller has left."""
+    Two tables, for to take a part of a table costs as much as to take a part of one row.
+    """
+
+    times: Floats
+    """Rows: came, loop and upstream seconds, tried first; left the loop, back from upstream."""
+    marks: Ints
+    """Rows: connection, tries before; slot, lane, outcome, whether its caller has left."""
+
+    @classmethod
+    def of(cls, requests: Requests, *, slot: Ints, lane: Ints, left_loop: Floats) -> "_Trip":
+        """Requests that have left their loop; nothing else is known of them."""
+        times, marks = np.empty((6, len(slot))), np.empty((6, len(slot)), dtype=np.int64)
+        times[0], times[1], times[2] = requests.at, requests.loop, requests.upstream
+        times[3], times[4] = requests.born, left_loop
+        marks[0], marks[1] = requests.connection, requests.tries
+        marks[2], marks[3] = slot, lane
+        return cls(times, marks)
+
+    @property
+    def requests(self) -> Requests:
+        at, loop, upstream, born = self.times[:4]
+        return Requests(at, loop, upstream, self.marks[0], born, self.marks[1])
+
+    @property
+    def at(self) -> Floats:
+        row: Floats = self.times[0]
+        return row
+
+    @property
+    def slot(self) -> Ints:
+        row: Ints = self.marks[2]
+        return row
+
+    @property
+    def lane(self) -> Ints:
+        row: Ints = self.marks[3]
+        return row
+
+    @property
+    def back(self) -> Floats:
+        """When the upstream has answered."""
+        row: Floats = self.times[5]
+        return row
+
+    @property
+    def outcome(self) -> Ints:
+        row: Ints = self.marks[4]
+        return row
+
+    @property
+    def told(self) -> Bools:
+        """Whose caller has left."""
+        row: Bools = self.marks[5] == 1
+        return row
 
     def take(self, which: Bools) -> "_Trip":
-        return _Trip(
-            self.requests.take(which),
-            self.slot[which],
-            self.lane[which],
-            self.left_loop[which],
-            self.back[which],
-            self.outcome[which],
-            self.told[which],
-        )
+        places = which.nonzero()[0]
+        return _Trip(self.times.take(places, axis=1), self.marks.take(places, axis=1))
+
+    def ended(self, outcome: Ints) -> "_Trip":
+        """The same with another outcome."""
+        marks = self.marks.copy()
+        marks[4] = outcome
+        return _Trip(self.times, marks)
+
+    def waiting(self) -> Waiting:
+        return Waiting(self.slot, self.at, self.times[4])
 
     def batch(self, leaves: Floats) -> Batch:
-        return Batch(self.slot, self.requests.at, self.left_loop, leaves, self.outcome)
+        return Batch.of(self.slot, self.at, self.times[4], leaves, self.outcome)
 
 
 def _join(trips: Sequence[_Trip]) -> _Trip:
     if len(trips) == 1:
         return trips[0]
     return _Trip(
-        join([trip.requests for trip in trips]),
-        np.concatenate([trip.slot for trip in trips]),
-        np.concatenate([trip.lane for trip in trips]),
-        np.concatenate([trip.left_loop for trip in trips]),
-        np.concatenate([trip.back for trip in trips]),
-        np.concatenate([trip.outcome for trip in trips]),
-        np.concatenate([trip.told for trip in trips]),
+        np.concatenate([trip.times for trip in trips], axis=1),
+        np.concatenate([trip.marks for trip in trips], axis=1),
     )
 
 
@@ -122,10 +164,9 @@ class Journeys:
         """By the time at which they are back, in portions of ``_PORTION`` seconds."""
         self._leaving: tuple[Floats, Ints] = (np.empty(0), np.empty(0, dtype=np.int64))
 
-    def returning(self) -> Batch | None:
+    def returning(self) -> Sequence[Waiting]:
         """Requests of which nobody knows yet when they will leave."""
-        trip = self._all()
-        return None if trip is None else trip.batch(np.full(len(trip.back), np.inf))
+        return [trip.waiting() for portion in self._under_way.values() for trip in portion]
 
     def last_back(self, slot: int) -> float:
         """When the last of a pod's requests will have been answered by the upstream."""
@@ -141,12 +182,15 @@ class Journeys:
         self.free_at = work.free_at(before)
         done = work.by_request()
         trip = self._leave_loop(requests, slot, lane, done, no)
-        fresh = trip.told & (trip.outcome == Outcome.CANCELLED)
-        gone = Served(
-            requests.take(fresh), requests.at[fresh] + self._deadline, trip.outcome[fresh]
-        )
-        arrived = self._return(trip, gone, work, before, end)
-        return Arrived(*arrived, cost, done)
+        heard, batch = self._return(trip, work, before, end)
+        if trip.told.any():
+            heard = _both(self._give_up(trip), heard)
+        return Arrived(heard, batch, cost, done)
+
+    def _give_up(self, trip: _Trip) -> Served:
+        """Callers of those that came who will not wait for the upstream's answer."""
+        gone = trip.take(trip.told)
+        return Served(gone.requests, gone.at + self._deadline, gone.outcome)
 
     def finish(self) -> Served | None:
         """The run is over: those on their way meet no one any more."""
@@ -184,35 +228,29 @@ class Journeys:
             back, failed = done.copy(), np.zeros(len(done), dtype=np.int64)
             yes = ~no
             back[yes], failed[yes] = self._upstream.call(done[yes], requests.upstream[yes])
-            failed[no] = Outcome.SHED
+            failed[no] = SHED
         late = back > requests.at + self._deadline
-        outcome = np.where(late, Outcome.CANCELLED, failed)
-        return _Trip(requests, slot, lane, done, back, outcome, late)
+        trip = _Trip.of(requests, slot=slot, lane=lane, left_loop=done)
+        trip.times[5], trip.marks[4], trip.marks[5] = back, np.where(late, CANCELLED, failed), late
+        return trip
 
     def _return(
-        self, new: _Trip, gone: Served, work: loops.Work, before: Floats, end: float
+        self, new: _Trip, work: loops.Work, before: Floats, end: float
     ) -> tuple[Served, Batch]:
         trip = self._due(new, end)
         # Whoever is refused has its answer at once.
         waits = work.waits(trip.back, trip.lane, before)
-        ends = trip.back + np.where(trip.outcome == Outcome.SHED, 0.0, waits)
-        late = ends > trip.requests.at + self._deadline
-        trip = _Trip(
-            trip.requests,
-            trip.slot,
-            trip.lane,
-            trip.left_loop,
-            trip.back,
-            np.where(late, Outcome.CANCELLED, trip.outcome),
-            trip.told,
-        )
+        ends = trip.back + np.where(trip.outcome == SHED, 0.0, waits)
+        late = ends > trip.at + self._deadline
+        if late.any():
+            trip = trip.ended(np.where(late, CANCELLED, trip.outcome))
         self._remember(trip, ends, end)
         waiting = ~trip.told
         if waiting.all():
             heard = self._tell(trip, ends)
         else:
             heard = self._tell(trip.take(waiting), ends[waiting])
-        return _both(gone, heard), trip.batch(ends)
+        return heard, trip.batch(ends)
 
     def _all(self) -> _Trip | None:
         """Everyone who is under way."""
@@ -229,13 +267,13 @@ class Journeys:
             return trip
         later = trip.take(~due)
         keys = (later.back // _PORTION).astype(np.int64)
-        for key in np.unique(keys).tolist():
+        for key in sorted(set(keys.tolist())):
             self._under_way.setdefault(key, []).append(later.take(keys == key))
         return trip.take(due)
 
     def _tell(self, trip: _Trip, ends: Floats) -> Served:
-        limit = trip.requests.at + self._deadline
-        outcome = np.where(ends > limit, Outcome.CANCELLED, trip.outcome)
+        limit = trip.at + self._deadline
+        outcome = np.where(ends > limit, CANCELLED, trip.outcome)
         return Served(trip.requests, np.minimum(ends, limit), outcome)
 
     def _remember(self, trip: _Trip, ends: Floats, end: float) -> None:

@@ -28,6 +28,10 @@ class Work:
     lane: Ints
     at: Floats
     done: Floats
+    first: Ints
+    """Where each loop's requests begin."""
+    span: tuple[float, float]
+    """The first and the last arrival."""
 
     def by_request(self) -> Floats:
         """When each request is done with its loop, in the order in which they were given."""
@@ -38,8 +42,9 @@ class Work:
     def free_at(self, before: Floats) -> Floats:
         """From when each loop is free, where it was ``before``."""
         after = before.copy()
-        last = np.flatnonzero(np.append(self.lane[1:] != self.lane[:-1], True)[: len(self.lane)])
-        after[self.lane[last]] = self.done[last]
+        if len(self.lane):
+            last = np.concatenate((self.first[1:], (len(self.lane),))) - 1
+            after[self.lane[last]] = self.done[last]
         return after
 
     def waits(self, at: Floats, lane: Ints, before: Floats) -> Floats:
@@ -49,11 +54,11 @@ class Work:
         """
         busy_until = before[lane]
         if len(self.lane):
-            earliest = min(float(self.at.min()), float(at.min(initial=np.inf)))
-            latest = max(float(self.at.max()), float(at.max(initial=-np.inf)))
+            earliest = min(self.span[0], float(at.min(initial=np.inf)))
+            latest = max(self.span[1], float(at.max(initial=-np.inf)))
             span = latest - earliest + 1.0
             keys = self.lane * span + (self.at - earliest)
-            place = np.searchsorted(keys, lane * span + (at - earliest), side="right") - 1
+            place = keys.searchsorted(lane * span + (at - earliest), side="right") - 1
             found = (place >= 0) & (self.lane[place] == lane)
             busy_until = np.where(found, self.done[place], busy_until)
         waits: Floats = np.maximum(0.0, busy_until - at)
@@ -68,13 +73,15 @@ def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats) -> Work:
     order = np.argsort(loop.astype(np.int32), kind="stable")
     lane, come, work = loop[order], at[order], cost[order]
     if len(at) == 0:
-        return Work(order, lane, come, come)
-    new = np.concatenate(([True], lane[1:] != lane[:-1]))
-    first = np.flatnonzero(new)
+        return Work(order, lane, come, come, order, (0.0, 0.0))
+    new = np.ones(len(at), dtype=np.bool_)
+    np.not_equal(lane[1:], lane[:-1], out=new[1:])
+    first = new.nonzero()[0]
     total = np.cumsum(work)
     slack = come - (total - work)
     slack[first] += np.maximum(0.0, free_at[lane[first]] - come[first])
-    return Work(order, lane, come, total + _running_maximum(slack, np.cumsum(new) - 1))
+    done = total + _running_maximum(slack, np.cumsum(new) - 1)
+    return Work(order, lane, come, done, first, (float(at[0]), float(at[-1])))
 
 
 def _running_maximum(values: Floats, group: Ints) -> Floats:

@@ -15,7 +15,7 @@ from math import ceil
 
 import numpy as np
 
-from aiapi_operator.simulate.counters import Outcome
+from aiapi_operator.simulate.counters import SHED, SUCCESS
 from aiapi_operator.simulate.journeys import Served
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.inputs import Objective
@@ -91,6 +91,8 @@ class Recorder:
     """Seconds after which every request of a minute is over."""
     shed: int = 0
     failed: int = 0
+    _new: list[Served] = field(default_factory=list)
+    """Not looked at yet: once a minute is enough."""
     _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
     _latencies: dict[int, list[Floats]] = field(default_factory=dict)
     _sizes: list[Size] = field(default_factory=list)
@@ -98,30 +100,40 @@ class Recorder:
 
     def add(self, served: Served) -> None:
         """Some requests that are over."""
-        if not len(served.leaves):
+        if len(served.leaves):
+            self._new.append(served)
+
+    def _take_down(self) -> None:
+        if not self._new:
             return
-        good = served.outcome == Outcome.SUCCESS
-        shed = int((served.outcome == Outcome.SHED).sum())
+        born = np.concatenate([served.requests.born for served in self._new])
+        leaves = np.concatenate([served.leaves for served in self._new])
+        outcome = np.concatenate([served.outcome for served in self._new])
+        self._new.clear()
+        good = outcome == SUCCESS
+        shed = int((outcome == SHED).sum())
         self.shed += shed
         self.failed += int(len(good) - good.sum()) - shed
-        took = served.leaves - served.requests.born
+        took = leaves - born
         # Who got no answer waited for as long as it took to know.
         place = np.log(np.maximum(took, _LOWEST) / _LOWEST) * _PER_E
         inside = np.minimum(place.astype(np.int64), _BUCKETS - 1)
         self._histogram += np.bincount(inside, minlength=_BUCKETS)
         latency = np.where(good, took, np.inf)
-        minute = (served.requests.born // 60).astype(np.int64)
+        minute = (born // 60).astype(np.int64)
         for each in np.unique(minute).tolist():
             self._latencies.setdefault(each, []).append(latency[minute == each])
 
     def close_minute(self, size: Size) -> None:
         """The minute is over, and the fleet has this size. Its requests may not be over yet."""
+        self._take_down()
         self._sizes.append(size)
         while 60 * (len(self._minutes) + 1) + self.patience < 60 * len(self._sizes):
             self._finish()
 
     def minutes(self) -> tuple[Minute, ...]:
         """All minutes, when the run is over."""
+        self._take_down()
         while len(self._minutes) < len(self._sizes):
             self._finish()
         return tuple(self._minutes)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aiapi_operator.simulate.counters import BOUNDS, Outcome, Reading
+from aiapi_operator.simulate.counters import BOUNDS, Reading
 from aiapi_operator.simulate.fleet import FleetModel, Pod
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.sizing.inputs import Fleet, Histogram, PodSample, PodUnknown
@@ -63,7 +63,7 @@ class View:
         if self.silent:
             return PodUnknown(pod=pod.name, ready=True, reason="timeout")
         slot, serving = pod.slot, self._fleet.serving(pod)
-        outcomes = reading.outcomes[slot].tolist()
+        succeeded, server_errors, cancelled, shed = reading.outcomes[slot].tolist()
         in_flight = int(reading.in_flight[slot])
         return PodSample(
             pod=pod.name,
@@ -76,11 +76,11 @@ class View:
             workers_blocked=(blocked := self._fleet.blocked(slot, self.now)),
             blocked_at="simulated.py:1 handler" if blocked else "",
             failure="",
-            succeeded=outcomes[Outcome.SUCCESS],
+            succeeded=succeeded,
             client_errors=0,
-            server_errors=outcomes[Outcome.SERVER_ERROR],
-            cancelled=outcomes[Outcome.CANCELLED],
-            shed=outcomes[Outcome.SHED],
+            server_errors=server_errors,
+            cancelled=cancelled,
+            shed=shed,
             in_flight_seconds=float(reading.in_flight_seconds[slot]),
             loop_seconds=loop,
             worker_seconds=float(self._fleet.worker_seconds()[slot]),

@@ -89,7 +89,7 @@ def test_a_fault_is_read_or_explained() -> None:
 
 def test_counters_are_exact_between_two_events() -> None:
     pods = Counters(2)
-    batch = Batch(
+    batch = Batch.of(
         np.array([1, 1]),
         floats(10.0, 10.4),
         floats(10.2, 10.6),
