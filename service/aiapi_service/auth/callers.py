@@ -81,11 +81,15 @@ class Callers:
         now = monotonic()
         if now < self._rest_until:
             return None
+        if self._rest_until:
+            # It was away: one request finds out whether it is back, the others do not wait for it.
+            self._rest_until = now + _TIMEOUT_SECONDS + _REST_SECONDS
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                return await self._buckets.ask(self._rate, *name, count=count)
+                taken = await self._buckets.ask(self._rate, *name, count=count)
+                self._rest_until = 0.0
+                return taken
         except (StoreUnavailableError, TimeoutError) as error:
-            # Else each request would wait for what is away.
             self._rest_until = monotonic() + _REST_SECONDS
             if now >= self._warn_at:
                 self._warn_at = now + _WARN_SECONDS

@@ -7,9 +7,13 @@ import re
 
 # As Postgres begins its lines, and Python's logging.
 _LEVEL = re.compile(r"(DEBUG\d?|INFO|LOG|NOTICE|HINT|DETAIL|WARNING|ERROR|FATAL|PANIC): +")
-_LEVELS = {"WARNING": logging.WARNING, "ERROR": logging.ERROR} | dict.fromkeys(
-    ("FATAL", "PANIC"), logging.CRITICAL
-)
+# What is fatal to Postgres is so to one connection.
+_LEVELS = {
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.ERROR,
+    "PANIC": logging.CRITICAL,
+}
 _PIECE_BYTES = 65536
 # One that talks without end must not have all of the loop; a pipe holds less than this.
 _MOST_PIECES = 8

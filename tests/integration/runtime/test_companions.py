@@ -59,7 +59,7 @@ async def test_a_companion_is_started_again_and_ended(tmp_path: Path) -> None:
 
 SPEAKER = r"""
 import os, sys
-os.write(2, b"LOG:  ready\nWARNING:  low\n  on disk\nFATAL:  no")
+os.write(2, b"LOG:  ready\nWARNING:  low\n  on disk\nPANIC:  no")
 os.write(1, b" room\n" + b"x" * 9000 + b"\n\xff\nlast words")
 """
 

@@ -1,8 +1,13 @@
 """Buckets in memory, and the settings of limits."""
 
+import asyncio
+
 import pytest
+from fastapi import Request
 from pydantic import ValidationError
 
+from aiapi_service.auth import callers
+from aiapi_service.auth.authenticator import ANYBODY
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.store.limits import Rate, Taken
 from aiapi_service.store.memory_limits import MemoryLimiter
@@ -35,6 +40,44 @@ async def test_several_are_taken_together_or_not_at_all() -> None:
     assert (await limiter.ask(RATE, "ann", count=2)).left(RATE) == 1
     assert (await limiter.ask(RATE, "ann", count=2)).wait == 10.0
     assert (await limiter.ask(RATE, "ann")).left(RATE) == 0
+
+
+class Stuck:
+    """A store that has stopped answering, without closing a connection."""
+
+    asked = 0
+    back = asyncio.Event()
+
+    async def ask(self, rate: Rate, *name: str, count: int = 1) -> Taken:
+        self.asked += 1
+        await self.back.wait()
+        return Taken(0.0, 0.0)
+
+
+async def test_one_request_at_a_time_waits_for_a_store_that_is_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(callers, "_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(callers, "_REST_SECONDS", 0.01)
+    store = Stuck()
+    made = callers.Callers(store, limit=60, burst=60)
+    request = Request({"type": "http", "client": ("192.0.2.1", 1)})
+
+    async def take(times: int) -> None:
+        await asyncio.gather(*(made.take(request, ANYBODY) for _ in range(times)))
+
+    await take(5)
+    assert store.asked == 5, "they came before anybody knew"
+    await take(5)
+    assert store.asked == 5, "it is left alone for a moment"
+    await asyncio.sleep(0.02)
+    await take(5)
+    assert store.asked == 6
+    store.back.set()
+    await asyncio.sleep(0.02)
+    await take(1)
+    await take(5)
+    assert store.asked == 12, "once it is back everybody is counted"
 
 
 def test_what_is_left_is_never_less_than_nothing() -> None:
