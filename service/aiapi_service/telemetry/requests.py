@@ -190,7 +190,19 @@ def _rare(request: CurrentRequest, receive: Receive, outcome: int) -> int:
     if request.shed:
         return _SHED
     cycle = getattr(receive, "__self__", None)
-    return _CANCELLED if getattr(cycle, "disconnected", False) is True else outcome
+    left = getattr(cycle, "disconnected", False) is True and not _has_all(cycle)
+    return _CANCELLED if left else outcome
+
+
+def _has_all(cycle: Any) -> bool:
+    """Whether the client had all of the body that it was promised: it need not wait for the app.
+
+    A WSGI app says that a body has ended when its thread has come round, after the last of it.
+    """
+    sent = getattr(cycle, "response_started", False) and not getattr(
+        cycle, "chunked_encoding", True
+    )
+    return bool(sent) and getattr(cycle, "expected_content_length", 1) == 0
 
 
 def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -> None:

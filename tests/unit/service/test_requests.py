@@ -107,6 +107,24 @@ async def test_a_cancelled_task_is_cancelled(numbers):
     assert numbers[Cell.IN_FLIGHT] == 0
 
 
+@pytest.mark.parametrize(
+    ("chunked", "missing", "outcome"),
+    [(False, 0, "success"), (False, 7, "cancelled"), (True, 0, "cancelled")],
+)
+async def test_a_client_that_had_all_it_was_promised_may_go(numbers, chunked, missing, outcome):
+    class Cycle:
+        disconnected = True
+        response_started = True
+        chunked_encoding = chunked
+        expected_content_length = missing
+
+        async def receive(self):
+            return {"type": "http.disconnect"}
+
+    await count_requests(answering(200), numbers)(SCOPE, Cycle().receive, send)
+    assert outcomes(numbers) == {outcome: 1}
+
+
 async def test_a_client_that_left_is_cancelled_whatever_the_app_answered(numbers):
     class Cycle:
         disconnected = True
