@@ -9,7 +9,6 @@ from aiapi_operator.sizing.decision import Binding, Load, Need
 from aiapi_operator.sizing.demand import Demand
 from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.learn import troubled
 from aiapi_operator.sizing.limits import Threads
 from aiapi_operator.sizing.plan import Carry
 from aiapi_operator.sizing.state import FAST_WINDOW, ServiceDemand, State, Tick
@@ -84,9 +83,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
     )
     loop = windows.mean(recent, "loop")
     certain = windows.certain_loop(recent, state.service.seconds if state.service else None)
-    pool = limits.threads(
-        recent, state.thread_costs, level=coming.level, trouble=troubled(state.failures)
-    )
+    pool = limits.threads(recent, state.thread_costs, level=coming.level)
     carried = need.Load(
         loop=certain,
         in_flight=limits.asked(recent, load.in_flight or 0.0),

@@ -68,7 +68,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         service=service,
         base=base,
         forecasts=demand.settle(state.forecasts, ticks, now=now),
-        thread_costs=limits.learn(ticks, state.thread_costs, trouble=troubled(failures)),
+        thread_costs=limits.learn(ticks, state.thread_costs),
         profile=daily,
         slot=slot,
     )

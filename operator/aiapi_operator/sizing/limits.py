@@ -13,7 +13,8 @@ Of a worker's threads a part is planned for. Few threads need more room than man
 staffing (Halfin and Whitt, 1981) n threads leave about sqrt(n) / 1.6 free, so that calls seldom
 wait: 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
 
-While many requests fail, t is what it was before: that calls hang is no demand for threads.
+While half or more of what ends has failed, t is what it was before: that calls hang is no demand
+for threads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,6 +34,7 @@ LOADED = 0.05
 """Part of the threads below which it is chance how many are busy to a busy loop."""
 ABSURD = 1e15
 """No counter of a real pod gets here, nor is it this when it is not a number."""
+MOSTLY = 0.5
 FEWEST = 20
 """Requests for the thread time of one."""
 
@@ -122,11 +124,11 @@ def _since(pod: PodSample, before: PodSample) -> list[tuple[str, int, float, flo
     return uses
 
 
-def learn(ticks: Sequence[Tick], last: Costs, *, trouble: bool) -> Costs:
-    """Thread seconds a request over the slow window; as before while many requests fail."""
-    if trouble or not any(tick.threads for tick in ticks):
+def learn(ticks: Sequence[Tick], last: Costs) -> Costs:
+    """Thread seconds a request over the slow window; as before while most requests fail."""
+    if not ticks[-1].threads or _fails(ticks[-1]):
         return last
-    sound = [tick for tick in ticks if not tick.failing]
+    sound = [tick for tick in ticks if not _fails(tick)]
     completed = sum(tick.completed * tick.seconds for tick in sound)
     if completed < FEWEST:
         return last
@@ -137,20 +139,24 @@ def learn(ticks: Sequence[Tick], last: Costs, *, trouble: bool) -> Costs:
     return tuple((name, seconds / completed) for name, seconds in busy.items())
 
 
-def threads(recent: Sequence[Tick], costs: Costs, *, level: float, trouble: bool) -> Threads | None:
+def _fails(tick: Tick) -> bool:
+    """Whether most of what ended failed. Of what came it may be little: the rest waits."""
+    failed = tick.server_errors + tick.cancelled
+    return failed > 0 and failed >= MOSTLY * tick.completed
+
+
+def threads(recent: Sequence[Tick], costs: Costs, *, level: float) -> Threads | None:
     """What the pool needs that asks for the most workers; None where no threads are known.
 
     ``level`` is the arrivals a second now, and ``recent`` the ticks of the fast window.
     """
     known = dict(costs)
     pools = {pool.name: pool for tick in recent for pool in tick.threads}
-    found = (_one(recent, pool, known.get(name), level, trouble) for name, pool in pools.items())
+    found = (_one(recent, pool, known.get(name), level) for name, pool in pools.items())
     return max(found, key=lambda each: each.workers, default=None)
 
 
-def _one(
-    recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: float, trouble: bool
-) -> Threads:
+def _one(recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: float) -> Threads:
     parts = [
         (each, tick.seconds, tick.workers)
         for tick in recent
@@ -166,7 +172,7 @@ def _one(
     if cost is not None:
         # Calls that last t overlap: so much may chance have added to the mean of the window.
         chance = CERTAIN_SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
-        least = 0.0 if trouble else max(0.0, busy - chance)
+        least = 0.0 if any(map(_fails, recent)) else max(0.0, busy - chance)
         needed = min(max(least, level * cost), most + chance)
     return Threads(
         name=pool.name,

@@ -88,10 +88,11 @@ def row(busy: float, waiting: float = 0.0, **changes: float) -> list[Tick]:
 
 
 def asked(
-    ticks: list[Tick], *, cost: float | None = 0.3, level: float = 100.0, trouble: bool = False
+    ticks: list[Tick], *, cost: float | None = 0.3, level: float = 100.0, failing: bool = False
 ) -> Threads:
     costs = () if cost is None else (("anyio", cost),)
-    found = limits.threads(ticks, costs, level=level, trouble=trouble)
+    ticks = [replace(each, server_errors=60.0 * failing) for each in ticks]
+    found = limits.threads(ticks, costs, level=level)
     assert found is not None
     return found
 
@@ -111,7 +112,7 @@ def test_few_threads_need_more_room_than_many(threads: int, part: float) -> None
         pytest.param(asked(row(80.0, 500.0), level=400.0), 120.0, id="full: arrivals x cost"),
         pytest.param(asked(row(30.0), level=400.0), 33.5, id="not more than are busy and wait"),
         pytest.param(asked(row(90.0), level=100.0), 84.0, id="calls take longer than before"),
-        pytest.param(asked(row(80.0, 500.0), trouble=True), 30.0, id="calls hang and fail"),
+        pytest.param(asked(row(80.0, 500.0), failing=True), 30.0, id="calls hang and fail"),
     ],
 )
 def test_threads_that_are_needed(found: Threads, needed: float) -> None:
@@ -128,12 +129,14 @@ def test_the_pool_that_asks_for_the_most_workers_counts() -> None:
 
 
 def test_what_a_request_takes_is_not_learned_from_failures() -> None:
-    assert limits.learn(row(30.0), (), trouble=False) == (("anyio", pytest.approx(0.3)),)
+    assert limits.learn(row(30.0), ()) == (("anyio", pytest.approx(0.3)),)
     known = (("anyio", 0.3),)
-    hung = row(80.0, completed=10.0)
-    assert limits.learn(hung, known, trouble=True) == known
-    assert limits.learn([replace(t, failing=True) for t in hung], known, trouble=False) == known
-    assert limits.learn(row(30.0, completed=1.0), known, trouble=False) == known
+    hung = [replace(each, server_errors=10.0) for each in row(80.0, completed=10.0)]
+    assert limits.learn(hung, known) == known
+    assert limits.learn([*hung, *row(30.0)], ()) == (("anyio", pytest.approx(0.3)),)
+    assert limits.learn(row(30.0, completed=1.0), known) == known
+    slow = row(90.0, server_errors=10.0, cancelled=5.0)
+    assert limits.learn(slow, known) == (("anyio", pytest.approx(0.9)),), "a few always fail"
 
 
 def test_what_was_refused_would_be_in_flight_too() -> None:
