@@ -11,6 +11,10 @@ from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.limits import FULL_SHARE
 from aiapi_operator.sizing.state import Size
 
+AHEAD = 180.0
+"""Seconds. Pods are ordered for a jump that is nearer than 35 s and their start."""
+WORTH_SAYING = 1.05
+
 
 def number(value: float, digits: int = 3) -> str:
     """``value`` to so many significant digits: 412.3 -> 412, 0.6049 -> 0.605, 12345 -> 12,300."""
@@ -79,6 +83,9 @@ def _doubts(outlook: Outlook) -> tuple[str, ...]:
         if service.requests == 0:
             known = "c is as it was before the operator started"
         doubts.append(f"{known}: loops are planned at {percent(CAUTIOUS)} at most")
+    jump = outlook.demand.daily.ratio(AHEAD)
+    if jump >= WORTH_SAYING:
+        doubts.append(f"a jump x{number(jump, 2)} is expected within 3 min, as on other days")
     if outlook.retried >= 1:
         doubts.append(f"{number(outlook.retried)} rps more are taken for retries of failures")
     return tuple(doubts)

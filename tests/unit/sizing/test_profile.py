@@ -190,6 +190,8 @@ def test_workers_are_there_when_the_jump_comes() -> None:
         until(model, NINE - 60, NINE - 2)
     assert expecting.last.need.demand > 1.9 * unaware.last.need.demand
     assert expecting.size > unaware.size
+    assert "a jump x2 is expected within 3 min, as on other days" in expecting.last.message
+    assert "jump" not in unaware.last.message
     ready = expecting.size
     until(expecting, NINE - 2, NINE + 20)
     assert expecting.size >= ready
