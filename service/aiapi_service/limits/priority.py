@@ -45,7 +45,10 @@ class _Chosen:
 
 
 def classify(classifier: Classifier) -> Classifier:
-    """Have this function, cheap and pure, say the priority of each request of the worker."""
+    """Have this function, cheap and pure, say the priority of each request of the worker.
+
+    When it is first asked, `client` is the connection's own: no proxy's header has been read.
+    """
     _Chosen.classifier = staticmethod(classifier)
     return classifier
 
