@@ -17,6 +17,7 @@ Failures that the loops cause are another matter: they end when there is capacit
 - what is shed or cancelled while a loop is busy is no failure here. Were it one, retries that have
   filled the loops would keep them filled when the upstream is back: nothing would be answered in
   time, and all of it come again (a metastable failure),
+- neither is what pods shed that say how many requests a worker takes: more workers take more,
 - while loops are busy and a fifth of the requests or more succeed, at least all that succeed
   count: they wait for the retries, and with the room that this makes, more succeed.
 
@@ -105,10 +106,11 @@ def _turned(known: Failures, tick: Tick, ticks: tuple[Tick, ...], share: float) 
 
 
 def _failed(tick: Tick) -> float:
-    """Failures a second that a busy loop did not cause."""
+    """Failures a second that a busy loop, or a worker's own limit, did not cause."""
     if tick.busiest >= BUSY:
         return tick.server_errors
-    return tick.server_errors + tick.cancelled + tick.shed
+    shed = 0.0 if tick.worker_limit > 0 else tick.shed
+    return tick.server_errors + tick.cancelled + shed
 
 
 def _came(tick: Tick) -> float:

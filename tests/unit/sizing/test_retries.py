@@ -77,6 +77,12 @@ def test_failures_of_busy_loops_are_no_reason_to_doubt() -> None:
     assert told(*CALM, timeouts)[-1].arrivals == 300.0
 
 
+def test_what_a_limit_of_the_worker_refuses_is_no_reason_to_doubt() -> None:
+    refused = {"shed": 150.0, "completed": 150.0}
+    assert told(*CALM, tick(22.0, 300.0, worker_limit=20, **refused))[-1].arrivals == 300.0
+    assert told(*CALM, tick(22.0, 300.0, **refused))[-1].arrivals == 150.0, "why is not known"
+
+
 def test_what_succeeds_is_not_made_to_wait_for_retries() -> None:
     down = tick(22.0, 300.0, 300.0)
     back = tick(24.0, 300.0, 50.0, busiest=0.95)
