@@ -20,8 +20,10 @@ from aiapi_operator.sizing.inputs import Objective, SizingSpec
 from aiapi_operator.sizing.rates import Seen
 from aiapi_operator.sizing.state import (
     FAST_WINDOW,
+    BaseLatency,
     Blocked,
     Failures,
+    Latch,
     Order,
     ServiceDemand,
     State,
@@ -67,6 +69,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         state,
         service=service,
         base=base,
+        infeasible=_reach(state.infeasible, base, spec.objective, now=now),
         forecasts=demand.settle(state.forecasts, ticks, now=now),
         thread_costs=limits.learn(ticks, state.thread_costs),
         profile=daily,
@@ -74,7 +77,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     )
     if not troubled(failures):
         state = _correct(state, spec.objective, now=now)
-    return _use(_reach(state, spec.objective, now=now), spec, seen, now=now)
+    return _use(state, spec, seen, now=now)
 
 
 def troubled(failures: Failures | None) -> bool:
@@ -122,14 +125,13 @@ def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
     )
 
 
-def _reach(state: State, objective: Objective, *, now: float) -> State:
+def _reach(known: Latch, base: BaseLatency | None, objective: Objective, *, now: float) -> Latch:
     """Whether the objective is out of reach of any fleet, with hysteresis."""
-    if state.base is None:
-        return state
-    part = state.base.now / objective.threshold
+    if base is None:
+        return known
+    part = base.now / objective.threshold
     finding = True if part > 1 else False if part < WITHIN else None
-    turned = latch.turn(state.infeasible, finding, now=now, on_after=SURE, off_after=3 * SURE)
-    return state if turned == state.infeasible else replace(state, infeasible=turned)
+    return latch.turn(known, finding, now=now, on_after=SURE, off_after=3 * SURE)
 
 
 def _target(state: State, objective: Objective) -> capacity.Target:
@@ -142,6 +144,8 @@ def _target(state: State, objective: Objective) -> capacity.Target:
 
 
 def _correct(state: State, objective: Objective, *, now: float) -> State:
+    if now - state.corrected_at < capacity.CORRECTS:
+        return state
     read = windows.latency(state.ticks, objective.percentile, least=capacity.CORRECTS)
     if read is None or state.base is None:
         return state

@@ -12,6 +12,7 @@ fleet does (28 + 32) x 3/2 = 90. Unknown is never zero.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from operator import add, attrgetter, is_, lt, sub, truediv
 from typing import NamedTuple
@@ -32,18 +33,19 @@ ABSURD = 1e15
 """No counter of a real pod gets here: 30 million years of seconds, a million rps for 30 years."""
 
 _NAMES = (
-    # Counters,
-    "succeeded",
-    "client_errors",
-    "server_errors",
-    "cancelled",
-    "shed",
+    # Counters of seconds,
     "in_flight_seconds",
     "loop_seconds",
     "worker_seconds",
     "upstream_seconds",
     "cpu_seconds",
     "cpu_throttled_seconds",
+    # then of requests,
+    "succeeded",
+    "client_errors",
+    "server_errors",
+    "cancelled",
+    "shed",
     # then gauges.
     "in_flight",
     "accept_queue_depth",
@@ -57,6 +59,7 @@ _NAMES = (
     "worker_limit",
 )
 _NUMBERS = attrgetter(*_NAMES)
+_SECONDS = 6
 _COUNTERS = 11
 _DIFFERENCES = _COUNTERS + 2
 """Numbers of which the difference is used: the counters, and requests in flight and queued."""
@@ -127,7 +130,8 @@ def _judge(pod: PodSample, oldest: float, newest: float) -> Known | PodUnknown:
     if not oldest <= pod.time <= newest:
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its sample is out of date")
     numbers = _NUMBERS(pod)
-    if not _sane(numbers):
+    # Apart, for Python compares numbers of one kind in half the time.
+    if not (_sane(numbers[:_SECONDS]) and _sane(numbers[_SECONDS:])):
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its counters make no sense")
     return pod, numbers
 
@@ -219,7 +223,7 @@ def _rates(flows: list[_Flow]) -> _Rates:
     before = zip(*(_NOTHING if last is None else last[1] for _, last, _ in flows), strict=True)
     columns = islice(zip(now, before, strict=True), _DIFFERENCES)
     counted = [list(map(sub, *column)) for column in columns]
-    done, client, error, gone, shed, *spent, in_flight, queued = counted
+    *spent, done, client, error, gone, shed, in_flight, queued = counted
     completed = [a + b + c + d for a, b, c, d in zip(done, client, error, gone, strict=True)]
     more = map(add, in_flight, queued)
     came = map(add, map(add, completed, shed), more)
@@ -311,5 +315,6 @@ def _merge(parts: list[histogram.Counts], known: Merged) -> histogram.Counts:
     return histogram.merge(parts)
 
 
+@lru_cache(maxsize=8)
 def _ascending(bounds: tuple[float, ...]) -> bool:
     return bool(bounds) and _sane(bounds) and all(map(lt, bounds, bounds[1:]))

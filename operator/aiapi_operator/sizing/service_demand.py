@@ -138,11 +138,11 @@ def _change(blocks: list[_Block], costs: list[float]) -> int:
 
 def _rose(before: list[float], after: list[float]) -> bool:
     """Whether the medians are a quarter apart, and nine in ten on either side of the middle."""
-    low, high = _middle(before), _middle(after)
-    if high <= low * CHANGED:
+    highest, lowest = _quantile(before, 0.9), _quantile(after, 0.1)
+    if highest >= lowest:
         return False
-    middle = sqrt(low * high)
-    return _quantile(before, 0.9) < middle < _quantile(after, 0.1)
+    low, high = _middle(before), _middle(after)
+    return high > low * CHANGED and highest < sqrt(low * high) < lowest
 
 
 def _middle(ascending: list[float]) -> float:
