@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import platform
+import random
 import signal
 import socket
 import statistics
@@ -30,9 +31,16 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Below those that connections take: one of thousands of clients may still have any of them."""
+    while True:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("0.0.0.0", random.randrange(20_000, 32_000)))
+            except OSError:
+                continue
+            port: int = sock.getsockname()[1]
+            return port
 
 
 def family(pid: int) -> list[int]:
