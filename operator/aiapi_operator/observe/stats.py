@@ -5,6 +5,7 @@ or a list that does not fit would steer the fleet, so an answer that breaks a ru
 a whole, and the pod counts as unknown.
 """
 
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -45,7 +46,13 @@ class _Histogram(_Strict):
         return self
 
     def plain(self) -> Histogram:
-        return Histogram(bounds=self.bounds, counts=self.counts, sum=self.sum)
+        return Histogram(bounds=_once(self.bounds), counts=self.counts, sum=self.sum)
+
+
+@lru_cache(maxsize=16)
+def _once(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    """Equal bounds as one object: a thousand pods would have megabytes of them to compare."""
+    return bounds
 
 
 class _WorkerCounts(_Strict):

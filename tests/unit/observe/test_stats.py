@@ -69,6 +69,11 @@ def test_an_honest_answer_becomes_a_sample_on_the_loops_clock() -> None:
     assert sample.latency.bounds == (0.01, 0.1)
 
 
+def test_equal_bounds_of_all_pods_are_one_object() -> None:
+    one, two = (parse(json.dumps(_STATS).encode(), pod=pod, time=42.0) for pod in ("a-1", "a-2"))
+    assert one.latency.bounds is two.latency.bounds
+
+
 def test_what_limits_a_worker_is_read_where_the_pod_says_it() -> None:
     older = parse(json.dumps(_STATS).encode(), pod="a", time=0)
     assert (older.worker_limit, older.threads) == (0, None), "missing is not zero threads"
