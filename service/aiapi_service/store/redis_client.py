@@ -2,12 +2,13 @@
 
 from typing import Any
 
-_CONNECTIONS = 32
+# A worker's loop is busy long before these are.
+_CONNECTIONS = 8
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def pool(url: str, seconds: float) -> Any:
-    """Connections to a Redis, none of which is open yet; no use of one takes longer than this."""
+    """Connections to a Redis, none of which is open yet; each try on one ends in this time."""
     from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - takes a while, few need it
     from redis.asyncio.retry import Retry  # noqa: PLC0415 - see above
     from redis.backoff import NoBackoff  # noqa: PLC0415 - see above
@@ -15,7 +16,8 @@ def pool(url: str, seconds: float) -> Any:
     return BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
-        timeout=seconds,
+        # Waiting for one of the connections; the caller sets an end to it all.
+        timeout=10 * seconds,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         # One that Redis has closed meanwhile is no failure.

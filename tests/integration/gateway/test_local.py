@@ -1,9 +1,13 @@
 """With nothing configured: the local models, one process of the chat model a pod."""
 
+import asyncio
+import json
 import os
 import signal
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -107,11 +111,31 @@ async def test_embeddings_of_this_machine() -> None:
         long = "word " * 10_000
         status, _ = await embed(input=[long, long])
         assert status == 200
+        _, many = await embed(input=["word"] * 40)
+        assert [item["index"] for item in many["data"]] == list(range(40))
+        assert (many["object"], many["usage"]["total_tokens"]) == ("list", 40)
         for more, field in (({"input": [1, 2]}, "input[0]"), ({"input": "a", "dimensions": 8}, "")):
             status, said = await embed(**more)
             assert (status, said["errors"][0]["field"]) == (422, field or "dimensions")
         async with client.get("/v1/models") as answer:
             assert [card["id"] for card in (await answer.json())["data"]] == ["wordllama-256"]
+
+
+async def test_a_very_long_text_holds_up_nobody_else() -> None:
+    async with gateway(local="auto") as client:
+        asked = json.dumps({"model": "wordllama-256", "input": "word " * 390_000}).encode()
+        kind = {"Content-Type": "application/json"}
+        slowest, began = 0.0, monotonic()
+        embedding = asyncio.create_task(
+            client.post("/v1/embeddings", data=BytesIO(asked), headers=kind)
+        )
+        while not embedding.done():
+            await asyncio.sleep(0.01)
+            slowest, began = max(slowest, monotonic() - began), monotonic()
+        answer = await embedding
+        said = await answer.json()
+    assert said["usage"]["total_tokens"] == 8192, "the first of them stand for the text"
+    assert slowest < 1.5, "the server shares this loop: the whole text took it for seconds"
 
 
 def dot(a: list[float], b: list[float]) -> float:

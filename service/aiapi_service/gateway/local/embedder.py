@@ -16,6 +16,9 @@ DIMENSIONS = 256
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 _MOST_TOKENS = 8192
+# About as many tokens and half as many more. The tokenizer lets no other thread run meanwhile: a
+# text of megabytes would hold the loop for seconds.
+_MOST_CHARACTERS = 6 * _MOST_TOKENS
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class LocalEmbedder:
         vectors = numpy.zeros((len(texts), DIMENSIONS), dtype=numpy.float32)
         tokens = 0
         for row, text in enumerate(texts):
-            ids = self._tokenizer.encode(text, add_special_tokens=False).ids[:_MOST_TOKENS]
+            cut = text[:_MOST_CHARACTERS]
+            ids = self._tokenizer.encode(cut, add_special_tokens=False).ids[:_MOST_TOKENS]
             tokens += len(ids)
             if ids:
                 mean = self._weights[ids].mean(axis=0, dtype=numpy.float32)

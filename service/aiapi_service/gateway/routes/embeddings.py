@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.body import check, read_object
@@ -54,7 +53,8 @@ async def _here(services: Services, asked: EmbeddingsRequest) -> Response:
     if asked.dimensions not in (None, DIMENSIONS):
         raise _refused("dimensions", f"must be {DIMENSIONS} for {NAME}")
     found = await services.embedder.embed_here([text for text in texts if isinstance(text, str)])
-    return JSONResponse(as_openai(found, base64_format=asked.encoding_format == "base64"))
+    body = await as_openai(found, base64_format=asked.encoding_format == "base64")
+    return Response(body, media_type="application/json")
 
 
 def _refused(field: str, message: str) -> ProblemError:
