@@ -71,12 +71,13 @@ class Demand:
     """The jumps that come every day, which may only add."""
 
     def expected(self, lead: float) -> float:
-        """Arrivals a second in ``lead`` seconds, headroom included; at most twice the level.
+        """Arrivals a second in ``lead`` seconds, headroom included.
 
-        100 now, rising by 0.5 a second, 10 % headroom: in 35 s (100 + 17.5) x 1.1 = 129.
+        100 now, rising by 0.5 a second, 10 % headroom: in 35 s (100 + 17.5) x 1.1 = 129. A trend
+        is followed up to twice the level.
         """
-        coming = max(self.level + self.slope * lead, self.level * self.daily.ratio(lead))
-        return min(coming, 2 * self.level) * (1 + self.headroom)
+        trend = min(self.level + self.slope * lead, 2 * self.level)
+        return max(trend, self.level * self.daily.ratio(lead)) * (1 + self.headroom)
 
 
 def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, daily: Course = FLAT) -> Demand:

