@@ -1,5 +1,6 @@
 """Forms as OAuth 2 sends them: small, each field once."""
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -8,6 +9,16 @@ from aiapi_service.auth.errors import refused_grant
 
 _LARGEST = 16 * 1024
 _MOST_FIELDS = 16
+_SECONDS = 30.0
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LARGEST:
+            raise refused_grant("invalid_request", f"More than {_LARGEST} bytes.", status=413)
+    return bytes(body)
 
 
 async def read(request: Request) -> dict[str, str]:
@@ -17,11 +28,12 @@ async def read(request: Request) -> dict[str, str]:
         raise refused_grant(
             "invalid_request", "Send application/x-www-form-urlencoded.", status=415
         )
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LARGEST:
-            raise refused_grant("invalid_request", f"More than {_LARGEST} bytes.", status=413)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            body = await _body(request)
+    except TimeoutError:
+        text = f"The form did not come within {_SECONDS:g} s."
+        raise refused_grant("invalid_request", text, status=408) from None
     try:
         pairs = parse_qsl(
             body.decode("ascii"),

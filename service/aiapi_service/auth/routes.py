@@ -29,6 +29,7 @@ _REVOKE_FORM = {"type": "object", "required": ["token"], "properties": {"token":
 _KIND = "application/x-www-form-urlencoded"
 _NOTED = {
     400: "The grant was refused.",
+    408: "The form did not come in time.",
     413: "The form is too large.",
     415: "This is not a form.",
     429: "Too many attempts; see Retry-After.",

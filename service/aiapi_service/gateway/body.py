@@ -1,5 +1,6 @@
 """Reads a JSON body within bounds, before anything else sees it."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from aiapi_service.gateway.problems import FieldError, ProblemError, invalid
+from aiapi_service.gateway.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
 # The parser gives up at 200 levels, which is deeper than any setting allows, and names no field.
@@ -32,13 +34,14 @@ class Body:
         return json.dumps(self.data).encode()
 
 
-async def read_json(request: Request, model: type[Model], *, limit: int, depth: int) -> Model:
+async def read_json(request: Request, model: type[Model], settings: Settings) -> Model:
     """The body as this model."""
-    return check(await read_object(request, limit=limit, depth=depth), model)
+    return check(await read_object(request, settings), model)
 
 
-async def read_object(request: Request, *, limit: int, depth: int) -> Body:
-    """The body: a JSON object no larger and no deeper than that."""
+async def read_object(request: Request, settings: Settings) -> Body:
+    """The body: a JSON object within the bounds of the settings."""
+    depth = settings.max_depth
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         detail = f"Send the body with Content-Type: application/json, not {kind[:80]}."
@@ -48,7 +51,11 @@ async def read_object(request: Request, *, limit: int, depth: int) -> Body:
         detail = f"Send the body as it is, not as {packed[:80]}."
         headers = {"Accept-Encoding": "identity"}
         raise ProblemError(415, "packed", "The body is packed", detail, headers=headers)
-    raw = await _read(request, limit)
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            raw = await _read(request, settings.max_body_bytes)
+    except TimeoutError:
+        raise _too_slow(settings.body_timeout) from None
     try:
         data = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
@@ -87,6 +94,12 @@ async def _read(request: Request, limit: int) -> bytes:
             raise _too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_slow(seconds: float) -> ProblemError:
+    detail = f"The body did not come within AIAPI_BODY_TIMEOUT ({seconds:g} s)."
+    headers = {"Connection": "close"}
+    return ProblemError(408, "body-too-slow", "The body is too slow", detail, headers=headers)
 
 
 def _too_large(limit: int) -> ProblemError:

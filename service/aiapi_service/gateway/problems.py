@@ -15,8 +15,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from aiapi_service.auth.errors import AuthError
+from aiapi_service.gateway.leaving import CLIENT_CLOSED_REQUEST
 from aiapi_service.store.errors import StoreUnavailableError
 from aiapi_service.telemetry import shed
 
@@ -212,6 +214,11 @@ async def _on_store_unavailable(request: Request, error: Exception) -> Response:
     )
 
 
+async def _on_gone(_request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
+    """Whoever left in the middle of their own body: no fault, and nobody to tell."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
 async def _on_anything(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     detail = "This is an error of the gateway. Its log says more."
@@ -225,4 +232,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(AuthError, _on_refusal)
     app.add_exception_handler(StoreUnavailableError, _on_store_unavailable)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_anything)

@@ -74,6 +74,8 @@ class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, Ba
 
     max_body_bytes: int = Field(default=10 * 2**20, ge=1)
     """Larger requests are refused with 413."""
+    body_timeout: float = Field(default=60, gt=0, le=3600)
+    """Seconds for a request's body to come; then it is refused with 408."""
     max_depth: int = Field(default=32, ge=4, le=100)
     """Requests whose JSON is nested deeper are refused with 422."""
     fanout_timeout: float = Field(default=120, gt=0, le=3600)

@@ -9,8 +9,9 @@ import aiohttp
 import pytest
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
+from runtime_support.pod import until
 
-from aiapi_service.gateway.metering import TOKENS
+from aiapi_service.gateway import metering
 
 
 async def test_a_completion_passes_through_with_the_upstreams_key(upstream: StandIn) -> None:
@@ -94,7 +95,7 @@ async def test_usage_is_asked_for_and_kept_from_who_has_not_asked(upstream: Stan
 async def test_tokens_are_counted_although_the_caller_wants_none(
     upstream: StandIn, options: Any
 ) -> None:
-    counted = TOKENS.labels(upstream.url.removeprefix("http://"), "m", "out")
+    counted = metering.TOKENS.labels(upstream.url.removeprefix("http://"), "m", "out")
     async with gateway(upstreams=upstream.url) as client:
         asked = {**QUESTION, "stream": True, "stream_options": options}
         async with client.post(CHAT, json=asked) as answer:
@@ -227,6 +228,37 @@ async def test_a_body_without_a_length_is_bounded_too(upstream: StandIn) -> None
         with suppress(aiohttp.ClientConnectionError):
             async with client.post(CHAT, data=endless(), headers=JSON) as answer:
                 assert answer.status == 413
+
+
+_BEGUN = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
+    async with gateway(body_timeout=0.2) as client:
+        reader, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
+        writer.write(f"POST {CHAT} HTTP/1.1\r\n{_BEGUN}".encode())
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not come within AIAPI_BODY_TIMEOUT (0.2 s)" in answer
+
+
+async def test_who_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gone = metering.ROUTE.labels(CHAT, "4xx")
+    before = sum(gone.values[:-1])
+    async with gateway() as client:
+        _, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
+        writer.write(f"POST {CHAT} HTTP/1.1\r\n{_BEGUN}".encode())
+        await writer.drain()
+        writer.close()
+
+        async def counted() -> bool:
+            return sum(gone.values[:-1]) > before
+
+        await until(counted)
+    assert "Traceback" not in caplog.text
 
 
 async def test_every_error_is_a_problem() -> None:

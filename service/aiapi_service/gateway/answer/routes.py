@@ -29,7 +29,7 @@ _MOST_TURNS = 100
     summary="Answer a question",
     response_model=Answer,
     response_model_exclude_none=True,
-    responses=responses(400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504),
+    responses=responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra=json_body(AnswerRequest, EXAMPLE),
 )
 async def answer(
@@ -42,9 +42,7 @@ async def answer(
     """Answer from the tenant's documents, and keep question and answer in a chat."""
     steps = steps_of(request)
     settings = services.settings
-    asked = await read_json(
-        request, AnswerRequest, limit=settings.max_body_bytes, depth=settings.max_depth
-    )
+    asked = await read_json(request, AnswerRequest, settings)
     chain = Chain(
         settings=settings, store=store, embedder=services.embedder, upstreams=services.upstreams
     )

@@ -27,7 +27,7 @@ from aiapi_service.store.database import Database
 
 router = APIRouter(tags=["documents"])
 
-_BODY = (400, 401, 403, 413, 415, 422, 429, 502, 503, 504)
+_BODY = (400, 401, 403, 408, 413, 415, 422, 429, 502, 503, 504)
 _PLAIN = (401, 403, 422, 429, 503)
 
 
@@ -66,9 +66,7 @@ async def put(
 ) -> PutAnswer:
     """Store documents, all of them or none. A document replaces the one with its id."""
     settings = services.settings
-    asked = await read_json(
-        request, PutDocuments, limit=settings.max_body_bytes, depth=settings.max_depth
-    )
+    asked = await read_json(request, PutDocuments, settings)
     names = [one.name for one in asked.documents]
     _unique(names)
     with step("embed"):
@@ -124,9 +122,7 @@ async def search(
 ) -> SearchAnswer:
     """The tenant's documents that are nearest to a text in meaning."""
     settings = services.settings
-    asked = await read_json(
-        request, SearchRequest, limit=settings.max_body_bytes, depth=settings.max_depth
-    )
+    asked = await read_json(request, SearchRequest, settings)
     with step("embed"):
         found = await services.embedder.embed([asked.query])
     with step("search"):

@@ -31,7 +31,10 @@ _STREAMED = {
     "/v1/chat/completions",
     summary="Complete a chat",
     response_model=ChatCompletion,
-    responses={200: _STREAMED, **responses(400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)},
+    responses={
+        200: _STREAMED,
+        **responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
+    },
     openapi_extra=json_body(ChatRequest, examples.CHAT),
 )
 async def chat_completions(
@@ -44,7 +47,7 @@ async def chat_completions(
     """
     services = services_of(request)
     settings = services.settings
-    body = await read_object(request, limit=settings.max_body_bytes, depth=settings.max_depth)
+    body = await read_object(request, settings)
     check(body, ChatRequest)
     raw, hide_usage = _with_usage(body)
     return Relay(

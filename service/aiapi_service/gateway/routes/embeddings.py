@@ -26,7 +26,7 @@ router = APIRouter(tags=["embeddings"], route_class=DirectRoute)
     response_model=EmbeddingList,
     responses={
         200: {"content": {"application/json": {"example": examples.EMBEDDINGS_ANSWER}}},
-        **responses(400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504),
+        **responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
     },
     openapi_extra=json_body(EmbeddingsRequest, examples.EMBEDDINGS),
 )
@@ -36,7 +36,7 @@ async def embeddings(
     """As OpenAI's API has it."""
     services = services_of(request)
     settings = services.settings
-    body = await read_object(request, limit=settings.max_body_bytes, depth=settings.max_depth)
+    body = await read_object(request, settings)
     asked = check(body, EmbeddingsRequest)
     if services.embedder.is_local(asked.model):
         return await _here(services, asked)

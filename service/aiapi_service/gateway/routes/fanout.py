@@ -28,7 +28,7 @@ router = APIRouter(tags=["chat"])
     response_model=FanoutAnswer,
     responses={
         200: {"content": {"application/json": {"example": examples.FANOUT_ANSWER}}},
-        **responses(400, 401, 403, 413, 415, 422, 429, 503),
+        **responses(400, 401, 403, 408, 413, 415, 422, 429, 503),
     },
     openapi_extra=json_body(FanoutRequest, examples.FANOUT),
 )
@@ -41,9 +41,7 @@ async def fanout(
     completion or a problem. Counted as many requests as it has items.
     """
     settings = services.settings
-    asked = await read_json(
-        request, FanoutRequest, limit=settings.max_body_bytes, depth=settings.max_depth
-    )
+    asked = await read_json(request, FanoutRequest, settings)
     items = asked.items()
     if services.callers is not None:
         await services.callers.take_more(request, principal, len(items))
