@@ -119,7 +119,12 @@ def as_trace(rates: Rates, *, seed: int = _SEED) -> Trace:
     counts = np.random.default_rng(seed).poisson(held).astype(np.float64)
     if counts.sum() <= 0:
         raise PrometheusError(f"{rates.name!r} is zero at all times: there is nothing to size for")
-    return Trace(name=rates.name, counts=counts, notes=_notes(rates, first, last, missing))
+    return Trace(
+        name=rates.name,
+        counts=counts,
+        notes=_notes(rates, first, last, missing),
+        begins=rates.start + (first - 1) * rates.step,
+    )
 
 
 def _notes(

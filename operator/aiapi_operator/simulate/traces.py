@@ -49,6 +49,8 @@ class Trace:
     counts: Floats
     stamps: Floats | None = None
     notes: tuple[str, ...] = ()
+    begins: float = 0.0
+    """Seconds since 1970, for what comes at the same time every day; a file begins at 00:00."""
 
     @property
     def seconds(self) -> int:

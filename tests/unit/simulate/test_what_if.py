@@ -5,10 +5,16 @@ import pytest
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.status import AIApiStatus
+from aiapi_operator.simulate.policies import catalogue
+from aiapi_operator.simulate.policies.aiapi import AIApi
 from aiapi_operator.simulate.prometheus import PrometheusError, Rates, as_trace
+from aiapi_operator.simulate.requests import Load
+from aiapi_operator.simulate.run import Run
 from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.truth import Truth
 from aiapi_operator.simulate.what_if import service_of, what_if
 from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.spec import sizing_spec
 
 
 def rates(*values: float, step: float = 15.0) -> Rates:
@@ -92,3 +98,16 @@ def test_a_gap_is_bridged_and_ends_are_left_out() -> None:
 def test_zero_rates_are_nothing_to_size_for() -> None:
     with pytest.raises(PrometheusError, match="zero at all times"):
         as_trace(rates(0, 0, 0))
+
+
+def test_a_trace_from_prometheus_has_its_time_of_day() -> None:
+    """Each value holds for the step that ends with it, and the first is missing."""
+    values = np.array([np.nan, *[5.0] * 20])
+    found = as_trace(Rates(name="q", start=1785.0, step=15.0, values=values))
+    assert found.begins == 1785.0
+    load = Load(trace=found, service=ServiceModel(), seed=1)
+    policy = catalogue.build("aiapi", Truth(load, sizing_spec(AIApiSpec())), pod_workers=2)
+    assert isinstance(policy, AIApi)
+    Run(load, policy.spec, policy).play()
+    # From 00:29:45 to 00:34:45: the seventh five minutes of the day.
+    assert policy.state.slot.number == 6

@@ -12,10 +12,12 @@ from aiapi_operator.sizing.state import Size, State
 
 @dataclass(slots=True)
 class AIApi:
-    """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``. A trace begins at 00:00."""
+    """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``."""
 
     spec: SizingSpec
     first: Size
+    begins: float = 0.0
+    """When the trace begins, in seconds since 1970."""
     name: str = "aiapi"
     instant: bool = False
     state: State = field(default_factory=State)
@@ -29,7 +31,7 @@ class AIApi:
         """What the operator would order."""
         fleet = view.scrape()
         started = perf_counter()
-        spec = replace(self.spec, time_of_day=view.now)
+        spec = replace(self.spec, time_of_day=self.begins + view.now)
         decision = decide(spec, fleet, self.state, view.now)
         took = perf_counter() - started
         self.state = decision.state

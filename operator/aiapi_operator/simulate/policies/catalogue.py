@@ -54,7 +54,8 @@ def _pods(truth: Truth, workers: int) -> Size:
 
 def _aiapi(truth: Truth, pod_workers: int, factor: float) -> Policy:  # noqa: ARG001 - no target
     need = truth.need(float(truth.load.trace.counts[:60].mean()))
-    return AIApi(truth.spec, plan.cheapest(truth.spec, need))
+    first = plan.cheapest(truth.spec, need)
+    return AIApi(truth.spec, first, begins=truth.load.trace.begins)
 
 
 def _concurrency(truth: Truth, pod_workers: int, factor: float) -> float:
