@@ -130,6 +130,37 @@ async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
                 assert "secrets" not in str(details)
 
 
+_DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize(
+    "said", [b'{"error": "\\ud800 bad"}', b'{"error": NaN}', _DEEP, b"[" * 9999]
+)
+async def test_an_error_that_cannot_be_written_again_is_told_all_the_same(
+    upstream: StandIn, said: bytes, status: int
+) -> None:
+    upstream.always = web.Response(status=status, body=said, content_type="application/json")
+    async with gateway(upstreams=upstream.url, upstream_break_after=1000) as client:
+        for path, asked in ((CHAT, QUESTION), ("/v1/embeddings", {"model": "m", "input": "x"})):
+            async with client.post(path, json=asked) as answer:
+                assert (await problem(answer))["status"] == {400: 400, 500: 502}[status]
+
+
+@pytest.mark.parametrize("said", [b'{"x": "\\ud800"}', b'{"x": 1e999}', b'{"x": NaN}', _DEEP])
+async def test_one_item_of_a_fan_out_does_not_spoil_the_others(
+    upstream: StandIn, said: bytes
+) -> None:
+    upstream.answers = [web.Response(body=said, content_type="application/json")]
+    async with gateway(upstreams=upstream.url, upstream_break_after=1000) as client:
+        asked = {"model": "m", "prompts": ["x", "y", "z"]}
+        async with client.post("/v1/fanout", json=asked) as answer:
+            assert answer.status == 200
+            got = await answer.json()
+    assert got["succeeded"] + got["failed"] == 3
+    assert got["succeeded"] >= 2
+
+
 async def test_half_a_surrogate_pair_is_the_callers_to_read(upstream: StandIn) -> None:
     said = b'{"choices": [{"message": {"content": "\\ud83d"}}]}'
     upstream.always = web.Response(body=said, content_type="application/json")

@@ -1,6 +1,7 @@
 """Many completions at once, in one worker: they all wait together."""
 
 import asyncio
+import json
 from time import monotonic
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.fanout import FanoutAnswer, FanoutRequest
 from aiapi_service.gateway.services import ServicesDep
 from aiapi_service.gateway.steps import step
+from aiapi_service.gateway.upstreams import failures
 from aiapi_service.gateway.upstreams.upstreams import Upstreams
 from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
 
@@ -82,8 +84,13 @@ async def _one(upstreams: Upstreams, item: dict[str, Any], seconds: float) -> di
     try:
         deadline = asyncio.get_running_loop().time() + seconds
         completion = await upstreams.chat(item, deadline=deadline)
+        # A number too large to be one cannot be sent; it would spoil the other items.
+        json.dumps(completion, allow_nan=False)
     except ProblemError as error:
         problem = error.body()
+    except ValueError:
+        completion = None
+        problem = failures.broken("an upstream answered a number that is none").body()
     return {
         "model": item["model"],
         "seconds": round(monotonic() - began, 6),

@@ -1,14 +1,12 @@
 """An upstream's answer whose head has come and whose body is still to be read."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 
 import httpx
-from pydantic_core import from_json
 
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import failures
+from aiapi_service.gateway.upstreams import failures, foreign
 from aiapi_service.gateway.upstreams.target import Target
 from aiapi_service.gateway.upstreams.wire import Reply
 
@@ -100,16 +98,7 @@ def _is_object(body: bytes) -> bool:
     if len(body) > _MOST_READ_BYTES:
         return True
     try:
-        from_json(body)
+        foreign.load(body)
     except ValueError:
-        return _is_json(body)
-    return True
-
-
-def _is_json(body: bytes) -> bool:
-    """Python's own parser takes half of a surrogate pair, which some upstreams send."""
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
         return False
     return True

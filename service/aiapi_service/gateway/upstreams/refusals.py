@@ -1,7 +1,6 @@
 """Answers of an upstream that are no answers: which are the caller's, which may be tried again."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 
 from aiapi_service.gateway.problems import FieldError, ProblemError
-from aiapi_service.gateway.upstreams import backoff, failures
+from aiapi_service.gateway.upstreams import backoff, failures, foreign
 from aiapi_service.gateway.upstreams.answer import Answer
 from aiapi_service.gateway.upstreams.failures import Failure
 from aiapi_service.gateway.upstreams.settings import Kind
@@ -54,7 +53,7 @@ async def _read(answer: Answer) -> Any:
                     body += piece
                     if len(body) > _MOST_BYTES:
                         return None
-        return json.loads(body)
+        return foreign.load(bytes(body))
     except ValueError:
         return None
     finally:
@@ -78,7 +77,13 @@ def _passed_on(status: int, said: Any, wait: float | None) -> ProblemError:
         problem.headers["Retry-After"] = str(max(1, round(wait + 0.5)))
     error = said.get("error") if isinstance(said, dict) else None
     if isinstance(error, dict):
-        problem.extra["error"] = problem.body()["error"] | error
+        ours = problem.body()["error"]
+        kept = {
+            name: value
+            for name, value in error.items()
+            if name not in ("message", "type") or isinstance(value, str)
+        }
+        problem.extra["error"] = ours | kept
     return problem
 
 

@@ -12,7 +12,7 @@ from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.metering import Meter
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import failures
+from aiapi_service.gateway.upstreams import failures, foreign
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.pool import Call, Policy, Pool
 from aiapi_service.gateway.upstreams.settings import Price, Upstream, UpstreamSettings
@@ -135,7 +135,7 @@ def _card(name: str, target: Target) -> dict[str, Any]:
 def parse(body: bytes, upstream: str) -> dict[str, Any]:
     """An upstream's answer as data."""
     try:
-        data = json.loads(body)
+        data = foreign.load(body)
     except ValueError:
         raise failures.broken(f"{upstream} answered something that is not JSON") from None
     if not isinstance(data, dict):
