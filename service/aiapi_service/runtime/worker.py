@@ -23,6 +23,7 @@ from aiapi_service.runtime.courtesy import Courtesy, has_unread, is_idle
 from aiapi_service.runtime.kernel import name_process
 from aiapi_service.runtime.lifespan import LifespanWitness
 from aiapi_service.runtime.loading import describe, load_app
+from aiapi_service.runtime.room import Connections, most_connections
 from aiapi_service.runtime.settings import Settings
 from aiapi_service.runtime.wsgi import as_asgi, refuse_wsgi
 from aiapi_service.telemetry import (
@@ -59,6 +60,10 @@ class Worker(uvicorn.Server):
         self._deadline = 0.0
         self._starting: asyncio.Task[None] | None = None
         self._adoptions: set[asyncio.Task[None]] = set()
+        self.server_state.connections = Connections(
+            most_connections(), self._pause_accepting, self._accept_again
+        )
+        self._paused: list[socket.socket] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -104,6 +109,32 @@ class Worker(uvicorn.Server):
         # Closes this process's listener only: what waits on the shared socket is for the others.
         for server in self.servers:
             server.close()
+        while self._paused:
+            self._paused.pop().close()
+
+    def _pause_accepting(self) -> None:
+        """No room: the other workers accept, or connections wait until somebody has gone."""
+        if self.courtesy.leaving:
+            return
+        logger.warning("no files are left for more than %d connections", most_connections())
+        copies = [sock.dup() for server in self.servers for sock in server.sockets]
+        self._stop_accepting()
+        self._paused = copies
+
+    def _accept_again(self) -> None:
+        if self._paused and not self.courtesy.leaving:
+            task = asyncio.get_running_loop().create_task(self._listen_again())
+            self._adoptions.add(task)
+            task.add_done_callback(self._adoptions.discard)
+
+    async def _listen_again(self) -> None:
+        sockets, self._paused = self._paused, []
+        loop, backlog = asyncio.get_running_loop(), self._settings.backlog
+        self.servers = [
+            await loop.create_server(self._protocol, sock=sock, backlog=backlog) for sock in sockets
+        ]
+        if self.courtesy.leaving:
+            self._stop_accepting()
 
     async def _drain(self) -> None:
         """Answer what comes until no connection is left, or the deadline.
