@@ -15,6 +15,7 @@ from service_bench.stand import (
     load,
     ours,
     running,
+    settled,
     upstream,
 )
 
@@ -72,6 +73,8 @@ async def _users(kind: str, url: str, cores: set[int], count: int | None) -> dic
     """The most users that are served in time, or the CPU that `count` of them take."""
     best: dict[str, Any] = {}
     async with _desk(kind, url, cores, workers=len(cores)) as server:
+        # The first of many workers answers long before the last has started.
+        await settled(server)
 
         async def holds(users: int) -> bool:
             nonlocal best

@@ -18,6 +18,7 @@ from service_bench.stand import (
     ours,
     pinned,
     running,
+    settled,
     uvicorn,
 )
 
@@ -45,19 +46,11 @@ async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
     return line
 
 
-async def _settled(server: Server) -> None:
-    """Until the server has begun all that it was sent: then it only waits."""
-    used = -1.0
-    while server.cpu() - used > 0.05:
-        used = server.cpu()
-        await asyncio.sleep(0.5)
-
-
 async def _measure(server: Server, holders: int, wait: float) -> dict[str, Any]:
     before = server.pss()
     held = [await _hold(server, EACH, next(_HOSTS), wait) for _ in range(holders)]
     opened = [await _line(one) for one in held]
-    await _settled(server)
+    await settled(server)
     weight = server.pss() - before
     for one in held:
         assert one.stdin is not None

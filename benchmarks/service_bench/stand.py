@@ -171,6 +171,14 @@ async def load(server: Server, *flags: str, cores: set[int] | None = None) -> di
     return result
 
 
+async def settled(server: Server) -> None:
+    """Until all that the server has begun, its start or requests, only waits."""
+    used = -1.0
+    while server.cpu() - used > 0.05:
+        used = server.cpu()
+        await asyncio.sleep(0.5)
+
+
 async def highest(
     holds: Callable[[int], Awaitable[bool]], start: int, *, most: int = 100_000, closer: int = 3
 ) -> int:
