@@ -133,6 +133,17 @@ async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
 _DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 
 
+async def test_a_list_of_models_that_is_none_hides_no_other(
+    upstream: StandIn, second: StandIn
+) -> None:
+    upstream.models = [1e999]  # type: ignore[list-item]
+    both = upstreams(upstream.url, second.url)
+    async with gateway(upstreams=both) as client, client.get("/v1/models") as answer:
+        assert [one["id"] for one in (await answer.json())["data"]] == ["stand-in"]
+    async with gateway(upstreams=upstream.url) as client, client.get("/v1/models") as answer:
+        assert (await problem(answer))["status"] == 502
+
+
 @pytest.mark.parametrize("status", [400, 500])
 @pytest.mark.parametrize(
     "said", [b'{"error": "\\ud800 bad"}', b'{"error": NaN}', _DEEP, b"[" * 9999]

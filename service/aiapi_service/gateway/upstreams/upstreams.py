@@ -114,11 +114,11 @@ class Upstreams(Pool):
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
                 body = await self.ask_target(target, Call(MODELS_PATH, method="GET"))
+            listed = parse(body, target.name).get("data")
         except TimeoutError:
             return failures.too_slow(f"{target.name} did not list its models in time")
         except ProblemError as problem:
             return problem
-        listed = parse(body, target.name).get("data")
         cards = [
             _card(one["id"], target) | one
             for one in (listed if isinstance(listed, list) else [])
