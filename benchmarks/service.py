@@ -53,7 +53,7 @@ def about() -> dict[str, Any]:
     known["server_cores"], known["client_cores"] = sorted(SERVER), sorted(CLIENT)
     known["peers"] = {
         one["name"]: one["version"]
-        for folder in (PEERS, LITELLM)
+        for folder in (LITELLM, PEERS)
         if (folder / "pip").exists()
         for one in json.loads(_output(str(folder / "pip"), "list", "--format=json"))
         if one["name"].lower() in ("flask", "gunicorn", "gevent", "litellm", "requests")
