@@ -125,8 +125,8 @@ class LearnedStatus(Observed):
     """Memory that a request in flight takes, such as 48Ki."""
     pod_start: _Text | None = None
     """How long a pod takes from its order until it is ready, such as 8.4s."""
-    utilization_factor: _Text | None = None
-    """What the latency made of the target utilisation: 0.85 plans with 85 % of it."""
+    queueing_factor: _Text | None = None
+    """How much longer requests wait for loops than if each came once, such as 1.46."""
     base_latency: _Text | None = None
     """Latency at the objective's percentile that the loop has no part in, such as 380ms."""
     headroom: _Text | None = None

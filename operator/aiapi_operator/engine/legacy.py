@@ -70,13 +70,13 @@ def learned(state: State, settle: Settle, told: dict[str, Any]) -> dict[str, Any
     headroom = settle("headroom", found.headroom, floor=0.04, worth=0.0)
     fitted = state.memory.request
     request = settle("request_memory", fitted.bytes if fitted else None)
-    correction = settle("correction", found.correction, floor=0.04, worth=0.0) or 1.0
+    queueing = settle("queueing", found.queueing or None, floor=0.1, worth=0.0)
     document = {
         "workerCpu": format_cpu(round(found.worker_cpu, 3)) if found.worker_cpu else None,
         "workerMemory": format_memory(found.worker_memory) if found.worker_memory else None,
         "requestMemory": f"{max(1, round(request / 1024))}Ki" if request else None,
         "podStart": format_duration(round(found.pod_lead)) if found.pod_lead else None,
-        "utilizationFactor": f"{correction:.2f}" if correction < 1 else None,
+        "queueingFactor": f"{queueing:.2f}" if queueing else None,
         "baseLatency": format_duration(base) if base else None,
         "headroom": f"{100 * headroom:.0f}%" if headroom and headroom >= LITTLE else None,
         "profile": _profile(found.profile, _part(told, "profile")),
@@ -108,7 +108,7 @@ def read(status: Any) -> Left:
         workers=_count(savings.get("peakWorkers")), replicas=_count(savings.get("peakReplicas"))
     )
     cpu, memory = _text(known, "workerCpu"), _text(known, "workerMemory")
-    factor, headroom = _number(_text(known, "utilizationFactor")), _text(known, "headroom")
+    factor, headroom = _number(_text(known, "queueingFactor")), _text(known, "headroom")
     return Left(
         seconds=_count(savings.get("observedSeconds")),
         worker_seconds=_count(savings.get("workerSeconds")),
@@ -117,7 +117,7 @@ def read(status: Any) -> Left:
         worker_cpu=parse_cores(cpu) if is_quantity(cpu) else 0.0,
         worker_memory=parse_bytes(memory) if is_quantity(memory) else 0,
         pod_lead=_seconds(known, "podStart") or None,
-        correction=factor if isfinite(factor) else 1.0,
+        queueing=factor if isfinite(factor) else 0.0,
         service=_seconds(need, "serviceDemand"),
         base=_seconds(known, "baseLatency"),
         percentile=_percentile(_text(load, "percentile")),

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, replace
 from math import ceil
 
-from aiapi_operator.sizing import capacity, demand, limits, need, plan, plan_pods, profile, windows
+from aiapi_operator.sizing import (
+    capacity,
+    demand,
+    limits,
+    need,
+    plan,
+    plan_pods,
+    profile,
+    queueing,
+    windows,
+)
 from aiapi_operator.sizing.capacity import Target
 from aiapi_operator.sizing.decision import Binding, Load, Need
 from aiapi_operator.sizing.demand import Demand
@@ -79,7 +89,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
         spec.objective,
         service=state.service,
         base_latency=state.base,
-        correction=state.correction,
+        queueing=queueing.planned(state.queueing),
     )
     loop = windows.mean(recent, "loop")
     certain = windows.certain_loop(recent, state.service.seconds if state.service else None)

@@ -24,7 +24,6 @@ from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.plan import Carry
 from aiapi_operator.sizing.state import Order, Recent, Shift, Size
 
-TOLERANCE = 0.05
 MINUTE = 60.0
 
 
@@ -93,18 +92,21 @@ def consider(
     if not plan_pods.due(recent.samples, now=now):
         return recent
     need = found.now
-    samples = plan_pods.add(recent.samples, found.workers.total, now=now)
+    meter = plan_pods.metered(recent.meter, at.running.replicas, now=now)
+    samples = recent.samples if meter is recent.meter else ()
+    samples = plan_pods.add(samples, found.workers.total, now=now)
     terms = plan_pods.Terms(
         running=within(spec, at.running),
         ready=at.ready,
         lead=at.lead,
         survivors=need.survivors / need.total if need.total > 0 else 0.0,
         fewest=_fewest(spec, found),
+        patience=meter.patience,
     )
     pods = plan_pods.wanted(spec, samples, terms)
     before = terms.running.replicas
     shift = Shift(before=before, after=pods) if pods != before else None
-    return replace(recent, samples=samples, shift=shift)
+    return replace(recent, samples=samples, shift=shift, meter=meter)
 
 
 def _fewest(spec: SizingSpec, needs: Needs) -> int:
@@ -129,6 +131,7 @@ def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Rece
         replicas_floor=peaks.push(
             recent.replicas_floor, time=now, value=running.replicas, window=replicas
         ),
+        meter=recent.meter,
     )
 
 
@@ -177,7 +180,7 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
     if replicas < start.replicas and workers > at.ready_workers:
         # Fewer pods with more workers each: the workers come first, the pods go afterwards.
         replicas = start.replicas
-    soon = needs.now.times(1 + TOLERANCE)
+    soon = needs.now.times(1 + plan.TOLERANCE)
     return Move(
         size=Size(workers=workers, replicas=replicas),
         workers_held=workers > max(spec.workers.min, _each(soon, at, replicas)),
@@ -188,7 +191,7 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
 
 
 def _wanted_replicas(spec: SizingSpec, needs: Needs, start: Size) -> int:
-    beyond = needs.soon.times(1 / (1 + TOLERANCE))
+    beyond = needs.soon.times(1 / (1 + plan.TOLERANCE))
     if plan.workers_for(beyond, start.replicas) > spec.workers.max:
         return plan.fewest_replicas(spec, needs.soon, at_least=start.replicas)
     if needs.shift is not None and needs.shift.before == start.replicas:
@@ -207,7 +210,7 @@ def _less(spec: SizingSpec, need: Carry, replicas: int) -> bool:
 
 def _workers(spec: SizingSpec, needs: Needs, at: Situation, start: Size, replicas: int) -> int:
     most = spec.workers.max
-    if _each(needs.now.times(1 / (1 + TOLERANCE)), at, replicas) > start.workers:
+    if _each(needs.now.times(1 / (1 + plan.TOLERANCE)), at, replicas) > start.workers:
         return min(most, _each(needs.now, at, replicas))
     lower = _each(needs.workers, at, replicas)
     lower = max(lower, _for_the_heaviest(at))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from aiapi_operator.sizing import (
+    base_latency,
     capacity,
     demand,
     latch,
@@ -10,6 +11,7 @@ from aiapi_operator.sizing import (
     memory,
     peaks,
     profile,
+    queueing,
     rates,
     retries,
     service_demand,
@@ -64,7 +66,9 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         return state
     daily, slot = profile.take(state.profile, state.slot, tick, at=spec.time_of_day)
     service = _cost(state, ticks)
-    base = capacity.base(ticks, objective=spec.objective, service=service, last=state.base, now=now)
+    base = base_latency.estimate(
+        ticks, objective=spec.objective, service=service, last=state.base, now=now
+    )
     state = replace(
         state,
         service=service,
@@ -76,7 +80,7 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         slot=slot,
     )
     if not troubled(failures):
-        state = _correct(state, spec.objective, now=now)
+        state = _queueing(state, spec.objective, now=now)
     return _use(state, spec, seen, now=now)
 
 
@@ -139,32 +143,28 @@ def _target(state: State, objective: Objective) -> capacity.Target:
         objective,
         service=state.service,
         base_latency=state.base,
-        correction=state.correction,
+        queueing=queueing.planned(state.queueing),
     )
 
 
-def _correct(state: State, objective: Objective, *, now: float) -> State:
-    if now - state.corrected_at < capacity.CORRECTS:
+def _queueing(state: State, objective: Objective, *, now: float) -> State:
+    """Learn from the latency, unless it would have missed without any queue at a loop."""
+    base, service = state.base, state.service
+    if base is None or service is None or base.now > IN_REACH * objective.threshold:
         return state
-    read = windows.latency(state.ticks, objective.percentile, least=capacity.CORRECTS)
-    if read is None or state.base is None:
+    read = windows.latency(state.ticks, objective.percentile)
+    latency = 0.0 if read is None else read.seconds
+    if min(latency, latency - _queued(state, objective, now=now)) > objective.threshold:
         return state
-    planned = _target(state, objective)
-    rho = windows.utilization(state.ticks, now=now, seconds=capacity.CORRECTS)
-    threshold = objective.threshold
-    missed = read.seconds > threshold
-    upstream_alone = missed and read.seconds - _queued(state, objective, now=now) > threshold
-    before = capacity.Correction(state.correction, state.corrected_at)
-    corrected = capacity.correct(
-        before,
-        ratio=read.seconds / threshold,
-        load=rho / planned.utilization,
-        objective_in_reach=not upstream_alone and state.base.now <= IN_REACH * threshold,
-        now=now,
+    assumed = queueing.Assumed(
+        objective=objective,
+        k=capacity.tail(service.seconds, objective),
+        base=base.now,
+        since=base.moved,
+        utilization=_target(state, objective).utilization,
     )
-    if corrected is before:
-        return state
-    return replace(state, correction=corrected.factor, corrected_at=corrected.time)
+    found = queueing.learn(state.queueing, state.ticks, assumed, now=now)
+    return replace(state, queueing=found)
 
 
 def _queued(state: State, objective: Objective, *, now: float) -> float:

@@ -22,6 +22,8 @@ POD_MEMORY = 128 * 2**20
 """Bytes a pod takes beside its workers: a Python supervisor of about 60 MiB and the same again
 for the node's share. Assumed."""
 GIB = 2**30
+TOLERANCE = 0.05
+"""Part by which a need may be over what runs before anything changes."""
 CLOSE = 1.05
 """Fleets whose costs differ by less are taken as equal."""
 

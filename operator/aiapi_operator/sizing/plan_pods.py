@@ -11,6 +11,11 @@ Rudolph, Sleator, 1988), and it needs no forecast.
     purchase:  SETTLES seconds of the pods that come or go, and the start of those that come:
                until connections are spread, all have the workers for the old spread
 
+The meter starts again when pods have moved: what another number would have saved before says
+nothing of the fleet as it is now. And who moves back within ten minutes pays twice as much for the
+next move, up to four times: a need that goes up and down around a whole number of workers is no
+reason to move to and fro. Two moves the same way halve it again.
+
 5 pods x 2 for a need of 7.2, which 8 pods x 1 would carry: 5.5 against 4.8 cores. Three more pods
 with 2 workers are 3.3 cores, for 45 s 148 core-seconds: after 212 s of it the pods are ordered.
 """
@@ -21,7 +26,7 @@ from math import ceil
 
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.state import Meter, Size
 
 EVERY = 10.0
 """Seconds between two samples of the need."""
@@ -29,6 +34,10 @@ MOST_SAMPLES = 30
 """Five minutes of them. What was longer ago says little about what is to come."""
 SETTLES = 35.0
 """Seconds until most connections have found new pods, beside the time that these take to start."""
+
+REVERSAL = 600.0
+"""Seconds within which a move the other way counts as moving to and fro."""
+MOST_PATIENCE = 4.0
 
 Samples = tuple[tuple[float, float], ...]
 
@@ -46,6 +55,8 @@ class Terms:
     """The part of a need that must be there when a pod is lost."""
     fewest: int
     """Pods that must stay."""
+    patience: float = 1.0
+    """Factor on the price of a move."""
 
 
 def due(samples: Samples, *, now: float) -> bool:
@@ -58,10 +69,22 @@ def add(samples: Samples, need: float, *, now: float) -> Samples:
     return (*samples, (now, need))[-MOST_SAMPLES:]
 
 
+def metered(last: Meter, replicas: int, *, now: float) -> Meter:
+    """The meter for the pods that run now: it starts again when their number has changed."""
+    if replicas == last.replicas:
+        return last
+    if last.replicas == 0:
+        return Meter(replicas=replicas)
+    up = replicas > last.replicas
+    back = last.moved is not None and now - last.moved < REVERSAL and up != last.up
+    patience = min(MOST_PATIENCE, 2 * last.patience) if back else max(1.0, last.patience / 2)
+    return Meter(replicas=replicas, patience=patience, moved=now, up=up)
+
+
 def wanted(spec: SizingSpec, samples: Samples, terms: Terms) -> int:
     """The number of pods to have: as many as run, until another number has paid."""
     running = terms.running
-    here = _costs(spec, samples, running.replicas, terms.survivors)
+    here = _costs(spec, samples, running, terms.survivors)
     pod = plan.pod_hour(spec) + running.workers * plan.worker_hour(spec)
     # Pods that go start nowhere; and who wants them gone sooner than that gets it.
     up, down = terms.lead + SETTLES, min(SETTLES, spec.replicas_down_after)
@@ -71,23 +94,33 @@ def wanted(spec: SizingSpec, samples: Samples, terms: Terms) -> int:
             continue
         if pods > running.replicas > terms.ready:
             continue
-        there = _costs(spec, samples, pods, terms.survivors)
+        there = _costs(
+            spec, samples, Size(workers=spec.workers.max, replicas=pods), terms.survivors
+        )
         more = pods - running.replicas
         price = up * more if more > 0 else -down * more
-        left = _rent(here, there) - price * pod
+        left = _rent(here, there) - price * pod * terms.patience
         if left > gain:
             best, gain = pods, left
     return best
 
 
-def _costs(spec: SizingSpec, samples: Samples, pods: int, survivors: float) -> list[float]:
-    worker, pod = plan.worker_hour(spec), plan.pod_hour(spec)
+def _costs(spec: SizingSpec, samples: Samples, size: Size, survivors: float) -> list[float]:
+    """What the needs cost with so many pods.
+
+    Workers that run bear a little more than they are planned for, and are not taken back before
+    the need is under the plan (see guards.py): so between the two it is they that count.
+    """
+    worker, pod, pods = plan.worker_hour(spec), plan.pod_hour(spec), size.replicas
     low, high = spec.workers.min, spec.workers.max
     rest = survivors * pods / (pods - 1) if pods > 1 else 0.0
-    each = max(1.0, rest) / pods
-    return [
-        pods * (pod + worker * min(high, max(low, ceil(need * each - 1e-9)))) for _, need in samples
-    ]
+    part = max(1.0, rest) / pods
+    costs = []
+    for _, need in samples:
+        bearable = ceil(need * part / (1 + plan.TOLERANCE) - 1e-9)
+        each = min(max(size.workers, bearable), ceil(need * part - 1e-9))
+        costs.append(pods * (pod + worker * min(high, max(low, each))))
+    return costs
 
 
 def _rent(here: list[float], there: list[float]) -> float:

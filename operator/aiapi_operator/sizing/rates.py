@@ -249,6 +249,8 @@ def _sum(
         ((sample, last and last[0]) for (sample, _), last, _ in ready), ready=seen.ready
     )
     totals = [sum(column) * unknown for column in serving]
+    loads = list(map(min, serving.loop, serving.workers))
+    heaviest, mean = windows.uneven(loads), sum(loads) / len(loads)
     busiest = _busiest(serving)
     if len(ready) < len(flows):
         leaving = _rates([flow for flow in flows if not flow[0][0].ready])
@@ -265,7 +267,8 @@ def _sum(
         loop=min(loop, workers),
         workers=workers,
         busiest=busiest,
-        heaviest=windows.uneven(list(map(min, serving.loop, serving.workers))),
+        heaviest=heaviest,
+        uneven=heaviest / mean if mean > 0 else 1.0,
         upstream=min(upstream, in_flight),
         server_errors=totals[7],
         cancelled=totals[8],

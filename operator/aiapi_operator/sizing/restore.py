@@ -2,7 +2,7 @@
 
 The status holds it, so it is as old as its last write. All of it is taken so that the fleet keeps
 or grows: totals go on from where they were, what a worker requests falls only after a whole
-window, and the target utilisation stays as low as the latency had made it. Demand is measured anew.
+window, and loops are planned as busy as the latency had allowed. Demand is measured anew.
 So are service demand and base latency, within a minute; until then a burst is sized by those that
 were left, without confidence, and a slow upstream is known from the calm level of before.
 """
@@ -10,14 +10,14 @@ were left, without confidence, and a slow upstream is known from the calm level 
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from aiapi_operator.sizing import demand
-from aiapi_operator.sizing.capacity import LEAST_CORRECTION
+from aiapi_operator.sizing import demand, queueing
 from aiapi_operator.sizing.learn import LONGEST_LEAD
 from aiapi_operator.sizing.profile import UNKNOWN, sound
 from aiapi_operator.sizing.state import (
     BaseLatency,
     Forecasts,
     Profile,
+    Queueing,
     ServiceDemand,
     Size,
     Spend,
@@ -41,7 +41,8 @@ class Left:
     worker_cpu: float = 0.0
     worker_memory: int = 0
     pod_lead: float | None = None
-    correction: float = 1.0
+    queueing: float = 0.0
+    """q, how much longer requests queue for loops than in the assumed queue."""
     service: float = 0.0
     """Loop seconds a request costs."""
     base: float = 0.0
@@ -63,7 +64,7 @@ def left(state: State) -> Left:
         worker_cpu=state.use.cpu,
         worker_memory=state.use.memory,
         pod_lead=state.pod_lead,
-        correction=state.correction,
+        queueing=state.queueing.factor if state.queueing.time is not None else 0.0,
         service=state.service.seconds if state.service else 0.0,
         base=base.calm if base else 0.0,
         percentile=base.percentile if base else 0.0,
@@ -83,7 +84,7 @@ def begin(found: Left) -> State:
         ),
         use=WorkerUse(cpu=_amount(found.worker_cpu), memory=int(_amount(found.worker_memory))),
         pod_lead=_lead(found.pod_lead),
-        correction=_factor(found.correction),
+        queueing=_queueing(found.queueing),
         service=_service(found.service),
         base=_base(found),
         forecasts=_forecasts(found.headroom),
@@ -119,5 +120,5 @@ def _forecasts(headroom: float | None) -> Forecasts:
     return Forecasts(shortfalls=(headroom,) * demand.FEWEST_SHORTFALLS)
 
 
-def _factor(value: float) -> float:
-    return value if LEAST_CORRECTION <= value <= 1 else 1.0
+def _queueing(factor: float) -> Queueing:
+    return Queueing(factor=factor) if queueing.LEAST <= factor <= queueing.MOST else Queueing()

@@ -63,6 +63,8 @@ class Tick:
     """Loop seconds a second of the ready pods that had most to do. See ``windows.uneven``."""
     upstream: float
     """Seconds that requests waited for upstreams, a second."""
+    uneven: float = 1.0
+    """``heaviest`` over the mean of the ready pods."""
     server_errors: float = 0.0
     cancelled: float = 0.0
     retried: float = 0.0
@@ -103,6 +105,30 @@ class BaseLatency:
     calm: float
     """The level it comes back to: falls fast, rises slowly."""
     time: float
+    reference: "Reference | None" = None
+    """What upstreams took at the time; None where that is not known."""
+    moved: float = float("-inf")
+    """When an upstream was seen to take another time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Seconds that a request waits for upstreams, and ``apart``: that less all its other time."""
+
+    upstream: float
+    apart: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queueing:
+    """How much longer requests queue for loops than in a queue that each visits once."""
+
+    factor: float = 1.5
+    variance: float = 0.04
+    """Of the readings, relative to the factor."""
+    seconds: float = 20.0
+    """Seconds of full load that it was learned from."""
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +192,18 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """How many pods the samples are of, and how pods moved before. See plan_pods.py."""
+
+    replicas: int = 0
+    """0 before the first sample."""
+    patience: float = 1.0
+    """Factor on the price of the next move."""
+    moved: float | None = None
+    up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
     """What the stabilisation windows hold: needs, and what ran when nothing could be known."""
 
@@ -176,6 +214,7 @@ class Recent:
     samples: tuple[tuple[float, float], ...] = ()
     """(time, workers that the fleet had to have), some seconds apart. See plan_pods.py."""
     shift: Shift | None = None
+    meter: Meter = Meter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,9 +336,7 @@ class State:
     ticks: tuple[Tick, ...] = ()
     service: ServiceDemand | None = None
     base: BaseLatency | None = None
-    correction: float = 1.0
-    """Factor on the target utilisation, from what the latency really did."""
-    corrected_at: float = 0.0
+    queueing: Queueing = Queueing()
     forecasts: Forecasts = Forecasts()
     profile: Profile = Profile()
     slot: Slot = Slot()

@@ -17,6 +17,7 @@ from aiapi_operator.sizing.state import (
     BaseLatency,
     Forecasts,
     Profile,
+    Queueing,
     ServiceDemand,
     Size,
     Spend,
@@ -26,7 +27,7 @@ from aiapi_operator.sizing.state import (
 MIB = 2**20
 NAMES = (
     *("observedSeconds", "workerSeconds", "peakWorkers", "peakReplicas", "workerCpu", "podStart"),
-    *("utilizationFactor", "baseLatency", "headroom", "profile", "jumps", "seen", "errors"),
+    *("queueingFactor", "baseLatency", "headroom", "profile", "jumps", "seen", "errors"),
     *("workerMemory", "errorsWithout", "serviceDemand", "percentile"),
 )
 
@@ -138,7 +139,7 @@ async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, 
         {},
         {"savings": None, "learned": None},
         {"savings": {"workerSeconds": "many", "peakWorkers": -1}, "learned": {"workerCpu": "x"}},
-        {"learned": {"utilizationFactor": "most", "podStart": "soon", "workerMemory": "-1"}},
+        {"learned": {"queueingFactor": "most", "podStart": "soon", "workerMemory": "-1"}},
     ],
 )
 def test_a_status_that_says_nothing_leaves_nothing(status: dict[str, Any]) -> None:
@@ -214,15 +215,15 @@ def test_what_was_learned_is_read_as_it_was_written() -> None:
         State(),
         use=replace(State().use, cpu=0.64, memory=300 * MIB),
         pod_lead=20.2,
-        correction=0.7,
+        queueing=Queueing(factor=1.7, time=9.0),
     )
     document = legacy.learned(state, lambda key, value, **_: value, {})
     assert document == {
         "workerCpu": "640m",
         "workerMemory": "300Mi",
         "podStart": "20s",
-        "utilizationFactor": "0.70",
+        "queueingFactor": "1.70",
     }
     assert legacy.read({"learned": document}) == Left(
-        worker_cpu=0.64, worker_memory=300 * MIB, pod_lead=20.0, correction=0.7
+        worker_cpu=0.64, worker_memory=300 * MIB, pod_lead=20.0, queueing=1.7
     )

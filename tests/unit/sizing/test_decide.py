@@ -95,7 +95,7 @@ def test_pods_that_carry_the_highest_need_of_their_window_stay_for_it() -> None:
     assert min(kept) == 4
     assert model.last.workers == 1
     assert "fewer pods once that has paid" in model.last.message
-    model.run(30)
+    model.run(150)
     assert model.size == (1, 2)
 
 
@@ -259,7 +259,8 @@ def test_steady_noise_does_not_flap() -> None:
     sizes = [(d.workers, d.replicas) for _, d in model.run(3600)]
     changes = sum(a != b for a, b in pairwise(sizes))
     assert changes <= 4
-    assert max(w * r for w, r in sizes) <= 12
+    # A need of 6.0 to 6.3: once 6 x 2 instead of 6 x 1, until a seventh pod has its share.
+    assert max(w * r for w, r in sizes) <= 14
 
 
 def test_pods_that_are_not_ready_are_not_ordered_twice() -> None:

@@ -1,13 +1,11 @@
 """The small pure pieces, each on the worked example of its docstring and at its edges."""
 
-from math import log
-
 import pytest
 from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
 
-from aiapi_operator.sizing import capacity, demand, histogram, peaks, rates, service_demand, windows
+from aiapi_operator.sizing import demand, histogram, peaks, rates, service_demand, windows
 from aiapi_operator.sizing.inputs import Fleet, Histogram, Objective, PodSample, PodUnknown
-from aiapi_operator.sizing.state import BaseLatency, Forecasts, ServiceDemand, State, Tick
+from aiapi_operator.sizing.state import Forecasts, ServiceDemand, State, Tick
 
 OBJECTIVE = Objective(percentile=95, threshold=0.8)
 
@@ -369,102 +367,6 @@ def test_arrivals_that_come_in_clumps_are_noisier_than_independent_ones() -> Non
 # Capacity
 
 
-def known(seconds: float = 0.009) -> ServiceDemand:
-    return ServiceDemand(seconds=seconds, idle=0.0, requests=5000, confident=True)
-
-
-def level(now: float, calm: float | None = None, at: float = 0.0) -> BaseLatency:
-    return BaseLatency(percentile=95, now=now, calm=calm or now, time=at)
-
-
-def target(
-    base: float, service: ServiceDemand | None = None, factor: float = 1.0
-) -> capacity.Target:
-    return capacity.target(
-        OBJECTIVE, service=service or known(), base_latency=level(base), correction=factor
-    )
-
-
-def test_the_target_is_where_base_and_queueing_meet_the_objective() -> None:
-    found = target(0.75)
-    assert found.utilization == pytest.approx(0.65, abs=0.005)
-    queueing = capacity.delay(0.009, OBJECTIVE, found.utilization)
-    assert 0.75 + queueing == pytest.approx(0.8)
-    assert capacity.tail(0.009, OBJECTIVE) == pytest.approx(0.009 * log(20))
-
-
-def test_the_target_is_bounded() -> None:
-    assert target(0.3).utilization == capacity.HIGHEST
-    assert target(0.3, known(5.0)).utilization == capacity.LOWEST
-
-
-def test_a_base_over_the_objective_is_infeasible_and_held_at_an_efficient_load() -> None:
-    assert target(0.9) == capacity.Target(capacity.EFFICIENT, infeasible=True)
-    assert target(0.79) == capacity.Target(capacity.EFFICIENT, infeasible=False)
-
-
-@pytest.mark.parametrize("base", [0.5, 0.7, 0.74, 0.759, 0.9])
-def test_an_upstream_that_gets_slower_never_makes_loops_idle(base: float) -> None:
-    risen = level(base, calm=0.31)
-    found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=risen, correction=1.0)
-    assert found.utilization >= capacity.EFFICIENT
-
-
-def test_a_base_that_stays_high_is_paid_for_with_idle_loops() -> None:
-    stayed = level(0.74, calm=0.72)
-    found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=stayed, correction=1.0)
-    k = capacity.tail(0.027, OBJECTIVE)
-    assert found.utilization == pytest.approx(0.08 / (0.08 + k))
-
-
-def test_what_is_not_known_well_is_planned_with_care() -> None:
-    nothing = capacity.target(OBJECTIVE, service=None, base_latency=None, correction=1.0)
-    assert nothing.utilization == capacity.CAUTIOUS
-    unsure = ServiceDemand(seconds=0.009, idle=0.0, requests=30, confident=False)
-    assert target(0.3, unsure).utilization == capacity.CAUTIOUS
-
-
-def test_the_base_has_the_loops_queueing_taken_off() -> None:
-    ticks = row(5, busiest=0.5)
-    found = capacity.base(ticks, objective=OBJECTIVE, service=known(), last=None, now=10.0)
-    assert found is not None
-    # p95 of what lies evenly in 100..200 ms is 195 ms; 27 ms x 0.5 / 0.5 are the loop's.
-    assert found.now == pytest.approx(0.195 - 0.027, abs=0.001)
-
-
-def test_busy_loops_tell_nothing_about_the_base() -> None:
-    last = level(0.2)
-    busy = row(5, busiest=0.7)
-    assert capacity.base(busy, objective=OBJECTIVE, service=None, last=last, now=10.0) is last
-
-
-def test_the_calm_level_falls_fast_and_rises_slowly() -> None:
-    ticks = row(5)
-    high = level(0.5, at=0.0)
-    low = level(0.1, at=0.0)
-    fallen = capacity.base(ticks, objective=OBJECTIVE, service=None, last=high, now=20.0)
-    risen = capacity.base(ticks, objective=OBJECTIVE, service=None, last=low, now=20.0)
-    assert fallen is not None
-    assert risen is not None
-    assert fallen.calm == pytest.approx(0.195 + 0.305 * 0.368, abs=0.001)
-    assert risen.calm == pytest.approx(0.1 + 0.095 * 0.033, abs=0.001)
-
-
-def test_another_percentile_starts_the_base_anew() -> None:
-    p99 = Objective(percentile=99, threshold=0.8)
-    found = capacity.base(row(5), objective=p99, service=None, last=level(0.1), now=10.0)
-    assert found is not None
-    assert found.calm == found.now == pytest.approx(0.199)
-
-
-def test_the_queue_for_loops_is_told_from_the_wait_for_upstreams() -> None:
-    measured = {"arrivals": 100.0, "in_flight": 34.0, "upstream": 30.0}
-    assert capacity.queued(0.01, OBJECTIVE, **measured) == pytest.approx(0.09, rel=0.01)
-    slower = measured | {"in_flight": 94.0, "upstream": 90.0}
-    assert capacity.queued(0.01, OBJECTIVE, **slower) == pytest.approx(0.09, rel=0.01)
-    assert capacity.queued(0.01, OBJECTIVE, arrivals=0.0, in_flight=5.0, upstream=0.0) == 0.0
-
-
 def test_one_pod_is_the_heaviest_only_if_it_always_has_more_to_do() -> None:
     chance = tuple(tick(2.0 * i, loop=4.0, heaviest=1.9 if i % 2 else 0.8) for i in range(30))
     lasting = tuple(tick(2.0 * i, loop=4.0, heaviest=1.6) for i in range(30))
@@ -477,24 +379,6 @@ def test_the_heaviest_has_its_part_of_a_load_that_has_risen() -> None:
     assert windows.heaviest(rising, now=28.0, seconds=30.0) == pytest.approx(1 / 3)
     idle = (tick(0.0, loop=0.0, heaviest=0.0),)
     assert windows.heaviest(idle, now=0.0, seconds=30.0) == 0.0
-
-
-def test_the_correction_backs_off_fast_and_probes_slowly_and_rests_in_between() -> None:
-    def after(ratio: float, seconds: float, load: float = 1.0) -> float:
-        return capacity.correct(
-            capacity.Correction(0.8, 0.0),
-            ratio=ratio,
-            load=load,
-            objective_in_reach=True,
-            now=seconds,
-        ).factor
-
-    assert after(1.1, 20.0) == pytest.approx(0.76)
-    assert after(1.1, 18.0) == 0.8
-    assert after(0.8, 20.0) == pytest.approx(0.805)
-    assert after(0.95, 60.0) == 0.8
-    assert after(1.1, 60.0, load=0.5) == after(1.1, 60.0, load=1.2) == 0.8
-    assert after(0.8, 60.0, load=0.9) == 0.8, "loops that had room show nothing of full ones"
 
 
 def test_many_pods_with_an_even_load_and_one_that_is_fuller() -> None:

@@ -16,7 +16,7 @@ from aiapi_operator.sizing.inputs import Bounds, SizingSpec
 from aiapi_operator.sizing.limits import Threads
 from aiapi_operator.sizing.plan import Carry
 from aiapi_operator.sizing.savings import add, savings
-from aiapi_operator.sizing.state import Order, Recent, ServiceDemand, Shift, Size, Spend
+from aiapi_operator.sizing.state import Meter, Order, Recent, ServiceDemand, Shift, Size, Spend
 
 SEVEN = Carry(7.0, 5.2)
 
@@ -418,3 +418,27 @@ def test_free_compute_saves_no_money() -> None:
     assert found is not None
     assert found.per_month == 0.0
     assert found.percent > 0
+
+
+def test_the_meter_starts_again_when_pods_have_moved() -> None:
+    first = plan_pods.metered(Meter(), 4, now=0.0)
+    assert (first.replicas, first.patience) == (4, 1.0)
+    assert plan_pods.metered(first, 4, now=10.0) is first
+    more = plan_pods.metered(first, 5, now=100.0)
+    assert (more.replicas, more.patience, more.up) == (5, 1.0, True)
+
+
+def test_moving_to_and_fro_makes_moves_dearer_and_moving_on_cheaper_again() -> None:
+    meter = plan_pods.metered(Meter(), 4, now=0.0)
+    paid = []
+    for turn, replicas in enumerate((5, 4, 5, 4, 3, 2)):
+        meter = plan_pods.metered(meter, replicas, now=100.0 * (turn + 1))
+        paid.append(meter.patience)
+    assert paid == [1.0, 2.0, 4.0, 4.0, 2.0, 1.0]
+    late = plan_pods.metered(meter, 3, now=10_000.0)
+    assert late.patience == 1.0, "what was long ago is no moving to and fro"
+
+
+def test_who_moves_to_and_fro_waits_for_longer() -> None:
+    assert plan_pods.wanted(spec(), after(250, 7.2), terms(2, 5)) == 8
+    assert plan_pods.wanted(spec(), after(250, 7.2), terms(2, 5, patience=2.0)) == 5

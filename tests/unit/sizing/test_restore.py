@@ -9,7 +9,7 @@ from unit.sizing.test_profile import rubbish
 from aiapi_operator.sizing import demand, restore
 from aiapi_operator.sizing.restore import Left
 from aiapi_operator.sizing.savings import savings
-from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.state import Queueing, Size, State
 
 
 def test_savings_and_the_peak_go_on() -> None:
@@ -40,10 +40,10 @@ def test_what_a_worker_requests_is_kept_at_the_start() -> None:
 
 
 def test_an_earlier_miss_of_the_objective_is_not_forgotten() -> None:
-    model = FleetModel(spec())
-    model.state = restore.begin(Left(correction=0.6))
-    model.run(40)
-    assert model.last.need.target_utilization <= 0.6
+    assert restore.begin(Left(queueing=2.4)).queueing.factor == 2.4
+    for nonsense in (0.0, 0.1, 50.0, float("nan")):
+        assert restore.begin(Left(queueing=nonsense)).queueing == Queueing()
+    assert restore.left(State()).queueing == 0.0, "nothing was learned yet"
 
 
 def test_the_cost_that_was_left_holds_until_enough_requests_came() -> None:
@@ -101,7 +101,7 @@ left = st.builds(
     worker_cpu=amounts,
     worker_memory=st.integers(-5, 10**18),
     pod_lead=st.none() | amounts,
-    correction=amounts,
+    queueing=amounts,
     service=amounts,
     base=amounts,
     percentile=amounts,
