@@ -272,8 +272,8 @@ def _workers_failing(facts: Facts) -> Condition:
         True,
         "AppFailed" if none_serve else "SomeWorkersFail",
         f"Workers do not start in {count(len(failing), 'pod')} (first in {first.pod}):"
-        f" {first.failure}. Check spec.app and spec.image; kubectl logs {first.pod} has the"
-        " traceback.",
+        f" {first.failure}. Check what it names: spec.app, spec.image, or a setting in spec.env or spec.envFrom;"
+        f" kubectl logs {first.pod} has all of it.",
     )
 
 
