@@ -272,7 +272,7 @@ def _workers_failing(facts: Facts) -> Condition:
         True,
         "AppFailed" if none_serve else "SomeWorkersFail",
         f"Workers do not start in {count(len(failing), 'pod')} (first in {first.pod}):"
-        f" {first.failure}. Check what it names: spec.app, spec.image, or a setting in spec.env or spec.envFrom;"
+        f" {first.failure}. Check what it names: spec.app, spec.image, or a setting in spec.env;"
         f" kubectl logs {first.pod} has all of it.",
     )
 
