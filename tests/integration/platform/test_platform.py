@@ -74,7 +74,7 @@ def test_another_operator_takes_over_and_shrinks_nothing(release: Release) -> No
 def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) -> None:
     before = release.shop.children("hello")["deployment"]["metadata"]["uid"]
     release.helm(
-        "upgrade", "aiapi", str(CHART), "--set=replicas=1", "--wait", "--timeout=120s",
+        "upgrade", "--install", "aiapi", str(CHART), "--set=replicas=1", "--wait", "--timeout=120s",
         "--set=metrics.dashboards.enabled=true",
     )  # fmt: skip
     assert not release.operator.exists("poddisruptionbudget", "aiapi-operator")
@@ -93,6 +93,10 @@ def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) 
         "app.kubernetes.io/name=aiapi-operator",
     )  # fmt: skip
     assert cluster_wide == ""
-    after = release.shop.children("hello")["deployment"]
-    assert after["metadata"]["uid"] == before
-    assert after["status"]["readyReplicas"] >= 2
+
+    def serving() -> bool:
+        after = release.shop.children("hello")["deployment"]
+        assert after["metadata"]["uid"] == before
+        return int(after["status"].get("readyReplicas", 0)) >= 2
+
+    eventually(serving, within=30, what="the pods serve without an operator")

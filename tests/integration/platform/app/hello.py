@@ -21,6 +21,7 @@ async def app(
         return
     with upstream():
         await asyncio.sleep(0.02)
+    await asyncio.to_thread(sum, range(1_000))  # and a thread for a moment
     sum(range(50_000))  # a millisecond or two of the loop
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
