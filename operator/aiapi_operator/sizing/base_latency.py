@@ -70,41 +70,44 @@ def estimate(
     value = max(0.0, read.seconds - USUAL_QUEUEING * queueing)
     calm = value if last is None else _calm(last, value, now)
     return BaseLatency(
-        percentile=objective.percentile, now=value, calm=calm, time=now, reference=_waits(idle)
+        percentile=objective.percentile,
+        now=value,
+        calm=calm,
+        time=now,
+        reference=_waits(idle, value),
     )
 
 
-def _waits(ticks: Sequence[Tick]) -> Reference | None:
+def _waits(ticks: Sequence[Tick], base: float) -> Reference | None:
     """What a request waits for upstreams, and how much more than for all else."""
     completed = windows.mean(ticks, "completed")
     upstream = windows.mean(ticks, "upstream")
     if completed <= 0 or upstream <= 0:
         return None
     apart = (2 * upstream - windows.mean(ticks, "in_flight")) / completed
-    return Reference(upstream=upstream / completed, apart=apart)
+    return Reference(upstream=upstream / completed, apart=apart, base=base)
 
 
 def _moved(last: BaseLatency, ticks: tuple[Tick, ...], *, now: float) -> BaseLatency:
+    """The base by what upstreams take now; the calm level follows in its own time."""
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
     if windows.mean(recent, "completed") * windows.span(recent) < ENOUGH:
         recent = windows.last(ticks, now=now, seconds=SECONDS)
-    found = _waits(recent)
+    found = _waits(recent, last.now)
     if found is None:
         return last
-    if last.reference is None:
-        return replace(last, reference=found)
-    growth = (found.apart - last.reference.apart) / last.reference.upstream
-    if abs(growth) < MOVES or growth <= -1:
-        return last
-    value = last.now * (1 + growth)
-    upstream = last.reference.upstream * (1 + growth)
+    known = last.reference or found
+    growth = (found.apart - known.apart) / known.upstream
+    value = known.base * (1 + growth) if abs(growth) >= MOVES else known.base
+    if growth <= -1 or abs(value - last.now) < MOVES * last.now:
+        value = last.now
     return replace(
         last,
         now=value,
         calm=_calm(last, value, now),
         time=now,
-        reference=Reference(upstream=upstream, apart=found.apart),
-        moved=now,
+        reference=known,
+        moved=last.moved if value == last.now else now,
     )
 
 

@@ -113,10 +113,12 @@ class BaseLatency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """Seconds that a request waits for upstreams, and ``apart``: that less all its other time."""
+    """When ``base`` was read: the seconds that a request waited for upstreams, and ``apart``, that
+    less all its other time."""
 
     upstream: float
     apart: float
+    base: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

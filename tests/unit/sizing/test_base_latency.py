@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from unit.sizing.test_capacity import OBJECTIVE, known, level
-from unit.sizing.test_estimators import row
+from unit.sizing.test_estimators import row, tick
 
 from aiapi_operator.sizing import base_latency
 from aiapi_operator.sizing.inputs import Objective
@@ -41,7 +41,7 @@ def test_a_first_base_is_taken_from_busier_loops_rather_than_none() -> None:
 
 
 BUSY = {"busiest": 0.8, "arrivals": 100.0, "completed": 100.0}
-SEEN = Reference(upstream=0.3, apart=0.275)
+SEEN = Reference(upstream=0.3, apart=0.275, base=0.52)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,18 @@ def test_the_base_moves_with_upstreams_while_loops_are_busy(
     assert found.now == pytest.approx(base, rel=0.01)
     assert (found.moved == ticks[-1].time) == (base != 0.52)
     assert found.calm == pytest.approx(0.52, abs=0.2), "the calm level rises slowly"
+
+
+def test_a_slow_upstream_that_recovers_leaves_the_base_as_it_was_read() -> None:
+    base: BaseLatency | None = replace(level(0.52), reference=SEEN)
+    for second, upstream in enumerate((30, 30, 55, 80, 93, 93, 90, 60, 32, 30, 30), start=600):
+        ticks = (tick(2.0 * second, **BUSY, upstream=float(upstream), in_flight=upstream + 2.5),)
+        base = after(ticks, base)
+        assert base is not None
+        if second == 602:
+            assert base.now > 0.9
+            assert base.calm < 0.53, "twenty calm minutes are no reason for it to rise at once"
+    assert base.now == 0.52
 
 
 def test_what_upstreams_take_is_read_when_the_base_is() -> None:
