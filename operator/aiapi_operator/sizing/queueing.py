@@ -10,7 +10,7 @@ answer, make about 1.5 of it, and that is where it begins.
 
 q is the mean of what was measured, over the last five minutes of full load at most. Readings at
 emptier loops say less and weigh less; one that came with a missed objective weighs three times.
-Half of all minutes are worse than the mean, so the plan is made with q x (1 + sigma / 2), where
+Half of all minutes are worse than the mean, so the plan is made with q x (1 + sigma), where
 sigma is how far readings lay apart, as a part of q: 0.05 in a large and steady fleet, which may be
 filled nearly to the edge, and 0.3 in one of six workers, where chance does more.
 
@@ -45,7 +45,7 @@ LONGEST_STEP = 10.0
 FULLEST = 0.95
 
 
-MARGIN = 0.5
+MARGIN = 1.0
 """Sigmas of the readings that the plan allows for."""
 
 

@@ -50,8 +50,8 @@ def test_it_comes_to_what_is_measured_and_says_how_sure_it_is() -> None:
         found = learn(ticks, found)
     assert found.factor == pytest.approx(0.17 / (K * 2.846), rel=0.05)
     assert found.seconds == queueing.REMEMBERS
-    assert queueing.planned(found) == pytest.approx(found.factor, rel=0.06), "readings agree"
-    assert queueing.planned(Queueing()) == pytest.approx(1.5 * 1.1)
+    assert queueing.planned(found) == pytest.approx(found.factor, rel=0.1), "readings agree"
+    assert queueing.planned(Queueing()) == pytest.approx(1.5 * 1.2)
 
 
 @pytest.mark.parametrize(
