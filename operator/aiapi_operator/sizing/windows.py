@@ -99,13 +99,6 @@ def _reach(ticks: tuple[Tick, ...], *, now: float, latency: float) -> tuple[Tick
     return last(ticks, now=now, seconds=min(SLOW_WINDOW, latency + FAST_WINDOW))
 
 
-def utilization(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float:
-    """Loop time over workers' time of the whole fleet: the loops that an average request met."""
-    recent = last(ticks, now=now, seconds=seconds)
-    workers = mean(recent, "workers")
-    return mean(recent, "loop") / workers if workers > 0 else 0.0
-
-
 def heaviest(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float:
     """Part of the load that each of the fullest pods always had, in the last ``seconds``.
 
