@@ -1,7 +1,8 @@
 """The worker's pulse, and the watchdog that says where the loop stands when the pulse stops.
 
 The pulse is a timer on the loop itself, so it stops when the loop does. The watchdog is a thread,
-which goes on then: it looks at the main thread's stack and writes the place into the slot.
+which goes on then: it looks at the main thread's stack and writes the place into the slot, and with
+it what the loop has counted and could not write any more, such as the request that holds it.
 """
 
 import asyncio
@@ -81,9 +82,10 @@ class Heartbeat:
 class Watchdog(threading.Thread):
     """Watches the pulse of this process's main thread."""
 
-    def __init__(self, slot: Slot, bound: float, parent: int) -> None:
+    def __init__(self, slot: Slot, tally: Tally, bound: float, parent: int) -> None:
         super().__init__(name="aiapi-watchdog", daemon=True)
         self._slot = slot
+        self._tally = tally
         self._bound = bound
         self._parent = parent
         self._main = threading.main_thread().ident or 0
@@ -99,9 +101,12 @@ class Watchdog(threading.Thread):
             beat = numbers[Cell.BEAT_AT]
             if beat == 0 or monotonic() - beat < self._bound:
                 continue
+            frame = sys._current_frames().get(self._main)  # noqa: SLF001 - the only way to see another thread's stack
+            if not _counts(frame):
+                self._tally.write()
             if beat != stalled_at:
                 stalled_at = beat
-                self._slot.text = where(sys._current_frames().get(self._main))  # noqa: SLF001 - the only way to see another thread's stack
+                self._slot.text = where(frame)
                 numbers[Cell.BLOCKED_SINCE] = beat
                 numbers[Cell.BLOCKS] += 1
             if os.getppid() != self._parent:
@@ -109,11 +114,19 @@ class Watchdog(threading.Thread):
                 os._exit(1)
 
 
+_TELEMETRY = str(Path(__file__).parent)
+
+
+def _counts(frame: FrameType | None) -> bool:
+    """Whether that thread may be between two additions that belong together."""
+    return frame is not None and frame.f_code.co_filename.startswith(_TELEMETRY)
+
+
 # Frames of Python, of packages and of this package are the way to the place, not the place.
 _LIBRARY = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     str(Path(__file__).parents[1] / "runtime"),
-    str(Path(__file__).parents[1] / "telemetry"),
+    _TELEMETRY,
     "<",
 )
 

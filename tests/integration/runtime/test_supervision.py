@@ -119,6 +119,22 @@ async def test_an_app_that_starts_threads_on_import_is_imported_by_each_worker(t
         assert (await pod.stats())["failure"] == ""
 
 
+async def test_a_request_that_holds_the_loop_is_seen_whenever_the_last_was_written(tmp_path):
+    async with serve(tmp_path, "--workers=1", "--blocked-after=0.3") as pod:
+        await pod.ready(1)
+        connection = await pod.connect()
+        # The end of the first is written at once, so the beginning of the second is not.
+        connection.write("/wait?s=0.05")
+        connection.write("/block?s=3")
+        await connection.read()
+
+        async def seen():
+            return (await pod.stats())["in_flight"] == 1
+
+        await until(seen, 2.0)
+        assert (await connection.read()).status == 200
+
+
 async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
     async with serve(tmp_path, "--workers=2", "--blocked-after=1") as pod:
         await pod.ready(2)
