@@ -1,6 +1,6 @@
 """Users and API keys as they lie in the database."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -81,31 +81,43 @@ class Accounts:
             raise AccountError(f"there is a user {name} already") from None
         return user
 
-    async def set_password(self, name: str, password_hash: str, *, end: bool = True) -> None:
-        """Set a hash; a new password ends every session, one hashed anew (end=False) does not."""
-        changed = await self._database.execute(
-            "WITH who AS (UPDATE users SET password_hash = $2 WHERE name = $1 RETURNING id), "
-            "ended AS (UPDATE sessions SET revoked = now() FROM who "
-            "          WHERE owner = who.id AND revoked IS NULL AND $3) SELECT id FROM who",
-            name.lower(),
-            password_hash,
-            end,
+    async def set_password(self, name: str, password_hash: str) -> None:
+        """Set a hash. A new password ends every session."""
+        await self._change(
+            name, "UPDATE users SET password_hash = $2 WHERE name = $1", password_hash, end=True
         )
-        if not changed:
-            raise AccountError(f"there is no user {name}")
+
+    async def rehash(self, user: User, password_hash: str) -> User | None:
+        """The user with the same password hashed anew; None when it is another by now."""
+        changed = await self._database.execute(
+            "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = $3",
+            user.id,
+            password_hash,
+            user.password_hash,
+        )
+        return replace(user, password_hash=password_hash) if changed else None
 
     async def set_disabled(self, name: str, *, disabled: bool) -> None:
         """Let a user in no more, or again. Sessions of a disabled user end for good."""
-        changed = await self._database.execute(
-            "WITH who AS (UPDATE users SET disabled = CASE WHEN $2 THEN now() END "
-            "             WHERE name = $1 RETURNING id), "
-            "ended AS (UPDATE sessions SET revoked = now() FROM who "
-            "          WHERE owner = who.id AND revoked IS NULL AND $2) SELECT id FROM who",
-            name.lower(),
+        await self._change(
+            name,
+            "UPDATE users SET disabled = CASE WHEN $2 THEN now() END WHERE name = $1",
             disabled,
+            end=disabled,
         )
-        if not changed:
-            raise AccountError(f"there is no user {name}")
+
+    async def _change(self, name: str, update: str, value: object, *, end: bool) -> None:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(f"{update} RETURNING id", name.lower(), value)
+            if row is None:
+                raise AccountError(f"there is no user {name}")
+            if end:
+                # A statement of its own: it sees the session of a log-in that held the user's row
+                # until now, and one statement for both would not.
+                await connection.execute(
+                    "UPDATE sessions SET revoked = now() WHERE owner = $1 AND revoked IS NULL",
+                    row["id"],
+                )
 
     async def add_key(
         self,

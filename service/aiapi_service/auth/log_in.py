@@ -14,6 +14,8 @@ from aiapi_service.auth.sessions import Session, Sessions
 logger = logging.getLogger("aiapi.auth")
 
 _LONGEST_NAME = 128
+# Another log-in may have hashed the same password anew meanwhile; then it is checked once more.
+_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,31 @@ class LogIn:
         """Log in. An unknown user, a disabled one and a wrong password look the same."""
         await self.guard.address(address)
         await self.guard.account(name[:_LONGEST_NAME])
+        for _ in range(_TRIES):
+            session = await self._session(name, password, scopes)
+            if session is not None:
+                return self._grant(session)
+        raise _wrong()
+
+    async def _session(self, name: str, password: str, scopes: frozenset[str]) -> Session | None:
+        """A session; None when the user was changed while the password was checked."""
         user = await self._user(name, password)
+        if user is None:
+            return None
         await self.guard.succeeded(name)
         wanted = narrowed(scopes or user.scopes, user.scopes)
         if scopes and not wanted:
             raise refused_grant("invalid_scope", "None of these scopes is the user's.")
-        return self._grant(await self.sessions.begin(user, wanted))
+        return await self.sessions.begin(user, wanted)
 
-    async def _user(self, name: str, password: str) -> User:
+    async def _user(self, name: str, password: str) -> User | None:
         sane = len(name) <= _LONGEST_NAME and 0 < len(password) <= LONGEST and "\0" not in name
         user = await self.accounts.user(name) if sane else None
         stored = user.password_hash if user and not user.disabled else None
         right, renewed = await self.passwords.check(password[:LONGEST], stored)
         if user is None or not right or not sane:
-            logger.info("a log-in was refused")
-            raise refused_grant("invalid_grant", "The name or the password is wrong.")
-        if renewed:
-            await self.accounts.set_password(user.name, renewed, end=False)
-        return user
+            raise _wrong()
+        return await self.accounts.rehash(user, renewed) if renewed else user
 
     async def with_refresh_token(self, token: str, *, address: str) -> Granted:
         """Change a refresh token for a new pair."""
@@ -83,3 +92,8 @@ class LogIn:
             return
         if session is not None:
             await self.sessions.end(session)
+
+
+def _wrong() -> AuthError:
+    logger.info("a log-in was refused")
+    return refused_grant("invalid_grant", "The name or the password is wrong.")

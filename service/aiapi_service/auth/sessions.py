@@ -13,6 +13,20 @@ from aiapi_service.store.database import Database
 
 _FORM = re.compile(r"aiapi-refresh_[A-Za-z0-9_-]{43}", re.ASCII)
 
+# The user's row is held, so that whoever disables them or sets a password either has done so, and
+# nothing begins, or waits, and then finds this session to end.
+_BEGIN = """
+WITH who AS MATERIALIZED (
+    SELECT id FROM users WHERE id = $2 AND disabled IS NULL AND password_hash = $7 FOR SHARE
+), born AS (
+    INSERT INTO sessions (id, owner, scopes, expires)
+    SELECT $1, id, $3, now() + $4 * interval '1 second' FROM who
+    RETURNING id, expires
+)
+INSERT INTO refresh_tokens (digest, session, expires)
+SELECT $5, id, least(now() + $6 * interval '1 second', expires) FROM born
+"""
+
 # One statement: the row locks of its first part hold until the last part is done, so of two that
 # come with one token at once the second sees what the first has made of it.
 _ROTATE = """
@@ -79,21 +93,21 @@ class Sessions:
         self._session = session
         self._grace = grace
 
-    async def begin(self, user: User, scopes: frozenset[str]) -> Session:
-        """A session for somebody who has shown who they are."""
+    async def begin(self, user: User, scopes: frozenset[str]) -> Session | None:
+        """A session for somebody who has shown who they are; None when they are not any more."""
         session, token = uuid4(), new_token()
-        await self._database.execute(
-            "WITH born AS (INSERT INTO sessions (id, owner, scopes, expires) "
-            "VALUES ($1, $2, $3, now() + $4 * interval '1 second') RETURNING id, expires) "
-            "INSERT INTO refresh_tokens (digest, session, expires) "
-            "SELECT $5, id, least(now() + $6 * interval '1 second', expires) FROM born",
+        begun = await self._database.execute(
+            _BEGIN,
             session,
             user.id,
             sorted(scopes),
             float(self._session),
             digest(token),
             float(self._refresh),
+            user.password_hash,
         )
+        if not begun:
+            return None
         return Session(session, user.id, user.name, narrowed(scopes, user.scopes), token)
 
     async def rotate(self, token: str) -> Session | None:
