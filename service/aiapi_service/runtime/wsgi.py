@@ -10,13 +10,12 @@ from aiapi_service.telemetry.requests import App
 def as_asgi(app: Any, threads: int) -> App:
     """What more requests than threads wait for is a thread: the pool's size limits a worker."""
     try:
-        from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
+        from aiapi_service.runtime.wsgi_response import Middleware  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise RuntimeError("--wsgi needs a2wsgi: pip install 'aiapi[wsgi]'") from error
-    middleware = WSGIMiddleware(app, workers=threads)
+    middleware = Middleware(app, workers=threads)
     middleware.executor = pools.watched("wsgi", threads)
-    wrapped: App = middleware  # type: ignore[assignment]  # its own types for the same
-    return wrapped
+    return middleware
 
 
 def refuse_wsgi(app: Any, name: str) -> None:

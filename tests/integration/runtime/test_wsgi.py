@@ -24,6 +24,31 @@ def echo():
 def stream():
     return Response((f"{number} " for number in range(3)), mimetype="text/plain")
 
+closed = []
+
+@app.get("/endless")
+def endless():
+    def lines():
+        try:
+            while True:
+                time.sleep(0.02)
+                yield "line "
+        finally:
+            closed.append(1)
+    return Response(lines(), mimetype="text/plain")
+
+@app.get("/closed")
+def count_closed():
+    return str(len(closed))
+
+@app.get("/too-long")
+def too_long():
+    return Response(("12345" for _ in range(50)), headers={"content-length": "3"})
+
+@app.post("/headers")
+def headers():
+    return repr((request.headers.get("X-Real-Ip"), request.get_data()))
+
 @app.get("/call")
 def call():
     return requests.get(os.environ["UPSTREAM"], timeout=20).text
@@ -66,6 +91,80 @@ async def test_flask_runs_with_its_threads_and_drains_when_workers_go(tmp_path):
             return requests if requests["success"] == 8 else None
 
         assert (await until(counted))["server_error"] == 1
+
+
+async def test_streams_whose_clients_have_left_give_their_threads_back(tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=3")
+    async with serve(tmp_path, *flags, app="shop:app") as pod:
+        await pod.ready(1)
+        leavers = [await pod.connect() for _ in range(4)]
+        for one in leavers:
+            one.write("/endless")
+        for one in leavers:
+            # The last finds a thread when one of the others has left.
+            assert (await one.head())[0] == 200
+            await one.close()
+        asking = await pod.connect()
+
+        async def closed():
+            return (await asking.ask("/closed")).body == b"4"
+
+        await until(closed)
+
+        async def counted():
+            stats = await pod.stats()
+            return stats if stats["requests"]["cancelled"] == 4 else None
+
+        stats = await until(counted)
+        assert (stats["requests"]["server_error"], stats["in_flight"]) == (0, 0)
+        await until(lambda: _no_thread_is_busy(pod))
+
+
+async def test_an_answer_that_cannot_be_sent_gives_its_thread_back(tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=1")
+    async with serve(tmp_path, *flags, app="shop:app") as pod:
+        await pod.ready(1)
+        wrong = await pod.connect()
+        wrong.write("/too-long")
+        assert (await wrong.head())[0] == 200
+        assert (await (await pod.connect()).ask("/closed")).body == b"0"
+        await until(lambda: _no_thread_is_busy(pod))
+        assert "longer than Content-Length" in pod.log.read_text()
+
+
+async def _no_thread_is_busy(pod):
+    pool = (await pod.stats())["threads"].get("wsgi")
+    return pool is not None and pool["busy"] == pool["waiting"] == 0
+
+
+async def test_flask_reads_a_body_of_unknown_length_and_no_ambiguous_header(tmp_path):
+    (tmp_path / "shop.py").write_text(APP)
+    flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=1")
+    async with serve(tmp_path, *flags, app="shop:app") as pod:
+        await pod.ready(1)
+        one = await pod.connect()
+        head = b"POST /headers HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n"
+        one.writer.write(head + b"x_real_ip: 6.6.6.6\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        assert (await one.read()).body == b"(None, b'hello')"
+        one.writer.write(head + b"x-real-ip: 1.1.1.1\r\n\r\n0\r\n\r\n")
+        assert (await one.read()).body == b"('1.1.1.1', b'')"
+        for lost in (
+            b"transfer-encoding: chunked\r\n\r\n5\r\nhel",
+            b"content-length: 5\r\n\r\nhel",
+        ):
+            leaver = await pod.connect()
+            leaver.writer.write(b"POST /echo HTTP/1.1\r\nhost: t\r\n" + lost)
+            await until(lambda: _in_flight(pod, 1))
+            await leaver.close()
+            await until(lambda: _in_flight(pod, 0))
+        requests = (await pod.stats())["requests"]
+        assert (requests["success"], requests["cancelled"]) == (2, 2)
+
+
+async def _in_flight(pod, count):
+    return (await pod.stats())["in_flight"] == count
 
 
 async def test_what_flask_waits_for_is_counted_and_its_trace_goes_on(tmp_path):
