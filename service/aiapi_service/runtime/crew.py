@@ -28,7 +28,10 @@ logger = logging.getLogger("aiapi.supervisor")
 _SETTLED_SECONDS = 5.0
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 30.0
+_BACKOFF_DOUBLINGS = 10
 _REBALANCE_SECONDS = 30.0
+# What a worker that has failed has for its exit.
+_EXIT_SECONDS = 2.0
 
 
 class Crew:
@@ -139,6 +142,8 @@ class Crew:
                     self._became_ready(member, message["pid"])
                 case "failed":
                     member.failure = message["traceback"]
+                    # It is over, but a thread of the app's may keep its process.
+                    member.deadline = min(member.deadline, monotonic() + _EXIT_SECONDS)
                 case "asked":
                     member.asked_to_go = True
                     self.reconcile()
@@ -198,7 +203,8 @@ class Crew:
         known, self.failure = traceback == self.failure, traceback
         if now < self.retry_at:
             return
-        delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self.failures)
+        # Bounded in the exponent, too: a day of failures makes a number that no float can hold.
+        delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** min(self.failures, _BACKOFF_DOUBLINGS))
         self.failures += 1
         self.retry_at = now + delay * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         logger.error(

@@ -83,6 +83,22 @@ async def test_an_app_whose_start_up_fails_is_reported_with_its_traceback(tmp_pa
         assert "refuses.py" in (await pod.status())["failure"]
 
 
+async def test_a_start_that_failed_is_told_although_a_thread_keeps_its_process(tmp_path):
+    (tmp_path / "held.py").write_text(
+        "import threading\n"
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    async with serve(tmp_path, f"--app-dir={tmp_path}", app="held:app") as pod:
+
+        async def reported():
+            return (await pod.stats())["failure"]
+
+        assert await until(reported, 8) == "no database"
+
+
 @pytest.mark.parametrize("preload", ["auto", "off"])
 async def test_a_pod_whose_app_is_still_being_imported_leaves_at_once(tmp_path, preload):
     begun = tmp_path / "begun"
