@@ -9,9 +9,10 @@ import random
 from time import monotonic
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from aiapi_service.limits.connection import WholeRequestProtocol
 from aiapi_service.limits.middleware import BODY, CONTENT, LENGTH, RETRY_AFTER, Limiter
 from aiapi_service.telemetry.requests import App, AtStart
 from aiapi_service.telemetry.tally import Tally
@@ -54,8 +55,8 @@ class Door:
         return random.choice(self._answers)  # noqa: S311 - spreads, hides nothing
 
 
-class DoorProtocol(HttpToolsProtocol):
-    """Uvicorn's connection, with the door before the app."""
+class DoorProtocol(WholeRequestProtocol):
+    """A connection with the door before the app."""
 
     door: Door
 
@@ -66,13 +67,6 @@ class DoorProtocol(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         self.transport.write(self.door.answer())
         self.on_response_complete()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        # Uvicorn stops following a request that is answered; this one may still have had a body,
-        # and its connection is idle, and may move to another worker, only when that has come.
-        if self.cycle is not None:
-            self.cycle.more_body = False
 
 
 def protocol(door: Door) -> type[DoorProtocol]:

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from aiapi_service.limits.connection import WholeRequestProtocol
 from aiapi_service.limits.door import Door, protocol
 from aiapi_service.limits.middleware import Limiter
 from aiapi_service.runtime.birth import Birth
@@ -251,7 +252,7 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=WholeRequestProtocol,
         lifespan=settings.lifespan,  # type: ignore[arg-type]  # the command line checks it
         log_config=None,
         access_log=settings.access_log,

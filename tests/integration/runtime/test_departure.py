@@ -67,6 +67,34 @@ async def test_a_connection_that_has_not_asked_yet_is_kept(tmp_path):
             await one.close()
 
 
+async def _answered_before_the_body(pod, count):
+    """Connections whose request was answered when only its head had come."""
+    opened = [await pod.connect() for _ in range(count)]
+    for one in opened:
+        one.writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\n")
+    for one in opened:
+        assert not (await one.read()).closes
+        one.writer.write(b"hello")
+    return opened
+
+
+async def test_a_connection_that_was_answered_before_its_body_came_moves(tmp_path):
+    async with serve(tmp_path, "--workers=2", "--leave-limit=60") as pod:
+        await pod.ready(2)
+        opened = await _answered_before_the_body(pod, 20)
+        await pod.resize(1)
+        await pod.settled(1)
+        assert not any([(await one.ask()).closes for one in opened])
+
+
+async def test_a_connection_that_was_answered_before_its_body_came_does_not_delay_the_end(tmp_path):
+    async with serve(tmp_path, "--grace=30") as pod:
+        await pod.ready(1)
+        await _answered_before_the_body(pod, 1)
+        pod.process.terminate()
+        assert await asyncio.wait_for(pod.process.wait(), 8) == 0
+
+
 async def _on_every_worker(pod, path):
     """Requests to `path`, more of them until each worker has one in progress."""
     opened = []
