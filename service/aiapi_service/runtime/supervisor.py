@@ -68,6 +68,7 @@ class Supervisor:
         self._companions = Companions(companions)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._at_once = asyncio.Event()
 
     async def run(self) -> int:
         name_process("aiapi-serve")
@@ -107,11 +108,16 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_signal_handler(signal.SIGTERM, self._terminate, False)
         loop.add_signal_handler(signal.SIGINT, self._terminate, True)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Not under nohup: the terminal has gone, which is no reason to drop requests.
+            loop.add_signal_handler(signal.SIGHUP, self._terminate, False)
         loop.add_signal_handler(signal.SIGTTIN, self._step, +1)
         loop.add_signal_handler(signal.SIGTTOU, self._step, -1)
 
     def _terminate(self, hurry: bool) -> None:
-        # A person at a terminal does not wait for a load balancer; nor does who asks twice.
+        # A person at a terminal does not wait for a load balancer, and who asks twice for nobody.
+        if self._stop.is_set():
+            self._at_once.set()
         if hurry or self._stop.is_set():
             self._hurry.set()
         self._pod.terminating = True
@@ -153,11 +159,13 @@ class Supervisor:
         while monotonic() - began < delay and not self._hurry.is_set():
             await _wait(self._hurry, min(_TICK_SECONDS, delay))
             self._crew.tick()
-        self._hurry.clear()
         began = monotonic()
         self._crew.end(max(grace / 2, grace - _RESERVE_SECONDS))
-        while self._crew.members and monotonic() - began < grace and not self._hurry.is_set():
-            await _wait(self._hurry, 0.05)
+        while self._crew.members and monotonic() - began < grace:
+            if self._at_once.is_set():
+                logger.warning("told twice to end: killing %d workers", len(self._crew.members))
+                return
+            await _wait(self._at_once, 0.05)
             self._crew.tick()
         for member in self._crew.of(State.DRAINING):
             logger.error("worker %d did not end within the grace period", member.pid)
@@ -165,7 +173,8 @@ class Supervisor:
     async def _end_companions(self) -> None:
         """After the workers, which need them to the last."""
         self._companions.end()
-        await _wait(self._companions.over, _COMPANIONS_END_SECONDS)
+        if not self._at_once.is_set():
+            await _wait(self._companions.over, _COMPANIONS_END_SECONDS)
 
 
 def _told(code: int) -> str:

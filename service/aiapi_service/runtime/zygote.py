@@ -117,10 +117,16 @@ def _serve(channel: Channel, listener: socket.socket, arena_fd: int) -> Birth | 
             )
 
 
+def _leave_signals_to_the_supervisor() -> None:
+    """It alone hears the terminal and the kubelet, and tells the others in order."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            # Programs that the app starts would inherit SIG_IGN, but no handler.
+            signal.signal(number, lambda _number, _frame: None)
+
+
 def main() -> int:
-    # The supervisor alone hears the terminal and the kubelet; it tells the others in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _leave_signals_to_the_supervisor()
     faulthandler.enable()
     name_process("aiapi-zygote")
     channel_fd, listener_fd, arena_fd = fds = [int(text) for text in sys.argv[1:4]]

@@ -219,6 +219,55 @@ async def _in_flight(pod):
     return (await pod.stats())["in_flight"] == 1
 
 
+async def test_a_second_sigterm_ends_at_once(tmp_path):
+    async with serve(tmp_path, "--drain-delay=20", "--grace=30") as pod:
+        await pod.ready(1)
+        slow = await pod.connect()
+        slow.write("/wait?s=20")
+        await until(lambda: _in_flight(pod))
+        pod.process.terminate()
+
+        async def not_ready():
+            return await pod.get("/readyz") == (503, "terminating")
+
+        await until(not_ready)
+        pod.process.terminate()
+        assert await asyncio.wait_for(pod.process.wait(), 5) == 0
+
+
+async def test_a_hangup_of_the_terminal_drains_as_sigterm_does(tmp_path):
+    async with serve(tmp_path, "--grace=30") as pod:
+        await pod.ready(1)
+        slow = await pod.connect()
+        slow.write("/wait?s=1")
+        await until(lambda: _in_flight(pod))
+        # All of the terminal's processes hear it.
+        os.kill((await pod.status())["workers"][0]["pid"], signal.SIGHUP)
+        pod.process.send_signal(signal.SIGHUP)
+        answer = await slow.read()
+        assert (answer.status, answer.closes) == (200, True)
+        assert await asyncio.wait_for(pod.process.wait(), 10) == 0
+
+
+async def test_programs_that_an_app_starts_hear_signals_as_usual(tmp_path):
+    (tmp_path / "starts.py").write_text(
+        "import subprocess\n"
+        "COMMAND = ['sed', '-n', 's/SigIgn:[^0-9a-f]*//p', '/proc/self/status']\n"
+        "AT_IMPORT = subprocess.check_output(COMMAND)\n"
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] != 'http':\n"
+        "        raise RuntimeError\n"
+        "    body = AT_IMPORT + subprocess.check_output(COMMAND)\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': body})\n"
+    )
+    async with serve(tmp_path, f"--app-dir={tmp_path}", app="starts:app") as pod:
+        await pod.ready(1)
+        masks = (await (await pod.connect()).ask()).body.split()
+        ours = sum(1 << one - 1 for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+        assert [int(mask, 16) & ours for mask in masks] == [0, 0]
+
+
 async def test_a_load_sees_no_error_while_the_pod_ends(tmp_path):
     async with serve(tmp_path, "--workers=2", "--drain-delay=0.5", "--grace=8") as pod:
         await pod.ready(2)
