@@ -33,6 +33,10 @@ _GONE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DeadlockDetectedError,
 )
+_UNREADABLE = (
+    "AIAPI_DATABASE_URL cannot be read as a postgresql:// URL; percent-encode special characters "
+    "in the password"
+)
 _MIGRATION_SECONDS = 60.0
 _POLL_SECONDS = 0.25
 
@@ -63,16 +67,23 @@ class Database:
                     await migrate(connection)
                 self._prepared = True
 
+    async def _acquire(self) -> Any:
+        try:
+            return await self._pool.acquire()
+        except ValueError:
+            # It repeats a part of the URL, and that may be the password.
+            raise StoreError(_UNREADABLE) from None
+
     @asynccontextmanager
     async def _borrow(self, seconds: float) -> AsyncIterator[Connection]:
         try:
             async with asyncio.timeout(seconds):
                 with upstream():
-                    async with self._pool.acquire() as connection:
+                    connection = await self._acquire()
+                    try:
                         yield connection
-        except asyncpg.exceptions.ClientConfigurationError:
-            # The cause repeats a part of the URL, and that may be the password.
-            raise StoreError("AIAPI_DATABASE_URL cannot be read as a postgresql:// URL") from None
+                    finally:
+                        await self._pool.release(connection)
         except _GONE as error:
             reason = str(error) or type(error).__name__
             raise StoreUnavailableError(f"the database does not answer: {reason}") from error

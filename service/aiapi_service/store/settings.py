@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from aiapi_service.store import local, redis_client
+from aiapi_service.store import local, redis_client, url
 
 
 def default_data_dir() -> Path:
@@ -68,8 +68,10 @@ class StoreSettings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must be a postgresql:// URL")
+        if value and not url.readable(value.get_secret_value()):
+            raise ValueError(
+                "must be a postgresql:// URL; percent-encode special characters in the password"
+            )
         return value
 
     @field_validator("redis_url")

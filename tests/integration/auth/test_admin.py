@@ -101,9 +101,25 @@ def test_a_database_that_is_not_there_is_named_in_one_line(run: Run, tmp_path: P
     assert result.exit_code == 1
     assert "Set AIAPI_DATABASE_URL as the service has it" in result.output
     assert "Traceback" not in result.output
-    wrong = run("users", "list", AIAPI_DATABASE_URL="mysql://user:word@host")
+    wrong = run("users", "list", AIAPI_DATABASE_URL="mysql://user:s3cret@host")
     assert "AIAPI_DATABASE_URL: " in wrong.output
-    assert "word" not in wrong.output
+    assert "s3cret" not in wrong.output
+
+
+@pytest.mark.parametrize("password", ["word/x", "1/word", "word#", "wo?word", "w[word", "x@:word"])
+def test_a_password_that_is_not_percent_encoded_is_not_told(
+    run: Run, tmp_path: Path, password: str
+) -> None:
+    url = f"postgresql://user:{password}@127.0.0.1:1/app"
+    path = tmp_path / "url"
+    path.write_text(url + "\n")
+    from_file = {"AIAPI_DATABASE_URL": None, "AIAPI_DATABASE_URL_FILE": str(path)}
+    for more in ({"AIAPI_DATABASE_URL": url}, from_file):
+        result = run("users", "list", **more)
+        assert result.exit_code == 1
+        assert "percent-encode special characters in the password" in result.output
+        assert "word" not in result.output.replace("password", "")
+        assert isinstance(result.exception, SystemExit), "said in one line"
 
 
 async def test_a_key_made_without_a_database_works_from_its_file(run: Run, tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """No secret is in a log, a metric or an error, whatever goes wrong."""
 
+import contextlib
 import logging
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr, ValidationError
 from store_support.service import service
 
 from aiapi_service.auth import keys
 from aiapi_service.gateway.settings import SettingsError, load
+from aiapi_service.store.database import open_database
+from aiapi_service.store.errors import StoreError
+from aiapi_service.store.settings import StoreSettings
 
 PASSWORD = "a-password-that-nobody-may-see"
 
@@ -61,11 +66,22 @@ async def test_what_is_logged_and_answered_holds_no_secret(
         assert secret not in everything, f"the {name} was told"
 
 
+UNENCODED = [
+    f"postgresql://user:{password}@127.0.0.1/app"
+    for password in (
+        "s3cret-word/more", "more/s3cret-word", "1/s3cret-word", "s3cret-word?more",
+        "1?s3cret-word", "s3cret-word#more", "1#s3cret-word", "more[s3cret-word",
+        "more[s3cret-word]", "more@:s3cret-word", "more@s3cret-word", "more@s3cret-word,",
+    )
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("AIAPI_DATABASE_URL", "mysql://user:s3cret-word@host/db"),
         ("AIAPI_DATABASE_URL", "s3cret-word"),
+        *(("AIAPI_DATABASE_URL", url) for url in UNENCODED),
         ("AIAPI_DATABASE_CONNECTIONS", "s3cret-word"),
     ],
 )
@@ -76,3 +92,49 @@ def test_a_refused_setting_is_named_without_its_value(
     with pytest.raises(SettingsError, match=name) as refusal:
         load()
     assert "s3cret-word" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("url", UNENCODED)
+async def test_a_url_that_was_not_checked_is_not_told_either(
+    tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checked = StoreSettings(database_start_wait=0, data_dir=tmp_path)
+    unchecked = checked.model_copy(update={"database_url": SecretStr(url)})
+    with contextlib.suppress(StoreError):
+        async with open_database(unchecked):
+            pass
+    assert "s3cret-word" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgres://user:a%2Fb%40c:d@host:5433/app?sslmode=require",
+        "postgresql://user@one:5432,two,[::1]:5434/app?target_session_attrs=primary",
+        "postgresql://%2Fvar%2Frun:5433/app",
+        "postgresql:///app?host=/run/one,/run/two&port=5432,5433&user=ann@example.com",
+        "postgresql:///app?host=%2Frun%2Fpostgresql&user=aiapi",
+    ],
+)
+def test_a_url_that_asyncpg_understands_is_taken(url: str) -> None:
+    found = StoreSettings.model_validate({"database_url": url}).database_url
+    assert found is not None
+    assert found.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://host:70000/app",
+        "postgresql://one,,two/app",
+        "postgresql://[::1/app",
+        "postgresql://::1/app",
+        "postgresql://host/app?sslmode",
+        "postgresql:///app?port=many",
+        "postgresql:///app?host=one:many",
+    ],
+)
+def test_a_url_that_asyncpg_does_not_understand_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="must be a postgresql:// URL; percent-encode"):
+        StoreSettings.model_validate({"database_url": url})

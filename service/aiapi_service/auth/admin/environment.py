@@ -34,17 +34,20 @@ class Environment(AuthSettings, BaseSettings):
 
 def settings() -> Environment:
     """The environment, with the local database where no other is named."""
+    path = os.environ.get("AIAPI_DATABASE_URL_FILE")
     try:
-        found = Environment()
-        path = os.environ.get("AIAPI_DATABASE_URL_FILE")
         if path:
+            # Given here it is checked like the variable, which it takes the place of.
             text = Path(path).read_text(encoding="utf-8").strip()
-            return found.model_copy(update={"database_url": SecretStr(text)})
+            return Environment(database_url=SecretStr(text))
+        found = Environment()
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         said = first["msg"].removeprefix("Value error, ")
         raise click.ClickException(f"AIAPI_{name}: {said}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException("AIAPI_DATABASE_URL_FILE: not UTF-8") from None
     except OSError as error:
         raise click.ClickException(f"AIAPI_DATABASE_URL_FILE: {error}") from None
     if found.database_url is None:
