@@ -23,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _BODY_LIMIT = 1024
 _BODY_SECONDS = 5.0
 _HEAD_SECONDS = 10.0
+_MOST_CONNECTIONS = 256
 
 
 class Pod(Protocol):
@@ -166,10 +167,30 @@ class _StrictProtocol(H11Protocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _made_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
         super().connection_made(transport)
+        self._made_at = self.loop.time()
+        self._make_room()
         self._expect_a_head()
+
+    def _make_room(self) -> None:
+        """Uvicorn's own limit answers 503, and a kubelet restarts a pod whose probe hears that."""
+        others = [
+            one
+            for one in self.connections
+            if isinstance(one, _StrictProtocol) and one is not self and one._is_open()  # noqa: SLF001 - its own kind
+        ]
+        if len(others) >= _MOST_CONNECTIONS:
+            min(others, key=_StrictProtocol._worth).transport.abort()
+
+    def _is_open(self) -> bool:
+        return not self.transport.is_closing()
+
+    def _worth(self) -> tuple[bool, float]:
+        """Whose request is in progress is kept, and of the others the younger."""
+        return self.cycle is not None and not self.cycle.response_complete, self._made_at
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -214,7 +235,6 @@ class AdminServer(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=256,
                 timeout_keep_alive=30,
                 h11_max_incomplete_event_size=16384,
                 timeout_graceful_shutdown=1,

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from runtime_support.client import Load
+from runtime_support.client import Connection, Load
 from runtime_support.pod import TOKEN, serve, until
 
 
@@ -343,6 +343,21 @@ def _environment(pid):
 
 def _exists(pid):
     return Path(f"/proc/{pid}").exists()
+
+
+async def test_a_flood_of_silent_connections_does_not_fail_a_probe(tmp_path):
+    async with serve(tmp_path) as pod:
+        await pod.ready(1)
+        host, _, port = pod.admin.removeprefix("http://").rpartition(":")
+        flood = [await Connection.open(host, int(port)) for _ in range(300)]
+        for _ in range(3):
+            assert await pod.get("/livez", headers={"connection": "close"}) == (200, "ok")
+        # The eldest had to go, and no more of them.
+        assert await flood[0].reader.read() == b""
+        answer = await flood[-1].ask("/livez")
+        assert answer.status == 200
+        for one in flood:
+            await one.close()
 
 
 async def test_without_a_token_the_admin_port_is_closed_and_says_how_to_open_it(tmp_path):
