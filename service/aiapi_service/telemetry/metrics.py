@@ -65,14 +65,21 @@ class _Board:
             self._changed.append(series)
 
     def attach(self, cells: "memoryview[float]", define: _Define) -> None:
-        """This process is a worker from now on; what its parent counted is not its own."""
+        """This process is a worker from now on; what its parent counted is not its own.
+
+        Gauges that were set count nothing: they say what is, here as there.
+        """
         self.lock = Lock()
         self._cells, self._define, self._used, self._full = cells, define, 0, False
         self._changed = []
         for metric in self.metrics.values():
             for series in metric.series.values():
+                was_set = series.changed or series.at >= 0
                 series.at, series.changed = -1, False
-                series.values = [0.0] * len(series.values)
+                if not isinstance(series, GaugeSeries):
+                    series.values = [0.0] * len(series.values)
+                elif was_set:
+                    self.changed(series)
 
     def write(self) -> None:
         """Copy what has changed to where the supervisor reads."""

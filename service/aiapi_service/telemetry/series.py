@@ -85,13 +85,16 @@ class Catalogue:
             name: {values: list(row) for values, row in known.retired.items()}
             for name, known in self._known.items()
         }
+        greatest: set[tuple[str, _Values]] = set()
         for slot, placed in self._placed.items():
             for one in placed:
                 known = self._known[one.name]
                 row = self._arena.slots[slot].custom[one.at : one.at + known.size]
                 total = now[one.name][one.values]
                 if known.merge == "max":
-                    total[0] = max(total[0], row[0])
+                    key = one.name, one.values
+                    total[0] = max(total[0], row[0]) if key in greatest else row[0]
+                    greatest.add(key)
                 else:
                     _add(total, row)
         for name, known in self._known.items():

@@ -84,6 +84,28 @@ def test_gauges_are_added_or_the_greatest_is_taken(catalogue, worker):
     assert shown(catalogue) == {"open_calls": "5.0", "breaker": "1.0"}
 
 
+def test_the_greatest_of_values_below_zero_is_one_of_them(catalogue, worker):
+    for slot in (0, 1):
+        with worker(slot) as app:
+            app.gauge("celsius", "Outside.", merge="max").labels().set(-5 - slot)
+    assert shown(catalogue) == {"celsius": "-5.0"}
+
+
+def test_what_a_module_sets_is_shown_and_what_it_counts_is_not(monkeypatch, arena, catalogue):
+    board = metrics._Board()
+    monkeypatch.setattr(metrics, "_board", board)
+    metrics.gauge("build", "Of this.", ["version"]).labels("1.2").set(1)
+    metrics.gauge("build", "Of this.", ["version"]).labels("never set")
+    calls = metrics.counter("calls", "Calls.").labels()
+    calls.inc(3)
+    board.attach(arena.slots[0].custom, lambda said: catalogue.define(0, said) or True)
+    board.write()
+    assert shown(catalogue) == {'build{version="1.2"}': "1.0"}
+    calls.inc()
+    board.write()
+    assert shown(catalogue)["calls_total"] == "1.0"
+
+
 def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(catalogue, worker):
     for life in range(3):
         with worker(0) as app:
