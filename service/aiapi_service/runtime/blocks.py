@@ -21,14 +21,13 @@ class Blocks:
         if new <= 0:
             return
         self._seen[slot] = blocks
-        if place not in self.places:
-            if len(self.places) >= _MOST_PLACES:
-                place = _OTHER
+        known = place if place in self.places or len(self.places) < _MOST_PLACES else _OTHER
+        if known not in self.places:
             logger.warning(
                 "an event loop stands still at %s: no other request of this worker moves meanwhile",
-                place,
+                f"{place} (further places count as {_OTHER})" if known == _OTHER else place,
             )
-        self.places[place] = self.places.get(place, 0) + new
+        self.places[known] = self.places.get(known, 0) + new
 
     def forget(self, slot: int) -> None:
         """The slot is for another worker now."""

@@ -82,8 +82,11 @@ class Heartbeat:
 class Watchdog(threading.Thread):
     """Watches the pulse of this process's main thread."""
 
-    def __init__(self, slot: Slot, tally: Tally, bound: float, parent: int) -> None:
+    def __init__(
+        self, slot: Slot, tally: Tally, bound: float, parent: int, *, own: str = ""
+    ) -> None:
         super().__init__(name="aiapi-watchdog", daemon=True)
+        self._own = own
         self._slot = slot
         self._tally = tally
         self._bound = bound
@@ -106,7 +109,7 @@ class Watchdog(threading.Thread):
                 self._tally.write()
             if beat != stalled_at:
                 stalled_at = beat
-                self._slot.text = where(frame)
+                self._slot.text = where(frame, self._own)
                 numbers[Cell.BLOCKED_SINCE] = beat
                 numbers[Cell.BLOCKS] += 1
             if os.getppid() != self._parent:
@@ -123,22 +126,30 @@ def _counts(frame: FrameType | None) -> bool:
 
 
 # Frames of Python, of packages and of this package are the way to the place, not the place.
+_RUNTIME = (str(Path(__file__).parents[1] / "runtime"), _TELEMETRY)
 _LIBRARY = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-    str(Path(__file__).parents[1] / "runtime"),
-    _TELEMETRY,
+    *_RUNTIME,
     "<",
 )
 
 
-def where(frame: FrameType | None) -> str:
-    """`file:line function` of the innermost frame of the user's own code, or else of any."""
+def where(frame: FrameType | None, own: str = "") -> str:
+    """`file:line function` of the innermost frame of the user's own code, or else of any.
+
+    `own` is the app's top-level package, which may be installed among the libraries.
+    """
     place = ""
     while frame is not None:
         code = frame.f_code
         here = f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}"
-        if not code.co_filename.startswith(_LIBRARY):
+        if not code.co_filename.startswith(_LIBRARY) or _is_of(frame, own):
             return here
         place = place or here
         frame = frame.f_back
     return place
+
+
+def _is_of(frame: FrameType, package: str) -> bool:
+    module = str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] == package and not frame.f_code.co_filename.startswith(_RUNTIME)
