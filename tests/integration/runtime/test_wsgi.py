@@ -103,7 +103,8 @@ async def test_streams_whose_clients_have_left_give_their_threads_back(tmp_path)
             one.write("/endless")
         for one in leavers:
             # The last finds a thread when one of the others has left.
-            assert (await one.head())[0] == 200
+            async with asyncio.timeout(10):
+                assert (await one.head())[0] == 200
             await one.close()
         asking = await pod.connect()
 
