@@ -8,13 +8,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import Any
 
 import asyncpg
 
 from aiapi_service.store.connection import Connection, Row
 from aiapi_service.store.errors import StoreError, StoreUnavailableError
-from aiapi_service.store.migrate import migrate
+from aiapi_service.store.migrate import MIGRATION_SECONDS, migrate
 from aiapi_service.store.settings import StoreSettings
 from aiapi_service.telemetry.requests import upstream
 
@@ -37,7 +38,6 @@ _UNREADABLE = (
     "AIAPI_DATABASE_URL cannot be read as a postgresql:// URL; percent-encode special characters "
     "in the password"
 )
-_MIGRATION_SECONDS = 60.0
 _POLL_SECONDS = 0.25
 
 
@@ -47,25 +47,47 @@ class Database:
     def __init__(self, pool: Any, *, timeout: float) -> None:
         self._pool = pool
         self._timeout = timeout
-        self._preparing = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
         self._prepared = False
 
     async def close(self) -> None:
         """Close the connections; those still in use are cut after a moment."""
         try:
             async with asyncio.timeout(2):
+                if self._preparing is not None:
+                    self._preparing.cancel()
+                    await asyncio.wait({self._preparing})
                 await self._pool.close()
         except _GONE:
             self._pool.terminate()
 
-    async def prepare(self) -> None:
-        """Bring the schema up to date, once."""
-        async with self._preparing:
-            if not self._prepared:
-                # Another pod may hold the lock for a long migration.
-                async with self._borrow(_MIGRATION_SECONDS) as connection:
-                    await migrate(connection)
-                self._prepared = True
+    async def prepare(self, seconds: float | None = None) -> None:
+        """Bring the schema up to date, once. All who wait for it at once share one try."""
+        if self._prepared:
+            return
+        if self._preparing is None:
+            # It belongs to nobody's request: who began it may be gone before it is done.
+            task = asyncio.create_task(self._prepare(), context=Context())
+            task.add_done_callback(self._tried)
+            self._preparing = task
+        trying = self._preparing
+        with upstream():
+            await asyncio.wait({trying}, timeout=seconds)
+        if not trying.done() or trying.cancelled():
+            raise StoreUnavailableError("the database's schema is not prepared yet")
+        trying.result()
+
+    async def _prepare(self) -> None:
+        # Another pod may hold the lock for a long migration.
+        async with self._borrow(MIGRATION_SECONDS) as connection:
+            await migrate(connection)
+        self._prepared = True
+
+    def _tried(self, task: asyncio.Task[None]) -> None:
+        self._preparing = None
+        if not task.cancelled():
+            # Whoever waited has seen it; nobody may be left to.
+            task.exception()
 
     async def _acquire(self) -> Any:
         try:
@@ -92,7 +114,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for a few statements; the deadline holds for all of them together."""
         if not self._prepared:
-            await self.prepare()
+            await self.prepare(self._timeout)
         async with self._borrow(self._timeout) as connection:
             yield connection
 

@@ -11,10 +11,15 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
+import asyncpg
+
 from aiapi_service.store.connection import Connection
 from aiapi_service.store.errors import StoreError
 
 logger = logging.getLogger("aiapi.store")
+
+MIGRATION_SECONDS = 60.0
+"""For all that is missing together, and for another pod that is at it."""
 
 # Any number will do, so long as all versions of the program take the same.
 _LOCK = 0x61_69_61_70_69
@@ -46,29 +51,49 @@ def packaged() -> tuple[Migration, ...]:
 
 async def migrate(connection: Connection, wanted: tuple[Migration, ...] | None = None) -> None:
     """Apply what is missing: all of it or nothing."""
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS aiapi_migrations (version integer PRIMARY KEY, "
-            "name text NOT NULL, checksum text NOT NULL, applied timestamptz NOT NULL "
-            "DEFAULT now())"
-        )
-        rows = await connection.fetch("SELECT version, checksum FROM aiapi_migrations")
-        applied = {row["version"]: row["checksum"] for row in rows}
-        for migration in wanted if wanted is not None else packaged():
-            if migration.version not in applied:
-                await _apply(connection, migration)
-            elif applied[migration.version] != migration.checksum:
-                raise StoreError(
-                    f"the migration {migration.name} is not the one that was applied to this "
-                    "database: it was changed afterwards. Restore the file; put changes into a "
-                    "new one."
-                )
+    try:
+        async with connection.transaction():
+            await _migrate(connection, wanted if wanted is not None else packaged())
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreError(
+            f"the database's user may not prepare the schema: {error}. Let an administrator of the "
+            "database run CREATE EXTENSION IF NOT EXISTS vector in it once, and GRANT CREATE, "
+            "USAGE on its schema to the user."
+        ) from None
+
+
+async def _migrate(connection: Connection, wanted: tuple[Migration, ...]) -> None:
+    await _run(connection, "SELECT pg_advisory_xact_lock($1)", _LOCK)
+    await _run(
+        connection,
+        "CREATE TABLE IF NOT EXISTS aiapi_migrations (version integer PRIMARY KEY, "
+        "name text NOT NULL, checksum text NOT NULL, applied timestamptz NOT NULL "
+        "DEFAULT now())",
+    )
+    rows = await connection.fetch(
+        "SELECT version, checksum FROM aiapi_migrations", timeout=MIGRATION_SECONDS
+    )
+    applied = {row["version"]: row["checksum"] for row in rows}
+    for migration in wanted:
+        if migration.version not in applied:
+            await _apply(connection, migration)
+        elif applied[migration.version] != migration.checksum:
+            raise StoreError(
+                f"the migration {migration.name} is not the one that was applied to this "
+                "database: it was changed afterwards. Restore the file; put changes into a "
+                "new one."
+            )
+
+
+async def _run(connection: Connection, sql: str, *values: object) -> None:
+    # Without a time of its own it would have that of a caller's statement.
+    await connection.execute(sql, *values, timeout=MIGRATION_SECONDS)
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
-    await connection.execute(migration.sql)
-    await connection.execute(
+    await _run(connection, migration.sql)
+    await _run(
+        connection,
         "INSERT INTO aiapi_migrations (version, name, checksum) VALUES ($1, $2, $3)",
         migration.version,
         migration.name,
