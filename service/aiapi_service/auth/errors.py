@@ -115,4 +115,11 @@ def refused_grant(error: str, detail: str, *, status: int = 400) -> AuthError:
 
 def no_log_in(detail: str) -> AuthError:
     """There is no password flow as this service is configured."""
-    return AuthError(503, "no-log-in", detail, extra={"error": "temporarily_unavailable"})
+    return AuthError(
+        503,
+        "no-log-in",
+        detail,
+        # Somebody has to change a setting first.
+        headers={"Retry-After": "60"},
+        extra={"error": "temporarily_unavailable"},
+    )

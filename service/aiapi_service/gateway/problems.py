@@ -188,8 +188,8 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 async def _on_refusal(_request: Request, error: Exception) -> Response:
     assert isinstance(error, AuthError)  # noqa: S101 - registered for this type alone
-    # A caller over their own limit says nothing about what the pod can serve.
-    if error.status in (429, 503) and error.kind != "too-many-requests":
+    # Neither a caller over a limit nor a setting says anything about what the pod can serve.
+    if error.kind == "auth-busy":
         shed()
     return render(
         ProblemError(

@@ -8,6 +8,7 @@ import pytest
 from store_support.service import CHEAP, PASSWORD, service
 
 from aiapi_service.auth.passwords import Passwords
+from aiapi_service.gateway import problems
 
 
 class Counting(Passwords):
@@ -158,7 +159,27 @@ async def test_where_nobody_can_log_in_it_says_what_to_set(
     async with service(tmp_path, None) as one:
         answer = await one.log_in("ann")
         assert (answer.status_code, answer.json()["title"]) == (503, "Nobody can log in here")
+        assert int(answer.headers["Retry-After"]) > 0
         assert "AIAPI_DATABASE_URL" in answer.json()["detail"]
     async with service(tmp_path, database_url, auth_signing_keys_file=None) as one:
         answer = await one.log_in("ann")
         assert "AIAPI_AUTH_SIGNING_KEYS_FILE" in answer.json()["detail"]
+
+
+async def test_only_a_lack_of_room_is_told_as_demand(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shed: list[int] = []
+    monkeypatch.setattr(problems, "shed", lambda: shed.append(1))
+    async with service(tmp_path, None) as one:
+        assert (await one.log_in("ann")).status_code == 503
+    limits: dict[str, Any] = {"auth_address_burst": 1, "auth_address_seconds": 1000}
+    async with service(tmp_path, database_url, **limits) as one:
+        address = "198.51.100.23"
+        answers = [await one.log_in("nobody", "guess", address=address) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [400, 429]
+    assert shed == []
+    full = Passwords(threads=1, queue=-1, scheme=CHEAP)
+    async with service(tmp_path, database_url, passwords=full) as one:
+        assert (await one.log_in("nobody", address="198.51.100.24")).status_code == 503
+    assert shed == [1]
