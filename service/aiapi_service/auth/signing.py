@@ -110,7 +110,18 @@ def parse(text: str) -> Keyring:
 def _key(entry: Mapping[str, Any]) -> SigningKey:
     if set(entry) - _FIELDS:
         raise ValueError("a key has an unknown field")
+    for name in ("kid", "algorithm", "secret"):
+        if not isinstance(entry[name], str):
+            raise TypeError(f"{name} of a key is not a text")
+    if not _is_time(entry["signs_from"]):
+        raise TypeError("signs_from of a key is not a number of seconds")
+    if entry.get("verifies_until") is not None and not _is_time(entry["verifies_until"]):
+        raise TypeError("verifies_until of a key is not a number of seconds")
     return SigningKey(**entry).checked()
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def new(algorithm: str, *, signs_from: float) -> SigningKey:

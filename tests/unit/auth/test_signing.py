@@ -57,6 +57,11 @@ def _entry(**changes: object) -> dict[str, object]:
         {"keys": [_entry(secret="nonsense")]},
         {"keys": [_entry(algorithm="HS256", secret="c2hvcnQ=")]},
         {"keys": [_entry(extra=1)]},
+        {"keys": [_entry(secret=5)]},
+        {"keys": [_entry(kid=["list"])]},
+        {"keys": [_entry(signs_from="2026-01-01")]},
+        {"keys": [_entry(signs_from=True)]},
+        {"keys": [_entry(verifies_until="2026-01-01")]},
         {"keys": [_entry(kid="one"), _entry(kid="one")]},
     ],
 )
