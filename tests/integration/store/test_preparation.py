@@ -15,42 +15,6 @@ from aiapi_service.store.migrate import Migration, migrate, packaged
 from aiapi_service.store.settings import StoreSettings
 
 
-async def test_all_who_wait_for_a_silent_server_are_answered_together() -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    settings = StoreSettings(database_connect_timeout=60, database_timeout=0.5)
-    before = asyncio.all_tasks()
-    pool = await module._pool(f"postgresql://ann@127.0.0.1:{port}/app", settings)
-    database = Database(pool, timeout=settings.database_timeout)
-    began = monotonic()
-    calls = [database.row("SELECT 1") for _ in range(20)]
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    assert monotonic() - began < 3
-    assert {type(answer) for answer in answers} == {StoreUnavailableError}
-    await database.close()
-    assert not asyncio.all_tasks() - before, "the try that was still under way has ended"
-    silent.close()
-
-
-async def test_all_who_wait_share_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = []
-
-    async def fails(_connection: object) -> None:
-        tries.append(1)
-        raise OSError("away")
-
-    class Pool:
-        async def acquire(self) -> None: ...
-        async def release(self, _connection: None) -> None: ...
-
-    monkeypatch.setattr(module, "migrate", fails)
-    database = Database(Pool(), timeout=5)
-    calls = [database.row("SELECT 1") for _ in range(20)]
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {StoreUnavailableError}
-    assert len(tries) == 1
-
-
 async def test_a_migration_may_take_longer_than_a_statement(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,3 +68,43 @@ async def test_a_user_who_may_not_apply_a_migration_is_told_what_to_do(database_
             await migrate(connection, (first,))
     finally:
         await connection.close()
+
+
+async def test_all_who_wait_for_a_silent_server_are_answered_together() -> None:
+    callers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, caller: callers.append(caller), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    settings = StoreSettings(database_connect_timeout=60, database_timeout=0.5)
+    before = asyncio.all_tasks()
+    pool = await module._pool(f"postgresql://ann@127.0.0.1:{port}/app", settings)
+    database = Database(pool, timeout=settings.database_timeout)
+    began = monotonic()
+    calls = [database.row("SELECT 1") for _ in range(20)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert monotonic() - began < 3
+    assert {type(answer) for answer in answers} == {StoreUnavailableError}
+    await database.close()
+    assert not asyncio.all_tasks() - before, "the try that was still under way has ended"
+    silent.close()
+    for caller in callers:
+        caller.close()
+        await caller.wait_closed()
+
+
+async def test_all_who_wait_share_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    async def fails(_connection: object) -> None:
+        tries.append(1)
+        raise OSError("away")
+
+    class Pool:
+        async def acquire(self) -> None: ...
+        async def release(self, _connection: None) -> None: ...
+
+    monkeypatch.setattr(module, "migrate", fails)
+    database = Database(Pool(), timeout=5)
+    calls = [database.row("SELECT 1") for _ in range(20)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StoreUnavailableError}
+    assert len(tries) == 1
