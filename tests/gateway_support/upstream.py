@@ -45,6 +45,10 @@ class StandIn:
         self.answers: list[web.Response] = []
         self.always: web.Response | None = None
         self.models = ["stand-in"]
+        self.cards: list[dict[str, Any]] | None = None
+        self.stall = False
+        self.running_usage = False
+        self.half_event = False
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         await self._note(request)
@@ -52,6 +56,8 @@ class StandIn:
         try:
             await asyncio.sleep(self.pauses.get(body["model"], self.pause))
             canned = self._canned()
+            if self.stall:
+                return await self._stall(request)
             if canned is not None:
                 return canned
             if body.get("stream"):
@@ -76,7 +82,15 @@ class StandIn:
 
     async def list_models(self, request: web.Request) -> web.Response:
         self.requests.append(request)
-        return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
+        cards = self.cards or [{"id": name} for name in self.models]
+        return web.json_response({"object": "list", "data": cards})
+
+    async def _stall(self, request: web.Request) -> web.StreamResponse:
+        """The head of a refusal, and then nothing."""
+        response = web.StreamResponse(status=503, headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await asyncio.sleep(60)
+        return response
 
     async def _note(self, request: web.Request) -> None:
         self.requests.append(request)
@@ -98,11 +112,16 @@ class StandIn:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for index, piece in enumerate(self.pieces):
-            await response.write(chunk(body["model"], piece))
+            more = {"usage": USAGE} if self.running_usage else {}
+            await response.write(chunk(body["model"], piece, **more))
             if index == self.break_after:
                 assert request.transport is not None
                 request.transport.close()
             await asyncio.sleep(0.01)
+        if self.half_event:
+            await response.write(chunk(body["model"], "lost")[:30])
+        if self.half_event or self.running_usage:
+            return response
         if body.get("stream_options", {}).get("include_usage"):
             await response.write(chunk(body["model"], None, usage=USAGE))
         await response.write(b"data: [DONE]\n\n")

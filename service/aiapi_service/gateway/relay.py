@@ -45,11 +45,14 @@ class Relay(Response):
 
     async def _pass_on(self, send: Send) -> None:
         meter = Meter(self._call.model, self._upstreams.prices)
-        answer = await self._upstreams.open(self._call)
-        if answer.is_stream:
-            await self._stream(answer, meter, send)
-            return
-        body = await answer.read()
+        if self._call.repeatable:
+            answer, body = await self._upstreams.ask(self._call)
+        else:
+            answer = await self._upstreams.open(self._call)
+            if answer.is_stream:
+                await self._stream(answer, meter, send)
+                return
+            body = await answer.read()
         head = [*_JSON, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
@@ -70,11 +73,12 @@ class Relay(Response):
                     body = events.feed(piece)
                     if body:
                         await send({"type": "http.response.body", "body": body, "more_body": True})
-            last = events.flush()
             if events.whole:
+                last = events.flush()
                 meter.done(answer.target.name, events.tokens)
             else:
-                last += _event(answer.cut().body())
+                # Half an event before it would make the error unreadable, too.
+                last = _event(answer.cut().body())
         except TimeoutError:
             last = _event(answer.late().body())
         except ProblemError as problem:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import aiohttp
 import pytest
 from aiohttp import web
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
@@ -231,3 +232,61 @@ async def test_hedging_asks_a_second_upstream_and_cancels_the_first(
             async with client.post(CHAT, json=QUESTION) as answer:
                 assert answer.status == 200
     await asyncio.wait_for(upstream.cancelled.wait(), 15)
+
+
+async def test_a_caller_who_leaves_while_a_refusal_is_read_closes_nothing_off(
+    upstream: StandIn,
+) -> None:
+    upstream.always = refusal(500)
+    settings = {"upstream_break_after": 2, "upstream_break_seconds": 0.3}
+    async with gateway(upstreams=upstream.url, **settings) as client:
+        for _ in range(2):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 502
+        await asyncio.sleep(0.4)  # The pause of the breaker: time is what is tested.
+        upstream.stall = True
+        with pytest.raises(TimeoutError):
+            await client.post(CHAT, json=QUESTION, timeout=aiohttp.ClientTimeout(total=0.5))
+        assert len(upstream.requests) == 3, "the trial has reached the upstream"
+        upstream.stall, upstream.always = False, None
+        async with asyncio.timeout(10):
+            while True:
+                async with client.post(CHAT, json=QUESTION) as answer:
+                    if answer.status == 200:
+                        return
+                await asyncio.sleep(0.05)
+
+
+async def test_a_list_of_models_says_nothing_of_an_upstream_that_fails_its_chats(
+    upstream: StandIn,
+) -> None:
+    upstream.always = refusal(500)
+    async with gateway(upstreams=upstream.url, upstream_break_after=2) as client:
+        for _ in range(2):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 502
+        async with client.get("/v1/models") as answer:
+            assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-unavailable"
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == 503
+    assert len(upstream.requests) == 2
+
+
+async def test_an_embedding_that_breaks_off_is_asked_for_again(upstream: StandIn) -> None:
+    upstream.answers = [web.Response(body=b'{"data": [', content_type="application/json")]
+    async with (
+        gateway(upstreams=upstream.url) as client,
+        client.post("/v1/embeddings", json={"model": "m", "input": "text"}) as answer,
+    ):
+        assert answer.status == 200
+    assert len(upstream.requests) == 2
+
+
+async def test_one_upstream_alone_is_not_asked_twice_for_being_late(upstream: StandIn) -> None:
+    upstream.pause = 0.4
+    async with (
+        gateway(upstreams=upstream.url, upstream_hedge_after=0.05) as client,
+        client.post(CHAT, json=QUESTION) as answer,
+    ):
+        assert answer.status == 200
+    assert len(upstream.requests) == 1

@@ -87,3 +87,14 @@ async def test_a_stream_that_breaks_is_an_error(
     with pytest.raises(openai.APIError, match=upstream.url.removeprefix("http://")):
         async for _ in stream:
             pass
+
+
+@pytest.mark.parametrize("cut", ["half_event", "running_usage"])
+async def test_a_stream_that_ends_in_the_middle_is_an_error(
+    client: openai.AsyncOpenAI, upstream: StandIn, cut: str
+) -> None:
+    setattr(upstream, cut, True)
+    stream = await client.chat.completions.create(model="m", messages=ASK, stream=True)
+    with pytest.raises(openai.APIError, match="ended the stream in the middle"):
+        async for _ in stream:
+            pass

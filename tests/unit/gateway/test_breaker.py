@@ -69,3 +69,22 @@ def test_late_failures_of_earlier_calls_do_not_lengthen_the_pause() -> None:
     failing(breaker, 1, 0)
     breaker.failed(4)
     assert breaker.wait(4) == 1
+
+
+def test_late_successes_of_earlier_calls_do_not_close_it() -> None:
+    breaker = Breaker(failures=1, seconds=5)
+    failing(breaker, 1, 0)
+    breaker.succeeded(1)
+    assert breaker.state(1) is State.OPEN
+    assert breaker.wait(1) == 4
+
+
+def test_a_try_that_takes_long_keeps_others_back_for_a_second_only() -> None:
+    breaker = Breaker(failures=1, seconds=5)
+    failing(breaker, 1, 0)
+    assert breaker.allow(5)
+    assert not breaker.allow(5.9)
+    assert breaker.allow(6)
+    assert not breaker.allow(6.9)
+    breaker.succeeded(7)
+    assert breaker.state(7) is State.CLOSED

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 
+from aiapi_service.gateway.metering import CALLS
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import failures, foreign
 from aiapi_service.gateway.upstreams.target import Target
 from aiapi_service.gateway.upstreams.wire import Reply
 
 _MOST_READ_BYTES = 65536
+OK = "ok"
 
 
 class Answer:
@@ -22,6 +24,8 @@ class Answer:
         self._stream = reply.body
         self.deadline = deadline
         self._limit = limit
+        self.outcome = ""
+        """What is counted when it is closed; nothing where its head was no good answer."""
 
     @property
     def is_stream(self) -> bool:
@@ -35,13 +39,14 @@ class Answer:
         except TimeoutError:
             raise self.late() from None
         except httpx.HTTPError as error:
-            self.fail()
             raise self._broken(error) from error
+        else:
+            if not _is_object(body):
+                raise self._failed(
+                    failures.broken(f"{self.target.name} answered something that is not JSON")
+                )
         finally:
             await self.close()
-        if not _is_object(body):
-            self.fail()
-            raise failures.broken(f"{self.target.name} answered something that is not JSON")
         return body
 
     async def _collect(self) -> bytes:
@@ -67,27 +72,33 @@ class Answer:
             async for piece in self._stream:
                 yield piece
         except httpx.HTTPError as error:
-            self.fail()
             raise self._broken(error) from error
 
     def _broken(self, error: httpx.HTTPError) -> ProblemError:
-        return failures.broken(failures.of_transport(error, self.target.name).problem.detail)
+        detail = failures.of_transport(error, self.target.name).problem.detail
+        return self._failed(failures.broken(detail))
 
     def late(self) -> ProblemError:
         """The deadline has passed: the upstream is to blame."""
-        self.fail()
-        return failures.too_slow(f"{self.target.name}: no complete answer in time")
+        return self._failed(failures.too_slow(f"{self.target.name}: no complete answer in time"))
 
     def cut(self) -> ProblemError:
         """A stream has ended, and its text has not."""
-        self.fail()
-        return failures.broken(f"{self.target.name} ended the stream in the middle")
+        return self._failed(failures.broken(f"{self.target.name} ended the stream in the middle"))
 
-    def fail(self) -> None:
+    def _failed(self, problem: ProblemError) -> ProblemError:
         """Begun well, ended badly."""
-        self.target.breaker.failed(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        if self.outcome:
+            self.outcome = problem.kind
+        self.target.breaker.failed(now)
+        self.target.note(now)
+        return problem
 
     async def close(self) -> None:
+        if self.outcome:
+            CALLS.labels(self.target.name, self.outcome).inc()
+            self.outcome = ""
         await self._stream.aclose()
 
 

@@ -1,7 +1,7 @@
 """A circuit breaker: an upstream that fails most of the time is left alone for a while.
 
 Pure: time is an argument. Closed, it counts calls in a window of ten seconds; open, it lets nobody
-through; half-open, one call tries whether the upstream is back.
+through; half-open, one call a second tries whether the upstream is back, until one has said so.
 """
 
 from collections import deque
@@ -10,6 +10,8 @@ from enum import Enum
 _WINDOW_SECONDS = 10.0
 _FAILED_SHARE = 0.5
 _LONGEST_SECONDS = 60.0
+# A whole completion may take minutes, and what it shows by then others could have had.
+_TRIAL_SECONDS = 1.0
 
 
 class State(Enum):
@@ -31,6 +33,7 @@ class Breaker:
         self._failed = 0
         self._until = 0.0
         self._trying = False
+        self._tried_at = 0.0
         self._open = False
 
     def state(self, now: float) -> State:
@@ -40,13 +43,16 @@ class Breaker:
 
     def would_allow(self, now: float) -> bool:
         """Whether `allow` would let a call through."""
-        return not self._open or (now >= self._until and not self._trying)
+        return not self._open or (now >= self._until and not self._is_on_trial(now))
+
+    def _is_on_trial(self, now: float) -> bool:
+        return self._trying and now - self._tried_at < _TRIAL_SECONDS
 
     def allow(self, now: float) -> bool:
         """Let a call through; who is let through says later how it went, or that it was dropped."""
         if not self.would_allow(now):
             return False
-        self._trying = self._open
+        self._trying, self._tried_at = self._open, now
         return True
 
     def wait(self, now: float) -> float:
@@ -58,6 +64,9 @@ class Breaker:
         self._trying = False
 
     def succeeded(self, now: float) -> None:
+        if self._open and not self._trying:
+            # It was asked before it opened, or for something else: that says nothing new.
+            return
         if self._open:
             self._open = False
             self._trying = False

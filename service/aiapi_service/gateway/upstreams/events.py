@@ -14,6 +14,8 @@ _LONGEST_EVENT = 1 << 20
 _DONE = b"data: [DONE]"
 # What an upstream says last, where it does not say that it is done.
 _LAST = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
+# The usage comes alone, after the text; some upstreams also tell it with each piece of that.
+_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
 class EventWatcher:
@@ -30,7 +32,9 @@ class EventWatcher:
         """Whether the last that was said is an end. Where a connection's end is the answer's, it
         is all that tells an answer from one that was cut."""
         last = self._last
-        return self.tokens is not None or _DONE in last or _LAST.search(last) is not None
+        if _DONE in last or _LAST.search(last) is not None:
+            return True
+        return self.tokens is not None and _NO_CHOICES.search(last) is not None
 
     def feed(self, piece: bytes) -> bytes:
         """What of this may go on to the caller now."""

@@ -6,6 +6,9 @@ import httpx
 
 from aiapi_service.gateway.problems import ProblemError
 
+BROKEN = "upstream-broken"
+"""The kind of the problem of an answer that began well."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -18,6 +21,8 @@ class Failure:
     """The upstream is to blame, rather than the request or the rate of requests."""
     wait: float | None = None
     """Seconds after which the upstream wants to be asked again."""
+    lacks_model: bool = False
+    """It has not got the model that was asked for: another one may have."""
 
 
 def no_upstream() -> ProblemError:
@@ -54,7 +59,7 @@ def unreachable(detail: str) -> ProblemError:
 
 
 def broken(detail: str) -> ProblemError:
-    return ProblemError(502, "upstream-broken", "The upstream's answer broke off", detail)
+    return ProblemError(502, BROKEN, "The upstream's answer broke off", detail)
 
 
 def of_transport(error: httpx.HTTPError, upstream: str, *, free: bool = False) -> Failure:

@@ -5,13 +5,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 
 import httpx
 
-from aiapi_service.gateway.metering import CALLS, STATE
+from aiapi_service.gateway.metering import CALLS
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import backoff, failures, refusals
-from aiapi_service.gateway.upstreams.answer import Answer
+from aiapi_service.gateway.upstreams.answer import OK, Answer
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.failures import Failure
 from aiapi_service.gateway.upstreams.hedge import first_of
@@ -92,14 +93,23 @@ class Pool:
         return await first_of(
             lambda: self._ask(call, deadline, tried),
             after=self._policy.hedge_after,
-            may_hedge=self._budget.spend,
+            may_hedge=lambda: self._other(call, tried) is not None and self._budget.spend(),
             discard=Answer.close,
         )
 
     async def ask(self, call: Call) -> tuple[Answer, bytes]:
-        """The whole answer."""
+        """The whole answer. One that breaks off is asked for again where that is safe."""
+        try:
+            answer = await self.open(call)
+            return answer, await answer.read()
+        except ProblemError as problem:
+            if problem.kind != failures.BROKEN or not self._may_repeat(call):
+                raise
         answer = await self.open(call)
         return answer, await answer.read()
+
+    def _may_repeat(self, call: Call) -> bool:
+        return call.repeatable and self._policy.retries > 0 and self._budget.spend()
 
     async def ask_target(self, target: Target, call: Call) -> bytes:
         """One upstream's own answer, without another attempt."""
@@ -120,7 +130,12 @@ class Pool:
             if isinstance(outcome, Answer):
                 return outcome
             now = loop.time()
-            if target.patience and outcome.unseen:
+            if outcome.lacks_model:
+                if self._other(call, tried) is None:
+                    raise outcome.problem
+                target.lacked(call.model, now)
+                pause = 0.0
+            elif target.patience and outcome.unseen:
                 if now - began > target.patience:
                     raise refusals.still_starting(target)
                 pause = _STARTING_PAUSE_SECONDS
@@ -134,27 +149,41 @@ class Pool:
             await asyncio.sleep(pause)
 
     def _choose(self, call: Call, tried: set[Target], now: float) -> Target:
-        """The first tier with an upstream that is free; rather one that has not failed just now."""
-        for again in (False, True):
-            for tier in self._tiers:
-                target = tier.next(
-                    lambda one, again=again: (  # type: ignore[misc]  # mypy cannot infer the default
-                        one.serves(call.kind, call.model)
-                        and (again or one not in tried)
-                        and one.is_free(now)
-                    )
+        """The first tier with an upstream that is free; rather one that has not failed just now.
+
+        In a tier those that name the model go before those that may have it.
+        """
+        for again, tier, named in product((False, True), self._tiers, (True, False)):
+            target = tier.next(
+                lambda one, again=again, named=named: (  # type: ignore[misc]  # mypy cannot infer the defaults
+                    one.serves(call.kind, call.model)
+                    and one.names(call.model) == named
+                    and (again or one not in tried)
+                    and self._may_be_asked(one, call, now)
                 )
-                if target is not None:
-                    return target
+            )
+            if target is not None:
+                return target
         waits = [one.wait(now) for one in self.targets if one.serves(call.kind, call.model)]
         raise failures.all_closed(min(waits, default=0.0))
 
-    def _pause(self, failure: Failure, call: Call, tried: set[Target], retries: int) -> float:
-        """None before an upstream that has not failed; else as long as was asked for, or jitter."""
+    @staticmethod
+    def _may_be_asked(one: Target, call: Call, now: float) -> bool:
+        return one.is_free(now) and not one.lacks(call.model, now)
+
+    def _other(self, call: Call, tried: set[Target]) -> Target | None:
+        """An upstream for this call that has not been tried, and may be."""
         now = asyncio.get_running_loop().time()
         for one in self.targets:
-            if one not in tried and one.is_free(now) and one.serves(call.kind, call.model):
-                return 0.0
+            fits = one not in tried and one.serves(call.kind, call.model)
+            if fits and self._may_be_asked(one, call, now):
+                return one
+        return None
+
+    def _pause(self, failure: Failure, call: Call, tried: set[Target], retries: int) -> float:
+        """None before an upstream that has not failed; else as long as was asked for, or jitter."""
+        if self._other(call, tried) is not None:
+            return 0.0
         if failure.wait is None:
             return backoff.pause(retries, random.random)
         return failure.wait if failure.wait <= self._policy.retry_wait else float("inf")
@@ -164,17 +193,15 @@ class Pool:
         target.breaker.allow(loop.time())
         try:
             reply = await self._send(target, call, deadline)
-        except httpx.HTTPError as error:
-            outcome: Answer | Failure = failures.of_transport(
-                error, target.name, free=target.patience > 0
-            )
-        except BaseException:
-            target.breaker.dropped()
-            raise
-        else:
             limit = self._policy.answer_limit
             answer = Answer(target, reply, deadline=deadline, limit=limit)
-            outcome = await self._judge(answer)
+            outcome: Answer | Failure = await self._judge(answer)
+        except httpx.HTTPError as error:
+            outcome = failures.of_transport(error, target.name, free=target.patience > 0)
+        except BaseException:
+            # Also a caller who leaves while a refusal is read: another call may try then.
+            target.breaker.dropped()
+            raise
         self._note(target, outcome)
         return outcome
 
@@ -183,24 +210,29 @@ class Pool:
             return answer
         try:
             return await refusals.read(answer, datetime.now(UTC))
-        except ProblemError:
-            answer.target.breaker.succeeded(asyncio.get_running_loop().time())
+        except ProblemError as problem:
+            target, now = answer.target, asyncio.get_running_loop().time()
+            target.breaker.succeeded(now)
+            target.note(now)
+            CALLS.labels(target.name, problem.kind).inc()
             raise
 
     def _note(self, target: Target, outcome: Answer | Failure) -> None:
         now = asyncio.get_running_loop().time()
         if isinstance(outcome, Answer):
             target.breaker.succeeded(now)
+            outcome.outcome = OK
+        elif outcome.lacks_model:
+            target.breaker.succeeded(now)
         elif outcome.counts and not (target.patience and outcome.unseen):
             target.breaker.failed(now)
         else:
             target.breaker.dropped()
-        if isinstance(outcome, Failure) and outcome.wait and not target.patience:
-            target.rest(now, outcome.wait)
-        CALLS.labels(
-            target.name, "ok" if isinstance(outcome, Answer) else outcome.problem.kind
-        ).inc()
-        STATE.labels(target.name).set(target.breaker.state(now).value)
+        if isinstance(outcome, Failure):
+            if outcome.wait and not target.patience:
+                target.rest(now, outcome.wait)
+            CALLS.labels(target.name, outcome.problem.kind).inc()
+        target.note(now)
 
     async def _send(self, target: Target, call: Call, deadline: float) -> Reply:
         left = deadline - asyncio.get_running_loop().time()

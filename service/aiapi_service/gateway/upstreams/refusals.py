@@ -19,6 +19,10 @@ from aiapi_service.gateway.upstreams.target import Target
 _MOST_BYTES = 65536
 _MOST_TEXT = 2000
 _MOST_SECONDS = 5.0
+# llama.cpp's words for what is no fault of the model's server, though it says 500.
+_NO_IMAGES = "image input is not supported"
+_NO_ROOM = "Context size has been exceeded"
+_NO_ROOM_SECONDS = 5
 
 
 async def read(answer: Answer, today: datetime) -> Failure:
@@ -34,13 +38,41 @@ async def read(answer: Answer, today: datetime) -> Failure:
         return Failure(problem, unseen=True, counts=False)
     if status in (429, 503):
         return Failure(_passed_on(status, said, wait), unseen=True, counts=status == 503, wait=wait)
+    if status >= 500 and answer.target.patience:
+        return _of_local(status, said)
     if status >= 500:
         text = f"{name} answered {status}: {_message(said)}"
         problem = ProblemError(502, "upstream-error", "The upstream failed", text)
         return Failure(problem, unseen=False)
+    if status == 404 and _names_no_model(said):
+        problem = _passed_on(status, said, None)
+        return Failure(problem, unseen=True, counts=False, lacks_model=True)
     if status >= 400:
         raise _passed_on(status, said, None)
     raise failures.broken(f"{name} answered {status}")
+
+
+def _of_local(status: int, said: Any) -> Failure:
+    """Of the pod's own model: what one caller asks of it does not close it off for the others."""
+    message = _message(said)
+    if _NO_IMAGES in message:
+        raise _passed_on(400, said, None)
+    if _NO_ROOM in message:
+        text = "The local model has no room for so much text at once. Try again, or ask for less."
+        headers = {"Retry-After": str(_NO_ROOM_SECONDS)}
+        problem = ProblemError(503, "model-full", "The model is full", text, headers=headers)
+    else:
+        text = f"The local model answered {status}: {message}"
+        problem = ProblemError(502, "upstream-error", "The upstream failed", text)
+    return Failure(problem, unseen=False, counts=False)
+
+
+def _names_no_model(said: Any) -> bool:
+    """OpenAI's code for it, or words to the same effect, as vLLM and Ollama put it."""
+    error = said.get("error") if isinstance(said, dict) else None
+    if isinstance(error, dict) and error.get("code") == "model_not_found":
+        return True
+    return "model" in _message(said).lower()
 
 
 async def _read(answer: Answer) -> Any:

@@ -7,11 +7,14 @@ from urllib.parse import unquote_to_bytes
 import httpx
 from pydantic import SecretStr
 
+from aiapi_service.gateway.metering import STATE
 from aiapi_service.gateway.upstreams.breaker import Breaker
 from aiapi_service.gateway.upstreams.settings import Kind, Upstream, UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import Endpoint, make_endpoint
 
 _LONGEST_REST_SECONDS = 30.0
+_LACKS_SECONDS = 60.0
+_MOST_LACKED = 256
 
 
 @dataclass(eq=False)
@@ -26,6 +29,7 @@ class Target:
     name: str = field(init=False)
     _endpoints: dict[str, Endpoint] = field(default_factory=dict)
     _rest_until: float = 0.0
+    _lacks: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name = self.spec.title()
@@ -39,6 +43,24 @@ class Target:
     def serves(self, kind: Kind, model: str) -> bool:
         models = self.spec.models
         return kind in self.spec.kinds and (not models or model in models)
+
+    def names(self, model: str) -> bool:
+        """Whether the settings say that it has this model; an upstream that names none may."""
+        return model in self.spec.models
+
+    def lacks(self, model: str, now: float) -> bool:
+        """Whether it has said lately that it has not got the model."""
+        return now < self._lacks.get(model, 0.0)
+
+    def lacked(self, model: str, now: float) -> None:
+        """It has just said so. Callers choose the names: only so many are kept."""
+        if len(self._lacks) >= _MOST_LACKED:
+            self._lacks.clear()
+        self._lacks[model] = now + _LACKS_SECONDS
+
+    def note(self, now: float) -> None:
+        """Show how it does."""
+        STATE.labels(self.name).set(self.breaker.state(now).value)
 
     def model(self, name: str) -> str:
         """What this upstream calls the model."""

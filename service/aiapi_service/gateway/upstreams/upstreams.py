@@ -111,6 +111,8 @@ class Upstreams(Pool):
         until, known = self._cards.get(target, (0.0, []))
         if now < until:
             return known
+        if not target.is_free(now):
+            return known or failures.all_closed(target.wait(now))
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
                 body = await self.ask_target(target, Call(MODELS_PATH, method="GET"))
@@ -120,7 +122,7 @@ class Upstreams(Pool):
         except ProblemError as problem:
             return problem
         cards = [
-            _card(one["id"], target) | one
+            _told(one, target)
             for one in (listed if isinstance(listed, list) else [])
             if isinstance(one, dict) and isinstance(one.get("id"), str)
         ]
@@ -130,6 +132,13 @@ class Upstreams(Pool):
 
 def _card(name: str, target: Target) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": target.name}
+
+
+def _told(card: dict[str, Any], target: Target) -> dict[str, Any]:
+    """What an upstream says of a model, as far as it says it in the API's types."""
+    known = _card(card["id"], target)
+    fits = {key: one for key, one in card.items() if type(one) is type(known.get(key, one))}
+    return known | fits | {"object": "model"}
 
 
 def parse(body: bytes, upstream: str) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Which upstream has which model."""
+
+import json
+from typing import Any
+
+import pytest
+from gateway_support.server import CHAT, QUESTION, gateway, problem, upstreams
+from gateway_support.upstream import StandIn, refusal
+
+_NO_MODEL = "The model `m` does not exist."
+
+
+async def test_one_that_names_the_model_goes_before_one_that_may_have_it(
+    upstream: StandIn, second: StandIn
+) -> None:
+    config = json.dumps([{"url": upstream.url}, {"url": second.url, "models": ["m"]}])
+    async with gateway(upstreams=config) as client:
+        for _ in range(4):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+        second.always = refusal(503)
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == 200
+    assert (len(upstream.requests), len(second.requests)) == (1, 5)
+
+
+async def test_another_is_asked_for_what_one_has_not_got(
+    upstream: StandIn, second: StandIn
+) -> None:
+    upstream.always = refusal(404, _NO_MODEL)
+    async with gateway(upstreams=upstreams(upstream.url, second.url)) as client:
+        for _ in range(6):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+    assert len(upstream.requests) == 1, "it is not asked for that model again for a while"
+
+
+async def test_what_none_has_got_is_not_found(upstream: StandIn, second: StandIn) -> None:
+    upstream.always = second.always = refusal(404, _NO_MODEL)
+    async with gateway(upstreams=upstreams(upstream.url, second.url)) as client:
+        for _ in range(3):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                details = await problem(answer)
+                assert (details["status"], details["detail"]) == (404, _NO_MODEL)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"created": None}, {"owned_by": None}, {"object": "engine"}, {"created": 1.5}]
+)
+async def test_an_odd_card_hides_no_model(
+    upstream: StandIn, second: StandIn, odd: dict[str, Any]
+) -> None:
+    upstream.cards = [{"id": "odd", "mark": "kept", **odd}]
+    both = upstreams(upstream.url, second.url)
+    async with gateway(upstreams=both) as client, client.get("/v1/models") as answer:
+        assert answer.status == 200
+        cards = (await answer.json())["data"]
+    assert [one["id"] for one in cards] == ["odd", "stand-in"]
+    assert (cards[0]["object"], cards[0]["created"], cards[0]["mark"]) == ("model", 0, "kept")
