@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +17,10 @@ from aiapi_service.gateway.settings import Settings
 Model = TypeVar("Model", bound=BaseModel)
 # The parser gives up at 200 levels, which is deeper than any setting allows, and names no field.
 _TOO_DEEP = "recursion limit exceeded"
+
+
+# Only such numbers can be larger than the largest float, about 1.8e308.
+_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ async def read_object(request: Request, settings: Settings) -> Body:
     # Few brackets cannot be deep: most bodies need no walk.
     if raw.count(b"[") + raw.count(b"{") > depth:
         _check_depth(data, depth)
+    if _HUGE.search(raw):
+        _check_finite(data)
     return Body(raw, data)
 
 
@@ -122,6 +130,23 @@ def _check_depth(data: Any, limit: int) -> None:
         if not level:
             return
     raise _nested(level[0][0], limit)
+
+
+def _check_finite(data: Any) -> None:
+    """1e400 is read as infinity, which no JSON can say to whoever it is passed on to."""
+    places: list[tuple[str, Any]] = [("", data)]
+    while places:
+        path, value = places.pop()
+        if isinstance(value, dict):
+            places += [(f"{path}.{key}".removeprefix(".")[:200], one) for key, one in value.items()]
+        elif isinstance(value, list):
+            places += [(f"{path}[{at}]"[:200], one) for at, one in enumerate(value)]
+        elif isinstance(value, float) and math.isinf(value):
+            found = FieldError(path, "is a number that is too large")
+            detail = f"{path}: {found.message}"
+            raise ProblemError(
+                422, "invalid-request", "The request is not valid", detail, errors=[found]
+            )
 
 
 def _nested(field: str, limit: int) -> ProblemError:

@@ -27,6 +27,9 @@ logger = logging.getLogger("aiapi.gateway")
 MEDIA_TYPE = "application/problem+json"
 # Long enough to see what is meant; an input may be megabytes.
 _SHOWN = 200
+# What more workers or pods would help against. An upstream's refusal, a caller's limit or a missing
+# setting is no demand that this pod has turned away.
+_NO_ROOM = frozenset({"model-full"})
 _IDENTIFIER = re.compile(r"(?!(str|int|float|bool|none)$)[A-Za-z_]\w*", re.ASCII)
 
 
@@ -169,7 +172,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this type alone
-    if error.status in (429, 503):
+    if error.kind in _NO_ROOM:
         shed()
     return render(error)
 
@@ -219,8 +222,9 @@ async def _on_gone(_request: Request, error: Exception) -> Response:  # noqa: AR
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def _on_anything(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+def unexpected(method: str, path: str, error: Exception) -> Response:
+    """For an error that nobody has foreseen: the log says more than the answer."""
+    logger.error("%s %s failed", method, path[:_SHOWN], exc_info=error)
     detail = "This is an error of the gateway. Its log says more."
     return render(ProblemError(500, "internal", "Internal Server Error", detail))
 
@@ -233,4 +237,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AuthError, _on_refusal)
     app.add_exception_handler(StoreUnavailableError, _on_store_unavailable)
     app.add_exception_handler(ClientDisconnect, _on_gone)
-    app.add_exception_handler(Exception, _on_anything)

@@ -1,5 +1,7 @@
 """Times each request by the route that took it, and answers with its id, as pure ASGI.
 
+An error that nobody has foreseen is answered here, too: as any answer, with its id and its time.
+
 What is left of the caller's limit is said here, too: it is known before there is an answer.
 """
 
@@ -9,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiapi_service.auth.callers import HEADERS
 from aiapi_service.gateway.metering import ROUTE
+from aiapi_service.gateway.problems import unexpected
 from aiapi_service.telemetry import request_id
 
 _UNKNOWN = "none"
@@ -39,6 +42,11 @@ class RouteTimes:
 
         try:
             await self._app(scope, receive, noted)
+        except Exception as error:
+            if status:
+                raise
+            # Here, so that it has an id and is counted as any other answer.
+            await unexpected(scope["method"], scope["path"], error)(scope, receive, noted)
         finally:
             route = getattr(scope.get("route"), "path", _UNKNOWN)
             ROUTE.labels(route, f"{status // 100}xx" if status else "gone").observe(

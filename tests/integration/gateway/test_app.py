@@ -275,3 +275,35 @@ async def test_every_error_is_a_problem() -> None:
         async with client.post(CHAT, data=b"abcd", headers=packed) as answer:
             assert (await problem(answer))["detail"] == "Send the body as it is, not as gzip."
             assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "identity")
+
+
+async def test_a_number_that_no_float_can_hold_is_refused_by_its_name(upstream: StandIn) -> None:
+    async with gateway(upstreams=upstream.url) as client:
+        for number in ("1e400", "-1e999", "1" * 400 + ".0"):
+            raw = json.dumps(QUESTION)[:-1] + f', "metadata": {{"a": [0, {number}]}}}}'
+            headers = {"Content-Type": "application/json"}
+            async with client.post(CHAT, data=raw, headers=headers) as answer:
+                details = await problem(answer)
+                assert details["status"] == 422
+                assert details["errors"][0]["field"] == "metadata.a[1]"
+        large = {**QUESTION, "metadata": {"a": 1e300}}
+        async with client.post(CHAT, json=large) as answer:
+            assert answer.status == 200
+    assert len(upstream.requests) == 1
+
+
+async def test_an_error_that_nobody_has_foreseen_is_a_problem_like_others(
+    upstream: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_args: object) -> None:
+        raise RuntimeError("a secret of the code")
+
+    monkeypatch.setattr("aiapi_service.gateway.routes.models._cards", fail)
+    before = metering.ROUTE.labels("/v1/models", "5xx").values[-1]
+    async with gateway(upstreams=upstream.url) as client, client.get("/v1/models") as answer:
+        details = await problem(answer)
+    assert (details["status"], details["type"]) == (500, "urn:aiapi:problem:internal")
+    assert "secret" not in str(details)
+    assert metering.ROUTE.labels("/v1/models", "5xx").values[-1] > before
+    assert "GET /v1/models failed" in caplog.text
+    assert "a secret of the code" in caplog.text

@@ -67,7 +67,7 @@ class Chain:
             chat=asked.chat_id or uuid4(),
             question=asked.question,
             answer=_text(completion),
-            model=str(completion.get("model") or asked.model or "")[:256],
+            model=_clean(str(completion.get("model") or asked.model or ""))[:256],
             sources=[Source(id=hit.id, score=hit.score) for hit in hits],
             usage=_usage(completion),
         )
@@ -194,10 +194,15 @@ def _text(completion: dict[str, Any]) -> str:
         raise ProblemError(
             502, "no-answer", "The model gave no answer", "Its completion holds no text."
         )
+    return _clean(text)
+
+
+def _clean(text: str) -> str:
+    """Without what Postgres cannot store."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _usage(completion: dict[str, Any]) -> dict[str, Any]:
     usage = completion.get("usage")
     counts = usage.items() if isinstance(usage, dict) else ()
-    return {str(name)[:64]: value for name, value in counts if isinstance(value, int)}
+    return {_clean(str(name))[:64]: value for name, value in counts if isinstance(value, int)}
