@@ -82,9 +82,9 @@ class Service:
         async with self.client(address) as client:
             return await client.post("/v1/auth/token", data=form)
 
-    async def refresh(self, token: str) -> httpx.Response:
+    async def refresh(self, token: str, address: str = "192.0.2.1") -> httpx.Response:
         form = {"grant_type": "refresh_token", "refresh_token": token}
-        async with self.client() as client:
+        async with self.client(address) as client:
             return await client.post("/v1/auth/token", data=form)
 
     async def revoke(self, token: str) -> httpx.Response:

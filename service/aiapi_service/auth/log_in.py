@@ -71,10 +71,14 @@ class LogIn:
         return await self.accounts.rehash(user, renewed) if renewed else user
 
     async def with_refresh_token(self, token: str, *, address: str) -> Granted:
-        """Change a refresh token for a new pair."""
-        await self.guard.address(address)
+        """Change a refresh token for a new pair.
+
+        Only who has none uses up the address's tries: 256 bits need no limit against guesses, and
+        behind one address may be a whole fleet.
+        """
         session = await self.sessions.rotate(token)
         if session is None:
+            await self.guard.address(address)
             logger.info("a refresh token was refused")
             raise refused_grant("invalid_grant", "The refresh token is unknown, used or expired.")
         return self._grant(session)
@@ -84,13 +88,15 @@ class LogIn:
 
     async def end(self, token: str, *, address: str) -> None:
         """End the session of either token. That there is none is not said."""
-        await self.guard.address(address)
-        await self.sessions.end_by_token(token)
+        if await self.sessions.end_by_token(token):
+            return
         try:
             session = self.authenticator.session_of(token)
         except AuthError:
-            return
-        if session is not None:
+            session = None
+        if session is None:
+            await self.guard.address(address)
+        else:
             await self.sessions.end(session)
 
 

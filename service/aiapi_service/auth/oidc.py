@@ -1,13 +1,16 @@
 """Access tokens of an OpenID Connect provider, by the keys that it publishes.
 
-The keys are kept for an hour, and asked for anew when a token names one that is not among them,
-but not more often than each half minute: tokens cost an attacker nothing, and the provider is not
-ours to flood. While the provider cannot be reached the keys of before go on verifying.
+The keys are kept for an hour, and asked for anew when a token names one that is not among them:
+three times at once, and then once each half minute, for tokens cost an attacker nothing, and the
+provider is not ours to flood. A token whose key may be newer than ours is not refused meanwhile:
+its caller is told to come again. After a question that failed the next comes after 1, 2, 4 ... 30
+seconds. While the provider cannot be reached the keys of before go on verifying.
 """
 
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -24,6 +27,7 @@ logger = logging.getLogger("aiapi.auth")
 
 _FRESH_SECONDS = 3600.0
 _AGAIN_SECONDS = 30.0
+_AT_ONCE = 3
 _DEADLINE_SECONDS = 5.0
 _LARGEST = 2**20
 _LONGEST_NAME = 256
@@ -46,6 +50,9 @@ class Provider:
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._fetched = -_FRESH_SECONDS
         self._tried = -_AGAIN_SECONDS
+        self._failures = 0
+        # As in the limits: when all questions could be asked at once again.
+        self._full_at = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=_DEADLINE_SECONDS), trust_env=True
@@ -85,21 +92,32 @@ class Provider:
             raise invalid_token()
         now = monotonic()
         if kid not in self._keys or now - self._fetched > _FRESH_SECONDS:
-            await self._refresh(now, needed=kid not in self._keys)
+            asked = await self._refresh(now, needed=kid not in self._keys)
+            if kid not in self._keys and not (asked and self._keys and not self._failures):
+                raise _no_keys(self._wait(now))
         if kid not in self._keys:
-            if not self._keys:
-                raise _no_keys()
             raise invalid_token()
         return self._keys[kid]
 
-    async def _refresh(self, now: float, *, needed: bool) -> None:
-        if self._fetching is None and now - self._tried >= _AGAIN_SECONDS:
+    async def _refresh(self, now: float, *, needed: bool) -> bool:
+        """Whether the provider has been asked since."""
+        if self._fetching is None and not self._wait(now):
             self._tried = now
+            self._full_at = max(self._full_at, now) + _AGAIN_SECONDS
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._done)
-        if self._fetching is not None and needed:
-            # Others wait for the same answer: a caller who leaves does not take it with them.
-            await asyncio.shield(self._fetching)
+        if self._fetching is None or not needed:
+            return False
+        # Others wait for the same answer: a caller who leaves does not take it with them.
+        await asyncio.shield(self._fetching)
+        return True
+
+    def _wait(self, now: float) -> float:
+        """Seconds until the provider may be asked again."""
+        if self._failures:
+            pause = min(_AGAIN_SECONDS, 2.0 ** min(self._failures - 1, 5))
+            return max(0.0, self._tried + pause - now)
+        return max(0.0, self._full_at - now - (_AT_ONCE - 1) * _AGAIN_SECONDS)
 
     def _done(self, _task: "asyncio.Task[None]") -> None:
         self._fetching = None
@@ -110,8 +128,9 @@ class Provider:
             keys = _parse(await self._get(url))
         except (ProviderError, aiohttp.ClientError, TimeoutError, ValueError) as error:
             logger.warning("no keys from %s: %s", self._issuer, str(error) or type(error).__name__)
+            self._failures += 1
             return
-        self._keys, self._fetched = keys, monotonic()
+        self._keys, self._fetched, self._failures = keys, monotonic(), 0
 
     async def _discover(self) -> str:
         url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
@@ -143,12 +162,12 @@ class Provider:
         return document
 
 
-def _no_keys() -> AuthError:
+def _no_keys(wait: float) -> AuthError:
     return AuthError(
         503,
         "auth-busy",
         "The identity provider's keys cannot be had now. Try again soon.",
-        headers={"Retry-After": str(int(_AGAIN_SECONDS))},
+        headers={"Retry-After": str(max(1, math.ceil(wait)))},
     )
 
 

@@ -143,11 +143,13 @@ class Sessions:
             "UPDATE sessions SET revoked = coalesce(revoked, now()) WHERE id = $1", session
         )
 
-    async def end_by_token(self, token: str) -> None:
-        """End the session of a refresh token, used or not."""
-        if _FORM.fullmatch(token):
-            await self._database.execute(
-                "UPDATE sessions SET revoked = coalesce(sessions.revoked, now()) "
-                "FROM refresh_tokens t WHERE t.session = sessions.id AND t.digest = $1",
-                digest(token),
-            )
+    async def end_by_token(self, token: str) -> bool:
+        """End the session of a refresh token, used or not; whether there is one."""
+        if not _FORM.fullmatch(token):
+            return False
+        ended = await self._database.execute(
+            "UPDATE sessions SET revoked = coalesce(sessions.revoked, now()) "
+            "FROM refresh_tokens t WHERE t.session = sessions.id AND t.digest = $1",
+            digest(token),
+        )
+        return bool(ended)

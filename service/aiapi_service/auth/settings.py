@@ -47,7 +47,7 @@ class AuthSettings(StoreSettings):
     auth_account_seconds: float = Field(default=30, gt=0)
     """One more is allowed each so many seconds."""
     auth_address_burst: int = Field(default=50, ge=1)
-    """Log-ins and refreshes that may be tried at once from one address (IPv6: from one /64)."""
+    """Log-ins, and refreshes that fail, from one address (IPv6: one /64) at once."""
     auth_address_seconds: float = Field(default=2, gt=0)
     """One more is allowed each so many seconds."""
     rate_limit: int = Field(default=0, ge=0, le=1_000_000)

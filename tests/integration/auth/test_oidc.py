@@ -197,6 +197,43 @@ async def _until_asked(issuer: Issuer, times: int) -> None:
     await asyncio.sleep(0.05)
 
 
+async def test_made_up_keys_do_not_keep_good_tokens_of_a_new_key_out(
+    issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 5000.0
+    monkeypatch.setattr(oidc, "monotonic", lambda: now)
+    async with trusting(issuer, tmp_path) as one:
+        assert (await one.get("/chat", issuer.token())).status_code == 200
+        for number in range(4):
+            made_up = issuer.token("mine", header={"kid": f"made-up-{number}"})
+            answer = await one.get("/chat", made_up)
+            assert answer.status_code == (401 if number < 2 else 503)
+        assert issuer.asked == 3
+        issuer.kids = ["one", "two"]
+        answer = await one.get("/chat", issuer.token("two"))
+        assert answer.status_code == 503, "it may be newer than the keys that are known"
+        now += int(answer.headers["Retry-After"])
+        assert (await one.get("/chat", issuer.token("two"))).status_code == 200
+
+
+async def test_one_question_that_failed_is_soon_asked_again(
+    issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 5000.0
+    monkeypatch.setattr(oidc, "monotonic", lambda: now)
+    issuer.broken = b"nonsense"
+    async with trusting(issuer, tmp_path) as one:
+        pauses = []
+        for _ in range(7):
+            answer = await one.get("/chat", issuer.token())
+            assert answer.status_code == 503
+            pauses.append(int(answer.headers["Retry-After"]))
+            now += pauses[-1]
+        assert pauses == [1, 2, 4, 8, 16, 30, 30]
+        issuer.broken = None
+        assert (await one.get("/chat", issuer.token())).status_code == 200
+
+
 async def test_tokens_of_made_up_keys_do_not_make_it_ask_again_and_again(
     issuer: Issuer, tmp_path: Path
 ) -> None:

@@ -13,7 +13,8 @@ from aiapi_service.auth.sessions import digest
 async def _pair(one: Service) -> dict[str, str]:
     name = f"user-{uuid4().hex[:8]}"
     await one.add_user(name)
-    pair: dict[str, str] = (await one.log_in(name)).json()
+    # From an address of its own: its tries are not this test's to use up.
+    pair: dict[str, str] = (await one.log_in(name, address=f"2001:db8:{name[-4:]}::")).json()
     return pair
 
 
@@ -107,3 +108,19 @@ async def test_only_digests_are_stored(database_url: str, tmp_path: Path) -> Non
             stored = "".join(row["row"] for row in rows)
             assert token not in stored
             assert token.encode().hex() not in stored
+
+
+async def test_good_refreshes_and_log_outs_leave_an_address_its_tries(
+    database_url: str, tmp_path: Path
+) -> None:
+    limits = {"auth_address_burst": 2, "auth_address_seconds": 1000}
+    async with service(tmp_path, database_url, **limits) as one:
+        address, pair = "198.51.100.77", await _pair(one)
+        for _ in range(5):
+            answer = await one.refresh(pair["refresh_token"], address)
+            assert answer.status_code == 200, answer.text
+            pair = answer.json()
+        unknown = "aiapi-refresh_" + "x" * 43
+        answers = [(await one.refresh(unknown, address)).status_code for _ in range(3)]
+        assert answers == [400, 400, 429]
+        assert (await one.refresh(pair["refresh_token"], address)).status_code == 200
