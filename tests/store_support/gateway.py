@@ -61,6 +61,9 @@ class Model:
     cancelled: bool = False
     began: asyncio.Event = field(default_factory=asyncio.Event)
     name: str = "stand-in"
+    usage: Mapping[str, Any] = field(
+        default_factory=lambda: {"prompt_tokens": 7, "completion_tokens": 2, "details": {"x": 1}}
+    )
 
     def default_model(self) -> str:
         return self.name
@@ -78,9 +81,9 @@ class Model:
         if self.failure is not None:
             raise self.failure
         return {
-            "model": "stand-in",
+            "model": self.name,
             "choices": [{"message": {"content": self.text}}],
-            "usage": {"prompt_tokens": 7, "completion_tokens": 2, "details": {"x": 1}},
+            "usage": self.usage,
         }
 
 

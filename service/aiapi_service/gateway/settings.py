@@ -8,15 +8,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as NotReadable
 
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.gateway.answer.settings import AnswerSettings
+from aiapi_service.gateway.local.embedder import NAME as LOCAL_EMBEDDER
+from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.local.settings import LocalSettings
-from aiapi_service.gateway.upstreams.settings import UpstreamSettings
+from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings
 from aiapi_service.runtime.settings import Settings as RuntimeSettings
 
 PREFIX = "AIAPI_"
@@ -32,6 +34,9 @@ KNOWN_ELSEWHERE = frozenset(
 
 # The operator's own, and what Kubernetes adds for a Service called aiapi or aiapi-something.
 _OTHERS = re.compile(r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
+
+
+_NOT_SERVED = "{}: no upstream in AIAPI_UPSTREAMS serves it for {}, with AIAPI_LOCAL={}"
 
 
 class SettingsError(ValueError):
@@ -80,6 +85,23 @@ class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, Ba
     """Requests whose JSON is nested deeper are refused with 422."""
     fanout_timeout: float = Field(default=120, gt=0, le=3600)
     """Seconds that one item of a fan-out may take, unless the request says less."""
+
+    @model_validator(mode="after")
+    def _default_models_are_served(self) -> "Settings":
+        """Else each answer and each document would fail, hours after the start."""
+        if self.chat_model and not self._serves("chat", self.chat_model, LOCAL_MODEL):
+            raise ValueError(_NOT_SERVED.format("AIAPI_CHAT_MODEL", "chat", self.local))
+        if self.embedding_model and not self._serves(
+            "embeddings", self.embedding_model, LOCAL_EMBEDDER
+        ):
+            raise ValueError(_NOT_SERVED.format("AIAPI_EMBEDDING_MODEL", "embeddings", self.local))
+        return self
+
+    def _serves(self, kind: Kind, model: str, local: str) -> bool:
+        if model == local:
+            here = self.local == "on" or (self.local == "auto" and not self.upstreams)
+            return here or any(model in one.models for one in self.upstreams)
+        return not self.upstreams or any(one.may_serve(kind, model) for one in self.upstreams)
 
     @classmethod
     def settings_customise_sources(

@@ -9,6 +9,8 @@ from aiohttp import web
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
 
+from aiapi_service.gateway import metering
+
 
 async def test_an_upstream_that_is_away_is_passed_over_and_then_left_alone(
     upstream: StandIn,
@@ -290,3 +292,26 @@ async def test_one_upstream_alone_is_not_asked_twice_for_being_late(upstream: St
     ):
         assert answer.status == 200
     assert len(upstream.requests) == 1
+
+
+async def test_calls_are_counted_by_how_they_ended(upstream: StandIn) -> None:
+    named = upstreams(upstream.url, name="counted")
+
+    def counted(outcome: str) -> float:
+        return metering.CALLS.labels("counted", outcome).values[0]
+
+    outcomes = ("ok", "upstream-refused", "upstream-broken")
+    before = [counted(one) for one in outcomes]
+    async with gateway(upstreams=named, upstream_break_after=3) as client:
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == 200
+        upstream.answers = [refusal(400)]
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == 400
+        upstream.half_event = True
+        for _ in range(3):
+            async with client.post(CHAT, json={**QUESTION, "stream": True}) as answer:
+                await answer.read()
+    after = [counted(one) for one in outcomes]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 3]
+    assert metering.STATE.labels("counted").values[0] == 2, "closed off"

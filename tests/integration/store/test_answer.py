@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from store_support.gateway import Gateway, gateway
 
-from aiapi_service.gateway import steps
+from aiapi_service.gateway import problems, steps
 from aiapi_service.gateway.answer.records import Chats
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.store.errors import StoreUnavailableError
@@ -259,6 +259,24 @@ async def test_a_model_may_say_what_postgres_cannot_store(
         one.model.text = "a\0b\ud800c"
         got = (await client.post("/v1/answer", json=ASK)).json()
         assert (got["answer"], got["stored"]) == ("ab?c", True)
+        one.model.text, one.model.name, one.model.usage = "yes", "m\0odel", {"to\0kens": 3}
+        got = (await client.post("/v1/answer", json=ASK)).json()
+        assert (got["model"], got["usage"], got["stored"]) == ("model", {"tokens": 3}, True)
+
+
+async def test_a_limit_of_the_caller_is_no_demand_that_was_turned_away(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked: list[int] = []
+    monkeypatch.setattr(problems, "shed", lambda: marked.append(1))
+    limit = {"answer_burst": 1, "answer_seconds": 1000}
+    async with (
+        gateway(tmp_path, database_url, **limit) as one,
+        one.client(await one.key()) as client,
+    ):
+        assert (await client.post("/v1/answer", json=ASK)).status_code == 200
+        assert (await client.post("/v1/answer", json=ASK)).status_code == 429
+    assert marked == []
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,13 @@ def test_a_try_that_takes_long_keeps_others_back_for_a_second_only() -> None:
     assert not breaker.allow(6.9)
     breaker.succeeded(7)
     assert breaker.state(7) is State.CLOSED
+
+
+def test_a_call_that_began_well_and_ended_badly_is_one_call() -> None:
+    breaker = Breaker(failures=3, seconds=5)
+    breaker.succeeded(0)
+    breaker.succeeded(0)
+    for _ in range(3):
+        breaker.succeeded(1)
+        breaker.spoiled(2)
+    assert breaker.state(2) is State.OPEN, "three of five calls have failed"

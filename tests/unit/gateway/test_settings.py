@@ -60,6 +60,7 @@ def test_no_upstream_is_allowed_so_that_the_pod_can_say_what_is_missing() -> Non
             '[{"url": "http://a", "api_key_env": "A", "api_key": "b"}]',
             "give one of api_key",
         ),
+        ("AIAPI_UPSTREAMS", "http://a/v1/chat/completions/", "base URL, without /chat/completions"),
         ("AIAPI_UPSTREAM_CONNECT_TIMEOUT", "0", "greater than 0"),
         ("AIAPI_UPSTREAM_READ_TIMEOUT", "soon", "valid number"),
         ("AIAPI_MAX_BODY_BYTES", "-1", "greater than or equal to 1"),
@@ -77,6 +78,41 @@ def test_a_bad_value_is_refused_with_its_name(
         load()
     assert str(refusal.value).startswith(name)
     assert "\n" not in str(refusal.value), "the runtime reports the last line only"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "others"),
+    [
+        (
+            "AIAPI_CHAT_MODEL",
+            "foo",
+            {"AIAPI_UPSTREAMS": '[{"url": "http://a", "models": ["bar"]}]'},
+        ),
+        ("AIAPI_CHAT_MODEL", "smollm2-135m", {"AIAPI_UPSTREAMS": "http://a"}),
+        ("AIAPI_EMBEDDING_MODEL", "wordllama-256", {"AIAPI_LOCAL": "off"}),
+        (
+            "AIAPI_EMBEDDING_MODEL",
+            "foo",
+            {"AIAPI_UPSTREAMS": '[{"url": "http://a", "kinds": ["chat"]}]'},
+        ),
+    ],
+)
+def test_a_default_model_that_nobody_serves_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, others: dict[str, str]
+) -> None:
+    for known, content in (others | {name: value}).items():
+        monkeypatch.setenv(known, content)
+    with pytest.raises(SettingsError, match=f"{name}: no upstream in AIAPI_UPSTREAMS serves it"):
+        load()
+
+
+def test_a_default_model_that_somebody_may_serve_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIAPI_CHAT_MODEL", "smollm2-135m")
+    monkeypatch.setenv("AIAPI_EMBEDDING_MODEL", "foo")
+    assert load().chat_model == "smollm2-135m"
+    monkeypatch.setenv("AIAPI_UPSTREAMS", "http://a")
+    monkeypatch.setenv("AIAPI_LOCAL", "on")
+    assert load().embedding_model == "foo"
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest_known_one() -> None:

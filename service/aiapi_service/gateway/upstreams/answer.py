@@ -91,7 +91,7 @@ class Answer:
         now = asyncio.get_running_loop().time()
         if self.outcome:
             self.outcome = problem.kind
-        self.target.breaker.failed(now)
+        self.target.breaker.spoiled(now)
         self.target.note(now)
         return problem
 

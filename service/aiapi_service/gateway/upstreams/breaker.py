@@ -88,6 +88,14 @@ class Breaker:
             self._open = True
             self._until = now + self._pause
 
+    def spoiled(self, now: float) -> None:
+        """A call that began well has ended badly: it was one call, and failed."""
+        for at, (_, failed) in enumerate(self._calls):
+            if not failed:
+                del self._calls[at]
+                break
+        self.failed(now)
+
     def _note(self, now: float, *, failed: bool) -> None:
         self._calls.append((now, failed))
         self._failed += failed

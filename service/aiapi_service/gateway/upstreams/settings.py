@@ -36,6 +36,14 @@ class Upstream(BaseModel):
     api_key_file: Path | None = None
     api_key_env: str | None = None
 
+    @field_validator("url")
+    @classmethod
+    def _is_a_base(cls, value: HttpUrl) -> HttpUrl:
+        for path in ("/chat/completions", "/embeddings", "/models"):
+            if str(value).rstrip("/").endswith(path):
+                raise ValueError(f"give the base URL, without {path}")
+        return value
+
     @field_validator("models", mode="before")
     @classmethod
     def _models_by_name(cls, value: object) -> object:
@@ -59,6 +67,10 @@ class Upstream(BaseModel):
     def base(self) -> str:
         """The URL up to and without ``/v1``, which many people add."""
         return str(self.url).rstrip("/").removesuffix("/v1")
+
+    def may_serve(self, kind: Kind, model: str) -> bool:
+        """Whether it serves this model; one that names none may serve any."""
+        return kind in self.kinds and (not self.models or model in self.models)
 
     def title(self) -> str:
         """A short name for metrics and errors."""

@@ -41,8 +41,7 @@ class Target:
         return self._endpoints[path]
 
     def serves(self, kind: Kind, model: str) -> bool:
-        models = self.spec.models
-        return kind in self.spec.kinds and (not models or model in models)
+        return self.spec.may_serve(kind, model)
 
     def names(self, model: str) -> bool:
         """Whether the settings say that it has this model; an upstream that names none may."""
