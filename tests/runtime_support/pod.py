@@ -110,7 +110,11 @@ async def serve(tmp_path: Path, *flags: str, app: str = "app:app", **environment
     variables = {"AIAPI_ADMIN_TOKEN": TOKEN, "AIAPI_APP_DIR": str(Path(__file__).parent)}
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, env=inherited | variables | environment, stderr=output
+            *command,
+            env=inherited | variables | environment,
+            stderr=output,
+            # Whoever runs the tests may ignore it (nohup), and a pod would, too.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
     pod = Pod(process, log)
     try:
