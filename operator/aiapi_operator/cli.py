@@ -40,13 +40,13 @@ COMMANDS = {
     "resume": _plugin("resume", "Act on an AIApi again.", module="mode"),
     "manifest": _plugin("manifest", "The children of an AIApi as YAML."),
     "sandbox": LazyCommand(
-        module="aiapi_operator.sandbox.cli",
+        module="aiapi_sandbox.cli",
         attribute="sandbox",
         help="A Kubernetes API and one node on this computer, to try it all without a cluster.",
         extra="sandbox",
     ),
     "demo": LazyCommand(
-        module="aiapi_operator.demo.command",
+        module="aiapi_demo.command",
         attribute="demo",
         help="Show the whole main job live on this computer.",
         extra="sandbox",

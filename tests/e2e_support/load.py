@@ -14,7 +14,7 @@ RESTRICTED: dict[str, Any] = {
     "runAsUser": 65532,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-GENERATE = 'printf %s "$SCRIPT" | python -m aiapi_operator.demo.load'
+GENERATE = 'printf %s "$SCRIPT" | python -m aiapi_demo.load'
 ANSWER = {"question": "What is an event loop?"}
 
 

@@ -5,7 +5,7 @@ import os
 import time
 from urllib.parse import parse_qs
 
-from aiapi_service.telemetry import metrics, request_id
+from aiapi_runtime.telemetry import metrics, request_id
 
 ASKED = metrics.counter("app_asked", "Requests by path.", ["path"])
 TOOK = metrics.histogram("app_took_seconds", "Time of a request.")

@@ -104,7 +104,7 @@ class Pod:
 @asynccontextmanager
 async def serve(tmp_path: Path, *flags: str, app: str = "app:app", **environment: str):
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "aiapi_service.runtime", app, "--host=127.0.0.1"]
+    command = [sys.executable, "-m", "aiapi_runtime.runtime", app, "--host=127.0.0.1"]
     command += ["--port=0", "--admin-port=0", "--drain-delay=0.2", "--idle-wait=0.5", *flags]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AIAPI_")}
     variables = {"AIAPI_ADMIN_TOKEN": TOKEN, "AIAPI_APP_DIR": str(Path(__file__).parent)}

@@ -13,6 +13,7 @@ from time import monotonic
 
 from fastapi import Request
 
+from aiapi_runtime.telemetry import metrics
 from aiapi_service.auth.errors import too_many_requests
 from aiapi_service.auth.guard import network
 from aiapi_service.auth.principal import Principal
@@ -22,7 +23,6 @@ from aiapi_service.store.errors import StoreUnavailableError
 from aiapi_service.store.limits import Buckets, Limiter, Rate, Taken
 from aiapi_service.store.memory_limits import MemoryLimiter
 from aiapi_service.store.redis_limits import open_redis
-from aiapi_service.telemetry import metrics
 
 logger = logging.getLogger("aiapi.auth")
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from aiapi_runtime.runtime.companions import Companion
 from aiapi_service.gateway.local import model
-from aiapi_service.runtime.companions import Companion
 from aiapi_service.store import local
 from aiapi_service.store.settings import default_data_dir
 

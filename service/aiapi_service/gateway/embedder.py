@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiapi_service.gateway.local import embedder as local
-from aiapi_service.gateway.metering import Meter
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.settings import Settings
 from aiapi_service.gateway.upstreams import failures, refusals
+from aiapi_service.gateway.upstreams.metering import Meter
 from aiapi_service.gateway.upstreams.upstreams import Upstreams, embeddings_call, parse
 from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
 

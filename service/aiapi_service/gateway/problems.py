@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from aiapi_runtime.telemetry import shed
 from aiapi_service.auth.errors import AuthError
 from aiapi_service.gateway.leaving import CLIENT_CLOSED_REQUEST
 from aiapi_service.store.errors import StoreUnavailableError
-from aiapi_service.telemetry import shed
 
 logger = logging.getLogger("aiapi.gateway")
 

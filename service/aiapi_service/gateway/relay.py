@@ -12,10 +12,10 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from aiapi_service.gateway.leaving import CallerGoneError, cancelled_when_gone
-from aiapi_service.gateway.metering import Meter
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams.answer import Answer
 from aiapi_service.gateway.upstreams.events import EventWatcher
+from aiapi_service.gateway.upstreams.metering import Meter
 from aiapi_service.gateway.upstreams.pool import Call
 from aiapi_service.gateway.upstreams.upstreams import Upstreams
 from aiapi_service.gateway.upstreams.usage import find

@@ -9,10 +9,10 @@ from time import monotonic
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aiapi_runtime.telemetry import request_id
 from aiapi_service.auth.callers import HEADERS
-from aiapi_service.gateway.metering import ROUTE
 from aiapi_service.gateway.problems import unexpected
-from aiapi_service.telemetry import request_id
+from aiapi_service.gateway.upstreams.metering import ROUTE
 
 _UNKNOWN = "none"
 

@@ -13,12 +13,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as NotReadable
 
+from aiapi_runtime.runtime.settings import Settings as RuntimeSettings
 from aiapi_service.auth.settings import AuthSettings
-from aiapi_service.gateway.answer.settings import AnswerSettings
+from aiapi_service.gateway.answer_settings import AnswerSettings
 from aiapi_service.gateway.local import embedder, model
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings
-from aiapi_service.runtime.settings import Settings as RuntimeSettings
 
 PREFIX = "AIAPI_"
 

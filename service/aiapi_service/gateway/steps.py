@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from aiapi_service.gateway.metering import LONG
-from aiapi_service.telemetry import metrics
-from aiapi_service.telemetry.tracing import span
+from aiapi_runtime.telemetry import metrics
+from aiapi_runtime.telemetry.tracing import span
+from aiapi_service.gateway.upstreams.metering import LONG
 
 STEP = metrics.histogram(
     "aiapi_step_duration_seconds", "One step of a chain.", ["step", "outcome"], bounds=LONG

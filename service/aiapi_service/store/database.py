@@ -13,11 +13,11 @@ from typing import Any
 
 import asyncpg
 
+from aiapi_runtime.telemetry.requests import upstream
 from aiapi_service.store.connection import Connection, Row
 from aiapi_service.store.errors import StoreError, StoreUnavailableError
 from aiapi_service.store.migrate import MIGRATION_SECONDS, migrate
 from aiapi_service.store.settings import StoreSettings
-from aiapi_service.telemetry.requests import upstream
 
 logger = logging.getLogger("aiapi.store")
 

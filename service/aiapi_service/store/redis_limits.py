@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aiapi_runtime.telemetry.requests import upstream
 from aiapi_service.store.errors import StoreUnavailableError
 from aiapi_service.store.limits import Rate, Taken, digest
 from aiapi_service.store.redis_client import pool
-from aiapi_service.telemetry.requests import upstream
 
 _TAKE = """
 local clock = redis.call('TIME')

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from aiapi_operator.demo.load import Generator, Script
-from aiapi_operator.demo.records import Record, decode
-from aiapi_operator.demo.schedule import Phase
+from aiapi_demo.load import Generator, Script
+from aiapi_demo.records import Record, decode
+from aiapi_demo.schedule import Phase
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -10,8 +10,8 @@ from time import monotonic
 
 import pytest
 
-from aiapi_operator.demo.kubectl import Kubectl, KubectlError
-from aiapi_operator.demo.processes import Child, ProcessFailedError, spawn, stop
+from aiapi_demo.kubectl import Kubectl, KubectlError
+from aiapi_demo.processes import Child, ProcessFailedError, spawn, stop
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -85,7 +85,7 @@ async def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -
     code = f"""
 import asyncio
 from pathlib import Path
-from aiapi_operator.demo.processes import Child
+from aiapi_demo.processes import Child
 async def main():
     child = Child("a child", {SLEEP!r}, log=Path({str(tmp_path / "log")!r}))
     await child.start()

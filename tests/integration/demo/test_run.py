@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
-from aiapi_operator.demo.processes import ProcessFailedError
-from aiapi_operator.demo.run import Performance, Plan
-from aiapi_operator.demo.schedule import Phase
-from aiapi_operator.demo.summary import Objective, Report
+from aiapi_demo.processes import ProcessFailedError
+from aiapi_demo.run import Performance, Plan
+from aiapi_demo.schedule import Phase
+from aiapi_demo.summary import Objective, Report
 
 POD = f"127.77.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250 + 1}"
 PHASES = (
@@ -151,7 +151,7 @@ async def test_everything_is_seen_and_added_up(play: Play) -> None:
 async def test_the_operator_is_killed_and_comes_back(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiapi_operator.demo.run.AWAY_SECONDS", 0.5)
+    monkeypatch.setattr("aiapi_demo.run.AWAY_SECONDS", 0.5)
     report, stage, _ = await play(kill_at=0.8)
     assert (stage.operator.kills, stage.operator.running) == (1, True)
     assert report.kill is not None

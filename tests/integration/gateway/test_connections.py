@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from aiapi_runtime.telemetry.requests import CurrentRequest, current
+from aiapi_runtime.telemetry.tally import Tally
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.transport import Connections
 from aiapi_service.gateway.upstreams.wire import Endpoint, Reply, make_endpoint
-from aiapi_service.telemetry.requests import CurrentRequest, current
-from aiapi_service.telemetry.tally import Tally
 
 PATIENT = 20.0
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

@@ -11,7 +11,7 @@ async def test_an_address_in_use_is_named_with_the_way_out():
         port = taken.getsockname()[1]
         for option, others in (("--port", ["--admin-port=0"]), ("--admin-port", ["--port=0"])):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "aiapi_service.runtime", "app:app", "--host=127.0.0.1"),
+                *(sys.executable, "-m", "aiapi_runtime.runtime", "app:app", "--host=127.0.0.1"),
                 *(f"{option}={port}", *others),
                 env={**os.environ, "AIAPI_LOCAL": "off", "AIAPI_DATABASE_LOCAL": "off"},
                 stderr=asyncio.subprocess.PIPE,
@@ -31,7 +31,7 @@ async def test_a_bad_value_is_refused_with_the_flag_and_the_variable_it_came_by(
         ("AIAPI_LIMIT", "some", "--limit"),
     ):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aiapi_service.runtime", "app:app"),
+            *(sys.executable, "-m", "aiapi_runtime.runtime", "app:app"),
             env={**os.environ, name: value},
             stderr=asyncio.subprocess.PIPE,
         )

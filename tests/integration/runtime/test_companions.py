@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime_support.pod import until
 
-from aiapi_service.runtime.companions import Companion, Companions
+from aiapi_runtime.runtime.companions import Companion, Companions
 
 PROGRAM = """
 import os, signal, sys, time

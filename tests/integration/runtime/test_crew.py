@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from aiapi_service.runtime.channel import Channel
-from aiapi_service.runtime.crew import Crew
-from aiapi_service.runtime.member import Member, State
-from aiapi_service.runtime.settings import Settings
-from aiapi_service.telemetry.arena import Arena, Ledger
+from aiapi_runtime.runtime.channel import Channel
+from aiapi_runtime.runtime.crew import Crew
+from aiapi_runtime.runtime.member import Member, State
+from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.telemetry.arena import Arena, Ledger
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ HEADERS = f"traceparent: 00-{TRACE}-{CALLER}-01\r\nx-request-id: order-7\r\n"
 APP = """
 import logging, os
 import httpx
-from aiapi_service.telemetry.tracing import span
+from aiapi_runtime.telemetry.tracing import span
 logger = logging.getLogger("shop")
 async def app(scope, receive, send):
     if scope["type"] != "http":

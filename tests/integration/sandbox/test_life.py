@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.node.shim import descendants
-from aiapi_operator.sandbox.resources import DEPLOYMENTS, PODS, SERVICES
-from aiapi_operator.sandbox.sandbox import Sandbox, SandboxError
+from aiapi_sandbox.kinds.resources import DEPLOYMENTS, PODS, SERVICES
+from aiapi_sandbox.node.shim import descendants
+from aiapi_sandbox.sandbox import Sandbox, SandboxError
 
 from .conftest import APP, IMAGE, PROGRAMS, Kubectl
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from aiapi_operator.sandbox.apiserver.server import ApiServer
-from aiapi_operator.sandbox.apiserver.tls import kubeconfig, make_certificates
-from aiapi_operator.sandbox.resources import CRDS
-from aiapi_operator.sandbox.store import Store
+from aiapi_sandbox.apiserver.server import ApiServer
+from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
+from aiapi_sandbox.kinds.resources import CRDS
+from aiapi_sandbox.store import Store
 
 CERTIFICATES = make_certificates("127.0.0.1")
 DEADLINE = 20.0

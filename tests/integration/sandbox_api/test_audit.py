@@ -6,9 +6,9 @@ from pathlib import Path
 
 import aiohttp
 
-from aiapi_operator.sandbox.apiserver.audit import AuditLog
-from aiapi_operator.sandbox.apiserver.server import ApiServer
-from aiapi_operator.sandbox.store import Store
+from aiapi_sandbox.apiserver.audit import AuditLog
+from aiapi_sandbox.apiserver.server import ApiServer
+from aiapi_sandbox.store import Store
 
 PODS = "/api/v1/namespaces/default/pods"
 

@@ -9,7 +9,7 @@ import pytest
 from kubernetes import aio
 from kubernetes.aio import client as k8s
 
-from aiapi_operator.sandbox.resources import ResourceKey
+from aiapi_sandbox.kinds.resources import ResourceKey
 
 Api = Any  # the fixture of this folder's conftest
 DEADLINE = 20.0

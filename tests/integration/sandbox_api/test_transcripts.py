@@ -9,15 +9,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aiapi_operator.sandbox.apiserver.server import ApiServer
-from aiapi_operator.sandbox.resources import (
+from aiapi_sandbox.apiserver.server import ApiServer
+from aiapi_sandbox.kinds.resources import (
     DEPLOYMENTS,
     NAMESPACES,
     NODES,
     PODS,
     ResourceKey,
 )
-from aiapi_operator.sandbox.store import Store
+from aiapi_sandbox.store import Store
 
 RECORDED = json.loads(
     (Path(__file__).parents[2] / "data/apiserver/transcripts.json").read_text(encoding="utf-8")

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from aiapi_operator.demo.fleet import AIApiView, Condition
-from aiapi_operator.demo.recording import Recording, Sample
-from aiapi_operator.demo.records import Record
-from aiapi_operator.demo.schedule import Phase, schedule, starts
-from aiapi_operator.demo.summary import Objective, Report, summarise
+from aiapi_demo.fleet import AIApiView, Condition
+from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.records import Record
+from aiapi_demo.schedule import Phase, schedule, starts
+from aiapi_demo.summary import Objective, Report, summarise
 
 PHASES = (
     Phase(name="calm", seconds=20, rate=20, upstream_seconds=0.25),

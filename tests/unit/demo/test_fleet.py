@@ -2,9 +2,9 @@
 
 import pytest
 
-from aiapi_operator.demo.fleet import amount, read_aiapi, read_pod, service_url
-from aiapi_operator.demo.kubectl import Objects
-from aiapi_operator.demo.recording import Recording
+from aiapi_demo.fleet import amount, read_aiapi, read_pod, service_url
+from aiapi_demo.kubectl import Objects
+from aiapi_demo.recording import Recording
 
 
 @pytest.mark.parametrize(

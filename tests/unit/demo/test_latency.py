@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_operator.demo.latency import percentile
+from aiapi_demo.latency import percentile
 
 
 def test_nearest_rank() -> None:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from aiapi_operator.demo.schedule import Phase, demo_phases, schedule, starts
+from aiapi_demo.schedule import Phase, demo_phases, schedule, starts
 
 PHASES = (
     Phase(name="calm", seconds=100, rate=20, upstream_seconds=0.25),

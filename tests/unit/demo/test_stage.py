@@ -6,11 +6,11 @@ import click
 import pytest
 import yaml
 
+from aiapi_demo.command import _kill_at
+from aiapi_demo.processes import ProcessFailedError
+from aiapi_demo.run import random_kill
+from aiapi_demo.stage import IMAGE, NAME, Places, demo_patch, objective_of
 from aiapi_operator.api.aiapi import AIApi
-from aiapi_operator.demo.command import _kill_at
-from aiapi_operator.demo.processes import ProcessFailedError
-from aiapi_operator.demo.run import random_kill
-from aiapi_operator.demo.stage import IMAGE, NAME, Places, demo_patch, objective_of
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from aiapi_operator.demo.recording import Sample
-from aiapi_operator.demo.summary import Report, as_json, integral
+from aiapi_demo.recording import Sample
+from aiapi_demo.summary import Report, as_json, integral
 
 Make = Callable[..., Report]
 

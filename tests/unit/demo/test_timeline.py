@@ -7,10 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from aiapi_operator.demo.chart import Area, Axis, Chart, Line, Mark, nice_ceiling
-from aiapi_operator.demo.recording import Recording
-from aiapi_operator.demo.summary import Report
-from aiapi_operator.demo.timeline import render
+from aiapi_demo.chart import Area, Axis, Chart, Line, Mark, nice_ceiling
+from aiapi_demo.recording import Recording
+from aiapi_demo.summary import Report
+from aiapi_demo.timeline import render
 
 AXIS = Axis(end=100, bands=((0, 40, "calm"), (40, 100, "busy & late")))
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from aiapi_operator.demo.recording import Recording, Sample
-from aiapi_operator.demo.records import Record
-from aiapi_operator.demo.schedule import Phase
-from aiapi_operator.demo.summary import Kill, Report
-from aiapi_operator.demo.verdict import unmet
+from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.records import Record
+from aiapi_demo.schedule import Phase
+from aiapi_demo.summary import Kill, Report
+from aiapi_demo.verdict import unmet
 
 Make = Callable[..., Report]
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from aiapi_operator.demo.closing import print_summary
-from aiapi_operator.demo.recording import Recording, Sample
-from aiapi_operator.demo.schedule import Phase
-from aiapi_operator.demo.summary import Objective, Report
-from aiapi_operator.demo.view import View
+from aiapi_demo.closing import print_summary
+from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.schedule import Phase
+from aiapi_demo.summary import Objective, Report
+from aiapi_demo.view import View
 
 
 def console(*, terminal: bool = False) -> Console:

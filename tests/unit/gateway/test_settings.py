@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from aiapi_runtime.runtime.cli import main as aiapi_serve
 from aiapi_service.gateway.local import embedder as local_embedder
 from aiapi_service.gateway.local import model as local_model
 from aiapi_service.gateway.reference import table
 from aiapi_service.gateway.settings import SettingsError, known_variables, load, refuse_unknown
-from aiapi_service.runtime.cli import main as aiapi_serve
 
 
 @pytest.fixture(autouse=True)

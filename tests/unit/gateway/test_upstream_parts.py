@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aiapi_service.gateway.metering import cost
 from aiapi_service.gateway.upstreams import backoff, usage
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.hedge import first_of
+from aiapi_service.gateway.upstreams.metering import cost
 from aiapi_service.gateway.upstreams.rotation import Rotation
 from aiapi_service.gateway.upstreams.settings import Price
 from aiapi_service.gateway.upstreams.usage import Tokens

@@ -3,7 +3,7 @@
 import pytest
 from unit.limits.worker_model import WorkerModel
 
-from aiapi_service.limits.adaptive import AdaptiveLimit, Window
+from aiapi_runtime.limits.adaptive import AdaptiveLimit, Window
 
 
 @pytest.mark.parametrize(("work", "wait"), [(0.003, 0.06), (0.005, 0.3), (0.02, 0.1), (0.005, 0.0)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aiapi_service.limits.gate import Gate
-from aiapi_service.limits.priority import Priority, by_header
+from aiapi_runtime.limits.gate import Gate
+from aiapi_runtime.limits.priority import Priority, by_header
 
 NORMAL, HIGH, LOW = Priority.NORMAL, Priority.HIGH, Priority.LOW
 

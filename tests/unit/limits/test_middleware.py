@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from aiapi_service.limits import Priority, classify, priority
-from aiapi_service.limits.middleware import Limiter
+from aiapi_runtime.limits import Priority, classify, priority
+from aiapi_runtime.limits.middleware import Limiter
 
 
 class Clock:

@@ -9,7 +9,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from aiapi_service.limits.adaptive import AdaptiveLimit, Window
+from aiapi_runtime.limits.adaptive import AdaptiveLimit, Window
 
 WINDOW = 0.1
 

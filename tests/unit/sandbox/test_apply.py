@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_operator.sandbox.apiserver.apply import Applied, apply
-from aiapi_operator.sandbox.apiserver.field_sets import (
+from aiapi_sandbox.apiserver.apply import Applied, apply
+from aiapi_sandbox.apiserver.field_sets import (
     all_fields,
     applied_fields,
     from_fields_v1,
     to_fields_v1,
 )
-from aiapi_operator.sandbox.apiserver.managed_fields import Manager, Update
-from aiapi_operator.sandbox.apiserver.shapes import builtin
-from aiapi_operator.sandbox.errors import ApiError
+from aiapi_sandbox.apiserver.managed_fields import Manager, Update
+from aiapi_sandbox.errors import ApiError
+from aiapi_sandbox.kinds.shapes import builtin
 
 DEPLOYMENT = builtin("Deployment")
 NAMES = st.sampled_from(["a", "b", "c"])

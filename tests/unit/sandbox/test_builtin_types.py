@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes.client import models
 
-from aiapi_operator.sandbox.apiserver.shapes import type_table
+from aiapi_sandbox.kinds.shapes import type_table
 
 _PREFIXES = ("V1", "CoreV1", "EventsV1", "RbacV1", "DiscoveryV1", "AuthenticationV1", "")
 _RENAMED = {"Event": "CoreV1Event", "JSONSchemaProps": "V1JSONSchemaProps"}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_operator.sandbox.apiserver.patches import json_patch, merge_patch, strategic_patch
-from aiapi_operator.sandbox.apiserver.shapes import builtin
-from aiapi_operator.sandbox.errors import ApiError
+from aiapi_sandbox.apiserver.patches import json_patch, merge_patch, strategic_patch
+from aiapi_sandbox.errors import ApiError
+from aiapi_sandbox.kinds.shapes import builtin
 
 POD = builtin("PodSpec")
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)

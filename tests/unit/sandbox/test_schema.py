@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.apiserver.custom_resources import CustomResources
-from aiapi_operator.sandbox.apiserver.shapes import custom_object, prune, unknown_fields
-from aiapi_operator.sandbox.errors import ApiError
-from aiapi_operator.sandbox.resources import CRDS, ResourceKey
-from aiapi_operator.sandbox.store import Store
+from aiapi_sandbox.apiserver.custom_resources import CustomResources
+from aiapi_sandbox.errors import ApiError
+from aiapi_sandbox.kinds.resources import CRDS, ResourceKey
+from aiapi_sandbox.kinds.shapes import custom_object, prune, unknown_fields
+from aiapi_sandbox.store import Store
 
 THINGS = ResourceKey("example.dev", "v1", "things")
 

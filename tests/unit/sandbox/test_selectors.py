@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.errors import ApiError
-from aiapi_operator.sandbox.selectors import (
+from aiapi_sandbox.errors import ApiError
+from aiapi_sandbox.selectors import (
     format_selector,
     matches_selector,
     parse_fields,

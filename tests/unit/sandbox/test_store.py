@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.errors import ApiError
-from aiapi_operator.sandbox.resources import (
+from aiapi_sandbox.errors import ApiError
+from aiapi_sandbox.kinds.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
     NAMESPACES,
@@ -14,7 +14,7 @@ from aiapi_operator.sandbox.resources import (
     SECRETS,
     SERVICES,
 )
-from aiapi_operator.sandbox.store import Store
+from aiapi_sandbox.store import Store
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 

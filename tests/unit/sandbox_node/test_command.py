@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from aiapi_operator.cli import COMMANDS, main, missing_extra
-from aiapi_operator.sandbox.cli import sandbox
+from aiapi_sandbox.cli import sandbox
 
 
 def test_help_names_the_commands_and_imports_none_of_them() -> None:
     program = (
         "import sys; from click.testing import CliRunner; from aiapi_operator.cli import main;"
         "print(CliRunner().invoke(main, ['--help']).output);"
-        "print([n for n in sys.modules if n.startswith(('aiohttp', 'aiapi_operator.sandbox'))])"
+        "print([n for n in sys.modules if n.startswith(('aiohttp', 'aiapi_sandbox'))])"
     )
     output = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.node.environment import (
+from aiapi_sandbox.node.environment import (
     ContainerConfigError,
     PathRewriter,
     Sources,

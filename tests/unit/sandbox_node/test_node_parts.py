@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.node.backoff import Backoff, BackoffPolicy
-from aiapi_operator.sandbox.node.demand import pod_requests, qos_class
-from aiapi_operator.sandbox.node.images import (
+from aiapi_sandbox.node.backoff import Backoff, BackoffPolicy
+from aiapi_sandbox.node.demand import pod_requests, qos_class
+from aiapi_sandbox.node.images import (
     SERVICE_IMAGE,
     ImageCatalogue,
     InvalidImageNameError,
     repository,
 )
-from aiapi_operator.sandbox.node.logs import LogQuery, select
-from aiapi_operator.sandbox.node.pod_status import phase
-from aiapi_operator.sandbox.node.states import ContainerRecord, waiting
+from aiapi_sandbox.node.logs import LogQuery, select
+from aiapi_sandbox.node.pod_status import phase
+from aiapi_sandbox.node.states import ContainerRecord, waiting
 
 
 def test_back_off_doubles_to_its_cap_and_forgets_after_a_good_run() -> None:

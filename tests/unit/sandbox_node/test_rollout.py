@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.sandbox.controllers import rollout
-from aiapi_operator.sandbox.controllers.disruption import desired_healthy
+from aiapi_sandbox.controllers import rollout
+from aiapi_sandbox.controllers.disruption import desired_healthy
 
 
 def deployment(replicas: int, surge: int | str = "25%", unavailable: int | str = "25%") -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiapi_operator.sandbox.node.service_names import ServiceNames, cluster_ips
+from aiapi_sandbox.node.service_names import ServiceNames, cluster_ips
 
 
 def moved(address: tuple[str, int]) -> tuple[str, int]:

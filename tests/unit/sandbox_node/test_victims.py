@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiapi_operator.sandbox.controllers.victims import DELETION_COST, victims
-from aiapi_operator.sandbox.timestamps import format_time
+from aiapi_sandbox.controllers.victims import DELETION_COST, victims
+from aiapi_sandbox.timestamps import format_time
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

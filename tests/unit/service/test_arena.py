@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_service.telemetry.arena import BEAT_SECONDS, Arena, Ledger
-from aiapi_service.telemetry.layout import BOUNDS, BUCKETS, GAUGES, NUMBERS, Cell
+from aiapi_runtime.telemetry.arena import BEAT_SECONDS, Arena, Ledger
+from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, GAUGES, NUMBERS, Cell
 
 COUNTERS = [cell for cell in range(NUMBERS) if cell not in GAUGES]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_service.runtime.balance import give, shares
+from aiapi_runtime.runtime.balance import give, shares
 
 loads = st.lists(st.integers(0, 10_000), min_size=1, max_size=16)
 

@@ -5,8 +5,8 @@ import sysconfig
 
 import pytest
 
-from aiapi_service.runtime.blocks import Blocks
-from aiapi_service.telemetry.heartbeat import where
+from aiapi_runtime.runtime.blocks import Blocks
+from aiapi_runtime.telemetry.heartbeat import where
 
 
 def call_from(path, module, inner):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aiapi_service.telemetry.cgroup import Limits, read
+from aiapi_runtime.telemetry.cgroup import Limits, read
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:

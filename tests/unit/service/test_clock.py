@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from aiapi_service.telemetry.clock import new_loop
-from aiapi_service.telemetry.heartbeat import where
+from aiapi_runtime.telemetry.clock import new_loop
+from aiapi_runtime.telemetry.heartbeat import where
 
 
 @pytest.mark.parametrize("kind", ["uvloop", "asyncio"])

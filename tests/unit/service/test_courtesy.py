@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiapi_service.runtime.courtesy import Courtesy, is_idle
+from aiapi_runtime.runtime.courtesy import Courtesy, is_idle
 
 
 class Connection:

@@ -4,9 +4,9 @@ from time import monotonic
 
 import pytest
 
-from aiapi_service.runtime.crew import Crew
-from aiapi_service.runtime.settings import Settings
-from aiapi_service.telemetry.arena import Arena, Ledger
+from aiapi_runtime.runtime.crew import Crew
+from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.telemetry.arena import Arena, Ledger
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aiapi_service.telemetry import identity, request_id
-from aiapi_service.telemetry.requests import CurrentRequest, current
+from aiapi_runtime.telemetry import identity, request_id
+from aiapi_runtime.telemetry.requests import CurrentRequest, current
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -4,9 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from aiapi_service.telemetry import metrics
-from aiapi_service.telemetry.arena import Arena
-from aiapi_service.telemetry.series import Catalogue
+from aiapi_runtime.telemetry import metrics
+from aiapi_runtime.telemetry.arena import Arena
+from aiapi_runtime.telemetry.series import Catalogue
 
 
 class Worker:

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiapi_service.telemetry import layout, requests, tally
-from aiapi_service.telemetry.layout import Cell
-from aiapi_service.telemetry.requests import count_requests, shed, upstream
-from aiapi_service.telemetry.tally import Tally
+from aiapi_runtime.telemetry import layout, requests, tally
+from aiapi_runtime.telemetry.layout import Cell
+from aiapi_runtime.telemetry.requests import count_requests, shed, upstream
+from aiapi_runtime.telemetry.tally import Tally
 
 SCOPE = {"type": "http", "headers": []}
 

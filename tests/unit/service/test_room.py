@@ -1,6 +1,6 @@
 """A worker says when it has no room for more connections, and when it has some again."""
 
-from aiapi_service.runtime.room import Connections, most_connections
+from aiapi_runtime.runtime.room import Connections, most_connections
 
 
 def test_it_is_told_once_that_it_is_full_and_once_that_there_is_room():

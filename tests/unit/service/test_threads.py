@@ -6,9 +6,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from aiapi_service.telemetry import stats
-from aiapi_service.telemetry.layout import GAUGES, NUMBERS, POOLS, Cell, Threads
-from aiapi_service.telemetry.threads import CountingExecutor, LimiterWatch
+from aiapi_runtime.telemetry import stats
+from aiapi_runtime.telemetry.layout import GAUGES, NUMBERS, POOLS, Cell, Threads
+from aiapi_runtime.telemetry.threads import CountingExecutor, LimiterWatch
 
 
 async def test_an_executor_counts_what_runs_and_what_waits_exactly() -> None:

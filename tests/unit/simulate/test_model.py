@@ -14,7 +14,7 @@ from aiapi_operator.simulate.service import Upstream
 from aiapi_operator.simulate.upstream import UpstreamModel
 from aiapi_operator.simulate.view import View
 from aiapi_operator.sizing.state import Size
-from aiapi_service.telemetry.layout import BOUNDS as SERVICE_BOUNDS
+from aiapi_runtime.telemetry.layout import BOUNDS as SERVICE_BOUNDS
 
 
 def floats(*values: float) -> np.ndarray:

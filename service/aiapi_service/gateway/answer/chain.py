@@ -20,8 +20,8 @@ from aiapi_service.auth import AuthError, Principal
 from aiapi_service.gateway.answer import prompt
 from aiapi_service.gateway.answer.records import Answered, Chats
 from aiapi_service.gateway.answer.schemas import Answer, AnswerRequest, Chat, Source
-from aiapi_service.gateway.answer.settings import AnswerSettings
 from aiapi_service.gateway.answer.steps import Steps
+from aiapi_service.gateway.answer_settings import AnswerSettings
 from aiapi_service.gateway.documents.records import Documents, Embedded, checked
 from aiapi_service.gateway.documents.schemas import Hit
 from aiapi_service.gateway.embedder import Embedder

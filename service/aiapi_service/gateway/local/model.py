@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 
-from aiapi_service.runtime.kernel import die_with_parent, name_process
+from aiapi_runtime.runtime.kernel import die_with_parent, name_process
 
 logger = logging.getLogger("aiapi.model")
 

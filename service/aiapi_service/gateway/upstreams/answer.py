@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from aiapi_service.gateway.metering import CALLS
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import failures, foreign
+from aiapi_service.gateway.upstreams.metering import CALLS
 from aiapi_service.gateway.upstreams.target import Target
 from aiapi_service.gateway.upstreams.wire import Reply
 

@@ -9,13 +9,13 @@ from itertools import product
 
 import httpx
 
-from aiapi_service.gateway.metering import CALLS
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import backoff, failures, refusals
 from aiapi_service.gateway.upstreams.answer import OK, Answer
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.failures import Failure
 from aiapi_service.gateway.upstreams.hedge import first_of
+from aiapi_service.gateway.upstreams.metering import CALLS
 from aiapi_service.gateway.upstreams.rotation import Rotation
 from aiapi_service.gateway.upstreams.settings import Kind
 from aiapi_service.gateway.upstreams.target import Target

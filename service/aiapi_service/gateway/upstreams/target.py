@@ -7,8 +7,8 @@ from urllib.parse import unquote_to_bytes
 import httpx
 from pydantic import SecretStr
 
-from aiapi_service.gateway.metering import STATE
 from aiapi_service.gateway.upstreams.breaker import Breaker
+from aiapi_service.gateway.upstreams.metering import STATE
 from aiapi_service.gateway.upstreams.settings import Kind, Upstream, UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import Endpoint, make_endpoint
 

@@ -13,11 +13,11 @@ import aiohttp
 import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 
+from aiapi_runtime.telemetry import request_id
+from aiapi_runtime.telemetry.requests import UpstreamCall
+from aiapi_runtime.telemetry.tracing import inject
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import Endpoint, Reply
-from aiapi_service.telemetry import request_id
-from aiapi_service.telemetry.requests import UpstreamCall
-from aiapi_service.telemetry.tracing import inject
 
 _IDLE_SECONDS = 15.0
 _PIECE_BYTES = 16 * 1024

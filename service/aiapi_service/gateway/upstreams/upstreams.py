@@ -10,10 +10,10 @@ from pydantic import HttpUrl
 
 from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.local.settings import LocalSettings
-from aiapi_service.gateway.metering import Meter
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import failures, foreign
 from aiapi_service.gateway.upstreams.budget import RetryBudget
+from aiapi_service.gateway.upstreams.metering import Meter
 from aiapi_service.gateway.upstreams.pool import Call, Policy, Pool
 from aiapi_service.gateway.upstreams.settings import Price, Upstream, UpstreamSettings
 from aiapi_service.gateway.upstreams.target import Target, make_target

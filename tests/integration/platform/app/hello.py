@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from aiapi_service.telemetry import upstream
+from aiapi_runtime.telemetry import upstream
 
 Message = MutableMapping[str, Any]
 

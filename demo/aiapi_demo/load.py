@@ -1,0 +1,222 @@
+"""The load generator: open loop, in a process of its own so that nothing else delays it.
+
+    python -m aiapi_demo.load  <  script.json
+
+Latency counts from the moment a request was due, so coordinated omission cannot hide a
+stall. Nothing is retried: a failed request is a failed request. Connections are kept alive
+but not for ever: each pool is given up after some seconds, so that new pods get load as
+they would from many clients that come and go.
+
+It prints one JSON line a second for whoever watches, and writes every request to a file.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import aiohttp
+
+from aiapi_demo.latency import percentile
+from aiapi_demo.records import Record, encode
+from aiapi_demo.schedule import Due, Phase, schedule, starts
+
+WINDOW_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What to send, where to, and where to leave the records."""
+
+    url: str
+    body: dict[str, Any]
+    phases: tuple[Phase, ...]
+    records: str
+    percent: float = 95.0
+    seed: int = 1
+    pools: int = 8
+    connection_seconds: float = 8.0
+    timeout_seconds: float = 10.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Script":
+        """The script from its JSON form."""
+        fields = json.loads(text)
+        phases = tuple(Phase(**phase) for phase in fields.pop("phases"))
+        return cls(phases=phases, **fields)
+
+    def dump(self) -> str:
+        """The JSON form that ``parse`` reads."""
+        return json.dumps(asdict(self))
+
+
+class Pool:
+    """One keep-alive pool, closed when it is retired and its last request is done."""
+
+    def __init__(self, *, now: float, timeout: float) -> None:
+        self.born = now
+        self._retired = False
+        self._users = 0
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        )
+
+    async def post(self, url: str, body: dict[str, Any]) -> int:
+        """Send one request, read all of the answer, return its status."""
+        self._users += 1
+        try:
+            async with self._session.post(url, json=body) as response:
+                await response.read()
+                return response.status
+        finally:
+            self._users -= 1
+            await self._close_if_done()
+
+    async def retire(self) -> None:
+        """Take no more requests; requests under way finish first."""
+        self._retired = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self._retired and self._users == 0:
+            await self._session.close()
+
+
+class Pools:
+    """Pools in turn, each replaced at the end of its life, one after another."""
+
+    def __init__(self, *, count: int, seconds: float, timeout: float) -> None:
+        now = time.monotonic()
+        self._seconds = seconds
+        self._timeout = timeout
+        self._turn = 0
+        self._pools = [
+            Pool(now=now - seconds * index / count, timeout=timeout) for index in range(count)
+        ]
+
+    async def take(self) -> Pool:
+        """The next pool in turn, fresh if it was too old."""
+        self._turn = (self._turn + 1) % len(self._pools)
+        pool = self._pools[self._turn]
+        now = time.monotonic()
+        if now - pool.born > self._seconds:
+            fresh = Pool(now=now, timeout=self._timeout)
+            self._pools[self._turn] = fresh
+            await pool.retire()
+            return fresh
+        return pool
+
+    async def close(self) -> None:
+        """Retire all pools."""
+        for pool in self._pools:
+            await pool.retire()
+
+
+class Window:
+    """The last few seconds, for the live view."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._records: deque[Record] = deque()
+
+    def add(self, record: Record) -> None:
+        """Note a finished request."""
+        self._records.append(record)
+
+    def view(self, now: float, percent: float) -> dict[str, float | None]:
+        """Served requests a second and the latency percentile over the window."""
+        while self._records and self._records[0].finished < now - self._seconds:
+            self._records.popleft()
+        served = sum(record.ok for record in self._records)
+        return {
+            "served_rps": served / min(self._seconds, max(now, 1e-9)),
+            "latency": percentile((record.latency for record in self._records), percent),
+        }
+
+
+class Generator:
+    """Sends a script's requests, each when it is due."""
+
+    def __init__(self, script: Script, *, records: TextIO, progress: TextIO) -> None:
+        self._script = script
+        self._records = records
+        self._progress = progress
+        self._window = Window(WINDOW_SECONDS)
+        self._sent = self._done = self._failed = 0
+        self._start = 0.0
+
+    def _now(self) -> float:
+        return time.monotonic() - self._start
+
+    async def run(self) -> None:
+        """Send everything, wait for the last answer."""
+        pools = Pools(
+            count=self._script.pools,
+            seconds=self._script.connection_seconds,
+            timeout=self._script.timeout_seconds,
+        )
+        self._start = time.monotonic()
+        self._tell(event="start", start=self._start)
+        reporter = asyncio.create_task(self._report())
+        try:
+            async with asyncio.TaskGroup() as requests:
+                for due in schedule(self._script.phases, seed=self._script.seed):
+                    await asyncio.sleep(max(0.0, due.at - self._now()))
+                    requests.create_task(self._send(due, await pools.take()))
+                await asyncio.sleep(max(0.0, starts(self._script.phases)[-1] - self._now()))
+        finally:
+            reporter.cancel()
+            await pools.close()
+        self._tell(event="end", requests=self._done, failed=self._failed)
+
+    async def _send(self, due: Due, pool: Pool) -> None:
+        sent, status, error = self._now(), 0, ""
+        self._sent += 1
+        try:
+            status = await pool.post(self._script.url, self._script.body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            error = f"{type(problem).__name__}: {problem}"
+        record = Record(due.phase, due.at, sent, self._now(), status, error)
+        self._done += 1
+        self._failed += not record.ok
+        self._window.add(record)
+        self._records.write(encode(record) + "\n")
+
+    async def _report(self) -> None:
+        sent: deque[tuple[float, int]] = deque([(0.0, 0)])
+        while True:
+            await asyncio.sleep(1)
+            now = self._now()
+            while len(sent) > 1 and sent[1][0] <= now - WINDOW_SECONDS:
+                sent.popleft()
+            self._tell(
+                event="progress",
+                at=now,
+                offered_rps=(self._sent - sent[0][1]) / (now - sent[0][0]),
+                requests=self._done,
+                failed=self._failed,
+                in_flight=self._sent - self._done,
+                **self._window.view(now, self._script.percent),
+            )
+            sent.append((now, self._sent))
+            self._records.flush()
+
+    def _tell(self, **fields: Any) -> None:
+        self._progress.write(json.dumps(fields) + "\n")
+        self._progress.flush()
+
+
+def main() -> None:
+    """Read a script from standard input and send it."""
+    script = Script.parse(sys.stdin.read())
+    with Path(script.records).open("w", encoding="utf-8") as records:
+        asyncio.run(Generator(script, records=records, progress=sys.stdout).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What was seen while the demo ran, second by second. Filled by the run, read by the summary."""
+
+from dataclasses import dataclass, field
+
+from aiapi_demo.fleet import AIApiView, Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One look at everything. Times are seconds from the start of the load."""
+
+    at: float
+    phase: int
+    offered_rps: float
+    served_rps: float
+    latency: float | None
+    failed: int
+    wanted_workers: int | None
+    wanted_replicas: int | None
+    serving: int
+    asked: int
+    alive: int
+    utilization: float | None
+    binding: str
+    reason: str
+    message: str
+
+    @property
+    def wanted(self) -> int | None:
+        """Workers wanted in the whole fleet."""
+        if self.wanted_workers is None or self.wanted_replicas is None:
+            return None
+        return self.wanted_workers * self.wanted_replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A decision that changed the fleet."""
+
+    at: float
+    workers: int
+    replicas: int
+    workers_before: int
+    replicas_before: int
+    reason: str
+    message: str
+    binding: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """A condition that changed its status."""
+
+    at: float
+    condition: Condition
+
+
+@dataclass(slots=True)
+class Recording:
+    """The run so far."""
+
+    samples: list[Sample] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    view: AIApiView = field(default_factory=AIApiView)
+    _statuses: dict[str, str] = field(default_factory=dict)
+
+    def see(self, view: AIApiView, at: float) -> None:
+        """Take the AIApi's newest status, and note what is new in it."""
+        before, self.view = self.view, view
+        moved = (before.workers, before.replicas) != (view.workers, view.replicas)
+        if (
+            moved
+            and before.workers is not None
+            and before.replicas is not None
+            and view.workers is not None
+            and view.replicas is not None
+        ):
+            self.changes.append(
+                Change(
+                    at=at,
+                    workers=view.workers,
+                    replicas=view.replicas,
+                    workers_before=before.workers,
+                    replicas_before=before.replicas,
+                    reason=view.reason,
+                    message=view.message,
+                    binding=view.binding,
+                )
+            )
+        for condition in view.conditions:
+            if self._statuses.get(condition.type) != condition.status:
+                self._statuses[condition.type] = condition.status
+                self.diagnoses.append(Diagnosis(at=at, condition=condition))

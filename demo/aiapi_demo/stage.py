@@ -1,0 +1,265 @@
+"""Sets the stage: sandbox, CRD, AIApi, stand-in LLM and operator, each in a process of its own."""
+
+import asyncio
+import base64
+import json
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from aiapi_demo.fleet import AIApiView, amount, read_aiapi, service_url
+from aiapi_demo.kubectl import Kubectl, KubectlError, Object
+from aiapi_demo.processes import Child, ProcessFailedError
+from aiapi_demo.summary import Objective
+
+NAME = "assistant"
+IMAGE = "ghcr.io/acme/assistant:1.4"
+LOOP_MS = 25
+MOST_WORKERS = 3
+"""So few in a pod that the step needs more pods, too, and both axes are seen to move."""
+WORKERS_AFTER = 10.0
+REPLICAS_AFTER = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the demo reads and writes."""
+
+    root: Path
+    """The repository: crds/ and examples/ lie in it."""
+    out: Path
+
+    def check(self) -> None:
+        """Say what is missing before anything is started."""
+        for path in (self.crd, self.manifest):
+            if not path.is_file():
+                raise ProcessFailedError(f"{path} is missing: run the demo in the repository")
+
+    @property
+    def crd(self) -> Path:
+        """The AIApi's CRD."""
+        return self.root / "crds" / "aiapis.aiapi.dev.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """The AIApi that the demo applies."""
+        return self.root / "examples" / "assistant.yaml"
+
+    @property
+    def logs(self) -> Path:
+        """The processes' logs."""
+        return self.out / "logs"
+
+
+def beside_python(name: str) -> str:
+    """A program of this installation."""
+    return str(Path(sys.executable).parent / name)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def demo_patch(llm_url: str) -> Object:
+    """What the demo changes in the example, so that three minutes on a laptop show it all."""
+    return {
+        "spec": {
+            "env": [
+                {"name": "LLM_URL", "value": llm_url},
+                {"name": "ASSISTANT_LOOP_MS", "value": str(LOOP_MS)},
+            ],
+            "workers": {"max": MOST_WORKERS},
+            "scaling": {
+                "scaleDown": {
+                    "workersAfter": f"{WORKERS_AFTER:g}s",
+                    "replicasAfter": f"{REPLICAS_AFTER:g}s",
+                }
+            },
+        }
+    }
+
+
+class Llm:
+    """The stand-in LLM and its latency."""
+
+    def __init__(self, places: Places) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        port = self.url.rpartition(":")[2]
+        self.process = Child(
+            "the stand-in LLM",
+            [
+                sys.executable,
+                *("-m", "uvicorn", "assistant.llm:app", "--port", port),
+                *("--log-level", "warning", "--timeout-keep-alive", "120"),
+                *("--app-dir", str(places.root / "examples")),
+            ],
+            log=places.logs / "llm.log",
+        )
+
+    async def answer_after(self, seconds: float) -> None:
+        """Change its latency."""
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.put(f"{self.url}/latency", json={"seconds": seconds}) as answer,
+        ):
+            answer.raise_for_status()
+
+
+class Stage:
+    """All processes of the demo, and what was learnt while they started."""
+
+    def __init__(self, places: Places, say: Say) -> None:
+        places.check()
+        places.logs.mkdir(parents=True, exist_ok=True)
+        for old in places.logs.glob("*.log"):
+            old.unlink()
+        self._say = say
+        self._places = places
+        self._kubeconfig = places.out / "kubeconfig"
+        self._kubeconfig.unlink(missing_ok=True)
+        self._stack = AsyncExitStack()
+        self.kubectl = Kubectl(self._kubeconfig)
+        self.llm = Llm(places)
+        self._sandbox = Child(
+            "the sandbox",
+            [
+                *(beside_python("aiapi"), "sandbox", "up"),
+                *("--kubeconfig", str(self._kubeconfig)),
+                *("--data", str(places.out / "sandbox")),
+                *("--image", f"{IMAGE}={places.root / 'examples'}"),
+            ],
+            log=places.logs / "sandbox.log",
+            grace=40,
+        )
+        self.operator = Child(
+            "the operator",
+            [
+                *(beside_python("aiapi-operator"), "--kubeconfig", str(self._kubeconfig)),
+                *("--host", "127.0.0.1", "--port", "0"),
+            ],
+            log=places.logs / "operator.log",
+        )
+        self.objective = Objective(percentile=95, seconds=0.8)
+        self.url = ""
+        self.token = ""
+        self._told = ""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def check(self) -> None:
+        """Raise when a process has ended that should go on."""
+        for child in (self._sandbox, self.llm.process, self.operator):
+            child.check()
+
+    async def set(self) -> None:
+        """Start everything and wait until the AIApi is served."""
+        self._say("Starting the sandbox (a Kubernetes API and one node, as local processes)")
+        await self._start(self._sandbox)
+        await self._until(60, self._api_answers)
+        self._say(f"kubectl --kubeconfig {self._kubeconfig} works from another terminal, too")
+        await self._start(self.llm.process)
+        await self._until(20, self._llm_answers)
+        await self._apply()
+        self._say("Starting the operator")
+        await self.start_operator()
+        await self._until(90, self._ready)
+        self.url = service_url(await self.kubectl.get("service", NAME))
+        self.token = await self._admin_token()
+
+    async def start_operator(self) -> None:
+        """Start the operator, at first and after it was killed."""
+        await self.operator.start()
+        self._stack.push_async_callback(self.operator.stop)
+
+    async def _start(self, child: Child) -> None:
+        await child.start()
+        self._stack.push_async_callback(child.stop)
+
+    async def _apply(self) -> None:
+        for path in (self._places.crd, self._places.manifest):
+            shown = path.relative_to(self._places.root)
+            self._say(f"kubectl apply -f {shown}")
+            self._say("  " + (await self.kubectl.run("apply", "-f", str(path))).strip())
+            if path == self._places.crd:
+                await self.kubectl.run(
+                    "wait", "--for=condition=Established", "crd/aiapis.aiapi.dev", "--timeout=20s"
+                )
+        patch = json.dumps(demo_patch(self.llm.url))
+        self._say(f"kubectl patch aiapi {NAME} --type merge -p '{patch}'")
+        await self.kubectl.run("patch", "aiapi", NAME, "--type", "merge", "-p", patch)
+
+    async def _api_answers(self) -> bool:
+        if not self._kubeconfig.exists():
+            return False
+        try:
+            await self.kubectl.run("get", "nodes", seconds=5)
+        except KubectlError:
+            return False
+        return True
+
+    async def _llm_answers(self) -> bool:
+        try:
+            await self.llm.answer_after(0.25)
+        except aiohttp.ClientError:
+            return False
+        return True
+
+    async def _ready(self) -> bool:
+        obj = await self.kubectl.get("aiapi", NAME)
+        view = read_aiapi(obj)
+        self.objective = objective_of(obj)
+        ready = view.condition("Ready")
+        self._tell_progress(view)
+        return bool(ready and ready.status == "True" and view.ready_replicas)
+
+    def _tell_progress(self, view: AIApiView) -> None:
+        ready = view.condition("Ready")
+        told = ready.message if ready and ready.message else "not seen by the operator yet"
+        if told != self._told:
+            self._told = told
+            self._say(f"  {NAME}: {told}")
+
+    async def _admin_token(self) -> str:
+        secrets = await self.kubectl.get("secrets", "-l", f"app.kubernetes.io/instance={NAME}")
+        for secret in secrets["items"]:
+            if "token" in (secret.get("data") or {}):
+                return base64.b64decode(secret["data"]["token"]).decode()
+        raise ProcessFailedError("the operator made no Secret with the admin port's token")
+
+    async def _until(self, seconds: float, done: Callable[[], Any]) -> None:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not await done():
+            self.check()
+            if asyncio.get_running_loop().time() > deadline:
+                logs = "\n".join(
+                    f"--- {child.log}\n{child.tail(8)}"
+                    for child in (self._sandbox, self.operator)
+                    if child.log.exists()
+                )
+                raise ProcessFailedError(f"not ready within {seconds:g} s\n{logs}")
+            await asyncio.sleep(0.5)
+
+
+def objective_of(obj: Object) -> Objective:
+    """The objective in an AIApi's spec, defaults filled in by the API server."""
+    latency = obj["spec"]["objective"]["latency"]
+    seconds = amount(latency["threshold"])
+    if seconds is None:
+        raise ProcessFailedError(f"cannot read the objective {latency['threshold']!r}")
+    return Objective(percentile=float(latency["percentile"]), seconds=seconds)

@@ -1,0 +1,112 @@
+"""Who asked for what: a line a request, in the form of Kubernetes' own audit log.
+
+Only the fields that say who, what and how it ended (the level `Metadata`). A watch is written when
+it begins, everything else when it is answered. What is asked for is read off the path alone, as
+a real API server does it: so it is told of resources, too, that are not served.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from aiapi_sandbox.timestamps import format_micro_time
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+_OF_NAMESPACES = ("status", "finalize")
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """The resource that a path names; fields that it does not name are empty."""
+
+    resource: str
+    namespace: str = ""
+    name: str = ""
+    api_group: str = ""
+    api_version: str = ""
+    subresource: str = ""
+
+    def manifest(self) -> dict[str, str]:
+        fields = {
+            "resource": self.resource,
+            "namespace": self.namespace,
+            "name": self.name,
+            "apiGroup": self.api_group,
+            "apiVersion": self.api_version,
+            "subresource": self.subresource,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+
+class AuditLog:
+    """Appends to a file. Whoever reads it sees each line at once."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", buffering=1)
+
+    def begun(self, request: web.Request, user: str) -> None:
+        """A request of a known user is about to be handled."""
+        if _verb(request, _reference(request.path)) == "watch":
+            self._write(request, user, {"stage": "RequestReceived"})
+
+    def answered(self, request: web.Request, user: str, code: int) -> None:
+        """A request was answered, or refused."""
+        if _verb(request, _reference(request.path)) != "watch":
+            ending = {"stage": "ResponseComplete", "responseStatus": {"code": code}}
+            self._write(request, user, ending)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, request: web.Request, user: str, more: dict[str, Any]) -> None:
+        reference = _reference(request.path)
+        event = {
+            "kind": "Event",
+            "apiVersion": "audit.k8s.io/v1",
+            "level": "Metadata",
+            "auditID": str(uuid4()),
+            "stageTimestamp": format_micro_time(datetime.now(UTC)),
+            "requestURI": request.path_qs,
+            "verb": _verb(request, reference),
+            "user": {"username": user},
+            "userAgent": request.headers.get("User-Agent", ""),
+            **({"objectRef": reference.manifest()} if reference else {}),
+            **more,
+        }
+        if not self._file.closed:  # a request may end after the log
+            self._file.write(json.dumps(event) + "\n")
+
+
+def _reference(path: str) -> _Reference | None:
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _OF_NAMESPACES:
+        namespace, rest = rest[1], rest[2:]
+    resource, name, subresource = (*rest, "", "")[:3]
+    return _Reference(resource, namespace, name, group, version, subresource)
+
+
+def _verb(request: web.Request, reference: _Reference | None) -> str:
+    if reference is None:
+        return request.method.lower()
+    if request.method == "DELETE":
+        return "delete" if reference.name else "deletecollection"
+    if request.method != "GET":
+        return _VERBS.get(request.method, request.method.lower())
+    if request.query.get("watch", "no").lower() in {"1", "true", "t", ""}:
+        return "watch"
+    return "get" if reference.name else "list"

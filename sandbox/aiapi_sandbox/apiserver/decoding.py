@@ -1,0 +1,80 @@
+"""Reading clients' objects: fields nobody knows, and values of the wrong type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiapi_sandbox.errors import ApiError, Obj, bad_request
+from aiapi_sandbox.kinds.resources import Resource
+from aiapi_sandbox.kinds.shapes import Shape, builtin, prune, unknown_fields
+
+_GO_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "string"),
+    "int": ((int,), "int32"),
+    "float": ((int, float), "float64"),
+    "bool": ((bool,), "bool"),
+    "bytes": ((str,), "[]uint8"),
+    "time": ((str,), "string"),
+    "quantity": ((str, int, float), "resource.Quantity"),
+    "intstr": ((str, int), "intstr.IntOrString"),
+}
+_JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number"}
+
+
+def checked(obj: Any) -> Obj:
+    if not isinstance(obj, dict):
+        raise bad_request(
+            f"json: cannot unmarshal {_JSON_NAMES.get(type(obj), 'value')} into object"
+        )
+    return obj
+
+
+def accept(obj: Obj, shape: Shape, resource: Resource, validation: str) -> tuple[str, ...]:
+    """Drop unknown fields, in place: refused if Strict, told if Warn. Returns the warnings."""
+    if validation not in ("Strict", "Warn", "Ignore"):
+        raise bad_request(f"invalid fieldValidation: {validation}")
+    if resource.custom:
+        _require_types(obj.get("metadata"), builtin("ObjectMeta"), resource, "metadata")
+    else:
+        _require_types(obj, shape, resource, "")
+    unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, shape)]
+    if not unknown:
+        return ()
+    if validation == "Strict":
+        kind, version = resource.kind, resource.key.version
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {kind}: '
+            f"strict decoding error: {', '.join(unknown)}"
+        )
+    prune(obj, shape)
+    return tuple(unknown) if validation == "Warn" else ()
+
+
+def _require_types(value: Any, shape: Shape, resource: Resource, path: str) -> None:
+    """Built-in kinds are typed: a value of another type cannot even be read."""
+    if value is None or shape.kind == "any" or shape.type == "any":
+        return
+    if shape.kind in ("object", "map"):
+        if not isinstance(value, dict):
+            raise _wrong_type(value, shape.type or "map", resource, path)
+        for name, part in value.items():
+            child = shape.child(name)
+            if child is not None:
+                _require_types(part, child, resource, f"{path}.{name}" if path else name)
+    elif shape.kind == "list":
+        if not isinstance(value, list):
+            raise _wrong_type(value, f"[]{shape.item.type}", resource, path)
+        for part in value:
+            _require_types(part, shape.item, resource, path)
+    else:
+        types, name = _GO_TYPES[shape.type]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise _wrong_type(value, name, resource, path)
+
+
+def _wrong_type(value: Any, wanted: str, resource: Resource, path: str) -> ApiError:
+    kind, got = resource.kind, _JSON_NAMES.get(type(value), "number")
+    return bad_request(
+        f'{kind} in version "{resource.key.version}" cannot be handled as a {kind}: json: cannot '
+        f"unmarshal {got} into Go struct field {kind}.{path} of type {wanted}"
+    )

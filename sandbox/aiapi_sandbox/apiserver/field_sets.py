@@ -1,0 +1,138 @@
+"""Sets of fields, as ownership counts them: paths of `f:`, `k:` and `v:` steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+from aiapi_sandbox.errors import ApiError, Obj
+from aiapi_sandbox.kinds.shapes import ANY, Shape
+
+Path: TypeAlias = tuple[str, ...]
+Fields: TypeAlias = frozenset[Path]
+EMPTY: Fields = frozenset()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def item_step(item: Any, shape: Shape) -> str:
+    """How a list's item is named: by its keys, or by its value in a set."""
+    if shape.is_set:
+        return f"v:{_compact(item)}"
+    keys = {}
+    for key in shape.keys:
+        if isinstance(item, dict) and key in item:
+            keys[key] = item[key]
+        elif shape.defaults and key in shape.defaults:
+            keys[key] = shape.defaults[key]
+    if not keys:
+        wanted = ", ".join(shape.keys)
+        raise ApiError(
+            500,
+            "InternalError",
+            f"associative list with keys has an element that omits key field {wanted}",
+        )
+    return f"k:{_compact(keys)}"
+
+
+def children(value: Any, shape: Shape) -> Iterator[tuple[str, Any, Shape]] | None:
+    """The named parts of a value that merges; None for one that is replaced as a whole."""
+    if shape.atomic:
+        return None
+    if isinstance(value, dict) and shape.kind in ("object", "map", "any"):
+        return ((f"f:{name}", part, shape.child(name) or ANY) for name, part in value.items())
+    if isinstance(value, list) and shape.kind == "list":
+        return ((item_step(part, shape), part, shape.item) for part in value)
+    return None
+
+
+def applied_fields(value: Any, shape: Shape, at: Path = ()) -> Fields:
+    """The fields that an applied configuration claims: leaves, and list items."""
+    parts = children(value, shape)
+    if parts is None:
+        return frozenset({at})
+    found: set[Path] = set()
+    empty = True
+    for step, part, child in parts:
+        empty = False
+        if step[0] != "f":
+            found.add((*at, step))
+        found |= applied_fields(part, child, (*at, step))
+    if empty and at:
+        found.add(at)
+    return frozenset(found)
+
+
+def all_fields(value: Any, shape: Shape, at: Path = ()) -> Fields:
+    """Every field there is, with those that only hold others."""
+    found = {at} if at else set()
+    for step, part, child in children(value, shape) or ():
+        found |= all_fields(part, child, (*at, step))
+    return frozenset(found)
+
+
+def compare(old: Any, new: Any, shape: Shape, at: Path = ()) -> tuple[Fields, Fields]:
+    """(fields that were added or changed, fields that were removed)."""
+    old_parts, new_parts = children(old, shape), children(new, shape)
+    if old_parts is None or new_parts is None:
+        if old == new:
+            return EMPTY, EMPTY
+        if old_parts is None and new_parts is None:
+            return frozenset({at}), EMPTY
+        return all_fields(new, shape, at), all_fields(old, shape, at) - {at}
+    before = {step: (part, child) for step, part, child in old_parts}
+    changed: set[Path] = set()
+    removed: set[Path] = set()
+    for step, part, child in new_parts:
+        if step in before:
+            more, less = compare(before.pop(step)[0], part, child, (*at, step))
+            changed |= more
+            removed |= less
+        else:
+            changed |= all_fields(part, child, (*at, step))
+    for step, (part, child) in before.items():
+        removed |= all_fields(part, child, (*at, step))
+    return frozenset(changed), frozenset(removed)
+
+
+def to_fields_v1(fields: Iterable[Path]) -> Obj:
+    """The nested form in which managedFields are written."""
+    members = set(fields)
+    tree: Obj = {}
+    for path in sorted(members):
+        node = tree
+        for depth, step in enumerate(path, 1):
+            node = node.setdefault(step, {})
+            if path[:depth] in members and depth < len(path):
+                node.setdefault(".", {})
+    return tree
+
+
+def from_fields_v1(tree: Obj, at: Path = ()) -> Fields:
+    found: set[Path] = set()
+    for step, below in tree.items():
+        if step == ".":
+            found.add(at)
+        elif below:
+            found |= from_fields_v1(below, (*at, step))
+        else:
+            found.add((*at, step))
+    return frozenset(found)
+
+
+def field_text(path: Path) -> str:
+    """A path as messages show it: `.spec.containers[name="c"].image`."""
+    text = ""
+    for step in path:
+        kind, value = step[:1], step[2:]
+        if kind == "f":
+            text += f".{value}"
+        elif kind == "k":
+            pairs = [f"{key}={_compact(part)}" for key, part in json.loads(value).items()]
+            text += "[" + ",".join(pairs) + "]"
+        else:
+            text += f"[={value}]"
+    return text

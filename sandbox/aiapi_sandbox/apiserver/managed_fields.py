@@ -1,0 +1,189 @@
+"""Who owns which field: the managedFields of an object, kept by every write through the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from aiapi_sandbox.apiserver.field_sets import (
+    EMPTY,
+    Fields,
+    Path,
+    compare,
+    from_fields_v1,
+    to_fields_v1,
+)
+from aiapi_sandbox.errors import ApiError, Obj
+from aiapi_sandbox.kinds.shapes import Shape
+
+_UNTRACKED_METADATA = frozenset(
+    {
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    }
+)
+# Structs that built-in objects always have: an update does not come to own them by filling them.
+_ALWAYS_THERE = frozenset(
+    {
+        "f:spec",
+        "f:status",
+        "f:strategy",
+        "f:template",
+        "f:metadata",
+        "f:containers",
+        "f:conditions",
+        "f:names",
+    }
+)
+
+
+@dataclass(frozen=True, order=True)
+class Manager:
+    """An entry's identity: the same name may own by Apply, by Update, and for a subresource."""
+
+    operation: str
+    name: str
+    api_version: str
+    subresource: str = ""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What a manager owns, and since when."""
+
+    fields: Fields = EMPTY
+    time: str = ""
+
+
+@dataclass
+class Managers:
+    """All entries of one object."""
+
+    entries: dict[Manager, Owned] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, obj: Obj) -> Managers:
+        entries = {}
+        for item in obj["metadata"].get("managedFields") or ():
+            manager = Manager(
+                item.get("operation", "Update"),
+                item.get("manager", ""),
+                item.get("apiVersion", ""),
+                item.get("subresource", ""),
+            )
+            fields = from_fields_v1(item.get("fieldsV1") or {})
+            entries[manager] = Owned(fields, item.get("time", ""))
+        return cls(entries)
+
+    def fields_of(self, manager: Manager) -> Fields:
+        return self.entries.get(manager, Owned()).fields
+
+    def others(self, manager: Manager) -> Fields:
+        return frozenset().union(
+            *(owned.fields for other, owned in self.entries.items() if other != manager)
+        )
+
+    def take(self, fields: Fields, *, but: Manager | None = None) -> None:
+        """These fields are no longer owned by anybody (but one)."""
+        for manager, owned in tuple(self.entries.items()):
+            if manager != but:
+                self.entries[manager] = replace(owned, fields=owned.fields - fields)
+
+    def give(self, manager: Manager, fields: Fields, time: str) -> None:
+        """The manager owns exactly these now; its time moves only when that is a change."""
+        before = self.entries.get(manager)
+        if before is None or before.fields != fields:
+            self.entries[manager] = Owned(fields, time)
+
+    def write(self, obj: Obj) -> None:
+        """Put the entries into the object, in the order a real API server lists them."""
+        kept = [(manager, owned) for manager, owned in self.entries.items() if owned.fields]
+        kept.sort(
+            key=lambda pair: (
+                pair[0].operation,
+                pair[1].time,
+                pair[0].name,
+                pair[0].api_version,
+                pair[0].subresource,
+            )
+        )
+        if kept:
+            obj["metadata"]["managedFields"] = [_entry(*pair) for pair in kept]
+        else:
+            obj["metadata"].pop("managedFields", None)
+
+
+def _entry(manager: Manager, owned: Owned) -> Obj:
+    entry: Obj = {
+        "manager": manager.name,
+        "operation": manager.operation,
+        "apiVersion": manager.api_version,
+    }
+    if owned.time:
+        entry["time"] = owned.time
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(owned.fields)}
+    if manager.subresource:
+        entry["subresource"] = manager.subresource
+    return entry
+
+
+def trackable(obj: Obj, *, subresource: str | None = None, status_apart: bool = False) -> Obj:
+    """The part of an object whose fields can be owned by a write of this kind."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in _UNTRACKED_METADATA}
+    result = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
+    if subresource == "status":
+        return {"status": result["status"]} if "status" in result else {}
+    if status_apart:
+        result.pop("status", None)
+    if meta:
+        result["metadata"] = meta
+    return result
+
+
+def _without_structs(fields: Iterable[Path], *, custom: bool) -> Fields:
+    """Leave out the fields that merely hold others and are always there."""
+    always = frozenset({"f:metadata"}) if custom else _ALWAYS_THERE
+    paths = set(fields)
+    inner = {path[:depth] for path in paths for depth in range(1, len(path))}
+    return frozenset(
+        path for path in paths if path not in inner or not all(step in always for step in path)
+    )
+
+
+@dataclass(frozen=True)
+class Update:
+    """An ordinary write (create, update, patch) by one manager."""
+
+    manager: Manager
+    shape: Shape
+    time: str
+    custom: bool
+    status_apart: bool
+
+    def track(self, new: Obj, old: Obj | None) -> None:
+        """Note in `new` who owns what after this write. Unchanged content: unchanged owners."""
+        subresource = self.manager.subresource or None
+        after = trackable(new, subresource=subresource, status_apart=self.status_apart)
+        before: Obj = {}
+        if old is not None:
+            before = trackable(old, subresource=subresource, status_apart=self.status_apart)
+        managers = Managers.of(old) if old is not None else Managers()
+        try:
+            changed, removed = compare(before, after, self.shape)
+        except ApiError:  # a list without its keys: nobody comes to own what cannot be named
+            changed, removed = EMPTY, EMPTY
+        changed = _without_structs(changed, custom=self.custom)
+        if changed or removed:
+            managers.take(removed)
+            managers.take(changed, but=self.manager)
+            owned = managers.fields_of(self.manager) | changed
+            managers.entries[self.manager] = Owned(owned, self.time)
+        managers.write(new)

@@ -1,0 +1,206 @@
+"""OpenAPI v3, a document for each group version: what `kubectl explain` and `apply` look up."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from aiohttp import web
+
+from aiapi_sandbox.apiserver import openapi_v2
+from aiapi_sandbox.apiserver.request import NoSuchPathError
+from aiapi_sandbox.apiserver.views import encode
+from aiapi_sandbox.copying import copy
+from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.kinds.resources import Registry, Resource
+from aiapi_sandbox.kinds.shapes import Shape, builtin, type_table
+
+_SCALARS: dict[str, Obj] = {
+    "str": {"type": "string"},
+    "int": {"type": "integer", "format": "int32"},
+    "float": {"type": "number", "format": "double"},
+    "bool": {"type": "boolean"},
+    "bytes": {"type": "string", "format": "byte"},
+    "time": {"type": "string", "format": "date-time"},
+    "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    "intstr": {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
+    "any": {"type": "object"},
+}
+_QUERY = ("dryRun", "fieldManager", "fieldValidation")
+_PATCHES = ("json-patch+json", "merge-patch+json", "apply-patch+yaml")
+_BASICS = {
+    "apiVersion": {"type": "string", "description": "The version of the schema of this object."},
+    "kind": {"type": "string", "description": "The kind of this object."},
+}
+
+
+def _ref(name: str) -> Obj:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _builtin_field(shape: Shape) -> Obj:
+    if shape.kind == "object" or shape.type == "JSONSchemaProps":
+        return {"allOf": [_ref(shape.type)], "default": {}}
+    if shape.kind == "list":
+        field: Obj = {"type": "array", "items": _builtin_field(shape.item)}
+        how = "set" if shape.is_set else "map" if shape.keys else "atomic"
+        field["x-kubernetes-list-type"] = how
+        if shape.keys:
+            field["x-kubernetes-list-map-keys"] = list(shape.keys)
+        if shape.patch_key:
+            field["x-kubernetes-patch-merge-key"] = shape.patch_key
+        if shape.patch_key or shape.is_set:
+            field["x-kubernetes-patch-strategy"] = "merge"
+        return field
+    if shape.kind == "map":
+        field = {"type": "object", "additionalProperties": _builtin_field(shape.item)}
+        return field | ({"x-kubernetes-map-type": "atomic"} if shape.atomic else {})
+    return dict(_SCALARS[shape.type])
+
+
+def _builtin_schema(name: str) -> Obj:
+    if name == "JSONSchemaProps":
+        return {"type": "object"}
+    shape = builtin(name)
+    schema: Obj = {
+        "type": "object",
+        "properties": {field: _builtin_field(part) for field, part in shape.fields().items()},
+    }
+    required = [field for field, (_, needed) in type_table()[name][1].items() if needed]
+    if required:
+        schema["required"] = required
+    if shape.atomic:
+        schema["x-kubernetes-map-type"] = "atomic"
+    return schema
+
+
+def _gvk(resource: Resource) -> Obj:
+    key = resource.key
+    return {"group": key.group, "version": key.version, "kind": resource.kind}
+
+
+def _schema_name(resource: Resource) -> str:
+    """Built-in types go by their bare names; custom ones by group, version and kind."""
+    key = resource.key
+    if resource.custom:
+        return ".".join([*reversed(key.group.split(".")), key.version, resource.kind])
+    return "EventsEvent" if key.group == "events.k8s.io" else resource.kind
+
+
+def _resource_schema(resource: Resource) -> Obj:
+    if resource.schema is None:
+        schema = _builtin_schema(_schema_name(resource))
+    else:
+        schema = {"type": "object", **copy(resource.schema)}
+        meta = {"allOf": [_ref("ObjectMeta")], "default": {}}
+        own = schema.get("properties") or {}
+        schema["properties"] = {**own, **_BASICS, "metadata": meta}
+    return {**schema, "x-kubernetes-group-version-kind": [_gvk(resource)]}
+
+
+def _operation(resource: Resource, action: str) -> Obj:
+    content = {"application/json": {"schema": _ref(_schema_name(resource))}}
+    operation: Obj = {
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": _gvk(resource),
+        "responses": {"200": {"description": "OK", "content": content}},
+    }
+    if action in ("post", "put", "patch"):
+        operation["parameters"] = [
+            {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
+            for name in _QUERY
+        ]
+        operation["requestBody"] = {"content": content}
+    if action == "patch":
+        kinds = _PATCHES if resource.custom else (*_PATCHES, "strategic-merge-patch+json")
+        operation["requestBody"] = {
+            "content": {f"application/{kind}": {"schema": {"type": "object"}} for kind in kinds}
+        }
+    return operation
+
+
+def _paths(resource: Resource) -> Obj:
+    key = resource.key
+    root = f"/apis/{key.group}/{key.version}" if key.group else f"/api/{key.version}"
+    place = "/namespaces/{namespace}" if resource.namespaced else ""
+    many, one = f"{root}{place}/{key.plural}", f"{root}{place}/{key.plural}/{{name}}"
+    actions = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
+    return {
+        many: {
+            "get": _operation(resource, "list"),
+            "post": _operation(resource, "post"),
+        },
+        one: {method: _operation(resource, action) for method, action in actions.items()},
+    }
+
+
+def _references(schema: Any) -> set[str]:
+    if isinstance(schema, list):
+        return set().union(*map(_references, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema["$ref"].rsplit("/", 1)[1]} if isinstance(schema.get("$ref"), str) else set()
+    return own.union(*map(_references, schema.values()))
+
+
+def document(registry: Registry, group: str, version: str) -> Obj:
+    """The document of one group version: its paths, and the types they need."""
+    paths: Obj = {}
+    schemas: Obj = {}
+    for resource in registry:
+        if (resource.key.group, resource.key.version) == (group, version):
+            paths |= _paths(resource)
+            schemas[_schema_name(resource)] = _resource_schema(resource)
+    missing = _references(schemas) - schemas.keys()
+    while missing:
+        for name in missing:
+            schemas[name] = _builtin_schema(name)
+        missing = _references(schemas) - schemas.keys()
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": "v1.36.2+sandbox"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+class OpenApi:
+    """Documents, made when first asked for and kept until a CRD changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._made_at = -1
+        self._documents: dict[str, bytes] = {}
+
+    def answer(self, request: web.Request) -> web.Response:
+        if self._made_at != self._registry.generation:
+            self._made_at, self._documents = self._registry.generation, {}
+        if request.path == "/openapi/v2":
+            body = openapi_v2.document()
+            return web.Response(body=body, headers={"Content-Type": openapi_v2.CONTENT_TYPE})
+        path = request.path.rstrip("/").removeprefix("/openapi/v3")
+        if request.path.startswith("/openapi/v3") and not path:
+            body = encode({"paths": {name: self._link(name) for name in self._names()}})
+        elif path.strip("/") in self._names():
+            body = self._document(path.strip("/"))
+        else:
+            raise NoSuchPathError
+        return web.Response(body=body, content_type="application/json")
+
+    def _names(self) -> list[str]:
+        keys = {resource.key for resource in self._registry}
+        return sorted(
+            {f"apis/{key.group}/{key.version}" if key.group else "api/v1" for key in keys}
+        )
+
+    def _link(self, name: str) -> Obj:
+        digest = hashlib.sha256(self._document(name)).hexdigest()[:32].upper()
+        return {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"}
+
+    def _document(self, name: str) -> bytes:
+        if name not in self._documents:
+            found = re.fullmatch(r"apis/([^/]+)/([^/]+)|api/(v1)", name)
+            group, version = (found[1] or "", found[2] or found[3]) if found else ("", "")
+            self._documents[name] = encode(document(self._registry, group, version))
+        return self._documents[name]

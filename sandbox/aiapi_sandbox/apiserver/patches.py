@@ -1,0 +1,118 @@
+"""The three classic patch types: JSON patch, merge patch, strategic merge patch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+
+from aiapi_sandbox.copying import copy
+from aiapi_sandbox.errors import ApiError, Obj, bad_request
+from aiapi_sandbox.kinds.shapes import ANY, Shape
+
+_ORDER = "$setElementOrder/"
+_DELETE = "$deleteFromPrimitiveList/"
+_RETAIN = "$retainKeys"
+_DIRECTIVE = "$patch"
+_MAX_OPERATIONS = 10_000
+
+
+def json_patch(target: Obj, operations: Any) -> Obj:
+    if not isinstance(operations, list):
+        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if len(operations) > _MAX_OPERATIONS:
+        message = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}"
+        raise ApiError(413, "RequestEntityTooLarge", message)
+    try:
+        result: Obj = jsonpatch.JsonPatch(operations).apply(copy(target))
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        message = "the server rejected our request due to an error in our request"
+        raise ApiError(422, "Invalid", message, details={}) from error
+    return result
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7386: null deletes, objects merge, all else replaces."""
+    if not isinstance(patch, dict):
+        return copy(patch)
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merge_patch(result.get(name), value)
+    return result
+
+
+def strategic_patch(target: Any, patch: Any, shape: Shape) -> Any:
+    """A merge patch that merges lists by their keys, with its `$` directives."""
+    if not isinstance(patch, dict):
+        return copy(patch)
+    if patch.get(_DIRECTIVE) == "replace":
+        return {name: copy(value) for name, value in patch.items() if name != _DIRECTIVE}
+    if patch.get(_DIRECTIVE) == "delete":
+        return {}
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if name.startswith("$"):
+            continue
+        child = shape.child(name) or ANY
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, list):
+            result[name] = _patch_list(result.get(name), value, child)
+        else:
+            result[name] = strategic_patch(result.get(name), value, child)
+    _apply_directives(result, patch, shape)
+    return result
+
+
+def _apply_directives(result: Obj, patch: Obj, shape: Shape) -> None:
+    if isinstance(kept := patch.get(_RETAIN), list):
+        for name in tuple(result):
+            if name not in kept:
+                del result[name]
+    for name, value in patch.items():
+        if name.startswith(_DELETE):
+            field = name.removeprefix(_DELETE)
+            result[field] = [item for item in result.get(field) or () if item not in value]
+        elif name.startswith(_ORDER):
+            field = name.removeprefix(_ORDER)
+            if isinstance(result.get(field), list):
+                key = (shape.child(field) or ANY).patch_key
+                result[field] = _ordered(result[field], value, key)
+
+
+def _identity(item: Any, key: str) -> Any:
+    return item.get(key) if key and isinstance(item, dict) else item
+
+
+def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
+    """Items in the order asked for; those it does not name stay behind their neighbours."""
+    ranks = [_identity(item, key) for item in order]
+    named = [item for item in items if _identity(item, key) in ranks]
+    named.sort(key=lambda item: ranks.index(_identity(item, key)))
+    waiting = iter(named)
+    return [next(waiting) if _identity(item, key) in ranks else item for item in items]
+
+
+def _patch_list(target: Any, patch: list[Any], shape: Shape) -> list[Any]:
+    present = list(target) if isinstance(target, list) else []
+    if shape.is_set:
+        return present + [copy(item) for item in patch if item not in present]
+    key = shape.patch_key
+    if not key:
+        return [copy(item) for item in patch]
+    if any(isinstance(item, dict) and item == {_DIRECTIVE: "replace"} for item in patch):
+        return [copy(item) for item in patch if item != {_DIRECTIVE: "replace"}]
+    for item in patch:
+        if not isinstance(item, dict) or key not in item:
+            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        same = [i for i, old in enumerate(present) if old.get(key) == item[key]]
+        if item.get(_DIRECTIVE) == "delete":
+            present = [old for old in present if old.get(key) != item[key]]
+        elif same:
+            present[same[0]] = strategic_patch(present[same[0]], item, shape.item)
+        else:
+            present.append(strategic_patch({}, item, shape.item))
+    return present

@@ -1,0 +1,105 @@
+"""The scale subresource: replicas of any kind that has them, in one common form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from aiapi_sandbox.apiserver.managed_fields import Manager, Update
+from aiapi_sandbox.apiserver.patches import json_patch, merge_patch
+from aiapi_sandbox.apiserver.request import Options, Target, parse_body
+from aiapi_sandbox.apiserver.views import json_response
+from aiapi_sandbox.apiserver.writes import shape_of
+from aiapi_sandbox.copying import copy
+from aiapi_sandbox.errors import FieldError, Obj, bad_request, invalid
+from aiapi_sandbox.selectors import format_selector
+from aiapi_sandbox.store import Store
+
+_PLAIN = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+
+
+def _paths(target: Target) -> Obj:
+    return target.resource.scale_paths or _PLAIN
+
+
+def _read(obj: Any, path: str) -> Any:
+    for name in path.strip(".").split("."):
+        obj = obj.get(name) if isinstance(obj, dict) else None
+    return obj
+
+
+def _set(obj: Obj, path: str, value: Any) -> None:
+    *parents, last = path.strip(".").split(".")
+    for name in parents:
+        obj = obj.setdefault(name, {})
+    obj[last] = value
+
+
+def scale_of(target: Target, obj: Obj) -> Obj:
+    meta, paths = obj["metadata"], _paths(target)
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    status: Obj = {"replicas": _read(obj, paths["statusReplicasPath"]) or 0}
+    if selector := _selector(target, obj):
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: meta[name] for name in kept if name in meta},
+        "spec": {"replicas": _read(obj, paths["specReplicasPath"]) or 0},
+        "status": status,
+    }
+
+
+def _selector(target: Target, obj: Obj) -> str:
+    if not target.resource.custom:
+        return format_selector(obj["spec"].get("selector"))
+    path = _paths(target).get("labelSelectorPath")
+    return str(_read(obj, path) or "") if path else ""
+
+
+def get_scale(store: Store, target: Target) -> web.Response:
+    obj = store.peek(target.key, target.namespace, target.name)
+    return json_response(scale_of(target, obj))
+
+
+def put_scale(
+    store: Store, target: Target, options: Options, *, body: bytes, content_type: str
+) -> web.Response:
+    """Replace or patch (json, merge, strategic, apply alike: there is one field)."""
+    obj = store.get(target.key, target.namespace, target.name)
+    old = scale_of(target, obj)
+    sent = parse_body(body, content_type=content_type, kind="Scale")
+    if "json-patch" in content_type:
+        new = json_patch(old, sent)
+    elif "patch" in content_type:
+        new = merge_patch(old, sent)
+    else:
+        new = sent
+    replicas = new.get("spec", {}).get("replicas", 0) if isinstance(new, dict) else None
+    if isinstance(replicas, bool) or not isinstance(replicas, int):
+        raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas")
+    if replicas < 0:
+        detail = "must be greater than or equal to 0"
+        error = FieldError("FieldValueInvalid", "spec.replicas", detail, replicas)
+        raise invalid("autoscaling", "Scale", target.name, [error])
+    changed: Obj = copy(obj)
+    _set(changed, _paths(target)["specReplicasPath"], replicas)
+    if version := new.get("metadata", {}).get("resourceVersion"):
+        changed["metadata"]["resourceVersion"] = version
+    result = store.update(
+        target.key,
+        changed,
+        dry_run=options.dry_run,
+        track=_tracker(store, replace(target, subresource="scale"), options).track,
+    )
+    return json_response(scale_of(target, result))
+
+
+def _tracker(store: Store, target: Target, options: Options) -> Update:
+    resource = target.resource
+    manager = Manager("Update", options.manager, resource.stored_at.api_version, "scale")
+    return Update(
+        manager, shape_of(resource), store.now(), custom=resource.custom, status_apart=True
+    )

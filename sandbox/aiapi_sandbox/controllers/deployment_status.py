@@ -1,0 +1,154 @@
+"""A Deployment's status: counts, and the conditions that `kubectl rollout status` reads. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiapi_sandbox.controllers.rollout import bounds
+from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.timestamps import format_time, parse_time
+
+JsonObject = Mapping[str, Any]
+
+
+def condition_of(status: JsonObject, kind: str) -> JsonObject | None:
+    """Return the condition of that type."""
+    return next((c for c in status.get("conditions", ()) if c["type"] == kind), None)
+
+
+def with_condition(
+    conditions: Iterable[JsonObject],
+    kind: str,
+    state: tuple[bool, str, str],
+    now: datetime,
+) -> list[Obj]:
+    """Return the conditions with one set to (true, reason, message)."""
+    true, reason, message = state
+    status = "True" if true else "False"
+    kept = [dict(condition) for condition in conditions]
+    known = next((c for c in kept if c["type"] == kind), None)
+    if known and (known["status"], known["reason"], known["message"]) == (status, reason, message):
+        return kept
+    changed = known is None or known["status"] != status
+    entry = {
+        "type": kind,
+        "status": status,
+        "lastUpdateTime": format_time(now),
+        "lastTransitionTime": format_time(now)
+        if changed or not known
+        else known["lastTransitionTime"],
+        "reason": reason,
+        "message": message,
+    }
+    return [c for c in kept if c["type"] != kind] + [entry]
+
+
+def counts(deployment: JsonObject, new: JsonObject | None, all_sets: Sequence[JsonObject]) -> Obj:
+    """Return the numbers of the status; zeros are left out, as the real API server does."""
+
+    def summed(field: str, sets: Iterable[JsonObject]) -> int:
+        return sum(rs.get("status", {}).get(field, 0) for rs in sets)
+
+    ready_now = summed("availableReplicas", all_sets)
+    wanted = sum(rs["spec"].get("replicas", 1) for rs in all_sets)
+    numbers = {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": summed("replicas", all_sets),
+        "updatedReplicas": summed("replicas", [new] if new else []),
+        "readyReplicas": summed("readyReplicas", all_sets),
+        "availableReplicas": ready_now,
+        "unavailableReplicas": max(0, wanted - ready_now),
+        "terminatingReplicas": summed("terminatingReplicas", all_sets),
+    }
+    return {name: number for name, number in numbers.items() if number}
+
+
+def is_complete(deployment: JsonObject, status: JsonObject) -> bool:
+    """Whether every wanted pod is of the new template and available, and no other is left."""
+    desired = deployment["spec"].get("replicas", 1)
+    return all(
+        status.get(name, 0) == desired
+        for name in ("updatedReplicas", "replicas", "availableReplicas")
+    )
+
+
+def has_progressed(before: JsonObject, after: JsonObject) -> bool:
+    """Whether the rollout moved since the last status."""
+
+    def old_pods(status: JsonObject) -> int:
+        return int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
+
+    grown = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    return old_pods(after) < old_pods(before) or any(
+        after.get(name, 0) > before.get(name, 0) for name in grown
+    )
+
+
+def deadline_in(deployment: JsonObject, status: JsonObject, now: datetime) -> float | None:
+    """Return the seconds until the rollout counts as stuck, None when it does not run."""
+    condition = condition_of(status, "Progressing")
+    if condition is None or condition["reason"] in ("NewReplicaSetAvailable", "DeploymentPaused"):
+        return None
+    deadline = deployment["spec"].get("progressDeadlineSeconds", 600)
+    until = parse_time(condition["lastUpdateTime"]) + timedelta(seconds=deadline)
+    return (until - now).total_seconds()
+
+
+def next_status(
+    deployment: JsonObject, new: JsonObject | None, all_sets: Sequence[JsonObject], now: datetime
+) -> Obj:
+    """Return the status that the Deployment should have."""
+    before = deployment.get("status", {})
+    status = counts(deployment, new, all_sets)
+    conditions: list[Obj] = [dict(c) for c in before.get("conditions", ())]
+    enough = status.get("availableReplicas", 0) >= bounds(deployment).least
+    if enough:
+        state = (True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
+    else:
+        state = (
+            False,
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
+    conditions = with_condition(conditions, "Available", state, now)
+    progress = _progress(deployment, new, before, status, now)
+    if progress is not None:
+        moved = has_progressed(before, status)
+        conditions = _set_progress(conditions, progress, now, moved=moved)
+    return status | {"conditions": conditions}
+
+
+def _set_progress(
+    conditions: list[Obj], state: tuple[bool, str, str], now: datetime, *, moved: bool
+) -> list[Obj]:
+    conditions = with_condition(conditions, "Progressing", state, now)
+    if moved and state[0]:
+        for condition in conditions:
+            if condition["type"] == "Progressing":
+                condition["lastUpdateTime"] = format_time(now)
+    return conditions
+
+
+def _progress(
+    deployment: JsonObject,
+    new: JsonObject | None,
+    before: JsonObject,
+    status: JsonObject,
+    now: datetime,
+) -> tuple[bool, str, str] | None:
+    """Return the Progressing condition's new state, or None to leave it as it is."""
+    known = condition_of(before, "Progressing")
+    name = new["metadata"]["name"] if new else deployment["metadata"]["name"]
+    settled = status.get("replicas", 0) == status.get("updatedReplicas", 0)
+    if known and known["reason"] == "NewReplicaSetAvailable" and settled:
+        return None
+    if is_complete(deployment, status) and new is not None:
+        return True, "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.'
+    if has_progressed(before, status):
+        return True, "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'
+    if known and known["reason"] == "ProgressDeadlineExceeded":
+        return None
+    remaining = deadline_in(deployment, before, now)
+    if remaining is not None and remaining < 0:
+        return False, "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.'
+    return None

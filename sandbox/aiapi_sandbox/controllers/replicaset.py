@@ -1,0 +1,149 @@
+"""ReplicaSets: as many pods of one template as wanted."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiapi_sandbox.controllers.loop import Key, Route, key_of
+from aiapi_sandbox.controllers.victims import ready_since, victims
+from aiapi_sandbox.errors import ApiError, Obj
+from aiapi_sandbox.events import EventRecorder
+from aiapi_sandbox.kinds.resources import PODS, REPLICASETS, ResourceKey
+from aiapi_sandbox.ownership import claim, controller_of, controller_reference
+from aiapi_sandbox.selectors import matches_selector
+from aiapi_sandbox.store import Store
+
+
+def is_active(pod: Mapping[str, Any]) -> bool:
+    """A pod that runs or will run."""
+    ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and "deletionTimestamp" not in pod["metadata"]
+
+
+def available_in(pod: Mapping[str, Any], *, min_ready: int, now: datetime) -> float | None:
+    """Return the seconds until the pod counts as available (0: it does), None when not ready."""
+    since = ready_since(pod)
+    if since is None:
+        return None
+    return max(0.0, (since + timedelta(seconds=min_ready) - now).total_seconds())
+
+
+class ReplicaSetController:
+    """Creates and deletes pods, adopts and releases them, and counts them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._events = EventRecorder(store, "replicaset-controller")
+
+    @property
+    def routes(self) -> Mapping[ResourceKey, Route]:
+        return {REPLICASETS: lambda obj: [key_of(obj)], PODS: self._owners}
+
+    def _owners(self, pod: Obj) -> Iterable[Key]:
+        namespace = pod["metadata"]["namespace"]
+        reference = controller_of(pod)
+        if reference is not None:
+            yield from [Key(namespace, reference["name"])] * (reference["kind"] == "ReplicaSet")
+            return
+        labels = pod["metadata"].get("labels") or {}
+        for owner in self._store.scan(REPLICASETS, namespace):
+            if matches_selector(owner["spec"]["selector"], labels):
+                yield key_of(owner)
+
+    def reconcile(self, key: Key) -> float | None:
+        owner = self._store.find(REPLICASETS, *key)
+        if owner is None:
+            return None
+        pods = claim(self._store, PODS, owner)
+        failure = ""
+        if "deletionTimestamp" not in owner["metadata"]:
+            failure = self._size(owner, [pod for pod in pods if is_active(pod)])
+        self._tell(owner, failure)
+        return 1.0 if failure else self._next_look(owner)
+
+    def _size(self, owner: Mapping[str, Any], active: list[Obj]) -> str:
+        missing = owner["spec"].get("replicas", 1) - len(active)
+        for _ in range(missing):
+            try:
+                self._create_pod(owner)
+            except ApiError as error:
+                message = f"Error creating: {error.message}"
+                self._events.warning(owner, "FailedCreate", message)
+                return error.message
+        for pod in victims(active, max(0, -missing), now=datetime.now(UTC)):
+            self._store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+            message = f"Deleted pod: {pod['metadata']['name']}"
+            self._events.normal(owner, "SuccessfulDelete", message)
+        return ""
+
+    def _create_pod(self, owner: Mapping[str, Any]) -> None:
+        template, meta = owner["spec"]["template"], owner["metadata"]
+        given = template.get("metadata", {})
+        pod = {
+            "metadata": {
+                "generateName": f"{meta['name']}-",
+                "namespace": meta["namespace"],
+                "labels": given.get("labels", {}),
+                "annotations": given.get("annotations", {}),
+                "finalizers": given.get("finalizers", []),
+                "ownerReferences": [controller_reference(owner)],
+            },
+            "spec": template["spec"],
+        }
+        pod["metadata"] = {name: value for name, value in pod["metadata"].items() if value}
+        created = self._store.create(PODS, pod)
+        message = f"Created pod: {created['metadata']['name']}"
+        self._events.normal(owner, "SuccessfulCreate", message)
+
+    def _tell(self, owner: Mapping[str, Any], failure: str) -> None:
+        meta = owner["metadata"]
+
+        def fill(found: Obj) -> None:
+            found["status"] = self._status(found, failure)
+
+        self._store.mutate(REPLICASETS, meta["namespace"], meta["name"], fill, "status")
+
+    def _status(self, owner: Obj, failure: str) -> Obj:
+        pods = self._pods(owner)
+        active = [pod for pod in pods if is_active(pod)]
+        template = owner["spec"]["template"].get("metadata", {}).get("labels", {})
+        waits = self._waits(owner, active)
+        counts = {
+            "fullyLabeledReplicas": sum(
+                template.items() <= pod["metadata"].get("labels", {}).items() for pod in active
+            ),
+            "readyReplicas": sum(wait is not None for wait in waits),
+            "availableReplicas": sum(wait == 0 for wait in waits),
+            "terminatingReplicas": sum("deletionTimestamp" in pod["metadata"] for pod in pods),
+        }
+        status: Obj = {"replicas": len(active)}
+        status |= {name: count for name, count in counts.items() if count}
+        status["observedGeneration"] = owner["metadata"]["generation"]
+        if failure:
+            status["conditions"] = [self._failure_condition(owner, failure)]
+        return status
+
+    def _failure_condition(self, owner: Obj, failure: str) -> Obj:
+        for known in owner.get("status", {}).get("conditions", ()):
+            if known["type"] == "ReplicaFailure" and known["message"] == failure:
+                return dict(known)
+        return {
+            "type": "ReplicaFailure",
+            "status": "True",
+            "reason": "FailedCreate",
+            "message": failure,
+            "lastTransitionTime": self._store.now(),
+        }
+
+    def _pods(self, owner: Mapping[str, Any]) -> list[Obj]:
+        uid = owner["metadata"]["uid"]
+        pods = self._store.scan(PODS, owner["metadata"]["namespace"])
+        return [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]
+
+    def _waits(self, owner: Mapping[str, Any], active: Iterable[Obj]) -> list[float | None]:
+        min_ready, now = owner["spec"].get("minReadySeconds", 0), datetime.now(UTC)
+        return [available_in(pod, min_ready=min_ready, now=now) for pod in active]
+
+    def _next_look(self, owner: Mapping[str, Any]) -> float | None:
+        active = [pod for pod in self._pods(owner) if is_active(pod)]
+        return min((wait for wait in self._waits(owner, active) if wait), default=None)

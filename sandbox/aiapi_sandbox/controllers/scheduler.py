@@ -1,0 +1,122 @@
+"""The scheduler of a cluster with one node: a pod is bound when the node has room for it."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from aiapi_sandbox.controllers.loop import Key, Route, key_of
+from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.events import EventRecorder
+from aiapi_sandbox.kinds.quantities import parse_quantity
+from aiapi_sandbox.kinds.resources import NODES, PODS, ResourceKey
+from aiapi_sandbox.node.demand import pod_requests
+from aiapi_sandbox.store import Store
+
+RETRY_SECONDS = 5.0
+JsonObject = Mapping[str, Any]
+
+
+def obstacle(pod: JsonObject, node: JsonObject, others: Iterable[JsonObject]) -> str:
+    """Return why the pod cannot run on the node; empty when it can."""
+    labels = node["metadata"].get("labels") or {}
+    if not (pod["spec"].get("nodeSelector") or {}).items() <= labels.items():
+        return "1 node(s) didn't match Pod's node affinity/selector"
+    allocatable = node["status"]["allocatable"]
+    used: dict[str, Decimal] = {"pods": Decimal(0)}
+    for other in others:
+        used["pods"] += 1
+        for name, amount in pod_requests(other).items():
+            used[name] = used.get(name, Decimal(0)) + amount
+    if used["pods"] + 1 > parse_quantity(allocatable["pods"]):
+        return "1 Too many pods"
+    missing = [
+        f"1 Insufficient {name}"
+        for name, amount in pod_requests(pod).items()
+        if amount and used.get(name, Decimal(0)) + amount > parse_quantity(allocatable.get(name, 0))
+    ]
+    return ", ".join(missing)
+
+
+class Scheduler:
+    """Binds pods, or tells why it cannot."""
+
+    def __init__(self, store: Store, node_name: str) -> None:
+        self._store = store
+        self._node_name = node_name
+        self._events = EventRecorder(store, "default-scheduler")
+
+    @property
+    def routes(self) -> Mapping[ResourceKey, Route]:
+        return {PODS: self._waiting}
+
+    def _waiting(self, pod: Obj) -> Iterable[Key]:
+        """A pod that waits, or all that wait when one has ended."""
+        if not pod["spec"].get("nodeName"):
+            yield key_of(pod)
+        elif not _occupies(pod) or "deletionTimestamp" in pod["metadata"]:
+            for other in self._store.scan(PODS):
+                if not other["spec"].get("nodeName"):
+                    yield key_of(other)
+
+    def reconcile(self, key: Key) -> float | None:
+        pod = self._store.find(PODS, *key)
+        if pod is None or pod["spec"].get("nodeName") or "deletionTimestamp" in pod["metadata"]:
+            return None
+        if pod["spec"].get("schedulingGates"):
+            return None
+        node = self._store.find(NODES, None, self._node_name)
+        if node is None:
+            return 0.1
+        others = [
+            other
+            for other in self._store.scan(PODS)
+            if other["spec"].get("nodeName") and _occupies(other)
+        ]
+        why = obstacle(pod, node, others)
+        if why:
+            self._refuse(pod, key, why)
+            return RETRY_SECONDS
+        self._bind(pod, key)
+        return None
+
+    def _bind(self, pod: JsonObject, key: Key) -> None:
+        def assign(found: Obj) -> None:
+            found["spec"]["nodeName"] = self._node_name
+
+        def scheduled(found: Obj) -> None:
+            self._set_condition(found, {"status": "True"})
+
+        self._store.mutate(PODS, *key, assign, "binding")
+        self._store.mutate(PODS, *key, scheduled, "status")
+        text = f"Successfully assigned {key.namespace}/{key.name} to {self._node_name}"
+        self._events.normal(pod, "Scheduled", text)
+
+    def _refuse(self, pod: JsonObject, key: Key, why: str) -> None:
+        preemption = "preemption: 0/1 nodes are available: 1 No preemption victims found"
+        message = f"0/1 nodes are available: {why}. {preemption} for incoming pod."
+
+        def unschedulable(found: Obj) -> None:
+            state = {"status": "False", "reason": "Unschedulable", "message": message}
+            self._set_condition(found, state)
+
+        self._store.mutate(PODS, *key, unschedulable, "status")
+        self._events.warning(pod, "FailedScheduling", message)
+
+    def _set_condition(self, pod: Obj, state: Mapping[str, str]) -> None:
+        status = pod.setdefault("status", {})
+        kept = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
+        known = [c for c in status.get("conditions", ()) if c["type"] == "PodScheduled"]
+        same = known and known[0]["status"] == state["status"]
+        entry = {
+            "type": "PodScheduled",
+            "observedGeneration": pod["metadata"].get("generation", 1),
+            "lastProbeTime": None,
+            "lastTransitionTime": known[0]["lastTransitionTime"] if same else self._store.now(),
+            **state,
+        }
+        status.setdefault("phase", "Pending")
+        status["conditions"] = [*kept, entry]
+
+
+def _occupies(pod: JsonObject) -> bool:
+    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")

@@ -1,0 +1,80 @@
+"""What the Service proxy should do now: every cluster IP and port, and the pods behind it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiapi_sandbox.controllers.endpoints import SERVICE_LABEL
+from aiapi_sandbox.history import Change
+from aiapi_sandbox.kinds.resources import ENDPOINTSLICES, SERVICES
+from aiapi_sandbox.proxy.pump import Address
+from aiapi_sandbox.store import Store
+
+JsonObject = Mapping[str, Any]
+ServiceTable = dict[Address, list[Address]]
+
+
+def usable(endpoints: list[JsonObject]) -> list[JsonObject]:
+    """Ready endpoints; when there are none, those that still serve while they terminate."""
+    ready = [e for e in endpoints if e["conditions"].get("ready")]
+    if ready:
+        return ready
+    return [
+        e
+        for e in endpoints
+        if e["conditions"].get("serving") and e["conditions"].get("terminating")
+    ]
+
+
+def service_table(store: Store) -> ServiceTable:
+    """Read the whole table from the store."""
+    table: ServiceTable = {}
+    for service in store.scan(SERVICES):
+        cluster_ip = service["spec"].get("clusterIP", "")
+        if cluster_ip in ("", "None"):
+            continue
+        meta = service["metadata"]
+        pieces = tuple(store.scan(ENDPOINTSLICES, meta["namespace"], {SERVICE_LABEL: meta["name"]}))
+        for port in service["spec"].get("ports", ()):
+            if port.get("protocol", "TCP") == "TCP":
+                table[cluster_ip, port["port"]] = _backends(pieces, port.get("name", ""))
+    return table
+
+
+def _backends(pieces: tuple[JsonObject, ...], port_name: str) -> list[Address]:
+    found = [
+        (address, port["port"], entry)
+        for piece in pieces
+        for port in piece.get("ports") or ()
+        if (port.get("name") or "") == port_name
+        for entry in piece.get("endpoints") or ()
+        for address in entry["addresses"]
+    ]
+    chosen = usable([entry for _, _, entry in found])
+    return [(address, port) for address, port, entry in found if entry in chosen]
+
+
+class ServiceTableTask:
+    """Sends the table whenever it has changed."""
+
+    def __init__(self, store: Store, send: Callable[[ServiceTable], None]) -> None:
+        self._store = store
+        self._send = send
+        self._dirty = asyncio.Event()
+        self._dirty.set()
+        store.listen(self._on_change)
+
+    def _on_change(self, change: Change) -> None:
+        if change.key in (SERVICES, ENDPOINTSLICES):
+            self._dirty.set()
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        sent: ServiceTable | None = None
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            table = service_table(self._store)
+            if table != sent:
+                self._send(table)
+                sent = table

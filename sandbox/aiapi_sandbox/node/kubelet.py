@@ -1,0 +1,131 @@
+"""The node's agent: gives each bound pod a worker, and serves the pods' logs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from aiapi_sandbox.apiserver.server import LogRequest
+from aiapi_sandbox.errors import ApiError, Obj
+from aiapi_sandbox.history import Change
+from aiapi_sandbox.kinds.resources import CONFIGMAPS, PODS, SECRETS
+from aiapi_sandbox.node.container import ContainerRunner
+from aiapi_sandbox.node.logs import LogQuery
+from aiapi_sandbox.node.pod import NodeServices, PodWorker
+
+logger = logging.getLogger(__name__)
+VOLUME_SETTLE = 0.5
+
+
+class Kubelet:
+    """Owns the pods' workers; `run` belongs in a task of the sandbox."""
+
+    def __init__(self, node_name: str, services: NodeServices) -> None:
+        self._name = node_name
+        self._services = services
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._volumes_changed = asyncio.Event()
+        self._stopping = False
+        services.store.listen(self._on_change)
+
+    def _on_change(self, change: Change) -> None:
+        if change.key == PODS and change.object["spec"].get("nodeName") == self._name:
+            self._changes.put_nowait(change)
+        elif change.key in (SECRETS, CONFIGMAPS):
+            self._volumes_changed.set()
+
+    async def run(self) -> None:
+        """Follow the pods until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._refresh_volumes())
+            while True:
+                change = await self._changes.get()
+                self._handle(change)
+
+    def _handle(self, change: Change) -> None:
+        pod, uid = change.object, change.object["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.forget() if change.type == "DELETED" else worker.update(pod)
+        elif change.type != "DELETED" and _may_run(pod) and not self._stopping:
+            self._admit(pod)
+
+    def _admit(self, pod: Obj) -> None:
+        uid = pod["metadata"]["uid"]
+        worker = self._workers[uid] = PodWorker(pod, self._services)
+        task = self._tasks[uid] = asyncio.create_task(worker.run())
+        task.add_done_callback(lambda done: self._ended(uid, done))
+
+    def _ended(self, uid: str, task: asyncio.Task[None]) -> None:
+        self._workers.pop(uid, None)
+        self._tasks.pop(uid, None)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a pod's worker failed", exc_info=error)
+
+    async def _refresh_volumes(self) -> None:
+        while True:
+            await self._volumes_changed.wait()
+            await asyncio.sleep(VOLUME_SETTLE)
+            self._volumes_changed.clear()
+            for worker in tuple(self._workers.values()):
+                worker.refresh_volumes()
+
+    async def stop(self, grace: float) -> None:
+        """End all pods: gracefully for so long, then at once."""
+        self._stopping = True
+        running = set(self._tasks.values())
+        for worker in tuple(self._workers.values()):
+            worker.end()
+        if running:
+            await asyncio.wait(running, timeout=grace)
+        await asyncio.gather(*(worker.kill() for worker in tuple(self._workers.values())))
+        for task in (left := set(self._tasks.values())):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    # --- logs
+
+    async def logs(self, options: LogRequest) -> AsyncIterator[bytes]:
+        """Yield what `kubectl logs` asks for."""
+        runner = self._runner(options)
+        log = runner.previous_log if options.previous else runner.log
+        if log is None:
+            raise _no_log(options, runner)
+        since = None
+        if options.since_seconds is not None:
+            since = datetime.now(UTC) - timedelta(seconds=options.since_seconds)
+        query = LogQuery(
+            follow=options.follow,
+            timestamps=options.timestamps,
+            tail_lines=options.tail_lines,
+            since=since,
+        )
+        async for chunk in log.read(query):
+            yield chunk
+
+    def _runner(self, options: LogRequest) -> ContainerRunner:
+        pod = self._services.store.peek(PODS, options.namespace, options.pod)
+        worker = self._workers.get(pod["metadata"]["uid"])
+        for runner in (*worker.init, *worker.main) if worker else ():
+            if runner.record.name == options.container:
+                return runner
+        where = f'"{options.container}" in pod "{options.pod}"'
+        raise ApiError(400, "BadRequest", f"container {where} is waiting to start: Pending")
+
+
+def _may_run(pod: Obj) -> bool:
+    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+
+
+def _no_log(options: LogRequest, runner: ContainerRunner) -> ApiError:
+    where = f'"{options.container}" in pod "{options.pod}"'
+    if options.previous:
+        message = f"previous terminated container {where} not found"
+    else:
+        reason = runner.record.state.get("waiting", {}).get("reason", "ContainerCreating")
+        message = f"container {where} is waiting to start: {reason}"
+        if "image" in reason.lower():
+            message = f"container {where} is waiting to start: trying and failing to pull image"
+    return ApiError(400, "BadRequest", message)

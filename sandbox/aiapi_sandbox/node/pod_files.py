@@ -1,0 +1,172 @@
+"""What a pod has on disk, and the commands its containers run there."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.kinds.resources import CONFIGMAPS, SECRETS, SERVICEACCOUNTS, SERVICES
+from aiapi_sandbox.node import environment, volumes
+from aiapi_sandbox.node.environment import PathRewriter, Sources
+from aiapi_sandbox.node.images import Image
+from aiapi_sandbox.node.process import Command
+from aiapi_sandbox.node.service_names import ServiceNames, cluster_ips
+from aiapi_sandbox.proxy.listeners import expected
+from aiapi_sandbox.store import Store
+
+JsonObject = Mapping[str, Any]
+_ADDRESS_VARIABLES = ("AIAPI_HOST", "AIAPI_OPERATOR_HOST")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodAccess:
+    """How a pod reaches the API server: a token of its own and the kubeconfig with it."""
+
+    token: str
+    kubeconfig: Obj
+
+
+class AccessControl(Protocol):
+    """Who may talk to the API server."""
+
+    def grant(self, namespace: str, account: str) -> PodAccess: ...
+
+    def revoke(self, access: PodAccess) -> None: ...
+
+
+class PodFiles:
+    """One pod's folder: volumes, home, temporary files, logs and, when wanted, a kubeconfig."""
+
+    def __init__(
+        self,
+        pod: JsonObject,
+        folder: Path,
+        *,
+        store: Store,
+        access: AccessControl,
+        allocatable: Mapping[str, str],
+    ) -> None:
+        self._pod = pod
+        self._folder = folder
+        self._store = store
+        self._access = access
+        self._allocatable = allocatable
+        self._granted: PodAccess | None = None
+
+    @property
+    def logs(self) -> Path:
+        """Where the containers' output is kept."""
+        return self._folder / "logs"
+
+    def prepare(self) -> None:
+        """Make the folders and the volumes. Raises VolumeError when something is missing."""
+        for name in ("home", "tmp", "logs", "volumes"):
+            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._wants_token():
+            self._write_kubeconfig()
+        self.refresh_volumes()
+
+    def refresh_volumes(self) -> None:
+        """Write the volumes' files again where their sources have changed."""
+        namespace = self._pod["metadata"]["namespace"]
+        sources = volumes.VolumeSources(
+            pod=self._pod,
+            secret=lambda name: self._store.find(SECRETS, namespace, name),
+            config_map=lambda name: self._store.find(CONFIGMAPS, namespace, name),
+            token=self._granted.token if self._granted else "",
+            allocatable=self._allocatable,
+        )
+        for volume in self._pod["spec"].get("volumes") or ():
+            name = volume["name"]
+            try:
+                volumes.materialise(volume, self._folder / "volumes" / name, sources)
+            except volumes.VolumeError as error:
+                text = f'MountVolume.SetUp failed for volume "{name}" : {error}'
+                raise volumes.VolumeError(text) from error
+
+    def remove(self) -> None:
+        """Delete everything; the token is worth nothing from now on."""
+        if self._granted is not None:
+            self._access.revoke(self._granted)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wants_token(self) -> bool:
+        spec, namespace = self._pod["spec"], self._pod["metadata"]["namespace"]
+        if "automountServiceAccountToken" in spec:
+            return bool(spec["automountServiceAccountToken"])
+        name = spec.get("serviceAccountName", "default")
+        account = self._store.find(SERVICEACCOUNTS, namespace, name) or {}
+        return bool(account.get("automountServiceAccountToken", True))
+
+    def _write_kubeconfig(self) -> None:
+        spec, namespace = self._pod["spec"], self._pod["metadata"]["namespace"]
+        self._granted = self._access.grant(namespace, spec.get("serviceAccountName", "default"))
+        path = self._kubeconfig
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(self._granted.kubeconfig))
+
+    @property
+    def _kubeconfig(self) -> Path:
+        return self._folder / "kubeconfig"
+
+    # --- commands
+
+    def command(self, container: JsonObject, image: Image, pod: JsonObject) -> Command:
+        """Return what a container executes. Raises ContainerConfigError."""
+        base = self._base_env(image, pod)
+        namespace = pod["metadata"]["namespace"]
+        sources = Sources(
+            pod=pod,
+            container=container,
+            secret=lambda name: self._text(SECRETS, namespace, name),
+            config_map=lambda name: self._text(CONFIGMAPS, namespace, name),
+            allocatable=self._allocatable,
+        )
+        env = environment.container_env(sources, base)
+        folder = self._folder / "volumes"
+        rewrite = PathRewriter(mounts=volumes.mounts(container, folder))
+        argv = environment.command_line(container, entrypoint=image.entrypoint, env=env)
+        if not argv:
+            raise environment.ContainerConfigError("no command specified")
+        working = container.get("workingDir")
+        resolve = ServiceNames(
+            namespace=namespace,
+            addresses=cluster_ips(self._store.scan(SERVICES)),
+            serving=expected,
+        )
+        placed = rewrite.environment(env, untouched=base)
+        return Command(
+            argv=[resolve(rewrite.argument(part)) for part in argv],
+            cwd=Path(rewrite(working)) if working else image.directory or self._folder / "home",
+            env={name: resolve(value) for name, value in placed.items()},
+        )
+
+    def _base_env(self, image: Image, pod: JsonObject) -> dict[str, str]:
+        programs = Path(sys.executable).parent
+        env = {
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "HOME": str(self._folder / "home"),
+            "TMPDIR": str(self._folder / "tmp"),
+            "HOSTNAME": pod["metadata"]["name"],
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+        }
+        env |= dict.fromkeys(_ADDRESS_VARIABLES, pod["status"]["podIP"])
+        if self._granted is not None:
+            env["KUBECONFIG"] = str(self._kubeconfig)
+        if pod["spec"].get("enableServiceLinks", True):
+            services = self._store.scan(SERVICES, pod["metadata"]["namespace"])
+            env |= environment.service_links(services)
+        return env | dict(image.env)
+
+    def _text(self, key: Any, namespace: str, name: str) -> dict[str, str] | None:
+        found = self._store.find(key, namespace, name)
+        if found is None:
+            return None
+        read = volumes.secret_data if key == SECRETS else volumes.config_map_data
+        return {k: value.decode(errors="replace") for k, value in read(found).items()}

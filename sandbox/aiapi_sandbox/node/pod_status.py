@@ -1,0 +1,135 @@
+"""A pod's status from its containers' records: phase and conditions. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.node.demand import qos_class
+from aiapi_sandbox.node.states import ContainerRecord
+from aiapi_sandbox.timestamps import format_time
+
+JsonObject = Mapping[str, Any]
+OWN_CONDITIONS = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+)
+
+
+def phase(
+    spec: JsonObject, init: Sequence[ContainerRecord], main: Sequence[ContainerRecord]
+) -> str:
+    """Return the pod's phase, by the kubelet's rules."""
+    policy = spec.get("restartPolicy", "Always")
+    if not is_initialized(init):
+        failed = any(record.exit_code not in (None, 0) for record in init)
+        return "Failed" if failed and policy == "Never" else "Pending"
+    if any(record.is_waiting for record in main):
+        return "Pending"
+    codes = [record.exit_code for record in main]
+    if any(code is None for code in codes) or policy == "Always":
+        return "Running"
+    if all(code == 0 for code in codes):
+        return "Succeeded"
+    return "Failed" if policy == "Never" else "Running"
+
+
+def is_initialized(init: Sequence[ContainerRecord]) -> bool:
+    """Whether all init containers have succeeded."""
+    return all(record.exit_code == 0 for record in init)
+
+
+def build(  # noqa: PLR0913 - the parts of a status
+    pod: JsonObject,
+    *,
+    init: Sequence[ContainerRecord],
+    main: Sequence[ContainerRecord],
+    pod_ip: str,
+    host_ip: str,
+    started: datetime,
+    volumes_ready: bool,
+) -> Obj:
+    """Return the whole status, keeping conditions of others."""
+    spec, before = pod["spec"], pod.get("status", {})
+    generation = pod["metadata"].get("generation", 1)
+    now = phase(spec, init, main)
+    if before.get("phase") in ("Succeeded", "Failed"):
+        now = before["phase"]
+    states = _conditions(spec, before, init, main, now=now, volumes_ready=volumes_ready)
+    status: Obj = {
+        "observedGeneration": generation,
+        "phase": now,
+        "conditions": [_condition(before, kind, generation, state) for kind, state in states]
+        + [c for c in before.get("conditions", ()) if c["type"] not in OWN_CONDITIONS],
+        "hostIP": host_ip,
+        "hostIPs": [{"ip": host_ip}],
+        "podIP": pod_ip,
+        "podIPs": [{"ip": pod_ip}],
+        "startTime": format_time(started),
+        "containerStatuses": [record.as_status() for record in main],
+        "qosClass": before.get("qosClass") or qos_class(spec),
+    }
+    if init:
+        status["initContainerStatuses"] = [record.as_status() for record in init]
+    return status
+
+
+def _conditions(  # noqa: PLR0913 - as above
+    spec: JsonObject,
+    before: JsonObject,
+    init: Sequence[ContainerRecord],
+    main: Sequence[ContainerRecord],
+    *,
+    now: str,
+    volumes_ready: bool,
+) -> list[tuple[str, tuple[bool, str, str]]]:
+    unready = [record.name for record in main if not record.ready]
+    initialized = is_initialized(init)
+    waiting = [record.name for record in init if record.exit_code != 0]
+    why_init = ("ContainersNotInitialized", f"containers with incomplete status: {_list(waiting)}")
+    if now == "Succeeded":
+        ready = (False, "PodCompleted", "")
+    elif now == "Failed":
+        ready = (False, "PodFailed", "")
+    elif unready:
+        text = f"containers with unready status: {_list(unready)}"
+        ready = (False, "ContainersNotReady", text)
+    else:
+        ready = (True, "", "")
+    closed = [
+        gate["conditionType"]
+        for gate in spec.get("readinessGates", ())
+        if not _is_true(before, gate["conditionType"])
+    ]
+    gated = (False, "ReadinessGatesNotReady", f"readiness gates are not ready: {_list(closed)}")
+    return [
+        ("PodReadyToStartContainers", (volumes_ready, "", "")),
+        ("Initialized", (True, "", "") if initialized else (False, *why_init)),
+        ("Ready", gated if ready[0] and closed else ready),
+        ("ContainersReady", ready),
+        ("PodScheduled", (True, "", "")),
+    ]
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"[{' '.join(names)}]"
+
+
+def _is_true(status: JsonObject, kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in status.get("conditions", ()))
+
+
+def _condition(before: JsonObject, kind: str, generation: int, state: tuple[bool, str, str]) -> Obj:
+    status = "True" if state[0] else "False"
+    known = next((c for c in before.get("conditions", ()) if c["type"] == kind), None)
+    same = known is not None and known["status"] == status
+    condition: Obj = {"type": kind, "observedGeneration": generation, "status": status}
+    condition["lastProbeTime"] = None
+    condition["lastTransitionTime"] = (
+        known["lastTransitionTime"] if same and known else format_time(datetime.now(UTC))
+    )
+    texts = {"reason": state[1], "message": state[2]}
+    return condition | {name: text for name, text in texts.items() if text}

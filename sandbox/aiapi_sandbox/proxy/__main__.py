@@ -1,0 +1,54 @@
+"""The proxy process: takes tables on standard input, a JSON line each, and tells what it applied.
+
+It ends when standard input closes, so it never outlives the sandbox. It is a process of its own
+because the bytes of all traffic go through it, and they must not wait for the API server.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+
+from aiapi_sandbox.proxy.listeners import Table
+from aiapi_sandbox.proxy.pump import Address
+
+
+def parse_table(line: bytes) -> tuple[int, dict[Address, list[Address]]]:
+    """Return the table's number and its content."""
+    message = json.loads(line)
+    table = {
+        (host, port): [(to_host, to_port) for to_host, to_port in backends]
+        for host, port, backends in message["listeners"]
+    }
+    return message["number"], table
+
+
+async def serve() -> None:
+    """Apply tables until there are no more."""
+    reader = asyncio.StreamReader(limit=16 * 1024 * 1024)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    table = Table()
+    while line := await reader.readline():
+        number, wanted = parse_table(line)
+        await table.apply(wanted)
+        answer = {"applied": number, "bound": table.bound(), "failures": table.failures()}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Run on uvloop where it is installed."""
+    run = asyncio.run
+    with suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - an optional speed-up
+
+        run = uvloop.run
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        run(serve())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

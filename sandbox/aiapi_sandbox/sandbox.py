@@ -1,0 +1,258 @@
+"""The sandbox as a whole: store, API server, controllers, node and Service proxy, in one object.
+
+    async with Sandbox(images={"example/app": folder}) as sandbox:
+        kubectl = ["kubectl", "--kubeconfig", str(sandbox.kubeconfig_path)]
+
+It is for trying out and for tests, never for serving: containers are plain local processes.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiapi_sandbox.apiserver.audit import AuditLog
+from aiapi_sandbox.apiserver.server import ApiServer
+from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
+from aiapi_sandbox.controllers.accounts import NamespaceContentController
+from aiapi_sandbox.controllers.deployment import DeploymentController
+from aiapi_sandbox.controllers.disruption import DisruptionController
+from aiapi_sandbox.controllers.endpoints import EndpointSliceController
+from aiapi_sandbox.controllers.garbage import GarbageCollector
+from aiapi_sandbox.controllers.loop import ControllerLoop
+from aiapi_sandbox.controllers.replicaset import ReplicaSetController
+from aiapi_sandbox.controllers.scheduler import Scheduler
+from aiapi_sandbox.controllers.service_addresses import ServiceAddresses
+from aiapi_sandbox.controllers.service_table import ServiceTableTask
+from aiapi_sandbox.events import EventRecorder, expire_events
+from aiapi_sandbox.kinds.resources import SERVICES
+from aiapi_sandbox.node.addresses import AddressPool
+from aiapi_sandbox.node.backoff import BackoffPolicy
+from aiapi_sandbox.node.images import ImageCatalogue
+from aiapi_sandbox.node.kubelet import Kubelet
+from aiapi_sandbox.node.pod import NodeServices
+from aiapi_sandbox.node.registration import Capacity, Registration
+from aiapi_sandbox.pod_tokens import PodTokens
+from aiapi_sandbox.proxy.listeners import expected
+from aiapi_sandbox.proxy.process import ProxyProcess
+from aiapi_sandbox.proxy.pump import Address
+from aiapi_sandbox.store import Store
+
+logger = logging.getLogger(__name__)
+HOST = "127.0.0.1"
+NODE_NAME = "sandbox"
+STOP_GRACE = 8.0
+EVENT_SWEEP_SECONDS = 60.0
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start, and what to do about it."""
+
+
+class Sandbox:
+    """A small cluster in this process; use it as an async context manager."""
+
+    def __init__(  # noqa: PLR0913 - each has a default, and all are given by name
+        self,
+        *,
+        data_dir: Path | None = None,
+        images: Mapping[str, Path] | None = None,
+        kubeconfig_path: Path | None = None,
+        port: int = 0,
+        capacity: Capacity | None = None,
+        audit_log: Path | None = None,
+        backoff: BackoffPolicy | None = None,
+        stop_grace: float = STOP_GRACE,
+    ) -> None:
+        self._given_data_dir = data_dir
+        self._images = ImageCatalogue(images)
+        self._given_kubeconfig = kubeconfig_path
+        self._port = port
+        self._audit_log = audit_log
+        self.capacity = capacity or Capacity()
+        self._backoff = backoff or BackoffPolicy()
+        self._stop_grace = stop_grace
+        self._makers: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.started_in = 0.0
+        self.store = Store()
+        self.proxy = ProxyProcess()
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        begin = time.monotonic()
+        try:
+            self._make_folders()
+        except OSError as error:
+            raise SandboxError(
+                f"{error.filename}: {error.strerror}; give another --data"
+            ) from error
+        certificates = await asyncio.to_thread(make_certificates, HOST, "localhost")
+        self._ca = certificates.ca
+        self.server = ApiServer(
+            self.store,
+            host=HOST,
+            port=self._port,
+            certificates=certificates,
+            audit=AuditLog(self._audit_log) if self._audit_log else None,
+        )
+        self._assemble()
+        try:
+            await self.server.start()
+            self._write_kubeconfig()
+        except OSError as error:
+            await self._stop()
+            raise SandboxError(f"the API server cannot start: {error.strerror}") from error
+        except BaseException:
+            await self._stop()
+            raise
+        self.started_in = time.monotonic() - begin
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        await self._cancel(self._makers)  # or they would replace the pods that stop
+        await self._kubelet.stop(self._stop_grace)
+        await self._cancel(self._tasks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5.0):
+                await self.server.stop()
+        await asyncio.to_thread(self._remove_files)
+
+    @staticmethod
+    async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _make_folders(self) -> None:
+        given = self._given_data_dir
+        if given is not None:
+            given = given.expanduser().resolve()
+            _refuse_foreign_kubeconfig(given / "kubeconfig")
+        if self._given_kubeconfig is not None:
+            _refuse_foreign_kubeconfig(self._given_kubeconfig)
+        self.data_dir = given or Path(tempfile.mkdtemp(prefix="aiapi-sandbox-"))
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.data_dir / "pods").mkdir(mode=0o700, exist_ok=True)
+        self.kubeconfig_path = self._given_kubeconfig or self.data_dir / "kubeconfig"
+
+    def _remove_files(self) -> None:
+        shutil.rmtree(self.data_dir / "pods", ignore_errors=True)
+        with suppress(FileNotFoundError):
+            if self.server.token in self.kubeconfig_path.read_text():
+                self.kubeconfig_path.unlink()
+        if self._given_data_dir is None:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                self.data_dir.rmdir()
+
+    # --- parts
+
+    def _assemble(self) -> None:
+        store = self.store
+        registration = Registration(store, NODE_NAME, self.capacity, address=HOST)
+        self._kubelet = Kubelet(NODE_NAME, self._node_services())
+        self.server.logs = self._kubelet.logs
+        controllers = ControllerLoop(
+            store,
+            [
+                NamespaceContentController(store, self._ca.decode()),
+                DeploymentController(store),
+                ReplicaSetController(store),
+                Scheduler(store, NODE_NAME),
+                EndpointSliceController(store),
+                DisruptionController(store),
+            ],
+        )
+        registration.register()
+        self._makers.append(_task(controllers.run(), "controllers"))
+        self._own(GarbageCollector(store).run(), "garbage collector")
+        self._own(self._kubelet.run(), "kubelet")
+        self._own(registration.run(), "heartbeat")
+        self._own(ServiceTableTask(store, self.proxy.set_table).run(), "service table")
+        self.proxy.on_change(ServiceAddresses(store, self._serving).tell)
+        self._own(self.proxy.run(), "proxy")
+        self._own(self._expire_events(), "event expiry")
+
+    def _node_services(self) -> NodeServices:
+        return NodeServices(
+            store=self.store,
+            events=EventRecorder(self.store, "kubelet", host=NODE_NAME),
+            images=self._images,
+            addresses=AddressPool(),
+            folder=self.data_dir / "pods",
+            host_ip=HOST,
+            allocatable=self.capacity.as_resources(),
+            backoff=self._backoff,
+            access=PodTokens(self.server, self._ca),
+        )
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(_task(work, name))
+
+    async def _expire_events(self) -> None:
+        while True:
+            await asyncio.sleep(EVENT_SWEEP_SECONDS)
+            expire_events(self.store, now=datetime.now(UTC))
+
+    def _serving(self, service: Address) -> Address:
+        return self.proxy.address(service) or expected(service)
+
+    # --- access
+
+    def _write_kubeconfig(self) -> None:
+        config = kubeconfig(url=self.server.url, token=self.server.token, ca=self._ca)
+        path = self.kubeconfig_path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config, indent=2))
+
+    def service_address(
+        self, namespace: str, name: str, port: int | None = None
+    ) -> tuple[str, int] | None:
+        """Where a Service is served now; None while it has no ready pod."""
+        spec = self.store.peek(SERVICES, namespace, name)["spec"]
+        return self.proxy.address((spec["clusterIP"], port or spec["ports"][0]["port"]))
+
+    def service_url(self, namespace: str, name: str, port: int | None = None) -> str:
+        """The URL of a Service, whose port may be 10000 higher where low ports need root."""
+        address = self.service_address(namespace, name, port)
+        if address is None:
+            raise LookupError(f"Service {namespace}/{name} has no ready pod")
+        return f"http://{address[0]}:{address[1]}"
+
+
+def _refuse_foreign_kubeconfig(path: Path) -> None:
+    """Never overwrite the way to a real cluster: the file goes when the sandbox ends."""
+    if path.exists() and '"name": "sandbox"' not in path.read_text(errors="replace"):
+        raise SandboxError(f"{path} exists and is not a sandbox's: give another --kubeconfig")
+
+
+def _task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report_end)
+    return task
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("the sandbox's %s failed", task.get_name(), exc_info=error)

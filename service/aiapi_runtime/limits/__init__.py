@@ -1,0 +1,12 @@
+"""Protection of a worker from more than it can serve: `aiapi-serve --limit auto`.
+
+An app needs nothing from here. It may say which requests matter most:
+
+    @limits.classify
+    def by_plan(scope):
+        return limits.Priority.HIGH if scope["path"] == "/checkout" else limits.Priority.NORMAL
+"""
+
+from aiapi_runtime.limits.priority import Priority, classify
+
+__all__ = ["Priority", "classify"]

@@ -1,0 +1,5 @@
+"""`python -m aiapi_runtime.runtime` is aiapi-serve."""
+
+from aiapi_runtime.runtime.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""The command line of aiapi-serve: each flag is an AIAPI_* variable too; bad values end it."""
+
+import asyncio
+import errno
+import math
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from aiapi_runtime.runtime import logs
+from aiapi_runtime.runtime.admin import Token
+from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.supervisor import Supervisor, bind
+from aiapi_service.gateway.companions import wanted
+
+_APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_PORT = click.IntRange(0, 65535)
+
+
+class _Seconds(click.FloatRange):
+    """A range lets NaN through, since nothing is less or more than it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return number
+
+
+_SECONDS = _Seconds(min=0.0, max=86400.0)
+_BOUND = _Seconds(min=0.05, max=86400.0)
+# The heart beats every 0.1 s: below two beats any loop would seem to stand still.
+_STANDSTILL = _Seconds(min=0.25, max=86400.0)
+_COUNT = click.IntRange(1, 1024)
+_Command = Callable[..., None]
+
+
+def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _APP.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not module:attribute, as in assistant.main:app", param_hint="'APP'"
+        )
+    return value
+
+
+def _check_limit(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value in ("off", "auto") or (value.isdecimal() and 0 < int(value) <= 65536):
+        return value
+    raise click.BadParameter(
+        f"{value!r} is not off, auto or a number from 1 to 65536", ctx=ctx, param=param
+    )
+
+
+def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
+    """An option named and defaulted as the field of Settings; an error names its variable too."""
+    name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
+    return click.option(
+        flag,
+        name,
+        type=kind,
+        default=getattr(Settings, name),
+        show_default=True,
+        envvar=f"AIAPI_{name.upper()}",
+        show_envvar=True,
+        help=text,
+    )
+
+
+def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
+    try:
+        return bind(host, port, backlog)
+    except OSError as error:
+        way_out = f"; {option} takes another" if error.errno == errno.EADDRINUSE else ""
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}{way_out}"
+        ) from error
+
+
+@click.command(context_settings={"auto_envvar_prefix": "AIAPI", "max_content_width": 100})
+@click.argument(
+    "app", envvar="AIAPI_APP", default="aiapi_service.gateway.app:app", callback=_check_app
+)
+@_option("--app-dir", click.Path(exists=True, file_okay=False), "Where the app's modules lie.")
+@_option("--host", str, "Address to serve on.")
+@_option("--port", _PORT, "Port to serve on; 0 takes a free one.")
+@_option("--admin-host", str, "Address of the admin port; that of --host when empty.")
+@_option("--admin-port", _PORT, "Port for probes, metrics and the worker count.")
+@click.option(
+    "--admin-token-file",
+    envvar="AIAPI_ADMIN_TOKEN_FILE",
+    show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, readable=True),
+    default=None,
+    help="File with the bearer token; AIAPI_ADMIN_TOKEN is the token itself.",
+)
+@_option("--workers", _COUNT, "Workers to start with.")
+@_option("--max-workers", _COUNT, "The most that may be asked for.")
+@_option("--backlog", click.IntRange(1, 65535), "Connections that may wait to be accepted.")
+@_option("--keep-alive", _BOUND, "Close a connection that was idle for so long.")
+@_option("--loop", click.Choice(["auto", "uvloop", "asyncio"]), "Event loop.")
+@_option("--lifespan", click.Choice(["auto", "on", "off"]), "The app's lifespan protocol.")
+@_option("--preload", click.Choice(["auto", "off"]), "Import the app once and fork workers.")
+@_option("--size-wait", _SECONDS, "Wait so long for a first PUT /workers before being ready.")
+@_option("--drain-delay", _SECONDS, "After SIGTERM go on accepting for so long.")
+@_option("--grace", _BOUND, "After the drain delay end within so long.")
+@_option("--idle-wait", _SECONDS, "At the end an idle connection may still ask for so long.")
+@_option("--leave-limit", _BOUND, "A worker that leaves has so long for open responses.")
+@_option("--start-limit", _BOUND, "A worker that starts has so long.")
+@_option("--blocked-after", _STANDSTILL, "A loop that stands still for so long is blocked.")
+@_option(
+    "--stuck-after", _STANDSTILL, "Neither ready nor live when all loops stand still for so long."
+)
+@_option("--wsgi/--no-wsgi", bool, "APP is a WSGI app, such as Flask's.")
+@_option("--threads", _COUNT, "Threads of a worker for a WSGI app.")
+@click.option(
+    "--limit",
+    envvar="AIAPI_LIMIT",
+    show_envvar=True,
+    default=Settings.limit,
+    show_default=True,
+    callback=_check_limit,
+    metavar="off|auto|N",
+    help="Requests a worker has open at once; what is over it is refused with 503.",
+)
+@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls to others.")
+@_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")
+@_option("--access-log/--no-access-log", bool, "Log each request.")
+@_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
+@_option("--log-format", click.Choice(["plain", "json"]), "Log format.")
+def main(admin_token_file: str | None, **options: Any) -> None:
+    """Serve APP (module:attribute, ASGI or WSGI) with workers that may change while it serves."""
+    settings = Settings(**options)
+    if settings.workers > settings.max_workers:
+        raise click.BadParameter(
+            f"{settings.workers} is more than --max-workers {settings.max_workers}",
+            param_hint="'--workers' (env var: 'AIAPI_WORKERS')",
+        )
+    token = Token(os.environ.get("AIAPI_ADMIN_TOKEN", ""), admin_token_file or "")
+    if admin_token_file and not token.read():
+        raise click.BadParameter("the file is empty", param_hint="'--admin-token-file'")
+    logs.set_up(settings.log_level, settings.log_format)
+    listener = _listen(settings.host, settings.port, "--port", settings.backlog)
+    admin = _listen(settings.admin_host or settings.host, settings.admin_port, "--admin-port", 128)
+    companions = wanted(settings.app, os.environ)
+    supervisor = Supervisor(settings, token, listener=listener, admin=admin, companions=companions)
+    sys.exit(asyncio.run(supervisor.run()))

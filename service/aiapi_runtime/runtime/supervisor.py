@@ -1,0 +1,199 @@
+"""PID 1 of a pod: owns the socket, the shared memory, the workers and the admin port.
+
+It runs none of the user's code and never waits for a worker, so it always answers.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from time import monotonic
+
+from aiapi_runtime.runtime.admin import AdminServer, Token, build
+from aiapi_runtime.runtime.companions import Companion, Companions
+from aiapi_runtime.runtime.crew import Crew
+from aiapi_runtime.runtime.hatchery import Hatchery
+from aiapi_runtime.runtime.kernel import adopt_orphans, allow_many_files, name_process
+from aiapi_runtime.runtime.member import State
+from aiapi_runtime.runtime.pod import PodView
+from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.telemetry.arena import Arena, Ledger
+
+logger = logging.getLogger("aiapi.supervisor")
+
+_TICK_SECONDS = 0.25
+_COMPANIONS_END_SECONDS = 2.0
+# What the workers' own end (lifespan shutdown, exit) may take of the grace period.
+_RESERVE_SECONDS = 2.0
+
+
+def bind(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket. Listening at once is what makes a port in use an error at the start."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+class Supervisor:
+    """From the first worker to the last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        token: Token,
+        *,
+        listener: socket.socket,
+        admin: socket.socket,
+        companions: Sequence[Companion] = (),
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._admin_socket = admin
+        arena = Arena.create(settings.slots)
+        ledger = Ledger(arena)
+        self._crew = Crew(settings, arena, ledger, settings.workers)
+        self._crew.hatchery = Hatchery(settings, listener, arena.fd, self._crew)
+        self._pod = PodView(settings, self._crew, (arena, ledger), listener)
+        self._admin = AdminServer(build(self._pod, token))
+        self._companions = Companions(companions)
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._at_once = asyncio.Event()
+
+    async def run(self) -> int:
+        name_process("aiapi-serve")
+        adopt_orphans()
+        allow_many_files()
+        self._handle_signals()
+        admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
+        self._say_hello()
+        self._companions.tick()
+        self._crew.reconcile()
+        try:
+            await self._supervise()
+            await self._end()
+            await self._end_companions()
+        finally:
+            self._crew.kill()
+            self._companions.kill()
+            self._crew.hatchery.stop()
+            self._admin.end()
+            await asyncio.wait([admin], timeout=2.0)
+            self._listener.close()
+        logger.info("all workers have left")
+        return 0
+
+    def _say_hello(self) -> None:
+        logger.info(
+            "serving %s on %s with %d %s, admin on %s",
+            self._settings.app,
+            _url(self._listener),
+            self._settings.workers,
+            "worker" if self._settings.workers == 1 else "workers",
+            _url(self._admin_socket),
+        )
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.add_signal_handler(signal.SIGTERM, self._terminate, False)
+        loop.add_signal_handler(signal.SIGINT, self._terminate, True)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Not under nohup: the terminal has gone, which is no reason to drop requests.
+            loop.add_signal_handler(signal.SIGHUP, self._terminate, False)
+        loop.add_signal_handler(signal.SIGTTIN, self._step, +1)
+        loop.add_signal_handler(signal.SIGTTOU, self._step, -1)
+
+    def _terminate(self, hurry: bool) -> None:
+        # A person at a terminal does not wait for a load balancer, and who asks twice for nobody.
+        if self._stop.is_set():
+            self._at_once.set()
+        if hurry or self._stop.is_set():
+            self._hurry.set()
+        self._pod.terminating = True
+        self._stop.set()
+
+    def _step(self, change: int) -> None:
+        wanted = self._crew.wanted + change
+        if 1 <= wanted <= self._settings.max_workers:
+            self._crew.want(wanted)
+
+    def _reap(self) -> None:
+        # What they said before they died explains why: hear it first.
+        self._crew.hatchery.listen()
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            text = _told(os.waitstatus_to_exitcode(status))
+            if pid == self._crew.hatchery.pid:
+                self._crew.hatchery.died(text)
+            elif not self._companions.ended(pid, text):
+                self._crew.ended(pid, text)
+
+    async def _supervise(self) -> None:
+        while not self._stop.is_set():
+            await _wait(self._stop, _TICK_SECONDS)
+            self._companions.tick()
+            self._crew.tick()
+
+    async def _end(self) -> None:
+        """Not ready at once; serve on until nobody sends more; then let all leave."""
+        grace = self._settings.grace
+        delay = self._settings.drain_delay if self._pod.has_served else 0.0
+        logger.info("terminating: not ready, draining in %g s, for up to %g s", delay, grace)
+        began = monotonic()
+        while monotonic() - began < delay and not self._hurry.is_set():
+            await _wait(self._hurry, min(_TICK_SECONDS, delay))
+            self._crew.tick()
+        began = monotonic()
+        self._crew.end(max(grace / 2, grace - _RESERVE_SECONDS))
+        while self._crew.members and monotonic() - began < grace:
+            if self._at_once.is_set():
+                logger.warning("told twice to end: killing %d workers", len(self._crew.members))
+                return
+            await _wait(self._at_once, 0.05)
+            self._crew.tick()
+        for member in self._crew.of(State.DRAINING):
+            logger.error("worker %d did not end within the grace period", member.pid)
+
+    async def _end_companions(self) -> None:
+        """After the workers, which need them to the last."""
+        self._companions.end()
+        if not self._at_once.is_set():
+            await _wait(self._companions.over, _COMPANIONS_END_SECONDS)
+
+
+def _told(code: int) -> str:
+    if code >= 0:
+        return f"ended with {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        # Most real-time signals have no name.
+        return f"was killed by signal {-code}"
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    # Unlike wait_for it makes no task, which counts for what happens four times a second.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,132 @@
+"""One shared memory for the numbers of all workers of a pod, of fixed size.
+
+The supervisor owns it and hands each worker one slot. A worker alone writes its slot; the
+supervisor alone reads and, once the worker's process is gone, folds the slot into the total of the
+departed and clears it for the next one. Reading and folding happen in the supervisor's one thread,
+so no reading falls between the two: totals never go back.
+"""
+
+import mmap
+import os
+
+from aiapi_runtime.telemetry.layout import (
+    CUSTOM_NUMBERS,
+    GAUGES,
+    NUMBERS,
+    SLOT_BYTES,
+    TEXT_BYTES,
+    Cell,
+)
+
+# A heartbeat later than this is a loop that stands still, not a timer that was a little late.
+BEAT_SECONDS = 0.1
+
+
+class Slot:
+    """A worker's own numbers, as seen from either side."""
+
+    def __init__(self, memory: memoryview, index: int) -> None:
+        start = index * SLOT_BYTES
+        self.index = index
+        custom = start + NUMBERS * 8
+        exemplars = custom + CUSTOM_NUMBERS * 8
+        end = start + SLOT_BYTES
+        self.numbers = memory[start:custom].cast("d")
+        self.custom = memory[custom:exemplars].cast("d")
+        self.exemplars = memory[exemplars : end - TEXT_BYTES]
+        self._text = memory[end - TEXT_BYTES : end]
+
+    @property
+    def text(self) -> str:
+        length = min(self._text[0], TEXT_BYTES - 1)
+        return bytes(self._text[1 : 1 + length]).decode("utf-8", "replace")
+
+    @text.setter
+    def text(self, value: str) -> None:
+        # The tail names the place; the head of a long path does not.
+        data = value.encode()[-(TEXT_BYTES - 1) :]
+        self._text[0] = 0
+        self._text[1 : 1 + len(data)] = data
+        self._text[0] = len(data)
+
+    def clear(self) -> None:
+        """All but the app's own metrics, which `series.Catalogue` folds and clears."""
+        self.numbers[:] = memoryview(bytes(NUMBERS * 8)).cast("d")
+        self.exemplars[:] = bytes(len(self.exemplars))
+        self.text = ""
+
+
+class Arena:
+    """The mapping itself: anonymous, so that nothing stays behind when the pod ends."""
+
+    def __init__(self, fd: int, slots: int) -> None:
+        self.fd = fd
+        self._map = mmap.mmap(fd, slots * SLOT_BYTES)
+        self._memory = memoryview(self._map)
+        self.slots = tuple(Slot(self._memory, index) for index in range(slots))
+
+    @classmethod
+    def create(cls, slots: int) -> "Arena":
+        fd = os.memfd_create("aiapi-workers")
+        os.ftruncate(fd, slots * SLOT_BYTES)
+        return cls(fd, slots)
+
+
+class Ledger:
+    """The supervisor's view: readings that never go back, and the total of the departed."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self.retired = [0.0] * NUMBERS
+        self._floors: dict[int, tuple[float, ...]] = {}
+
+    def read(self, index: int, now: float) -> list[float]:
+        """One worker's numbers, brought forward from when they were written to `now`."""
+        row = list(self._arena.slots[index].numbers)
+        _advance(row, now)
+        moving = (
+            Cell.IN_FLIGHT_SECONDS,
+            Cell.UPSTREAM_SECONDS,
+            Cell.LOOP_SECONDS,
+            Cell.WORKER_SECONDS,
+        )
+        floor = self._floors.get(index)
+        if floor is not None:
+            # The cells of one change are not written at one instant: a reading between two of them
+            # may run ahead by a hair. It is held until the true value has caught up.
+            for cell, least in zip(moving, floor, strict=True):
+                row[cell] = max(row[cell], least)
+        self._floors[index] = tuple(row[cell] for cell in moving)
+        return row
+
+    def fold(self, index: int, now: float) -> None:
+        """Keep the counters of a worker whose process has ended, and free its slot.
+
+        What it still had in flight was lost with it: those requests count as server errors.
+        """
+        row = self.read(index, now)
+        row[Cell.SERVER_ERROR] += row[Cell.IN_FLIGHT]
+        for cell in GAUGES:
+            row[cell] = 0.0
+        self.retired = [kept + new for kept, new in zip(self.retired, row, strict=True)]
+        self._floors.pop(index, None)
+        self._arena.slots[index].clear()
+
+    def total(self, rows: list[list[float]]) -> list[float]:
+        """All workers ever, the ones in `rows` being those alive."""
+        return [sum(column) for column in zip(self.retired, *rows, strict=True)]
+
+
+def _advance(row: list[float], now: float) -> None:
+    """Add what has passed since the worker wrote: requests wait on, and a late loop is busy."""
+    for count, seconds, at in (
+        (Cell.IN_FLIGHT, Cell.IN_FLIGHT_SECONDS, Cell.IN_FLIGHT_AT),
+        (Cell.UPSTREAM_OPEN, Cell.UPSTREAM_SECONDS, Cell.UPSTREAM_AT),
+    ):
+        if row[count] > 0:
+            row[seconds] += row[count] * max(0.0, now - row[at])
+    if row[Cell.BEAT_AT] > 0:
+        late = now - row[Cell.BEAT_AT] - BEAT_SECONDS
+        if late > 0:
+            row[Cell.LOOP_SECONDS] += late
+            row[Cell.WORKER_SECONDS] += late

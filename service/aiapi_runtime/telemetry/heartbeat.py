@@ -1,0 +1,155 @@
+"""The worker's pulse, and the watchdog that says where the loop stands when the pulse stops.
+
+The pulse is a timer on the loop itself, so it stops when the loop does. The watchdog is a thread,
+which goes on then: it looks at the main thread's stack and writes the place into the slot, and with
+it what the loop has counted and could not write any more, such as the request that holds it.
+"""
+
+import asyncio
+import math
+import os
+import sys
+import sysconfig
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+
+from aiapi_runtime.telemetry import metrics, threads
+from aiapi_runtime.telemetry.arena import BEAT_SECONDS, Slot
+from aiapi_runtime.telemetry.clock import LoopClock
+from aiapi_runtime.telemetry.layout import BOUNDS, Cell
+from aiapi_runtime.telemetry.tally import Tally
+
+_MOST_SAMPLES = 1000
+
+
+class Heartbeat:
+    """Writes what only the worker knows, ten times a second, and samples how late the loop is."""
+
+    def __init__(
+        self, slot: Slot, clock: LoopClock, tally: Tally, connections: Callable[[], int]
+    ) -> None:
+        self._slot = slot
+        self._tally = tally
+        self._clock = clock
+        self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._write(monotonic())
+        self._arm()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._write(monotonic())
+
+    def _arm(self) -> None:
+        self._due = monotonic() + BEAT_SECONDS
+        self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
+
+    def _beat(self) -> None:
+        now = monotonic()
+        self._sample_lag(max(0.0, now - self._due))
+        self._write(now)
+        self._arm()
+
+    def _sample_lag(self, lag: float) -> None:
+        # A stall hides the beats that fell into it: each of them would have been late too.
+        numbers = self._slot.numbers
+        for _ in range(min(_MOST_SAMPLES, 1 + math.floor(lag / BEAT_SECONDS))):
+            numbers[Cell.LAG + bisect_left(BOUNDS, lag)] += 1
+            numbers[Cell.LAG_SUM] += lag
+            lag -= BEAT_SECONDS
+
+    def _write(self, now: float) -> None:
+        numbers = self._slot.numbers
+        self._tally.write()
+        metrics.write()
+        threads.write(numbers, now)
+        numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
+        numbers[Cell.CPU_SECONDS] = time.process_time()
+        numbers[Cell.CONNECTIONS] = self._connections()
+        numbers[Cell.BEAT_AT] = now
+
+
+class Watchdog(threading.Thread):
+    """Watches the pulse of this process's main thread."""
+
+    def __init__(
+        self, slot: Slot, tally: Tally, bound: float, parent: int, *, own: str = ""
+    ) -> None:
+        super().__init__(name="aiapi-watchdog", daemon=True)
+        self._own = own
+        self._slot = slot
+        self._tally = tally
+        self._bound = bound
+        self._parent = parent
+        self._main = threading.main_thread().ident or 0
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        self._ended.set()
+
+    def run(self) -> None:
+        stalled_at = 0.0
+        while not self._ended.wait(min(0.5, self._bound / 4)):
+            numbers = self._slot.numbers
+            beat = numbers[Cell.BEAT_AT]
+            if beat == 0 or monotonic() - beat < self._bound:
+                continue
+            frame = sys._current_frames().get(self._main)  # noqa: SLF001 - the only way to see another thread's stack
+            if not _counts(frame):
+                self._tally.write()
+            if beat != stalled_at:
+                stalled_at = beat
+                self._slot.text = where(frame, self._own)
+                numbers[Cell.BLOCKED_SINCE] = beat
+                numbers[Cell.BLOCKS] += 1
+            if os.getppid() != self._parent:
+                # The supervisor is gone and the loop cannot hear of it.
+                os._exit(1)
+
+
+_TELEMETRY = str(Path(__file__).parent)
+
+
+def _counts(frame: FrameType | None) -> bool:
+    """Whether that thread may be between two additions that belong together."""
+    return frame is not None and frame.f_code.co_filename.startswith(_TELEMETRY)
+
+
+# Frames of Python, of packages and of this package are the way to the place, not the place.
+_RUNTIME = (str(Path(__file__).parents[1] / "runtime"), _TELEMETRY)
+_LIBRARY = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *_RUNTIME,
+    "<",
+)
+
+
+def where(frame: FrameType | None, own: str = "") -> str:
+    """`file:line function` of the innermost frame of the user's own code, or else of any.
+
+    `own` is the app's top-level package, which may be installed among the libraries.
+    """
+    place = ""
+    while frame is not None:
+        code = frame.f_code
+        here = f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}"
+        if not code.co_filename.startswith(_LIBRARY) or _is_of(frame, own):
+            return here
+        place = place or here
+        frame = frame.f_back
+    return place
+
+
+def _is_of(frame: FrameType, package: str) -> bool:
+    module = str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] == package and not frame.f_code.co_filename.startswith(_RUNTIME)

@@ -1,0 +1,133 @@
+"""The pod's numbers as one compact JSON object: what the operator scrapes."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiapi_runtime.telemetry.cgroup import UNKNOWN, Limits
+from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, Threads
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TCP_INFO_UNACKED_AND_SACKED = struct.Struct("24x2I")
+
+
+@dataclass(frozen=True)
+class WorkerCounts:
+    """How many workers are in which state."""
+
+    wanted: int
+    starting: int
+    ready: int
+    draining: int
+    failed: int
+    blocked: int
+
+
+@dataclass(frozen=True)
+class ThreadPool:
+    """One pool, of all workers together but for the limit."""
+
+    limit: int
+    """Threads in each worker."""
+
+    busy: int
+    waiting: int
+    """Calls that wait for a thread."""
+
+    busy_seconds: float
+    waiting_seconds: float
+
+
+def pools(total: Sequence[float], rows: Iterable[Sequence[float]]) -> dict[str, ThreadPool]:
+    """The pools that were ever used; of the others nobody needs to hear."""
+    found = {}
+    alive = list(rows)
+    for number, name in enumerate(POOLS):
+        start = Cell.THREADS + number * len(Threads)
+        limit = max((row[start + Threads.LIMIT] for row in alive), default=0.0)
+        if limit > 0 and total[start + Threads.BUSY_SECONDS] > 0:
+            found[name] = ThreadPool(
+                limit=int(limit),
+                busy=int(total[start + Threads.BUSY]),
+                waiting=int(total[start + Threads.WAITING]),
+                busy_seconds=round(total[start + Threads.BUSY_SECONDS], 6),
+                waiting_seconds=round(total[start + Threads.WAITING_SECONDS], 6),
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All of a pod at one instant."""
+
+    instance: str
+    uptime: float
+    ready: bool
+    workers: WorkerCounts
+    blocked_at: str
+    failure: str
+    total: Sequence[float]
+    rss_bytes: int
+    accept_depth: int
+    accept_limit: int
+    worker_limit: int
+    limits: Limits = UNKNOWN
+    threads: Mapping[str, ThreadPool] = field(default_factory=dict)
+
+
+def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
+    return {
+        "bounds": list(BOUNDS),
+        "counts": [int(count) for count in row[start : start + BUCKETS]],
+        "sum": round(row[total], 6),
+    }
+
+
+def as_json(reading: Reading) -> dict[str, Any]:
+    row = reading.total
+    return {
+        "version": 1,
+        "instance": reading.instance,
+        "uptime": round(reading.uptime, 3),
+        "ready": reading.ready,
+        "workers": vars(reading.workers),
+        "blocked_at": reading.blocked_at,
+        "failure": reading.failure,
+        "requests": {name: int(row[index]) for index, name in enumerate(OUTCOMES)},
+        "in_flight": int(row[Cell.IN_FLIGHT]),
+        "in_flight_seconds": round(row[Cell.IN_FLIGHT_SECONDS], 6),
+        "loop_seconds": round(row[Cell.LOOP_SECONDS], 6),
+        "worker_seconds": round(row[Cell.WORKER_SECONDS], 6),
+        "cpu_seconds": round(row[Cell.CPU_SECONDS], 6),
+        "upstream_seconds": round(row[Cell.UPSTREAM_SECONDS], 6),
+        "rss_bytes": reading.rss_bytes,
+        "cpu_throttled_seconds": round(reading.limits.cpu_throttled_seconds, 6),
+        "cpu_limit_cores": reading.limits.cpu_limit_cores,
+        "memory_limit_bytes": reading.limits.memory_limit_bytes,
+        "open_connections": int(row[Cell.CONNECTIONS]),
+        "worker_limit": reading.worker_limit,
+        "threads": {name: vars(pool) for name, pool in reading.threads.items()},
+        "accept_queue": {"depth": reading.accept_depth, "limit": reading.accept_limit},
+        "latency": histogram(row, Cell.LATENCY, Cell.LATENCY_SUM),
+        "ttfb": histogram(row, Cell.TTFB, Cell.TTFB_SUM),
+        "loop_lag": histogram(row, Cell.LAG, Cell.LAG_SUM),
+    }
+
+
+def accept_queue(listener: socket.socket) -> tuple[int, int]:
+    """Connections that wait to be accepted, and how many may: a listener's own use of TCP_INFO."""
+    info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    depth, limit = _TCP_INFO_UNACKED_AND_SACKED.unpack_from(info)
+    return depth, limit
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of one process; 0 once it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0

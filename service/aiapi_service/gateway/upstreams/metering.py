@@ -1,0 +1,76 @@
+"""What the gateway counts beside the runtime: routes, models, tokens, money, upstreams."""
+
+from collections.abc import Mapping
+from time import monotonic
+
+from aiapi_runtime.telemetry import metrics
+from aiapi_service.gateway.upstreams.settings import Price
+from aiapi_service.gateway.upstreams.usage import Tokens
+
+LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+ROUTE = metrics.histogram(
+    "aiapi_route_duration_seconds",
+    "Requests by route, to the end.",
+    ["route", "status"],
+    bounds=LONG,
+)
+MODEL = metrics.histogram(
+    "aiapi_model_duration_seconds",
+    "Answers of a model, to the end.",
+    ["upstream", "model"],
+    bounds=LONG,
+)
+FIRST_BYTE = metrics.histogram(
+    "aiapi_model_first_byte_seconds",
+    "From the call to the first byte of an answer.",
+    ["upstream", "model"],
+    bounds=LONG,
+)
+TOKENS = metrics.counter("aiapi_tokens", "Tokens by model.", ["upstream", "model", "direction"])
+COST = metrics.counter(
+    "aiapi_cost", "Cost of the tokens, in the currency of AIAPI_PRICES.", ["model"]
+)
+CALLS = metrics.counter(
+    "aiapi_upstream_calls", "Attempts by upstream and how they went.", ["upstream", "outcome"]
+)
+STATE = metrics.gauge(
+    "aiapi_upstream_state",
+    "The circuit breaker: 0 closed, 1 half open, 2 open; the worst of all workers.",
+    ["upstream"],
+    merge="max",
+)
+
+_MILLION = 1e6
+
+
+class Meter:
+    """One answer of a model."""
+
+    def __init__(self, model: str, prices: Mapping[str, Price]) -> None:
+        self._model = model
+        self._prices = prices
+        self._began = monotonic()
+        self._first = 0.0
+
+    def first_byte(self) -> None:
+        """The answer has begun."""
+        self._first = self._first or monotonic()
+
+    def done(self, upstream: str, tokens: Tokens | None) -> None:
+        """The answer was good: only such a model's name is surely a model's."""
+        now = monotonic()
+        MODEL.labels(upstream, self._model).observe(now - self._began)
+        FIRST_BYTE.labels(upstream, self._model).observe((self._first or now) - self._began)
+        if tokens is None:
+            return
+        TOKENS.labels(upstream, self._model, "in").inc(tokens.prompt)
+        TOKENS.labels(upstream, self._model, "out").inc(tokens.completion)
+        price = self._prices.get(self._model)
+        if price is not None:
+            COST.labels(self._model).inc(cost(tokens, price))
+
+
+def cost(tokens: Tokens, price: Price) -> float:
+    """What these tokens cost."""
+    return (tokens.prompt * price.input + tokens.completion * price.output) / _MILLION
