@@ -1,10 +1,10 @@
 """Writes the table of values in the chart's README from the comments in values.yaml.
 
 python charts/document.py          # writes charts/aiapi-operator/README.md
-python charts/document.py --check  # fails when it would change
+python charts/document.py --check  # fails when the README is out of date
 
-A value is documented by the comment that begins with ``# --`` right above it. A map without one
-is a group: its own values are documented. A value without either is an error.
+A comment that begins with ``# --`` right above a value documents it. A map without such a comment
+is a group, and its values are documented instead. Any other value without a comment is an error.
 """
 
 import argparse
@@ -29,7 +29,7 @@ class Value:
     path: str
     kind: str
     default: str
-    told: str
+    description: str
 
 
 class UndocumentedError(Exception):
@@ -37,7 +37,7 @@ class UndocumentedError(Exception):
 
 
 def values(text: str) -> Iterator[Value]:
-    """All documented values, in their order."""
+    """All documented values, in file order."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)  # noqa: S101 - values.yaml is a map
     yield from _walk(root, (), text.splitlines())
@@ -46,9 +46,9 @@ def values(text: str) -> Iterator[Value]:
 def _walk(node: yaml.MappingNode, path: tuple[str, ...], lines: list[str]) -> Iterator[Value]:
     for key, value in node.value:
         here = (*path, key.value)
-        told = _comment(lines, key.start_mark.line)
-        if told:
-            yield _row(".".join(here), value, told)
+        description = _comment(lines, key.start_mark.line)
+        if description:
+            yield _row(".".join(here), value, description)
         elif isinstance(value, yaml.MappingNode) and value.value:
             yield from _walk(value, here, lines)
         else:
@@ -56,7 +56,7 @@ def _walk(node: yaml.MappingNode, path: tuple[str, ...], lines: list[str]) -> It
 
 
 def _comment(lines: list[str], line: int) -> str:
-    """What the comment right above a line says; empty where there is none."""
+    """The text of the comment right above a line, or an empty string."""
     found: list[str] = []
     for above in reversed(lines[:line]):
         text = above.strip()
@@ -68,26 +68,26 @@ def _comment(lines: list[str], line: int) -> str:
     return ""
 
 
-def _row(path: str, node: yaml.Node, told: str) -> Value:
+def _row(path: str, node: yaml.Node, description: str) -> Value:
     loader = yaml.SafeLoader("")
     value = loader.construct_object(node, deep=True)
     kinds = {bool: "bool", int: "int", str: "string", list: "list", dict: "map"}
-    return Value(path, kinds[type(value)], json.dumps(value), told)
+    return Value(path, kinds[type(value)], json.dumps(value), description)
 
 
 def table(text: str) -> str:
     """The table as Markdown."""
     rows = [
-        f"| `{each.path}` | {each.kind} | `{each.default}` | {each.told.replace('|', '/')} |"
+        f"| `{each.path}` | {each.kind} | `{each.default}` | {each.description.replace('|', '/')} |"
         for each in values(text)
     ]
     return "\n".join(
-        ["| value | type | default | what it is |", "| --- | --- | --- | --- |", *rows]
+        ["| value | type | default | description |", "| --- | --- | --- | --- |", *rows]
     )
 
 
 def documented(readme: str, text: str) -> str:
-    """The README with the table as it should be."""
+    """The README with a current table."""
     head, begin, rest = readme.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -98,12 +98,12 @@ def documented(readme: str, text: str) -> str:
 def main() -> None:
     """Write the README, or check it."""
     parser = argparse.ArgumentParser(description="Document the chart's values.")
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    parser.add_argument("--check", action="store_true", help="only check whether it is up to date")
     only_check = parser.parse_args().check
     before = README.read_text()
     after = documented(before, (CHART / "values.yaml").read_text())
     if only_check and before != after:
-        sys.exit(f"{README} is not up to date: run 'make chart-docs'")
+        sys.exit(f"{README} is out of date: run 'make chart-docs'")
     README.write_text(after)
 
 

@@ -1,8 +1,8 @@
-"""Renders the chart into deploy/operator.yaml, for those without Helm. A test fails when it drifts.
+"""Renders the chart into deploy/operator.yaml, for installation without Helm. A test detects drift.
 
 python deploy/render.py
 
-deploy/crd.yaml beside it is a copy of crds/: kustomize reads nothing outside its own folder.
+deploy/crd.yaml is a copy of crds/: kustomize reads no files outside its own folder.
 """
 
 import os
@@ -19,7 +19,7 @@ CHART = HERE.parent / "charts" / "aiapi-operator"
 NAMESPACE = "aiapi-system"
 _HEAD = """\
 # The operator without Helm: kubectl apply --server-side -k deploy
-# Made from the chart: python deploy/render.py
+# Generated from the chart by deploy/render.py. Do not edit.
 """
 _NAMESPACE = {
     "apiVersion": "v1",
@@ -29,18 +29,18 @@ _NAMESPACE = {
         "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
     },
 }
-_HELMS_OWN = ("helm.sh/chart", "app.kubernetes.io/managed-by")
+_HELM_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 
 
 def helm() -> str | None:
-    """The helm program: from HELM, or on the PATH."""
+    """The helm program: $HELM, or helm on the PATH."""
     return os.environ.get("HELM") or shutil.which("helm")
 
 
 def render(program: str) -> str:
     """The text of operator.yaml."""
     command = [program, "template", "aiapi-operator", str(CHART), "--namespace", NAMESPACE]
-    done = subprocess.run(  # noqa: S603 - the helm that was asked for
+    done = subprocess.run(  # noqa: S603 - the helm named by the user
         [*command, "--skip-tests", "--set=crds.install=false"],
         capture_output=True,
         text=True,
@@ -51,13 +51,13 @@ def render(program: str) -> str:
 
 
 def _without_helm(document: dict[str, Any]) -> dict[str, Any]:
-    for label in _HELMS_OWN:
+    for label in _HELM_LABELS:
         document["metadata"].get("labels", {}).pop(label, None)
     return document
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents lists as the chart does."""
+    """Indents lists like the chart."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
         super().increase_indent(flow, False)
@@ -71,7 +71,7 @@ def main() -> None:
     """Write the file."""
     program = helm()
     if program is None:
-        sys.exit("helm is not on the PATH; set HELM to where it is")
+        sys.exit("helm is not on the PATH: set HELM to its path")
     (HERE / "operator.yaml").write_text(render(program))
 
 

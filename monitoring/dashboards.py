@@ -1,9 +1,9 @@
-"""The Grafana dashboards as code.
+"""Generates the Grafana dashboards.
 
 python monitoring/dashboards.py          # writes charts/aiapi-operator/files/dashboards/*.json
-python monitoring/dashboards.py --check  # fails when they would change
+python monitoring/dashboards.py --check  # fails when they are out of date
 
-A test runs every query against a real Prometheus and wants data back.
+A test runs every query against a real Prometheus and expects data.
 """
 
 import argparse
@@ -39,15 +39,15 @@ FOLDER = Path(__file__).parents[1] / "charts" / "aiapi-operator" / "files" / "da
 
 
 def fleet() -> Page:
-    """All AIApis at a glance."""
-    title, told = "AIApi / Fleet overview", "All AIApis: how they do, and what they run."
-    made = page("fleet", title, told, [namespaces(several=True)])
+    """Overview of all AIApis."""
+    title, description = "AIApi / Fleet overview", "Load, latency and size of all AIApis."
+    made = page("fleet", title, description, [namespaces(several=True)])
     ratio = f"{of('within_objective_requests_total', MANY)}{RATE}"
     columns = {
         "requests/s": ("reqps", of("arrivals_per_second", MANY)),
         "latency": ("s", of("latency_seconds", MANY)),
         "objective": ("s", of("objective_seconds", MANY)),
-        "loop utilisation": ("percentunit", of("loop_utilization_ratio", MANY)),
+        "loop utilization": ("percentunit", of("loop_utilization_ratio", MANY)),
         "need": ("short", of("need_workers", MANY)),
         "workers": ("short", of("actual_workers", MANY)),
         "pods": ("short", of("actual_replicas", MANY)),
@@ -55,37 +55,35 @@ def fleet() -> Page:
     }
     keep = "sum by (namespace, name) ({})"
     panels: list[Panel] = [
-        number(
-            "AIApis", "AIApis that are looked after.", "short", f"count({of('need_workers', MANY)})"
-        ),
+        number("AIApis", "Managed AIApis.", "short", f"count({of('need_workers', MANY)})"),
         number(
             "Not Ready",
-            "AIApis whose Ready condition is false.",
+            "AIApis whose Ready condition is False.",
             "short",
             f"count({of('condition', READY)} == 0) or vector(0)",
         ),
-        number("Workers", "Workers that serve.", "short", f"sum({of('actual_workers', MANY)})"),
-        number("Pods", "Pods that are ready.", "short", f"sum({of('actual_replicas', MANY)})"),
+        number("Workers", "Serving workers.", "short", f"sum({of('actual_workers', MANY)})"),
+        number("Pods", "Ready pods.", "short", f"sum({of('actual_replicas', MANY)})"),
         number(
             "Requests",
-            "Arrivals in all fleets.",
+            "Arrivals at all fleets.",
             "reqps",
             f"sum({of('arrivals_per_second', MANY)})",
         ),
         number(
             "Cores saved",
-            "Against the static baselines.",
+            "Cores saved relative to the static baselines.",
             "short",
             f"sum({of('savings_cores', MANY)})",
         ),
         rows(
             "AIApis",
-            "What each carries, needs and runs.",
+            "Load, need and size of each AIApi.",
             {name: (unit, keep.format(expr)) for name, (unit, expr) in columns.items()},
         ),
         lines(
             "Within the objective",
-            "Part of the requests answered within the objective.",
+            "Share of requests that meet the latency objective.",
             "percentunit",
             Query(
                 f"sum by (namespace, name) (rate({ratio})) / sum by (namespace, name)"
@@ -95,7 +93,7 @@ def fleet() -> Page:
         ),
         stacked(
             "Workers",
-            "Workers that serve.",
+            "Serving workers.",
             "short",
             Query(
                 f"sum by (namespace, name) ({of('actual_workers', MANY)})", "{{namespace}}/{{name}}"
@@ -103,7 +101,7 @@ def fleet() -> Page:
         ),
         states(
             "Diagnoses",
-            "What no autoscaler can mend, and when it was true.",
+            "Conditions that report a problem, over time.",
             Query(
                 f"max by (namespace, name, type) ({of('condition', more(MANY, DIAGNOSES))})",
                 "{{namespace}}/{{name}} {{type}}",
@@ -115,81 +113,81 @@ def fleet() -> Page:
 
 def aiapi() -> Page:
     """Why one AIApi scaled."""
-    told = "One AIApi: what came, what it needed, what was decided, and why."
+    description = "Demand, need and decisions of one AIApi."
     names = 'label_values(aiapi_operator_ticks_total{namespace="$namespace"}, name)'
     made = page(
         "aiapi",
         "AIApi / Why did it scale",
-        told,
+        description,
         [namespaces(several=False), variable("name", names)],
     )
     panels: list[Panel] = [
         lines(
             "Demand",
-            "Arrivals now, and as they are expected when new capacity would serve.",
+            "Current arrivals, and the forecast for when new capacity would be ready.",
             "reqps",
             Query(of("arrivals_per_second", ONE), "arrivals"),
             Query(of("demand_requests_per_second", ONE), "demand"),
         ),
         lines(
-            "Latency against the objective",
-            "At the objective's percentile.",
+            "Latency and objective",
+            "Latency at the percentile of the objective.",
             "s",
             Query(of("latency_seconds", ONE), "measured"),
             Query(of("objective_seconds", ONE), "objective"),
         ),
         lines(
             "Workers",
-            "Needed before limits, wanted by the decision, and serving.",
+            "Needed before limits, desired by the decision, and serving.",
             "short",
             Query(of("need_workers", ONE), "need"),
-            Query(of("wanted_workers", ONE), "wanted"),
+            Query(of("wanted_workers", ONE), "desired"),
             Query(of("actual_workers", ONE), "serving"),
             Query(of("max_workers", ONE), "limit"),
         ),
         lines(
             "Pods",
-            "Wanted by the decision, and ready.",
+            "Desired by the decision, and ready.",
             "short",
-            Query(of("wanted_replicas", ONE), "wanted"),
+            Query(of("wanted_replicas", ONE), "desired"),
             Query(of("actual_replicas", ONE), "ready"),
         ),
         states(
-            "What binds",
-            "The constraint that set the need.",
+            "Binding constraint",
+            "The constraint that determines the need.",
             Query(of("binding", ONE), "{{constraint}}"),
             width=12,
         ),
         states(
             "Diagnoses",
-            "Conditions that were true.",
+            "Conditions that are True.",
             Query(of("condition", more(ONE, DIAGNOSES)), "{{type}}"),
             width=12,
         ),
         stacked(
             "Decisions",
-            "Decisions a minute by reason.",
+            "Decisions per minute, by reason.",
             "short",
             Query(f"sum by (reason) (rate({of('decisions_total', ONE)}{RATE})) * 60", "{{reason}}"),
         ),
         lines(
-            "Loop utilisation",
-            "Of the busiest pod, and what is aimed at.",
+            "Loop utilization",
+            "Loop utilization of the busiest pod, and the target.",
             "percentunit",
             Query(of("loop_utilization_ratio", ONE), "busiest pod"),
-            Query(of("target_utilization_ratio", ONE), "aim"),
+            Query(of("target_utilization_ratio", ONE), "target"),
         ),
         lines(
             "Service demand",
-            "Loop time that a request costs. A release that makes it dearer shows here.",
+            "Loop time per request. A release that makes requests more expensive shows here.",
             "s",
-            Query(of("service_demand_seconds", ONE), "loop time a request"),
+            Query(of("service_demand_seconds", ONE), "loop time per request"),
             width=8,
         ),
         lines(
             "Waiting",
-            "Part of the requests' time that is spent waiting for upstreams, and of threads that"
-            " are busy where requests need them.",
+            "Share of request time spent waiting for upstreams, and share of threads that are busy"
+            " if requests use threads.",
             "percentunit",
             Query(of("upstream_share_ratio", ONE), "upstreams"),
             Query(of("threads_busy_ratio", ONE), "threads busy"),
@@ -197,7 +195,7 @@ def aiapi() -> Page:
         ),
         stacked(
             "Requests",
-            "By outcome.",
+            "Requests by outcome.",
             "reqps",
             Query(f"sum by (outcome) (rate({of('requests_total', ONE)}{RATE}))", "{{outcome}}"),
             width=8,
@@ -207,9 +205,12 @@ def aiapi() -> Page:
 
 
 def operator() -> Page:
-    """Whether the operator itself is well."""
+    """Health of the operator."""
     made = page(
-        "operator", "AIApi / Operator health", "The operator: leadership, ticks, scrapes, API.", []
+        "operator",
+        "AIApi / Operator health",
+        "Leadership, ticks, scrapes and API requests of the operator.",
+        [],
     )
     quantile = "histogram_quantile({}, sum by (le) (rate({}_bucket[$__rate_interval])))"
     lag, ticks, scrapes = (
@@ -222,17 +223,15 @@ def operator() -> Page:
     panels: list[Panel] = [
         number(
             "Leaders",
-            "One acts; zero means that nothing is resized.",
+            "Operators that hold the Lease. At zero, nothing is resized.",
             "short",
             f"sum({of('leader')})",
             width=6,
         ),
-        number(
-            "Operators", "Operators that are scraped.", "short", f"count({of('leader')})", width=6
-        ),
+        number("Operators", "Scraped operators.", "short", f"count({of('leader')})", width=6),
         number(
             "Oldest tick",
-            "Since the AIApi that waits longest was looked at.",
+            "Longest time since an AIApi was reconciled.",
             "s",
             f"max(time() - {of('last_tick_timestamp_seconds')})",
             width=6,
@@ -245,41 +244,41 @@ def operator() -> Page:
             width=6,
         ),
         lines(
-            "How late ticks begin",
-            "A lag of seconds means too little CPU.",
+            "Tick lag",
+            "Delay of ticks. A delay of seconds indicates a lack of CPU.",
             "s",
             Query(quantile.format(0.5, lag), "median"),
             Query(quantile.format(0.99, lag), "99th"),
         ),
         lines(
-            "How long ticks take",
-            "Scrape, decision and writes.",
+            "Tick duration",
+            "Time of a tick: scrape, decision and writes.",
             "s",
             Query(quantile.format(0.5, ticks), "median"),
             Query(quantile.format(0.99, ticks), "99th"),
         ),
         lines(
             "Ticks",
-            "By outcome.",
+            "Ticks by outcome.",
             "ops",
             Query(f"sum by (outcome) (rate({of('ticks_total')}{RATE}))", "{{outcome}}"),
         ),
         lines(
-            "Scrapes of pods",
-            "How long they take, and how many give nothing.",
+            "Scrape duration",
+            "Time to scrape a pod.",
             "s",
             Query(quantile.format(0.5, scrapes), "median"),
             Query(quantile.format(0.99, scrapes), "99th"),
         ),
         lines(
-            "Scrapes that failed",
-            "Of pods that are ready.",
+            "Failed scrapes",
+            "Failed scrapes of ready pods.",
             "ops",
             Query(f"sum(rate({of('scrape_failures_total')}{RATE}))", "failed"),
         ),
         lines(
-            "Requests to the Kubernetes API",
-            "By verb.",
+            "Kubernetes API requests",
+            "Requests by verb, and failed requests.",
             "reqps",
             Query(f"sum by (verb) (rate({calls}_count{RATE}))", "{{verb}}"),
             Query(failed, "failed"),
@@ -306,62 +305,62 @@ def operator() -> Page:
 
 
 def savings() -> Page:
-    """What it costs, and what a static fleet would cost."""
-    told = "What ran, against static fleets: of the peak seen, or as the spec's baseline says."
-    made = page("savings", "AIApi / Cost and savings", told, [namespaces(several=True)])
+    """Cost, and cost of a static fleet."""
+    description = "Cost relative to static fleets sized for the observed peak or by spec.cost.baseline."
+    made = page("savings", "AIApi / Cost and savings", description, [namespaces(several=True)])
     cost, static = of("cost_per_hour", MANY), of("baseline_cost_per_hour", MANY)
     each = "{{namespace}}/{{name}}"
     panels: list[Panel] = [
         number(
-            "Cost an hour",
-            "Mean price of what ran.",
+            "Cost per hour",
+            "Mean cost of running pods.",
             "short",
             f"sum by (currency) ({cost})",
             width=6,
         ),
         number(
-            "Static fleets an hour",
-            "Price of the baselines.",
+            "Static cost per hour",
+            "Cost of the static baselines.",
             "short",
             f"sum by (currency) ({static})",
             width=6,
         ),
         number(
-            "Saved a month",
-            "At 730 hours a month.",
+            "Saved per month",
+            "Savings at 730 hours per month.",
             "short",
             f"sum by (currency) ({static} - {cost}) * 730",
             width=6,
         ),
         number(
             "Saved",
-            "Part of the baselines' price.",
+            "Savings as a share of the baseline cost.",
             "percentunit",
             f"1 - sum({cost}) / sum({static})",
             width=6,
         ),
         lines(
-            "Cost an hour",
-            "What ran, and the static fleets.",
+            "Cost per hour",
+            "Cost of running pods and of the static baselines.",
             "short",
-            Query(f"sum({cost})", "ran"),
+            Query(f"sum({cost})", "actual"),
             Query(f"sum({static})", "static"),
         ),
         stacked(
             "Cores saved",
-            "Mean cores saved by AIApi.",
+            "Mean cores saved, by AIApi.",
             "short",
             Query(f"sum by (namespace, name) ({of('savings_cores', MANY)})", each),
         ),
         stacked(
-            "Cost an hour by AIApi",
-            "Mean price of what ran.",
+            "Cost per hour by AIApi",
+            "Mean cost of running pods.",
             "short",
             Query(f"sum by (namespace, name) ({cost})", each),
         ),
         lines(
             "Saved by AIApi",
-            "Part of its baseline's price.",
+            "Savings as a share of the baseline cost.",
             "percentunit",
             Query(of("savings_ratio", MANY), each),
         ),
@@ -378,7 +377,7 @@ PAGES: dict[str, Callable[[], Page]] = {
 
 
 def generated() -> dict[str, str]:
-    """The files by name."""
+    """File contents by name."""
     return {
         f"{name}.json": json.dumps(make().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
         for name, make in PAGES.items()
@@ -387,14 +386,16 @@ def generated() -> dict[str, str]:
 
 def main() -> None:
     """Write the files, or check them."""
-    parser = argparse.ArgumentParser(description="Make the Grafana dashboards.")
-    parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
+    parser = argparse.ArgumentParser(description="Generate the Grafana dashboards.")
+    parser.add_argument(
+        "--check", action="store_true", help="only check whether they are up to date"
+    )
     only_check = parser.parse_args().check
     FOLDER.mkdir(exist_ok=True)
     for name, text in generated().items():
         path = FOLDER / name
         if only_check and (not path.exists() or path.read_text() != text):
-            sys.exit(f"{path} is not up to date: run 'make dashboards'")
+            sys.exit(f"{path} is out of date: run 'make dashboards'")
         path.write_text(text)
 
 

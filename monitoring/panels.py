@@ -1,4 +1,4 @@
-"""The panels that the dashboards are made of."""
+"""Builders for the panels of the dashboards."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -20,20 +20,20 @@ Page: TypeAlias = dashboards.Dashboard
 
 
 class Query(NamedTuple):
-    """An expression and what its series are called."""
+    """A PromQL expression and the legend of its series."""
 
     expr: str
     legend: str = ""
 
 
-def of(metric: str, where: str = "") -> str:
-    """A metric of the operator."""
-    return f"aiapi_operator_{metric}{where}"
+def of(metric: str, selector: str = "") -> str:
+    """Selector of an operator metric."""
+    return f"aiapi_operator_{metric}{selector}"
 
 
-def more(where: str, matcher: str) -> str:
-    """A selector with one more matcher."""
-    return f"{where[:-1]},{matcher}}}"
+def more(selector: str, matcher: str) -> str:
+    """The selector with one more matcher."""
+    return f"{selector[:-1]},{matcher}}}"
 
 
 def _target(query: Query, at: int, *, instant: bool = False) -> prometheus.Dataquery:
@@ -44,31 +44,37 @@ def _target(query: Query, at: int, *, instant: bool = False) -> prometheus.Dataq
     return target.range()
 
 
-def lines(title: str, told: str, unit: str, *queries: Query, width: int = 12) -> timeseries.Panel:
+def lines(
+    title: str, description: str, unit: str, *queries: Query, width: int = 12
+) -> timeseries.Panel:
     """Lines over time."""
     legend = common_builders.VizLegendOptions().show_legend(True)
     legend = legend.display_mode(common.LegendDisplayMode.LIST)
     legend = legend.placement(common.LegendPlacement.BOTTOM)
-    panel = timeseries.Panel().title(title).description(told).datasource(SOURCE).unit(unit)
+    panel = timeseries.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
     panel = panel.legend(legend).span(width).height(8).min(0).fill_opacity(8).line_width(2)
     return panel.targets([_target(query, at) for at, query in enumerate(queries)])
 
 
-def stacked(title: str, told: str, unit: str, *queries: Query, width: int = 12) -> timeseries.Panel:
-    """Areas that add up."""
+def stacked(
+    title: str, description: str, unit: str, *queries: Query, width: int = 12
+) -> timeseries.Panel:
+    """Stacked areas over time."""
     stacking = common_builders.StackingConfig().mode(common.StackingMode.NORMAL)
-    return lines(title, told, unit, *queries, width=width).stacking(stacking).fill_opacity(40)
+    return (
+        lines(title, description, unit, *queries, width=width).stacking(stacking).fill_opacity(40)
+    )
 
 
-def number(title: str, told: str, unit: str, expr: str, *, width: int = 4) -> stat.Panel:
-    """One number and its recent course."""
-    panel = stat.Panel().title(title).description(told).datasource(SOURCE).unit(unit)
+def number(title: str, description: str, unit: str, expr: str, *, width: int = 4) -> stat.Panel:
+    """One number with a sparkline."""
+    panel = stat.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
     return panel.span(width).height(4).with_target(_target(Query(expr, "__auto"), 0))
 
 
-def states(title: str, told: str, *queries: Query, width: int = 24) -> statetimeline.Panel:
-    """What was true when: one row a series."""
-    panel = statetimeline.Panel().title(title).description(told).datasource(SOURCE)
+def states(title: str, description: str, *queries: Query, width: int = 24) -> statetimeline.Panel:
+    """State timeline: one row per series."""
+    panel = statetimeline.Panel().title(title).description(description).datasource(SOURCE)
     values: dict[str, models.ValueMappingResult] = {
         "0": models.ValueMappingResult(text="no", color="transparent", index=0),
         "1": models.ValueMappingResult(text="yes", color="orange", index=1),
@@ -77,9 +83,11 @@ def states(title: str, told: str, *queries: Query, width: int = 24) -> statetime
     return panel.targets([_target(query, at) for at, query in enumerate(queries)])
 
 
-def rows(title: str, told: str, columns: dict[str, tuple[str, str]]) -> table.Panel:
-    """A row an AIApi; columns are name -> (unit, expression)."""
-    panel = table.Panel().title(title).description(told).datasource(SOURCE).span(24).height(10)
+def rows(title: str, description: str, columns: dict[str, tuple[str, str]]) -> table.Panel:
+    """Table with one row per AIApi; columns map name -> (unit, expression)."""
+    panel = (
+        table.Panel().title(title).description(description).datasource(SOURCE).span(24).height(10)
+    )
     queries = enumerate(columns.values())
     panel = panel.targets([_target(Query(e), at, instant=True) for at, (_, e) in queries])
     merge = models.DataTransformerConfig(id_val="merge", options={})
@@ -97,9 +105,9 @@ def rows(title: str, told: str, columns: dict[str, tuple[str, str]]) -> table.Pa
     return panel
 
 
-def page(uid: str, title: str, told: str, variables: list[dashboards.QueryVariable]) -> Page:
-    """A dashboard with its variables, the data source first."""
-    made = dashboards.Dashboard(title).uid(f"aiapi-{uid}").description(told).tags(["aiapi"])
+def page(uid: str, title: str, description: str, variables: list[dashboards.QueryVariable]) -> Page:
+    """An empty dashboard with its variables. The data source is the first variable."""
+    made = dashboards.Dashboard(title).uid(f"aiapi-{uid}").description(description).tags(["aiapi"])
     made = made.readonly().time("now-3h", "now").refresh("30s").timezone("browser")
     made = made.tooltip(models.DashboardCursorSync.CROSSHAIR)
     link = dashboards.DashboardLink("AIApi").type(models.DashboardLinkType.DASHBOARDS)
@@ -126,7 +134,7 @@ def namespaces(*, several: bool) -> dashboards.QueryVariable:
 
 
 def with_panels(made: Page, panels: list[Panel]) -> Page:
-    """The dashboard with its panels, in their order."""
+    """Adds the panels in order."""
     for panel in panels:
         made = made.with_panel(panel)
     return made

@@ -1,4 +1,4 @@
-"""The real helm, and the repository's own scripts that stand outside the package."""
+"""Runs the real helm, and imports scripts outside the packages."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ CHART = ROOT / "charts" / "aiapi-operator"
 
 
 def helm() -> str:
-    """The helm program; without it the test is skipped."""
+    """The helm program. Skips the test if there is none."""
     found = os.environ.get("HELM") or shutil.which("helm")
     if not found:
         pytest.skip("helm is neither in HELM nor on the PATH")
@@ -33,7 +33,7 @@ def run(*args: str, kubeconfig: Path | None = None) -> subprocess.CompletedProce
 def rendered(
     values: dict[str, Any] | None = None, *args: str, name: str = "aiapi"
 ) -> list[dict[str, Any]]:
-    """The chart's objects with these values."""
+    """Objects that the chart renders with these values."""
     command = [helm(), "template", name, str(CHART), "--namespace", "ops", *args, "--values", "-"]
     done = subprocess.run(
         command, input=yaml.safe_dump(values or {}), capture_output=True, text=True, check=False
@@ -43,7 +43,7 @@ def rendered(
 
 
 def refusal(values: dict[str, Any]) -> str:
-    """What Helm says of values that it must refuse."""
+    """The error message of Helm for invalid values."""
     command = [helm(), "template", "aiapi", str(CHART), "--values", "-"]
     done = subprocess.run(
         command, input=yaml.safe_dump(values), capture_output=True, text=True, check=False
@@ -62,7 +62,7 @@ def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 
 
 def script(path: str) -> ModuleType:
-    """A script of the repository as a module."""
+    """Imports a script of the repository as a module."""
     where = ROOT / path
     if (name := f"script_{where.stem}") in sys.modules:
         return sys.modules[name]

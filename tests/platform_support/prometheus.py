@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what it is told to, every second."""
+"""Runs a real Prometheus that scrapes the given targets every second."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-{{/* Labels of everything in the chart. */}}
+{{/* Labels of all objects in the chart. */}}
 {{- define "aiapi-operator.labels" -}}
 {{ include "aiapi-operator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -9,19 +9,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* Labels that select the operator's pods; the AIApis' NetworkPolicies let in the first. */}}
+{{/* Labels that select the operator's pods. NetworkPolicies of AIApis admit pods with the first one. */}}
 {{- define "aiapi-operator.selector" -}}
 app.kubernetes.io/name: aiapi-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* One operator for a cluster: names of cluster-wide objects tell the namespaces apart. */}}
+{{/* Name of cluster-scoped objects. It contains the namespace, so that two releases do not collide. */}}
 {{- define "aiapi-operator.clusterName" -}}
 {{ printf "%s-%s" .Release.Namespace (include "aiapi-operator.name" .) | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release's name where it says what this is, the chart's where the release's is short for it
-(aiapi), and both otherwise. */}}
+{{/* The release name if it contains the chart name; the chart name if the release name is a prefix of
+it (aiapi); both joined otherwise. */}}
 {{- define "aiapi-operator.name" -}}
 {{- if .Values.fullnameOverride -}}
 {{ .Values.fullnameOverride }}
@@ -38,7 +38,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.serviceAccount.name | default (include "aiapi-operator.name" .) }}
 {{- end }}
 
-{{/* The PriorityClass of the pods; empty where there is to be none. */}}
+{{/* PriorityClass of the pods, or empty. */}}
 {{- define "aiapi-operator.priorityClass" -}}
 {{- if .Values.priorityClass.name -}}
 {{ .Values.priorityClass.name }}
@@ -47,7 +47,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end }}
 
-{{/* repository:tag or repository@digest, of (image, appVersion). */}}
+{{/* repository:tag or repository@digest. Arguments: image, appVersion. */}}
 {{- define "aiapi-operator.image" -}}
 {{- $image := index . 0 -}}
 {{- if $image.digest -}}

@@ -1,4 +1,4 @@
-"""A sandbox with the operator installed by the chart, one AIApi that carries load, a Prometheus."""
+"""A sandbox with the chart installed, one AIApi under load, and a Prometheus."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ NAMESPACE = "ops"
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """The chart as installed."""
+    """The installed chart."""
 
     kubeconfig: Path
     operator: Kubectl
@@ -57,7 +57,7 @@ async def _load(url: str, stop: threading.Event) -> None:
                     async with session.get(url) as answer:
                         await answer.read()
                 except (aiohttp.ClientError, TimeoutError):
-                    await asyncio.sleep(0.1)  # a busy machine; the fleet has several pods
+                    await asyncio.sleep(0.1)  # the machine may be busy; the fleet has several pods
                 await asyncio.sleep(0.02)
 
         await asyncio.gather(*(client() for _ in range(4)))
@@ -65,7 +65,7 @@ async def _load(url: str, stop: threading.Event) -> None:
 
 @pytest.fixture(scope="module")
 def traffic(release: Release) -> Iterator[None]:
-    """Some load through the Service, until the module's tests are done."""
+    """Load through the Service until the tests of the module end."""
     url, stop = release.shop.service_address("hello"), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_load(url, stop)))
     thread.start()

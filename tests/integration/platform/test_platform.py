@@ -1,4 +1,4 @@
-"""The chart with real Helm on a cluster, its dashboards against a real Prometheus."""
+"""Tests the chart with real Helm, and its dashboards against a real Prometheus."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from deploy_support.helm import CHART
 from e2e_support.kubectl import eventually
 from platform_support.prometheus import Prometheus
 
-Release = Any  # the fixture of this folder's conftest
+Release = Any  # defined in conftest.py of this folder
 DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
 VALUES = {"$namespace": "shop", "$name": "hello", "$__rate_interval": "10s"}
 
 
 def queries(dashboard: dict[str, Any]) -> list[tuple[str, str]]:
-    """Panel title and expression of everything that is asked for."""
+    """Title and expression of every query."""
     return [
         (panel["title"], target["expr"])
         for panel in dashboard["panels"]
@@ -39,26 +39,26 @@ def test_every_query_of_a_dashboard_returns_data(prometheus: Prometheus, path: A
             f"{title}: {expr}" for title, expr in asked if not prometheus.has_data(filled(expr))
         ]
 
-    eventually(lambda: not missing(), within=60, what=f"data, at first none for {missing()}")
+    eventually(lambda: not missing(), within=60, what=f"data, at first missing: {missing()}")
 
 
 def test_recording_rules_record_and_no_alert_fires(prometheus: Prometheus) -> None:
     names = re.findall(r"record: (\S+)", (CHART / "files" / "rules.yaml").read_text())
     eventually(
-        lambda: all(prometheus.has_data(name) for name in names), within=40, what=f"data of {names}"
+        lambda: all(prometheus.has_data(name) for name in names), within=40, what="recorded data"
     )
     assert prometheus.query('ALERTS{alertstate="firing"}') == []
     (leaders,) = prometheus.query("sum(aiapi_operator_leader)")
     assert leaders["value"][1] == "1"
 
 
-def test_helm_test_makes_an_aiapi_and_sees_it_ready(release: Release) -> None:
-    said = release.helm("test", "aiapi", "--logs", "--timeout=150s")
-    assert re.search(r"ops/aiapi-operator-test is Ready after", said), said
+def test_helm_test_passes(release: Release) -> None:
+    output = release.helm("test", "aiapi", "--logs", "--timeout=150s")
+    assert re.search(r"ops/aiapi-operator-test is Ready after", output), output
     assert not release.operator.exists("aiapi", "aiapi-operator-test")
 
 
-def test_another_operator_takes_over_and_shrinks_nothing(release: Release) -> None:
+def test_another_operator_takes_over_without_scaling_down(release: Release) -> None:
     def leader() -> str:
         spec = release.operator.json("lease", "aiapi-operator")["spec"]
         return str(spec.get("holderIdentity") or "")
@@ -67,11 +67,11 @@ def test_another_operator_takes_over_and_shrinks_nothing(release: Release) -> No
     before = leader()
     release.operator("delete", "pod", before, "--wait=false")
     eventually(lambda: leader() not in ("", before), within=15, what="another operator leads")
-    now = release.shop.status("hello")["decision"]
-    assert (now["replicas"], now["workers"]) >= (wanted["replicas"], wanted["workers"])
+    after = release.shop.status("hello")["decision"]
+    assert (after["replicas"], after["workers"]) >= (wanted["replicas"], wanted["workers"])
 
 
-def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) -> None:
+def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) -> None:
     before = release.shop.children("hello")["deployment"]["metadata"]["uid"]
     release.helm(
         "upgrade", "--install", "aiapi", str(CHART), "--set=replicas=1", "--wait", "--timeout=120s",
@@ -87,7 +87,7 @@ def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) 
         names = release.operator("get", f"{kinds},serviceaccount", "-o", "name").split()
         return [name for name in names if name not in own]
 
-    eventually(lambda: left() == [], within=60, what=f"nothing is left in the namespace: {left()}")
+    eventually(lambda: left() == [], within=60, what=f"an empty namespace (left: {left()})")
     cluster_wide = release.operator(
         "get", "clusterrole,clusterrolebinding,priorityclass", "-o", "name", "-l",
         "app.kubernetes.io/name=aiapi-operator",
@@ -99,4 +99,4 @@ def test_upgrade_and_uninstall_lose_nothing_and_leave_nothing(release: Release) 
         assert after["metadata"]["uid"] == before
         return int(after["status"].get("readyReplicas", 0)) >= 2
 
-    eventually(serving, within=30, what="the pods serve without an operator")
+    eventually(serving, within=30, what="pods that serve without an operator")

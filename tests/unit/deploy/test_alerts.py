@@ -1,4 +1,4 @@
-"""The rules are valid, each alert fires when it should and not otherwise, and has its runbook."""
+"""Tests that the rules are valid, and that each alert fires correctly and has a runbook."""
 
 import re
 import shutil
@@ -35,20 +35,20 @@ def test_the_rules_are_valid() -> None:
     assert checked.returncode == 0, checked.stderr + checked.stdout
 
 
-def test_each_alert_fires_when_it_should_and_not_otherwise() -> None:
+def test_each_alert_fires_only_when_it_should() -> None:
     tested = promtool("test", "rules", CASES.name)
     assert tested.returncode == 0, tested.stderr + tested.stdout
 
 
-def test_each_alert_has_a_case_of_both_kinds() -> None:
+def test_each_alert_has_a_firing_and_a_silent_case() -> None:
     kinds: dict[str, set[bool]] = {name: set() for name in alerts()}
     for case in yaml.safe_load(CASES.read_text())["tests"]:
-        for asked in case["alert_rule_test"]:
-            kinds[asked["alertname"]].add(bool(asked["exp_alerts"]))
+        for check in case["alert_rule_test"]:
+            kinds[check["alertname"]].add(bool(check["exp_alerts"]))
     assert {name for name, seen in kinds.items() if seen != {True, False}} == set()
 
 
-def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
+def test_alerts_and_runbooks_match() -> None:
     sections = re.findall(r"^## (\w+)$", (DOCS / "alerts.md").read_text(), re.MULTILINE)
     assert sorted(sections) == sorted(alerts())
     for name, alert in alerts().items():
@@ -58,7 +58,7 @@ def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
         assert annotations["summary"].endswith(".")
 
 
-def test_rules_and_runbooks_speak_of_metrics_that_there_are() -> None:
+def test_rules_and_runbooks_use_documented_metrics() -> None:
     documented = set(
         re.findall(r"^\| `(aiapi_\w+)`", (DOCS / "metrics.md").read_text(), re.MULTILINE)
     )

@@ -1,4 +1,4 @@
-"""The chart: what it renders by default and with other values, what it refuses and documents."""
+"""Tests what the chart renders, refuses and documents."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def default() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def everything() -> list[dict[str, Any]]:
-    """All switches on, and something in every value that is empty by default."""
+    """All switches on, and a value for everything that is empty by default."""
     switched = {"enabled": True, "labels": {"release": "kps"}}
     return rendered({
         "fullnameOverride": "sizer",
@@ -64,12 +64,12 @@ def env(documents: list[dict[str, Any]]) -> dict[str, str]:
     return {each["name"]: each.get("value", "") for each in container["env"]}
 
 
-def test_helm_lint_is_strictly_content() -> None:
+def test_strict_helm_lint_passes() -> None:
     linted = run("lint", "--strict", str(CHART))
     assert linted.returncode == 0, linted.stdout
 
 
-def test_the_defaults_are_available_and_confined(default: list[dict[str, Any]]) -> None:
+def test_defaults_are_highly_available_and_confined(default: list[dict[str, Any]]) -> None:
     assert only(default, "Deployment")["spec"]["replicas"] == 2
     assert only(default, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     spec = pod(default)
@@ -85,12 +85,12 @@ def test_the_defaults_are_available_and_confined(default: list[dict[str, Any]]) 
     assert policy["podSelector"] == selector
 
 
-def test_every_pod_is_restricted(default: list[dict[str, Any]]) -> None:
+def test_every_pod_meets_the_restricted_standard(default: list[dict[str, Any]]) -> None:
     for spec in (pod(default), only(default, "Pod")["spec"]):
         assert violations(spec) == []
 
 
-def test_metrics_are_announced_by_annotations_unless_by_a_service_monitor(
+def test_pods_have_scrape_annotations_unless_a_service_monitor_is_enabled(
     default: list[dict[str, Any]], everything: list[dict[str, Any]]
 ) -> None:
     template = only(default, "Deployment")["spec"]["template"]
@@ -107,7 +107,7 @@ def test_metrics_are_announced_by_annotations_unless_by_a_service_monitor(
     )
 
 
-def test_the_pods_of_aiapis_are_scraped_where_their_policy_lets_prometheus_in(
+def test_a_pod_monitor_requires_that_prometheus_may_reach_the_pods(
     everything: list[dict[str, Any]],
 ) -> None:
     monitor = only(everything, "PodMonitor")["spec"]
@@ -115,10 +115,10 @@ def test_the_pods_of_aiapis_are_scraped_where_their_policy_lets_prometheus_in(
     assert (
         env(everything)["AIAPI_OPERATOR_METRICS_FROM"] == "kubernetes.io/metadata.name=monitoring"
     )
-    assert "needs metrics.podsFrom" in refusal({"metrics": {"podMonitor": {"enabled": True}}})
+    assert "requires metrics.podsFrom" in refusal({"metrics": {"podMonitor": {"enabled": True}}})
 
 
-def test_the_environment_is_what_the_operator_reads(
+def test_the_operator_reads_every_environment_variable(
     everything: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = env(everything)
@@ -134,7 +134,7 @@ def test_the_environment_is_what_the_operator_reads(
     assert settings.lease_name == only(everything, "Lease")["metadata"]["name"] == "sizer"
 
 
-def test_the_console_is_off_and_reached_by_those_named_alone(
+def test_the_console_is_off_by_default_and_open_to_named_peers_only(
     default: list[dict[str, Any]], everything: list[dict[str, Any]]
 ) -> None:
     assert not [name for name in env(default) if "CONSOLE" in name]
@@ -143,13 +143,15 @@ def test_the_console_is_off_and_reached_by_those_named_alone(
     assert rule["from"] == [{"podSelector": {"matchLabels": {"app": "proxy"}}}]
 
 
-def test_rights_are_given_in_the_named_namespaces_alone(everything: list[dict[str, Any]]) -> None:
+def test_permissions_are_granted_in_the_listed_namespaces_only(
+    everything: list[dict[str, Any]],
+) -> None:
     assert not of_kind(everything, "ClusterRoleBinding")
     bound = [each["metadata"]["namespace"] for each in of_kind(everything, "RoleBinding")]
-    assert sorted(bound) == ["chat", "ops", "shop", "shop"]  # the last is the test's own
+    assert sorted(bound) == ["chat", "ops", "shop", "shop"]  # the last one is for helm test
 
 
-def test_every_value_reaches_the_pod(everything: list[dict[str, Any]]) -> None:
+def test_every_value_is_rendered(everything: list[dict[str, Any]]) -> None:
     spec = pod(everything)
     assert spec["containers"][0]["image"].endswith("@sha256:" + "0" * 64)
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
@@ -165,7 +167,7 @@ def test_every_value_reaches_the_pod(everything: list[dict[str, Any]]) -> None:
             assert each["metadata"]["labels"]["team"] == "platform", each["kind"]
 
 
-def test_what_is_switched_off_is_not_there() -> None:
+def test_disabled_objects_are_not_rendered() -> None:
     off = rendered(
         {
             "replicas": 1,
@@ -184,14 +186,14 @@ def test_what_is_switched_off_is_not_there() -> None:
     assert "annotations" not in only(off, "Deployment")["spec"]["template"]["metadata"]
 
 
-def test_the_crd_is_kept_unless_told_otherwise(default: list[dict[str, Any]]) -> None:
+def test_the_crd_is_kept_by_default(default: list[dict[str, Any]]) -> None:
     crd = only(default, "CustomResourceDefinition")
     assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-    (let_go,) = of_kind(rendered({"crds": {"keep": False}}), "CustomResourceDefinition")
-    assert "annotations" not in let_go["metadata"]
+    (unkept,) = of_kind(rendered({"crds": {"keep": False}}), "CustomResourceDefinition")
+    assert "annotations" not in unkept["metadata"]
 
 
-def test_rules_and_dashboards_are_brought_as_they_are(everything: list[dict[str, Any]]) -> None:
+def test_rules_and_dashboards_are_rendered_unchanged(everything: list[dict[str, Any]]) -> None:
     rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
     brought = only(everything, "PrometheusRule")["spec"]["groups"]
     for group in rules["groups"]:
@@ -207,8 +209,8 @@ def test_rules_and_dashboards_are_brought_as_they_are(everything: list[dict[str,
         assert json.loads(text) == json.loads(original.read_text())
 
 
-def test_wrong_values_are_refused_by_name() -> None:
-    told = refusal({
+def test_invalid_values_are_refused_by_name() -> None:
+    error = refusal({
         "replicaCount": 2,
         "replicas": "two",
         "image": {"repo": "x", "pullPolicy": "Sometimes", "digest": "latest"},
@@ -224,7 +226,7 @@ def test_wrong_values_are_refused_by_name() -> None:
         "test": {"timeout": 3},
     })  # fmt: skip
     for unknown in ("'replicaCount'", "'repo'", "'limit'", "'kee'", "'timeout'"):
-        assert f"additional properties {unknown} not allowed" in told
+        assert f"additional properties {unknown} not allowed" in error
     for wrong in (
         "/replicas",
         "/image/pullPolicy",
@@ -239,7 +241,7 @@ def test_wrong_values_are_refused_by_name() -> None:
         "/networkPolicy/apiServerPorts",
         "/console/port",
     ):
-        assert f"at '{wrong}'" in told
+        assert f"at '{wrong}'" in error
 
 
 def _paths(schema: dict[str, Any], above: str = "") -> set[str]:
@@ -258,14 +260,14 @@ def _keys(values: dict[str, Any], above: str = "") -> set[str]:
     return found
 
 
-def test_the_schema_knows_the_values_and_no_others() -> None:
-    as_kubernetes = ("podSecurityContext", "securityContext", "affinity")
+def test_the_schema_matches_the_values() -> None:
+    kubernetes_types = ("podSecurityContext", "securityContext", "affinity")
     known = {
         path
         for path in _paths(SCHEMA)
-        if path != "global" and not path.startswith(tuple(f"{each}." for each in as_kubernetes))
+        if path != "global" and not path.startswith(tuple(f"{each}." for each in kubernetes_types))
     }
-    free = ("resources.", "metrics.dashboards.labels.", *(f"{each}." for each in as_kubernetes))
+    free = ("resources.", "metrics.dashboards.labels.", *(f"{each}." for each in kubernetes_types))
     assert {key for key in _keys(DEFAULTS) if not key.startswith(free)} == known
 
 
@@ -278,8 +280,8 @@ def test_the_readme_documents_every_value() -> None:
 
 def test_a_value_without_a_comment_is_an_error() -> None:
     document = script("charts/document.py")
-    text = "# -- Told.\na: 1\ngroup:\n  # -- Told over\n  # two lines.\n  b: []\n"
-    assert [each.told for each in document.values(text)] == ["Told.", "Told over two lines."]
+    text = "# -- One line.\na: 1\ngroup:\n  # -- Two\n  # lines.\n  b: []\n"
+    assert [each.description for each in document.values(text)] == ["One line.", "Two lines."]
     with pytest.raises(document.UndocumentedError, match=r"group\.c"):
         list(document.values(text + "  c: 2\n"))
 
@@ -292,5 +294,5 @@ def test_a_value_without_a_comment_is_an_error() -> None:
         ("team", "team-aiapi-operator"),
     ],
 )
-def test_names_say_what_they_are(release: str, name: str) -> None:
+def test_object_names_contain_the_chart_name(release: str, name: str) -> None:
     assert only(rendered(name=release), "Deployment")["metadata"]["name"] == name

@@ -1,4 +1,4 @@
-"""The dashboards are what the code makes, and speak of documented metrics."""
+"""Tests that the dashboard files are current and query documented metrics."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from deploy_support.helm import CHART, ROOT, script
 FOLDER = CHART / "files" / "dashboards"
 
 
-def test_the_files_are_what_the_code_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "monitoring"))
     made = script("monitoring/dashboards.py").generated()
     kept = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
     assert kept == made, "run 'make dashboards'"
 
 
-def test_panels_ask_for_documented_metrics_and_say_what_they_show() -> None:
+def test_panels_have_descriptions_and_query_documented_metrics() -> None:
     documented = set(
         re.findall(r"^\| `(aiapi_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
     )

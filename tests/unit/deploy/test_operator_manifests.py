@@ -1,4 +1,4 @@
-"""What installs the operator without Helm: its rights, its pod, the CRD it brings."""
+"""Tests deploy/: permissions, the operator's pod and the CRD."""
 
 import subprocess
 from collections import defaultdict
@@ -14,9 +14,9 @@ from manifests_support.pod_security import violations
 from aiapi_operator.cluster.permissions import PERMISSIONS, Scope
 from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS
 
-Rights = dict[tuple[str, str], set[str]]
-PEOPLES = ("-view", "-edit")
-"""ClusterRoles for people, by the end of their name; the operator is bound to neither."""
+Grants = dict[tuple[str, str], set[str]]
+USER_ROLE_SUFFIXES = ("-view", "-edit")
+"""Name suffixes of the ClusterRoles for users. The operator is not bound to them."""
 
 
 def deployed() -> list[dict[str, Any]]:
@@ -27,49 +27,49 @@ def chart() -> list[dict[str, Any]]:
     return rendered(None, "--skip-tests")
 
 
-def operators(documents: list[dict[str, Any]]) -> dict[str, Any]:
+def operator_role(documents: list[dict[str, Any]]) -> dict[str, Any]:
     roles = of_kind(documents, "ClusterRole")
-    (own,) = [role for role in roles if not role["metadata"]["name"].endswith(PEOPLES)]
+    (own,) = [role for role in roles if not role["metadata"]["name"].endswith(USER_ROLE_SUFFIXES)]
     return own
 
 
-def granted(role: dict[str, Any]) -> Rights:
-    rights: Rights = defaultdict(set)
+def granted(role: dict[str, Any]) -> Grants:
+    grants: Grants = defaultdict(set)
     for rule in role["rules"]:
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
-                rights[group, resource] |= set(rule["verbs"])
-    return dict(rights)
+                grants[group, resource] |= set(rule["verbs"])
+    return dict(grants)
 
 
-def used(scope: Scope) -> Rights:
-    rights: Rights = defaultdict(set)
-    for right in PERMISSIONS:
-        if right.scope is scope:
-            rights[right.group, right.resource] |= right.verbs
-    return dict(rights)
+def used(scope: Scope) -> Grants:
+    grants: Grants = defaultdict(set)
+    for permission in PERMISSIONS:
+        if permission.scope is scope:
+            grants[permission.group, permission.resource] |= permission.verbs
+    return dict(grants)
 
 
 @pytest.mark.parametrize("documents", [chart, deployed], ids=["chart", "deploy"])
-def test_the_operator_may_do_what_it_does_and_no_more(documents: Any) -> None:
-    assert granted(operators(documents())) == used(Scope.WATCHED)
+def test_the_operator_has_exactly_the_permissions_it_uses(documents: Any) -> None:
+    assert granted(operator_role(documents())) == used(Scope.WATCHED)
     assert granted(only(documents(), "Role")) == used(Scope.OPERATOR)
 
 
-def test_no_right_is_a_wildcard() -> None:
+def test_no_permission_is_a_wildcard() -> None:
     for role in of_kind(deployed(), "ClusterRole") + of_kind(deployed(), "Role"):
         for rule in role["rules"]:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
 
 
-def test_of_leases_only_its_own_can_be_changed() -> None:
+def test_only_its_own_lease_can_be_updated() -> None:
     role = only(deployed(), "Role")
     for rule in role["rules"]:
         if "update" in rule["verbs"]:
             assert rule["resourceNames"] == [only(deployed(), "Lease")["metadata"]["name"]]
 
 
-def test_the_operators_pod_is_restricted_and_found_by_the_network_policies() -> None:
+def test_the_operator_pod_is_restricted_and_selected_by_network_policies() -> None:
     deployment = only(deployed(), "Deployment")
     assert mismatches(deployment) == []
     template = deployment["spec"]["template"]
@@ -77,9 +77,9 @@ def test_the_operators_pod_is_restricted_and_found_by_the_network_policies() -> 
     assert template["metadata"]["labels"].items() >= OPERATOR_POD_LABELS.items()
 
 
-def test_bindings_lead_to_the_service_account_of_the_pod() -> None:
+def test_bindings_name_the_service_account_of_the_pod() -> None:
     account = only(deployed(), "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
-    roles = {"ClusterRole": operators(deployed()), "Role": only(deployed(), "Role")}
+    roles = {"ClusterRole": operator_role(deployed()), "Role": only(deployed(), "Role")}
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         binding = only(deployed(), kind)
         role = roles[binding["roleRef"]["kind"]]
@@ -89,18 +89,18 @@ def test_bindings_lead_to_the_service_account_of_the_pod() -> None:
         ]
 
 
-def test_the_chart_and_the_base_bring_the_crd_as_it_is_generated() -> None:
+def test_the_chart_and_deploy_contain_the_generated_crd() -> None:
     generated = (ROOT / "crds" / "aiapis.aiapi.dev.yaml").read_text()
     assert (CHART / "files" / "aiapis.aiapi.dev.yaml").read_text() == generated
     assert (ROOT / "deploy" / "crd.yaml").read_text() == generated, "run 'make crds'"
 
 
-def test_deploy_is_what_the_chart_makes() -> None:
+def test_deploy_is_rendered_from_the_chart() -> None:
     kept = (ROOT / "deploy" / "operator.yaml").read_text()
     assert kept == script("deploy/render.py").render(helm()), "run 'make deploy'"
 
 
-def test_kubectl_builds_the_base() -> None:
+def test_kubectl_builds_the_kustomize_base() -> None:
     built = subprocess.run(
         [BINARY, "kustomize", str(ROOT / "deploy")], capture_output=True, text=True, check=True
     )
