@@ -306,7 +306,9 @@ def operator() -> Page:
 
 def savings() -> Page:
     """Cost, and cost of a static fleet."""
-    description = "Cost relative to static fleets sized for the observed peak or by spec.cost.baseline."
+    description = (
+        "Cost relative to static fleets sized for the observed peak or by spec.cost.baseline."
+    )
     made = page("savings", "AIApi / Cost and savings", description, [namespaces(several=True)])
     cost, static = of("cost_per_hour", MANY), of("baseline_cost_per_hour", MANY)
     each = "{{namespace}}/{{name}}"
