@@ -61,7 +61,7 @@ class Connection:
 
 
 @dataclass
-class Tally:
+class LoadResult:
     answered: int = 0
     lost: list[str] = field(default_factory=list)
     workers: dict[str, int] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Load:
         self._path = path
         self._pause = pause
         self._stop = False
-        self.tally = Tally()
+        self.result = LoadResult()
         self._kinds = [True] * keeping + [False] * opening
 
     async def __aenter__(self) -> Self:
@@ -103,20 +103,20 @@ class Load:
             try:
                 if connection is None:
                     connection = await Connection.open(*self._target)
-                    self.tally.connections += 1
+                    self.result.connections += 1
                 answer = await connection.ask(
                     self._path, headers="" if keep else "connection: close\r\n"
                 )
                 assert answer.status == 200, answer
             except (OSError, EOFError, AssertionError, TimeoutError) as error:
-                self.tally.lost.append(repr(error))
+                self.result.lost.append(repr(error))
                 if connection is not None:
                     await connection.close()
                 connection = None
                 continue
-            self.tally.answered += 1
+            self.result.answered += 1
             worker = answer.body.decode()
-            self.tally.workers[worker] = self.tally.workers.get(worker, 0) + 1
+            self.result.workers[worker] = self.result.workers.get(worker, 0) + 1
             if answer.closes or not keep:
                 await connection.close()
                 connection = None

@@ -17,7 +17,7 @@ from aiapi_service.store import local
 
 
 class Server:
-    """The companion process with a folder of its own, which can be killed and started again."""
+    """The sidecar process with a folder of its own, which can be killed and started again."""
 
     def __init__(self) -> None:
         # pytest's folders are for root alone where root runs the tests; Postgres then does not.
@@ -85,7 +85,7 @@ class Server:
     def stopped(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
-    def kill_companion(self) -> None:
+    def kill_sidecar(self) -> None:
         """As a supervisor does with who does not end in time."""
         assert self._process is not None
         self._process.kill()

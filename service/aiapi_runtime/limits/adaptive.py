@@ -32,7 +32,7 @@ _FEWEST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Window:
+class LimitWindow:
     """What was seen since the last update."""
 
     latency: float
@@ -56,7 +56,7 @@ class AdaptiveLimit:
     least: float = 2.0
     most: float = 65536.0
 
-    def update(self, window: Window) -> None:
+    def update(self, window: LimitWindow) -> None:
         if window.busy < _CALM:
             if window.answered:
                 self.base += (_BASE_WEIGHT if self.was_calm else 1.0) * (window.latency - self.base)

@@ -18,7 +18,7 @@ class Gate:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.open = 0
-        # Let through by the door, and not here yet.
+        # Let through by the early_rejection, and not here yet.
         self.coming = 0
         self.peak = 0
         self._first: deque[Place] = deque()

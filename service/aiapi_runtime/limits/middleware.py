@@ -3,10 +3,10 @@
 A refusal is a 503 with Retry-After, counted as `shed`. Retry-After varies, so that those who were
 refused together do not come back together.
 
-Room is given back only when the loop has come round. An app that never awaits would otherwise be
-done with one request before the next is looked at, and seem to have one open, however many wait in
-the loop for their turn. For the same reason those that `Door` has let through, and that wait for
-their turn, count as coming.
+A request frees its place only after the loop has made a full pass. Otherwise an app that never
+awaits would finish one request before the next is read, and would seem to have one open, however
+many wait in the loop. For the same reason, requests that `EarlyRejection` has let through but that
+have not reached this wrapper count as open.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import random
 from collections.abc import Awaitable
 from time import monotonic
 
-from aiapi_runtime.limits.adaptive import AdaptiveLimit, Window
+from aiapi_runtime.limits.adaptive import AdaptiveLimit, LimitWindow
 from aiapi_runtime.limits.gate import Gate
 from aiapi_runtime.limits.priority import Priority, chosen
 from aiapi_runtime.telemetry.clock import LoopClock
@@ -31,7 +31,7 @@ CONTENT = (b"content-type", b"application/json")
 LENGTH = (b"content-length", b"%d" % len(BODY))
 
 
-class Limiter:
+class ConcurrencyLimiter:
     """`limit` is "auto" or a number of requests."""
 
     def __init__(self, app: App, limit: str, clock: LoopClock) -> None:
@@ -120,7 +120,7 @@ class Limiter:
         loop_seconds, wall = self._clock.read()
         passed = max(wall - self._before[1], 1e-9)
         self._adaptive.update(
-            Window(
+            LimitWindow(
                 latency=self._seconds / max(1, self._answered),
                 answered=self._answered,
                 peak=self.gate.peak,

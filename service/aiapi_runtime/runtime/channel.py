@@ -65,4 +65,4 @@ class Channel:
             self.sock.close()
 
 
-FILES_A_MESSAGE = _FILES
+FILES_PER_MESSAGE = _FILES

@@ -16,7 +16,7 @@ from aiapi_runtime.runtime import logs
 from aiapi_runtime.runtime.admin import Token
 from aiapi_runtime.runtime.settings import Settings
 from aiapi_runtime.runtime.supervisor import Supervisor, bind
-from aiapi_service.gateway.companions import wanted
+from aiapi_service.gateway.sidecars import wanted
 
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PORT = click.IntRange(0, 65535)
@@ -148,6 +148,6 @@ def main(admin_token_file: str | None, **options: Any) -> None:
     logs.set_up(settings.log_level, settings.log_format)
     listener = _listen(settings.host, settings.port, "--port", settings.backlog)
     admin = _listen(settings.admin_host or settings.host, settings.admin_port, "--admin-port", 128)
-    companions = wanted(settings.app, os.environ)
-    supervisor = Supervisor(settings, token, listener=listener, admin=admin, companions=companions)
+    sidecars = wanted(settings.app, os.environ)
+    supervisor = Supervisor(settings, token, listener=listener, admin=admin, sidecars=sidecars)
     sys.exit(asyncio.run(supervisor.run()))

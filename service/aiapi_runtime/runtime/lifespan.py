@@ -6,7 +6,7 @@ from aiapi_runtime.runtime.loading import describe, shorten
 from aiapi_runtime.telemetry.requests import App, Message, Receive, Scope, Send
 
 
-class LifespanWitness:
+class LifespanRecorder:
     """Passes everything on; notes the message of `lifespan.startup.failed`, or the exception."""
 
     def __init__(self, app: Any) -> None:

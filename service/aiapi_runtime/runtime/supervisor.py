@@ -13,19 +13,23 @@ from collections.abc import Sequence
 from time import monotonic
 
 from aiapi_runtime.runtime.admin import AdminServer, Token, build
-from aiapi_runtime.runtime.companions import Companion, Companions
-from aiapi_runtime.runtime.crew import Crew
-from aiapi_runtime.runtime.hatchery import Hatchery
-from aiapi_runtime.runtime.kernel import adopt_orphans, allow_many_files, name_process
-from aiapi_runtime.runtime.member import State
-from aiapi_runtime.runtime.pod import PodView
+from aiapi_runtime.runtime.pod import PodAdmin
+from aiapi_runtime.runtime.process_attributes import (
+    become_subreaper,
+    raise_open_file_limit,
+    set_process_name,
+)
 from aiapi_runtime.runtime.settings import Settings
-from aiapi_runtime.telemetry.arena import Arena, Ledger
+from aiapi_runtime.runtime.sidecars import Sidecar, SidecarGroup
+from aiapi_runtime.runtime.spawner import Spawner
+from aiapi_runtime.runtime.worker_pool import WorkerPool
+from aiapi_runtime.runtime.worker_process import State
+from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
 
 logger = logging.getLogger("aiapi.supervisor")
 
 _TICK_SECONDS = 0.25
-_COMPANIONS_END_SECONDS = 2.0
+_SIDECARS_END_SECONDS = 2.0
 # What the workers' own end (lifespan shutdown, exit) may take of the grace period.
 _RESERVE_SECONDS = 2.0
 
@@ -54,39 +58,39 @@ class Supervisor:
         *,
         listener: socket.socket,
         admin: socket.socket,
-        companions: Sequence[Companion] = (),
+        sidecars: Sequence[Sidecar] = (),
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._admin_socket = admin
-        arena = Arena.create(settings.slots)
-        ledger = Ledger(arena)
-        self._crew = Crew(settings, arena, ledger, settings.workers)
-        self._crew.hatchery = Hatchery(settings, listener, arena.fd, self._crew)
-        self._pod = PodView(settings, self._crew, (arena, ledger), listener)
+        memory = WorkerMemory.create(settings.slots)
+        totals = PodTotals(memory)
+        self._pool = WorkerPool(settings, memory, totals, settings.workers)
+        self._pool.spawner = Spawner(settings, listener, memory.fd, self._pool)
+        self._pod = PodAdmin(settings, self._pool, (memory, totals), listener)
         self._admin = AdminServer(build(self._pod, token))
-        self._companions = Companions(companions)
+        self._sidecars = SidecarGroup(sidecars)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._at_once = asyncio.Event()
 
     async def run(self) -> int:
-        name_process("aiapi-serve")
-        adopt_orphans()
-        allow_many_files()
+        set_process_name("aiapi-serve")
+        become_subreaper()
+        raise_open_file_limit()
         self._handle_signals()
         admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
         self._say_hello()
-        self._companions.tick()
-        self._crew.reconcile()
+        self._sidecars.tick()
+        self._pool.reconcile()
         try:
             await self._supervise()
             await self._end()
-            await self._end_companions()
+            await self._end_sidecars()
         finally:
-            self._crew.kill()
-            self._companions.kill()
-            self._crew.hatchery.stop()
+            self._pool.kill()
+            self._sidecars.kill()
+            self._pool.spawner.stop()
             self._admin.end()
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
@@ -124,13 +128,13 @@ class Supervisor:
         self._stop.set()
 
     def _step(self, change: int) -> None:
-        wanted = self._crew.wanted + change
+        wanted = self._pool.wanted + change
         if 1 <= wanted <= self._settings.max_workers:
-            self._crew.want(wanted)
+            self._pool.want(wanted)
 
     def _reap(self) -> None:
         # What they said before they died explains why: hear it first.
-        self._crew.hatchery.listen()
+        self._pool.spawner.listen()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -139,16 +143,16 @@ class Supervisor:
             if pid == 0:
                 return
             text = _told(os.waitstatus_to_exitcode(status))
-            if pid == self._crew.hatchery.pid:
-                self._crew.hatchery.died(text)
-            elif not self._companions.ended(pid, text):
-                self._crew.ended(pid, text)
+            if pid == self._pool.spawner.pid:
+                self._pool.spawner.died(text)
+            elif not self._sidecars.ended(pid, text):
+                self._pool.ended(pid, text)
 
     async def _supervise(self) -> None:
         while not self._stop.is_set():
             await _wait(self._stop, _TICK_SECONDS)
-            self._companions.tick()
-            self._crew.tick()
+            self._sidecars.tick()
+            self._pool.tick()
 
     async def _end(self) -> None:
         """Not ready at once; serve on until nobody sends more; then let all leave."""
@@ -158,23 +162,23 @@ class Supervisor:
         began = monotonic()
         while monotonic() - began < delay and not self._hurry.is_set():
             await _wait(self._hurry, min(_TICK_SECONDS, delay))
-            self._crew.tick()
+            self._pool.tick()
         began = monotonic()
-        self._crew.end(max(grace / 2, grace - _RESERVE_SECONDS))
-        while self._crew.members and monotonic() - began < grace:
+        self._pool.end(max(grace / 2, grace - _RESERVE_SECONDS))
+        while self._pool.workers and monotonic() - began < grace:
             if self._at_once.is_set():
-                logger.warning("told twice to end: killing %d workers", len(self._crew.members))
+                logger.warning("told twice to end: killing %d workers", len(self._pool.workers))
                 return
             await _wait(self._at_once, 0.05)
-            self._crew.tick()
-        for member in self._crew.of(State.DRAINING):
-            logger.error("worker %d did not end within the grace period", member.pid)
+            self._pool.tick()
+        for worker in self._pool.of(State.DRAINING):
+            logger.error("worker %d did not end within the grace period", worker.pid)
 
-    async def _end_companions(self) -> None:
+    async def _end_sidecars(self) -> None:
         """After the workers, which need them to the last."""
-        self._companions.end()
+        self._sidecars.end()
         if not self._at_once.is_set():
-            await _wait(self._companions.over, _COMPANIONS_END_SECONDS)
+            await _wait(self._sidecars.over, _SIDECARS_END_SECONDS)
 
 
 def _told(code: int) -> str:

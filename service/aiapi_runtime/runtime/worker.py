@@ -16,16 +16,16 @@ import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aiapi_runtime.limits.connection import WholeRequestProtocol
-from aiapi_runtime.limits.door import Door, protocol
-from aiapi_runtime.limits.middleware import Limiter
-from aiapi_runtime.runtime.birth import Birth
-from aiapi_runtime.runtime.channel import FILES_A_MESSAGE, Channel, ClosedError
-from aiapi_runtime.runtime.courtesy import Courtesy, has_unread, is_idle
-from aiapi_runtime.runtime.kernel import name_process
-from aiapi_runtime.runtime.lifespan import LifespanWitness
+from aiapi_runtime.limits.early_rejection import EarlyRejection, protocol
+from aiapi_runtime.limits.middleware import ConcurrencyLimiter
+from aiapi_runtime.runtime.channel import FILES_PER_MESSAGE, Channel, ClosedError
+from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread, is_idle
+from aiapi_runtime.runtime.connection_limit import Connections, connection_limit
+from aiapi_runtime.runtime.lifespan import LifespanRecorder
 from aiapi_runtime.runtime.loading import describe, load_app
-from aiapi_runtime.runtime.room import Connections, most_connections
+from aiapi_runtime.runtime.process_attributes import set_process_name
 from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.worker_init import WorkerInit
 from aiapi_runtime.runtime.wsgi import as_asgi, refuse_wsgi
 from aiapi_runtime.telemetry import (
     aiohttp_calls,
@@ -35,11 +35,11 @@ from aiapi_runtime.telemetry import (
     threads,
     tracing,
 )
-from aiapi_runtime.telemetry.arena import Arena, Slot
 from aiapi_runtime.telemetry.clock import new_loop
+from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.heartbeat import Heartbeat, Watchdog
 from aiapi_runtime.telemetry.requests import count_requests
-from aiapi_runtime.telemetry.tally import Tally
+from aiapi_runtime.telemetry.shared_memory import WorkerMemory, WorkerSlot
 
 logger = logging.getLogger("aiapi.worker")
 
@@ -53,7 +53,7 @@ class Worker(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, channel: Channel, settings: Settings) -> None:
         super().__init__(config)
-        self.courtesy = Courtesy()
+        self.closer = ConnectionCloser()
         self._channel = channel
         self._settings = settings
         self._told = asyncio.Event()
@@ -62,7 +62,7 @@ class Worker(uvicorn.Server):
         self._starting: asyncio.Task[None] | None = None
         self._adoptions: set[asyncio.Task[None]] = set()
         self.server_state.connections = Connections(
-            most_connections(), self._pause_accepting, self._accept_again
+            connection_limit(), self._pause_accepting, self._accept_again
         )
         self._paused: list[socket.socket] = []
 
@@ -115,15 +115,15 @@ class Worker(uvicorn.Server):
 
     def _pause_accepting(self) -> None:
         """No room: the other workers accept, or connections wait until somebody has gone."""
-        if self.courtesy.leaving:
+        if self.closer.leaving:
             return
-        logger.warning("no files are left for more than %d connections", most_connections())
+        logger.warning("no files are left for more than %d connections", connection_limit())
         copies = [sock.dup() for server in self.servers for sock in server.sockets]
         self._stop_accepting()
         self._paused = copies
 
     def _accept_again(self) -> None:
-        if self._paused and not self.courtesy.leaving:
+        if self._paused and not self.closer.leaving:
             task = asyncio.get_running_loop().create_task(self._listen_again())
             self._adoptions.add(task)
             task.add_done_callback(self._adoptions.discard)
@@ -134,7 +134,7 @@ class Worker(uvicorn.Server):
         self.servers = [
             await loop.create_server(self._protocol, sock=sock, backlog=backlog) for sock in sockets
         ]
-        if self.courtesy.leaving:
+        if self.closer.leaving:
             self._stop_accepting()
 
     async def _drain(self) -> None:
@@ -165,12 +165,12 @@ class Worker(uvicorn.Server):
         """Give away idle connections first, since that costs their clients nothing."""
         idle = [one for one in self.server_state.connections if is_idle(one)][:count]
         self._hand_over(idle)
-        self.courtesy.shed(count - len(idle))
+        self.closer.shed(count - len(idle))
 
     def _hand_over(self, idle: list[Any]) -> None:
         """To the supervisor, which finds them another worker."""
-        for start in range(0, len(idle), FILES_A_MESSAGE):
-            batch = idle[start : start + FILES_A_MESSAGE]
+        for start in range(0, len(idle), FILES_PER_MESSAGE):
+            batch = idle[start : start + FILES_PER_MESSAGE]
             files = [one.transport.get_extra_info("socket").fileno() for one in batch]
             if not self._channel.send({"is": "idle"}, files):
                 return
@@ -219,7 +219,7 @@ class Worker(uvicorn.Server):
         self._last = self._last or last
         deadline = monotonic() + seconds
         self._deadline = min(self._deadline or deadline, deadline)
-        self.courtesy.leave()
+        self.closer.leave()
         self._told.set()
         if self._starting is not None:
             self._starting.cancel()
@@ -234,7 +234,7 @@ class Worker(uvicorn.Server):
         except OSError:
             sock.close()
             return
-        if self.courtesy.leaving or connection.cycle is not None:
+        if self.closer.leaving or connection.cycle is not None:
             return
         connection.timeout_keep_alive_task = loop.call_later(
             self._settings.keep_alive, connection.timeout_keep_alive_handler
@@ -280,72 +280,74 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     """An app to load a configuration with."""
 
 
-async def _serve(birth: Birth, slot: Slot, witness: LifespanWitness, clock: Any) -> None:
-    settings = birth.settings
-    config = _config(witness.app, settings)
+async def _serve(
+    init: WorkerInit, slot: WorkerSlot, recorder: LifespanRecorder, clock: Any
+) -> None:
+    settings = init.settings
+    config = _config(recorder.app, settings)
     config.load()
-    server = Worker(config, birth.channel, settings)
-    tally = Tally(slot.numbers, slot.exemplars)
-    witness.app = config.loaded_app
+    server = Worker(config, init.channel, settings)
+    counters = RequestCounters(slot.numbers, slot.exemplars)
+    recorder.app = config.loaded_app
     traced = tracing.set_up()
     if settings.limit != "off":
-        limiter = Limiter(config.loaded_app, settings.limit, clock)
+        limiter = ConcurrencyLimiter(config.loaded_app, settings.limit, clock)
         config.loaded_app = limiter
         if not traced:
             # Where spans are collected, a refusal is one too, and is made where they are.
-            door = Door(limiter, tally, server.courtesy, server.server_state)
-            config.http_protocol_class = protocol(door)
+            early_rejection = EarlyRejection(limiter, counters, server.closer, server.server_state)
+            config.http_protocol_class = protocol(early_rejection)
     if traced:
         config.loaded_app = tracing.trace_requests(config.loaded_app)
     # Uvicorn types an app by the message; ours is any ASGI app.
     proxied: Any = partial(ProxyHeadersMiddleware, trusted_hosts=settings.forwarded_allow_ips)
     config.loaded_app = count_requests(
         config.loaded_app,
-        tally,
+        counters,
         forwarded=proxied(config.loaded_app),
-        other=proxied(witness),
-        courtesy=server.courtesy,
+        other=proxied(recorder),
+        closer=server.closer,
     )
-    metrics.attach(slot.custom, lambda series: birth.channel.send({"is": "series", **series}))
-    heartbeat = Heartbeat(slot, clock, tally, lambda: len(server.server_state.connections))
+    metrics.attach(slot.custom, lambda series: init.channel.send({"is": "series", **series}))
+    heartbeat = Heartbeat(slot, clock, counters, lambda: len(server.server_state.connections))
     package = settings.app.partition(":")[0].partition(".")[0]
-    watchdog = Watchdog(slot, tally, settings.blocked_after, birth.supervisor, own=package)
+    watchdog = Watchdog(slot, counters, settings.blocked_after, init.supervisor, own=package)
     threads.watch()
     heartbeat.start()
     watchdog.start()
     try:
-        await server.serve(sockets=[birth.listener])
+        await server.serve(sockets=[init.listener])
     finally:
         heartbeat.stop()
         watchdog.stop()
         tracing.shut_down()
 
 
-def run(birth: Birth) -> int:
+def run(init: WorkerInit) -> int:
     """The life of a worker; returns its exit code."""
-    name_process("aiapi-worker")
-    settings = birth.settings
-    slot = Arena(birth.arena_fd, settings.slots).slots[birth.slot]
-    birth.channel.sock.setblocking(False)
-    birth.listener.setblocking(False)
-    witness = LifespanWitness(birth.app)
+    set_process_name("aiapi-worker")
+    settings = init.settings
+    slot = WorkerMemory(init.memory_fd, settings.slots).slots[init.slot]
+    init.channel.sock.setblocking(False)
+    init.listener.setblocking(False)
+    recorder = LifespanRecorder(init.app)
     try:
-        if witness.app is None:
-            witness.app = load_app(settings.app, settings.app_dir)
+        if recorder.app is None:
+            recorder.app = load_app(settings.app, settings.app_dir)
         if settings.upstream_tracking == "on":
             aiohttp_calls.track()
             httpx_calls.track()
             sync_calls.track()
         if settings.wsgi:
-            witness.app = as_asgi(witness.app, settings.threads)
+            recorder.app = as_asgi(recorder.app, settings.threads)
         else:
-            refuse_wsgi(witness.app, settings.app)
+            refuse_wsgi(recorder.app, settings.app)
         loop, make_clock = new_loop(settings.loop)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_serve(birth, slot, witness, make_clock()))
+            runner.run(_serve(init, slot, recorder, make_clock()))
     except BaseException as error:  # noqa: BLE001 - whatever it is, the supervisor has to hear of it
-        # Uvicorn turns a failed start-up into a SystemExit; what the app said is in the witness.
-        said = witness.failure if isinstance(error, SystemExit) else ""
-        birth.channel.send({"is": "failed", "traceback": said or describe(error)})
+        # Uvicorn turns a failed start-up into a SystemExit; what the app said is in the recorder.
+        said = recorder.failure if isinstance(error, SystemExit) else ""
+        init.channel.send({"is": "failed", "traceback": said or describe(error)})
         return _START_FAILURE
     return 0

@@ -19,10 +19,10 @@ from time import monotonic
 from types import FrameType
 
 from aiapi_runtime.telemetry import metrics, threads
-from aiapi_runtime.telemetry.arena import BEAT_SECONDS, Slot
 from aiapi_runtime.telemetry.clock import LoopClock
+from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.layout import BOUNDS, Cell
-from aiapi_runtime.telemetry.tally import Tally
+from aiapi_runtime.telemetry.shared_memory import BEAT_SECONDS, WorkerSlot
 
 _MOST_SAMPLES = 1000
 
@@ -31,10 +31,14 @@ class Heartbeat:
     """Writes what only the worker knows, ten times a second, and samples how late the loop is."""
 
     def __init__(
-        self, slot: Slot, clock: LoopClock, tally: Tally, connections: Callable[[], int]
+        self,
+        slot: WorkerSlot,
+        clock: LoopClock,
+        counters: RequestCounters,
+        connections: Callable[[], int],
     ) -> None:
         self._slot = slot
-        self._tally = tally
+        self._counters = counters
         self._clock = clock
         self._connections = connections
         self._timer: asyncio.TimerHandle | None = None
@@ -70,7 +74,7 @@ class Heartbeat:
 
     def _write(self, now: float) -> None:
         numbers = self._slot.numbers
-        self._tally.write()
+        self._counters.write()
         metrics.write()
         threads.write(numbers, now)
         numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
@@ -83,12 +87,18 @@ class Watchdog(threading.Thread):
     """Watches the pulse of this process's main thread."""
 
     def __init__(
-        self, slot: Slot, tally: Tally, bound: float, parent: int, *, own: str = ""
+        self,
+        slot: WorkerSlot,
+        counters: RequestCounters,
+        bound: float,
+        parent: int,
+        *,
+        own: str = "",
     ) -> None:
         super().__init__(name="aiapi-watchdog", daemon=True)
         self._own = own
         self._slot = slot
-        self._tally = tally
+        self._counters = counters
         self._bound = bound
         self._parent = parent
         self._main = threading.main_thread().ident or 0
@@ -106,7 +116,7 @@ class Watchdog(threading.Thread):
                 continue
             frame = sys._current_frames().get(self._main)  # noqa: SLF001 - the only way to see another thread's stack
             if not _counts(frame):
-                self._tally.write()
+                self._counters.write()
             if beat != stalled_at:
                 stalled_at = beat
                 self._slot.text = where(frame, self._own)

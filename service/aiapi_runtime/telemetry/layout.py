@@ -55,7 +55,7 @@ class Cell(IntEnum):
     THREADS = LAG + BUCKETS
 
 
-class Threads(IntEnum):
+class ThreadCell(IntEnum):
     """The numbers of one pool of threads, from `Cell.THREADS` on; one pool follows the other."""
 
     LIMIT = 0
@@ -67,7 +67,7 @@ class Threads(IntEnum):
 
 # anyio's default limiter (plain `def` endpoints), asyncio's default executor, and `--wsgi`.
 POOLS = ("anyio", "asyncio", "wsgi")
-NUMBERS = Cell.THREADS + len(POOLS) * len(Threads)
+NUMBERS = Cell.THREADS + len(POOLS) * len(ThreadCell)
 # Room for the app's own metrics: see metrics.py.
 CUSTOM_NUMBERS = 2048
 TEXT_BYTES = 256
@@ -86,8 +86,8 @@ GAUGES = (
     Cell.CONNECTIONS,
     Cell.BLOCKED_SINCE,
     *(
-        Cell.THREADS + pool * len(Threads) + number
+        Cell.THREADS + pool * len(ThreadCell) + number
         for pool in range(len(POOLS))
-        for number in (Threads.LIMIT, Threads.BUSY, Threads.WAITING)
+        for number in (ThreadCell.LIMIT, ThreadCell.BUSY, ThreadCell.WAITING)
     ),
 )

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, COARSE, EXEMPLAR, OUTCOMES, Cell
-from aiapi_runtime.telemetry.stats import Reading
+from aiapi_runtime.telemetry.stats import PodSnapshot
 
 _SECONDS = (
     ("requests_in_flight_seconds", Cell.IN_FLIGHT_SECONDS, "Sum of the time requests were open."),
@@ -54,7 +54,7 @@ class More:
 class PodCollector(Collector):
     """One reading as metric families."""
 
-    def __init__(self, reading: Reading, workers: Sequence[WorkerReading], more: More) -> None:
+    def __init__(self, reading: PodSnapshot, workers: Sequence[WorkerReading], more: More) -> None:
         self._reading = reading
         self._workers = workers
         self._more = more
@@ -182,7 +182,7 @@ def exemplars(memories: Iterable[memoryview]) -> dict[int, Exemplar]:
 
 
 def render(
-    reading: Reading, workers: Sequence[WorkerReading], more: More, accept: str
+    reading: PodSnapshot, workers: Sequence[WorkerReading], more: More, accept: str
 ) -> tuple[str, bytes]:
     """Content type and text, in the format asked for; exemplars are in OpenMetrics alone."""
     registry = CollectorRegistry(auto_describe=False)

@@ -11,8 +11,8 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any, Protocol
 
+from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.layout import BOUNDS, COARSE, Cell
-from aiapi_runtime.telemetry.tally import Tally
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -32,7 +32,7 @@ class CurrentRequest:
     Defaults lie in the class and there is no __init__: most requests never write to theirs.
     """
 
-    tally: Tally
+    counters: RequestCounters
     scope: Scope
     calls = 0
     over = False
@@ -64,7 +64,7 @@ class UpstreamCall:
             return
         request.calls += 1
         if request.calls == 1:
-            request.tally.upstream(+1)
+            request.counters.upstream(+1)
 
     def end(self) -> None:
         """May be called again: a stream can be both exhausted and closed."""
@@ -73,7 +73,7 @@ class UpstreamCall:
             return
         request.calls -= 1
         if request.calls == 0:
-            request.tally.upstream(-1)
+            request.counters.upstream(-1)
 
 
 @contextmanager
@@ -103,21 +103,23 @@ class _Never:
 
 def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object more costs every request
     app: App,
-    tally: Tally,
+    counters: RequestCounters,
     *,
     forwarded: App | None = None,
     other: App | None = None,
-    courtesy: AtStart | None = None,
+    closer: AtStart | None = None,
 ) -> App:
     """The wrapper.
 
     `forwarded` is the app for requests with a proxy's headers; `other` gets all but HTTP.
     """
-    watcher = courtesy or _Never()
+    watcher = closer or _Never()
     for_proxied, for_other = forwarded or app, other or app
-    outcomes, whole = tally.outcomes, tally.whole
+    outcomes, whole = counters.outcomes, counters.whole
     # A class attribute costs a request nothing; one of its own would.
-    new_request: type[CurrentRequest] = type("CurrentRequest", (CurrentRequest,), {"tally": tally})
+    new_request: type[CurrentRequest] = type(
+        "CurrentRequest", (CurrentRequest,), {"counters": counters}
+    )
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901 - see above
         if scope["type"] != "http":
@@ -127,10 +129,10 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
         request.scope = scope
         current.set(request)
         began = monotonic()
-        tally.begun += 1
-        tally.moments -= began
-        if tally.clean:
-            tally.touch(began)
+        counters.begun += 1
+        counters.moments -= began
+        if counters.clean:
+            counters.touch(began)
         status = 0
         first = 0.0
 
@@ -165,14 +167,14 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
             return
         request.over = True
         now = monotonic()
-        tally.moments += now
+        counters.moments += now
         took = now - began
-        tally.seconds += took
+        counters.seconds += took
         outcomes[status >= 400] += 1
         whole[bisect_left(BOUNDS, took)] += 1
-        if tally.clean:
+        if counters.clean:
             # It may write at once, so all of the request must have been counted.
-            tally.touch(now)
+            counters.touch(now)
 
     return counted
 
@@ -207,22 +209,22 @@ def _has_all(cycle: Any) -> bool:
 
 def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -> None:
     """The end of a request that was not simply answered in one piece."""
-    tally = request.tally
+    counters = request.counters
     if request.calls:
-        tally.upstream(-1)
+        counters.upstream(-1)
     request.over = True
     now = monotonic()
-    tally.moments += now
-    tally.outcomes[outcome] += 1
+    counters.moments += now
+    counters.outcomes[outcome] += 1
     if outcome <= _CLIENT_ERROR:
         took = now - began
-        tally.last_seconds += took
+        counters.last_seconds += took
         bucket = bisect_left(BOUNDS, took)
-        tally.ended[bucket] += 1
+        counters.ended[bucket] += 1
         if request.trace:
-            tally.exemplars[bucket // COARSE] = request.trace, took
+            counters.exemplars[bucket // COARSE] = request.trace, took
         took = (first or now) - began
-        tally.first_seconds += took
-        tally.began[bisect_left(BOUNDS, took)] += 1
-    if tally.clean:
-        tally.touch(now)
+        counters.first_seconds += took
+        counters.began[bisect_left(BOUNDS, took)] += 1
+    if counters.clean:
+        counters.touch(now)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiapi_runtime.telemetry.cgroup import UNKNOWN, Limits
-from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, Threads
+from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, ThreadCell
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TCP_INFO_UNACKED_AND_SACKED = struct.Struct("24x2I")
@@ -28,11 +28,11 @@ class WorkerCounts:
 
 
 @dataclass(frozen=True)
-class ThreadPool:
+class ThreadPoolStats:
     """One pool, of all workers together but for the limit."""
 
     limit: int
-    """Threads in each worker."""
+    """ThreadCell in each worker."""
 
     busy: int
     waiting: int
@@ -42,26 +42,26 @@ class ThreadPool:
     waiting_seconds: float
 
 
-def pools(total: Sequence[float], rows: Iterable[Sequence[float]]) -> dict[str, ThreadPool]:
+def pools(total: Sequence[float], rows: Iterable[Sequence[float]]) -> dict[str, ThreadPoolStats]:
     """The pools that were ever used; of the others nobody needs to hear."""
     found = {}
     alive = list(rows)
     for number, name in enumerate(POOLS):
-        start = Cell.THREADS + number * len(Threads)
-        limit = max((row[start + Threads.LIMIT] for row in alive), default=0.0)
-        if limit > 0 and total[start + Threads.BUSY_SECONDS] > 0:
-            found[name] = ThreadPool(
+        start = Cell.THREADS + number * len(ThreadCell)
+        limit = max((row[start + ThreadCell.LIMIT] for row in alive), default=0.0)
+        if limit > 0 and total[start + ThreadCell.BUSY_SECONDS] > 0:
+            found[name] = ThreadPoolStats(
                 limit=int(limit),
-                busy=int(total[start + Threads.BUSY]),
-                waiting=int(total[start + Threads.WAITING]),
-                busy_seconds=round(total[start + Threads.BUSY_SECONDS], 6),
-                waiting_seconds=round(total[start + Threads.WAITING_SECONDS], 6),
+                busy=int(total[start + ThreadCell.BUSY]),
+                waiting=int(total[start + ThreadCell.WAITING]),
+                busy_seconds=round(total[start + ThreadCell.BUSY_SECONDS], 6),
+                waiting_seconds=round(total[start + ThreadCell.WAITING_SECONDS], 6),
             )
     return found
 
 
 @dataclass(frozen=True)
-class Reading:
+class PodSnapshot:
     """All of a pod at one instant."""
 
     instance: str
@@ -76,7 +76,7 @@ class Reading:
     accept_limit: int
     worker_limit: int
     limits: Limits = UNKNOWN
-    threads: Mapping[str, ThreadPool] = field(default_factory=dict)
+    threads: Mapping[str, ThreadPoolStats] = field(default_factory=dict)
 
 
 def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
     }
 
 
-def as_json(reading: Reading) -> dict[str, Any]:
+def as_json(reading: PodSnapshot) -> dict[str, Any]:
     row = reading.total
     return {
         "version": 1,

@@ -17,13 +17,13 @@ from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from aiapi_runtime.telemetry.layout import POOLS, Cell, Threads
+from aiapi_runtime.telemetry.layout import POOLS, Cell, ThreadCell
 
 _T = TypeVar("_T")
 
 
 class _Now(NamedTuple):
-    """In the order of `Threads`."""
+    """In the order of `ThreadCell`."""
 
     limit: float
     busy: float
@@ -44,7 +44,7 @@ class CountingExecutor(ThreadPoolExecutor):
         self._threads_limit = threads
         self._counts = Lock()
         self._busy = self._waiting = 0
-        # As in a Tally: the sum of the instants of ends less those of beginnings.
+        # As in a RequestCounters: the sum of the instants of ends less those of beginnings.
         self._busy_moments = self._waiting_moments = 0.0
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
@@ -94,7 +94,7 @@ class CountingExecutor(ThreadPoolExecutor):
             )
 
 
-class LimiterWatch:
+class AnyioLimiterPool:
     """A limiter of anyio; its calls are counted as they are seen."""
 
     def __init__(self, limiter: Any, now: float) -> None:
@@ -135,7 +135,7 @@ def watch() -> None:
     if "anyio" in sys.modules:
         from anyio.to_thread import current_default_thread_limiter  # noqa: PLC0415 - see above
 
-        _pools["anyio"] = LimiterWatch(current_default_thread_limiter(), monotonic())
+        _pools["anyio"] = AnyioLimiterPool(current_default_thread_limiter(), monotonic())
 
 
 def write(numbers: "memoryview[float]", now: float) -> None:
@@ -143,6 +143,6 @@ def write(numbers: "memoryview[float]", now: float) -> None:
     for number, name in enumerate(POOLS):
         pool = _pools.get(name)
         if pool is not None:
-            start = Cell.THREADS + number * len(Threads)
+            start = Cell.THREADS + number * len(ThreadCell)
             for offset, value in enumerate(pool.read(now)):
                 numbers[start + offset] = value

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from aiapi_runtime.runtime.kernel import die_with_parent
+from aiapi_runtime.runtime.process_attributes import die_with_parent
 
 _USER = "aiapi"
 # A Unix socket's path may have 107 bytes, and Postgres adds its own name to the folder's.

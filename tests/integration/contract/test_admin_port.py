@@ -179,4 +179,4 @@ async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
         assert not found.status, found.message
         assert await Workers(session).set([where(pod)], decision.workers, (TOKEN,)) == {}
         await until(relieved)
-        assert load.tally.lost == []
+        assert load.result.lost == []

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.requests import CurrentRequest, current
-from aiapi_runtime.telemetry.tally import Tally
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.transport import Connections
 from aiapi_service.gateway.upstreams.wire import Endpoint, Reply, make_endpoint
@@ -92,7 +92,7 @@ async def test_a_call_carries_the_id_and_the_trace_of_its_request() -> None:
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     upstream, request = Upstream(OK), CurrentRequest()
     request.scope = {"headers": [(b"x-request-id", b"order-7"), (b"traceparent", trace)]}
-    request.tally = cast("Tally", SimpleNamespace(upstream=lambda _: None))
+    request.counters = cast("RequestCounters", SimpleNamespace(upstream=lambda _: None))
     async with listening(upstream), connections() as opened:
         await read(await opened.send(upstream.at(), b"{}", PATIENT))
         token = current.set(request)

@@ -15,16 +15,16 @@ async def test_the_count_changes_under_load_and_nothing_is_lost(tmp_path):
                 await pod.resize(count)
                 await asyncio.sleep(0.5)
             await pod.ready(1)
-        assert load.tally.lost == []
-        assert load.tally.answered > 1000
+        assert load.result.lost == []
+        assert load.result.answered > 1000
         await pod.settled(1)
 
         async def counted():
             stats = await pod.stats()
-            return stats if stats["requests"]["success"] >= load.tally.answered else None
+            return stats if stats["requests"]["success"] >= load.result.answered else None
 
         stats = await until(counted)
-        assert stats["requests"]["success"] == load.tally.answered
+        assert stats["requests"]["success"] == load.result.answered
         assert stats["requests"]["cancelled"] == 0
         assert stats["in_flight"] == 0
 
@@ -202,8 +202,8 @@ async def test_idle_clients_move_to_new_workers_after_a_growth_and_do_not_notice
             await until(lambda: _connections(pod, 40))
             await pod.resize(4)
             await until(lambda: _evenly(pod, 4, at_least=6))
-        assert load.tally.lost == []
-        assert load.tally.connections == 40
+        assert load.result.lost == []
+        assert load.result.connections == 40
 
 
 async def test_busy_clients_are_told_to_reconnect_after_a_growth(tmp_path):
@@ -213,8 +213,8 @@ async def test_busy_clients_are_told_to_reconnect_after_a_growth(tmp_path):
             await until(lambda: _connections(pod, 40))
             await pod.resize(3)
             await until(lambda: _evenly(pod, 3, at_least=6))
-        assert load.tally.lost == []
-        assert load.tally.connections > 40
+        assert load.result.lost == []
+        assert load.result.connections > 40
 
 
 async def _evenly(pod, workers, at_least):
@@ -229,8 +229,8 @@ async def test_shared_memory_and_files_do_not_grow_over_200_changes(tmp_path):
         def held():
             process = Path("/proc") / str(pod.process.pid)
             smaps = (process / "smaps").read_text()
-            arena = smaps[smaps.index("memfd:aiapi-workers") :]
-            return len(list((process / "fd").iterdir())), int(arena.split("Rss:")[1].split()[0])
+            memory = smaps[smaps.index("memfd:aiapi-workers") :]
+            return len(list((process / "fd").iterdir())), int(memory.split("Rss:")[1].split()[0])
 
         for count in (4, 1, 4, 1):
             await pod.resize(count)

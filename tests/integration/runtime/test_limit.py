@@ -60,7 +60,7 @@ async def _full(pod):
 
 @asynccontextmanager
 async def _crowd(pod, answers):
-    """Clients that keep the queue full, so that others are refused at the door."""
+    """Clients that keep the queue full, so that others are refused at the early_rejection."""
 
     async def ask_on(connection):
         while True:

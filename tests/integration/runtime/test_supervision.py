@@ -275,7 +275,7 @@ async def test_a_load_sees_no_error_while_the_pod_ends(tmp_path):
             await asyncio.sleep(0.3)
             pod.process.terminate()
             await asyncio.sleep(0.4)
-        assert load.tally.lost == []
+        assert load.result.lost == []
         assert await asyncio.wait_for(pod.process.wait(), 30) == 0
 
 
@@ -305,7 +305,7 @@ async def test_sigterm_to_a_worker_replaces_it_without_a_gap(tmp_path):
                 ]
 
             await until(replaced)
-        assert load.tally.lost == []
+        assert load.result.lost == []
         assert (await pod.stats())["failure"] == ""
 
 

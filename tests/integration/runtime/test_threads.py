@@ -1,4 +1,4 @@
-"""Threads that requests wait for, as the pod tells them."""
+"""ThreadCell that requests wait for, as the pod tells them."""
 
 from pathlib import Path
 

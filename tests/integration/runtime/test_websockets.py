@@ -59,7 +59,7 @@ async def test_a_websocket_goes_on_while_its_worker_leaves(tmp_path):
                     message = await socket.receive(timeout=30)
                     assert message.type == aiohttp.WSMsgType.CLOSE, message
                     assert message.data == SERVICE_RESTART
-        assert load.tally.lost == []
+        assert load.result.lost == []
 
 
 async def test_websockets_are_told_when_the_pod_ends(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from store_support.postgres import Server
 
-from aiapi_service.gateway import companions
+from aiapi_service.gateway import sidecars
 from aiapi_service.store import local
 from aiapi_service.store.settings import StoreSettings
 
@@ -81,12 +81,12 @@ async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -
         second.launch()
         await second.answers()
         assert first.pid() == pid, "one server for both"
-        first.kill_companion()
+        first.kill_sidecar()
         async with asyncio.timeout(60):
             while second.pid_or_none() in (None, pid):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
         await second.answers()
-        assert not _lives(pid), "it went with its companion"
+        assert not _lives(pid), "it went with its sidecar"
     finally:
         await asyncio.to_thread(second.stop)
         assert second.pid_or_none() is None, "ended in order"
@@ -96,8 +96,8 @@ async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -
 def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) -> None:
     base = {"AIAPI_LOCAL": "off", "AIAPI_DATA_DIR": str(tmp_path)}
     environ = dict(base)
-    (companion,) = companions.wanted(companions.APP, environ)
-    assert companion.argv == (
+    (sidecar,) = sidecars.wanted(sidecars.APP, environ)
+    assert sidecar.argv == (
         sys.executable,
         "-P",
         "-m",
@@ -113,8 +113,8 @@ def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) ->
         {"AIAPI_DATABASE_URL_FILE": "/run/secrets/url"},
         {"AIAPI_DATABASE_LOCAL": "off"},
     ):
-        assert companions.wanted(companions.APP, base | more) == []
-    assert companions.wanted("mine:app", dict(base)) == []
+        assert sidecars.wanted(sidecars.APP, base | more) == []
+    assert sidecars.wanted("mine:app", dict(base)) == []
 
 
 def test_a_folder_with_a_long_name_has_its_socket_aside(tmp_path: Path) -> None:

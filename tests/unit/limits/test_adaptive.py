@@ -3,7 +3,7 @@
 import pytest
 from unit.limits.worker_model import WorkerModel
 
-from aiapi_runtime.limits.adaptive import AdaptiveLimit, Window
+from aiapi_runtime.limits.adaptive import AdaptiveLimit, LimitWindow
 
 
 @pytest.mark.parametrize(("work", "wait"), [(0.003, 0.06), (0.005, 0.3), (0.02, 0.1), (0.005, 0.0)])
@@ -64,21 +64,21 @@ def test_after_an_overload_all_are_let_in_again():
 def test_a_worker_that_was_never_calm_takes_its_best_for_its_base():
     limit = AdaptiveLimit()
     for latency in (0.3, 0.2, 0.4):
-        limit.update(Window(latency, answered=50, peak=32, busy=1.0))
+        limit.update(LimitWindow(latency, answered=50, peak=32, busy=1.0))
     assert limit.base == 0.2
 
 
 def test_few_answers_say_nothing_about_a_busy_worker():
     limit = AdaptiveLimit()
-    limit.update(Window(5.0, answered=1, peak=30, busy=1.0))
+    limit.update(LimitWindow(5.0, answered=1, peak=30, busy=1.0))
     assert limit == AdaptiveLimit()
 
 
 def test_the_limit_stays_within_its_bounds():
     limit = AdaptiveLimit(base=0.01)
     for _ in range(100):
-        limit.update(Window(10.0, answered=10, peak=32, busy=1.0))
+        limit.update(LimitWindow(10.0, answered=10, peak=32, busy=1.0))
     assert limit.limit >= limit.least
     for _ in range(100):
-        limit.update(Window(0.01, answered=10, peak=10**9, busy=0.1))
+        limit.update(LimitWindow(0.01, answered=10, peak=10**9, busy=0.1))
     assert limit.limit == limit.most

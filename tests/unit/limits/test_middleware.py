@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aiapi_runtime.limits import Priority, classify, priority
-from aiapi_runtime.limits.middleware import Limiter
+from aiapi_runtime.limits.middleware import ConcurrencyLimiter
 
 
 class Clock:
@@ -54,7 +54,7 @@ async def asking(limiter, count, **kwargs):
 
 
 async def test_what_is_over_the_limit_waits_shortly_and_is_told_when_to_come_back(app):
-    limiter = Limiter(app, "2", Clock())
+    limiter = ConcurrencyLimiter(app, "2", Clock())
     inside = await asking(limiter, 2)
     queued, refused = await asking(limiter, 2)
     status, headers = await refused
@@ -69,7 +69,7 @@ async def test_what_is_over_the_limit_waits_shortly_and_is_told_when_to_come_bac
 
 
 async def test_probes_are_never_refused(app):
-    limiter = Limiter(app, "1", Clock())
+    limiter = ConcurrencyLimiter(app, "1", Clock())
     inside = await asking(limiter, 1)
     probes = await asking(limiter, 5, path="/readyz")
     app.gate.set()
@@ -83,7 +83,7 @@ async def test_an_app_may_say_what_matters(app, monkeypatch):
     def by_path(scope):
         return Priority.EXEMPT if scope["path"] == "/pay" else Priority.NORMAL
 
-    limiter = Limiter(app, "1", Clock())
+    limiter = ConcurrencyLimiter(app, "1", Clock())
     inside = await asking(limiter, 1)
     paying = await asking(limiter, 3, path="/pay")
     app.gate.set()
@@ -94,7 +94,7 @@ async def test_an_app_that_never_awaits_cannot_hide_how_many_wait():
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    limiter = Limiter(app, "3", Clock())
+    limiter = ConcurrencyLimiter(app, "3", Clock())
     answers = await asyncio.gather(*(ask(limiter) for _ in range(10)))
     statuses = [status for status, _ in answers]
     assert statuses.count(200) <= 4
@@ -102,7 +102,7 @@ async def test_an_app_that_never_awaits_cannot_hide_how_many_wait():
 
 
 async def test_a_caller_that_goes_while_it_waits_leaves_no_hole(app):
-    limiter = Limiter(app, "1", Clock())
+    limiter = ConcurrencyLimiter(app, "1", Clock())
     inside = await asking(limiter, 1)
     (waiting,) = await asking(limiter, 1)
     waiting.cancel()
@@ -116,7 +116,7 @@ async def test_a_caller_that_goes_while_it_waits_leaves_no_hole(app):
 
 
 async def test_the_limit_of_a_loop_with_time_left_grows_until_all_are_in(app):
-    limiter = Limiter(app, "auto", Clock(busy=0.1))
+    limiter = ConcurrencyLimiter(app, "auto", Clock(busy=0.1))
     inside = await asking(limiter, 20)
 
     async def everybody():

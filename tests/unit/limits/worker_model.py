@@ -9,7 +9,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from aiapi_runtime.limits.adaptive import AdaptiveLimit, Window
+from aiapi_runtime.limits.adaptive import AdaptiveLimit, LimitWindow
 
 WINDOW = 0.1
 
@@ -105,7 +105,7 @@ class WorkerModel:
         mean = self.seconds / max(1, self.answered)
         if self.limit is not None:
             share = min(1.0, self.busy / WINDOW)
-            self.limit.update(Window(mean, self.answered, self.peak, share))
+            self.limit.update(LimitWindow(mean, self.answered, self.peak, share))
         self.reset_window()
         if self.now < end:
             self.later(self.now + WINDOW, self.tick, end)

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 
-from aiapi_runtime.runtime.kernel import die_with_parent, name_process
+from aiapi_runtime.runtime.process_attributes import die_with_parent, set_process_name
 
 logger = logging.getLogger("aiapi.model")
 
@@ -87,7 +87,7 @@ def serve(port: int, *, key: str, workers: int, context: int, parallel: int) -> 
 def main() -> None:
     """The port is the argument; the rest comes as settings."""
     die_with_parent()
-    name_process("aiapi-model")
+    set_process_name("aiapi-model")
     serve(
         int(sys.argv[1]),
         key=os.environ.get("AIAPI_LOCAL_KEY", ""),

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiapi_runtime.telemetry import layout, requests, tally
+from aiapi_runtime.telemetry import counters, layout, requests
+from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.layout import Cell
 from aiapi_runtime.telemetry.requests import count_requests, shed, upstream
-from aiapi_runtime.telemetry.tally import Tally
 
 SCOPE = {"type": "http", "headers": []}
 
 
-class Numbers(Tally):
+class Numbers(RequestCounters):
     """What the supervisor would read now."""
 
     def __init__(self):
@@ -33,7 +33,7 @@ def numbers():
 @pytest.fixture
 def clock(monkeypatch):
     time = SimpleNamespace(now=100.0)
-    for module in (requests, tally):
+    for module in (requests, counters):
         monkeypatch.setattr(module, "monotonic", lambda: time.now)
     return time
 
@@ -246,7 +246,7 @@ async def test_the_start_of_a_response_is_announced_before_it_is_sent(numbers):
         order.append(message["type"])
 
     watcher = SimpleNamespace(active=True, at_start=lambda _: order.append("at_start"))
-    wrapper = count_requests(answering(200), numbers, courtesy=watcher)
+    wrapper = count_requests(answering(200), numbers, closer=watcher)
     await wrapper(SCOPE, receive, noted)
     assert order == ["at_start", "http.response.start", "http.response.body"]
 

@@ -2,7 +2,7 @@
 
 Under overload most requests are refused, so what one costs decides how much of the worker is left
 for the others. A request whose connection has to be treated with care (its last request, one that
-waits for `100 Continue`, others behind it) goes the usual way, and `Limiter` refuses it.
+waits for `100 Continue`, others behind it) goes the usual way, and `ConcurrencyLimiter` refuses it.
 """
 
 import random
@@ -13,22 +13,26 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from aiapi_runtime.limits.connection import WholeRequestProtocol
-from aiapi_runtime.limits.middleware import BODY, CONTENT, LENGTH, RETRY_AFTER, Limiter
+from aiapi_runtime.limits.middleware import BODY, CONTENT, LENGTH, RETRY_AFTER, ConcurrencyLimiter
+from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.requests import App, AtStart
-from aiapi_runtime.telemetry.tally import Tally
 
 _Headers = list[tuple[bytes, bytes]]
 
 
-class Door:
+class EarlyRejection:
     """One a worker, for all its connections."""
 
     def __init__(
-        self, limiter: Limiter, tally: Tally, courtesy: AtStart, state: ServerState
+        self,
+        limiter: ConcurrencyLimiter,
+        counters: RequestCounters,
+        closer: AtStart,
+        state: ServerState,
     ) -> None:
         self._limiter = limiter
-        self._tally = tally
-        self._courtesy = courtesy
+        self._counters = counters
+        self._closer = closer
         self._state = state
         self._headers: _Headers | None = None
         self._answers: list[bytes] = []
@@ -43,7 +47,7 @@ class Door:
             and not cycle.access_log
             and scope["method"] != "HEAD"
         )
-        return plain and not self._courtesy.active
+        return plain and not self._closer.active
 
     def answer(self) -> bytes:
         """A whole response, made anew when the date is."""
@@ -51,27 +55,29 @@ class Door:
         if headers is not self._headers:
             self._headers = headers
             self._answers = [_answer(headers, seconds) for seconds in RETRY_AFTER]
-        self._tally.refused(monotonic())
+        self._counters.refused(monotonic())
         return random.choice(self._answers)  # noqa: S311 - spreads, hides nothing
 
 
-class DoorProtocol(WholeRequestProtocol):
-    """A connection with the door before the app."""
+class EarlyRejectionProtocol(WholeRequestProtocol):
+    """A connection with the early_rejection before the app."""
 
-    door: Door
+    early_rejection: EarlyRejection
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: App) -> None:  # type: ignore[override]  # Uvicorn types an app by the message
-        if self.pipeline or not self.door.refuses(cycle):
+        if self.pipeline or not self.early_rejection.refuses(cycle):
             super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]  # see above
             return
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(self.door.answer())
+        self.transport.write(self.early_rejection.answer())
         self.on_response_complete()
 
 
-def protocol(door: Door) -> type[DoorProtocol]:
+def protocol(early_rejection: EarlyRejection) -> type[EarlyRejectionProtocol]:
     """The class of a worker's connections."""
-    return type("DoorProtocol", (DoorProtocol,), {"door": door})
+    return type(
+        "EarlyRejectionProtocol", (EarlyRejectionProtocol,), {"early_rejection": early_rejection}
+    )
 
 
 def _answer(defaults: _Headers, seconds: bytes) -> bytes:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from aiapi_runtime.runtime.companions import Companion
+from aiapi_runtime.runtime.sidecars import Sidecar
 from aiapi_service.gateway.local import model
 from aiapi_service.store import local
 from aiapi_service.store.settings import default_data_dir
@@ -15,14 +15,14 @@ APP = "aiapi_service.gateway.app:app"
 _MODEL = "aiapi_service.gateway.local.model"
 
 
-def wanted(app: str, environ: MutableMapping[str, str]) -> list[Companion]:
-    """The companions for this app. Where they will be found is noted in the environment."""
+def wanted(app: str, environ: MutableMapping[str, str]) -> list[Sidecar]:
+    """The sidecars for this app. Where they will be found is noted in the environment."""
     if app != APP:
         return []
     return [*_database(environ), *_local_model(environ)]
 
 
-def _database(environ: MutableMapping[str, str]) -> list[Companion]:
+def _database(environ: MutableMapping[str, str]) -> list[Sidecar]:
     """A Postgres of the pod's own, where no other is named and one is installed."""
     named = environ.get("AIAPI_DATABASE_URL") or environ.get("AIAPI_DATABASE_URL_FILE")
     if named or environ.get("AIAPI_DATABASE_LOCAL") == "off" or not local.available():
@@ -30,10 +30,10 @@ def _database(environ: MutableMapping[str, str]) -> list[Companion]:
     data_dir = Path(environ.get("AIAPI_DATA_DIR") or default_data_dir())
     environ["AIAPI_DATABASE_URL"] = local.url(data_dir)
     argv = (sys.executable, "-P", "-m", "aiapi_service.store.local", str(data_dir))
-    return [Companion("the local database", argv, logger="aiapi.postgres")]
+    return [Sidecar("the local database", argv, logger="aiapi.postgres")]
 
 
-def _local_model(environ: MutableMapping[str, str]) -> list[Companion]:
+def _local_model(environ: MutableMapping[str, str]) -> list[Sidecar]:
     choice = environ.get("AIAPI_LOCAL", "") or "auto"
     if choice == "off" or (choice == "auto" and environ.get("AIAPI_UPSTREAMS")):
         return []
@@ -45,4 +45,4 @@ def _local_model(environ: MutableMapping[str, str]) -> list[Companion]:
     environ["AIAPI_LOCAL_URL"] = f"http://127.0.0.1:{port}"
     environ["AIAPI_LOCAL_KEY"] = key
     argv = (sys.executable, "-P", "-m", _MODEL, port)
-    return [Companion("the local model", argv, logger="aiapi.model")]
+    return [Sidecar("the local model", argv, logger="aiapi.model")]

@@ -27,15 +27,15 @@ class Owner(Protocol):
     def forked(self, slot: int, pid: int) -> None: ...
 
 
-class Hatchery:
+class Spawner:
     """At most one zygote at a time."""
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, arena_fd: int, owner: Owner
+        self, settings: Settings, listener: socket.socket, memory_fd: int, owner: Owner
     ) -> None:
         self._settings = settings
         self._listener = listener
-        self._arena_fd = arena_fd
+        self._memory_fd = memory_fd
         self._owner = owner
         self._channel: Channel | None = None
         self._told = False
@@ -53,12 +53,12 @@ class Hatchery:
 
     def start(self) -> None:
         ours, theirs = Channel.pair()
-        for fd in (theirs.fileno(), self._listener.fileno(), self._arena_fd):
+        for fd in (theirs.fileno(), self._listener.fileno(), self._memory_fd):
             os.set_inheritable(fd, True)
-        fds = (str(theirs.fileno()), str(self._listener.fileno()), str(self._arena_fd))
+        fds = (str(theirs.fileno()), str(self._listener.fileno()), str(self._memory_fd))
         environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
         # -P: files beside the app must not stand in for Python's own modules.
-        command = [sys.executable, "-P", "-m", "aiapi_runtime.runtime.zygote", *fds]
+        command = [sys.executable, "-P", "-m", "aiapi_runtime.runtime.fork_server", *fds]
         try:
             self.pid = os.posix_spawn(sys.executable, command, environment)
         except OSError:

@@ -65,9 +65,10 @@ async def test_no_file_left_is_a_failure_that_passes_and_not_the_end_of_the_pod(
 async def test_a_pod_may_open_as_many_files_as_the_machine_lets_it():
     """A connection is a file, and many machines set the soft limit to 1024."""
     code = (
-        "import resource as r; from aiapi_runtime.runtime.kernel import allow_many_files\n"
+        "import resource as r\n"
+        "from aiapi_runtime.runtime.process_attributes import raise_open_file_limit\n"
         "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]\n"
-        "r.setrlimit(r.RLIMIT_NOFILE, (256, hard)); allow_many_files()\n"
+        "r.setrlimit(r.RLIMIT_NOFILE, (256, hard)); raise_open_file_limit()\n"
         "print(r.getrlimit(r.RLIMIT_NOFILE) == (min(hard, 65536), hard))"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=PIPE)

@@ -8,7 +8,7 @@ _MOST_PLACES = 50
 _OTHER = "other"
 
 
-class Blocks:
+class BlockedPlaces:
     """All workers of the pod, those that have left included."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiapi_runtime.runtime.courtesy import Courtesy, is_idle
+from aiapi_runtime.runtime.connection_close import ConnectionCloser, is_idle
 
 
 class Connection:
@@ -27,48 +27,48 @@ class Cycle:
         pass
 
 
-def ask(courtesy, connection):
-    if courtesy.active:
-        courtesy.at_start(connection.cycle.receive)
+def ask(closer, connection):
+    if closer.active:
+        closer.at_start(connection.cycle.receive)
     return connection.cycle.keep_alive
 
 
 def test_nothing_is_closed_in_quiet_times():
-    assert ask(Courtesy(), Connection()) is True
+    assert ask(ConnectionCloser(), Connection()) is True
 
 
 def test_all_are_closed_while_leaving():
-    courtesy = Courtesy()
-    courtesy.leave()
-    assert [ask(courtesy, Connection()) for _ in range(3)] == [False] * 3
+    closer = ConnectionCloser()
+    closer.leave()
+    assert [ask(closer, Connection()) for _ in range(3)] == [False] * 3
 
 
 def test_only_as_many_are_shed_as_asked():
-    courtesy = Courtesy()
-    courtesy.shed(2)
-    assert [ask(courtesy, Connection()) for _ in range(4)] == [False, False, True, True]
+    closer = ConnectionCloser()
+    closer.shed(2)
+    assert [ask(closer, Connection()) for _ in range(4)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("state", [{"more_body": True}, {"pipeline": [1]}])
 def test_a_connection_with_more_to_read_stays_and_costs_no_share(state):
-    courtesy = Courtesy()
-    courtesy.leave()
-    courtesy.shed(1)
-    assert ask(courtesy, Connection(**state)) is True
-    courtesy.leaving = False
-    assert [ask(courtesy, Connection()) for _ in range(2)] == [False, True]
+    closer = ConnectionCloser()
+    closer.leave()
+    closer.shed(1)
+    assert ask(closer, Connection(**state)) is True
+    closer.leaving = False
+    assert [ask(closer, Connection()) for _ in range(2)] == [False, True]
 
 
 def test_a_server_that_is_not_uvicorn_is_left_alone():
     async def receive():
         pass
 
-    courtesy = Courtesy()
-    courtesy.leave()
-    courtesy.shed(1)
-    courtesy.at_start(receive)
-    courtesy.leaving = False
-    assert [ask(courtesy, Connection()) for _ in range(2)] == [False, True]
+    closer = ConnectionCloser()
+    closer.leave()
+    closer.shed(1)
+    closer.at_start(receive)
+    closer.leaving = False
+    assert [ask(closer, Connection()) for _ in range(2)] == [False, True]
 
 
 def idle_connection(**changes):

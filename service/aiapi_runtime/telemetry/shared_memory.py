@@ -22,7 +22,7 @@ from aiapi_runtime.telemetry.layout import (
 BEAT_SECONDS = 0.1
 
 
-class Slot:
+class WorkerSlot:
     """A worker's own numbers, as seen from either side."""
 
     def __init__(self, memory: memoryview, index: int) -> None:
@@ -50,39 +50,39 @@ class Slot:
         self._text[0] = len(data)
 
     def clear(self) -> None:
-        """All but the app's own metrics, which `series.Catalogue` folds and clears."""
+        """All but the app's own metrics, which `series.AppMetrics` folds and clears."""
         self.numbers[:] = memoryview(bytes(NUMBERS * 8)).cast("d")
         self.exemplars[:] = bytes(len(self.exemplars))
         self.text = ""
 
 
-class Arena:
+class WorkerMemory:
     """The mapping itself: anonymous, so that nothing stays behind when the pod ends."""
 
     def __init__(self, fd: int, slots: int) -> None:
         self.fd = fd
         self._map = mmap.mmap(fd, slots * SLOT_BYTES)
         self._memory = memoryview(self._map)
-        self.slots = tuple(Slot(self._memory, index) for index in range(slots))
+        self.slots = tuple(WorkerSlot(self._memory, index) for index in range(slots))
 
     @classmethod
-    def create(cls, slots: int) -> "Arena":
+    def create(cls, slots: int) -> "WorkerMemory":
         fd = os.memfd_create("aiapi-workers")
         os.ftruncate(fd, slots * SLOT_BYTES)
         return cls(fd, slots)
 
 
-class Ledger:
+class PodTotals:
     """The supervisor's view: readings that never go back, and the total of the departed."""
 
-    def __init__(self, arena: Arena) -> None:
-        self._arena = arena
+    def __init__(self, memory: WorkerMemory) -> None:
+        self._memory = memory
         self.retired = [0.0] * NUMBERS
         self._floors: dict[int, tuple[float, ...]] = {}
 
     def read(self, index: int, now: float) -> list[float]:
         """One worker's numbers, brought forward from when they were written to `now`."""
-        row = list(self._arena.slots[index].numbers)
+        row = list(self._memory.slots[index].numbers)
         _advance(row, now)
         moving = (
             Cell.IN_FLIGHT_SECONDS,
@@ -110,7 +110,7 @@ class Ledger:
             row[cell] = 0.0
         self.retired = [kept + new for kept, new in zip(self.retired, row, strict=True)]
         self._floors.pop(index, None)
-        self._arena.slots[index].clear()
+        self._memory.slots[index].clear()
 
     def total(self, rows: list[list[float]]) -> list[float]:
         """All workers ever, the ones in `rows` being those alive."""

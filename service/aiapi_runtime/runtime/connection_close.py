@@ -9,7 +9,7 @@ import select
 from typing import Any
 
 
-class Courtesy:
+class ConnectionCloser:
     """One a worker. While it leaves, every response says it; after a growth only some do."""
 
     def __init__(self) -> None:

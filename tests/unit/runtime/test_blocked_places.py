@@ -5,7 +5,7 @@ import sysconfig
 
 import pytest
 
-from aiapi_runtime.runtime.blocks import Blocks
+from aiapi_runtime.runtime.blocked_places import BlockedPlaces
 from aiapi_runtime.telemetry.heartbeat import where
 
 
@@ -38,7 +38,7 @@ class _Cut:
 
 
 def test_each_place_is_logged_once_and_so_is_that_there_are_too_many(caplog):
-    blocks = Blocks()
+    blocks = BlockedPlaces()
     for count in range(1, 61):
         blocks.note(0, count, f"app.py:{count} f")
         blocks.note(1, count, f"app.py:{count} f")

@@ -10,12 +10,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MANY_FILES = 65536
 
 
-def name_process(name: str) -> None:
+def set_process_name(name: str) -> None:
     """What ps and top show; 15 bytes at most."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
-def adopt_orphans() -> None:
+def become_subreaper() -> None:
     """Make this process the parent of its descendants' orphans, as PID 1 is anyway."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -25,7 +25,7 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def allow_many_files() -> None:
+def raise_open_file_limit() -> None:
     """A connection is an open file, and the soft limit is often 1024: raise it for all workers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY:

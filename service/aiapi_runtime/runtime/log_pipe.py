@@ -20,7 +20,7 @@ _MOST_PIECES = 8
 _LONGEST_LINE = 8192
 
 
-class Words:
+class LogPipe:
     """Reads a pipe until all who can write to it have gone."""
 
     def __init__(self, fd: int, name: str) -> None:

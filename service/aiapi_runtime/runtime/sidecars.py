@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from aiapi_runtime.runtime.words import Words
+from aiapi_runtime.runtime.log_pipe import LogPipe
 
 logger = logging.getLogger("aiapi.supervisor")
 
@@ -25,39 +25,39 @@ _WELL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Companion:
+class Sidecar:
     """A program, and what its environment has beyond the supervisor's."""
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    logger: str = "aiapi.companion"
+    logger: str = "aiapi.sidecar"
     """Under this name its lines are logged."""
 
 
 class _Process:
-    """One companion over all of its starts."""
+    """One sidecar over all of its starts."""
 
-    def __init__(self, companion: Companion) -> None:
-        self.companion = companion
+    def __init__(self, sidecar: Sidecar) -> None:
+        self.sidecar = sidecar
         self.pid = 0
         self.began = 0.0
         self.pause = _FIRST_PAUSE_SECONDS
         self.start_at = 0.0
-        self.words: Words | None = None
+        self.words: LogPipe | None = None
 
     def start(self, now: float) -> None:
-        companion = self.companion
+        sidecar = self.sidecar
         self.start_at = float("inf")
         self.began = now
         ours, theirs = os.pipe()
-        self.words = Words(ours, companion.logger)
+        self.words = LogPipe(ours, sidecar.logger)
         try:
             # A group of its own: a terminal's Ctrl-C is for the supervisor, which ends it in order.
             self.pid = os.posix_spawn(
-                companion.argv[0],
-                companion.argv,
-                {**os.environ, **companion.environment},
+                sidecar.argv[0],
+                sidecar.argv,
+                {**os.environ, **sidecar.environment},
                 setpgroup=0,
                 file_actions=[(os.POSIX_SPAWN_DUP2, theirs, one) for one in (1, 2)],
             )
@@ -72,7 +72,7 @@ class _Process:
         if now - self.began > _WELL_SECONDS:
             self.pause = _FIRST_PAUSE_SECONDS
         self.start_at = now + self.pause
-        logger.warning("%s %s, starting it again in %g s", self.companion.name, text, self.pause)
+        logger.warning("%s %s, starting it again in %g s", self.sidecar.name, text, self.pause)
         self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
 
     def listen(self) -> None:
@@ -81,11 +81,11 @@ class _Process:
             self.words.hear()
 
 
-class Companions:
+class SidecarGroup:
     """All of a pod's. The supervisor reaps, and says here what it has reaped."""
 
-    def __init__(self, wanted: Sequence[Companion]) -> None:
-        self._processes = [_Process(companion) for companion in wanted]
+    def __init__(self, wanted: Sequence[Sidecar]) -> None:
+        self._processes = [_Process(sidecar) for sidecar in wanted]
         self._ending = False
         self.over = asyncio.Event()
 

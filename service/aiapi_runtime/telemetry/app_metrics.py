@@ -17,8 +17,8 @@ from prometheus_client.core import (
     Metric,
 )
 
-from aiapi_runtime.telemetry.arena import Arena
 from aiapi_runtime.telemetry.metrics import MOST_LABEL_SETS, OTHER
+from aiapi_runtime.telemetry.shared_memory import WorkerMemory
 
 _Values = tuple[str, ...]
 
@@ -48,11 +48,11 @@ class _Placed:
     at: int
 
 
-class Catalogue:
-    """Used in the supervisor's one thread, as the ledger is."""
+class AppMetrics:
+    """Used in the supervisor's one thread, as the totals is."""
 
-    def __init__(self, arena: Arena) -> None:
-        self._arena = arena
+    def __init__(self, memory: WorkerMemory) -> None:
+        self._memory = memory
         self._known: dict[str, _Known] = {}
         self._placed: dict[int, list[_Placed]] = {}
 
@@ -72,7 +72,7 @@ class Catalogue:
 
     def fold(self, slot: int) -> None:
         """The worker's process has ended: keep what it counted, and free its cells."""
-        cells = self._arena.slots[slot].custom
+        cells = self._memory.slots[slot].custom
         for one in self._placed.pop(slot, []):
             known = self._known[one.name]
             end = one.at + known.size
@@ -89,7 +89,7 @@ class Catalogue:
         for slot, placed in self._placed.items():
             for one in placed:
                 known = self._known[one.name]
-                row = self._arena.slots[slot].custom[one.at : one.at + known.size]
+                row = self._memory.slots[slot].custom[one.at : one.at + known.size]
                 total = now[one.name][one.values]
                 if known.merge == "max":
                     key = one.name, one.values

@@ -35,7 +35,7 @@ class Connections(set[Any]):
             self._tell_room()
 
 
-def most_connections() -> int:
+def connection_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 2**31

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from aiapi_runtime.runtime import logs
-from aiapi_runtime.runtime.birth import Birth
 from aiapi_runtime.runtime.channel import Channel, ClosedError
-from aiapi_runtime.runtime.kernel import die_with_parent, name_process
 from aiapi_runtime.runtime.loading import describe, load_app
+from aiapi_runtime.runtime.process_attributes import die_with_parent, set_process_name
 from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.worker_init import WorkerInit
 
 
 def _sockets() -> set[str]:
@@ -77,7 +77,7 @@ def _fork(channel: Channel, order: dict[str, Any], worker_fd: int) -> bool:
     return True
 
 
-def _serve(channel: Channel, listener: socket.socket, arena_fd: int) -> Birth | None:
+def _serve(channel: Channel, listener: socket.socket, memory_fd: int) -> WorkerInit | None:
     """Fork on request until the supervisor is gone; returns in the workers, and None at the end."""
     first, _ = channel.receive() or ({}, [])
     settings = Settings(**first["settings"])
@@ -106,14 +106,14 @@ def _serve(channel: Channel, listener: socket.socket, arena_fd: int) -> Birth | 
         order, files = channel.receive() or ({}, [])
         if _fork(channel, order, files[0]):
             channel.close()
-            return Birth(
+            return WorkerInit(
                 settings=settings,
                 app=app,
                 slot=order["slot"],
                 supervisor=supervisor,
                 channel=Channel.from_fd(files[0]),
                 listener=listener,
-                arena_fd=arena_fd,
+                memory_fd=memory_fd,
             )
 
 
@@ -128,20 +128,20 @@ def _leave_signals_to_the_supervisor() -> None:
 def main() -> int:
     _leave_signals_to_the_supervisor()
     faulthandler.enable()
-    name_process("aiapi-zygote")
-    channel_fd, listener_fd, arena_fd = fds = [int(text) for text in sys.argv[1:4]]
+    set_process_name("aiapi-zygote")
+    channel_fd, listener_fd, memory_fd = fds = [int(text) for text in sys.argv[1:4]]
     for fd in fds:
         # Programs that the app starts have no business with them.
         os.set_inheritable(fd, False)
     try:
-        birth = _serve(Channel.from_fd(channel_fd), socket.socket(fileno=listener_fd), arena_fd)
+        init = _serve(Channel.from_fd(channel_fd), socket.socket(fileno=listener_fd), memory_fd)
     except ClosedError:
         return 0
-    if birth is None:
+    if init is None:
         return 1
     from aiapi_runtime.runtime.worker import run  # noqa: PLC0415 - see above
 
-    return run(birth)
+    return run(init)
 
 
 if __name__ == "__main__":

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_runtime.telemetry.arena import BEAT_SECONDS, Arena, Ledger
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, GAUGES, NUMBERS, Cell
+from aiapi_runtime.telemetry.shared_memory import BEAT_SECONDS, PodTotals, WorkerMemory
 
 COUNTERS = [cell for cell in range(NUMBERS) if cell not in GAUGES]
 
 
 @pytest.fixture
-def arena():
-    return Arena.create(4)
+def memory():
+    return WorkerMemory.create(4)
 
 
-def test_two_views_of_one_memory_share_numbers_and_text(arena):
-    other = Arena(arena.fd, 4)
-    arena.slots[2].numbers[Cell.SUCCESS] = 7
-    arena.slots[2].text = "app.py:1 f"
+def test_two_views_of_one_memory_share_numbers_and_text(memory):
+    other = WorkerMemory(memory.fd, 4)
+    memory.slots[2].numbers[Cell.SUCCESS] = 7
+    memory.slots[2].text = "app.py:1 f"
     assert other.slots[2].numbers[Cell.SUCCESS] == 7
     assert other.slots[2].text == "app.py:1 f"
     assert other.slots[1].numbers[Cell.SUCCESS] == 0
@@ -30,7 +30,7 @@ def test_two_views_of_one_memory_share_numbers_and_text(arena):
 
 @given(st.text())
 def test_a_long_text_keeps_its_tail(text):
-    slot = Arena.create(1).slots[0]
+    slot = WorkerMemory.create(1).slots[0]
     slot.text = text
     assert len(slot.text) <= 256
     if len(text.encode()) < 256:
@@ -39,47 +39,47 @@ def test_a_long_text_keeps_its_tail(text):
         assert text.endswith(slot.text.lstrip("\ufffd"))
 
 
-def test_counters_of_the_departed_stay_and_gauges_go(arena):
-    ledger = Ledger(arena)
-    numbers = arena.slots[0].numbers
+def test_counters_of_the_departed_stay_and_gauges_go(memory):
+    totals = PodTotals(memory)
+    numbers = memory.slots[0].numbers
     numbers[Cell.SUCCESS] = 10
     numbers[Cell.CONNECTIONS] = 3
     numbers[Cell.LATENCY_SUM] = 2.5
-    ledger.fold(0, now=50.0)
-    total = ledger.total([ledger.read(0, 50.0)])
+    totals.fold(0, now=50.0)
+    total = totals.total([totals.read(0, 50.0)])
     assert total[Cell.SUCCESS] == 10
     assert total[Cell.LATENCY_SUM] == 2.5
     assert total[Cell.CONNECTIONS] == 0
     assert list(numbers) == [0.0] * NUMBERS, "the slot is free for the next"
 
 
-def test_what_was_in_flight_at_a_death_failed(arena):
-    ledger = Ledger(arena)
-    numbers = arena.slots[0].numbers
+def test_what_was_in_flight_at_a_death_failed(memory):
+    totals = PodTotals(memory)
+    numbers = memory.slots[0].numbers
     numbers[Cell.IN_FLIGHT] = 2
     numbers[Cell.IN_FLIGHT_AT] = 10.0
-    ledger.fold(0, now=13.0)
-    assert ledger.retired[Cell.SERVER_ERROR] == 2
-    assert ledger.retired[Cell.IN_FLIGHT_SECONDS] == pytest.approx(6.0)
-    assert ledger.retired[Cell.IN_FLIGHT] == 0
+    totals.fold(0, now=13.0)
+    assert totals.retired[Cell.SERVER_ERROR] == 2
+    assert totals.retired[Cell.IN_FLIGHT_SECONDS] == pytest.approx(6.0)
+    assert totals.retired[Cell.IN_FLIGHT] == 0
 
 
-def test_waiting_requests_go_on_waiting_between_two_writes(arena):
-    ledger = Ledger(arena)
-    numbers = arena.slots[0].numbers
+def test_waiting_requests_go_on_waiting_between_two_writes(memory):
+    totals = PodTotals(memory)
+    numbers = memory.slots[0].numbers
     numbers[Cell.IN_FLIGHT], numbers[Cell.IN_FLIGHT_AT] = 4, 10.0
     numbers[Cell.UPSTREAM_OPEN], numbers[Cell.UPSTREAM_AT] = 3, 10.0
-    row = ledger.read(0, 12.0)
+    row = totals.read(0, 12.0)
     assert row[Cell.IN_FLIGHT_SECONDS] == pytest.approx(8.0)
     assert row[Cell.UPSTREAM_SECONDS] == pytest.approx(6.0)
 
 
-def test_a_late_heartbeat_is_loop_time(arena):
-    ledger = Ledger(arena)
-    numbers = arena.slots[0].numbers
+def test_a_late_heartbeat_is_loop_time(memory):
+    totals = PodTotals(memory)
+    numbers = memory.slots[0].numbers
     numbers[Cell.BEAT_AT], numbers[Cell.WORKER_SECONDS] = 10.0, 5.0
-    assert ledger.read(0, 10.0 + BEAT_SECONDS / 2)[Cell.LOOP_SECONDS] == 0
-    row = ledger.read(0, 12.0 + BEAT_SECONDS)
+    assert totals.read(0, 10.0 + BEAT_SECONDS / 2)[Cell.LOOP_SECONDS] == 0
+    row = totals.read(0, 12.0 + BEAT_SECONDS)
     assert row[Cell.LOOP_SECONDS] == pytest.approx(2.0)
     assert row[Cell.WORKER_SECONDS] == pytest.approx(7.0)
 
@@ -92,15 +92,15 @@ events = st.lists(
 
 @given(events, st.lists(st.floats(0, 3), min_size=60, max_size=60))
 def test_no_total_ever_goes_back(script, pauses):
-    arena = Arena.create(4)
-    ledger = Ledger(arena)
+    memory = WorkerMemory.create(4)
+    totals = PodTotals(memory)
     now, last = 1.0, [0.0] * NUMBERS
     for (index, event), pause in zip(script, pauses, strict=False):
         now += pause
-        act(arena.slots[index].numbers, event, now)
+        act(memory.slots[index].numbers, event, now)
         if event == "die":
-            ledger.fold(index, now)
-        total = ledger.total([ledger.read(slot, now) for slot in range(4)])
+            totals.fold(index, now)
+        total = totals.total([totals.read(slot, now) for slot in range(4)])
         for cell in COUNTERS:
             assert total[cell] >= last[cell] - 1e-9, Cell(cell).name
         last = total

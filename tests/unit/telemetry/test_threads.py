@@ -7,8 +7,8 @@ import anyio.to_thread
 import pytest
 
 from aiapi_runtime.telemetry import stats
-from aiapi_runtime.telemetry.layout import GAUGES, NUMBERS, POOLS, Cell, Threads
-from aiapi_runtime.telemetry.threads import CountingExecutor, LimiterWatch
+from aiapi_runtime.telemetry.layout import GAUGES, NUMBERS, POOLS, Cell, ThreadCell
+from aiapi_runtime.telemetry.threads import AnyioLimiterPool, CountingExecutor
 
 
 async def test_an_executor_counts_what_runs_and_what_waits_exactly() -> None:
@@ -53,7 +53,7 @@ async def test_a_call_that_fails_gives_its_thread_back() -> None:
 
 async def test_a_limiter_is_counted_as_it_is_seen() -> None:
     limiter = anyio.CapacityLimiter(2)
-    watch = LimiterWatch(limiter, 10.0)
+    watch = AnyioLimiterPool(limiter, 10.0)
     gate = Event()
     async with anyio.create_task_group() as group:
         for _ in range(3):
@@ -68,13 +68,13 @@ async def test_a_limiter_is_counted_as_it_is_seen() -> None:
 
 def test_a_limiter_without_a_limit_limits_nothing() -> None:
     endless = SimpleNamespace(borrowed_tokens=3, tasks_waiting=0, total_tokens=float("inf"))
-    watch = LimiterWatch(SimpleNamespace(statistics=lambda: endless), 0.0)
+    watch = AnyioLimiterPool(SimpleNamespace(statistics=lambda: endless), 0.0)
     assert watch.read(1.0) == (0, 3, 0, 3.0, 0.0)
 
 
 def row(name: str, *numbers: float) -> list[float]:
     found = [0.0] * NUMBERS
-    start = Cell.THREADS + POOLS.index(name) * len(Threads)
+    start = Cell.THREADS + POOLS.index(name) * len(ThreadCell)
     found[start : start + len(numbers)] = numbers
     return found
 
@@ -84,7 +84,7 @@ def test_pools_of_workers_are_added_up_but_for_the_limit() -> None:
     total = [sum(column) for column in zip(*rows, strict=True)]
     found = stats.pools(total, rows)
     assert found == {
-        "anyio": stats.ThreadPool(
+        "anyio": stats.ThreadPoolStats(
             limit=40, busy=50, waiting=12, busy_seconds=100.0, waiting_seconds=4.0
         )
     }
@@ -96,7 +96,7 @@ def test_a_pool_that_nobody_used_is_not_told() -> None:
 
 
 def test_what_workers_that_left_had_used_stays_and_what_they_used_does_not() -> None:
-    assert {Cell.THREADS + each for each in (Threads.LIMIT, Threads.BUSY, Threads.WAITING)} <= set(
-        GAUGES
-    )
-    assert Cell.THREADS + Threads.BUSY_SECONDS not in GAUGES
+    assert {
+        Cell.THREADS + each for each in (ThreadCell.LIMIT, ThreadCell.BUSY, ThreadCell.WAITING)
+    } <= set(GAUGES)
+    assert Cell.THREADS + ThreadCell.BUSY_SECONDS not in GAUGES

@@ -7,28 +7,28 @@ from collections.abc import Iterator
 import pytest
 
 from aiapi_runtime.runtime.channel import Channel
-from aiapi_runtime.runtime.crew import Crew
-from aiapi_runtime.runtime.member import Member, State
 from aiapi_runtime.runtime.settings import Settings
-from aiapi_runtime.telemetry.arena import Arena, Ledger
+from aiapi_runtime.runtime.worker_pool import WorkerPool
+from aiapi_runtime.runtime.worker_process import State, WorkerProcess
+from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
 
 
 @pytest.fixture
-def crew() -> Iterator[Crew]:
+def pool() -> Iterator[WorkerPool]:
     settings = Settings(app="app:app", max_workers=4)
-    arena = Arena.create(settings.slots)
-    yield Crew(settings, arena, Ledger(arena), wanted=1)
-    os.close(arena.fd)
+    memory = WorkerMemory.create(settings.slots)
+    yield WorkerPool(settings, memory, PodTotals(memory), wanted=1)
+    os.close(memory.fd)
 
 
-async def test_more_connections_than_one_message_holds_wait_for_a_worker_and_all_get_there(crew):
+async def test_more_connections_than_one_message_holds_wait_for_a_worker_and_all_get_there(pool):
     ours, theirs = Channel.pair()
     leaver, leaver_end = Channel.pair()
     for end in (ours, theirs, leaver):
         end.sock.setblocking(False)
     loop = asyncio.get_running_loop()
-    leaving = Member(slot=0, channel=leaver, born=loop.time(), pid=1, state=State.DRAINING)
-    crew.members[0] = leaving
+    leaving = WorkerProcess(slot=0, channel=leaver, born=loop.time(), pid=1, state=State.DRAINING)
+    pool.workers[0] = leaving
     sent = []
     for _ in range(3):
         files = [os.open("/dev/null", os.O_RDONLY) for _ in range(90)]
@@ -36,9 +36,9 @@ async def test_more_connections_than_one_message_holds_wait_for_a_worker_and_all
         sent += files
         for file in files:
             os.close(file)
-    crew._listen(leaving)
-    crew.members[1] = Member(slot=1, channel=ours, born=loop.time(), state=State.READY)
-    crew._place_orphans()
+    pool._listen(leaving)
+    pool.workers[1] = WorkerProcess(slot=1, channel=ours, born=loop.time(), state=State.READY)
+    pool._place_orphans()
     arrived = []
     while (received := theirs.receive()) is not None:
         arrived += received[1]

@@ -21,8 +21,8 @@ class State(Enum):
 
 
 @dataclass(kw_only=True, eq=False)
-class Member:
-    """Owned and changed by the crew alone."""
+class WorkerProcess:
+    """Owned and changed by the pool alone."""
 
     slot: int
     channel: Channel

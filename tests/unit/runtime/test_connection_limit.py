@@ -1,6 +1,6 @@
 """A worker says when it has no room for more connections, and when it has some again."""
 
-from aiapi_runtime.runtime.room import Connections, most_connections
+from aiapi_runtime.runtime.connection_limit import Connections, connection_limit
 
 
 def test_it_is_told_once_that_it_is_full_and_once_that_there_is_room():
@@ -19,4 +19,4 @@ def test_it_is_told_once_that_it_is_full_and_once_that_there_is_room():
 
 
 def test_some_files_are_kept_for_other_uses():
-    assert most_connections() > 0
+    assert connection_limit() > 0

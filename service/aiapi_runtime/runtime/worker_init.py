@@ -9,7 +9,7 @@ from aiapi_runtime.runtime.settings import Settings
 
 
 @dataclass(frozen=True)
-class Birth:
+class WorkerInit:
     """What a new worker is born with."""
 
     settings: Settings
@@ -18,4 +18,4 @@ class Birth:
     supervisor: int
     channel: Channel
     listener: socket.socket
-    arena_fd: int
+    memory_fd: int

@@ -16,7 +16,7 @@ from aiapi_runtime.telemetry.layout import BUCKETS, EXEMPLAR, OUTCOMES, Cell
 WRITE_SECONDS = 0.02
 
 
-class Tally:
+class RequestCounters:
     """One a worker.
 
     The time that requests have been open, finished or not, is `moments + open * now`, where

@@ -5,17 +5,19 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from aiapi_runtime.telemetry import metrics
-from aiapi_runtime.telemetry.arena import Arena
-from aiapi_runtime.telemetry.series import Catalogue
+from aiapi_runtime.telemetry.app_metrics import AppMetrics
+from aiapi_runtime.telemetry.shared_memory import WorkerMemory
 
 
 class Worker:
     """One process's metrics: a board of its own, as after a fork."""
 
-    def __init__(self, monkeypatch, arena, catalogue, slot):
+    def __init__(self, monkeypatch, memory, app_metrics, slot):
         self._monkeypatch = monkeypatch
         self._board = metrics._Board()
-        self._board.attach(arena.slots[slot].custom, lambda said: catalogue.define(slot, said) or 1)
+        self._board.attach(
+            memory.slots[slot].custom, lambda said: app_metrics.define(slot, said) or 1
+        )
 
     def __enter__(self):
         self._monkeypatch.setattr(metrics, "_board", self._board)
@@ -26,33 +28,33 @@ class Worker:
 
 
 @pytest.fixture
-def arena():
-    return Arena.create(4)
+def memory():
+    return WorkerMemory.create(4)
 
 
 @pytest.fixture
-def catalogue(arena):
-    return Catalogue(arena)
+def app_metrics(memory):
+    return AppMetrics(memory)
 
 
 @pytest.fixture
-def worker(monkeypatch, arena, catalogue):
-    return lambda slot: Worker(monkeypatch, arena, catalogue, slot)
+def worker(monkeypatch, memory, app_metrics):
+    return lambda slot: Worker(monkeypatch, memory, app_metrics, slot)
 
 
-def shown(catalogue):
+def shown(app_metrics):
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(type("All", (), {"collect": lambda _: catalogue.families()})())
+    registry.register(type("All", (), {"collect": lambda _: app_metrics.families()})())
     lines = generate_latest(registry).decode().splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
 
-def test_counters_and_histograms_of_all_workers_are_added(catalogue, worker):
+def test_counters_and_histograms_of_all_workers_are_added(app_metrics, worker):
     for slot in (0, 1):
         with worker(slot) as app:
             app.counter("tokens", "Tokens.", ["model"]).labels("m").inc(5 + slot)
             app.histogram("step_seconds", "Step.", ["step"], [0.1, 1]).labels("embed").observe(0.5)
-    assert shown(catalogue) == {
+    assert shown(app_metrics) == {
         'tokens_total{model="m"}': "11.0",
         'step_seconds_bucket{le="0.1",step="embed"}': "0.0",
         'step_seconds_bucket{le="1.0",step="embed"}': "2.0",
@@ -63,75 +65,75 @@ def test_counters_and_histograms_of_all_workers_are_added(catalogue, worker):
 
 
 def test_what_a_worker_counted_stays_when_it_goes_and_its_gauges_go_with_it(
-    arena, catalogue, worker
+    memory, app_metrics, worker
 ):
     with worker(0) as app:
         app.counter("calls", "Calls.").labels().inc(3)
         app.gauge("open_calls", "Open.").labels().set(7)
-    catalogue.fold(0)
-    assert shown(catalogue) == {"calls_total": "3.0", "open_calls": "0.0"}
-    assert not any(arena.slots[0].custom), "the cells are free for the next worker"
+    app_metrics.fold(0)
+    assert shown(app_metrics) == {"calls_total": "3.0", "open_calls": "0.0"}
+    assert not any(memory.slots[0].custom), "the cells are free for the next worker"
     with worker(0) as app:
         app.counter("calls", "Calls.").labels().inc(1)
-    assert shown(catalogue)["calls_total"] == "4.0"
+    assert shown(app_metrics)["calls_total"] == "4.0"
 
 
-def test_gauges_are_added_or_the_greatest_is_taken(catalogue, worker):
+def test_gauges_are_added_or_the_greatest_is_taken(app_metrics, worker):
     for slot in (0, 1):
         with worker(slot) as app:
             app.gauge("open_calls", "Open.").labels().inc(2 + slot)
             app.gauge("breaker", "1: open.", merge="max").labels().set(slot)
-    assert shown(catalogue) == {"open_calls": "5.0", "breaker": "1.0"}
+    assert shown(app_metrics) == {"open_calls": "5.0", "breaker": "1.0"}
 
 
-def test_the_greatest_of_values_below_zero_is_one_of_them(catalogue, worker):
+def test_the_greatest_of_values_below_zero_is_one_of_them(app_metrics, worker):
     for slot in (0, 1):
         with worker(slot) as app:
             app.gauge("celsius", "Outside.", merge="max").labels().set(-5 - slot)
-    assert shown(catalogue) == {"celsius": "-5.0"}
+    assert shown(app_metrics) == {"celsius": "-5.0"}
 
 
-def test_what_a_module_sets_is_shown_and_what_it_counts_is_not(monkeypatch, arena, catalogue):
+def test_what_a_module_sets_is_shown_and_what_it_counts_is_not(monkeypatch, memory, app_metrics):
     board = metrics._Board()
     monkeypatch.setattr(metrics, "_board", board)
     metrics.gauge("build", "Of this.", ["version"]).labels("1.2").set(1)
     metrics.gauge("build", "Of this.", ["version"]).labels("never set")
     calls = metrics.counter("calls", "Calls.").labels()
     calls.inc(3)
-    board.attach(arena.slots[0].custom, lambda said: catalogue.define(0, said) or True)
+    board.attach(memory.slots[0].custom, lambda said: app_metrics.define(0, said) or True)
     board.write()
-    assert shown(catalogue) == {'build{version="1.2"}': "1.0"}
+    assert shown(app_metrics) == {'build{version="1.2"}': "1.0"}
     calls.inc()
     board.write()
-    assert shown(catalogue)["calls_total"] == "1.0"
+    assert shown(app_metrics)["calls_total"] == "1.0"
 
 
-def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(catalogue, worker):
+def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(app_metrics, worker):
     for life in range(3):
         with worker(0) as app:
             users = app.counter("users", "Users.", ["user"])
             for number in range(150):
                 users.labels(f"{life}-{number}").inc()
-        catalogue.fold(0)
-    rows = shown(catalogue)
+        app_metrics.fold(0)
+    rows = shown(app_metrics)
     assert len(rows) <= metrics.MOST_LABEL_SETS + 1
     assert rows['users_total{user="other"}'] == "350.0"
     assert sum(map(float, rows.values())) == 450
 
 
-def test_values_that_find_no_room_or_no_ear_now_are_not_lost_before_they_do(monkeypatch, arena):
+def test_values_that_find_no_room_or_no_ear_now_are_not_lost_before_they_do(monkeypatch, memory):
     said = []
     board = metrics._Board()
-    board.attach(arena.slots[0].custom, lambda meaning: len(said) > 0)
+    board.attach(memory.slots[0].custom, lambda meaning: len(said) > 0)
     monkeypatch.setattr(metrics, "_board", board)
     calls = metrics.counter("calls", "Calls.").labels()
     calls.inc()
     board.write()
-    assert not any(arena.slots[0].custom)
+    assert not any(memory.slots[0].custom)
     said.append(1)
     calls.inc()
     board.write()
-    assert arena.slots[0].custom[0] == 2
+    assert memory.slots[0].custom[0] == 2
 
 
 def test_a_name_has_one_shape(worker):

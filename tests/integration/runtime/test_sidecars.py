@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime_support.pod import until
 
-from aiapi_runtime.runtime.companions import Companion, Companions
+from aiapi_runtime.runtime.sidecars import Sidecar, SidecarGroup
 
 PROGRAM = """
 import os, signal, sys, time
@@ -19,10 +19,10 @@ time.sleep(60)
 """
 
 
-async def test_a_companion_is_started_again_and_ended(tmp_path: Path) -> None:
+async def test_a_sidecar_is_started_again_and_ended(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     argv = (sys.executable, "-c", PROGRAM, str(notes))
-    companions = Companions([Companion("a program", argv, {"WHO": "me"})])
+    sidecars = SidecarGroup([Sidecar("a program", argv, {"WHO": "me"})])
 
     def reap() -> None:
         while True:
@@ -32,28 +32,28 @@ async def test_a_companion_is_started_again_and_ended(tmp_path: Path) -> None:
                 return
             if pid == 0:
                 return
-            companions.ended(pid, "ended")
+            sidecars.ended(pid, "ended")
 
     async def noted(text: str) -> bool:
         reap()
-        companions.tick()
+        sidecars.tick()
         return notes.exists() and notes.read_text() == text
 
     try:
         await until(lambda: noted("me\n"), 30)
-        (process,) = companions._processes
+        (process,) = sidecars._processes
         os.kill(process.pid, signal.SIGKILL)
         await until(lambda: noted("me\nme\n"), 30)
-        companions.end()
+        sidecars.end()
         await until(lambda: noted("me\nme\nended\n"), 30)
         async with asyncio.timeout(30):
-            while not companions.over.is_set():
+            while not sidecars.over.is_set():
                 reap()
                 await asyncio.sleep(0.01)
-        companions.tick()
+        sidecars.tick()
         assert process.pid == 0, "once ended they stay so"
     finally:
-        companions.kill()
+        sidecars.kill()
         reap()
 
 
@@ -64,15 +64,15 @@ os.write(1, b" room\n" + b"x" * 9000 + b"\n\xff\nlast words")
 """
 
 
-async def test_what_a_companion_says_is_logged_line_by_line_in_our_format(caplog) -> None:
+async def test_what_a_sidecar_says_is_logged_line_by_line_in_our_format(caplog) -> None:
     argv = (sys.executable, "-c", SPEAKER)
-    companions = Companions([Companion("the store", argv, logger="aiapi.store")])
+    sidecars = SidecarGroup([Sidecar("the store", argv, logger="aiapi.store")])
     with caplog.at_level(logging.INFO):
-        companions.tick()
-        (process,) = companions._processes
+        sidecars.tick()
+        (process,) = sidecars._processes
         await asyncio.to_thread(os.waitpid, process.pid, 0)
-        companions.ended(process.pid, "ended")
-        companions.end()
+        sidecars.ended(process.pid, "ended")
+        sidecars.end()
     said = [(one.levelname, one.message) for one in caplog.records if one.name == "aiapi.store"]
     assert said[:4] == [
         ("INFO", "ready"),
@@ -85,9 +85,9 @@ async def test_what_a_companion_says_is_logged_line_by_line_in_our_format(caplog
 
 
 async def test_a_program_that_is_not_there_is_told_and_tried_again(caplog) -> None:
-    companions = Companions([Companion("a program", ("/nowhere/program",))])
-    companions.tick()
+    sidecars = SidecarGroup([Sidecar("a program", ("/nowhere/program",))])
+    sidecars.tick()
     assert "a program cannot be started" in caplog.text
     assert "again in 0.5 s" in caplog.text
-    companions.end()
-    assert companions.over.is_set()
+    sidecars.end()
+    assert sidecars.over.is_set()

@@ -1,0 +1,23 @@
+"""What the pool does when nothing goes well."""
+
+from time import monotonic
+
+import pytest
+
+from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.worker_pool import WorkerPool
+from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
+
+
+@pytest.fixture
+def pool():
+    settings = Settings(app="x:app")
+    memory = WorkerMemory.create(settings.slots)
+    return WorkerPool(settings, memory, PodTotals(memory), 1)
+
+
+def test_failing_for_days_keeps_the_longest_back_off(pool):
+    pool.failures = 5000
+    pool.failed("no database")
+    assert pool.failures == 5001
+    assert 26 < pool.retry_at - monotonic() < 34
