@@ -35,11 +35,11 @@ from aiapi_demo.schedule import Phase, schedule, starts
 from aiapi_demo.stage import NAME, Places, Stage
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.simulate.fleet import IDLE
-from aiapi_operator.simulate.measure import Change, Result
-from aiapi_operator.simulate.policies.aiapi import AIApi
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.measure import RunResult, SizeChange
+from aiapi_operator.simulate.policies.aiapi import AIApiPolicy
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.run import Simulation
+from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Trace
 from aiapi_operator.sizing.spec import sizing_spec
 from aiapi_operator.sizing.state import Size
@@ -258,7 +258,7 @@ def growth(seen: Seen, start: float, end: float) -> tuple[float, float, float]:
     return loop, workers, done
 
 
-def simulated(reality: Reality, plan: tuple[Phase, ...]) -> Result:
+def simulated(reality: Reality, plan: tuple[Phase, ...]) -> RunResult:
     """The same load on the model of what was measured."""
     lead = round(reality.lead_in)
     stamps = np.array([lead + due.at for due in schedule(plan, seed=SEED)])
@@ -279,12 +279,12 @@ def simulated(reality: Reality, plan: tuple[Phase, ...]) -> Result:
         }
     )
     trace = Trace(name="sandbox", counts=counts, stamps=stamps)
-    load = Load(trace=trace, service=service, seed=SEED)
+    load = Workload(trace=trace, service=service, seed=SEED)
     spec = sizing_spec(reality.spec)
-    return Run(load, spec, AIApi(spec, reality.first)).play()
+    return Simulation(load, spec, AIApiPolicy(spec, reality.first)).play()
 
 
-def table(reality: Reality, model: Result) -> Table:
+def table(reality: Reality, model: RunResult) -> Table:
     """Both, side by side."""
     shown = Table(box=None, pad_edge=False)
     for column in ("measure", "sandbox", "simulator", "apart", "goal"):
@@ -308,7 +308,7 @@ def table(reality: Reality, model: Result) -> Table:
 
 
 def decisions(
-    real: Sequence[tuple[float, Size, str]], played: Sequence[Change], lead_in: float
+    real: Sequence[tuple[float, Size, str]], played: Sequence[SizeChange], lead_in: float
 ) -> Table:
     """Both sequences of decisions."""
     shown = Table(box=None, pad_edge=False)
@@ -327,7 +327,7 @@ def decisions(
     return shown
 
 
-def reasons(reality: Reality, model: Result) -> str:
+def reasons(reality: Reality, model: RunResult) -> str:
     """Why each decided as it did."""
     lead = round(reality.lead_in)
     told = [(at, "sandbox", why) for at, _, why in reality.changes]

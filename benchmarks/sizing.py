@@ -47,11 +47,11 @@ from sizing_loads import SEED, Case, busiest, fault_cases, recorded, scaled_case
 
 from aiapi_operator.simulate import page, report
 from aiapi_operator.simulate.compare import Comparison
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.ground_truth import GroundTruth
+from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.run import Run
+from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.simulate.traces import Trace
-from aiapi_operator.simulate.truth import Truth
 
 YARDSTICKS = ("aiapi", "static", "oracle")
 PEERS = tuple(name for name in catalogue.NAMES if name not in YARDSTICKS)
@@ -72,14 +72,16 @@ _cases: list[Case] = []
 """What the workers play: they are forked, so nothing is copied."""
 
 
-def _play(job: Job) -> Result:
+def _play(job: Job) -> RunResult:
     index, name, (workers, factor) = job
     case = _cases[index]
-    policy = catalogue.build(name, Truth(case.load, case.spec), pod_workers=workers, factor=factor)
-    return Run(case.load, case.spec, policy).play()
+    policy = catalogue.build(
+        name, GroundTruth(case.load, case.spec), pod_workers=workers, factor=factor
+    )
+    return Simulation(case.load, case.spec, policy).play()
 
 
-def play(cases: Sequence[Case], jobs: Sequence[Job]) -> list[Result]:
+def play(cases: Sequence[Case], jobs: Sequence[Job]) -> list[RunResult]:
     """Play all of it on all cores."""
     _cases[:] = cases
     fork = multiprocessing.get_context("fork")
@@ -96,7 +98,7 @@ def best_settings(cases: Sequence[Case]) -> list[dict[str, Setting]]:
     own = play(hours, [(index, "aiapi", USUAL) for index in range(len(hours))])
     settings = list(product(POD_WORKERS, FACTORS))
     jobs = list(product(range(len(hours)), PEERS, settings))
-    found: list[dict[str, dict[Setting, Result]]] = [{} for _ in cases]
+    found: list[dict[str, dict[Setting, RunResult]]] = [{} for _ in cases]
     for (index, name, setting), result in zip(jobs, play(hours, jobs), strict=True):
         found[index].setdefault(name, {})[setting] = result
     return [
@@ -105,7 +107,7 @@ def best_settings(cases: Sequence[Case]) -> list[dict[str, Setting]]:
     ]
 
 
-def _best(tried: dict[Setting, Result], goal: float) -> Setting:
+def _best(tried: dict[Setting, RunResult], goal: float) -> Setting:
     good = {key: each for key, each in tried.items() if each.attainment_windows >= goal}
     if good:
         return min(good, key=lambda key: good[key].core_hours)
@@ -146,7 +148,7 @@ def comparison(outcome: Outcome) -> Comparison:
         load=outcome.case.load,
         spec=outcome.case.spec,
         pod_workers=USUAL[0],
-        utilization=Truth(outcome.case.load, outcome.case.spec).utilization,
+        utilization=GroundTruth(outcome.case.load, outcome.case.spec).utilization,
         results=(*outcome.results.values(), *best),
         oracle=outcome.results["oracle"],
     )
@@ -156,7 +158,7 @@ def show(outcome: Outcome, console: Console, out: Path) -> dict[str, object]:
     """Print one load's table, write its page, and return its measures."""
     shown = comparison(outcome)
     console.print(f"\n{outcome.peak} workers at the peak. ", end="")
-    report.introduce(shown, console)
+    report.print_introduction(shown, console)
     console.print(report.table(shown))
     name = "".join(letter if letter.isalnum() else "-" for letter in outcome.case.name)
     file = out / f"{name}-{outcome.peak}.html"
@@ -164,7 +166,7 @@ def show(outcome: Outcome, console: Console, out: Path) -> dict[str, object]:
     return {"peak_workers": outcome.peak, "page": file.name, **report.as_json(shown)}
 
 
-def play_faults() -> list[tuple[Case, dict[str, Result]]]:
+def play_faults() -> list[tuple[Case, dict[str, RunResult]]]:
     """Each fault, under some of the policies."""
     cases = list(fault_cases())
     jobs: list[Job] = [(i, name, USUAL) for i in range(len(cases)) for name in FAULT_POLICIES]
@@ -175,7 +177,7 @@ def play_faults() -> list[tuple[Case, dict[str, Result]]]:
     ]
 
 
-def fault_table(played: Sequence[tuple[Case, dict[str, Result]]]) -> Table:
+def fault_table(played: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
     """What each did when something else went wrong."""
     columns = ("load, fault", "policy", "workers added", "scale-downs in it", "windows met")
     table = Table(box=None, pad_edge=False)

@@ -10,15 +10,15 @@ import decide as deciding
 import numpy as np
 from sizing_loads import BEGIN, SEED, Case, day_at_64
 
-from aiapi_operator.simulate.compare import wishes
-from aiapi_operator.simulate.faults import Kind
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.compare import sizing_spec_for
+from aiapi_operator.simulate.faults import FaultKind
+from aiapi_operator.simulate.ground_truth import GroundTruth
+from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.service import Scenario
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.run import Simulation
+from aiapi_operator.simulate.scenario import Scenario
 from aiapi_operator.simulate.traces import Trace
-from aiapi_operator.simulate.truth import Truth
 
 WINDOWS = 0.995
 COST = 1.10
@@ -41,17 +41,17 @@ class Outcome:
 
     case: Case
     peak: int
-    results: dict[str, Result]
+    results: dict[str, RunResult]
     """By policy: the operator, the yardsticks, and peers at their default setting."""
-    best: dict[str, tuple[Result, str]]
+    best: dict[str, tuple[RunResult, str]]
     """Peers at the setting that suits this load best, and which that is."""
 
     @property
-    def own(self) -> Result:
+    def own(self) -> RunResult:
         """The operator's."""
         return self.results["aiapi"]
 
-    def vs_oracle(self, result: Result) -> float:
+    def vs_oracle(self, result: RunResult) -> float:
         """Cost over the oracle's."""
         return result.core_hours / self.results["oracle"].core_hours
 
@@ -84,7 +84,7 @@ def of_case(outcome: Outcome) -> Iterator[Goal]:
         yield from _against(outcome, name, peer, setting)
 
 
-def _against(outcome: Outcome, name: str, peer: Result, setting: str) -> Iterator[Goal]:
+def _against(outcome: Outcome, name: str, peer: RunResult, setting: str) -> Iterator[Goal]:
     own = outcome.own
     dearer = own.core_hours > peer.core_hours
     worse = own.attainment_windows < peer.attainment_windows
@@ -106,12 +106,12 @@ def _against(outcome: Outcome, name: str, peer: Result, setting: str) -> Iterato
         )
 
 
-def of_faults(played: Sequence[tuple[Case, dict[str, Result]]]) -> Iterator[Goal]:
+def of_faults(played: Sequence[tuple[Case, dict[str, RunResult]]]) -> Iterator[Goal]:
     """Rows of the faults."""
     for case, results in played:
         if case.fault is None:
             continue
-        if case.fault.kind is Kind.UPSTREAM_SLOW:
+        if case.fault.kind is FaultKind.UPSTREAM_SLOW:
             added, kpa = (workers_added(case, results[name]) for name in ("aiapi", "kpa"))
             yield Goal(
                 measure="upstream x3 slower at constant load: workers added",
@@ -119,7 +119,7 @@ def of_faults(played: Sequence[tuple[Case, dict[str, Result]]]) -> Iterator[Goal
                 found=f"{added} (kpa: {kpa})",
                 holds=added == 0,
             )
-        if case.fault.kind is Kind.METRICS_GONE:
+        if case.fault.kind is FaultKind.METRICS_GONE:
             downs = scale_downs(case, results["aiapi"])
             yield Goal(
                 measure="5 min without metrics: scale-downs",
@@ -129,7 +129,7 @@ def of_faults(played: Sequence[tuple[Case, dict[str, Result]]]) -> Iterator[Goal
             )
 
 
-def workers_added(case: Case, result: Result) -> int:
+def workers_added(case: Case, result: RunResult) -> int:
     """Workers at the most during the fault, over the most in the ten minutes before it."""
     assert case.fault is not None
     start, end = case.fault.start, case.fault.end
@@ -148,7 +148,7 @@ def workers_added(case: Case, result: Result) -> int:
     return max(0, (during or size) - (before or size))
 
 
-def scale_downs(case: Case, result: Result) -> int:
+def scale_downs(case: Case, result: RunResult) -> int:
     """How often the fleet was made smaller during the fault."""
     assert case.fault is not None
     return sum(
@@ -162,10 +162,10 @@ def time_to_right_size() -> Goal:
     rate = np.array([100.0] * int(BEGIN / 2) + [400.0] * 120)
     counts = np.random.default_rng(SEED).poisson(rate).astype(np.float64)
     scenario = Scenario()
-    spec = wishes(scenario, None, None)
-    load = Load(trace=Trace(name="step", counts=counts), service=scenario.service, seed=SEED)
-    truth = Truth(load, spec)
-    result = Run(load, spec, catalogue.build("aiapi", truth, pod_workers=1)).play()
+    spec = sizing_spec_for(scenario, None, None)
+    load = Workload(trace=Trace(name="step", counts=counts), service=scenario.service, seed=SEED)
+    truth = GroundTruth(load, spec)
+    result = Simulation(load, spec, catalogue.build("aiapi", truth, pod_workers=1)).play()
     needed, begin = truth.need(400.0).total, BEGIN / 2
     reached = [
         change.at - begin
@@ -196,8 +196,8 @@ def day() -> tuple[float, float]:
     """CPU seconds and MB that a day at 64 requests a second takes. Call it in a fresh process."""
     case = day_at_64()
     began = process_time()
-    policy = catalogue.build("aiapi", Truth(case.load, case.spec), pod_workers=1)
-    Run(case.load, case.spec, policy).play()
+    policy = catalogue.build("aiapi", GroundTruth(case.load, case.spec), pod_workers=1)
+    Simulation(case.load, case.spec, policy).play()
     took = process_time() - began
     return took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

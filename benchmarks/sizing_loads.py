@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from aiapi_operator.simulate import traces
-from aiapi_operator.simulate.compare import scaled, wishes
-from aiapi_operator.simulate.faults import NO_FAULTS, Fault, Faults, Kind
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.service import Scenario
+from aiapi_operator.simulate.compare import scale_to_workers, sizing_spec_for
+from aiapi_operator.simulate.faults import NO_FAULTS, Fault, FaultKind, Faults
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.scenario import Scenario
 from aiapi_operator.simulate.traces import Trace, minutes
 from aiapi_operator.sizing.inputs import SizingSpec
 
@@ -18,7 +18,7 @@ HOUR = 3600
 SEED = 1
 STEADY_RATE = 400.0
 BEGIN = 1200.0
-LENGTHS = {Kind.UPSTREAM_OUTAGE: 120.0}
+LENGTHS = {FaultKind.UPSTREAM_OUTAGE: 120.0}
 """Of faults that do not last for five minutes."""
 
 
@@ -27,7 +27,7 @@ class Case:
     """A load, and what the AIApi asks for."""
 
     name: str
-    load: Load
+    load: Workload
     spec: SizingSpec
     recorded: bool = False
     fault: Fault | None = None
@@ -54,7 +54,7 @@ def recorded(folder: Path) -> Iterator[Trace]:
     """The traces of a folder."""
     for path in sorted(folder.iterdir()):
         if path.name.endswith((".csv", ".csv.gz")):
-            yield traces.read(path)
+            yield traces.read_trace(path)
 
 
 def busiest(trace: Trace, hours: float) -> Trace:
@@ -77,9 +77,9 @@ def busiest(trace: Trace, hours: float) -> Trace:
 def scaled_case(trace: Trace, peak: int, *, recorded: bool) -> Case:
     """A trace whose busiest minute needs ``peak`` workers."""
     scenario = Scenario()
-    spec = wishes(scenario, None, peak)
-    large = scaled(trace, scenario.service, spec.objective, peak, seed=SEED)
-    load = Load(trace=large, service=scenario.service, seed=SEED)
+    spec = sizing_spec_for(scenario, None, peak)
+    large = scale_to_workers(trace, scenario.service, spec.objective, peak, seed=SEED)
+    load = Workload(trace=large, service=scenario.service, seed=SEED)
     return Case(name=trace.name, load=load, spec=spec, recorded=recorded)
 
 
@@ -90,19 +90,19 @@ def fault_cases() -> Iterator[Case]:
     step = np.where(np.arange(HOUR) >= BEGIN + 5, STEADY_RATE, STEADY_RATE / 4)
     stepped = Trace(name="step x4 to 400/s", counts=rng.poisson(step).astype(np.float64))
     scenario = Scenario()
-    for kind in (None, *Kind):
+    for kind in (None, *FaultKind):
         fault = None
         if kind is not None:
             fault = Fault(kind=kind, start=BEGIN, end=BEGIN + LENGTHS.get(kind, 300.0))
-        trace = stepped if kind is Kind.SLOW_PODS else steady
-        load = Load(
+        trace = stepped if kind is FaultKind.SLOW_PODS else steady
+        load = Workload(
             trace=trace,
             service=scenario.service,
             seed=SEED,
             faults=NO_FAULTS if fault is None else Faults((fault,)),
         )
         name = f"{trace.name}, {'no fault' if kind is None else kind.value}"
-        yield Case(name=name, load=load, spec=wishes(scenario, None, 24), fault=fault)
+        yield Case(name=name, load=load, spec=sizing_spec_for(scenario, None, 24), fault=fault)
 
 
 def day_at_64() -> Case:
@@ -111,7 +111,7 @@ def day_at_64() -> Case:
     rate = 64.0 * (1 - 0.6 * np.cos(2 * np.pi * second / len(second)))
     counts = np.random.default_rng(SEED).poisson(rate).astype(np.float64)
     scenario = Scenario()
-    load = Load(
+    load = Workload(
         trace=Trace(name="a day at 64/s", counts=counts), service=scenario.service, seed=SEED
     )
-    return Case(name="a day at 64/s", load=load, spec=wishes(scenario, None, None))
+    return Case(name="a day at 64/s", load=load, spec=sizing_spec_for(scenario, None, None))

@@ -22,8 +22,8 @@ from aiapi_operator.plugin.asking import Where, ask, complete_names, located, na
 from aiapi_operator.plugin.failures import Failure
 from aiapi_operator.simulate import command as traced
 from aiapi_operator.simulate import prometheus, what_if
-from aiapi_operator.simulate.measure import Result
-from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.measure import RunResult
+from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.source import InputError, parse_range
 from aiapi_operator.simulate.traces import Trace, TraceError
 from aiapi_operator.sizing.inputs import Objective
@@ -164,7 +164,7 @@ def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> Scene:
     tried = others or tuple(
         Objective(percentile=own.percentile, threshold=own.threshold * factor) for factor in _OTHERS
     )
-    measured = what_if.service_of(aiapi.status)
+    measured = what_if.service_from_status(aiapi.status)
     return Scene(
         aiapi=aiapi,
         trace=trace,
@@ -174,7 +174,7 @@ def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> Scene:
     )
 
 
-def _tell(objective: Objective, result: Result) -> None:
+def _tell(objective: Objective, result: RunResult) -> None:
     click.echo(f"{_text(objective)} {result.policy}: {result.seconds:.1f} s", err=True)
 
 
@@ -182,7 +182,7 @@ def _text(objective: Objective) -> str:
     return f"p{objective.percentile:g} <= {format_duration(objective.threshold)}"
 
 
-def show(scene: Scene, rows: list[what_if.Row]) -> None:
+def show(scene: Scene, rows: list[what_if.WhatIfRow]) -> None:
     """Write it for people."""
     console = out.console()
     currency = scene.aiapi.spec.cost.currency
@@ -223,7 +223,7 @@ def _about(scene: Scene) -> str:
     return model
 
 
-def document(scene: Scene, rows: list[what_if.Row]) -> dict[str, Any]:
+def document(scene: Scene, rows: list[what_if.WhatIfRow]) -> dict[str, Any]:
     """For programs."""
     return {
         "namespace": scene.aiapi.namespace,

@@ -14,7 +14,7 @@ from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.simulate.upstream import UpstreamModel
 
-REFUSAL = 0.0005
+REJECTION_SECONDS = 0.0005
 """Loop seconds that it takes to refuse a request."""
 _COMES, _LEAVES_LOOP, _RETURNS, _LEAVES = 3, 1, 2, 0
 """At one moment who leaves makes room for who comes."""
@@ -23,7 +23,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class AdmissionWindow:
     """What comes in a stretch of time, and what is in flight at its beginning."""
 
     at: Floats
@@ -38,13 +38,13 @@ class Stretch:
     end: float
 
 
-def surely_all(stretch: Stretch, limit: int) -> bool:
+def admits_all(stretch: AdmissionWindow, limit: int) -> bool:
     """Whether no worker comes to its limit even if nobody leaves."""
     lanes = np.concatenate((stretch.lane, stretch.leaving[1], stretch.returning[1]))
     return len(lanes) == 0 or int(np.bincount(lanes).max()) <= limit
 
 
-def refused(stretch: Stretch, upstream: UpstreamModel, limit: int) -> Bools:
+def find_rejected(stretch: AdmissionWindow, upstream: UpstreamModel, limit: int) -> Bools:
     """Who is refused."""
     return _Play(stretch, upstream.look_ahead(), limit).play()
 
@@ -53,7 +53,7 @@ def refused(stretch: Stretch, upstream: UpstreamModel, limit: int) -> Bools:
 class _Play:
     """One stretch, event by event."""
 
-    stretch: Stretch
+    stretch: AdmissionWindow
     upstream: UpstreamModel
     limit: int
     _in_flight: dict[int, int] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class _Play:
     def _comes(self, time: float, lane: int, index: int) -> bool:
         begin = max(time, self._free(lane))
         if self._in_flight.get(lane, 0) >= self.limit:
-            self._free_at[lane] = begin + REFUSAL
+            self._free_at[lane] = begin + REJECTION_SECONDS
             return True
         self._in_flight[lane] = self._in_flight.get(lane, 0) + 1
         done = self._free_at[lane] = begin + float(self.stretch.loop[index])

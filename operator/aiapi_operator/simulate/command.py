@@ -8,12 +8,21 @@ import click
 from rich.console import Console
 
 from aiapi_operator.api.duration import is_duration, parse_duration
-from aiapi_operator.simulate import faults, page, report, service, traces
-from aiapi_operator.simulate.compare import Comparison, check, compare, scaled, wishes
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate import page, report
+from aiapi_operator.simulate.compare import (
+    Comparison,
+    check_request_rate,
+    compare,
+    scale_to_workers,
+    sizing_spec_for,
+)
+from aiapi_operator.simulate.faults import Fault, FaultError, FaultKind, Faults, parse_fault
+from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies.catalogue import NAMES
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.source import InputError, Source
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.scenario import Scenario, ScenarioError, read_scenario
+from aiapi_operator.simulate.source import InputError, TraceSource
+from aiapi_operator.simulate.traces import TraceError
 from aiapi_operator.sizing.inputs import Objective
 
 _OBJECTIVE = re.compile(r"^p(?P<percentile>\d+(?:\.\d+)?)=(?P<threshold>.+)$")
@@ -45,10 +54,10 @@ def parse_policies(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parse_fault(text: str) -> faults.Fault:
+def _parse_fault(text: str) -> Fault:
     try:
-        return faults.parse(text)
-    except faults.FaultError as error:
+        return parse_fault(text)
+    except FaultError as error:
         raise click.BadParameter(str(error)) from None
 
 
@@ -102,7 +111,7 @@ def _parse_fault(text: str) -> faults.Fault:
     "fault_texts",
     multiple=True,
     metavar="KIND@START+LENGTH",
-    help=f"What goes wrong, in seconds: {', '.join(faults.Kind)}. May be given again.",
+    help=f"What goes wrong, in seconds: {', '.join(FaultKind)}. May be given again.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option(
@@ -142,7 +151,7 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     """
     names = parse_policies(policy)
     asked = None if objective is None else parse_objective(objective)
-    source = Source(
+    source = TraceSource(
         path=path,
         url=prometheus,
         query=query,
@@ -152,17 +161,19 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
         ca_file=ca_file,
     )
     source.check()
-    wrong = faults.Faults(tuple(_parse_fault(text) for text in fault_texts))
+    wrong = Faults(tuple(_parse_fault(text) for text in fault_texts))
     try:
-        scenario = service.Scenario() if scenario_path is None else service.read(scenario_path)
-        spec = wishes(scenario, asked, peak_workers)
+        scenario = Scenario() if scenario_path is None else read_scenario(scenario_path)
+        spec = sizing_spec_for(scenario, asked, peak_workers)
         trace = source.read()
         if peak_workers is not None:
-            trace = scaled(trace, scenario.service, spec.objective, peak_workers, seed=seed)
-        check(trace)
-    except (traces.TraceError, service.ScenarioError) as error:
+            trace = scale_to_workers(
+                trace, scenario.service, spec.objective, peak_workers, seed=seed
+            )
+        check_request_rate(trace)
+    except (TraceError, ScenarioError) as error:
         raise InputError(str(error)) from error
-    load = Load(trace=trace, service=scenario.service, seed=seed, faults=wrong)
+    load = Workload(trace=trace, service=scenario.service, seed=seed, faults=wrong)
     comparison = compare(load, spec, names, pod_workers=pod_workers, tell=_tell)
     _show(comparison)
     if json_path is not None:
@@ -171,7 +182,7 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
         _write(out / "report.html", page.render(comparison))
 
 
-def _tell(result: Result) -> None:
+def _tell(result: RunResult) -> None:
     click.echo(f"{result.policy}: {result.seconds:.1f} s", err=True)
 
 
@@ -180,7 +191,7 @@ def _show(comparison: Comparison) -> None:
     if not console.is_terminal:
         # A table in a file is for reading too: no column is cut to a terminal's width.
         console = Console(width=200)
-    report.introduce(comparison, console)
+    report.print_introduction(comparison, console)
     console.print()
     console.print(report.table(comparison))
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.ground_truth import GroundTruth, target_utilization
+from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.scaling import scale_to_peak
-from aiapi_operator.simulate.service import Scenario, ServiceModel
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.run import Simulation
+from aiapi_operator.simulate.scenario import Scenario, ServiceModel
+from aiapi_operator.simulate.trace_scaling import scale_to_peak
 from aiapi_operator.simulate.traces import Trace, TraceError
-from aiapi_operator.simulate.truth import Truth, target_utilization
 from aiapi_operator.sizing.inputs import Bounds, Objective, SizingSpec
 from aiapi_operator.sizing.spec import sizing_spec
 
@@ -22,20 +22,22 @@ MOST_RATE = 20_000.0
 class Comparison:
     """What each policy did, in the order in which they were asked for."""
 
-    load: Load
+    load: Workload
     spec: SizingSpec
     pod_workers: int
     utilization: float
     """rho* of the true service: what the oracle fills loops to."""
-    results: tuple[Result, ...]
-    oracle: Result
+    results: tuple[RunResult, ...]
+    oracle: RunResult
 
-    def vs_oracle(self, result: Result) -> float:
+    def vs_oracle(self, result: RunResult) -> float:
         """Cost of a policy over the oracle's."""
         return result.core_hours / self.oracle.core_hours
 
 
-def wishes(scenario: Scenario, objective: Objective | None, peak_workers: int | None) -> SizingSpec:
+def sizing_spec_for(
+    scenario: Scenario, objective: Objective | None, peak_workers: int | None
+) -> SizingSpec:
     """What the AIApi asks for. A trace scaled to many workers gets the room for them."""
     spec = sizing_spec(scenario.spec)
     if objective is not None:
@@ -46,7 +48,7 @@ def wishes(scenario: Scenario, objective: Objective | None, peak_workers: int | 
     return spec
 
 
-def scaled(
+def scale_to_workers(
     trace: Trace, service: ServiceModel, objective: Objective, peak_workers: int, *, seed: int
 ) -> Trace:
     """The trace whose busiest minute needs ``peak_workers``."""
@@ -54,7 +56,7 @@ def scaled(
     return scale_to_peak(trace, rate, seed=seed)
 
 
-def check(trace: Trace) -> None:
+def check_request_rate(trace: Trace) -> None:
     """Refuse what would not fit in memory: a minute of requests is drawn at a time."""
     if trace.peak_minute > MOST_RATE:
         raise TraceError(
@@ -64,19 +66,19 @@ def check(trace: Trace) -> None:
 
 
 def compare(
-    load: Load,
+    load: Workload,
     spec: SizingSpec,
     names: Sequence[str],
     *,
     pod_workers: int,
-    tell: Callable[[Result], None] = lambda _: None,
+    tell: Callable[[RunResult], None] = lambda _: None,
 ) -> Comparison:
     """Run each policy; the oracle always runs, since costs are given against it."""
-    truth = Truth(load, spec)
-    results: dict[str, Result] = {}
+    truth = GroundTruth(load, spec)
+    results: dict[str, RunResult] = {}
     for name in dict.fromkeys((*names, ORACLE)):
         policy = catalogue.build(name, truth, pod_workers=pod_workers)
-        results[name] = Run(load, spec, policy).play()
+        results[name] = Simulation(load, spec, policy).play()
         tell(results[name])
     return Comparison(
         load=load,

@@ -47,7 +47,7 @@ SUCCESS, CANCELLED, SHED = int(Outcome.SUCCESS), int(Outcome.CANCELLED), int(Out
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RequestBatch:
     """Requests on their way; one column of both tables is one request."""
 
     times: Floats
@@ -58,7 +58,7 @@ class Batch:
     @classmethod
     def of(
         cls, pod: Ints, came: Floats, left_loop: Floats, leaves: Floats, outcome: Ints
-    ) -> "Batch":
+    ) -> "RequestBatch":
         """A batch of single rows."""
         return cls(np.array((came, left_loop, leaves)), np.array((pod, outcome)))
 
@@ -77,18 +77,18 @@ class Batch:
         row: Floats = self.times[2]
         return row
 
-    def those(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> "Batch":
+    def those(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> "RequestBatch":
         """A part of them."""
         places = mask.nonzero()[0]
-        return Batch(self.times.take(places, axis=1), self.marks.take(places, axis=1))
+        return RequestBatch(self.times.take(places, axis=1), self.marks.take(places, axis=1))
 
-    def waiting(self) -> "Waiting":
+    def waiting(self) -> "PendingRequests":
         """What is known of them before they leave."""
-        return Waiting(self.pod, self.times[0], self.times[1])
+        return PendingRequests(self.pod, self.times[0], self.times[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingRequests:
     """Requests in flight; one entry of each array is one request."""
 
     pod: Ints
@@ -96,15 +96,15 @@ class Waiting:
     left_loop: Floats
 
 
-def _join(batches: Sequence[Batch]) -> Batch:
-    return Batch(
+def _join(batches: Sequence[RequestBatch]) -> RequestBatch:
+    return RequestBatch(
         np.concatenate([batch.times for batch in batches], axis=1),
         np.concatenate([batch.marks for batch in batches], axis=1),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CounterSnapshot:
     """All pods' counters at one moment; the index is the pod's slot."""
 
     outcomes: Ints
@@ -124,7 +124,9 @@ class Reading:
 class Counters:
     """Counters of all pods. A pod has a slot, which may be used again when it has left."""
 
-    def __init__(self, slots: int, *, returning: Callable[[], Sequence[Waiting]] = tuple) -> None:
+    def __init__(
+        self, slots: int, *, returning: Callable[[], Sequence[PendingRequests]] = tuple
+    ) -> None:
         """``returning`` says who is in flight of whom nobody knows yet until when."""
         self._outcomes = np.zeros((slots, len(Outcome)), dtype=np.int64)
         self._latencies = np.zeros((slots, _BUCKETS), dtype=np.int64)
@@ -133,7 +135,7 @@ class Counters:
         self._upstream_seconds = np.zeros(slots)
         self._gone_in_flight_seconds = 0.0
         self._gone_latencies = np.zeros(_BUCKETS, dtype=np.int64)
-        self._new: list[Batch] = []
+        self._new: list[RequestBatch] = []
         self._returning = returning
 
     def grow(self, slots: int) -> None:
@@ -158,7 +160,7 @@ class Counters:
         ):
             counter[slot] = 0
 
-    def add(self, batch: Batch, now: float) -> None:
+    def add(self, batch: RequestBatch, now: float) -> None:
         """Put requests in that came until now."""
         self._new.append(batch)
         if len(self._new) > _UNSETTLED:
@@ -170,7 +172,7 @@ class Counters:
         leaves = rest.leaves[rest.pod == slot] if rest else np.empty(0)
         return float(leaves.max(initial=now))
 
-    def read(self, now: float) -> Reading:
+    def read(self, now: float) -> CounterSnapshot:
         """All counters now."""
         rest = self._settle(now)
         inside = [*([] if rest is None else [rest.waiting()]), *self._returning()]
@@ -185,7 +187,7 @@ class Counters:
             seconds = seconds + np.bincount(pod, now - came, slots)
             waited = np.maximum(0.0, now - left_loop)
             upstream = upstream + np.bincount(pod, waited, slots)
-        return Reading(
+        return CounterSnapshot(
             outcomes=self._outcomes,
             latencies=self._latencies,
             latency_seconds=self._latency_seconds,
@@ -196,7 +198,7 @@ class Counters:
             all_latencies=self._gone_latencies + self._latencies.sum(axis=0),
         )
 
-    def _settle(self, now: float) -> Batch | None:
+    def _settle(self, now: float) -> RequestBatch | None:
         """Count those that have left; the others are returned and kept."""
         if not self._new:
             return None
@@ -208,7 +210,7 @@ class Counters:
         self._new = [pending]
         return pending
 
-    def _count(self, gone: Batch) -> None:
+    def _count(self, gone: RequestBatch) -> None:
         slots = len(self._latency_seconds)
         came, left_loop, leaves = gone.times
         pod, outcome = gone.marks

@@ -20,7 +20,7 @@ BLOCK_EVERY = 30.0
 _FORM = re.compile(r"^(?P<kind>[a-z-]+)@(?P<start>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?$")
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What can go wrong."""
 
     UPSTREAM_SLOW = "upstream-slow"
@@ -45,20 +45,20 @@ class FaultError(ValueError):
 class Fault:
     """Something that goes wrong from ``start`` until ``end``, in seconds of the trace."""
 
-    kind: Kind
+    kind: FaultKind
     start: float
     end: float
 
 
-def parse(text: str) -> Fault:
+def parse_fault(text: str) -> Fault:
     """Read ``KIND@START+LENGTH``; without a length it lasts until the end."""
     match = _FORM.match(text)
-    kinds = ", ".join(kind.value for kind in Kind)
-    if match is None or match["kind"] not in tuple(Kind):
+    kinds = ", ".join(kind.value for kind in FaultKind)
+    if match is None or match["kind"] not in tuple(FaultKind):
         raise FaultError(f"{text!r}: give KIND@START+LENGTH in seconds; kinds are {kinds}")
     start = float(match["start"])
     length = float(match["length"]) if match["length"] else float("inf")
-    return Fault(kind=Kind(match["kind"]), start=start, end=start + length)
+    return Fault(kind=FaultKind(match["kind"]), start=start, end=start + length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ class Faults:
 
     all: tuple[Fault, ...] = ()
 
-    def active(self, kind: Kind, now: float) -> bool:
+    def active(self, kind: FaultKind, now: float) -> bool:
         """Whether ``kind`` holds now."""
         return any(fault.start <= now < fault.end for fault in self._of(kind))
 
     def during(
-        self, kind: Kind, times: Floats
+        self, kind: FaultKind, times: Floats
     ) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
         """Which of ``times`` are hit, or None when there is no such fault at all."""
         hit = None
@@ -81,7 +81,7 @@ class Faults:
             hit = within if hit is None else hit | within
         return hit
 
-    def moments(self, kind: Kind, period: float, start: float, end: float) -> Iterator[float]:
+    def moments(self, kind: FaultKind, period: float, start: float, end: float) -> Iterator[float]:
         """Each ``period`` of such a fault, as far as it begins within ``start`` and ``end``."""
         for fault in self._of(kind):
             first = max(0, ceil((start - fault.start) / period))
@@ -90,7 +90,7 @@ class Faults:
                 if start <= moment < min(end, fault.end):
                     yield moment
 
-    def _of(self, kind: Kind) -> Iterable[Fault]:
+    def _of(self, kind: FaultKind) -> Iterable[Fault]:
         return (fault for fault in self.all if fault.kind is kind)
 
 

@@ -12,15 +12,15 @@ import numpy as np
 
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate.counters import Counters
-from aiapi_operator.simulate.faults import SLOW_POD_START, Kind
-from aiapi_operator.simulate.journeys import Arrived, Journeys, Served
+from aiapi_operator.simulate.faults import SLOW_POD_START, FaultKind
+from aiapi_operator.simulate.in_flight import InFlightRequests, ServedRequests, ServeResult
 from aiapi_operator.simulate.loops import Ints
-from aiapi_operator.simulate.requests import Load, Requests
+from aiapi_operator.simulate.requests import Requests, Workload
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.plan import POD_CPU
 from aiapi_operator.sizing.state import Size
 
-LANES = 64
+LOOPS_PER_POD = 64
 """Loops that a pod has room for: the most workers that an AIApi may ask for."""
 IDLE = 0.002
 """Loop time that a worker spends on its heartbeat and housekeeping, as a part of its time."""
@@ -35,7 +35,7 @@ _MARGIN = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Pod:
+class SimulatedPod:
     """A pod that is starting or takes traffic."""
 
     name: str
@@ -51,11 +51,11 @@ class Pod:
 class FleetModel:
     """A fleet under load."""
 
-    def __init__(self, load: Load, size: Size, *, worker_cpu: float) -> None:
+    def __init__(self, load: Workload, size: Size, *, worker_cpu: float) -> None:
         service = load.service
         self._rng = np.random.default_rng([load.seed, 303])
         self._faults = load.faults
-        self._journeys = Journeys(load, _FIRST_SLOTS * LANES)
+        self._journeys = InFlightRequests(load, _FIRST_SLOTS * LOOPS_PER_POD)
         self._lifetime = parse_duration(service.clients.lifetime)
         self._pod_start = parse_duration(service.pods.start)
         self._worker_start = parse_duration(service.pods.worker_start)
@@ -71,7 +71,7 @@ class FleetModel:
         self._loop_seconds_of_gone = 0.0
         self._worker_seconds_of_gone = 0.0
         self.counters = Counters(_FIRST_SLOTS, returning=self._journeys.returning)
-        self.pods: list[Pod] = []
+        self.pods: list[SimulatedPod] = []
         self.workers = size.workers
         self.pod_seconds = 0.0
         self.paid_worker_seconds = 0.0
@@ -83,7 +83,7 @@ class FleetModel:
         return Size(workers=self.workers, replicas=len(self.pods))
 
     @property
-    def ready(self) -> list[Pod]:
+    def ready(self) -> list[SimulatedPod]:
         """Pods that take traffic."""
         return [pod for pod in self.pods if pod.ready]
 
@@ -97,7 +97,7 @@ class FleetModel:
         """CPU requested x time so far, pod overhead included."""
         return POD_CPU * self.pod_seconds + self._worker_cpu * self.paid_worker_seconds
 
-    def serving(self, pod: Pod) -> int:
+    def serving(self, pod: SimulatedPod) -> int:
         """Workers of a pod that serve."""
         return int(self._serving[pod.slot])
 
@@ -107,19 +107,19 @@ class FleetModel:
         times += [pod.grow_at for pod in self.pods if pod.grow_at is not None]
         return min(times, default=float("inf"))
 
-    def serve(self, requests: Requests, start: float, end: float) -> Served:
+    def serve(self, requests: Requests, start: float, end: float) -> ServedRequests:
         """All requests from ``start`` until ``end``, with the fleet as it is."""
         self._account(end - start)
         self._reconnect(end - start)
         slot = self._home[requests.connection]
-        lane = slot * LANES + self._key[requests.connection] % self._serving[slot]
+        lane = slot * LOOPS_PER_POD + self._key[requests.connection] % self._serving[slot]
         arrived = self._journeys.serve(requests, slot, lane, end=end)
         self._work += np.bincount(slot, arrived.cost, len(self._work))
         self._note_blocks(arrived, slot)
         self.counters.add(arrived.batch, end)
         return arrived.served
 
-    def finish(self) -> Served | None:
+    def finish(self) -> ServedRequests | None:
         """The run is over: what becomes of those on their way."""
         return self._journeys.finish()
 
@@ -152,7 +152,9 @@ class FleetModel:
 
     def loop_seconds(self, now: float) -> Floats:
         """Loop time of each slot: all work it was given, less what still waits to be done."""
-        waiting = np.maximum(0.0, self._journeys.free_at - now).reshape(-1, LANES).sum(axis=1)
+        waiting = (
+            np.maximum(0.0, self._journeys.free_at - now).reshape(-1, LOOPS_PER_POD).sum(axis=1)
+        )
         seconds: Floats = self._work - waiting + IDLE * self._worker_seconds
         return seconds
 
@@ -169,7 +171,7 @@ class FleetModel:
         """Time for which workers were there, of each slot."""
         return self._worker_seconds
 
-    def _note_blocks(self, arrived: Arrived, slot: Ints) -> None:
+    def _note_blocks(self, arrived: ServeResult, slot: Ints) -> None:
         for index in np.flatnonzero(arrived.cost > BLOCKED_AFTER).tolist():
             end = float(arrived.done[index])
             begin = end - float(arrived.cost[index]) + BLOCKED_AFTER
@@ -181,7 +183,7 @@ class FleetModel:
             if pod.ready:
                 self._worker_seconds[pod.slot] += seconds * self._serving[pod.slot]
 
-    def _pay(self, pod: Pod, seconds: float) -> None:
+    def _pay(self, pod: SimulatedPod, seconds: float) -> None:
         self.pod_seconds += seconds
         self.paid_worker_seconds += seconds * pod.wanted
 
@@ -200,11 +202,11 @@ class FleetModel:
         self._connect(np.arange(len(self._home)))
 
     def _start_time(self, now: float) -> float:
-        slow = self._faults.active(Kind.SLOW_PODS, now)
+        slow = self._faults.active(FaultKind.SLOW_PODS, now)
         usual = SLOW_POD_START if slow else self._pod_start
         return float(usual * self._rng.uniform(1 - START_SPREAD, 1 + START_SPREAD))
 
-    def _resize(self, pod: Pod, workers: int, grown_at: float) -> None:
+    def _resize(self, pod: SimulatedPod, workers: int, grown_at: float) -> None:
         if pod.wanted == workers:
             return
         pod.wanted = workers
@@ -219,7 +221,9 @@ class FleetModel:
     def _add(self, now: float, takes: float) -> None:
         slot = self._slot(now)
         name = f"pod-{self._born}"
-        self.pods.append(Pod(name=name, slot=slot, wanted=self.workers, ready_at=now + takes))
+        self.pods.append(
+            SimulatedPod(name=name, slot=slot, wanted=self.workers, ready_at=now + takes)
+        )
         self._born += 1
 
     def _slot(self, now: float) -> int:
@@ -233,20 +237,22 @@ class FleetModel:
                 self._loop_seconds_of_gone += IDLE * self._worker_seconds[slot]
                 self._worker_seconds_of_gone += self._worker_seconds[slot]
                 self._work[slot] = self._worker_seconds[slot] = 0.0
-                self._journeys.free_at[slot * LANES : (slot + 1) * LANES] = 0.0
+                self._journeys.free_at[slot * LOOPS_PER_POD : (slot + 1) * LOOPS_PER_POD] = 0.0
                 return slot
         slots = len(self._serving)
         self._empty += [(0.0, slot) for slot in range(slots, 2 * slots)]
         self._serving = np.pad(self._serving, (0, slots))
         self._work = np.pad(self._work, (0, slots))
         self._worker_seconds = np.pad(self._worker_seconds, (0, slots))
-        self._journeys.free_at = np.pad(self._journeys.free_at, (0, slots * LANES))
+        self._journeys.free_at = np.pad(self._journeys.free_at, (0, slots * LOOPS_PER_POD))
         self.counters.grow(2 * slots)
         return self._slot(now)
 
     def _last_leaves(self, slot: int, now: float) -> float:
         back = self._journeys.last_back(slot)
-        free = float(self._journeys.free_at[slot * LANES : (slot + 1) * LANES].max())
+        free = float(
+            self._journeys.free_at[slot * LOOPS_PER_POD : (slot + 1) * LOOPS_PER_POD].max()
+        )
         return max(self.counters.last_leaves(slot, now), back, free)
 
     def _remove(self, count: int, now: float) -> None:

@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class LoopSchedule:
     """What the loops did with some requests, sorted by loop and arrival."""
 
     order: Ints
@@ -65,7 +65,7 @@ class Work:
         return waits
 
 
-def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats) -> Work:
+def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats) -> LoopSchedule:
     """Let loops do requests, sorted by ``at``. ``loop`` says which loop each of them goes to.
 
     ``free_at`` has the moment from which each loop is free.
@@ -73,7 +73,7 @@ def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats) -> Work:
     order = np.argsort(loop.astype(np.int32), kind="stable")
     lane, come, work = loop[order], at[order], cost[order]
     if len(at) == 0:
-        return Work(order, lane, come, come, order, (0.0, 0.0))
+        return LoopSchedule(order, lane, come, come, order, (0.0, 0.0))
     new = np.ones(len(at), dtype=np.bool_)
     np.not_equal(lane[1:], lane[:-1], out=new[1:])
     first = new.nonzero()[0]
@@ -81,7 +81,7 @@ def serve(at: Floats, cost: Floats, loop: Ints, free_at: Floats) -> Work:
     slack = come - (total - work)
     slack[first] += np.maximum(0.0, free_at[lane[first]] - come[first])
     done = total + _running_maximum(slack, np.cumsum(new) - 1)
-    return Work(order, lane, come, done, first, (float(at[0]), float(at[-1])))
+    return LoopSchedule(order, lane, come, done, first, (float(at[0]), float(at[-1])))
 
 
 def _running_maximum(values: Floats, group: Ints) -> Floats:

@@ -16,7 +16,7 @@ from math import ceil
 import numpy as np
 
 from aiapi_operator.simulate.counters import SHED, SUCCESS
-from aiapi_operator.simulate.journeys import Served
+from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.inputs import Objective
 from aiapi_operator.sizing.state import Size
@@ -28,7 +28,7 @@ _BUCKETS = 1600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
+class MinuteStats:
     """One minute of a run."""
 
     requests: int
@@ -41,7 +41,7 @@ class Minute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class SizeChange:
     """A change of the fleet's size, and why."""
 
     at: float
@@ -51,7 +51,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class RunResult:
     """What a policy did with a trace."""
 
     policy: str
@@ -78,12 +78,12 @@ class Result:
     decide_ms: float
     seconds: float
     """How long the simulation took."""
-    minutes: tuple[Minute, ...]
-    changes: tuple[Change, ...]
+    minutes: tuple[MinuteStats, ...]
+    changes: tuple[SizeChange, ...]
 
 
 @dataclass(slots=True)
-class Recorder:
+class RunRecorder:
     """Takes down what happens."""
 
     objective: Objective
@@ -91,14 +91,14 @@ class Recorder:
     """Seconds after which every request of a minute is over."""
     shed: int = 0
     failed: int = 0
-    _new: list[Served] = field(default_factory=list)
+    _new: list[ServedRequests] = field(default_factory=list)
     """Not looked at yet: once a minute is enough."""
     _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
     _latencies: dict[int, list[Floats]] = field(default_factory=dict)
     _sizes: list[Size] = field(default_factory=list)
-    _minutes: list[Minute] = field(default_factory=list)
+    _minutes: list[MinuteStats] = field(default_factory=list)
 
-    def add(self, served: Served) -> None:
+    def add(self, served: ServedRequests) -> None:
         """Some requests that are over."""
         if len(served.leaves):
             self._new.append(served)
@@ -131,7 +131,7 @@ class Recorder:
         while 60 * (len(self._minutes) + 1) + self.patience < 60 * len(self._sizes):
             self._finish()
 
-    def minutes(self) -> tuple[Minute, ...]:
+    def minutes(self) -> tuple[MinuteStats, ...]:
         """All minutes, when the run is over."""
         self._take_down()
         while len(self._minutes) < len(self._sizes):
@@ -144,7 +144,7 @@ class Recorder:
         latencies = np.concatenate(parts) if parts else np.empty(0)
         size = self._sizes[number]
         self._minutes.append(
-            Minute(
+            MinuteStats(
                 requests=len(latencies),
                 in_time=int((latencies <= self.objective.threshold).sum()),
                 latency=_percentile(latencies, self.objective.percentile),
@@ -159,7 +159,7 @@ class Recorder:
         return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
 
 
-def attainment_windows(minutes: Sequence[Minute], objective: Objective) -> float:
+def attainment_windows(minutes: Sequence[MinuteStats], objective: Objective) -> float:
     """Share of the windows that met the objective."""
     windows = [minute for minute in minutes if minute.requests]
     least = objective.percentile / 100
@@ -167,7 +167,7 @@ def attainment_windows(minutes: Sequence[Minute], objective: Objective) -> float
     return met / len(windows) if windows else 1.0
 
 
-def attainment_requests(minutes: Sequence[Minute]) -> float:
+def attainment_requests(minutes: Sequence[MinuteStats]) -> float:
     """Share of the requests that were answered within the threshold."""
     requests = sum(minute.requests for minute in minutes)
     in_time = sum(minute.in_time for minute in minutes)
@@ -182,7 +182,7 @@ def _percentile(latencies: Floats, percent: float) -> float | None:
     return float(np.partition(latencies, rank)[rank])
 
 
-def direction_changes(changes: tuple[Change, ...], seconds: float) -> float:
+def direction_changes(changes: tuple[SizeChange, ...], seconds: float) -> float:
     """How often an hour the number of workers turned from rising to falling, or back.
 
     8 to 10 to 12 to 9 to 9 to 11 workers in one hour: down after up, up after down, 2.

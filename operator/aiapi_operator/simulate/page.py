@@ -13,7 +13,7 @@ from itertools import accumulate, groupby
 from math import isfinite
 
 from aiapi_operator.simulate.compare import Comparison
-from aiapi_operator.simulate.measure import Change, Result
+from aiapi_operator.simulate.measure import RunResult, SizeChange
 from aiapi_operator.simulate.report import COLUMNS, introduction, row
 from aiapi_operator.sizing.plan import POD_CPU
 
@@ -42,7 +42,7 @@ class _Chart:
     series: tuple[_Series, ...]
     top: float
     level: float | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[SizeChange, ...] = ()
 
     def svg(self) -> str:
         """The chart as an SVG element."""
@@ -118,7 +118,7 @@ def _thin(values: Values) -> list[tuple[float, float | None]]:
     return points
 
 
-def _told(change: Change) -> str:
+def _told(change: SizeChange) -> str:
     seconds = int(change.at)
     before, after = change.before, change.after
     return (
@@ -147,7 +147,7 @@ def render(comparison: Comparison) -> str:
     return page
 
 
-def _policy(comparison: Comparison, result: Result) -> str:
+def _policy(comparison: Comparison, result: RunResult) -> str:
     charts = (
         _capacity(comparison, result),
         _fleet(comparison, result),
@@ -158,11 +158,11 @@ def _policy(comparison: Comparison, result: Result) -> str:
     return f"<section><h2>{escape(result.policy)}</h2>{drawn}</section>"
 
 
-def _most(comparison: Comparison, value: Callable[[Result], float]) -> float:
+def _most(comparison: Comparison, value: Callable[[RunResult], float]) -> float:
     return max(value(each) for each in comparison.results)
 
 
-def _capacity(comparison: Comparison, result: Result) -> _Chart:
+def _capacity(comparison: Comparison, result: RunResult) -> _Chart:
     """Requests a second that came, and that the fleet can carry within the objective."""
     carries = comparison.utilization / comparison.load.service.demand
     demand = [minute.requests / 60 for minute in result.minutes]
@@ -177,7 +177,7 @@ def _capacity(comparison: Comparison, result: Result) -> _Chart:
     )
 
 
-def _fleet(comparison: Comparison, result: Result) -> _Chart:
+def _fleet(comparison: Comparison, result: RunResult) -> _Chart:
     """What was ordered; every change with its reason."""
     return _Chart(
         title="Workers and pods; a dot is a change, its reason shows on hover",
@@ -200,7 +200,7 @@ def _fleet(comparison: Comparison, result: Result) -> _Chart:
     )
 
 
-def _cost(comparison: Comparison, result: Result) -> _Chart:
+def _cost(comparison: Comparison, result: RunResult) -> _Chart:
     """What was paid so far, beside the oracle's."""
     return _Chart(
         title="Cost so far, core-hours",
@@ -212,7 +212,7 @@ def _cost(comparison: Comparison, result: Result) -> _Chart:
     )
 
 
-def _paid(comparison: Comparison, result: Result) -> list[float]:
+def _paid(comparison: Comparison, result: RunResult) -> list[float]:
     """The core-hours at each minute's end, scaled to what was paid in all."""
     worker = comparison.spec.worker_cpu
     cores = [POD_CPU * minute.replicas + worker * minute.workers for minute in result.minutes]
@@ -220,7 +220,7 @@ def _paid(comparison: Comparison, result: Result) -> list[float]:
     return [result.core_hours * part / total for part in accumulate(cores)]
 
 
-def _latency(comparison: Comparison, result: Result) -> _Chart:
+def _latency(comparison: Comparison, result: RunResult) -> _Chart:
     objective = comparison.spec.objective
     threshold = 1000 * objective.threshold
     return _Chart(

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aiapi_operator.simulate.compare import Comparison
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.measure import RunResult
 
 COLUMNS = (
     "policy",
@@ -48,7 +48,7 @@ def introduction(comparison: Comparison) -> list[str]:
     return [asked, model, *faults, *(f"Note: {note}." for note in trace.notes)]
 
 
-def introduce(comparison: Comparison, console: Console) -> None:
+def print_introduction(comparison: Comparison, console: Console) -> None:
     """Print what is compared."""
     for line in introduction(comparison):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -64,7 +64,7 @@ def table(comparison: Comparison) -> Table:
     return result
 
 
-def row(result: Result, vs_oracle: float) -> tuple[str, ...]:
+def row(result: RunResult, vs_oracle: float) -> tuple[str, ...]:
     """The measures as people read them, in the order of ``COLUMNS``."""
     return (
         result.policy,
@@ -113,7 +113,7 @@ def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _measures(result: Result, vs_oracle: float) -> dict[str, float | int]:
+def _measures(result: RunResult, vs_oracle: float) -> dict[str, float | int]:
     return {
         "attainment_windows": result.attainment_windows,
         "attainment_requests": result.attainment_requests,

@@ -16,10 +16,10 @@ from aiapi_operator.simulate.faults import (
     BLOCK_SECONDS,
     DOUBLED,
     NO_FAULTS,
+    FaultKind,
     Faults,
-    Kind,
 )
-from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats, Trace
 
 MINUTE = 60
@@ -74,7 +74,7 @@ def join(parts: Sequence[Requests]) -> Requests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Workload:
     """A trace, and the service that its requests ask."""
 
     trace: Trace
@@ -98,14 +98,14 @@ class Load:
         at = self._times(minute, rng)
         size = len(at)
         loop = self.service.draw_loop(rng, size)
-        doubled = self.faults.during(Kind.DEMAND_DOUBLED, at)
+        doubled = self.faults.during(FaultKind.DEMAND_DOUBLED, at)
         if doubled is not None:
             loop[doubled] *= DOUBLED
         upstream = self.service.draw_upstream(rng, size)
         connection = rng.integers(0, self.connections, size)
         start = minute * MINUTE
         for moment in self.faults.moments(
-            Kind.BLOCKING_HANDLER, BLOCK_EVERY, start, start + MINUTE
+            FaultKind.BLOCKING_HANDLER, BLOCK_EVERY, start, start + MINUTE
         ):
             # The next request to come, if there is one in this minute.
             loop[np.searchsorted(at, moment) :][:1] = BLOCK_SECONDS

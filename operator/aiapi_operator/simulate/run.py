@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
-from aiapi_operator.simulate.clients import Callers
-from aiapi_operator.simulate.faults import Kind
+from aiapi_operator.simulate.faults import FaultKind
 from aiapi_operator.simulate.fleet import FleetModel
 from aiapi_operator.simulate.measure import (
-    Change,
-    Recorder,
-    Result,
+    RunRecorder,
+    RunResult,
+    SizeChange,
     attainment_requests,
     attainment_windows,
     direction_changes,
 )
-from aiapi_operator.simulate.policies.policy import Policy
-from aiapi_operator.simulate.requests import MINUTE, Load, Requests
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.policies.policy import ScalingPolicy
+from aiapi_operator.simulate.requests import MINUTE, Requests, Workload
+from aiapi_operator.simulate.retries import RetryingClients
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.state import Size
 
@@ -26,14 +26,14 @@ LONGEST_LOOK = 5.0
 
 
 @dataclass(slots=True)
-class Run:
+class Simulation:
     """A policy looks after a fleet that serves a load."""
 
-    load: Load
+    load: Workload
     spec: SizingSpec
-    policy: Policy
+    policy: ScalingPolicy
 
-    def play(self) -> Result:
+    def play(self) -> RunResult:
         """Serve all of the trace."""
         started = perf_counter()
         show = _Show(self)
@@ -45,14 +45,14 @@ class Run:
 class _Show:
     """A run in progress."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Simulation) -> None:
         self._run = run
         self._fleet = FleetModel(run.load, run.policy.first, worker_cpu=run.spec.worker_cpu)
-        self._callers = Callers(run.load)
-        self._recorder = Recorder(run.spec.objective, self._callers.patience)
+        self._callers = RetryingClients(run.load)
+        self._recorder = RunRecorder(run.spec.objective, self._callers.patience)
         self._now = 0.0
         self._next = 0.0
-        self._changes: list[Change] = []
+        self._changes: list[SizeChange] = []
         self._decide_ms: list[float] = []
         self._most = run.policy.first.total
 
@@ -84,23 +84,25 @@ class _Show:
     def _look(self) -> None:
         policy = self._run.policy
         self._next = self._now + policy.interval
-        silent = self._run.load.faults.active(Kind.METRICS_GONE, self._now)
-        view = View(self._fleet, self._now, silent=silent)
+        silent = self._run.load.faults.active(FaultKind.METRICS_GONE, self._now)
+        view = FleetSnapshot(self._fleet, self._now, silent=silent)
         before = self._fleet.size
         answer = policy.decide(view)
         self._decide_ms.append(answer.decide_ms)
         if answer.size == before:
             return
         self._fleet.order(answer.size, self._now, instantly=policy.instant)
-        self._changes.append(Change(at=self._now, before=before, after=answer.size, why=answer.why))
+        self._changes.append(
+            SizeChange(at=self._now, before=before, after=answer.size, why=answer.why)
+        )
         self._most = max(self._most, answer.size.total)
 
-    def result(self, seconds: float) -> Result:
+    def result(self, seconds: float) -> RunResult:
         """All that was seen."""
         self._end()
         recorder, changes = self._recorder, tuple(self._changes)
         minutes = recorder.minutes()
-        return Result(
+        return RunResult(
             policy=self._run.policy.name,
             attainment_windows=attainment_windows(minutes, self._run.spec.objective),
             attainment_requests=attainment_requests(minutes),

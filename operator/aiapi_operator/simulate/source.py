@@ -28,7 +28,7 @@ def parse_range(text: str, option: str) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class TraceSource:
     """What was asked for on the command line."""
 
     path: Path | None
@@ -52,7 +52,7 @@ class Source:
     def read(self) -> Trace:
         """The trace, or ``TraceError``."""
         if self.path is not None:
-            return traces.read(self.path)
+            return traces.read_trace(self.path)
         rates = prometheus.fetch_rates(
             self.url or "",
             self.query or "",

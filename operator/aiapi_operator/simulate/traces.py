@@ -77,7 +77,7 @@ def minutes(counts: Floats) -> Floats:
     return means
 
 
-def read(path: Path) -> Trace:
+def read_trace(path: Path) -> Trace:
     """Read a trace from a file, plain or gz (told by its first bytes)."""
     line = 0
 
@@ -91,7 +91,7 @@ def read(path: Path) -> Trace:
                     yield _decode(path.name, line, text)
 
     try:
-        return parse(path.name, lines())
+        return parse_trace(path.name, lines())
     except (OSError, EOFError, zlib.error) as error:
         where = f" after line {line}" if line else ""
         raise TraceError(f"{path}{where}: cannot be read: {error}") from error
@@ -112,7 +112,7 @@ def _decode(name: str, line: int, text: bytes) -> str:
         ) from error
 
 
-def parse(name: str, lines: Iterable[str]) -> Trace:
+def parse_trace(name: str, lines: Iterable[str]) -> Trace:
     """Read a trace from lines of CSV."""
     csv.field_size_limit(LONGEST_LINE)
     rows = _Rows(name, lines)

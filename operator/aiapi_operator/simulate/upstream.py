@@ -4,16 +4,16 @@ import heapq
 
 import numpy as np
 
-from aiapi_operator.simulate.faults import OUTAGE_ANSWER, SLOWER, Faults, Kind
+from aiapi_operator.simulate.faults import OUTAGE_ANSWER, SLOWER, FaultKind, Faults
 from aiapi_operator.simulate.loops import Ints
-from aiapi_operator.simulate.service import Upstream
+from aiapi_operator.simulate.scenario import UpstreamSpec
 from aiapi_operator.simulate.traces import Floats
 
 
 class UpstreamModel:
     """What all pods wait for. With a limit its calls queue, first come, first served."""
 
-    def __init__(self, model: Upstream, faults: Faults) -> None:
+    def __init__(self, model: UpstreamSpec, faults: Faults) -> None:
         self._faults = faults
         self._free = [0.0] * model.concurrency
 
@@ -24,16 +24,16 @@ class UpstreamModel:
 
     def look_ahead(self) -> "UpstreamModel":
         """A copy, to see what calls would do."""
-        copy = UpstreamModel(Upstream(), self._faults)
+        copy = UpstreamModel(UpstreamSpec(), self._faults)
         copy._free = list(self._free)
         return copy
 
     def call(self, at: Floats, takes: Floats) -> tuple[Floats, Ints]:
         """When calls made at ``at`` end, and which failed (1)."""
-        slow = self._faults.during(Kind.UPSTREAM_SLOW, at)
+        slow = self._faults.during(FaultKind.UPSTREAM_SLOW, at)
         if slow is not None:
             takes = np.where(slow, SLOWER * takes, takes)
-        down = self._faults.during(Kind.UPSTREAM_OUTAGE, at)
+        down = self._faults.during(FaultKind.UPSTREAM_OUTAGE, at)
         if down is not None:
             takes = np.where(down, OUTAGE_ANSWER, takes)
         failed = np.zeros(len(at), dtype=np.int64) if down is None else down.astype(np.int64)

@@ -12,13 +12,13 @@ from statistics import NormalDist
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.duration import format_duration, is_duration, parse_duration
 from aiapi_operator.api.status import AIApiStatus
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.ground_truth import GroundTruth
+from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.service import LoopTime, ServiceModel, Upstream
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.run import Simulation
+from aiapi_operator.simulate.scenario import LoopTimeSpec, ServiceModel, UpstreamSpec
 from aiapi_operator.simulate.traces import Trace
-from aiapi_operator.simulate.truth import Truth
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import Objective
 from aiapi_operator.sizing.spec import sizing_spec
@@ -28,11 +28,11 @@ SHORTEST = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class WhatIfRow:
     """One policy under one objective."""
 
     objective: Objective
-    result: Result
+    result: RunResult
     cost: float
     """Of the time simulated, at the spec's prices; its currency is ``spec.cost.currency``."""
     saving: float | None
@@ -47,21 +47,21 @@ def what_if(  # noqa: PLR0913 - what may be varied
     service: ServiceModel,
     policies: Sequence[str] = ("aiapi", "static"),
     seed: int = 1,
-    tell: Callable[[Objective, Result], None] = lambda *_: None,
-) -> list[Row]:
+    tell: Callable[[Objective, RunResult], None] = lambda *_: None,
+) -> list[WhatIfRow]:
     """Play the trace once for each objective and policy, in that order.
 
     ``tell`` hears of each as it is done: a day of traffic takes about half a minute.
     """
-    load = Load(trace=trace, service=service, seed=seed)
-    rows: list[Row] = []
+    load = Workload(trace=trace, service=service, seed=seed)
+    rows: list[WhatIfRow] = []
     for objective in objectives:
         wish = replace(sizing_spec(spec), objective=objective)
-        truth = Truth(load, wish)
+        truth = GroundTruth(load, wish)
         done = []
         for name in policies:
             policy = catalogue.build(name, truth, pod_workers=max(1, spec.workers.min))
-            done.append(Run(load, wish, policy).play())
+            done.append(Simulation(load, wish, policy).play())
             tell(objective, done[-1])
         costs = [
             (each.pod_hours * plan.pod_hour(wish) + each.worker_hours * plan.worker_hour(wish))
@@ -71,7 +71,7 @@ def what_if(  # noqa: PLR0913 - what may be varied
             (cost for each, cost in zip(done, costs, strict=True) if each.policy == "static"), None
         )
         rows += [
-            Row(
+            WhatIfRow(
                 objective=objective,
                 result=each,
                 cost=cost,
@@ -82,7 +82,7 @@ def what_if(  # noqa: PLR0913 - what may be varied
     return rows
 
 
-def service_of(status: AIApiStatus) -> ServiceModel | None:
+def service_from_status(status: AIApiStatus) -> ServiceModel | None:
     """A service like the one that was seen; None where nothing was measured yet.
 
     Known are the loop time of a request and the latency at one percentile. The spread of the
@@ -97,12 +97,12 @@ def service_of(status: AIApiStatus) -> ServiceModel | None:
     loop = parse_duration(demand)
     if loop <= 0:
         return None
-    usual = Upstream()
+    usual = UpstreamSpec()
     sigma = ServiceModel().upstream_sigma
     at = NormalDist().inv_cdf(float(percentile.removeprefix("p")) / 100)
     median = max(SHORTEST, parse_duration(latency) - loop) / exp(sigma * at)
     ratio = parse_duration(usual.p95) / parse_duration(usual.median)
     return ServiceModel(
-        loop=LoopTime(mean=format_duration(loop)),
-        upstream=Upstream(median=format_duration(median), p95=format_duration(median * ratio)),
+        loop=LoopTimeSpec(mean=format_duration(loop)),
+        upstream=UpstreamSpec(median=format_duration(median), p95=format_duration(median * ratio)),
     )

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from aiapi_operator.simulate import counters, loops
-from aiapi_operator.simulate.counters import Batch, Counters, Outcome
-from aiapi_operator.simulate.faults import Fault, FaultError, Faults, Kind, parse
+from aiapi_operator.simulate.counters import Counters, Outcome, RequestBatch
+from aiapi_operator.simulate.faults import Fault, FaultError, FaultKind, Faults, parse_fault
 from aiapi_operator.simulate.fleet import FleetModel
-from aiapi_operator.simulate.requests import Load, Requests
-from aiapi_operator.simulate.service import Upstream
+from aiapi_operator.simulate.requests import Requests, Workload
+from aiapi_operator.simulate.scenario import UpstreamSpec
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.simulate.upstream import UpstreamModel
-from aiapi_operator.simulate.view import View
 from aiapi_operator.sizing.state import Size
 from aiapi_runtime.telemetry.layout import BOUNDS as SERVICE_BOUNDS
 
@@ -68,28 +68,30 @@ def test_the_time_in_a_random_queue_is_that_of_the_textbook() -> None:
 
 
 def test_an_upstream_with_a_limit_queues_and_a_fault_hits_those_within_it() -> None:
-    limited = UpstreamModel(Upstream(concurrency=1), Faults())
+    limited = UpstreamModel(UpstreamSpec(concurrency=1), Faults())
     ends, _ = limited.call(floats(0.1, 0.0), floats(1.0, 1.0))
     assert ends == pytest.approx([2.0, 1.0])
-    slow = UpstreamModel(Upstream(), Faults((parse("upstream-slow@10+5"),)))
+    slow = UpstreamModel(UpstreamSpec(), Faults((parse_fault("upstream-slow@10+5"),)))
     ends, failed = slow.call(floats(9.0, 10.0, 15.0), floats(1.0, 1.0, 1.0))
     assert ends == pytest.approx([10.0, 13.0, 16.0])
     assert not failed.any()
-    down = UpstreamModel(Upstream(), Faults((parse("upstream-outage@10+5"),)))
+    down = UpstreamModel(UpstreamSpec(), Faults((parse_fault("upstream-outage@10+5"),)))
     assert down.call(floats(9.0, 10.0), floats(1.0, 1.0))[1].tolist() == [0, 1]
 
 
 def test_a_fault_is_read_or_explained() -> None:
-    assert parse("metrics-gone@60+300") == Fault(kind=Kind.METRICS_GONE, start=60, end=360)
-    assert parse("slow-pods@0").end == math.inf
+    assert parse_fault("metrics-gone@60+300") == Fault(
+        kind=FaultKind.METRICS_GONE, start=60, end=360
+    )
+    assert parse_fault("slow-pods@0").end == math.inf
     for text in ("metrics-gone", "flood@1+2", "slow-pods@-1"):
         with pytest.raises(FaultError, match="KIND@START"):
-            parse(text)
+            parse_fault(text)
 
 
 def test_counters_are_exact_between_two_events() -> None:
     pods = Counters(2)
-    batch = Batch.of(
+    batch = RequestBatch.of(
         np.array([1, 1]),
         floats(10.0, 10.4),
         floats(10.2, 10.6),
@@ -115,7 +117,7 @@ def test_the_buckets_are_those_of_the_service() -> None:
     assert counters.BOUNDS == SERVICE_BOUNDS
 
 
-def drive(fleet: FleetModel, load: Load, seconds: int) -> None:
+def drive(fleet: FleetModel, load: Workload, seconds: int) -> None:
     """Serve second by second."""
     now = 0.0
     for requests in load.minutes():
@@ -132,7 +134,7 @@ def test_a_sample_says_what_the_pods_did(make_load) -> None:
     load = make_load((120, 60))
     fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
     drive(fleet, load, 120)
-    seen = View(fleet, 120.0).scrape()
+    seen = FleetSnapshot(fleet, 120.0).scrape()
     completed = sum(pod.succeeded + pod.cancelled + pod.in_flight for pod in seen.pods)
     assert completed == load.trace.requests
     loop = sum(pod.loop_seconds for pod in seen.pods)
@@ -149,7 +151,8 @@ def test_nobody_answers_when_metrics_are_gone(make_load) -> None:
     load = make_load((60, 20))
     fleet = FleetModel(load, Size(workers=1, replicas=2), worker_cpu=0.5)
     assert all(
-        pod.ready and not hasattr(pod, "time") for pod in View(fleet, 1, silent=True).scrape().pods
+        pod.ready and not hasattr(pod, "time")
+        for pod in FleetSnapshot(fleet, 1, silent=True).scrape().pods
     )
 
 
@@ -177,7 +180,7 @@ def test_fewer_workers_lose_no_request_and_leave_at_once(make_load) -> None:
     assert fleet.ready_workers == 2
     served = fleet.serve(next(load.minutes()).between(30, 60), 30, 60)
     assert (served.outcome == Outcome.SUCCESS).all()
-    reading = View(fleet, 60.0).totals()
+    reading = FleetSnapshot(fleet, 60.0).totals()
     assert reading.latencies.sum() <= load.trace.requests
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from aiapi_operator.simulate.policies import keda
-from aiapi_operator.simulate.policies.hpa import Behavior, desired_replicas
-from aiapi_operator.simulate.policies.kpa import Kpa, Scaler
-from aiapi_operator.simulate.policies.llmd import Law
-from aiapi_operator.simulate.policies.ray import Delays
+from aiapi_operator.simulate.policies.hpa import HpaBehavior, desired_replicas
+from aiapi_operator.simulate.policies.kpa import KpaPolicy, KpaScaler
+from aiapi_operator.simulate.policies.llmd import SaturationScaler
+from aiapi_operator.simulate.policies.ray import ScalingDelay
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.state import Size
 
@@ -34,7 +34,7 @@ def test_hpa_counts_starting_pods_as_idle_when_more_are_wanted() -> None:
 
 
 def test_hpa_at_most_doubles_or_adds_four_in_15_seconds() -> None:
-    behavior = Behavior(MANY)
+    behavior = HpaBehavior(MANY)
     assert behavior.limit(100, current=2, now=0) == 6
     assert behavior.limit(100, current=6, now=5) == 6
     assert behavior.limit(100, current=6, now=15) == 12
@@ -42,7 +42,7 @@ def test_hpa_at_most_doubles_or_adds_four_in_15_seconds() -> None:
 
 
 def test_hpa_goes_down_to_the_highest_answer_of_five_minutes() -> None:
-    behavior = Behavior(MANY)
+    behavior = HpaBehavior(MANY)
     assert behavior.limit(8, current=10, now=0) == 8
     assert behavior.limit(9, current=9, now=15) == 9
     for now in range(30, 315, 15):
@@ -51,23 +51,23 @@ def test_hpa_goes_down_to_the_highest_answer_of_five_minutes() -> None:
 
 
 def test_hpa_stays_within_its_bounds() -> None:
-    behavior = Behavior(Bounds(min=2, max=5))
+    behavior = HpaBehavior(Bounds(min=2, max=5))
     assert behavior.limit(50, current=4, now=0) == 5
-    assert Behavior(Bounds(min=2, max=5)).limit(0, current=3, now=0) == 2
+    assert HpaBehavior(Bounds(min=2, max=5)).limit(0, current=3, now=0) == 2
 
 
 def test_kpa_follows_the_stable_window() -> None:
-    scaler = Scaler(target=7.0)
+    scaler = KpaScaler(target=7.0)
     assert scaler.scale(stable=25, panic=25, ready=4, now=100) == 4
     assert scaler.scale(stable=29, panic=29, ready=4, now=102) == 5
 
 
 def test_kpa_halves_at_most() -> None:
-    assert Scaler(target=7.0).scale(stable=1, panic=1, ready=9, now=100) == 4
+    assert KpaScaler(target=7.0).scale(stable=1, panic=1, ready=9, now=100) == 4
 
 
 def test_kpa_panics_at_twice_the_ready_pods_and_then_never_shrinks() -> None:
-    scaler = Scaler(target=7.0)
+    scaler = KpaScaler(target=7.0)
     assert scaler.scale(stable=25, panic=60, ready=4, now=100) == 9
     assert scaler.scale(stable=20, panic=10, ready=9, now=130) == 9
     assert scaler.scale(stable=20, panic=10, ready=9, now=160) == 9
@@ -75,12 +75,12 @@ def test_kpa_panics_at_twice_the_ready_pods_and_then_never_shrinks() -> None:
 
 
 def test_kpa_is_not_in_panic_below_twice() -> None:
-    assert Scaler(target=7.0).scale(stable=25, panic=49, ready=4, now=100) == 4
+    assert KpaScaler(target=7.0).scale(stable=25, panic=49, ready=4, now=100) == 4
 
 
 def test_kpa_starts_in_panic_with_two_pods_and_not_with_one() -> None:
     one, two = (
-        Kpa(Size(workers=2, replicas=pods), MANY, container_concurrency=10).scaler.panic_since
+        KpaPolicy(Size(workers=2, replicas=pods), MANY, container_concurrency=10).scaler.panic_since
         for pods in (1, 2)
     )
     assert (one, two) == (None, 0.0)
@@ -93,7 +93,7 @@ def test_keda_scales_by_the_sum() -> None:
 
 
 def test_ray_waits_for_30_s_up_and_600_s_down() -> None:
-    delays = Delays()
+    delays = ScalingDelay()
     assert [delays.hold_back(6, current=4, now=now) for now in (0, 10, 20, 30)] == [4, 4, 4, 6]
     down = [delays.hold_back(3, current=6, now=40 + 10 * look) for look in range(61)]
     assert down[:60] == [6] * 60
@@ -101,7 +101,7 @@ def test_ray_waits_for_30_s_up_and_600_s_down() -> None:
 
 
 def test_ray_starts_anew_when_a_look_disagrees() -> None:
-    delays = Delays()
+    delays = ScalingDelay()
     wanted = ((0, 6), (10, 6), (20, 4), (30, 6), (40, 5), (50, 6))
     assert [delays.hold_back(pods, current=4, now=now) for now, pods in wanted] == [4] * 6
     assert delays.hold_back(6, current=4, now=60) == 6
@@ -111,10 +111,10 @@ def test_ray_starts_anew_when_a_look_disagrees() -> None:
     ("saturation", "expected"), [(0.5, 4), (0.55, 4), (0.66, 5), (1.1, 8), (5.0, 15), (0.3, 3)]
 )
 def test_llm_d_scales_by_the_share_of_the_threshold(saturation: float, expected: int) -> None:
-    assert Law().replicas(saturation, current=4, now=0) == expected
+    assert SaturationScaler().replicas(saturation, current=4, now=0) == expected
 
 
 def test_llm_d_steps_down_once_in_two_minutes() -> None:
-    law = Law()
+    law = SaturationScaler()
     steps = [law.replicas(0.3, current=9, now=now) for now in (0, 30, 60, 90, 120, 150)]
     assert steps == [8, 9, 9, 9, 8, 9]

@@ -11,20 +11,20 @@ from click.testing import CliRunner
 
 from aiapi_operator.cli import main
 from aiapi_operator.simulate import page
-from aiapi_operator.simulate.compare import compare, wishes
+from aiapi_operator.simulate.compare import compare, sizing_spec_for
 from aiapi_operator.simulate.counters import Outcome
-from aiapi_operator.simulate.faults import Faults, parse
-from aiapi_operator.simulate.journeys import Served
+from aiapi_operator.simulate.faults import Faults, parse_fault
+from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.measure import (
-    Change,
-    Recorder,
+    RunRecorder,
+    SizeChange,
     attainment_requests,
     attainment_windows,
     direction_changes,
 )
 from aiapi_operator.simulate.policies.catalogue import NAMES, UnknownPolicyError, build
 from aiapi_operator.simulate.requests import Requests
-from aiapi_operator.simulate.service import Scenario, ScenarioError, read
+from aiapi_operator.simulate.scenario import Scenario, ScenarioError, read_scenario
 from aiapi_operator.sizing.inputs import Objective
 from aiapi_operator.sizing.state import Size
 
@@ -59,7 +59,7 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(make_load, spec) -> No
 
 def test_a_slower_upstream_adds_no_worker_but_makes_kpa_grow(make_load, spec) -> None:
     calm = make_load((900, 100))
-    slow = make_load((900, 100), faults=Faults((parse("upstream-slow@300+300"),)))
+    slow = make_load((900, 100), faults=Faults((parse_fault("upstream-slow@300+300"),)))
     names = ("aiapi", "kpa")
     before, after = (compare(load, spec, names, pod_workers=1).results for load in (calm, slow))
     assert after[0].max_workers <= before[0].max_workers
@@ -77,22 +77,22 @@ def test_new_pods_that_have_no_connections_yet_do_not_let_the_old_ones_shrink(
 
 
 def test_nothing_shrinks_while_metrics_are_gone(make_load, spec) -> None:
-    load = make_load((300, 150), (600, 20), faults=Faults((parse("metrics-gone@290+300"),)))
+    load = make_load((300, 150), (600, 20), faults=Faults((parse_fault("metrics-gone@290+300"),)))
     for result in compare(load, spec, NAMES[:1] + NAMES[3:], pod_workers=1).results:
         shrunk = [change for change in result.changes if 290 <= change.at < 590]
         assert not shrunk, result.policy
 
 
-def served(*, born: float, latency: np.ndarray, outcome: np.ndarray) -> Served:
+def served(*, born: float, latency: np.ndarray, outcome: np.ndarray) -> ServedRequests:
     size = len(latency)
     at, whole = np.full(size, born), np.zeros(size, dtype=np.int64)
     requests = Requests(at, np.zeros(size), np.zeros(size), whole, at, whole)
-    return Served(requests, at + latency, outcome)
+    return ServedRequests(requests, at + latency, outcome)
 
 
 def test_windows_and_requests_are_counted_as_defined() -> None:
     objective = Objective(percentile=95, threshold=0.8)
-    recorder = Recorder(objective, patience=30)
+    recorder = RunRecorder(objective, patience=30)
     latency = np.concatenate((np.full(188, 0.1), np.full(9, 0.9), np.full(3, 0.1)))
     outcome = np.concatenate((np.zeros(197, int), np.ones(2, int), np.full(1, Outcome.SHED)))
     recorder.add(served(born=1.0, latency=latency, outcome=outcome))
@@ -123,7 +123,7 @@ def test_the_page_says_why_the_fleet_changed_and_keeps_peaks(make_load, spec) ->
 def test_turns_are_counted_not_steps() -> None:
     totals = (8, 10, 12, 9, 9, 11)
     changes = tuple(
-        Change(
+        SizeChange(
             at=0.0,
             before=Size(workers=1, replicas=before),
             after=Size(workers=1, replicas=after),
@@ -136,9 +136,9 @@ def test_turns_are_counted_not_steps() -> None:
 
 
 def test_a_trace_scaled_to_many_workers_gets_the_room_unless_the_user_said_otherwise() -> None:
-    assert wishes(Scenario(), None, 200).replicas.max == 600
+    assert sizing_spec_for(Scenario(), None, 200).replicas.max == 600
     own = Scenario.model_validate({"spec": {"replicas": {"min": 2, "max": 9}}})
-    assert wishes(own, None, 200).replicas.max == 9
+    assert sizing_spec_for(own, None, 200).replicas.max == 9
 
 
 def test_an_unknown_policy_is_named_with_those_there_are(make_load, make_truth) -> None:
@@ -149,7 +149,7 @@ def test_an_unknown_policy_is_named_with_those_there_are(make_load, make_truth) 
 def test_a_scenario_file_is_read_or_explained(tmp_path: Path) -> None:
     path = tmp_path / "service.yaml"
     path.write_text("service:\n  loop: {mean: 9ms}\nspec:\n  workers: {max: 4}\n")
-    assert read(path).service.demand == pytest.approx(0.009)
+    assert read_scenario(path).service.demand == pytest.approx(0.009)
     for text, message in (
         ("service: {loop: {mean: fast}}", "service.loop.mean"),
         ("service: {upstream: {median: 2s, p95: 1s}}", "must not be below"),
@@ -158,7 +158,7 @@ def test_a_scenario_file_is_read_or_explained(tmp_path: Path) -> None:
     ):
         path.write_text(text)
         with pytest.raises(ScenarioError, match=message):
-            read(path)
+            read_scenario(path)
 
 
 @pytest.fixture
@@ -171,8 +171,8 @@ def trace(tmp_path: Path) -> Path:
 def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "result.json"
     files = ["--json", str(out), "--out", str(tmp_path)]
-    wishes = ["--policy", "aiapi,static", "--fault", "upstream-slow@60+30"]
-    result = CliRunner().invoke(main, ["simulate", "--trace", str(trace), *wishes, *files])
+    options = ["--policy", "aiapi,static", "--fault", "upstream-slow@60+30"]
+    result = CliRunner().invoke(main, ["simulate", "--trace", str(trace), *options, *files])
     assert result.exit_code == 0, result.output
     assert "3,600 requests" in result.output
     assert "vs oracle" in result.output
@@ -230,7 +230,7 @@ def test_a_bad_trace_ends_with_its_line(tmp_path: Path) -> None:
 
 def test_a_run_is_what_it_was(make_load, spec) -> None:
     """Numbers of one run under trouble: whoever makes the simulation faster must not move them."""
-    load = make_load((120, 40), (120, 120), faults=Faults((parse("upstream-outage@150+30"),)))
+    load = make_load((120, 40), (120, 120), faults=Faults((parse_fault("upstream-outage@150+30"),)))
     result = compare(load, spec, ["kpa"], pod_workers=2).results[0]
     counts = (result.requests, result.shed, result.failed, result.retries, result.max_workers)
     assert counts == (19283, 0, 2643, 9169, 40)

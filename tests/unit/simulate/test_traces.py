@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiapi_operator.simulate import scaling, traces
-from aiapi_operator.simulate.compare import check
+from aiapi_operator.simulate import trace_scaling, traces
+from aiapi_operator.simulate.compare import check_request_rate
 from aiapi_operator.simulate.traces import Trace, TraceError
 
 
 def lines(text: str) -> Trace:
-    return traces.parse("t.csv", text.splitlines(keepends=True))
+    return traces.parse_trace("t.csv", text.splitlines(keepends=True))
 
 
 def test_timestamps_count_from_the_first() -> None:
@@ -33,7 +33,11 @@ def test_a_packed_file_is_the_same_trace(tmp_path: Path) -> None:
     plain, packed = tmp_path / "a.csv", tmp_path / "a.csv.gz"
     plain.write_text("\ufeffrequests_per_second\n1\n2\n", "utf-8")
     packed.write_bytes(gzip.compress(plain.read_bytes()))
-    assert traces.read(plain).counts.tolist() == traces.read(packed).counts.tolist() == [1, 2]
+    assert (
+        traces.read_trace(plain).counts.tolist()
+        == traces.read_trace(packed).counts.tolist()
+        == [1, 2]
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_a_line_that_never_ends_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "endless.csv"
     path.write_bytes(b"requests_per_second\n1\n" + b"1" * (traces.LONGEST_LINE + 1))
     with pytest.raises(TraceError, match=r"endless.csv line 3: is longer than 1,000,000 bytes"):
-        traces.read(path)
+        traces.read_trace(path)
 
 
 def test_a_file_is_streamed_whatever_its_size(
@@ -95,7 +99,7 @@ def test_a_file_is_streamed_whatever_its_size(
     # From Python 3.12 on gzip's own buffers take a quarter of a megabyte, whatever the file's size.
     unpacked = 1_500_000
     tracemalloc.start()
-    trace = traces.read(path)
+    trace = traces.read_trace(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (trace.requests, trace.seconds) == (150_000, 1500)
@@ -106,7 +110,7 @@ def test_more_than_fits_in_memory_is_refused() -> None:
     with pytest.raises(
         TraceError, match=r"30,000 requests a second .* give a lower --peak-workers"
     ):
-        check(Trace(name="t", counts=np.full(60, 30_000.0)))
+        check_request_rate(Trace(name="t", counts=np.full(60, 30_000.0)))
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
         (tmp_path, "cannot be read"),
     ):
         with pytest.raises(TraceError, match=message):
-            traces.read(path)
+            traces.read_trace(path)
 
 
 def test_a_long_file_is_known_by_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +143,7 @@ def test_a_gap_in_the_recording_is_told_and_rare_requests_are_none() -> None:
 
 def test_thinning_keeps_the_peak_asked_for_and_the_seed_decides() -> None:
     trace = Trace(name="t", counts=np.full(600, 100.0))
-    one, same, other = (scaling.scale_to_peak(trace, 10, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (trace_scaling.scale_to_peak(trace, 10, seed=seed) for seed in (1, 1, 2))
     assert one.counts.mean() == pytest.approx(10, rel=0.05)
     assert one.counts.tolist() == same.counts.tolist() != other.counts.tolist()
 
@@ -147,7 +151,7 @@ def test_thinning_keeps_the_peak_asked_for_and_the_seed_decides() -> None:
 def test_thinning_timestamps_keeps_those_that_stay() -> None:
     stamps = np.sort(np.random.default_rng(1).uniform(0, 600, 6000))
     counts = np.bincount(stamps.astype(int), minlength=600).astype(float)
-    thin = scaling.scale_to_peak(Trace(name="t", counts=counts, stamps=stamps), 2, seed=1)
+    thin = trace_scaling.scale_to_peak(Trace(name="t", counts=counts, stamps=stamps), 2, seed=1)
     assert thin.stamps is not None
     assert set(thin.stamps) < set(stamps)
     assert thin.counts.sum() == len(thin.stamps)
@@ -156,7 +160,7 @@ def test_thinning_timestamps_keeps_those_that_stay() -> None:
 def test_superposing_does_not_multiply_the_noise() -> None:
     rng = np.random.default_rng(1)
     trace = Trace(name="t", counts=rng.poisson(10, 3600).astype(float))
-    dense = scaling.scale_to_peak(trace, 1000, seed=1)
+    dense = trace_scaling.scale_to_peak(trace, 1000, seed=1)
     assert dense.peak_minute == pytest.approx(1000, rel=0.02)
     minutes = dense.counts.reshape(60, 60)
     # Independent callers: the variance within a minute is about the mean, not 100 times it.
@@ -165,6 +169,6 @@ def test_superposing_does_not_multiply_the_noise() -> None:
 
 
 def test_the_ends_of_a_scaled_trace_are_as_busy_as_its_middle() -> None:
-    dense = scaling.scale_to_peak(Trace(name="t", counts=np.full(600, 5.0)), 500, seed=1)
+    dense = trace_scaling.scale_to_peak(Trace(name="t", counts=np.full(600, 5.0)), 500, seed=1)
     for part in (dense.counts[:30], dense.counts[-30:]):
         assert part.mean() == pytest.approx(dense.counts.mean(), rel=0.05)

@@ -5,14 +5,14 @@ import pytest
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.status import AIApiStatus
+from aiapi_operator.simulate.ground_truth import GroundTruth
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.policies.aiapi import AIApi
+from aiapi_operator.simulate.policies.aiapi import AIApiPolicy
 from aiapi_operator.simulate.prometheus import PrometheusError, Rates, as_trace
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.service import ServiceModel
-from aiapi_operator.simulate.truth import Truth
-from aiapi_operator.simulate.what_if import service_of, what_if
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.run import Simulation
+from aiapi_operator.simulate.scenario import ServiceModel
+from aiapi_operator.simulate.what_if import service_from_status, what_if
 from aiapi_operator.sizing.inputs import Objective
 from aiapi_operator.sizing.spec import sizing_spec
 
@@ -55,7 +55,7 @@ def test_without_static_there_is_nothing_to_save_against(make_load) -> None:
 
 def test_a_service_is_like_what_the_status_says() -> None:
     status = {"need": {"serviceDemand": "12ms"}, "load": {"latency": "512ms", "percentile": "p95"}}
-    service = service_of(AIApiStatus.model_validate(status))
+    service = service_from_status(AIApiStatus.model_validate(status))
     assert service is not None
     assert service.demand == pytest.approx(0.012)
     drawn = service.draw_upstream(np.random.default_rng(1), 100_000)
@@ -64,7 +64,7 @@ def test_a_service_is_like_what_the_status_says() -> None:
 
 @pytest.mark.parametrize("status", [{}, {"need": {"serviceDemand": "12ms"}}])
 def test_nothing_measured_is_no_service(status: dict[str, object]) -> None:
-    assert service_of(AIApiStatus.model_validate(status)) is None
+    assert service_from_status(AIApiStatus.model_validate(status)) is None
 
 
 def test_a_measured_upstream_is_drawn_as_it_was() -> None:
@@ -105,9 +105,9 @@ def test_a_trace_from_prometheus_has_its_time_of_day() -> None:
     values = np.array([np.nan, *[5.0] * 20])
     found = as_trace(Rates(name="q", start=1785.0, step=15.0, values=values))
     assert found.begins == 1785.0
-    load = Load(trace=found, service=ServiceModel(), seed=1)
-    policy = catalogue.build("aiapi", Truth(load, sizing_spec(AIApiSpec())), pod_workers=2)
-    assert isinstance(policy, AIApi)
-    Run(load, policy.spec, policy).play()
+    load = Workload(trace=found, service=ServiceModel(), seed=1)
+    policy = catalogue.build("aiapi", GroundTruth(load, sizing_spec(AIApiSpec())), pod_workers=2)
+    assert isinstance(policy, AIApiPolicy)
+    Simulation(load, policy.spec, policy).play()
     # From 00:29:45 to 00:34:45: the seventh five minutes of the day.
     assert policy.state.slot.number == 6

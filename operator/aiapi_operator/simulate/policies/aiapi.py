@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.state import Size, State
 
 
 @dataclass(slots=True)
-class AIApi:
+class AIApiPolicy:
     """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``."""
 
     spec: SizingSpec
@@ -27,7 +27,7 @@ class AIApi:
         """As in the spec."""
         return self.spec.interval
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """What the operator would order."""
         fleet = view.scrape()
         started = perf_counter()
@@ -36,4 +36,4 @@ class AIApi:
         took = perf_counter() - started
         self.state = decision.state
         size = Size(workers=decision.workers, replicas=decision.replicas)
-        return Answer(size=size, why=decision.message, decide_ms=1000 * took)
+        return PolicyDecision(size=size, why=decision.message, decide_ms=1000 * took)

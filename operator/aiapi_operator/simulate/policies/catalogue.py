@@ -12,15 +12,15 @@ the documented default of 80 % of the request, llm-d the objective's threshold.
 
 from collections.abc import Callable
 
-from aiapi_operator.simulate.policies.aiapi import AIApi
-from aiapi_operator.simulate.policies.hpa import CPU_TARGET, HpaConcurrency, HpaCpu
-from aiapi_operator.simulate.policies.keda import Keda
-from aiapi_operator.simulate.policies.kpa import Kpa
-from aiapi_operator.simulate.policies.llmd import LlmD
-from aiapi_operator.simulate.policies.policy import Policy
-from aiapi_operator.simulate.policies.ray import Ray
-from aiapi_operator.simulate.policies.yardsticks import Oracle, Static
-from aiapi_operator.simulate.truth import Truth
+from aiapi_operator.simulate.ground_truth import GroundTruth
+from aiapi_operator.simulate.policies.aiapi import AIApiPolicy
+from aiapi_operator.simulate.policies.baselines import OraclePolicy, StaticPolicy
+from aiapi_operator.simulate.policies.hpa import CPU_TARGET, HpaConcurrencyPolicy, HpaCpuPolicy
+from aiapi_operator.simulate.policies.keda import KedaPolicy
+from aiapi_operator.simulate.policies.kpa import KpaPolicy
+from aiapi_operator.simulate.policies.llmd import LlmDPolicy
+from aiapi_operator.simulate.policies.policy import ScalingPolicy
+from aiapi_operator.simulate.policies.ray import RayPolicy
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.state import Size
 
@@ -29,7 +29,7 @@ class UnknownPolicyError(ValueError):
     """There is no policy of that name."""
 
 
-def build(name: str, truth: Truth, *, pod_workers: int, factor: float = 1.0) -> Policy:
+def build(name: str, truth: GroundTruth, *, pod_workers: int, factor: float = 1.0) -> ScalingPolicy:
     """A policy, ready to start. ``factor`` multiplies a peer's target."""
     maker = _MAKERS.get(name)
     if maker is None:
@@ -37,7 +37,7 @@ def build(name: str, truth: Truth, *, pod_workers: int, factor: float = 1.0) -> 
     return maker(truth, pod_workers, factor)
 
 
-def _pods(truth: Truth, workers: int) -> Size:
+def _pods(truth: GroundTruth, workers: int) -> Size:
     """Pods of a fixed size for the first minute."""
     spec = truth.spec
     need = truth.need(float(truth.load.trace.counts[:60].mean()))
@@ -52,40 +52,40 @@ def _pods(truth: Truth, workers: int) -> Size:
     return Size(workers=workers, replicas=pods)
 
 
-def _aiapi(truth: Truth, pod_workers: int, factor: float) -> Policy:  # noqa: ARG001 - no target
+def _aiapi(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:  # noqa: ARG001 - no target
     need = truth.need(float(truth.load.trace.counts[:60].mean()))
     first = plan.cheapest(truth.spec, need)
-    return AIApi(truth.spec, first, begins=truth.load.trace.begins)
+    return AIApiPolicy(truth.spec, first, begins=truth.load.trace.begins)
 
 
-def _concurrency(truth: Truth, pod_workers: int, factor: float) -> float:
+def _concurrency(truth: GroundTruth, pod_workers: int, factor: float) -> float:
     """Requests in flight that a pod should have."""
     return factor * truth.utilization * pod_workers * truth.worker_concurrency
 
 
-def _hpa_concurrency(truth: Truth, pod_workers: int, factor: float) -> Policy:
+def _hpa_concurrency(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     target = _concurrency(truth, pod_workers, factor)
     first = _pods(truth, pod_workers)
-    return HpaConcurrency("hpa-concurrency", first, truth.spec.replicas, target)
+    return HpaConcurrencyPolicy("hpa-concurrency", first, truth.spec.replicas, target)
 
 
-def _keda(truth: Truth, pod_workers: int, factor: float) -> Policy:
+def _keda(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     target = _concurrency(truth, pod_workers, factor)
-    return Keda(_pods(truth, pod_workers), truth.spec.replicas, target)
+    return KedaPolicy(_pods(truth, pod_workers), truth.spec.replicas, target)
 
 
-def _ray(truth: Truth, pod_workers: int, factor: float) -> Policy:
+def _ray(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     target = _concurrency(truth, pod_workers, factor)
-    return Ray(_pods(truth, pod_workers), truth.spec.replicas, target)
+    return RayPolicy(_pods(truth, pod_workers), truth.spec.replicas, target)
 
 
-def _llmd(truth: Truth, pod_workers: int, factor: float) -> Policy:
+def _llmd(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     threshold = factor * truth.spec.objective.threshold
-    return LlmD(_pods(truth, pod_workers), truth.spec.replicas, threshold)
+    return LlmDPolicy(_pods(truth, pod_workers), truth.spec.replicas, threshold)
 
 
-def _hpa_cpu(truth: Truth, pod_workers: int, factor: float) -> Policy:
-    return HpaCpu(
+def _hpa_cpu(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
+    return HpaCpuPolicy(
         "hpa-cpu",
         _pods(truth, pod_workers),
         truth.spec.replicas,
@@ -94,16 +94,16 @@ def _hpa_cpu(truth: Truth, pod_workers: int, factor: float) -> Policy:
     )
 
 
-def _kpa(truth: Truth, pod_workers: int, factor: float) -> Policy:
+def _kpa(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     limit = factor * pod_workers * truth.worker_concurrency
     first = _pods(truth, pod_workers)
-    return Kpa(first, truth.spec.replicas, container_concurrency=limit)
+    return KpaPolicy(first, truth.spec.replicas, container_concurrency=limit)
 
 
-_MAKERS: dict[str, Callable[[Truth, int, float], Policy]] = {
+_MAKERS: dict[str, Callable[[GroundTruth, int, float], ScalingPolicy]] = {
     "aiapi": _aiapi,
-    "static": lambda truth, pod_workers, factor: Static(truth),  # noqa: ARG005 - no target
-    "oracle": lambda truth, pod_workers, factor: Oracle(truth),  # noqa: ARG005 - no target
+    "static": lambda truth, pod_workers, factor: StaticPolicy(truth),  # noqa: ARG005 - no target
+    "oracle": lambda truth, pod_workers, factor: OraclePolicy(truth),  # noqa: ARG005 - no target
     "hpa-cpu": _hpa_cpu,
     "hpa-concurrency": _hpa_concurrency,
     "kpa": _kpa,

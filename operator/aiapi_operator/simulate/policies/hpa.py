@@ -18,9 +18,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import ceil
 
-from aiapi_operator.simulate.policies.meter import Meter
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.view import Totals, View
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.policies.window import RateWindow
+from aiapi_operator.simulate.snapshot import FleetSnapshot, FleetTotals
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.state import Size
 
@@ -52,7 +52,7 @@ def desired_replicas(value: float, target: float, *, current: int, ready: int) -
 
 
 @dataclass(slots=True)
-class Behavior:
+class HpaBehavior:
     """``spec.behavior`` at its defaults."""
 
     replicas: Bounds
@@ -88,39 +88,39 @@ class _Hpa(ABC):
         self.first = first
         self.interval = SYNC
         self.target = target
-        self.meter = Meter(SYNC)
-        self.behavior = Behavior(replicas)
+        self.meter = RateWindow(SYNC)
+        self.behavior = HpaBehavior(replicas)
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """One sync. Without metrics nothing changes."""
         if view.silent:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         totals = view.totals()
         self.meter.add(totals)
         value = self.value(totals)
         if value is None or totals.ready == 0:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         current = view.size.replicas
         desired = desired_replicas(value, self.target, current=current, ready=totals.ready)
         replicas = self.behavior.limit(desired, current=current, now=view.now)
         why = f"{value:.3g} a pod, target {self.target:.3g}: {desired} pods"
-        return Answer(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)
 
     @abstractmethod
-    def value(self, totals: Totals) -> float | None:
+    def value(self, totals: FleetTotals) -> float | None:
         """The metric, a ready pod."""
 
 
-class HpaConcurrency(_Hpa):
+class HpaConcurrencyPolicy(_Hpa):
     """On requests in flight, as a Pods metric of type AverageValue."""
 
-    def value(self, totals: Totals) -> float | None:
+    def value(self, totals: FleetTotals) -> float | None:
         """Mean requests in flight, a ready pod."""
         concurrency = self.meter.concurrency(SYNC)
         return None if concurrency is None else concurrency / max(1, totals.ready)
 
 
-class HpaCpu(_Hpa):
+class HpaCpuPolicy(_Hpa):
     """On CPU, as a part of what pods request."""
 
     def __init__(
@@ -129,7 +129,7 @@ class HpaCpu(_Hpa):
         super().__init__(name, first, replicas, target)
         self._pod_cpu = pod_cpu
 
-    def value(self, totals: Totals) -> float | None:
+    def value(self, totals: FleetTotals) -> float | None:
         """CPU used by a ready pod, as a part of its request."""
         cores = self.meter.cpu(SYNC)
         return None if cores is None else cores / max(1, totals.ready) / self._pod_cpu

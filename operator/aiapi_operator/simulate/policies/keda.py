@@ -14,10 +14,10 @@ before the last replica goes to zero, which a floor of one or more replicas rule
 
 from math import ceil
 
-from aiapi_operator.simulate.policies.hpa import SYNC, TOLERANCE, Behavior
-from aiapi_operator.simulate.policies.meter import Meter
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.policies.hpa import SYNC, TOLERANCE, HpaBehavior
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.policies.window import RateWindow
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.state import Size
 
@@ -36,7 +36,7 @@ def desired_replicas(total: float, target: float, *, current: int) -> int:
     return ceil(total / target - 1e-9)
 
 
-class Keda:
+class KedaPolicy:
     """A ScaledObject, and the HPA that KEDA makes of it."""
 
     name = "keda"
@@ -46,23 +46,23 @@ class Keda:
     def __init__(self, first: Size, replicas: Bounds, target: float) -> None:
         self.first = first
         self._target = target
-        self._meter = Meter(RANGE)
-        self._behavior = Behavior(replicas)
+        self._meter = RateWindow(RANGE)
+        self._behavior = HpaBehavior(replicas)
         self._polled: tuple[float, float] | None = None
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """One sync of the HPA; every other one with a fresh value."""
         if view.silent:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         self._meter.add(view.totals())
         value = self._poll(view.now)
         if value is None:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         current = view.size.replicas
         desired = desired_replicas(value, self._target, current=current)
         replicas = self._behavior.limit(desired, current=current, now=view.now)
         why = f"{value:.1f} in flight, target {self._target:.1f} a pod: {desired} pods"
-        return Answer(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)
 
     def _poll(self, now: float) -> float | None:
         if self._polled is None or now >= self._polled[0] + POLLING:

@@ -14,9 +14,9 @@ pods, down to half of them. An autoscaler that starts with two pods or more star
 from dataclasses import dataclass
 from math import ceil, floor
 
-from aiapi_operator.simulate.policies.meter import Meter
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.policies.window import RateWindow
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.state import Size
 
@@ -30,7 +30,7 @@ UTILIZATION = 0.7
 
 
 @dataclass(slots=True)
-class Scaler:
+class KpaScaler:
     """``autoscaler.Scale``: from two means to a number of pods."""
 
     target: float
@@ -59,7 +59,7 @@ class Scaler:
         return self.most_in_panic
 
 
-class Kpa:
+class KpaPolicy:
     """Knative's law, on a fleet of pods with a fixed number of workers."""
 
     name = "kpa"
@@ -69,23 +69,23 @@ class Kpa:
     def __init__(self, first: Size, replicas: Bounds, *, container_concurrency: float) -> None:
         self.first = first
         self._replicas = replicas
-        self._meter = Meter(STABLE)
-        self.scaler = Scaler(
+        self._meter = RateWindow(STABLE)
+        self.scaler = KpaScaler(
             target=UTILIZATION * container_concurrency,
             panic_since=0.0 if first.replicas > 1 else None,
             most_in_panic=first.replicas if first.replicas > 1 else 0,
         )
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """One tick. Without metrics nothing changes."""
         if view.silent:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         totals = view.totals()
         self._meter.add(totals)
         stable, panic = self._meter.concurrency(STABLE), self._meter.concurrency(PANIC)
         if stable is None or panic is None:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         pods = self.scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=view.now)
         pods = min(self._replicas.max, max(self._replicas.min, pods))
         why = f"{stable:.1f} in flight in 60 s, {panic:.1f} in 6 s, target {self.scaler.target:.1f}"
-        return Answer(size=Size(workers=view.size.workers, replicas=pods), why=why)
+        return PolicyDecision(size=Size(workers=view.size.workers, replicas=pods), why=why)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from aiapi_operator.simulate.counters import BOUNDS
-from aiapi_operator.simulate.policies.meter import Meter
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.policies.window import RateWindow
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing import histogram
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.state import Size
@@ -34,7 +34,7 @@ DOWN_EVERY = 120.0
 
 
 @dataclass(slots=True)
-class Law:
+class SaturationScaler:
     """From a saturation to a number of replicas."""
 
     lowered_at: float = float("-inf")
@@ -54,7 +54,7 @@ class Law:
         return current
 
 
-class LlmD:
+class LlmDPolicy:
     """llm-d's law, with the objective's threshold."""
 
     name = "llm-d"
@@ -65,20 +65,20 @@ class LlmD:
         self.first = first
         self._replicas = replicas
         self._threshold = threshold
-        self._meter = Meter(WINDOW)
-        self._law = Law()
+        self._meter = RateWindow(WINDOW)
+        self._law = SaturationScaler()
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """One look. Without metrics nothing changes."""
         if view.silent:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         self._meter.add(view.totals())
         counts = self._meter.latencies(WINDOW)
         read = None if counts is None else histogram.percentile(BOUNDS, counts, PERCENTILE)
         if read is None:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         saturation = read.seconds / self._threshold
         wanted = self._law.replicas(saturation, current=view.size.replicas, now=view.now)
         replicas = min(self._replicas.max, max(self._replicas.min, wanted))
         why = f"P90 is {saturation:.2f} of the threshold: {wanted} replicas"
-        return Answer(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.state import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class PolicyDecision:
     """The fleet wanted now, and why."""
 
     size: Size
@@ -17,7 +17,7 @@ class Answer:
     """Time that the decision took, without looking."""
 
 
-class Policy(Protocol):
+class ScalingPolicy(Protocol):
     """Looks after a fleet."""
 
     @property
@@ -40,6 +40,6 @@ class Policy(Protocol):
         """The fleet at the start of the trace."""
         ...
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """The fleet wanted now."""
         ...

@@ -15,9 +15,9 @@ count anew. The default target of 2 ongoing requests is meant to be set by the u
 from dataclasses import dataclass
 from math import ceil
 
-from aiapi_operator.simulate.policies.meter import Meter
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.policies.window import RateWindow
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.state import Size
 
@@ -28,7 +28,7 @@ DOWN_DELAY = 600.0
 
 
 @dataclass(slots=True)
-class Delays:
+class ScalingDelay:
     """Holds a change back until it was wanted for long enough."""
 
     direction: int = 0
@@ -50,7 +50,7 @@ class Delays:
         return desired
 
 
-class Ray:
+class RayPolicy:
     """Ray Serve's law, on pods as replicas."""
 
     name = "ray"
@@ -61,19 +61,19 @@ class Ray:
         self.first = first
         self._replicas = replicas
         self._target = target
-        self._meter = Meter(LOOK_BACK)
-        self._delays = Delays()
+        self._meter = RateWindow(LOOK_BACK)
+        self._delays = ScalingDelay()
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """One look. Without metrics nothing changes."""
         if view.silent:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         self._meter.add(view.totals())
         ongoing = self._meter.concurrency(LOOK_BACK)
         if ongoing is None:
-            return Answer(size=view.size, why="no metrics")
+            return PolicyDecision(size=view.size, why="no metrics")
         desired = ceil(ongoing / self._target - 1e-9)
         desired = min(self._replicas.max, max(self._replicas.min, desired))
         replicas = self._delays.hold_back(desired, current=view.size.replicas, now=view.now)
         why = f"{ongoing:.1f} ongoing, target {self._target:.1f}: {desired} replicas"
-        return Answer(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)

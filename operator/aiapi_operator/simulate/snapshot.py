@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from aiapi_operator.simulate.counters import BOUNDS, Reading
-from aiapi_operator.simulate.fleet import FleetModel, Pod
+from aiapi_operator.simulate.counters import BOUNDS, CounterSnapshot
+from aiapi_operator.simulate.fleet import FleetModel, SimulatedPod
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.sizing.inputs import Fleet, Histogram, PodSample, PodUnknown
 from aiapi_operator.sizing.state import Size
@@ -14,7 +14,7 @@ _NO_LAG = Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class FleetTotals:
     """Sums over the fleet. Counters never go back: pods that have left stay in them."""
 
     time: float
@@ -26,7 +26,7 @@ class Totals:
     """Pods that take traffic."""
 
 
-class View:
+class FleetSnapshot:
     """The fleet at one moment. With ``silent`` no pod answers whoever asks."""
 
     def __init__(self, fleet: FleetModel, now: float, *, silent: bool = False) -> None:
@@ -39,10 +39,10 @@ class View:
         """What is ordered."""
         return self._fleet.size
 
-    def totals(self) -> Totals:
+    def totals(self) -> FleetTotals:
         """Sums over the fleet."""
         reading = self._fleet.counters.read(self.now)
-        return Totals(
+        return FleetTotals(
             time=self.now,
             in_flight_seconds=reading.all_in_flight_seconds,
             cpu_seconds=self._fleet.all_loop_seconds(self.now),
@@ -57,7 +57,9 @@ class View:
         pods = tuple(self._sample(pod, reading, float(loop[pod.slot])) for pod in self._fleet.pods)
         return Fleet(replicas=len(pods), pods=pods, workers=self._fleet.workers)
 
-    def _sample(self, pod: Pod, reading: Reading, loop: float) -> PodSample | PodUnknown:
+    def _sample(
+        self, pod: SimulatedPod, reading: CounterSnapshot, loop: float
+    ) -> PodSample | PodUnknown:
         if not pod.ready:
             return PodUnknown(pod=pod.name, ready=False, reason="is starting")
         if self.silent:

@@ -19,7 +19,7 @@ from aiapi_operator.simulate.traces import Floats
 _P95 = NormalDist().inv_cdf(0.95)
 
 
-class LoopTime(Model):
+class LoopTimeSpec(Model):
     """Event-loop time of a request: gamma distributed."""
 
     mean: PositiveDuration = "20ms"
@@ -28,7 +28,7 @@ class LoopTime(Model):
     """Standard deviation over mean; 1 is an exponential distribution."""
 
 
-class Upstream(Model):
+class UpstreamSpec(Model):
     """What a request waits for beside the loop: lognormal, or as it was measured."""
 
     median: PositiveDuration = "250ms"
@@ -42,7 +42,7 @@ class Upstream(Model):
     """Calls that the upstream works on at once, the rest queue there; 0 is no limit."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> "Upstream":
+    def _in_order(self) -> "UpstreamSpec":
         steps = [parse_duration(step) for step in self.quantiles]
         if len(steps) == 1 or steps != sorted(steps):
             raise ValueError("upstream.quantiles must be two or more that do not fall")
@@ -51,7 +51,7 @@ class Upstream(Model):
         return self
 
 
-class Retries(Model):
+class RetrySpec(Model):
     """What callers do about a request that failed, was refused or took too long."""
 
     most: Annotated[int, Field(ge=0, le=10)] = 2
@@ -64,7 +64,7 @@ class Retries(Model):
     """Tries again that all callers may add, as a part of first tries; 0 is no limit."""
 
 
-class Clients(Model):
+class ClientSpec(Model):
     """The callers: each holds a connection for a while and sends a request now and then."""
 
     period: PositiveDuration = "10s"
@@ -73,11 +73,11 @@ class Clients(Model):
     """Mean time until a connection is replaced by a new one, to a random pod."""
     deadline: PositiveDuration = "10s"
     """A caller gives up after this. The service does not know, and does the work all the same."""
-    retries: Retries = Retries()
+    retries: RetrySpec = RetrySpec()
     """What callers do about a request that came to nothing."""
 
 
-class Pods(Model):
+class PodTimings(Model):
     """How long new capacity takes."""
 
     start: PositiveDuration = "8s"
@@ -91,13 +91,13 @@ class Pods(Model):
 class ServiceModel(Model):
     """A service, its upstream, its callers and its pods."""
 
-    loop: LoopTime = LoopTime()
+    loop: LoopTimeSpec = LoopTimeSpec()
     """Event-loop time of a request."""
-    upstream: Upstream = Upstream()
+    upstream: UpstreamSpec = UpstreamSpec()
     """What a request waits for."""
-    clients: Clients = Clients()
+    clients: ClientSpec = ClientSpec()
     """Who calls."""
-    pods: Pods = Pods()
+    pods: PodTimings = PodTimings()
     """How long new capacity takes."""
 
     @property
@@ -147,7 +147,7 @@ class ScenarioError(ValueError):
     """The file is no scenario."""
 
 
-def read(path: Path) -> Scenario:
+def read_scenario(path: Path) -> Scenario:
     """Read a scenario from a YAML file."""
     try:
         content = yaml.safe_load(path.read_text("utf-8"))

@@ -6,35 +6,35 @@ import numpy as np
 import pytest
 
 from aiapi_operator.simulate import admission
-from aiapi_operator.simulate.admission import Stretch
-from aiapi_operator.simulate.clients import Callers
+from aiapi_operator.simulate.admission import AdmissionWindow
 from aiapi_operator.simulate.counters import Outcome
-from aiapi_operator.simulate.faults import Faults, parse
+from aiapi_operator.simulate.faults import Faults, parse_fault
 from aiapi_operator.simulate.fleet import FleetModel
-from aiapi_operator.simulate.journeys import Served
-from aiapi_operator.simulate.measure import Result
+from aiapi_operator.simulate.ground_truth import GroundTruth
+from aiapi_operator.simulate.in_flight import ServedRequests
+from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.policies.yardsticks import Static
-from aiapi_operator.simulate.requests import Load, Requests
-from aiapi_operator.simulate.run import Run
-from aiapi_operator.simulate.service import Upstream
-from aiapi_operator.simulate.truth import Truth
+from aiapi_operator.simulate.policies.baselines import StaticPolicy
+from aiapi_operator.simulate.requests import Requests, Workload
+from aiapi_operator.simulate.retries import RetryingClients
+from aiapi_operator.simulate.run import Simulation
+from aiapi_operator.simulate.scenario import UpstreamSpec
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.simulate.upstream import UpstreamModel
-from aiapi_operator.simulate.view import View
 from aiapi_operator.sizing.inputs import PodSample
 from aiapi_operator.sizing.state import Size
 
 
-class Fixed(Static):
+class Fixed(StaticPolicy):
     """A fleet of a given size."""
 
     first = Size(workers=2, replicas=2)
 
 
-def play(load: Load, spec, name: str = "fixed") -> Result:
-    truth = Truth(load, spec)
+def play(load: Workload, spec, name: str = "fixed") -> RunResult:
+    truth = GroundTruth(load, spec)
     policy = Fixed(truth) if name == "fixed" else catalogue.build(name, truth, pod_workers=2)
-    result = Run(load, spec, policy).play()
+    result = Simulation(load, spec, policy).play()
     assert result.requests == load.trace.requests
     return result
 
@@ -44,15 +44,15 @@ def requests(*at: float, loop: float = 0.1, upstream: float = 1.0) -> Requests:
     return Requests(come, np.full(len(at), loop), np.full(len(at), upstream), none, come, none)
 
 
-def ended(some: Requests, outcome: Outcome, after: float = 1.0) -> Served:
-    return Served(some, some.at + after, np.full(len(some), outcome))
+def ended(some: Requests, outcome: Outcome, after: float = 1.0) -> ServedRequests:
+    return ServedRequests(some, some.at + after, np.full(len(some), outcome))
 
 
 NOBODY = requests()
 
 
 def test_callers_try_again_after_a_wait_that_doubles_and_then_give_up(make_load) -> None:
-    callers = Callers(make_load((60, 20)))
+    callers = RetryingClients(make_load((60, 20)))
     first = callers.join(requests(0.0), 2.0)
     assert len(callers.settle(ended(first, Outcome.SERVER_ERROR), 2.0).leaves) == 0
     assert callers.slice == pytest.approx(0.375)
@@ -70,7 +70,7 @@ def test_callers_try_again_after_a_wait_that_doubles_and_then_give_up(make_load)
 
 
 def test_who_waits_to_try_again_when_all_is_over_counts_by_the_last_try(make_load) -> None:
-    callers = Callers(make_load((60, 20)))
+    callers = RetryingClients(make_load((60, 20)))
     callers.settle(ended(callers.join(requests(0.0, 0.5), 2.0), Outcome.SHED), 2.0)
     rest = callers.give_up()
     assert rest is not None
@@ -79,7 +79,7 @@ def test_who_waits_to_try_again_when_all_is_over_counts_by_the_last_try(make_loa
 
 def test_a_budget_bounds_what_all_callers_add(make_load) -> None:
     load = make_load((60, 20), service={"clients": {"retries": {"budget": 0.1}}})
-    callers = Callers(load)
+    callers = RetryingClients(load)
     again = 0
     for second in range(30):
         first = callers.join(requests(*(second + np.arange(20) / 20)), second + 1.0)
@@ -90,15 +90,15 @@ def test_a_budget_bounds_what_all_callers_add(make_load) -> None:
 
 
 def test_callers_may_not_try_again_at_all(make_load) -> None:
-    callers = Callers(make_load((60, 20), service={"clients": {"retries": {"most": 0}}}))
+    callers = RetryingClients(make_load((60, 20), service={"clients": {"retries": {"most": 0}}}))
     failed = ended(callers.join(requests(0.0), 2.0), Outcome.SERVER_ERROR)
     assert len(callers.settle(failed, 2.0).leaves) == 1
     assert callers.slice == float("inf")
 
 
-def stretch(some: Requests, *, end: float = 10.0) -> Stretch:
+def stretch(some: Requests, *, end: float = 10.0) -> AdmissionWindow:
     nobody = (np.empty(0), np.empty(0, dtype=np.int64))
-    return Stretch(
+    return AdmissionWindow(
         at=some.at,
         loop=some.loop,
         upstream=some.upstream,
@@ -113,10 +113,10 @@ def stretch(some: Requests, *, end: float = 10.0) -> Stretch:
 def test_a_worker_refuses_what_is_beyond_its_limit_until_someone_has_left() -> None:
     # Each holds the loop for 0.1 s and waits 1 s: the first leaves at 1.1, the second at 1.2.
     some = requests(0.0, 0.0, 0.5, 1.15, 1.16, 1.35)
-    upstream = UpstreamModel(Upstream(), Faults())
-    assert admission.surely_all(stretch(some), 6)
-    assert not admission.surely_all(stretch(some), 2)
-    refused = admission.refused(stretch(some), upstream, 2)
+    upstream = UpstreamModel(UpstreamSpec(), Faults())
+    assert admission.admits_all(stretch(some), 6)
+    assert not admission.admits_all(stretch(some), 2)
+    refused = admission.find_rejected(stretch(some), upstream, 2)
     assert refused.tolist() == [False, False, True, False, True, False]
 
 
@@ -126,8 +126,8 @@ def test_those_in_flight_before_take_room_too() -> None:
     before = replace(
         stretch(some), leaving=(np.array([0.4]), lane), returning=(np.array([1.4]), lane)
     )
-    upstream = UpstreamModel(Upstream(), Faults())
-    assert admission.refused(before, upstream, 2).tolist() == [True, False, False]
+    upstream = UpstreamModel(UpstreamSpec(), Faults())
+    assert admission.find_rejected(before, upstream, 2).tolist() == [True, False, False]
 
 
 def test_refused_requests_are_counted_by_the_pod_and_are_shed_when_nobody_tries_again(
@@ -142,7 +142,7 @@ def test_refused_requests_are_counted_by_the_pod_and_are_shed_when_nobody_tries_
         int((fleet.serve(minute.between(now, now + 1), now, now + 1).outcome == Outcome.SHED).sum())
         for now in map(float, range(60))
     )
-    pods = [pod for pod in View(fleet, 60.0).scrape().pods if isinstance(pod, PodSample)]
+    pods = [pod for pod in FleetSnapshot(fleet, 60.0).scrape().pods if isinstance(pod, PodSample)]
     assert sum(pod.shed for pod in pods) == pytest.approx(refused, abs=2)
     assert all(pod.in_flight <= 2 * 5 for pod in pods)
     result = play(load, spec)
@@ -173,7 +173,7 @@ def test_trying_again_keeps_an_overload_going(make_load, spec) -> None:
 
 def test_an_outage_fails_in_a_second_and_is_tried_again(make_load, spec) -> None:
     calm, out = (
-        make_load((300, 40), faults=Faults(tuple(map(parse, faults))))
+        make_load((300, 40), faults=Faults(tuple(map(parse_fault, faults))))
         for faults in ((), ("upstream-outage@60+120",))
     )
     before, after = play(calm, spec), play(out, spec)
@@ -191,7 +191,7 @@ def test_an_outage_fails_in_a_second_and_is_tried_again(make_load, spec) -> None
 def test_a_slow_upstream_and_a_doubled_demand_show_in_the_latency(
     make_load, spec, fault: str, factor: float
 ) -> None:
-    wrong = Faults((parse(fault),))
+    wrong = Faults((parse_fault(fault),))
     before, after = play(make_load((240, 40)), spec), play(make_load((240, 40), faults=wrong), spec)
     for minute in (1, 2):
         was, became = before.minutes[minute].latency, after.minutes[minute].latency
@@ -202,25 +202,25 @@ def test_a_slow_upstream_and_a_doubled_demand_show_in_the_latency(
 
 
 def test_a_blocking_handler_holds_one_loop_for_five_seconds(make_load) -> None:
-    load = make_load((60, 40), faults=Faults((parse("blocking-handler@10+40"),)))
+    load = make_load((60, 40), faults=Faults((parse_fault("blocking-handler@10+40"),)))
     drawn = next(load.minutes())
     held = drawn.at[drawn.loop == 5.0]
     assert len(held) == 2
     assert held == pytest.approx([10, 40], abs=0.5)
     fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
     fleet.serve(drawn.between(0, 13), 0, 13)
-    pods = [pod for pod in View(fleet, 13.0).scrape().pods if isinstance(pod, PodSample)]
+    pods = [pod for pod in FleetSnapshot(fleet, 13.0).scrape().pods if isinstance(pod, PodSample)]
     assert sorted(pod.workers_blocked for pod in pods) == [0, 1]
     assert {pod.blocked_at for pod in pods} == {"", "simulated.py:1 handler"}
     assert all(
         pod.workers_blocked == 0
-        for pod in View(fleet, 17.0).scrape().pods
+        for pod in FleetSnapshot(fleet, 17.0).scrape().pods
         if isinstance(pod, PodSample)
     )
 
 
 def test_slow_pods_take_a_minute(make_load) -> None:
-    load = make_load((60, 20), faults=Faults((parse("slow-pods@0+10"),)))
+    load = make_load((60, 20), faults=Faults((parse_fault("slow-pods@0+10"),)))
     fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
     fleet.order(Size(workers=1, replicas=2), 5.0)
     assert 5 + 48 <= fleet.next_change() <= 5 + 72

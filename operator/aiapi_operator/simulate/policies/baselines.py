@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from aiapi_operator.simulate.faults import DOUBLED, Kind
-from aiapi_operator.simulate.policies.policy import Answer
-from aiapi_operator.simulate.truth import Truth
-from aiapi_operator.simulate.view import View
+from aiapi_operator.simulate.faults import DOUBLED, FaultKind
+from aiapi_operator.simulate.ground_truth import GroundTruth
+from aiapi_operator.simulate.policies.policy import PolicyDecision
+from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.state import Size
 
 
 @dataclass(frozen=True, slots=True)
-class Static:
+class StaticPolicy:
     """One fleet for the whole trace: the cheapest that carries the busiest minute."""
 
-    truth: Truth
+    truth: GroundTruth
     name: str = "static"
     interval: float = 3600.0
     instant: bool = False
@@ -25,13 +25,13 @@ class Static:
         peak = self.truth.load.trace.peak_minute
         return plan.cheapest(self.truth.spec, self.truth.need(peak))
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """Nothing ever changes."""
-        return Answer(size=view.size, why="static")
+        return PolicyDecision(size=view.size, why="static")
 
 
 @dataclass(frozen=True, slots=True)
-class Oracle:
+class OraclePolicy:
     """Each 30 s the cheapest fleet for the next 30 s, which it knows.
 
     It has the operator's floors, redundancy and search for the cheapest shape, and pays the same
@@ -40,7 +40,7 @@ class Oracle:
     it would have ordered it in time. Nobody can be as good, and whoever is close to it is good.
     """
 
-    truth: Truth
+    truth: GroundTruth
     name: str = "oracle"
     interval: float = 30.0
     instant: bool = True
@@ -50,13 +50,13 @@ class Oracle:
         """The fleet for the first 30 s."""
         return self._plan(0.0)
 
-    def decide(self, view: View) -> Answer:
+    def decide(self, view: FleetSnapshot) -> PolicyDecision:
         """The fleet for the next 30 s."""
-        return Answer(size=self._plan(view.now), why="knows the next 30 s")
+        return PolicyDecision(size=self._plan(view.now), why="knows the next 30 s")
 
     def _plan(self, now: float) -> Size:
         load = self.truth.load
         coming = load.trace.counts[int(now) : int(now + self.interval)]
-        doubled = load.faults.active(Kind.DEMAND_DOUBLED, now)
+        doubled = load.faults.active(FaultKind.DEMAND_DOUBLED, now)
         need = self.truth.need_of(coming, demand_factor=DOUBLED if doubled else 1.0)
         return plan.cheapest(self.truth.spec, need)

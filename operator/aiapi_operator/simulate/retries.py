@@ -12,9 +12,9 @@ import numpy as np
 
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate.counters import SUCCESS
-from aiapi_operator.simulate.journeys import Served
+from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.loops import Ints
-from aiapi_operator.simulate.requests import Load, Requests, join
+from aiapi_operator.simulate.requests import Requests, Workload, join
 from aiapi_operator.simulate.traces import Floats
 
 JITTER = 0.25
@@ -29,10 +29,10 @@ _STEP = 7919
 """A prime: who tries again takes another connection."""
 
 
-class Callers:
+class RetryingClients:
     """All callers of a run, and what they have yet to try again."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Workload) -> None:
         model = load.service.clients.retries
         self._most = model.most
         self._backoff = parse_duration(model.backoff)
@@ -73,7 +73,7 @@ class Callers:
         self.retries += int(due.sum())
         return again.take(np.argsort(again.at, kind="stable"))
 
-    def settle(self, served: Served, now: float) -> Served:
+    def settle(self, served: ServedRequests, now: float) -> ServedRequests:
         """Those that are over, one way or the other; the others will be tried again."""
         bad = served.outcome != SUCCESS
         self._trouble = bool(bad.any())
@@ -88,15 +88,15 @@ class Callers:
         over[again] = False
         return served.take(over)
 
-    def give_up(self) -> Served | None:
+    def give_up(self) -> ServedRequests | None:
         """The run is over: who still waits to try again has no answer."""
         if not self._waiting:
             return None
         requests = join([requests for requests, _ in self._waiting])
         outcome = np.concatenate([outcome for _, outcome in self._waiting])
-        return Served(requests, requests.at, outcome)
+        return ServedRequests(requests, requests.at, outcome)
 
-    def _plan(self, served: Served, again: Ints, now: float) -> None:
+    def _plan(self, served: ServedRequests, again: Ints, now: float) -> None:
         if len(again) == 0:
             return
         requests = served.requests.take(again)

@@ -10,8 +10,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from aiapi_operator.simulate import loops
-from aiapi_operator.simulate.requests import Load
-from aiapi_operator.simulate.service import ServiceModel
+from aiapi_operator.simulate.requests import Workload
+from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing import capacity
 from aiapi_operator.sizing.inputs import Objective, SizingSpec
@@ -80,10 +80,10 @@ class _Loop:
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The load and its service, without any estimate."""
 
-    load: Load
+    load: Workload
     spec: SizingSpec
 
     @cached_property

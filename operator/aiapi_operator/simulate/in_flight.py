@@ -17,10 +17,10 @@ import numpy as np
 
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate import admission, loops
-from aiapi_operator.simulate.admission import REFUSAL, Bools, Stretch
-from aiapi_operator.simulate.counters import CANCELLED, SHED, Batch, Waiting
+from aiapi_operator.simulate.admission import REJECTION_SECONDS, AdmissionWindow, Bools
+from aiapi_operator.simulate.counters import CANCELLED, SHED, PendingRequests, RequestBatch
 from aiapi_operator.simulate.loops import Ints
-from aiapi_operator.simulate.requests import Load, Requests, join
+from aiapi_operator.simulate.requests import Requests, Workload, join
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.simulate.upstream import UpstreamModel
 
@@ -28,7 +28,7 @@ _PORTION = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedRequests:
     """What became of some requests, as their callers see it."""
 
     requests: Requests
@@ -36,15 +36,15 @@ class Served:
     """When the caller had an answer, or gave up."""
     outcome: Ints
 
-    def take(self, which: Bools) -> "Served":
+    def take(self, which: Bools) -> "ServedRequests":
         """A part of them."""
-        return Served(self.requests.take(which), self.leaves[which], self.outcome[which])
+        return ServedRequests(self.requests.take(which), self.leaves[which], self.outcome[which])
 
 
-def _both(one: Served, other: Served) -> Served:
+def _both(one: ServedRequests, other: ServedRequests) -> ServedRequests:
     if not len(one.leaves):
         return other
-    return Served(
+    return ServedRequests(
         join((one.requests, other.requests)),
         np.concatenate((one.leaves, other.leaves)),
         np.concatenate((one.outcome, other.outcome)),
@@ -120,11 +120,11 @@ class _Trip:
         marks[4] = outcome
         return _Trip(self.times, marks)
 
-    def waiting(self) -> Waiting:
-        return Waiting(self.slot, self.at, self.times[4])
+    def waiting(self) -> PendingRequests:
+        return PendingRequests(self.slot, self.at, self.times[4])
 
-    def batch(self, leaves: Floats) -> Batch:
-        return Batch.of(self.slot, self.at, self.times[4], leaves, self.outcome)
+    def batch(self, leaves: Floats) -> RequestBatch:
+        return RequestBatch.of(self.slot, self.at, self.times[4], leaves, self.outcome)
 
 
 def _join(trips: Sequence[_Trip]) -> _Trip:
@@ -137,12 +137,12 @@ def _join(trips: Sequence[_Trip]) -> _Trip:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ServeResult:
     """What happened in a stretch of time."""
 
-    served: Served
+    served: ServedRequests
     """Callers that know what became of their request."""
-    batch: Batch
+    batch: RequestBatch
     """Requests that are over for the pods, or whose end is known."""
     cost: Floats
     """Loop seconds of those that came, in their order."""
@@ -150,10 +150,10 @@ class Arrived:
     """When they are done with their loop."""
 
 
-class Journeys:
+class InFlightRequests:
     """All requests that are on their way, and the loops and the upstream that they meet."""
 
-    def __init__(self, load: Load, lanes: int) -> None:
+    def __init__(self, load: Workload, lanes: int) -> None:
         service = load.service
         self.free_at = np.zeros(lanes)
         """The moment from which each loop is free."""
@@ -164,7 +164,7 @@ class Journeys:
         """By the time at which they are back, in portions of ``_PORTION`` seconds."""
         self._leaving: tuple[Floats, Ints] = (np.empty(0), np.empty(0, dtype=np.int64))
 
-    def returning(self) -> Sequence[Waiting]:
+    def returning(self) -> Sequence[PendingRequests]:
         """Requests of which nobody knows yet when they will leave."""
         return [trip.waiting() for portion in self._under_way.values() for trip in portion]
 
@@ -173,10 +173,10 @@ class Journeys:
         trip = self._all()
         return 0.0 if trip is None else float(trip.back[trip.slot == slot].max(initial=0.0))
 
-    def serve(self, requests: Requests, slot: Ints, lane: Ints, *, end: float) -> Arrived:
+    def serve(self, requests: Requests, slot: Ints, lane: Ints, *, end: float) -> ServeResult:
         """All that comes until ``end``, and all that is back from the upstream by then."""
         no = self._refused(requests, lane, end)
-        cost = requests.loop if no is None else np.where(no, REFUSAL, requests.loop)
+        cost = requests.loop if no is None else np.where(no, REJECTION_SECONDS, requests.loop)
         before = self.free_at
         work = loops.serve(requests.at, cost, lane, before)
         self.free_at = work.free_at(before)
@@ -185,14 +185,14 @@ class Journeys:
         heard, batch = self._return(trip, work, before, end)
         if trip.told.any():
             heard = _both(self._give_up(trip), heard)
-        return Arrived(heard, batch, cost, done)
+        return ServeResult(heard, batch, cost, done)
 
-    def _give_up(self, trip: _Trip) -> Served:
+    def _give_up(self, trip: _Trip) -> ServedRequests:
         """Callers of those that came who will not wait for the upstream's answer."""
         gone = trip.take(trip.told)
-        return Served(gone.requests, gone.at + self._deadline, gone.outcome)
+        return ServedRequests(gone.requests, gone.at + self._deadline, gone.outcome)
 
-    def finish(self) -> Served | None:
+    def finish(self) -> ServedRequests | None:
         """The run is over: those on their way meet no one any more."""
         trip = self._all()
         if trip is None:
@@ -205,7 +205,7 @@ class Journeys:
         if self._limit == 0:
             return None
         trip, none = self._all(), (np.empty(0), np.empty(0, dtype=np.int64))
-        stretch = Stretch(
+        stretch = AdmissionWindow(
             at=requests.at,
             loop=requests.loop,
             upstream=requests.upstream,
@@ -215,9 +215,9 @@ class Journeys:
             free_at=self.free_at,
             end=end,
         )
-        if admission.surely_all(stretch, self._limit):
+        if admission.admits_all(stretch, self._limit):
             return None
-        return admission.refused(stretch, self._upstream, self._limit)
+        return admission.find_rejected(stretch, self._upstream, self._limit)
 
     def _leave_loop(
         self, requests: Requests, slot: Ints, lane: Ints, done: Floats, no: Bools | None
@@ -235,8 +235,8 @@ class Journeys:
         return trip
 
     def _return(
-        self, new: _Trip, work: loops.Work, before: Floats, end: float
-    ) -> tuple[Served, Batch]:
+        self, new: _Trip, work: loops.LoopSchedule, before: Floats, end: float
+    ) -> tuple[ServedRequests, RequestBatch]:
         trip = self._due(new, end)
         # Whoever is refused has its answer at once.
         waits = work.waits(trip.back, trip.lane, before)
@@ -271,10 +271,10 @@ class Journeys:
             self._under_way.setdefault(key, []).append(later.take(keys == key))
         return trip.take(due)
 
-    def _tell(self, trip: _Trip, ends: Floats) -> Served:
+    def _tell(self, trip: _Trip, ends: Floats) -> ServedRequests:
         limit = trip.at + self._deadline
         outcome = np.where(ends > limit, CANCELLED, trip.outcome)
-        return Served(trip.requests, np.minimum(ends, limit), outcome)
+        return ServedRequests(trip.requests, np.minimum(ends, limit), outcome)
 
     def _remember(self, trip: _Trip, ends: Floats, end: float) -> None:
         """Who is still there at ``end``, for those who count what is in flight."""

@@ -2,17 +2,17 @@
 
 from collections import deque
 
-from aiapi_operator.simulate.view import Totals
+from aiapi_operator.simulate.snapshot import FleetTotals
 
 
-class Meter:
+class RateWindow:
     """Remembers totals for as long as the longest window asks."""
 
     def __init__(self, window: float) -> None:
         self._window = window
-        self._seen: deque[Totals] = deque()
+        self._seen: deque[FleetTotals] = deque()
 
-    def add(self, totals: Totals) -> None:
+    def add(self, totals: FleetTotals) -> None:
         """One look."""
         self._seen.append(totals)
         while len(self._seen) > 2 and self._seen[1].time <= totals.time - self._window:
@@ -42,7 +42,7 @@ class Meter:
         old, new = pair
         return tuple((new.latencies - old.latencies).tolist())
 
-    def _pair(self, seconds: float) -> tuple[Totals, Totals] | None:
+    def _pair(self, seconds: float) -> tuple[FleetTotals, FleetTotals] | None:
         """The newest look, and the newest of those that are old enough (or the oldest)."""
         if len(self._seen) < 2:
             return None
