@@ -15,7 +15,13 @@ from typing import Any
 
 import click
 
-from aiapi_sandbox.running import Running, default_data_dir, find_running, forget, process_age
+from aiapi_sandbox.state_file import (
+    RunningSandbox,
+    default_data_dir,
+    find_running,
+    process_age,
+    remove_state_file,
+)
 
 WARNING = (
     "For trying out and for tests, never for serving: containers are plain local processes\n"
@@ -92,7 +98,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     if detach and data is not None:
         _detach(data)
         return
-    from aiapi_sandbox.node.registration import Capacity  # noqa: PLC0415 - needs the extra
+    from aiapi_sandbox.node.node_registration import NodeCapacity  # noqa: PLC0415 - needs the extra
     from aiapi_sandbox.sandbox import Sandbox, SandboxError  # noqa: PLC0415
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -101,7 +107,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         images=images,
         kubeconfig_path=kubeconfig,
         port=port,
-        capacity=Capacity(cpu=cpu, memory=memory),
+        capacity=NodeCapacity(cpu=cpu, memory=memory),
         audit_log=audit_log,
     )
     try:
@@ -127,14 +133,14 @@ async def _serve(instance: Any, data: Path | None) -> None:
     async with instance:
         _say_ready(instance)
         if data is not None:
-            running = Running.of_this_process(
+            running = RunningSandbox.of_this_process(
                 kubeconfig=instance.kubeconfig_path, url=instance.server.url
             )
             running.write(data)
         await stop.wait()
         click.echo("Stopping the pods")
         if data is not None:
-            forget(data)
+            remove_state_file(data)
     click.echo("Stopped")
 
 
@@ -181,7 +187,7 @@ def _detach(data: Path) -> None:
     click.echo(f"  {_down_command(data)}")
 
 
-def _await_ready(child: "subprocess.Popen[bytes]", data: Path) -> Running | None:
+def _await_ready(child: "subprocess.Popen[bytes]", data: Path) -> RunningSandbox | None:
     deadline = time.monotonic() + DETACH_SECONDS
     while time.monotonic() < deadline and child.poll() is None:
         if running := find_running(data):
@@ -215,7 +221,7 @@ def down(data: Path | None) -> None:
 
 def _clean(data: Path) -> None:
     """Remove what a sandbox leaves there; nothing else in the directory is touched."""
-    forget(data)
+    remove_state_file(data)
     shutil.rmtree(data / "pods", ignore_errors=True)
     for name in (LOG_FILE, "kubeconfig"):
         (data / name).unlink(missing_ok=True)

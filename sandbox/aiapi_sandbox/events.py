@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiapi_sandbox.errors import ApiError, Obj
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj
+from aiapi_sandbox.apimachinery.timestamps import parse_time
 from aiapi_sandbox.kinds.resources import EVENTS
-from aiapi_sandbox.store import Store
-from aiapi_sandbox.timestamps import parse_time
+from aiapi_sandbox.storage.store import Store
 
 TIME_TO_LIVE = timedelta(hours=1)
 MAX_EVENTS = 2_000
 
 
-class EventRecorder:
+class ComponentEventRecorder:
     """Records Events on behalf of one component."""
 
     def __init__(self, store: Store, component: str, *, host: str = "") -> None:

@@ -22,29 +22,29 @@ from typing import Any, Self
 from aiapi_sandbox.apiserver.audit import AuditLog
 from aiapi_sandbox.apiserver.server import ApiServer
 from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
-from aiapi_sandbox.controllers.accounts import NamespaceContentController
 from aiapi_sandbox.controllers.deployment import DeploymentController
 from aiapi_sandbox.controllers.disruption import DisruptionController
-from aiapi_sandbox.controllers.endpoints import EndpointSliceController
-from aiapi_sandbox.controllers.garbage import GarbageCollector
-from aiapi_sandbox.controllers.loop import ControllerLoop
+from aiapi_sandbox.controllers.endpointslice import EndpointSliceController
+from aiapi_sandbox.controllers.garbage_collector import GarbageCollector
+from aiapi_sandbox.controllers.manager import ControllerManager
+from aiapi_sandbox.controllers.namespace_defaults import NamespaceDefaultsController
 from aiapi_sandbox.controllers.replicaset import ReplicaSetController
 from aiapi_sandbox.controllers.scheduler import Scheduler
-from aiapi_sandbox.controllers.service_addresses import ServiceAddresses
-from aiapi_sandbox.controllers.service_table import ServiceTableTask
-from aiapi_sandbox.events import EventRecorder, expire_events
+from aiapi_sandbox.controllers.service_address_annotation import ServiceAddressAnnotator
+from aiapi_sandbox.controllers.service_table import ServiceTableSync
+from aiapi_sandbox.events import ComponentEventRecorder, expire_events
 from aiapi_sandbox.kinds.resources import SERVICES
-from aiapi_sandbox.node.addresses import AddressPool
 from aiapi_sandbox.node.backoff import BackoffPolicy
-from aiapi_sandbox.node.images import ImageCatalogue
+from aiapi_sandbox.node.images import ImageStore
 from aiapi_sandbox.node.kubelet import Kubelet
+from aiapi_sandbox.node.node_registration import NodeCapacity, NodeRegistration
 from aiapi_sandbox.node.pod import NodeServices
-from aiapi_sandbox.node.registration import Capacity, Registration
-from aiapi_sandbox.pod_tokens import PodTokens
-from aiapi_sandbox.proxy.listeners import expected
+from aiapi_sandbox.node.pod_addresses import AddressPool
+from aiapi_sandbox.proxy.connections import Address
+from aiapi_sandbox.proxy.listeners import expected_address
 from aiapi_sandbox.proxy.process import ProxyProcess
-from aiapi_sandbox.proxy.pump import Address
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.service_account_tokens import ServiceAccountTokens
+from aiapi_sandbox.storage.store import Store
 
 logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
@@ -67,17 +67,17 @@ class Sandbox:
         images: Mapping[str, Path] | None = None,
         kubeconfig_path: Path | None = None,
         port: int = 0,
-        capacity: Capacity | None = None,
+        capacity: NodeCapacity | None = None,
         audit_log: Path | None = None,
         backoff: BackoffPolicy | None = None,
         stop_grace: float = STOP_GRACE,
     ) -> None:
         self._given_data_dir = data_dir
-        self._images = ImageCatalogue(images)
+        self._images = ImageStore(images)
         self._given_kubeconfig = kubeconfig_path
         self._port = port
         self._audit_log = audit_log
-        self.capacity = capacity or Capacity()
+        self.capacity = capacity or NodeCapacity()
         self._backoff = backoff or BackoffPolicy()
         self._stop_grace = stop_grace
         self._makers: list[asyncio.Task[None]] = []
@@ -168,13 +168,13 @@ class Sandbox:
 
     def _assemble(self) -> None:
         store = self.store
-        registration = Registration(store, NODE_NAME, self.capacity, address=HOST)
+        registration = NodeRegistration(store, NODE_NAME, self.capacity, address=HOST)
         self._kubelet = Kubelet(NODE_NAME, self._node_services())
         self.server.logs = self._kubelet.logs
-        controllers = ControllerLoop(
+        controllers = ControllerManager(
             store,
             [
-                NamespaceContentController(store, self._ca.decode()),
+                NamespaceDefaultsController(store, self._ca.decode()),
                 DeploymentController(store),
                 ReplicaSetController(store),
                 Scheduler(store, NODE_NAME),
@@ -187,22 +187,22 @@ class Sandbox:
         self._own(GarbageCollector(store).run(), "garbage collector")
         self._own(self._kubelet.run(), "kubelet")
         self._own(registration.run(), "heartbeat")
-        self._own(ServiceTableTask(store, self.proxy.set_table).run(), "service table")
-        self.proxy.on_change(ServiceAddresses(store, self._serving).tell)
+        self._own(ServiceTableSync(store, self.proxy.set_table).run(), "service table")
+        self.proxy.on_change(ServiceAddressAnnotator(store, self._serving).tell)
         self._own(self.proxy.run(), "proxy")
         self._own(self._expire_events(), "event expiry")
 
     def _node_services(self) -> NodeServices:
         return NodeServices(
             store=self.store,
-            events=EventRecorder(self.store, "kubelet", host=NODE_NAME),
+            events=ComponentEventRecorder(self.store, "kubelet", host=NODE_NAME),
             images=self._images,
             addresses=AddressPool(),
             folder=self.data_dir / "pods",
             host_ip=HOST,
             allocatable=self.capacity.as_resources(),
             backoff=self._backoff,
-            access=PodTokens(self.server, self._ca),
+            access=ServiceAccountTokens(self.server, self._ca),
         )
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -214,7 +214,7 @@ class Sandbox:
             expire_events(self.store, now=datetime.now(UTC))
 
     def _serving(self, service: Address) -> Address:
-        return self.proxy.address(service) or expected(service)
+        return self.proxy.address(service) or expected_address(service)
 
     # --- access
 

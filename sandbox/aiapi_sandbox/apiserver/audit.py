@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from aiapi_sandbox.timestamps import format_micro_time
+from aiapi_sandbox.apimachinery.timestamps import format_micro_time
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _OF_NAMESPACES = ("status", "finalize")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiapi_sandbox.errors import ApiError, Obj, bad_request
-from aiapi_sandbox.kinds.resources import Resource
-from aiapi_sandbox.kinds.shapes import Shape, builtin, prune, unknown_fields
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj, bad_request
+from aiapi_sandbox.kinds.resources import ApiResource
+from aiapi_sandbox.kinds.type_schema import TypeSchema, builtin_type, prune, unknown_fields
 
 _GO_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "str": ((str,), "string"),
@@ -21,7 +21,7 @@ _GO_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 _JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number"}
 
 
-def checked(obj: Any) -> Obj:
+def require_object(obj: Any) -> Obj:
     if not isinstance(obj, dict):
         raise bad_request(
             f"json: cannot unmarshal {_JSON_NAMES.get(type(obj), 'value')} into object"
@@ -29,12 +29,14 @@ def checked(obj: Any) -> Obj:
     return obj
 
 
-def accept(obj: Obj, shape: Shape, resource: Resource, validation: str) -> tuple[str, ...]:
+def validate_fields(
+    obj: Obj, shape: TypeSchema, resource: ApiResource, validation: str
+) -> tuple[str, ...]:
     """Drop unknown fields, in place: refused if Strict, told if Warn. Returns the warnings."""
     if validation not in ("Strict", "Warn", "Ignore"):
         raise bad_request(f"invalid fieldValidation: {validation}")
     if resource.custom:
-        _require_types(obj.get("metadata"), builtin("ObjectMeta"), resource, "metadata")
+        _require_types(obj.get("metadata"), builtin_type("ObjectMeta"), resource, "metadata")
     else:
         _require_types(obj, shape, resource, "")
     unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, shape)]
@@ -50,7 +52,7 @@ def accept(obj: Obj, shape: Shape, resource: Resource, validation: str) -> tuple
     return tuple(unknown) if validation == "Warn" else ()
 
 
-def _require_types(value: Any, shape: Shape, resource: Resource, path: str) -> None:
+def _require_types(value: Any, shape: TypeSchema, resource: ApiResource, path: str) -> None:
     """Built-in kinds are typed: a value of another type cannot even be read."""
     if value is None or shape.kind == "any" or shape.type == "any":
         return
@@ -72,7 +74,7 @@ def _require_types(value: Any, shape: Shape, resource: Resource, path: str) -> N
             raise _wrong_type(value, name, resource, path)
 
 
-def _wrong_type(value: Any, wanted: str, resource: Resource, path: str) -> ApiError:
+def _wrong_type(value: Any, wanted: str, resource: ApiResource, path: str) -> ApiError:
     kind, got = resource.kind, _JSON_NAMES.get(type(value), "number")
     return bad_request(
         f'{kind} in version "{resource.key.version}" cannot be handled as a {kind}: json: cannot '

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.kinds.resources import Registry, Resource
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.kinds.resources import ApiResource, Registry
 
 AGGREGATED = "APIGroupDiscoveryList"
 
@@ -46,7 +46,7 @@ def review(path: str) -> str | None:
     return paths.get(path)
 
 
-def _subresource_entries(resource: Resource) -> list[Obj]:
+def _subresource_entries(resource: ApiResource) -> list[Obj]:
     entries = []
     for name in sorted(resource.subresources, key=lambda n: (n == "scale", n)):
         entry: Obj = {
@@ -67,7 +67,7 @@ def _subresource_verbs(name: str) -> list[str]:
     return {"log": ["get"], "finalize": ["update"]}.get(name, ["get", "patch", "update"])
 
 
-def _entries(resource: Resource) -> list[Obj]:
+def _entries(resource: ApiResource) -> list[Obj]:
     entry: Obj = {
         "name": resource.key.plural,
         "singularName": resource.singular,

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
-from aiapi_sandbox.errors import ApiError, Obj
-from aiapi_sandbox.kinds.shapes import ANY, Shape
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj
+from aiapi_sandbox.kinds.type_schema import ANY, TypeSchema
 
 Path: TypeAlias = tuple[str, ...]
 Fields: TypeAlias = frozenset[Path]
@@ -18,7 +18,7 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
-def item_step(item: Any, shape: Shape) -> str:
+def item_step(item: Any, shape: TypeSchema) -> str:
     """How a list's item is named: by its keys, or by its value in a set."""
     if shape.is_set:
         return f"v:{_compact(item)}"
@@ -38,7 +38,7 @@ def item_step(item: Any, shape: Shape) -> str:
     return f"k:{_compact(keys)}"
 
 
-def children(value: Any, shape: Shape) -> Iterator[tuple[str, Any, Shape]] | None:
+def children(value: Any, shape: TypeSchema) -> Iterator[tuple[str, Any, TypeSchema]] | None:
     """The named parts of a value that merges; None for one that is replaced as a whole."""
     if shape.atomic:
         return None
@@ -49,7 +49,7 @@ def children(value: Any, shape: Shape) -> Iterator[tuple[str, Any, Shape]] | Non
     return None
 
 
-def applied_fields(value: Any, shape: Shape, at: Path = ()) -> Fields:
+def applied_fields(value: Any, shape: TypeSchema, at: Path = ()) -> Fields:
     """The fields that an applied configuration claims: leaves, and list items."""
     parts = children(value, shape)
     if parts is None:
@@ -66,7 +66,7 @@ def applied_fields(value: Any, shape: Shape, at: Path = ()) -> Fields:
     return frozenset(found)
 
 
-def all_fields(value: Any, shape: Shape, at: Path = ()) -> Fields:
+def all_fields(value: Any, shape: TypeSchema, at: Path = ()) -> Fields:
     """Every field there is, with those that only hold others."""
     found = {at} if at else set()
     for step, part, child in children(value, shape) or ():
@@ -74,7 +74,7 @@ def all_fields(value: Any, shape: Shape, at: Path = ()) -> Fields:
     return frozenset(found)
 
 
-def compare(old: Any, new: Any, shape: Shape, at: Path = ()) -> tuple[Fields, Fields]:
+def compare(old: Any, new: Any, shape: TypeSchema, at: Path = ()) -> tuple[Fields, Fields]:
     """(fields that were added or changed, fields that were removed)."""
     old_parts, new_parts = children(old, shape), children(new, shape)
     if old_parts is None or new_parts is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj
 from aiapi_sandbox.apiserver.field_sets import (
     EMPTY,
     Fields,
@@ -13,8 +14,7 @@ from aiapi_sandbox.apiserver.field_sets import (
     from_fields_v1,
     to_fields_v1,
 )
-from aiapi_sandbox.errors import ApiError, Obj
-from aiapi_sandbox.kinds.shapes import Shape
+from aiapi_sandbox.kinds.type_schema import TypeSchema
 
 _UNTRACKED_METADATA = frozenset(
     {
@@ -46,7 +46,7 @@ _ALWAYS_THERE = frozenset(
 
 
 @dataclass(frozen=True, order=True)
-class Manager:
+class FieldManager:
     """An entry's identity: the same name may own by Apply, by Update, and for a subresource."""
 
     operation: str
@@ -56,7 +56,7 @@ class Manager:
 
 
 @dataclass(frozen=True)
-class Owned:
+class OwnedFields:
     """What a manager owns, and since when."""
 
     fields: Fields = EMPTY
@@ -64,44 +64,44 @@ class Owned:
 
 
 @dataclass
-class Managers:
+class ManagedFields:
     """All entries of one object."""
 
-    entries: dict[Manager, Owned] = field(default_factory=dict)
+    entries: dict[FieldManager, OwnedFields] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, obj: Obj) -> Managers:
+    def of(cls, obj: Obj) -> ManagedFields:
         entries = {}
         for item in obj["metadata"].get("managedFields") or ():
-            manager = Manager(
+            manager = FieldManager(
                 item.get("operation", "Update"),
                 item.get("manager", ""),
                 item.get("apiVersion", ""),
                 item.get("subresource", ""),
             )
             fields = from_fields_v1(item.get("fieldsV1") or {})
-            entries[manager] = Owned(fields, item.get("time", ""))
+            entries[manager] = OwnedFields(fields, item.get("time", ""))
         return cls(entries)
 
-    def fields_of(self, manager: Manager) -> Fields:
-        return self.entries.get(manager, Owned()).fields
+    def fields_of(self, manager: FieldManager) -> Fields:
+        return self.entries.get(manager, OwnedFields()).fields
 
-    def others(self, manager: Manager) -> Fields:
+    def others(self, manager: FieldManager) -> Fields:
         return frozenset().union(
             *(owned.fields for other, owned in self.entries.items() if other != manager)
         )
 
-    def take(self, fields: Fields, *, but: Manager | None = None) -> None:
+    def take(self, fields: Fields, *, but: FieldManager | None = None) -> None:
         """These fields are no longer owned by anybody (but one)."""
         for manager, owned in tuple(self.entries.items()):
             if manager != but:
                 self.entries[manager] = replace(owned, fields=owned.fields - fields)
 
-    def give(self, manager: Manager, fields: Fields, time: str) -> None:
+    def give(self, manager: FieldManager, fields: Fields, time: str) -> None:
         """The manager owns exactly these now; its time moves only when that is a change."""
         before = self.entries.get(manager)
         if before is None or before.fields != fields:
-            self.entries[manager] = Owned(fields, time)
+            self.entries[manager] = OwnedFields(fields, time)
 
     def write(self, obj: Obj) -> None:
         """Put the entries into the object, in the order a real API server lists them."""
@@ -121,7 +121,7 @@ class Managers:
             obj["metadata"].pop("managedFields", None)
 
 
-def _entry(manager: Manager, owned: Owned) -> Obj:
+def _entry(manager: FieldManager, owned: OwnedFields) -> Obj:
     entry: Obj = {
         "manager": manager.name,
         "operation": manager.operation,
@@ -159,11 +159,11 @@ def _without_structs(fields: Iterable[Path], *, custom: bool) -> Fields:
 
 
 @dataclass(frozen=True)
-class Update:
+class UpdateTracker:
     """An ordinary write (create, update, patch) by one manager."""
 
-    manager: Manager
-    shape: Shape
+    manager: FieldManager
+    shape: TypeSchema
     time: str
     custom: bool
     status_apart: bool
@@ -175,7 +175,7 @@ class Update:
         before: Obj = {}
         if old is not None:
             before = trackable(old, subresource=subresource, status_apart=self.status_apart)
-        managers = Managers.of(old) if old is not None else Managers()
+        managers = ManagedFields.of(old) if old is not None else ManagedFields()
         try:
             changed, removed = compare(before, after, self.shape)
         except ApiError:  # a list without its keys: nobody comes to own what cannot be named
@@ -185,5 +185,5 @@ class Update:
             managers.take(removed)
             managers.take(changed, but=self.manager)
             owned = managers.fields_of(self.manager) | changed
-            managers.entries[self.manager] = Owned(owned, self.time)
+            managers.entries[self.manager] = OwnedFields(owned, self.time)
         managers.write(new)

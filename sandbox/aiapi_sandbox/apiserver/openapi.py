@@ -8,13 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.json_copy import copy_json
 from aiapi_sandbox.apiserver import openapi_v2
-from aiapi_sandbox.apiserver.request import NoSuchPathError
-from aiapi_sandbox.apiserver.views import encode
-from aiapi_sandbox.copying import copy
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.kinds.resources import Registry, Resource
-from aiapi_sandbox.kinds.shapes import Shape, builtin, type_table
+from aiapi_sandbox.apiserver.request_info import NoSuchPathError
+from aiapi_sandbox.apiserver.response import encode
+from aiapi_sandbox.kinds.resources import ApiResource, Registry
+from aiapi_sandbox.kinds.type_schema import TypeSchema, builtin_type, builtin_types
 
 _SCALARS: dict[str, Obj] = {
     "str": {"type": "string"},
@@ -39,7 +39,7 @@ def _ref(name: str) -> Obj:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _builtin_field(shape: Shape) -> Obj:
+def _builtin_field(shape: TypeSchema) -> Obj:
     if shape.kind == "object" or shape.type == "JSONSchemaProps":
         return {"allOf": [_ref(shape.type)], "default": {}}
     if shape.kind == "list":
@@ -62,12 +62,12 @@ def _builtin_field(shape: Shape) -> Obj:
 def _builtin_schema(name: str) -> Obj:
     if name == "JSONSchemaProps":
         return {"type": "object"}
-    shape = builtin(name)
+    shape = builtin_type(name)
     schema: Obj = {
         "type": "object",
         "properties": {field: _builtin_field(part) for field, part in shape.fields().items()},
     }
-    required = [field for field, (_, needed) in type_table()[name][1].items() if needed]
+    required = [field for field, (_, needed) in builtin_types()[name][1].items() if needed]
     if required:
         schema["required"] = required
     if shape.atomic:
@@ -75,12 +75,12 @@ def _builtin_schema(name: str) -> Obj:
     return schema
 
 
-def _gvk(resource: Resource) -> Obj:
+def _gvk(resource: ApiResource) -> Obj:
     key = resource.key
     return {"group": key.group, "version": key.version, "kind": resource.kind}
 
 
-def _schema_name(resource: Resource) -> str:
+def _schema_name(resource: ApiResource) -> str:
     """Built-in types go by their bare names; custom ones by group, version and kind."""
     key = resource.key
     if resource.custom:
@@ -88,18 +88,18 @@ def _schema_name(resource: Resource) -> str:
     return "EventsEvent" if key.group == "events.k8s.io" else resource.kind
 
 
-def _resource_schema(resource: Resource) -> Obj:
+def _resource_schema(resource: ApiResource) -> Obj:
     if resource.schema is None:
         schema = _builtin_schema(_schema_name(resource))
     else:
-        schema = {"type": "object", **copy(resource.schema)}
+        schema = {"type": "object", **copy_json(resource.schema)}
         meta = {"allOf": [_ref("ObjectMeta")], "default": {}}
         own = schema.get("properties") or {}
         schema["properties"] = {**own, **_BASICS, "metadata": meta}
     return {**schema, "x-kubernetes-group-version-kind": [_gvk(resource)]}
 
 
-def _operation(resource: Resource, action: str) -> Obj:
+def _operation(resource: ApiResource, action: str) -> Obj:
     content = {"application/json": {"schema": _ref(_schema_name(resource))}}
     operation: Obj = {
         "x-kubernetes-action": action,
@@ -120,7 +120,7 @@ def _operation(resource: Resource, action: str) -> Obj:
     return operation
 
 
-def _paths(resource: Resource) -> Obj:
+def _paths(resource: ApiResource) -> Obj:
     key = resource.key
     root = f"/apis/{key.group}/{key.version}" if key.group else f"/api/{key.version}"
     place = "/namespaces/{namespace}" if resource.namespaced else ""
@@ -165,7 +165,7 @@ def document(registry: Registry, group: str, version: str) -> Obj:
     }
 
 
-class OpenApi:
+class OpenApiService:
     """Documents, made when first asked for and kept until a CRD changes."""
 
     def __init__(self, registry: Registry) -> None:

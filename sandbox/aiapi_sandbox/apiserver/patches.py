@@ -6,9 +6,9 @@ from typing import Any
 
 import jsonpatch
 
-from aiapi_sandbox.copying import copy
-from aiapi_sandbox.errors import ApiError, Obj, bad_request
-from aiapi_sandbox.kinds.shapes import ANY, Shape
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj, bad_request
+from aiapi_sandbox.apimachinery.json_copy import copy_json
+from aiapi_sandbox.kinds.type_schema import ANY, TypeSchema
 
 _ORDER = "$setElementOrder/"
 _DELETE = "$deleteFromPrimitiveList/"
@@ -24,7 +24,7 @@ def json_patch(target: Obj, operations: Any) -> Obj:
         message = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}"
         raise ApiError(413, "RequestEntityTooLarge", message)
     try:
-        result: Obj = jsonpatch.JsonPatch(operations).apply(copy(target))
+        result: Obj = jsonpatch.JsonPatch(operations).apply(copy_json(target))
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         message = "the server rejected our request due to an error in our request"
         raise ApiError(422, "Invalid", message, details={}) from error
@@ -34,7 +34,7 @@ def json_patch(target: Obj, operations: Any) -> Obj:
 def merge_patch(target: Any, patch: Any) -> Any:
     """RFC 7386: null deletes, objects merge, all else replaces."""
     if not isinstance(patch, dict):
-        return copy(patch)
+        return copy_json(patch)
     result = dict(target) if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:
@@ -44,12 +44,12 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def strategic_patch(target: Any, patch: Any, shape: Shape) -> Any:
+def strategic_patch(target: Any, patch: Any, shape: TypeSchema) -> Any:
     """A merge patch that merges lists by their keys, with its `$` directives."""
     if not isinstance(patch, dict):
-        return copy(patch)
+        return copy_json(patch)
     if patch.get(_DIRECTIVE) == "replace":
-        return {name: copy(value) for name, value in patch.items() if name != _DIRECTIVE}
+        return {name: copy_json(value) for name, value in patch.items() if name != _DIRECTIVE}
     if patch.get(_DIRECTIVE) == "delete":
         return {}
     result = dict(target) if isinstance(target, dict) else {}
@@ -67,7 +67,7 @@ def strategic_patch(target: Any, patch: Any, shape: Shape) -> Any:
     return result
 
 
-def _apply_directives(result: Obj, patch: Obj, shape: Shape) -> None:
+def _apply_directives(result: Obj, patch: Obj, shape: TypeSchema) -> None:
     if isinstance(kept := patch.get(_RETAIN), list):
         for name in tuple(result):
             if name not in kept:
@@ -96,15 +96,15 @@ def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
     return [next(waiting) if _identity(item, key) in ranks else item for item in items]
 
 
-def _patch_list(target: Any, patch: list[Any], shape: Shape) -> list[Any]:
+def _patch_list(target: Any, patch: list[Any], shape: TypeSchema) -> list[Any]:
     present = list(target) if isinstance(target, list) else []
     if shape.is_set:
-        return present + [copy(item) for item in patch if item not in present]
+        return present + [copy_json(item) for item in patch if item not in present]
     key = shape.patch_key
     if not key:
-        return [copy(item) for item in patch]
+        return [copy_json(item) for item in patch]
     if any(isinstance(item, dict) and item == {_DIRECTIVE: "replace"} for item in patch):
-        return [copy(item) for item in patch if item != {_DIRECTIVE: "replace"}]
+        return [copy_json(item) for item in patch if item != {_DIRECTIVE: "replace"}]
     for item in patch:
         if not isinstance(item, dict) or key not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from aiapi_sandbox.errors import Obj, bad_request, not_implemented
+from aiapi_sandbox.apimachinery.errors import Obj, bad_request, not_implemented
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"

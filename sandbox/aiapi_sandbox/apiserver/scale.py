@@ -7,20 +7,20 @@ from typing import Any
 
 from aiohttp import web
 
-from aiapi_sandbox.apiserver.managed_fields import Manager, Update
+from aiapi_sandbox.apimachinery.errors import FieldViolation, Obj, bad_request, invalid
+from aiapi_sandbox.apimachinery.json_copy import copy_json
+from aiapi_sandbox.apimachinery.selectors import format_selector
+from aiapi_sandbox.apiserver.managed_fields import FieldManager, UpdateTracker
 from aiapi_sandbox.apiserver.patches import json_patch, merge_patch
-from aiapi_sandbox.apiserver.request import Options, Target, parse_body
-from aiapi_sandbox.apiserver.views import json_response
-from aiapi_sandbox.apiserver.writes import shape_of
-from aiapi_sandbox.copying import copy
-from aiapi_sandbox.errors import FieldError, Obj, bad_request, invalid
-from aiapi_sandbox.selectors import format_selector
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.apiserver.request_info import RequestInfo, RequestOptions, parse_body
+from aiapi_sandbox.apiserver.response import json_response
+from aiapi_sandbox.apiserver.write_handlers import storage_type
+from aiapi_sandbox.storage.store import Store
 
 _PLAIN = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
 
 
-def _paths(target: Target) -> Obj:
+def _paths(target: RequestInfo) -> Obj:
     return target.resource.scale_paths or _PLAIN
 
 
@@ -37,7 +37,7 @@ def _set(obj: Obj, path: str, value: Any) -> None:
     obj[last] = value
 
 
-def scale_of(target: Target, obj: Obj) -> Obj:
+def scale_of(target: RequestInfo, obj: Obj) -> Obj:
     meta, paths = obj["metadata"], _paths(target)
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Obj = {"replicas": _read(obj, paths["statusReplicasPath"]) or 0}
@@ -52,20 +52,20 @@ def scale_of(target: Target, obj: Obj) -> Obj:
     }
 
 
-def _selector(target: Target, obj: Obj) -> str:
+def _selector(target: RequestInfo, obj: Obj) -> str:
     if not target.resource.custom:
         return format_selector(obj["spec"].get("selector"))
     path = _paths(target).get("labelSelectorPath")
     return str(_read(obj, path) or "") if path else ""
 
 
-def get_scale(store: Store, target: Target) -> web.Response:
+def get_scale(store: Store, target: RequestInfo) -> web.Response:
     obj = store.peek(target.key, target.namespace, target.name)
     return json_response(scale_of(target, obj))
 
 
 def put_scale(
-    store: Store, target: Target, options: Options, *, body: bytes, content_type: str
+    store: Store, target: RequestInfo, options: RequestOptions, *, body: bytes, content_type: str
 ) -> web.Response:
     """Replace or patch (json, merge, strategic, apply alike: there is one field)."""
     obj = store.get(target.key, target.namespace, target.name)
@@ -82,9 +82,9 @@ def put_scale(
         raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas")
     if replicas < 0:
         detail = "must be greater than or equal to 0"
-        error = FieldError("FieldValueInvalid", "spec.replicas", detail, replicas)
+        error = FieldViolation("FieldValueInvalid", "spec.replicas", detail, replicas)
         raise invalid("autoscaling", "Scale", target.name, [error])
-    changed: Obj = copy(obj)
+    changed: Obj = copy_json(obj)
     _set(changed, _paths(target)["specReplicasPath"], replicas)
     if version := new.get("metadata", {}).get("resourceVersion"):
         changed["metadata"]["resourceVersion"] = version
@@ -97,9 +97,11 @@ def put_scale(
     return json_response(scale_of(target, result))
 
 
-def _tracker(store: Store, target: Target, options: Options) -> Update:
+def _tracker(store: Store, target: RequestInfo, options: RequestOptions) -> UpdateTracker:
     resource = target.resource
-    manager = Manager("Update", options.manager, resource.stored_at.api_version, "scale")
-    return Update(
-        manager, shape_of(resource), store.now(), custom=resource.custom, status_apart=True
+    manager = FieldManager(
+        "Update", options.manager, resource.stored_at.api_version, "scale"
+    )
+    return UpdateTracker(
+        manager, storage_type(resource), store.now(), custom=resource.custom, status_apart=True
     )

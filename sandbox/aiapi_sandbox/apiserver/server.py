@@ -12,36 +12,41 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj, method_not_allowed, not_implemented
 from aiapi_sandbox.apiserver import discovery
 from aiapi_sandbox.apiserver.audit import AuditLog
-from aiapi_sandbox.apiserver.custom_resources import CustomResources
-from aiapi_sandbox.apiserver.openapi import OpenApi
-from aiapi_sandbox.apiserver.reads import get, list_all
-from aiapi_sandbox.apiserver.request import (
+from aiapi_sandbox.apiserver.crd_handler import CRDHandler
+from aiapi_sandbox.apiserver.openapi import OpenApiService
+from aiapi_sandbox.apiserver.read_handlers import get_object, list_objects
+from aiapi_sandbox.apiserver.request_info import (
     MAX_BODY,
     NoSuchPathError,
-    Options,
-    Target,
+    RequestInfo,
+    RequestOptions,
     number,
     parse_body,
     parse_options,
-    parse_path,
+    parse_request_info,
     read_body,
+)
+from aiapi_sandbox.apiserver.response import (
+    ResponseTransformer,
+    json_response,
+    negotiate_output,
+    parse_accept,
 )
 from aiapi_sandbox.apiserver.scale import get_scale, put_scale
 from aiapi_sandbox.apiserver.tls import Certificates
-from aiapi_sandbox.apiserver.views import View, accepted, choose_form, json_response
-from aiapi_sandbox.apiserver.watching import watch
-from aiapi_sandbox.apiserver.writes import Writes, delete_options
-from aiapi_sandbox.errors import ApiError, Obj, method_not_allowed, not_implemented
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.apiserver.watch_handler import watch
+from aiapi_sandbox.apiserver.write_handlers import WriteHandlers, delete_options
+from aiapi_sandbox.storage.store import Store
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class LogRequest:
+class PodLogOptions:
     """What `kubectl logs` asks for."""
 
     namespace: str
@@ -54,7 +59,7 @@ class LogRequest:
     timestamps: bool
 
 
-LogSource = Callable[[LogRequest], AsyncIterator[bytes]]
+LogSource = Callable[[PodLogOptions], AsyncIterator[bytes]]
 
 
 class ApiServer:
@@ -79,8 +84,8 @@ class ApiServer:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
-        self._openapi = OpenApi(store.registry)
-        CustomResources(store).attach()
+        self._openapi = OpenApiService(store.registry)
+        CRDHandler(store).attach()
 
     def add_user(self, token: str, name: str) -> None:
         """Let in who comes with this token, as a pod does with its service account's."""
@@ -173,14 +178,14 @@ class ApiServer:
             return found
         if (kind := discovery.review(path)) is not None:
             return await self._review(request, kind)
-        target = parse_path(path, self.store.registry)
+        target = parse_request_info(path, self.store.registry)
         return await self._serve(request, target)
 
     def _discover(self, request: web.Request, path: str) -> web.Response | None:
         parts = path.split("/")[1:]
         registry = self.store.registry
         if parts in (["api"], ["apis"]):
-            for entry in accepted(request.headers.get("Accept")):
+            for entry in parse_accept(request.headers.get("Accept")):
                 if entry.get("as") == discovery.AGGREGATED and entry.get("v") == "v2":
                     body = discovery.aggregated(registry, core=parts == ["api"])
                     response = json_response(body)
@@ -209,29 +214,33 @@ class ApiServer:
         status = {"allowed": True, "reason": "the sandbox allows everything"}
         return json_response({**body, "status": status}, status=201)
 
-    async def _serve(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, target: RequestInfo) -> web.StreamResponse:
         options = parse_options(request)
         if target.subresource == "log":
             return await self._log(request, target)
         if target.subresource == "scale":
             return await self._scale(request, target, options)
-        view = View(
-            target.resource, choose_form(request.headers.get("Accept")), options.include_object
+        view = ResponseTransformer(
+            target.resource, negotiate_output(request.headers.get("Accept")), options.include_object
         )
         if request.method == "GET":
             if options.watch:
                 return await watch(request, self.store, target, options, view)
             if target.name:
-                return get(self.store, target, view)
-            return list_all(self.store, target, options, view)
+                return get_object(self.store, target, view)
+            return list_objects(self.store, target, options, view)
         return await self._write(request, target, options, view)
 
     async def _write(
-        self, request: web.Request, target: Target, options: Options, view: View
+        self,
+        request: web.Request,
+        target: RequestInfo,
+        options: RequestOptions,
+        view: ResponseTransformer,
     ) -> web.Response:
         body = await read_body(request)
         kind = request.content_type
-        writes = Writes(self.store, target, options, view)
+        writes = WriteHandlers(self.store, target, options, view)
         if request.method == "POST" and not target.name:
             return writes.create(body, kind)
         if request.method == "DELETE" and not target.subresource:
@@ -243,7 +252,9 @@ class ApiServer:
             return writes.patch(body, kind)
         raise method_not_allowed()
 
-    async def _scale(self, request: web.Request, target: Target, options: Options) -> web.Response:
+    async def _scale(
+        self, request: web.Request, target: RequestInfo, options: RequestOptions
+    ) -> web.Response:
         if request.method == "GET":
             return get_scale(self.store, target)
         if request.method not in ("PUT", "PATCH"):
@@ -251,7 +262,7 @@ class ApiServer:
         body = await read_body(request)
         return put_scale(self.store, target, options, body=body, content_type=request.content_type)
 
-    async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def _log(self, request: web.Request, target: RequestInfo) -> web.StreamResponse:
         if self.logs is None:
             raise not_implemented("pods/log without a node")
         pod = self.store.peek(target.key, target.namespace, target.name)
@@ -267,7 +278,7 @@ class ApiServer:
         return response
 
 
-def _log_request(request: web.Request, target: Target, pod: Obj) -> LogRequest:
+def _log_request(request: web.Request, target: RequestInfo, pod: Obj) -> PodLogOptions:
     query = request.query
     names = [container["name"] for container in pod["spec"].get("containers") or ()]
     container = query.get("container") or (names[0] if len(names) == 1 else "")
@@ -281,7 +292,7 @@ def _log_request(request: web.Request, target: Target, pod: Obj) -> LogRequest:
     if container not in (*names, *started_before):
         message = f"container {container} is not valid for pod {target.name}"
         raise ApiError(400, "BadRequest", message)
-    return LogRequest(
+    return PodLogOptions(
         namespace=target.namespace,
         pod=target.name,
         container=container,

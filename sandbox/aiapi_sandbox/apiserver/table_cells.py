@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.kinds.ages import age
-from aiapi_sandbox.kinds.jsonpath import find
-from aiapi_sandbox.selectors import format_selector
+from aiapi_sandbox.apimachinery.durations import age
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.jsonpath import find
+from aiapi_sandbox.apimachinery.selectors import format_selector
 
 
 def text(obj: Obj, path: str, missing: str = "<none>") -> str:

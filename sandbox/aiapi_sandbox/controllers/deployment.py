@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.controllers import rollout
+from aiapi_sandbox.controllers.controller_ref import claim, controller_of, controller_reference
 from aiapi_sandbox.controllers.deployment_status import deadline_in, next_status, with_condition
-from aiapi_sandbox.controllers.loop import Key, Route, key_of
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.events import EventRecorder
-from aiapi_sandbox.kinds.resources import DEPLOYMENTS, PODS, REPLICASETS, ResourceKey
-from aiapi_sandbox.ownership import claim, controller_of, controller_reference
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
+from aiapi_sandbox.events import ComponentEventRecorder
+from aiapi_sandbox.kinds.resources import DEPLOYMENTS, PODS, REPLICASETS, GroupVersionResource
+from aiapi_sandbox.storage.store import Store
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -47,23 +47,23 @@ class DeploymentController:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._events = EventRecorder(store, "deployment-controller")
+        self._events = ComponentEventRecorder(store, "deployment-controller")
 
     @property
-    def routes(self) -> Mapping[ResourceKey, Route]:
+    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {
-            DEPLOYMENTS: lambda obj: [key_of(obj)],
+            DEPLOYMENTS: lambda obj: [object_key(obj)],
             REPLICASETS: self._owners,
             PODS: self._recreating,
         }
 
     @staticmethod
-    def _owners(replica_set: Obj) -> Iterable[Key]:
+    def _owners(replica_set: Obj) -> Iterable[ObjectKey]:
         reference = controller_of(replica_set)
         if reference and reference["kind"] == "Deployment":
-            yield Key(replica_set["metadata"]["namespace"], reference["name"])
+            yield ObjectKey(replica_set["metadata"]["namespace"], reference["name"])
 
-    def _recreating(self, pod: Obj) -> Iterable[Key]:
+    def _recreating(self, pod: Obj) -> Iterable[ObjectKey]:
         """A Recreate rollout goes on when the last old pod is gone."""
         namespace = pod["metadata"]["namespace"]
         reference = controller_of(pod)
@@ -72,7 +72,7 @@ class DeploymentController:
             if owner is not None:
                 yield from self._owners(owner)
 
-    def reconcile(self, key: Key) -> float | None:
+    def reconcile(self, key: ObjectKey) -> float | None:
         deployment = self._store.find(DEPLOYMENTS, *key)
         if deployment is None:
             return None
@@ -84,13 +84,13 @@ class DeploymentController:
     # --- one step
 
     def _advance(self, deployment: JsonObject, sets: list[Obj]) -> None:
-        limits = rollout.bounds(deployment)
+        limits = rollout.rollout_limits(deployment)
         template = deployment["spec"]["template"]
         matching = [rs for rs in sets if same_template(rs, template)]
         new = min(matching, key=lambda rs: rs["metadata"]["creationTimestamp"], default=None)
         old = [rs for rs in sets if rs is not new]
-        if deployment["spec"].get("paused") or rollout.was_resized(limits, sets):
-            for name, size in rollout.resize(limits, new, old).items():
+        if deployment["spec"].get("paused") or rollout.is_scaling_event(limits, sets):
+            for name, size in rollout.scale_proportionally(limits, new, old).items():
                 self._scale(deployment, name, size, limits)
         elif deployment["spec"].get("strategy", {}).get("type") == "Recreate":
             self._recreate(deployment, new, old, limits)
@@ -104,21 +104,25 @@ class DeploymentController:
         deployment: JsonObject,
         new: Obj | None,
         old: Sequence[Obj],
-        limits: rollout.Bounds,
+        limits: rollout.RolloutLimits,
     ) -> None:
-        size = rollout.grow_new(limits, new, old)
+        size = rollout.scale_up_new(limits, new, old)
         if new is None:
             new = self._create(deployment, old, size, limits)
         else:
             self._mark_new(deployment, new, old)
-            if size != rollout.wanted(new):
+            if size != rollout.desired_replicas(new):
                 self._scale(deployment, new["metadata"]["name"], size, limits)
                 return
-        for name, smaller in rollout.shrink_old(limits, new, old).items():
+        for name, smaller in rollout.scale_down_old(limits, new, old).items():
             self._scale(deployment, name, smaller, limits)
 
     def _recreate(
-        self, deployment: JsonObject, new: Obj | None, old: Sequence[Obj], limits: rollout.Bounds
+        self,
+        deployment: JsonObject,
+        new: Obj | None,
+        old: Sequence[Obj],
+        limits: rollout.RolloutLimits,
     ) -> None:
         for replica_set in old:
             self._scale(deployment, replica_set["metadata"]["name"], 0, limits)
@@ -138,7 +142,7 @@ class DeploymentController:
     # --- ReplicaSets
 
     def _create(
-        self, deployment: JsonObject, old: Sequence[Obj], size: int, limits: rollout.Bounds
+        self, deployment: JsonObject, old: Sequence[Obj], size: int, limits: rollout.RolloutLimits
     ) -> Obj:
         meta, spec = deployment["metadata"], deployment["spec"]
         suffix = template_hash(spec["template"])
@@ -174,7 +178,7 @@ class DeploymentController:
         return created
 
     @staticmethod
-    def _annotations(deployment: JsonObject, limits: rollout.Bounds) -> dict[str, str]:
+    def _annotations(deployment: JsonObject, limits: rollout.RolloutLimits) -> dict[str, str]:
         given = deployment["metadata"].get("annotations") or {}
         copied = {
             name: value
@@ -184,9 +188,11 @@ class DeploymentController:
         sizes = {rollout.DESIRED: str(limits.desired), rollout.MAXIMUM: str(limits.most)}
         return copied | sizes
 
-    def _scale(self, deployment: JsonObject, name: str, size: int, limits: rollout.Bounds) -> None:
+    def _scale(
+        self, deployment: JsonObject, name: str, size: int, limits: rollout.RolloutLimits
+    ) -> None:
         namespace = deployment["metadata"]["namespace"]
-        before = rollout.wanted(self._store.peek(REPLICASETS, namespace, name))
+        before = rollout.desired_replicas(self._store.peek(REPLICASETS, namespace, name))
 
         def change(found: Obj) -> None:
             found["spec"]["replicas"] = size
@@ -224,7 +230,7 @@ class DeploymentController:
         idle = [
             rs
             for rs in claim(self._store, REPLICASETS, deployment)
-            if not rollout.wanted(rs)
+            if not rollout.desired_replicas(rs)
             and not rs.get("status", {}).get("replicas")
             and "deletionTimestamp" not in rs["metadata"]
             and not same_template(rs, template)
@@ -252,7 +258,7 @@ class DeploymentController:
         meta = deployment["metadata"]
         self._store.mutate(DEPLOYMENTS, meta["namespace"], meta["name"], change, "status")
 
-    def _tell(self, key: Key) -> float | None:
+    def _tell(self, key: ObjectKey) -> float | None:
         deployment = self._store.peek(DEPLOYMENTS, *key)
         uid, template = deployment["metadata"]["uid"], deployment["spec"]["template"]
         sets = [

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from aiapi_sandbox.controllers.rollout import bounds
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.timestamps import format_time, parse_time
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.timestamps import format_time, parse_time
+from aiapi_sandbox.controllers.rollout import rollout_limits
 
 JsonObject = Mapping[str, Any]
 
@@ -101,7 +101,7 @@ def next_status(
     before = deployment.get("status", {})
     status = counts(deployment, new, all_sets)
     conditions: list[Obj] = [dict(c) for c in before.get("conditions", ())]
-    enough = status.get("availableReplicas", 0) >= bounds(deployment).least
+    enough = status.get("availableReplicas", 0) >= rollout_limits(deployment).least
     if enough:
         state = (True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiapi_sandbox.controllers.endpoints import is_ready
-from aiapi_sandbox.controllers.loop import Key, Route, key_of
-from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.selectors import matches_selector
+from aiapi_sandbox.controllers.controller_ref import controller_of
+from aiapi_sandbox.controllers.endpointslice import is_ready
+from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
 from aiapi_sandbox.kinds.resources import (
     PODDISRUPTIONBUDGETS,
     PODS,
     REPLICASETS,
-    ResourceKey,
+    GroupVersionResource,
 )
-from aiapi_sandbox.ownership import controller_of
-from aiapi_sandbox.selectors import matches_selector
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 JsonObject = Mapping[str, Any]
 
@@ -40,16 +40,16 @@ class DisruptionController:
         self._store = store
 
     @property
-    def routes(self) -> Mapping[ResourceKey, Route]:
-        return {PODDISRUPTIONBUDGETS: lambda obj: [key_of(obj)], PODS: self._selecting}
+    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+        return {PODDISRUPTIONBUDGETS: lambda obj: [object_key(obj)], PODS: self._selecting}
 
-    def _selecting(self, pod: Obj) -> Iterable[Key]:
+    def _selecting(self, pod: Obj) -> Iterable[ObjectKey]:
         labels = pod["metadata"].get("labels") or {}
         for budget in self._store.scan(PODDISRUPTIONBUDGETS, pod["metadata"]["namespace"]):
             if matches_selector(budget["spec"].get("selector"), labels):
-                yield key_of(budget)
+                yield object_key(budget)
 
-    def reconcile(self, key: Key) -> float | None:
+    def reconcile(self, key: ObjectKey) -> float | None:
         budget = self._store.find(PODDISRUPTIONBUDGETS, *key)
         if budget is not None:
             status = self._status(budget)

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiapi_sandbox.controllers.loop import Key, Route, key_of
-from aiapi_sandbox.controllers.victims import ready_since, victims
-from aiapi_sandbox.errors import ApiError, Obj
-from aiapi_sandbox.events import EventRecorder
-from aiapi_sandbox.kinds.resources import PODS, REPLICASETS, ResourceKey
-from aiapi_sandbox.ownership import claim, controller_of, controller_reference
-from aiapi_sandbox.selectors import matches_selector
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj
+from aiapi_sandbox.apimachinery.selectors import matches_selector
+from aiapi_sandbox.controllers.controller_ref import claim, controller_of, controller_reference
+from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
+from aiapi_sandbox.controllers.pod_ranking import pods_to_delete, ready_since
+from aiapi_sandbox.events import ComponentEventRecorder
+from aiapi_sandbox.kinds.resources import PODS, REPLICASETS, GroupVersionResource
+from aiapi_sandbox.storage.store import Store
 
 
 def is_active(pod: Mapping[str, Any]) -> bool:
@@ -33,24 +33,26 @@ class ReplicaSetController:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._events = EventRecorder(store, "replicaset-controller")
+        self._events = ComponentEventRecorder(store, "replicaset-controller")
 
     @property
-    def routes(self) -> Mapping[ResourceKey, Route]:
-        return {REPLICASETS: lambda obj: [key_of(obj)], PODS: self._owners}
+    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+        return {REPLICASETS: lambda obj: [object_key(obj)], PODS: self._owners}
 
-    def _owners(self, pod: Obj) -> Iterable[Key]:
+    def _owners(self, pod: Obj) -> Iterable[ObjectKey]:
         namespace = pod["metadata"]["namespace"]
         reference = controller_of(pod)
         if reference is not None:
-            yield from [Key(namespace, reference["name"])] * (reference["kind"] == "ReplicaSet")
+            yield from [ObjectKey(namespace, reference["name"])] * (
+                reference["kind"] == "ReplicaSet"
+            )
             return
         labels = pod["metadata"].get("labels") or {}
         for owner in self._store.scan(REPLICASETS, namespace):
             if matches_selector(owner["spec"]["selector"], labels):
-                yield key_of(owner)
+                yield object_key(owner)
 
-    def reconcile(self, key: Key) -> float | None:
+    def reconcile(self, key: ObjectKey) -> float | None:
         owner = self._store.find(REPLICASETS, *key)
         if owner is None:
             return None
@@ -70,7 +72,7 @@ class ReplicaSetController:
                 message = f"Error creating: {error.message}"
                 self._events.warning(owner, "FailedCreate", message)
                 return error.message
-        for pod in victims(active, max(0, -missing), now=datetime.now(UTC)):
+        for pod in pods_to_delete(active, max(0, -missing), now=datetime.now(UTC)):
             self._store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
             message = f"Deleted pod: {pod['metadata']['name']}"
             self._events.normal(owner, "SuccessfulDelete", message)

@@ -14,7 +14,7 @@ MAXIMUM = "deployment.kubernetes.io/max-replicas"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class RolloutLimits:
     """What a rollout may do: pods above the wanted number, and pods missing from it."""
 
     desired: int
@@ -32,70 +32,73 @@ class Bounds:
         return self.desired - self.unavailable
 
 
-def bounds(deployment: JsonObject) -> Bounds:
+def rollout_limits(deployment: JsonObject) -> RolloutLimits:
     """Read the bounds; per cents round up for the surge, down for the unavailable."""
     spec = deployment["spec"]
     desired = spec.get("replicas", 1)
     strategy = spec.get("strategy", {})
     if strategy.get("type") == "Recreate":
-        return Bounds(desired=desired, surge=0, unavailable=desired)
+        return RolloutLimits(desired=desired, surge=0, unavailable=desired)
     rolling = strategy.get("rollingUpdate") or {}
     surge = _resolve(rolling.get("maxSurge", "25%"), desired, up=True)
     unavailable = _resolve(rolling.get("maxUnavailable", "25%"), desired, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
-    return Bounds(
+    return RolloutLimits(
         desired=desired,
         surge=surge if desired else 0,
         unavailable=min(unavailable, desired),
     )
 
 
-def _resolve(value: int | str, total: int, *, up: bool) -> int:
+def _resolve(value: int | str, total_replicas: int, *, up: bool) -> int:
     if isinstance(value, int):
         return value
-    exact = int(value.removesuffix("%")) * total / 100
+    exact = int(value.removesuffix("%")) * total_replicas / 100
     return math.ceil(exact) if up else math.floor(exact)
 
 
-def wanted(replica_set: JsonObject) -> int:
+def desired_replicas(replica_set: JsonObject) -> int:
     """The replicas asked of a ReplicaSet."""
     return int(replica_set["spec"].get("replicas", 1))
 
 
-def available(replica_set: JsonObject) -> int:
+def available_replicas(replica_set: JsonObject) -> int:
     """The replicas that a ReplicaSet has available."""
     return int(replica_set.get("status", {}).get("availableReplicas", 0))
 
 
-def total(replica_sets: Iterable[JsonObject]) -> int:
+def total_replicas(replica_sets: Iterable[JsonObject]) -> int:
     """The replicas asked of all."""
-    return sum(map(wanted, replica_sets))
+    return sum(map(desired_replicas, replica_sets))
 
 
-def grow_new(limits: Bounds, new: JsonObject | None, old: Sequence[JsonObject]) -> int:
+def scale_up_new(limits: RolloutLimits, new: JsonObject | None, old: Sequence[JsonObject]) -> int:
     """Return the new ReplicaSet's next size: as far up as the surge allows."""
-    current = wanted(new) if new else 0
+    current = desired_replicas(new) if new else 0
     if current > limits.desired:
         return limits.desired
-    room = limits.most - current - total(old)
+    room = limits.most - current - total_replicas(old)
     return current + max(0, min(room, limits.desired - current))
 
 
-def shrink_old(limits: Bounds, new: JsonObject, old: Sequence[JsonObject]) -> dict[str, int]:
+def scale_down_old(
+    limits: RolloutLimits, new: JsonObject, old: Sequence[JsonObject]
+) -> dict[str, int]:
     """Return the old ReplicaSets' next sizes: pods that are not available go first."""
-    sizes = {rs["metadata"]["name"]: wanted(rs) for rs in old if wanted(rs)}
+    sizes = {rs["metadata"]["name"]: desired_replicas(rs) for rs in old if desired_replicas(rs)}
     ordered = sorted(
-        (rs for rs in old if wanted(rs)), key=lambda rs: rs["metadata"]["creationTimestamp"]
+        (rs for rs in old if desired_replicas(rs)),
+        key=lambda rs: rs["metadata"]["creationTimestamp"],
     )
-    new_unavailable = max(0, wanted(new) - available(new))
-    spare = total(old) + wanted(new) - limits.least - new_unavailable
+    new_unavailable = max(0, desired_replicas(new) - available_replicas(new))
+    spare = total_replicas(old) + desired_replicas(new) - limits.least - new_unavailable
     for replica_set in ordered:
-        broken = max(0, wanted(replica_set) - available(replica_set))
+        broken = max(0, desired_replicas(replica_set) - available_replicas(replica_set))
         cut = max(0, min(broken, spare))
         sizes[replica_set["metadata"]["name"]] -= cut
         spare -= cut
-    healthy = sum(available(rs) for rs in (*ordered, new))
+    healthy = sum(available_replicas(rs) for rs in (*ordered, new))
     spare = min(spare, healthy - limits.least)
     for replica_set in ordered:
         cut = max(0, min(sizes[replica_set["metadata"]["name"]], spare))
@@ -104,10 +107,12 @@ def shrink_old(limits: Bounds, new: JsonObject, old: Sequence[JsonObject]) -> di
     return {rs["metadata"]["name"]: sizes[rs["metadata"]["name"]] for rs in ordered}
 
 
-def was_resized(limits: Bounds, replica_sets: Iterable[JsonObject]) -> bool:
+def is_scaling_event(limits: RolloutLimits, replica_sets: Iterable[JsonObject]) -> bool:
     """Whether the Deployment's replicas changed since the ReplicaSets were last sized."""
     return any(
-        _annotation(rs, DESIRED) not in (None, limits.desired) for rs in replica_sets if wanted(rs)
+        _annotation(rs, DESIRED) not in (None, limits.desired)
+        for rs in replica_sets
+        if desired_replicas(rs)
     )
 
 
@@ -116,30 +121,32 @@ def _annotation(replica_set: JsonObject, name: str) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
 
 
-def resize(limits: Bounds, new: JsonObject | None, old: Sequence[JsonObject]) -> dict[str, int]:
+def scale_proportionally(
+    limits: RolloutLimits, new: JsonObject | None, old: Sequence[JsonObject]
+) -> dict[str, int]:
     """Return the sizes after the Deployment's replicas changed.
 
     One ReplicaSet simply gets them. In the middle of a rollout the change is spread over all, in
     proportion to their sizes, so that it does not favour either revision.
     """
-    running = [rs for rs in (new, *old) if rs is not None and wanted(rs)]
+    running = [rs for rs in (new, *old) if rs is not None and desired_replicas(rs)]
     if not running and new is not None:
         running = [new]
     if len(running) == 1:
         return {running[0]["metadata"]["name"]: limits.desired}
-    if new is not None and wanted(new) == limits.desired == available(new):
-        return {rs["metadata"]["name"]: 0 for rs in old if wanted(rs)}
+    if new is not None and desired_replicas(new) == limits.desired == available_replicas(new):
+        return {rs["metadata"]["name"]: 0 for rs in old if desired_replicas(rs)}
     return _in_proportion(limits, running)
 
 
-def _in_proportion(limits: Bounds, running: Sequence[JsonObject]) -> dict[str, int]:
+def _in_proportion(limits: RolloutLimits, running: Sequence[JsonObject]) -> dict[str, int]:
     allowed = limits.most if limits.desired else 0
-    change = allowed - total(running)
+    change = allowed - total_replicas(running)
     left = change
     sizes = {}
-    for replica_set in sorted(running, key=wanted, reverse=True):
-        size, before = wanted(replica_set), _annotation(replica_set, MAXIMUM)
-        share = round(size * allowed / (before or total(running))) - size
+    for replica_set in sorted(running, key=desired_replicas, reverse=True):
+        size, before = desired_replicas(replica_set), _annotation(replica_set, MAXIMUM)
+        share = round(size * allowed / (before or total_replicas(running))) - size
         share = max(min(share, left), 0) if change > 0 else min(max(share, left), 0)
         sizes[replica_set["metadata"]["name"]] = max(0, size + share)
         left -= share

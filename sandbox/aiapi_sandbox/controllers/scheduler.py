@@ -4,19 +4,19 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from aiapi_sandbox.controllers.loop import Key, Route, key_of
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.events import EventRecorder
-from aiapi_sandbox.kinds.quantities import parse_quantity
-from aiapi_sandbox.kinds.resources import NODES, PODS, ResourceKey
-from aiapi_sandbox.node.demand import pod_requests
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.quantities import parse_quantity
+from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
+from aiapi_sandbox.events import ComponentEventRecorder
+from aiapi_sandbox.kinds.resources import NODES, PODS, GroupVersionResource
+from aiapi_sandbox.node.pod_resources import pod_requests
+from aiapi_sandbox.storage.store import Store
 
 RETRY_SECONDS = 5.0
 JsonObject = Mapping[str, Any]
 
 
-def obstacle(pod: JsonObject, node: JsonObject, others: Iterable[JsonObject]) -> str:
+def unschedulable_reason(pod: JsonObject, node: JsonObject, others: Iterable[JsonObject]) -> str:
     """Return why the pod cannot run on the node; empty when it can."""
     labels = node["metadata"].get("labels") or {}
     if not (pod["spec"].get("nodeSelector") or {}).items() <= labels.items():
@@ -43,22 +43,22 @@ class Scheduler:
     def __init__(self, store: Store, node_name: str) -> None:
         self._store = store
         self._node_name = node_name
-        self._events = EventRecorder(store, "default-scheduler")
+        self._events = ComponentEventRecorder(store, "default-scheduler")
 
     @property
-    def routes(self) -> Mapping[ResourceKey, Route]:
+    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {PODS: self._waiting}
 
-    def _waiting(self, pod: Obj) -> Iterable[Key]:
+    def _waiting(self, pod: Obj) -> Iterable[ObjectKey]:
         """A pod that waits, or all that wait when one has ended."""
         if not pod["spec"].get("nodeName"):
-            yield key_of(pod)
+            yield object_key(pod)
         elif not _occupies(pod) or "deletionTimestamp" in pod["metadata"]:
             for other in self._store.scan(PODS):
                 if not other["spec"].get("nodeName"):
-                    yield key_of(other)
+                    yield object_key(other)
 
-    def reconcile(self, key: Key) -> float | None:
+    def reconcile(self, key: ObjectKey) -> float | None:
         pod = self._store.find(PODS, *key)
         if pod is None or pod["spec"].get("nodeName") or "deletionTimestamp" in pod["metadata"]:
             return None
@@ -72,14 +72,14 @@ class Scheduler:
             for other in self._store.scan(PODS)
             if other["spec"].get("nodeName") and _occupies(other)
         ]
-        why = obstacle(pod, node, others)
+        why = unschedulable_reason(pod, node, others)
         if why:
             self._refuse(pod, key, why)
             return RETRY_SECONDS
         self._bind(pod, key)
         return None
 
-    def _bind(self, pod: JsonObject, key: Key) -> None:
+    def _bind(self, pod: JsonObject, key: ObjectKey) -> None:
         def assign(found: Obj) -> None:
             found["spec"]["nodeName"] = self._node_name
 
@@ -91,7 +91,7 @@ class Scheduler:
         text = f"Successfully assigned {key.namespace}/{key.name} to {self._node_name}"
         self._events.normal(pod, "Scheduled", text)
 
-    def _refuse(self, pod: JsonObject, key: Key, why: str) -> None:
+    def _refuse(self, pod: JsonObject, key: ObjectKey, why: str) -> None:
         preemption = "preemption: 0/1 nodes are available: 1 No preemption victims found"
         message = f"0/1 nodes are available: {why}. {preemption} for incoming pod."
 

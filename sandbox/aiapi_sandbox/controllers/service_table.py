@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiapi_sandbox.controllers.endpoints import SERVICE_LABEL
-from aiapi_sandbox.history import Change
+from aiapi_sandbox.controllers.endpointslice import SERVICE_LABEL
 from aiapi_sandbox.kinds.resources import ENDPOINTSLICES, SERVICES
-from aiapi_sandbox.proxy.pump import Address
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.proxy.connections import Address
+from aiapi_sandbox.storage.store import Store
+from aiapi_sandbox.storage.watch_cache import WatchEvent
 
 JsonObject = Mapping[str, Any]
 ServiceTable = dict[Address, list[Address]]
 
 
-def usable(endpoints: list[JsonObject]) -> list[JsonObject]:
+def serving_endpoints(endpoints: list[JsonObject]) -> list[JsonObject]:
     """Ready endpoints; when there are none, those that still serve while they terminate."""
     ready = [e for e in endpoints if e["conditions"].get("ready")]
     if ready:
@@ -50,11 +50,11 @@ def _backends(pieces: tuple[JsonObject, ...], port_name: str) -> list[Address]:
         for entry in piece.get("endpoints") or ()
         for address in entry["addresses"]
     ]
-    chosen = usable([entry for _, _, entry in found])
+    chosen = serving_endpoints([entry for _, _, entry in found])
     return [(address, port) for address, port, entry in found if entry in chosen]
 
 
-class ServiceTableTask:
+class ServiceTableSync:
     """Sends the table whenever it has changed."""
 
     def __init__(self, store: Store, send: Callable[[ServiceTable], None]) -> None:
@@ -64,7 +64,7 @@ class ServiceTableTask:
         self._dirty.set()
         store.listen(self._on_change)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: WatchEvent) -> None:
         if change.key in (SERVICES, ENDPOINTSLICES):
             self._dirty.set()
 

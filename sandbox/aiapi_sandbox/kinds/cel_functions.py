@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from aiapi_sandbox.kinds.quantities import parse_quantity
+from aiapi_sandbox.apimachinery.quantities import parse_quantity
 
 
 def _is_quantity(text: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.kinds.quantities import canonical
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.quantities import canonical
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _VOLUME_MODES = ("secret", "configMap", "downwardAPI", "projected")

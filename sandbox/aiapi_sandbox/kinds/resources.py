@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.kinds.columns import Column
-from aiapi_sandbox.kinds.shapes import Shape
-from aiapi_sandbox.kinds.strategies import builtin_strategies
-from aiapi_sandbox.kinds.strategy import Strategy
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.kinds.strategies.base import Strategy
+from aiapi_sandbox.kinds.strategies.builtin import builtin_strategies
+from aiapi_sandbox.kinds.table_column import TableColumn
+from aiapi_sandbox.kinds.type_schema import TypeSchema
 
 
-class ResourceKey(NamedTuple):
+class GroupVersionResource(NamedTuple):
     """Names a collection of objects, like the path of a request does."""
 
     group: str
@@ -25,35 +25,35 @@ class ResourceKey(NamedTuple):
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-NAMESPACES = ResourceKey("", "v1", "namespaces")
-NODES = ResourceKey("", "v1", "nodes")
-PODS = ResourceKey("", "v1", "pods")
-SERVICES = ResourceKey("", "v1", "services")
-ENDPOINTS = ResourceKey("", "v1", "endpoints")
-SECRETS = ResourceKey("", "v1", "secrets")
-CONFIGMAPS = ResourceKey("", "v1", "configmaps")
-SERVICEACCOUNTS = ResourceKey("", "v1", "serviceaccounts")
-EVENTS = ResourceKey("", "v1", "events")
-DEPLOYMENTS = ResourceKey("apps", "v1", "deployments")
-REPLICASETS = ResourceKey("apps", "v1", "replicasets")
-ENDPOINTSLICES = ResourceKey("discovery.k8s.io", "v1", "endpointslices")
-PODDISRUPTIONBUDGETS = ResourceKey("policy", "v1", "poddisruptionbudgets")
-NETWORKPOLICIES = ResourceKey("networking.k8s.io", "v1", "networkpolicies")
-LEASES = ResourceKey("coordination.k8s.io", "v1", "leases")
-ROLES = ResourceKey("rbac.authorization.k8s.io", "v1", "roles")
-ROLEBINDINGS = ResourceKey("rbac.authorization.k8s.io", "v1", "rolebindings")
-CLUSTERROLES = ResourceKey("rbac.authorization.k8s.io", "v1", "clusterroles")
-CLUSTERROLEBINDINGS = ResourceKey("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
-NEW_EVENTS = ResourceKey("events.k8s.io", "v1", "events")
-PRIORITYCLASSES = ResourceKey("scheduling.k8s.io", "v1", "priorityclasses")
-CRDS = ResourceKey("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+NAMESPACES = GroupVersionResource("", "v1", "namespaces")
+NODES = GroupVersionResource("", "v1", "nodes")
+PODS = GroupVersionResource("", "v1", "pods")
+SERVICES = GroupVersionResource("", "v1", "services")
+ENDPOINTS = GroupVersionResource("", "v1", "endpoints")
+SECRETS = GroupVersionResource("", "v1", "secrets")
+CONFIGMAPS = GroupVersionResource("", "v1", "configmaps")
+SERVICEACCOUNTS = GroupVersionResource("", "v1", "serviceaccounts")
+EVENTS = GroupVersionResource("", "v1", "events")
+DEPLOYMENTS = GroupVersionResource("apps", "v1", "deployments")
+REPLICASETS = GroupVersionResource("apps", "v1", "replicasets")
+ENDPOINTSLICES = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
+PODDISRUPTIONBUDGETS = GroupVersionResource("policy", "v1", "poddisruptionbudgets")
+NETWORKPOLICIES = GroupVersionResource("networking.k8s.io", "v1", "networkpolicies")
+LEASES = GroupVersionResource("coordination.k8s.io", "v1", "leases")
+ROLES = GroupVersionResource("rbac.authorization.k8s.io", "v1", "roles")
+ROLEBINDINGS = GroupVersionResource("rbac.authorization.k8s.io", "v1", "rolebindings")
+CLUSTERROLES = GroupVersionResource("rbac.authorization.k8s.io", "v1", "clusterroles")
+CLUSTERROLEBINDINGS = GroupVersionResource("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
+EVENTS_V1 = GroupVersionResource("events.k8s.io", "v1", "events")
+PRIORITYCLASSES = GroupVersionResource("scheduling.k8s.io", "v1", "priorityclasses")
+CRDS = GroupVersionResource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
 @dataclass(frozen=True, eq=False)
-class Resource:
+class ApiResource:
     """One kind as served at one version."""
 
-    key: ResourceKey
+    key: GroupVersionResource
     kind: str
     singular: str
     namespaced: bool = True
@@ -62,17 +62,19 @@ class Resource:
     subresources: frozenset[str] = frozenset()
     counts_generation: bool = False
     custom: bool = False
-    columns: tuple[Column, ...] = ()  # of a custom kind's table
-    shape: Shape | None = (
+    columns: tuple[TableColumn, ...] = ()  # of a custom kind's table
+    shape: TypeSchema | None = (
         None  # a custom kind's fields; those of built-in kinds follow from their name
     )
     scale_paths: Obj | None = None  # where a custom kind keeps its replicas
     schema: Obj | None = None  # a custom kind's structural schema
-    storage: ResourceKey | None = None  # where objects live, when that is another version or group
+    storage: GroupVersionResource | None = (
+        None  # where objects live, when that is another version or group
+    )
     strategy: Strategy = field(default_factory=Strategy)
 
     @property
-    def stored_at(self) -> ResourceKey:
+    def stored_at(self) -> GroupVersionResource:
         return self.storage or self.key
 
     @property
@@ -81,7 +83,7 @@ class Resource:
 
 
 def _builtin(  # noqa: PLR0913 - a row of the table below
-    key: ResourceKey,
+    key: GroupVersionResource,
     kind: str,
     short: str = "",
     *,
@@ -89,9 +91,9 @@ def _builtin(  # noqa: PLR0913 - a row of the table below
     generation: bool = False,
     namespaced: bool = True,
     categories: tuple[str, ...] = (),
-    storage: ResourceKey | None = None,
-) -> Resource:
-    return Resource(
+    storage: GroupVersionResource | None = None,
+) -> ApiResource:
+    return ApiResource(
         key=key,
         kind=kind,
         singular=kind.lower(),
@@ -105,7 +107,7 @@ def _builtin(  # noqa: PLR0913 - a row of the table below
 
 
 _ALL = ("all",)
-_BUILTINS: tuple[Resource, ...] = (
+_BUILTINS: tuple[ApiResource, ...] = (
     _builtin(CONFIGMAPS, "ConfigMap", "cm"),
     _builtin(ENDPOINTS, "Endpoints", "ep"),
     _builtin(EVENTS, "Event", "ev"),
@@ -120,7 +122,7 @@ _BUILTINS: tuple[Resource, ...] = (
     ),
     _builtin(REPLICASETS, "ReplicaSet", "rs", sub="status scale", generation=True, categories=_ALL),
     _builtin(ENDPOINTSLICES, "EndpointSlice", generation=True),
-    _builtin(NEW_EVENTS, "Event", "ev", storage=EVENTS),
+    _builtin(EVENTS_V1, "Event", "ev", storage=EVENTS),
     _builtin(PODDISRUPTIONBUDGETS, "PodDisruptionBudget", "pdb", sub="status", generation=True),
     _builtin(NETWORKPOLICIES, "NetworkPolicy", "netpol", generation=True),
     _builtin(LEASES, "Lease"),
@@ -141,7 +143,7 @@ _BUILTINS: tuple[Resource, ...] = (
 )
 
 
-def builtin_resources() -> tuple[Resource, ...]:
+def builtin_resources() -> tuple[ApiResource, ...]:
     """Everything that is served before there is any CRD."""
     strategies = builtin_strategies()
     return tuple(
@@ -153,26 +155,26 @@ def builtin_resources() -> tuple[Resource, ...]:
 class Registry:
     """Which resources are served now; CRDs add to it and take from it."""
 
-    def __init__(self, resources: Iterable[Resource] | None = None) -> None:
-        self._resources: dict[ResourceKey, Resource] = {
+    def __init__(self, resources: Iterable[ApiResource] | None = None) -> None:
+        self._resources: dict[GroupVersionResource, ApiResource] = {
             item.key: item for item in (builtin_resources() if resources is None else resources)
         }
         self.generation = 0
 
-    def get(self, key: ResourceKey) -> Resource | None:
+    def get(self, key: GroupVersionResource) -> ApiResource | None:
         return self._resources.get(key)
 
-    def add(self, resource: Resource) -> None:
+    def add(self, resource: ApiResource) -> None:
         self._resources[resource.key] = resource
         self.generation += 1
 
-    def remove(self, key: ResourceKey) -> None:
+    def remove(self, key: GroupVersionResource) -> None:
         if self._resources.pop(key, None):
             self.generation += 1
 
-    def __iter__(self) -> Iterator[Resource]:
+    def __iter__(self) -> Iterator[ApiResource]:
         return iter(tuple(self._resources.values()))
 
-    def stored(self) -> dict[ResourceKey, Resource]:
+    def stored(self) -> dict[GroupVersionResource, ApiResource]:
         """One resource for each place where objects live."""
         return {item.stored_at: item for item in self if item.stored_at == item.key}

@@ -12,25 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aiapi_sandbox.node import states
+from aiapi_sandbox.node import container_status
 from aiapi_sandbox.node.backoff import Backoff, BackoffPolicy
+from aiapi_sandbox.node.container_status import ContainerStatus
 from aiapi_sandbox.node.environment import ContainerConfigError
 from aiapi_sandbox.node.images import Image, InvalidImageNameError
 from aiapi_sandbox.node.logs import LogCapture, LogFile
 from aiapi_sandbox.node.prober import Prober
-from aiapi_sandbox.node.probes import Target, attempt
-from aiapi_sandbox.node.process import Command, StartError, SupervisedProcess, run_command
-from aiapi_sandbox.node.states import ContainerRecord
+from aiapi_sandbox.node.probes import ProbeTarget, run_handler
+from aiapi_sandbox.node.process import ProcessSpec, StartError, SupervisedProcess, run_command
 
 logger = logging.getLogger(__name__)
 CONFIG_RETRY = 1.0
 KILL_GRACE = 2.0
 JsonObject = Mapping[str, Any]
-Tell = Callable[[str, str, str], None]  # event type, reason, message
+RecordEvent = Callable[[str, str, str], None]  # event type, reason, message
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerHost:
+class PodContext:
     """What a container needs of its pod."""
 
     pod_ip: str
@@ -40,17 +40,17 @@ class ContainerHost:
     logs: Path
     backoff: BackoffPolicy
     find_image: Callable[[str], Image | None]
-    command: Callable[[Image], Command]
-    tell: Tell
+    command: Callable[[Image], ProcessSpec]
+    tell: RecordEvent
     changed: Callable[[], None]
 
 
 class ContainerRunner:
     """Runs one container; `run` belongs in a task of the pod."""
 
-    def __init__(self, spec: JsonObject, host: ContainerHost) -> None:
+    def __init__(self, spec: JsonObject, host: PodContext) -> None:
         self.spec = spec
-        self.record = ContainerRecord(
+        self.record = ContainerStatus(
             name=spec["name"], image=spec["image"], resources=spec.get("resources") or {}
         )
         self.log: LogFile | None = None
@@ -59,7 +59,7 @@ class ContainerRunner:
         self._backoff = Backoff(policy=host.backoff)
         self._stop = asyncio.Event()
         self._process: SupervisedProcess | None = None
-        self._command: Command | None = None
+        self._command: ProcessSpec | None = None
 
     # --- the life of a container
 
@@ -165,7 +165,7 @@ class ContainerRunner:
             await process.kill()
             await capture.close()
 
-    async def _configured(self, image: Image) -> Command | None:
+    async def _configured(self, image: Image) -> ProcessSpec | None:
         while not self._stop.is_set():
             try:
                 return self._host.command(image)
@@ -179,7 +179,7 @@ class ContainerRunner:
         message = f"failed to create containerd task: failed to start container: {why}: unknown"
         self._host.tell("Warning", "Failed", f"Error: {message}")
         record = self.record
-        ended = states.start_failed(message, container_id=record.container_id)
+        ended = container_status.start_failed(message, container_id=record.container_id)
         record.state = ended
         record.begin_wait("RunContainerError", message)
         self._host.changed()
@@ -195,7 +195,7 @@ class ContainerRunner:
         self._host.tell("Normal", "Started", f"Container started: {record.name}")
         if "terminated" in record.state:
             record.last_state = record.state
-        record.state = states.running(since)
+        record.state = container_status.running(since)
         record.started = "startupProbe" not in self.spec
         record.ready = record.started and "readinessProbe" not in self.spec
         self._host.changed()
@@ -209,7 +209,9 @@ class ContainerRunner:
             (outcome,) = await asyncio.gather(probing, return_exceptions=True)
             if isinstance(outcome, Exception):
                 logger.error("the probes of %s failed", record.name, exc_info=outcome)
-        record.state = states.terminated(code, since=since, container_id=record.container_id)
+        record.state = container_status.terminated(
+            code, since=since, container_id=record.container_id
+        )
         record.ready = record.started = False
         self._host.changed()
         return code
@@ -217,7 +219,7 @@ class ContainerRunner:
     async def _post_start_then_probe(self) -> None:
         hook = (self.spec.get("lifecycle") or {}).get("postStart")
         if hook:
-            failure = await attempt(hook, self.target(), self._host.grace_seconds)
+            failure = await run_handler(hook, self.target(), self._host.grace_seconds)
             if failure:
                 self._host.tell(
                     "Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}"
@@ -226,10 +228,10 @@ class ContainerRunner:
                 return
         await Prober(self, self._host.tell, self._host.changed).run()
 
-    def target(self) -> Target:
+    def target(self) -> ProbeTarget:
         """What probes and hooks are directed at."""
         ports = self.spec.get("ports") or ()
-        return Target(
+        return ProbeTarget(
             pod_ip=self._host.pod_ip,
             ports={port["name"]: port["containerPort"] for port in ports if port.get("name")},
             execute=self._execute,
@@ -238,7 +240,7 @@ class ContainerRunner:
     async def _execute(self, argv: list[str], limit: float) -> tuple[int, str]:
         if self._command is None:
             raise StartError("the container does not run")
-        command = Command(argv=argv, cwd=self._command.cwd, env=self._command.env)
+        command = ProcessSpec(argv=argv, cwd=self._command.cwd, env=self._command.env)
         return await run_command(command, timeout_seconds=limit)
 
     # --- stopping
@@ -265,7 +267,7 @@ class ContainerRunner:
         deadline = loop.time() + grace
         hook = (self.spec.get("lifecycle") or {}).get("preStop")
         if hook and grace > 0:
-            failure = await attempt(hook, self.target(), grace)
+            failure = await run_handler(hook, self.target(), grace)
             if failure:
                 self._host.tell("Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}")
             deadline = max(deadline, loop.time() + KILL_GRACE)

@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
-from aiapi_sandbox.kinds.quantities import parse_quantity
+from aiapi_sandbox.apimachinery.quantities import parse_quantity
 
 JsonObject = Mapping[str, Any]
 Lookup = Callable[[str], Mapping[str, str] | None]
@@ -24,7 +24,7 @@ class ContainerConfigError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class EnvSources:
     """What references in the environment resolve to."""
 
     pod: JsonObject
@@ -45,7 +45,7 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replace, text)
 
 
-def container_env(sources: Sources, base: Mapping[str, str]) -> dict[str, str]:
+def container_env(sources: EnvSources, base: Mapping[str, str]) -> dict[str, str]:
     """Return `base` overlaid by envFrom, then by env, in their order."""
     env = dict(base)
     for source in sources.container.get("envFrom", []):
@@ -57,7 +57,7 @@ def container_env(sources: Sources, base: Mapping[str, str]) -> dict[str, str]:
     return env
 
 
-def _entry_value(entry: JsonObject, sources: Sources, env: Mapping[str, str]) -> str | None:
+def _entry_value(entry: JsonObject, sources: EnvSources, env: Mapping[str, str]) -> str | None:
     if "valueFrom" not in entry:
         return expand(entry.get("value", ""), env)
     origin = entry["valueFrom"]
@@ -72,7 +72,7 @@ def _entry_value(entry: JsonObject, sources: Sources, env: Mapping[str, str]) ->
     raise ContainerConfigError(f"env {entry['name']}: this kind of valueFrom is not supported")
 
 
-def _key(reference: JsonObject, lookup: Lookup, kind: str, sources: Sources) -> str | None:
+def _key(reference: JsonObject, lookup: Lookup, kind: str, sources: EnvSources) -> str | None:
     name, key = reference.get("name", ""), reference["key"]
     data = lookup(name)
     if data is not None and key in data:
@@ -86,7 +86,7 @@ def _key(reference: JsonObject, lookup: Lookup, kind: str, sources: Sources) -> 
     raise ContainerConfigError(f"couldn't find key {key} in {shown} {namespace}/{name}")
 
 
-def _from_whole(source: JsonObject, sources: Sources) -> dict[str, str]:
+def _from_whole(source: JsonObject, sources: EnvSources) -> dict[str, str]:
     prefix = source.get("prefix", "")
     for name, kind, lookup in (
         ("secretRef", "secret", sources.secret),
@@ -128,7 +128,7 @@ def _as_lines(values: Mapping[str, str]) -> str:
     return "\n".join(f'{key}="{value}"' for key, value in sorted(values.items()))
 
 
-def resource_value(sources: Sources, reference: JsonObject) -> str:
+def resource_value(sources: EnvSources, reference: JsonObject) -> str:
     """Resolve a resourceFieldRef; without a limit, what the node can allocate counts."""
     container = sources.container
     if (name := reference.get("containerName", container["name"])) != container["name"]:

@@ -34,7 +34,7 @@ def repository(reference: str) -> str:
     return head if colon and "/" not in tag else name
 
 
-class ImageCatalogue:
+class ImageStore:
     """Look images up by the reference in a container's spec."""
 
     def __init__(self, images: Mapping[str, Path] | None = None) -> None:

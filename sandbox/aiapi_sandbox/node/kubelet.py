@@ -5,13 +5,13 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from aiapi_sandbox.apiserver.server import LogRequest
-from aiapi_sandbox.errors import ApiError, Obj
-from aiapi_sandbox.history import Change
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj
+from aiapi_sandbox.apiserver.server import PodLogOptions
 from aiapi_sandbox.kinds.resources import CONFIGMAPS, PODS, SECRETS
 from aiapi_sandbox.node.container import ContainerRunner
-from aiapi_sandbox.node.logs import LogQuery
+from aiapi_sandbox.node.logs import LogOptions
 from aiapi_sandbox.node.pod import NodeServices, PodWorker
+from aiapi_sandbox.storage.watch_cache import WatchEvent
 
 logger = logging.getLogger(__name__)
 VOLUME_SETTLE = 0.5
@@ -25,12 +25,12 @@ class Kubelet:
         self._services = services
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._changes: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._volumes_changed = asyncio.Event()
         self._stopping = False
         services.store.listen(self._on_change)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: WatchEvent) -> None:
         if change.key == PODS and change.object["spec"].get("nodeName") == self._name:
             self._changes.put_nowait(change)
         elif change.key in (SECRETS, CONFIGMAPS):
@@ -44,7 +44,7 @@ class Kubelet:
                 change = await self._changes.get()
                 self._handle(change)
 
-    def _handle(self, change: Change) -> None:
+    def _handle(self, change: WatchEvent) -> None:
         pod, uid = change.object, change.object["metadata"]["uid"]
         worker = self._workers.get(uid)
         if worker is not None:
@@ -87,7 +87,7 @@ class Kubelet:
 
     # --- logs
 
-    async def logs(self, options: LogRequest) -> AsyncIterator[bytes]:
+    async def logs(self, options: PodLogOptions) -> AsyncIterator[bytes]:
         """Yield what `kubectl logs` asks for."""
         runner = self._runner(options)
         log = runner.previous_log if options.previous else runner.log
@@ -96,7 +96,7 @@ class Kubelet:
         since = None
         if options.since_seconds is not None:
             since = datetime.now(UTC) - timedelta(seconds=options.since_seconds)
-        query = LogQuery(
+        query = LogOptions(
             follow=options.follow,
             timestamps=options.timestamps,
             tail_lines=options.tail_lines,
@@ -105,7 +105,7 @@ class Kubelet:
         async for chunk in log.read(query):
             yield chunk
 
-    def _runner(self, options: LogRequest) -> ContainerRunner:
+    def _runner(self, options: PodLogOptions) -> ContainerRunner:
         pod = self._services.store.peek(PODS, options.namespace, options.pod)
         worker = self._workers.get(pod["metadata"]["uid"])
         for runner in (*worker.init, *worker.main) if worker else ():
@@ -119,7 +119,7 @@ def _may_run(pod: Obj) -> bool:
     return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
 
 
-def _no_log(options: LogRequest, runner: ContainerRunner) -> ApiError:
+def _no_log(options: PodLogOptions, runner: ContainerRunner) -> ApiError:
     where = f'"{options.container}" in pod "{options.pod}"'
     if options.previous:
         message = f"previous terminated container {where} not found"

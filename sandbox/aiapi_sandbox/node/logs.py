@@ -18,7 +18,7 @@ MAX_LINE = 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogQuery:
+class LogOptions:
     """The options of the log route that the sandbox knows."""
 
     follow: bool = False
@@ -77,11 +77,11 @@ class LogFile:
                 parts.append(path.read_bytes())
         return b"".join(parts)
 
-    async def read(self, query: LogQuery) -> AsyncIterator[bytes]:
+    async def read(self, query: LogOptions) -> AsyncIterator[bytes]:
         """Yield what the query selects; with `follow`, also what comes until the run ends."""
         budget = query.limit_bytes
         seen = self._total
-        for chunk in select(self.content(), query):
+        for chunk in select_lines(self.content(), query):
             part, budget = _within(chunk, budget)
             yield part
         while query.follow and budget != 0:
@@ -90,7 +90,7 @@ class LogFile:
                 kept = self.content()
                 fresh = kept[-(self._total - seen) :]
                 seen = self._total
-                for chunk in select(fresh, LogQuery(timestamps=query.timestamps)):
+                for chunk in select_lines(fresh, LogOptions(timestamps=query.timestamps)):
                     part, budget = _within(chunk, budget)
                     yield part
             elif self.finished:
@@ -105,11 +105,11 @@ def _within(chunk: bytes, budget: int | None) -> tuple[bytes, int | None]:
     return chunk[:budget], max(0, budget - len(chunk))
 
 
-def select(content: bytes, query: LogQuery) -> Iterator[bytes]:
+def select_lines(content: bytes, query: LogOptions) -> Iterator[bytes]:
     """Apply `since`, `tail` and `timestamps` to stored lines; yields one block of text."""
     lines = content.splitlines(keepends=True)
     if query.since is not None:
-        start = f"{stamp(query.since)} ".encode()
+        start = f"{log_timestamp(query.since)} ".encode()
         lines = [line for line in lines if line >= start]
     if query.tail_lines is not None:
         lines = lines[-query.tail_lines :] if query.tail_lines > 0 else []
@@ -119,7 +119,7 @@ def select(content: bytes, query: LogQuery) -> Iterator[bytes]:
         yield b"".join(lines)
 
 
-def stamp(moment: datetime) -> str:
+def log_timestamp(moment: datetime) -> str:
     """RFC 3339 with nanosecond digits and a fixed width, so that text order is time order."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
 
@@ -147,7 +147,7 @@ class _CaptureProtocol(asyncio.Protocol):
 
     def _store(self, lines: list[bytes]) -> None:
         if lines:
-            prefix = f"{stamp(datetime.now(UTC))} ".encode()
+            prefix = f"{log_timestamp(datetime.now(UTC))} ".encode()
             self._log.write(b"".join(prefix + line + b"\n" for line in lines))
 
 

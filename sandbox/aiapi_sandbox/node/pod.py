@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aiapi_sandbox.errors import ApiError, Obj
-from aiapi_sandbox.events import EventRecorder
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj
+from aiapi_sandbox.events import ComponentEventRecorder
 from aiapi_sandbox.kinds.resources import PODS
 from aiapi_sandbox.node import pod_status
-from aiapi_sandbox.node.addresses import AddressPool
 from aiapi_sandbox.node.backoff import BackoffPolicy
-from aiapi_sandbox.node.container import ContainerHost, ContainerRunner
-from aiapi_sandbox.node.images import ImageCatalogue
-from aiapi_sandbox.node.pod_files import AccessControl, PodFiles
+from aiapi_sandbox.node.container import ContainerRunner, PodContext
+from aiapi_sandbox.node.images import ImageStore
+from aiapi_sandbox.node.pod_addresses import AddressPool
+from aiapi_sandbox.node.pod_files import CredentialIssuer, PodFiles
 from aiapi_sandbox.node.volumes import VolumeError
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 logger = logging.getLogger(__name__)
 VOLUME_RETRY = 1.0
@@ -32,14 +32,14 @@ class NodeServices:
     """What all pods of the node share."""
 
     store: Store
-    events: EventRecorder
-    images: ImageCatalogue
+    events: ComponentEventRecorder
+    images: ImageStore
     addresses: AddressPool
     folder: Path
     host_ip: str
     allocatable: Mapping[str, str]
     backoff: BackoffPolicy
-    access: AccessControl
+    access: CredentialIssuer
 
 
 class PodWorker:
@@ -221,7 +221,7 @@ class PodWorker:
             record = self._node.events.normal if kind == "Normal" else self._node.events.warning
             record(self._pod, reason, message, path=path)
 
-        host = ContainerHost(
+        host = PodContext(
             pod_ip=self._ip,
             pod_title=f"{meta['name']}_{meta['namespace']}({meta['uid']})",
             restart_policy="OnFailure" if init and policy == "Always" else policy,

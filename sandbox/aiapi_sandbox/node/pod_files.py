@@ -9,34 +9,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiapi_sandbox.errors import Obj
+from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.kinds.resources import CONFIGMAPS, SECRETS, SERVICEACCOUNTS, SERVICES
 from aiapi_sandbox.node import environment, volumes
-from aiapi_sandbox.node.environment import PathRewriter, Sources
+from aiapi_sandbox.node.environment import EnvSources, PathRewriter
 from aiapi_sandbox.node.images import Image
-from aiapi_sandbox.node.process import Command
-from aiapi_sandbox.node.service_names import ServiceNames, cluster_ips
-from aiapi_sandbox.proxy.listeners import expected
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.node.process import ProcessSpec
+from aiapi_sandbox.node.service_names import ServiceNameResolver, cluster_ips
+from aiapi_sandbox.proxy.listeners import expected_address
+from aiapi_sandbox.storage.store import Store
 
 JsonObject = Mapping[str, Any]
 _ADDRESS_VARIABLES = ("AIAPI_HOST", "AIAPI_OPERATOR_HOST")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PodAccess:
+class PodCredentials:
     """How a pod reaches the API server: a token of its own and the kubeconfig with it."""
 
     token: str
     kubeconfig: Obj
 
 
-class AccessControl(Protocol):
+class CredentialIssuer(Protocol):
     """Who may talk to the API server."""
 
-    def grant(self, namespace: str, account: str) -> PodAccess: ...
+    def grant(self, namespace: str, account: str) -> PodCredentials: ...
 
-    def revoke(self, access: PodAccess) -> None: ...
+    def revoke(self, access: PodCredentials) -> None: ...
 
 
 class PodFiles:
@@ -48,7 +48,7 @@ class PodFiles:
         folder: Path,
         *,
         store: Store,
-        access: AccessControl,
+        access: CredentialIssuer,
         allocatable: Mapping[str, str],
     ) -> None:
         self._pod = pod
@@ -56,7 +56,7 @@ class PodFiles:
         self._store = store
         self._access = access
         self._allocatable = allocatable
-        self._granted: PodAccess | None = None
+        self._granted: PodCredentials | None = None
 
     @property
     def logs(self) -> Path:
@@ -84,7 +84,7 @@ class PodFiles:
         for volume in self._pod["spec"].get("volumes") or ():
             name = volume["name"]
             try:
-                volumes.materialise(volume, self._folder / "volumes" / name, sources)
+                volumes.write_volume(volume, self._folder / "volumes" / name, sources)
             except volumes.VolumeError as error:
                 text = f'MountVolume.SetUp failed for volume "{name}" : {error}'
                 raise volumes.VolumeError(text) from error
@@ -116,11 +116,11 @@ class PodFiles:
 
     # --- commands
 
-    def command(self, container: JsonObject, image: Image, pod: JsonObject) -> Command:
+    def command(self, container: JsonObject, image: Image, pod: JsonObject) -> ProcessSpec:
         """Return what a container executes. Raises ContainerConfigError."""
         base = self._base_env(image, pod)
         namespace = pod["metadata"]["namespace"]
-        sources = Sources(
+        sources = EnvSources(
             pod=pod,
             container=container,
             secret=lambda name: self._text(SECRETS, namespace, name),
@@ -134,13 +134,13 @@ class PodFiles:
         if not argv:
             raise environment.ContainerConfigError("no command specified")
         working = container.get("workingDir")
-        resolve = ServiceNames(
+        resolve = ServiceNameResolver(
             namespace=namespace,
             addresses=cluster_ips(self._store.scan(SERVICES)),
-            serving=expected,
+            serving=expected_address,
         )
         placed = rewrite.environment(env, untouched=base)
-        return Command(
+        return ProcessSpec(
             argv=[resolve(rewrite.argument(part)) for part in argv],
             cwd=Path(rewrite(working)) if working else image.directory or self._folder / "home",
             env={name: resolve(value) for name, value in placed.items()},

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aiapi_sandbox.errors import Obj
-from aiapi_sandbox.node.demand import qos_class
-from aiapi_sandbox.node.states import ContainerRecord
-from aiapi_sandbox.timestamps import format_time
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.timestamps import format_time
+from aiapi_sandbox.node.container_status import ContainerStatus
+from aiapi_sandbox.node.pod_resources import qos_class
 
 JsonObject = Mapping[str, Any]
 OWN_CONDITIONS = (
@@ -20,7 +20,7 @@ OWN_CONDITIONS = (
 
 
 def phase(
-    spec: JsonObject, init: Sequence[ContainerRecord], main: Sequence[ContainerRecord]
+    spec: JsonObject, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus]
 ) -> str:
     """Return the pod's phase, by the kubelet's rules."""
     policy = spec.get("restartPolicy", "Always")
@@ -37,7 +37,7 @@ def phase(
     return "Failed" if policy == "Never" else "Running"
 
 
-def is_initialized(init: Sequence[ContainerRecord]) -> bool:
+def is_initialized(init: Sequence[ContainerStatus]) -> bool:
     """Whether all init containers have succeeded."""
     return all(record.exit_code == 0 for record in init)
 
@@ -45,8 +45,8 @@ def is_initialized(init: Sequence[ContainerRecord]) -> bool:
 def build(  # noqa: PLR0913 - the parts of a status
     pod: JsonObject,
     *,
-    init: Sequence[ContainerRecord],
-    main: Sequence[ContainerRecord],
+    init: Sequence[ContainerStatus],
+    main: Sequence[ContainerStatus],
     pod_ip: str,
     host_ip: str,
     started: datetime,
@@ -80,8 +80,8 @@ def build(  # noqa: PLR0913 - the parts of a status
 def _conditions(  # noqa: PLR0913 - as above
     spec: JsonObject,
     before: JsonObject,
-    init: Sequence[ContainerRecord],
-    main: Sequence[ContainerRecord],
+    init: Sequence[ContainerStatus],
+    main: Sequence[ContainerStatus],
     *,
     now: str,
     volumes_ready: bool,

@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from aiapi_sandbox.node.probes import ProbeSettings, Target, attempt
-from aiapi_sandbox.node.states import ContainerRecord
+from aiapi_sandbox.node.container_status import ContainerStatus
+from aiapi_sandbox.node.probes import ProbeSettings, ProbeTarget, run_handler
 
 JsonObject = Mapping[str, Any]
 
 
-class Probed(Protocol):
+class ProbedContainer(Protocol):
     """What the prober sees of a container."""
 
     spec: JsonObject
-    record: ContainerRecord
+    record: ContainerStatus
 
-    def target(self) -> Target: ...
+    def target(self) -> ProbeTarget: ...
 
     @property
     def is_stopping(self) -> bool: ...
@@ -29,7 +29,7 @@ class Prober:
 
     def __init__(
         self,
-        container: Probed,
+        container: ProbedContainer,
         tell: Callable[[str, str, str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -92,7 +92,7 @@ class Prober:
         await self._kill(probe, "liveness")
 
     async def _succeeds(self, probe: JsonObject, settings: ProbeSettings, kind: str) -> bool:
-        failure = await attempt(probe, self._container.target(), settings.timeout)
+        failure = await run_handler(probe, self._container.target(), settings.timeout)
         if failure and not self._container.is_stopping:
             self._tell("Warning", "Unhealthy", f"{kind} probe failed: {failure}")
         return not failure

@@ -37,7 +37,7 @@ class ProbeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class ProbeTarget:
     """What actions are directed at."""
 
     pod_ip: str
@@ -49,7 +49,7 @@ class Target:
         return value if isinstance(value, int) else self.ports[value]
 
 
-async def attempt(action: JsonObject, target: Target, limit: float) -> str:
+async def run_handler(action: JsonObject, target: ProbeTarget, limit: float) -> str:
     """Carry out one action; return why it failed, or an empty string."""
     for name, carry_out in _ACTIONS.items():
         if name in action:
@@ -62,7 +62,7 @@ async def attempt(action: JsonObject, target: Target, limit: float) -> str:
     return f"the sandbox knows {', '.join(_ACTIONS)} only"
 
 
-async def _exec(spec: JsonObject, target: Target, limit: float) -> str:
+async def _exec(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
     try:
         code, output = await target.execute(spec["command"], limit)
     except TimeoutError:
@@ -70,12 +70,12 @@ async def _exec(spec: JsonObject, target: Target, limit: float) -> str:
     return "" if code == 0 else output.strip() or f"command exited with code {code}"
 
 
-async def _sleep(spec: JsonObject, _target: Target, limit: float) -> str:
+async def _sleep(spec: JsonObject, _target: ProbeTarget, limit: float) -> str:
     await asyncio.sleep(min(float(spec["seconds"]), limit))
     return ""
 
 
-async def _tcp(spec: JsonObject, target: Target, limit: float) -> str:
+async def _tcp(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
     host, port = spec.get("host") or target.pod_ip, target.port(spec["port"])
     try:
         async with asyncio.timeout(limit):
@@ -90,7 +90,7 @@ async def _tcp(spec: JsonObject, target: Target, limit: float) -> str:
     return ""
 
 
-async def _http_get(spec: JsonObject, target: Target, limit: float) -> str:
+async def _http_get(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
     host, port = spec.get("host") or target.pod_ip, target.port(spec["port"])
     path = spec.get("path") or "/"
     url = f"http://{host}:{port}{path}"
@@ -132,7 +132,7 @@ async def _status_of(host: str, port: int, request: bytes) -> int:
         writer.close()
 
 
-_ACTIONS: Mapping[str, Callable[[JsonObject, Target, float], Awaitable[str]]] = {
+_ACTIONS: Mapping[str, Callable[[JsonObject, ProbeTarget, float], Awaitable[str]]] = {
     "httpGet": _http_get,
     "tcpSocket": _tcp,
     "exec": _exec,

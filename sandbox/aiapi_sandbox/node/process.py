@@ -23,7 +23,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class ProcessSpec:
     """What to execute, where, and with which environment (nothing is inherited)."""
 
     argv: Sequence[str]
@@ -66,7 +66,7 @@ class SupervisedProcess:
         self.pid = pid
 
     @classmethod
-    async def start(cls, command: Command, *, output: int) -> "SupervisedProcess":
+    async def start(cls, command: ProcessSpec, *, output: int) -> "SupervisedProcess":
         """Start `command` with its output on the file descriptor `output`.
 
         Raises StartError when it cannot be executed.
@@ -132,7 +132,7 @@ class SupervisedProcess:
             self._shim.stdin.close()
 
 
-async def run_command(command: Command, *, timeout_seconds: float) -> tuple[int, str]:
+async def run_command(command: ProcessSpec, *, timeout_seconds: float) -> tuple[int, str]:
     """Run a short command to its end; return its exit code and (bounded) output.
 
     Raises TimeoutError, after the command was killed, and StartError.

@@ -21,7 +21,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceNames:
+class ServiceNameResolver:
     """The Services that a pod of `namespace` can name; `serving` tells of moved ports."""
 
     namespace: str

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiapi_sandbox.node.environment import (
     ContainerConfigError,
-    Sources,
+    EnvSources,
     field_value,
     resource_value,
 )
@@ -49,7 +49,7 @@ def config_map_data(config_map: JsonObject) -> FileContents:
     return text | secret_data({"data": config_map.get("binaryData")})
 
 
-def materialise(volume: JsonObject, folder: Path, sources: VolumeSources) -> None:
+def write_volume(volume: JsonObject, folder: Path, sources: VolumeSources) -> None:
     """Make the folder of one volume, or bring its files up to date."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(kind in volume for kind in _EPHEMERAL):
@@ -114,7 +114,7 @@ def _downward(item: JsonObject, sources: VolumeSources) -> bytes:
     try:
         if "fieldRef" in item:
             return field_value(sources.pod, item["fieldRef"]["fieldPath"]).encode()
-        lookup = Sources(
+        lookup = EnvSources(
             pod=sources.pod,
             container=sources.pod["spec"]["containers"][0],
             secret=lambda _name: None,

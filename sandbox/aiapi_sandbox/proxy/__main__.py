@@ -10,8 +10,8 @@ import os
 import sys
 from contextlib import suppress
 
-from aiapi_sandbox.proxy.listeners import Table
-from aiapi_sandbox.proxy.pump import Address
+from aiapi_sandbox.proxy.connections import Address
+from aiapi_sandbox.proxy.listeners import ListenerTable
 
 
 def parse_table(line: bytes) -> tuple[int, dict[Address, list[Address]]]:
@@ -29,7 +29,7 @@ async def serve() -> None:
     reader = asyncio.StreamReader(limit=16 * 1024 * 1024)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    table = Table()
+    table = ListenerTable()
     while line := await reader.readline():
         number, wanted = parse_table(line)
         await table.apply(wanted)

@@ -5,7 +5,7 @@ import errno
 import socket
 from collections.abc import Mapping, Sequence
 
-from aiapi_sandbox.proxy.pump import Accepted, Address
+from aiapi_sandbox.proxy.connections import Address, ClientConnection
 
 UNPRIVILEGED_OFFSET = 10_000
 BACKLOG = 2048
@@ -13,7 +13,7 @@ _PRIVILEGED_BELOW = 1024
 _REFUSED = (errno.EACCES, errno.EPERM)
 
 
-def expected(address: Address) -> Address:
+def expected_address(address: Address) -> Address:
     """Where an address will be listened on, as far as this user's rights decide it."""
     host, port = address
     if port >= _PRIVILEGED_BELOW:
@@ -66,7 +66,7 @@ class Listener:
     async def _bind(self, host: str, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Accepted(lambda: self.backends),
+            lambda: ClientConnection(lambda: self.backends),
             host,
             port,
             reuse_address=True,
@@ -82,7 +82,7 @@ class Listener:
         self._server, self.bound, self.failure = None, None, ""
 
 
-class Table:
+class ListenerTable:
     """All listeners."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from aiapi_sandbox.proxy.pump import Address
+from aiapi_sandbox.proxy.connections import Address
 
 logger = logging.getLogger(__name__)
 APPLY_TIMEOUT = 10.0

@@ -15,7 +15,7 @@ from aiapi_operator.api import AIApi
 from aiapi_operator.api.spec import Workers
 from aiapi_sandbox.apiserver.server import ApiServer
 from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 ROOT = Path(__file__).parents[3]
 KUBECTL = str(Path(sys.executable).parent / "kubectl")

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from aiapi_sandbox.proxy.connections import Address
 from aiapi_sandbox.proxy.process import ProxyProcess
-from aiapi_sandbox.proxy.pump import Address
 
 SERVICE = ("127.96.255.1", 18080)
 Wait = Callable[..., Awaitable[object]]

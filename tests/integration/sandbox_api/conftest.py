@@ -13,7 +13,7 @@ import pytest
 from aiapi_sandbox.apiserver.server import ApiServer
 from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
 from aiapi_sandbox.kinds.resources import CRDS
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 CERTIFICATES = make_certificates("127.0.0.1")
 DEADLINE = 20.0

@@ -8,7 +8,7 @@ import aiohttp
 
 from aiapi_sandbox.apiserver.audit import AuditLog
 from aiapi_sandbox.apiserver.server import ApiServer
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 PODS = "/api/v1/namespaces/default/pods"
 

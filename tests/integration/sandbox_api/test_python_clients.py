@@ -9,11 +9,11 @@ import pytest
 from kubernetes import aio
 from kubernetes.aio import client as k8s
 
-from aiapi_sandbox.kinds.resources import ResourceKey
+from aiapi_sandbox.kinds.resources import GroupVersionResource
 
 Api = Any  # the fixture of this folder's conftest
 DEADLINE = 20.0
-WIDGETS = ResourceKey("example.dev", "v1", "widgets")
+WIDGETS = GroupVersionResource("example.dev", "v1", "widgets")
 APPLY = "application/apply-patch+yaml"
 
 

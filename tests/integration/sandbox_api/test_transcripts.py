@@ -15,15 +15,15 @@ from aiapi_sandbox.kinds.resources import (
     NAMESPACES,
     NODES,
     PODS,
-    ResourceKey,
+    GroupVersionResource,
 )
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 RECORDED = json.loads(
     (Path(__file__).parents[2] / "data/apiserver/transcripts.json").read_text(encoding="utf-8")
 )
 TITLES = [item["title"] for item in RECORDED]
-WIDGETS = ResourceKey("example.dev", "v1", "widgets")
+WIDGETS = GroupVersionResource("example.dev", "v1", "widgets")
 POD = next(item for item in RECORDED if item["title"] == "a running Pod")["response"]["body"]
 
 # Where the sandbox answers otherwise on purpose. Each must differ, or its line here must go.

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_sandbox.apiserver.apply import Applied, apply
+from aiapi_sandbox.apimachinery.errors import ApiError
 from aiapi_sandbox.apiserver.field_sets import (
     all_fields,
     applied_fields,
     from_fields_v1,
     to_fields_v1,
 )
-from aiapi_sandbox.apiserver.managed_fields import Manager, Update
-from aiapi_sandbox.errors import ApiError
-from aiapi_sandbox.kinds.shapes import builtin
+from aiapi_sandbox.apiserver.managed_fields import FieldManager, UpdateTracker
+from aiapi_sandbox.apiserver.server_side_apply import ApplyTracker, apply
+from aiapi_sandbox.kinds.type_schema import builtin_type
 
-DEPLOYMENT = builtin("Deployment")
+DEPLOYMENT = builtin_type("Deployment")
 NAMES = st.sampled_from(["a", "b", "c"])
 ITEMS = st.dictionaries(
     NAMES, st.fixed_dictionaries({}, optional={"image": NAMES, "workingDir": NAMES}), max_size=3
@@ -42,11 +42,11 @@ def applied(
     force: bool = False,
     at: str = "t1",
 ) -> dict[str, Any]:
-    manager = Manager("Apply", by, "apps/v1")
+    manager = FieldManager("Apply", by, "apps/v1")
     merged, managers = apply(
         live, wanted, shape=DEPLOYMENT, manager=manager, force=force, status_apart=True
     )
-    Applied(manager, managers, at).track(merged, live)
+    ApplyTracker(manager, managers, at).track(merged, live)
     return merged
 
 
@@ -95,8 +95,8 @@ def test_an_ordinary_update_takes_ownership_of_what_it_changes() -> None:
         **live,
         "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "2"}]}}},
     }
-    manager = Manager("Update", "editor", "apps/v1")
-    Update(manager, DEPLOYMENT, "t2", custom=False, status_apart=True).track(changed, live)
+    manager = FieldManager("Update", "editor", "apps/v1")
+    UpdateTracker(manager, DEPLOYMENT, "t2", custom=False, status_apart=True).track(changed, live)
     with pytest.raises(ApiError, match='conflict with "editor" using apps/v1'):
         applied(changed, config({"a": {"image": "1"}}), "one")
 
@@ -112,7 +112,7 @@ def test_the_time_moves_only_with_a_change() -> None:
 def test_atomic_parts_are_owned_as_a_whole() -> None:
     wanted = config({})
     wanted["spec"]["selector"] = {"matchLabels": {"a": "b"}}
-    fields = applied_fields(wanted["spec"], builtin("DeploymentSpec"))
+    fields = applied_fields(wanted["spec"], builtin_type("DeploymentSpec"))
     assert ("f:selector",) in fields
     assert not any(path[0] == "f:selector" and len(path) > 1 for path in fields)
 

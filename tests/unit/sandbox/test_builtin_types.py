@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes.client import models
 
-from aiapi_sandbox.kinds.shapes import type_table
+from aiapi_sandbox.kinds.type_schema import builtin_types
 
 _PREFIXES = ("V1", "CoreV1", "EventsV1", "RbacV1", "DiscoveryV1", "AuthenticationV1", "")
 _RENAMED = {"Event": "CoreV1Event", "JSONSchemaProps": "V1JSONSchemaProps"}
@@ -32,10 +32,10 @@ def model_of(name: str) -> Any:
     return found[0]
 
 
-@pytest.mark.parametrize("name", sorted(type_table()))
+@pytest.mark.parametrize("name", sorted(builtin_types()))
 def test_fields_agree(name: str) -> None:
     model = model_of(name)
-    ours = type_table()[name][1]
+    ours = builtin_types()[name][1]
     theirs = {
         model.attribute_map[attribute]: type_ for attribute, type_ in model.openapi_types.items()
     }

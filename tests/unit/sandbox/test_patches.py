@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiapi_sandbox.apimachinery.errors import ApiError
 from aiapi_sandbox.apiserver.patches import json_patch, merge_patch, strategic_patch
-from aiapi_sandbox.errors import ApiError
-from aiapi_sandbox.kinds.shapes import builtin
+from aiapi_sandbox.kinds.type_schema import builtin_type
 
-POD = builtin("PodSpec")
+POD = builtin_type("PodSpec")
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 TREES = st.recursive(
     LEAVES,
@@ -80,7 +80,7 @@ def test_atomic_lists_are_replaced(target: Any, patch: Any, expected: Any) -> No
 
 
 def test_sets_of_strings_grow_and_shrink_by_directive() -> None:
-    meta = builtin("ObjectMeta")
+    meta = builtin_type("ObjectMeta")
     grown = strategic_patch({"finalizers": ["a"]}, {"finalizers": ["b"]}, meta)
     assert grown == {"finalizers": ["a", "b"]}
     shrunk = strategic_patch(grown, {"$deleteFromPrimitiveList/finalizers": ["a"]}, meta)
@@ -90,7 +90,7 @@ def test_sets_of_strings_grow_and_shrink_by_directive() -> None:
 def test_retain_keys_drops_what_it_does_not_name() -> None:
     patch = {"type": "Recreate", "$retainKeys": ["type"]}
     old = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}
-    assert strategic_patch(old, patch, builtin("DeploymentStrategy")) == {"type": "Recreate"}
+    assert strategic_patch(old, patch, builtin_type("DeploymentStrategy")) == {"type": "Recreate"}
 
 
 def test_an_item_without_its_merge_key_is_refused() -> None:

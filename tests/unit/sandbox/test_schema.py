@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from aiapi_sandbox.apiserver.custom_resources import CustomResources
-from aiapi_sandbox.errors import ApiError
-from aiapi_sandbox.kinds.resources import CRDS, ResourceKey
-from aiapi_sandbox.kinds.shapes import custom_object, prune, unknown_fields
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.apimachinery.errors import ApiError
+from aiapi_sandbox.apiserver.crd_handler import CRDHandler
+from aiapi_sandbox.kinds.resources import CRDS, GroupVersionResource
+from aiapi_sandbox.kinds.type_schema import custom_resource_type, prune, unknown_fields
+from aiapi_sandbox.storage.store import Store
 
-THINGS = ResourceKey("example.dev", "v1", "things")
+THINGS = GroupVersionResource("example.dev", "v1", "things")
 
 
 def crd(spec: dict[str, Any], **root: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def field(name: str, **schema: Any) -> dict[str, Any]:
 
 def store_with(spec: dict[str, Any], **root: Any) -> Store:
     store = Store()
-    CustomResources(store).attach()
+    CRDHandler(store).attach()
     store.create(CRDS, crd(spec, **root))
     return store
 
@@ -226,7 +226,7 @@ def test_what_did_not_change_is_not_checked_again() -> None:
 
 def test_unknown_fields_are_found_and_pruned() -> None:
     kept = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    shape = custom_object(
+    shape = custom_resource_type(
         {
             "properties": {
                 "spec": {"type": "object", "properties": {"a": {"type": "string"}, "k": kept}}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from aiapi_sandbox.errors import ApiError
-from aiapi_sandbox.selectors import (
+from aiapi_sandbox.apimachinery.errors import ApiError
+from aiapi_sandbox.apimachinery.selectors import (
     format_selector,
     matches_selector,
     parse_fields,

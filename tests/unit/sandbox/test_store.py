@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiapi_sandbox.errors import ApiError
+from aiapi_sandbox.apimachinery.errors import ApiError
 from aiapi_sandbox.kinds.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -14,7 +14,7 @@ from aiapi_sandbox.kinds.resources import (
     SECRETS,
     SERVICES,
 )
-from aiapi_sandbox.store import Store
+from aiapi_sandbox.storage.store import Store
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ import pytest
 
 from aiapi_sandbox.node.environment import (
     ContainerConfigError,
+    EnvSources,
     PathRewriter,
-    Sources,
     command_line,
     container_env,
     expand,
@@ -22,9 +22,9 @@ POD = {
 }
 
 
-def sources(container: dict[str, Any]) -> Sources:
+def sources(container: dict[str, Any]) -> EnvSources:
     data = {"s": {"k": "secret", "bad": "x"}}
-    return Sources(
+    return EnvSources(
         pod=POD,
         container={"name": "app"} | container,
         secret=data.get,

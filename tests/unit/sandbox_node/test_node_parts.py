@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from aiapi_sandbox.node.backoff import Backoff, BackoffPolicy
-from aiapi_sandbox.node.demand import pod_requests, qos_class
+from aiapi_sandbox.node.container_status import ContainerStatus, waiting
 from aiapi_sandbox.node.images import (
     SERVICE_IMAGE,
-    ImageCatalogue,
+    ImageStore,
     InvalidImageNameError,
     repository,
 )
-from aiapi_sandbox.node.logs import LogQuery, select
+from aiapi_sandbox.node.logs import LogOptions, select_lines
+from aiapi_sandbox.node.pod_resources import pod_requests, qos_class
 from aiapi_sandbox.node.pod_status import phase
-from aiapi_sandbox.node.states import ContainerRecord, waiting
 
 
 def test_back_off_doubles_to_its_cap_and_forgets_after_a_good_run() -> None:
@@ -40,7 +40,7 @@ def test_the_repository_of_a_reference(reference: str, name: str) -> None:
 
 
 def test_the_catalogue_knows_its_images_and_no_others(tmp_path: Path) -> None:
-    catalogue = ImageCatalogue({"acme/app:1": tmp_path})
+    catalogue = ImageStore({"acme/app:1": tmp_path})
     service, added = catalogue.find(f"{SERVICE_IMAGE}:0.1.0"), catalogue.find("acme/app:1")
     assert service is not None
     assert service.entrypoint == ("aiapi-serve",)
@@ -55,8 +55,8 @@ def ended(code: int) -> dict[str, Any]:
     return {"terminated": {"exitCode": code}}
 
 
-def record(state: dict[str, Any], last: dict[str, Any] | None = None) -> ContainerRecord:
-    return ContainerRecord(name="c", image="i", state=state, last_state=last or {})
+def record(state: dict[str, Any], last: dict[str, Any] | None = None) -> ContainerStatus:
+    return ContainerStatus(name="c", image="i", state=state, last_state=last or {})
 
 
 RUNNING: dict[str, Any] = {"running": {}}
@@ -77,7 +77,7 @@ RUNNING: dict[str, Any] = {"running": {}}
     ],
 )
 def test_phase(
-    policy: str, init: list[ContainerRecord], main: list[ContainerRecord], expected: str
+    policy: str, init: list[ContainerStatus], main: list[ContainerStatus], expected: str
 ) -> None:
     assert phase({"restartPolicy": policy}, init, main) == expected
 
@@ -112,7 +112,7 @@ def test_log_lines_are_selected_by_time_and_number() -> None:
     )
 
     def lines(**query: Any) -> bytes:
-        return b"".join(select(content, LogQuery(**query)))
+        return b"".join(select_lines(content, LogOptions(**query)))
 
     assert lines(tail_lines=1) == b"line 4\n"
     assert lines(tail_lines=0) == b""

@@ -38,29 +38,29 @@ def replica_set(name: str, wanted: int, available: int | None = None, desired: i
 def test_bounds(
     replicas: int, surge: int | str, unavailable: int | str, most: int, least: int
 ) -> None:
-    limits = rollout.bounds(deployment(replicas, surge, unavailable))
+    limits = rollout.rollout_limits(deployment(replicas, surge, unavailable))
     assert (limits.most, limits.least) == (most, least)
 
 
 def test_a_new_replica_set_grows_into_the_surge_only() -> None:
-    limits = rollout.bounds(deployment(4))
-    assert rollout.grow_new(limits, None, [replica_set("a", 4)]) == 1
-    assert rollout.grow_new(limits, replica_set("b", 1), [replica_set("a", 4)]) == 1
-    assert rollout.grow_new(limits, replica_set("b", 1), [replica_set("a", 2)]) == 3
+    limits = rollout.rollout_limits(deployment(4))
+    assert rollout.scale_up_new(limits, None, [replica_set("a", 4)]) == 1
+    assert rollout.scale_up_new(limits, replica_set("b", 1), [replica_set("a", 4)]) == 1
+    assert rollout.scale_up_new(limits, replica_set("b", 1), [replica_set("a", 2)]) == 3
 
 
 def test_old_pods_go_only_when_enough_are_available() -> None:
-    limits = rollout.bounds(deployment(4, 1, 0))
+    limits = rollout.rollout_limits(deployment(4, 1, 0))
     new, old = replica_set("b", 1, available=0), replica_set("a", 4)
-    assert rollout.shrink_old(limits, new, [old]) == {"a": 4}
-    assert rollout.shrink_old(limits, replica_set("b", 1), [old]) == {"a": 3}
+    assert rollout.scale_down_old(limits, new, [old]) == {"a": 4}
+    assert rollout.scale_down_old(limits, replica_set("b", 1), [old]) == {"a": 3}
 
 
 def test_old_pods_that_are_broken_go_first() -> None:
-    limits = rollout.bounds(deployment(4, 1, 1))
+    limits = rollout.rollout_limits(deployment(4, 1, 1))
     broken, good = replica_set("a", 1, available=0), replica_set("b", 3)
     new = replica_set("c", 1, available=0)
-    assert rollout.shrink_old(limits, new, [good, broken]) == {"a": 0, "b": 3}
+    assert rollout.scale_down_old(limits, new, [good, broken]) == {"a": 0, "b": 3}
 
 
 @pytest.mark.parametrize("replicas", range(1, 12))
@@ -68,33 +68,33 @@ def test_old_pods_that_are_broken_go_first() -> None:
 def test_a_rollout_ends_and_keeps_its_bounds(
     replicas: int, surge: int | str, unavailable: int | str
 ) -> None:
-    limits = rollout.bounds(deployment(replicas, surge, unavailable))
+    limits = rollout.rollout_limits(deployment(replicas, surge, unavailable))
     old, new = replica_set("a", replicas), replica_set("b", 0)
     for _ in range(4 * replicas + 4):
-        size = rollout.grow_new(limits, new, [old])
-        if size != rollout.wanted(new):
-            new = replica_set("b", size, available=rollout.available(new))
+        size = rollout.scale_up_new(limits, new, [old])
+        if size != rollout.desired_replicas(new):
+            new = replica_set("b", size, available=rollout.available_replicas(new))
         else:
-            old = replica_set("a", rollout.shrink_old(limits, new, [old]).get("a", 0))
-        assert rollout.total([old, new]) <= limits.most
-        assert rollout.available(old) + rollout.available(new) >= limits.least
-        new = replica_set("b", rollout.wanted(new))
-    assert (rollout.wanted(old), rollout.wanted(new)) == (0, replicas)
+            old = replica_set("a", rollout.scale_down_old(limits, new, [old]).get("a", 0))
+        assert rollout.total_replicas([old, new]) <= limits.most
+        assert rollout.available_replicas(old) + rollout.available_replicas(new) >= limits.least
+        new = replica_set("b", rollout.desired_replicas(new))
+    assert (rollout.desired_replicas(old), rollout.desired_replicas(new)) == (0, replicas)
 
 
 def test_a_resize_in_the_middle_of_a_rollout_is_shared() -> None:
-    limits = rollout.bounds(deployment(20, 0, 1))
+    limits = rollout.rollout_limits(deployment(20, 0, 1))
     sets = [replica_set("a", 6, desired=10), replica_set("b", 4, desired=10)]
-    assert rollout.was_resized(limits, sets)
-    sizes = rollout.resize(limits, sets[1], [sets[0]])
+    assert rollout.is_scaling_event(limits, sets)
+    sizes = rollout.scale_proportionally(limits, sets[1], [sets[0]])
     assert sizes == {"a": 12, "b": 8}
 
 
 def test_one_replica_set_simply_gets_the_new_size() -> None:
-    limits = rollout.bounds(deployment(7))
+    limits = rollout.rollout_limits(deployment(7))
     only = replica_set("a", 3, desired=3)
-    assert rollout.resize(limits, only, []) == {"a": 7}
-    assert rollout.resize(limits, replica_set("a", 0), []) == {"a": 7}
+    assert rollout.scale_proportionally(limits, only, []) == {"a": 7}
+    assert rollout.scale_proportionally(limits, replica_set("a", 0), []) == {"a": 7}
 
 
 @pytest.mark.parametrize(

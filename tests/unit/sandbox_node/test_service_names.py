@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiapi_sandbox.node.service_names import ServiceNames, cluster_ips
+from aiapi_sandbox.node.service_names import ServiceNameResolver, cluster_ips
 
 
 def moved(address: tuple[str, int]) -> tuple[str, int]:
@@ -16,7 +16,7 @@ SERVICES = [
     {"metadata": {"namespace": "b", "name": "llm"}, "spec": {"clusterIP": "127.96.0.8"}},
     {"metadata": {"namespace": "a", "name": "headless"}, "spec": {"clusterIP": "None"}},
 ]
-resolve = ServiceNames(namespace="a", addresses=cluster_ips(SERVICES), serving=moved)
+resolve = ServiceNameResolver(namespace="a", addresses=cluster_ips(SERVICES), serving=moved)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""The stored form of an object and the form it is served in, where these differ."""
+
+from __future__ import annotations
+
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.kinds.resources import EVENTS_V1, ApiResource
+
+# events.k8s.io/v1 field -> core/v1 field of the same event.
+_EVENT_FIELDS = {
+    "note": "message",
+    "regarding": "involvedObject",
+    "reportingController": "reportingComponent",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+_TO_CORE = _EVENT_FIELDS
+_FROM_CORE = {core: new for new, core in _EVENT_FIELDS.items()}
+
+
+def to_served(resource: ApiResource, obj: Obj) -> Obj:
+    """A stored object as this resource's version shows it."""
+    if resource.storage is None:
+        return obj
+    if resource.key == EVENTS_V1:
+        obj = {_FROM_CORE.get(name, name): value for name, value in obj.items()}
+    return {**obj, "apiVersion": resource.key.api_version}
+
+
+def to_storage(resource: ApiResource, obj: Obj) -> Obj:
+    """A client's object as it is stored."""
+    if resource.storage is None:
+        return obj
+    if resource.key == EVENTS_V1:
+        obj = {_TO_CORE.get(name, name): value for name, value in obj.items()}
+    return {**obj, "apiVersion": resource.storage.api_version}

@@ -1,0 +1,98 @@
+"""CRDs: a definition that is created becomes a resource that is served."""
+
+from __future__ import annotations
+
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apiserver.table_convertor import custom_columns
+from aiapi_sandbox.kinds.resources import CRDS, ApiResource, GroupVersionResource
+from aiapi_sandbox.kinds.strategies.custom_resources import CustomResourceStrategy
+from aiapi_sandbox.kinds.type_schema import custom_resource_type
+from aiapi_sandbox.storage.store import Store
+from aiapi_sandbox.storage.watch_cache import WatchEvent
+
+
+class CRDHandler:
+    """Keeps the registry in step with the CRDs in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._served: dict[str, list[GroupVersionResource]] = {}
+
+    def attach(self) -> None:
+        self._store.listen(self._changed)
+        for crd in self._store.list(CRDS):
+            self._serve(crd)
+
+    def _changed(self, change: WatchEvent) -> None:
+        if change.key != CRDS:
+            return
+        crd = change.object
+        if change.type == "DELETED":
+            self._withdraw(crd["metadata"]["name"])
+        elif "deletionTimestamp" not in crd["metadata"]:
+            if change.previous is None or change.previous["spec"] != crd["spec"]:
+                self._withdraw(crd["metadata"]["name"])
+                self._serve(crd)
+            if not crd["status"].get("conditions"):
+                self._establish(crd)
+
+    def _withdraw(self, name: str) -> None:
+        for key in self._served.pop(name, ()):
+            self._store.registry.remove(key)
+
+    def _serve(self, crd: Obj) -> None:
+        spec = crd["spec"]
+        version = next(item["name"] for item in spec["versions"] if item.get("storage"))
+        storage = GroupVersionResource(spec["group"], version, spec["names"]["plural"])
+        for item in spec["versions"]:
+            if item.get("served"):
+                resource = _resource(spec, item, storage)
+                self._store.registry.add(resource)
+                self._served.setdefault(crd["metadata"]["name"], []).append(resource.key)
+
+    def _establish(self, crd: Obj) -> None:
+        now = self._store.now()
+        names = crd["spec"]["names"]
+        conditions = [
+            ("NamesAccepted", "NoConflicts", "no conflicts found"),
+            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ]
+
+        def accept(obj: Obj) -> None:
+            obj["status"]["acceptedNames"] = dict(names)
+            obj["status"]["conditions"] = [
+                {
+                    "type": kind,
+                    "status": "True",
+                    "lastTransitionTime": now,
+                    "reason": reason,
+                    "message": message,
+                }
+                for kind, reason, message in conditions
+            ]
+
+        self._store.mutate(CRDS, None, crd["metadata"]["name"], accept, "status")
+
+
+def _resource(spec: Obj, version: Obj, storage: GroupVersionResource) -> ApiResource:
+    names, parts = spec["names"], version.get("subresources") or {}
+    schema = version.get("schema", {}).get("openAPIV3Schema") or {}
+    key = GroupVersionResource(spec["group"], version["name"], names["plural"])
+    scale = parts.get("scale")
+    return ApiResource(
+        key=key,
+        kind=names["kind"],
+        singular=names.get("singular") or names["kind"].lower(),
+        namespaced=spec["scope"] == "Namespaced",
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        subresources=frozenset(parts) & {"status", "scale"},
+        counts_generation=True,
+        custom=True,
+        columns=custom_columns(version.get("additionalPrinterColumns")),
+        shape=custom_resource_type(schema),
+        scale_paths=scale,
+        schema=schema,
+        storage=None if key == storage else storage,
+        strategy=CustomResourceStrategy(schema, scale, status_apart="status" in parts),
+    )

@@ -1,0 +1,165 @@
+"""Watches: a stream of changes, with selectors, bookmarks and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+
+from aiohttp import web
+
+from aiapi_sandbox.apimachinery.errors import ApiError, Obj, bad_request
+from aiapi_sandbox.apimachinery.selectors import parse_fields, parse_labels
+from aiapi_sandbox.apiserver.conversion import to_served
+from aiapi_sandbox.apiserver.read_handlers import to_storage_fields
+from aiapi_sandbox.apiserver.request_info import RequestInfo, RequestOptions
+from aiapi_sandbox.apiserver.response import ResponseTransformer, encode
+from aiapi_sandbox.kinds.resources import ApiResource
+from aiapi_sandbox.storage.store import Store
+from aiapi_sandbox.storage.watch_cache import Watcher, WatchEvent
+
+_BOOKMARK_EVERY = 60.0
+_INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+async def watch(
+    request: web.Request,
+    store: Store,
+    target: RequestInfo,
+    options: RequestOptions,
+    view: ResponseTransformer,
+) -> web.StreamResponse:
+    stream = _Stream(store, target, options, view)
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    try:
+        subscription = stream.subscribe()
+    except ApiError as error:
+        if error.status != 410:
+            raise
+        await response.prepare(request)
+        await response.write(stream.line("ERROR", error.as_status()))
+        return response
+    with subscription, suppress(ConnectionResetError):  # clients go when they have seen enough
+        first = b"".join(stream.initial())
+        await response.prepare(request)
+        await response.write(first)
+        await _follow(response, stream, subscription)
+    return response
+
+
+async def _follow(response: web.StreamResponse, stream: _Stream, subscription: Watcher) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + stream.lifetime
+    while (now := loop.time()) < end:
+        wait = min(end - now, _BOOKMARK_EVERY)
+        try:
+            change = await asyncio.wait_for(subscription.next(), wait)
+        except TimeoutError:
+            await response.write(b"".join(stream.bookmark()))
+            continue
+        if change is None:
+            return
+        lines = list(stream.changed(change))
+        while subscription.pending and (change := await subscription.next()):
+            lines += stream.changed(change)
+        await response.write(b"".join(lines))
+
+
+class _Stream:
+    """What one client gets to see of the changes."""
+
+    def __init__(
+        self, store: Store, target: RequestInfo, options: RequestOptions, view: ResponseTransformer
+    ) -> None:
+        self._store = store
+        self._target = target
+        self._options = options
+        self._view = view
+        fields = options.field_selector
+        if target.name:
+            fields = f"metadata.name={target.name}"
+        self._fields = to_storage_fields(target.resource, fields)
+        self._by_fields = parse_fields(self._fields)
+        self._by_labels = parse_labels(options.label_selector)
+        self._headers_sent = False
+        self._marked = 0
+        self.lifetime = float(options.timeout_seconds or random.randint(1800, 3600))  # noqa: S311 - spreads reconnects
+
+    @property
+    def _resource(self) -> ApiResource:
+        return self._target.resource
+
+    def subscribe(self) -> Watcher:
+        since = self._options.resource_version
+        if since in ("", "0") or self._options.initial_events:
+            return self._store.subscribe(self._target.key, self._target.namespace or None)
+        try:
+            version = int(since)
+        except ValueError:
+            raise bad_request(
+                f'Invalid value: "{since}": strconv.ParseUint: parsing "{since}": invalid syntax'
+            ) from None
+        return self._store.subscribe(
+            self._target.key, self._target.namespace or None, since=version
+        )
+
+    def initial(self) -> Iterator[bytes]:
+        """What is there already, unless the client goes on from a version it knows."""
+        options = self._options
+        if options.resource_version not in ("", "0") and not options.initial_events:
+            return
+        for obj in self._store.scan(
+            self._target.key, self._target.namespace or None, options.label_selector, self._fields
+        ):
+            yield self._event("ADDED", obj)
+        if options.initial_events and options.bookmarks:
+            yield from self.bookmark(annotations=_INITIAL_END)
+
+    def changed(self, change: WatchEvent) -> Iterator[bytes]:
+        before = change.previous is not None and self._selects(change.previous)
+        after = self._selects(change.object)
+        if change.type == "DELETED":
+            if before:
+                yield self._event("DELETED", change.object)
+        elif after:
+            yield self._event("MODIFIED" if before else "ADDED", change.object)
+        elif before:  # it left the selection: gone, for this client
+            version = change.object["metadata"]["resourceVersion"]
+            last = change.previous or {}
+            gone = {**last, "metadata": {**last["metadata"], "resourceVersion": version}}
+            yield self._event("DELETED", gone)
+
+    def _selects(self, obj: Obj) -> bool:
+        return self._by_labels(obj["metadata"].get("labels") or {}) and self._by_fields(obj)
+
+    def _event(self, kind: str, obj: Obj) -> bytes:
+        if self._view.form == "table":
+            version = obj["metadata"].get("resourceVersion", "")
+            table = self._view.table([obj], version, headers=not self._headers_sent)
+            self._headers_sent = True
+            return self.line(kind, table)
+        return self.line(kind, self._view.one(obj))
+
+    def bookmark(self, annotations: Obj | None = None) -> Iterator[bytes]:
+        if not self._options.bookmarks or self._marked == self._store.version:
+            return
+        self._marked = self._store.version
+        meta: Obj = {"resourceVersion": str(self._marked)}
+        if annotations:
+            meta["annotations"] = annotations
+        empty = {"kind": self._resource.kind, "apiVersion": "", "metadata": meta}
+        if self._view.form == "table":
+            table = self._view.table([], meta["resourceVersion"], headers=False)
+            yield self.line("BOOKMARK", {**table, "metadata": meta})
+        else:
+            yield self.line("BOOKMARK", self._shown(empty))
+
+    def _shown(self, empty: Obj) -> Obj:
+        if self._view.form == "partial":
+            return self._view.one(empty)
+        return {**to_served(self._resource, empty), "apiVersion": self._target.key.api_version}
+
+    @staticmethod
+    def line(kind: str, obj: Obj) -> bytes:
+        return encode({"type": kind, "object": obj}) + b"\n"

@@ -1,0 +1,59 @@
+"""Tells where a Service is really reached when its port needs root and the sandbox has none."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.events import ComponentEventRecorder
+from aiapi_sandbox.kinds.resources import SERVICES
+from aiapi_sandbox.proxy.connections import Address
+from aiapi_sandbox.storage.store import Store
+from aiapi_sandbox.storage.watch_cache import WatchEvent
+
+ANNOTATION = "sandbox.aiapi.dev/address"
+
+
+def moved_ports(service: Mapping[str, Any], serving: Callable[[Address], Address]) -> list[str]:
+    """Return the addresses, as text, of the ports that are served elsewhere."""
+    cluster_ip = service["spec"].get("clusterIP", "")
+    if cluster_ip in ("", "None"):
+        return []
+    asked = [(cluster_ip, port["port"]) for port in service["spec"].get("ports", ())]
+    found = [(address, serving(address)) for address in asked]
+    return [f"{at[0]}:{at[1]}" for address, at in found if at != address]
+
+
+class ServiceAddressAnnotator:
+    """Annotates such Services as soon as they are there, and says why in an Event."""
+
+    def __init__(self, store: Store, serving: Callable[[Address], Address]) -> None:
+        self._store = store
+        self._serving = serving
+        self._events = ComponentEventRecorder(store, "service-proxy")
+        store.listen(self._on_change)
+
+    def _on_change(self, change: WatchEvent) -> None:
+        if change.key == SERVICES:
+            asyncio.get_running_loop().call_soon(self.tell)
+
+    def tell(self) -> None:
+        """Look at all Services; those on their own port stay untouched."""
+        for service in tuple(self._store.scan(SERVICES)):
+            moved = ",".join(moved_ports(service, self._serving))
+            annotations = service["metadata"].get("annotations") or {}
+            if annotations.get(ANNOTATION, "") != moved:
+                self._annotate(service, moved)
+
+    def _annotate(self, service: Mapping[str, Any], moved: str) -> None:
+        def change(found: Obj) -> None:
+            annotations = found["metadata"].setdefault("annotations", {})
+            annotations.pop(ANNOTATION, None)
+            if moved:
+                annotations[ANNOTATION] = moved
+
+        meta = service["metadata"]
+        self._store.mutate(SERVICES, meta["namespace"], meta["name"], change)
+        if moved:
+            text = f"Ports below 1024 need root here: the Service is reached at {moved}"
+            self._events.warning(service, "PortMoved", text)

@@ -1,0 +1,107 @@
+"""A container's state as its status tells it: waiting, running or terminated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apimachinery.timestamps import format_time
+
+NEVER = "1970-01-01T00:00:00Z"
+
+
+def waiting(reason: str, message: str = "") -> Obj:
+    """Return a waiting state."""
+    return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
+
+
+def running(since: datetime) -> Obj:
+    """Return a running state."""
+    return {"running": {"startedAt": format_time(since)}}
+
+
+def terminated(code: int, *, since: datetime, container_id: str) -> Obj:
+    """Return the state of a container that ran and ended."""
+    return {
+        "terminated": {
+            "exitCode": code,
+            "reason": "Completed" if code == 0 else "Error",
+            "startedAt": format_time(since),
+            "finishedAt": format_time(datetime.now(UTC)),
+            "containerID": container_id,
+        }
+    }
+
+
+def start_failed(message: str, *, container_id: str) -> Obj:
+    """Return the state of a container whose command could not be executed."""
+    return {
+        "terminated": {
+            "exitCode": 128,
+            "reason": "StartError",
+            "message": message,
+            "startedAt": NEVER,
+            "finishedAt": format_time(datetime.now(UTC)),
+            "containerID": container_id,
+        }
+    }
+
+
+@dataclass(kw_only=True)
+class ContainerStatus:
+    """All that the pod's status says about one container."""
+
+    name: str
+    image: str
+    state: Obj = field(default_factory=lambda: waiting("ContainerCreating"))
+    last_state: Obj = field(default_factory=dict)
+    restart_count: int = 0
+    ready: bool = False
+    started: bool = False
+    container_id: str = ""
+    image_id: str = ""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return "running" in self.state
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for its first run (not: between two runs)."""
+        return "waiting" in self.state and "terminated" not in self.last_state
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of a container that has ended."""
+        ended = self.state.get("terminated")
+        return ended["exitCode"] if ended else None
+
+    def begin_wait(self, reason: str, message: str = "") -> None:
+        """Wait; what had ended becomes the last state."""
+        if "terminated" in self.state:
+            self.last_state = self.state
+        self.state = waiting(reason, message)
+        self.ready = self.started = False
+
+    def as_status(self) -> Obj:
+        """Return the entry of `containerStatuses`."""
+        status: Obj = {
+            "name": self.name,
+            "state": self.state,
+            "lastState": self.last_state,
+            "ready": self.ready,
+            "restartCount": self.restart_count,
+            "image": self.image,
+            "imageID": self.image_id,
+            "started": self.started,
+        }
+        if self.container_id:
+            status["containerID"] = self.container_id
+        if self.is_running and self.resources:
+            status["resources"] = dict(self.resources)
+            if requests := self.resources.get("requests"):
+                status["allocatedResources"] = dict(requests)
+        return status

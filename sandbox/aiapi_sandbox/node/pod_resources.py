@@ -1,0 +1,48 @@
+"""What follows from containers' resources: sums, quality-of-service class. Pure."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from aiapi_sandbox.apimachinery.quantities import parse_quantity
+
+
+def pod_requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
+    """What the scheduler counts: the containers' sum, or the largest init container."""
+    spec = pod["spec"]
+    total = _sum(_requests(container) for container in spec["containers"])
+    for container in spec.get("initContainers", []):
+        for name, amount in _requests(container).items():
+            total[name] = max(total.get(name, Decimal(0)), amount)
+    return total
+
+
+def _requests(container: Mapping[str, Any]) -> dict[str, Decimal]:
+    resources = container.get("resources", {})
+    merged = {**resources.get("limits", {}), **resources.get("requests", {})}
+    return {name: parse_quantity(amount) for name, amount in merged.items()}
+
+
+def _sum(parts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = {}
+    for part in parts:
+        for name, amount in part.items():
+            total[name] = total.get(name, Decimal(0)) + amount
+    return total
+
+
+def qos_class(spec: Mapping[str, Any]) -> str:
+    """Guaranteed, Burstable or BestEffort, by CPU and memory of all containers."""
+    guaranteed, anything = True, False
+    for container in (*spec["containers"], *spec.get("initContainers", [])):
+        resources = container.get("resources", {})
+        limits, requests = resources.get("limits", {}), resources.get("requests", {})
+        for name in ("cpu", "memory"):
+            anything = anything or name in limits or name in requests
+            limit = limits.get(name)
+            request = requests.get(name, limit)
+            same = limit is not None and parse_quantity(limit) == parse_quantity(request)
+            guaranteed = guaranteed and same
+    if not anything:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"

@@ -1,0 +1,1 @@
+"""The object store behind the API server: writes, watches, deletion."""
