@@ -31,11 +31,7 @@ class ResponseTransformer:
         return self._item(obj)
 
     def _item(self, obj: Obj) -> Obj:
-        return (
-            partial_metadata(obj)
-            if self.form == "partial"
-            else to_served(self.resource, obj)
-        )
+        return partial_metadata(obj) if self.form == "partial" else to_served(self.resource, obj)
 
     def many(self, objects: list[Obj], meta: Obj) -> Obj:
         if self.form == "table":

@@ -99,9 +99,7 @@ def put_scale(
 
 def _tracker(store: Store, target: RequestInfo, options: RequestOptions) -> UpdateTracker:
     resource = target.resource
-    manager = FieldManager(
-        "Update", options.manager, resource.stored_at.api_version, "scale"
-    )
+    manager = FieldManager("Update", options.manager, resource.stored_at.api_version, "scale")
     return UpdateTracker(
         manager, storage_type(resource), store.now(), custom=resource.custom, status_apart=True
     )
