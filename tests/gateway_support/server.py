@@ -11,19 +11,19 @@ import aiohttp
 import uvicorn
 
 from aiapi_service.gateway.app import create_app
-from aiapi_service.gateway.settings import Settings
+from aiapi_service.gateway.settings import GatewaySettings
 
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def settings(**given: Any) -> Settings:
+def settings(**given: Any) -> GatewaySettings:
     """Without the local models and without authentication, unless told otherwise."""
-    return Settings(**{"auth": "off", "local": "off", **given})
+    return GatewaySettings(**{"auth": "off", "local": "off", **given})
 
 
 @asynccontextmanager
-async def serving(made: Settings) -> AsyncIterator[str]:
+async def serving(made: GatewaySettings) -> AsyncIterator[str]:
     """The base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(create_app(made), log_level="warning", ws="none", lifespan="on")

@@ -15,16 +15,16 @@ from fastapi import FastAPI
 from store_support.service import CHEAP
 
 from aiapi_service.auth import keys
-from aiapi_service.auth.accounts import Accounts
-from aiapi_service.auth.callers import open_callers
-from aiapi_service.auth.passwords import Passwords
+from aiapi_service.auth.accounts import AccountStore
+from aiapi_service.auth.factory import open_auth
+from aiapi_service.auth.passwords import PasswordHasher
 from aiapi_service.auth.principal import ALL_SCOPES
-from aiapi_service.auth.wiring import open_auth
+from aiapi_service.auth.rate_limit import open_rate_limiter
 from aiapi_service.gateway.app import create_app
 from aiapi_service.gateway.embedder import Embedder, Embeddings
 from aiapi_service.gateway.services import Services
-from aiapi_service.gateway.settings import Settings
-from aiapi_service.gateway.upstreams.upstreams import Upstreams
+from aiapi_service.gateway.settings import GatewaySettings
+from aiapi_service.gateway.upstreams.client import UpstreamClient
 from aiapi_service.store.database import Database, open_database
 
 DIMENSIONS = 64
@@ -96,13 +96,13 @@ class Gateway:
 
     async def key(self, name: str = "", **more: Any) -> str:
         """A key of a new user, who is a tenant of their own unless told otherwise."""
-        accounts = Accounts(self.database)
+        accounts = AccountStore(self.database)
         name = name or f"user-{uuid4().hex[:8]}"
         scopes = more.get("scopes", ALL_SCOPES)
         await accounts.add_user(name, tenant=more.get("tenant", name), scopes=scopes)
         user = await accounts.user(name)
         assert user is not None
-        key = keys.new()
+        key = keys.new_key()
         await accounts.add_key(key, owner=user, name="", scopes=scopes, expires=None)
         return key.text
 
@@ -115,22 +115,22 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(data_dir: Path, url: str, **values: Any) -> AsyncIterator[Gateway]:
-    settings = Settings(
+    settings = GatewaySettings(
         **{"data_dir": data_dir, "database_url": url, "local": "off", "auth_cache_seconds": 0}
         | values
     )
     app = create_app(settings)
     words, model = Words(), Model()
-    passwords = Passwords(threads=1, queue=4, scheme=CHEAP)
+    passwords = PasswordHasher(threads=1, queue=4, scheme=CHEAP)
     async with (
         open_database(settings) as database,
         open_auth(settings, database, passwords=passwords) as auth,
-        open_callers(settings, database) as callers,
+        open_rate_limiter(settings, database) as callers,
     ):
         assert database is not None
         app.state.services = Services(
             settings=settings,
-            upstreams=cast("Upstreams", model),
+            upstreams=cast("UpstreamClient", model),
             embedder=cast("Embedder", words),
             store=database,
             auth=auth,

@@ -14,14 +14,14 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from aiapi_service.auth import Principal, keys, require
-from aiapi_service.auth.accounts import Accounts
-from aiapi_service.auth.files import write
-from aiapi_service.auth.passwords import Passwords
+from aiapi_service.auth.accounts import AccountStore
+from aiapi_service.auth.factory import Auth, open_auth
+from aiapi_service.auth.passwords import PasswordHasher
 from aiapi_service.auth.principal import ALL_SCOPES
 from aiapi_service.auth.routes import router
+from aiapi_service.auth.secret_files import write_secret
 from aiapi_service.auth.settings import AuthSettings
-from aiapi_service.auth.signing import Keyring, new
-from aiapi_service.auth.wiring import Auth, open_auth
+from aiapi_service.auth.signing import Keyring, new_key
 from aiapi_service.gateway import problems
 from aiapi_service.store.database import Database, open_database
 
@@ -58,9 +58,9 @@ class Service:
         return httpx.AsyncClient(transport=transport, base_url="http://service")
 
     @property
-    def accounts(self) -> Accounts:
+    def accounts(self) -> AccountStore:
         assert self.database is not None
-        return Accounts(self.database)
+        return AccountStore(self.database)
 
     async def add_user(
         self, name: str, *, scopes: frozenset[str] = ALL_SCOPES, password: str = PASSWORD
@@ -69,7 +69,7 @@ class Service:
         await self.accounts.set_password(name, CHEAP.hash(password))
 
     async def add_key(self, owner: str, **changes: Any) -> keys.ApiKey:
-        key = keys.new()
+        key = keys.new_key()
         user = await self.accounts.user(owner)
         assert user is not None
         of = {"name": "", "scopes": ALL_SCOPES, "expires": None} | changes
@@ -99,7 +99,11 @@ class Service:
 
 @asynccontextmanager
 async def service(
-    data_dir: Path, url: str | None = None, *, passwords: Passwords | None = None, **values: Any
+    data_dir: Path,
+    url: str | None = None,
+    *,
+    passwords: PasswordHasher | None = None,
+    **values: Any,
 ) -> AsyncIterator[Service]:
     if "auth_signing_keys_file" not in values:
         values["auth_signing_keys_file"] = signing_keys(data_dir)
@@ -111,7 +115,7 @@ async def service(
         }
         | values
     )
-    passwords = passwords or Passwords(threads=2, queue=50, scheme=CHEAP)
+    passwords = passwords or PasswordHasher(threads=2, queue=50, scheme=CHEAP)
     app = make_app()
     async with (
         open_database(settings) as database,
@@ -124,10 +128,10 @@ async def service(
 @cache
 def rsa_keyring() -> str:
     """An RSA key takes a moment to make: all tests share one."""
-    return Keyring((new("RS256", signs_from=0),)).dump()
+    return Keyring((new_key("RS256", signs_from=0),)).dump()
 
 
 def signing_keys(data_dir: Path) -> Path:
     path = data_dir / "signing-keys.json"
-    write(path, rsa_keyring(), keep=True)
+    write_secret(path, rsa_keyring(), keep=True)
     return path

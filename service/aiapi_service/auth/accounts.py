@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from aiapi_service.auth.keys import ApiKey
-from aiapi_service.auth.principal import Principal, narrowed
+from aiapi_service.auth.principal import Principal, narrow_scopes
 from aiapi_service.store.connection import Row
 from aiapi_service.store.database import Database
 
@@ -48,7 +48,7 @@ WHERE k.id = $1 AND k.revoked IS NULL AND u.disabled IS NULL
 """
 
 
-class Accounts:
+class AccountStore:
     """Every statement about users and keys."""
 
     def __init__(self, database: Database) -> None:
@@ -136,7 +136,7 @@ class Accounts:
             key.digest,
             owner.id,
             name,
-            sorted(narrowed(scopes, owner.scopes)),
+            sorted(narrow_scopes(scopes, owner.scopes)),
             expires,
         )
 
@@ -162,5 +162,5 @@ class Accounts:
         row = await self._database.row(_KEY, key.id)
         if row is None or not key.matches(row["digest"]):
             return None
-        scopes = narrowed(row["key_scopes"], row["user_scopes"])
+        scopes = narrow_scopes(row["key_scopes"], row["user_scopes"])
         return Principal(row["name"], row["tenant"], scopes, "api-key"), row["expires"]

@@ -7,18 +7,18 @@ from uuid import UUID, uuid4
 import jwt
 
 from aiapi_service.auth import jwts, keys
-from aiapi_service.auth.accounts import Accounts
-from aiapi_service.auth.cache import Cache, Verdict
+from aiapi_service.auth.accounts import AccountStore
+from aiapi_service.auth.cache import CredentialCache, PrincipalWithExpiry
 from aiapi_service.auth.errors import invalid_token
-from aiapi_service.auth.files import Watched
 from aiapi_service.auth.key_file import FileKeys
-from aiapi_service.auth.oidc import Provider
+from aiapi_service.auth.oidc import OidcProvider
 from aiapi_service.auth.principal import ALL_SCOPES, Principal
-from aiapi_service.auth.sessions import Session, Sessions
+from aiapi_service.auth.secret_files import WatchedFile
+from aiapi_service.auth.sessions import Session, SessionStore
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.auth.signing import Keyring
 
-ANYBODY = Principal("anybody", "anybody", ALL_SCOPES, "off")
+ANONYMOUS = Principal("anybody", "anybody", ALL_SCOPES, "off")
 """Who calls while authentication is off."""
 
 _TYPE = "at+jwt"
@@ -27,7 +27,7 @@ _TYPE = "at+jwt"
 class AccessTokens:
     """Makes and reads this service's own access tokens."""
 
-    def __init__(self, settings: AuthSettings, keyring: Watched[Keyring]) -> None:
+    def __init__(self, settings: AuthSettings, keyring: WatchedFile[Keyring]) -> None:
         self._settings = settings
         self._keyring = keyring
 
@@ -71,12 +71,12 @@ class AccessTokens:
 class Authenticator:
     """Knows every kind of credential. What a pod has not (a database, a provider) is None."""
 
-    cache: Cache
-    accounts: Accounts | None = None
-    sessions: Sessions | None = None
-    file_keys: Watched[FileKeys] | None = None
+    cache: CredentialCache
+    accounts: AccountStore | None = None
+    sessions: SessionStore | None = None
+    file_keys: WatchedFile[FileKeys] | None = None
     tokens: AccessTokens | None = None
-    provider: Provider | None = None
+    provider: OidcProvider | None = None
     off: bool = False
 
     async def close(self) -> None:
@@ -87,11 +87,11 @@ class Authenticator:
 
     async def authenticate(self, credential: str) -> Principal:
         """Whom an API key or an access token stands for."""
-        if len(credential) > jwts.LONGEST or not credential.isascii():
+        if len(credential) > jwts.MAX_TOKEN_BYTES or not credential.isascii():
             raise invalid_token()
         return await self.cache.get(credential, self._look_up)
 
-    async def _look_up(self, credential: str) -> Verdict:
+    async def _look_up(self, credential: str) -> PrincipalWithExpiry:
         if credential.startswith(keys.PREFIX):
             return await self._by_key(credential)
         header = jwts.header(credential)
@@ -101,7 +101,7 @@ class Authenticator:
             return await self.provider.principal(credential, header)
         raise invalid_token()
 
-    async def _by_key(self, credential: str) -> Verdict:
+    async def _by_key(self, credential: str) -> PrincipalWithExpiry:
         key = keys.parse(credential)
         if key is None:
             raise invalid_token()
@@ -115,7 +115,7 @@ class Authenticator:
             raise invalid_token()
         return found
 
-    async def _by_token(self, claims: jwts.Claims) -> Verdict:
+    async def _by_token(self, claims: jwts.Claims) -> PrincipalWithExpiry:
         session = _uuid(claims.get("sid"))
         if self.sessions is None or session is None:
             raise invalid_token()

@@ -9,13 +9,13 @@ from time import time as wall_clock
 
 from aiapi_service.auth.principal import Principal
 
-Verdict = tuple[Principal, float | None]
+PrincipalWithExpiry = tuple[Principal, float | None]
 """Somebody, and the wall-clock time at which their credential expires."""
 
 _MOST = 10_000
 
 
-class Cache:
+class CredentialCache:
     """Keeps digests of credentials, never credentials, and only of those that were good.
 
     Requests that come with one credential at once share one look-up.
@@ -24,7 +24,7 @@ class Cache:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
-        self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
+        self._asking: dict[bytes, asyncio.Task[PrincipalWithExpiry]] = {}
 
     async def close(self) -> None:
         """End the look-ups that still run."""
@@ -41,7 +41,9 @@ class Cache:
         known = self._known.get(digest)
         return known[1] if known is not None and monotonic() < known[0] else None
 
-    async def get(self, credential: str, ask: Callable[[str], Awaitable[Verdict]]) -> Principal:
+    async def get(
+        self, credential: str, ask: Callable[[str], Awaitable[PrincipalWithExpiry]]
+    ) -> Principal:
         """Whom this credential lets in, as of some seconds ago at most."""
         digest = _digest(credential)
         known = self._still(digest)
@@ -56,8 +58,8 @@ class Cache:
         return (await asyncio.shield(task))[0]
 
     async def _ask(
-        self, digest: bytes, credential: str, ask: Callable[[str], Awaitable[Verdict]]
-    ) -> Verdict:
+        self, digest: bytes, credential: str, ask: Callable[[str], Awaitable[PrincipalWithExpiry]]
+    ) -> PrincipalWithExpiry:
         began = monotonic()
         principal, expires = await ask(credential)
         lasts = self._seconds if expires is None else min(self._seconds, expires - wall_clock())
@@ -69,7 +71,7 @@ class Cache:
                 self._known.popitem(last=False)
         return principal, expires
 
-    def _answered(self, digest: bytes, task: "asyncio.Task[Verdict]") -> None:
+    def _answered(self, digest: bytes, task: "asyncio.Task[PrincipalWithExpiry]") -> None:
         del self._asking[digest]
         if not task.cancelled():
             # Whoever waited has seen it; nobody may be left to.

@@ -6,10 +6,10 @@ from fastapi import Request, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from fastapi.security.base import SecurityBase
 
-from aiapi_service.auth.authenticator import ANYBODY, Authenticator
-from aiapi_service.auth.callers import Callers
+from aiapi_service.auth.authenticator import ANONYMOUS, Authenticator
 from aiapi_service.auth.errors import insufficient_scope, invalid_token, unauthenticated
 from aiapi_service.auth.principal import SCOPES, Principal
+from aiapi_service.auth.rate_limit import CallerRateLimiter
 
 _OAUTH2 = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
@@ -36,7 +36,7 @@ def credential(request: Request) -> str | None:
 _LIMITED = frozenset(SCOPES) - {"models:read"}
 
 
-class Caller(SecurityBase):
+class AuthenticationDependency(SecurityBase):
     """Who calls, as one dependency: each costs more than a look-up in the cache does.
 
     Who may call what costs models, vectors or the database may do so only so often.
@@ -56,7 +56,7 @@ class Caller(SecurityBase):
         missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
         if missing:
             raise insufficient_scope(missing)
-        callers: Callers | None = services.callers
+        callers: CallerRateLimiter | None = services.callers
         if callers is not None and not _LIMITED.isdisjoint(wanted.scopes):
             await callers.take(request, principal)
         return principal
@@ -64,18 +64,18 @@ class Caller(SecurityBase):
     async def identify(self, request: Request, authenticator: Authenticator) -> Principal:
         """Whom the request's credential stands for."""
         if authenticator.off:
-            return ANYBODY
+            return ANONYMOUS
         token = credential(request)
         if token is None:
             raise unauthenticated()
         return authenticator.cache.known(token) or await authenticator.authenticate(token)
 
 
-authenticate = Caller()
+authenticate = AuthenticationDependency()
 """For every route that has nothing more to say about it."""
 
 
-def require(*scopes: str, caller: Caller = authenticate) -> Any:
+def require(*scopes: str, caller: AuthenticationDependency = authenticate) -> Any:
     """Who calls a route must have these scopes; without any, must only be known."""
     unknown = set(scopes) - set(SCOPES)
     if unknown:

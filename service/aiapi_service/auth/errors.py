@@ -90,7 +90,7 @@ def too_many_requests(allowed: int, seconds: int) -> AuthError:
     )
 
 
-def busy(seconds: int = 1) -> AuthError:
+def hashing_busy(seconds: int = 1) -> AuthError:
     """More passwords are being checked than there is room for."""
     return AuthError(
         503,
@@ -101,7 +101,7 @@ def busy(seconds: int = 1) -> AuthError:
     )
 
 
-def refused_grant(error: str, detail: str, *, status: int = 400) -> AuthError:
+def grant_error(error: str, detail: str, *, status: int = 400) -> AuthError:
     """An answer of the token endpoint, with the members that OAuth 2 clients read."""
     kind = "invalid-grant" if error == "invalid_grant" else "invalid-request"
     return AuthError(
@@ -113,7 +113,7 @@ def refused_grant(error: str, detail: str, *, status: int = 400) -> AuthError:
     )
 
 
-def no_log_in(detail: str) -> AuthError:
+def login_unavailable(detail: str) -> AuthError:
     """There is no password flow as this service is configured."""
     return AuthError(
         503,

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from aiapi_service.auth.errors import refused_grant
+from aiapi_service.auth.errors import grant_error
 
 _LARGEST = 16 * 1024
 _MOST_FIELDS = 16
@@ -17,23 +17,21 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > _LARGEST:
-            raise refused_grant("invalid_request", f"More than {_LARGEST} bytes.", status=413)
+            raise grant_error("invalid_request", f"More than {_LARGEST} bytes.", status=413)
     return bytes(body)
 
 
-async def read(request: Request) -> dict[str, str]:
+async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, or what is wrong with it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise refused_grant(
-            "invalid_request", "Send application/x-www-form-urlencoded.", status=415
-        )
+        raise grant_error("invalid_request", "Send application/x-www-form-urlencoded.", status=415)
     try:
         async with asyncio.timeout(_SECONDS):
             body = await _body(request)
     except TimeoutError:
         text = f"The form did not come within {_SECONDS:g} s."
-        raise refused_grant("invalid_request", text, status=408) from None
+        raise grant_error("invalid_request", text, status=408) from None
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -42,18 +40,18 @@ async def read(request: Request) -> dict[str, str]:
             errors="strict",
         )
     except ValueError:
-        raise refused_grant("invalid_request", "The form cannot be read.") from None
+        raise grant_error("invalid_request", "The form cannot be read.") from None
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise refused_grant("invalid_request", "A field was sent twice.")
+        raise grant_error("invalid_request", "A field was sent twice.")
     if any("\0" in value for value in fields.values()):
-        raise refused_grant("invalid_request", "A field holds a NUL.")
+        raise grant_error("invalid_request", "A field holds a NUL.")
     return fields
 
 
-def needed(fields: dict[str, str], name: str) -> str:
+def required_field(fields: dict[str, str], name: str) -> str:
     """A field that must be there."""
     value = fields.get(name, "")
     if not value:
-        raise refused_grant("invalid_request", f"The field {name} is missing.")
+        raise grant_error("invalid_request", f"The field {name} is missing.")
     return value

@@ -11,7 +11,7 @@ import jwt
 
 from aiapi_service.auth.errors import AuthError, invalid_token
 
-LONGEST = 8192
+MAX_TOKEN_BYTES = 8192
 """Bytes of a token; longer ones are refused unread."""
 LEEWAY_SECONDS = 30
 """Clocks may differ by so much."""
@@ -21,7 +21,7 @@ Claims = Mapping[str, Any]
 
 def header(text: str) -> Mapping[str, Any]:
     """The header, of which nobody knows yet who wrote it."""
-    if len(text) > LONGEST or text.count(".") != 2:
+    if len(text) > MAX_TOKEN_BYTES or text.count(".") != 2:
         raise invalid_token()
     try:
         return jwt.get_unverified_header(text)

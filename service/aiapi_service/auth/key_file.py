@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from aiapi_service.auth.keys import ApiKey
-from aiapi_service.auth.principal import ALL_SCOPES, Principal, narrowed
+from aiapi_service.auth.principal import ALL_SCOPES, Principal, narrow_scopes
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _key(one: Mapping[str, Any]) -> FileKey:
             raise ValueError("an expiry without a time zone could mean anything")
         expires = moment.timestamp()
     principal = Principal(
-        str(one["subject"]), str(one["tenant"]), narrowed(one["scopes"]), "api-key"
+        str(one["subject"]), str(one["tenant"]), narrow_scopes(one["scopes"]), "api-key"
     )
     return FileKey(digest, principal, expires)
 

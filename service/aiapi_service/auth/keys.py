@@ -38,7 +38,7 @@ class ApiKey:
         return hmac.compare_digest(self.digest, digest)
 
 
-def new() -> ApiKey:
+def new_key() -> ApiKey:
     """A key that nobody can guess."""
     return ApiKey(secrets.token_hex(8), secrets.token_urlsafe(32))
 

@@ -20,7 +20,7 @@ import jwt
 
 from aiapi_service.auth import jwts
 from aiapi_service.auth.errors import AuthError, invalid_token
-from aiapi_service.auth.principal import Principal, narrowed
+from aiapi_service.auth.principal import Principal, narrow_scopes
 from aiapi_service.auth.settings import AuthSettings
 
 logger = logging.getLogger("aiapi.auth")
@@ -38,7 +38,7 @@ class ProviderError(Exception):
     """The provider did not give its keys."""
 
 
-class Provider:
+class OidcProvider:
     """One issuer. Its session and its task end with `close`."""
 
     def __init__(self, settings: AuthSettings) -> None:
@@ -84,7 +84,7 @@ class Provider:
         tenant = f"oidc:{self._issuer}#{subject}"
         if self._settings.oidc_tenant_claim:
             tenant = _name(claims.get(self._settings.oidc_tenant_claim))
-        scopes = narrowed(_scopes(claims), self._settings.oidc_scopes)
+        scopes = narrow_scopes(_scopes(claims), self._settings.oidc_scopes)
         return Principal(f"{self._issuer}#{subject}", tenant, scopes, "oidc")
 
     async def _key(self, kid: object) -> jwt.PyJWK:

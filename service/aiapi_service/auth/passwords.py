@@ -13,12 +13,12 @@ from typing import TypeVar
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from aiapi_service.auth.errors import busy
+from aiapi_service.auth.errors import hashing_busy
 
 _Result = TypeVar("_Result")
 
-SHORTEST = 12
-LONGEST = 256
+MIN_LENGTH = 12
+MAX_LENGTH = 256
 _DEADLINE_SECONDS = 20.0
 
 
@@ -27,12 +27,12 @@ def argon2() -> PasswordHash:
     return PasswordHash((Argon2Hasher(),))
 
 
-def normal(password: str) -> str:
+def normalize(password: str) -> str:
     """One form for what can be typed in several (as RFC 8265 has it for passwords)."""
     return unicodedata.normalize("NFC", password)
 
 
-class Passwords:
+class PasswordHasher:
     """Hashes and checks within bounds. Made in the worker: threads do not survive a fork."""
 
     def __init__(self, *, threads: int, queue: int, scheme: PasswordHash | None = None) -> None:
@@ -48,11 +48,11 @@ class Passwords:
 
     async def check(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Whether it is the password, and a new hash when the stored one is outdated."""
-        return await self._run(lambda: self._check(normal(password), stored))
+        return await self._run(lambda: self._check(normalize(password), stored))
 
     async def hash(self, password: str) -> str:
         """A hash to store."""
-        return await self._run(lambda: self._scheme.hash(normal(password)))
+        return await self._run(lambda: self._scheme.hash(normalize(password)))
 
     def _check(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         right, renewed = self._scheme.verify_and_update(password, stored or self._decoy.result())
@@ -60,7 +60,7 @@ class Passwords:
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         if self._room <= 0:
-            raise busy()
+            raise hashing_busy()
         self._room -= 1
         loop = asyncio.get_running_loop()
         future = self._pool.submit(work)
@@ -69,7 +69,7 @@ class Passwords:
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise busy() from None
+            raise hashing_busy() from None
 
     def _leave(self, loop: asyncio.AbstractEventLoop, _done: "Future[_Result]") -> None:
         # From a thread, and counted when the work has ended, not when its caller gave up.

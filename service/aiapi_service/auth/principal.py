@@ -27,7 +27,7 @@ class Principal:
     """How: user, api-key, oidc, or off where authentication is."""
 
 
-def narrowed(scopes: Iterable[str], *limits: Iterable[str]) -> frozenset[str]:
+def narrow_scopes(scopes: Iterable[str], *limits: Iterable[str]) -> frozenset[str]:
     """The known scopes that every limit has, too: nobody gains one by asking."""
     allowed = ALL_SCOPES.intersection(scopes)
     for limit in limits:

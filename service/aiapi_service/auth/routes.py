@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from aiapi_service.auth import form
 from aiapi_service.auth.dependency import require
-from aiapi_service.auth.errors import no_log_in, refused_grant
-from aiapi_service.auth.log_in import Granted, LogIn
+from aiapi_service.auth.errors import grant_error, login_unavailable
+from aiapi_service.auth.password_flow import IssuedTokens, PasswordFlow
 from aiapi_service.auth.principal import Principal
 
 router = APIRouter(prefix="/v1/auth", tags=["authentication"])
@@ -59,7 +59,7 @@ class TokenPair(BaseModel):
     scope: str
 
 
-class Caller(BaseModel):
+class CallerInfo(BaseModel):
     """Whom a credential stands for."""
 
     subject: str
@@ -68,11 +68,11 @@ class Caller(BaseModel):
     kind: str
 
 
-def _log_in(request: Request) -> LogIn:
+def _log_in(request: Request) -> PasswordFlow:
     auth = request.app.state.services.auth
     if auth.log_in is None:
-        raise no_log_in(auth.no_log_in)
-    found: LogIn = auth.log_in
+        raise login_unavailable(auth.no_log_in)
+    found: PasswordFlow = auth.log_in
     return found
 
 
@@ -99,26 +99,26 @@ async def token(request: Request, response: Response) -> TokenPair:
     """
     response.headers["Cache-Control"] = "no-store"
     log_in = _log_in(request)
-    fields = await form.read(request)
+    fields = await form.read_form(request)
     address = _address(request)
-    grant = form.needed(fields, "grant_type")
+    grant = form.required_field(fields, "grant_type")
     if grant == "password":
         granted = await log_in.with_password(
-            form.needed(fields, "username"),
-            form.needed(fields, "password"),
+            form.required_field(fields, "username"),
+            form.required_field(fields, "password"),
             scopes=frozenset(fields.get("scope", "").split()),
             address=address,
         )
     elif grant == "refresh_token":
         granted = await log_in.with_refresh_token(
-            form.needed(fields, "refresh_token"), address=address
+            form.required_field(fields, "refresh_token"), address=address
         )
     else:
-        raise refused_grant("unsupported_grant_type", "Use password or refresh_token.")
+        raise grant_error("unsupported_grant_type", "Use password or refresh_token.")
     return _pair(granted, request.app.state.services.settings.auth_access_seconds)
 
 
-def _pair(granted: Granted, seconds: int) -> TokenPair:
+def _pair(granted: IssuedTokens, seconds: int) -> TokenPair:
     return TokenPair(
         access_token=granted.access_token,
         expires_in=seconds,
@@ -136,8 +136,8 @@ def _pair(granted: Granted, seconds: int) -> TokenPair:
 async def revoke(request: Request) -> dict[str, str]:
     """End a log-in by its refresh or access token. An unknown token is no error, and not told."""
     log_in = _log_in(request)
-    fields = await form.read(request)
-    await log_in.end(form.needed(fields, "token"), address=_address(request))
+    fields = await form.read_form(request)
+    await log_in.end(form.required_field(fields, "token"), address=_address(request))
     return {}
 
 
@@ -146,9 +146,9 @@ async def revoke(request: Request) -> dict[str, str]:
     summary="Who am I",
     responses=_answers({401: "Nobody whom this service knows.", 503: "Nobody can be asked now."}),
 )
-async def me(principal: Annotated[Principal, require()]) -> Caller:
+async def me(principal: Annotated[Principal, require()]) -> CallerInfo:
     """Whom the credential stands for, and what it allows."""
-    return Caller(
+    return CallerInfo(
         subject=principal.subject,
         tenant=principal.tenant,
         scopes=sorted(principal.scopes),

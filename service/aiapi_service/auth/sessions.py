@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from aiapi_service.auth.accounts import User
-from aiapi_service.auth.principal import Principal, narrowed
+from aiapi_service.auth.principal import Principal, narrow_scopes
 from aiapi_service.store.connection import Row
 from aiapi_service.store.database import Database
 
@@ -84,7 +84,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-class Sessions:
+class SessionStore:
     """Every statement about sessions and refresh tokens."""
 
     def __init__(self, database: Database, *, refresh: float, session: float, grace: float) -> None:
@@ -108,7 +108,7 @@ class Sessions:
         )
         if not begun:
             return None
-        return Session(session, user.id, user.name, narrowed(scopes, user.scopes), token)
+        return Session(session, user.id, user.name, narrow_scopes(scopes, user.scopes), token)
 
     async def rotate(self, token: str) -> Session | None:
         """A new token for this one, once. One that was used before ends the whole session."""
@@ -119,7 +119,7 @@ class Sessions:
         row = await self._database.row(_ROTATE, *values)
         if row is None or row["verdict"] != "good" or row["disabled"]:
             return None
-        scopes = narrowed(row["session_scopes"], row["scopes"])
+        scopes = narrow_scopes(row["session_scopes"], row["scopes"])
         return Session(row["session"], row["id"], row["name"], scopes, successor)
 
     async def principal(self, session: UUID, owner: str) -> Principal | None:
@@ -134,7 +134,7 @@ class Sessions:
         )
         if row is None:
             return None
-        scopes = narrowed(row["session_scopes"], row["scopes"])
+        scopes = narrow_scopes(row["session_scopes"], row["scopes"])
         return Principal(row["name"], row["tenant"], scopes, "user")
 
     async def end(self, session: UUID) -> None:

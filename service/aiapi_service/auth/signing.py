@@ -82,15 +82,15 @@ class Keyring:
                 return key
         return None
 
-    def rotated(self, new: SigningKey, *, now: float, token_seconds: float) -> "Keyring":
+    def rotated(self, new_key: SigningKey, *, now: float, token_seconds: float) -> "Keyring":
         """With a new key; those before it verify on until the last of their tokens has expired."""
-        until = new.signs_from + token_seconds
+        until = new_key.signs_from + token_seconds
         kept = [
             SigningKey(**{**asdict(key), "verifies_until": min(until, key.verifies_until or until)})
             for key in self.keys
             if key.verifies_until is None or key.verifies_until > now
         ]
-        return Keyring((*kept, new))
+        return Keyring((*kept, new_key))
 
     def dump(self) -> str:
         """As it lies in the file."""
@@ -124,7 +124,7 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def new(algorithm: str, *, signs_from: float) -> SigningKey:
+def new_key(algorithm: str, *, signs_from: float) -> SigningKey:
     """A key from the system's randomness."""
     return SigningKey(secrets.token_hex(8), algorithm, _secret(algorithm), signs_from)
 

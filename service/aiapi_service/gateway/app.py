@@ -15,10 +15,10 @@ from aiapi_service.gateway import docs_ui, openapi, problems
 from aiapi_service.gateway.answer import routes as answer
 from aiapi_service.gateway.documents import routes as documents
 from aiapi_service.gateway.embedder import load_local
-from aiapi_service.gateway.route_times import RouteTimes
+from aiapi_service.gateway.middleware import RequestMiddleware
 from aiapi_service.gateway.routes import about, chat, embeddings, fanout, models
 from aiapi_service.gateway.services import open_services
-from aiapi_service.gateway.settings import Settings, load
+from aiapi_service.gateway.settings import GatewaySettings, load
 from aiapi_service.gateway.version import VERSION
 
 ROUTERS = (
@@ -37,7 +37,7 @@ OPEN_PATHS = frozenset({"/", "/docs", "/redoc", "/docs/{name}", "/openapi.json"}
 """Open on purpose; every other route declares who may call it."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: GatewaySettings) -> FastAPI:
     """The app for these settings. What takes long is done here, before workers are forked."""
     embedder = load_local(settings)
 
@@ -57,12 +57,12 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.add_middleware(RouteTimes)
+    app.add_middleware(RequestMiddleware)
     problems.install(app)
     for router in ROUTERS:
         # As they are: an included router would be asked, with all its routes, for each request.
         app.router.routes.extend(router.routes)
-    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.openapi_document(app)  # type: ignore[method-assign]
     return app
 
 

@@ -11,8 +11,8 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from aiapi_service.gateway.problems import FieldError, ProblemError, invalid
-from aiapi_service.gateway.settings import Settings
+from aiapi_service.gateway.problems import FieldError, ProblemError, validation_problem
+from aiapi_service.gateway.settings import GatewaySettings
 
 Model = TypeVar("Model", bound=BaseModel)
 # The parser gives up at 200 levels, which is deeper than any setting allows, and names no field.
@@ -24,7 +24,7 @@ _HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 
 
 @dataclass(frozen=True)
-class Body:
+class JsonBody:
     """The bytes as they came, and what they say."""
 
     raw: bytes
@@ -40,12 +40,12 @@ class Body:
         return json.dumps(self.data).encode()
 
 
-async def read_json(request: Request, model: type[Model], settings: Settings) -> Model:
+async def read_json(request: Request, model: type[Model], settings: GatewaySettings) -> Model:
     """The body as this model."""
-    return check(await read_object(request, settings), model)
+    return validate(await read_json_object(request, settings), model)
 
 
-async def read_object(request: Request, settings: Settings) -> Body:
+async def read_json_object(request: Request, settings: GatewaySettings) -> JsonBody:
     """The body: a JSON object within the bounds of the settings."""
     depth = settings.max_depth
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -79,15 +79,15 @@ async def read_object(request: Request, settings: Settings) -> Body:
         _check_depth(data, depth)
     if _HUGE.search(raw):
         _check_finite(data)
-    return Body(raw, data)
+    return JsonBody(raw, data)
 
 
-def check(body: Body, model: type[Model]) -> Model:
+def validate(body: JsonBody, model: type[Model]) -> Model:
     """The body as this model, or a problem that names the fields."""
     try:
         return model.model_validate(body.data)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_input=False)) from None
+        raise validation_problem(error.errors(include_url=False, include_input=False)) from None
 
 
 async def _read(request: Request, limit: int) -> bytes:

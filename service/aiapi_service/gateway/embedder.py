@@ -9,11 +9,11 @@ from typing import Any
 
 from aiapi_service.gateway.local import embedder as local
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.settings import Settings
-from aiapi_service.gateway.upstreams import failures, refusals
-from aiapi_service.gateway.upstreams.metering import Meter
-from aiapi_service.gateway.upstreams.upstreams import Upstreams, embeddings_call, parse
-from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
+from aiapi_service.gateway.settings import GatewaySettings
+from aiapi_service.gateway.upstreams import error_responses, failures
+from aiapi_service.gateway.upstreams.client import UpstreamClient, embeddings_call, parse_object
+from aiapi_service.gateway.upstreams.metering import ModelMeter
+from aiapi_service.gateway.upstreams.usage import TokenCounts, parse_usage
 
 # Longer work than this would hold the loop; a thread costs more than it saves on less.
 _INLINE_CHARACTERS = 20_000
@@ -33,7 +33,7 @@ class Embedder:
     """Chooses by the model's name; the local one answers for its own name and as the default."""
 
     def __init__(
-        self, settings: Settings, upstreams: Upstreams, here: local.LocalEmbedder | None
+        self, settings: GatewaySettings, upstreams: UpstreamClient, here: local.LocalEmbedder | None
     ) -> None:
         self._upstreams = upstreams
         self._local = here
@@ -58,13 +58,13 @@ class Embedder:
         """Where there is a local model, it is one of those to choose from."""
         if self._local is not None and not self._upstreams.serves("embeddings", model):
             targets = self._upstreams.targets
-            raise refusals.unknown_model(model, "embeddings", targets, here=[local.NAME])
+            raise error_responses.unknown_model(model, "embeddings", targets, here=[local.NAME])
 
     async def embed(self, texts: Sequence[str], model: str | None = None) -> Embeddings:
         """Vectors as lists of numbers."""
         name = model or self.default_model
         if not name:
-            raise no_embeddings()
+            raise no_embedding_model()
         if self.is_local(name):
             found = await self.embed_here(texts)
             return Embeddings(found.vectors.tolist(), name, found.tokens)
@@ -73,22 +73,22 @@ class Embedder:
     async def embed_here(self, texts: Sequence[str]) -> local.Vectors:
         """By the local model."""
         assert self._local is not None  # noqa: S101 - asked for by is_local()
-        meter = Meter(local.NAME, self._upstreams.prices)
+        meter = ModelMeter(local.NAME, self._upstreams.prices)
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             found = self._local.embed(texts)
         else:
             found = await asyncio.to_thread(self._local.embed, texts)
-        meter.done("local", Tokens(found.tokens))
+        meter.done("local", TokenCounts(found.tokens))
         return found
 
     async def _ask(self, texts: Sequence[str], name: str) -> Embeddings:
         self.refuse_unknown(name)
         data = {"model": name, "input": list(texts), "encoding_format": "float"}
         call = embeddings_call(data, json.dumps(data).encode(), self._upstreams)
-        meter = Meter(name, self._upstreams.prices)
+        meter = ModelMeter(name, self._upstreams.prices)
         answer, content = await self._upstreams.ask(call)
-        parsed = parse(content, answer.target.name)
-        usage = of_dict(parsed.get("usage"))
+        parsed = parse_object(content, answer.target.name)
+        usage = parse_usage(parsed.get("usage"))
         meter.done(answer.target.name, usage)
         vectors = _vectors(parsed.get("data"), len(texts))
         if vectors is None:
@@ -96,7 +96,7 @@ class Embedder:
         return Embeddings(vectors, name, usage.prompt if usage else 0)
 
 
-def load_local(settings: Settings) -> local.LocalEmbedder | None:
+def load_local(settings: GatewaySettings) -> local.LocalEmbedder | None:
     """The local model where it is wanted and installed. Takes a moment: before workers fork."""
     wanted = settings.local == "on" or (settings.local == "auto" and not settings.upstreams)
     return local.LocalEmbedder() if wanted and local.available() else None
@@ -114,7 +114,7 @@ def _vectors(data: Any, count: int) -> list[list[float]] | None:
     return found
 
 
-async def as_openai(found: local.Vectors, *, base64_format: bool) -> bytes:
+async def to_openai_json(found: local.Vectors, *, base64_format: bool) -> bytes:
     """An answer as OpenAI's API has it."""
     if len(found.vectors) <= _INLINE_ROWS:
         return _as_json(found, base64_format=base64_format)
@@ -133,7 +133,7 @@ def _as_json(found: local.Vectors, *, base64_format: bool) -> bytes:
     return text.encode()
 
 
-def no_embeddings() -> ProblemError:
+def no_embedding_model() -> ProblemError:
     """Nobody embeds."""
     return ProblemError(
         503,

@@ -36,7 +36,7 @@ def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any
 _bodies: dict[str, type[BaseModel]] = {"Problem": Problem}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The document, made once."""
     if app.openapi_schema:
         return app.openapi_schema

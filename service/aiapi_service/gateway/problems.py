@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from aiapi_runtime.telemetry import shed
 from aiapi_service.auth.errors import AuthError
-from aiapi_service.gateway.leaving import CLIENT_CLOSED_REQUEST
+from aiapi_service.gateway.disconnect import CLIENT_CLOSED_REQUEST
 from aiapi_service.store.errors import StoreUnavailableError
 
 logger = logging.getLogger("aiapi.gateway")
@@ -103,7 +103,7 @@ def render(problem: ProblemError) -> Response:
     )
 
 
-def invalid(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
+def validation_problem(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
     """What pydantic found, by field."""
     # One mistake is told by each member of a union; the same twice says no more than once.
     found = list(
@@ -186,7 +186,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
-    return render(invalid(error.errors()))
+    return render(validation_problem(error.errors()))
 
 
 async def _on_refusal(_request: Request, error: Exception) -> Response:
@@ -222,7 +222,7 @@ async def _on_gone(_request: Request, error: Exception) -> Response:  # noqa: AR
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-def unexpected(method: str, path: str, error: Exception) -> Response:
+def internal_error(method: str, path: str, error: Exception) -> Response:
     """For an error that nobody has foreseen: the log says more than the answer."""
     logger.error("%s %s failed", method, path[:_SHOWN], exc_info=error)
     detail = "This is an error of the gateway. Its log says more."

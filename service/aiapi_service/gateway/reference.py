@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from aiapi_service.gateway.settings import PREFIX, Settings, is_secret
+from aiapi_service.gateway.settings import PREFIX, GatewaySettings, is_secret
 
 # The runtime sets these for its own workers.
 _INTERNAL = {"local_url", "local_key"}
@@ -16,7 +16,7 @@ _INTERNAL = {"local_url", "local_key"}
 def table() -> str:
     """Markdown, one row a variable."""
     rows = ["| variable | default | what |", "| --- | --- | --- |"]
-    for name, field in sorted(Settings.model_fields.items()):
+    for name, field in sorted(GatewaySettings.model_fields.items()):
         if name not in _INTERNAL:
             rows.append(f"| {_names(name, field)} | {_default(field)} | {_text(field)} |")
     return "\n".join(rows) + "\n"

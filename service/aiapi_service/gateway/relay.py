@@ -11,14 +11,14 @@ from contextlib import suppress
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from aiapi_service.gateway.leaving import CallerGoneError, cancelled_when_gone
+from aiapi_service.gateway.disconnect import ClientDisconnectedError, cancel_on_disconnect
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams.answer import Answer
-from aiapi_service.gateway.upstreams.events import EventWatcher
-from aiapi_service.gateway.upstreams.metering import Meter
+from aiapi_service.gateway.upstreams.client import UpstreamClient
+from aiapi_service.gateway.upstreams.metering import ModelMeter
 from aiapi_service.gateway.upstreams.pool import Call
-from aiapi_service.gateway.upstreams.upstreams import Upstreams
-from aiapi_service.gateway.upstreams.usage import find
+from aiapi_service.gateway.upstreams.response import UpstreamResponse
+from aiapi_service.gateway.upstreams.usage import find_usage
+from aiapi_service.gateway.upstreams.usage_filter import UsageFilter
 
 _JSON = [(b"content-type", b"application/json")]
 _STREAM = [
@@ -28,10 +28,10 @@ _STREAM = [
 ]
 
 
-class Relay(Response):
+class RelayResponse(Response):
     """Made by a route, runs as the response."""
 
-    def __init__(self, upstreams: Upstreams, call: Call, *, hide_usage: bool = False) -> None:
+    def __init__(self, upstreams: UpstreamClient, call: Call, *, hide_usage: bool = False) -> None:
         self.background = None
         self.status_code = 200
         self._upstreams = upstreams
@@ -39,12 +39,12 @@ class Relay(Response):
         self._hide_usage = hide_usage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        with suppress(CallerGoneError):
-            async with cancelled_when_gone(receive):
+        with suppress(ClientDisconnectedError):
+            async with cancel_on_disconnect(receive):
                 await self._pass_on(send)
 
     async def _pass_on(self, send: Send) -> None:
-        meter = Meter(self._call.model, self._upstreams.prices)
+        meter = ModelMeter(self._call.model, self._upstreams.prices)
         if self._call.repeatable:
             answer, body = await self._upstreams.ask(self._call)
         else:
@@ -56,14 +56,14 @@ class Relay(Response):
         head = [*_JSON, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
-        meter.done(answer.target.name, find(body))
+        meter.done(answer.target.name, find_usage(body))
 
-    async def _stream(self, answer: Answer, meter: Meter, send: Send) -> None:
+    async def _stream(self, answer: UpstreamResponse, meter: ModelMeter, send: Send) -> None:
         """The status is sent when a stream breaks: the caller is told in the stream.
 
         OpenAI's clients raise such an event as an error.
         """
-        events = EventWatcher(hide_usage=self._hide_usage)
+        events = UsageFilter(hide_usage=self._hide_usage)
         last = b""
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _STREAM})

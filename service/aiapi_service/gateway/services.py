@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from aiapi_service.auth.callers import Callers, open_callers
-from aiapi_service.auth.wiring import Auth, open_auth
+from aiapi_service.auth.factory import Auth, open_auth
+from aiapi_service.auth.rate_limit import CallerRateLimiter, open_rate_limiter
 from aiapi_service.gateway.embedder import Embedder
 from aiapi_service.gateway.local.embedder import LocalEmbedder
-from aiapi_service.gateway.settings import Settings
-from aiapi_service.gateway.upstreams.upstreams import Upstreams, open_upstreams
+from aiapi_service.gateway.settings import GatewaySettings
+from aiapi_service.gateway.upstreams.client import UpstreamClient, open_upstream_client
 from aiapi_service.store.database import Database, open_database
 
 
@@ -20,22 +20,22 @@ from aiapi_service.store.database import Database, open_database
 class Services:
     """One worker's."""
 
-    settings: Settings
-    upstreams: Upstreams
+    settings: GatewaySettings
+    upstreams: UpstreamClient
     embedder: Embedder
     store: Database | None
     auth: Auth
-    callers: Callers | None = None
+    callers: CallerRateLimiter | None = None
     """How often each caller may call; None: as often as they like."""
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, local_embedder: LocalEmbedder | None = None
+    settings: GatewaySettings, *, local_embedder: LocalEmbedder | None = None
 ) -> AsyncIterator[Services]:
     """In order of need; closed in the opposite one."""
     async with AsyncExitStack() as stack:
-        upstreams = await stack.enter_async_context(open_upstreams(settings, settings))
+        upstreams = await stack.enter_async_context(open_upstream_client(settings, settings))
         store = await stack.enter_async_context(open_database(settings))
         auth = await stack.enter_async_context(open_auth(settings, store))
         yield Services(
@@ -44,7 +44,7 @@ async def open_services(
             embedder=Embedder(settings, upstreams, local_embedder),
             store=store,
             auth=auth,
-            callers=await stack.enter_async_context(open_callers(settings, store)),
+            callers=await stack.enter_async_context(open_rate_limiter(settings, store)),
         )
 
 

@@ -22,7 +22,7 @@ from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings
 
 PREFIX = "AIAPI_"
 
-KNOWN_ELSEWHERE = frozenset(
+RUNTIME_VARIABLES = frozenset(
     {
         *(f"{PREFIX}{field.name.upper()}" for field in fields(RuntimeSettings)),
         "AIAPI_ADMIN_TOKEN",
@@ -69,7 +69,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
-class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, BaseSettings):
+class GatewaySettings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, BaseSettings):
     """The gateway's settings, each from ``AIAPI_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(
@@ -90,7 +90,7 @@ class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, Ba
     """Seconds that one item of a fan-out may take, unless the request says less."""
 
     @model_validator(mode="after")
-    def _default_models_are_served(self) -> "Settings":
+    def _default_models_are_served(self) -> "GatewaySettings":
         """Else each answer and each document would fail, hours after the start."""
         if self.chat_model and not self._serves("chat", self.chat_model, model.NAME):
             raise ValueError(_NOT_SERVED.format("AIAPI_CHAT_MODEL", "chat", self.local))
@@ -101,7 +101,7 @@ class Settings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, Ba
         return self
 
     @model_validator(mode="after")
-    def _local_models_are_there(self) -> "Settings":
+    def _local_models_are_there(self) -> "GatewaySettings":
         if self.local == "on" and not (model.available() or embedder.available()):
             raise ValueError(_NOT_INSTALLED)
         return self
@@ -133,7 +133,7 @@ def is_secret(field: FieldInfo) -> bool:
 def known_variables() -> list[str]:
     """All that the gateway itself reads."""
     names: list[str] = []
-    for name, field in Settings.model_fields.items():
+    for name, field in GatewaySettings.model_fields.items():
         names.append(f"{PREFIX}{name.upper()}")
         if is_secret(field):
             names.append(f"{PREFIX}{name.upper()}_FILE")
@@ -142,7 +142,7 @@ def known_variables() -> list[str]:
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
     """A misspelt variable would otherwise do nothing, silently."""
-    known = {*known_variables(), *KNOWN_ELSEWHERE}
+    known = {*known_variables(), *RUNTIME_VARIABLES}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not _OTHERS.fullmatch(name):
             near = get_close_matches(name, known, n=1)
@@ -150,11 +150,11 @@ def refuse_unknown(environ: Mapping[str, str]) -> None:
             raise SettingsError(f"{name}: there is no such setting{hint}")
 
 
-def load() -> Settings:
+def load() -> GatewaySettings:
     """Read the environment, or say which variable is wrong and why, in one line."""
     refuse_unknown(os.environ)
     try:
-        return Settings()
+        return GatewaySettings()
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(error.errors()))) from None
     except NotReadable as error:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 Row = Mapping[str, Any]
 
 
-class Connection(Protocol):
+class DatabaseConnection(Protocol):
     """What is used of asyncpg's connections, which carry no types."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str: ...  # noqa: ASYNC109 - asyncpg's own

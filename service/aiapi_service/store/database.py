@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from aiapi_runtime.telemetry.requests import upstream
-from aiapi_service.store.connection import Connection, Row
+from aiapi_service.store.connection import DatabaseConnection, Row
 from aiapi_service.store.errors import StoreError, StoreUnavailableError
 from aiapi_service.store.migrate import MIGRATION_SECONDS, migrate
 from aiapi_service.store.settings import StoreSettings
@@ -97,7 +97,7 @@ class Database:
             raise StoreError(_UNREADABLE) from None
 
     @asynccontextmanager
-    async def _borrow(self, seconds: float) -> AsyncIterator[Connection]:
+    async def _borrow(self, seconds: float) -> AsyncIterator[DatabaseConnection]:
         try:
             async with asyncio.timeout(seconds):
                 with upstream():
@@ -111,7 +111,7 @@ class Database:
             raise StoreUnavailableError(f"the database does not answer: {reason}") from error
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncIterator[DatabaseConnection]:
         """A connection for a few statements; the deadline holds for all of them together."""
         if not self._prepared:
             await self.prepare(self._timeout)
@@ -119,7 +119,7 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[DatabaseConnection]:
         """All of the statements inside, or none."""
         async with self.connection() as connection, connection.transaction():
             yield connection

@@ -40,7 +40,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LimitResult:
     """What became of a try. Nothing is taken where not all was there."""
 
     wait: float
@@ -53,14 +53,14 @@ class Taken:
         return max(0, math.floor((rate.span - self.ahead) / rate.seconds + 1e-6))
 
 
-class Buckets(Protocol):
+class RateLimiter(Protocol):
     """Wherever they are kept. A bucket is named by what it limits, such as ("account", "ann")."""
 
-    async def ask(self, rate: Rate, *name: str, count: int = 1) -> Taken:
+    async def ask(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
         """Take so many, all or none. Raises StoreUnavailableError."""
 
 
-class Limiter:
+class PostgresLimiter:
     """Buckets in Postgres."""
 
     def __init__(self, database: Database) -> None:
@@ -71,13 +71,13 @@ class Limiter:
         taken = await self.ask(rate, *name)
         return max(1, math.ceil(taken.wait)) if taken.wait else 0
 
-    async def ask(self, rate: Rate, *name: str, count: int = 1) -> Taken:
+    async def ask(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
         """Take so many, all or none."""
         cost = rate.seconds * count
         row = await self._database.row(_TAKE, digest(name), cost, rate.span)
         assert row is not None  # noqa: S101 - an upsert always returns its row
         ahead = max(0.0, row["ahead"])
-        return Taken(0.0 if row["granted"] else max(1e-3, ahead + cost - rate.span), ahead)
+        return LimitResult(0.0 if row["granted"] else max(1e-3, ahead + cost - rate.span), ahead)
 
     async def refill(self, *name: str) -> None:
         """Forget what was taken."""

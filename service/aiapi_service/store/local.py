@@ -101,22 +101,22 @@ def url(data_dir: Path) -> str:
     return f"postgresql:///postgres?{where}"
 
 
-class Identity(NamedTuple):
+class ServerUser(NamedTuple):
     """Whom the server runs as."""
 
     user: int
     group: int
 
 
-def _identity() -> Identity | None:
+def _identity() -> ServerUser | None:
     """Postgres refuses to run as root: then it runs as nobody."""
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")
-    return Identity(nobody.pw_uid, nobody.pw_gid)
+    return ServerUser(nobody.pw_uid, nobody.pw_gid)
 
 
-def _private_folder(path: Path, identity: Identity | None) -> None:
+def _private_folder(path: Path, identity: ServerUser | None) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid not in {
         os.geteuid(),
@@ -142,7 +142,7 @@ def _environment() -> dict[str, str]:
     return {"LC_ALL": "C.UTF-8"} | {key: os.environ[key] for key in kept if key in os.environ}
 
 
-def _initialise(data: Path, programs: Path, identity: Identity | None) -> None:
+def _initialise(data: Path, programs: Path, identity: ServerUser | None) -> None:
     """Make the cluster beside its place and move it there: half a cluster is never started."""
     if (data / "PG_VERSION").exists():
         return
@@ -169,7 +169,7 @@ def _initialise(data: Path, programs: Path, identity: Identity | None) -> None:
     fresh.rename(data)
 
 
-def _start(command: list[str], held: int, identity: Identity | None) -> "subprocess.Popen[bytes]":
+def _start(command: list[str], held: int, identity: ServerUser | None) -> "subprocess.Popen[bytes]":
     def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 

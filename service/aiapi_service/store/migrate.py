@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import asyncpg
 
-from aiapi_service.store.connection import Connection
+from aiapi_service.store.connection import DatabaseConnection
 from aiapi_service.store.errors import StoreError
 
 logger = logging.getLogger("aiapi.store")
@@ -49,7 +49,9 @@ def packaged() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda one: one.version))
 
 
-async def migrate(connection: Connection, wanted: tuple[Migration, ...] | None = None) -> None:
+async def migrate(
+    connection: DatabaseConnection, wanted: tuple[Migration, ...] | None = None
+) -> None:
     """Apply what is missing: all of it or nothing."""
     try:
         async with connection.transaction():
@@ -62,7 +64,7 @@ async def migrate(connection: Connection, wanted: tuple[Migration, ...] | None =
         ) from None
 
 
-async def _migrate(connection: Connection, wanted: tuple[Migration, ...]) -> None:
+async def _migrate(connection: DatabaseConnection, wanted: tuple[Migration, ...]) -> None:
     await _run(connection, "SELECT pg_advisory_xact_lock($1)", _LOCK)
     await _run(
         connection,
@@ -85,12 +87,12 @@ async def _migrate(connection: Connection, wanted: tuple[Migration, ...]) -> Non
             )
 
 
-async def _run(connection: Connection, sql: str, *values: object) -> None:
+async def _run(connection: DatabaseConnection, sql: str, *values: object) -> None:
     # Without a time of its own it would have that of a caller's statement.
     await connection.execute(sql, *values, timeout=MIGRATION_SECONDS)
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
+async def _apply(connection: DatabaseConnection, migration: Migration) -> None:
     await _run(connection, migration.sql)
     await _run(
         connection,

@@ -7,7 +7,7 @@ _CONNECTIONS = 8
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
-def pool(url: str, seconds: float) -> Any:
+def connection_pool(url: str, seconds: float) -> Any:
     """Connections to a Redis, none of which is open yet; each try on one ends in this time."""
     from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - takes a while, few need it
     from redis.asyncio.retry import Retry  # noqa: PLC0415 - see above
@@ -25,12 +25,12 @@ def pool(url: str, seconds: float) -> Any:
     )
 
 
-def usable(url: str) -> bool:
+def is_redis_url(url: str) -> bool:
     """Whether a client can be made of it. What is wrong may quote the password: it is not said."""
     if not url.startswith(_SCHEMES):
         return False
     try:
-        pool(url, 1.0).make_connection()
+        connection_pool(url, 1.0).make_connection()
     except (ValueError, TypeError):
         return False
     return True

@@ -10,8 +10,8 @@ from typing import Any
 
 from aiapi_runtime.telemetry.requests import upstream
 from aiapi_service.store.errors import StoreUnavailableError
-from aiapi_service.store.limits import Rate, Taken, digest
-from aiapi_service.store.redis_client import pool
+from aiapi_service.store.limits import LimitResult, Rate, digest
+from aiapi_service.store.redis_client import connection_pool
 
 _TAKE = """
 local clock = redis.call('TIME')
@@ -35,7 +35,7 @@ class RedisLimiter:
         self._script = client.register_script(_TAKE)
         self._prefix = prefix
 
-    async def ask(self, rate: Rate, *name: str, count: int = 1) -> Taken:
+    async def ask(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
         """Take so many, all or none."""
         from redis.exceptions import RedisError  # noqa: PLC0415 - takes a while, few need it
 
@@ -46,7 +46,7 @@ class RedisLimiter:
         except (RedisError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise StoreUnavailableError(f"Redis does not answer: {reason}") from error
-        return Taken(float(wait), float(ahead))
+        return LimitResult(float(wait), float(ahead))
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def open_redis(url: str, prefix: str, *, seconds: float) -> AsyncIterator[
     """Connected when first asked, and again whenever it has gone."""
     from redis.asyncio import Redis  # noqa: PLC0415 - takes a while, few need it
 
-    client = Redis(connection_pool=pool(url, seconds))
+    client = Redis(connection_pool=connection_pool(url, seconds))
     try:
         yield RedisLimiter(client, prefix)
     finally:

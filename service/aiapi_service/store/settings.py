@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from aiapi_service.store import local, redis_client, url
+from aiapi_service.store import local, postgres_url, redis_client
 
 
 def default_data_dir() -> Path:
@@ -68,7 +68,7 @@ class StoreSettings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not url.readable(value.get_secret_value()):
+        if value and not postgres_url.is_postgres_url(value.get_secret_value()):
             raise ValueError(
                 "must be a postgresql:// URL; percent-encode special characters in the password"
             )
@@ -77,7 +77,7 @@ class StoreSettings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not redis_client.usable(value.get_secret_value()):
+        if value and not redis_client.is_redis_url(value.get_secret_value()):
             raise ValueError("must be a URL such as redis://:password@host:6379/0")
         return value
 

@@ -244,10 +244,10 @@ async def test_tokens_of_the_old_key_hold_while_the_new_one_signs(
         assert path is not None
         now = time.time()
         ring = signing.parse(path.read_text())
-        fresh = signing.new("EdDSA", signs_from=now - 1)
+        fresh = signing.new_key("EdDSA", signs_from=now - 1)
         path.write_text(ring.rotated(fresh, now=now, token_seconds=600).dump())
         later = time.monotonic() + 60
-        monkeypatch.setattr("aiapi_service.auth.files.monotonic", lambda: later)
+        monkeypatch.setattr("aiapi_service.auth.secret_files.monotonic", lambda: later)
         new = (await one.log_in("rotation")).json()["access_token"]
         assert jwt.get_unverified_header(new)["kid"] == fresh.kid
         assert (await one.get("/chat", old)).status_code == 200

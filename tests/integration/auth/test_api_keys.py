@@ -10,7 +10,7 @@ from store_support.service import service
 
 from aiapi_service.auth import key_file, keys
 from aiapi_service.auth.accounts import AccountError
-from aiapi_service.auth.files import SecretFileError, write
+from aiapi_service.auth.secret_files import SecretFileError, write_secret
 
 
 async def test_a_key_lets_its_owner_in(database_url: str, tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ async def test_a_key_with_another_secret_does_not(database_url: str, tmp_path: P
     async with service(tmp_path, database_url) as one:
         await one.add_user("berta")
         key = await one.add_key("berta")
-        for forged in (keys.ApiKey(key.id, keys.new().secret), keys.new()):
+        for forged in (keys.ApiKey(key.id, keys.new_key().secret), keys.new_key()):
             assert (await one.get("/chat", forged.text)).status_code == 401
         assert (await one.get("/chat", key.text[:-1])).status_code == 401
         assert (await one.get("/chat", key.text + "a")).status_code == 401
@@ -89,11 +89,11 @@ async def test_a_revoked_key_is_refused_within_the_stated_time(
 
 
 def _file(path: Path, **changes: object) -> keys.ApiKey:
-    key = keys.new()
+    key = keys.new_key()
     entry = key_file.entry(
         key, subject="job", tenant="acme", scopes=frozenset({"chat"}), expires=None
     )
-    write(path, json.dumps({"keys": [entry | changes]}))
+    write_secret(path, json.dumps({"keys": [entry | changes]}))
     return key
 
 
@@ -105,7 +105,7 @@ async def test_a_file_of_keys_needs_no_database(tmp_path: Path) -> None:
         assert answer.json()["tenant"] == "acme"
         assert answer.json()["scopes"] == ["chat"]
         assert (await one.get("/both", key.text)).status_code == 403
-        assert (await one.get("/chat", keys.new().text)).status_code == 401
+        assert (await one.get("/chat", keys.new_key().text)).status_code == 401
         assert (await one.get("/chat", keys.ApiKey(key.id, "a" * 43).text)).status_code == 401
 
 
@@ -147,7 +147,7 @@ async def test_a_folder_that_cannot_be_written_to_stops_nobody_and_is_named(
 ) -> None:
     (tmp_path / "file").write_text("")
     async with service(tmp_path / "file", auth_signing_keys_file=None) as one:
-        assert (await one.get("/chat", keys.new().text)).status_code == 401
+        assert (await one.get("/chat", keys.new_key().text)).status_code == 401
     assert "nobody can call: the first API key cannot be written" in caplog.text
 
 

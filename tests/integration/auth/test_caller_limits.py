@@ -18,10 +18,10 @@ from store_support.gateway import gateway
 from store_support.redis import PASSWORD, RedisServer, redis_server
 
 from aiapi_service.auth import key_file, keys
-from aiapi_service.auth.callers import CHECKS
 from aiapi_service.auth.principal import ALL_SCOPES
+from aiapi_service.auth.rate_limit import CHECKS
 from aiapi_service.store.database import open_database
-from aiapi_service.store.limits import Buckets, Limiter, Rate
+from aiapi_service.store.limits import PostgresLimiter, Rate, RateLimiter
 from aiapi_service.store.redis_limits import open_redis
 from aiapi_service.store.settings import StoreSettings
 
@@ -35,14 +35,14 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def _buckets(kind: str, url: str, redis: RedisServer) -> AsyncIterator[Buckets]:
+async def _buckets(kind: str, url: str, redis: RedisServer) -> AsyncIterator[RateLimiter]:
     if kind == "redis":
         async with open_redis(redis.url, "test", seconds=20) as made:
             yield made
         return
     async with open_database(StoreSettings.model_validate({"database_url": url})) as database:
         assert database is not None
-        yield Limiter(database)
+        yield PostgresLimiter(database)
 
 
 @pytest.mark.parametrize("kind", ["redis", "postgres"])
@@ -73,7 +73,7 @@ async def test_many_at_once_over_two_pods_get_the_burst_and_no_more(
 
 def _keys(folder: Path, *names: str) -> tuple[Path, list[dict[str, str]]]:
     """A file with a key for each caller, and the headers that carry them."""
-    made = [keys.new() for _ in names]
+    made = [keys.new_key() for _ in names]
     entries = [
         key_file.entry(key, subject=name, tenant=name, scopes=ALL_SCOPES, expires=None)
         for name, key in zip(names, made, strict=True)

@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 from store_support.service import CHEAP, PASSWORD, service
 
-from aiapi_service.auth.passwords import Passwords
+from aiapi_service.auth.passwords import PasswordHasher
 from aiapi_service.gateway import problems
 
 
-class Counting(Passwords):
+class Counting(PasswordHasher):
     """Notes what was checked against what."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ async def test_only_a_lack_of_room_is_told_as_demand(
         answers = [await one.log_in("nobody", "guess", address=address) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [400, 429]
     assert shed == []
-    full = Passwords(threads=1, queue=-1, scheme=CHEAP)
+    full = PasswordHasher(threads=1, queue=-1, scheme=CHEAP)
     async with service(tmp_path, database_url, passwords=full) as one:
         assert (await one.log_in("nobody", address="198.51.100.24")).status_code == 503
     assert shed == [1]

@@ -13,10 +13,10 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from runtime_support.pod import until
 from store_support.service import CHEAP, PASSWORD, Service, service
 
-from aiapi_service.auth.passwords import Passwords
+from aiapi_service.auth.passwords import PasswordHasher
 from aiapi_service.auth.principal import ALL_SCOPES
-from aiapi_service.auth.sessions import Sessions
-from aiapi_service.store.connection import Connection
+from aiapi_service.auth.sessions import SessionStore
+from aiapi_service.store.connection import DatabaseConnection
 from aiapi_service.store.database import Database
 
 OLD = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=8, parallelism=1),))
@@ -24,7 +24,7 @@ NEW_PASSWORD = "another battery staple"
 Change = Callable[[Service, str], Awaitable[None]]
 
 
-class Gated(Passwords):
+class Gated(PasswordHasher):
     """Says when a check is done, and gives its answer when it is told to."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ async def test_many_log_ins_at_once_with_an_outdated_hash_are_all_let_in(
 class Within:
     """Statements of a transaction that its test ends."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: DatabaseConnection) -> None:
         self._connection = connection
 
     async def execute(self, sql: str, *values: Any) -> int:
@@ -139,7 +139,7 @@ async def test_a_session_that_is_just_being_stored_ends_too(
 
         async with one.database.transaction() as connection:
             database = cast("Database", Within(connection))
-            sessions = Sessions(database, refresh=600, session=600, grace=0)
+            sessions = SessionStore(database, refresh=600, session=600, grace=0)
             assert await sessions.begin(user, ALL_SCOPES) is not None
             changing = asyncio.create_task(change(one, name))
             await until(waits)

@@ -16,10 +16,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from store_support.service import service
 
-from aiapi_service.auth.dependency import Caller
+from aiapi_service.auth.dependency import AuthenticationDependency
 from aiapi_service.auth.principal import SCOPES
 from aiapi_service.gateway.app import create_app
-from aiapi_service.gateway.settings import Settings
+from aiapi_service.gateway.settings import GatewaySettings
 
 OPEN = {
     "/": "what this is",
@@ -35,7 +35,7 @@ OPEN = {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     data_dir = tmp_path_factory.mktemp("data")
-    return create_app(Settings(data_dir=data_dir, local="off"))
+    return create_app(GatewaySettings(data_dir=data_dir, local="off"))
 
 
 def _routes(routes: Iterator[BaseRoute] | list[BaseRoute]) -> Iterator[BaseRoute]:
@@ -50,7 +50,9 @@ def _routes(routes: Iterator[BaseRoute] | list[BaseRoute]) -> Iterator[BaseRoute
 
 
 def _authenticates(dependant: Dependant) -> bool:
-    return isinstance(dependant.call, Caller) or any(map(_authenticates, dependant.dependencies))
+    return isinstance(dependant.call, AuthenticationDependency) or any(
+        map(_authenticates, dependant.dependencies)
+    )
 
 
 def test_every_route_authenticates_but_those_that_are_open_on_purpose(app: FastAPI) -> None:

@@ -28,7 +28,7 @@ async def test_what_is_logged_and_answered_holds_no_secret(
         pair = (await one.log_in("ann", PASSWORD)).json()
         access, refresh = pair["access_token"], pair["refresh_token"]
         second = (await one.refresh(refresh)).json()
-        stolen = keys.ApiKey(key.id, keys.new().secret)
+        stolen = keys.ApiKey(key.id, keys.new_key().secret)
         for answer in (
             await one.log_in("ann", PASSWORD + "x"),
             await one.log_in(PASSWORD, "ann"),

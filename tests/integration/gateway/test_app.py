@@ -11,7 +11,7 @@ from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, u
 from gateway_support.upstream import StandIn, refusal
 from runtime_support.pod import until
 
-from aiapi_service.gateway import metering
+from aiapi_service.gateway.upstreams import metering
 
 
 async def test_a_completion_passes_through_with_the_upstreams_key(upstream: StandIn) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
 
-from aiapi_service.gateway import metering
+from aiapi_service.gateway.upstreams import metering
 
 
 async def test_an_upstream_that_is_away_is_passed_over_and_then_left_alone(

@@ -20,8 +20,8 @@ from cryptography.x509.oid import NameOID
 from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.requests import CurrentRequest, current
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
-from aiapi_service.gateway.upstreams.transport import Connections
-from aiapi_service.gateway.upstreams.wire import Endpoint, Reply, make_endpoint
+from aiapi_service.gateway.upstreams.transport import UpstreamTransport
+from aiapi_service.gateway.upstreams.wire import ResponseHead, UpstreamEndpoint, make_endpoint
 
 PATIENT = 20.0
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -57,7 +57,7 @@ class Upstream:
         finally:
             writer.close()
 
-    def at(self, method: str = "POST", scheme: str = "http") -> Endpoint:
+    def at(self, method: str = "POST", scheme: str = "http") -> UpstreamEndpoint:
         headers = {"Host": "upstream", "Authorization": "Bearer key"}
         return make_endpoint(method, f"{scheme}://127.0.0.1:{self.port}/v1/chat", headers)
 
@@ -73,15 +73,15 @@ async def listening(upstream: Upstream, tls: ssl.SSLContext | None = None) -> As
 
 
 @asynccontextmanager
-async def connections(limit: int = 10) -> AsyncIterator[Connections]:
-    opened = Connections(UpstreamSettings(upstream_connections=limit))
+async def connections(limit: int = 10) -> AsyncIterator[UpstreamTransport]:
+    opened = UpstreamTransport(UpstreamSettings(upstream_connections=limit))
     try:
         yield opened
     finally:
         await opened.close()
 
 
-async def read(reply: Reply) -> bytes:
+async def read(reply: ResponseHead) -> bytes:
     try:
         return b"".join([piece async for piece in reply.body])
     finally:

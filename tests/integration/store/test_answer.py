@@ -10,7 +10,7 @@ import pytest
 from store_support.gateway import Gateway, gateway
 
 from aiapi_service.gateway import problems, steps
-from aiapi_service.gateway.answer.records import Chats
+from aiapi_service.gateway.answer.store import ChatStore
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.store.errors import StoreUnavailableError
 
@@ -175,7 +175,7 @@ async def test_when_the_store_fails_the_answer_says_so(
 
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         before = await _stored(one)
-        monkeypatch.setattr(Chats, "store", fail)
+        monkeypatch.setattr(ChatStore, "store", fail)
         answer = await client.post("/v1/answer", json=ASK)
         assert answer.status_code == 200
         assert answer.json()["stored"] is False
@@ -187,9 +187,9 @@ async def test_when_the_store_fails_the_answer_says_so(
 async def test_a_store_whose_first_answer_is_lost_stores_once(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, lost = Chats.store, []
+    real, lost = ChatStore.store, []
 
-    async def lose(self: Chats, *args: Any, **more: Any) -> bool:
+    async def lose(self: ChatStore, *args: Any, **more: Any) -> bool:
         kept = await real(self, *args, **more)
         if not lost:
             lost.append(kept)
@@ -198,7 +198,7 @@ async def test_a_store_whose_first_answer_is_lost_stores_once(
 
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         chats, answers = await _stored(one)
-        monkeypatch.setattr(Chats, "store", lose)
+        monkeypatch.setattr(ChatStore, "store", lose)
         answer = await client.post("/v1/answer", json=ASK)
         assert answer.json()["stored"] is True
         assert await _stored(one) == (chats + 1, answers + 1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from store_support.gateway import gateway
 
-from aiapi_service.gateway.documents.records import _nearest
+from aiapi_service.gateway.documents.store import _nearest
 
 SHOP = {"id": "hours", "content": "the shop opens at nine", "metadata": {"lang": "en", "n": 1}}
 RETURNS = {"id": "returns", "content": "returns are free for a month", "metadata": {"lang": "en"}}

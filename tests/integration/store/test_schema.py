@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from aiapi_service.store.connection import Connection
+from aiapi_service.store.cleanup import delete_expired
+from aiapi_service.store.connection import DatabaseConnection
 from aiapi_service.store.database import open_database
 from aiapi_service.store.errors import StoreError
-from aiapi_service.store.janitor import sweep
-from aiapi_service.store.limits import Limiter, Rate
+from aiapi_service.store.limits import PostgresLimiter, Rate
 from aiapi_service.store.migrate import Migration, migrate, packaged
 from aiapi_service.store.settings import StoreSettings
 
@@ -21,7 +21,7 @@ BROKEN = Migration(2, "0002_broken.sql", "CREATE TABLE half (a int); SELECT 1 / 
 
 
 @pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[Connection]:
+async def connection(database_url: str) -> AsyncIterator[DatabaseConnection]:
     """In a schema of its own."""
     made = await asyncpg.connect(database_url)
     await made.execute("DROP SCHEMA IF EXISTS mine CASCADE; CREATE SCHEMA mine")
@@ -30,12 +30,12 @@ async def connection(database_url: str) -> AsyncIterator[Connection]:
     await made.close()
 
 
-async def _tables(connection: Connection) -> set[str]:
+async def _tables(connection: DatabaseConnection) -> set[str]:
     rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'mine'")
     return {row["tablename"] for row in rows}
 
 
-async def test_what_is_missing_is_applied_in_order_and_once(connection: Connection) -> None:
+async def test_what_is_missing_is_applied_in_order_and_once(connection: DatabaseConnection) -> None:
     await migrate(connection, (FIRST,))
     await migrate(connection, (FIRST, SECOND))
     await migrate(connection, (FIRST, SECOND))
@@ -43,19 +43,21 @@ async def test_what_is_missing_is_applied_in_order_and_once(connection: Connecti
     assert [row["version"] for row in rows] == [1, 2]
 
 
-async def test_one_that_fails_leaves_nothing(connection: Connection) -> None:
+async def test_one_that_fails_leaves_nothing(connection: DatabaseConnection) -> None:
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(connection, (FIRST, BROKEN))
     assert await _tables(connection) == set()
 
 
-async def test_one_that_was_changed_afterwards_is_refused_by_name(connection: Connection) -> None:
+async def test_one_that_was_changed_afterwards_is_refused_by_name(
+    connection: DatabaseConnection,
+) -> None:
     await migrate(connection, (FIRST,))
     with pytest.raises(StoreError, match=r"0001_first\.sql is not the one that was applied"):
         await migrate(connection, (Migration(1, FIRST.name, FIRST.sql + " "),))
 
 
-async def test_a_newer_schema_is_left_alone(connection: Connection) -> None:
+async def test_a_newer_schema_is_left_alone(connection: DatabaseConnection) -> None:
     await migrate(connection, (FIRST, SECOND))
     await migrate(connection, (FIRST,))
     rows = await connection.fetch("SELECT version FROM aiapi_migrations ORDER BY 1")
@@ -88,7 +90,7 @@ async def test_a_limit_counts_every_try_of_all_at_once(database_url: str) -> Non
         assert one is not None
         assert other is not None
         rate = Rate(burst=10, seconds=1000)
-        limiters = [Limiter(one), Limiter(other)] * 20
+        limiters = [PostgresLimiter(one), PostgresLimiter(other)] * 20
         waits = await asyncio.gather(*(limiter.take(rate, "many") for limiter in limiters))
         assert sum(wait == 0 for wait in waits) == 10
         assert all(0 <= wait <= 1000 for wait in waits)
@@ -101,7 +103,7 @@ async def test_a_bucket_fills_up_again(database_url: str) -> None:
     settings = StoreSettings.model_validate({"database_url": database_url})
     async with open_database(settings) as database:
         assert database is not None
-        limiter, rate = Limiter(database), Rate(burst=2, seconds=50)
+        limiter, rate = PostgresLimiter(database), Rate(burst=2, seconds=50)
         waits = [await limiter.take(rate, "slow") for _ in range(3)]
         assert waits[:2] == [0, 0]
         assert 45 <= waits[2] <= 50
@@ -115,14 +117,14 @@ async def test_what_is_stale_is_swept_and_the_rest_stays(database_url: str) -> N
     settings = StoreSettings.model_validate({"database_url": database_url})
     async with open_database(settings) as database:
         assert database is not None
-        limiter = Limiter(database)
+        limiter = PostgresLimiter(database)
         await limiter.take(Rate(1, 1000), "fresh")
         await limiter.take(Rate(1, 0.001), "stale")
         await database.execute(
             "UPDATE rate_limits SET arrival = now() - interval '1 hour' "
             "WHERE arrival < now() + interval '10 seconds'"
         )
-        assert await sweep(database) >= 1
+        assert await delete_expired(database) >= 1
         rows = await database.rows("SELECT arrival > now() AS fresh FROM rate_limits")
         assert all(row["fresh"] for row in rows)
         assert rows

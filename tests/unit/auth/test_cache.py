@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aiapi_service.auth import cache as module
-from aiapi_service.auth.cache import Cache, Verdict
+from aiapi_service.auth.cache import CredentialCache, PrincipalWithExpiry
 from aiapi_service.auth.errors import AuthError, invalid_token
 from aiapi_service.auth.principal import Principal
 
@@ -21,7 +21,7 @@ class Asked:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def __call__(self, _credential: str) -> Verdict:
+    async def __call__(self, _credential: str) -> PrincipalWithExpiry:
         self.times += 1
         self.began.set()
         await self.go.wait()
@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def test_it_asks_once_and_again_when_the_time_is_over(clock: list[float]) -> None:
-    cache, ask = Cache(15), Asked()
+    cache, ask = CredentialCache(15), Asked()
     for _ in range(3):
         assert await cache.get("key", ask) == ANN
     clock[0] += 14.9
@@ -53,7 +53,7 @@ async def test_it_asks_once_and_again_when_the_time_is_over(clock: list[float]) 
 
 
 async def test_a_credential_is_never_remembered_beyond_its_own_end(clock: list[float]) -> None:
-    cache, ask = Cache(15), Asked(expires=1004)
+    cache, ask = CredentialCache(15), Asked(expires=1004)
     await cache.get("key", ask)
     clock[0] += 5
     await cache.get("key", ask)
@@ -61,7 +61,7 @@ async def test_a_credential_is_never_remembered_beyond_its_own_end(clock: list[f
 
 
 async def test_a_refusal_is_not_remembered(clock: list[float]) -> None:
-    cache, ask = Cache(15), Asked()
+    cache, ask = CredentialCache(15), Asked()
     ask.refuse = True
     for _ in range(2):
         with pytest.raises(AuthError):
@@ -70,7 +70,7 @@ async def test_a_refusal_is_not_remembered(clock: list[float]) -> None:
 
 
 async def test_many_at_once_share_one_look_up_and_one_who_leaves_takes_it_from_none() -> None:
-    cache, ask = Cache(15), Asked()
+    cache, ask = CredentialCache(15), Asked()
     ask.go.clear()
     callers = [asyncio.create_task(cache.get("key", ask)) for _ in range(5)]
     await asyncio.sleep(0)
@@ -85,7 +85,7 @@ async def test_many_at_once_share_one_look_up_and_one_who_leaves_takes_it_from_n
 async def test_what_was_refused_after_the_look_up_began_is_refused_in_time(
     clock: list[float],
 ) -> None:
-    cache, ask = Cache(15), Asked()
+    cache, ask = CredentialCache(15), Asked()
     ask.go.clear()
     caller = asyncio.create_task(cache.get("key", ask))
     await ask.began.wait()
@@ -99,13 +99,13 @@ async def test_what_was_refused_after_the_look_up_began_is_refused_in_time(
 
 async def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST", 3)
-    cache, ask = Cache(15), Asked()
+    cache, ask = CredentialCache(15), Asked()
     for number in range(10):
         await cache.get(f"key {number}", ask)
     assert len(cache._known) == 3
 
 
 async def test_it_does_not_hold_the_credential() -> None:
-    cache = Cache(15)
+    cache = CredentialCache(15)
     await cache.get("a very secret key", Asked())
     assert b"secret" not in repr(cache._known).encode()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiapi_service.auth.files import write
+from aiapi_service.auth.secret_files import write_secret
 from aiapi_service.store.settings import default_data_dir
 
 
@@ -47,5 +47,5 @@ def test_no_secret_is_written_into_somebody_elses_folder(
         # Root's folders are trusted; take any other that is nobody's here.
         os.chown(tmp_path, 4711, -1)
     with pytest.raises(PermissionError, match="belongs to somebody else"):
-        write(tmp_path / "key", "secret")
+        write_secret(tmp_path / "key", "secret")
     assert list(tmp_path.iterdir()) == []

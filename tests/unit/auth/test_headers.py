@@ -15,27 +15,27 @@ from store_support.service import make_app
 
 from aiapi_service.auth import key_file, keys
 from aiapi_service.auth.authenticator import AccessTokens, Authenticator
-from aiapi_service.auth.cache import Cache
-from aiapi_service.auth.files import Watched, write
+from aiapi_service.auth.cache import CredentialCache
+from aiapi_service.auth.factory import Auth
+from aiapi_service.auth.secret_files import WatchedFile, write_secret
 from aiapi_service.auth.settings import AuthSettings
-from aiapi_service.auth.signing import Keyring, new, parse
-from aiapi_service.auth.wiring import Auth
+from aiapi_service.auth.signing import Keyring, new_key, parse
 
-KEY = keys.new()
+KEY = keys.new_key()
 KID = "0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     folder: Path = tmp_path_factory.mktemp("auth")
-    ring = Keyring((new("HS256", signs_from=0),))
-    write(folder / "signing.json", ring.dump().replace(ring.keys[0].kid, KID))
-    write(folder / "key", KEY.text)
+    ring = Keyring((new_key("HS256", signs_from=0),))
+    write_secret(folder / "signing.json", ring.dump().replace(ring.keys[0].kid, KID))
+    write_secret(folder / "key", KEY.text)
     made = make_app()
     authenticator = Authenticator(
-        cache=Cache(0),
-        file_keys=Watched(folder / "key", lambda _: key_file.local(KEY)),
-        tokens=AccessTokens(AuthSettings(), Watched(folder / "signing.json", parse)),
+        cache=CredentialCache(0),
+        file_keys=WatchedFile(folder / "key", lambda _: key_file.local(KEY)),
+        tokens=AccessTokens(AuthSettings(), WatchedFile(folder / "signing.json", parse)),
     )
     made.state.services = SimpleNamespace(auth=Auth(authenticator, None), callers=None)
     return made

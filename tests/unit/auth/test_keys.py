@@ -6,13 +6,13 @@ from aiapi_service.auth import keys
 
 
 def test_a_key_is_found_in_its_own_text() -> None:
-    key = keys.new()
+    key = keys.new_key()
     assert keys.parse(key.text) == key
     assert len(key.secret) == 43, "256 bits in base64url"
 
 
 def test_no_two_keys_are_alike() -> None:
-    assert len({keys.new().text for _ in range(100)}) == 100
+    assert len({keys.new_key().text for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_what_has_not_the_form_of_a_key_is_none(text: str) -> None:
 
 
 def test_only_the_whole_key_matches_its_digest() -> None:
-    key, other = keys.new(), keys.new()
+    key, other = keys.new_key(), keys.new_key()
     assert key.matches(key.digest)
     assert not keys.ApiKey(key.id, other.secret).matches(key.digest)
     assert not keys.ApiKey(other.id, key.secret).matches(key.digest)
 
 
 def test_a_key_does_not_print_its_secret() -> None:
-    key = keys.new()
+    key = keys.new_key()
     assert key.secret not in f"{key} {key!r}"

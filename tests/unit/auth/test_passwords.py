@@ -9,7 +9,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from aiapi_service.auth.errors import AuthError
-from aiapi_service.auth.passwords import Passwords, argon2
+from aiapi_service.auth.passwords import PasswordHasher, argon2
 
 CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 
@@ -33,31 +33,33 @@ class Slow:
 
 
 @pytest.fixture
-def passwords() -> Iterator[Passwords]:
-    made = Passwords(threads=1, queue=4, scheme=CHEAP)
+def passwords() -> Iterator[PasswordHasher]:
+    made = PasswordHasher(threads=1, queue=4, scheme=CHEAP)
     yield made
     made.close()
 
 
-async def test_the_right_password_and_no_other(passwords: Passwords) -> None:
+async def test_the_right_password_and_no_other(passwords: PasswordHasher) -> None:
     stored = await passwords.hash("correct horse battery")
     assert await passwords.check("correct horse battery", stored) == (True, None)
     assert await passwords.check("correct horse batterie", stored) == (False, None)
 
 
-async def test_a_password_may_be_typed_in_two_unicode_forms(passwords: Passwords) -> None:
+async def test_a_password_may_be_typed_in_two_unicode_forms(passwords: PasswordHasher) -> None:
     stored = await passwords.hash("Scho\u0308nes Wetter")
     assert (await passwords.check("Sch\u00f6nes Wetter", stored))[0]
 
 
-async def test_where_there_is_no_user_nobody_is_let_in_by_the_decoy(passwords: Passwords) -> None:
+async def test_where_there_is_no_user_nobody_is_let_in_by_the_decoy(
+    passwords: PasswordHasher,
+) -> None:
     assert await passwords.check("a password that nobody has", None) == (False, None)
 
 
 async def test_an_outdated_hash_is_made_anew() -> None:
     stored = CHEAP.hash("correct horse battery")
     stronger = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=16, parallelism=1),))
-    passwords = Passwords(threads=1, queue=1, scheme=stronger)
+    passwords = PasswordHasher(threads=1, queue=1, scheme=stronger)
     right, renewed = await passwords.check("correct horse battery", stored)
     passwords.close()
     assert right
@@ -68,7 +70,7 @@ async def test_an_outdated_hash_is_made_anew() -> None:
 async def test_an_unknown_user_costs_the_same_hash_as_a_wrong_password() -> None:
     slow = Slow()
     slow.may_end.set()
-    passwords = Passwords(threads=1, queue=4, scheme=slow)  # type: ignore[arg-type]
+    passwords = PasswordHasher(threads=1, queue=4, scheme=slow)  # type: ignore[arg-type]
     await passwords.check("wrong", slow.hash("right"))
     await passwords.check("wrong", None)
     passwords.close()
@@ -77,7 +79,7 @@ async def test_an_unknown_user_costs_the_same_hash_as_a_wrong_password() -> None
 
 async def test_more_than_the_queue_holds_is_refused_at_once_and_the_loop_runs_on() -> None:
     slow = Slow()
-    passwords = Passwords(threads=1, queue=2, scheme=slow)  # type: ignore[arg-type]
+    passwords = PasswordHasher(threads=1, queue=2, scheme=slow)  # type: ignore[arg-type]
     inside = [asyncio.create_task(passwords.check("x", "y")) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(AuthError) as refusal:
@@ -91,7 +93,7 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_loop_runs_on
 
 async def test_a_caller_who_leaves_frees_no_room_before_the_thread_does() -> None:
     slow = Slow()
-    passwords = Passwords(threads=1, queue=0, scheme=slow)  # type: ignore[arg-type]
+    passwords = PasswordHasher(threads=1, queue=0, scheme=slow)  # type: ignore[arg-type]
     waiting = asyncio.create_task(passwords.check("x", "y"))
     assert await asyncio.to_thread(slow.began.wait, 10)
     waiting.cancel()

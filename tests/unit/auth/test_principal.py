@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_service.auth.principal import ALL_SCOPES, narrowed
+from aiapi_service.auth.principal import ALL_SCOPES, narrow_scopes
 
 scopes = st.frozensets(st.sampled_from([*sorted(ALL_SCOPES), "admin", "*", ""]))
 
@@ -12,7 +12,7 @@ scopes = st.frozensets(st.sampled_from([*sorted(ALL_SCOPES), "admin", "*", ""]))
 def test_nobody_gains_a_scope(
     asked: frozenset[str], key: frozenset[str], user: frozenset[str]
 ) -> None:
-    got = narrowed(asked, key, user)
+    got = narrow_scopes(asked, key, user)
     assert got <= asked
     assert got <= key
     assert got <= user

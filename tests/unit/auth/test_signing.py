@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 
 from aiapi_service.auth import signing
-from aiapi_service.auth.signing import ALGORITHMS, Keyring, new, parse
+from aiapi_service.auth.signing import ALGORITHMS, Keyring, new_key, parse
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_key_comes_back_from_its_file(algorithm: str) -> None:
-    ring = Keyring((new(algorithm, signs_from=0),))
+    ring = Keyring((new_key(algorithm, signs_from=0),))
     assert parse(ring.dump()) == ring
 
 
 def test_a_new_key_is_known_before_it_signs_and_an_old_one_after() -> None:
-    old = new("EdDSA", signs_from=0)
-    ring = Keyring((old,)).rotated(new("EdDSA", signs_from=1300), now=1000, token_seconds=600)
+    old = new_key("EdDSA", signs_from=0)
+    ring = Keyring((old,)).rotated(new_key("EdDSA", signs_from=1300), now=1000, token_seconds=600)
     fresh = ring.keys[1]
     assert ring.signer(1000).kid == old.kid
     assert ring.verifier(fresh.kid, 1000) == fresh
@@ -27,21 +27,23 @@ def test_a_new_key_is_known_before_it_signs_and_an_old_one_after() -> None:
 
 
 def test_a_second_rotation_drops_what_is_over_and_prolongs_nothing() -> None:
-    ring = Keyring((new("HS256", signs_from=0),))
+    ring = Keyring((new_key("HS256", signs_from=0),))
     for now in (1000, 1100, 5000):
-        ring = ring.rotated(new("HS256", signs_from=now), now=now, token_seconds=600)
+        ring = ring.rotated(new_key("HS256", signs_from=now), now=now, token_seconds=600)
     assert [key.verifies_until for key in ring.keys] == [5600, None]
 
 
 def test_a_key_of_nobody_is_unknown() -> None:
-    ring = Keyring((new("HS256", signs_from=0),))
+    ring = Keyring((new_key("HS256", signs_from=0),))
     assert ring.verifier("another", 0) is None
     assert ring.verifier(None, 0) is None
     assert ring.verifier(["list"], 0) is None
 
 
 def _entry(**changes: object) -> dict[str, object]:
-    entry: dict[str, object] = json.loads(Keyring((new("EdDSA", signs_from=0),)).dump())["keys"][0]
+    entry: dict[str, object] = json.loads(Keyring((new_key("EdDSA", signs_from=0),)).dump())[
+        "keys"
+    ][0]
     return entry | changes
 
 
@@ -71,7 +73,7 @@ def test_a_file_that_is_not_right_is_refused(document: object) -> None:
 
 
 def test_a_key_does_not_print_its_secret() -> None:
-    key = new("HS256", signs_from=0)
+    key = new_key("HS256", signs_from=0)
     assert key.secret not in f"{key!r} {Keyring((key,))!r}"
     assert replace(key, kid="x") != key
 

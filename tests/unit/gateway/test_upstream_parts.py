@@ -10,9 +10,9 @@ from aiapi_service.gateway.upstreams import backoff, usage
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.hedge import first_of
 from aiapi_service.gateway.upstreams.metering import cost
-from aiapi_service.gateway.upstreams.rotation import Rotation
-from aiapi_service.gateway.upstreams.settings import Price
-from aiapi_service.gateway.upstreams.usage import Tokens
+from aiapi_service.gateway.upstreams.round_robin import WeightedRoundRobin
+from aiapi_service.gateway.upstreams.settings import ModelPrice
+from aiapi_service.gateway.upstreams.usage import TokenCounts
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -52,7 +52,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 
 
 def test_turns_follow_the_weights_and_are_evenly_spread() -> None:
-    rotation = Rotation([("a", 3), ("b", 1)])
+    rotation = WeightedRoundRobin([("a", 3), ("b", 1)])
     turns = [rotation.next(lambda _: True) for _ in range(8)]
     assert Counter(turns) == {"a": 6, "b": 2}
     assert turns[:4] == ["a", "a", "b", "a"]
@@ -63,8 +63,8 @@ def test_turns_follow_the_weights_and_are_evenly_spread() -> None:
 @pytest.mark.parametrize(
     ("text", "tokens"),
     [
-        (b'{"a": 1, "usage": {"prompt_tokens": 3, "completion_tokens": 4}}', Tokens(3, 4)),
-        (b'{"usage":{"prompt_tokens":3}}', Tokens(3, 0)),
+        (b'{"a": 1, "usage": {"prompt_tokens": 3, "completion_tokens": 4}}', TokenCounts(3, 4)),
+        (b'{"usage":{"prompt_tokens":3}}', TokenCounts(3, 0)),
         (b'{"usage": null}', None),
         (b'{"usage": {"prompt_tokens": "3"}}', None),
         (b'{"usage": {"prompt_tokens": -3}}', None),
@@ -74,12 +74,14 @@ def test_turns_follow_the_weights_and_are_evenly_spread() -> None:
         (b"\xff", None),
     ],
 )
-def test_usage_is_found_in_an_answer(text: bytes, tokens: Tokens | None) -> None:
-    assert usage.find(text) == tokens
+def test_usage_is_found_in_an_answer(text: bytes, tokens: TokenCounts | None) -> None:
+    assert usage.find_usage(text) == tokens
 
 
 def test_cost_is_by_the_million() -> None:
-    assert cost(Tokens(2_000_000, 500_000), Price(input=0.15, output=0.6)) == pytest.approx(0.6)
+    assert cost(
+        TokenCounts(2_000_000, 500_000), ModelPrice(input=0.15, output=0.6)
+    ) == pytest.approx(0.6)
 
 
 async def test_hedging_takes_whichever_comes_first_and_discards_the_other() -> None:

@@ -13,8 +13,8 @@ import click
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from aiapi_service.auth.accounts import AccountError, Accounts
-from aiapi_service.auth.passwords import LONGEST, SHORTEST
+from aiapi_service.auth.accounts import AccountError, AccountStore
+from aiapi_service.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from aiapi_service.auth.principal import ALL_SCOPES
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.store import local
@@ -55,7 +55,7 @@ def settings() -> Environment:
     return found
 
 
-def with_accounts(work: Callable[[Accounts], Awaitable[_Result]]) -> _Result:
+def with_accounts(work: Callable[[AccountStore], Awaitable[_Result]]) -> _Result:
     """Do something with the database, or say in one line why it cannot be done."""
     found = settings().model_copy(update={"database_start_wait": 0.0})
 
@@ -63,7 +63,7 @@ def with_accounts(work: Callable[[Accounts], Awaitable[_Result]]) -> _Result:
         async with open_database(found) as database:
             assert database is not None  # noqa: S101 - the settings name one
             await database.prepare()
-            return await work(Accounts(database))
+            return await work(AccountStore(database))
 
     try:
         return asyncio.run(connected())
@@ -92,8 +92,8 @@ def read_password(*, from_stdin: bool) -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise click.ClickException(f"a password has {SHORTEST} to {LONGEST} characters")
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise click.ClickException(f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters")
     return str(password)
 
 

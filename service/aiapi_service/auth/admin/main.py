@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from aiapi_service.auth.accounts import AccountError, Accounts, User
-from aiapi_service.auth.admin import files
+from aiapi_service.auth.accounts import AccountError, AccountStore, User
+from aiapi_service.auth.admin import file_commands
 from aiapi_service.auth.admin.environment import read_password, scopes_of, show, with_accounts
-from aiapi_service.auth.keys import new
-from aiapi_service.auth.passwords import argon2, normal
+from aiapi_service.auth.keys import new_key
+from aiapi_service.auth.passwords import argon2, normalize
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}", re.ASCII)
 
@@ -40,7 +40,7 @@ def _expiry(days: int | None) -> datetime | None:
 
 
 def _hashed(from_stdin: bool) -> str:
-    return argon2().hash(normal(read_password(from_stdin=from_stdin)))
+    return argon2().hash(normalize(read_password(from_stdin=from_stdin)))
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -67,7 +67,7 @@ def add_user(
     """Make the user NAME. There is no default password: it is asked for."""
     hashed = None if no_password else _hashed(password_stdin)
 
-    async def work(accounts: Accounts) -> None:
+    async def work(accounts: AccountStore) -> None:
         await accounts.add_user(name, tenant=tenant or name, scopes=scopes)
         if hashed:
             await accounts.set_password(name, hashed)
@@ -122,10 +122,10 @@ def api_keys() -> None:
 @OUTPUT
 def add_key(owner: str, name: str, scopes: frozenset[str], days: int | None, output: str) -> None:
     """Make a key for the user OWNER. It never allows more than its owner may do."""
-    key = new()
+    key = new_key()
     expires = _expiry(days)
 
-    async def work(accounts: Accounts) -> User:
+    async def work(accounts: AccountStore) -> User:
         user = await accounts.user(owner)
         if user is None:
             raise AccountError(f"there is no user {owner}")
@@ -171,12 +171,12 @@ def revoke_key(key: str) -> None:
 @OUTPUT
 def make_key(path: Path, subject: str, tenant: str | None, **options: Any) -> None:
     """Make a key without a database: its digest goes into FILE, for AIAPI_AUTH_API_KEYS_FILE."""
-    key, expires = new(), _expiry(options["days"])
+    key, expires = new_key(), _expiry(options["days"])
     scopes = options["scopes"]
-    files.add_key(
+    file_commands.add_key(
         path, key, subject=subject, tenant=tenant or subject, scopes=scopes, expires=expires
     )
     _show_key(key.text, key.id, scopes, expires, options["output"])
 
 
-main.add_command(files.signing_keys)
+main.add_command(file_commands.signing_keys)

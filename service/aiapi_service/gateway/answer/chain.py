@@ -18,19 +18,19 @@ from uuid import uuid4
 
 from aiapi_service.auth import AuthError, Principal
 from aiapi_service.gateway.answer import prompt
-from aiapi_service.gateway.answer.records import Answered, Chats
 from aiapi_service.gateway.answer.schemas import Answer, AnswerRequest, Chat, Source
-from aiapi_service.gateway.answer.steps import Steps
+from aiapi_service.gateway.answer.steps import StepTimer
+from aiapi_service.gateway.answer.store import AnswerRecord, ChatStore
 from aiapi_service.gateway.answer_settings import AnswerSettings
-from aiapi_service.gateway.documents.records import Documents, Embedded, checked
 from aiapi_service.gateway.documents.schemas import Hit
+from aiapi_service.gateway.documents.store import DocumentStore, EmbeddingVector, validate_vectors
 from aiapi_service.gateway.embedder import Embedder
 from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams.upstreams import Upstreams
+from aiapi_service.gateway.upstreams.client import UpstreamClient
 from aiapi_service.store.database import Database
 from aiapi_service.store.errors import StoreUnavailableError
-from aiapi_service.store.limits import Limiter, Rate
+from aiapi_service.store.limits import PostgresLimiter, Rate
 
 logger = logging.getLogger("aiapi.gateway")
 
@@ -40,18 +40,18 @@ _NOT_KEPT = "The model answered, but the answer could not be stored: the chat do
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain:
+class AnswerChain:
     """What the steps need."""
 
     settings: AnswerSettings
     store: Database
     embedder: Embedder
-    upstreams: Upstreams
+    upstreams: UpstreamClient
 
-    async def answer(self, asked: AnswerRequest, caller: Principal, steps: Steps) -> Answer:
+    async def answer(self, asked: AnswerRequest, caller: Principal, steps: StepTimer) -> Answer:
         """Run the steps."""
         model = asked.model or self.upstreams.default_model()
-        manner = prompt.SMALL if model == LOCAL_MODEL else prompt.USUAL
+        manner = prompt.SMALL if model == LOCAL_MODEL else prompt.DEFAULT
         asked = asked.model_copy(
             update={
                 "model": model,
@@ -62,7 +62,7 @@ class Chain:
         chat, wanted = await self._prepare(asked, caller, steps)
         hits = await self._search(asked, caller, wanted, steps)
         completion = await self._ask(asked, chat, hits, manner, steps)
-        answered = Answered(
+        answered = AnswerRecord(
             id=uuid4(),
             chat=asked.chat_id or uuid4(),
             question=asked.question,
@@ -84,8 +84,8 @@ class Chain:
         )
 
     async def _prepare(
-        self, asked: AnswerRequest, caller: Principal, steps: Steps
-    ) -> tuple[Chat | None, Embedded | None]:
+        self, asked: AnswerRequest, caller: Principal, steps: StepTimer
+    ) -> tuple[Chat | None, EmbeddingVector | None]:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._limit(caller, steps))
@@ -95,10 +95,12 @@ class Chain:
             raise _worst(failed) from None
         return chat.result(), wanted.result()
 
-    async def _limit(self, caller: Principal, steps: Steps) -> None:
+    async def _limit(self, caller: Principal, steps: StepTimer) -> None:
         rate = Rate(self.settings.answer_burst, self.settings.answer_seconds)
         async with steps.step("limit", self.settings.answer_search_timeout):
-            wait = await Limiter(self.store).take(rate, "answer", caller.tenant, caller.subject)
+            wait = await PostgresLimiter(self.store).take(
+                rate, "answer", caller.tenant, caller.subject
+            )
         if wait:
             raise ProblemError(
                 429,
@@ -108,29 +110,33 @@ class Chain:
                 headers={"Retry-After": str(wait)},
             )
 
-    async def _chat(self, asked: AnswerRequest, caller: Principal, steps: Steps) -> Chat | None:
+    async def _chat(self, asked: AnswerRequest, caller: Principal, steps: StepTimer) -> Chat | None:
         if asked.chat_id is None:
             return None
         async with steps.step("chat", self.settings.answer_search_timeout):
-            found = await Chats(self.store).read(asked.chat_id, caller, turns=_TURNS)
+            found = await ChatStore(self.store).read(asked.chat_id, caller, turns=_TURNS)
         if found is None:
             raise no_chat()
         return found
 
-    async def _embed(self, asked: AnswerRequest, steps: Steps) -> Embedded | None:
+    async def _embed(self, asked: AnswerRequest, steps: StepTimer) -> EmbeddingVector | None:
         if not asked.documents:
             return None
         async with steps.step("embed", self.settings.answer_embed_timeout):
             found = await self.embedder.embed([asked.question])
-        return checked(found.vectors, found.model)[0]
+        return validate_vectors(found.vectors, found.model)[0]
 
     async def _search(
-        self, asked: AnswerRequest, caller: Principal, wanted: Embedded | None, steps: Steps
+        self,
+        asked: AnswerRequest,
+        caller: Principal,
+        wanted: EmbeddingVector | None,
+        steps: StepTimer,
     ) -> list[Hit]:
         if wanted is None:
             return []
         async with steps.step("search", self.settings.answer_search_timeout):
-            return await Documents(self.store).search(
+            return await DocumentStore(self.store).search(
                 caller.tenant, wanted, limit=asked.documents, metadata=asked.filter
             )
 
@@ -139,8 +145,8 @@ class Chain:
         asked: AnswerRequest,
         chat: Chat | None,
         hits: Sequence[Hit],
-        manner: prompt.Manner,
-        steps: Steps,
+        manner: prompt.PromptStyle,
+        steps: StepTimer,
     ) -> dict[str, Any]:
         body = manner.options | {
             "model": asked.model,
@@ -157,13 +163,13 @@ class Chain:
             return await self.upstreams.chat(body)
 
     async def _keep(
-        self, answered: Answered, caller: Principal, steps: Steps, *, new: bool
+        self, answered: AnswerRecord, caller: Principal, steps: StepTimer, *, new: bool
     ) -> bool:
         """Store it. A broken connection may have stored it: the second try finds out."""
         for attempt in range(_TRIES):
             try:
                 async with steps.step("store", self.settings.answer_store_timeout):
-                    return await Chats(self.store).store(answered, caller, new=new)
+                    return await ChatStore(self.store).store(answered, caller, new=new)
             except (StoreUnavailableError, ProblemError) as error:
                 if attempt + 1 == _TRIES:
                     logger.warning("an answer was not stored: %s", error)

@@ -30,7 +30,7 @@ _EXAMPLE = (
 
 
 @dataclass(frozen=True)
-class Manner:
+class PromptStyle:
     """How a model is asked, where the request leaves it open."""
 
     max_tokens: int = 512
@@ -42,14 +42,19 @@ class Manner:
     """Further members of its request."""
 
 
-USUAL = Manner()
-SMALL = Manner(
+DEFAULT = PromptStyle()
+SMALL = PromptStyle(
     max_tokens=96, documents=1, characters=2000, by_example=True, options={"temperature": 0}
 )
 
 
 def messages(
-    question: str, hits: Sequence[Hit], turns: Sequence[Turn], *, characters: int, manner: Manner
+    question: str,
+    hits: Sequence[Hit],
+    turns: Sequence[Turn],
+    *,
+    characters: int,
+    manner: PromptStyle,
 ) -> list[dict[str, str]]:
     """The messages of a chat completion, within bounds."""
     characters = min(characters, manner.characters)

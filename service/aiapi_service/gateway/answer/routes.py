@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from aiapi_service.auth import Principal, require
-from aiapi_service.gateway.answer.chain import Chain, no_chat
-from aiapi_service.gateway.answer.records import Chats
+from aiapi_service.gateway.answer.chain import AnswerChain, no_chat
 from aiapi_service.gateway.answer.schemas import EXAMPLE, Answer, AnswerRequest, Chat
-from aiapi_service.gateway.answer.steps import TimedCaller, steps_of
+from aiapi_service.gateway.answer.steps import TimedAuthentication, steps_of
+from aiapi_service.gateway.answer.store import ChatStore
 from aiapi_service.gateway.body import read_json
+from aiapi_service.gateway.disconnect import run_until_disconnect
 from aiapi_service.gateway.documents.routes import DatabaseDep
-from aiapi_service.gateway.leaving import while_connected
 from aiapi_service.gateway.openapi import json_body
 from aiapi_service.gateway.problems import responses
 from aiapi_service.gateway.services import ServicesDep
@@ -35,7 +35,7 @@ _MOST_TURNS = 100
 async def answer(
     request: Request,
     services: ServicesDep,
-    caller: Annotated[Principal, require("answer", caller=TimedCaller())],
+    caller: Annotated[Principal, require("answer", caller=TimedAuthentication())],
     store: DatabaseDep,
     timings: Annotated[bool, Query(description="Give the times of the steps.")] = False,
 ) -> Response:
@@ -43,7 +43,7 @@ async def answer(
     steps = steps_of(request)
     settings = services.settings
     asked = await read_json(request, AnswerRequest, settings)
-    chain = Chain(
+    chain = AnswerChain(
         settings=settings, store=store, embedder=services.embedder, upstreams=services.upstreams
     )
 
@@ -53,7 +53,7 @@ async def answer(
             found = found.model_copy(update={"timings": steps.all()})
         return JSONResponse(found.model_dump(mode="json", exclude_none=True))
 
-    return await while_connected(request, work())
+    return await run_until_disconnect(request, work())
 
 
 @router.get(
@@ -61,7 +61,7 @@ async def answer(
 )
 async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A002 - the path's
     """One of the caller's chats with its latest turns."""
-    found = await Chats(store).read(id, caller, turns=_MOST_TURNS)
+    found = await ChatStore(store).read(id, caller, turns=_MOST_TURNS)
     if found is None:
         raise no_chat()
     return found
@@ -75,6 +75,6 @@ async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A
 )
 async def delete(id: UUID, caller: Caller, store: DatabaseDep) -> Response:  # noqa: A002 - as above
     """One of the caller's chats, with all of its turns."""
-    if not await Chats(store).delete(id, caller):
+    if not await ChatStore(store).delete(id, caller):
         raise no_chat()
     return Response(status_code=204)

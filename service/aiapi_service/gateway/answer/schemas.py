@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from aiapi_service.gateway.documents.schemas import Metadata, Query
-from aiapi_service.gateway.text import Name
+from aiapi_service.gateway.field_types import Name
 
 
 class AnswerRequest(BaseModel):

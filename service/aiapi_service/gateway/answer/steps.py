@@ -12,7 +12,7 @@ from fastapi import Request
 
 from aiapi_service.auth import Principal
 from aiapi_service.auth.authenticator import Authenticator
-from aiapi_service.auth.dependency import Caller
+from aiapi_service.auth.dependency import AuthenticationDependency
 from aiapi_service.gateway.answer.schemas import StepTime
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.steps import step
@@ -21,7 +21,7 @@ from aiapi_service.gateway.steps import step
 _AUTHENTICATE_SECONDS = 30.0
 
 
-class Steps:
+class StepTimer:
     """Made when the request comes; collects the times of what runs, also side by side."""
 
     def __init__(self) -> None:
@@ -59,16 +59,16 @@ class Steps:
         return {**self.times, "total": whole}
 
 
-class TimedCaller(Caller):
+class TimedAuthentication(AuthenticationDependency):
     """Begins the steps of the request that it lets in."""
 
     async def identify(self, request: Request, authenticator: Authenticator) -> Principal:
-        steps = request.state.steps = Steps()
+        steps = request.state.steps = StepTimer()
         async with steps.step("authenticate", _AUTHENTICATE_SECONDS):
             return await super().identify(request, authenticator)
 
 
-def steps_of(request: Request) -> Steps:
+def steps_of(request: Request) -> StepTimer:
     """Those that its caller began."""
-    found: Steps = request.state.steps
+    found: StepTimer = request.state.steps
     return found

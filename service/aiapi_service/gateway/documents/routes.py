@@ -7,18 +7,18 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.body import read_json
 from aiapi_service.gateway.documents import cursor as cursors
-from aiapi_service.gateway.documents.records import Documents, checked
 from aiapi_service.gateway.documents.schemas import (
     PUT_EXAMPLE,
     SEARCH_EXAMPLE,
     Document,
     DocumentPage,
     Id,
-    PutAnswer,
     PutDocuments,
-    SearchAnswer,
+    PutDocumentsResponse,
     SearchRequest,
+    SearchResponse,
 )
+from aiapi_service.gateway.documents.store import DocumentStore, validate_vectors
 from aiapi_service.gateway.openapi import json_body
 from aiapi_service.gateway.problems import FieldError, ProblemError, responses
 from aiapi_service.gateway.services import ServicesDep
@@ -57,13 +57,13 @@ Writer = Annotated[Principal, require("documents:write")]
 @router.put(
     "/v1/documents",
     summary="Put documents",
-    response_model=PutAnswer,
+    response_model=PutDocumentsResponse,
     responses=responses(*_BODY),
     openapi_extra=json_body(PutDocuments, PUT_EXAMPLE),
 )
 async def put(
     request: Request, services: ServicesDep, principal: Writer, store: DatabaseDep
-) -> PutAnswer:
+) -> PutDocumentsResponse:
     """Store documents, all of them or none. A document replaces the one with its id."""
     settings = services.settings
     asked = await read_json(request, PutDocuments, settings)
@@ -72,9 +72,9 @@ async def put(
     with step("embed"):
         found = await services.embedder.embed([one.content for one in asked.documents])
     with step("store"):
-        vectors = checked(found.vectors, found.model)
-        await Documents(store).put(principal.tenant, asked.documents, vectors)
-    return PutAnswer(ids=names, model=found.model, tokens=found.tokens)
+        vectors = validate_vectors(found.vectors, found.model)
+        await DocumentStore(store).put(principal.tenant, asked.documents, vectors)
+    return PutDocumentsResponse(ids=names, model=found.model, tokens=found.tokens)
 
 
 def _unique(names: list[str]) -> None:
@@ -104,7 +104,7 @@ async def page(
 ) -> DocumentPage:
     """The tenant's documents by their ids, a page at a time."""
     after = cursors.decode(cursor)
-    found = await Documents(store).page(principal.tenant, after=after, limit=limit + 1)
+    found = await DocumentStore(store).page(principal.tenant, after=after, limit=limit + 1)
     more = len(found) > limit
     found = found[:limit]
     return DocumentPage(data=found, next_cursor=cursors.encode(found[-1].id) if more else None)
@@ -113,30 +113,30 @@ async def page(
 @router.post(
     "/v1/documents/search",
     summary="Search documents",
-    response_model=SearchAnswer,
+    response_model=SearchResponse,
     responses=responses(*_BODY),
     openapi_extra=json_body(SearchRequest, SEARCH_EXAMPLE),
 )
 async def search(
     request: Request, services: ServicesDep, principal: Reader, store: DatabaseDep
-) -> SearchAnswer:
+) -> SearchResponse:
     """The tenant's documents that are nearest to a text in meaning."""
     settings = services.settings
     asked = await read_json(request, SearchRequest, settings)
     with step("embed"):
         found = await services.embedder.embed([asked.query])
     with step("search"):
-        wanted = checked(found.vectors, found.model)[0]
-        hits = await Documents(store).search(
+        wanted = validate_vectors(found.vectors, found.model)[0]
+        hits = await DocumentStore(store).search(
             principal.tenant, wanted, limit=asked.limit, metadata=asked.filter
         )
-    return SearchAnswer(data=hits, model=found.model)
+    return SearchResponse(data=hits, model=found.model)
 
 
 @router.get("/v1/documents/{id}", summary="Get a document", responses=responses(404, *_PLAIN))
 async def get(id: Id, principal: Reader, store: DatabaseDep) -> Document:  # noqa: A002 - the path's
     """One document of the tenant."""
-    found = await Documents(store).get(principal.tenant, id)
+    found = await DocumentStore(store).get(principal.tenant, id)
     if found is None:
         raise _unknown(id)
     return found
@@ -150,7 +150,7 @@ async def get(id: Id, principal: Reader, store: DatabaseDep) -> Document:  # noq
 )
 async def delete(id: Id, principal: Writer, store: DatabaseDep) -> Response:  # noqa: A002 - as above
     """One document of the tenant."""
-    if not await Documents(store).delete(principal.tenant, id):
+    if not await DocumentStore(store).delete(principal.tenant, id):
         raise _unknown(id)
     return Response(status_code=204)
 

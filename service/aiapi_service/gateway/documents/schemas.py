@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from aiapi_service.gateway.text import TEXT
+from aiapi_service.gateway.field_types import TEXT
 
-MOST_DOCUMENTS = 128
-LARGEST_METADATA = 16 * 1024
+MAX_DOCUMENTS = 128
+MAX_METADATA_BYTES = 16 * 1024
 _ID = r"^[A-Za-z0-9._:@-]{1,128}$"
 
 Id = Annotated[str, StringConstraints(pattern=_ID)]
@@ -20,8 +20,8 @@ Query = Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(value)
-    if len(text) > LARGEST_METADATA:
-        raise ValueError(f"is larger than {LARGEST_METADATA} bytes as JSON")
+    if len(text) > MAX_METADATA_BYTES:
+        raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes as JSON")
     # Postgres' jsonb holds neither NUL nor half a surrogate pair.
     if "\\u0000" in text.replace("\\\\", "") or not _encodable(text):
         raise ValueError("holds a character that cannot be stored")
@@ -61,10 +61,10 @@ class DocumentIn(_Strict):
 class PutDocuments(_Strict):
     """Documents to store: all of them, or none."""
 
-    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MOST_DOCUMENTS)]
+    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
 
 
-class PutAnswer(BaseModel):
+class PutDocumentsResponse(BaseModel):
     """What became of them."""
 
     object: Literal["list"] = "list"
@@ -112,7 +112,7 @@ class Hit(BaseModel):
     """Cosine similarity: 1 is the same direction."""
 
 
-class SearchAnswer(BaseModel):
+class SearchResponse(BaseModel):
     """The nearest documents, the best first."""
 
     object: Literal["list"] = "list"

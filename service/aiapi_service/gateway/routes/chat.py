@@ -6,16 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from aiapi_service.auth import Principal, require
-from aiapi_service.gateway.body import Body, check, read_object
+from aiapi_service.gateway.body import JsonBody, read_json_object, validate
 from aiapi_service.gateway.direct_route import DirectRoute
 from aiapi_service.gateway.openapi import json_body
 from aiapi_service.gateway.problems import responses
-from aiapi_service.gateway.relay import Relay
+from aiapi_service.gateway.relay import RelayResponse
 from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatRequest
 from aiapi_service.gateway.services import services_of
 from aiapi_service.gateway.upstreams import usage
-from aiapi_service.gateway.upstreams.upstreams import chat_call
+from aiapi_service.gateway.upstreams.client import chat_call
 
 router = APIRouter(tags=["chat"], route_class=DirectRoute)
 
@@ -47,20 +47,20 @@ async def chat_completions(
     """
     services = services_of(request)
     settings = services.settings
-    body = await read_object(request, settings)
-    check(body, ChatRequest)
+    body = await read_json_object(request, settings)
+    validate(body, ChatRequest)
     raw, hide_usage = _with_usage(body)
-    return Relay(
+    return RelayResponse(
         services.upstreams, chat_call(body.data, raw, services.upstreams), hide_usage=hide_usage
     )
 
 
-def _with_usage(body: Body) -> tuple[bytes, bool]:
+def _with_usage(body: JsonBody) -> tuple[bytes, bool]:
     """A stream is asked for its tokens; a caller who has not asked does not see them."""
     if not body.data.get("stream"):
         return body.faithful(), False
     if "stream_options" not in body.data:
-        return usage.ask_for_it(body.faithful()), True
+        return usage.request_usage(body.faithful()), True
     options = body.data["stream_options"] or {}
     if options.get("include_usage"):
         return body.faithful(), False

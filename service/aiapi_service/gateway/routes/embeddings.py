@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from aiapi_service.auth import Principal, require
-from aiapi_service.gateway.body import check, read_object
+from aiapi_service.gateway.body import read_json_object, validate
 from aiapi_service.gateway.direct_route import DirectRoute
-from aiapi_service.gateway.embedder import as_openai
+from aiapi_service.gateway.embedder import to_openai_json
 from aiapi_service.gateway.local.embedder import DIMENSIONS, NAME
 from aiapi_service.gateway.openapi import json_body
 from aiapi_service.gateway.problems import FieldError, ProblemError, responses
-from aiapi_service.gateway.relay import Relay
+from aiapi_service.gateway.relay import RelayResponse
 from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.embeddings import EmbeddingList, EmbeddingsRequest
 from aiapi_service.gateway.services import Services, services_of
-from aiapi_service.gateway.upstreams.upstreams import embeddings_call
+from aiapi_service.gateway.upstreams.client import embeddings_call
 
 router = APIRouter(tags=["embeddings"], route_class=DirectRoute)
 
@@ -36,13 +36,13 @@ async def embeddings(
     """As OpenAI's API has it."""
     services = services_of(request)
     settings = services.settings
-    body = await read_object(request, settings)
-    asked = check(body, EmbeddingsRequest)
+    body = await read_json_object(request, settings)
+    asked = validate(body, EmbeddingsRequest)
     if services.embedder.is_local(asked.model):
         return await _here(services, asked)
     services.embedder.refuse_unknown(asked.model)
     call = embeddings_call(body.data, body.faithful(), services.upstreams)
-    return Relay(services.upstreams, call)
+    return RelayResponse(services.upstreams, call)
 
 
 async def _here(services: Services, asked: EmbeddingsRequest) -> Response:
@@ -53,7 +53,7 @@ async def _here(services: Services, asked: EmbeddingsRequest) -> Response:
     if asked.dimensions not in (None, DIMENSIONS):
         raise _refused("dimensions", f"must be {DIMENSIONS} for {NAME}")
     found = await services.embedder.embed_here([text for text in texts if isinstance(text, str)])
-    body = await as_openai(found, base64_format=asked.encoding_format == "base64")
+    body = await to_openai_json(found, base64_format=asked.encoding_format == "base64")
     return Response(body, media_type="application/json")
 
 

@@ -10,16 +10,16 @@ from fastapi.responses import JSONResponse
 
 from aiapi_service.auth import Principal, require
 from aiapi_service.gateway.body import read_json
-from aiapi_service.gateway.leaving import while_connected
+from aiapi_service.gateway.disconnect import run_until_disconnect
 from aiapi_service.gateway.openapi import json_body
 from aiapi_service.gateway.problems import ProblemError, responses
 from aiapi_service.gateway.schemas import examples
-from aiapi_service.gateway.schemas.fanout import FanoutAnswer, FanoutRequest
+from aiapi_service.gateway.schemas.fanout import FanoutRequest, FanoutResponse
 from aiapi_service.gateway.services import ServicesDep
 from aiapi_service.gateway.steps import step
 from aiapi_service.gateway.upstreams import failures
-from aiapi_service.gateway.upstreams.upstreams import Upstreams
-from aiapi_service.gateway.upstreams.usage import Tokens, of_dict
+from aiapi_service.gateway.upstreams.client import UpstreamClient
+from aiapi_service.gateway.upstreams.usage import TokenCounts, parse_usage
 
 router = APIRouter(tags=["chat"])
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["chat"])
 @router.post(
     "/v1/fanout",
     summary="Complete many chats at once",
-    response_model=FanoutAnswer,
+    response_model=FanoutResponse,
     responses={
         200: {"content": {"application/json": {"example": examples.FANOUT_ANSWER}}},
         **responses(400, 401, 403, 408, 413, 415, 422, 429, 503),
@@ -49,16 +49,18 @@ async def fanout(
         await services.callers.take_more(request, principal, len(items))
     seconds = min(asked.timeout or settings.fanout_timeout, settings.fanout_timeout)
     work = _all(services.upstreams, items, seconds)
-    return await while_connected(request, work)
+    return await run_until_disconnect(request, work)
 
 
-async def _all(upstreams: Upstreams, items: list[dict[str, Any]], seconds: float) -> Response:
+async def _all(upstreams: UpstreamClient, items: list[dict[str, Any]], seconds: float) -> Response:
     began = monotonic()
     with step("fanout"):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_one(upstreams, item, seconds)) for item in items]
     results = [{"index": index, **task.result()} for index, task in enumerate(tasks)]
-    usages = [of_dict((one["completion"] or {}).get("usage")) or Tokens() for one in results]
+    usages = [
+        parse_usage((one["completion"] or {}).get("usage")) or TokenCounts() for one in results
+    ]
     prompt, completion = sum(one.prompt for one in usages), sum(one.completion for one in usages)
     failed = sum(one["completion"] is None for one in results)
     return JSONResponse(
@@ -77,7 +79,7 @@ async def _all(upstreams: Upstreams, items: list[dict[str, Any]], seconds: float
     )
 
 
-async def _one(upstreams: Upstreams, item: dict[str, Any], seconds: float) -> dict[str, Any]:
+async def _one(upstreams: UpstreamClient, item: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Never raises for what an upstream does: one item does not spoil the others."""
     began = monotonic()
     completion = problem = None

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.field_types import NAME
 from aiapi_service.gateway.local import embedder
 from aiapi_service.gateway.problems import ProblemError, responses
 from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.models import ModelCard, ModelList
 from aiapi_service.gateway.services import Services, ServicesDep
-from aiapi_service.gateway.text import NAME
 
 router = APIRouter(tags=["models"])
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aiapi_service.gateway.text import TEXT, WHOLE, Name, Text
+from aiapi_service.gateway.field_types import TEXT, WHOLE, Name, Text
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 256
@@ -14,7 +14,7 @@ Tokens = Annotated[int, Field(ge=1, le=10_000_000), WHOLE]
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=TEXT)]
 
 
-class Open(BaseModel):
+class OpenModel(BaseModel):
     """Fields that only some upstreams know pass through; known ones are checked."""
 
     model_config = ConfigDict(
@@ -26,14 +26,14 @@ class Open(BaseModel):
             raise ValueError(f"has more than {MAX_FIELDS} fields")
 
 
-class Part(Open):
+class Part(OpenModel):
     """A piece of a message: text, an image, audio."""
 
     type: Name
     text: Text | None = None
 
 
-class Message(Open):
+class Message(OpenModel):
     """One turn of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -44,13 +44,13 @@ class Message(Open):
 Messages = Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
 
 
-class StreamOptions(Open):
+class StreamOptions(OpenModel):
     """How to stream."""
 
     include_usage: bool | None = None
 
 
-class ChatParameters(Open):
+class ChatParameters(OpenModel):
     """How to complete."""
 
     max_tokens: Tokens | None = None

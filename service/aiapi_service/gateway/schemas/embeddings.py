@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aiapi_service.gateway.schemas.chat import Open, Usage
-from aiapi_service.gateway.text import TEXT, WHOLE, Name
+from aiapi_service.gateway.field_types import TEXT, WHOLE, Name
+from aiapi_service.gateway.schemas.chat import OpenModel, Usage
 
 MAX_INPUTS = 2048
 
@@ -14,7 +14,7 @@ Token = Annotated[int, Field(ge=0, lt=2**31), WHOLE]
 TokenList = Annotated[list[Token], Field(min_length=1, max_length=65536)]
 
 
-class EmbeddingsRequest(Open):
+class EmbeddingsRequest(OpenModel):
     """Texts to embed. Lists of token ids pass on to upstreams that know them."""
 
     model: Name

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from aiapi_service.gateway.field_types import TEXT, Name
 from aiapi_service.gateway.problems import Problem
 from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatParameters, Messages, Usage
-from aiapi_service.gateway.text import TEXT, Name
 
 MAX_ITEMS = 64
 
@@ -83,7 +83,7 @@ class FanoutItem(BaseModel):
     problem: Problem | None = None
 
 
-class FanoutAnswer(BaseModel):
+class FanoutResponse(BaseModel):
     """All of them, in the order of the request."""
 
     object: Literal["fanout"]

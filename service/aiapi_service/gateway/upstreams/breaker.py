@@ -14,7 +14,7 @@ _LONGEST_SECONDS = 60.0
 _TRIAL_SECONDS = 1.0
 
 
-class State(Enum):
+class BreakerState(Enum):
     """In the order of worry; the value is what the metric shows."""
 
     CLOSED = 0
@@ -22,7 +22,7 @@ class State(Enum):
     OPEN = 2
 
 
-class Breaker:
+class CircuitBreaker:
     """One upstream's."""
 
     def __init__(self, *, failures: int, seconds: float) -> None:
@@ -36,10 +36,10 @@ class Breaker:
         self._tried_at = 0.0
         self._open = False
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> BreakerState:
         if not self._open:
-            return State.CLOSED
-        return State.OPEN if now < self._until else State.HALF_OPEN
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now < self._until else BreakerState.HALF_OPEN
 
     def would_allow(self, now: float) -> bool:
         """Whether `allow` would let a call through."""

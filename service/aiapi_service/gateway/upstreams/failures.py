@@ -11,7 +11,7 @@ BROKEN = "upstream-broken"
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedAttempt:
     """One failed attempt."""
 
     problem: ProblemError
@@ -38,7 +38,7 @@ def no_upstream() -> ProblemError:
     )
 
 
-def all_closed(wait: float) -> ProblemError:
+def all_unavailable(wait: float) -> ProblemError:
     """Every upstream for this model is known to be failing, or asked for a pause."""
     seconds = max(1, round(wait + 0.5))
     return ProblemError(
@@ -62,12 +62,16 @@ def broken(detail: str) -> ProblemError:
     return ProblemError(502, BROKEN, "The upstream's answer broke off", detail)
 
 
-def of_transport(error: httpx.HTTPError, upstream: str, *, free: bool = False) -> Failure:
+def from_transport_error(
+    error: httpx.HTTPError, upstream: str, *, free: bool = False
+) -> FailedAttempt:
     """Of an exception. Where calls are free of charge, one that was lost may be made again."""
     if isinstance(error, httpx.ReadTimeout):
-        return Failure(too_slow(f"{upstream} did not answer in time: {_said(error)}"), unseen=False)
+        return FailedAttempt(
+            too_slow(f"{upstream} did not answer in time: {_said(error)}"), unseen=False
+        )
     unseen = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-    return Failure(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen or free)
+    return FailedAttempt(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen or free)
 
 
 def _said(error: httpx.HTTPError) -> str:

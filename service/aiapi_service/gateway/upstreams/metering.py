@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from time import monotonic
 
 from aiapi_runtime.telemetry import metrics
-from aiapi_service.gateway.upstreams.settings import Price
-from aiapi_service.gateway.upstreams.usage import Tokens
+from aiapi_service.gateway.upstreams.settings import ModelPrice
+from aiapi_service.gateway.upstreams.usage import TokenCounts
 
 LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -44,10 +44,10 @@ STATE = metrics.gauge(
 _MILLION = 1e6
 
 
-class Meter:
+class ModelMeter:
     """One answer of a model."""
 
-    def __init__(self, model: str, prices: Mapping[str, Price]) -> None:
+    def __init__(self, model: str, prices: Mapping[str, ModelPrice]) -> None:
         self._model = model
         self._prices = prices
         self._began = monotonic()
@@ -57,7 +57,7 @@ class Meter:
         """The answer has begun."""
         self._first = self._first or monotonic()
 
-    def done(self, upstream: str, tokens: Tokens | None) -> None:
+    def done(self, upstream: str, tokens: TokenCounts | None) -> None:
         """The answer was good: only such a model's name is surely a model's."""
         now = monotonic()
         MODEL.labels(upstream, self._model).observe(now - self._began)
@@ -71,6 +71,6 @@ class Meter:
             COST.labels(self._model).inc(cost(tokens, price))
 
 
-def cost(tokens: Tokens, price: Price) -> float:
+def cost(tokens: TokenCounts, price: ModelPrice) -> float:
     """What these tokens cost."""
     return (tokens.prompt * price.input + tokens.completion * price.output) / _MILLION

@@ -10,17 +10,17 @@ from itertools import product
 import httpx
 
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import backoff, failures, refusals
-from aiapi_service.gateway.upstreams.answer import OK, Answer
+from aiapi_service.gateway.upstreams import backoff, error_responses, failures
 from aiapi_service.gateway.upstreams.budget import RetryBudget
-from aiapi_service.gateway.upstreams.failures import Failure
+from aiapi_service.gateway.upstreams.failures import FailedAttempt
 from aiapi_service.gateway.upstreams.hedge import first_of
 from aiapi_service.gateway.upstreams.metering import CALLS
-from aiapi_service.gateway.upstreams.rotation import Rotation
+from aiapi_service.gateway.upstreams.response import OK, UpstreamResponse
+from aiapi_service.gateway.upstreams.round_robin import WeightedRoundRobin
 from aiapi_service.gateway.upstreams.settings import Kind
-from aiapi_service.gateway.upstreams.target import Target
-from aiapi_service.gateway.upstreams.transport import Connections
-from aiapi_service.gateway.upstreams.wire import Reply
+from aiapi_service.gateway.upstreams.target import UpstreamTarget
+from aiapi_service.gateway.upstreams.transport import UpstreamTransport
+from aiapi_service.gateway.upstreams.wire import ResponseHead
 
 _STARTING_PAUSE_SECONDS = 0.2
 
@@ -38,12 +38,12 @@ class Call:
     bodies: "dict[str, bytes] | None" = None
     """Bodies for upstreams that call the model something else, by that name."""
 
-    def body_for(self, target: Target) -> bytes:
+    def body_for(self, target: UpstreamTarget) -> bytes:
         return (self.bodies or {}).get(target.model(self.model), self.body)
 
 
 @dataclass(frozen=True)
-class Policy:
+class CallPolicy:
     """How patient to be."""
 
     total: float
@@ -53,14 +53,14 @@ class Policy:
     answer_limit: int
 
 
-class Pool:
+class UpstreamPool:
     """The upstreams of a worker."""
 
     def __init__(
         self,
-        targets: Sequence[Target],
-        connections: Connections,
-        policy: Policy,
+        targets: Sequence[UpstreamTarget],
+        connections: UpstreamTransport,
+        policy: CallPolicy,
         budget: RetryBudget,
     ) -> None:
         self.targets = tuple(targets)
@@ -69,7 +69,7 @@ class Pool:
         self._budget = budget
         tiers = sorted({target.spec.tier for target in targets})
         self._tiers = [
-            Rotation((one, one.spec.weight) for one in targets if one.spec.tier == tier)
+            WeightedRoundRobin((one, one.spec.weight) for one in targets if one.spec.tier == tier)
             for tier in tiers
         ]
 
@@ -79,25 +79,25 @@ class Pool:
     def serves(self, kind: Kind, model: str) -> bool:
         return any(target.serves(kind, model) for target in self.targets)
 
-    async def open(self, call: Call) -> Answer:
+    async def open(self, call: Call) -> UpstreamResponse:
         """The head of an answer that is good; a problem when none is to be had."""
         if not self.targets:
             raise failures.no_upstream()
         if call.model and not self.serves(call.kind, call.model):
-            raise refusals.unknown_model(call.model, call.kind, self.targets)
+            raise error_responses.unknown_model(call.model, call.kind, self.targets)
         self._budget.earn()
         deadline = asyncio.get_running_loop().time() + self._policy.total
         if not self._policy.hedge_after:
             return await self._ask(call, deadline, set())
-        tried: set[Target] = set()
+        tried: set[UpstreamTarget] = set()
         return await first_of(
             lambda: self._ask(call, deadline, tried),
             after=self._policy.hedge_after,
             may_hedge=lambda: self._other(call, tried) is not None and self._budget.spend(),
-            discard=Answer.close,
+            discard=UpstreamResponse.close,
         )
 
-    async def ask(self, call: Call) -> tuple[Answer, bytes]:
+    async def ask(self, call: Call) -> tuple[UpstreamResponse, bytes]:
         """The whole answer. One that breaks off is asked for again where that is safe."""
         try:
             answer = await self.open(call)
@@ -111,15 +111,17 @@ class Pool:
     def _may_repeat(self, call: Call) -> bool:
         return call.repeatable and self._policy.retries > 0 and self._budget.spend()
 
-    async def ask_target(self, target: Target, call: Call) -> bytes:
+    async def ask_target(self, target: UpstreamTarget, call: Call) -> bytes:
         """One upstream's own answer, without another attempt."""
         deadline = asyncio.get_running_loop().time() + self._policy.total
         outcome = await self._attempt(target, call, deadline)
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, FailedAttempt):
             raise outcome.problem
         return await outcome.read()
 
-    async def _ask(self, call: Call, deadline: float, tried: set[Target]) -> Answer:
+    async def _ask(
+        self, call: Call, deadline: float, tried: set[UpstreamTarget]
+    ) -> UpstreamResponse:
         loop = asyncio.get_running_loop()
         began = loop.time()
         retries = 0
@@ -127,7 +129,7 @@ class Pool:
             target = self._choose(call, tried, loop.time())
             tried.add(target)
             outcome = await self._attempt(target, call, deadline)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, UpstreamResponse):
                 return outcome
             now = loop.time()
             if outcome.lacks_model:
@@ -137,7 +139,7 @@ class Pool:
                 pause = 0.0
             elif target.patience and outcome.unseen:
                 if now - began > target.patience:
-                    raise refusals.still_starting(target)
+                    raise error_responses.still_starting(target)
                 pause = _STARTING_PAUSE_SECONDS
             else:
                 pause = self._pause(outcome, call, tried, retries)
@@ -148,7 +150,7 @@ class Pool:
                 retries += 1
             await asyncio.sleep(pause)
 
-    def _choose(self, call: Call, tried: set[Target], now: float) -> Target:
+    def _choose(self, call: Call, tried: set[UpstreamTarget], now: float) -> UpstreamTarget:
         """The first tier with an upstream that is free; rather one that has not failed just now.
 
         In a tier those that name the model go before those that may have it.
@@ -165,13 +167,13 @@ class Pool:
             if target is not None:
                 return target
         waits = [one.wait(now) for one in self.targets if one.serves(call.kind, call.model)]
-        raise failures.all_closed(min(waits, default=0.0))
+        raise failures.all_unavailable(min(waits, default=0.0))
 
     @staticmethod
-    def _may_be_asked(one: Target, call: Call, now: float) -> bool:
+    def _may_be_asked(one: UpstreamTarget, call: Call, now: float) -> bool:
         return one.is_free(now) and not one.lacks(call.model, now)
 
-    def _other(self, call: Call, tried: set[Target]) -> Target | None:
+    def _other(self, call: Call, tried: set[UpstreamTarget]) -> UpstreamTarget | None:
         """An upstream for this call that has not been tried, and may be."""
         now = asyncio.get_running_loop().time()
         for one in self.targets:
@@ -180,7 +182,9 @@ class Pool:
                 return one
         return None
 
-    def _pause(self, failure: Failure, call: Call, tried: set[Target], retries: int) -> float:
+    def _pause(
+        self, failure: FailedAttempt, call: Call, tried: set[UpstreamTarget], retries: int
+    ) -> float:
         """None before an upstream that has not failed; else as long as was asked for, or jitter."""
         if self._other(call, tried) is not None:
             return 0.0
@@ -188,16 +192,18 @@ class Pool:
             return backoff.pause(retries, random.random)
         return failure.wait if failure.wait <= self._policy.retry_wait else float("inf")
 
-    async def _attempt(self, target: Target, call: Call, deadline: float) -> Answer | Failure:
+    async def _attempt(
+        self, target: UpstreamTarget, call: Call, deadline: float
+    ) -> UpstreamResponse | FailedAttempt:
         loop = asyncio.get_running_loop()
         target.breaker.allow(loop.time())
         try:
             reply = await self._send(target, call, deadline)
             limit = self._policy.answer_limit
-            answer = Answer(target, reply, deadline=deadline, limit=limit)
-            outcome: Answer | Failure = await self._judge(answer)
+            answer = UpstreamResponse(target, reply, deadline=deadline, limit=limit)
+            outcome: UpstreamResponse | FailedAttempt = await self._judge(answer)
         except httpx.HTTPError as error:
-            outcome = failures.of_transport(error, target.name, free=target.patience > 0)
+            outcome = failures.from_transport_error(error, target.name, free=target.patience > 0)
         except BaseException:
             # Also a caller who leaves while a refusal is read: another call may try then.
             target.breaker.dropped()
@@ -205,11 +211,11 @@ class Pool:
         self._note(target, outcome)
         return outcome
 
-    async def _judge(self, answer: Answer) -> Answer | Failure:
+    async def _judge(self, answer: UpstreamResponse) -> UpstreamResponse | FailedAttempt:
         if 200 <= answer.reply.status < 300:
             return answer
         try:
-            return await refusals.read(answer, datetime.now(UTC))
+            return await error_responses.classify(answer, datetime.now(UTC))
         except ProblemError as problem:
             target, now = answer.target, asyncio.get_running_loop().time()
             target.breaker.succeeded(now)
@@ -217,9 +223,9 @@ class Pool:
             CALLS.labels(target.name, problem.kind).inc()
             raise
 
-    def _note(self, target: Target, outcome: Answer | Failure) -> None:
+    def _note(self, target: UpstreamTarget, outcome: UpstreamResponse | FailedAttempt) -> None:
         now = asyncio.get_running_loop().time()
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, UpstreamResponse):
             target.breaker.succeeded(now)
             outcome.outcome = OK
         elif outcome.lacks_model:
@@ -228,13 +234,13 @@ class Pool:
             target.breaker.failed(now)
         else:
             target.breaker.dropped()
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, FailedAttempt):
             if outcome.wait and not target.patience:
                 target.rest(now, outcome.wait)
             CALLS.labels(target.name, outcome.problem.kind).inc()
         target.note(now)
 
-    async def _send(self, target: Target, call: Call, deadline: float) -> Reply:
+    async def _send(self, target: UpstreamTarget, call: Call, deadline: float) -> ResponseHead:
         left = deadline - asyncio.get_running_loop().time()
         to = target.endpoint(call.method, call.path)
         return await self._connections.send(to, call.body_for(target), left)

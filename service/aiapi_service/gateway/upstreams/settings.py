@@ -21,7 +21,7 @@ Kind = Literal["chat", "embeddings"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
-class Upstream(BaseModel):
+class UpstreamSpec(BaseModel):
     """One OpenAI-compatible server."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,7 @@ class Upstream(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _one_key(self) -> "Upstream":
+    def _one_key(self) -> "UpstreamSpec":
         given = [self.api_key, self.api_key_file, self.api_key_env]
         if sum(one is not None for one in given) > 1:
             raise ValueError("give one of api_key, api_key_file and api_key_env")
@@ -88,7 +88,7 @@ class Upstream(BaseModel):
         return self.api_key.get_secret_value() if self.api_key else None
 
 
-class Price(BaseModel):
+class ModelPrice(BaseModel):
     """Of one model, for a million tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -102,7 +102,7 @@ class UpstreamSettings(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    upstreams: Annotated[tuple[Upstream, ...], NoDecode] = ()
+    upstreams: Annotated[tuple[UpstreamSpec, ...], NoDecode] = ()
     """OpenAI-compatible servers: base URLs separated by commas, or a JSON list of objects."""
     upstream_api_key: SecretStr | None = None
     """The key for every upstream that has none of its own."""
@@ -128,7 +128,7 @@ class UpstreamSettings(BaseModel):
     """How long it stays closed off before one call tries it again; doubles up to a minute."""
     upstream_hedge_after: float = Field(default=0, ge=0)
     """Ask a second upstream when the first has not begun to answer for so long; 0: never."""
-    prices: dict[str, Price] = {}
+    prices: dict[str, ModelPrice] = {}
     """Prices for a million tokens, as JSON: `{"gpt-4o-mini": {"input": 0.15, "output": 0.6}}`."""
     chat_model: str = ""
     """The model for `/v1/answer`; empty: the first that an upstream names, or the local one."""
@@ -151,7 +151,7 @@ class UpstreamSettings(BaseModel):
 
     @field_validator("upstreams")
     @classmethod
-    def _names_differ(cls, value: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+    def _names_differ(cls, value: tuple[UpstreamSpec, ...]) -> tuple[UpstreamSpec, ...]:
         titles = [one.title() for one in value]
         for title in titles:
             if titles.count(title) > 1:

@@ -7,10 +7,10 @@ from urllib.parse import unquote_to_bytes
 import httpx
 from pydantic import SecretStr
 
-from aiapi_service.gateway.upstreams.breaker import Breaker
+from aiapi_service.gateway.upstreams.breaker import CircuitBreaker
 from aiapi_service.gateway.upstreams.metering import STATE
-from aiapi_service.gateway.upstreams.settings import Kind, Upstream, UpstreamSettings
-from aiapi_service.gateway.upstreams.wire import Endpoint, make_endpoint
+from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings, UpstreamSpec
+from aiapi_service.gateway.upstreams.wire import UpstreamEndpoint, make_endpoint
 
 _LONGEST_REST_SECONDS = 30.0
 _LACKS_SECONDS = 60.0
@@ -18,23 +18,23 @@ _MOST_LACKED = 256
 
 
 @dataclass(eq=False)
-class Target:
+class UpstreamTarget:
     """Owned by one worker; others have their own view of the same upstream."""
 
-    spec: Upstream
-    breaker: Breaker
+    spec: UpstreamSpec
+    breaker: CircuitBreaker
     headers: httpx.Headers
     patience: float = 0.0
     """Seconds for which a call waits while it cannot be connected to: it may be starting."""
     name: str = field(init=False)
-    _endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    _endpoints: dict[str, UpstreamEndpoint] = field(default_factory=dict)
     _rest_until: float = 0.0
     _lacks: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name = self.spec.title()
 
-    def endpoint(self, method: str, path: str) -> Endpoint:
+    def endpoint(self, method: str, path: str) -> UpstreamEndpoint:
         """For calls to this path, each of which has one method."""
         if path not in self._endpoints:
             self._endpoints[path] = make_endpoint(method, self.spec.base + path, self.headers)
@@ -77,7 +77,9 @@ class Target:
         self._rest_until = now + min(seconds, _LONGEST_REST_SECONDS)
 
 
-def make_target(spec: Upstream, settings: UpstreamSettings, *, patience: float = 0.0) -> Target:
+def make_target(
+    spec: UpstreamSpec, settings: UpstreamSettings, *, patience: float = 0.0
+) -> UpstreamTarget:
     """An upstream with its key, its own or that of all."""
     key = spec.key() or _open(settings.upstream_api_key)
     url = httpx.URL(spec.base)
@@ -94,10 +96,10 @@ def make_target(spec: Upstream, settings: UpstreamSettings, *, patience: float =
         headers["Authorization"] = f"Bearer {key}"
     elif url.userinfo:
         headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(url.userinfo)).decode()}"
-    breaker = Breaker(
+    breaker = CircuitBreaker(
         failures=settings.upstream_break_after, seconds=settings.upstream_break_seconds
     )
-    return Target(spec, breaker, headers, patience)
+    return UpstreamTarget(spec, breaker, headers, patience)
 
 
 def _open(secret: SecretStr | None) -> str | None:

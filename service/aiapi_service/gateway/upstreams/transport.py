@@ -17,7 +17,7 @@ from aiapi_runtime.telemetry import request_id
 from aiapi_runtime.telemetry.requests import UpstreamCall
 from aiapi_runtime.telemetry.tracing import inject
 from aiapi_service.gateway.upstreams.settings import UpstreamSettings
-from aiapi_service.gateway.upstreams.wire import Endpoint, Reply
+from aiapi_service.gateway.upstreams.wire import ResponseHead, UpstreamEndpoint
 
 _IDLE_SECONDS = 15.0
 _PIECE_BYTES = 16 * 1024
@@ -43,7 +43,7 @@ def _errors_of_httpx() -> Iterator[None]:
         raise found(str(error)) from error
 
 
-class Connections:
+class UpstreamTransport:
     """Directly, and by the proxies that the environment names."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
@@ -62,7 +62,7 @@ class Connections:
             settings.upstream_read_timeout,
         )
 
-    async def send(self, to: Endpoint, body: bytes, left: float) -> Reply:
+    async def send(self, to: UpstreamEndpoint, body: bytes, left: float) -> ResponseHead:
         """The head of an answer. No phase may take longer than what is left of the call's time."""
         headers = to.headers
         known: dict[str, str] = {}
@@ -87,7 +87,7 @@ class Connections:
         except BaseException:
             call.end()
             raise
-        return Reply(response.status, response.raw_headers, _Body(response, call))
+        return ResponseHead(response.status, response.raw_headers, _Body(response, call))
 
     def _within(self, left: float) -> aiohttp.ClientTimeout:
         if left >= self._longest:

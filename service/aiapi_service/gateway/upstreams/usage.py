@@ -9,24 +9,24 @@ _DECODER = json.JSONDecoder()
 _MOST_BYTES = 4096
 
 
-class Tokens(NamedTuple):
+class TokenCounts(NamedTuple):
     """What was read and written."""
 
     prompt: int = 0
     completion: int = 0
 
 
-def of_dict(data: Any) -> Tokens | None:
+def parse_usage(data: Any) -> TokenCounts | None:
     """The tokens in a usage object; None when it is none."""
     if not isinstance(data, dict):
         return None
     counts = [data.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
     if not all(isinstance(count, int) and 0 <= count < 2**53 for count in counts):
         return None
-    return Tokens(*counts)
+    return TokenCounts(*counts)
 
 
-def find(text: bytes) -> Tokens | None:
+def find_usage(text: bytes) -> TokenCounts | None:
     """The tokens in the last usage object of a JSON text.
 
     Inside a string the key's quotes are escaped, so what a model says cannot be taken for it.
@@ -41,9 +41,9 @@ def find(text: bytes) -> Tokens | None:
         data, _ = _DECODER.raw_decode(rest[1:].lstrip())
     except ValueError:
         return None
-    return of_dict(data)
+    return parse_usage(data)
 
 
-def ask_for_it(raw: bytes) -> bytes:
+def request_usage(raw: bytes) -> bytes:
     """A streaming request's body with the wish for usage added, without writing it anew."""
     return raw.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)

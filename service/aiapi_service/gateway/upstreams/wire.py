@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 
-class Body(Protocol):
+class ResponseBody(Protocol):
     """Of an answer. Must be closed; raises httpx's errors when it breaks off."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
@@ -16,12 +16,12 @@ class Body(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Reply(NamedTuple):
+class ResponseHead(NamedTuple):
     """The head of an answer, and what its body will be read from."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
-    body: Body
+    body: ResponseBody
 
     def header(self, wanted: bytes) -> str:
         """The first of that name, in small letters, or nothing."""
@@ -32,7 +32,7 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Endpoint:
+class UpstreamEndpoint:
     """Where calls of one kind go, made once."""
 
     method: str
@@ -42,9 +42,9 @@ class Endpoint:
     """Scheme and host."""
 
 
-def make_endpoint(method: str, address: str, headers: Mapping[str, str]) -> Endpoint:
+def make_endpoint(method: str, address: str, headers: Mapping[str, str]) -> UpstreamEndpoint:
     """Credentials in the address are for the headers to say."""
     url = URL(address).with_user(None)
     if any("\r" in value or "\n" in value for value in headers.values()):
         raise ValueError(f"a header for {url.host} has a line end in it")
-    return Endpoint(method, url, CIMultiDict(headers), (url.scheme, url.host or ""))
+    return UpstreamEndpoint(method, url, CIMultiDict(headers), (url.scheme, url.host or ""))

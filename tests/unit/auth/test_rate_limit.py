@@ -6,10 +6,10 @@ import pytest
 from fastapi import Request
 from pydantic import ValidationError
 
-from aiapi_service.auth import callers
-from aiapi_service.auth.authenticator import ANYBODY
+from aiapi_service.auth import rate_limit
+from aiapi_service.auth.authenticator import ANONYMOUS
 from aiapi_service.auth.settings import AuthSettings
-from aiapi_service.store.limits import Rate, Taken
+from aiapi_service.store.limits import LimitResult, Rate
 from aiapi_service.store.memory_limits import MemoryLimiter
 
 RATE = Rate(burst=3, seconds=10)
@@ -48,23 +48,23 @@ class Stuck:
     asked = 0
     back = asyncio.Event()
 
-    async def ask(self, rate: Rate, *name: str, count: int = 1) -> Taken:
+    async def ask(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
         self.asked += 1
         await self.back.wait()
-        return Taken(0.0, 0.0)
+        return LimitResult(0.0, 0.0)
 
 
 async def test_one_request_at_a_time_waits_for_a_store_that_is_stuck(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(callers, "_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(callers, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(rate_limit, "_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(rate_limit, "_REST_SECONDS", 0.01)
     store = Stuck()
-    made = callers.Callers(store, limit=60, burst=60)
+    made = rate_limit.CallerRateLimiter(store, limit=60, burst=60)
     request = Request({"type": "http", "client": ("192.0.2.1", 1)})
 
     async def take(times: int) -> None:
-        await asyncio.gather(*(made.take(request, ANYBODY) for _ in range(times)))
+        await asyncio.gather(*(made.take(request, ANONYMOUS) for _ in range(times)))
 
     await take(5)
     assert store.asked == 5, "they came before anybody knew"
@@ -81,7 +81,7 @@ async def test_one_request_at_a_time_waits_for_a_store_that_is_stuck(
 
 
 def test_what_is_left_is_never_less_than_nothing() -> None:
-    assert Taken(5.0, 45.0).left(RATE) == 0
+    assert LimitResult(5.0, 45.0).left(RATE) == 0
 
 
 @pytest.mark.parametrize(

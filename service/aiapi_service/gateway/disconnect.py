@@ -11,12 +11,12 @@ from starlette.types import Receive
 CLIENT_CLOSED_REQUEST = 499
 
 
-class CallerGoneError(Exception):
+class ClientDisconnectedError(Exception):
     """Nobody is there to read an answer."""
 
 
 @asynccontextmanager
-async def cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
+async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
     """The body of this is cancelled when the caller goes away, and CallerGoneError comes of it.
 
     The request's own body must have been read before.
@@ -39,15 +39,15 @@ async def cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
         if not gone:
             raise
         task.uncancel()
-        raise CallerGoneError from None
+        raise ClientDisconnectedError from None
     finally:
         watcher.cancel()
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
     """Do the work, unless the caller goes away first."""
     try:
-        async with cancelled_when_gone(request.receive):
+        async with cancel_on_disconnect(request.receive):
             return await work
-    except CallerGoneError:
+    except ClientDisconnectedError:
         return Response(status_code=CLIENT_CLOSED_REQUEST)

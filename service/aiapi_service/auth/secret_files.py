@@ -19,7 +19,7 @@ class SecretFileError(Exception):
     """A file cannot be used. The message names it, and nothing of what is in it."""
 
 
-def write(path: Path, text: str, *, keep: bool = False) -> None:
+def write_secret(path: Path, text: str, *, keep: bool = False) -> None:
     """Put a file with mode 0600 in place at once; with ``keep``, only where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _check_folder(path.parent)
@@ -52,7 +52,7 @@ def _link_unless_there(draft: Path, path: Path) -> None:
         return
 
 
-class Watched(Generic[_Content]):
+class WatchedFile(Generic[_Content]):
     """A file that may be replaced while the service runs, as Kubernetes does with Secrets.
 
     One that cannot be read any more leaves what was read before in force: losing a file is no

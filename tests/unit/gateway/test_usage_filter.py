@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_service.gateway.upstreams.events import EventWatcher
-from aiapi_service.gateway.upstreams.usage import Tokens
+from aiapi_service.gateway.upstreams.usage import TokenCounts
+from aiapi_service.gateway.upstreams.usage_filter import UsageFilter
 
 USAGE = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}\n\n'
 DELTA = b'data: {"choices": [{"delta": {"content": "x"}}], "usage": null}\n\n'
@@ -19,32 +19,32 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(edges)]
 
 
-def through(watcher: EventWatcher, pieces: list[bytes]) -> bytes:
+def through(watcher: UsageFilter, pieces: list[bytes]) -> bytes:
     return b"".join(watcher.feed(piece) for piece in pieces) + watcher.flush()
 
 
 @given(st.lists(st.integers(0, 500), max_size=8))
 def test_the_usage_event_is_kept_from_who_has_not_asked(places: list[int]) -> None:
-    watcher = EventWatcher(hide_usage=True)
+    watcher = UsageFilter(hide_usage=True)
     assert through(watcher, cut(DELTA + DELTA + USAGE + DONE, places)) == DELTA + DELTA + DONE
-    assert watcher.tokens == Tokens(7, 3)
+    assert watcher.tokens == TokenCounts(7, 3)
 
 
 @given(st.lists(st.integers(0, 500), max_size=8))
 def test_nothing_is_changed_for_who_has_asked(places: list[int]) -> None:
     data = (DELTA + USAGE + DONE).replace(b"\n\n", b"\r\n\r\n")
-    watcher = EventWatcher(hide_usage=False)
+    watcher = UsageFilter(hide_usage=False)
     assert through(watcher, cut(data, places)) == data
-    assert watcher.tokens == Tokens(7, 3)
+    assert watcher.tokens == TokenCounts(7, 3)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
 def test_rubbish_passes_as_it_is(pieces: list[bytes]) -> None:
-    assert through(EventWatcher(hide_usage=True), pieces) == b"".join(pieces)
+    assert through(UsageFilter(hide_usage=True), pieces) == b"".join(pieces)
 
 
 def test_a_complete_event_is_not_held_back() -> None:
-    watcher = EventWatcher(hide_usage=True)
+    watcher = UsageFilter(hide_usage=True)
     assert watcher.feed(DELTA) == DELTA
     assert watcher.feed(DELTA[:10]) == b""
     assert watcher.feed(DELTA[10:]) == DELTA
@@ -53,13 +53,13 @@ def test_a_complete_event_is_not_held_back() -> None:
 def test_usage_beside_a_choice_is_not_hidden() -> None:
     data = {"choices": [{"delta": {}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
     event = b"data: " + json.dumps(data).encode() + b"\n\n"
-    watcher = EventWatcher(hide_usage=True)
+    watcher = UsageFilter(hide_usage=True)
     assert through(watcher, [event]) == event
-    assert watcher.tokens == Tokens(1, 2)
+    assert watcher.tokens == TokenCounts(1, 2)
 
 
 def test_an_event_without_end_is_not_kept_in_memory() -> None:
-    watcher = EventWatcher(hide_usage=True)
+    watcher = UsageFilter(hide_usage=True)
     piece = b'"usage"' + b"x" * 600_000
     assert watcher.feed(piece) == b""
     assert len(watcher.feed(piece)) == 2 * len(piece)

@@ -7,21 +7,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiapi_service.auth import key_file, keys, signing
-from aiapi_service.auth.accounts import Accounts
+from aiapi_service.auth.accounts import AccountStore
 from aiapi_service.auth.authenticator import AccessTokens, Authenticator
-from aiapi_service.auth.cache import Cache
-from aiapi_service.auth.files import SecretFileError, Watched, write
-from aiapi_service.auth.guard import Guard
+from aiapi_service.auth.cache import CredentialCache
 from aiapi_service.auth.key_file import FileKeys
-from aiapi_service.auth.log_in import LogIn
-from aiapi_service.auth.oidc import Provider
-from aiapi_service.auth.passwords import Passwords
-from aiapi_service.auth.sessions import Sessions
+from aiapi_service.auth.login_throttle import LoginThrottle
+from aiapi_service.auth.oidc import OidcProvider
+from aiapi_service.auth.password_flow import PasswordFlow
+from aiapi_service.auth.passwords import PasswordHasher
+from aiapi_service.auth.secret_files import SecretFileError, WatchedFile, write_secret
+from aiapi_service.auth.sessions import SessionStore
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.auth.signing import Keyring
+from aiapi_service.store.cleanup import delete_expired_periodically
 from aiapi_service.store.database import Database
-from aiapi_service.store.janitor import sweep_for_ever
-from aiapi_service.store.limits import Limiter
+from aiapi_service.store.limits import PostgresLimiter
 
 logger = logging.getLogger("aiapi.auth")
 
@@ -31,13 +31,13 @@ class Auth:
     """Authentication of one worker. ``no_log_in`` says why nobody can log in, if so."""
 
     authenticator: Authenticator
-    log_in: LogIn | None
+    log_in: PasswordFlow | None
     no_log_in: str = ""
 
 
 @asynccontextmanager
 async def open_auth(
-    settings: AuthSettings, database: Database | None, *, passwords: Passwords | None = None
+    settings: AuthSettings, database: Database | None, *, passwords: PasswordHasher | None = None
 ) -> AsyncIterator[Auth]:
     """Authentication for these settings, until the worker ends."""
     if settings.auth == "off":
@@ -46,12 +46,14 @@ async def open_auth(
             "reach the port."
         )
         async with _swept(database):
-            yield Auth(Authenticator(cache=Cache(0), off=True), None, "Authentication is off.")
+            yield Auth(
+                Authenticator(cache=CredentialCache(0), off=True), None, "Authentication is off."
+            )
         return
-    passwords = passwords or Passwords(
+    passwords = passwords or PasswordHasher(
         threads=settings.auth_hash_threads, queue=settings.auth_hash_queue
     )
-    provider = Provider(settings) if settings.oidc_issuer else None
+    provider = OidcProvider(settings) if settings.oidc_issuer else None
     auth = _assemble(settings, database, passwords, provider)
     try:
         async with _swept(database):
@@ -64,7 +66,7 @@ async def open_auth(
 @asynccontextmanager
 async def _swept(database: Database | None) -> AsyncIterator[None]:
     """What limits and log-ins leave in the database is removed meanwhile."""
-    janitor = asyncio.create_task(sweep_for_ever(database)) if database else None
+    janitor = asyncio.create_task(delete_expired_periodically(database)) if database else None
     try:
         yield
     finally:
@@ -76,15 +78,15 @@ async def _swept(database: Database | None) -> AsyncIterator[None]:
 def _assemble(
     settings: AuthSettings,
     database: Database | None,
-    passwords: Passwords,
-    provider: Provider | None,
+    passwords: PasswordHasher,
+    provider: OidcProvider | None,
 ) -> Auth:
     keyring = _keyring(settings)
     tokens = AccessTokens(settings, keyring) if keyring else None
     sessions = _sessions(settings, database) if database else None
-    accounts = Accounts(database) if database else None
+    accounts = AccountStore(database) if database else None
     authenticator = Authenticator(
-        cache=Cache(settings.auth_cache_seconds),
+        cache=CredentialCache(settings.auth_cache_seconds),
         accounts=accounts,
         sessions=sessions,
         file_keys=_file_keys(settings),
@@ -95,19 +97,19 @@ def _assemble(
         return Auth(authenticator, None, "There is no database: set AIAPI_DATABASE_URL.")
     if tokens is None:
         return Auth(authenticator, None, "No key signs: set AIAPI_AUTH_SIGNING_KEYS_FILE.")
-    log_in = LogIn(
+    log_in = PasswordFlow(
         accounts=accounts,
         sessions=sessions,
         passwords=passwords,
-        guard=Guard(Limiter(database), settings),
+        guard=LoginThrottle(PostgresLimiter(database), settings),
         tokens=tokens,
         authenticator=authenticator,
     )
     return Auth(authenticator, log_in)
 
 
-def _sessions(settings: AuthSettings, database: Database) -> Sessions:
-    return Sessions(
+def _sessions(settings: AuthSettings, database: Database) -> SessionStore:
+    return SessionStore(
         database,
         refresh=settings.auth_refresh_seconds,
         session=settings.auth_session_seconds,
@@ -115,29 +117,29 @@ def _sessions(settings: AuthSettings, database: Database) -> Sessions:
     )
 
 
-def _keyring(settings: AuthSettings) -> Watched[Keyring] | None:
+def _keyring(settings: AuthSettings) -> WatchedFile[Keyring] | None:
     path = settings.auth_signing_keys_file
     if path is None:
         if not settings.alone:
             return None
         path = settings.data_dir / "signing-keys.json"
         try:
-            write(path, Keyring((signing.new("EdDSA", signs_from=0),)).dump(), keep=True)
+            write_secret(path, Keyring((signing.new_key("EdDSA", signs_from=0),)).dump(), keep=True)
         except OSError as error:
             logger.warning("nobody can log in: %s: %s", path, error.strerror)
             return None
-    return Watched(path, signing.parse)
+    return WatchedFile(path, signing.parse)
 
 
-def _file_keys(settings: AuthSettings) -> Watched[FileKeys] | None:
+def _file_keys(settings: AuthSettings) -> WatchedFile[FileKeys] | None:
     if settings.auth_api_keys_file is not None:
-        return Watched(settings.auth_api_keys_file, key_file.parse)
+        return WatchedFile(settings.auth_api_keys_file, key_file.parse)
     if not settings.alone or settings.oidc_issuer:
         return None
     path = settings.data_dir / "api-key"
     try:
-        write(path, keys.new().text + "\n", keep=True)
-        watched = Watched(path, _parse_local)
+        write_secret(path, keys.new_key().text + "\n", keep=True)
+        watched = WatchedFile(path, _parse_local)
     except OSError as error:
         logger.warning(
             "nobody can call: the first API key cannot be written to %s: %s. Set AIAPI_DATA_DIR "

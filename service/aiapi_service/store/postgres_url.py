@@ -9,7 +9,7 @@ _HOST = re.compile(r"(?P<name>\[[^\[\]]+\]|[^\[\]:]+)(:(?P<port>[^:]*))?")
 _LAST_PORT = 65535
 
 
-def readable(url: str) -> bool:
+def is_postgres_url(url: str) -> bool:
     """Whether it can be connected by, as far as that can be known from the URL alone."""
     if not url.startswith(_SCHEMES):
         return False

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 
 from aiapi_service.gateway.problems import FieldError, ProblemError
-from aiapi_service.gateway.upstreams import backoff, failures, foreign
-from aiapi_service.gateway.upstreams.answer import Answer
-from aiapi_service.gateway.upstreams.failures import Failure
+from aiapi_service.gateway.upstreams import backoff, failures, lenient_json
+from aiapi_service.gateway.upstreams.failures import FailedAttempt
+from aiapi_service.gateway.upstreams.response import UpstreamResponse
 from aiapi_service.gateway.upstreams.settings import Kind
-from aiapi_service.gateway.upstreams.target import Target
+from aiapi_service.gateway.upstreams.target import UpstreamTarget
 
 _MOST_BYTES = 65536
 _MOST_TEXT = 2000
@@ -25,7 +25,7 @@ _NO_ROOM = "Context size has been exceeded"
 _NO_ROOM_SECONDS = 5
 
 
-async def read(answer: Answer, today: datetime) -> Failure:
+async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
     """The failure that this is; raises the problem when it is the caller's own."""
     status = answer.reply.status
     name = answer.target.name
@@ -35,24 +35,26 @@ async def read(answer: Answer, today: datetime) -> Failure:
         # It is the gateway's key that was refused, not the caller's; what was said may quote it.
         text = f"{name} refused the gateway's key ({status}). See AIAPI_UPSTREAM_API_KEY."
         problem = ProblemError(502, "upstream-refused-key", "The upstream refused the key", text)
-        return Failure(problem, unseen=True, counts=False)
+        return FailedAttempt(problem, unseen=True, counts=False)
     if status in (429, 503):
-        return Failure(_passed_on(status, said, wait), unseen=True, counts=status == 503, wait=wait)
+        return FailedAttempt(
+            _passed_on(status, said, wait), unseen=True, counts=status == 503, wait=wait
+        )
     if status >= 500 and answer.target.patience:
         return _of_local(status, said)
     if status >= 500:
         text = f"{name} answered {status}: {_message(said)}"
         problem = ProblemError(502, "upstream-error", "The upstream failed", text)
-        return Failure(problem, unseen=False)
+        return FailedAttempt(problem, unseen=False)
     if status == 404 and _names_no_model(said):
         problem = _passed_on(status, said, None)
-        return Failure(problem, unseen=True, counts=False, lacks_model=True)
+        return FailedAttempt(problem, unseen=True, counts=False, lacks_model=True)
     if status >= 400:
         raise _passed_on(status, said, None)
     raise failures.broken(f"{name} answered {status}")
 
 
-def _of_local(status: int, said: Any) -> Failure:
+def _of_local(status: int, said: Any) -> FailedAttempt:
     """Of the pod's own model: what one caller asks of it does not close it off for the others."""
     message = _message(said)
     if _NO_IMAGES in message:
@@ -64,7 +66,7 @@ def _of_local(status: int, said: Any) -> Failure:
     else:
         text = f"The local model answered {status}: {message}"
         problem = ProblemError(502, "upstream-error", "The upstream failed", text)
-    return Failure(problem, unseen=False, counts=False)
+    return FailedAttempt(problem, unseen=False, counts=False)
 
 
 def _names_no_model(said: Any) -> bool:
@@ -75,7 +77,7 @@ def _names_no_model(said: Any) -> bool:
     return "model" in _message(said).lower()
 
 
-async def _read(answer: Answer) -> Any:
+async def _read(answer: UpstreamResponse) -> Any:
     """The error as the upstream has put it, within bounds."""
     body = bytearray()
     try:
@@ -85,7 +87,7 @@ async def _read(answer: Answer) -> Any:
                     body += piece
                     if len(body) > _MOST_BYTES:
                         return None
-        return foreign.load(bytes(body))
+        return lenient_json.load(bytes(body))
     except ValueError:
         return None
     finally:
@@ -120,7 +122,7 @@ def _passed_on(status: int, said: Any, wait: float | None) -> ProblemError:
 
 
 def unknown_model(
-    model: str, kind: Kind, targets: Sequence[Target], *, here: Sequence[str] = ()
+    model: str, kind: Kind, targets: Sequence[UpstreamTarget], *, here: Sequence[str] = ()
 ) -> ProblemError:
     """No upstream has it, nor is it here; names some that there are."""
     named = {name for one in targets if kind in one.spec.kinds for name in one.spec.models}
@@ -135,7 +137,7 @@ def unknown_model(
     )
 
 
-def still_starting(target: Target) -> ProblemError:
+def still_starting(target: UpstreamTarget) -> ProblemError:
     """It could not be connected to for all the time it may take to start."""
     text = f"The model at {target.name} has not started within {target.patience:g} s."
     return ProblemError(

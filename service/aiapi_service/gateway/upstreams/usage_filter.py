@@ -7,7 +7,7 @@ event that carries nothing else is kept from the caller, who did not.
 import json
 import re
 
-from aiapi_service.gateway.upstreams.usage import Tokens, find
+from aiapi_service.gateway.upstreams.usage import TokenCounts, find_usage
 
 # An event that does not end is passed on as it is rather than kept.
 _LONGEST_EVENT = 1 << 20
@@ -18,14 +18,14 @@ _LAST = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
-class EventWatcher:
+class UsageFilter:
     """One stream's."""
 
     def __init__(self, *, hide_usage: bool) -> None:
         self._hide = hide_usage
         self._rest = b""
         self._last = b""
-        self.tokens: Tokens | None = None
+        self.tokens: TokenCounts | None = None
 
     @property
     def whole(self) -> bool:
@@ -68,7 +68,7 @@ class EventWatcher:
     def _is_hidden(self, event: bytes) -> bool:
         if b'"usage"' not in event:
             return False
-        tokens = find(event)
+        tokens = find_usage(event)
         if tokens is None:
             return False
         self.tokens = tokens

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Rotation(Generic[Item]):
+class WeightedRoundRobin(Generic[Item]):
     """Smooth weighted turns: with weights 3 and 1 the order is a a b a, not a a a b."""
 
     def __init__(self, items: Iterable[tuple[Item, float]]) -> None:

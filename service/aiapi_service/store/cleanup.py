@@ -18,7 +18,7 @@ _STALE = (
 )
 
 
-async def sweep(database: Database) -> int:
+async def delete_expired(database: Database) -> int:
     """Remove what is stale; how many rows went. Nothing while another worker is at it."""
     removed = 0
     async with database.transaction() as connection:
@@ -30,13 +30,13 @@ async def sweep(database: Database) -> int:
     return removed
 
 
-async def sweep_for_ever(database: Database) -> None:
+async def delete_expired_periodically(database: Database) -> None:
     """Sweep about once an hour, until cancelled."""
     while True:
         # All workers of a fleet may have started together.
         await asyncio.sleep(_EVERY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         try:
-            removed = await sweep(database)
+            removed = await delete_expired(database)
         except StoreUnavailableError as error:
             logger.warning("stale rows were not removed: %s", error)
         else:

@@ -13,7 +13,7 @@ from aiapi_service.store.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
+class AnswerRecord:
     """All that is stored of one answer. The id is made before, so that it can be sent twice."""
 
     id: UUID
@@ -25,7 +25,7 @@ class Answered:
     usage: dict[str, Any]
 
 
-class Chats:
+class ChatStore:
     """Every statement about chats and answers."""
 
     def __init__(self, database: Database) -> None:
@@ -50,7 +50,7 @@ class Chats:
             id=chat, created=rows[0]["began"], turns=[_turn(row) for row in rows if row["id"]]
         )
 
-    async def store(self, answered: Answered, owner: Principal, *, new: bool) -> bool:
+    async def store(self, answered: AnswerRecord, owner: Principal, *, new: bool) -> bool:
         """Keep an answer, with its chat when that is new: both or neither, and once.
 
         False when somebody has deleted the chat meanwhile.

@@ -15,12 +15,12 @@ from fastapi import Request
 
 from aiapi_runtime.telemetry import metrics
 from aiapi_service.auth.errors import too_many_requests
-from aiapi_service.auth.guard import network
+from aiapi_service.auth.login_throttle import network
 from aiapi_service.auth.principal import Principal
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.store.database import Database
 from aiapi_service.store.errors import StoreUnavailableError
-from aiapi_service.store.limits import Buckets, Limiter, Rate, Taken
+from aiapi_service.store.limits import LimitResult, PostgresLimiter, Rate, RateLimiter
 from aiapi_service.store.memory_limits import MemoryLimiter
 from aiapi_service.store.redis_limits import open_redis
 
@@ -31,7 +31,7 @@ CHECKS = metrics.counter(
     "Requests counted against their caller's limit: allowed, refused, or served uncounted.",
     ["outcome"],
 )
-HEADERS = "aiapi.rate_limit"
+RATE_LIMIT_HEADERS = "aiapi.rate_limit"
 """Where the scope of a request has the headers that tell its caller what is left."""
 
 _MINUTE = 60.0
@@ -43,10 +43,10 @@ _REST_SECONDS = 1.0
 _WARN_SECONDS = 60.0
 
 
-class Callers:
+class CallerRateLimiter:
     """The limit of each caller; one a worker, all on the same buckets."""
 
-    def __init__(self, buckets: Buckets, *, limit: int, burst: int) -> None:
+    def __init__(self, buckets: RateLimiter, *, limit: int, burst: int) -> None:
         self._buckets = buckets
         self._limit = limit
         self._rate = Rate(burst, _MINUTE / limit)
@@ -71,7 +71,7 @@ class Callers:
             CHECKS.labels("uncounted").inc()
             return
         left, full = taken.left(self._rate), math.ceil(taken.ahead)
-        request.scope[HEADERS] = [
+        request.scope[RATE_LIMIT_HEADERS] = [
             (b"ratelimit-policy", self._policy),
             (b"ratelimit", f'"caller";r={left};t={full}'.encode()),
         ]
@@ -80,7 +80,7 @@ class Callers:
             raise too_many_requests(self._limit, max(1, math.ceil(taken.wait + later)))
         CHECKS.labels("allowed").inc()
 
-    async def _ask(self, name: tuple[str, ...], count: int) -> Taken | None:
+    async def _ask(self, name: tuple[str, ...], count: int) -> LimitResult | None:
         now = monotonic()
         if now < self._rest_until:
             return None
@@ -108,9 +108,9 @@ def _name(request: Request, caller: Principal) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def open_callers(
+async def open_rate_limiter(
     settings: AuthSettings, database: Database | None
-) -> AsyncIterator[Callers | None]:
+) -> AsyncIterator[CallerRateLimiter | None]:
     """The limits of these settings; None where there are none."""
     limit = settings.rate_limit
     burst = settings.rate_burst or limit
@@ -119,12 +119,12 @@ async def open_callers(
     elif settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
         async with open_redis(url, settings.redis_prefix, seconds=_TRY_SECONDS) as buckets:
-            yield Callers(buckets, limit=limit, burst=burst)
+            yield CallerRateLimiter(buckets, limit=limit, burst=burst)
     elif database is not None:
-        yield Callers(Limiter(database), limit=limit, burst=burst)
+        yield CallerRateLimiter(PostgresLimiter(database), limit=limit, burst=burst)
     else:
         logger.warning(
             "AIAPI_RATE_LIMIT holds in each worker for itself: there is neither AIAPI_REDIS_URL "
             "nor AIAPI_DATABASE_URL"
         )
-        yield Callers(MemoryLimiter(), limit=limit, burst=burst)
+        yield CallerRateLimiter(MemoryLimiter(), limit=limit, burst=burst)

@@ -10,9 +10,9 @@ import click
 
 from aiapi_service.auth import key_file, signing
 from aiapi_service.auth.admin.environment import settings, show
-from aiapi_service.auth.files import write
 from aiapi_service.auth.jwts import LEEWAY_SECONDS
 from aiapi_service.auth.keys import ApiKey
+from aiapi_service.auth.secret_files import write_secret
 
 _WRONG = (ValueError, KeyError, TypeError)
 FILE = click.option(
@@ -34,7 +34,7 @@ def _read(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write(path, text)
+        write_secret(path, text)
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from None
 
@@ -67,7 +67,7 @@ def rotate(path: Path, algorithm: str, lead: float) -> None:
     """Add a key. The ones before it verify until the last of their tokens has expired."""
     now = time.time()
     held = _keyring(path)
-    new = signing.new(algorithm, signs_from=now + lead if held.keys else 0)
+    new = signing.new_key(algorithm, signs_from=now + lead if held.keys else 0)
     life = settings().auth_access_seconds + LEEWAY_SECONDS
     _write(path, held.rotated(new, now=now, token_seconds=life).dump())
     click.echo(f"key {new.kid} added to {path}")

@@ -5,30 +5,30 @@ from pathlib import Path
 
 import pytest
 
-from aiapi_service.auth.files import SecretFileError, Watched, write
+from aiapi_service.auth.secret_files import SecretFileError, WatchedFile, write_secret
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
-    write(tmp_path / "new" / "key", "secret")
+    write_secret(tmp_path / "new" / "key", "secret")
     assert stat.S_IMODE((tmp_path / "new" / "key").stat().st_mode) == 0o600
 
 
 def test_the_first_one_is_kept(tmp_path: Path) -> None:
-    write(tmp_path / "key", "one", keep=True)
-    write(tmp_path / "key", "two", keep=True)
+    write_secret(tmp_path / "key", "one", keep=True)
+    write_secret(tmp_path / "key", "two", keep=True)
     assert (tmp_path / "key").read_text() == "one"
-    write(tmp_path / "key", "three")
+    write_secret(tmp_path / "key", "three")
     assert (tmp_path / "key").read_text() == "three"
     assert [path.name for path in tmp_path.iterdir()] == ["key"], "no drafts are left"
 
 
 def test_a_replaced_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("aiapi_service.auth.files.monotonic", lambda: now)
-    write(tmp_path / "number", "1")
-    watched = Watched(tmp_path / "number", int)
+    monkeypatch.setattr("aiapi_service.auth.secret_files.monotonic", lambda: now)
+    write_secret(tmp_path / "number", "1")
+    watched = WatchedFile(tmp_path / "number", int)
     assert watched.content() == 1
-    write(tmp_path / "number", "2")
+    write_secret(tmp_path / "number", "2")
     assert watched.content() == 1, "it is not looked at for each request"
     now += 10
     assert watched.content() == 2
@@ -42,14 +42,14 @@ def test_what_was_read_holds_when_the_file_breaks(
     broken: str | None,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("aiapi_service.auth.files.monotonic", lambda: now)
+    monkeypatch.setattr("aiapi_service.auth.secret_files.monotonic", lambda: now)
     path = tmp_path / "number"
-    write(path, "1")
-    watched = Watched(path, int)
+    write_secret(path, "1")
+    watched = WatchedFile(path, int)
     if broken is None:
         path.unlink()
     else:
-        write(path, broken)
+        write_secret(path, broken)
     now += 10
     assert watched.content() == 1
     assert "what was read before holds" in caplog.text
@@ -58,8 +58,8 @@ def test_what_was_read_holds_when_the_file_breaks(
 
 def test_a_file_that_cannot_be_used_at_the_start_is_named(tmp_path: Path) -> None:
     with pytest.raises(SecretFileError, match="missing: No such file"):
-        Watched(tmp_path / "missing", int)
-    write(tmp_path / "bad", "secret text")
+        WatchedFile(tmp_path / "missing", int)
+    write_secret(tmp_path / "bad", "secret text")
     with pytest.raises(SecretFileError, match="bad: not as it must be") as refusal:
-        Watched(tmp_path / "bad", int)
+        WatchedFile(tmp_path / "bad", int)
     assert "secret text" not in str(refusal.value)

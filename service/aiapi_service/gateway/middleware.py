@@ -10,14 +10,14 @@ from time import monotonic
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiapi_runtime.telemetry import request_id
-from aiapi_service.auth.callers import HEADERS
-from aiapi_service.gateway.problems import unexpected
+from aiapi_service.auth.rate_limit import RATE_LIMIT_HEADERS
+from aiapi_service.gateway.problems import internal_error
 from aiapi_service.gateway.upstreams.metering import ROUTE
 
 _UNKNOWN = "none"
 
 
-class RouteTimes:
+class RequestMiddleware:
     """The label is the route's pattern, so that paths do not make series."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -34,7 +34,7 @@ class RouteTimes:
             nonlocal status
             if not status:
                 status = message.get("status", 0)
-                headers = [*message["headers"], *scope.get(HEADERS, ())]
+                headers = [*message["headers"], *scope.get(RATE_LIMIT_HEADERS, ())]
                 if name := request_id():
                     headers.append((b"x-request-id", name.encode()))
                 message["headers"] = headers
@@ -46,7 +46,7 @@ class RouteTimes:
             if status:
                 raise
             # Here, so that it has an id and is counted as any other answer.
-            await unexpected(scope["method"], scope["path"], error)(scope, receive, noted)
+            await internal_error(scope["method"], scope["path"], error)(scope, receive, noted)
         finally:
             route = getattr(scope.get("route"), "path", _UNKNOWN)
             ROUTE.labels(route, f"{status // 100}xx" if status else "gone").observe(

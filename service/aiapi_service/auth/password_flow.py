@@ -3,13 +3,13 @@
 import logging
 from dataclasses import dataclass
 
-from aiapi_service.auth.accounts import Accounts, User
+from aiapi_service.auth.accounts import AccountStore, User
 from aiapi_service.auth.authenticator import AccessTokens, Authenticator
-from aiapi_service.auth.errors import AuthError, refused_grant
-from aiapi_service.auth.guard import Guard
-from aiapi_service.auth.passwords import LONGEST, Passwords
-from aiapi_service.auth.principal import narrowed
-from aiapi_service.auth.sessions import Session, Sessions
+from aiapi_service.auth.errors import AuthError, grant_error
+from aiapi_service.auth.login_throttle import LoginThrottle
+from aiapi_service.auth.passwords import MAX_LENGTH, PasswordHasher
+from aiapi_service.auth.principal import narrow_scopes
+from aiapi_service.auth.sessions import Session, SessionStore
 
 logger = logging.getLogger("aiapi.auth")
 
@@ -19,7 +19,7 @@ _TRIES = 2
 
 
 @dataclass(frozen=True)
-class Granted:
+class IssuedTokens:
     """An answer of the token endpoint."""
 
     access_token: str
@@ -28,19 +28,19 @@ class Granted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogIn:
+class PasswordFlow:
     """Everything the password flow needs."""
 
-    accounts: Accounts
-    sessions: Sessions
-    passwords: Passwords
-    guard: Guard
+    accounts: AccountStore
+    sessions: SessionStore
+    passwords: PasswordHasher
+    guard: LoginThrottle
     tokens: AccessTokens
     authenticator: Authenticator
 
     async def with_password(
         self, name: str, password: str, *, scopes: frozenset[str], address: str
-    ) -> Granted:
+    ) -> IssuedTokens:
         """Log in. An unknown user, a disabled one and a wrong password look the same."""
         await self.guard.address(address)
         await self.guard.account(name[:_LONGEST_NAME])
@@ -56,21 +56,21 @@ class LogIn:
         if user is None:
             return None
         await self.guard.succeeded(name)
-        wanted = narrowed(scopes or user.scopes, user.scopes)
+        wanted = narrow_scopes(scopes or user.scopes, user.scopes)
         if scopes and not wanted:
-            raise refused_grant("invalid_scope", "None of these scopes is the user's.")
+            raise grant_error("invalid_scope", "None of these scopes is the user's.")
         return await self.sessions.begin(user, wanted)
 
     async def _user(self, name: str, password: str) -> User | None:
-        sane = len(name) <= _LONGEST_NAME and 0 < len(password) <= LONGEST and "\0" not in name
+        sane = len(name) <= _LONGEST_NAME and 0 < len(password) <= MAX_LENGTH and "\0" not in name
         user = await self.accounts.user(name) if sane else None
         stored = user.password_hash if user and not user.disabled else None
-        right, renewed = await self.passwords.check(password[:LONGEST], stored)
+        right, renewed = await self.passwords.check(password[:MAX_LENGTH], stored)
         if user is None or not right or not sane:
             raise _wrong()
         return await self.accounts.rehash(user, renewed) if renewed else user
 
-    async def with_refresh_token(self, token: str, *, address: str) -> Granted:
+    async def with_refresh_token(self, token: str, *, address: str) -> IssuedTokens:
         """Change a refresh token for a new pair.
 
         Only who has none uses up the address's tries: 256 bits need no limit against guesses, and
@@ -80,11 +80,11 @@ class LogIn:
         if session is None:
             await self.guard.address(address)
             logger.info("a refresh token was refused")
-            raise refused_grant("invalid_grant", "The refresh token is unknown, used or expired.")
+            raise grant_error("invalid_grant", "The refresh token is unknown, used or expired.")
         return self._grant(session)
 
-    def _grant(self, session: Session) -> Granted:
-        return Granted(self.tokens.issue(session), session.refresh_token, session.scopes)
+    def _grant(self, session: Session) -> IssuedTokens:
+        return IssuedTokens(self.tokens.issue(session), session.refresh_token, session.scopes)
 
     async def end(self, token: str, *, address: str) -> None:
         """End the session of either token. That there is none is not said."""
@@ -102,4 +102,4 @@ class LogIn:
 
 def _wrong() -> AuthError:
     logger.info("a log-in was refused")
-    return refused_grant("invalid_grant", "The name or the password is wrong.")
+    return grant_error("invalid_grant", "The name or the password is wrong.")

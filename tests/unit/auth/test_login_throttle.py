@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiapi_service.auth.guard import network
+from aiapi_service.auth.login_throttle import network
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from ipaddress import IPv6Address, ip_address
 
 from aiapi_service.auth.errors import too_many_attempts
 from aiapi_service.auth.settings import AuthSettings
-from aiapi_service.store.limits import Limiter, Rate
+from aiapi_service.store.limits import PostgresLimiter, Rate
 
 
-class Guard:
+class LoginThrottle:
     """Counts before a password is looked at, so that many at once do not get past the limit."""
 
-    def __init__(self, limiter: Limiter, settings: AuthSettings) -> None:
+    def __init__(self, limiter: PostgresLimiter, settings: AuthSettings) -> None:
         self._limiter = limiter
         self._account = Rate(settings.auth_account_burst, settings.auth_account_seconds)
         self._address = Rate(settings.auth_address_burst, settings.auth_address_seconds)

@@ -6,19 +6,21 @@ from collections.abc import AsyncIterator
 import httpx
 
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import failures, foreign
+from aiapi_service.gateway.upstreams import failures, lenient_json
 from aiapi_service.gateway.upstreams.metering import CALLS
-from aiapi_service.gateway.upstreams.target import Target
-from aiapi_service.gateway.upstreams.wire import Reply
+from aiapi_service.gateway.upstreams.target import UpstreamTarget
+from aiapi_service.gateway.upstreams.wire import ResponseHead
 
 _MOST_READ_BYTES = 65536
 OK = "ok"
 
 
-class Answer:
+class UpstreamResponse:
     """Must be closed by who has it; leaving early closes the connection to the upstream."""
 
-    def __init__(self, target: Target, reply: Reply, *, deadline: float, limit: int) -> None:
+    def __init__(
+        self, target: UpstreamTarget, reply: ResponseHead, *, deadline: float, limit: int
+    ) -> None:
         self.target = target
         self.reply = reply
         self._stream = reply.body
@@ -75,7 +77,7 @@ class Answer:
             raise self._broken(error) from error
 
     def _broken(self, error: httpx.HTTPError) -> ProblemError:
-        detail = failures.of_transport(error, self.target.name).problem.detail
+        detail = failures.from_transport_error(error, self.target.name).problem.detail
         return self._failed(failures.broken(detail))
 
     def late(self) -> ProblemError:
@@ -109,7 +111,7 @@ def _is_object(body: bytes) -> bool:
     if len(body) > _MOST_READ_BYTES:
         return True
     try:
-        foreign.load(body)
+        lenient_json.load(body)
     except ValueError:
         return False
     return True

@@ -11,14 +11,14 @@ from pydantic import HttpUrl
 from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import failures, foreign
+from aiapi_service.gateway.upstreams import failures, lenient_json
 from aiapi_service.gateway.upstreams.budget import RetryBudget
-from aiapi_service.gateway.upstreams.metering import Meter
-from aiapi_service.gateway.upstreams.pool import Call, Policy, Pool
-from aiapi_service.gateway.upstreams.settings import Price, Upstream, UpstreamSettings
-from aiapi_service.gateway.upstreams.target import Target, make_target
-from aiapi_service.gateway.upstreams.transport import Connections
-from aiapi_service.gateway.upstreams.usage import of_dict
+from aiapi_service.gateway.upstreams.metering import ModelMeter
+from aiapi_service.gateway.upstreams.pool import Call, CallPolicy, UpstreamPool
+from aiapi_service.gateway.upstreams.settings import ModelPrice, UpstreamSettings, UpstreamSpec
+from aiapi_service.gateway.upstreams.target import UpstreamTarget, make_target
+from aiapi_service.gateway.upstreams.transport import UpstreamTransport
+from aiapi_service.gateway.upstreams.usage import parse_usage
 
 CHAT_PATH = "/v1/chat/completions"
 EMBEDDINGS_PATH = "/v1/embeddings"
@@ -27,36 +27,36 @@ _MODELS_SECONDS = 60.0
 _MODELS_TIMEOUT_SECONDS = 10.0
 
 
-def chat_call(data: Mapping[str, Any], raw: bytes, pool: Pool) -> Call:
+def chat_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
     """A chat completion as a call; the body goes out as it came where nothing in it changes."""
     model = str(data["model"])
     return Call(CHAT_PATH, raw, "chat", model, bodies=_renamed(data, model, pool))
 
 
-def embeddings_call(data: Mapping[str, Any], raw: bytes, pool: Pool) -> Call:
+def embeddings_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
     """An embedding costs the same twice: it may be asked for again."""
     model = str(data["model"])
     bodies = _renamed(data, model, pool)
     return Call(EMBEDDINGS_PATH, raw, "embeddings", model, repeatable=True, bodies=bodies)
 
 
-def _renamed(data: Mapping[str, Any], model: str, pool: Pool) -> dict[str, bytes] | None:
+def _renamed(data: Mapping[str, Any], model: str, pool: UpstreamPool) -> dict[str, bytes] | None:
     names = {target.model(model) for target in pool.targets} - {model}
     if not names:
         return None
     return {name: json.dumps({**data, "model": name}).encode() for name in names}
 
 
-class Upstreams(Pool):
+class UpstreamClient(UpstreamPool):
     """With the answers read, for those who want data rather than bytes."""
 
     def __init__(
-        self, *args: Any, chat_model: str, prices: Mapping[str, Price], **kwargs: Any
+        self, *args: Any, chat_model: str, prices: Mapping[str, ModelPrice], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self._chat_model = chat_model
         self.prices = prices
-        self._cards: dict[Target, tuple[float, list[dict[str, Any]]]] = {}
+        self._cards: dict[UpstreamTarget, tuple[float, list[dict[str, Any]]]] = {}
 
     async def chat(
         self, body: Mapping[str, Any], *, deadline: float | None = None
@@ -66,14 +66,14 @@ class Upstreams(Pool):
         data = {**body, "model": model, "stream": False}
         data.pop("stream_options", None)
         raw = json.dumps(data).encode()
-        meter = Meter(str(data["model"]), self.prices)
+        meter = ModelMeter(str(data["model"]), self.prices)
         try:
             async with asyncio.timeout_at(deadline):
                 answer, content = await self.ask(chat_call(data, raw, self))
         except TimeoutError:
             raise failures.too_slow("no complete answer in the time given") from None
-        parsed = parse(content, answer.target.name)
-        meter.done(answer.target.name, of_dict(parsed.get("usage")))
+        parsed = parse_object(content, answer.target.name)
+        meter.done(answer.target.name, parse_usage(parsed.get("usage")))
         return parsed
 
     def default_model(self) -> str:
@@ -104,7 +104,7 @@ class Upstreams(Pool):
                 cards.setdefault(card["id"], card)
         return list(cards.values())
 
-    async def _cards_of(self, target: Target) -> list[dict[str, Any]] | ProblemError:
+    async def _cards_of(self, target: UpstreamTarget) -> list[dict[str, Any]] | ProblemError:
         if target.spec.models:
             return [_card(name, target) for name in target.spec.models]
         now = asyncio.get_running_loop().time()
@@ -112,11 +112,11 @@ class Upstreams(Pool):
         if now < until:
             return known
         if not target.is_free(now):
-            return known or failures.all_closed(target.wait(now))
+            return known or failures.all_unavailable(target.wait(now))
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
                 body = await self.ask_target(target, Call(MODELS_PATH, method="GET"))
-            listed = parse(body, target.name).get("data")
+            listed = parse_object(body, target.name).get("data")
         except TimeoutError:
             return failures.too_slow(f"{target.name} did not list its models in time")
         except ProblemError as problem:
@@ -130,21 +130,21 @@ class Upstreams(Pool):
         return cards
 
 
-def _card(name: str, target: Target) -> dict[str, Any]:
+def _card(name: str, target: UpstreamTarget) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": target.name}
 
 
-def _told(card: dict[str, Any], target: Target) -> dict[str, Any]:
+def _told(card: dict[str, Any], target: UpstreamTarget) -> dict[str, Any]:
     """What an upstream says of a model, as far as it says it in the API's types."""
     known = _card(card["id"], target)
     fits = {key: one for key, one in card.items() if type(one) is type(known.get(key, one))}
     return known | fits | {"object": "model"}
 
 
-def parse(body: bytes, upstream: str) -> dict[str, Any]:
+def parse_object(body: bytes, upstream: str) -> dict[str, Any]:
     """An upstream's answer as data."""
     try:
-        data = foreign.load(body)
+        data = lenient_json.load(body)
     except ValueError:
         raise failures.broken(f"{upstream} answered something that is not JSON") from None
     if not isinstance(data, dict):
@@ -152,10 +152,10 @@ def parse(body: bytes, upstream: str) -> dict[str, Any]:
     return data
 
 
-def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[Target]:
+def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[UpstreamTarget]:
     targets = [make_target(spec, settings) for spec in settings.upstreams]
     if local.local_url and local.local != "off":
-        spec = Upstream(
+        spec = UpstreamSpec(
             name="local",
             url=HttpUrl(local.local_url),
             kinds=frozenset({"chat"}),
@@ -167,20 +167,20 @@ def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[Target]:
 
 
 @asynccontextmanager
-async def open_upstreams(
+async def open_upstream_client(
     settings: UpstreamSettings, local: LocalSettings
-) -> AsyncIterator[Upstreams]:
+) -> AsyncIterator[UpstreamClient]:
     """The upstreams with their connections, for the life of a worker."""
-    policy = Policy(
+    policy = CallPolicy(
         total=settings.upstream_total_timeout,
         retries=settings.upstream_retries,
         retry_wait=settings.upstream_retry_wait,
         hedge_after=settings.upstream_hedge_after,
         answer_limit=settings.max_answer_bytes,
     )
-    upstreams = Upstreams(
+    upstreams = UpstreamClient(
         _targets(settings, local),
-        Connections(settings),
+        UpstreamTransport(settings),
         policy,
         RetryBudget(settings.upstream_retry_ratio),
         chat_model=settings.chat_model,

@@ -22,7 +22,7 @@ _COLUMNS = "id, content, metadata::text AS metadata, created, updated"
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddingVector:
     """A vector, and the model that made it: only vectors of one model can be compared."""
 
     vector: Sequence[float]
@@ -34,7 +34,7 @@ class Embedded:
         return "[" + ",".join(map(repr, self.vector)) + "]"
 
 
-def checked(vectors: Sequence[Sequence[object]], model: str) -> list[Embedded]:
+def validate_vectors(vectors: Sequence[Sequence[object]], model: str) -> list[EmbeddingVector]:
     """Vectors that can be stored and compared, whatever an upstream sent."""
     found = []
     for vector in vectors:
@@ -47,18 +47,18 @@ def checked(vectors: Sequence[Sequence[object]], model: str) -> list[Embedded]:
                 "The embedding cannot be used",
                 f"{model} did not answer with a vector of 1 to {_LONGEST} finite numbers.",
             )
-        found.append(Embedded(numbers, model))
+        found.append(EmbeddingVector(numbers, model))
     return found
 
 
-class Documents:
+class DocumentStore:
     """Every statement about documents."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(
-        self, tenant: str, documents: Sequence[DocumentIn], embedded: Sequence[Embedded]
+        self, tenant: str, documents: Sequence[DocumentIn], embedded: Sequence[EmbeddingVector]
     ) -> None:
         """Store all of them or none; sent again it changes nothing."""
         for length in {len(one.vector) for one in embedded}:
@@ -130,7 +130,7 @@ class Documents:
         )
 
     async def search(
-        self, tenant: str, wanted: Embedded, *, limit: int, metadata: dict[str, object]
+        self, tenant: str, wanted: EmbeddingVector, *, limit: int, metadata: dict[str, object]
     ) -> list[Hit]:
         """The nearest documents among those that the same model has embedded."""
         async with self._database.transaction() as connection:
