@@ -19,28 +19,29 @@ from typing import Any
 import click
 import kopf
 
-from aiapi_operator import handlers, logs
+from aiapi_operator import handlers
 from aiapi_operator.cluster import autoscalers, discovery
 from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.events import EventRecorder
-from aiapi_operator.cluster.lease import Candidacy, Elector
+from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
 from aiapi_operator.console.history import History
 from aiapi_operator.console.meter import MetricsWithHistory
 from aiapi_operator.console.pages import Pages, Sources
 from aiapi_operator.console.server import ConsoleServer, is_loopback
-from aiapi_operator.engine.inventory import Inventory
-from aiapi_operator.engine.lookout import RivalLookout
+from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
+from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import Leadership, Ports
 from aiapi_operator.engine.runner import Runner
-from aiapi_operator.engine.tick import Engine, Surroundings
-from aiapi_operator.health import HealthServer
-from aiapi_operator.metrics import Metrics
-from aiapi_operator.observe.scraper import Scraper
+from aiapi_operator.engine.tick import Engine, OperatorConfig
+from aiapi_operator.metrics.operator_metrics import OperatorMetrics
+from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
-from aiapi_operator.observe.workers import Workers
-from aiapi_operator.settings import VERSION, LogFormat, Settings
+from aiapi_operator.observe.workers_client import HttpWorkersClient
+from aiapi_operator.process import log_setup
+from aiapi_operator.process.health import HealthServer
+from aiapi_operator.process.settings import VERSION, LogFormat, Settings
 
 _KOPF_STOP = 8.0
 _CRD_RETRY = 2.0
@@ -78,7 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     metrics = _metrics(settings, history)
     overdue: list[Callable[[], list[str]]] = []
     async with AsyncExitStack() as stack:
-        connection = await Connection.open(settings.kubeconfig, observer=metrics.api_request)
+        connection = await Connection.open(settings.kubeconfig, observer=metrics.record_api_request)
         stack.push_async_callback(connection.close)
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
@@ -93,17 +94,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
         recorder = EventRecorder(connection, instance=settings.pod_name)
-        lookout = await stack.enter_async_context(_lookout(settings, connection))
+        poller = await stack.enter_async_context(_autoscalers(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
-            scraper=Scraper(session, observer=metrics.scraped),
-            workers=Workers(session),
+            scraper=StatsScraper(session, observer=metrics.record_scrape),
+            workers=HttpWorkersClient(session),
             leadership=leadership,
             meter=metrics,
             clock=time.monotonic,
             wall=_wall,
             time_of_day=time.time,
-            lookout=lookout,
+            autoscalers=poller,
         )
         runner = await _runner(settings, connection, ports, metrics)
         overdue.append(runner.overdue)
@@ -116,17 +117,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await _watch(settings, connection, acting, stop=stop, watching=watching)
 
 
-def _metrics(settings: Settings, history: History) -> Metrics:
+def _metrics(settings: Settings, history: History) -> OperatorMetrics:
     if settings.console:
         return MetricsWithHistory(history, version=VERSION)
-    return Metrics(version=VERSION)
+    return OperatorMetrics(version=VERSION)
 
 
 def _console(
     settings: Settings, runner: Runner, leadership: Leadership, history: History
 ) -> ConsoleServer:
     def leader() -> str:
-        return leadership.holder if isinstance(leadership, Elector) else settings.pod_name
+        return leadership.holder if isinstance(leadership, LeaderElector) else settings.pod_name
 
     sources = Sources(
         aiapis=runner.aiapis,
@@ -151,17 +152,17 @@ async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
 
 
 async def _runner(
-    settings: Settings, connection: Connection, ports: Ports, metrics: Metrics
+    settings: Settings, connection: Connection, ports: Ports, metrics: OperatorMetrics
 ) -> Runner:
-    inventory = Inventory()
-    surroundings = Surroundings(
+    cache = ObjectCache()
+    surroundings = OperatorConfig(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
         resize_in_place=await discovery.has_resize(connection),
         metrics_from=settings.metrics_from,
     )
-    engine = Engine(ports, inventory, surroundings)
-    return Runner(engine, inventory, ports.leadership, metrics, clock=ports.clock)
+    engine = Engine(ports, cache, surroundings)
+    return Runner(engine, cache, ports.leadership, metrics, clock=ports.clock)
 
 
 async def _ready_cluster(connection: Connection, stop: asyncio.Event) -> bool:
@@ -187,20 +188,20 @@ async def _ready_cluster(connection: Connection, stop: asyncio.Event) -> bool:
 
 @asynccontextmanager
 async def _leadership(
-    settings: Settings, connection: Connection, metrics: Metrics
+    settings: Settings, connection: Connection, metrics: OperatorMetrics
 ) -> AsyncIterator[Leadership]:
     if not settings.leader_election:
-        metrics.lead(True)
+        metrics.set_leader(True)
         yield _Alone()
         return
-    elector = Elector(
+    elector = LeaderElector(
         connection,
-        Candidacy(
+        LeaseIdentity(
             namespace=settings.pod_namespace,
             name=settings.lease_name,
             identity=settings.pod_name,
         ),
-        changed=metrics.lead,
+        changed=metrics.set_leader,
     )
     task = asyncio.create_task(elector.run(), name="lease")
     try:
@@ -212,16 +213,18 @@ async def _leadership(
 
 
 @asynccontextmanager
-async def _lookout(settings: Settings, connection: Connection) -> AsyncIterator[RivalLookout]:
+async def _autoscalers(
+    settings: Settings, connection: Connection
+) -> AsyncIterator[AutoscalerPoller]:
     """Look once before anything is decided, and then each minute."""
-    lookout = RivalLookout(
+    poller = AutoscalerPoller(
         autoscalers.KINDS,
         lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
     )
-    await lookout.look()
-    task = asyncio.create_task(lookout.run(), name="lookout")
+    await poller.poll_once()
+    task = asyncio.create_task(poller.run(), name="autoscalers")
     try:
-        yield lookout
+        yield poller
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -310,7 +313,7 @@ def main(**flags: Any) -> None:
     Each option can also be set as AIAPI_OPERATOR_<OPTION> in the environment.
     """
     settings = Settings(**{key: value for key, value in flags.items() if value not in (None, ())})
-    logs.configure(style=settings.log_format, level=settings.log_level)
+    log_setup.configure(style=settings.log_format, level=settings.log_level)
     try:
         asyncio.run(_serve(settings))
     except NotConfiguredError as error:

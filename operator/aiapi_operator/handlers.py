@@ -53,15 +53,15 @@ def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kop
     @kopf.on.event(**_select(AIAPIS), id="aiapi", registry=handlers)
     async def aiapi(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            runner.aiapi_gone(dict(event["object"]))
+            runner.on_aiapi_delete(dict(event["object"]))
         else:
-            runner.aiapi_seen(dict(event["object"]))
+            runner.on_aiapi_update(dict(event["object"]))
 
     async def thing(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            runner.thing_gone(dict(event["object"]))
+            runner.on_child_delete(dict(event["object"]))
         else:
-            runner.thing_seen(dict(event["object"]))
+            runner.on_child_update(dict(event["object"]))
 
     for resource in (*CHILDREN, PODS):
         kopf.on.event(**_select(resource), id=resource.plural, registry=handlers)(thing)

@@ -10,7 +10,7 @@ from aiapi_operator.api import AIApiSpec
 from aiapi_operator.console.history import History
 from aiapi_operator.console.pages import Pages, Sources
 from aiapi_operator.console.server import ConsoleServer
-from aiapi_operator.engine.ports import Seen
+from aiapi_operator.engine.ports import ObservedFleet
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding, Condition, Decision, Load, Need, Verdict
 from aiapi_operator.sizing.inputs import Fleet
@@ -91,7 +91,7 @@ def decision(*, rps: float, workers: int, replicas: int, **changes: Any) -> Deci
     return replace(told, **changes)
 
 
-def seen(*, workers: int, replicas: int, percent: float = 38.0) -> Seen:
+def seen(*, workers: int, replicas: int, percent: float = 38.0) -> ObservedFleet:
     """The fleet as it was found."""
     savings = Savings(
         percent=percent,
@@ -104,7 +104,7 @@ def seen(*, workers: int, replicas: int, percent: float = 38.0) -> Seen:
         worker_seconds=1.0,
         baseline_worker_seconds=2.0,
     )
-    return Seen(
+    return ObservedFleet(
         replicas=replicas, ready=replicas, workers=workers * replicas, silent=0, savings=savings
     )
 

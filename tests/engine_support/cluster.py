@@ -6,7 +6,7 @@ from typing import Any
 
 from aiapi_operator.cluster.errors import ClusterError, NotFound
 from aiapi_operator.cluster.resources import Manifest, Resource
-from aiapi_operator.engine.podview import APP_CONTAINER
+from aiapi_operator.engine.pod_view import APP_CONTAINER
 
 Call = tuple[str, ...]
 

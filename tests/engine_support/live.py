@@ -13,7 +13,7 @@ from aiapi_operator.__main__ import run
 from aiapi_operator.cluster.apply import apply, get, list_labelled
 from aiapi_operator.cluster.connection import Connection, Request
 from aiapi_operator.cluster.resources import AIAPIS, PODS, Manifest, Resource
-from aiapi_operator.settings import Settings
+from aiapi_operator.process.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 _CRD = ROOT / "crds" / "aiapis.aiapi.dev.yaml"

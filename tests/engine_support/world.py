@@ -7,10 +7,10 @@ from engine_support.cluster import FakeCluster, FakePods
 from engine_support.samples import sample
 
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import Ports
-from aiapi_operator.engine.subject import Subject
-from aiapi_operator.engine.tick import Engine, Surroundings
+from aiapi_operator.engine.tick import Engine, OperatorConfig
 
 
 @dataclass
@@ -25,10 +25,10 @@ class Leads:
 
 
 class Meter:
-    def decided(self, *_: Any) -> None:
+    def record_decision(self, *_: Any) -> None:
         """Numbers are not looked at here."""
 
-    def diagnosed(self, *_: Any) -> None:
+    def record_conditions(self, *_: Any) -> None:
         """Nor is what is told."""
 
 
@@ -59,10 +59,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.cluster, self.pods, self.leads = FakeCluster(), FakePods(), Leads()
-        self.inventory = Inventory()
+        self.cache = ObjectCache()
         manifest = aiapi(self.spec, **self.status)
         self.cluster.objects["AIApi", "a"] = manifest
-        self.subject = Subject(manifest)
+        self.subject = AIApiState(manifest)
         self.engine = Engine(
             Ports(
                 cluster=self.cluster,
@@ -74,8 +74,8 @@ class World:
                 wall=lambda: f"T{self.now:.0f}",
                 time_of_day=lambda: self.now,
             ),
-            self.inventory,
-            Surroundings(
+            self.cache,
+            OperatorConfig(
                 operator_namespace="aiapi-system",
                 default_image="service:1",
                 resize_in_place=self.resize_in_place,
@@ -86,7 +86,7 @@ class World:
         """Running pods that answer with idle samples."""
         cpu, memory = f"{500 * workers}m", f"{256 * workers}Mi"
         for name in names:
-            self.inventory.see(self.cluster.add_pod(name, cpu=cpu, memory=memory))
+            self.cache.put(self.cluster.add_pod(name, cpu=cpu, memory=memory))
             self.answer(name, workers=workers, **changes)
 
     def answer(self, pod: str, **changes: Any) -> None:

@@ -34,7 +34,7 @@ _BACKOFF_START = 0.2
 _BACKOFF_MAX = 5.0
 _POOL_SIZE = 32
 
-Observer = Callable[[str, str, float], None]
+RequestObserver = Callable[[str, str, float], None]
 """Told of each attempt: verb, outcome (a status code or ``error``), seconds."""
 
 
@@ -110,7 +110,7 @@ class Connection:
         *,
         kubeconfig: Path | None = None,
         context: str | None = None,
-        observer: Observer | None = None,
+        observer: RequestObserver | None = None,
     ) -> None:
         configuration.connection_pool_maxsize = _POOL_SIZE
         self._kubeconfig = kubeconfig
@@ -124,7 +124,7 @@ class Connection:
         kubeconfig: Path | None,
         *,
         context: str | None = None,
-        observer: Observer | None = None,
+        observer: RequestObserver | None = None,
     ) -> Self:
         """Connect as ``load_configuration`` finds it."""
         configuration = await load_configuration(kubeconfig, context=context)

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidacy:
+class LeaseIdentity:
     """Who runs for which Lease."""
 
     namespace: str
@@ -43,13 +43,13 @@ class _Seen:
     since: float
 
 
-class Elector:
+class LeaderElector:
     """Runs for the Lease until stopped, and knows at any moment whether it holds it."""
 
     def __init__(
         self,
         connection: Connection,
-        candidacy: Candidacy,
+        candidacy: LeaseIdentity,
         *,
         changed: Callable[[bool], None] = lambda _leads: None,
         clock: Callable[[], float] = time.monotonic,

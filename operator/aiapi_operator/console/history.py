@@ -13,8 +13,8 @@ from math import nan
 
 from aiapi_operator.api.overview import HEALTHY_WHEN_TRUE
 from aiapi_operator.console.ring import Ring
-from aiapi_operator.engine.inventory import Key
-from aiapi_operator.engine.ports import Seen
+from aiapi_operator.engine.cache import Key
+from aiapi_operator.engine.ports import ObservedFleet
 from aiapi_operator.sizing import plan, worker_use
 from aiapi_operator.sizing.decision import Condition, Decision, Load, Need, Verdict
 from aiapi_operator.sizing.inputs import Mode, SizingSpec
@@ -144,7 +144,7 @@ class History:
         """What is remembered of an AIApi."""
         return self._stories.get(key)
 
-    def decided(self, key: Key, spec: SizingSpec, seen: Seen, decision: Decision) -> None:
+    def decided(self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> None:
         """A decision was taken."""
         present = _present(self._wall(), spec, seen, decision)
         story = self._stories.get(key)
@@ -178,7 +178,7 @@ class History:
         self._stories.pop(key, None)
 
 
-def _present(time: float, spec: SizingSpec, seen: Seen, decision: Decision) -> Present:
+def _present(time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> Present:
     need = decision.need
     capacity = None
     if need.service_demand:

@@ -12,7 +12,7 @@ from aiapi_operator.console import figures
 from aiapi_operator.console.detail import detail
 from aiapi_operator.console.glance import SORTS, glance
 from aiapi_operator.console.history import HAPPENINGS, SPANS, History
-from aiapi_operator.engine.inventory import Key
+from aiapi_operator.engine.cache import Key
 
 Manifest = dict[str, Any]
 

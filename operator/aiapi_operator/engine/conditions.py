@@ -10,7 +10,7 @@ _TEXT = {True: "True", False: "False", None: "Unknown"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class StatusCondition:
     """A condition as it stands in the status."""
 
     type: str
@@ -32,21 +32,23 @@ class Told:
         }
 
 
-def tell(
+def update(
     conditions: Iterable[Condition],
-    previous: dict[str, Told],
+    previous: dict[str, StatusCondition],
     *,
     now: str,
     generation: int,
-) -> dict[str, Told]:
+) -> dict[str, StatusCondition]:
     """The conditions by type, each with the time of its last change of status."""
     return {c.type: _one(c, previous.get(c.type), now, generation) for c in conditions}
 
 
-def _one(condition: Condition, before: Told | None, now: str, generation: int) -> Told:
+def _one(
+    condition: Condition, before: StatusCondition | None, now: str, generation: int
+) -> StatusCondition:
     status = _TEXT[condition.status]
     kept = before is not None and before.status == status
-    return Told(
+    return StatusCondition(
         type=condition.type,
         status=status,
         reason=condition.reason,
@@ -56,10 +58,10 @@ def _one(condition: Condition, before: Told | None, now: str, generation: int) -
     )
 
 
-def read(document: dict[str, Any]) -> dict[str, Told]:
+def read(document: dict[str, Any]) -> dict[str, StatusCondition]:
     """The conditions of a status as it was written, by this operator or the one before it."""
     return {
-        entry["type"]: Told(
+        entry["type"]: StatusCondition(
             type=entry["type"],
             status=entry["status"],
             reason=entry.get("reason", ""),

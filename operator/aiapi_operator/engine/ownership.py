@@ -9,7 +9,7 @@ from aiapi_operator.cluster.resources import FIELD_MANAGER, SECRETS, Manifest
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 
 
-def stranger(found: Manifest, *, uid: str) -> str:
+def ownership_conflict(found: Manifest, *, uid: str) -> str:
     """Why ``found`` is not a child of the AIApi with this ``uid``; empty when it is one."""
     metadata = found["metadata"]
     owners = metadata.get("ownerReferences") or ()

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiapi_operator.cluster.resources import Manifest, Resource
-from aiapi_operator.engine.inventory import Key
-from aiapi_operator.engine.rivals import Lookout, Nobody
-from aiapi_operator.observe.target import Target
+from aiapi_operator.engine.autoscalers import AutoscalerSource, NoAutoscalers
+from aiapi_operator.engine.cache import Key
+from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decision import Condition, Decision
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
 from aiapi_operator.sizing.savings import Savings
@@ -50,16 +50,16 @@ class Scraper(Protocol):
     """The pods' numbers."""
 
     async def scrape(
-        self, targets: Sequence[Target], tokens: Sequence[str]
+        self, targets: Sequence[ScrapeTarget], tokens: Sequence[str]
     ) -> tuple[PodSample | PodUnknown, ...]:
         """One answer a target, in their order. A pod may know any of the tokens."""
 
 
-class Workers(Protocol):
+class WorkersClient(Protocol):
     """The pods' worker counts."""
 
     async def set(
-        self, targets: Sequence[Target], count: int, tokens: Sequence[str]
+        self, targets: Sequence[ScrapeTarget], count: int, tokens: Sequence[str]
     ) -> dict[str, str]:
         """Ask each pod for ``count`` workers; maps pods that did not agree to why."""
 
@@ -76,7 +76,7 @@ class Leadership(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ObservedFleet:
     """The fleet in numbers, as one tick found it."""
 
     replicas: int
@@ -89,13 +89,15 @@ class Seen:
     samples: tuple[PodSample, ...] = ()
 
 
-class Meter(Protocol):
+class DecisionMetrics(Protocol):
     """Takes the numbers of a tick."""
 
-    def decided(self, key: Key, spec: SizingSpec, seen: Seen, decision: Decision) -> None:
+    def record_decision(
+        self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+    ) -> None:
         """A decision was taken."""
 
-    def diagnosed(self, key: Key, conditions: Iterable[Condition]) -> None:
+    def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """What is told of an AIApi."""
 
 
@@ -105,13 +107,13 @@ class Ports:
 
     cluster: Cluster
     scraper: Scraper
-    workers: Workers
+    workers: WorkersClient
     leadership: Leadership
-    meter: Meter
+    meter: DecisionMetrics
     clock: Callable[[], float]
     """Monotonic seconds."""
     wall: Callable[[], str]
     """The time of day, as Kubernetes writes it."""
     time_of_day: Callable[[], float]
     """The time of day in seconds since 1970, for schedules."""
-    lookout: Lookout = field(default_factory=Nobody)
+    autoscalers: AutoscalerSource = field(default_factory=NoAutoscalers)

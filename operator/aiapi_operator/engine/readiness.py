@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.podview import PodView
+from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import PodSample
 
@@ -17,7 +17,7 @@ _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class ReadinessInputs:
     """What readiness is judged by."""
 
     aiapi: AIApi
@@ -53,7 +53,7 @@ def accepted() -> Condition:
     return Condition(type="Accepted", status=True, reason="Valid", message="The spec is valid.")
 
 
-def unacceptable(problem: str) -> Condition:
+def rejected(problem: str) -> Condition:
     """The spec got past the API server, and still breaks a rule."""
     return Condition(
         type="Accepted",
@@ -75,7 +75,7 @@ def reconciled(refused: Sequence[str], troubles: Sequence[str]) -> Condition:
     return Condition(type=kind, status=True, reason="UpToDate", message="All is as wanted.")
 
 
-def readiness(scene: Scene) -> Condition:
+def readiness(scene: ReadinessInputs) -> Condition:
     """Whether enough pods serve, or why not."""
     tally = f"{scene.ready} of {scene.wanted} pods are ready"
     if scene.ready >= scene.wanted and scene.deployment is not None:
@@ -84,7 +84,7 @@ def readiness(scene: Scene) -> Condition:
     return Condition(type="Ready", status=False, reason=reason, message=message)
 
 
-def _cause(scene: Scene) -> tuple[str, str] | None:
+def _cause(scene: ReadinessInputs) -> tuple[str, str] | None:
     if scene.refused:
         said = "; ".join(scene.refused)
         return "ChildrenRefused", f"The API server refused {said}. Allow it or change the spec."
@@ -93,7 +93,7 @@ def _cause(scene: Scene) -> tuple[str, str] | None:
     return found or _pods_refused(scene.deployment or {})
 
 
-def _pod_trouble(scene: Scene, pod: PodView) -> tuple[str, str] | None:
+def _pod_trouble(scene: ReadinessInputs, pod: PodView) -> tuple[str, str] | None:
     sample = scene.samples.get(pod.name)
     if sample is not None and sample.failure:
         return "AppFailed", _app_failed(scene.aiapi, sample.failure)

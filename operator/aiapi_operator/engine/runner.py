@@ -15,10 +15,10 @@ from typing import Protocol
 from aiapi_operator.api.duration import is_duration, parse_duration
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.alive import GoneError
-from aiapi_operator.engine.inventory import Inventory, Key, newer
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
+from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.ports import Leadership
-from aiapi_operator.engine.subject import Subject
 from aiapi_operator.engine.tick import Engine, LeadershipLostError
 
 DEFAULT_INTERVAL = 2.0
@@ -35,10 +35,10 @@ _STANDBY = 1.0
 _log = logging.getLogger(__name__)
 
 
-class TickMeter(Protocol):
+class TickMetrics(Protocol):
     """Takes how ticks went."""
 
-    def ticked(self, key: Key, *, seconds: float, lag: float, outcome: str) -> None:
+    def record_tick(self, key: Key, *, seconds: float, lag: float, outcome: str) -> None:
         """A tick ended: how long it took, how late it began, and how it ended."""
 
     def forget(self, key: Key) -> None:
@@ -49,7 +49,7 @@ class TickMeter(Protocol):
 class _Looked:
     """One AIApi with its task."""
 
-    subject: Subject
+    subject: AIApiState
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     finished: float = 0.0
@@ -62,21 +62,21 @@ class Runner:
     def __init__(
         self,
         engine: Engine,
-        inventory: Inventory,
+        cache: ObjectCache,
         leadership: Leadership,
-        meter: TickMeter,
+        meter: TickMetrics,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
-        self._inventory = inventory
+        self._cache = cache
         self._leadership = leadership
         self._meter = meter
         self._clock = clock
         self._looked: dict[Key, _Looked] = {}
         self._stopped = False
 
-    def aiapi_seen(self, manifest: Manifest) -> None:
+    def on_aiapi_update(self, manifest: Manifest) -> None:
         """An AIApi was there at the start, came, or changed."""
         key = _key(manifest)
         known = self._looked.get(key)
@@ -85,25 +85,25 @@ class Runner:
             known = None
         if known is None:
             self._begin(key, manifest)
-        elif newer(manifest, known.subject.manifest):
+        elif is_newer(manifest, known.subject.manifest):
             woken = manifest["metadata"]["generation"] != _generation(known.subject.manifest)
             known.subject.manifest = manifest
             if woken:
                 known.wake.set()
 
-    def aiapi_gone(self, manifest: Manifest) -> None:
+    def on_aiapi_delete(self, manifest: Manifest) -> None:
         """An AIApi was deleted. Its children are the garbage collector's."""
         known = self._looked.get(_key(manifest))
         if known is not None and known.subject.uid == manifest["metadata"]["uid"]:
             self._end(_key(manifest))
 
-    def thing_seen(self, manifest: Manifest) -> None:
+    def on_child_update(self, manifest: Manifest) -> None:
         """A child or a pod was there at the start, came, or changed."""
-        self._wake(self._inventory.see(manifest))
+        self._wake(self._cache.put(manifest))
 
-    def thing_gone(self, manifest: Manifest) -> None:
+    def on_child_delete(self, manifest: Manifest) -> None:
         """A child or a pod was deleted."""
-        self._wake(self._inventory.forget(manifest))
+        self._wake(self._cache.remove(manifest))
 
     async def stop(self) -> None:
         """End all tasks. Nothing in the cluster changes."""
@@ -130,7 +130,7 @@ class Runner:
     def _begin(self, key: Key, manifest: Manifest) -> None:
         if self._stopped or manifest["metadata"].get("deletionTimestamp"):
             return
-        known = _Looked(Subject(manifest), finished=self._clock())
+        known = _Looked(AIApiState(manifest), finished=self._clock())
         self._looked[key] = known
         known.task = asyncio.create_task(self._look_after(key, known), name="/".join(key))
 
@@ -142,7 +142,7 @@ class Runner:
 
     def _forget(self, key: Key) -> None:
         del self._looked[key]
-        self._inventory.drop(key)
+        self._cache.drop(key)
         self._meter.forget(key)
 
     def _wake(self, key: Key | None) -> None:
@@ -157,7 +157,7 @@ class Runner:
             started = self._clock()
             try:
                 pause = await self._once(key, known, lag=max(0.0, started - due))
-            except GoneError:
+            except AIApiDeletedError:
                 _log.info("the AIApi is gone", extra={"namespace": key[0], "aiapi": key[1]})
                 self._forget(key)
                 return
@@ -181,7 +181,7 @@ class Runner:
             return _STANDBY
         started = self._clock()
         outcome = await self._tick(key, known)
-        self._meter.ticked(key, seconds=self._clock() - started, lag=lag, outcome=outcome)
+        self._meter.record_tick(key, seconds=self._clock() - started, lag=lag, outcome=outcome)
         if outcome == "ok":
             known.failures = 0
             return _interval(known.subject.manifest)
@@ -196,7 +196,7 @@ class Runner:
                 await self._engine.tick(known.subject)
         except LeadershipLostError:
             return "standby"
-        except GoneError:
+        except AIApiDeletedError:
             raise
         except ClusterError as error:
             _log.warning("the tick failed: %s", error, extra=where)

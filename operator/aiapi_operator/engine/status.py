@@ -10,9 +10,9 @@ from typing import Any
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.duration import format_duration
-from aiapi_operator.engine import legacy
-from aiapi_operator.engine.conditions import Told
-from aiapi_operator.engine.podview import PodView
+from aiapi_operator.engine import checkpoint
+from aiapi_operator.engine.conditions import StatusCondition
+from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.manifests.labels import selector_text
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.savings import Savings
@@ -22,7 +22,7 @@ _FINE = 0.02
 
 
 @dataclass(slots=True)
-class Rounding:
+class Deadband:
     """Numbers as they were told last."""
 
     told: dict[str, float] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Rounding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class StatusInputs:
     """What there is to tell after a tick. Without a decision, what was told of one stays."""
 
     aiapi: AIApi
@@ -51,12 +51,12 @@ class Report:
     decision: Decision | None
     decided_at: str
     savings: Savings | None
-    conditions: dict[str, Told]
+    conditions: dict[str, StatusCondition]
     told: dict[str, Any] = field(default_factory=dict)
     """The status as it was told last."""
 
 
-def build(report: Report, rounding: Rounding) -> dict[str, Any]:
+def build(report: StatusInputs, rounding: Deadband) -> dict[str, Any]:
     """The status. Fields without data are absent."""
     aiapi, decision = report.aiapi, report.decision
     document: dict[str, Any] = {
@@ -76,16 +76,16 @@ def build(report: Report, rounding: Rounding) -> dict[str, Any]:
         document["savings"] = _savings(report.savings, rounding)
         if decision is not None:
             told = report.told.get("savings") or {}
-            document["savings"] |= legacy.settled_totals(decision.state, told)
+            document["savings"] |= checkpoint.settled_totals(decision.state, told)
     return _present(document)
 
 
-def _learned(report: Report, decision: Decision, rounding: Rounding) -> dict[str, Any]:
+def _learned(report: StatusInputs, decision: Decision, rounding: Deadband) -> dict[str, Any]:
     told = report.told.get("learned") or {}
-    return legacy.learned(decision.state, rounding.settle, told)
+    return checkpoint.learned(decision.state, rounding.settle, told)
 
 
-def _load(aiapi: AIApi, decision: Decision, rounding: Rounding) -> dict[str, Any]:
+def _load(aiapi: AIApi, decision: Decision, rounding: Deadband) -> dict[str, Any]:
     load, settle = decision.load, rounding.settle
     latency = settle("latency", load.latency, floor=0.0005)
     return {
@@ -101,7 +101,7 @@ def _load(aiapi: AIApi, decision: Decision, rounding: Rounding) -> dict[str, Any
     }
 
 
-def _need(decision: Decision, rounding: Rounding) -> dict[str, Any]:
+def _need(decision: Decision, rounding: Deadband) -> dict[str, Any]:
     need, settle = decision.need, rounding.settle
     service = settle("service", need.service_demand)
     return {
@@ -124,7 +124,7 @@ def _decision(decision: Decision, decided_at: str) -> dict[str, Any]:
     }
 
 
-def _savings(savings: Savings, rounding: Rounding) -> dict[str, Any]:
+def _savings(savings: Savings, rounding: Deadband) -> dict[str, Any]:
     settle = rounding.settle
     percent = settle("percent", savings.percent, floor=1.0, worth=0.0)
     cost = settle("cost", savings.cost_hour, worth=_FINE)

@@ -14,16 +14,16 @@ from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.faults import faults
 from aiapi_operator.cluster.errors import ClusterError, Unavailable
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
-from aiapi_operator.engine import readiness, rivals, share, template
-from aiapi_operator.engine.act import Actor, Member, Wish, waiting
+from aiapi_operator.engine import autoscalers, pod_requests, readiness, template_workers
+from aiapi_operator.engine.actuator import Actuator, Desired, SampledPod, deferred_resizes
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.children import Children
-from aiapi_operator.engine.fleet import answered, members, silent, target
-from aiapi_operator.engine.inventory import Inventory
-from aiapi_operator.engine.ownership import stranger
-from aiapi_operator.engine.podview import PodView, Resources, view
-from aiapi_operator.engine.ports import Ports, Seen
-from aiapi_operator.engine.subject import Subject
-from aiapi_operator.engine.tell import News, Teller
+from aiapi_operator.engine.fleet import active_pods, samples_by_pod, scrape_target, unreachable_pods
+from aiapi_operator.engine.ownership import ownership_conflict
+from aiapi_operator.engine.pod_view import PodView, Resources, pod_view
+from aiapi_operator.engine.ports import ObservedFleet, Ports
+from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.manifests import Context, desired
 from aiapi_operator.manifests.labels import selector_text
 from aiapi_operator.sizing import worker_use
@@ -42,7 +42,7 @@ class LeadershipLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class OperatorConfig:
     """What holds for all AIApis."""
 
     operator_namespace: str
@@ -65,27 +65,27 @@ class _Round:
 
     @property
     def samples(self) -> dict[str, PodSample]:
-        return answered(self.answers)
+        return samples_by_pod(self.answers)
 
     @property
-    def asked(self) -> list[Member]:
+    def asked(self) -> list[SampledPod]:
         """The pods that answered."""
         samples = self.samples
-        return [Member(pod, samples[pod.name]) for pod in self.pods if pod.name in samples]
+        return [SampledPod(pod, samples[pod.name]) for pod in self.pods if pod.name in samples]
 
 
 class Engine:
     """Runs ticks. All that it remembers of an AIApi is in the ``Subject``."""
 
-    def __init__(self, ports: Ports, inventory: Inventory, surroundings: Surroundings) -> None:
+    def __init__(self, ports: Ports, cache: ObjectCache, surroundings: OperatorConfig) -> None:
         self._ports = ports
-        self._inventory = inventory
+        self._cache = cache
         self._surroundings = surroundings
-        self._children = Children(ports.cluster, inventory, clock=ports.clock)
-        self._actor = Actor(ports.cluster, ports.workers, inventory, clock=ports.clock)
-        self._teller = Teller(ports.cluster, clock=ports.clock, wall=ports.wall)
+        self._children = Children(ports.cluster, cache, clock=ports.clock)
+        self._actor = Actuator(ports.cluster, ports.workers, cache, clock=ports.clock)
+        self._teller = StatusWriter(ports.cluster, clock=ports.clock, wall=ports.wall)
 
-    async def tick(self, subject: Subject) -> None:
+    async def tick(self, subject: AIApiState) -> None:
         """One round. ``ClusterError`` when the cluster could not be asked or told."""
         self._lead()
         if subject.term != self._ports.leadership.term:
@@ -99,7 +99,7 @@ class Engine:
             await self._adopt(subject, aiapi)
         await self._reconcile_and_size(subject, aiapi)
 
-    async def fail(self, subject: Subject, error: Exception) -> None:
+    async def fail(self, subject: AIApiState, error: Exception) -> None:
         """Tell people that a tick failed for a reason that is the operator's own."""
         told = Condition(
             type="Reconciled",
@@ -125,30 +125,30 @@ class Engine:
         if not self._ports.leadership.held():
             raise LeadershipLostError
 
-    async def _refuse(self, subject: Subject, error: ValidationError) -> None:
+    async def _refuse(self, subject: AIApiState, error: ValidationError) -> None:
         now = self._round(subject, _stand_in(subject.manifest))
-        told = readiness.unacceptable("; ".join(faults(error)[:5]))
+        told = readiness.rejected("; ".join(faults(error)[:5]))
         ready = self._readiness(now) if now.deployment is not None else readiness.NEVER_ACCEPTED
         await self._tell(subject, now, [told, ready])
 
-    async def _adopt(self, subject: Subject, aiapi: AIApi) -> None:
+    async def _adopt(self, subject: AIApiState, aiapi: AIApi) -> None:
         """See what is there already: after a start what runs is taken as it is."""
         namespace, name = subject.key
         deployment = await self._ports.cluster.get(DEPLOYMENTS, namespace, name)
-        if deployment is not None and stranger(deployment, uid=subject.uid):
+        if deployment is not None and ownership_conflict(deployment, uid=subject.uid):
             deployment = None
         if deployment is not None:
-            self._inventory.see(deployment)
+            self._cache.put(deployment)
         await self._relist(subject)
-        subject.template = template.adopt(aiapi, deployment)
+        subject.template = template_workers.adopt(aiapi, deployment)
         subject.adopted = True
 
-    async def _relist(self, subject: Subject) -> None:
+    async def _relist(self, subject: AIApiState) -> None:
         namespace, name = subject.key
         pods = await self._ports.cluster.pods(namespace, selector_text(name))
-        self._inventory.replace_pods(subject.key, pods)
+        self._cache.replace_pods(subject.key, pods)
 
-    async def _reconcile_and_size(self, subject: Subject, aiapi: AIApi) -> None:
+    async def _reconcile_and_size(self, subject: AIApiState, aiapi: AIApi) -> None:
         created = self._deployment(subject) is None
         wanted = desired(aiapi, self._context(subject, aiapi))
         refused = await self._children.reconcile(subject, aiapi, wanted)
@@ -163,15 +163,17 @@ class Engine:
         now.answers = await self._observe(subject, aiapi, now.pods)
         await self._size(subject, now, now.deployment)
 
-    async def _first_replicas(self, subject: Subject, aiapi: AIApi, deployment: Manifest) -> None:
+    async def _first_replicas(
+        self, subject: AIApiState, aiapi: AIApi, deployment: Manifest
+    ) -> None:
         """The API server made one pod, since the apply names no number."""
         last = subject.decision.replicas if subject.decision is not None else 0
         acting = aiapi.spec.scaling.mode.value == Mode.AUTO.value
         replicas = max(aiapi.spec.replicas.min, last if acting else 0)
-        wish = Wish(workers=0, replicas=replicas, resources=None)
+        wish = Desired(workers=0, replicas=replicas, resources=None)
         await self._actor.set_replicas(subject, deployment, (), wish)
 
-    def _context(self, subject: Subject, aiapi: AIApi) -> Context:
+    def _context(self, subject: AIApiState, aiapi: AIApi) -> Context:
         around, kept = self._surroundings, subject.template
         floor = aiapi.spec.workers.min
         return Context(
@@ -183,9 +185,9 @@ class Engine:
         )
 
     async def _observe(
-        self, subject: Subject, aiapi: AIApi, pods: list[PodView]
+        self, subject: AIApiState, aiapi: AIApi, pods: list[PodView]
     ) -> tuple[PodSample | PodUnknown, ...]:
-        targets = [where for pod in pods if (where := target(pod))]
+        targets = [where for pod in pods if (where := scrape_target(pod))]
         interval = parse_duration(aiapi.spec.scaling.interval)
         workers = subject.decision.workers if subject.decision else None
         due = subject.panel.due(targets, interval=interval, workers=workers)
@@ -198,16 +200,16 @@ class Engine:
         elif self._ports.clock() - subject.silent_since > RELIST_AFTER:
             await self._relist(subject)
             subject.silent_since = self._ports.clock()
-        return (*answers, *silent(pods))
+        return (*answers, *unreachable_pods(pods))
 
-    async def _size(self, subject: Subject, now: _Round, deployment: Manifest) -> None:
-        others = self._ports.lookout.of(subject.key)
+    async def _size(self, subject: AIApiState, now: _Round, deployment: Manifest) -> None:
+        others = self._ports.autoscalers.targeting(subject.key)
         wishes = sizing_spec(now.aiapi.spec, time_of_day=self._ports.time_of_day())
-        spec = rivals.restrained(wishes, others)
+        spec = autoscalers.effective_spec(wishes, others)
         fleet = Fleet(
             replicas=deployment["spec"].get("replicas", 1),
             pods=now.answers,
-            resize_deferred=waiting(subject, now.pods),
+            resize_deferred=deferred_resizes(subject, now.pods),
             workers=subject.ordered_workers,
         )
         decision = decide(spec, fleet, subject.state, self._ports.clock())
@@ -218,7 +220,7 @@ class Engine:
         else:
             await self._actor.greet(subject, now.asked)
         saved = savings(worker_use.priced(spec, decision.state.use), decision.state.spend)
-        seen = Seen(
+        seen = ObservedFleet(
             replicas=len(now.pods),
             ready=sum(pod.ready for pod in now.pods),
             workers=sum(sample.workers_ready for sample in now.samples.values()),
@@ -226,23 +228,27 @@ class Engine:
             savings=saved,
             samples=tuple(now.samples.values()),
         )
-        self._ports.meter.decided(subject.key, spec, seen, decision)
-        foreign = rivals.condition(subject.key, others, blind=self._ports.lookout.blind)
+        self._ports.meter.record_decision(subject.key, spec, seen, decision)
+        foreign = autoscalers.condition(
+            subject.key, others, list_error=self._ports.autoscalers.list_error
+        )
         conditions = [*self._basics(now), foreign, *decision.conditions]
         now.acted = spec.mode is Mode.AUTO
         await self._tell(subject, now, conditions, decision=decision, saved=saved)
 
     async def _act(
-        self, subject: Subject, now: _Round, deployment: Manifest, decision: Decision
+        self, subject: AIApiState, now: _Round, deployment: Manifest, decision: Decision
     ) -> list[str]:
         in_place = self._surroundings.resize_in_place
-        wish = Wish(
+        wish = Desired(
             workers=decision.workers,
             replicas=decision.replicas,
             resources=self._share(subject, now, decision) if in_place else None,
         )
         if not in_place and subject.template is not None:
-            template.follow(subject.template, now.aiapi, decision.workers, now=self._ports.clock())
+            template_workers.follow(
+                subject.template, now.aiapi, decision.workers, now=self._ports.clock()
+            )
         asked = now.asked
         troubles = await self._actor.size_pods(subject, asked, wish)
         try:
@@ -253,12 +259,12 @@ class Engine:
             troubles.append(f"replicas of the Deployment: {error.message}")
         return troubles
 
-    def _share(self, subject: Subject, now: _Round, decision: Decision) -> Resources:
-        return share.resources(
+    def _share(self, subject: AIApiState, now: _Round, decision: Decision) -> Resources:
+        return pod_requests.pod_resources(
             subject,
             now.aiapi.spec.workers,
             decision,
-            waiting=waiting(subject, now.pods),
+            waiting=deferred_resizes(subject, now.pods),
             now=self._ports.clock(),
         )
 
@@ -270,7 +276,7 @@ class Engine:
         ]
 
     def _readiness(self, now: _Round) -> Condition:
-        scene = readiness.Scene(
+        scene = readiness.ReadinessInputs(
             aiapi=now.aiapi,
             default_image=self._surroundings.default_image,
             refused=now.refused,
@@ -282,16 +288,16 @@ class Engine:
 
     async def _tell(
         self,
-        subject: Subject,
+        subject: AIApiState,
         now: _Round,
         conditions: Sequence[Condition],
         *,
         decision: Decision | None = None,
         saved: Savings | None = None,
     ) -> None:
-        self._ports.meter.diagnosed(subject.key, conditions)
+        self._ports.meter.record_conditions(subject.key, conditions)
         running = [sample.workers_wanted for sample in now.samples.values()]
-        news = News(
+        news = StatusUpdate(
             aiapi=now.aiapi,
             pods=now.pods,
             workers=decision.workers if decision and now.acted else max(running, default=None),
@@ -302,15 +308,15 @@ class Engine:
         )
         await self._teller.tell(subject, news)
 
-    def _deployment(self, subject: Subject) -> Manifest | None:
-        return self._inventory.family(subject.key).children.get(DEPLOYMENTS.kind)
+    def _deployment(self, subject: AIApiState) -> Manifest | None:
+        return self._cache.objects(subject.key).children.get(DEPLOYMENTS.kind)
 
-    def _round(self, subject: Subject, aiapi: AIApi) -> _Round:
-        pods = self._inventory.family(subject.key).pods.values()
+    def _round(self, subject: AIApiState, aiapi: AIApi) -> _Round:
+        pods = self._cache.objects(subject.key).pods.values()
         return _Round(
             aiapi=aiapi,
             deployment=self._deployment(subject),
-            pods=members(view(pod) for pod in pods),
+            pods=active_pods(pod_view(pod) for pod in pods),
         )
 
 

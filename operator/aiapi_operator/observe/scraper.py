@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from aiapi_operator.observe.stats import MAX_BYTES, BadStatsError, parse
-from aiapi_operator.observe.target import Target
+from aiapi_operator.observe.stats import MAX_BYTES, InvalidStatsError, parse
+from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 DEADLINE = 1.0
 CONCURRENCY = 64
 
-Observer = Callable[[str, float], None]
+ScrapeObserver = Callable[[str, float], None]
 """Told of each pod that was asked: ``ok`` or ``failed``, and the seconds it took."""
 
 
-class Scraper:
+class StatsScraper:
     """Reads ``/stats`` over the operator's session to the pods."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Scraper:
         clock: Callable[[], float] = time.monotonic,
         deadline: float = DEADLINE,
         concurrency: int = CONCURRENCY,
-        observer: Observer = lambda _outcome, _seconds: None,
+        observer: ScrapeObserver = lambda _outcome, _seconds: None,
     ) -> None:
         self._session = session
         self._clock = clock
@@ -40,12 +40,12 @@ class Scraper:
         self._slots = asyncio.Semaphore(concurrency)
 
     async def scrape(
-        self, targets: Sequence[Target], tokens: Sequence[str]
+        self, targets: Sequence[ScrapeTarget], tokens: Sequence[str]
     ) -> tuple[PodSample | PodUnknown, ...]:
         """One answer a target, in their order."""
         return tuple(await asyncio.gather(*(self._one(target, tokens) for target in targets)))
 
-    async def _one(self, target: Target, tokens: Sequence[str]) -> PodSample | PodUnknown:
+    async def _one(self, target: ScrapeTarget, tokens: Sequence[str]) -> PodSample | PodUnknown:
         async with self._slots:
             started, outcome = self._clock(), "failed"
             try:
@@ -55,7 +55,7 @@ class Scraper:
                 reason = f"no answer within {self._deadline:g} s"
             except (aiohttp.ClientError, OSError) as error:
                 reason = str(error) or type(error).__name__
-            except BadStatsError as error:
+            except InvalidStatsError as error:
                 reason = f"refused its answer: {error}"
             else:
                 outcome = "ok"
@@ -64,13 +64,13 @@ class Scraper:
                 self._observer(outcome, self._clock() - started)
         return PodUnknown(pod=target.pod, ready=target.ready, reason=reason)
 
-    async def _read(self, target: Target, tokens: Sequence[str]) -> PodSample:
+    async def _read(self, target: ScrapeTarget, tokens: Sequence[str]) -> PodSample:
         # A pod learns of a new token up to a minute late; until then it takes the old one.
         for token in tokens:
             body = await self._get(target.url("/stats"), token)
             if body is not None:
                 return parse(body, pod=target.pod, time=self._clock())
-        raise BadStatsError("it does not accept the admin token (401)")
+        raise InvalidStatsError("it does not accept the admin token (401)")
 
     async def _get(self, url: str, token: str) -> bytes | None:
         headers = {"Authorization": f"Bearer {token}"}
@@ -78,7 +78,7 @@ class Scraper:
             if answer.status == 401:
                 return None
             if answer.status != 200:
-                raise BadStatsError(f"HTTP {answer.status}")
+                raise InvalidStatsError(f"HTTP {answer.status}")
             return await _bounded(answer.content)
 
 
@@ -88,6 +88,6 @@ async def _bounded(stream: aiohttp.StreamReader) -> bytes:
     while chunk := await stream.readany():
         size += len(chunk)
         if size > MAX_BYTES:
-            raise BadStatsError(f"longer than {MAX_BYTES} bytes")
+            raise InvalidStatsError(f"longer than {MAX_BYTES} bytes")
         chunks.append(chunk)
     return b"".join(chunks)

@@ -23,7 +23,7 @@ _Text = Annotated[str, Field(max_length=4096)]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class BadStatsError(ValueError):
+class InvalidStatsError(ValueError):
     """The answer breaks a rule; the message names the field and the rule."""
 
 
@@ -119,7 +119,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
     try:
         stats = _Stats.model_validate_json(body)
     except ValidationError as error:
-        raise BadStatsError(_first(error)) from None
+        raise InvalidStatsError(_first(error)) from None
     return PodSample(
         pod=pod,
         time=time,

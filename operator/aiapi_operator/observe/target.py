@@ -6,7 +6,7 @@ ADMIN_PORT = 9000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class ScrapeTarget:
     """One running pod. ``ready`` is what Kubernetes says, not what the pod says."""
 
     pod: str

@@ -99,7 +99,9 @@ def _on_one_clock(state: State, now: float) -> tuple[float, State]:
     if not isfinite(now):
         return (0.0 if state.now is None else state.now), state
     if state.now is not None and now < state.now:
-        return now, replace(restore.begin(restore.left(state)), decided=state.decided)
+        return now, replace(
+            restore.initial_state(restore.checkpoint_of(state)), decided=state.decided
+        )
     return now, state
 
 

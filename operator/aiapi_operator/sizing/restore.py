@@ -31,7 +31,7 @@ LONGEST_BASE = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Checkpoint:
     """What an operator left; None or 0 where it left nothing."""
 
     seconds: float = 0.0
@@ -53,10 +53,10 @@ class Left:
     profile: Profile = UNKNOWN
 
 
-def left(state: State) -> Left:
+def checkpoint_of(state: State) -> Checkpoint:
     """What there is to leave."""
     spend, base = state.spend, state.base
-    return Left(
+    return Checkpoint(
         seconds=spend.seconds,
         worker_seconds=spend.worker_seconds,
         pod_seconds=spend.pod_seconds,
@@ -73,7 +73,7 @@ def left(state: State) -> Left:
     )
 
 
-def begin(found: Left) -> State:
+def initial_state(found: Checkpoint) -> State:
     """The state that a new operator begins with. What makes no sense counts as not left."""
     return State(
         spend=Spend(
@@ -106,7 +106,7 @@ def _service(seconds: float) -> ServiceDemand | None:
     return ServiceDemand(seconds=seconds, idle=0.0, requests=0, confident=False)
 
 
-def _base(found: Left) -> BaseLatency | None:
+def _base(found: Checkpoint) -> BaseLatency | None:
     if not 0 < found.base <= LONGEST_BASE:
         return None
     # Whenever it was: the calm level moves from the first measurement on.

@@ -12,10 +12,10 @@ from runtime_support.client import Load
 from runtime_support.pod import TOKEN, Pod, serve, until
 from unit.sizing.fleet_model import spec
 
-from aiapi_operator.observe.scraper import Scraper
+from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
-from aiapi_operator.observe.target import Target
-from aiapi_operator.observe.workers import Workers
+from aiapi_operator.observe.target import ScrapeTarget
+from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding, Decision
 from aiapi_operator.sizing.inputs import Bounds, Fleet, PodSample, PodUnknown
@@ -35,16 +35,16 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-def where(pod: Pod, name: str = "a-1") -> Target:
+def where(pod: Pod, name: str = "a-1") -> ScrapeTarget:
     admin = urlsplit(pod.admin)
     assert admin.hostname is not None
-    return Target(pod=name, address=admin.hostname, ready=True, port=admin.port or 0)
+    return ScrapeTarget(pod=name, address=admin.hostname, ready=True, port=admin.port or 0)
 
 
 async def scraped(
-    session: aiohttp.ClientSession, *targets: Target, tokens: tuple[str, ...] = (TOKEN,)
+    session: aiohttp.ClientSession, *targets: ScrapeTarget, tokens: tuple[str, ...] = (TOKEN,)
 ) -> tuple[PodSample | PodUnknown, ...]:
-    return await Scraper(session, clock=lambda: 7.0).scrape(targets, tokens)
+    return await StatsScraper(session, clock=lambda: 7.0).scrape(targets, tokens)
 
 
 async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession) -> None:
@@ -78,7 +78,7 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
 
 
 async def test_workers_are_set_and_seen(pod: Pod, session: aiohttp.ClientSession) -> None:
-    workers = Workers(session)
+    workers = HttpWorkersClient(session)
     assert await workers.set([where(pod)], 3, (TOKEN,)) == {}
     (said,) = await scraped(session, where(pod))
     assert isinstance(said, PodSample), said
@@ -92,9 +92,9 @@ async def test_workers_are_set_and_seen(pod: Pod, session: aiohttp.ClientSession
 async def test_a_count_that_the_pod_refuses_is_told_with_its_reason(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    refused = await Workers(session).set([where(pod)], 1000, (TOKEN,))
+    refused = await HttpWorkersClient(session).set([where(pod)], 1000, (TOKEN,))
     assert refused["a-1"].startswith("HTTP 422")
-    assert await Workers(session).set([where(pod)], 1, (TOKEN,)) == {}
+    assert await HttpWorkersClient(session).set([where(pod)], 1, (TOKEN,)) == {}
 
 
 async def test_a_pod_that_knows_only_the_old_token_still_answers(
@@ -102,7 +102,7 @@ async def test_a_pod_that_knows_only_the_old_token_still_answers(
 ) -> None:
     (said,) = await scraped(session, where(pod), tokens=("new", TOKEN))
     assert isinstance(said, PodSample), said
-    assert await Workers(session).set([where(pod)], 1, ("new", TOKEN)) == {}
+    assert await HttpWorkersClient(session).set([where(pod)], 1, ("new", TOKEN)) == {}
 
 
 async def test_a_wrong_token_makes_the_pod_unknown(
@@ -111,7 +111,7 @@ async def test_a_wrong_token_makes_the_pod_unknown(
     (said,) = await scraped(session, where(pod), tokens=("wrong",))
     assert isinstance(said, PodUnknown)
     assert "401" in said.reason
-    assert "401" in (await Workers(session).set([where(pod)], 2, ("wrong",)))["a-1"]
+    assert "401" in (await HttpWorkersClient(session).set([where(pod)], 2, ("wrong",)))["a-1"]
 
 
 async def test_an_app_that_does_not_import_says_why(
@@ -145,7 +145,7 @@ async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
 ) -> None:
     (tmp_path / "shop.py").write_text(THREADED)
     wishes = spec(workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=1))
-    scraper = Scraper(session, clock=time.monotonic)
+    scraper = StatsScraper(session, clock=time.monotonic)
     state = State()
 
     async def decided() -> Decision:
@@ -177,6 +177,6 @@ async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
         assert "busy threads (anyio) expected / (40 a worker x 0.8)" in decision.message
         found = next(each for each in decision.conditions if each.type == "DependencyBound")
         assert not found.status, found.message
-        assert await Workers(session).set([where(pod)], decision.workers, (TOKEN,)) == {}
+        assert await HttpWorkersClient(session).set([where(pod)], decision.workers, (TOKEN,)) == {}
         await until(relieved)
         assert load.result.lost == []

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from aiapi_operator.observe.scraper import Scraper
+from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
-from aiapi_operator.observe.target import Target
-from aiapi_operator.observe.workers import Workers
+from aiapi_operator.observe.target import ScrapeTarget
+from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.sizing.inputs import PodUnknown
 
 
@@ -59,11 +59,11 @@ async def test_each_trouble_is_named_and_none_takes_longer_than_its_deadline(
         await server.start_server(shutdown_timeout=0.1)
         servers.append(server)
     targets = [
-        Target(pod=handler.__name__, address="127.0.0.1", port=server.port or 0, ready=True)
+        ScrapeTarget(pod=handler.__name__, address="127.0.0.1", port=server.port or 0, ready=True)
         for handler, server in zip(handlers, servers, strict=True)
     ]
     began = time.monotonic()
-    answers = await Scraper(session, deadline=0.5).scrape(targets, ("t",))
+    answers = await StatsScraper(session, deadline=0.5).scrape(targets, ("t",))
     assert time.monotonic() - began < 1.5
     reasons = {said.pod: said.reason for said in answers if isinstance(said, PodUnknown)}
     assert reasons["hangs"] == "no answer within 0.5 s"
@@ -78,15 +78,17 @@ async def test_each_trouble_is_named_and_none_takes_longer_than_its_deadline(
 async def test_nobody_there_is_unknown(
     session: aiohttp.ClientSession, unused_tcp_port: int
 ) -> None:
-    target = Target(pod="a-1", address="127.0.0.1", port=unused_tcp_port, ready=False)
+    target = ScrapeTarget(pod="a-1", address="127.0.0.1", port=unused_tcp_port, ready=False)
     heard: list[str] = []
-    scraper = Scraper(session, observer=lambda outcome, _seconds: heard.append(outcome))
+    scraper = StatsScraper(session, observer=lambda outcome, _seconds: heard.append(outcome))
     (said,) = await scraper.scrape([target], ("t",))
     assert heard == ["failed"]
     assert isinstance(said, PodUnknown)
     assert not said.ready
-    assert (await Workers(session).set([target], 2, ("t",)))["a-1"]
+    assert (await HttpWorkersClient(session).set([target], 2, ("t",)))["a-1"]
 
 
 def test_an_ipv6_pod_is_addressed_in_brackets() -> None:
-    assert Target(pod="a", address="fd00::7", ready=True).url("/x") == "http://[fd00::7]:9000/x"
+    assert (
+        ScrapeTarget(pod="a", address="fd00::7", ready=True).url("/x") == "http://[fd00::7]:9000/x"
+    )

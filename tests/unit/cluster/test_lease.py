@@ -8,7 +8,7 @@ import pytest
 from aiapi_operator.cluster import lease
 from aiapi_operator.cluster.connection import Request
 from aiapi_operator.cluster.errors import Conflict, NotFound, Unavailable
-from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE, Candidacy, Elector
+from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE, LeaderElector, LeaseIdentity
 
 
 class FakeApi:
@@ -40,11 +40,13 @@ class Race:
         self.api, self.now = FakeApi(), 0.0
         self.one, self.two = self.elector("one"), self.elector("two")
 
-    def elector(self, identity: str) -> Elector:
-        candidacy = Candidacy(namespace="aiapi-system", name="aiapi-operator", identity=identity)
-        return Elector(self.api, candidacy, clock=lambda: self.now)  # type: ignore[arg-type]
+    def elector(self, identity: str) -> LeaderElector:
+        candidacy = LeaseIdentity(
+            namespace="aiapi-system", name="aiapi-operator", identity=identity
+        )
+        return LeaderElector(self.api, candidacy, clock=lambda: self.now)  # type: ignore[arg-type]
 
-    async def goes_on(self, seconds: float, *electors: Elector) -> None:
+    async def goes_on(self, seconds: float, *electors: LeaderElector) -> None:
         """Time passes, and those still alive try again every two seconds."""
         for _ in range(int(seconds / 2)):
             self.now += 2

@@ -8,7 +8,7 @@ import yaml
 from deploy_support.helm import CHART, of_kind, only, refusal, rendered, run, script
 from manifests_support.pod_security import violations
 
-from aiapi_operator.settings import Settings
+from aiapi_operator.process.settings import Settings
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())

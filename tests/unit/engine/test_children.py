@@ -6,7 +6,7 @@ import pytest
 from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Forbidden, Unavailable
-from aiapi_operator.engine.alive import GoneError
+from aiapi_operator.engine.existence import AIApiDeletedError
 
 ORDER = [
     "Secret",
@@ -44,7 +44,7 @@ async def test_the_controllers_revision_annotation_is_no_drift() -> None:
     world = World()
     await world.settle()
     annotations = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}}}
-    world.inventory.see(world.cluster.edit("Deployment", "a", annotations))
+    world.cache.put(world.cluster.edit("Deployment", "a", annotations))
     await world.tick()
     assert world.cluster.done == []
 
@@ -53,7 +53,7 @@ async def test_an_edited_child_alone_is_applied_again() -> None:
     world = World()
     await world.settle()
     edited = world.cluster.edit("NetworkPolicy", "a", {"spec": {"policyTypes": []}})
-    world.inventory.see(edited)
+    world.cache.put(edited)
     await world.tick()
     assert world.cluster.done == [("apply", "NetworkPolicy")]
     assert world.cluster.objects["NetworkPolicy", "a"]["spec"]["policyTypes"] == ["Ingress"]
@@ -64,7 +64,7 @@ async def test_an_edited_child_alone_is_applied_again() -> None:
 async def test_replicas_set_by_hand_are_no_drift_of_the_deployment() -> None:
     world = World(spec={"scaling": {"mode": "Recommend"}})
     await world.settle()
-    world.inventory.see(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 4}}))
+    world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 4}}))
     await world.tick()
     assert applied(world) == []
 
@@ -73,7 +73,7 @@ async def test_a_port_that_somebody_put_in_place_of_ours_goes() -> None:
     world = World()
     await world.settle()
     foreign = {"spec": {"ports": [{"name": "http", "port": 81, "protocol": "TCP"}]}}
-    world.inventory.see(world.cluster.edit("Service", "a", foreign))
+    world.cache.put(world.cluster.edit("Service", "a", foreign))
     await world.tick()
     assert world.cluster.done == [("replace", "Service"), ("apply", "Service")]
     assert [p["port"] for p in world.cluster.objects["Service", "a"]["spec"]["ports"]] == [80]
@@ -82,7 +82,7 @@ async def test_a_port_that_somebody_put_in_place_of_ours_goes() -> None:
 async def test_a_deleted_child_comes_back() -> None:
     world = World()
     await world.settle()
-    world.inventory.forget(world.cluster.objects.pop(("Service", "a")))
+    world.cache.remove(world.cluster.objects.pop(("Service", "a")))
     await world.tick()
     assert world.cluster.done == [("apply", "Service")]
 
@@ -90,9 +90,9 @@ async def test_a_deleted_child_comes_back() -> None:
 async def test_children_of_a_deleted_aiapi_do_not_come_back() -> None:
     world = World()
     await world.settle()
-    world.inventory.forget(world.cluster.objects.pop(("Service", "a")))
+    world.cache.remove(world.cluster.objects.pop(("Service", "a")))
     del world.cluster.objects["AIApi", "a"]
-    with pytest.raises(GoneError):
+    with pytest.raises(AIApiDeletedError):
         await world.tick()
     assert world.cluster.done == []
 
@@ -114,7 +114,7 @@ async def test_a_deleted_token_is_replaced_and_the_old_one_still_tried() -> None
     world = World()
     await world.settle()
     (old,) = world.pods.tokens
-    world.inventory.forget(world.cluster.objects.pop(("Secret", "a-admin-token")))
+    world.cache.remove(world.cluster.objects.pop(("Secret", "a-admin-token")))
     await world.tick()
     new, *others = world.pods.tokens
     assert new != old

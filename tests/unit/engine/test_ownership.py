@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from engine_support.world import World
 
-from aiapi_operator.engine.ownership import stranger
+from aiapi_operator.engine.ownership import ownership_conflict
 
 
 def found(kind: str = "Service", **metadata: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ HELM = {"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/in
     ],
 )
 def test_whose_an_object_is(there: dict[str, Any], whose: str) -> None:
-    said = stranger(there, uid="1")
+    said = ownership_conflict(there, uid="1")
     assert whose in said
     assert bool(said) is bool(whose)
 

@@ -15,7 +15,7 @@ def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
 
 async def told(world: World, **status: Any) -> dict[str, Any]:
     await world.tick()
-    world.inventory.see(world.cluster.add_pod("a-1", ready=False, **status))
+    world.cache.put(world.cluster.add_pod("a-1", ready=False, **status))
     await world.tick()
     return world.condition("Ready")
 
@@ -32,7 +32,7 @@ async def test_an_image_that_cannot_be_pulled(reason: str) -> None:
 async def test_an_app_that_does_not_import() -> None:
     world = World(spec={"app": "nosuch.main:app"})
     await world.tick()
-    world.inventory.see(world.cluster.add_pod("a-1", ready=False))
+    world.cache.put(world.cluster.add_pod("a-1", ready=False))
     world.answer("a-1", ready=False, failure="ModuleNotFoundError: No module named 'nosuch'")
     await world.engine.tick(world.subject)
     ready = world.condition("Ready")
@@ -84,7 +84,7 @@ async def test_pods_that_a_quota_forbids() -> None:
     await world.tick()
     failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}
     edited = world.cluster.edit("Deployment", "a", {"status": {"conditions": [failure]}})
-    world.inventory.see(edited)
+    world.cache.put(edited)
     await world.tick()
     ready = world.condition("Ready")
     assert ready["reason"] == "PodsRefused"

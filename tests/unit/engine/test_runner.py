@@ -11,10 +11,10 @@ from engine_support.world import Leads, aiapi
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine import runner as runner_module
-from aiapi_operator.engine.alive import GoneError
-from aiapi_operator.engine.inventory import Inventory
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.cache import ObjectCache
+from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.runner import Runner
-from aiapi_operator.engine.subject import Subject
 
 SLOW = {"scaling": {"interval": "60s"}}
 
@@ -27,12 +27,12 @@ class FakeEngine:
         self.fails: dict[str, Exception] = {}
         self.failures: list[str] = []
 
-    async def tick(self, subject: Subject) -> None:
+    async def tick(self, subject: AIApiState) -> None:
         self.ticks.append(subject.uid)
         if subject.key[1] in self.fails:
             raise self.fails[subject.key[1]]
 
-    async def fail(self, subject: Subject, error: Exception) -> None:
+    async def fail(self, subject: AIApiState, error: Exception) -> None:
         self.failures.append(f"{subject.key[1]}: {error}")
 
 
@@ -41,7 +41,7 @@ class FakeMeter:
         self.outcomes: list[str] = []
         self.forgotten: list[tuple[str, str]] = []
 
-    def ticked(self, key: tuple[str, str], *, outcome: str, **_: Any) -> None:
+    def record_tick(self, key: tuple[str, str], *, outcome: str, **_: Any) -> None:
         self.outcomes.append(outcome)
 
     def forget(self, key: tuple[str, str]) -> None:
@@ -51,11 +51,11 @@ class FakeMeter:
 class Stage:
     def __init__(self) -> None:
         self.engine, self.meter, self.leads = FakeEngine(), FakeMeter(), Leads()
-        self.inventory = Inventory()
+        self.cache = ObjectCache()
         self.late = 0.0
         self.runner = Runner(
             self.engine,  # type: ignore[arg-type] # the part of Engine that is used
-            self.inventory,
+            self.cache,
             self.leads,
             self.meter,
             clock=lambda: time.monotonic() + self.late,
@@ -91,27 +91,27 @@ def pod(version: str) -> Manifest:
 
 
 async def test_it_ticks_at_the_aiapis_own_interval(stage: Stage) -> None:
-    stage.runner.aiapi_seen(named("a", spec={"scaling": {"interval": "500ms"}}))
-    stage.runner.aiapi_seen(named("b"))
+    stage.runner.on_aiapi_update(named("a", spec={"scaling": {"interval": "500ms"}}))
+    stage.runner.on_aiapi_update(named("b"))
     await until(lambda: stage.engine.ticks.count("a") == 3)
     assert stage.engine.ticks.count("b") == 1
 
 
 async def test_what_changes_wakes_it(stage: Stage) -> None:
-    stage.runner.aiapi_seen(named("a"))
+    stage.runner.on_aiapi_update(named("a"))
     await until(lambda: len(stage.engine.ticks) == 1)
-    stage.runner.thing_seen(pod("1"))
+    stage.runner.on_child_update(pod("1"))
     await until(lambda: len(stage.engine.ticks) == 2)
-    stage.runner.thing_gone(pod("1"))
+    stage.runner.on_child_delete(pod("1"))
     await until(lambda: len(stage.engine.ticks) == 3)
-    stage.runner.aiapi_seen(named("a", generation=2, resourceVersion="2"))
+    stage.runner.on_aiapi_update(named("a", generation=2, resourceVersion="2"))
     await until(lambda: len(stage.engine.ticks) == 4)
 
 
 async def test_its_own_status_does_not_wake_it(stage: Stage) -> None:
-    stage.runner.aiapi_seen(named("a"))
+    stage.runner.on_aiapi_update(named("a"))
     await until(lambda: len(stage.engine.ticks) == 1)
-    stage.runner.aiapi_seen(named("a", resourceVersion="2"))
+    stage.runner.on_aiapi_update(named("a", resourceVersion="2"))
     await asyncio.sleep(0.1)
     assert len(stage.engine.ticks) == 1
 
@@ -119,7 +119,7 @@ async def test_its_own_status_does_not_wake_it(stage: Stage) -> None:
 async def test_one_that_fails_holds_up_no_other_and_tries_again(stage: Stage) -> None:
     stage.engine.fails = {"bad": RuntimeError("boom"), "worse": Unavailable("no answer")}
     for name in ("bad", "worse", "good"):
-        stage.runner.aiapi_seen(named(name, spec={"scaling": {"interval": "500ms"}}))
+        stage.runner.on_aiapi_update(named(name, spec={"scaling": {"interval": "500ms"}}))
     await until(lambda: stage.engine.ticks.count("good") >= 2)
     assert stage.engine.ticks.count("bad") >= 3
     assert stage.engine.ticks.count("worse") >= 3
@@ -135,20 +135,20 @@ async def test_events_do_not_hurry_one_that_fails(
 ) -> None:
     monkeypatch.setattr(runner_module, "_FIRST_BACKOFF", 30.0)
     stage.engine.fails = {"a": Unavailable("no answer")}
-    stage.runner.aiapi_seen(named("a"))
+    stage.runner.on_aiapi_update(named("a"))
     await until(lambda: stage.meter.outcomes)
     for version in range(1, 10):
-        stage.runner.thing_seen(pod(str(version)))
+        stage.runner.on_child_update(pod(str(version)))
         await asyncio.sleep(0.01)
     assert len(stage.engine.ticks) == 1
 
 
 async def test_a_deleted_one_ends_and_its_series_go(stage: Stage) -> None:
-    stage.runner.aiapi_seen(named("a", spec={"scaling": {"interval": "500ms"}}))
+    stage.runner.on_aiapi_update(named("a", spec={"scaling": {"interval": "500ms"}}))
     await until(lambda: stage.engine.ticks)
-    stage.runner.aiapi_gone(named("a", uid="another"))
+    stage.runner.on_aiapi_delete(named("a", uid="another"))
     assert stage.meter.forgotten == []
-    stage.runner.aiapi_gone(named("a"))
+    stage.runner.on_aiapi_delete(named("a"))
     assert stage.meter.forgotten == [("shop", "a")]
     seen = len(stage.engine.ticks)
     await asyncio.sleep(0.6)
@@ -156,25 +156,25 @@ async def test_a_deleted_one_ends_and_its_series_go(stage: Stage) -> None:
 
 
 async def test_a_namesake_begins_anew(stage: Stage) -> None:
-    stage.runner.aiapi_seen(named("a", uid="old"))
+    stage.runner.on_aiapi_update(named("a", uid="old"))
     await until(lambda: stage.engine.ticks)
-    stage.runner.aiapi_seen(named("a", uid="new"))
+    stage.runner.on_aiapi_update(named("a", uid="new"))
     await until(lambda: "new" in stage.engine.ticks)
     assert stage.meter.forgotten == [("shop", "a")]
 
 
 async def test_one_whose_deletion_went_unseen_ends_too(stage: Stage) -> None:
-    stage.engine.fails = {"a": GoneError()}
-    stage.runner.aiapi_seen(named("a"))
+    stage.engine.fails = {"a": AIApiDeletedError()}
+    stage.runner.on_aiapi_update(named("a"))
     await until(lambda: stage.meter.forgotten)
     stage.engine.fails.clear()
-    stage.runner.aiapi_seen(named("a", uid="new"))
+    stage.runner.on_aiapi_update(named("a", uid="new"))
     await until(lambda: "new" in stage.engine.ticks)
 
 
 async def test_who_stands_by_watches_and_does_not_tick(stage: Stage) -> None:
     stage.leads.leads = False
-    stage.runner.aiapi_seen(named("a"))
+    stage.runner.on_aiapi_update(named("a"))
     await asyncio.sleep(0.2)
     assert stage.engine.ticks == []
     stage.leads.leads = True
@@ -182,7 +182,7 @@ async def test_who_stands_by_watches_and_does_not_tick(stage: Stage) -> None:
 
 
 async def test_an_overdue_tick_is_named(stage: Stage) -> None:
-    stage.runner.aiapi_seen(named("a"))
+    stage.runner.on_aiapi_update(named("a"))
     await until(lambda: stage.engine.ticks)
     assert stage.runner.overdue() == []
     stage.late = 200.0
@@ -191,6 +191,6 @@ async def test_an_overdue_tick_is_named(stage: Stage) -> None:
 
 async def test_what_is_seen_after_the_end_starts_nothing(stage: Stage) -> None:
     await stage.runner.stop()
-    stage.runner.aiapi_seen(named("a"))
+    stage.runner.on_aiapi_update(named("a"))
     await asyncio.sleep(0.2)
     assert stage.engine.ticks == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiapi_operator.observe.stats import BadStatsError, parse
+from aiapi_operator.observe.stats import InvalidStatsError, parse
 from aiapi_operator.sizing.inputs import ThreadPool
 
 _HISTOGRAM = {"bounds": [0.01, 0.1], "counts": [5, 3, 1], "sum": 0.7}
@@ -113,11 +113,11 @@ def test_fields_of_a_newer_pod_are_passed_over() -> None:
 def test_a_broken_rule_refuses_the_whole_answer_and_names_the_field(
     path: str, value: object, said: str
 ) -> None:
-    with pytest.raises(BadStatsError, match=said):
+    with pytest.raises(InvalidStatsError, match=said):
         parse(_with(path, value), pod="a", time=0)
 
 
 @pytest.mark.parametrize("body", [b"", b"nope", b"[]", b"{}", b"null", b'{"version": 1}'])
 def test_what_is_no_answer_at_all_is_refused(body: bytes) -> None:
-    with pytest.raises(BadStatsError):
+    with pytest.raises(InvalidStatsError):
         parse(body, pod="a", time=0)

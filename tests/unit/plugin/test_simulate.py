@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from aiapi_operator.metrics import Metrics
+from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.plugin import simulate
 from aiapi_operator.simulate.prometheus import PrometheusError, Rates
 
@@ -66,7 +66,7 @@ def test_the_question_is_one_that_the_operators_metrics_answer(
     run(*words("--objective", "p95=800ms"))
     (query,) = prometheus.queries
     assert query == 'max(aiapi_operator_arrivals_per_second{namespace="shop",name="assistant"})'
-    assert b"# TYPE aiapi_operator_arrivals_per_second gauge" in Metrics().text()
+    assert b"# TYPE aiapi_operator_arrivals_per_second gauge" in OperatorMetrics().text()
     run(*words("--query", "sum(rate(http_requests_total[1m]))", "--objective", "p95=800ms"))
     assert prometheus.queries[-1] == "sum(rate(http_requests_total[1m]))"
 

@@ -7,7 +7,7 @@ from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.test_profile import rubbish
 
 from aiapi_operator.sizing import demand, restore
-from aiapi_operator.sizing.restore import Left
+from aiapi_operator.sizing.restore import Checkpoint
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.state import Queueing, Size, State
 
@@ -20,7 +20,7 @@ def test_savings_and_the_peak_go_on() -> None:
     model.rate = 20.0
     model.run(400)
     before = savings(model.spec, model.state.spend)
-    model.state = restore.begin(restore.left(model.state))
+    model.state = restore.initial_state(restore.checkpoint_of(model.state))
     model.run(2)
     after = savings(model.spec, model.state.spend)
     assert before is not None
@@ -32,7 +32,9 @@ def test_savings_and_the_peak_go_on() -> None:
 
 def test_what_a_worker_requests_is_kept_at_the_start() -> None:
     model = FleetModel(spec(learn_resources=True))
-    model.state = restore.begin(Left(worker_cpu=0.8, worker_memory=400 * 2**20, pod_lead=20.0))
+    model.state = restore.initial_state(
+        Checkpoint(worker_cpu=0.8, worker_memory=400 * 2**20, pod_lead=20.0)
+    )
     model.run(300)
     assert model.last.worker_cpu >= 0.8
     assert model.last.worker_memory == 400 * 2**20
@@ -40,18 +42,18 @@ def test_what_a_worker_requests_is_kept_at_the_start() -> None:
 
 
 def test_an_earlier_miss_of_the_objective_is_not_forgotten() -> None:
-    assert restore.begin(Left(queueing=2.4)).queueing.factor == 2.4
+    assert restore.initial_state(Checkpoint(queueing=2.4)).queueing.factor == 2.4
     for nonsense in (0.0, 0.1, 50.0, float("nan")):
-        assert restore.begin(Left(queueing=nonsense)).queueing == Queueing()
-    assert restore.left(State()).queueing == 0.0, "nothing was learned yet"
+        assert restore.initial_state(Checkpoint(queueing=nonsense)).queueing == Queueing()
+    assert restore.checkpoint_of(State()).queueing == 0.0, "nothing was learned yet"
 
 
 def test_the_cost_that_was_left_holds_until_enough_requests_came() -> None:
     model = FleetModel(spec())
     model.rate = 4.0
     model.run(60)
-    found = restore.left(model.state)
-    model.state = restore.begin(found)
+    found = restore.checkpoint_of(model.state)
+    model.state = restore.initial_state(found)
     model.run(4)
     assert model.last.need.service_demand == found.service == pytest.approx(0.02, rel=0.05)
     assert "c is as it was before the operator started" in model.last.message
@@ -63,9 +65,9 @@ def test_the_calm_base_latency_is_known_at_the_start() -> None:
     """An upstream that is slow while operators change is still slower than usual."""
     model = FleetModel(spec())
     model.run(60)
-    calm = restore.left(model.state).base
+    calm = restore.checkpoint_of(model.state).base
     assert calm == pytest.approx(0.45, abs=0.05)
-    model.state = restore.begin(restore.left(model.state))
+    model.state = restore.initial_state(restore.checkpoint_of(model.state))
     model.upstream = 0.6
     model.run(30)
     assert model.state.base is not None
@@ -77,7 +79,7 @@ def test_the_calm_base_latency_is_known_at_the_start() -> None:
 
 def test_a_base_latency_of_another_percentile_is_not_taken() -> None:
     model = FleetModel(spec())
-    model.state = restore.begin(Left(base=0.1, percentile=50.0))
+    model.state = restore.initial_state(Checkpoint(base=0.1, percentile=50.0))
     model.run(30)
     assert model.state.base is not None
     assert model.state.base.percentile == 95
@@ -85,14 +87,14 @@ def test_a_base_latency_of_another_percentile_is_not_taken() -> None:
 
 
 def test_headroom_goes_on_as_it_was() -> None:
-    state = restore.begin(Left(headroom=0.08))
+    state = restore.initial_state(Checkpoint(headroom=0.08))
     assert demand.learned_headroom(state.forecasts) == 0.08
-    assert restore.left(state).headroom == 0.08
+    assert restore.checkpoint_of(state).headroom == 0.08
 
 
 amounts = st.floats(allow_nan=True, allow_infinity=True)
 left = st.builds(
-    Left,
+    Checkpoint,
     seconds=amounts,
     worker_seconds=amounts,
     pod_seconds=amounts,
@@ -112,11 +114,13 @@ left = st.builds(
 
 @settings(max_examples=30, deadline=None)
 @given(left, st.floats(0, 300))
-def test_whatever_was_left_the_first_decisions_keep_or_raise(found: Left, rate: float) -> None:
+def test_whatever_was_left_the_first_decisions_keep_or_raise(
+    found: Checkpoint, rate: float
+) -> None:
     wish = spec(learn_resources=True, time_of_day=8.999 * 3600)
     model = FleetModel(wish, replicas=5, workers=3)
     model.rate = rate
-    model.state = restore.begin(found)
+    model.state = restore.initial_state(found)
     for _, decision in model.run(8):
         assert decision.workers >= 3
         assert decision.replicas >= 5

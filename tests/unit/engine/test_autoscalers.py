@@ -9,8 +9,8 @@ from aiapi_operator.api import AIApiSpec
 from aiapi_operator.cluster.autoscalers import KINDS, autoscalers
 from aiapi_operator.cluster.errors import Forbidden, NotFound, Unavailable
 from aiapi_operator.cluster.resources import Manifest, Resource
-from aiapi_operator.engine.lookout import RivalLookout
-from aiapi_operator.engine.rivals import Rival, condition, read, restrained
+from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
+from aiapi_operator.engine.autoscalers import ForeignAutoscaler, condition, effective_spec, read
 from aiapi_operator.sizing.inputs import Mode
 from aiapi_operator.sizing.spec import sizing_spec
 
@@ -33,23 +33,23 @@ def vpa(**spec: Any) -> Manifest:
     }
 
 
-def rival(manifest: Manifest) -> Rival:
+def autoscaler(manifest: Manifest) -> ForeignAutoscaler:
     found = read(manifest)
     assert found is not None
     return found
 
 
 def test_an_hpa_on_the_deployment_fights_and_one_on_the_aiapi_does_not() -> None:
-    assert rival(hpa()).fights
-    assert rival(hpa()).target == KEY
-    assert not rival(hpa(kind="AIApi")).fights
+    assert autoscaler(hpa()).conflicts
+    assert autoscaler(hpa()).target == KEY
+    assert not autoscaler(hpa(kind="AIApi")).conflicts
     assert read(hpa(kind="StatefulSet")) is None
     assert read(hpa(target="")) is None
 
 
 def test_a_scaled_object_without_a_kind_means_a_deployment() -> None:
     manifest = {**hpa(), "kind": "ScaledObject", "spec": {"scaleTargetRef": {"name": "a"}}}
-    assert rival(manifest).fights
+    assert autoscaler(manifest).conflicts
 
 
 def test_the_hpa_that_keda_made_is_told_by_its_maker() -> None:
@@ -57,7 +57,7 @@ def test_the_hpa_that_keda_made_is_told_by_its_maker() -> None:
     manifest["metadata"]["ownerReferences"] = [
         {"kind": "ScaledObject", "name": "web", "controller": True}
     ]
-    told = condition(KEY, [rival(manifest)], blind="")
+    told = condition(KEY, [autoscaler(manifest)], list_error="")
     assert "keda-hpa-web, made for ScaledObject web" in told.message
     assert "kubectl delete -n shop scaledobject web" in told.message
 
@@ -81,51 +81,51 @@ def test_a_vpa_fights_when_it_changes_running_pods(spec: dict[str, Any], fights:
 
 
 def test_the_condition_says_what_to_do() -> None:
-    told = condition(KEY, [rival(hpa())], blind="")
+    told = condition(KEY, [autoscaler(hpa())], list_error="")
     assert (told.status, told.reason) == (True, "HorizontalPodAutoscaler")
     assert "kubectl delete -n shop horizontalpodautoscaler web" in told.message
     assert "scaleTargetRef name AIApi a" in told.message
-    told = condition(KEY, [rival(hpa(kind="AIApi"))], blind="")
+    told = condition(KEY, [autoscaler(hpa(kind="AIApi"))], list_error="")
     assert (told.status, told.reason) == (False, "SetsTheFloor")
-    assert condition(KEY, [], blind="").status is False
-    told = condition(KEY, [], blind="may not list")
+    assert condition(KEY, [], list_error="").status is False
+    told = condition(KEY, [], list_error="may not list")
     assert (told.status, told.reason) == (None, "NotAllowedToLook")
 
 
 def test_only_auto_is_restrained() -> None:
     spec = sizing_spec(AIApiSpec())
-    assert restrained(spec, [rival(hpa())]).mode is Mode.RECOMMEND
-    assert restrained(spec, [rival(hpa(kind="AIApi"))]).mode is Mode.AUTO
-    assert restrained(spec, []).mode is Mode.AUTO
+    assert effective_spec(spec, [autoscaler(hpa())]).mode is Mode.RECOMMEND
+    assert effective_spec(spec, [autoscaler(hpa(kind="AIApi"))]).mode is Mode.AUTO
+    assert effective_spec(spec, []).mode is Mode.AUTO
     paused = sizing_spec(AIApiSpec.model_validate({"scaling": {"mode": "Paused"}}))
-    assert restrained(paused, [rival(hpa())]).mode is Mode.PAUSED
+    assert effective_spec(paused, [autoscaler(hpa())]).mode is Mode.PAUSED
 
 
 class Known:
-    """A lookout that a test fills."""
+    """A poller that a test fills."""
 
-    blind = ""
+    list_error = ""
 
     def __init__(self) -> None:
-        self.rivals: list[Rival] = []
+        self.autoscalers: list[ForeignAutoscaler] = []
 
-    def of(self, key: tuple[str, str]) -> list[Rival]:
-        return self.rivals if key == KEY else []
+    def targeting(self, key: tuple[str, str]) -> list[ForeignAutoscaler]:
+        return self.autoscalers if key == KEY else []
 
 
 async def test_the_engine_only_recommends_while_another_scales() -> None:
     world, known = World(spec={"replicas": {"min": 3}}), Known()
     await world.settle()
-    object.__setattr__(world.engine._ports, "lookout", known)
-    known.rivals = [rival(hpa())]
+    object.__setattr__(world.engine._ports, "autoscalers", known)
+    known.autoscalers = [autoscaler(hpa())]
     world.cluster.edit("Deployment", "a", {"spec": {"replicas": 1}})
-    world.inventory.see(world.cluster.objects["Deployment", "a"])
+    world.cache.put(world.cluster.objects["Deployment", "a"])
     await world.tick()
     assert world.condition("ForeignAutoscaler")["status"] == "True"
     assert world.told["decision"]["replicas"] == 3
     assert not [call for call in world.cluster.done if call[0] in ("scale", "resize", "cost")]
     assert world.cluster.events[-1][0] == "ForeignAutoscaler"
-    known.rivals = []
+    known.autoscalers = []
     await world.tick()
     assert world.condition("ForeignAutoscaler")["status"] == "False"
     assert ("scale", "3") in world.cluster.done
@@ -146,27 +146,27 @@ class Lister:
 
 async def test_what_was_seen_stays_while_the_api_does_not_answer() -> None:
     lister = Lister()
-    lookout = RivalLookout(KINDS, lister)
+    poller = AutoscalerPoller(KINDS, lister)
     lister.answers["horizontalpodautoscalers"] = [hpa()]
-    await lookout.look()
-    assert [each.name for each in lookout.of(KEY)] == ["web"]
+    await poller.poll_once()
+    assert [each.name for each in poller.targeting(KEY)] == ["web"]
     lister.answers["horizontalpodautoscalers"] = Unavailable("no answer")
-    await lookout.look()
-    assert [each.name for each in lookout.of(KEY)] == ["web"]
+    await poller.poll_once()
+    assert [each.name for each in poller.targeting(KEY)] == ["web"]
     lister.answers["horizontalpodautoscalers"] = []
-    await lookout.look()
-    assert lookout.of(KEY) == ()
+    await poller.poll_once()
+    assert poller.targeting(KEY) == ()
 
 
 async def test_a_missing_right_is_told_and_taken_back() -> None:
     lister = Lister()
-    lookout = RivalLookout(KINDS, lister)
+    poller = AutoscalerPoller(KINDS, lister)
     lister.answers["scaledobjects"] = Forbidden("cannot list scaledobjects")
-    await lookout.look()
-    assert "cannot list scaledobjects" in lookout.blind
+    await poller.poll_once()
+    assert "cannot list scaledobjects" in poller.list_error
     lister.answers["scaledobjects"] = []
-    await lookout.look()
-    assert lookout.blind == ""
+    await poller.poll_once()
+    assert poller.list_error == ""
 
 
 class Wire:

@@ -2,7 +2,7 @@
 
 from engine_support.samples import sample
 
-from aiapi_operator.attainment import Attainment, below
+from aiapi_operator.metrics.attainment import Attainment, below
 from aiapi_operator.sizing.inputs import Histogram, PodSample
 
 

@@ -19,9 +19,9 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import generate_latest
 
-from aiapi_operator.attainment import Attainment
-from aiapi_operator.engine.inventory import Key
-from aiapi_operator.engine.ports import Seen
+from aiapi_operator.engine.cache import Key
+from aiapi_operator.engine.ports import ObservedFleet
+from aiapi_operator.metrics.attainment import Attainment
 from aiapi_operator.sizing.decision import Binding, Condition, Decision
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.savings import Savings
@@ -53,7 +53,7 @@ _GAUGES = {
 }
 
 
-class Metrics:
+class OperatorMetrics:
     """All metrics, in a registry of their own."""
 
     def __init__(self, *, version: str = "") -> None:
@@ -122,7 +122,9 @@ class Metrics:
         full = f"aiapi_operator_{name}"
         return Histogram(full, told, labels, buckets=_SECONDS, registry=self._registry)
 
-    def decided(self, key: Key, spec: SizingSpec, seen: Seen, decision: Decision) -> None:
+    def record_decision(
+        self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+    ) -> None:
         """A decision was taken."""
         self._set(key, _values(spec, seen, decision))
         for constraint in Binding:
@@ -147,14 +149,14 @@ class Metrics:
             else:
                 self._gauges[name].labels(*key).set(value)
 
-    def _count(self, key: Key, spec: SizingSpec, seen: Seen) -> None:
+    def _count(self, key: Key, spec: SizingSpec, seen: ObservedFleet) -> None:
         more = self._attainment[key].since(seen.samples, spec.objective.threshold)
         for outcome, count in more.outcomes.items():
             self._requests.labels(*key, outcome).inc(count)
         self._measured.labels(*key).inc(more.measured)
         self._within.labels(*key).inc(more.within)
 
-    def diagnosed(self, key: Key, conditions: Iterable[Condition]) -> None:
+    def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """What was told of an AIApi. An unknown condition has no series."""
         for told in conditions:
             if told.status is None:
@@ -162,7 +164,7 @@ class Metrics:
             else:
                 self._condition.labels(*key, told.type).set(told.status)
 
-    def ticked(
+    def record_tick(
         self, key: Key, *, seconds: float, lag: float, outcome: str, now: float | None = None
     ) -> None:
         """A tick ended: how long it took, how late it began, and how it ended."""
@@ -185,15 +187,15 @@ class Metrics:
         counters = (self._decisions, self._requests, self._measured, self._within, self._ticks)
         return (*self._gauges.values(), *gauges, *counters, self._scrape_failures)
 
-    def scraped(self, outcome: str, seconds: float) -> None:
+    def record_scrape(self, outcome: str, seconds: float) -> None:
         """A pod was asked for its numbers."""
         self._scrape_seconds.labels(outcome).observe(seconds)
 
-    def api_request(self, verb: str, outcome: str, seconds: float) -> None:
+    def record_api_request(self, verb: str, outcome: str, seconds: float) -> None:
         """One attempt of a request to the Kubernetes API ended."""
         self._api_seconds.labels(verb, outcome).observe(seconds)
 
-    def lead(self, leads: bool) -> None:
+    def set_leader(self, leads: bool) -> None:
         """Whether this operator acts. Who does not has nothing to tell of AIApis."""
         self._leader.set(leads)
         if not leads:
@@ -206,7 +208,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def _values(spec: SizingSpec, seen: Seen, decision: Decision) -> dict[str, float | None]:
+def _values(spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> dict[str, float | None]:
     load, need, savings = decision.load, decision.need, seen.savings
     return {
         "demand_requests_per_second": need.demand,

@@ -8,7 +8,7 @@ either case; the template makes the pods' requests honest afterwards.
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.subject import Template
+from aiapi_operator.engine.aiapi_state import Template
 
 UP_AFTER = 30.0
 DOWN_AFTER = 600.0

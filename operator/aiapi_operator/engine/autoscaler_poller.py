@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from aiapi_operator.cluster.errors import ClusterError, Forbidden
 from aiapi_operator.cluster.resources import Manifest, Resource
-from aiapi_operator.engine.inventory import Key
-from aiapi_operator.engine.rivals import Rival, read
+from aiapi_operator.engine.autoscalers import ForeignAutoscaler, read
+from aiapi_operator.engine.cache import Key
 
 EVERY = 60.0
 
@@ -21,22 +21,22 @@ _log = logging.getLogger(__name__)
 Lister = Callable[[Resource], Awaitable[list[Manifest]]]
 
 
-class RivalLookout:
+class AutoscalerPoller:
     """The other autoscalers as they were seen last."""
 
     def __init__(self, kinds: Sequence[Resource], lister: Lister) -> None:
         self._kinds = kinds
         self._lister = lister
-        self._seen: dict[str, list[Rival]] = {}
+        self._seen: dict[str, list[ForeignAutoscaler]] = {}
         self._refused: dict[str, str] = {}
-        self._by_target: dict[Key, tuple[Rival, ...]] = {}
+        self._by_target: dict[Key, tuple[ForeignAutoscaler, ...]] = {}
 
-    def of(self, key: Key) -> Sequence[Rival]:
+    def targeting(self, key: Key) -> Sequence[ForeignAutoscaler]:
         """Those whose target is this AIApi or its Deployment."""
         return self._by_target.get(key, ())
 
     @property
-    def blind(self) -> str:
+    def list_error(self) -> str:
         """Why some could not be looked for; empty when all could."""
         if not self._refused:
             return ""
@@ -50,19 +50,19 @@ class RivalLookout:
         """Look again and again, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            await self.look()
+            await self.poll_once()
 
-    async def look(self) -> None:
+    async def poll_once(self) -> None:
         """Look once."""
         for kind in self._kinds:
-            await self._look_for(kind)
-        found: dict[Key, list[Rival]] = defaultdict(list)
-        for rivals in self._seen.values():
-            for rival in rivals:
-                found[rival.target].append(rival)
-        self._by_target = {key: tuple(rivals) for key, rivals in found.items()}
+            await self._list(kind)
+        found: dict[Key, list[ForeignAutoscaler]] = defaultdict(list)
+        for autoscalers in self._seen.values():
+            for autoscaler in autoscalers:
+                found[autoscaler.target].append(autoscaler)
+        self._by_target = {key: tuple(autoscalers) for key, autoscalers in found.items()}
 
-    async def _look_for(self, kind: Resource) -> None:
+    async def _list(self, kind: Resource) -> None:
         try:
             manifests = await self._lister(kind)
         except Forbidden as error:
@@ -73,4 +73,4 @@ class RivalLookout:
             _log.warning("%s could not be listed: %s", kind.plural, error)
         else:
             self._refused.pop(kind.plural, None)
-            self._seen[kind.plural] = [rival for m in manifests if (rival := read(m))]
+            self._seen[kind.plural] = [autoscaler for m in manifests if (autoscaler := read(m))]

@@ -8,8 +8,8 @@ from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.engine import tick
-from aiapi_operator.engine.alive import GoneError
-from aiapi_operator.engine.status import Rounding
+from aiapi_operator.engine.existence import AIApiDeletedError
+from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
 
@@ -55,7 +55,7 @@ async def test_the_uid_keeps_the_status_from_a_namesake() -> None:
     await world.settle()
     del world.cluster.objects["AIApi", "a"]
     world.subject.told = None
-    with pytest.raises(GoneError):
+    with pytest.raises(AIApiDeletedError):
         await world.tick()
 
 
@@ -145,7 +145,7 @@ async def test_a_status_that_cannot_be_written_is_told_later(changes: dict[str, 
 
 
 def test_a_number_is_told_anew_only_when_it_moved() -> None:
-    rounding = Rounding()
+    rounding = Deadband()
     told = [rounding.settle("x", value, floor=0.5) for value in (10.0, 10.9, 11.1, None, 0.4)]
     assert told == [10.0, 10.0, 11.1, None, 0.4]
 

@@ -36,7 +36,7 @@ class PodView:
     """Reason and message when it does not get to run, or not for long."""
 
 
-def view(pod: Manifest) -> PodView:
+def pod_view(pod: Manifest) -> PodView:
     """Read a Pod."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     app = _named(status.get("containerStatuses"))
@@ -89,7 +89,7 @@ def _trouble(status: dict[str, Any], app: dict[str, Any]) -> tuple[str, str] | N
     return waiting["reason"], message.strip()
 
 
-def gives(resources: Resources, wanted: Resources) -> bool:
+def matches(resources: Resources, wanted: Resources) -> bool:
     """Whether ``resources`` has exactly the amounts that ``wanted`` names; others are not ours."""
     there = _amounts(resources)
     return all(there.get(key) == amount for key, amount in _amounts(wanted).items())

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aiapi_operator.engine.inventory import Inventory, content, newer
+from aiapi_operator.engine.cache import ObjectCache, content_hash, is_newer
 
 KEY = ("shop", "a")
 
@@ -22,45 +22,47 @@ def thing(version: str, uid: str = "1", kind: str = "Service", **spec: Any) -> d
 
 
 def test_an_older_version_is_passed_over() -> None:
-    inventory = Inventory()
-    assert inventory.see(thing("100", x=1)) == KEY
-    assert inventory.see(thing("99", x=2)) is None
-    assert inventory.see(thing("100", x=1)) is None
-    assert inventory.family(KEY).children["Service"]["spec"] == {"x": 1}
+    cache = ObjectCache()
+    assert cache.put(thing("100", x=1)) == KEY
+    assert cache.put(thing("99", x=2)) is None
+    assert cache.put(thing("100", x=1)) is None
+    assert cache.objects(KEY).children["Service"]["spec"] == {"x": 1}
 
 
 def test_versions_that_are_no_numbers_count_as_newer() -> None:
-    assert newer(thing("abc"), thing("100"))
-    assert not newer(thing("abc"), thing("abc"))
+    assert is_newer(thing("abc"), thing("100"))
+    assert not is_newer(thing("abc"), thing("abc"))
 
 
 def test_a_late_deletion_does_not_take_the_successor() -> None:
-    inventory = Inventory()
-    inventory.see(thing("100", uid="old"))
-    inventory.see(thing("200", uid="new"))
-    assert inventory.forget(thing("150", uid="old")) is None
-    assert inventory.family(KEY).children["Service"]["metadata"]["uid"] == "new"
-    assert inventory.forget(thing("200", uid="new")) == KEY
+    cache = ObjectCache()
+    cache.put(thing("100", uid="old"))
+    cache.put(thing("200", uid="new"))
+    assert cache.remove(thing("150", uid="old")) is None
+    assert cache.objects(KEY).children["Service"]["metadata"]["uid"] == "new"
+    assert cache.remove(thing("200", uid="new")) == KEY
 
 
 def test_things_without_our_label_are_nobodys() -> None:
     foreign = thing("1")
     foreign["metadata"]["labels"] = {}
-    assert Inventory().see(foreign) is None
+    assert ObjectCache().put(foreign) is None
 
 
 def test_a_fresh_list_of_pods_takes_out_those_that_are_gone() -> None:
-    inventory = Inventory()
-    inventory.see(thing("1", kind="Pod"))
+    cache = ObjectCache()
+    cache.put(thing("1", kind="Pod"))
     other = thing("2", kind="Pod")
     other["metadata"]["name"] = "b"
-    inventory.replace_pods(KEY, [other])
-    assert set(inventory.family(KEY).pods) == {"b"}
+    cache.replace_pods(KEY, [other])
+    assert set(cache.objects(KEY).pods) == {"b"}
 
 
 def test_content_is_what_somebody_set() -> None:
     deployment = thing("1", kind="Deployment", replicas=2, paused=False)
     scaled = thing("2", kind="Deployment", replicas=9, paused=False)
     scaled["status"] = {"replicas": 9}
-    assert content(deployment) == content(scaled)
-    assert content(deployment) != content(thing("2", kind="Deployment", replicas=2, paused=True))
+    assert content_hash(deployment) == content_hash(scaled)
+    assert content_hash(deployment) != content_hash(
+        thing("2", kind="Deployment", replicas=2, paused=True)
+    )

@@ -9,8 +9,8 @@ import pytest
 from engine_support.samples import sample
 
 from aiapi_operator.api import AIApiSpec
-from aiapi_operator.engine.ports import Seen
-from aiapi_operator.metrics import Metrics
+from aiapi_operator.engine.ports import ObservedFleet
+from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Fleet, Histogram
@@ -24,11 +24,11 @@ DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
 SPEC = sizing_spec(AIApiSpec())
 
 
-def told(metrics: Metrics) -> str:
+def told(metrics: OperatorMetrics) -> str:
     return metrics.text().decode()
 
 
-def decided(metrics: Metrics, *, requests: int = 0) -> None:
+def decided(metrics: OperatorMetrics, *, requests: int = 0) -> None:
     latency = Histogram(bounds=(0.4, 1.2), counts=(requests, requests, 0), sum=1.0)
     pods = tuple(
         sample(name, time=5.0, latency=latency, succeeded=2 * requests) for name in ("a-1", "a-2")
@@ -37,21 +37,21 @@ def decided(metrics: Metrics, *, requests: int = 0) -> None:
     spend = Spend(
         seconds=10.0, worker_seconds=20.0, pod_seconds=20.0, peak=Size(workers=2, replicas=2)
     )
-    seen = Seen(
+    seen = ObservedFleet(
         replicas=2, ready=2, workers=2, silent=1, savings=savings(SPEC, spend), samples=pods
     )
-    metrics.decided(KEY, SPEC, seen, decision)
-    metrics.ticked(KEY, seconds=0.1, lag=0.0, outcome="ok", now=7.0)
+    metrics.record_decision(KEY, SPEC, seen, decision)
+    metrics.record_tick(KEY, seconds=0.1, lag=0.0, outcome="ok", now=7.0)
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    made = Metrics(version="1.2.3")
+def metrics() -> OperatorMetrics:
+    made = OperatorMetrics(version="1.2.3")
     decided(made)
     return made
 
 
-def test_a_decision_in_numbers(metrics: Metrics) -> None:
+def test_a_decision_in_numbers(metrics: OperatorMetrics) -> None:
     text = told(metrics)
     for line in (
         f"aiapi_operator_objective_seconds{{{LABELS}}} 0.8",
@@ -66,19 +66,21 @@ def test_a_decision_in_numbers(metrics: Metrics) -> None:
         assert line in text
 
 
-def test_savings_in_cores_and_money(metrics: Metrics) -> None:
+def test_savings_in_cores_and_money(metrics: OperatorMetrics) -> None:
     # 2 workers ran on the mean where 4 stood by at half a core each.
     assert f"aiapi_operator_savings_cores{{{LABELS}}} 1.0" in told(metrics)
     assert f'aiapi_operator_cost_per_hour{{currency="USD",{LABELS}}}' in told(metrics)
 
 
-def test_one_constraint_binds(metrics: Metrics) -> None:
+def test_one_constraint_binds(metrics: OperatorMetrics) -> None:
     values = re.findall(r"aiapi_operator_binding\{.*\} ([01])\.0", told(metrics))
     assert values.count("1") == 1
     assert len(values) > 1
 
 
-def test_requests_within_the_objective_are_counted_from_differences(metrics: Metrics) -> None:
+def test_requests_within_the_objective_are_counted_from_differences(
+    metrics: OperatorMetrics,
+) -> None:
     decided(metrics, requests=10)
     # Two pods; all of 10 are below 0.4 s, and half of the 10 between 0.4 and 1.2 s below 0.8 s.
     assert f"aiapi_operator_measured_requests_total{{{LABELS}}} 40.0" in told(metrics)
@@ -87,24 +89,24 @@ def test_requests_within_the_objective_are_counted_from_differences(metrics: Met
     assert f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 40.0' in told(metrics)
 
 
-def test_what_is_not_known_is_not_zero(metrics: Metrics) -> None:
+def test_what_is_not_known_is_not_zero(metrics: OperatorMetrics) -> None:
     assert "aiapi_operator_latency_seconds{" not in told(metrics)
     known = Condition(type="DependencyBound", status=True, reason="R", message="m")
-    metrics.diagnosed(KEY, [known])
+    metrics.record_conditions(KEY, [known])
     line = f'aiapi_operator_condition{{{LABELS},type="DependencyBound"}}'
     assert f"{line} 1.0" in told(metrics)
     unknown = Condition(type="DependencyBound", status=None, reason="R", message="m")
-    metrics.diagnosed(KEY, [unknown])
+    metrics.record_conditions(KEY, [unknown])
     assert line not in told(metrics)
 
 
-def test_the_series_of_a_deleted_aiapi_go(metrics: Metrics) -> None:
+def test_the_series_of_a_deleted_aiapi_go(metrics: OperatorMetrics) -> None:
     metrics.forget(KEY)
     assert 'namespace="shop"' not in told(metrics)
 
 
-def test_who_does_not_lead_tells_of_no_aiapi(metrics: Metrics) -> None:
-    metrics.lead(False)
+def test_who_does_not_lead_tells_of_no_aiapi(metrics: OperatorMetrics) -> None:
+    metrics.set_leader(False)
     assert 'namespace="shop"' not in told(metrics)
     assert "aiapi_operator_leader 0.0" in told(metrics)
 
@@ -115,7 +117,7 @@ def families(text: str) -> dict[str, str]:
     return {name: kind for name, kind in pairs if name.startswith("aiapi_")}
 
 
-def test_the_documentation_lists_all_metrics_and_no_others(metrics: Metrics) -> None:
+def test_the_documentation_lists_all_metrics_and_no_others(metrics: OperatorMetrics) -> None:
     row = r"^\| `(aiapi_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
     rows = re.findall(row, DOCS.read_text(), re.MULTILINE)
     assert {name: kind for name, kind, *_ in rows} == families(told(metrics))
@@ -123,7 +125,7 @@ def test_the_documentation_lists_all_metrics_and_no_others(metrics: Metrics) -> 
         assert name.removesuffix("_info") in example
 
 
-def test_the_documentation_says_what_the_metric_says(metrics: Metrics) -> None:
+def test_the_documentation_says_what_the_metric_says(metrics: OperatorMetrics) -> None:
     listed = dict(re.findall(r"^# HELP (aiapi_\w+) (.+)$", told(metrics), re.MULTILINE))
     for name, meaning in re.findall(
         r"^\| `(aiapi_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
@@ -132,12 +134,12 @@ def test_the_documentation_says_what_the_metric_says(metrics: Metrics) -> None:
         assert meaning.replace("`", "").startswith(words), f"{name}: {words!r} is not {meaning!r}"
 
 
-def test_promtool_likes_the_names(metrics: Metrics) -> None:
+def test_promtool_likes_the_names(metrics: OperatorMetrics) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not on the PATH")
-    metrics.scraped("ok", 0.1)
-    metrics.api_request("GET", "200", 0.1)
+    metrics.record_scrape("ok", 0.1)
+    metrics.record_api_request("GET", "200", 0.1)
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=metrics.text(), capture_output=True, check=False
     )

@@ -7,16 +7,16 @@ for five minutes.
 
 from aiapi_operator.api.quantity import parse_bytes, parse_cores
 from aiapi_operator.api.spec import Workers
-from aiapi_operator.engine.podview import Resources
-from aiapi_operator.engine.subject import Subject
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.pod_view import Resources
 from aiapi_operator.manifests.resources import requests
 from aiapi_operator.sizing.decision import Decision
 
 MODEST_FOR = 300.0
 
 
-def resources(
-    subject: Subject, spec: Workers, decision: Decision, *, waiting: int, now: float
+def pod_resources(
+    subject: AIApiState, spec: Workers, decision: Decision, *, waiting: int, now: float
 ) -> Resources:
     """Requests of a pod with the workers that were decided on."""
     begun_cpu, begun_memory = parse_cores(spec.cpu), parse_bytes(spec.memory)

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from engine_support.live import Cluster, operating
 
-from aiapi_operator import smoke
+from aiapi_operator import helm_test
 from aiapi_operator.cluster.resources import AIAPIS
 
 
 async def test_it_says_that_no_operator_is_there(cluster: Cluster) -> None:
     await cluster.install_crd()
     with pytest.raises(TimeoutError, match="does an operator watch this namespace"):
-        await smoke.check(cluster.connection, namespace="default", name="smoke", within=1)
+        await helm_test.check(cluster.connection, namespace="default", name="smoke", within=1)
     assert await cluster.get(AIAPIS, "smoke") is None
 
 
@@ -21,7 +21,7 @@ async def test_it_says_what_the_operator_says(cluster: Cluster, kubeconfig: Path
     await cluster.install_crd()
     async with operating(kubeconfig, default_image="example.com/missing:1"):
         with pytest.raises(TimeoutError, match=r"example\.com/missing:1"):
-            await smoke.check(
+            await helm_test.check(
                 cluster.connection, namespace="default", name="smoke", within=6, say=heard.append
             )
     assert heard

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from aiapi_operator.observe.target import Target
+from aiapi_operator.observe.target import ScrapeTarget
 
 DEADLINE = 2.0
 CONCURRENCY = 64
 _TEXT_LIMIT = 300
 
 
-class Workers:
+class HttpWorkersClient:
     """Sends the wanted count over the operator's session to the pods."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Workers:
         self._slots = asyncio.Semaphore(concurrency)
 
     async def set(
-        self, targets: Sequence[Target], count: int, tokens: Sequence[str]
+        self, targets: Sequence[ScrapeTarget], count: int, tokens: Sequence[str]
     ) -> dict[str, str]:
         """Ask each pod for ``count`` workers; the answer maps pods that did not agree to why."""
         answers = await asyncio.gather(*(self._one(target, count, tokens) for target in targets))
@@ -39,7 +39,7 @@ class Workers:
             target.pod: problem for target, problem in zip(targets, answers, strict=True) if problem
         }
 
-    async def _one(self, target: Target, count: int, tokens: Sequence[str]) -> str:
+    async def _one(self, target: ScrapeTarget, count: int, tokens: Sequence[str]) -> str:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._deadline):
@@ -49,7 +49,7 @@ class Workers:
             except (aiohttp.ClientError, OSError) as error:
                 return str(error) or type(error).__name__
 
-    async def _put(self, target: Target, count: int, tokens: Sequence[str]) -> str:
+    async def _put(self, target: ScrapeTarget, count: int, tokens: Sequence[str]) -> str:
         problem = "no admin token is known"
         for token in tokens:
             status, problem = await self._send(target, count, token)
@@ -59,7 +59,7 @@ class Workers:
                 break
         return problem
 
-    async def _send(self, target: Target, count: int, token: str) -> tuple[int, str]:
+    async def _send(self, target: ScrapeTarget, count: int, token: str) -> tuple[int, str]:
         async with self._session.put(
             target.url("/workers"),
             json={"count": count},

@@ -1,12 +1,12 @@
-"""What the engine remembers of one AIApi between ticks. The status keeps what legacy.py says."""
+"""The state that the engine keeps for one AIApi between ticks."""
 
 from dataclasses import dataclass, field
 
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine import legacy
-from aiapi_operator.engine.conditions import Told, read
-from aiapi_operator.engine.inventory import Key
-from aiapi_operator.observe.panel import Panel
+from aiapi_operator.engine import checkpoint
+from aiapi_operator.engine.cache import Key
+from aiapi_operator.engine.conditions import StatusCondition, read
+from aiapi_operator.observe.scrape_schedule import ScrapeSchedule
 from aiapi_operator.sizing import restore
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.state import State
@@ -21,7 +21,7 @@ class Applied:
 
 
 @dataclass(slots=True)
-class Refusal:
+class Rejection:
     """Something the cluster refused. It is asked again at ``retry``, or when the wish changes."""
 
     wish: str
@@ -41,7 +41,7 @@ class Template:
 
 
 @dataclass(slots=True)
-class ToldStatus:
+class WrittenStatus:
     """The status as it was written last."""
 
     document: Manifest
@@ -49,7 +49,7 @@ class ToldStatus:
 
 
 @dataclass(slots=True)
-class Subject:
+class AIApiState:
     """One AIApi that the engine looks after."""
 
     manifest: Manifest
@@ -60,8 +60,8 @@ class Subject:
     tokens: tuple[str, ...] = ()
     """The admin token, and the one before it: pods learn of a new one late."""
     applied: dict[str, Applied] = field(default_factory=dict)
-    refusals: dict[str, Refusal] = field(default_factory=dict)
-    resizes: dict[str, Refusal] = field(default_factory=dict)
+    refusals: dict[str, Rejection] = field(default_factory=dict)
+    resizes: dict[str, Rejection] = field(default_factory=dict)
     """Refused resizes by the pod's uid."""
     sized: set[str] = field(default_factory=set)
     """Instances of pods that were told their workers: new ones wait for that to be ready."""
@@ -69,11 +69,11 @@ class Subject:
     decision: Decision | None = None
     decided_at: str = ""
     """Wall-clock time of the last decision that was another than the one before."""
-    conditions: dict[str, Told] = field(default_factory=dict)
+    conditions: dict[str, StatusCondition] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
     """Numbers as the status tells them; small moves do not change what is told."""
-    told: ToldStatus | None = None
-    panel: Panel = field(default_factory=Panel)
+    told: WrittenStatus | None = None
+    panel: ScrapeSchedule = field(default_factory=ScrapeSchedule)
     """The pods' last answers: of a large fleet only a part is asked in a tick."""
     modest_until: float = 0.0
     """Until when workers request no more than the spec says, since nodes had no room."""
@@ -95,13 +95,13 @@ class Subject:
 
         The status is what one operator leaves to the next.
         """
-        fresh = Subject(self.manifest, term=term)
+        fresh = AIApiState(self.manifest, term=term)
         for name in fresh.__dataclass_fields__:
             setattr(self, name, getattr(fresh, name))
         document = self.manifest.get("status") or {}
         self.conditions = read(document)
-        self.state = restore.begin(legacy.read(document))
-        self.told = ToldStatus(document, 0.0) if document else None
+        self.state = restore.initial_state(checkpoint.read(document))
+        self.told = WrittenStatus(document, 0.0) if document else None
         self.decided_at = (document.get("decision") or {}).get("time", "")
 
     @property

@@ -14,7 +14,7 @@ wanted.
 from collections.abc import Sequence
 from zlib import crc32
 
-from aiapi_operator.observe.target import Target
+from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 ALL = 200
@@ -32,7 +32,7 @@ def parts(pods: int, *, interval: float) -> int:
     return max(1, min(MOST_PARTS, int(fresh / interval) - 1))
 
 
-class Panel:
+class ScrapeSchedule:
     """One fleet's answers, from tick to tick."""
 
     def __init__(self) -> None:
@@ -40,8 +40,8 @@ class Panel:
         self._last: dict[str, PodSample | PodUnknown] = {}
 
     def due(
-        self, targets: Sequence[Target], *, interval: float, workers: int | None
-    ) -> list[Target]:
+        self, targets: Sequence[ScrapeTarget], *, interval: float, workers: int | None
+    ) -> list[ScrapeTarget]:
         """Who is to be asked now; ``workers`` are wanted in each pod, if that is known."""
         self._turn += 1
         many = parts(len(targets), interval=interval)
@@ -54,7 +54,7 @@ class Panel:
             if crc32(target.pod.encode()) % many == part or self._moves(target, workers)
         ]
 
-    def _moves(self, target: Target, workers: int | None) -> bool:
+    def _moves(self, target: ScrapeTarget, workers: int | None) -> bool:
         last = self._last.get(target.pod)
         if not isinstance(last, PodSample):
             return last is None
@@ -62,7 +62,7 @@ class Panel:
         return last.ready != target.ready or last.workers_ready != wanted
 
     def take(
-        self, targets: Sequence[Target], answers: Sequence[PodSample | PodUnknown]
+        self, targets: Sequence[ScrapeTarget], answers: Sequence[PodSample | PodUnknown]
     ) -> tuple[PodSample | PodUnknown, ...]:
         """Note the answers; returns the last one of each target, in their order."""
         self._last.update((answer.pod, answer) for answer in answers)

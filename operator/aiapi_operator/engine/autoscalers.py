@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aiapi_operator.api.aiapi import KIND
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
-from aiapi_operator.engine.inventory import Key
+from aiapi_operator.engine.cache import Key
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode, SizingSpec
 
@@ -21,50 +21,50 @@ CONDITION = "ForeignAutoscaler"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
+class ForeignAutoscaler:
     """An autoscaler and what it scales."""
 
     kind: str
     name: str
     target_kind: str
     target: Key
-    maker: str = ""
+    created_by: str = ""
     """The object that it was made for, such as ``ScaledObject web``."""
 
     @property
     def title(self) -> str:
         """As people know it."""
-        made = f", made for {self.maker}" if self.maker else ""
+        made = f", made for {self.created_by}" if self.created_by else ""
         return f"{self.kind} {self.name}{made}"
 
     @property
-    def fights(self) -> bool:
+    def conflicts(self) -> bool:
         """Whether it sets what the operator sets, and not the AIApi's floor."""
         return self.target_kind == DEPLOYMENTS.kind
 
 
-class Lookout(Protocol):
+class AutoscalerSource(Protocol):
     """Knows the autoscalers in the cluster."""
 
-    def of(self, key: Key) -> Sequence[Rival]:
+    def targeting(self, key: Key) -> Sequence[ForeignAutoscaler]:
         """Those whose target is this AIApi or its Deployment."""
 
     @property
-    def blind(self) -> str:
+    def list_error(self) -> str:
         """Why some could not be looked for; empty when all could."""
 
 
-class Nobody:
+class NoAutoscalers:
     """A cluster in which there are no others."""
 
-    blind = ""
+    list_error = ""
 
-    def of(self, key: Key) -> Sequence[Rival]:  # noqa: ARG002 - the protocol's
+    def targeting(self, key: Key) -> Sequence[ForeignAutoscaler]:  # noqa: ARG002 - the protocol's
         """Nobody."""
         return ()
 
 
-def read(manifest: Manifest) -> Rival | None:
+def read(manifest: Manifest) -> ForeignAutoscaler | None:
     """The autoscaler that a manifest describes; None for one that leaves AIApis alone."""
     kind, metadata = manifest["kind"], manifest["metadata"]
     spec = manifest.get("spec") or {}
@@ -75,16 +75,16 @@ def read(manifest: Manifest) -> Rival | None:
     target_kind = target.get("kind") or DEPLOYMENTS.kind
     if target_kind not in (DEPLOYMENTS.kind, KIND) or not target.get("name"):
         return None
-    return Rival(
+    return ForeignAutoscaler(
         kind=kind,
         name=metadata["name"],
         target_kind=target_kind,
         target=(metadata["namespace"], target["name"]),
-        maker=_maker(metadata),
+        created_by=_created_by(metadata),
     )
 
 
-def _maker(metadata: Mapping[str, Any]) -> str:
+def _created_by(metadata: Mapping[str, Any]) -> str:
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller"):
             return f"{owner['kind']} {owner['name']}"
@@ -101,24 +101,27 @@ def _changes_pods(spec: Mapping[str, Any]) -> bool:
     return modes.get(APP_CONTAINER, modes.get("*")) != "Off"
 
 
-def restrained(spec: SizingSpec, rivals: Iterable[Rival]) -> SizingSpec:
+def effective_spec(spec: SizingSpec, autoscalers: Iterable[ForeignAutoscaler]) -> SizingSpec:
     """The wishes as the operator follows them while others scale the Deployment."""
-    if spec.mode is Mode.AUTO and any(rival.fights for rival in rivals):
+    if spec.mode is Mode.AUTO and any(autoscaler.conflicts for autoscaler in autoscalers):
         return replace(spec, mode=Mode.RECOMMEND)
     return spec
 
 
-def condition(key: Key, rivals: Sequence[Rival], *, blind: str) -> Condition:
+def condition(key: Key, autoscalers: Sequence[ForeignAutoscaler], *, list_error: str) -> Condition:
     """What is told of the others."""
-    fighting = [rival for rival in rivals if rival.fights]
-    if fighting:
+    conflicting = [autoscaler for autoscaler in autoscalers if autoscaler.conflicts]
+    if conflicting:
         return Condition(
-            type=CONDITION, status=True, reason=fighting[0].kind, message=_way_out(key, fighting)
+            type=CONDITION,
+            status=True,
+            reason=conflicting[0].kind,
+            message=_what_to_do(key, conflicting),
         )
-    if blind:
-        return Condition(type=CONDITION, status=None, reason="NotAllowedToLook", message=blind)
-    if rivals:
-        names = " and ".join(rival.title for rival in rivals)
+    if list_error:
+        return Condition(type=CONDITION, status=None, reason="NotAllowedToLook", message=list_error)
+    if autoscalers:
+        names = " and ".join(autoscaler.title for autoscaler in autoscalers)
         message = (
             f"{names} moves the floor (spec.replicas.min) through the scale subresource;"
             " the operator decides above it."
@@ -128,11 +131,11 @@ def condition(key: Key, rivals: Sequence[Rival], *, blind: str) -> Condition:
     return Condition(type=CONDITION, status=False, reason="NoneFound", message=message)
 
 
-def _way_out(key: Key, fighting: Sequence[Rival]) -> str:
+def _what_to_do(key: Key, conflicting: Sequence[ForeignAutoscaler]) -> str:
     namespace, name = key
-    titles = " and ".join(rival.title for rival in fighting)
-    first = fighting[0]
-    delete = first.maker or f"{first.kind} {first.name}"
+    titles = " and ".join(autoscaler.title for autoscaler in conflicting)
+    first = conflicting[0]
+    delete = first.created_by or f"{first.kind} {first.name}"
     kind, _, what = delete.partition(" ")
     beside = (
         "To run beside it for now, set its updateMode to Off."

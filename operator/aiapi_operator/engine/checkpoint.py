@@ -19,7 +19,7 @@ from aiapi_operator.api.quantity import (
     parse_bytes,
     parse_cores,
 )
-from aiapi_operator.sizing.restore import Left, left
+from aiapi_operator.sizing.restore import Checkpoint, checkpoint_of
 from aiapi_operator.sizing.state import Profile, Size, State
 
 
@@ -65,7 +65,7 @@ def settled_totals(state: State, told: dict[str, Any]) -> dict[str, Any]:
 
 def learned(state: State, settle: Settle, told: dict[str, Any]) -> dict[str, Any]:
     """What took long to learn. Fields without data are absent; ``told`` is what was told last."""
-    found = left(state)
+    found = checkpoint_of(state)
     base = settle("base_latency", found.base or None)
     headroom = settle("headroom", found.headroom, floor=0.04, worth=0.0)
     fitted = state.memory.request
@@ -100,7 +100,7 @@ def _profile(profile: Profile, told: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def read(status: Any) -> Left:
+def read(status: Any) -> Checkpoint:
     """What the operator before this one left; it may be of an older version."""
     savings, known = _part(status, "savings"), _part(status, "learned")
     need, load = _part(status, "need"), _part(status, "load")
@@ -109,7 +109,7 @@ def read(status: Any) -> Left:
     )
     cpu, memory = _text(known, "workerCpu"), _text(known, "workerMemory")
     factor, headroom = _number(_text(known, "queueingFactor")), _text(known, "headroom")
-    return Left(
+    return Checkpoint(
         seconds=_count(savings.get("observedSeconds")),
         worker_seconds=_count(savings.get("workerSeconds")),
         pod_seconds=_count(savings.get("podSeconds")),

@@ -8,12 +8,12 @@ from typing import Any
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
-from aiapi_operator.engine import conditions, legacy, status
-from aiapi_operator.engine.alive import must_be_there
-from aiapi_operator.engine.conditions import Told
-from aiapi_operator.engine.podview import PodView
+from aiapi_operator.engine import checkpoint, conditions, status
+from aiapi_operator.engine.aiapi_state import AIApiState, WrittenStatus
+from aiapi_operator.engine.conditions import StatusCondition
+from aiapi_operator.engine.existence import ensure_exists
+from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
-from aiapi_operator.engine.subject import Subject, ToldStatus
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
 from aiapi_operator.sizing.savings import Savings
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class StatusUpdate:
     """What a tick has to tell."""
 
     aiapi: AIApi
@@ -42,7 +42,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StatusEvent:
     """One Event."""
 
     reason: str
@@ -50,7 +50,7 @@ class Said:
     message: str
 
 
-class Teller:
+class StatusWriter:
     """Writes status and Events of AIApis, as rarely as that serves people."""
 
     def __init__(
@@ -60,11 +60,11 @@ class Teller:
         self._clock = clock
         self._wall = wall
 
-    async def tell(self, subject: Subject, news: News) -> None:
+    async def tell(self, subject: AIApiState, news: StatusUpdate) -> None:
         """Tell the news of one tick. A status that cannot be written is told with the next."""
         before, previous = subject.conditions, subject.decision
         now = self._wall()
-        subject.conditions = conditions.tell(
+        subject.conditions = conditions.update(
             news.conditions, before, now=now, generation=news.aiapi.metadata.generation
         )
         if news.decision is not None:
@@ -75,10 +75,10 @@ class Teller:
         for said in (*_orders(news, previous), *_turns(subject.conditions, before)):
             await self._emit(subject, said)
 
-    def _document(self, subject: Subject, news: News) -> dict[str, Any]:
-        rounding = status.Rounding(subject.numbers)
+    def _document(self, subject: AIApiState, news: StatusUpdate) -> dict[str, Any]:
+        rounding = status.Deadband(subject.numbers)
         before = subject.told.document if subject.told is not None else {}
-        report = status.Report(
+        report = status.StatusInputs(
             aiapi=news.aiapi,
             pods=news.pods,
             workers=news.workers,
@@ -94,11 +94,11 @@ class Teller:
             return {**_kept(before, *_DECIDED), **document}
         return {**_kept(before, "savings", "learned"), **document}
 
-    async def _write(self, subject: Subject, document: dict[str, Any]) -> None:
+    async def _write(self, subject: AIApiState, document: dict[str, Any]) -> None:
         if not self._worth_writing(subject.told, document):
             return
         if "savings" in document and subject.decision is not None:
-            document["savings"] |= legacy.totals(subject.decision.state)
+            document["savings"] |= checkpoint.totals(subject.decision.state)
         namespace, name = subject.key
         manifest: Manifest = {
             "apiVersion": AIAPIS.api_version,
@@ -110,14 +110,14 @@ class Teller:
         try:
             await self._cluster.apply_status(manifest)
         except (NotFound, Conflict):
-            await must_be_there(self._cluster, subject)
+            await ensure_exists(self._cluster, subject)
             return
         except ClusterError as error:
             _log.warning("the status could not be written: %s", error, extra=_where(subject))
             return
-        subject.told = ToldStatus(document, self._clock())
+        subject.told = WrittenStatus(document, self._clock())
 
-    def _worth_writing(self, told: ToldStatus | None, document: dict[str, Any]) -> bool:
+    def _worth_writing(self, told: WrittenStatus | None, document: dict[str, Any]) -> bool:
         if told is None or _essence(document) != _essence(told.document):
             return True
         age = self._clock() - told.written
@@ -125,7 +125,7 @@ class Teller:
             return age >= NUMBERS_EVERY
         return document.get("savings") != told.document.get("savings") and age >= SAVINGS_EVERY
 
-    async def _emit(self, subject: Subject, said: Said) -> None:
+    async def _emit(self, subject: AIApiState, said: StatusEvent) -> None:
         _log.info("%s: %s", said.reason, said.message, extra=_where(subject))
         try:
             await self._cluster.emit(
@@ -165,35 +165,37 @@ def _numbers(document: dict[str, Any]) -> dict[str, Any]:
     return {key: document.get(key) for key in ("load", "need", "learned")}
 
 
-def _orders(news: News, previous: Decision | None) -> Iterable[Said]:
+def _orders(news: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:
     decision = news.decision
     if decision is None or not news.acted or decision.verdict not in _CHANGES:
         return
     if previous is None or _order(previous) != _order(decision):
-        yield Said(decision.verdict.value, "Normal", decision.message)
+        yield StatusEvent(decision.verdict.value, "Normal", decision.message)
 
 
-def _turns(now: dict[str, Told], before: dict[str, Told]) -> Iterable[Said]:
+def _turns(
+    now: dict[str, StatusCondition], before: dict[str, StatusCondition]
+) -> Iterable[StatusEvent]:
     """Conditions that turned: to bad, or Ready to good. A new AIApi is not ready: no news."""
     for told in now.values():
         was = before.get(told.type)
         if told.type in _GOOD:
             if told.status == "True" and told.type == "Ready" and not _is(was, "True"):
-                yield Said("Ready", "Normal", told.message)
+                yield StatusEvent("Ready", "Normal", told.message)
             elif told.status == "False" and _is_news(told, was):
-                yield Said(told.reason, "Warning", told.message)
+                yield StatusEvent(told.reason, "Warning", told.message)
         elif told.status == "True" and not _is(was, "True"):
-            yield Said(told.type, "Warning", told.message)
+            yield StatusEvent(told.type, "Warning", told.message)
 
 
-def _is_news(told: Told, was: Told | None) -> bool:
+def _is_news(told: StatusCondition, was: StatusCondition | None) -> bool:
     return told.type != "Ready" if was is None else was.reason != told.reason
 
 
-def _is(told: Told | None, status: str) -> bool:
+def _is(told: StatusCondition | None, status: str) -> bool:
     return told is not None and told.status == status
 
 
-def _where(subject: Subject) -> dict[str, str]:
+def _where(subject: AIApiState) -> dict[str, str]:
     namespace, name = subject.key
     return {"namespace": namespace, "aiapi": name}

@@ -7,12 +7,12 @@ in a later tick, so each step stands on what was seen and not on what was ordere
 
 from dataclasses import dataclass
 
-from aiapi_operator.engine.podview import PodView, Resources, exceeds, gives
+from aiapi_operator.engine.pod_view import PodView, Resources, exceeds, matches
 from aiapi_operator.sizing.inputs import PodSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ResizeStep:
     """The next thing to do to a pod; both None when it is as wanted, or has to be waited for."""
 
     resize: Resources | None = None
@@ -21,25 +21,25 @@ class Step:
     """The node has not (or not yet) room for it."""
 
 
-def next_step(pod: PodView, sample: PodSample, *, workers: int, resources: Resources) -> Step:
+def next_step(pod: PodView, sample: PodSample, *, workers: int, resources: Resources) -> ResizeStep:
     """The step that brings ``pod`` nearer to ``workers`` with ``resources``."""
     order = workers if sample.workers_wanted != workers else None
     growing = exceeds(resources, pod.resources)
     if growing:
         # What needs no more resources than the pod has may come at once.
         down = order if workers < sample.workers_wanted else None
-        return Step(resize=resources, workers=down, deferred=bool(pod.resize_pending))
-    if not gives(pod.resources, resources):
+        return ResizeStep(resize=resources, workers=down, deferred=bool(pod.resize_pending))
+    if not matches(pod.resources, resources):
         return _shrink(sample, workers, order, resources)
     if workers > sample.workers_wanted and not _granted(pod, resources):
-        return Step(deferred=bool(pod.resize_pending))
-    return Step(workers=order)
+        return ResizeStep(deferred=bool(pod.resize_pending))
+    return ResizeStep(workers=order)
 
 
-def _shrink(sample: PodSample, workers: int, order: int | None, resources: Resources) -> Step:
+def _shrink(sample: PodSample, workers: int, order: int | None, resources: Resources) -> ResizeStep:
     still_there = sample.workers_ready + sample.workers_draining
     gone = sample.workers_wanted <= workers and still_there <= workers
-    return Step(workers=order, resize=resources if gone else None)
+    return ResizeStep(workers=order, resize=resources if gone else None)
 
 
 def _granted(pod: PodView, resources: Resources) -> bool:

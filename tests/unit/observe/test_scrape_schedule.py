@@ -7,17 +7,17 @@ from engine_support.samples import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiapi_operator.observe.panel import Panel, parts
-from aiapi_operator.observe.target import Target
+from aiapi_operator.observe.scrape_schedule import ScrapeSchedule, parts
+from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 
-def fleet(size: int) -> list[Target]:
-    return [Target(pod=f"a-{i}", address="10.0.0.1", ready=True) for i in range(size)]
+def fleet(size: int) -> list[ScrapeTarget]:
+    return [ScrapeTarget(pod=f"a-{i}", address="10.0.0.1", ready=True) for i in range(size)]
 
 
 def ask(
-    panel: Panel, targets: list[Target], *, now: float = 0.0, interval: float = 2.0
+    panel: ScrapeSchedule, targets: list[ScrapeTarget], *, now: float = 0.0, interval: float = 2.0
 ) -> set[str]:
     """One tick in which each pod that is asked answers; who was asked."""
     due = panel.due(targets, interval=interval, workers=1)
@@ -37,12 +37,12 @@ def test_parts_are_few_enough_for_samples_to_stay_fresh(
 
 
 def test_a_small_fleet_is_asked_as_a_whole() -> None:
-    panel, targets = Panel(), fleet(200)
+    panel, targets = ScrapeSchedule(), fleet(200)
     assert len(ask(panel, targets)) == len(ask(panel, targets)) == 200
 
 
 def test_a_thousand_pods_are_all_asked_within_four_ticks() -> None:
-    panel, targets = Panel(), fleet(1000)
+    panel, targets = ScrapeSchedule(), fleet(1000)
     assert len(ask(panel, targets)) == 1000
     turns = [ask(panel, targets) for _ in range(4)]
     assert set.union(*turns) == {target.pod for target in targets}
@@ -50,7 +50,7 @@ def test_a_thousand_pods_are_all_asked_within_four_ticks() -> None:
 
 
 def test_the_last_answer_stands_with_its_own_time() -> None:
-    panel, targets = Panel(), fleet(300)
+    panel, targets = ScrapeSchedule(), fleet(300)
     ask(panel, targets, now=10.0)
     due = panel.due(targets, interval=2.0, workers=1)
     answers = panel.take(targets, [sample(target.pod, time=12.0) for target in due])
@@ -64,7 +64,7 @@ def test_the_last_answer_stands_with_its_own_time() -> None:
 
 
 def test_a_silent_pod_stays_unknown_until_it_is_asked_again() -> None:
-    panel, targets = Panel(), fleet(300)
+    panel, targets = ScrapeSchedule(), fleet(300)
     panel.take(
         targets, [PodUnknown(pod=target.pod, ready=True, reason="timeout") for target in targets]
     )
@@ -75,9 +75,9 @@ def test_a_silent_pod_stays_unknown_until_it_is_asked_again() -> None:
 
 
 def test_pods_on_their_way_are_asked_each_time() -> None:
-    panel, targets = Panel(), fleet(300)
+    panel, targets = ScrapeSchedule(), fleet(300)
     ask(panel, targets)
-    targets.append(Target(pod="new", address="10.0.0.1", ready=False))
+    targets.append(ScrapeTarget(pod="new", address="10.0.0.1", ready=False))
     targets[7] = replace(targets[7], ready=False)
     for _ in range(4):
         assert {"new", "a-7"} <= ask(panel, targets)
@@ -91,7 +91,7 @@ sizes = st.lists(st.integers(190, 260), min_size=6, max_size=12)
 @settings(max_examples=8, deadline=None)
 @given(sizes)
 def test_pods_that_come_and_go_are_never_made_up(counts: list[int]) -> None:
-    panel = Panel()
+    panel = ScrapeSchedule()
     for count in counts:
         targets = fleet(count)
         due = panel.due(targets, interval=2.0, workers=1)

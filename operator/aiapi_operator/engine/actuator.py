@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.errors import ClusterError, Forbidden, Invalid, NotFound
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.fleet import target
-from aiapi_operator.engine.inventory import Inventory
-from aiapi_operator.engine.podview import PodView, Resources, view
-from aiapi_operator.engine.ports import Cluster, Workers
-from aiapi_operator.engine.steps import Step, next_step
-from aiapi_operator.engine.subject import Refusal, Subject
-from aiapi_operator.observe.target import Target
+from aiapi_operator.engine.aiapi_state import AIApiState, Rejection
+from aiapi_operator.engine.cache import ObjectCache
+from aiapi_operator.engine.fleet import scrape_target
+from aiapi_operator.engine.pod_resize import ResizeStep, next_step
+from aiapi_operator.engine.pod_view import PodView, Resources, pod_view
+from aiapi_operator.engine.ports import Cluster, WorkersClient
+from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample
 
 _AT_ONCE = 16
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Desired:
     """The fleet wanted now. ``resources`` is None where running pods cannot be resized."""
 
     workers: int
@@ -42,31 +42,33 @@ class Wish:
 
 
 @dataclass(slots=True)
-class Member:
+class SampledPod:
     """One pod that answered, and what it said."""
 
     pod: PodView
     sample: PodSample
 
 
-class Actor:
+class Actuator:
     """Does what is left to do between the fleet seen and the fleet wanted."""
 
     def __init__(
         self,
         cluster: Cluster,
-        workers: Workers,
-        inventory: Inventory,
+        workers: WorkersClient,
+        cache: ObjectCache,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._cluster = cluster
         self._workers = workers
-        self._inventory = inventory
+        self._cache = cache
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def size_pods(self, subject: Subject, members: Sequence[Member], wish: Wish) -> list[str]:
+    async def size_pods(
+        self, subject: AIApiState, members: Sequence[SampledPod], wish: Desired
+    ) -> list[str]:
         """Bring pods nearer to the wanted size; returns what was refused."""
         _forget_gone(subject, members)
         steps = await asyncio.gather(*(self._resize(subject, m, wish) for m in members))
@@ -78,17 +80,23 @@ class Actor:
         ]
         return await self._set_workers(subject, members, greeted)
 
-    async def greet(self, subject: Subject, members: Sequence[Member]) -> None:
+    async def greet(self, subject: AIApiState, members: Sequence[SampledPod]) -> None:
         """Tell new pods to go on with the workers they have, where nothing is to be changed."""
         _forget_gone(subject, members)
         steps = [
-            Step(workers=m.sample.workers_wanted or None) if _waits(subject, m) else Step()
+            ResizeStep(workers=m.sample.workers_wanted or None)
+            if _waits(subject, m)
+            else ResizeStep()
             for m in members
         ]
         await self._set_workers(subject, members, steps)
 
     async def set_replicas(
-        self, subject: Subject, deployment: Manifest, members: Sequence[Member], wish: Wish
+        self,
+        subject: AIApiState,
+        deployment: Manifest,
+        members: Sequence[SampledPod],
+        wish: Desired,
     ) -> None:
         """Bring the Deployment to the wanted number of pods."""
         now = deployment["spec"].get("replicas", 1)
@@ -98,7 +106,7 @@ class Actor:
             await self._mark(subject, members, now - wish.replicas)
         namespace, name = subject.key
         version = await self._cluster.scale(namespace, name, wish.replicas)
-        self._inventory.see(
+        self._cache.put(
             {
                 **deployment,
                 "metadata": {**deployment["metadata"], "resourceVersion": version},
@@ -106,7 +114,7 @@ class Actor:
             }
         )
 
-    async def _resize(self, subject: Subject, member: Member, wish: Wish) -> Step:
+    async def _resize(self, subject: AIApiState, member: SampledPod, wish: Desired) -> ResizeStep:
         step = _step(member.pod, member.sample, wish)
         if step.resize is None or not self._may_ask(subject, member.pod, step.resize):
             return step
@@ -119,35 +127,35 @@ class Actor:
                 self._refused(subject, member.pod, step.resize, error)
                 return step
             except NotFound:
-                return Step()
+                return ResizeStep()
         subject.resizes.pop(member.pod.uid, None)
-        self._inventory.see(answer)
-        member.pod = view(answer)
+        self._cache.put(answer)
+        member.pod = pod_view(answer)
         after = _step(member.pod, member.sample, wish)
-        return Step(workers=after.workers if after.workers is not None else step.workers)
+        return ResizeStep(workers=after.workers if after.workers is not None else step.workers)
 
-    def _may_ask(self, subject: Subject, pod: PodView, resources: Resources) -> bool:
+    def _may_ask(self, subject: AIApiState, pod: PodView, resources: Resources) -> bool:
         refusal = subject.resizes.get(pod.uid)
         wish = json.dumps(resources, sort_keys=True)
         return refusal is None or refusal.wish != wish or self._clock() >= refusal.retry
 
     def _refused(
-        self, subject: Subject, pod: PodView, resources: Resources, error: ClusterError
+        self, subject: AIApiState, pod: PodView, resources: Resources, error: ClusterError
     ) -> None:
         before = subject.resizes.get(pod.uid)
         delay = min(before.delay * 2, _LAST_RETRY) if before else _FIRST_RETRY
         wish = json.dumps(resources, sort_keys=True)
         message = f"resize of pod {pod.name}: {error.message}"
-        subject.resizes[pod.uid] = Refusal(wish, message, self._clock() + delay, delay)
+        subject.resizes[pod.uid] = Rejection(wish, message, self._clock() + delay, delay)
         _log.warning("%s", message, extra={"namespace": subject.key[0], "aiapi": subject.key[1]})
 
     async def _set_workers(
-        self, subject: Subject, members: Sequence[Member], steps: Iterable[Step]
+        self, subject: AIApiState, members: Sequence[SampledPod], steps: Iterable[ResizeStep]
     ) -> list[str]:
-        orders: dict[int, list[Target]] = defaultdict(list)
+        orders: dict[int, list[ScrapeTarget]] = defaultdict(list)
         instances: dict[str, str] = {}
         for member, step in zip(members, steps, strict=True):
-            where = target(member.pod)
+            where = scrape_target(member.pod)
             if step.workers is not None and where is not None:
                 orders[step.workers].append(where)
                 instances[member.pod.name] = member.sample.instance
@@ -160,7 +168,7 @@ class Actor:
             *(f"workers of pod {pod}: {problem}" for pod, problem in problems.items()),
         ]
 
-    async def _mark(self, subject: Subject, members: Sequence[Member], surplus: int) -> None:
+    async def _mark(self, subject: AIApiState, members: Sequence[SampledPod], surplus: int) -> None:
         """Whoever has least in flight goes first; a mark from an earlier time is taken back."""
         calmest = sorted(members, key=lambda m: (m.sample.in_flight, m.pod.name))
         costs = {m.pod.name: _LEAST_COST + rank for rank, m in enumerate(calmest[:surplus])}
@@ -171,7 +179,7 @@ class Actor:
             )
         )
 
-    async def _set_cost(self, subject: Subject, pod: PodView, cost: int) -> None:
+    async def _set_cost(self, subject: AIApiState, pod: PodView, cost: int) -> None:
         if pod.deletion_cost == cost:
             return
         async with self._slots:
@@ -181,28 +189,28 @@ class Actor:
                 return
 
 
-def _step(pod: PodView, sample: PodSample, wish: Wish) -> Step:
+def _step(pod: PodView, sample: PodSample, wish: Desired) -> ResizeStep:
     if wish.resources is None:
         same = sample.workers_wanted == wish.workers
-        return Step(workers=None if same else wish.workers)
+        return ResizeStep(workers=None if same else wish.workers)
     return next_step(pod, sample, workers=wish.workers, resources=wish.resources)
 
 
-def _is_as_wanted(step: Step) -> bool:
-    return step == Step()
+def _is_as_wanted(step: ResizeStep) -> bool:
+    return step == ResizeStep()
 
 
-def _waits(subject: Subject, member: Member) -> bool:
+def _waits(subject: AIApiState, member: SampledPod) -> bool:
     """Whether a pod may be waiting to be told its size before it says that it is ready."""
     return not member.sample.ready and member.sample.instance not in subject.sized
 
 
-def _forget_gone(subject: Subject, members: Iterable[Member]) -> None:
+def _forget_gone(subject: AIApiState, members: Iterable[SampledPod]) -> None:
     there = {member.pod.uid for member in members}
     subject.sized &= {member.sample.instance for member in members}
     subject.resizes = {uid: told for uid, told in subject.resizes.items() if uid in there}
 
 
-def waiting(subject: Subject, pods: Iterable[PodView]) -> int:
+def deferred_resizes(subject: AIApiState, pods: Iterable[PodView]) -> int:
     """Pods whose resize the node has no room for (yet)."""
     return sum(bool(pod.resize_pending) or pod.uid in subject.resizes for pod in pods)

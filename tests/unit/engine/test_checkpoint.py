@@ -8,11 +8,11 @@ from engine_support.world import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiapi_operator.engine import legacy, tick
+from aiapi_operator.engine import checkpoint, tick
 from aiapi_operator.sizing import profile, restore
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
-from aiapi_operator.sizing.restore import Left
+from aiapi_operator.sizing.restore import Checkpoint
 from aiapi_operator.sizing.state import (
     BaseLatency,
     Forecasts,
@@ -66,7 +66,7 @@ async def test_full_nodes_bring_back_what_the_spec_says(changes: dict[str, Any])
     waiting["status"]["conditions"].append(
         {"type": "PodResizePending", "status": "True", "reason": "Deferred"}
     )
-    world.inventory.see(waiting)
+    world.cache.put(waiting)
     world.cluster.done.clear()
     await world.tick()
     assert ("resize", "a-1", "500m") in resizes(world)
@@ -143,7 +143,7 @@ async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, 
     ],
 )
 def test_a_status_that_says_nothing_leaves_nothing(status: dict[str, Any]) -> None:
-    assert legacy.read(status) == Left()
+    assert checkpoint.read(status) == Checkpoint()
 
 
 values = st.recursive(
@@ -161,7 +161,7 @@ statuses = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(values | statuses)
 def test_a_status_of_any_kind_is_read(status: Any) -> None:
-    restore.begin(legacy.read(status))
+    restore.initial_state(checkpoint.read(status))
 
 
 async def test_the_next_operator_knows_what_this_one_learned() -> None:
@@ -194,7 +194,7 @@ async def test_the_next_operator_knows_what_this_one_learned() -> None:
 
 def test_the_profile_is_told_when_it_changed() -> None:
     def tell(state: State, told: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = legacy.learned(state, lambda _, value, **__: value, told)
+        found: dict[str, Any] = checkpoint.learned(state, lambda _, value, **__: value, told)
         return found
 
     jumps = (0.5,) + (0.0,) * 47
@@ -217,13 +217,13 @@ def test_what_was_learned_is_read_as_it_was_written() -> None:
         pod_lead=20.2,
         queueing=Queueing(factor=1.7, time=9.0),
     )
-    document = legacy.learned(state, lambda key, value, **_: value, {})
+    document = checkpoint.learned(state, lambda key, value, **_: value, {})
     assert document == {
         "workerCpu": "640m",
         "workerMemory": "300Mi",
         "podStart": "20s",
         "queueingFactor": "1.70",
     }
-    assert legacy.read({"learned": document}) == Left(
+    assert checkpoint.read({"learned": document}) == Checkpoint(
         worker_cpu=0.64, worker_memory=300 * MIB, pod_lead=20.0, queueing=1.7
     )

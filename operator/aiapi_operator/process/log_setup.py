@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from aiapi_operator.settings import LogFormat
+from aiapi_operator.process.settings import LogFormat
 
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _CHATTY = ("kopf", "aiohttp.access")

@@ -49,7 +49,7 @@ async def test_workers_wait_for_the_kubelet(decided: dict[str, int]) -> None:
     await world.tick()
     assert world.pods.set_workers == []
     granted = world.cluster.add_pod("a-1", cpu="1500m", memory="768Mi")
-    world.inventory.see(granted)
+    world.cache.put(granted)
     await world.tick()
     assert world.pods.set_workers == [("a-1", 3)]
 
@@ -104,7 +104,7 @@ async def test_the_calmest_pods_are_marked_before_pods_go(decided: dict[str, int
     await world.settle()
     world.add_pods("a-3")
     world.subject.manifest["spec"] = {"replicas": {"min": 1, "max": 5}}
-    world.inventory.see(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 3}}))
+    world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 3}}))
     decided |= {"workers": 1, "replicas": 1}
     world.now += 2
     world.answer("a-1", in_flight=5)
@@ -122,7 +122,7 @@ async def test_a_scaled_deployment_is_not_scaled_again_by_an_old_event(
     stale = world.cluster.edit("Deployment", "a", {"status": {"replicas": 2}})
     decided |= {"workers": 1, "replicas": 4}
     await world.tick()
-    world.inventory.see(stale)
+    world.cache.put(stale)
     await world.tick()
     assert acts(world) == [("scale", "4")]
 
@@ -133,7 +133,7 @@ async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) ->
     decided |= {"workers": 2, "replicas": 3}
     await world.tick()
     world.pods.set_workers.clear()
-    world.inventory.see(world.cluster.add_pod("a-3", ready=False))
+    world.cache.put(world.cluster.add_pod("a-3", ready=False))
     world.answer("a-3", ready=False)
     await world.tick()
     assert ("a-3", 2) in world.pods.set_workers
@@ -143,7 +143,7 @@ async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) ->
 async def test_a_new_pod_of_the_right_size_is_told_once_so_that_it_need_not_wait(mode: str) -> None:
     world = World(spec={"scaling": {"mode": mode}})
     await world.settle()
-    world.inventory.see(world.cluster.add_pod("a-1", ready=False))
+    world.cache.put(world.cluster.add_pod("a-1", ready=False))
     for _ in range(3):
         world.now += 2
         world.answer("a-1", ready=False)
@@ -191,7 +191,7 @@ async def test_silent_pods_are_listed_anew_since_a_deletion_may_go_unseen() -> N
     del world.cluster.objects["Pod", "a-2"]
     for _ in range(20):
         await world.tick()
-    assert "a-2" not in world.inventory.family(("shop", "a")).pods
+    assert "a-2" not in world.cache.objects(("shop", "a")).pods
 
 
 async def test_a_new_operator_takes_what_runs_as_it_is() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aiapi_operator import logs
-from aiapi_operator.settings import LogFormat
+from aiapi_operator.process import log_setup
+from aiapi_operator.process.settings import LogFormat
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +20,13 @@ def root_logger() -> Iterator[None]:
 
 
 def test_text_has_key_and_value(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(style=LogFormat.TEXT, level="info")
+    log_setup.configure(style=LogFormat.TEXT, level="info")
     logging.getLogger("x").info("scaled to %d", 3, extra={"namespace": "shop", "aiapi": "a"})
     assert capsys.readouterr().err.endswith("INFO    scaled to 3 namespace=shop aiapi=a\n")
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(style=LogFormat.JSON, level="info")
+    log_setup.configure(style=LogFormat.JSON, level="info")
     try:
         int("two\nlines")
     except ValueError:

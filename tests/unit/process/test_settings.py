@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiapi_operator.settings import Settings
+from aiapi_operator.process.settings import Settings
 
 
 def test_defaults_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

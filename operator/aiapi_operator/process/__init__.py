@@ -1,0 +1,1 @@
+"""The operator process: settings, log setup and the health server."""
