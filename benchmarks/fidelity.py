@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 from aiapi_demo import records
-from aiapi_demo.fleet import AIApiView, PodView, read_aiapi, read_pod
-from aiapi_demo.load import Script
+from aiapi_demo.environment import NAME, DemoEnvironment, DemoPaths
+from aiapi_demo.load import LoadScript
+from aiapi_demo.observed import ObservedAIApi, ObservedPod, read_aiapi, read_pod
 from aiapi_demo.probe import ADMIN_PORT
 from aiapi_demo.processes import spawn, stop
 from aiapi_demo.schedule import Phase, schedule, starts
-from aiapi_demo.stage import NAME, Places, Stage
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.simulate.fleet import IDLE
 from aiapi_operator.simulate.measure import RunResult, SizeChange
@@ -68,13 +68,13 @@ def phases(minutes: float) -> tuple[Phase, ...]:
 class Seen:
     """What was seen of the real fleet. Times are ``monotonic``."""
 
-    pods: dict[str, PodView] = field(default_factory=dict)
+    pods: dict[str, ObservedPod] = field(default_factory=dict)
     born: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
     """Seconds from a pod's appearance until it was ready."""
     worker_starts: list[float] = field(default_factory=list)
     changes: list[tuple[float, Size, str]] = field(default_factory=list)
-    view: AIApiView = field(default_factory=AIApiView)
+    view: ObservedAIApi = field(default_factory=ObservedAIApi)
     stats: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
     """By instance: when, and what its admin port said."""
 
@@ -83,7 +83,7 @@ class Seen:
         return Size(workers=self.view.workers or 1, replicas=self.view.replicas or 1)
 
 
-async def watch_pods(stage: Stage, seen: Seen) -> None:
+async def watch_pods(stage: DemoEnvironment, seen: Seen) -> None:
     """Follow the pods, and note how long each took to be ready."""
     labels = f"app.kubernetes.io/instance={NAME}"
     async for kind, obj in stage.kubectl.watch("pods", "-l", labels):
@@ -98,7 +98,7 @@ async def watch_pods(stage: Stage, seen: Seen) -> None:
             seen.starts.append(monotonic() - seen.born[name])
 
 
-async def watch_decisions(stage: Stage, seen: Seen) -> None:
+async def watch_decisions(stage: DemoEnvironment, seen: Seen) -> None:
     """Follow the operator's decisions."""
     async for kind, obj in stage.kubectl.watch("aiapi", NAME):
         if kind == "DELETED":
@@ -108,7 +108,7 @@ async def watch_decisions(stage: Stage, seen: Seen) -> None:
             seen.changes.append((monotonic(), seen.size(), seen.view.message))
 
 
-async def watch_stats(stage: Stage, seen: Seen) -> None:
+async def watch_stats(stage: DemoEnvironment, seen: Seen) -> None:
     """Ask the pods for their counters, and note how long workers take to be there."""
     asked: dict[str, float] = {}
     timeout = aiohttp.ClientTimeout(total=2)
@@ -132,9 +132,9 @@ async def watch_stats(stage: Stage, seen: Seen) -> None:
             await asyncio.sleep(POLL)
 
 
-async def send(stage: Stage, plan: tuple[Phase, ...], out: Path) -> float:
+async def send(stage: DemoEnvironment, plan: tuple[Phase, ...], out: Path) -> float:
     """Send the load; returns when it began."""
-    script = Script(
+    script = LoadScript(
         url=f"{stage.url}/v1/answer",
         body={"question": "What does an event loop do while it waits?"},
         phases=plan,
@@ -185,7 +185,7 @@ class Reality:
 
 async def live(plan: tuple[Phase, ...], root: Path, out: Path, say: Any) -> Reality:
     """Set the stage, send the load, and measure."""
-    async with Stage(Places(root=root, out=out), say) as stage:
+    async with DemoEnvironment(DemoPaths(root=root, out=out), say) as stage:
         await stage.set()
         await stage.llm.answer_after(LLM)
         seen, operator_began = Seen(), monotonic()
@@ -212,7 +212,7 @@ async def live(plan: tuple[Phase, ...], root: Path, out: Path, say: Any) -> Real
 
 def measure(  # noqa: PLR0913 - all that there is of a run
     plan: tuple[Phase, ...],
-    requests: Sequence[records.Record],
+    requests: Sequence[records.RequestRecord],
     seen: Seen,
     *,
     spec: AIApiSpec,

@@ -10,13 +10,13 @@ import click
 from rich.console import Console
 
 from aiapi_demo import timeline
-from aiapi_demo.closing import print_summary
+from aiapi_demo.console_summary import print_summary
+from aiapi_demo.environment import DemoEnvironment, DemoPaths
 from aiapi_demo.kubectl import KubectlError
 from aiapi_demo.processes import ProcessFailedError
-from aiapi_demo.run import Performance, Plan, random_kill
+from aiapi_demo.run import DemoPlan, DemoRun, random_kill
 from aiapi_demo.schedule import demo_phases
-from aiapi_demo.stage import Places, Stage
-from aiapi_demo.summary import Report, as_json
+from aiapi_demo.summary import DemoReport, as_json
 
 INTERRUPTED = 130
 
@@ -59,12 +59,12 @@ def demo(minutes: float, plain: bool, out: Path, kill_operator: str | None, root
     Starts the sandbox and the operator, applies an AIApi, sends load in phases, and ends with
     0 when everything held that the demo promises.
     """
-    plan = Plan(
+    plan = DemoPlan(
         phases=demo_phases(60 * minutes),
         kill_at=_kill_at(kill_operator, 60 * minutes),
         out=out.resolve(),
     )
-    places = Places(root=root.resolve(), out=plan.out)
+    places = DemoPaths(root=root.resolve(), out=plan.out)
     console = Console()
     plain = plain or not console.is_terminal
     sys.exit(asyncio.run(_until_done_or_interrupted(places, plan, console, plain=plain)))
@@ -85,7 +85,7 @@ def _kill_at(text: str | None, seconds: float) -> float | None:
 
 
 async def _until_done_or_interrupted(
-    places: Places, plan: Plan, console: Console, *, plain: bool
+    places: DemoPaths, plan: DemoPlan, console: Console, *, plain: bool
 ) -> int:
     task = asyncio.create_task(_show(places, plan, console, plain=plain))
     loop = asyncio.get_running_loop()
@@ -121,19 +121,19 @@ def _known_failures(error: Exception) -> list[Exception]:
     return list(known.exceptions) if known else []
 
 
-async def _show(places: Places, plan: Plan, console: Console, *, plain: bool) -> int:
+async def _show(places: DemoPaths, plan: DemoPlan, console: Console, *, plain: bool) -> int:
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    async with Stage(places, say) as stage:
+    async with DemoEnvironment(places, say) as stage:
         await stage.set()
         say(f"Sending load to {stage.url} for {plan.seconds:.0f} s; logs in {places.logs}")
-        report = await Performance(stage, plan, console, plain=plain).play()
+        report = await DemoRun(stage, plan, console, plain=plain).play()
         say("Stopping everything")
     return _leave(report, plan.out, console)
 
 
-def _leave(report: Report, out: Path, console: Console) -> int:
+def _leave(report: DemoReport, out: Path, console: Console) -> int:
     (out / "summary.json").write_text(json.dumps(as_json(report), indent=2) + "\n", "utf-8")
     (out / "timeline.html").write_text(timeline.render(report), "utf-8")
     print_summary(console, report)

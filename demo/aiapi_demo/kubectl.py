@@ -27,7 +27,7 @@ def find_kubectl() -> str:
     return found
 
 
-class Objects:
+class JsonStream:
     """Takes the pieces of kubectl's output and gives the JSON objects in it, one after another."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Kubectl:
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None  # noqa: S101 - asked for above
-        objects = Objects()
+        objects = JsonStream()
         try:
             while piece := await process.stdout.read(2**16):
                 for event in objects.feed(piece):

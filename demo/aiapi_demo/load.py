@@ -22,14 +22,14 @@ from typing import Any, TextIO
 import aiohttp
 
 from aiapi_demo.latency import percentile
-from aiapi_demo.records import Record, encode
-from aiapi_demo.schedule import Due, Phase, schedule, starts
+from aiapi_demo.records import RequestRecord, encode
+from aiapi_demo.schedule import Phase, ScheduledRequest, schedule, starts
 
 WINDOW_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class LoadScript:
     """What to send, where to, and where to leave the records."""
 
     url: str
@@ -43,7 +43,7 @@ class Script:
     timeout_seconds: float = 10.0
 
     @classmethod
-    def parse(cls, text: str) -> "Script":
+    def parse(cls, text: str) -> "LoadScript":
         """The script from its JSON form."""
         fields = json.loads(text)
         phases = tuple(Phase(**phase) for phase in fields.pop("phases"))
@@ -54,7 +54,7 @@ class Script:
         return json.dumps(asdict(self))
 
 
-class Pool:
+class ConnectionPool:
     """One keep-alive pool, closed when it is retired and its last request is done."""
 
     def __init__(self, *, now: float, timeout: float) -> None:
@@ -87,7 +87,7 @@ class Pool:
             await self._session.close()
 
 
-class Pools:
+class ConnectionPools:
     """Pools in turn, each replaced at the end of its life, one after another."""
 
     def __init__(self, *, count: int, seconds: float, timeout: float) -> None:
@@ -96,16 +96,17 @@ class Pools:
         self._timeout = timeout
         self._turn = 0
         self._pools = [
-            Pool(now=now - seconds * index / count, timeout=timeout) for index in range(count)
+            ConnectionPool(now=now - seconds * index / count, timeout=timeout)
+            for index in range(count)
         ]
 
-    async def take(self) -> Pool:
+    async def take(self) -> ConnectionPool:
         """The next pool in turn, fresh if it was too old."""
         self._turn = (self._turn + 1) % len(self._pools)
         pool = self._pools[self._turn]
         now = time.monotonic()
         if now - pool.born > self._seconds:
-            fresh = Pool(now=now, timeout=self._timeout)
+            fresh = ConnectionPool(now=now, timeout=self._timeout)
             self._pools[self._turn] = fresh
             await pool.retire()
             return fresh
@@ -117,14 +118,14 @@ class Pools:
             await pool.retire()
 
 
-class Window:
+class RecentRequests:
     """The last few seconds, for the live view."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._records: deque[Record] = deque()
+        self._records: deque[RequestRecord] = deque()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: RequestRecord) -> None:
         """Note a finished request."""
         self._records.append(record)
 
@@ -139,14 +140,14 @@ class Window:
         }
 
 
-class Generator:
+class LoadGenerator:
     """Sends a script's requests, each when it is due."""
 
-    def __init__(self, script: Script, *, records: TextIO, progress: TextIO) -> None:
+    def __init__(self, script: LoadScript, *, records: TextIO, progress: TextIO) -> None:
         self._script = script
         self._records = records
         self._progress = progress
-        self._window = Window(WINDOW_SECONDS)
+        self._window = RecentRequests(WINDOW_SECONDS)
         self._sent = self._done = self._failed = 0
         self._start = 0.0
 
@@ -155,7 +156,7 @@ class Generator:
 
     async def run(self) -> None:
         """Send everything, wait for the last answer."""
-        pools = Pools(
+        pools = ConnectionPools(
             count=self._script.pools,
             seconds=self._script.connection_seconds,
             timeout=self._script.timeout_seconds,
@@ -174,14 +175,14 @@ class Generator:
             await pools.close()
         self._tell(event="end", requests=self._done, failed=self._failed)
 
-    async def _send(self, due: Due, pool: Pool) -> None:
+    async def _send(self, due: ScheduledRequest, pool: ConnectionPool) -> None:
         sent, status, error = self._now(), 0, ""
         self._sent += 1
         try:
             status = await pool.post(self._script.url, self._script.body)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
-        record = Record(due.phase, due.at, sent, self._now(), status, error)
+        record = RequestRecord(due.phase, due.at, sent, self._now(), status, error)
         self._done += 1
         self._failed += not record.ok
         self._window.add(record)
@@ -213,9 +214,9 @@ class Generator:
 
 def main() -> None:
     """Read a script from standard input and send it."""
-    script = Script.parse(sys.stdin.read())
+    script = LoadScript.parse(sys.stdin.read())
     with Path(script.records).open("w", encoding="utf-8") as records:
-        asyncio.run(Generator(script, records=records, progress=sys.stdout).run())
+        asyncio.run(LoadGenerator(script, records=records, progress=sys.stdout).run())
 
 
 if __name__ == "__main__":

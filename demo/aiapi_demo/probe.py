@@ -7,13 +7,13 @@ from typing import Any
 
 import aiohttp
 
-from aiapi_demo.fleet import PodView
+from aiapi_demo.observed import ObservedPod
 
 ADMIN_PORT = 9000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
+class FleetWorkers:
     """All workers of the fleet at one moment."""
 
     serving: int
@@ -40,7 +40,7 @@ class Probe:
         """Close the connections."""
         await self._session.close()
 
-    async def look(self, pods: Iterable[PodView]) -> Workers:
+    async def look(self, pods: Iterable[ObservedPod]) -> FleetWorkers:
         """Ask every pod; one that does not answer counts nothing."""
         known = tuple(pods)
         answers = await asyncio.gather(*(self._stats(pod) for pod in known))
@@ -60,14 +60,14 @@ class Probe:
             if stats["instance"] in before:
                 loop_time += counters[0] - before[stats["instance"]][0]
                 worker_time += counters[1] - before[stats["instance"]][1]
-        return Workers(
+        return FleetWorkers(
             serving=serving,
             asked=asked,
             alive=alive,
             utilization=loop_time / worker_time if worker_time > 0 else None,
         )
 
-    async def _stats(self, pod: PodView) -> dict[str, Any] | None:
+    async def _stats(self, pod: ObservedPod) -> dict[str, Any] | None:
         try:
             async with self._session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as answer:
                 answer.raise_for_status()

@@ -56,7 +56,7 @@ async def stop(process: asyncio.subprocess.Process, *, grace: float) -> None:
         await process.wait()
 
 
-class Child:
+class ChildProcess:
     """A long-running process with a log file of its own."""
 
     def __init__(self, name: str, command: Sequence[str], *, log: Path, grace: float = 10) -> None:

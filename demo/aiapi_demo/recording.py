@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from aiapi_demo.fleet import AIApiView, Condition
+from aiapi_demo.observed import ObservedAIApi, ObservedCondition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class SizeChange:
     """A decision that changed the fleet."""
 
     at: float
@@ -48,11 +48,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class ConditionChange:
     """A condition that changed its status."""
 
     at: float
-    condition: Condition
+    condition: ObservedCondition
 
 
 @dataclass(slots=True)
@@ -60,12 +60,12 @@ class Recording:
     """The run so far."""
 
     samples: list[Sample] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    diagnoses: list[Diagnosis] = field(default_factory=list)
-    view: AIApiView = field(default_factory=AIApiView)
+    changes: list[SizeChange] = field(default_factory=list)
+    diagnoses: list[ConditionChange] = field(default_factory=list)
+    view: ObservedAIApi = field(default_factory=ObservedAIApi)
     _statuses: dict[str, str] = field(default_factory=dict)
 
-    def see(self, view: AIApiView, at: float) -> None:
+    def see(self, view: ObservedAIApi, at: float) -> None:
         """Take the AIApi's newest status, and note what is new in it."""
         before, self.view = self.view, view
         moved = (before.workers, before.replicas) != (view.workers, view.replicas)
@@ -77,7 +77,7 @@ class Recording:
             and view.replicas is not None
         ):
             self.changes.append(
-                Change(
+                SizeChange(
                     at=at,
                     workers=view.workers,
                     replicas=view.replicas,
@@ -91,4 +91,4 @@ class Recording:
         for condition in view.conditions:
             if self._statuses.get(condition.type) != condition.status:
                 self._statuses[condition.type] = condition.status
-                self.diagnoses.append(Diagnosis(at=at, condition=condition))
+                self.diagnoses.append(ConditionChange(at=at, condition=condition))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RequestRecord:
     """One request. Times are seconds from the start of the load."""
 
     phase: int
@@ -29,17 +29,17 @@ class Record:
         return self.finished - self.intended
 
 
-def encode(record: Record) -> str:
+def encode(record: RequestRecord) -> str:
     """One line of the file."""
     return json.dumps(astuple(record))
 
 
-def decode(lines: Iterable[str]) -> tuple[Record, ...]:
+def decode(lines: Iterable[str]) -> tuple[RequestRecord, ...]:
     """The records of all lines."""
-    return tuple(Record(*json.loads(line)) for line in lines if line.strip())
+    return tuple(RequestRecord(*json.loads(line)) for line in lines if line.strip())
 
 
-def read(path: Path) -> tuple[Record, ...]:
+def read(path: Path) -> tuple[RequestRecord, ...]:
     """The records in a file; none when it was never written."""
     if not path.exists():
         return ()

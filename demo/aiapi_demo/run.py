@@ -12,16 +12,16 @@ from typing import Any
 from rich.console import Console
 
 from aiapi_demo import records
-from aiapi_demo.fleet import PodView, read_aiapi, read_pod
-from aiapi_demo.load import Script
+from aiapi_demo.environment import NAME, WORKERS_AFTER, DemoEnvironment
+from aiapi_demo.expectations import unmet_expectations
+from aiapi_demo.live_view import LiveView, clock
+from aiapi_demo.load import LoadScript
+from aiapi_demo.observed import ObservedPod, read_aiapi, read_pod
 from aiapi_demo.probe import Probe
 from aiapi_demo.processes import ProcessFailedError, spawn, stop
 from aiapi_demo.recording import Recording, Sample
 from aiapi_demo.schedule import Phase, starts
-from aiapi_demo.stage import NAME, WORKERS_AFTER, Stage
-from aiapi_demo.summary import Kill, Report, summarise
-from aiapi_demo.verdict import unmet
-from aiapi_demo.view import View, clock
+from aiapi_demo.summary import DemoReport, OperatorKill, summarize
 
 AWAY_SECONDS = 4.0
 LEASE_SECONDS = 15.0
@@ -29,7 +29,7 @@ LEASE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class DemoPlan:
     """What to do: the phases, and when to kill the operator (seconds from the start), if at all."""
 
     phases: tuple[Phase, ...]
@@ -48,24 +48,26 @@ def random_kill(seconds: float) -> float:
     return random.uniform(2, max(3, latest))  # noqa: S311 - a moment, not a secret
 
 
-class Performance:
+class DemoRun:
     """One run of the load on a stage that is set."""
 
-    def __init__(self, stage: Stage, plan: Plan, console: Console, *, plain: bool) -> None:
+    def __init__(
+        self, stage: DemoEnvironment, plan: DemoPlan, console: Console, *, plain: bool
+    ) -> None:
         self._stage = stage
         self._plan = plan
         self._console = console
         self._recording = Recording()
-        self._pods: dict[str, PodView] = {}
+        self._pods: dict[str, ObservedPod] = {}
         self._start: float | None = None
-        self._kill: Kill | None = None
-        self._view = View(console, phases=plan.phases, plain=plain, objective=stage.objective)
+        self._kill: OperatorKill | None = None
+        self._view = LiveView(console, phases=plan.phases, plain=plain, objective=stage.objective)
 
     def _now(self) -> float:
         """Seconds from the start of the load; negative before it."""
         return -1.0 if self._start is None else monotonic() - self._start
 
-    async def play(self) -> Report:
+    async def play(self) -> DemoReport:
         """Send the load, watch, and report."""
         await self._stage.llm.answer_after(self._plan.phases[0].upstream_seconds)
         probe = Probe(self._stage.token)
@@ -87,7 +89,7 @@ class Performance:
     async def _load(
         self, probe: Probe, background: list[asyncio.Task[None]], tasks: asyncio.TaskGroup
     ) -> None:
-        script = Script(
+        script = LoadScript(
             url=f"{self._stage.url}/v1/answer",
             body={"question": "What does an event loop do while it waits?"},
             phases=self._plan.phases,
@@ -178,28 +180,30 @@ class Performance:
         await asyncio.sleep(self._plan.kill_at - self._now())
         at = self._now()
         # Nothing may look at the process between its death and the note of it.
-        self._kill = Kill(at=at, back_at=at + AWAY_SECONDS, guarded_until=self._plan.seconds)
+        self._kill = OperatorKill(
+            at=at, back_at=at + AWAY_SECONDS, guarded_until=self._plan.seconds
+        )
         await self._stage.operator.kill()
         self._console.print(f"{clock(at)} the operator was killed with -9")
         await asyncio.sleep(AWAY_SECONDS)
         await self._stage.start_operator()
         back = self._now()
-        self._kill = Kill(at=at, back_at=back, guarded_until=self._plan.seconds)
+        self._kill = OperatorKill(at=at, back_at=back, guarded_until=self._plan.seconds)
         self._console.print(f"{clock(back)} the operator is back")
 
-    def _report(self) -> Report:
+    def _report(self) -> DemoReport:
         plan, recording = self._plan, self._recording
-        summary = summarise(
+        summary = summarize(
             phases=plan.phases,
             records=records.read(plan.out / "requests.jsonl"),
             recording=recording,
             objective=self._stage.objective,
         )
-        return Report(
+        return DemoReport(
             phases=plan.phases,
             objective=self._stage.objective,
             recording=recording,
             summary=summary,
             kill=self._kill,
-            unmet=unmet(summary, recording, plan.phases, self._kill),
+            unmet=unmet_expectations(summary, recording, plan.phases, self._kill),
         )

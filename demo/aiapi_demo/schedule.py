@@ -20,7 +20,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class ScheduledRequest:
     """One request: its phase's index and when to send it, in seconds from the start."""
 
     phase: int
@@ -55,11 +55,11 @@ def starts(phases: tuple[Phase, ...]) -> tuple[float, ...]:
     return tuple(times)
 
 
-def schedule(phases: tuple[Phase, ...], *, seed: int) -> Iterator[Due]:
+def schedule(phases: tuple[Phase, ...], *, seed: int) -> Iterator[ScheduledRequest]:
     """All requests in order of time: Poisson arrivals, the same ones for the same seed."""
     chance = random.Random(seed)  # noqa: S311 - repeatable traffic, not a secret
     for index, (phase, begin) in enumerate(zip(phases, starts(phases), strict=False)):
         at = begin + chance.expovariate(phase.rate)
         while at < begin + phase.seconds:
-            yield Due(index, at)
+            yield ScheduledRequest(index, at)
             at += chance.expovariate(phase.rate)

@@ -6,12 +6,12 @@ from typing import Any
 
 from aiapi_demo.latency import percentile
 from aiapi_demo.recording import Recording, Sample
-from aiapi_demo.records import Record
+from aiapi_demo.records import RequestRecord
 from aiapi_demo.schedule import Phase, starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
+class DemoObjective:
     """The latency objective of the AIApi that the demo applied."""
 
     percentile: float
@@ -40,7 +40,7 @@ class PhaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
+class OperatorKill:
     """The operator was killed and came back. Times are seconds from the start of the load."""
 
     at: float
@@ -82,12 +82,12 @@ def integral(samples: Sequence[Sample], until: float) -> float:
     )
 
 
-def summarise(
+def summarize(
     *,
     phases: tuple[Phase, ...],
-    records: Sequence[Record],
+    records: Sequence[RequestRecord],
     recording: Recording,
-    objective: Objective,
+    objective: DemoObjective,
 ) -> Summary:
     """All numbers of the run."""
     samples = recording.samples
@@ -118,9 +118,9 @@ def _phase(
     index: int,
     phase: Phase,
     *,
-    records: Sequence[Record],
+    records: Sequence[RequestRecord],
     samples: Sequence[Sample],
-    objective: Objective,
+    objective: DemoObjective,
 ) -> PhaseResult:
     mine = [record for record in records if record.phase == index]
     latencies = [record.latency for record in mine]
@@ -145,19 +145,19 @@ def _phase(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class DemoReport:
     """Everything there is to tell about a run."""
 
     phases: tuple[Phase, ...]
-    objective: Objective
+    objective: DemoObjective
     recording: Recording
     summary: Summary
-    kill: Kill | None
+    kill: OperatorKill | None
     unmet: tuple[str, ...]
     """What did not hold. Empty when the run is a success."""
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: DemoReport) -> dict[str, Any]:
     """The content of summary.json."""
     recording = report.recording
     return {

@@ -9,14 +9,14 @@ from html import escape
 from importlib import resources
 
 from aiapi_demo.chart import Area, Axis, Chart, Line, Mark, Point
-from aiapi_demo.closing import workers
-from aiapi_demo.recording import Change, Recording, Sample
+from aiapi_demo.console_summary import workers
+from aiapi_demo.live_view import clock, grid, milliseconds
+from aiapi_demo.recording import Recording, Sample, SizeChange
 from aiapi_demo.schedule import starts
-from aiapi_demo.summary import Kill, Objective, Report, Summary
-from aiapi_demo.view import clock, grid, milliseconds
+from aiapi_demo.summary import DemoObjective, DemoReport, OperatorKill, Summary
 
 
-def render(report: Report) -> str:
+def render(report: DemoReport) -> str:
     """The whole page."""
     phases, summary, recording = report.phases, report.summary, report.recording
     begins = starts(phases)
@@ -77,7 +77,7 @@ def _workers(samples: Sequence[Sample], marks: tuple[Mark, ...], summary: Summar
     )
 
 
-def _latency(samples: Sequence[Sample], objective: Objective) -> Chart:
+def _latency(samples: Sequence[Sample], objective: DemoObjective) -> Chart:
     name = f"p{objective.percentile:g}"
     points = tuple(
         (sample.at, None if sample.latency is None else 1000 * sample.latency) for sample in samples
@@ -90,7 +90,7 @@ def _latency(samples: Sequence[Sample], objective: Objective) -> Chart:
     )
 
 
-def _marks(recording: Recording, kill: Kill | None) -> tuple[Mark, ...]:
+def _marks(recording: Recording, kill: OperatorKill | None) -> tuple[Mark, ...]:
     marks = [
         Mark(
             at=change.at,
@@ -124,7 +124,7 @@ def _verdict(unmet: Sequence[str]) -> str:
     return f'<div class="verdict bad">Did not hold:<ul>{items}</ul></div>'
 
 
-def _facts(summary: Summary, objective: Objective) -> str:
+def _facts(summary: Summary, objective: DemoObjective) -> str:
     saving = summary.saving_percent
     facts = (
         (f"{summary.requests:,}", "requests sent"),
@@ -162,7 +162,7 @@ def _phases(summary: Summary) -> str:
     )
 
 
-def _decisions(changes: Sequence[Change]) -> str:
+def _decisions(changes: Sequence[SizeChange]) -> str:
     return _rows(
         [
             (

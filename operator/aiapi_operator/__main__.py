@@ -27,8 +27,8 @@ from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
 from aiapi_operator.console.history import History
-from aiapi_operator.console.meter import MetricsWithHistory
-from aiapi_operator.console.pages import Pages, Sources
+from aiapi_operator.console.metrics import MetricsWithHistory
+from aiapi_operator.console.pages import Pages, PageSources
 from aiapi_operator.console.server import ConsoleServer, is_loopback
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
@@ -129,7 +129,7 @@ def _console(
     def leader() -> str:
         return leadership.holder if isinstance(leadership, LeaderElector) else settings.pod_name
 
-    sources = Sources(
+    sources = PageSources(
         aiapis=runner.aiapis,
         history=history,
         leads=leadership.held,

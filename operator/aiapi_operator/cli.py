@@ -106,9 +106,9 @@ def main() -> None:
 
 def complete_for_kubectl() -> None:
     """``kubectl_complete-aiapi``: what may follow the words typed after ``kubectl aiapi``."""
-    from aiapi_operator.plugin.completion import answer  # noqa: PLC0415 - as the commands
+    from aiapi_operator.plugin.completion import kubectl_candidates  # noqa: PLC0415 - as the commands
 
-    click.echo("\n".join(answer(main, sys.argv[1:])))
+    click.echo("\n".join(kubectl_candidates(main, sys.argv[1:])))
 
 
 if __name__ == "__main__":

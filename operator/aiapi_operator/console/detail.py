@@ -7,8 +7,15 @@ from typing import Any, Protocol
 from aiapi_operator.api.overview import View, read
 from aiapi_operator.console import figures
 from aiapi_operator.console.chart import Chart, Frame, Line, draw
-from aiapi_operator.console.history import SPANS, Column, Happening, Present, Span, Story
-from aiapi_operator.console.ring import Ring
+from aiapi_operator.console.history import (
+    TIME_RANGES,
+    AIApiHistory,
+    DecisionSnapshot,
+    HistoryEvent,
+    Metric,
+    TimeRange,
+)
+from aiapi_operator.console.ring_buffer import RingBuffer
 from aiapi_operator.sizing.savings import HOURS_A_MONTH
 
 
@@ -24,47 +31,49 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class AIApiDetail:
     """Everything on the page of one AIApi."""
 
     view: View
     tiles: Sequence[Tile]
     charts: Sequence[Chart]
     axis: Sequence[str]
-    happenings: Sequence[Happening]
+    happenings: Sequence[HistoryEvent]
     message: str
     """Why the fleet is as it is."""
     since: float | None
     """When its history begins."""
 
 
-def detail(manifest: dict[str, Any], story: Story | None, *, span: int, now: float) -> Detail:
+def detail(
+    manifest: dict[str, Any], story: AIApiHistory | None, *, span: int, now: float
+) -> AIApiDetail:
     """Put the page together. Without a story there is only what the status says."""
     view = read(manifest)
     if story is None:
-        return Detail(
+        return AIApiDetail(
             view=view,
-            tiles=told_tiles(view),
+            tiles=status_tiles(view),
             charts=(),
             axis=(),
             happenings=(),
             message=str(view.decision.get("message", "No decision was taken yet.")),
             since=None,
         )
-    frame = _frame(story.rings[span], SPANS[span], story.happenings, now)
+    frame = _frame(story.rings[span], TIME_RANGES[span], story.happenings, now)
     times = story.rings[-1].times()
-    return Detail(
+    return AIApiDetail(
         view=view,
         tiles=tiles(story.present, view),
         charts=charts(story.rings[span], frame, view, story.present),
-        axis=_axis(SPANS[span]),
+        axis=_axis(TIME_RANGES[span]),
         happenings=tuple(reversed(story.happenings)),
         message=story.present.message,
         since=min(times[0], story.happenings[0].time) if times else None,
     )
 
 
-def told_tiles(view: View) -> list[Tile]:
+def status_tiles(view: View) -> list[Tile]:
     """What the status says, where this operator has no numbers of its own."""
     told = "status, as last written"
     return [
@@ -88,7 +97,7 @@ def _or_none(document: dict[str, Any], key: str) -> str:
     return str(document.get(key, figures.NONE))
 
 
-def tiles(now: Present, view: View) -> list[Tile]:
+def tiles(now: DecisionSnapshot, view: View) -> list[Tile]:
     """The present in numbers."""
     load, need = now.load, now.need
     late = load.latency is not None and load.latency > now.threshold
@@ -129,7 +138,7 @@ def tiles(now: Present, view: View) -> list[Tile]:
     ]
 
 
-def _need_source(now: Present) -> str:
+def _need_source(now: DecisionSnapshot) -> str:
     need = now.need
     if need.demand is None or not need.service_demand:
         return "what runs is kept while too little is known"
@@ -139,7 +148,7 @@ def _need_source(now: Present) -> str:
     )
 
 
-def _saved(now: Present) -> Tile:
+def _saved(now: DecisionSnapshot) -> Tile:
     saved = now.savings
     if saved is None:
         return Tile(name="Saved", value=figures.NONE, unit="", source="nothing was measured yet")
@@ -162,14 +171,16 @@ def _saved(now: Present) -> Tile:
     )
 
 
-def _frame(ring: Ring, span: Span, happenings: Sequence[Happening], now: float) -> Frame:
+def _frame(
+    ring: RingBuffer, span: TimeRange, happenings: Sequence[HistoryEvent], now: float
+) -> Frame:
     marks = [(each.time, f"{each.what} {each.size}") for each in happenings if each.resized]
     return Frame(
         times=ring.times(), start=now - span.length, end=now, seconds=span.seconds, marks=marks
     )
 
 
-def _axis(span: Span) -> list[str]:
+def _axis(span: TimeRange) -> list[str]:
     """Four moments, from the left."""
     minutes = span.length / 60
     parts = [minutes, 2 * minutes / 3, minutes / 3]
@@ -177,17 +188,17 @@ def _axis(span: Span) -> list[str]:
     return [*(f"-{part / size:g} {unit}" for part in parts), "now"]
 
 
-def charts(ring: Ring, frame: Frame, view: View, now: Present) -> list[Chart]:
+def charts(ring: RingBuffer, frame: Frame, view: View, now: DecisionSnapshot) -> list[Chart]:
     """The charts of the page, over the same time."""
 
-    def line(name: str, tone: str, column: Column, **style: bool) -> Line:
+    def line(name: str, tone: str, column: Metric, **style: bool) -> Line:
         return Line(name=name, tone=tone, values=ring.column(column), **style)
 
     return [*_load_charts(frame, view, line), *_fleet_charts(frame, line), *_cost(frame, now, line)]
 
 
 class _Liner(Protocol):
-    def __call__(self, name: str, tone: str, column: Column, **style: bool) -> Line:
+    def __call__(self, name: str, tone: str, column: Metric, **style: bool) -> Line:
         """A line of one column."""
 
 
@@ -200,9 +211,9 @@ def _load_charts(frame: Frame, view: View, line: _Liner) -> list[Chart]:
             source="Arrivals are counted by the pods. Capacity is what the running workers carry"
             " at the utilisation aimed at.",
             lines=(
-                line("arrivals", "a", Column.ARRIVALS, filled=True),
-                line("expected", "b", Column.DEMAND),
-                line("capacity", "c", Column.CAPACITY, step=True),
+                line("arrivals", "a", Metric.ARRIVALS, filled=True),
+                line("expected", "b", Metric.DEMAND),
+                line("capacity", "c", Metric.CAPACITY, step=True),
             ),
             show=figures.number,
         ),
@@ -212,8 +223,8 @@ def _load_charts(frame: Frame, view: View, line: _Liner) -> list[Chart]:
             unit="time",
             source="Read off the pods' latency histograms of the last minute.",
             lines=(
-                line(view.percentile, "a", Column.LATENCY),
-                line("objective", "limit", Column.OBJECTIVE, step=True),
+                line(view.percentile, "a", Metric.LATENCY),
+                line("objective", "limit", Metric.OBJECTIVE, step=True),
             ),
             show=figures.seconds,
         ),
@@ -223,8 +234,8 @@ def _load_charts(frame: Frame, view: View, line: _Liner) -> list[Chart]:
             unit="busy part of the time",
             source="Event-loop time over wall time of the busiest pod.",
             lines=(
-                line("busiest pod", "a", Column.UTILIZATION, filled=True),
-                line("aim", "limit", Column.TARGET, step=True),
+                line("busiest pod", "a", Metric.UTILIZATION, filled=True),
+                line("aim", "limit", Metric.TARGET, step=True),
             ),
             show=figures.percent,
             top=1.0,
@@ -240,9 +251,9 @@ def _fleet_charts(frame: Frame, line: _Liner) -> list[Chart]:
             unit="workers in all pods",
             source="Need comes from the load, wanted from the decision, running from the pods.",
             lines=(
-                line("running", "a", Column.RUNNING, step=True, filled=True),
-                line("wanted", "c", Column.WANTED, step=True),
-                line("need", "b", Column.NEED, step=True),
+                line("running", "a", Metric.RUNNING, step=True, filled=True),
+                line("wanted", "c", Metric.WANTED, step=True),
+                line("need", "b", Metric.NEED, step=True),
             ),
             show=figures.whole,
             whole=True,
@@ -253,8 +264,8 @@ def _fleet_charts(frame: Frame, line: _Liner) -> list[Chart]:
             unit="count",
             source="Pods that are ready; workers that each pod should run.",
             lines=(
-                line("pods ready", "a", Column.PODS, step=True, filled=True),
-                line("workers in each", "c", Column.EACH, step=True),
+                line("pods ready", "a", Metric.PODS, step=True, filled=True),
+                line("workers in each", "c", Metric.EACH, step=True),
             ),
             show=figures.whole,
             whole=True,
@@ -262,7 +273,7 @@ def _fleet_charts(frame: Frame, line: _Liner) -> list[Chart]:
     ]
 
 
-def _cost(frame: Frame, now: Present, line: _Liner) -> list[Chart]:
+def _cost(frame: Frame, now: DecisionSnapshot, line: _Liner) -> list[Chart]:
     """What is being saved; nothing where compute has no price."""
     if now.savings is None or not now.savings.baseline_hour:
         return []
@@ -273,8 +284,8 @@ def _cost(frame: Frame, now: Present, line: _Liner) -> list[Chart]:
             unit=f"{now.savings.currency} an hour",
             source="The wanted fleet and the static baseline, at the spec's prices.",
             lines=(
-                line("right-sized", "a", Column.COST, step=True, filled=True),
-                line("static baseline", "limit", Column.STATIC, step=True),
+                line("right-sized", "a", Metric.COST, step=True, filled=True),
+                line("static baseline", "limit", Metric.STATIC, step=True),
             ),
             show=figures.number,
         )

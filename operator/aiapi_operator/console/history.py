@@ -12,7 +12,7 @@ from enum import IntEnum, auto
 from math import nan
 
 from aiapi_operator.api.overview import HEALTHY_WHEN_TRUE
-from aiapi_operator.console.ring import Ring
+from aiapi_operator.console.ring_buffer import RingBuffer
 from aiapi_operator.engine.cache import Key
 from aiapi_operator.engine.ports import ObservedFleet
 from aiapi_operator.sizing import plan, worker_use
@@ -21,9 +21,9 @@ from aiapi_operator.sizing.inputs import Mode, SizingSpec
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.state import Size
 
-MOST_AIAPIS = 1000
+MAX_AIAPIS = 1000
 """AIApis with a history; of more, only the present is shown."""
-HAPPENINGS = 100
+MAX_EVENTS = 100
 """Things that happened, an AIApi."""
 _USUAL = {
     verdict.value
@@ -36,11 +36,11 @@ _USUAL = {
     )
 }
 """Reasons that are no news by themselves: the resize is, where there is one."""
-MESSAGE = 400
+MAX_MESSAGE = 400
 """Characters of a message that are kept."""
 
 
-class Column(IntEnum):
+class Metric(IntEnum):
     """What is remembered, in the order of the rings' columns."""
 
     ARRIVALS = 0
@@ -59,12 +59,14 @@ class Column(IntEnum):
     STATIC = auto()
 
 
-PEAKS = frozenset({Column.ARRIVALS, Column.DEMAND, Column.NEED, Column.LATENCY, Column.UTILIZATION})
+PEAK_METRICS = frozenset(
+    {Metric.ARRIVALS, Metric.DEMAND, Metric.NEED, Metric.LATENCY, Metric.UTILIZATION}
+)
 """Of these a coarse row keeps the highest, of the others the last."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """How far back one may look, and how fine."""
 
     name: str
@@ -77,11 +79,11 @@ class Span:
         return self.seconds * self.size
 
 
-SPANS = (Span("15 min", 2, 450), Span("3 h", 20, 540), Span("24 h", 180, 480))
+TIME_RANGES = (TimeRange("15 min", 2, 450), TimeRange("3 h", 20, 540), TimeRange("24 h", 180, 480))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class HistoryEvent:
     """A decision that was another than the one before, or a condition that turned."""
 
     time: float
@@ -94,7 +96,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Present:
+class DecisionSnapshot:
     """The last decision in numbers."""
 
     time: float
@@ -118,17 +120,17 @@ class Present:
 
 
 @dataclass(slots=True)
-class Story:
+class AIApiHistory:
     """One AIApi over time."""
 
-    present: Present
+    present: DecisionSnapshot
     conditions: dict[str, bool | None] = field(default_factory=dict)
-    rings: tuple[Ring, ...] = field(default_factory=lambda: tuple(map(_ring, SPANS)))
-    happenings: deque[Happening] = field(default_factory=lambda: deque(maxlen=HAPPENINGS))
+    rings: tuple[RingBuffer, ...] = field(default_factory=lambda: tuple(map(_ring, TIME_RANGES)))
+    happenings: deque[HistoryEvent] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
 
 
-def _ring(span: Span) -> Ring:
-    return Ring(seconds=span.seconds, size=span.size, columns=len(Column), peaks=PEAKS)
+def _ring(span: TimeRange) -> RingBuffer:
+    return RingBuffer(seconds=span.seconds, size=span.size, columns=len(Metric), peaks=PEAK_METRICS)
 
 
 class History:
@@ -136,11 +138,11 @@ class History:
 
     def __init__(self, *, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._stories: dict[Key, Story] = {}
+        self._stories: dict[Key, AIApiHistory] = {}
         self.since = wall()
         """When this operator began to remember."""
 
-    def story(self, key: Key) -> Story | None:
+    def story(self, key: Key) -> AIApiHistory | None:
         """What is remembered of an AIApi."""
         return self._stories.get(key)
 
@@ -149,9 +151,9 @@ class History:
         present = _present(self._wall(), spec, seen, decision)
         story = self._stories.get(key)
         if story is None:
-            if len(self._stories) >= MOST_AIAPIS:
+            if len(self._stories) >= MAX_AIAPIS:
                 return
-            story = self._stories[key] = Story(present)
+            story = self._stories[key] = AIApiHistory(present)
             story.happenings.append(_began(present))
         else:
             story.happenings.extend(_news(story.present, present))
@@ -178,18 +180,18 @@ class History:
         self._stories.pop(key, None)
 
 
-def _present(time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> Present:
+def _present(time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> DecisionSnapshot:
     need = decision.need
     capacity = None
     if need.service_demand:
         capacity = seen.workers * need.target_utilization / need.service_demand
-    return Present(
+    return DecisionSnapshot(
         time=time,
         mode=spec.mode,
         workers=decision.workers,
         replicas=decision.replicas,
         reason=decision.verdict.value,
-        message=decision.message[:MESSAGE],
+        message=decision.message[:MAX_MESSAGE],
         need=need,
         load=decision.load,
         threshold=spec.objective.threshold,
@@ -205,47 +207,47 @@ def _present(time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decis
     )
 
 
-def _row(now: Present) -> list[float]:
+def _row(now: DecisionSnapshot) -> list[float]:
     values = {
-        Column.ARRIVALS: now.load.arrivals_per_second,
-        Column.DEMAND: now.need.demand,
-        Column.CAPACITY: now.capacity,
-        Column.NEED: now.need.workers,
-        Column.WANTED: now.workers * now.replicas,
-        Column.RUNNING: now.running,
-        Column.PODS: now.ready,
-        Column.EACH: now.workers,
-        Column.LATENCY: now.load.latency,
-        Column.OBJECTIVE: now.threshold,
-        Column.UTILIZATION: now.load.loop_utilization,
-        Column.TARGET: now.need.target_utilization,
-        Column.COST: now.hour,
-        Column.STATIC: None if now.savings is None else now.savings.baseline_hour,
+        Metric.ARRIVALS: now.load.arrivals_per_second,
+        Metric.DEMAND: now.need.demand,
+        Metric.CAPACITY: now.capacity,
+        Metric.NEED: now.need.workers,
+        Metric.WANTED: now.workers * now.replicas,
+        Metric.RUNNING: now.running,
+        Metric.PODS: now.ready,
+        Metric.EACH: now.workers,
+        Metric.LATENCY: now.load.latency,
+        Metric.OBJECTIVE: now.threshold,
+        Metric.UTILIZATION: now.load.loop_utilization,
+        Metric.TARGET: now.need.target_utilization,
+        Metric.COST: now.hour,
+        Metric.STATIC: None if now.savings is None else now.savings.baseline_hour,
     }
-    return [nan if (value := values[column]) is None else float(value) for column in Column]
+    return [nan if (value := values[column]) is None else float(value) for column in Metric]
 
 
-def _began(now: Present) -> Happening:
-    return Happening(
+def _began(now: DecisionSnapshot) -> HistoryEvent:
+    return HistoryEvent(
         time=now.time, what=now.reason, size=_fleet(now), message=f"history begins: {now.message}"
     )
 
 
-def _fleet(now: Present) -> str:
+def _fleet(now: DecisionSnapshot) -> str:
     return f"{now.replicas} x {now.workers}"
 
 
-def _news(before: Present, now: Present) -> Iterator[Happening]:
+def _news(before: DecisionSnapshot, now: DecisionSnapshot) -> Iterator[HistoryEvent]:
     resized = (before.workers, before.replicas) != (now.workers, now.replicas)
     other = before.reason != now.reason and not {before.reason, now.reason} <= _USUAL
     if resized or other:
         size = f"{_fleet(before)} → {_fleet(now)}" if resized else _fleet(now)
-        yield Happening(
+        yield HistoryEvent(
             time=now.time, what=now.reason, size=size, message=now.message, resized=resized
         )
 
 
-def _turn(condition: Condition, was: bool | None, time: float) -> Happening | None:
+def _turn(condition: Condition, was: bool | None, time: float) -> HistoryEvent | None:
     """What there is to say of a condition that was ``was`` before; None where nothing is."""
     good = condition.type not in HEALTHY_WHEN_TRUE
     if condition.status is was or condition.status is None:
@@ -256,6 +258,6 @@ def _turn(condition: Condition, was: bool | None, time: float) -> Happening | No
     title = condition.type if condition.status else f"not {condition.type}"
     if good and not bad_now:
         title = f"{condition.type} is over"
-    return Happening(
-        time=time, what=title, size="", message=condition.message[:MESSAGE], warning=bad_now
+    return HistoryEvent(
+        time=time, what=title, size="", message=condition.message[:MAX_MESSAGE], warning=bad_now
     )

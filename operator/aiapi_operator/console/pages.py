@@ -10,15 +10,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from aiapi_operator.console import figures
 from aiapi_operator.console.detail import detail
-from aiapi_operator.console.glance import SORTS, glance
-from aiapi_operator.console.history import HAPPENINGS, SPANS, History
+from aiapi_operator.console.history import MAX_EVENTS, TIME_RANGES, History
+from aiapi_operator.console.overview import SORTS, overview
 from aiapi_operator.engine.cache import Key
 
 Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class PageSources:
     """Where the pages get what they show."""
 
     aiapis: Callable[[], list[Manifest]]
@@ -33,7 +33,7 @@ class Sources:
 class Pages:
     """The console's pages."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: PageSources) -> None:
         self._sources = sources
         self._environment = Environment(
             loader=PackageLoader("aiapi_operator.console"),
@@ -52,11 +52,11 @@ class Pages:
             "clock": figures.clock,
         }
 
-    def glance(self, *, query: str, sort: str, page: int) -> str:
+    def overview(self, *, query: str, sort: str, page: int) -> str:
         """All AIApis."""
         sources = self._sources
-        it = glance(sources.aiapis(), sources.history, query=query, sort=sort, page=page)
-        return self._render("glance.html", it=it, sorts=list(SORTS))
+        it = overview(sources.aiapis(), sources.history, query=query, sort=sort, page=page)
+        return self._render("overview.html", it=it, sorts=list(SORTS))
 
     def detail(self, key: Key, *, span: int) -> str | None:
         """One AIApi; None when there is none of this name."""
@@ -72,8 +72,8 @@ class Pages:
             return None
         story = self._sources.history.story(key)
         it = detail(manifest, story, span=span, now=self._sources.wall())
-        spans = [each.name for each in SPANS]
-        return self._render("detail.html", it=it, span=span, spans=spans, most=HAPPENINGS)
+        spans = [each.name for each in TIME_RANGES]
+        return self._render("detail.html", it=it, span=span, spans=spans, most=MAX_EVENTS)
 
     def missing(self, told: str) -> str:
         """There is nothing at this address."""

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from aiapi_operator.console.history import SPANS
+from aiapi_operator.console.history import TIME_RANGES
 from aiapi_operator.console.pages import Pages
 
-CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 """Most connections at a time; more are closed at once."""
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """Most pages made at the same time; more are told to come again."""
-LONGEST_QUERY = 100
+MAX_QUERY = 100
 _STATIC = Path(__file__).with_name("static")
 _FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -52,7 +52,7 @@ class ConsoleServer:
         self._files = {name: (_STATIC / name).read_bytes() for name in _FILES}
         self._making = 0
         app = web.Application(middlewares=[self._guard], client_max_size=1)
-        app.router.add_get("/", self._glance)
+        app.router.add_get("/", self._overview)
         app.router.add_get("/aiapis/{namespace:[^/]+}/{name:[^/]+}", self._detail)
         app.router.add_get("/static/{name}", self._file)
         self._runner = web.AppRunner(
@@ -64,7 +64,9 @@ class ConsoleServer:
         """Listen, and return the port: 0 asks for any free one."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._protocol, host, port, backlog=CONNECTIONS)
+        self._listener = await loop.create_server(
+            self._protocol, host, port, backlog=MAX_CONNECTIONS
+        )
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -75,7 +77,7 @@ class ConsoleServer:
 
     def _protocol(self) -> asyncio.Protocol:
         server = self._runner.server
-        if server is None or len(server.connections) >= CONNECTIONS:
+        if server is None or len(server.connections) >= MAX_CONNECTIONS:
             return _Closed()
         return server()
 
@@ -88,7 +90,7 @@ class ConsoleServer:
     async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if _host_name(request.headers.get("Host", "")) not in self._hosts:
             return web.Response(status=421, text="This host name is not served here.\n")
-        if self._making >= AT_ONCE:
+        if self._making >= MAX_CONCURRENT:
             return web.Response(status=503, text="Busy.\n", headers={"Retry-After": "1"})
         self._making += 1
         try:
@@ -100,11 +102,11 @@ class ConsoleServer:
         finally:
             self._making -= 1
 
-    async def _glance(self, request: web.Request) -> web.Response:
+    async def _overview(self, request: web.Request) -> web.Response:
         query = request.query
         page = query.get("page", "1")
-        text = self._pages.glance(
-            query=query.get("q", "")[:LONGEST_QUERY].strip(),
+        text = self._pages.overview(
+            query=query.get("q", "")[:MAX_QUERY].strip(),
             sort=query.get("sort", ""),
             page=int(page) if page.isdecimal() and len(page) < 7 else 1,
         )
@@ -113,7 +115,7 @@ class ConsoleServer:
     async def _detail(self, request: web.Request) -> web.Response:
         key = (request.match_info["namespace"], request.match_info["name"])
         span = request.query.get("span", "0")
-        chosen = int(span) if span in {str(number) for number in range(len(SPANS))} else 0
+        chosen = int(span) if span in {str(number) for number in range(len(TIME_RANGES))} else 0
         text = self._pages.detail(key, span=chosen)
         if text is None:
             return self._missing("There is no such AIApi. It may have been deleted.")

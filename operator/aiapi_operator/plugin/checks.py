@@ -14,15 +14,15 @@ from aiapi_operator.cluster.permissions import PERMISSIONS, Permission, Scope
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 
-OLDEST = (1, 29)
+MIN_VERSION = (1, 29)
 DEFAULT_LEASE = "aiapi-operator"
 OPERATOR_LABEL = "app.kubernetes.io/name=aiapi-operator"
-LEASE_OLD = 60.0
+STALE_LEASE = 60.0
 """Seconds without a renewal after which nobody leads; two machines' clocks differ a little."""
 _AT_ONCE = 8
 
 
-class Result(StrEnum):
+class CheckResult(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -38,7 +38,7 @@ class Check:
     """One thing that was looked at."""
 
     name: str
-    result: Result
+    result: CheckResult
     message: str
     way_out: str = ""
 
@@ -50,24 +50,24 @@ class Check:
 
 def ok(name: str, message: str) -> Check:
     """All is well."""
-    return Check(name=name, result=Result.OK, message=message)
+    return Check(name=name, result=CheckResult.OK, message=message)
 
 
 def problem(name: str, message: str, way_out: str) -> Check:
     """Something is wrong."""
-    return Check(name=name, result=Result.PROBLEM, message=message, way_out=way_out)
+    return Check(name=name, result=CheckResult.PROBLEM, message=message, way_out=way_out)
 
 
 def note(name: str, message: str, way_out: str = "") -> Check:
     """Worth knowing."""
-    return Check(name=name, result=Result.NOTE, message=message, way_out=way_out)
+    return Check(name=name, result=CheckResult.NOTE, message=message, way_out=way_out)
 
 
 def unknown(name: str, error: ClusterError, way_out: str = "") -> Check:
     """It could not be looked at."""
     return Check(
         name=name,
-        result=Result.UNKNOWN,
+        result=CheckResult.UNKNOWN,
         message=f"could not be checked: {error.message}",
         way_out=way_out or "ask with the rights to read this",
     )
@@ -78,8 +78,8 @@ def version(text: str) -> Check:
     name = "Kubernetes"
     numbers = text.removeprefix("v").split(".")
     found = tuple(int(part) if part.isdigit() else 0 for part in numbers[:2])
-    if found < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
+    if found < MIN_VERSION:
+        oldest = ".".join(map(str, MIN_VERSION))
         return problem(name, f"{text} is older than {oldest}", "update the cluster")
     return ok(name, text)
 
@@ -96,7 +96,7 @@ def resize(there: bool) -> Check:
     )
 
 
-def definition(found: Manifest | None) -> Check:
+def crd_version(found: Manifest | None) -> Check:
     """Whether the cluster's CustomResourceDefinition is the one this program was made with."""
     name = "CRD"
     if found is None:
@@ -177,7 +177,7 @@ def _is_fresh(lease: Manifest, now: datetime) -> bool:
     renewed = moment(spec.get("renewTime") or "")
     if not spec.get("holderIdentity") or renewed is None:
         return False
-    return (now - renewed).total_seconds() < LEASE_OLD
+    return (now - renewed).total_seconds() < STALE_LEASE
 
 
 def metrics(aiapis: list[Manifest]) -> Check:
@@ -211,7 +211,7 @@ def _refused(view: View) -> bool:
     return any(told["type"] == "Accepted" for told in view.problems)
 
 
-def attention(aiapis: list[Manifest]) -> list[Check]:
+def needs_attention(aiapis: list[Manifest]) -> list[Check]:
     """AIApis that ask for attention."""
     return [
         problem(
@@ -225,7 +225,7 @@ def attention(aiapis: list[Manifest]) -> list[Check]:
     ]
 
 
-async def rights(reader: Reader, deployments: list[Manifest]) -> Check:
+async def operator_rights(reader: Reader, deployments: list[Manifest]) -> Check:
     """Whether the operator's account may do all that the operator does."""
     name, user, own = "Rights", "", reader.namespace
     groups: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ def candidates(command: click.Command, words: list[str]) -> list[tuple[str, str]
     ]
 
 
-def answer(command: click.Command, words: list[str]) -> list[str]:
+def kubectl_candidates(command: click.Command, words: list[str]) -> list[str]:
     """The lines that kubectl reads. Whatever goes wrong, nothing but candidates is in them."""
     try:
         with redirect_stderr(StringIO()):

@@ -14,41 +14,43 @@ from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import checks
 from aiapi_operator.plugin import output as out
-from aiapi_operator.plugin.asking import Where, ask, located
-from aiapi_operator.plugin.checks import Check, Result
-from aiapi_operator.plugin.failures import PROBLEM
+from aiapi_operator.plugin.checks import Check, CheckResult
+from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
+from aiapi_operator.plugin.errors import PROBLEM
 
 T = TypeVar("T")
 _STYLES = {
-    Result.OK: "green",
-    Result.NOTE: "cyan",
-    Result.UNKNOWN: "yellow",
-    Result.PROBLEM: "bold red",
+    CheckResult.OK: "green",
+    CheckResult.NOTE: "cyan",
+    CheckResult.UNKNOWN: "yellow",
+    CheckResult.PROBLEM: "bold red",
 }
 
 
 @click.command()
-@located()
+@cluster_options()
 @click.option(
     "--lease-name", help="Name of the Lease that operators hold; by default their Deployment's."
 )
-@out.formatted()
+@out.output_option()
 @click.pass_context
-def doctor(ctx: click.Context, where: Where, *, lease_name: str | None, output: out.Format) -> None:
+def doctor(
+    ctx: click.Context, where: ClusterOptions, *, lease_name: str | None, output: out.Format
+) -> None:
     """Check the cluster, the CRD, the operator, its rights and the AIApis.
 
     Ends with 1 when something is wrong. All namespaces are looked at, or the one of -n.
     """
-    found = ask(where, lambda reader: examine(reader, where, lease_name))
+    found = with_reader(where, lambda reader: examine(reader, where, lease_name))
     if output == "table":
         show(found, out.console())
     else:
         out.emit({"checks": [check.document() for check in found]}, output)
-    if any(check.result is Result.PROBLEM for check in found):
+    if any(check.result is CheckResult.PROBLEM for check in found):
         ctx.exit(PROBLEM)
 
 
-async def examine(reader: Reader, where: Where, lease_name: str | None) -> list[Check]:
+async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None) -> list[Check]:
     """All checks. A right that is missing costs its own check only."""
     found = [checks.version(await reader.version()), checks.resize(await reader.has_resize())]
     definition, (deployments, leases), aiapis = await asyncio.gather(
@@ -59,7 +61,7 @@ async def examine(reader: Reader, where: Where, lease_name: str | None) -> list[
     if isinstance(definition, ClusterError):
         found.append(checks.unknown("CRD", definition))
     else:
-        found.append(checks.definition(definition))
+        found.append(checks.crd_version(definition))
     if isinstance(deployments, ClusterError) or isinstance(leases, ClusterError):
         error = deployments if isinstance(deployments, ClusterError) else leases
         assert isinstance(error, ClusterError)  # noqa: S101 - for mypy: one of the two is
@@ -68,12 +70,12 @@ async def examine(reader: Reader, where: Where, lease_name: str | None) -> list[
     else:
         found.append(checks.operator(deployments, leases, checks.now()))
         known = deployments
-    found.append(await checks.rights(reader, known))
+    found.append(await checks.operator_rights(reader, known))
     if isinstance(aiapis, NotFound):
         return found
     if isinstance(aiapis, ClusterError):
         return [*found, checks.unknown("Pods' metrics", aiapis)]
-    return [*found, checks.metrics(aiapis), *checks.attention(aiapis)]
+    return [*found, checks.metrics(aiapis), *checks.needs_attention(aiapis)]
 
 
 async def _operators(
@@ -103,7 +105,7 @@ def show(found: list[Check], console: Console) -> None:
         if check.way_out:
             told.append(f"\n-> {check.way_out}", style="dim")
         grid.add_row(Text(check.result.value, _STYLES[check.result]), Text(check.name), told)
-    out.say(console, grid)
-    wrong = sum(check.result is Result.PROBLEM for check in found)
+    out.print_for_people(console, grid)
+    wrong = sum(check.result is CheckResult.PROBLEM for check in found)
     console.print()
     console.print(f"{wrong} problem{'s' if wrong != 1 else ''} found." if wrong else "All is well.")

@@ -15,15 +15,21 @@ from aiapi_operator.cluster.errors import Forbidden
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
-from aiapi_operator.plugin.asking import Where, ask, located, name_argument, named
-from aiapi_operator.plugin.changes import binds, what_would_change_it
+from aiapi_operator.plugin.binding import describe_binding, what_would_change_it
+from aiapi_operator.plugin.cluster_access import (
+    ClusterOptions,
+    cluster_options,
+    get_aiapi,
+    name_argument,
+    with_reader,
+)
 
 _BY_OTHER_THAN_LOOPS = {"Concurrency", "Threads"}
 DECISIONS = {"ScaledUp", "ScaledDown", "Rebalanced"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RecentEvent:
     """One Event of the AIApi."""
 
     time: str
@@ -40,7 +46,7 @@ class Explanation:
     view: View
     binds: str
     changes: list[str]
-    events: list[Said] | None
+    events: list[RecentEvent] | None
 
     def document(self) -> dict[str, Any]:
         """For programs."""
@@ -53,7 +59,7 @@ class Explanation:
         }
 
 
-def _event_document(said: Said) -> dict[str, Any]:
+def _event_document(said: RecentEvent) -> dict[str, Any]:
     return {
         "time": said.time,
         "reason": said.reason,
@@ -65,7 +71,7 @@ def _event_document(said: Said) -> dict[str, Any]:
 
 @click.command()
 @name_argument
-@located()
+@cluster_options()
 @click.option(
     "--last",
     type=click.IntRange(1, 200),
@@ -73,12 +79,12 @@ def _event_document(said: Said) -> dict[str, Any]:
     show_default=True,
     help="How many events to show at most.",
 )
-@out.formatted()
-def explain(where: Where, *, name: str, last: int, output: out.Format) -> None:
+@out.output_option()
+def explain(where: ClusterOptions, *, name: str, last: int, output: out.Format) -> None:
     """Explain why NAME has the size it has."""
 
     async def look(reader: Reader) -> tuple[Manifest, list[Manifest] | None]:
-        aiapi = await named(reader, where, name)
+        aiapi = await get_aiapi(reader, where, name)
         try:
             events = await reader.events(aiapi["metadata"]["namespace"], name)
         except Forbidden:
@@ -86,7 +92,7 @@ def explain(where: Where, *, name: str, last: int, output: out.Format) -> None:
         uid = aiapi["metadata"]["uid"]
         return aiapi, [e for e in events if e["involvedObject"].get("uid") in (None, uid)]
 
-    aiapi, events = ask(where, look)
+    aiapi, events = with_reader(where, look)
     found = explanation(aiapi, events, last=last)
     if output == "table":
         show(found, out.console(), now=datetime.now(UTC))
@@ -100,15 +106,15 @@ def explanation(aiapi: Manifest, events: list[Manifest] | None, *, last: int) ->
     said = None if events is None else sorted(map(_said, events), key=lambda e: e.time)[-last:]
     return Explanation(
         view=view,
-        binds=binds(view),
+        binds=describe_binding(view),
         changes=what_would_change_it(view, aiapi.get("spec") or {}),
         events=said,
     )
 
 
-def _said(event: Manifest) -> Said:
+def _said(event: Manifest) -> RecentEvent:
     times = (event.get(key) for key in ("lastTimestamp", "eventTime", "firstTimestamp"))
-    return Said(
+    return RecentEvent(
         time=next((time for time in times if time), event["metadata"].get("creationTimestamp", "")),
         reason=event.get("reason", ""),
         message=event.get("message", ""),
@@ -126,7 +132,7 @@ def show(found: Explanation, console: Console, *, now: datetime) -> None:
         f" {_count(view.workers, 'worker')} in each, mode {view.mode}",
     )
     console.print(title)
-    out.say(console, _facts(view, now))
+    out.print_for_people(console, _facts(view, now))
     _section(console, "What binds", [Text(_binding(found))])
     _section(console, "What would change it", [_bullet(text) for text in found.changes])
     _section(console, "What asks for attention", [_problem(each) for each in view.problems])
@@ -228,7 +234,7 @@ def _problem(condition: dict[str, str]) -> Text:
     )
 
 
-def _events(events: list[Said] | None, now: datetime) -> list[RenderableType]:
+def _events(events: list[RecentEvent] | None, now: datetime) -> list[RenderableType]:
     if events is None:
         return [Text("The events may not be read with your rights.")]
     if not events:
@@ -247,4 +253,4 @@ def _section(console: Console, title: str, lines: list[Any]) -> None:
     if lines:
         console.print()
         console.print(Text(title, style="bold"))
-        out.say(console, Padding(Group(*lines), (0, 0, 0, 2)))
+        out.print_for_people(console, Padding(Group(*lines), (0, 0, 0, 2)))

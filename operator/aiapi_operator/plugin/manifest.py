@@ -15,8 +15,14 @@ from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.manifests import Context, desired
 from aiapi_operator.plugin import output as out
-from aiapi_operator.plugin.asking import Where, ask, complete_names, located, named
-from aiapi_operator.plugin.failures import Failure
+from aiapi_operator.plugin.cluster_access import (
+    ClusterOptions,
+    cluster_options,
+    complete_names,
+    get_aiapi,
+    with_reader,
+)
+from aiapi_operator.plugin.errors import CommandError
 
 OPERATOR_NAMESPACE = "aiapi-system"
 DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
@@ -30,7 +36,7 @@ DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Take AIApis from a file (- is standard input) instead; no cluster is asked.",
 )
-@located()
+@cluster_options()
 @click.option(
     "--operator-namespace",
     default=OPERATOR_NAMESPACE,
@@ -43,8 +49,10 @@ DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
     default=None,
     help="Whether the cluster resizes pods in place; asked of the cluster, or yes with -f.",
 )
-@out.formatted("yaml", "yaml", "json")
-def manifest(where: Where, *, name: str | None, filename: Path | None, **options: Any) -> None:
+@out.output_option("yaml", "yaml", "json")
+def manifest(
+    where: ClusterOptions, *, name: str | None, filename: Path | None, **options: Any
+) -> None:
     """Show the children of NAME, or of the AIApis in a file, as the operator applies them.
 
     The Secret with the admin port's token is not shown: the operator makes it once and keeps it.
@@ -68,12 +76,12 @@ def manifest(where: Where, *, name: str | None, filename: Path | None, **options
         click.echo("---\n".join(out.to_yaml(child) for child in children), nl=False)
 
 
-def _asked(where: Where, name: str, resize: bool | None) -> tuple[list[Manifest], bool]:
+def _asked(where: ClusterOptions, name: str, resize: bool | None) -> tuple[list[Manifest], bool]:
     async def work(reader: Reader) -> tuple[Manifest, bool]:
-        aiapi = await named(reader, where, name)
+        aiapi = await get_aiapi(reader, where, name)
         return aiapi, await reader.has_resize() if resize is None else resize
 
-    aiapi, in_place = ask(where, work)
+    aiapi, in_place = with_reader(where, work)
     return [aiapi], in_place
 
 
@@ -82,12 +90,12 @@ def _read(path: Path, namespace: str) -> list[Manifest]:
         with click.open_file(str(path), encoding="utf-8") as file:
             documents = [each for each in yaml.safe_load_all(file) if each is not None]
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror or error}") from error
+        raise CommandError(f"{path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} is no YAML: {error}") from error
+        raise CommandError(f"{path} is no YAML: {error}") from error
     found = [each for each in documents if isinstance(each, dict) and each.get("kind") == KIND]
     if not found:
-        raise Failure(f"{path} has no {KIND} ({API_VERSION}) in it")
+        raise CommandError(f"{path} has no {KIND} ({API_VERSION}) in it")
     for each in found:
         each.setdefault("metadata", {}).setdefault("namespace", namespace)
     return found
@@ -102,7 +110,7 @@ def children_of(
     except ValidationError as error:
         name = (document.get("metadata") or {}).get("name", "?")
         problems = "".join(f"\n  {fault}" for fault in faults(error))
-        raise Failure(f"AIApi {name} is not valid:{problems}") from error
+        raise CommandError(f"AIApi {name} is not valid:{problems}") from error
     context = Context(
         operator_namespace=operator_namespace,
         default_image=default_image,

@@ -8,7 +8,13 @@ import click
 from aiapi_operator.cluster.reader import FIELD_MANAGER, Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
-from aiapi_operator.plugin.asking import Where, ask, located, name_argument, named
+from aiapi_operator.plugin.cluster_access import (
+    ClusterOptions,
+    cluster_options,
+    get_aiapi,
+    name_argument,
+    with_reader,
+)
 
 _MEANS = {
     "Auto": "the operator acts on its decisions",
@@ -20,22 +26,22 @@ _MEANS = {
 def _switch(command: str, mode: str, told: str) -> click.Command:
     @click.command(name=command, help=told)
     @name_argument
-    @located()
+    @cluster_options()
     @click.option(
         "--dry-run", is_flag=True, help="Let the API server check it, and change nothing."
     )
-    @out.formatted("table")
-    def switch(where: Where, *, name: str, dry_run: bool, output: out.Format) -> None:
+    @out.output_option("table")
+    def switch(where: ClusterOptions, *, name: str, dry_run: bool, output: out.Format) -> None:
         async def work(reader: Reader) -> tuple[Manifest, Manifest]:
-            before = await named(reader, where, name)
+            before = await get_aiapi(reader, where, name)
             namespace = before["metadata"]["namespace"]
             if mode_of(before) == mode:
                 return before, before
             return before, await reader.set_mode(namespace, name, mode, dry_run=dry_run)
 
-        before, after = ask(where, work)
+        before, after = with_reader(where, work)
         if output == "table":
-            for line in sentences(before, after, dry_run=dry_run):
+            for line in summary_lines(before, after, dry_run=dry_run):
                 click.echo(line)
         else:
             out.emit(document(before, after, dry_run=dry_run), output)
@@ -48,19 +54,19 @@ def mode_of(aiapi: Manifest) -> str:
     return str(((aiapi.get("spec") or {}).get("scaling") or {}).get("mode", "Auto"))
 
 
-def sentences(before: Manifest, after: Manifest, *, dry_run: bool) -> list[str]:
+def summary_lines(before: Manifest, after: Manifest, *, dry_run: bool) -> list[str]:
     """What was before, what is now, and who may set it back."""
     name, was, now = after["metadata"]["name"], mode_of(before), mode_of(after)
     if was == now:
         return [f"aiapi/{name}: mode is {now} already; {_MEANS.get(now, '')}"]
     tried = " (dry run: nothing was changed)" if dry_run else ""
     told = [f"aiapi/{name}: mode was {was}, is now {now}{tried}; {_MEANS.get(now, '')}"]
-    if other := owner(before):
+    if other := mode_manager(before):
         told.append(f"note: {other} set the mode before, and may set it back")
     return told
 
 
-def owner(aiapi: Manifest) -> str:
+def mode_manager(aiapi: Manifest) -> str:
     """Who else manages the mode, such as a GitOps controller; empty where nobody does."""
     for entry in aiapi["metadata"].get("managedFields") or ():
         fields: Any = entry.get("fieldsV1") or {}

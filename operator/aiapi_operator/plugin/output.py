@@ -14,7 +14,7 @@ _UNCUT = 240
 Command = Callable[..., Any]
 
 
-def formatted(default: Format = "table", *formats: Format) -> Callable[[Command], Command]:
+def output_option(default: Format = "table", *formats: Format) -> Callable[[Command], Command]:
     """Add ``-o``."""
     return click.option(
         "-o",
@@ -32,7 +32,7 @@ def console() -> Console:
     return found if found.is_terminal else Console(highlight=False, width=_UNCUT)
 
 
-def say(target: Console, what: RenderableType) -> None:
+def print_for_people(target: Console, what: RenderableType) -> None:
     """Write for people; in a file no line ends in blanks."""
     if target.is_terminal:
         target.print(what)

@@ -18,8 +18,14 @@ from aiapi_operator.api.faults import faults
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
-from aiapi_operator.plugin.asking import Where, ask, complete_names, located, named
-from aiapi_operator.plugin.failures import Failure
+from aiapi_operator.plugin.cluster_access import (
+    ClusterOptions,
+    cluster_options,
+    complete_names,
+    get_aiapi,
+    with_reader,
+)
+from aiapi_operator.plugin.errors import CommandError
 from aiapi_operator.simulate import command as traced
 from aiapi_operator.simulate import prometheus, what_if
 from aiapi_operator.simulate.measure import RunResult
@@ -33,7 +39,7 @@ _OTHERS = (0.5, 2.0)
 """The objective's threshold times these is what is tried beside it, unless told otherwise."""
 
 
-class NamedOrTraced(click.Command):
+class SimulateCommand(click.Command):
     """One command in two forms: of an AIApi in a cluster, or of a trace without one."""
 
     def make_context(
@@ -65,7 +71,7 @@ def _only_traced() -> set[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class WhatIfInputs:
     """What is played."""
 
     aiapi: AIApi
@@ -76,9 +82,9 @@ class Scene:
     objectives: tuple[Objective, ...]
 
 
-@click.command(cls=NamedOrTraced)
+@click.command(cls=SimulateCommand)
 @click.argument("name", required=False, shell_complete=complete_names)
-@located()
+@cluster_options()
 @click.option("--prometheus", "url", metavar="URL", help="Prometheus that scrapes the operator.")
 @click.option("--last", default="7d", show_default=True, help="How far back, such as 12h or 7d.")
 @click.option("--step", help="Time between two samples; 15s by default.")
@@ -100,8 +106,8 @@ class Scene:
     metavar="p95=800ms",
     help="Another objective to try; may be given again. By default half and twice its own.",
 )
-@out.formatted()
-def simulate(where: Where, *, name: str, url: str | None, **options: Any) -> None:
+@out.output_option()
+def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: Any) -> None:
     """Show what NAME's objective costs with its own traffic, and what another would.
 
     The traffic of the last days comes from Prometheus, the cost of a request from the status.
@@ -112,9 +118,9 @@ def simulate(where: Where, *, name: str, url: str | None, **options: Any) -> Non
     others = tuple(traced.parse_objective(text) for text in options.pop("objectives"))
 
     async def look(reader: Reader) -> Manifest:
-        return await named(reader, where, name)
+        return await get_aiapi(reader, where, name)
 
-    aiapi = _valid(ask(where, look))
+    aiapi = _valid(with_reader(where, look))
     scene = _scene(aiapi, others, _traffic(aiapi, url, **options))
     rows = what_if.what_if(
         scene.trace, aiapi.spec, scene.objectives, service=scene.service, tell=_tell
@@ -129,7 +135,7 @@ def _valid(manifest: Manifest) -> AIApi:
     try:
         return AIApi.model_validate(manifest)
     except ValidationError as error:
-        raise Failure(
+        raise CommandError(
             f"AIApi {manifest['metadata']['name']} has something that this program does not know:"
             f" update it. ({faults(error)[0]})"
         ) from error
@@ -159,13 +165,13 @@ def _traffic(aiapi: AIApi, url: str, *, last: str, **options: Any) -> Trace:
         raise InputError(str(error)) from error
 
 
-def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> Scene:
+def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> WhatIfInputs:
     own = sizing_spec(aiapi.spec).objective
     tried = others or tuple(
         Objective(percentile=own.percentile, threshold=own.threshold * factor) for factor in _OTHERS
     )
     measured = what_if.service_from_status(aiapi.status)
-    return Scene(
+    return WhatIfInputs(
         aiapi=aiapi,
         trace=trace,
         service=measured or ServiceModel(),
@@ -182,7 +188,7 @@ def _text(objective: Objective) -> str:
     return f"p{objective.percentile:g} <= {format_duration(objective.threshold)}"
 
 
-def show(scene: Scene, rows: list[what_if.WhatIfRow]) -> None:
+def show(scene: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> None:
     """Write it for people."""
     console = out.console()
     currency = scene.aiapi.spec.cost.currency
@@ -209,10 +215,10 @@ def show(scene: Scene, rows: list[what_if.WhatIfRow]) -> None:
             style="bold" if own else "",
         )
     console.print()
-    out.say(console, table)
+    out.print_for_people(console, table)
 
 
-def _about(scene: Scene) -> str:
+def _about(scene: WhatIfInputs) -> str:
     service = scene.service
     model = (
         f"{service.loop.mean} of loop time a request,"
@@ -223,7 +229,7 @@ def _about(scene: Scene) -> str:
     return model
 
 
-def document(scene: Scene, rows: list[what_if.WhatIfRow]) -> dict[str, Any]:
+def document(scene: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> dict[str, Any]:
     """For programs."""
     return {
         "namespace": scene.aiapi.namespace,

@@ -15,7 +15,7 @@ from aiapi_operator.cluster.contexts import namespace_of
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.plugin import output as out
-from aiapi_operator.plugin.asking import Where, ask, located
+from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
 
 ORDERS = {
     "name": lambda view: (view.namespace, view.name),
@@ -25,7 +25,7 @@ ORDERS = {
 
 
 @click.command()
-@located(everywhere=True)
+@cluster_options(everywhere=True)
 @click.option("--once", is_flag=True, help="Write the table once; so it is without a terminal.")
 @click.option(
     "--interval",
@@ -35,8 +35,10 @@ ORDERS = {
     help="Seconds between two looks.",
 )
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="name", show_default=True)
-@out.formatted()
-def top(where: Where, *, once: bool, interval: float, sort: str, output: out.Format) -> None:
+@out.output_option()
+def top(
+    where: ClusterOptions, *, once: bool, interval: float, sort: str, output: out.Format
+) -> None:
     """Show load, need, size and savings of all AIApis.
 
     FLEET is pods ready / pods x workers in each; WANTED is what was decided last.
@@ -48,23 +50,23 @@ def top(where: Where, *, once: bool, interval: float, sort: str, output: out.For
 
     console = out.console()
     if output != "table":
-        found = ask(where, views)
+        found = with_reader(where, views)
         out.emit({"items": [view.document() for view in found]}, output)
     elif once or not console.is_terminal:
-        _print(console, ask(where, views), where)
+        _print(console, with_reader(where, views), where)
     else:
         with suppress(KeyboardInterrupt):
-            ask(where, lambda reader: _live(console, reader, views, where, interval))
+            with_reader(where, lambda reader: _live(console, reader, views, where, interval))
 
 
-def _print(console: Console, views: list[View], where: Where) -> None:
+def _print(console: Console, views: list[View], where: ClusterOptions) -> None:
     if not views:
         click.echo(nothing(where), err=True)
         return
-    out.say(console, table(views, where))
+    out.print_for_people(console, table(views, where))
 
 
-def nothing(where: Where) -> str:
+def nothing(where: ClusterOptions) -> str:
     """What to say when there is none."""
     if where.everywhere:
         return "No AIApis in this cluster."
@@ -73,7 +75,7 @@ def nothing(where: Where) -> str:
 
 
 async def _live(
-    console: Console, reader: Reader, views: Any, where: Where, interval: float
+    console: Console, reader: Reader, views: Any, where: ClusterOptions, interval: float
 ) -> None:
     first = await views(reader)
     with Live(_frame(first, where), console=console, screen=True, auto_refresh=False) as live:
@@ -86,11 +88,11 @@ async def _live(
                 live.update(Text(f"{error.message}; trying again", style="red"), refresh=True)
 
 
-def _frame(views: list[View], where: Where) -> Table | Text:
+def _frame(views: list[View], where: ClusterOptions) -> Table | Text:
     return table(views, where) if views else Text(nothing(where))
 
 
-def table(views: list[View], where: Where) -> Table:
+def table(views: list[View], where: ClusterOptions) -> Table:
     """One line an AIApi."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     if where.everywhere:

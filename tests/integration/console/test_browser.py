@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from console_support.browser import CHROMIUM, Tab, browsing
-from console_support.world import ConsoleWorld, manifest
+from console_support.fixtures import ConsoleWorld, manifest
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no chromium on PATH"),

@@ -4,7 +4,7 @@ import asyncio
 
 import aiohttp
 import pytest
-from console_support.world import ConsoleWorld, manifest
+from console_support.fixtures import ConsoleWorld, manifest
 
 from aiapi_operator.console import server
 from aiapi_operator.console.server import is_loopback
@@ -93,7 +93,7 @@ async def test_a_browser_is_not_lured_here_by_another_name(
 async def test_a_connection_too_many_is_closed(
     world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "CONNECTIONS", 2)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
     async with world.served() as url:
         port = int(url.rpartition(":")[2])
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]

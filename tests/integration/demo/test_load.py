@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from aiapi_demo.load import Generator, Script
-from aiapi_demo.records import Record, decode
+from aiapi_demo.load import LoadGenerator, LoadScript
+from aiapi_demo.records import RequestRecord, decode
 from aiapi_demo.schedule import Phase
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,8 +29,10 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def send(url: str, **changes: float) -> tuple[tuple[Record, ...], list[dict[str, object]]]:
-    script = Script(
+async def send(
+    url: str, **changes: float
+) -> tuple[tuple[RequestRecord, ...], list[dict[str, object]]]:
+    script = LoadScript(
         url=url,
         body={"question": "why?"},
         phases=(Phase(name="calm", seconds=1.2, rate=50, upstream_seconds=0),),
@@ -38,7 +40,7 @@ async def send(url: str, **changes: float) -> tuple[tuple[Record, ...], list[dic
         **changes,  # type: ignore[arg-type]
     )
     records, progress = io.StringIO(), io.StringIO()
-    await Generator(Script.parse(script.dump()), records=records, progress=progress).run()
+    await LoadGenerator(LoadScript.parse(script.dump()), records=records, progress=progress).run()
     lines = progress.getvalue().splitlines()
     return decode(records.getvalue().splitlines()), [json.loads(line) for line in lines]
 

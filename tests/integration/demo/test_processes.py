@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from aiapi_demo.kubectl import Kubectl, KubectlError
-from aiapi_demo.processes import Child, ProcessFailedError, spawn, stop
+from aiapi_demo.processes import ChildProcess, ProcessFailedError, spawn, stop
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -46,7 +46,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("command", [SLEEP, STUBBORN])
 async def test_a_child_ends_when_it_is_told_to(tmp_path: Path, command: list[str]) -> None:
-    child = Child("a child", command, log=tmp_path / "log", grace=0.5)
+    child = ChildProcess("a child", command, log=tmp_path / "log", grace=0.5)
     await child.start()
     await until(lambda: up(child.log))
     child.check()
@@ -57,14 +57,14 @@ async def test_a_child_ends_when_it_is_told_to(tmp_path: Path, command: list[str
 
 async def test_a_child_that_died_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     code = "import sys; print('before'); sys.exit('no such port')"
-    child = Child("the thing", [sys.executable, "-c", code], log=tmp_path / "log")
+    child = ChildProcess("the thing", [sys.executable, "-c", code], log=tmp_path / "log")
     await child.start()
     await until(lambda: ended(child))
     with pytest.raises(ProcessFailedError, match=r"(?s)the thing ended with 1;.*no such port"):
         child.check()
 
 
-def ended(child: Child) -> bool:
+def ended(child: ChildProcess) -> bool:
     try:
         child.check()
     except ProcessFailedError:
@@ -73,7 +73,7 @@ def ended(child: Child) -> bool:
 
 
 async def test_a_killed_child_can_be_started_anew(tmp_path: Path) -> None:
-    child = Child("a child", SLEEP, log=tmp_path / "log")
+    child = ChildProcess("a child", SLEEP, log=tmp_path / "log")
     await child.start()
     await child.kill()
     await child.start()

@@ -12,9 +12,9 @@ from aiohttp import web
 from rich.console import Console
 
 from aiapi_demo.processes import ProcessFailedError
-from aiapi_demo.run import Performance, Plan
+from aiapi_demo.run import DemoPlan, DemoRun
 from aiapi_demo.schedule import Phase
-from aiapi_demo.summary import Objective, Report
+from aiapi_demo.summary import DemoObjective, DemoReport
 
 POD = f"127.77.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250 + 1}"
 PHASES = (
@@ -78,7 +78,7 @@ class Stage:
     def __init__(self, url: str) -> None:
         self.url = url
         self.token = "s3cret"
-        self.objective = Objective(percentile=95, seconds=0.8)
+        self.objective = DemoObjective(percentile=95, seconds=0.8)
         self.llm = Llm()
         self.operator = Operator()
         self.kubectl = Kubectl()
@@ -121,15 +121,15 @@ async def service() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-Play = Callable[..., Awaitable[tuple[Report, Stage, str]]]
+Play = Callable[..., Awaitable[tuple[DemoReport, Stage, str]]]
 
 
 @pytest.fixture
 def play(service: str, tmp_path: Path) -> Play:
-    async def run(kill_at: float | None = None) -> tuple[Report, Stage, str]:
+    async def run(kill_at: float | None = None) -> tuple[DemoReport, Stage, str]:
         stage, out = Stage(service), Console(file=io.StringIO(), width=120)
-        plan = Plan(phases=PHASES, kill_at=kill_at, out=tmp_path)
-        performance = Performance(stage, plan, out, plain=True)  # type: ignore[arg-type]
+        plan = DemoPlan(phases=PHASES, kill_at=kill_at, out=tmp_path)
+        performance = DemoRun(stage, plan, out, plain=True)  # type: ignore[arg-type]
         report = await asyncio.wait_for(performance.play(), 30)
         return report, stage, out.file.getvalue()  # type: ignore[attr-defined]
 

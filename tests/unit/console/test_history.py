@@ -5,11 +5,11 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from console_support.world import NOW, SPEC, ConsoleWorld, decision, seen
+from console_support.fixtures import NOW, SPEC, ConsoleWorld, decision, seen
 
 from aiapi_operator.console import history as history_module
-from aiapi_operator.console.history import SPANS, History
-from aiapi_operator.console.ring import Ring
+from aiapi_operator.console.history import TIME_RANGES, History
+from aiapi_operator.console.ring_buffer import RingBuffer
 from aiapi_operator.sizing.decision import Condition, Verdict
 
 KEY = ("shop", "a")
@@ -17,8 +17,8 @@ MOST_BYTES = 200_000
 """Of one AIApi, as docs/console.md promises."""
 
 
-def ring(**changes: float) -> Ring:
-    return Ring(
+def ring(**changes: float) -> RingBuffer:
+    return RingBuffer(
         **{"seconds": 2, "size": 3, **changes},  # type: ignore[arg-type]
         columns=2,
         peaks=frozenset({0}),
@@ -67,7 +67,7 @@ def test_a_year_takes_no_more_memory_than_a_day() -> None:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(1000):
             # Each step is a new row of every ring, and something that happened.
-            world.now += SPANS[-1].seconds
+            world.now += TIME_RANGES[-1].seconds
             message = f"{number} " + "x" * 1000
             made = replace(base, workers=2 + number % 2, message=message)
             world.history.decided(KEY, SPEC, told, made)
@@ -77,12 +77,12 @@ def test_a_year_takes_no_more_memory_than_a_day() -> None:
     assert taken < MOST_BYTES
     story = world.history.story(KEY)
     assert story is not None
-    assert [len(each) for each in story.rings] == [span.size for span in SPANS]
+    assert [len(each) for each in story.rings] == [span.size for span in TIME_RANGES]
     assert sum(each.most_bytes for each in story.rings) < 100_000
 
 
 def test_beyond_the_most_aiapis_only_the_present_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_module, "MOST_AIAPIS", 1)
+    monkeypatch.setattr(history_module, "MAX_AIAPIS", 1)
     told = History(wall=lambda: NOW)
     for name in ("a", "b"):
         told.decided(

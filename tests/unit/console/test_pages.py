@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from console_support.world import ConsoleWorld, manifest
+from console_support.fixtures import ConsoleWorld, manifest
 
 from aiapi_operator.console import figures
 from aiapi_operator.console.chart import Frame, Line, draw, nice_ceiling, sparkline
-from aiapi_operator.console.glance import PAGE, glance
+from aiapi_operator.console.overview import ROWS_PER_PAGE, overview
 
 
 def frame(*times: float) -> Frame:
@@ -88,13 +88,13 @@ def test_what_asks_for_attention_is_first_and_pages_hold_a_hundred() -> None:
     failing = [{"type": "Ready", "status": "False", "reason": "AppFailed", "message": "no"}]
     world.aiapis = [manifest(f"a{number:03}") for number in range(250)]
     world.aiapis.append(manifest("zz", conditions=failing))
-    first = glance(world.aiapis, world.history, query="", sort="attention", page=1)
+    first = overview(world.aiapis, world.history, query="", sort="attention", page=1)
     assert first.rows[0].view.name == "zz"
     assert (first.rows[0].state, first.rows[0].tone) == ("Not ready", "bad")
-    assert (len(first.rows), first.pages, first.totals.attention) == (PAGE, 3, 1)
-    last = glance(world.aiapis, world.history, query="", sort="name", page=99)
+    assert (len(first.rows), first.pages, first.totals.attention) == (ROWS_PER_PAGE, 3, 1)
+    last = overview(world.aiapis, world.history, query="", sort="name", page=99)
     assert (last.page, len(last.rows)) == (3, 51)
-    found = glance(world.aiapis, world.history, query="SHOP/A24", sort="name", page=1)
+    found = overview(world.aiapis, world.history, query="SHOP/A24", sort="name", page=1)
     assert found.found == 10
 
 
@@ -125,7 +125,7 @@ def test_one_without_a_status_or_any_load_is_shown_too() -> None:
     del fresh["status"]
     idle["status"]["conditions"].append({"type": "DependencyBound", "status": "True"})
     world.aiapis = [fresh, idle]
-    text = world.pages.glance(query="", sort="", page=1)
+    text = world.pages.overview(query="", sort="", page=1)
     assert "Not known yet" in text
     assert "DependencyBound" in text
     for name in ("fresh", "idle"):

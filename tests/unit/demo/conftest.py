@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from aiapi_demo.fleet import AIApiView, Condition
+from aiapi_demo.observed import ObservedAIApi, ObservedCondition
 from aiapi_demo.recording import Recording, Sample
-from aiapi_demo.records import Record
+from aiapi_demo.records import RequestRecord
 from aiapi_demo.schedule import Phase, schedule, starts
-from aiapi_demo.summary import Objective, Report, summarise
+from aiapi_demo.summary import DemoObjective, DemoReport, summarize
 
 PHASES = (
     Phase(name="calm", seconds=20, rate=20, upstream_seconds=0.25),
@@ -16,7 +16,7 @@ PHASES = (
     Phase(name="calm again", seconds=30, rate=20, upstream_seconds=0.25),
     Phase(name="slow LLM", seconds=30, rate=20, upstream_seconds=0.75),
 )
-OBJECTIVE = Objective(percentile=95, seconds=0.8)
+OBJECTIVE = DemoObjective(percentile=95, seconds=0.8)
 SIZES = ((0, 2), (24, 8), (62, 2))
 """(from second, workers in the whole fleet of two pods)."""
 
@@ -48,8 +48,8 @@ def sample(at: float, **changes: object) -> Sample:
     return Sample(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def view(workers: int, reason: str, *, bound: str = "False") -> AIApiView:
-    return AIApiView(
+def view(workers: int, reason: str, *, bound: str = "False") -> ObservedAIApi:
+    return ObservedAIApi(
         workers=workers,
         replicas=2,
         ready_replicas=2,
@@ -57,7 +57,7 @@ def view(workers: int, reason: str, *, bound: str = "False") -> AIApiView:
         message=f"{reason}: 120 rps x 25 ms",
         binding="EventLoop",
         conditions=(
-            Condition(
+            ObservedCondition(
                 type="DependencyBound",
                 status=bound,
                 reason="UpstreamSlow",
@@ -79,9 +79,9 @@ def recording() -> Recording:
 
 
 @pytest.fixture
-def records() -> list[Record]:
+def records() -> list[RequestRecord]:
     return [
-        Record(
+        RequestRecord(
             due.phase,
             due.at,
             due.at + 0.001,
@@ -94,13 +94,13 @@ def records() -> list[Record]:
 
 
 @pytest.fixture
-def report(recording: Recording, records: list[Record]) -> Callable[..., Report]:
-    def make(unmet: tuple[str, ...] = ()) -> Report:
-        return Report(
+def report(recording: Recording, records: list[RequestRecord]) -> Callable[..., DemoReport]:
+    def make(unmet: tuple[str, ...] = ()) -> DemoReport:
+        return DemoReport(
             phases=PHASES,
             objective=OBJECTIVE,
             recording=recording,
-            summary=summarise(
+            summary=summarize(
                 phases=PHASES, records=records, recording=recording, objective=OBJECTIVE
             ),
             kill=None,
@@ -121,5 +121,5 @@ def make_sample() -> Callable[..., Sample]:
 
 
 @pytest.fixture
-def make_view() -> Callable[..., AIApiView]:
+def make_view() -> Callable[..., ObservedAIApi]:
     return view

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from aiapi_demo.recording import Sample
-from aiapi_demo.summary import Report, as_json, integral
+from aiapi_demo.summary import DemoReport, as_json, integral
 
-Make = Callable[..., Report]
+Make = Callable[..., DemoReport]
 
 
 def test_worker_seconds_are_the_integral_of_the_workers_alive(

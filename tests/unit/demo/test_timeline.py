@@ -9,7 +9,7 @@ import pytest
 
 from aiapi_demo.chart import Area, Axis, Chart, Line, Mark, nice_ceiling
 from aiapi_demo.recording import Recording
-from aiapi_demo.summary import Report
+from aiapi_demo.summary import DemoReport
 from aiapi_demo.timeline import render
 
 AXIS = Axis(end=100, bands=((0, 40, "calm"), (40, 100, "busy & late")))
@@ -47,14 +47,14 @@ def test_missing_data_leaves_a_gap_instead_of_a_zero() -> None:
     assert [path.count("L") for path in paths] == [1, 1]
 
 
-def test_the_page_needs_no_network_and_no_script(report: Callable[..., Report]) -> None:
+def test_the_page_needs_no_network_and_no_script(report: Callable[..., DemoReport]) -> None:
     page = render(report())
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert "{{" not in page
 
 
 def test_the_page_tells_decisions_with_reasons_on_hover(
-    report: Callable[..., Report], recording: Recording
+    report: Callable[..., DemoReport], recording: Recording
 ) -> None:
     recording.changes[0] = replace(recording.changes[0], message="120 rps x <25 ms>")
     page = render(report())
@@ -62,6 +62,6 @@ def test_the_page_tells_decisions_with_reasons_on_hover(
     assert "DependencyBound is True. The upstream takes 92 %" in page
 
 
-def test_the_page_says_what_did_not_hold(report: Callable[..., Report]) -> None:
+def test_the_page_says_what_did_not_hold(report: Callable[..., DemoReport]) -> None:
     assert "All that the demo promises held." in render(report())
     assert "<li>it &lt;rained&gt;</li>" in render(report(("it <rained>",)))

@@ -10,7 +10,7 @@ from aiapi_operator.api.crd import crd
 from aiapi_operator.cluster.errors import Forbidden, Unavailable
 from aiapi_operator.cluster.permissions import PERMISSIONS
 from aiapi_operator.plugin import checks
-from aiapi_operator.plugin.checks import Result
+from aiapi_operator.plugin.checks import CheckResult
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -36,19 +36,19 @@ def lease(*, renewed: str = "2026-01-01T11:59:58.000000Z", holder: str = "one") 
 @pytest.mark.parametrize(
     ("text", "result"),
     [
-        ("v1.36.2+k3s1", Result.OK),
-        ("v1.29.0", Result.OK),
-        ("v1.28.9", Result.PROBLEM),
-        ("v2.0.0", Result.OK),
+        ("v1.36.2+k3s1", CheckResult.OK),
+        ("v1.29.0", CheckResult.OK),
+        ("v1.28.9", CheckResult.PROBLEM),
+        ("v2.0.0", CheckResult.OK),
     ],
 )
-def test_the_clusters_version(text: str, result: Result) -> None:
+def test_the_clusters_version(text: str, result: CheckResult) -> None:
     assert checks.version(text).result is result
 
 
 def test_the_definition_of_this_release_and_of_others() -> None:
-    assert checks.definition(crd()).result is Result.OK
-    assert checks.definition(None).way_out.endswith("kubectl apply --server-side -f crds/")
+    assert checks.crd_version(crd()).result is CheckResult.OK
+    assert checks.crd_version(None).way_out.endswith("kubectl apply --server-side -f crds/")
     older, newer = copy.deepcopy(crd()), copy.deepcopy(crd())
     fields = [
         each["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
@@ -56,10 +56,10 @@ def test_the_definition_of_this_release_and_of_others() -> None:
     ]
     del fields[0]["objective"]
     fields[1]["sparkle"] = {"type": "object"}
-    assert checks.definition(older).result is Result.PROBLEM
-    assert "v1alpha1.spec.objective" in checks.definition(older).message
-    assert checks.definition(newer).result is Result.NOTE
-    assert "v1alpha1.spec.sparkle" in checks.definition(newer).message
+    assert checks.crd_version(older).result is CheckResult.PROBLEM
+    assert "v1alpha1.spec.objective" in checks.crd_version(older).message
+    assert checks.crd_version(newer).result is CheckResult.NOTE
+    assert "v1alpha1.spec.sparkle" in checks.crd_version(newer).message
 
 
 def test_an_operator_that_leads_one_that_does_not_and_none() -> None:
@@ -68,9 +68,9 @@ def test_an_operator_that_leads_one_that_does_not_and_none() -> None:
     assert "outside of this cluster" in checks.operator([], [lease()], NOON).message
     assert "without leader election" in checks.operator([deployment()], [], NOON).message
     stale = checks.operator([deployment()], [lease(renewed="2026-01-01T11:00:00Z")], NOON)
-    assert (stale.result, "does not act" in stale.message) == (Result.PROBLEM, True)
-    assert checks.operator([], [lease(holder="")], NOON).result is Result.PROBLEM
-    assert checks.operator([deployment(ready=0)], [], NOON).result is Result.PROBLEM
+    assert (stale.result, "does not act" in stale.message) == (CheckResult.PROBLEM, True)
+    assert checks.operator([], [lease(holder="")], NOON).result is CheckResult.PROBLEM
+    assert checks.operator([deployment(ready=0)], [], NOON).result is CheckResult.PROBLEM
     assert "none was found" in checks.operator([], [], NOON).message
 
 
@@ -86,14 +86,19 @@ def test_an_aiapi_with_an_invalid_spec_has_no_pods_to_ask(aiapi: dict[str, Any])
     told = {"type": "Accepted", "status": "False", "reason": "InvalidSpec", "message": "no zone"}
     refused["status"] = {"conditions": [told]}
     found = checks.metrics([refused, aiapi])
-    assert (found.result, found.message) == (Result.OK, "1 AIApi (assistant), and its pods answer")
-    assert checks.metrics([refused]).result is Result.NOTE
-    assert [each.message for each in checks.attention([refused])] == ["Accepted=False: no zone"]
+    assert (found.result, found.message) == (
+        CheckResult.OK,
+        "1 AIApi (assistant), and its pods answer",
+    )
+    assert checks.metrics([refused]).result is CheckResult.NOTE
+    assert [each.message for each in checks.needs_attention([refused])] == [
+        "Accepted=False: no zone"
+    ]
 
 
 def test_metrics_that_do_not_reach_the_operator(aiapi: dict[str, Any]) -> None:
-    assert checks.metrics([]).result is Result.NOTE
-    assert checks.metrics([aiapi]).result is Result.OK
+    assert checks.metrics([]).result is CheckResult.NOTE
+    assert checks.metrics([aiapi]).result is CheckResult.OK
     aiapi["status"]["conditions"][2] |= {"status": "True", "message": "No pod answers."}
     assert checks.metrics([aiapi]).message == "shop/assistant: No pod answers."
     del aiapi["status"]
@@ -101,7 +106,7 @@ def test_metrics_that_do_not_reach_the_operator(aiapi: dict[str, Any]) -> None:
 
 
 def test_aiapis_that_ask_for_attention(aiapi: dict[str, Any]) -> None:
-    (found,) = checks.attention([aiapi])
+    (found,) = checks.needs_attention([aiapi])
     assert found.name == "shop/assistant"
     assert found.way_out == "kubectl aiapi explain assistant -n shop"
 
@@ -129,8 +134,8 @@ class Reviews:
 
 async def test_the_operators_account_is_asked_for_all_that_it_does() -> None:
     reader: Any = Reviews()
-    found = await checks.rights(reader, [deployment()])
-    assert found.result is Result.OK
+    found = await checks.operator_rights(reader, [deployment()])
+    assert found.result is CheckResult.OK
     assert reader.users == {"system:serviceaccount:aiapi-system:aiapi"}
     assert len(reader.asked) == sum(len(right.verbs) for right in PERMISSIONS)
     resize = {"group": "", "resource": "pods", "subresource": "resize", "verb": "patch"}
@@ -142,15 +147,15 @@ async def test_the_operators_account_is_asked_for_all_that_it_does() -> None:
 
 async def test_named_namespaces_are_asked_one_by_one_and_refusals_told() -> None:
     reader: Any = Reviews(refused="secrets")
-    found = await checks.rights(reader, [deployment(namespaces="shop, search")])
-    assert found.result is Result.PROBLEM
+    found = await checks.operator_rights(reader, [deployment(namespaces="shop, search")])
+    assert found.result is CheckResult.PROBLEM
     assert "may not create secrets" in found.message
     assert {"shop", "search"} < {each.get("namespace") for each in reader.asked}
 
 
 async def test_reviews_that_may_not_be_made_are_not_a_problem() -> None:
     reader: Any = Reviews(error=Forbidden("may not"))
-    assert (await checks.rights(reader, [deployment()])).result is Result.UNKNOWN
+    assert (await checks.operator_rights(reader, [deployment()])).result is CheckResult.UNKNOWN
     away: Any = Reviews(error=Unavailable("away"))
     with pytest.raises(Unavailable):
-        await checks.rights(away, [])
+        await checks.operator_rights(away, [])

@@ -11,13 +11,13 @@ from click.testing import Result
 
 from aiapi_operator.cli import COMMANDS, complete_for_kubectl, main
 from aiapi_operator.cluster import errors
-from aiapi_operator.plugin.completion import NO_FILES, answer
-from aiapi_operator.plugin.failures import (
+from aiapi_operator.plugin.completion import NO_FILES, kubectl_candidates
+from aiapi_operator.plugin.errors import (
     FORBIDDEN,
     NOT_FOUND,
     UNREACHABLE,
-    from_cluster,
-    no_such_aiapi,
+    aiapi_not_found,
+    cluster_error,
 )
 from aiapi_operator.simulate import command as traced
 
@@ -79,7 +79,7 @@ def test_a_context_that_is_not_there_names_those_that_are(run: Run, far: str) ->
 def test_an_api_that_does_not_answer_is_told_within_seconds(
     run: Run, far: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiapi_operator.plugin.asking.DEADLINE", 0.3)
+    monkeypatch.setattr("aiapi_operator.plugin.cluster_access.REQUEST_TIMEOUT", 0.3)
     result = run(*words, "--kubeconfig", far)
     assert result.exit_code == UNREACHABLE, result.output
     assert "Is the cluster up" in result.output
@@ -89,25 +89,25 @@ def test_an_api_that_does_not_answer_is_told_within_seconds(
 def test_kubeconfig_from_the_environment(
     run: Run, far: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiapi_operator.plugin.asking.DEADLINE", 0.3)
+    monkeypatch.setattr("aiapi_operator.plugin.cluster_access.REQUEST_TIMEOUT", 0.3)
     result = run("top", env={"KUBECONFIG": far})
     assert result.exit_code == UNREACHABLE
     assert "did not answer" in result.output
 
 
 def test_what_the_api_server_says_becomes_a_sentence_and_a_code() -> None:
-    assert from_cluster(errors.Forbidden("may not list")).exit_code == FORBIDDEN
-    assert "the CustomResourceDefinition" in from_cluster(errors.NotFound("no")).message
-    assert from_cluster(errors.NotFound("no")).exit_code == NOT_FOUND
-    assert from_cluster(errors.Invalid("bad")).exit_code == 1
+    assert cluster_error(errors.Forbidden("may not list")).exit_code == FORBIDDEN
+    assert "the CustomResourceDefinition" in cluster_error(errors.NotFound("no")).message
+    assert cluster_error(errors.NotFound("no")).exit_code == NOT_FOUND
+    assert cluster_error(errors.Invalid("bad")).exit_code == 1
 
 
 def test_a_name_that_is_not_there_names_those_that_are_near() -> None:
     known = [("shop", "assistant"), ("search", "ranker"), ("shop", "embedder")]
-    assert "did you mean assistant?" in no_such_aiapi("asistant", "shop", known).message
-    assert "add -n search" in no_such_aiapi("ranker", "shop", known).message
-    assert "there are: assistant, embedder" in no_such_aiapi("zzz", "shop", known).message
-    assert no_such_aiapi("zzz", "shop", []).exit_code == NOT_FOUND
+    assert "did you mean assistant?" in aiapi_not_found("asistant", "shop", known).message
+    assert "add -n search" in aiapi_not_found("ranker", "shop", known).message
+    assert "there are: assistant, embedder" in aiapi_not_found("zzz", "shop", known).message
+    assert aiapi_not_found("zzz", "shop", []).exit_code == NOT_FOUND
 
 
 def test_manifests_of_a_file_need_no_cluster(run: Run) -> None:
@@ -170,11 +170,13 @@ def test_simulate_has_two_forms(run: Run, tmp_path: Path) -> None:
 def test_completion_of_words_and_for_kubectl(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    lines = answer(main, ["ex"])
+    lines = kubectl_candidates(main, ["ex"])
     assert [line.split("\t")[0] for line in lines] == ["explain", NO_FILES]
-    assert "--all-namespaces" in [line.split("\t")[0] for line in answer(main, ["top", "--a"])]
+    assert "--all-namespaces" in [
+        line.split("\t")[0] for line in kubectl_candidates(main, ["top", "--a"])
+    ]
     monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
-    assert answer(main, ["explain", ""]) == [NO_FILES]
+    assert kubectl_candidates(main, ["explain", ""]) == [NO_FILES]
     monkeypatch.setattr(sys, "argv", ["kubectl_complete-aiapi", "do"])
     complete_for_kubectl()
     assert capsys.readouterr().out.startswith("doctor\t")

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from aiapi_operator.api.overview import age, number, part, read, seconds
 from aiapi_operator.plugin import mode, top
-from aiapi_operator.plugin.asking import Where
-from aiapi_operator.plugin.changes import what_would_change_it
+from aiapi_operator.plugin.binding import what_would_change_it
+from aiapi_operator.plugin.cluster_access import ClusterOptions
 from aiapi_operator.plugin.explain import explanation, show
 
 NOON = datetime(2026, 1, 1, 12, 5, tzinfo=UTC)
@@ -25,18 +25,18 @@ def written(what: Any, *, width: int = 200, color: bool = False) -> str:
 
 
 def test_a_line_of_top(aiapi: dict[str, Any]) -> None:
-    text = written(top.table([read(aiapi)], Where(everywhere=True)))
+    text = written(top.table([read(aiapi)], ClusterOptions(everywhere=True)))
     head, line = text.splitlines()
     assert head.split()[:3] == ["NAMESPACE", "NAME", "READY"]
     cells = "shop assistant True 118 6 2/2 x 4 2 x 4 62% 912ms p95 800ms 38% EventLoop Auto"
     assert " ".join(line.split()) == f"{cells} DependencyBound"
     assert "\x1b[" not in text
-    assert "\x1b[" in written(top.table([read(aiapi)], Where()), color=True)
+    assert "\x1b[" in written(top.table([read(aiapi)], ClusterOptions()), color=True)
 
 
 def test_one_that_the_operator_has_not_seen_yet_has_a_line_too(aiapi: dict[str, Any]) -> None:
     del aiapi["status"]
-    line = written(top.table([read(aiapi)], Where())).splitlines()[1]
+    line = written(top.table([read(aiapi)], ClusterOptions())).splitlines()[1]
     assert line.split()[:4] == ["assistant", "Unknown", "-", "-"]
 
 
@@ -124,10 +124,10 @@ def test_what_is_switched_off_is_told_first(aiapi: dict[str, Any]) -> None:
 
 def test_a_switch_says_what_was_before_and_who_may_set_it_back(aiapi: dict[str, Any]) -> None:
     after = {**aiapi, "spec": {"scaling": {"mode": "Paused"}}}
-    first, second = mode.sentences(aiapi, after, dry_run=True)
+    first, second = mode.summary_lines(aiapi, after, dry_run=True)
     assert first.startswith("aiapi/assistant: mode was Auto, is now Paused (dry run")
     assert second == "note: argocd-controller set the mode before, and may set it back"
-    assert "already" in mode.sentences(aiapi, aiapi, dry_run=False)[0]
+    assert "already" in mode.summary_lines(aiapi, aiapi, dry_run=False)[0]
 
 
 def test_numbers_as_the_status_writes_them() -> None:

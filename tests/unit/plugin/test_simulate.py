@@ -32,7 +32,7 @@ class Prometheus:
 def prometheus(monkeypatch: pytest.MonkeyPatch, aiapi: dict[str, Any]) -> Prometheus:
     found = Prometheus()
     monkeypatch.setattr(simulate.prometheus, "fetch_rates", found)
-    monkeypatch.setattr(simulate, "ask", lambda *_: aiapi)
+    monkeypatch.setattr(simulate, "with_reader", lambda *_: aiapi)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.console.history import History
-from aiapi_operator.console.pages import Pages, Sources
+from aiapi_operator.console.pages import Pages, PageSources
 from aiapi_operator.console.server import ConsoleServer
 from aiapi_operator.engine.ports import ObservedFleet
 from aiapi_operator.sizing.decide import decide
@@ -157,7 +157,7 @@ class ConsoleWorld:
     @property
     def pages(self) -> Pages:
         return Pages(
-            Sources(
+            PageSources(
                 aiapis=lambda: self.aiapis,
                 history=self.history,
                 leads=lambda: self.leads,

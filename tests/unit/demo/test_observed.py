@@ -2,8 +2,8 @@
 
 import pytest
 
-from aiapi_demo.fleet import amount, read_aiapi, read_pod, service_url
-from aiapi_demo.kubectl import Objects
+from aiapi_demo.kubectl import JsonStream
+from aiapi_demo.observed import parse_quantity, read_aiapi, read_pod, service_url
 from aiapi_demo.recording import Recording
 
 
@@ -12,7 +12,7 @@ from aiapi_demo.recording import Recording
     [("412ms", 0.412), ("1.5s", 1.5), ("43%", 0.43), ("7", 7.0), ("2m", 120.0), ("soon", None)],
 )
 def test_amounts_have_units(text: str, value: float | None) -> None:
-    assert amount(text) == (None if value is None else pytest.approx(value))
+    assert parse_quantity(text) == (None if value is None else pytest.approx(value))
 
 
 def test_a_service_is_asked_at_its_cluster_ip_or_where_the_sandbox_says() -> None:
@@ -58,7 +58,7 @@ def test_only_a_running_pod_can_be_asked() -> None:
 
 def test_objects_come_out_when_they_are_complete() -> None:
     text = '{"type": "ADDED", "object": {"name": "ä"}}\n{"type": "MODIFIED"}\n'.encode()
-    objects = Objects()
+    objects = JsonStream()
     found = [each for index in range(len(text)) for each in objects.feed(text[index : index + 1])]
     assert found == [{"type": "ADDED", "object": {"name": "ä"}}, {"type": "MODIFIED"}]
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from aiapi_demo.closing import print_summary
+from aiapi_demo.console_summary import print_summary
+from aiapi_demo.live_view import LiveView
 from aiapi_demo.recording import Recording, Sample
 from aiapi_demo.schedule import Phase
-from aiapi_demo.summary import Objective, Report
-from aiapi_demo.view import View
+from aiapi_demo.summary import DemoObjective, DemoReport
 
 
 def console(*, terminal: bool = False) -> Console:
@@ -25,7 +25,9 @@ def test_plain_prints_one_line_each_five_seconds(
     make_sample: Callable[..., Sample], phases: tuple[Phase, ...]
 ) -> None:
     out, recording = console(), Recording()
-    view = View(out, phases=phases, plain=True, objective=Objective(percentile=95, seconds=0.8))
+    view = LiveView(
+        out, phases=phases, plain=True, objective=DemoObjective(percentile=95, seconds=0.8)
+    )
     for at in range(11):
         recording.samples.append(make_sample(float(at)))
         view.show(recording)
@@ -42,7 +44,9 @@ def test_the_table_shows_the_newest_row_and_what_is_diagnosed(
     make_sample: Callable[..., Sample], phases: tuple[Phase, ...], recording: Recording
 ) -> None:
     out = console(terminal=True)
-    view = View(out, phases=phases, plain=False, objective=Objective(percentile=95, seconds=0.8))
+    view = LiveView(
+        out, phases=phases, plain=False, objective=DemoObjective(percentile=95, seconds=0.8)
+    )
     view.start()
     view.show(recording)
     view.stop()
@@ -52,7 +56,7 @@ def test_the_table_shows_the_newest_row_and_what_is_diagnosed(
     assert "DependencyBound: The upstream takes 92 % of the time" in text
 
 
-def test_the_closing_summary_tells_all(report: Callable[..., Report]) -> None:
+def test_the_closing_summary_tells_all(report: Callable[..., DemoReport]) -> None:
     out = console()
     print_summary(out, report())
     text = printed(out)
@@ -68,7 +72,7 @@ def test_the_closing_summary_tells_all(report: Callable[..., Report]) -> None:
         assert part in text
 
 
-def test_the_closing_summary_names_what_did_not_hold(report: Callable[..., Report]) -> None:
+def test_the_closing_summary_names_what_did_not_hold(report: Callable[..., DemoReport]) -> None:
     out = console()
     print_summary(out, report(("3 requests failed",)))
     assert "Did not hold: 3 requests failed" in printed(out)

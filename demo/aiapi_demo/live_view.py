@@ -9,7 +9,7 @@ from rich.text import Text
 
 from aiapi_demo.recording import Recording, Sample
 from aiapi_demo.schedule import Phase
-from aiapi_demo.summary import Objective
+from aiapi_demo.summary import DemoObjective
 
 STEP_SECONDS = 5.0
 ROWS = 12
@@ -37,11 +37,11 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-class View:
+class LiveView:
     """Shows progress while things start, and each sample while the load runs."""
 
     def __init__(
-        self, console: Console, *, phases: Sequence[Phase], plain: bool, objective: Objective
+        self, console: Console, *, phases: Sequence[Phase], plain: bool, objective: DemoObjective
     ) -> None:
         self._console = console
         self._phases = phases

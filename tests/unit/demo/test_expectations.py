@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+from aiapi_demo.expectations import unmet_expectations
 from aiapi_demo.recording import Recording, Sample
-from aiapi_demo.records import Record
+from aiapi_demo.records import RequestRecord
 from aiapi_demo.schedule import Phase
-from aiapi_demo.summary import Kill, Report
-from aiapi_demo.verdict import unmet
+from aiapi_demo.summary import DemoReport, OperatorKill
 
-Make = Callable[..., Report]
+Make = Callable[..., DemoReport]
 
 
-def judge(report: Report, kill: Kill | None = None) -> tuple[str, ...]:
-    return unmet(report.summary, report.recording, report.phases, kill)
+def judge(report: DemoReport, kill: OperatorKill | None = None) -> tuple[str, ...]:
+    return unmet_expectations(report.summary, report.recording, report.phases, kill)
 
 
 def change(recording: Recording, begin: float, end: float, **fields: object) -> None:
@@ -29,17 +29,21 @@ def test_a_good_run_has_nothing_to_complain_of(report: Make) -> None:
     assert judge(report()) == ()
 
 
-def test_a_failed_request_is_named(report: Make, records: list[Record]) -> None:
+def test_a_failed_request_is_named(report: Make, records: list[RequestRecord]) -> None:
     records[5] = replace(records[5], status=0, error="ServerDisconnectedError")
     assert judge(report()) == (f"1 of {len(records)} requests failed: 1 x ServerDisconnectedError",)
 
 
-def test_a_load_generator_that_died_is_no_success(report: Make, records: list[Record]) -> None:
+def test_a_load_generator_that_died_is_no_success(
+    report: Make, records: list[RequestRecord]
+) -> None:
     del records[100:]
     assert any(sentence.startswith("only 100 of about") for sentence in judge(report()))
 
 
-def test_a_missed_objective_in_a_calm_phase_is_named(report: Make, records: list[Record]) -> None:
+def test_a_missed_objective_in_a_calm_phase_is_named(
+    report: Make, records: list[RequestRecord]
+) -> None:
     records[:] = [
         replace(record, finished=record.finished + 1) if record.phase == 2 else record
         for record in records
@@ -77,7 +81,7 @@ def test_no_saving_is_named(report: Make, recording: Recording) -> None:
     assert judge(report()) == ("nothing was saved against a static fleet sized for the peak",)
 
 
-KILL = Kill(at=40.0, back_at=43.0, acts_at=43.0, guarded_until=51.0)
+KILL = OperatorKill(at=40.0, back_at=43.0, acts_at=43.0, guarded_until=51.0)
 
 
 def test_a_fleet_that_stays_survives_the_operators_death(report: Make) -> None:
@@ -113,5 +117,5 @@ def test_a_kill_that_nobody_watched_proves_nothing(
 
 
 def test_a_successor_that_never_acts_is_named(report: Make) -> None:
-    silent = Kill(at=70.0, back_at=73.0, guarded_until=110.0)
+    silent = OperatorKill(at=70.0, back_at=73.0, guarded_until=110.0)
     assert judge(report(), silent) == ("the operator that was started anew never wrote the status",)

@@ -9,14 +9,14 @@ Object = dict[str, Any]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "%": 0.01, "": 1.0}
 
 
-def amount(text: object) -> float | None:
+def parse_quantity(text: object) -> float | None:
     """A number with its unit as the status writes it (412ms, 1.5s, 43%), in seconds or parts."""
     found = re.fullmatch(r"\s*([0-9.]+)\s*(ms|s|m|%|)\s*", str(text))
     return float(found[1]) * _UNITS[found[2]] if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class ObservedCondition:
     """One condition of the AIApi."""
 
     type: str
@@ -26,7 +26,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AIApiView:
+class ObservedAIApi:
     """The AIApi's status, as far as the demo shows it. Empty until the operator has written it."""
 
     workers: int | None = None
@@ -35,7 +35,7 @@ class AIApiView:
     reason: str = ""
     message: str = ""
     binding: str = ""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[ObservedCondition, ...] = ()
 
     @property
     def wanted(self) -> int | None:
@@ -44,7 +44,7 @@ class AIApiView:
             return None
         return self.workers * self.replicas
 
-    def condition(self, kind: str) -> Condition | None:
+    def condition(self, kind: str) -> ObservedCondition | None:
         """The condition of this type, if there is one."""
         return next((each for each in self.conditions if each.type == kind), None)
 
@@ -57,11 +57,11 @@ def service_url(obj: Object) -> str:
     return f"http://{told or own}"
 
 
-def read_aiapi(obj: Object) -> AIApiView:
+def read_aiapi(obj: Object) -> ObservedAIApi:
     """The view of an AIApi object."""
     status = obj.get("status") or {}
     decision = status.get("decision") or {}
-    return AIApiView(
+    return ObservedAIApi(
         workers=decision.get("workers"),
         replicas=decision.get("replicas"),
         ready_replicas=status.get("readyReplicas") or 0,
@@ -69,7 +69,7 @@ def read_aiapi(obj: Object) -> AIApiView:
         message=decision.get("message") or "",
         binding=decision.get("binding") or "",
         conditions=tuple(
-            Condition(
+            ObservedCondition(
                 type=each["type"],
                 status=each["status"],
                 reason=each.get("reason", ""),
@@ -81,7 +81,7 @@ def read_aiapi(obj: Object) -> AIApiView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodView:
+class ObservedPod:
     """One pod that has an address."""
 
     name: str
@@ -90,12 +90,12 @@ class PodView:
     ready: bool
 
 
-def read_pod(obj: Object) -> PodView | None:
+def read_pod(obj: Object) -> ObservedPod | None:
     """The view of a pod, or None while it has no process to ask."""
     status = obj.get("status") or {}
     if status.get("phase") != "Running" or not status.get("podIP"):
         return None
-    return PodView(
+    return ObservedPod(
         name=obj["metadata"]["name"],
         address=status["podIP"],
         terminating="deletionTimestamp" in obj["metadata"],

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from aiapi_demo.recording import Change
-from aiapi_demo.summary import PhaseResult, Report, Summary
-from aiapi_demo.view import clock, grid, milliseconds
+from aiapi_demo.live_view import clock, grid, milliseconds
+from aiapi_demo.recording import SizeChange
+from aiapi_demo.summary import DemoReport, PhaseResult, Summary
 
 
-def print_summary(console: Console, report: Report) -> None:
+def print_summary(console: Console, report: DemoReport) -> None:
     """Print everything that was measured, and what did not hold."""
     summary, recording, kill = report.summary, report.recording, report.kill
     console.print()
@@ -77,7 +77,7 @@ def workers(phase: PhaseResult) -> str:
     return str(seen[0]) if len(set(seen)) == 1 else " / ".join(map(str, seen))
 
 
-def _print_decisions(console: Console, changes: Sequence[Change]) -> None:
+def _print_decisions(console: Console, changes: Sequence[SizeChange]) -> None:
     console.print("Decisions that changed the fleet (workers x pods)", style="italic")
     for change in changes:
         console.print(

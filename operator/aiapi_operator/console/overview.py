@@ -6,15 +6,15 @@ from typing import Any
 
 from aiapi_operator.api.overview import View, number, read
 from aiapi_operator.console.chart import sparkline
-from aiapi_operator.console.history import Column, History, Story
+from aiapi_operator.console.history import AIApiHistory, History, Metric
 from aiapi_operator.sizing.savings import HOURS_A_MONTH
 
-PAGE = 100
+ROWS_PER_PAGE = 100
 """Rows on a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class OverviewRow:
     """One AIApi."""
 
     view: View
@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class OverviewTotals:
     """All of them together."""
 
     aiapis: int
@@ -54,11 +54,11 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class Overview:
     """The page's content."""
 
-    totals: Totals
-    rows: Sequence[Row]
+    totals: OverviewTotals
+    rows: Sequence[OverviewRow]
     found: int
     page: int
     pages: int
@@ -75,27 +75,27 @@ SORTS: dict[str, Callable[[View], Any]] = {
 }
 
 
-def glance(
+def overview(
     manifests: Iterable[dict[str, Any]],
     history: History,
     *,
     query: str,
     sort: str,
     page: int,
-) -> Glance:
+) -> Overview:
     """Find, sort and cut into pages."""
     views = [read(manifest) for manifest in manifests]
     word = query.casefold()
     found = [view for view in views if word in f"{view.namespace}/{view.name}".casefold()]
     sort = sort if sort in SORTS else "attention"
     found.sort(key=SORTS[sort])
-    pages = max(1, -(-len(found) // PAGE))
+    pages = max(1, -(-len(found) // ROWS_PER_PAGE))
     page = min(max(1, page), pages)
-    shown = found[(page - 1) * PAGE : page * PAGE]
+    shown = found[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
     stories = {(v.namespace, v.name): history.story((v.namespace, v.name)) for v in views}
-    return Glance(
+    return Overview(
         totals=_totals(views, [story for story in stories.values() if story]),
-        rows=[Row(view=v, spark=_spark(stories[v.namespace, v.name])) for v in shown],
+        rows=[OverviewRow(view=v, spark=_spark(stories[v.namespace, v.name])) for v in shown],
         found=len(found),
         page=page,
         pages=pages,
@@ -104,17 +104,17 @@ def glance(
     )
 
 
-def _spark(story: Story | None) -> str:
-    return "" if story is None else sparkline(story.rings[0].column(Column.ARRIVALS))
+def _spark(story: AIApiHistory | None) -> str:
+    return "" if story is None else sparkline(story.rings[0].column(Metric.ARRIVALS))
 
 
-def _totals(views: Sequence[View], stories: Sequence[Story]) -> Totals:
+def _totals(views: Sequence[View], stories: Sequence[AIApiHistory]) -> OverviewTotals:
     saved: dict[str, float] = {}
     for story in stories:
         if (each := story.present.savings) is not None and each.baseline_hour:
             hour = each.per_month / HOURS_A_MONTH
             saved[each.currency] = saved.get(each.currency, 0.0) + hour
-    return Totals(
+    return OverviewTotals(
         aiapis=len(views),
         attention=sum(bool(view.problems) or view.ready != "True" for view in views),
         arrivals=sum(number(view.load.get("requestsPerSecond")) or 0.0 for view in views),

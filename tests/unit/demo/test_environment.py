@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from aiapi_demo.command import _kill_at
+from aiapi_demo.environment import IMAGE, NAME, DemoPaths, demo_patch, objective_of
 from aiapi_demo.processes import ProcessFailedError
 from aiapi_demo.run import random_kill
-from aiapi_demo.stage import IMAGE, NAME, Places, demo_patch, objective_of
 from aiapi_operator.api.aiapi import AIApi
 
 ROOT = Path(__file__).parents[3]
@@ -32,8 +32,8 @@ def test_the_objective_is_read_from_the_spec() -> None:
 
 def test_the_demo_needs_the_repository(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailedError, match=r"aiapis\.aiapi\.dev\.yaml is missing: run the"):
-        Places(root=tmp_path, out=tmp_path).check()
-    Places(root=ROOT, out=tmp_path).check()
+        DemoPaths(root=tmp_path, out=tmp_path).check()
+    DemoPaths(root=ROOT, out=tmp_path).check()
 
 
 def test_a_random_kill_leaves_time_to_watch_the_successor() -> None:

@@ -15,17 +15,17 @@ from aiapi_operator.cluster.connection import NotConfiguredError
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.plugin import failures
+from aiapi_operator.plugin import errors
 
 T = TypeVar("T")
 Command = Callable[..., Any]
-DEADLINE = 5.0
+REQUEST_TIMEOUT = 5.0
 """Seconds for one request: a person waits."""
-COMPLETION_DEADLINE = 1.5
+COMPLETION_TIMEOUT = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class ClusterOptions:
     """Which cluster and which namespace a command is about."""
 
     kubeconfig: Path | None = None
@@ -43,7 +43,7 @@ class Where:
         return self.namespace or reader.namespace
 
 
-def located(*, everywhere: bool = False) -> Callable[[Command], Command]:
+def cluster_options(*, everywhere: bool = False) -> Callable[[Command], Command]:
     """Add the options that say where, and give the command a ``Where``."""
     options = [
         click.option("-n", "--namespace", help="Namespace; by default that of the context."),
@@ -62,7 +62,7 @@ def located(*, everywhere: bool = False) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         def with_where(**options: Any) -> Any:
             told = {name: options.pop(name, None) for name in ("kubeconfig", "context")}
-            where = Where(
+            where = ClusterOptions(
                 **told,
                 namespace=options.pop("namespace", None),
                 everywhere=options.pop("everywhere", False),
@@ -80,21 +80,23 @@ def located(*, everywhere: bool = False) -> Callable[[Command], Command]:
     return decorate
 
 
-def ask(
-    where: Where, work: Callable[[Reader], Awaitable[T]], *, deadline: float | None = None
+def with_reader(
+    where: ClusterOptions, work: Callable[[Reader], Awaitable[T]], *, deadline: float | None = None
 ) -> T:
     """Do ``work`` with a connection; whatever the cluster says becomes a ``Failure``."""
     # What the client has to say is in its exceptions, too.
     logging.getLogger("kubernetes").setLevel(logging.ERROR)
     try:
-        return asyncio.run(_connected(where, work, deadline or DEADLINE))
+        return asyncio.run(_connected(where, work, deadline or REQUEST_TIMEOUT))
     except NotConfiguredError as error:
-        raise failures.not_configured(error, contexts.names(where.kubeconfig)) from error
+        raise errors.not_configured_error(error, contexts.names(where.kubeconfig)) from error
     except ClusterError as error:
-        raise failures.from_cluster(error) from error
+        raise errors.cluster_error(error) from error
 
 
-async def _connected(where: Where, work: Callable[[Reader], Awaitable[T]], deadline: float) -> T:
+async def _connected(
+    where: ClusterOptions, work: Callable[[Reader], Awaitable[T]], deadline: float
+) -> T:
     reader = await Reader.open(
         kubeconfig=where.kubeconfig, context=where.context, deadline=deadline
     )
@@ -104,13 +106,13 @@ async def _connected(where: Where, work: Callable[[Reader], Awaitable[T]], deadl
         await reader.close()
 
 
-async def named(reader: Reader, where: Where, name: str) -> Manifest:
+async def get_aiapi(reader: Reader, where: ClusterOptions, name: str) -> Manifest:
     """The AIApi, or a ``Failure`` that names those that are near."""
     namespace = where.home(reader)
     found = await reader.aiapi(namespace, name)
     if found is not None:
         return found
-    raise failures.no_such_aiapi(name, namespace, await _known(reader, namespace))
+    raise errors.aiapi_not_found(name, namespace, await _known(reader, namespace))
 
 
 async def _known(reader: Reader, namespace: str) -> list[tuple[str, str]]:
@@ -131,7 +133,7 @@ def complete_names(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The AIApis whose names begin so; none where the cluster does not answer at once."""
-    where = Where(
+    where = ClusterOptions(
         kubeconfig=ctx.params.get("kubeconfig"),
         context=ctx.params.get("context"),
         namespace=ctx.params.get("namespace"),
@@ -141,7 +143,7 @@ def complete_names(
         return [item["metadata"]["name"] for item in await reader.aiapis(where.scope(reader))]
 
     try:
-        found = ask(where, names, deadline=COMPLETION_DEADLINE)
+        found = with_reader(where, names, deadline=COMPLETION_TIMEOUT)
     except click.ClickException:
         return []
     return [CompletionItem(name) for name in sorted(found) if name.startswith(incomplete)]

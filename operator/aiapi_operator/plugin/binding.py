@@ -6,7 +6,7 @@ from typing import Any
 from aiapi_operator.api.duration import format_duration
 from aiapi_operator.api.overview import View, number, part, seconds
 
-BINDS = {
+BINDING_DESCRIPTIONS = {
     "EventLoop": "event-loop time: requests expected x loop time of a request / utilisation aimed"
     " at",
     "Concurrency": "requests in flight against what a worker takes at once"
@@ -20,10 +20,10 @@ BINDS = {
 }
 
 
-def binds(view: View) -> str:
+def describe_binding(view: View) -> str:
     """What sets the number of workers."""
     name = str(view.need.get("binding", ""))
-    return BINDS.get(name, "") if name else "no decision was taken yet"
+    return BINDING_DESCRIPTIONS.get(name, "") if name else "no decision was taken yet"
 
 
 def what_would_change_it(view: View, spec: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ FLOAT_BYTES = 4
 TIME_BYTES = 8
 
 
-class Ring:
+class RingBuffer:
     """At most ``size`` rows, one for each ``seconds`` of time.
 
     All that comes within the same ``seconds`` is folded into one row: of columns in ``peaks`` the

@@ -19,7 +19,7 @@ CRD_MISSING = (
 )
 
 
-class Failure(click.ClickException):
+class CommandError(click.ClickException):
     """Ends the command with a message and an exit code."""
 
     def __init__(self, message: str, code: int = PROBLEM) -> None:
@@ -32,33 +32,33 @@ class Failure(click.ClickException):
         return self.code
 
 
-def not_configured(error: NotConfiguredError, contexts: list[str]) -> Failure:
+def not_configured_error(error: NotConfiguredError, contexts: list[str]) -> CommandError:
     """There is no cluster to ask."""
     known = f" The contexts there are: {', '.join(contexts)}." if contexts else ""
     none = str(error).endswith("current-context in kube-config")  # the client's way to say so
     said = "no kubeconfig was found" if none else str(error)
-    return Failure(
+    return CommandError(
         f"no cluster to ask: {said.rstrip('.')}. Give --kubeconfig, or set KUBECONFIG.{known}",
         UNREACHABLE,
     )
 
 
-def from_cluster(error: errors.ClusterError) -> Failure:
+def cluster_error(error: errors.ClusterError) -> CommandError:
     """What the API server (or the way to it) said."""
     if isinstance(error, errors.Forbidden | errors.Unauthorized):
-        return Failure(
+        return CommandError(
             f"not allowed: {error.message}. Ask who runs the cluster for this right.", FORBIDDEN
         )
     if isinstance(error, errors.Unavailable | errors.TooManyRequests):
-        return Failure(
+        return CommandError(
             f"{error.message}. Is the cluster up, and the kubeconfig's address right?", UNREACHABLE
         )
     if isinstance(error, errors.NotFound):
-        return Failure(CRD_MISSING, NOT_FOUND)
-    return Failure(f"the API server refused: {error.message}")
+        return CommandError(CRD_MISSING, NOT_FOUND)
+    return CommandError(f"the API server refused: {error.message}")
 
 
-def no_such_aiapi(name: str, namespace: str, everywhere: list[tuple[str, str]]) -> Failure:
+def aiapi_not_found(name: str, namespace: str, everywhere: list[tuple[str, str]]) -> CommandError:
     """There is no AIApi of this name here; ``everywhere`` has (namespace, name) of those seen."""
     elsewhere = [ns for ns, other in everywhere if other == name]
     here = [other for ns, other in everywhere if ns == namespace]
@@ -70,4 +70,4 @@ def no_such_aiapi(name: str, namespace: str, everywhere: list[tuple[str, str]]) 
     elif here:
         shown = ", ".join(sorted(here)[:10])
         message += f"; there are: {shown}" + (" and more" if len(here) > 10 else "")
-    return Failure(message, NOT_FOUND)
+    return CommandError(message, NOT_FOUND)

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from aiapi_demo.recording import Recording, Sample
 from aiapi_demo.schedule import Phase
-from aiapi_demo.summary import Kill, PhaseResult, Summary
+from aiapi_demo.summary import OperatorKill, PhaseResult, Summary
 
 
-def unmet(
-    summary: Summary, recording: Recording, phases: tuple[Phase, ...], kill: Kill | None = None
+def unmet_expectations(
+    summary: Summary,
+    recording: Recording,
+    phases: tuple[Phase, ...],
+    kill: OperatorKill | None = None,
 ) -> tuple[str, ...]:
     """What did not hold, one sentence each. Empty when the demo is a success."""
     return (
@@ -87,7 +90,7 @@ def _saving(summary: Summary) -> Iterator[str]:
         yield "nothing was saved against a static fleet sized for the peak"
 
 
-def _survival(samples: Sequence[Sample], kill: Kill) -> Iterator[str]:
+def _survival(samples: Sequence[Sample], kill: OperatorKill) -> Iterator[str]:
     """After the operator's death nothing shrinks until its successor has watched long enough.
 
     What it had already ordered is still carried out, hence the first two seconds.

@@ -13,15 +13,15 @@ from typing import Any, Self
 
 import aiohttp
 
-from aiapi_demo.fleet import AIApiView, amount, read_aiapi, service_url
 from aiapi_demo.kubectl import Kubectl, KubectlError, Object
-from aiapi_demo.processes import Child, ProcessFailedError
-from aiapi_demo.summary import Objective
+from aiapi_demo.observed import ObservedAIApi, parse_quantity, read_aiapi, service_url
+from aiapi_demo.processes import ChildProcess, ProcessFailedError
+from aiapi_demo.summary import DemoObjective
 
 NAME = "assistant"
 IMAGE = "ghcr.io/acme/assistant:1.4"
 LOOP_MS = 25
-MOST_WORKERS = 3
+MAX_WORKERS = 3
 """So few in a pod that the step needs more pods, too, and both axes are seen to move."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class DemoPaths:
     """Where the demo reads and writes."""
 
     root: Path
@@ -59,7 +59,7 @@ class Places:
         return self.out / "logs"
 
 
-def beside_python(name: str) -> str:
+def installed_program(name: str) -> str:
     """A program of this installation."""
     return str(Path(sys.executable).parent / name)
 
@@ -79,7 +79,7 @@ def demo_patch(llm_url: str) -> Object:
                 {"name": "LLM_URL", "value": llm_url},
                 {"name": "ASSISTANT_LOOP_MS", "value": str(LOOP_MS)},
             ],
-            "workers": {"max": MOST_WORKERS},
+            "workers": {"max": MAX_WORKERS},
             "scaling": {
                 "scaleDown": {
                     "workersAfter": f"{WORKERS_AFTER:g}s",
@@ -90,13 +90,13 @@ def demo_patch(llm_url: str) -> Object:
     }
 
 
-class Llm:
+class StandInLLM:
     """The stand-in LLM and its latency."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: DemoPaths) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
-        self.process = Child(
+        self.process = ChildProcess(
             "the stand-in LLM",
             [
                 sys.executable,
@@ -117,10 +117,10 @@ class Llm:
             answer.raise_for_status()
 
 
-class Stage:
+class DemoEnvironment:
     """All processes of the demo, and what was learnt while they started."""
 
-    def __init__(self, places: Places, say: Say) -> None:
+    def __init__(self, places: DemoPaths, say: Say) -> None:
         places.check()
         places.logs.mkdir(parents=True, exist_ok=True)
         for old in places.logs.glob("*.log"):
@@ -131,11 +131,11 @@ class Stage:
         self._kubeconfig.unlink(missing_ok=True)
         self._stack = AsyncExitStack()
         self.kubectl = Kubectl(self._kubeconfig)
-        self.llm = Llm(places)
-        self._sandbox = Child(
+        self.llm = StandInLLM(places)
+        self._sandbox = ChildProcess(
             "the sandbox",
             [
-                *(beside_python("aiapi"), "sandbox", "up"),
+                *(installed_program("aiapi"), "sandbox", "up"),
                 *("--kubeconfig", str(self._kubeconfig)),
                 *("--data", str(places.out / "sandbox")),
                 *("--image", f"{IMAGE}={places.root / 'examples'}"),
@@ -143,15 +143,15 @@ class Stage:
             log=places.logs / "sandbox.log",
             grace=40,
         )
-        self.operator = Child(
+        self.operator = ChildProcess(
             "the operator",
             [
-                *(beside_python("aiapi-operator"), "--kubeconfig", str(self._kubeconfig)),
+                *(installed_program("aiapi-operator"), "--kubeconfig", str(self._kubeconfig)),
                 *("--host", "127.0.0.1", "--port", "0"),
             ],
             log=places.logs / "operator.log",
         )
-        self.objective = Objective(percentile=95, seconds=0.8)
+        self.objective = DemoObjective(percentile=95, seconds=0.8)
         self.url = ""
         self.token = ""
         self._told = ""
@@ -187,7 +187,7 @@ class Stage:
         await self.operator.start()
         self._stack.push_async_callback(self.operator.stop)
 
-    async def _start(self, child: Child) -> None:
+    async def _start(self, child: ChildProcess) -> None:
         await child.start()
         self._stack.push_async_callback(child.stop)
 
@@ -228,7 +228,7 @@ class Stage:
         self._tell_progress(view)
         return bool(ready and ready.status == "True" and view.ready_replicas)
 
-    def _tell_progress(self, view: AIApiView) -> None:
+    def _tell_progress(self, view: ObservedAIApi) -> None:
         ready = view.condition("Ready")
         told = ready.message if ready and ready.message else "not seen by the operator yet"
         if told != self._told:
@@ -256,10 +256,10 @@ class Stage:
             await asyncio.sleep(0.5)
 
 
-def objective_of(obj: Object) -> Objective:
+def objective_of(obj: Object) -> DemoObjective:
     """The objective in an AIApi's spec, defaults filled in by the API server."""
     latency = obj["spec"]["objective"]["latency"]
-    seconds = amount(latency["threshold"])
+    seconds = parse_quantity(latency["threshold"])
     if seconds is None:
         raise ProcessFailedError(f"cannot read the objective {latency['threshold']!r}")
-    return Objective(percentile=float(latency["percentile"]), seconds=seconds)
+    return DemoObjective(percentile=float(latency["percentile"]), seconds=seconds)
