@@ -180,7 +180,9 @@ class History:
         self._stories.pop(key, None)
 
 
-def _present(time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> DecisionSnapshot:
+def _present(
+    time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+) -> DecisionSnapshot:
     need = decision.need
     capacity = None
     if need.service_demand:
