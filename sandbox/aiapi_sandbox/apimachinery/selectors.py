@@ -74,13 +74,13 @@ def format_selector(selector: Mapping[str, Any] | None) -> str:
     terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
     for term in selector.get("matchExpressions") or ():
         values = ",".join(sorted(term.get("values") or ()))
-        shapes = {
+        formats = {
             "In": f"{term['key']} in ({values})",
             "NotIn": f"{term['key']} notin ({values})",
             "Exists": term["key"],
             "DoesNotExist": f"!{term['key']}",
         }
-        terms.append(shapes[term["operator"]])
+        terms.append(formats[term["operator"]])
     return ",".join(terms)
 
 

@@ -23,15 +23,15 @@ def to_served(resource: ApiResource, obj: Obj) -> Obj:
     """A stored object as this resource's version shows it."""
     if resource.storage is None:
         return obj
-    if resource.key == EVENTS_V1:
+    if resource.gvr == EVENTS_V1:
         obj = {_FROM_CORE.get(name, name): value for name, value in obj.items()}
-    return {**obj, "apiVersion": resource.key.api_version}
+    return {**obj, "apiVersion": resource.gvr.api_version}
 
 
 def to_storage(resource: ApiResource, obj: Obj) -> Obj:
     """A client's object as it is stored."""
     if resource.storage is None:
         return obj
-    if resource.key == EVENTS_V1:
+    if resource.gvr == EVENTS_V1:
         obj = {_TO_CORE.get(name, name): value for name, value in obj.items()}
     return {**obj, "apiVersion": resource.storage.api_version}

@@ -19,26 +19,26 @@ class CRDHandler:
         self._served: dict[str, list[GroupVersionResource]] = {}
 
     def attach(self) -> None:
-        self._store.listen(self._changed)
+        self._store.add_event_handler(self._changed)
         for crd in self._store.list(CRDS):
             self._serve(crd)
 
-    def _changed(self, change: WatchEvent) -> None:
-        if change.key != CRDS:
+    def _changed(self, event: WatchEvent) -> None:
+        if event.gvr != CRDS:
             return
-        crd = change.object
-        if change.type == "DELETED":
+        crd = event.object
+        if event.type == "DELETED":
             self._withdraw(crd["metadata"]["name"])
         elif "deletionTimestamp" not in crd["metadata"]:
-            if change.previous is None or change.previous["spec"] != crd["spec"]:
+            if event.previous is None or event.previous["spec"] != crd["spec"]:
                 self._withdraw(crd["metadata"]["name"])
                 self._serve(crd)
             if not crd["status"].get("conditions"):
                 self._establish(crd)
 
     def _withdraw(self, name: str) -> None:
-        for key in self._served.pop(name, ()):
-            self._store.registry.remove(key)
+        for gvr in self._served.pop(name, ()):
+            self._store.registry.remove(gvr)
 
     def _serve(self, crd: Obj) -> None:
         spec = crd["spec"]
@@ -48,7 +48,7 @@ class CRDHandler:
             if item.get("served"):
                 resource = _resource(spec, item, storage)
                 self._store.registry.add(resource)
-                self._served.setdefault(crd["metadata"]["name"], []).append(resource.key)
+                self._served.setdefault(crd["metadata"]["name"], []).append(resource.gvr)
 
     def _establish(self, crd: Obj) -> None:
         now = self._store.now()
@@ -77,22 +77,22 @@ class CRDHandler:
 def _resource(spec: Obj, version: Obj, storage: GroupVersionResource) -> ApiResource:
     names, parts = spec["names"], version.get("subresources") or {}
     schema = version.get("schema", {}).get("openAPIV3Schema") or {}
-    key = GroupVersionResource(spec["group"], version["name"], names["plural"])
+    gvr = GroupVersionResource(spec["group"], version["name"], names["plural"])
     scale = parts.get("scale")
     return ApiResource(
-        key=key,
+        gvr=gvr,
         kind=names["kind"],
         singular=names.get("singular") or names["kind"].lower(),
         namespaced=spec["scope"] == "Namespaced",
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=frozenset(parts) & {"status", "scale"},
-        counts_generation=True,
+        has_generation=True,
         custom=True,
         columns=custom_columns(version.get("additionalPrinterColumns")),
-        shape=custom_resource_type(schema),
+        type_schema=custom_resource_type(schema),
         scale_paths=scale,
         schema=schema,
-        storage=None if key == storage else storage,
-        strategy=CustomResourceStrategy(schema, scale, status_apart="status" in parts),
+        storage=None if gvr == storage else storage,
+        strategy=CustomResourceStrategy(schema, scale, has_status_subresource="status" in parts),
     )

@@ -30,7 +30,7 @@ def require_object(obj: Any) -> Obj:
 
 
 def validate_fields(
-    obj: Obj, shape: TypeSchema, resource: ApiResource, validation: str
+    obj: Obj, schema: TypeSchema, resource: ApiResource, validation: str
 ) -> tuple[str, ...]:
     """Drop unknown fields, in place: refused if Strict, told if Warn. Returns the warnings."""
     if validation not in ("Strict", "Warn", "Ignore"):
@@ -38,38 +38,38 @@ def validate_fields(
     if resource.custom:
         _require_types(obj.get("metadata"), builtin_type("ObjectMeta"), resource, "metadata")
     else:
-        _require_types(obj, shape, resource, "")
-    unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, shape)]
+        _require_types(obj, schema, resource, "")
+    unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, schema)]
     if not unknown:
         return ()
     if validation == "Strict":
-        kind, version = resource.kind, resource.key.version
+        kind, version = resource.kind, resource.gvr.version
         raise bad_request(
             f'{kind} in version "{version}" cannot be handled as a {kind}: '
             f"strict decoding error: {', '.join(unknown)}"
         )
-    prune(obj, shape)
+    prune(obj, schema)
     return tuple(unknown) if validation == "Warn" else ()
 
 
-def _require_types(value: Any, shape: TypeSchema, resource: ApiResource, path: str) -> None:
+def _require_types(value: Any, schema: TypeSchema, resource: ApiResource, path: str) -> None:
     """Built-in kinds are typed: a value of another type cannot even be read."""
-    if value is None or shape.kind == "any" or shape.type == "any":
+    if value is None or schema.kind == "any" or schema.type == "any":
         return
-    if shape.kind in ("object", "map"):
+    if schema.kind in ("object", "map"):
         if not isinstance(value, dict):
-            raise _wrong_type(value, shape.type or "map", resource, path)
+            raise _wrong_type(value, schema.type or "map", resource, path)
         for name, part in value.items():
-            child = shape.child(name)
+            child = schema.child(name)
             if child is not None:
                 _require_types(part, child, resource, f"{path}.{name}" if path else name)
-    elif shape.kind == "list":
+    elif schema.kind == "list":
         if not isinstance(value, list):
-            raise _wrong_type(value, f"[]{shape.item.type}", resource, path)
+            raise _wrong_type(value, f"[]{schema.item.type}", resource, path)
         for part in value:
-            _require_types(part, shape.item, resource, path)
+            _require_types(part, schema.item, resource, path)
     else:
-        types, name = _GO_TYPES[shape.type]
+        types, name = _GO_TYPES[schema.type]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise _wrong_type(value, name, resource, path)
 
@@ -77,6 +77,6 @@ def _require_types(value: Any, shape: TypeSchema, resource: ApiResource, path: s
 def _wrong_type(value: Any, wanted: str, resource: ApiResource, path: str) -> ApiError:
     kind, got = resource.kind, _JSON_NAMES.get(type(value), "number")
     return bad_request(
-        f'{kind} in version "{resource.key.version}" cannot be handled as a {kind}: json: cannot '
+        f'{kind} in version "{resource.gvr.version}" cannot be handled as a {kind}: json: cannot '
         f"unmarshal {got} into Go struct field {kind}.{path} of type {wanted}"
     )

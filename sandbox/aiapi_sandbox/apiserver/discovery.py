@@ -50,7 +50,7 @@ def _subresource_entries(resource: ApiResource) -> list[Obj]:
     entries = []
     for name in sorted(resource.subresources, key=lambda n: (n == "scale", n)):
         entry: Obj = {
-            "name": f"{resource.key.plural}/{name}",
+            "name": f"{resource.gvr.plural}/{name}",
             "singularName": "",
             "namespaced": resource.namespaced,
         }
@@ -69,7 +69,7 @@ def _subresource_verbs(name: str) -> list[str]:
 
 def _entries(resource: ApiResource) -> list[Obj]:
     entry: Obj = {
-        "name": resource.key.plural,
+        "name": resource.gvr.plural,
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
@@ -79,7 +79,7 @@ def _entries(resource: ApiResource) -> list[Obj]:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    stored = resource.stored_at
+    stored = resource.storage_gvr
     name = f"{stored.group}/{stored.version}/{resource.kind}"
     digest = hashlib.sha256(name.encode()).digest()[:8]
     entry["storageVersionHash"] = base64.b64encode(digest).decode()
@@ -90,9 +90,9 @@ def _groups(registry: Registry) -> dict[str, list[str]]:
     """Group -> its versions; the newest first is the preferred one."""
     groups: dict[str, list[str]] = {}
     for resource in registry:
-        versions = groups.setdefault(resource.key.group, [])
-        if resource.key.version not in versions:
-            versions.append(resource.key.version)
+        versions = groups.setdefault(resource.gvr.group, [])
+        if resource.gvr.version not in versions:
+            versions.append(resource.gvr.version)
     groups.setdefault(_REVIEW_GROUP, ["v1"])
     return groups
 
@@ -129,7 +129,7 @@ def api_resources(registry: Registry, group: str, version: str) -> Obj | None:
     resources = [
         entry
         for resource in registry
-        if (resource.key.group, resource.key.version) == (group, version)
+        if (resource.gvr.group, resource.gvr.version) == (group, version)
         for entry in _entries(resource)
     ]
     if group == _REVIEW_GROUP:

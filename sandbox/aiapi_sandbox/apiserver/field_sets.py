@@ -18,18 +18,18 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
-def item_step(item: Any, shape: TypeSchema) -> str:
+def item_step(item: Any, schema: TypeSchema) -> str:
     """How a list's item is named: by its keys, or by its value in a set."""
-    if shape.is_set:
+    if schema.is_set:
         return f"v:{_compact(item)}"
     keys = {}
-    for key in shape.keys:
+    for key in schema.keys:
         if isinstance(item, dict) and key in item:
             keys[key] = item[key]
-        elif shape.defaults and key in shape.defaults:
-            keys[key] = shape.defaults[key]
+        elif schema.key_defaults and key in schema.key_defaults:
+            keys[key] = schema.key_defaults[key]
     if not keys:
-        wanted = ", ".join(shape.keys)
+        wanted = ", ".join(schema.keys)
         raise ApiError(
             500,
             "InternalError",
@@ -38,20 +38,20 @@ def item_step(item: Any, shape: TypeSchema) -> str:
     return f"k:{_compact(keys)}"
 
 
-def children(value: Any, shape: TypeSchema) -> Iterator[tuple[str, Any, TypeSchema]] | None:
+def children(value: Any, schema: TypeSchema) -> Iterator[tuple[str, Any, TypeSchema]] | None:
     """The named parts of a value that merges; None for one that is replaced as a whole."""
-    if shape.atomic:
+    if schema.atomic:
         return None
-    if isinstance(value, dict) and shape.kind in ("object", "map", "any"):
-        return ((f"f:{name}", part, shape.child(name) or ANY) for name, part in value.items())
-    if isinstance(value, list) and shape.kind == "list":
-        return ((item_step(part, shape), part, shape.item) for part in value)
+    if isinstance(value, dict) and schema.kind in ("object", "map", "any"):
+        return ((f"f:{name}", part, schema.child(name) or ANY) for name, part in value.items())
+    if isinstance(value, list) and schema.kind == "list":
+        return ((item_step(part, schema), part, schema.item) for part in value)
     return None
 
 
-def applied_fields(value: Any, shape: TypeSchema, at: Path = ()) -> Fields:
+def applied_fields(value: Any, schema: TypeSchema, at: Path = ()) -> Fields:
     """The fields that an applied configuration claims: leaves, and list items."""
-    parts = children(value, shape)
+    parts = children(value, schema)
     if parts is None:
         return frozenset({at})
     found: set[Path] = set()
@@ -66,23 +66,23 @@ def applied_fields(value: Any, shape: TypeSchema, at: Path = ()) -> Fields:
     return frozenset(found)
 
 
-def all_fields(value: Any, shape: TypeSchema, at: Path = ()) -> Fields:
+def all_fields(value: Any, schema: TypeSchema, at: Path = ()) -> Fields:
     """Every field there is, with those that only hold others."""
     found = {at} if at else set()
-    for step, part, child in children(value, shape) or ():
+    for step, part, child in children(value, schema) or ():
         found |= all_fields(part, child, (*at, step))
     return frozenset(found)
 
 
-def compare(old: Any, new: Any, shape: TypeSchema, at: Path = ()) -> tuple[Fields, Fields]:
+def compare(old: Any, new: Any, schema: TypeSchema, at: Path = ()) -> tuple[Fields, Fields]:
     """(fields that were added or changed, fields that were removed)."""
-    old_parts, new_parts = children(old, shape), children(new, shape)
+    old_parts, new_parts = children(old, schema), children(new, schema)
     if old_parts is None or new_parts is None:
         if old == new:
             return EMPTY, EMPTY
         if old_parts is None and new_parts is None:
             return frozenset({at}), EMPTY
-        return all_fields(new, shape, at), all_fields(old, shape, at) - {at}
+        return all_fields(new, schema, at), all_fields(old, schema, at) - {at}
     before = {step: (part, child) for step, part, child in old_parts}
     changed: set[Path] = set()
     removed: set[Path] = set()

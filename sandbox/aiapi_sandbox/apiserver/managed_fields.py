@@ -135,13 +135,15 @@ def _entry(manager: FieldManager, owned: OwnedFields) -> Obj:
     return entry
 
 
-def trackable(obj: Obj, *, subresource: str | None = None, status_apart: bool = False) -> Obj:
+def trackable(
+    obj: Obj, *, subresource: str | None = None, has_status_subresource: bool = False
+) -> Obj:
     """The part of an object whose fields can be owned by a write of this kind."""
     meta = {k: v for k, v in obj["metadata"].items() if k not in _UNTRACKED_METADATA}
     result = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
     if subresource == "status":
         return {"status": result["status"]} if "status" in result else {}
-    if status_apart:
+    if has_status_subresource:
         result.pop("status", None)
     if meta:
         result["metadata"] = meta
@@ -163,21 +165,25 @@ class UpdateTracker:
     """An ordinary write (create, update, patch) by one manager."""
 
     manager: FieldManager
-    shape: TypeSchema
+    schema: TypeSchema
     time: str
     custom: bool
-    status_apart: bool
+    has_status_subresource: bool
 
     def track(self, new: Obj, old: Obj | None) -> None:
         """Note in `new` who owns what after this write. Unchanged content: unchanged owners."""
         subresource = self.manager.subresource or None
-        after = trackable(new, subresource=subresource, status_apart=self.status_apart)
+        after = trackable(
+            new, subresource=subresource, has_status_subresource=self.has_status_subresource
+        )
         before: Obj = {}
         if old is not None:
-            before = trackable(old, subresource=subresource, status_apart=self.status_apart)
+            before = trackable(
+                old, subresource=subresource, has_status_subresource=self.has_status_subresource
+            )
         managers = ManagedFields.of(old) if old is not None else ManagedFields()
         try:
-            changed, removed = compare(before, after, self.shape)
+            changed, removed = compare(before, after, self.schema)
         except ApiError:  # a list without its keys: nobody comes to own what cannot be named
             changed, removed = EMPTY, EMPTY
         changed = _without_structs(changed, custom=self.custom)

@@ -39,53 +39,53 @@ def _ref(name: str) -> Obj:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _builtin_field(shape: TypeSchema) -> Obj:
-    if shape.kind == "object" or shape.type == "JSONSchemaProps":
-        return {"allOf": [_ref(shape.type)], "default": {}}
-    if shape.kind == "list":
-        field: Obj = {"type": "array", "items": _builtin_field(shape.item)}
-        how = "set" if shape.is_set else "map" if shape.keys else "atomic"
+def _builtin_field(type_schema: TypeSchema) -> Obj:
+    if type_schema.kind == "object" or type_schema.type == "JSONSchemaProps":
+        return {"allOf": [_ref(type_schema.type)], "default": {}}
+    if type_schema.kind == "list":
+        field: Obj = {"type": "array", "items": _builtin_field(type_schema.item)}
+        how = "set" if type_schema.is_set else "map" if type_schema.keys else "atomic"
         field["x-kubernetes-list-type"] = how
-        if shape.keys:
-            field["x-kubernetes-list-map-keys"] = list(shape.keys)
-        if shape.patch_key:
-            field["x-kubernetes-patch-merge-key"] = shape.patch_key
-        if shape.patch_key or shape.is_set:
+        if type_schema.keys:
+            field["x-kubernetes-list-map-keys"] = list(type_schema.keys)
+        if type_schema.patch_merge_key:
+            field["x-kubernetes-patch-merge-key"] = type_schema.patch_merge_key
+        if type_schema.patch_merge_key or type_schema.is_set:
             field["x-kubernetes-patch-strategy"] = "merge"
         return field
-    if shape.kind == "map":
-        field = {"type": "object", "additionalProperties": _builtin_field(shape.item)}
-        return field | ({"x-kubernetes-map-type": "atomic"} if shape.atomic else {})
-    return dict(_SCALARS[shape.type])
+    if type_schema.kind == "map":
+        field = {"type": "object", "additionalProperties": _builtin_field(type_schema.item)}
+        return field | ({"x-kubernetes-map-type": "atomic"} if type_schema.atomic else {})
+    return dict(_SCALARS[type_schema.type])
 
 
 def _builtin_schema(name: str) -> Obj:
     if name == "JSONSchemaProps":
         return {"type": "object"}
-    shape = builtin_type(name)
+    type_schema = builtin_type(name)
     schema: Obj = {
         "type": "object",
-        "properties": {field: _builtin_field(part) for field, part in shape.fields().items()},
+        "properties": {field: _builtin_field(part) for field, part in type_schema.fields().items()},
     }
     required = [field for field, (_, needed) in builtin_types()[name][1].items() if needed]
     if required:
         schema["required"] = required
-    if shape.atomic:
+    if type_schema.atomic:
         schema["x-kubernetes-map-type"] = "atomic"
     return schema
 
 
 def _gvk(resource: ApiResource) -> Obj:
-    key = resource.key
-    return {"group": key.group, "version": key.version, "kind": resource.kind}
+    gvr = resource.gvr
+    return {"group": gvr.group, "version": gvr.version, "kind": resource.kind}
 
 
 def _schema_name(resource: ApiResource) -> str:
     """Built-in types go by their bare names; custom ones by group, version and kind."""
-    key = resource.key
+    gvr = resource.gvr
     if resource.custom:
-        return ".".join([*reversed(key.group.split(".")), key.version, resource.kind])
-    return "EventsEvent" if key.group == "events.k8s.io" else resource.kind
+        return ".".join([*reversed(gvr.group.split(".")), gvr.version, resource.kind])
+    return "EventsEvent" if gvr.group == "events.k8s.io" else resource.kind
 
 
 def _resource_schema(resource: ApiResource) -> Obj:
@@ -121,10 +121,10 @@ def _operation(resource: ApiResource, action: str) -> Obj:
 
 
 def _paths(resource: ApiResource) -> Obj:
-    key = resource.key
-    root = f"/apis/{key.group}/{key.version}" if key.group else f"/api/{key.version}"
+    gvr = resource.gvr
+    root = f"/apis/{gvr.group}/{gvr.version}" if gvr.group else f"/api/{gvr.version}"
     place = "/namespaces/{namespace}" if resource.namespaced else ""
-    many, one = f"{root}{place}/{key.plural}", f"{root}{place}/{key.plural}/{{name}}"
+    many, one = f"{root}{place}/{gvr.plural}", f"{root}{place}/{gvr.plural}/{{name}}"
     actions = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
     return {
         many: {
@@ -149,7 +149,7 @@ def document(registry: Registry, group: str, version: str) -> Obj:
     paths: Obj = {}
     schemas: Obj = {}
     for resource in registry:
-        if (resource.key.group, resource.key.version) == (group, version):
+        if (resource.gvr.group, resource.gvr.version) == (group, version):
             paths |= _paths(resource)
             schemas[_schema_name(resource)] = _resource_schema(resource)
     missing = _references(schemas) - schemas.keys()
@@ -189,9 +189,9 @@ class OpenApiService:
         return web.Response(body=body, content_type="application/json")
 
     def _names(self) -> list[str]:
-        keys = {resource.key for resource in self._registry}
+        gvrs = {resource.gvr for resource in self._registry}
         return sorted(
-            {f"apis/{key.group}/{key.version}" if key.group else "api/v1" for key in keys}
+            {f"apis/{gvr.group}/{gvr.version}" if gvr.group else "api/v1" for gvr in gvrs}
         )
 
     def _link(self, name: str) -> Obj:

@@ -44,7 +44,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def strategic_patch(target: Any, patch: Any, shape: TypeSchema) -> Any:
+def strategic_patch(target: Any, patch: Any, schema: TypeSchema) -> Any:
     """A merge patch that merges lists by their keys, with its `$` directives."""
     if not isinstance(patch, dict):
         return copy_json(patch)
@@ -56,18 +56,18 @@ def strategic_patch(target: Any, patch: Any, shape: TypeSchema) -> Any:
     for name, value in patch.items():
         if name.startswith("$"):
             continue
-        child = shape.child(name) or ANY
+        child = schema.child(name) or ANY
         if value is None:
             result.pop(name, None)
         elif isinstance(value, list):
             result[name] = _patch_list(result.get(name), value, child)
         else:
             result[name] = strategic_patch(result.get(name), value, child)
-    _apply_directives(result, patch, shape)
+    _apply_directives(result, patch, schema)
     return result
 
 
-def _apply_directives(result: Obj, patch: Obj, shape: TypeSchema) -> None:
+def _apply_directives(result: Obj, patch: Obj, schema: TypeSchema) -> None:
     if isinstance(kept := patch.get(_RETAIN), list):
         for name in tuple(result):
             if name not in kept:
@@ -79,7 +79,7 @@ def _apply_directives(result: Obj, patch: Obj, shape: TypeSchema) -> None:
         elif name.startswith(_ORDER):
             field = name.removeprefix(_ORDER)
             if isinstance(result.get(field), list):
-                key = (shape.child(field) or ANY).patch_key
+                key = (schema.child(field) or ANY).patch_merge_key
                 result[field] = _ordered(result[field], value, key)
 
 
@@ -96,11 +96,11 @@ def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
     return [next(waiting) if _identity(item, key) in ranks else item for item in items]
 
 
-def _patch_list(target: Any, patch: list[Any], shape: TypeSchema) -> list[Any]:
+def _patch_list(target: Any, patch: list[Any], schema: TypeSchema) -> list[Any]:
     present = list(target) if isinstance(target, list) else []
-    if shape.is_set:
+    if schema.is_set:
         return present + [copy_json(item) for item in patch if item not in present]
-    key = shape.patch_key
+    key = schema.patch_merge_key
     if not key:
         return [copy_json(item) for item in patch]
     if any(isinstance(item, dict) and item == {_DIRECTIVE: "replace"} for item in patch):
@@ -112,7 +112,7 @@ def _patch_list(target: Any, patch: list[Any], shape: TypeSchema) -> list[Any]:
         if item.get(_DIRECTIVE) == "delete":
             present = [old for old in present if old.get(key) != item[key]]
         elif same:
-            present[same[0]] = strategic_patch(present[same[0]], item, shape.item)
+            present[same[0]] = strategic_patch(present[same[0]], item, schema.item)
         else:
-            present.append(strategic_patch({}, item, shape.item))
+            present.append(strategic_patch({}, item, schema.item))
     return present

@@ -16,21 +16,21 @@ from aiapi_sandbox.kinds.resources import ApiResource
 from aiapi_sandbox.storage.store import Store
 
 
-def get_object(store: Store, target: RequestInfo, view: ResponseTransformer) -> web.Response:
-    obj = store.peek(target.key, target.namespace, target.name)
-    return json_response(view.one(obj))
+def get_object(store: Store, info: RequestInfo, transformer: ResponseTransformer) -> web.Response:
+    obj = store.peek(info.gvr, info.namespace, info.name)
+    return json_response(transformer.object(obj))
 
 
 def list_objects(
-    store: Store, target: RequestInfo, options: RequestOptions, view: ResponseTransformer
+    store: Store, info: RequestInfo, options: RequestOptions, transformer: ResponseTransformer
 ) -> web.Response:
     """A page of a collection. Pages are cut from what is there now, not from a snapshot."""
     start = _decode_continue(options.continue_token) if options.continue_token else None
     found = store.scan(
-        target.key,
-        target.namespace or None,
+        info.gvr,
+        info.namespace or None,
         options.label_selector,
-        to_storage_fields(target.resource, options.field_selector),
+        to_storage_fields(info.resource, options.field_selector),
     )
     rest = [obj for obj in found if start is None or _place(obj) > start]
     page = list(islice(rest, options.limit or None))
@@ -39,7 +39,7 @@ def list_objects(
         meta["continue"] = _encode_continue(store.version, page[-1])
         if not (options.label_selector or options.field_selector):
             meta["remainingItemCount"] = len(rest) - len(page)
-    return json_response(view.many(page, meta))
+    return json_response(transformer.object_list(page, meta))
 
 
 def to_storage_fields(resource: ApiResource, selector: str) -> str:

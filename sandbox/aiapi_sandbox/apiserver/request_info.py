@@ -55,8 +55,8 @@ class RequestInfo:
     subresource: str | None
 
     @property
-    def key(self) -> GroupVersionResource:
-        return self.resource.key
+    def gvr(self) -> GroupVersionResource:
+        return self.resource.gvr
 
 
 @dataclass(frozen=True)
@@ -182,34 +182,34 @@ def parse_body(body: bytes, *, content_type: str, kind: str) -> Any:
         raise bad_request(f"error decoding {kind}: {error}") from None
 
 
-def expect_kind(obj: Any, target: RequestInfo) -> Obj:
+def expect_kind(obj: Any, info: RequestInfo) -> Obj:
     """The body of a create or update, checked against the path."""
-    resource = target.resource
+    resource = info.resource
     if isinstance(obj, dict) and not resource.custom:  # typed clients may leave these out
-        for name, value in (("kind", resource.kind), ("apiVersion", resource.key.api_version)):
+        for name, value in (("kind", resource.kind), ("apiVersion", resource.gvr.api_version)):
             obj[name] = obj.get(name) or value
     if not isinstance(obj, dict) or not obj.get("kind"):
         raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)[:80]}'")
-    if obj["kind"] != resource.kind or obj.get("apiVersion") != resource.key.api_version:
+    if obj["kind"] != resource.kind or obj.get("apiVersion") != resource.gvr.api_version:
         raise bad_request(
-            f'{resource.kind} in version "{resource.key.version}" cannot be handled as a '
+            f'{resource.kind} in version "{resource.gvr.version}" cannot be handled as a '
             f"{resource.kind}: converting ({obj.get('apiVersion')}.{obj['kind']}) to "
-            f"({resource.key.api_version}.{resource.kind}): unknown conversion"
+            f"({resource.gvr.api_version}.{resource.kind}): unknown conversion"
         )
     meta = obj.setdefault("metadata", {})
     if not isinstance(meta, dict):
         raise bad_request("json: cannot unmarshal into Go struct field ObjectMeta.metadata")
     if resource.namespaced:
-        if meta.setdefault("namespace", target.namespace) != target.namespace:
+        if meta.setdefault("namespace", info.namespace) != info.namespace:
             raise bad_request(
                 "the namespace of the provided object does not match the namespace sent on the "
                 "request"
             )
     else:
         meta.pop("namespace", None)
-    if target.name and meta.setdefault("name", target.name) != target.name:
+    if info.name and meta.setdefault("name", info.name) != info.name:
         raise bad_request(
             f"the name of the object ({meta['name']}) does not match the name on the URL "
-            f"({target.name})"
+            f"({info.name})"
         )
     return obj

@@ -25,7 +25,7 @@ class ResponseTransformer:
     form: OutputForm
     include_object: str = "Metadata"
 
-    def one(self, obj: Obj) -> Obj:
+    def object(self, obj: Obj) -> Obj:
         if self.form == "table":
             return self.table([obj], obj["metadata"].get("resourceVersion", ""))
         return self._item(obj)
@@ -33,14 +33,14 @@ class ResponseTransformer:
     def _item(self, obj: Obj) -> Obj:
         return partial_metadata(obj) if self.form == "partial" else to_served(self.resource, obj)
 
-    def many(self, objects: list[Obj], meta: Obj) -> Obj:
+    def object_list(self, objects: list[Obj], meta: Obj) -> Obj:
         if self.form == "table":
             table = self.table(objects, meta["resourceVersion"])
             return {**table, "metadata": meta}
         if self.form == "partial":
             kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
         else:
-            kind, version = self.resource.list_kind, self.resource.key.api_version
+            kind, version = self.resource.list_kind, self.resource.gvr.api_version
         items = [self._item(obj) for obj in objects]
         return {"kind": kind, "apiVersion": version, "metadata": meta, "items": items}
 
@@ -87,13 +87,13 @@ def negotiate_output(header: str | None) -> OutputForm:
     for entry in parse_accept(header):
         if entry["type"] not in ("application/json", "application/*", "*/*"):
             continue
-        shape = entry.get("as")
-        if shape is None:
+        requested = entry.get("as")
+        if requested is None:
             return "object"
         if entry.get("g") == "meta.k8s.io" and entry.get("v") == "v1":
-            if shape == "Table":
+            if requested == "Table":
                 return "table"
-            if shape in _PARTIAL_KINDS:
+            if requested in _PARTIAL_KINDS:
                 return "partial"
     raise ApiError(
         406,

@@ -20,8 +20,8 @@ from aiapi_sandbox.storage.store import Store
 _PLAIN = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
 
 
-def _paths(target: RequestInfo) -> Obj:
-    return target.resource.scale_paths or _PLAIN
+def _paths(info: RequestInfo) -> Obj:
+    return info.resource.scale_paths or _PLAIN
 
 
 def _read(obj: Any, path: str) -> Any:
@@ -37,11 +37,11 @@ def _set(obj: Obj, path: str, value: Any) -> None:
     obj[last] = value
 
 
-def scale_of(target: RequestInfo, obj: Obj) -> Obj:
-    meta, paths = obj["metadata"], _paths(target)
+def scale_of(info: RequestInfo, obj: Obj) -> Obj:
+    meta, paths = obj["metadata"], _paths(info)
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Obj = {"replicas": _read(obj, paths["statusReplicasPath"]) or 0}
-    if selector := _selector(target, obj):
+    if selector := _selector(info, obj):
         status["selector"] = selector
     return {
         "kind": "Scale",
@@ -52,24 +52,24 @@ def scale_of(target: RequestInfo, obj: Obj) -> Obj:
     }
 
 
-def _selector(target: RequestInfo, obj: Obj) -> str:
-    if not target.resource.custom:
+def _selector(info: RequestInfo, obj: Obj) -> str:
+    if not info.resource.custom:
         return format_selector(obj["spec"].get("selector"))
-    path = _paths(target).get("labelSelectorPath")
+    path = _paths(info).get("labelSelectorPath")
     return str(_read(obj, path) or "") if path else ""
 
 
-def get_scale(store: Store, target: RequestInfo) -> web.Response:
-    obj = store.peek(target.key, target.namespace, target.name)
-    return json_response(scale_of(target, obj))
+def get_scale(store: Store, info: RequestInfo) -> web.Response:
+    obj = store.peek(info.gvr, info.namespace, info.name)
+    return json_response(scale_of(info, obj))
 
 
 def put_scale(
-    store: Store, target: RequestInfo, options: RequestOptions, *, body: bytes, content_type: str
+    store: Store, info: RequestInfo, options: RequestOptions, *, body: bytes, content_type: str
 ) -> web.Response:
     """Replace or patch (json, merge, strategic, apply alike: there is one field)."""
-    obj = store.get(target.key, target.namespace, target.name)
-    old = scale_of(target, obj)
+    obj = store.get(info.gvr, info.namespace, info.name)
+    old = scale_of(info, obj)
     sent = parse_body(body, content_type=content_type, kind="Scale")
     if "json-patch" in content_type:
         new = json_patch(old, sent)
@@ -83,23 +83,27 @@ def put_scale(
     if replicas < 0:
         detail = "must be greater than or equal to 0"
         error = FieldViolation("FieldValueInvalid", "spec.replicas", detail, replicas)
-        raise invalid("autoscaling", "Scale", target.name, [error])
+        raise invalid("autoscaling", "Scale", info.name, [error])
     changed: Obj = copy_json(obj)
-    _set(changed, _paths(target)["specReplicasPath"], replicas)
+    _set(changed, _paths(info)["specReplicasPath"], replicas)
     if version := new.get("metadata", {}).get("resourceVersion"):
         changed["metadata"]["resourceVersion"] = version
     result = store.update(
-        target.key,
+        info.gvr,
         changed,
         dry_run=options.dry_run,
-        track=_tracker(store, replace(target, subresource="scale"), options).track,
+        track=_tracker(store, replace(info, subresource="scale"), options).track,
     )
-    return json_response(scale_of(target, result))
+    return json_response(scale_of(info, result))
 
 
-def _tracker(store: Store, target: RequestInfo, options: RequestOptions) -> UpdateTracker:
-    resource = target.resource
-    manager = FieldManager("Update", options.manager, resource.stored_at.api_version, "scale")
+def _tracker(store: Store, info: RequestInfo, options: RequestOptions) -> UpdateTracker:
+    resource = info.resource
+    manager = FieldManager("Update", options.manager, resource.storage_gvr.api_version, "scale")
     return UpdateTracker(
-        manager, storage_type(resource), store.now(), custom=resource.custom, status_apart=True
+        manager,
+        storage_type(resource),
+        store.now(),
+        custom=resource.custom,
+        has_status_subresource=True,
     )

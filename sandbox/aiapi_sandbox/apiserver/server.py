@@ -178,8 +178,8 @@ class ApiServer:
             return found
         if (kind := discovery.review(path)) is not None:
             return await self._review(request, kind)
-        target = parse_request_info(path, self.store.registry)
-        return await self._serve(request, target)
+        info = parse_request_info(path, self.store.registry)
+        return await self._serve(request, info)
 
     def _discover(self, request: web.Request, path: str) -> web.Response | None:
         parts = path.split("/")[1:]
@@ -214,60 +214,60 @@ class ApiServer:
         status = {"allowed": True, "reason": "the sandbox allows everything"}
         return json_response({**body, "status": status}, status=201)
 
-    async def _serve(self, request: web.Request, target: RequestInfo) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = parse_options(request)
-        if target.subresource == "log":
-            return await self._log(request, target)
-        if target.subresource == "scale":
-            return await self._scale(request, target, options)
-        view = ResponseTransformer(
-            target.resource, negotiate_output(request.headers.get("Accept")), options.include_object
+        if info.subresource == "log":
+            return await self._log(request, info)
+        if info.subresource == "scale":
+            return await self._scale(request, info, options)
+        transformer = ResponseTransformer(
+            info.resource, negotiate_output(request.headers.get("Accept")), options.include_object
         )
         if request.method == "GET":
             if options.watch:
-                return await watch(request, self.store, target, options, view)
-            if target.name:
-                return get_object(self.store, target, view)
-            return list_objects(self.store, target, options, view)
-        return await self._write(request, target, options, view)
+                return await watch(request, self.store, info, options, transformer)
+            if info.name:
+                return get_object(self.store, info, transformer)
+            return list_objects(self.store, info, options, transformer)
+        return await self._write(request, info, options, transformer)
 
     async def _write(
         self,
         request: web.Request,
-        target: RequestInfo,
+        info: RequestInfo,
         options: RequestOptions,
-        view: ResponseTransformer,
+        transformer: ResponseTransformer,
     ) -> web.Response:
         body = await read_body(request)
         kind = request.content_type
-        writes = WriteHandlers(self.store, target, options, view)
-        if request.method == "POST" and not target.name:
+        writes = WriteHandlers(self.store, info, options, transformer)
+        if request.method == "POST" and not info.name:
             return writes.create(body, kind)
-        if request.method == "DELETE" and not target.subresource:
+        if request.method == "DELETE" and not info.subresource:
             how = delete_options(body, kind, dict(request.query))
-            return writes.delete(how) if target.name else writes.delete_all(how)
-        if target.name and request.method == "PUT":
+            return writes.delete(how) if info.name else writes.delete_all(how)
+        if info.name and request.method == "PUT":
             return writes.replace(body, kind)
-        if target.name and request.method == "PATCH":
+        if info.name and request.method == "PATCH":
             return writes.patch(body, kind)
         raise method_not_allowed()
 
     async def _scale(
-        self, request: web.Request, target: RequestInfo, options: RequestOptions
+        self, request: web.Request, info: RequestInfo, options: RequestOptions
     ) -> web.Response:
         if request.method == "GET":
-            return get_scale(self.store, target)
+            return get_scale(self.store, info)
         if request.method not in ("PUT", "PATCH"):
             raise method_not_allowed()
         body = await read_body(request)
-        return put_scale(self.store, target, options, body=body, content_type=request.content_type)
+        return put_scale(self.store, info, options, body=body, content_type=request.content_type)
 
-    async def _log(self, request: web.Request, target: RequestInfo) -> web.StreamResponse:
+    async def _log(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         if self.logs is None:
             raise not_implemented("pods/log without a node")
-        pod = self.store.peek(target.key, target.namespace, target.name)
+        pod = self.store.peek(info.gvr, info.namespace, info.name)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        chunks = self.logs(_log_request(request, target, pod))
+        chunks = self.logs(_log_request(request, info, pod))
         with suppress(ConnectionResetError):  # the client has seen enough
             async for chunk in chunks:
                 if not response.prepared:
@@ -278,23 +278,23 @@ class ApiServer:
         return response
 
 
-def _log_request(request: web.Request, target: RequestInfo, pod: Obj) -> PodLogOptions:
+def _log_request(request: web.Request, info: RequestInfo, pod: Obj) -> PodLogOptions:
     query = request.query
     names = [container["name"] for container in pod["spec"].get("containers") or ()]
     container = query.get("container") or (names[0] if len(names) == 1 else "")
     if not container:
         choices = " ".join(names)
         message = (
-            f"a container name must be specified for pod {target.name}, choose one of: [{choices}]"
+            f"a container name must be specified for pod {info.name}, choose one of: [{choices}]"
         )
         raise ApiError(400, "BadRequest", message)
     started_before = [each["name"] for each in pod["spec"].get("initContainers") or ()]
     if container not in (*names, *started_before):
-        message = f"container {container} is not valid for pod {target.name}"
+        message = f"container {container} is not valid for pod {info.name}"
         raise ApiError(400, "BadRequest", message)
     return PodLogOptions(
-        namespace=target.namespace,
-        pod=target.name,
+        namespace=info.namespace,
+        pod=info.name,
         container=container,
         follow=query.get("follow") == "true",
         previous=query.get("previous") == "true",

@@ -28,29 +28,29 @@ def require_field_manager(name: str) -> None:
         raise invalid("meta.k8s.io", "PatchOptions", "", [error])
 
 
-def merge(live: Any, config: Any, shape: TypeSchema) -> Any:
+def merge(live: Any, config: Any, schema: TypeSchema) -> Any:
     """The live value with the configuration laid over it."""
-    if shape.atomic or config is None:
+    if schema.atomic or config is None:
         return copy_json(config)
-    if isinstance(config, dict) and shape.kind in ("object", "map", "any"):
+    if isinstance(config, dict) and schema.kind in ("object", "map", "any"):
         result = dict(live) if isinstance(live, dict) else {}
         for name, value in config.items():
-            result[name] = merge(result.get(name), value, shape.child(name) or ANY)
+            result[name] = merge(result.get(name), value, schema.child(name) or ANY)
         return result
-    if isinstance(config, list) and shape.kind == "list":
-        return _merge_list(live if isinstance(live, list) else [], config, shape)
+    if isinstance(config, list) and schema.kind == "list":
+        return _merge_list(live if isinstance(live, list) else [], config, schema)
     return copy_json(config)
 
 
-def _merge_list(live: list[Any], config: list[Any], shape: TypeSchema) -> list[Any]:
+def _merge_list(live: list[Any], config: list[Any], schema: TypeSchema) -> list[Any]:
     """Items by key. Applied ones in their order; the others where they were."""
-    present = {item_step(item, shape): item for item in live}
+    present = {item_step(item, schema): item for item in live}
     wanted: dict[str, Any] = {}
     for item in config:
-        step = item_step(item, shape)
+        step = item_step(item, schema)
         if step in wanted:
             raise ApiError(500, "InternalError", f"duplicate entries for key {field_text((step,))}")
-        wanted[step] = merge(present.get(step), item, shape.item)
+        wanted[step] = merge(present.get(step), item, schema.item)
     result = []
     queue = [step for step in wanted if step in present]
     for step, item in present.items():
@@ -58,9 +58,9 @@ def _merge_list(live: list[Any], config: list[Any], shape: TypeSchema) -> list[A
     return result + [item for step, item in wanted.items() if step not in present]
 
 
-def remove(value: Any, shape: TypeSchema, gone: Fields, kept: Fields, at: Path = ()) -> Any:
+def remove(value: Any, schema: TypeSchema, gone: Fields, kept: Fields, at: Path = ()) -> Any:
     """The value without the fields in `gone`; what is in `kept` stays, with what holds it."""
-    parts = children(value, shape)
+    parts = children(value, schema)
     if parts is None:
         return value
     below_gone = any(path[: len(at)] == at and len(path) > len(at) for path in gone)
@@ -76,7 +76,7 @@ def remove(value: Any, shape: TypeSchema, gone: Fields, kept: Fields, at: Path =
         if part and reduced in ({}, []) and not holds_kept:
             continue
         if step[0] == "k":  # an item is nothing without its keys
-            reduced |= {key: part[key] for key in shape.keys if key in part}
+            reduced |= {key: part[key] for key in schema.keys if key in part}
         left.append((step, reduced))
     if isinstance(value, dict):
         return {step[2:]: part for step, part in left}
@@ -87,30 +87,32 @@ def apply(  # noqa: PLR0913 - what a request for it says
     live: Obj | None,
     config: Obj,
     *,
-    shape: TypeSchema,
+    schema: TypeSchema,
     manager: FieldManager,
     force: bool,
-    status_apart: bool,
+    has_status_subresource: bool,
 ) -> tuple[Obj, ManagedFields]:
     """The merged object, and who owns its fields then. Conflicts are refused unless forced."""
     subresource = manager.subresource or None
-    claimed = trackable(config, subresource=subresource, status_apart=status_apart)
-    fields = applied_fields(claimed, shape)
+    claimed = trackable(
+        config, subresource=subresource, has_status_subresource=has_status_subresource
+    )
+    fields = applied_fields(claimed, schema)
     managers = ManagedFields.of(live) if live else ManagedFields()
     if live is None:
         start: Obj = {k: copy_json(config[k]) for k in ("apiVersion", "kind", "metadata")}
         start["metadata"].pop("managedFields", None)
-        return merge(start, claimed, shape), _with(managers, manager, fields)
-    merged: Obj = {**live, **merge(live, claimed, shape)}
+        return merge(start, claimed, schema), _with(managers, manager, fields)
+    merged: Obj = {**live, **merge(live, claimed, schema)}
     dropped = managers.fields_of(manager) - fields
     others = managers.others(manager)
     gone = dropped - others
     if gone:
-        merged = remove(merged, shape, gone, others | fields | _identity())
+        merged = remove(merged, schema, gone, others | fields | _identity())
     changed, removed = compare(
-        trackable(live, subresource=subresource, status_apart=status_apart),
-        trackable(merged, subresource=subresource, status_apart=status_apart),
-        shape,
+        trackable(live, subresource=subresource, has_status_subresource=has_status_subresource),
+        trackable(merged, subresource=subresource, has_status_subresource=has_status_subresource),
+        schema,
     )
     conflicts = {
         other: owned.fields & changed

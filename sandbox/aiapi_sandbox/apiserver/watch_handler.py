@@ -26,43 +26,43 @@ _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 async def watch(
     request: web.Request,
     store: Store,
-    target: RequestInfo,
+    info: RequestInfo,
     options: RequestOptions,
-    view: ResponseTransformer,
+    transformer: ResponseTransformer,
 ) -> web.StreamResponse:
-    stream = _Stream(store, target, options, view)
+    stream = _Stream(store, info, options, transformer)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     try:
-        subscription = stream.subscribe()
+        watcher = stream.open_watcher()
     except ApiError as error:
         if error.status != 410:
             raise
         await response.prepare(request)
         await response.write(stream.line("ERROR", error.as_status()))
         return response
-    with subscription, suppress(ConnectionResetError):  # clients go when they have seen enough
+    with watcher, suppress(ConnectionResetError):  # clients go when they have seen enough
         first = b"".join(stream.initial())
         await response.prepare(request)
         await response.write(first)
-        await _follow(response, stream, subscription)
+        await _follow(response, stream, watcher)
     return response
 
 
-async def _follow(response: web.StreamResponse, stream: _Stream, subscription: Watcher) -> None:
+async def _follow(response: web.StreamResponse, stream: _Stream, watcher: Watcher) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + stream.lifetime
     while (now := loop.time()) < end:
         wait = min(end - now, _BOOKMARK_EVERY)
         try:
-            change = await asyncio.wait_for(subscription.next(), wait)
+            event = await asyncio.wait_for(watcher.next(), wait)
         except TimeoutError:
             await response.write(b"".join(stream.bookmark()))
             continue
-        if change is None:
+        if event is None:
             return
-        lines = list(stream.changed(change))
-        while subscription.pending and (change := await subscription.next()):
-            lines += stream.changed(change)
+        lines = list(stream.events_for(event))
+        while watcher.pending and (event := await watcher.next()):
+            lines += stream.events_for(event)
         await response.write(b"".join(lines))
 
 
@@ -70,16 +70,20 @@ class _Stream:
     """What one client gets to see of the changes."""
 
     def __init__(
-        self, store: Store, target: RequestInfo, options: RequestOptions, view: ResponseTransformer
+        self,
+        store: Store,
+        info: RequestInfo,
+        options: RequestOptions,
+        transformer: ResponseTransformer,
     ) -> None:
         self._store = store
-        self._target = target
+        self._info = info
         self._options = options
-        self._view = view
+        self._transformer = transformer
         fields = options.field_selector
-        if target.name:
-            fields = f"metadata.name={target.name}"
-        self._fields = to_storage_fields(target.resource, fields)
+        if info.name:
+            fields = f"metadata.name={info.name}"
+        self._fields = to_storage_fields(info.resource, fields)
         self._by_fields = parse_fields(self._fields)
         self._by_labels = parse_labels(options.label_selector)
         self._headers_sent = False
@@ -88,21 +92,19 @@ class _Stream:
 
     @property
     def _resource(self) -> ApiResource:
-        return self._target.resource
+        return self._info.resource
 
-    def subscribe(self) -> Watcher:
+    def open_watcher(self) -> Watcher:
         since = self._options.resource_version
         if since in ("", "0") or self._options.initial_events:
-            return self._store.subscribe(self._target.key, self._target.namespace or None)
+            return self._store.subscribe(self._info.gvr, self._info.namespace or None)
         try:
             version = int(since)
         except ValueError:
             raise bad_request(
                 f'Invalid value: "{since}": strconv.ParseUint: parsing "{since}": invalid syntax'
             ) from None
-        return self._store.subscribe(
-            self._target.key, self._target.namespace or None, since=version
-        )
+        return self._store.subscribe(self._info.gvr, self._info.namespace or None, since=version)
 
     def initial(self) -> Iterator[bytes]:
         """What is there already, unless the client goes on from a version it knows."""
@@ -110,23 +112,23 @@ class _Stream:
         if options.resource_version not in ("", "0") and not options.initial_events:
             return
         for obj in self._store.scan(
-            self._target.key, self._target.namespace or None, options.label_selector, self._fields
+            self._info.gvr, self._info.namespace or None, options.label_selector, self._fields
         ):
             yield self._event("ADDED", obj)
         if options.initial_events and options.bookmarks:
             yield from self.bookmark(annotations=_INITIAL_END)
 
-    def changed(self, change: WatchEvent) -> Iterator[bytes]:
-        before = change.previous is not None and self._selects(change.previous)
-        after = self._selects(change.object)
-        if change.type == "DELETED":
+    def events_for(self, event: WatchEvent) -> Iterator[bytes]:
+        before = event.previous is not None and self._selects(event.previous)
+        after = self._selects(event.object)
+        if event.type == "DELETED":
             if before:
-                yield self._event("DELETED", change.object)
+                yield self._event("DELETED", event.object)
         elif after:
-            yield self._event("MODIFIED" if before else "ADDED", change.object)
+            yield self._event("MODIFIED" if before else "ADDED", event.object)
         elif before:  # it left the selection: gone, for this client
-            version = change.object["metadata"]["resourceVersion"]
-            last = change.previous or {}
+            version = event.object["metadata"]["resourceVersion"]
+            last = event.previous or {}
             gone = {**last, "metadata": {**last["metadata"], "resourceVersion": version}}
             yield self._event("DELETED", gone)
 
@@ -134,12 +136,12 @@ class _Stream:
         return self._by_labels(obj["metadata"].get("labels") or {}) and self._by_fields(obj)
 
     def _event(self, kind: str, obj: Obj) -> bytes:
-        if self._view.form == "table":
+        if self._transformer.form == "table":
             version = obj["metadata"].get("resourceVersion", "")
-            table = self._view.table([obj], version, headers=not self._headers_sent)
+            table = self._transformer.table([obj], version, headers=not self._headers_sent)
             self._headers_sent = True
             return self.line(kind, table)
-        return self.line(kind, self._view.one(obj))
+        return self.line(kind, self._transformer.object(obj))
 
     def bookmark(self, annotations: Obj | None = None) -> Iterator[bytes]:
         if not self._options.bookmarks or self._marked == self._store.version:
@@ -149,16 +151,16 @@ class _Stream:
         if annotations:
             meta["annotations"] = annotations
         empty = {"kind": self._resource.kind, "apiVersion": "", "metadata": meta}
-        if self._view.form == "table":
-            table = self._view.table([], meta["resourceVersion"], headers=False)
+        if self._transformer.form == "table":
+            table = self._transformer.table([], meta["resourceVersion"], headers=False)
             yield self.line("BOOKMARK", {**table, "metadata": meta})
         else:
             yield self.line("BOOKMARK", self._shown(empty))
 
     def _shown(self, empty: Obj) -> Obj:
-        if self._view.form == "partial":
-            return self._view.one(empty)
-        return {**to_served(self._resource, empty), "apiVersion": self._target.key.api_version}
+        if self._transformer.form == "partial":
+            return self._transformer.object(empty)
+        return {**to_served(self._resource, empty), "apiVersion": self._info.gvr.api_version}
 
     @staticmethod
     def line(kind: str, obj: Obj) -> bytes:

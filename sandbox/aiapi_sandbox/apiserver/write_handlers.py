@@ -37,11 +37,11 @@ _STRATEGIC = "application/strategic-merge-patch+json"
 
 def storage_type(resource: ApiResource) -> TypeSchema:
     """The fields of a resource's stored form."""
-    return resource.shape or builtin_type(resource.kind)
+    return resource.type_schema or builtin_type(resource.kind)
 
 
-def _served_shape(resource: ApiResource) -> TypeSchema:
-    if resource.key.group == "events.k8s.io":
+def _served_type(resource: ApiResource) -> TypeSchema:
+    if resource.gvr.group == "events.k8s.io":
         return builtin_type("EventsEvent")
     return storage_type(resource)
 
@@ -50,21 +50,25 @@ class WriteHandlers:
     """The writing half of the API, for one request."""
 
     def __init__(
-        self, store: Store, target: RequestInfo, options: RequestOptions, view: ResponseTransformer
+        self,
+        store: Store,
+        info: RequestInfo,
+        options: RequestOptions,
+        transformer: ResponseTransformer,
     ) -> None:
         self._store = store
-        self._target = target
+        self._info = info
         self._options = options
-        self._view = view
-        self._resource = target.resource
-        self._status_apart = "status" in target.resource.subresources
+        self._transformer = transformer
+        self._resource = info.resource
+        self._has_status_subresource = "status" in info.resource.subresources
 
     def _manager(self, operation: str) -> FieldManager:
         return FieldManager(
             operation,
             self._options.manager,
-            self._resource.stored_at.api_version,
-            self._target.subresource or "",
+            self._resource.storage_gvr.api_version,
+            self._info.subresource or "",
         )
 
     def _update_tracker(self) -> UpdateTracker:
@@ -73,28 +77,28 @@ class WriteHandlers:
             storage_type(self._resource),
             self._store.now(),
             custom=self._resource.custom,
-            status_apart=self._status_apart,
+            has_status_subresource=self._has_status_subresource,
         )
 
     def _accept(self, obj: Obj) -> tuple[str, ...]:
-        shape = _served_shape(self._resource)
-        return validate_fields(obj, shape, self._resource, self._options.field_validation)
+        schema = _served_type(self._resource)
+        return validate_fields(obj, schema, self._resource, self._options.field_validation)
 
     def _answer(self, obj: Obj, warnings: tuple[str, ...], status: int = 200) -> web.Response:
         if self._options.dry_run and status == 201:
             obj["metadata"].pop("resourceVersion", None)
-        return json_response(self._view.one(obj), status=status, warnings=warnings)
+        return json_response(self._transformer.object(obj), status=status, warnings=warnings)
 
     # --- create and replace
 
     def create(self, body: bytes, content_type: str) -> web.Response:
-        if self._target.name:
+        if self._info.name:
             raise ApiError(405, "MethodNotAllowed", "the server does not allow this method")
         obj = parse_body(body, content_type=content_type, kind=self._resource.kind)
-        obj = expect_kind(obj, self._target)
+        obj = expect_kind(obj, self._info)
         warnings = self._accept(obj)
         created = self._store.create(
-            self._target.key,
+            self._info.gvr,
             to_storage(self._resource, obj),
             dry_run=self._options.dry_run,
             track=self._update_tracker().track,
@@ -103,19 +107,19 @@ class WriteHandlers:
 
     def replace(self, body: bytes, content_type: str) -> web.Response:
         obj = parse_body(body, content_type=content_type, kind=self._resource.kind)
-        obj = expect_kind(obj, self._target)
+        obj = expect_kind(obj, self._info)
         warnings = self._accept(obj)
-        if self._store.find(self._target.key, self._target.namespace, self._target.name) is None:
-            raise not_found(self._target.key.group, self._target.key.plural, self._target.name)
+        if self._store.find(self._info.gvr, self._info.namespace, self._info.name) is None:
+            raise not_found(self._info.gvr.group, self._info.gvr.plural, self._info.name)
         return self._answer(self._write(to_storage(self._resource, obj)), warnings)
 
     def _write(self, obj: Obj) -> Obj:
-        if self._target.subresource == "resize":
+        if self._info.subresource == "resize":
             admit_resize(self._store, obj)
         return self._store.update(
-            self._target.key,
+            self._info.gvr,
             obj,
-            self._target.subresource,
+            self._info.subresource,
             dry_run=self._options.dry_run,
             track=self._update_tracker().track,
         )
@@ -136,10 +140,10 @@ class WriteHandlers:
         if content_type == _APPLY:
             return self._apply(body)
         patch = parse_body(body, content_type=JSON, kind=self._resource.kind)
-        old = self._store.peek(self._target.key, self._target.namespace, self._target.name)
+        old = self._store.peek(self._info.gvr, self._info.namespace, self._info.name)
         old = to_served(self._resource, old)
         new = self._patched(old, patch, content_type)
-        if new.get("metadata", {}).get("name") != self._target.name:
+        if new.get("metadata", {}).get("name") != self._info.name:
             raise bad_request("the name of the object does not match the name on the URL")
         warnings = self._accept(new)
         return self._answer(self._write(to_storage(self._resource, new)), warnings)
@@ -152,54 +156,54 @@ class WriteHandlers:
         if content_type == _MERGE:
             merged: Obj = merge_patch(old, patch)
             return merged
-        result: Obj = strategic_patch(old, patch, _served_shape(self._resource))
+        result: Obj = strategic_patch(old, patch, _served_type(self._resource))
         return result
 
     def _apply(self, body: bytes) -> web.Response:
         require_field_manager(self._options.field_manager)
         config = parse_body(body, content_type="yaml", kind=self._resource.kind)
-        config = expect_kind(config, self._target)
+        config = expect_kind(config, self._info)
         if config["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         warnings = self._accept(config)
         config = to_storage(self._resource, config)
-        live = self._store.find(self._target.key, self._target.namespace, self._target.name)
-        if live is None and self._target.subresource:
-            raise not_found(self._target.key.group, self._target.key.plural, self._target.name)
+        live = self._store.find(self._info.gvr, self._info.namespace, self._info.name)
+        if live is None and self._info.subresource:
+            raise not_found(self._info.gvr.group, self._info.gvr.plural, self._info.name)
         manager = self._manager("Apply")
         merged, managers = apply(
             live,
             config,
-            shape=storage_type(self._resource),
+            schema=storage_type(self._resource),
             manager=manager,
             force=self._options.force,
-            status_apart=self._status_apart,
+            has_status_subresource=self._has_status_subresource,
         )
         track = ApplyTracker(manager, managers, self._store.now()).track
         dry_run = self._options.dry_run
         if live is None:
-            created = self._store.create(self._target.key, merged, dry_run=dry_run, track=track)
+            created = self._store.create(self._info.gvr, merged, dry_run=dry_run, track=track)
             return self._answer(created, warnings, 201)
         if version := config["metadata"].get("resourceVersion"):
             merged["metadata"] = {**merged["metadata"], "resourceVersion": version}
-        if self._target.subresource == "resize":
+        if self._info.subresource == "resize":
             admit_resize(self._store, merged)
         changed = self._store.update(
-            self._target.key, merged, self._target.subresource, dry_run=dry_run, track=track
+            self._info.gvr, merged, self._info.subresource, dry_run=dry_run, track=track
         )
         return self._answer(changed, warnings)
 
     # --- delete
 
-    def delete(self, how: Obj) -> web.Response:
-        target = self._target
-        obj = self._remove(target, target.name, how)
-        remains = self._store.find(target.key, target.namespace, target.name)
-        if remains is not None or target.resource.kind == "Pod":
-            return json_response(self._view.one(obj))
-        details = {"name": target.name, "kind": target.key.plural, "uid": obj["metadata"]["uid"]}
-        if target.key.group:
-            details["group"] = target.key.group
+    def delete(self, options: Obj) -> web.Response:
+        info = self._info
+        obj = self._remove(info, info.name, options)
+        remains = self._store.find(info.gvr, info.namespace, info.name)
+        if remains is not None or info.resource.kind == "Pod":
+            return json_response(self._transformer.object(obj))
+        details = {"name": info.name, "kind": info.gvr.plural, "uid": obj["metadata"]["uid"]}
+        if info.gvr.group:
+            details["group"] = info.gvr.group
         return json_response(
             {
                 "kind": "Status",
@@ -210,49 +214,51 @@ class WriteHandlers:
             }
         )
 
-    def delete_all(self, how: Obj) -> web.Response:
+    def delete_all(self, options: Obj) -> web.Response:
         fields = parse_fields(to_storage_fields(self._resource, self._options.field_selector))
-        target = self._target
+        info = self._info
         chosen = [
             obj
             for obj in self._store.scan(
-                target.key, target.namespace or None, self._options.label_selector
+                info.gvr, info.namespace or None, self._options.label_selector
             )
             if fields(obj)
         ]
         for obj in chosen:
-            place = replace(target, namespace=obj["metadata"].get("namespace", ""))
-            if self._store.find(place.key, place.namespace, obj["metadata"]["name"]):
-                self._remove(place, obj["metadata"]["name"], how)
+            scoped = replace(info, namespace=obj["metadata"].get("namespace", ""))
+            if self._store.find(scoped.gvr, scoped.namespace, obj["metadata"]["name"]):
+                self._remove(scoped, obj["metadata"]["name"], options)
         meta = {"resourceVersion": str(self._store.version)}
-        return json_response(self._view.many(chosen, meta))
+        return json_response(self._transformer.object_list(chosen, meta))
 
-    def _remove(self, target: RequestInfo, name: str, how: Obj) -> Obj:
-        policy = how.get("propagationPolicy") or ("Orphan" if how.get("orphanDependents") else None)
+    def _remove(self, info: RequestInfo, name: str, options: Obj) -> Obj:
+        policy = options.get("propagationPolicy") or (
+            "Orphan" if options.get("orphanDependents") else None
+        )
         known: tuple[Propagation, ...] = get_args(Propagation)
         if policy is not None and policy not in known:
             raise bad_request(f"invalid propagationPolicy: {policy}")
         return self._store.delete(
-            target.key,
-            target.namespace,
+            info.gvr,
+            info.namespace,
             name,
             cast("Propagation | None", policy),
-            how.get("gracePeriodSeconds"),
-            preconditions=how.get("preconditions"),
-            dry_run=self._options.dry_run or bool(how.get("dryRun")),
+            options.get("gracePeriodSeconds"),
+            preconditions=options.get("preconditions"),
+            dry_run=self._options.dry_run or bool(options.get("dryRun")),
         )
 
 
 def delete_options(body: bytes, content_type: str, query: dict[str, str]) -> Obj:
     """How to delete, from the body or the query."""
-    how: Obj = {}
+    options: Obj = {}
     if body.strip():
         parsed = require_object(parse_body(body, content_type=content_type, kind="DeleteOptions"))
-        how = {name: value for name, value in parsed.items() if value is not None}
+        options = {name: value for name, value in parsed.items() if value is not None}
     if "gracePeriodSeconds" in query:
-        how["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
+        options["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
     if "propagationPolicy" in query:
-        how["propagationPolicy"] = query["propagationPolicy"]
-    if not isinstance(how.get("gracePeriodSeconds", 0), int):
+        options["propagationPolicy"] = query["propagationPolicy"]
+    if not isinstance(options.get("gracePeriodSeconds", 0), int):
         raise bad_request("json: cannot unmarshal into Go struct field gracePeriodSeconds of int64")
-    return how
+    return options

@@ -28,21 +28,21 @@ def controller_reference(owner: Mapping[str, Any]) -> Obj:
     }
 
 
-def claim(store: Store, key: Any, owner: Mapping[str, Any]) -> list[Obj]:
-    """Return the objects of `key` that `owner` controls, after adoptions and releases."""
+def claim(store: Store, gvr: Any, owner: Mapping[str, Any]) -> list[Obj]:
+    """Return the objects of `gvr` that `owner` controls, after adoptions and releases."""
     namespace, uid = owner["metadata"]["namespace"], owner["metadata"]["uid"]
     mine = []
-    for obj in tuple(store.scan(key, namespace)):
+    for obj in tuple(store.scan(gvr, namespace)):
         reference = controller_of(obj)
         selected = matches_selector(owner["spec"]["selector"], obj["metadata"].get("labels") or {})
         if reference is None:
             if selected and _may_adopt(obj, owner):
-                mine.append(_adopt(store, key, obj, owner))
+                mine.append(_adopt(store, gvr, obj, owner))
         elif reference["uid"] == uid:
             if selected:
                 mine.append(obj)
             else:
-                _release(store, key, obj, uid)
+                _release(store, gvr, obj, uid)
     return mine
 
 
@@ -50,18 +50,18 @@ def _may_adopt(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
     return not any("deletionTimestamp" in item["metadata"] for item in (obj, owner))
 
 
-def _adopt(store: Store, key: Any, obj: Mapping[str, Any], owner: Mapping[str, Any]) -> Obj:
+def _adopt(store: Store, gvr: Any, obj: Mapping[str, Any], owner: Mapping[str, Any]) -> Obj:
     def add(found: Obj) -> None:
         found["metadata"].setdefault("ownerReferences", []).append(controller_reference(owner))
 
     meta = obj["metadata"]
-    return store.mutate(key, meta["namespace"], meta["name"], add)
+    return store.mutate(gvr, meta["namespace"], meta["name"], add)
 
 
-def _release(store: Store, key: Any, obj: Mapping[str, Any], uid: str) -> None:
+def _release(store: Store, gvr: Any, obj: Mapping[str, Any], uid: str) -> None:
     def drop(found: Obj) -> None:
         references = found["metadata"].get("ownerReferences", [])
         found["metadata"]["ownerReferences"] = [r for r in references if r["uid"] != uid]
 
     meta = obj["metadata"]
-    store.mutate(key, meta["namespace"], meta["name"], drop)
+    store.mutate(gvr, meta["namespace"], meta["name"], drop)

@@ -50,7 +50,7 @@ class DeploymentController:
         self._events = ComponentEventRecorder(store, "deployment-controller")
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {
             DEPLOYMENTS: lambda obj: [object_key(obj)],
             REPLICASETS: self._owners,

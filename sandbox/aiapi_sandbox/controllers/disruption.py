@@ -40,7 +40,7 @@ class DisruptionController:
         self._store = store
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {PODDISRUPTIONBUDGETS: lambda obj: [object_key(obj)], PODS: self._selecting}
 
     def _selecting(self, pod: Obj) -> Iterable[ObjectKey]:

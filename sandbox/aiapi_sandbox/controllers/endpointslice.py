@@ -72,7 +72,7 @@ class EndpointSliceController:
         self._store = store
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {
             SERVICES: lambda obj: [object_key(obj)],
             PODS: self._selecting,

@@ -25,19 +25,19 @@ ORPHAN = "orphan"
 class ObjectIdentity:
     """Where an object lives."""
 
-    key: GroupVersionResource
+    gvr: GroupVersionResource
     namespace: str
     name: str
 
 
-def affects_ownership(change: WatchEvent) -> bool:
+def affects_ownership(event: WatchEvent) -> bool:
     """Whether a change can make something garbage, or free an owner that waits."""
-    meta = change.object["metadata"]
-    if change.type == "DELETED":
+    meta = event.object["metadata"]
+    if event.type == "DELETED":
         return True
-    if change.type == "ADDED":
+    if event.type == "ADDED":
         return bool(meta.get("ownerReferences"))
-    before = (change.previous or change.object)["metadata"]
+    before = (event.previous or event.object)["metadata"]
     return "deletionTimestamp" in meta or meta.get("ownerReferences") != before.get(
         "ownerReferences"
     )
@@ -50,10 +50,10 @@ class GarbageCollector:
         self._store = store
         self._dirty = asyncio.Event()
         self._dirty.set()
-        store.listen(self._on_change)
+        store.add_event_handler(self._on_event)
 
-    def _on_change(self, change: WatchEvent) -> None:
-        if affects_ownership(change):
+    def _on_event(self, event: WatchEvent) -> None:
+        if affects_ownership(event):
             self._dirty.set()
 
     async def run(self) -> None:
@@ -71,25 +71,25 @@ class GarbageCollector:
     def sweep(self) -> None:
         """Collect until nothing more follows from what is there now."""
         objects = dict(self._everything())
-        by_uid = {obj["metadata"]["uid"]: place for place, obj in objects.items()}
+        by_uid = {obj["metadata"]["uid"]: identity for identity, obj in objects.items()}
         dependents: dict[str, list[ObjectIdentity]] = {}
-        for place, obj in objects.items():
+        for identity, obj in objects.items():
             for reference in obj["metadata"].get("ownerReferences", ()):
-                dependents.setdefault(reference["uid"], []).append(place)
-        for place, obj in objects.items():
-            self._collect(place, obj, objects, by_uid)
-        for place, obj in objects.items():
-            self._finalize(place, obj, dependents.get(obj["metadata"]["uid"], []))
+                dependents.setdefault(reference["uid"], []).append(identity)
+        for identity, obj in objects.items():
+            self._collect(identity, obj, objects, by_uid)
+        for identity, obj in objects.items():
+            self._finalize(identity, obj, dependents.get(obj["metadata"]["uid"], []))
 
     def _everything(self) -> Iterator[tuple[ObjectIdentity, Obj]]:
-        for key in self._store.registry.stored():
-            for obj in self._store.scan(key):
+        for gvr in self._store.registry.storage_resources():
+            for obj in self._store.scan(gvr):
                 meta = obj["metadata"]
-                yield ObjectIdentity(key, meta.get("namespace", ""), meta["name"]), obj
+                yield ObjectIdentity(gvr, meta.get("namespace", ""), meta["name"]), obj
 
     def _collect(
         self,
-        place: ObjectIdentity,
+        identity: ObjectIdentity,
         obj: Mapping[str, Any],
         objects: Mapping[ObjectIdentity, Obj],
         by_uid: Mapping[str, ObjectIdentity],
@@ -98,17 +98,17 @@ class GarbageCollector:
         references = obj["metadata"].get("ownerReferences", ())
         if not references or "deletionTimestamp" in obj["metadata"]:
             return
-        gone = {r["uid"] for r in references if not self._is_owner(r, place, objects, by_uid)}
+        gone = {r["uid"] for r in references if not self._is_owner(r, identity, objects, by_uid)}
         waiting = {r["uid"] for r in references if self._waits(r, objects, by_uid)}
         if len(gone | waiting) == len(references):
-            self._delete(place, "Foreground" if waiting else "Background")
+            self._delete(identity, "Foreground" if waiting else "Background")
         elif gone | waiting:
-            self._drop_references(place, gone | waiting)
+            self._drop_references(identity, gone | waiting)
 
     @staticmethod
     def _is_owner(
         reference: Mapping[str, Any],
-        place: ObjectIdentity,
+        identity: ObjectIdentity,
         objects: Mapping[ObjectIdentity, Obj],
         by_uid: Mapping[str, ObjectIdentity],
     ) -> bool:
@@ -117,7 +117,7 @@ class GarbageCollector:
         return (
             owner is not None
             and owner.name == reference["name"]
-            and owner.namespace in ("", place.namespace)
+            and owner.namespace in ("", identity.namespace)
             and objects[owner]["kind"] == reference["kind"]
         )
 
@@ -132,7 +132,7 @@ class GarbageCollector:
         return owner is not None and FOREGROUND in objects[owner]["metadata"].get("finalizers", ())
 
     def _finalize(
-        self, place: ObjectIdentity, obj: Mapping[str, Any], dependents: list[ObjectIdentity]
+        self, identity: ObjectIdentity, obj: Mapping[str, Any], dependents: list[ObjectIdentity]
     ) -> None:
         meta = obj["metadata"]
         if "deletionTimestamp" not in meta:
@@ -141,43 +141,43 @@ class GarbageCollector:
         if ORPHAN in finalizers:
             for dependent in dependents:
                 self._drop_references(dependent, {meta["uid"]})
-            self._drop_finalizer(place, ORPHAN)
+            self._drop_finalizer(identity, ORPHAN)
         elif FOREGROUND in finalizers and not any(
             self._blocks(dependent, meta["uid"]) for dependent in dependents
         ):
-            self._drop_finalizer(place, FOREGROUND)
+            self._drop_finalizer(identity, FOREGROUND)
 
-    def _blocks(self, place: ObjectIdentity, owner: str) -> bool:
-        obj = self._store.find(place.key, place.namespace, place.name)
+    def _blocks(self, identity: ObjectIdentity, owner: str) -> bool:
+        obj = self._store.find(identity.gvr, identity.namespace, identity.name)
         references = obj["metadata"].get("ownerReferences", ()) if obj else ()
         return any(r["uid"] == owner and r.get("blockOwnerDeletion") for r in references)
 
     # --- writes; an object that went meanwhile needs none
 
-    def _delete(self, place: ObjectIdentity, propagation: Any) -> None:
+    def _delete(self, identity: ObjectIdentity, propagation: Any) -> None:
         try:
-            self._store.delete(place.key, place.namespace, place.name, propagation)
+            self._store.delete(identity.gvr, identity.namespace, identity.name, propagation)
         except ApiError as error:
             _ignore_missing(error)
 
-    def _drop_references(self, place: ObjectIdentity, owners: set[str]) -> None:
+    def _drop_references(self, identity: ObjectIdentity, owners: set[str]) -> None:
         def change(found: Obj) -> None:
             kept = [r for r in found["metadata"]["ownerReferences"] if r["uid"] not in owners]
             found["metadata"]["ownerReferences"] = kept
 
-        self._mutate(place, change)
+        self._mutate(identity, change)
 
-    def _drop_finalizer(self, place: ObjectIdentity, name: str) -> None:
+    def _drop_finalizer(self, identity: ObjectIdentity, name: str) -> None:
         def change(found: Obj) -> None:
             found["metadata"]["finalizers"] = [
                 item for item in found["metadata"].get("finalizers", ()) if item != name
             ]
 
-        self._mutate(place, change)
+        self._mutate(identity, change)
 
-    def _mutate(self, place: ObjectIdentity, change: Any) -> None:
+    def _mutate(self, identity: ObjectIdentity, change: Any) -> None:
         try:
-            self._store.mutate(place.key, place.namespace, place.name, change)
+            self._store.mutate(identity.gvr, identity.namespace, identity.name, change)
         except ApiError as error:
             _ignore_missing(error)
 

@@ -39,7 +39,7 @@ class Controller(Protocol):
     """Brings the world closer to what the object of a key wants."""
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         """Which keys to look at when an object of a resource changed."""
 
     def reconcile(self, key: ObjectKey) -> float | None:
@@ -51,19 +51,19 @@ class ControllerManager:
 
     def __init__(self, store: Store, controllers: Iterable[Controller]) -> None:
         self._store = store
-        self._routes: dict[GroupVersionResource, list[tuple[Controller, MapFunc]]] = {}
+        self._watches: dict[GroupVersionResource, list[tuple[Controller, MapFunc]]] = {}
         for controller in controllers:
-            for resource, route in controller.routes.items():
-                self._routes.setdefault(resource, []).append((controller, route))
+            for resource, route in controller.watches.items():
+                self._watches.setdefault(resource, []).append((controller, route))
         self._queue: dict[tuple[int, ObjectKey], Controller] = {}
         self._failures: dict[tuple[int, ObjectKey], int] = {}
         self._timers: dict[tuple[int, ObjectKey], asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
-        store.listen(self._on_change)
+        store.add_event_handler(self._on_event)
 
-    def _on_change(self, change: WatchEvent) -> None:
-        for controller, route in self._routes.get(change.key, ()):
-            for obj in (change.object, change.previous):
+    def _on_event(self, event: WatchEvent) -> None:
+        for controller, route in self._watches.get(event.gvr, ()):
+            for obj in (event.object, event.previous):
                 if obj is not None:
                     self._route(controller, route, obj)
 
@@ -81,7 +81,7 @@ class ControllerManager:
 
     async def run(self) -> None:
         """Look at everything there is, then at what changes, until cancelled."""
-        for resource, routed in self._routes.items():
+        for resource, routed in self._watches.items():
             for obj in tuple(self._store.scan(resource)):
                 for controller, route in routed:
                     self._route(controller, route, obj)

@@ -23,7 +23,7 @@ class NamespaceDefaultsController:
         self._ca_certificate = ca_certificate
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {
             NAMESPACES: lambda obj: [ObjectKey("", obj["metadata"]["name"])],
             SERVICEACCOUNTS: self._of("default"),

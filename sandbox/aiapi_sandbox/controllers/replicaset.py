@@ -36,7 +36,7 @@ class ReplicaSetController:
         self._events = ComponentEventRecorder(store, "replicaset-controller")
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {REPLICASETS: lambda obj: [object_key(obj)], PODS: self._owners}
 
     def _owners(self, pod: Obj) -> Iterable[ObjectKey]:

@@ -46,7 +46,7 @@ class Scheduler:
         self._events = ComponentEventRecorder(store, "default-scheduler")
 
     @property
-    def routes(self) -> Mapping[GroupVersionResource, MapFunc]:
+    def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {PODS: self._waiting}
 
     def _waiting(self, pod: Obj) -> Iterable[ObjectKey]:

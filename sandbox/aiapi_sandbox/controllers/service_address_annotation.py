@@ -31,10 +31,10 @@ class ServiceAddressAnnotator:
         self._store = store
         self._serving = serving
         self._events = ComponentEventRecorder(store, "service-proxy")
-        store.listen(self._on_change)
+        store.add_event_handler(self._on_event)
 
-    def _on_change(self, change: WatchEvent) -> None:
-        if change.key == SERVICES:
+    def _on_event(self, event: WatchEvent) -> None:
+        if event.gvr == SERVICES:
             asyncio.get_running_loop().call_soon(self.tell)
 
     def tell(self) -> None:

@@ -62,10 +62,10 @@ class ServiceTableSync:
         self._send = send
         self._dirty = asyncio.Event()
         self._dirty.set()
-        store.listen(self._on_change)
+        store.add_event_handler(self._on_event)
 
-    def _on_change(self, change: WatchEvent) -> None:
-        if change.key in (SERVICES, ENDPOINTSLICES):
+    def _on_event(self, event: WatchEvent) -> None:
+        if event.gvr in (SERVICES, ENDPOINTSLICES):
             self._dirty.set()
 
     async def run(self) -> None:

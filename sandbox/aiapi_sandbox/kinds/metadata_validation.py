@@ -42,7 +42,7 @@ _NAME_PART_TEXT = (
 
 
 def _name_rule(resource: ApiResource) -> tuple[str, int, str]:
-    if resource.key.group == "rbac.authorization.k8s.io":
+    if resource.gvr.group == "rbac.authorization.k8s.io":
         return r"[^/%]+", 253, "may not contain '/' or '%'"
     if resource.kind == "Namespace":
         return _LABEL, 63, _LABEL_TEXT

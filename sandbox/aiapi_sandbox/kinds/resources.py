@@ -53,17 +53,17 @@ CRDS = GroupVersionResource("apiextensions.k8s.io", "v1", "customresourcedefinit
 class ApiResource:
     """One kind as served at one version."""
 
-    key: GroupVersionResource
+    gvr: GroupVersionResource
     kind: str
     singular: str
     namespaced: bool = True
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
-    counts_generation: bool = False
+    has_generation: bool = False
     custom: bool = False
     columns: tuple[TableColumn, ...] = ()  # of a custom kind's table
-    shape: TypeSchema | None = (
+    type_schema: TypeSchema | None = (
         None  # a custom kind's fields; those of built-in kinds follow from their name
     )
     scale_paths: Obj | None = None  # where a custom kind keeps its replicas
@@ -74,8 +74,8 @@ class ApiResource:
     strategy: Strategy = field(default_factory=Strategy)
 
     @property
-    def stored_at(self) -> GroupVersionResource:
-        return self.storage or self.key
+    def storage_gvr(self) -> GroupVersionResource:
+        return self.storage or self.gvr
 
     @property
     def list_kind(self) -> str:
@@ -83,7 +83,7 @@ class ApiResource:
 
 
 def _builtin(  # noqa: PLR0913 - a row of the table below
-    key: GroupVersionResource,
+    gvr: GroupVersionResource,
     kind: str,
     short: str = "",
     *,
@@ -94,14 +94,14 @@ def _builtin(  # noqa: PLR0913 - a row of the table below
     storage: GroupVersionResource | None = None,
 ) -> ApiResource:
     return ApiResource(
-        key=key,
+        gvr=gvr,
         kind=kind,
         singular=kind.lower(),
         namespaced=namespaced,
         short_names=tuple(short.split()),
         categories=categories,
         subresources=frozenset(sub.split()),
-        counts_generation=generation,
+        has_generation=generation,
         storage=storage,
     )
 
@@ -157,24 +157,24 @@ class Registry:
 
     def __init__(self, resources: Iterable[ApiResource] | None = None) -> None:
         self._resources: dict[GroupVersionResource, ApiResource] = {
-            item.key: item for item in (builtin_resources() if resources is None else resources)
+            item.gvr: item for item in (builtin_resources() if resources is None else resources)
         }
         self.generation = 0
 
-    def get(self, key: GroupVersionResource) -> ApiResource | None:
-        return self._resources.get(key)
+    def get(self, gvr: GroupVersionResource) -> ApiResource | None:
+        return self._resources.get(gvr)
 
     def add(self, resource: ApiResource) -> None:
-        self._resources[resource.key] = resource
+        self._resources[resource.gvr] = resource
         self.generation += 1
 
-    def remove(self, key: GroupVersionResource) -> None:
-        if self._resources.pop(key, None):
+    def remove(self, gvr: GroupVersionResource) -> None:
+        if self._resources.pop(gvr, None):
             self.generation += 1
 
     def __iter__(self) -> Iterator[ApiResource]:
         return iter(tuple(self._resources.values()))
 
-    def stored(self) -> dict[GroupVersionResource, ApiResource]:
+    def storage_resources(self) -> dict[GroupVersionResource, ApiResource]:
         """One resource for each place where objects live."""
-        return {item.stored_at: item for item in self if item.stored_at == item.key}
+        return {item.storage_gvr: item for item in self if item.storage_gvr == item.gvr}

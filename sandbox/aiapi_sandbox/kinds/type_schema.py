@@ -28,12 +28,12 @@ class TypeSchema:
     type: str = ""
     atomic: bool = False
     fields: Callable[[], Mapping[str, TypeSchema]] = dict
-    open: bool = False  # an object that keeps fields it does not know
+    preserves_unknown: bool = False  # an object that keeps fields it does not know
     element: Callable[[], TypeSchema] | None = None
     keys: tuple[str, ...] = ()
     is_set: bool = False
-    patch_key: str = ""
-    defaults: Mapping[str, Any] | None = None  # of list items: defaults for their keys
+    patch_merge_key: str = ""
+    key_defaults: Mapping[str, Any] | None = None  # of list items: defaults for their keys
 
     def child(self, name: str) -> TypeSchema | None:
         """The shape of a field; None where there is no such field."""
@@ -42,7 +42,7 @@ class TypeSchema:
         if self.kind == "any":
             return ANY
         found = self.fields().get(name)
-        return ANY if found is None and self.open else found
+        return ANY if found is None and self.preserves_unknown else found
 
     @property
     def item(self) -> TypeSchema:
@@ -96,8 +96,8 @@ def _parse(type_: str) -> TypeSchema:
             element=lambda: _parse(item),
             keys=keys,
             is_set=mark == "@set",
-            patch_key=mark[1:] if mark.startswith("~") else (keys[0] if keys else ""),
-            defaults={"protocol": "TCP"} if "protocol" in keys else None,
+            patch_merge_key=mark[1:] if mark.startswith("~") else (keys[0] if keys else ""),
+            key_defaults={"protocol": "TCP"} if "protocol" in keys else None,
         )
     if found := _MAP.match(type_):
         value = found[1]
@@ -123,7 +123,7 @@ def from_structural(schema: Obj) -> TypeSchema:  # noqa: PLR0911 - one return a 
     if kind == "object" and "properties" in schema:
         children = {name: from_structural(part) for name, part in schema["properties"].items()}
         keeps = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
-        return TypeSchema("object", atomic=atomic, fields=lambda: children, open=keeps)
+        return TypeSchema("object", atomic=atomic, fields=lambda: children, preserves_unknown=keeps)
     if kind == "object" and not schema.get("x-kubernetes-preserve-unknown-fields") and not extra:
         return TypeSchema("object", atomic=atomic)
     if kind in (None, "object"):
@@ -147,7 +147,7 @@ def _list_from(schema: Obj) -> TypeSchema:
         element=lambda: item,
         keys=keys,
         is_set=how == "set",
-        defaults=given or None,
+        key_defaults=given or None,
     )
 
 
@@ -160,34 +160,34 @@ def custom_resource_type(schema: Obj) -> TypeSchema:
         "metadata": builtin_type("ObjectMeta"),
     }
     if inner.kind == "any":
-        return TypeSchema("object", fields=lambda: known, open=True)
+        return TypeSchema("object", fields=lambda: known, preserves_unknown=True)
     children = {**inner.fields(), **known}
-    return TypeSchema("object", fields=lambda: children, open=inner.open)
+    return TypeSchema("object", fields=lambda: children, preserves_unknown=inner.preserves_unknown)
 
 
-def unknown_fields(value: Any, shape: TypeSchema, path: str = "") -> list[str]:
+def unknown_fields(value: Any, schema: TypeSchema, path: str = "") -> list[str]:
     """Paths of fields that the shape does not have."""
     found: list[str] = []
-    if isinstance(value, dict) and shape.kind in ("object", "map"):
+    if isinstance(value, dict) and schema.kind in ("object", "map"):
         for name, item in value.items():
             where = f"{path}.{name}" if path else name
-            child = shape.child(name)
+            child = schema.child(name)
             found += [where] if child is None else unknown_fields(item, child, where)
-    elif isinstance(value, list) and shape.kind == "list":
+    elif isinstance(value, list) and schema.kind == "list":
         for index, item in enumerate(value):
-            found += unknown_fields(item, shape.item, f"{path}[{index}]")
+            found += unknown_fields(item, schema.item, f"{path}[{index}]")
     return found
 
 
-def prune(value: Any, shape: TypeSchema) -> None:
+def prune(value: Any, schema: TypeSchema) -> None:
     """Drop fields that the shape does not have, in place."""
-    if isinstance(value, dict) and shape.kind in ("object", "map"):
+    if isinstance(value, dict) and schema.kind in ("object", "map"):
         for name in tuple(value):
-            child = shape.child(name)
+            child = schema.child(name)
             if child is None:
                 del value[name]
             else:
                 prune(value[name], child)
-    elif isinstance(value, list) and shape.kind == "list":
+    elif isinstance(value, list) and schema.kind == "list":
         for item in value:
-            prune(item, shape.item)
+            prune(item, schema.item)

@@ -41,7 +41,7 @@ class PodContext:
     backoff: BackoffPolicy
     find_image: Callable[[str], Image | None]
     command: Callable[[Image], ProcessSpec]
-    tell: RecordEvent
+    record_event: RecordEvent
     changed: Callable[[], None]
 
 
@@ -50,7 +50,7 @@ class ContainerRunner:
 
     def __init__(self, spec: JsonObject, host: PodContext) -> None:
         self.spec = spec
-        self.record = ContainerStatus(
+        self.status = ContainerStatus(
             name=spec["name"], image=spec["image"], resources=spec.get("resources") or {}
         )
         self.log: LogFile | None = None
@@ -74,7 +74,7 @@ class ContainerRunner:
             if code is None or self._stop.is_set() or not self._restarts(code):
                 return 137 if code is None else code
             await self._back_off(ran_for=asyncio.get_running_loop().time() - begin)
-            self.record.restart_count += 1
+            self.status.restart_count += 1
 
     def _restarts(self, code: int) -> bool:
         policy = self._host.restart_policy
@@ -84,11 +84,11 @@ class ContainerRunner:
         delay = self._backoff.next_delay(ran_for=ran_for)
         if not delay:
             return
-        name, pod = self.record.name, self._host.pod_title
+        name, pod = self.status.name, self._host.pod_title
         message = f"back-off {delay:g}s restarting failed container={name} pod={pod}"
         self._wait("CrashLoopBackOff", message)
         text = f"Back-off restarting failed container {name} in pod {pod}"
-        self._host.tell("Warning", "BackOff", text)
+        self._host.record_event("Warning", "BackOff", text)
         await self._pause(delay)
 
     async def _pause(self, seconds: float) -> bool:
@@ -99,27 +99,27 @@ class ContainerRunner:
         return self._stop.is_set()
 
     def _wait(self, reason: str, message: str = "") -> None:
-        self.record.begin_wait(reason, message)
+        self.status.begin_wait(reason, message)
         self._host.changed()
 
     # --- the image
 
     async def _pulled(self) -> Image | None:
         """Wait until the image is known; None when stopped meanwhile."""
-        reference = self.record.image
+        reference = self.status.image
         pulls = Backoff(policy=self._host.backoff, current=self._host.backoff.initial)
         while not self._stop.is_set():
             try:
                 image = self._host.find_image(reference)
             except InvalidImageNameError as error:
-                self._host.tell("Warning", "InspectFailed", str(error))
+                self._host.record_event("Warning", "InspectFailed", str(error))
                 self._wait("InvalidImageName", str(error))
                 await self._stop.wait()
                 return None
             if image is not None:
-                self.record.image_id = f"sandbox://{image.name}"
+                self.status.image_id = f"sandbox://{image.name}"
                 text = f'Container image "{reference}" already present on machine'
-                self._host.tell("Normal", "Pulled", text)
+                self._host.record_event("Normal", "Pulled", text)
                 return image
             await self._pull_failed(reference, pulls.next_delay(ran_for=0))
         return None
@@ -129,15 +129,15 @@ class ContainerRunner:
             "the sandbox has no such image and pulls none; name its folder with "
             "`aiapi sandbox up --image NAME=DIR`"
         )
-        self._host.tell("Normal", "Pulling", f'Pulling image "{reference}"')
-        self._host.tell("Warning", "Failed", f'Failed to pull image "{reference}": {why}')
-        self._host.tell("Warning", "Failed", "Error: ErrImagePull")
+        self._host.record_event("Normal", "Pulling", f'Pulling image "{reference}"')
+        self._host.record_event("Warning", "Failed", f'Failed to pull image "{reference}": {why}')
+        self._host.record_event("Warning", "Failed", "Error: ErrImagePull")
         self._wait("ErrImagePull", why)
         if await self._pause(delay):
             return
         backing_off = f'Back-off pulling image "{reference}"'
-        self._host.tell("Normal", "BackOff", backing_off)
-        self._host.tell("Warning", "Failed", "Error: ImagePullBackOff")
+        self._host.record_event("Normal", "BackOff", backing_off)
+        self._host.record_event("Warning", "Failed", "Error: ImagePullBackOff")
         self._wait("ImagePullBackOff", f"{backing_off}: ErrImagePull: {why}")
         await self._pause(delay)
 
@@ -147,7 +147,7 @@ class ContainerRunner:
         self._command = command = await self._configured(image)
         if command is None:
             return None
-        self.record.container_id = f"sandbox://{secrets.token_hex(32)}"
+        self.status.container_id = f"sandbox://{secrets.token_hex(32)}"
         self._rotate_logs()
         assert self.log is not None  # noqa: S101 - set by the line above
         capture, output = await LogCapture.open(self.log)
@@ -170,34 +170,34 @@ class ContainerRunner:
             try:
                 return self._host.command(image)
             except ContainerConfigError as error:
-                self._host.tell("Warning", "Failed", f"Error: {error}")
+                self._host.record_event("Warning", "Failed", f"Error: {error}")
                 self._wait("CreateContainerConfigError", str(error))
             await self._pause(CONFIG_RETRY)
         return None
 
     def _start_failed(self, why: str) -> int:
         message = f"failed to create containerd task: failed to start container: {why}: unknown"
-        self._host.tell("Warning", "Failed", f"Error: {message}")
-        record = self.record
-        ended = container_status.start_failed(message, container_id=record.container_id)
-        record.state = ended
-        record.begin_wait("RunContainerError", message)
+        self._host.record_event("Warning", "Failed", f"Error: {message}")
+        status = self.status
+        ended = container_status.start_failed(message, container_id=status.container_id)
+        status.state = ended
+        status.begin_wait("RunContainerError", message)
         self._host.changed()
         if not self._restarts(128):
-            record.state, record.last_state = ended, {}
+            status.state, status.last_state = ended, {}
         return 128
 
     async def _attend(self, process: SupervisedProcess) -> int:
         """See a started process through to its exit."""
         since = datetime.now(UTC)
-        record = self.record
-        self._host.tell("Normal", "Created", f"Container created: {record.name}")
-        self._host.tell("Normal", "Started", f"Container started: {record.name}")
-        if "terminated" in record.state:
-            record.last_state = record.state
-        record.state = container_status.running(since)
-        record.started = "startupProbe" not in self.spec
-        record.ready = record.started and "readinessProbe" not in self.spec
+        status = self.status
+        self._host.record_event("Normal", "Created", f"Container created: {status.name}")
+        self._host.record_event("Normal", "Started", f"Container started: {status.name}")
+        if "terminated" in status.state:
+            status.last_state = status.state
+        status.state = container_status.running(since)
+        status.started = "startupProbe" not in self.spec
+        status.ready = status.started and "readinessProbe" not in self.spec
         self._host.changed()
         if self._stop.is_set():
             await process.kill()
@@ -208,11 +208,11 @@ class ContainerRunner:
             probing.cancel()
             (outcome,) = await asyncio.gather(probing, return_exceptions=True)
             if isinstance(outcome, Exception):
-                logger.error("the probes of %s failed", record.name, exc_info=outcome)
-        record.state = container_status.terminated(
-            code, since=since, container_id=record.container_id
+                logger.error("the probes of %s failed", status.name, exc_info=outcome)
+        status.state = container_status.terminated(
+            code, since=since, container_id=status.container_id
         )
-        record.ready = record.started = False
+        status.ready = status.started = False
         self._host.changed()
         return code
 
@@ -221,12 +221,12 @@ class ContainerRunner:
         if hook:
             failure = await run_handler(hook, self.target(), self._host.grace_seconds)
             if failure:
-                self._host.tell(
+                self._host.record_event(
                     "Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}"
                 )
                 await self.terminate("FailedPostStartHook")
                 return
-        await Prober(self, self._host.tell, self._host.changed).run()
+        await Prober(self, self._host.record_event, self._host.changed).run()
 
     def target(self) -> ProbeTarget:
         """What probes and hooks are directed at."""
@@ -254,7 +254,7 @@ class ContainerRunner:
         """End the container for good, gracefully."""
         self._stop.set()
         if self._process is not None:
-            await self.terminate(f"Stopping container {self.record.name}", grace=grace)
+            await self.terminate(f"Stopping container {self.status.name}", grace=grace)
 
     async def terminate(self, why: str, *, grace: float | None = None) -> None:
         """End the present run: preStop, SIGTERM, and SIGKILL when the grace period is over."""
@@ -262,14 +262,16 @@ class ContainerRunner:
         process = self._process
         if process is None:
             return
-        self._host.tell("Normal", "Killing", why)
+        self._host.record_event("Normal", "Killing", why)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
         hook = (self.spec.get("lifecycle") or {}).get("preStop")
         if hook and grace > 0:
             failure = await run_handler(hook, self.target(), grace)
             if failure:
-                self._host.tell("Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}")
+                self._host.record_event(
+                    "Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}"
+                )
             deadline = max(deadline, loop.time() + KILL_GRACE)
         process.signal(signal.SIGTERM)
         with suppress(TimeoutError):
@@ -290,6 +292,6 @@ class ContainerRunner:
         if self.previous_log is not None:
             self.previous_log.remove()
         self.previous_log = self.log
-        folder = self._host.logs / self.record.name
+        folder = self._host.logs / self.status.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.log = LogFile(folder / f"{self.record.restart_count}.log")
+        self.log = LogFile(folder / f"{self.status.restart_count}.log")

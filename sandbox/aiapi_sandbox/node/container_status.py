@@ -86,7 +86,7 @@ class ContainerStatus:
         self.state = waiting(reason, message)
         self.ready = self.started = False
 
-    def as_status(self) -> Obj:
+    def to_api(self) -> Obj:
         """Return the entry of `containerStatuses`."""
         status: Obj = {
             "name": self.name,

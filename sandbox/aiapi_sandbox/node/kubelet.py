@@ -25,15 +25,15 @@ class Kubelet:
         self._services = services
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._changes: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        self._pod_events: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._volumes_changed = asyncio.Event()
         self._stopping = False
-        services.store.listen(self._on_change)
+        services.store.add_event_handler(self._on_event)
 
-    def _on_change(self, change: WatchEvent) -> None:
-        if change.key == PODS and change.object["spec"].get("nodeName") == self._name:
-            self._changes.put_nowait(change)
-        elif change.key in (SECRETS, CONFIGMAPS):
+    def _on_event(self, event: WatchEvent) -> None:
+        if event.gvr == PODS and event.object["spec"].get("nodeName") == self._name:
+            self._pod_events.put_nowait(event)
+        elif event.gvr in (SECRETS, CONFIGMAPS):
             self._volumes_changed.set()
 
     async def run(self) -> None:
@@ -41,15 +41,15 @@ class Kubelet:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refresh_volumes())
             while True:
-                change = await self._changes.get()
-                self._handle(change)
+                event = await self._pod_events.get()
+                self._handle(event)
 
-    def _handle(self, change: WatchEvent) -> None:
-        pod, uid = change.object, change.object["metadata"]["uid"]
+    def _handle(self, event: WatchEvent) -> None:
+        pod, uid = event.object, event.object["metadata"]["uid"]
         worker = self._workers.get(uid)
         if worker is not None:
-            worker.forget() if change.type == "DELETED" else worker.update(pod)
-        elif change.type != "DELETED" and _may_run(pod) and not self._stopping:
+            worker.forget() if event.type == "DELETED" else worker.update(pod)
+        elif event.type != "DELETED" and _may_run(pod) and not self._stopping:
             self._admit(pod)
 
     def _admit(self, pod: Obj) -> None:
@@ -109,7 +109,7 @@ class Kubelet:
         pod = self._services.store.peek(PODS, options.namespace, options.pod)
         worker = self._workers.get(pod["metadata"]["uid"])
         for runner in (*worker.init, *worker.main) if worker else ():
-            if runner.record.name == options.container:
+            if runner.status.name == options.container:
                 return runner
         where = f'"{options.container}" in pod "{options.pod}"'
         raise ApiError(400, "BadRequest", f"container {where} is waiting to start: Pending")
@@ -124,7 +124,7 @@ def _no_log(options: PodLogOptions, runner: ContainerRunner) -> ApiError:
     if options.previous:
         message = f"previous terminated container {where} not found"
     else:
-        reason = runner.record.state.get("waiting", {}).get("reason", "ContainerCreating")
+        reason = runner.status.state.get("waiting", {}).get("reason", "ContainerCreating")
         message = f"container {where} is waiting to start: {reason}"
         if "image" in reason.lower():
             message = f"container {where} is waiting to start: trying and failing to pull image"

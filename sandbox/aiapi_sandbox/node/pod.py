@@ -65,7 +65,7 @@ class PodWorker:
         self.init = [self._runner(c, init=True) for c in spec.get("initContainers") or ()]
         self.main = [self._runner(c) for c in spec["containers"]]
         for runner in self.main if self.init else ():
-            runner.record.begin_wait("PodInitializing")
+            runner.status.begin_wait("PodInitializing")
         self.update(pod)
 
     # --- what the kubelet tells
@@ -75,9 +75,9 @@ class PodWorker:
         self._pod = pod
         by_name = {c["name"]: c for c in pod["spec"]["containers"]}
         for runner in self.main:
-            resources = by_name[runner.record.name].get("resources") or {}
-            if runner.record.resources != resources:
-                runner.record.resources = resources
+            resources = by_name[runner.status.name].get("resources") or {}
+            if runner.status.resources != resources:
+                runner.status.resources = resources
                 self._changed.set()
         if pod["metadata"].get("generation") != pod.get("status", {}).get("observedGeneration"):
             self._changed.set()
@@ -184,8 +184,8 @@ class PodWorker:
         def fill(found: Obj) -> None:
             found["status"] = pod_status.build(
                 found,
-                init=[runner.record for runner in self.init],
-                main=[runner.record for runner in self.main],
+                init=[runner.status for runner in self.init],
+                main=[runner.status for runner in self.main],
                 pod_ip=self._ip,
                 host_ip=self._node.host_ip,
                 started=self._started,
@@ -217,7 +217,7 @@ class PodWorker:
         policy = spec.get("restartPolicy", "Always")
         path = f"spec.{'initContainers' if init else 'containers'}{{{container['name']}}}"
 
-        def tell(kind: str, reason: str, message: str) -> None:
+        def record_event(kind: str, reason: str, message: str) -> None:
             record = self._node.events.normal if kind == "Normal" else self._node.events.warning
             record(self._pod, reason, message, path=path)
 
@@ -230,7 +230,7 @@ class PodWorker:
             backoff=self._node.backoff,
             find_image=self._node.images.find,
             command=lambda image: self._files.command(container, image, self._with_address()),
-            tell=tell,
+            record_event=record_event,
             changed=self._changed.set,
         )
         return ContainerRunner(container, host)

@@ -25,11 +25,11 @@ def phase(
     """Return the pod's phase, by the kubelet's rules."""
     policy = spec.get("restartPolicy", "Always")
     if not is_initialized(init):
-        failed = any(record.exit_code not in (None, 0) for record in init)
+        failed = any(container.exit_code not in (None, 0) for container in init)
         return "Failed" if failed and policy == "Never" else "Pending"
-    if any(record.is_waiting for record in main):
+    if any(container.is_waiting for container in main):
         return "Pending"
-    codes = [record.exit_code for record in main]
+    codes = [container.exit_code for container in main]
     if any(code is None for code in codes) or policy == "Always":
         return "Running"
     if all(code == 0 for code in codes):
@@ -39,7 +39,7 @@ def phase(
 
 def is_initialized(init: Sequence[ContainerStatus]) -> bool:
     """Whether all init containers have succeeded."""
-    return all(record.exit_code == 0 for record in init)
+    return all(container.exit_code == 0 for container in init)
 
 
 def build(  # noqa: PLR0913 - the parts of a status
@@ -69,11 +69,11 @@ def build(  # noqa: PLR0913 - the parts of a status
         "podIP": pod_ip,
         "podIPs": [{"ip": pod_ip}],
         "startTime": format_time(started),
-        "containerStatuses": [record.as_status() for record in main],
+        "containerStatuses": [container.to_api() for container in main],
         "qosClass": before.get("qosClass") or qos_class(spec),
     }
     if init:
-        status["initContainerStatuses"] = [record.as_status() for record in init]
+        status["initContainerStatuses"] = [container.to_api() for container in init]
     return status
 
 
@@ -86,9 +86,9 @@ def _conditions(  # noqa: PLR0913 - as above
     now: str,
     volumes_ready: bool,
 ) -> list[tuple[str, tuple[bool, str, str]]]:
-    unready = [record.name for record in main if not record.ready]
+    unready = [container.name for container in main if not container.ready]
     initialized = is_initialized(init)
-    waiting = [record.name for record in init if record.exit_code != 0]
+    waiting = [container.name for container in init if container.exit_code != 0]
     why_init = ("ContainersNotInitialized", f"containers with incomplete status: {_list(waiting)}")
     if now == "Succeeded":
         ready = (False, "PodCompleted", "")

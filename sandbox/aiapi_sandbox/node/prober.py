@@ -14,7 +14,7 @@ class ProbedContainer(Protocol):
     """What the prober sees of a container."""
 
     spec: JsonObject
-    record: ContainerStatus
+    status: ContainerStatus
 
     def target(self) -> ProbeTarget: ...
 
@@ -30,11 +30,11 @@ class Prober:
     def __init__(
         self,
         container: ProbedContainer,
-        tell: Callable[[str, str, str], None],
+        record_event: Callable[[str, str, str], None],
         changed: Callable[[], None],
     ) -> None:
         self._container = container
-        self._tell = tell
+        self._record_event = record_event
         self._changed = changed
 
     async def run(self) -> None:
@@ -43,8 +43,8 @@ class Prober:
         if "startupProbe" in spec:
             if not await self._has_started(spec["startupProbe"]):
                 return
-            self._container.record.started = True
-            self._container.record.ready = "readinessProbe" not in spec
+            self._container.status.started = True
+            self._container.status.ready = "readinessProbe" not in spec
             self._changed()
         async with asyncio.TaskGroup() as group:
             if "readinessProbe" in spec:
@@ -67,7 +67,7 @@ class Prober:
 
     async def _readiness(self, probe: JsonObject) -> None:
         settings = ProbeSettings.of(probe)
-        record = self._container.record
+        status = self._container.status
         in_a_row, last = 0, None
         await asyncio.sleep(settings.initial_delay)
         while True:
@@ -75,8 +75,8 @@ class Prober:
             in_a_row = in_a_row + 1 if result == last else 1
             last = result
             threshold = settings.success_threshold if result else settings.failure_threshold
-            if in_a_row >= threshold and record.ready != result:
-                record.ready = result
+            if in_a_row >= threshold and status.ready != result:
+                status.ready = result
                 self._changed()
             await asyncio.sleep(settings.period)
 
@@ -94,11 +94,11 @@ class Prober:
     async def _succeeds(self, probe: JsonObject, settings: ProbeSettings, kind: str) -> bool:
         failure = await run_handler(probe, self._container.target(), settings.timeout)
         if failure and not self._container.is_stopping:
-            self._tell("Warning", "Unhealthy", f"{kind} probe failed: {failure}")
+            self._record_event("Warning", "Unhealthy", f"{kind} probe failed: {failure}")
         return not failure
 
     async def _kill(self, probe: JsonObject, kind: str) -> None:
-        name = self._container.record.name
+        name = self._container.status.name
         why = f"Container {name} failed {kind} probe, will be restarted"
         if not self._container.is_stopping:
             grace = probe.get("terminationGracePeriodSeconds")

@@ -48,8 +48,8 @@ class ProxyProcess:
         self._number = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._answers: _Answers | None = None
-        self._reported: tuple[str, ...] = ()
-        self._told: dict[Address, Address] = {}
+        self._reported_failures: tuple[str, ...] = ()
+        self._reported_bound: dict[Address, Address] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -109,12 +109,12 @@ class ProxyProcess:
             self._child.stdin.write(line.encode())
 
     def _report(self, answers: _Answers) -> None:
-        if answers.failures != self._reported:
-            self._reported = answers.failures
+        if answers.failures != self._reported_failures:
+            self._reported_failures = answers.failures
             for failure in answers.failures:
                 logger.warning("Service proxy: %s", failure)
-        if answers.bound != self._told:
-            self._told = answers.bound
+        if answers.bound != self._reported_bound:
+            self._reported_bound = answers.bound
             for listener in self._listeners:
                 listener()
 

@@ -23,18 +23,18 @@ class ContentStore(Protocol):
 
     @property
     def registry(self) -> Registry: ...
-    def resource(self, key: GroupVersionResource) -> ApiResource: ...
-    def find(self, key: GroupVersionResource, namespace: str | None, name: str) -> Obj | None: ...
-    def get(self, key: GroupVersionResource, namespace: str | None, name: str) -> Obj: ...
-    def scan(self, key: GroupVersionResource, namespace: str | None = None) -> Iterable[Obj]: ...
+    def resource(self, gvr: GroupVersionResource) -> ApiResource: ...
+    def find(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj | None: ...
+    def get(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj: ...
+    def scan(self, gvr: GroupVersionResource, namespace: str | None = None) -> Iterable[Obj]: ...
     def delete(
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         namespace: str | None,
         name: str,
         propagation: Literal["Background"],
     ) -> Obj: ...
-    def finish(self, key: GroupVersionResource, obj: Obj) -> None: ...
+    def finish(self, gvr: GroupVersionResource, obj: Obj) -> None: ...
 
 
 def add_deletion_finalizer(obj: Obj) -> None:
@@ -50,9 +50,9 @@ def add_deletion_finalizer(obj: Obj) -> None:
 def delete_content(store: ContentStore, owner: Obj) -> None:
     if owner["kind"] not in _KEYS:
         return
-    for key, namespace, name in tuple(_content(store, owner)):
-        if store.find(key, namespace, name) is not None:
-            store.delete(key, namespace, name, "Background")
+    for gvr, namespace, name in tuple(_content(store, owner)):
+        if store.find(gvr, namespace, name) is not None:
+            store.delete(gvr, namespace, name, "Background")
     _release(store, _KEYS[owner["kind"]], owner["metadata"]["name"])
 
 
@@ -61,12 +61,12 @@ def finalize_parents(store: ContentStore, resource: ApiResource, namespace: str)
     if namespace:
         _release(store, NAMESPACES, namespace)
     if resource.custom:
-        _release(store, CRDS, f"{resource.key.plural}.{resource.key.group}")
+        _release(store, CRDS, f"{resource.gvr.plural}.{resource.gvr.group}")
 
 
 def _content(store: ContentStore, owner: Obj) -> Iterator[tuple[GroupVersionResource, str, str]]:
     name = owner["metadata"]["name"]
-    for kind in store.registry.stored():
+    for kind in store.registry.storage_resources():
         if owner["kind"] == "Namespace":
             inside = store.scan(kind, name) if store.resource(kind).namespaced else ()
         else:
@@ -75,15 +75,15 @@ def _content(store: ContentStore, owner: Obj) -> Iterator[tuple[GroupVersionReso
             yield kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
-def _release(store: ContentStore, key: GroupVersionResource, name: str) -> None:
-    owner = store.find(key, None, name)
+def _release(store: ContentStore, gvr: GroupVersionResource, name: str) -> None:
+    owner = store.find(gvr, None, name)
     if owner is None or "deletionTimestamp" not in owner["metadata"]:
         return
     if next(_content(store, owner), None) is not None:
         return
-    free = store.get(key, None, name)
-    if key == NAMESPACES:
+    free = store.get(gvr, None, name)
+    if gvr == NAMESPACES:
         free["spec"].pop("finalizers", None)
     else:
         free["metadata"]["finalizers"].remove(_CRD_FINALIZER)
-    store.finish(key, free)
+    store.finish(gvr, free)

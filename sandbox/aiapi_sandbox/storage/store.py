@@ -56,20 +56,20 @@ def _same(new: Obj, old: Obj) -> bool:
 
 
 class Store:
-    """Create, read, change, delete and watch objects."""
+    """Create, read, update, delete and watch objects."""
 
     def __init__(
         self,
         registry: Registry | None = None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        history_size: int = 10_000,
+        watch_cache_size: int = 10_000,
     ) -> None:
         self.registry = registry or Registry()
         self._clock = clock
         self._objects: dict[GroupVersionResource, dict[tuple[str, str], Obj]] = {}
-        self._history = WatchCache(start=1000, size=history_size)
-        self._listeners: list[EventHandler] = []
+        self._watch_cache = WatchCache(start=1000, size=watch_cache_size)
+        self._handlers: list[EventHandler] = []
         for name in ("default", "kube-system"):
             self.create(NAMESPACES, {"metadata": {"name": name}})
 
@@ -77,47 +77,47 @@ class Store:
 
     @property
     def version(self) -> int:
-        return self._history.version
+        return self._watch_cache.version
 
     def now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def resource(self, key: GroupVersionResource) -> ApiResource:
-        resource = self.registry.get(key)
+    def resource(self, gvr: GroupVersionResource) -> ApiResource:
+        resource = self.registry.get(gvr)
         if resource is None:
             message = "the server could not find the requested resource"
             raise ApiError(404, "NotFound", message, details={})
         return resource
 
     def _bucket(self, resource: ApiResource) -> dict[tuple[str, str], Obj]:
-        return self._objects.setdefault(resource.stored_at, {})
+        return self._objects.setdefault(resource.storage_gvr, {})
 
-    def find(self, key: GroupVersionResource, namespace: str | None, name: str) -> Obj | None:
+    def find(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj | None:
         """The object itself, read only, or None."""
-        resource = self.resource(key)
+        resource = self.resource(gvr)
         place = (namespace or "" if resource.namespaced else "", name)
         return self._bucket(resource).get(place)
 
-    def peek(self, key: GroupVersionResource, namespace: str | None, name: str) -> Obj:
+    def peek(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj:
         """The object itself, read only."""
-        found = self.find(key, namespace, name)
+        found = self.find(gvr, namespace, name)
         if found is None:
-            raise not_found(key.group, key.plural, name)
+            raise not_found(gvr.group, gvr.plural, name)
         return found
 
-    def get(self, key: GroupVersionResource, namespace: str | None, name: str) -> Obj:
-        found: Obj = copy_json(self.peek(key, namespace, name))
+    def get(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj:
+        found: Obj = copy_json(self.peek(gvr, namespace, name))
         return found
 
     def scan(
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         namespace: str | None = None,
         labels: LabelQuery = None,
         fields: FieldQuery = None,
     ) -> Iterator[Obj]:
         """Objects in order of namespace and name, read only."""
-        resource = self.resource(key)
+        resource = self.resource(gvr)
         by_labels, by_fields = parse_labels(labels), parse_fields(fields)
         for (place, _), obj in sorted(self._bucket(resource).items()):
             if namespace and resource.namespaced and place != namespace:
@@ -127,66 +127,66 @@ class Store:
 
     def list(
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         namespace: str | None = None,
         labels: LabelQuery = None,
         fields: FieldQuery = None,
     ) -> list[Obj]:
-        return [copy_json(obj) for obj in self.scan(key, namespace, labels, fields)]
+        return [copy_json(obj) for obj in self.scan(gvr, namespace, labels, fields)]
 
     # --- watching
 
     def subscribe(
-        self, key: GroupVersionResource, namespace: str | None = None, *, since: int | None = None
+        self, gvr: GroupVersionResource, namespace: str | None = None, *, since: int | None = None
     ) -> Watcher:
         """Changes after version `since` (default: from now on). Close it when done."""
-        resource = self.resource(key)
-        return self._history.subscribe(resource.stored_at, namespace, since=since)
+        resource = self.resource(gvr)
+        return self._watch_cache.subscribe(resource.storage_gvr, namespace, since=since)
 
     async def watch(
-        self, key: GroupVersionResource, namespace: str | None = None, since: int | None = None
+        self, gvr: GroupVersionResource, namespace: str | None = None, since: int | None = None
     ) -> AsyncIterator[tuple[EventType, Obj]]:
         """Every object there is as ADDED, then changes; or only the changes after `since`."""
-        with self.subscribe(key, namespace, since=since) as subscription:
-            present = self.list(key, namespace) if since is None else []
+        with self.subscribe(gvr, namespace, since=since) as watcher:
+            present = self.list(gvr, namespace) if since is None else []
             for obj in present:
                 yield "ADDED", obj
-            while change := await subscription.next():
-                yield change.type, copy_json(change.object)
+            while event := await watcher.next():
+                yield event.type, copy_json(event.object)
 
-    def listen(self, listener: EventHandler) -> None:
-        """Call back at once, inside the write, for every change of any resource."""
-        self._listeners.append(listener)
+    def add_event_handler(self, handler: EventHandler) -> None:
+        """Call back at once, inside the write, for every event of any resource."""
+        self._handlers.append(handler)
 
     def close(self) -> None:
         """End all watches."""
-        self._history.close()
+        self._watch_cache.close()
 
     # --- writing
 
     def create(
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         obj: Obj,
         *,
         dry_run: bool = False,
         track: FieldTracker | None = None,
     ) -> Obj:
-        resource = self.resource(key)
+        resource = self.resource(gvr)
         new: Obj = copy_json(obj)
-        new["apiVersion"], new["kind"] = resource.stored_at.api_version, resource.kind
+        new["apiVersion"], new["kind"] = resource.storage_gvr.api_version, resource.kind
         meta = new.setdefault("metadata", {})
         self._fill_metadata(resource, meta)
         if resource.namespaced:
             self._check_namespace(resource, meta)
-        if "status" in resource.subresources and not resource.strategy.keeps_status:
+        if "status" in resource.subresources and not resource.strategy.keeps_status_on_create:
             new.pop("status", None)
-        resource.strategy.prepare_create(new)
+        resource.strategy.prepare_for_create(new)
         errors = validate_metadata(resource, meta) + resource.strategy.validate_create(new)
         if errors:
-            raise invalid(key.group, resource.kind, meta["name"], errors)
-        if self.find(key, meta.get("namespace"), meta["name"]) is not None:
-            raise already_exists(key.group, key.plural, meta["name"])
+            raise invalid(gvr.group, resource.kind, meta["name"], errors)
+        if self.find(gvr, meta.get("namespace"), meta["name"]) is not None:
+            raise already_exists(gvr.group, gvr.plural, meta["name"])
         if track:
             track(new, None)
         if not dry_run:
@@ -205,7 +205,7 @@ class Store:
             meta.pop("namespace", None)
         meta["uid"] = str(uuid.uuid4())
         meta["creationTimestamp"] = self.now()
-        if resource.counts_generation:
+        if resource.has_generation:
             meta["generation"] = 1
 
     def _check_namespace(self, resource: ApiResource, meta: Obj) -> None:
@@ -221,12 +221,12 @@ class Store:
                 "field": "metadata.namespace",
             }
             raise forbidden(
-                resource.key.group, resource.key.plural, meta["name"], why, causes=[cause]
+                resource.gvr.group, resource.gvr.plural, meta["name"], why, causes=[cause]
             )
 
     def update(
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         obj: Obj,
         subresource: str | None = None,
         *,
@@ -234,35 +234,35 @@ class Store:
         track: FieldTracker | None = None,
     ) -> Obj:
         """Replace an object, or its part that the subresource owns. Unchanged: no write."""
-        resource = self.resource(key)
+        resource = self.resource(gvr)
         name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-        old = self.peek(key, namespace, name)
+        old = self.peek(gvr, namespace, name)
         self._check_preconditions(resource, old, obj["metadata"])
         new = self._merged(resource, copy_json(obj), old, subresource)
-        resource.strategy.prepare_update(new, old, subresource)
+        resource.strategy.prepare_for_update(new, old, subresource)
         errors = resource.strategy.validate_update(new, old, subresource)
         if subresource is None:
             errors = validate_metadata(resource, new["metadata"]) + errors
         if errors:
-            raise invalid(key.group, resource.kind, name, errors)
+            raise invalid(gvr.group, resource.kind, name, errors)
         if track:
             track(new, old)
         if _same(new, old):
             return self._answer(old)
-        if resource.counts_generation and self._spec_differs(new, old):
+        if resource.has_generation and self._spec_differs(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if not dry_run:
             self._commit(resource, new, old, gone=self._ended(new))
         return self._answer(new)
 
     def _check_preconditions(self, resource: ApiResource, old: Obj, asked: Obj) -> None:
-        key, meta = resource.key, old["metadata"]
+        gvr, meta = resource.gvr, old["metadata"]
         if (uid := asked.get("uid")) and uid != meta["uid"]:
             uids = f"UID in precondition: {uid}, UID in object meta: {meta['uid']}"
             why = f"Precondition failed: {uids}"
-            raise conflict(key.group, key.plural, meta["name"], why)
+            raise conflict(gvr.group, gvr.plural, meta["name"], why)
         if (version := asked.get("resourceVersion")) and version != meta["resourceVersion"]:
-            raise conflict(key.group, key.plural, meta["name"])
+            raise conflict(gvr.group, gvr.plural, meta["name"])
 
     @staticmethod
     def _merged(resource: ApiResource, new: Obj, old: Obj, subresource: str | None) -> Obj:
@@ -296,22 +296,22 @@ class Store:
 
     def mutate(
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         namespace: str | None,
         name: str,
         fn: Callable[[Obj], Obj | None],
         subresource: str | None = None,
     ) -> Obj:
         """Read, change by `fn` (in place, or by its result), write. Unchanged: no write."""
-        obj = self.get(key, namespace, name)
+        obj = self.get(gvr, namespace, name)
         result = fn(obj)
-        return self.update(key, obj if result is None else result, subresource)
+        return self.update(gvr, obj if result is None else result, subresource)
 
     # --- deleting
 
     def delete(  # noqa: PLR0913 - what a DELETE request can say
         self,
-        key: GroupVersionResource,
+        gvr: GroupVersionResource,
         namespace: str | None,
         name: str,
         propagation: Propagation | None = None,
@@ -321,8 +321,8 @@ class Store:
         dry_run: bool = False,
     ) -> Obj:
         """Delete, or mark as being deleted: pods on a node and objects with finalizers stay."""
-        resource = self.resource(key)
-        old = self.peek(key, namespace, name)
+        resource = self.resource(gvr)
+        old = self.peek(gvr, namespace, name)
         self._check_preconditions(resource, old, preconditions or {})
         new: Obj = copy_json(old)
         meta = new["metadata"]
@@ -355,7 +355,7 @@ class Store:
 
     @staticmethod
     def _grace(resource: ApiResource, obj: Obj, asked: int | None) -> int:
-        bound = resource.key == PODS and obj.get("spec", {}).get("nodeName")
+        bound = resource.gvr == PODS and obj.get("spec", {}).get("nodeName")
         ended = obj.get("status", {}).get("phase") in ("Succeeded", "Failed")
         if not bound or ended:
             return 0
@@ -369,17 +369,17 @@ class Store:
     ) -> None:
         meta = new["metadata"]
         place = (meta.get("namespace", ""), meta["name"])
-        version = self._history.next_version()
+        version = self._watch_cache.next_version()
         meta["resourceVersion"] = str(version)
         if gone:
             del self._bucket(resource)[place]
         else:
             self._bucket(resource)[place] = new
         kind: EventType = "DELETED" if gone else "MODIFIED" if old else "ADDED"
-        change = WatchEvent(version, kind, resource.stored_at, place[0], new, old)
-        self._history.record(change)
-        for listener in self._listeners:
-            listener(change)
+        event = WatchEvent(version, kind, resource.storage_gvr, place[0], new, old)
+        self._watch_cache.record(event)
+        for handler in self._handlers:
+            handler(event)
         if gone:
             finalize_parents(self, resource, place[0])
 
@@ -394,10 +394,10 @@ class Store:
         waiting = "deletionTimestamp" not in meta or meta.get("deletionGracePeriodSeconds")
         return not waiting and not self._held(obj)
 
-    def finish(self, key: GroupVersionResource, obj: Obj) -> None:
+    def finish(self, gvr: GroupVersionResource, obj: Obj) -> None:
         """Write an object whose last hold was taken off: it goes."""
-        old = self.peek(key, None, obj["metadata"]["name"])
-        self._commit(self.resource(key), obj, old, gone=self._ended(obj))
+        old = self.peek(gvr, None, obj["metadata"]["name"])
+        self._commit(self.resource(gvr), obj, old, gone=self._ended(obj))
 
     @staticmethod
     def _answer(obj: Obj) -> Obj:

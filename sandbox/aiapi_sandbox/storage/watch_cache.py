@@ -11,7 +11,7 @@ from typing import Literal, Self
 from aiapi_sandbox.apimachinery.errors import Obj, expired
 from aiapi_sandbox.kinds.resources import GroupVersionResource
 
-_MOST_WAITING = 20_000
+_MAX_PENDING = 20_000
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
@@ -22,7 +22,7 @@ class WatchEvent:
 
     version: int
     type: EventType
-    key: GroupVersionResource
+    gvr: GroupVersionResource
     namespace: str
     object: Obj
     previous: Obj | None
@@ -31,33 +31,31 @@ class WatchEvent:
 class Watcher:
     """The changes of one resource, from a version on. Its objects are shared: read only."""
 
-    def __init__(
-        self, history: WatchCache, key: GroupVersionResource, namespace: str | None
-    ) -> None:
-        self._history = history
-        self._key = key
+    def __init__(self, cache: WatchCache, gvr: GroupVersionResource, namespace: str | None) -> None:
+        self._cache = cache
+        self._gvr = gvr
         self._namespace = namespace
-        self._waiting: asyncio.Queue[WatchEvent | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[WatchEvent | None] = asyncio.Queue()
 
-    def offer(self, change: WatchEvent) -> None:
-        if change.key != self._key or self._namespace not in (None, "", change.namespace):
+    def offer(self, event: WatchEvent) -> None:
+        if event.gvr != self._gvr or self._namespace not in (None, "", event.namespace):
             return
-        if self._waiting.qsize() >= _MOST_WAITING:
+        if self._queue.qsize() >= _MAX_PENDING:
             self.close()  # a reader this slow does better to list again
         else:
-            self._waiting.put_nowait(change)
+            self._queue.put_nowait(event)
 
     async def next(self) -> WatchEvent | None:
-        """The next change; None once closed."""
-        return await self._waiting.get()
+        """The next event; None once closed."""
+        return await self._queue.get()
 
     @property
     def pending(self) -> bool:
-        return not self._waiting.empty()
+        return not self._queue.empty()
 
     def close(self) -> None:
-        self._history.forget(self)
-        self._waiting.put_nowait(None)
+        self._cache.forget(self)
+        self._queue.put_nowait(None)
 
     def __enter__(self) -> Self:
         return self
@@ -77,40 +75,40 @@ class WatchCache:
     def __init__(self, *, start: int, size: int) -> None:
         self.version = start
         self._start = start
-        self._changes: deque[WatchEvent] = deque(maxlen=size)
-        self._subscriptions: set[Watcher] = set()
+        self._events: deque[WatchEvent] = deque(maxlen=size)
+        self._watchers: set[Watcher] = set()
 
     def next_version(self) -> int:
         self.version += 1
         return self.version
 
-    def record(self, change: WatchEvent) -> None:
-        self._changes.append(change)
-        for subscription in tuple(self._subscriptions):
-            subscription.offer(change)
+    def record(self, event: WatchEvent) -> None:
+        self._events.append(event)
+        for watcher in tuple(self._watchers):
+            watcher.offer(event)
 
     @property
     def oldest(self) -> int:
         """The oldest version from which a watch can still go on."""
-        full = len(self._changes) == self._changes.maxlen
-        return self._changes[0].version - 1 if full else self._start
+        full = len(self._events) == self._events.maxlen
+        return self._events[0].version - 1 if full else self._start
 
     def subscribe(
-        self, key: GroupVersionResource, namespace: str | None, *, since: int | None
+        self, gvr: GroupVersionResource, namespace: str | None, *, since: int | None
     ) -> Watcher:
         if since is not None and since < self.oldest:
             raise expired(since, self.oldest)
-        subscription = Watcher(self, key, namespace)
+        watcher = Watcher(self, gvr, namespace)
         if since is not None:
-            for change in self._changes:
-                if change.version > since:
-                    subscription.offer(change)
-        self._subscriptions.add(subscription)
-        return subscription
+            for event in self._events:
+                if event.version > since:
+                    watcher.offer(event)
+        self._watchers.add(watcher)
+        return watcher
 
-    def forget(self, subscription: Watcher) -> None:
-        self._subscriptions.discard(subscription)
+    def forget(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
 
     def close(self) -> None:
-        for subscription in tuple(self._subscriptions):
-            subscription.close()
+        for watcher in tuple(self._watchers):
+            watcher.close()

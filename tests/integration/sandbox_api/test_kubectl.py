@@ -152,7 +152,7 @@ async def test_wait_ends_when_the_field_is_there(widgets: Api) -> None:
     def ready(widget: dict[str, Any]) -> None:
         widget["status"] = {"ready": "yes"}
 
-    key = next(item.key for item in widgets.store.registry if item.kind == "Widget")
+    key = next(item.gvr for item in widgets.store.registry if item.kind == "Widget")
     widgets.store.mutate(key, "default", "w", ready, "status")
     assert (await waiting).out == "widget.example.dev/w condition met\n"
 
@@ -194,7 +194,7 @@ async def test_namespaces_go_with_what_is_in_them(widgets: Api) -> None:
 
 async def test_describe_and_events(api: Api) -> None:
     await api.kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
-    about = api.store.list(next(r.key for r in api.store.registry if r.kind == "Deployment"))[0]
+    about = api.store.list(next(r.gvr for r in api.store.registry if r.kind == "Deployment"))[0]
     event = {
         "metadata": {"name": "web.1", "namespace": "default"},
         "involvedObject": {
@@ -211,7 +211,7 @@ async def test_describe_and_events(api: Api) -> None:
         "lastTimestamp": api.store.now(),
         "count": 1,
     }
-    api.store.create(next(r.key for r in api.store.registry if r.kind == "Event"), event)
+    api.store.create(next(r.gvr for r in api.store.registry if r.kind == "Event"), event)
     described = (await api.kubectl("describe", "deploy", "web")).out
     assert "two more" in described
     assert "tier=front" in described
@@ -243,7 +243,7 @@ async def test_what_is_not_there_says_so(api: Api) -> None:
         "metadata": {"name": "p", "namespace": "default"},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
     }
-    api.store.create(next(r.key for r in api.store.registry if r.kind == "Pod"), pod)
+    api.store.create(next(r.gvr for r in api.store.registry if r.kind == "Pod"), pod)
     for path in ("exec", "attach", "portforward", "eviction"):
         raw = f"/api/v1/namespaces/default/pods/p/{path}"
         answer = await api.kubectl("create", "--raw", raw, "-f", "-", stdin="{}", ok=False)

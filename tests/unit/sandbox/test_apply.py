@@ -44,7 +44,7 @@ def applied(
 ) -> dict[str, Any]:
     manager = FieldManager("Apply", by, "apps/v1")
     merged, managers = apply(
-        live, wanted, shape=DEPLOYMENT, manager=manager, force=force, status_apart=True
+        live, wanted, schema=DEPLOYMENT, manager=manager, force=force, has_status_subresource=True
     )
     ApplyTracker(manager, managers, at).track(merged, live)
     return merged
@@ -96,7 +96,9 @@ def test_an_ordinary_update_takes_ownership_of_what_it_changes() -> None:
         "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "2"}]}}},
     }
     manager = FieldManager("Update", "editor", "apps/v1")
-    UpdateTracker(manager, DEPLOYMENT, "t2", custom=False, status_apart=True).track(changed, live)
+    UpdateTracker(manager, DEPLOYMENT, "t2", custom=False, has_status_subresource=True).track(
+        changed, live
+    )
     with pytest.raises(ApiError, match='conflict with "editor" using apps/v1'):
         applied(changed, config({"a": {"image": "1"}}), "one")
 

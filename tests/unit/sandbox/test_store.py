@@ -212,7 +212,7 @@ async def test_a_watch_without_a_version_starts_with_what_is_there(store: Store)
 
 
 def test_history_is_bounded_and_says_when_it_forgot() -> None:
-    store = Store(history_size=5)
+    store = Store(watch_cache_size=5)
     first = store.version
     for index in range(10):
         store.create(CONFIGMAPS, config(f"c{index}"))

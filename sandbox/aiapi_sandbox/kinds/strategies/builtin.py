@@ -26,24 +26,24 @@ _FIRST_ADDRESS = 10
 class NamespaceStrategy(Strategy):
     """Namespaces hold themselves until their content is gone."""
 
-    keeps_status = True
+    keeps_status_on_create = True
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         labels = obj["metadata"].setdefault("labels", {})
         labels["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
         obj["spec"] = old["spec"]
 
 
 class NodeStrategy(Strategy):
     """A node registers itself with its status."""
 
-    keeps_status = True
+    keeps_status_on_create = True
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         obj.setdefault("spec", {})
         obj.setdefault("status", {})
 
@@ -51,10 +51,10 @@ class NodeStrategy(Strategy):
 class PodStrategy(Strategy):
     """Pods: of their spec only the resources change, by the resize subresource."""
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         default_pod(obj)
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
         if subresource == "resize":
             drop_non_resize_updates(obj, old)
             obj["metadata"] = {
@@ -75,7 +75,7 @@ class PodStrategy(Strategy):
 class WorkloadStrategy(Strategy):
     """Deployments and ReplicaSets: a template, replicas, and a selector that stays."""
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         template = spec.setdefault("template", {})
         template.setdefault("metadata", {})
@@ -87,9 +87,9 @@ class WorkloadStrategy(Strategy):
     def first_status(self) -> Obj:
         return {"replicas": 0}
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
         if subresource != "status":
-            self.prepare_create(obj)
+            self.prepare_for_create(obj)
             obj["status"] = old.get("status", {})
 
     def validate_create(self, obj: Obj) -> list[FieldViolation]:
@@ -127,8 +127,8 @@ class DeploymentStrategy(WorkloadStrategy):
     def first_status(self) -> Obj:
         return {}
 
-    def prepare_create(self, obj: Obj) -> None:
-        super().prepare_create(obj)
+    def prepare_for_create(self, obj: Obj) -> None:
+        super().prepare_for_create(obj)
         spec = obj["spec"]
         fill(spec, strategy={}, revisionHistoryLimit=10, progressDeadlineSeconds=600)
         fill(spec["strategy"], type="RollingUpdate")
@@ -158,7 +158,7 @@ class ServiceStrategy(Strategy):
         # Two sandboxes on one machine share the addresses: a random start keeps them apart.
         self._next = random.randrange(_FIRST_ADDRESS, 65_000)  # noqa: S311 - not a secret
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         fill(spec, type="ClusterIP", sessionAffinity="None")
         if spec["type"] != "ExternalName":
@@ -179,7 +179,7 @@ class ServiceStrategy(Strategy):
         for port in spec.get("ports") or ():
             fill(port, protocol="TCP", targetPort=port.get("port"))
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
         if subresource == "status":
             return
         spec = obj.setdefault("spec", {})
@@ -187,7 +187,7 @@ class ServiceStrategy(Strategy):
             if not spec.get(name) and old["spec"].get(name):
                 spec[name] = old["spec"][name]
         status = obj.get("status")
-        self.prepare_create(obj)
+        self.prepare_for_create(obj)
         obj["status"] = status or obj["status"]
 
     def validate_create(self, obj: Obj) -> list[FieldViolation]:
@@ -220,11 +220,11 @@ class ServiceStrategy(Strategy):
 class SecretStrategy(Strategy):
     """Secrets: `stringData` is written, `data` is read."""
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         fill(obj, type="Opaque")
         _encode_string_data(obj)
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
         fill(obj, type=old.get("type", "Opaque"))
         _encode_string_data(obj)
 
@@ -262,7 +262,7 @@ def _encode_string_data(obj: Obj) -> None:
 
 
 class NetworkPolicyStrategy(Strategy):
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         spec.setdefault("podSelector", {})
         if not spec.get("policyTypes"):
@@ -271,12 +271,12 @@ class NetworkPolicyStrategy(Strategy):
             for port in rule.get("ports") or ():
                 fill(port, protocol="TCP")
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
-        self.prepare_create(obj)
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
+        self.prepare_for_create(obj)
 
 
 class PodDisruptionBudgetStrategy(Strategy):
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         obj["status"] = {
             "disruptionsAllowed": 0,
             "currentHealthy": 0,
@@ -298,14 +298,14 @@ class PodDisruptionBudgetStrategy(Strategy):
 class RoleBindingStrategy(Strategy):
     """Who is bound may change, the role may not."""
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         fill(obj.setdefault("roleRef", {}), apiGroup="rbac.authorization.k8s.io")
         for subject in obj.get("subjects") or ():
             if subject.get("kind") in ("User", "Group"):
                 fill(subject, apiGroup="rbac.authorization.k8s.io")
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
-        self.prepare_create(obj)
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
+        self.prepare_for_create(obj)
 
     def validate_create(self, obj: Obj) -> list[FieldViolation]:
         return [

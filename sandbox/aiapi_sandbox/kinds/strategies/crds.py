@@ -11,7 +11,7 @@ from aiapi_sandbox.kinds.strategies.base import Strategy
 class CRDStrategy(Strategy):
     """A CRD that could not be served is refused when it is created."""
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         names = spec.setdefault("names", {})
         if names.get("kind"):
@@ -25,9 +25,9 @@ class CRDStrategy(Strategy):
             "storedVersions": stored,
         }
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
         if subresource != "status":
-            self.prepare_create(obj)
+            self.prepare_for_create(obj)
             obj["status"] = old["status"]
 
     def validate_create(self, obj: Obj) -> list[FieldViolation]:

@@ -18,16 +18,16 @@ from aiapi_sandbox.kinds.structural_schema import (
 class CustomResourceStrategy(Strategy):
     """What one version of a CRD demands of its objects."""
 
-    def __init__(self, schema: Obj, scale: Obj | None, *, status_apart: bool) -> None:
-        self.keeps_status = not status_apart
+    def __init__(self, schema: Obj, scale: Obj | None, *, has_status_subresource: bool) -> None:
+        self.keeps_status_on_create = not has_status_subresource
         self._schema = {**schema, "type": "object"}
         self._scale = scale
         self._has_rules = has_rules(schema)
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_for_create(self, obj: Obj) -> None:
         apply_defaults(obj, self._schema)
 
-    def prepare_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
+    def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:  # noqa: ARG002
         apply_defaults(obj, self._schema)
 
     def validate_create(self, obj: Obj) -> list[FieldViolation]:
