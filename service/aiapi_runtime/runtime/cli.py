@@ -12,11 +12,10 @@ from typing import Any
 
 import click
 
-from aiapi_runtime.runtime import logs
+from aiapi_runtime.runtime import bundled_app, logs
 from aiapi_runtime.runtime.admin import Token
 from aiapi_runtime.runtime.settings import Settings
 from aiapi_runtime.runtime.supervisor import Supervisor, bind
-from aiapi_service.gateway.sidecars import wanted
 
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PORT = click.IntRange(0, 65535)
@@ -42,7 +41,14 @@ _COUNT = click.IntRange(1, 1024)
 _Command = Callable[..., None]
 
 
-def _check_app(_: click.Context, __: click.Parameter, value: str) -> str:
+def _check_app(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    if value is None:
+        try:
+            return bundled_app.default_app()
+        except bundled_app.NoDefaultAppError as error:
+            raise click.UsageError(
+                f"missing argument APP (env var: 'AIAPI_APP'), as in assistant.main:app: {error}"
+            ) from error
     if not _APP.fullmatch(value):
         raise click.BadParameter(
             f"{value!r} is not module:attribute, as in assistant.main:app", param_hint="'APP'"
@@ -84,9 +90,7 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 
 
 @click.command(context_settings={"auto_envvar_prefix": "AIAPI", "max_content_width": 100})
-@click.argument(
-    "app", envvar="AIAPI_APP", default="aiapi_service.gateway.app:app", callback=_check_app
-)
+@click.argument("app", envvar="AIAPI_APP", required=False, callback=_check_app)
 @_option("--app-dir", click.Path(exists=True, file_okay=False), "Where the app's modules lie.")
 @_option("--host", str, "Address to serve on.")
 @_option("--port", _PORT, "Port to serve on; 0 takes a free one.")
@@ -148,6 +152,6 @@ def main(admin_token_file: str | None, **options: Any) -> None:
     logs.set_up(settings.log_level, settings.log_format)
     listener = _listen(settings.host, settings.port, "--port", settings.backlog)
     admin = _listen(settings.admin_host or settings.host, settings.admin_port, "--admin-port", 128)
-    sidecars = wanted(settings.app, os.environ)
+    sidecars = bundled_app.sidecars_of(settings.app, os.environ)
     supervisor = Supervisor(settings, token, listener=listener, admin=admin, sidecars=sidecars)
     sys.exit(asyncio.run(supervisor.run()))

@@ -1,4 +1,7 @@
-"""What the bundled app wants beside its workers, decided before anything heavy is imported."""
+"""The gateway as the runtime's bundled app, with the sidecars it needs.
+
+The supervisor loads this module, so it imports nothing heavy.
+"""
 
 import secrets
 import socket
@@ -15,11 +18,17 @@ APP = "aiapi_service.gateway.app:app"
 _MODEL = "aiapi_service.gateway.local.model"
 
 
-def wanted(app: str, environ: MutableMapping[str, str]) -> list[Sidecar]:
-    """The sidecars for this app. Where they will be found is noted in the environment."""
-    if app != APP:
-        return []
-    return [*_database(environ), *_local_model(environ)]
+class Gateway:
+    """The object of the entry point `aiapi_runtime.app`."""
+
+    app = APP
+
+    def sidecars(self, environ: MutableMapping[str, str]) -> list[Sidecar]:
+        """Their addresses are put into `environ`, where the workers read them."""
+        return [*_database(environ), *_local_model(environ)]
+
+
+bundled = Gateway()
 
 
 def _database(environ: MutableMapping[str, str]) -> list[Sidecar]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from store_support.postgres import Server
 
-from aiapi_service.gateway import sidecars
+from aiapi_service.gateway.sidecars import bundled
 from aiapi_service.store import local
 from aiapi_service.store.settings import StoreSettings
 
@@ -96,7 +96,7 @@ async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -
 def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) -> None:
     base = {"AIAPI_LOCAL": "off", "AIAPI_DATA_DIR": str(tmp_path)}
     environ = dict(base)
-    (sidecar,) = sidecars.wanted(sidecars.APP, environ)
+    (sidecar,) = bundled.sidecars(environ)
     assert sidecar.argv == (
         sys.executable,
         "-P",
@@ -113,8 +113,7 @@ def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) ->
         {"AIAPI_DATABASE_URL_FILE": "/run/secrets/url"},
         {"AIAPI_DATABASE_LOCAL": "off"},
     ):
-        assert sidecars.wanted(sidecars.APP, base | more) == []
-    assert sidecars.wanted("mine:app", dict(base)) == []
+        assert bundled.sidecars(base | more) == []
 
 
 def test_a_folder_with_a_long_name_has_its_socket_aside(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from aiapi_service.gateway import sidecars
 from aiapi_service.gateway.local import model
 from aiapi_service.gateway.local.model import threads
+from aiapi_service.gateway.sidecars import bundled
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def test_it_leaves_half_of_the_cpus_to_the_workers(
     assert threads(wanted, cpus=cpus, quota=quota) == count
 
 
-def names(environ: dict[str, str], app: str = sidecars.APP) -> list[str]:
+def names(environ: dict[str, str]) -> list[str]:
     environ = {"AIAPI_DATABASE_LOCAL": "off", **environ}
-    return [one.name for one in sidecars.wanted(app, environ)]
+    return [one.name for one in bundled.sidecars(environ)]
 
 
 def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,6 @@ def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch
     assert names({"AIAPI_UPSTREAMS": "http://a", "AIAPI_LOCAL": "on"}) == ["the local model"]
     assert names({"AIAPI_UPSTREAMS": "http://a"}) == []
     assert names({"AIAPI_LOCAL": "off"}) == []
-    assert names({}, app="mine.main:app") == []
     monkeypatch.setattr(model, "find_spec", lambda _: None)
     assert names({}) == []
 
@@ -42,7 +41,7 @@ def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch
 def test_workers_are_told_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "find_spec", lambda _: object())
     environ = {"AIAPI_DATABASE_LOCAL": "off"}
-    (sidecar,) = sidecars.wanted(sidecars.APP, environ)
+    (sidecar,) = bundled.sidecars(environ)
     assert environ["AIAPI_LOCAL_URL"] == f"http://127.0.0.1:{sidecar.argv[-1]}"
     assert len(environ["AIAPI_LOCAL_KEY"]) > 40
     assert environ["AIAPI_LOCAL_KEY"] not in sidecar.argv, "arguments can be seen by anybody"
