@@ -19,20 +19,20 @@ MEASURED = 100
 
 def measure(pods: int) -> list[float]:
     """Milliseconds a decision, over consecutive ticks of a fleet whose windows are full."""
-    wishes = spec(replicas=Bounds(min=pods, max=2 * pods), workers=Bounds(min=2, max=8))
-    model = FleetModel(wishes, replicas=pods, workers=2)
+    user_spec = spec(replicas=Bounds(min=pods, max=2 * pods), workers=Bounds(min=2, max=8))
+    model = FleetModel(user_spec, replicas=pods, workers=2)
     model.rate = 40.0 * pods
     ticks = []
     # One pod is simulated and stands for all: the model is slower than what is measured.
-    single = FleetModel(wishes, replicas=1, workers=2)
+    single = FleetModel(user_spec, replicas=1, workers=2)
     single.rate = 40.0
     for _ in range(WARM + MEASURED):
-        single.serve(wishes.interval)
+        single.serve(user_spec.interval)
         sample = single.pods[0].sample(single.now, single.service)
         copies = tuple(replace(sample, pod=f"pod-{i}", instance=f"i-{i}") for i in range(pods))
         fleet = replace(single.fleet(), replicas=pods, pods=copies)
         started = perf_counter()
-        decision = decide(wishes, fleet, model.state, single.now)
+        decision = decide(user_spec, fleet, model.state, single.now)
         ticks.append(1000 * (perf_counter() - started))
         model.state = decision.state
     return ticks[WARM:]

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from aiapi_operator.api.model import Observed
+from aiapi_operator.api.model import LenientModel
 from aiapi_operator.api.rules import Rule
 from aiapi_operator.api.spec import AIApiSpec
 from aiapi_operator.api.status import AIApiStatus
@@ -18,22 +18,22 @@ PLURAL = "aiapis"
 SINGULAR = "aiapi"
 SHORT_NAME = "aia"
 
-LONGEST_NAME = 52
+MAX_NAME_LENGTH = 52
 _NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 
 
 NAME_RULE = Rule(
-    cel=f"size(self.metadata.name) <= {LONGEST_NAME} && self.metadata.name.matches('{_NAME}')",
-    message=f"metadata.name must have {LONGEST_NAME} characters at most, lower-case letters,"
+    cel=f"size(self.metadata.name) <= {MAX_NAME_LENGTH} && self.metadata.name.matches('{_NAME}')",
+    message=f"metadata.name must have {MAX_NAME_LENGTH} characters at most, lower-case letters,"
     " digits and dashes, and begin with a letter: the Service takes its name from it",
     holds=lambda aiapi: (
-        len(aiapi.metadata.name) <= LONGEST_NAME
+        len(aiapi.metadata.name) <= MAX_NAME_LENGTH
         and re.fullmatch(_NAME, aiapi.metadata.name) is not None
     ),
 )
 
 
-class Metadata(Observed):
+class Metadata(LenientModel):
     """What the operator reads of the object's metadata."""
 
     name: str
@@ -56,7 +56,7 @@ class Metadata(Observed):
     """Its annotations."""
 
 
-class AIApi(Observed):
+class AIApi(LenientModel):
     """An async AI API, served by a fleet of pods that is right-sized on two axes: Uvicorn
     workers in a pod, and pods."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from aiapi_operator.api import aiapi
-from aiapi_operator.api.schema import structural
+from aiapi_operator.api.schema import structural_schema
 
 NAME = f"{aiapi.PLURAL}.{aiapi.GROUP}"
 
@@ -58,7 +58,7 @@ def _version() -> dict[str, Any]:
 
 def _schema() -> dict[str, Any]:
     """The models' schema; of the metadata a CustomResourceDefinition may say nothing more."""
-    schema = structural(aiapi.AIApi)
+    schema = structural_schema(aiapi.AIApi)
     fields = schema["properties"]
     fields["metadata"] = {"type": "object"}
     for name in ("apiVersion", "kind"):

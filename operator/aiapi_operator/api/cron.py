@@ -43,7 +43,7 @@ def looks_like_cron(text: str) -> bool:
     return re.fullmatch(PATTERN, text) is not None
 
 
-def happens(text: str) -> bool:
+def has_occurrence(text: str) -> bool:
     """Whether there is ever a time that the expression names."""
     try:
         next(CronSim(text, _ANY_TIME))
@@ -66,11 +66,11 @@ def is_zone(name: str) -> bool:
     return True
 
 
-def following(text: str, at: datetime) -> datetime:
+def next_occurrence(text: str, at: datetime) -> datetime:
     """The first time after ``at``."""
     return next(CronSim(text, at))
 
 
-def preceding(text: str, at: datetime) -> datetime:
+def previous_occurrence(text: str, at: datetime) -> datetime:
     """The last time before ``at``."""
     return next(CronSim(text, at, reverse=True))

@@ -45,7 +45,7 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Observed(Model):
+class LenientModel(Model):
     """A part that others write: what is not known of it is passed over, not refused."""
 
     model_config = ConfigDict(extra="ignore")

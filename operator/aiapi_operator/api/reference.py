@@ -11,7 +11,7 @@ from typing import Any
 
 from aiapi_operator.api.aiapi import API_VERSION, KIND, AIApi
 from aiapi_operator.api.rules import EXTENSION
-from aiapi_operator.api.schema import structural
+from aiapi_operator.api.schema import structural_schema
 
 _HEAD = f"""# {KIND} reference
 
@@ -25,7 +25,7 @@ _TABLE = "| field | type | default | |\n| --- | --- | --- | --- |\n"
 
 def render() -> str:
     """The reference as Markdown."""
-    fields = structural(AIApi)["properties"]
+    fields = structural_schema(AIApi)["properties"]
     return _HEAD + "".join(
         f"\n## {name}\n\n{fields[name]['description']}\n\n{_TABLE}"
         + "".join(_rows(fields[name], ""))

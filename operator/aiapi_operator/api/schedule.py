@@ -18,8 +18,8 @@ from aiapi_operator.api.model import Model
 from aiapi_operator.api.rules import Rule
 from aiapi_operator.api.scalars import Int, PositiveDuration
 
-MOST_WORKERS = 64
-MOST_REPLICAS = 10_000
+MAX_WORKERS = 64
+MAX_REPLICAS = 10_000
 
 _CRON_MESSAGE = (
     "must be a cron expression of five fields (minute, hour, day of month, month, day of week),"
@@ -28,13 +28,13 @@ _CRON_MESSAGE = (
 _LONGEST_CRON = 100
 
 
-def _does_happen(text: str) -> str:
-    if not cron.happens(text):
+def _require_occurrence(text: str) -> str:
+    if not cron.has_occurrence(text):
         raise ValueError(f"{text!r} names no time that there ever is: check days and ranges")
     return text
 
 
-def _is_there(name: str) -> str:
+def _require_zone(name: str) -> str:
     if not cron.is_zone(name):
         raise ValueError(
             f"timeZone {name!r} is not in the time zone database: write it like Europe/Berlin"
@@ -50,7 +50,7 @@ Cron = Annotated[
         message=_CRON_MESSAGE,
         holds=cron.looks_like_cron,
     ),
-    AfterValidator(_does_happen),
+    AfterValidator(_require_occurrence),
 ]
 TimeZone = Annotated[
     str,
@@ -60,7 +60,7 @@ TimeZone = Annotated[
         message="timeZone must be a name of the IANA time zone database, such as Europe/Berlin",
         holds=cron.looks_like_zone,
     ),
-    AfterValidator(_is_there),
+    AfterValidator(_require_zone),
 ]
 
 
@@ -78,9 +78,9 @@ class Schedule(Model):
     """How long it holds, such as 12h. Either this or end."""
     time_zone: TimeZone = "Etc/UTC"
     """IANA time zone of start and end, such as Europe/Berlin, with its summer time."""
-    min_replicas: Annotated[Int, Field(ge=0, le=MOST_REPLICAS)] = 0
+    min_replicas: Annotated[Int, Field(ge=0, le=MAX_REPLICAS)] = 0
     """Fewest pods while it holds. replicas.max stays the limit."""
-    min_workers: Annotated[Int, Field(ge=0, le=MOST_WORKERS)] = 0
+    min_workers: Annotated[Int, Field(ge=0, le=MAX_WORKERS)] = 0
     """Fewest workers in each pod while it holds. workers.max stays the limit."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -113,46 +113,46 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coming:
+class UpcomingFloor:
     """A floor that is to hold in ``seconds``."""
 
     floor: Floor
     seconds: float
 
 
-def known(schedule: Schedule) -> str:
+def label(schedule: Schedule) -> str:
     """What the time of a schedule is called in reasons."""
     return schedule.name or f"{schedule.start} {schedule.time_zone}"
 
 
-def in_force(schedules: Sequence[Schedule], *, now: float) -> tuple[Floor, ...]:
+def active(schedules: Sequence[Schedule], *, now: float) -> tuple[Floor, ...]:
     """The floors of the schedules that hold ``now`` (seconds since 1970, UTC)."""
-    return tuple(_floor(one) for one in schedules if _holds(one, _moment(one, now)))
+    return tuple(_floor(one) for one in schedules if _is_active(one, _moment(one, now)))
 
 
-def coming(schedules: Sequence[Schedule], *, now: float) -> tuple[Coming, ...]:
+def upcoming(schedules: Sequence[Schedule], *, now: float) -> tuple[UpcomingFloor, ...]:
     """The floors of the schedules that do not hold ``now``, and when each next begins."""
     found = []
     for one in schedules:
         at = _moment(one, now)
-        if not _holds(one, at):
-            begins = cron.following(one.start, at).timestamp()
-            found.append(Coming(floor=_floor(one), seconds=begins - now))
+        if not _is_active(one, at):
+            begins = cron.next_occurrence(one.start, at).timestamp()
+            found.append(UpcomingFloor(floor=_floor(one), seconds=begins - now))
     return tuple(found)
 
 
 def _floor(schedule: Schedule) -> Floor:
-    return Floor(workers=schedule.min_workers, replicas=schedule.min_replicas, name=known(schedule))
+    return Floor(workers=schedule.min_workers, replicas=schedule.min_replicas, name=label(schedule))
 
 
 def _moment(schedule: Schedule, now: float) -> datetime:
     return datetime.fromtimestamp(now, tz=UTC).astimezone(ZoneInfo(schedule.time_zone))
 
 
-def _holds(schedule: Schedule, at: datetime) -> bool:
+def _is_active(schedule: Schedule, at: datetime) -> bool:
     # A time that is named is the first moment that counts, and "before" leaves it out.
     until = at + timedelta(microseconds=1)
-    began = cron.preceding(schedule.start, until)
+    began = cron.previous_occurrence(schedule.start, until)
     if schedule.duration is not None:
         return at.timestamp() - began.timestamp() < parse_duration(schedule.duration)
-    return schedule.end is not None and cron.preceding(schedule.end, until) < began
+    return schedule.end is not None and cron.previous_occurrence(schedule.end, until) < began

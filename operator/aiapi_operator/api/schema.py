@@ -19,7 +19,7 @@ _FIRST = ("description", "type", "format", "default", "enum")
 _LAST = ("x-kubernetes-validations", "required", "properties", "items")
 
 
-def structural(model: type[BaseModel]) -> Schema:
+def structural_schema(model: type[BaseModel]) -> Schema:
     """The structural schema of a model and of all that it holds."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})

@@ -20,7 +20,7 @@ from aiapi_operator.api.scalars import (
     PositiveDuration,
     Price,
 )
-from aiapi_operator.api.schedule import MOST_REPLICAS, MOST_WORKERS, Schedule
+from aiapi_operator.api.schedule import MAX_REPLICAS, MAX_WORKERS, Schedule
 
 
 class Mode(StrEnum):
@@ -31,7 +31,7 @@ class Mode(StrEnum):
     PAUSED = "Paused"
 
 
-class Resources(StrEnum):
+class ResourceSource(StrEnum):
     """Where the CPU and memory come from that a worker requests."""
 
     LEARNED = "Learned"
@@ -66,15 +66,15 @@ class Objective(Model):
 class Workers(Model):
     """Uvicorn workers in each pod. They change in place, without a restart of the pod."""
 
-    min: Annotated[Int, Field(ge=1, le=MOST_WORKERS)] = 1
+    min: Annotated[Int, Field(ge=1, le=MAX_WORKERS)] = 1
     """Fewest workers in a pod."""
-    max: Annotated[Int, Field(ge=1, le=MOST_WORKERS)] = 8
+    max: Annotated[Int, Field(ge=1, le=MAX_WORKERS)] = 8
     """Most workers in a pod."""
     cpu: Cpu = "500m"
     """CPU that one worker requests, such as 500m. One event loop uses one core at most."""
     memory: Memory = "256Mi"
     """Memory that one worker requests, such as 256Mi."""
-    resources: Resources = Resources.LEARNED
+    resources: ResourceSource = ResourceSource.LEARNED
     """Learned: cpu and memory are what workers begin with, and what they request follows what
     they use, between a fifth and four times of it; running pods are resized in place. Fixed:
     they always request cpu and memory as given."""
@@ -89,10 +89,10 @@ class Workers(Model):
 class Replicas(Model):
     """Pods of the fleet. The Deployment's own replicas belong to the operator."""
 
-    min: Annotated[Int, Field(ge=1, le=MOST_REPLICAS)] = 2
+    min: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 2
     """Fewest pods. kubectl scale and external autoscalers set this floor; the operator
     goes above it as the load asks for."""
-    max: Annotated[Int, Field(ge=1, le=MOST_REPLICAS)] = 20
+    max: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 20
     """Most pods."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_ordered("replicas", 2),)
@@ -112,7 +112,7 @@ class ScaleDown(Model):
 class ScaleUp(Model):
     """How fast the fleet may grow."""
 
-    max_replicas_per_minute: Annotated[Int, Field(ge=1, le=MOST_REPLICAS)] = 10
+    max_replicas_per_minute: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 10
     """Most pods added within a minute. Workers have no such limit."""
 
 
@@ -138,9 +138,9 @@ class Scaling(Model):
 class Baseline(Model):
     """The static fleet that savings are compared with."""
 
-    replicas: Annotated[Int, Field(ge=0, le=MOST_REPLICAS)] = 0
+    replicas: Annotated[Int, Field(ge=0, le=MAX_REPLICAS)] = 0
     """Its pods; 0 stands for the most that were needed so far."""
-    workers: Annotated[Int, Field(ge=0, le=MOST_WORKERS)] = 0
+    workers: Annotated[Int, Field(ge=0, le=MAX_WORKERS)] = 0
     """Its workers in each pod; 0 stands for the most that were needed so far."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiapi_operator.api.model import Observed
+from aiapi_operator.api.model import LenientModel
 
 _Text = Annotated[str, Field(max_length=64)]
 _Count = Annotated[int, Field(ge=0)]
@@ -16,7 +16,7 @@ _Long = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
-class LoadStatus(Observed):
+class LoadStatus(LenientModel):
     """What the fleet carries now. A field is absent while there is no data for it."""
 
     latency: _Text | None = None
@@ -39,7 +39,7 @@ class LoadStatus(Observed):
     """Requests refused in a second because the pods were full."""
 
 
-class NeedStatus(Observed):
+class NeedStatus(LenientModel):
     """What the load asks for, before limits and stabilisation."""
 
     workers: _Count | None = None
@@ -54,7 +54,7 @@ class NeedStatus(Observed):
     """Loop utilisation that is aimed at, such as 62%."""
 
 
-class DecisionStatus(Observed):
+class DecisionStatus(LenientModel):
     """The last decision. A decision that changed nothing has its reason, too."""
 
     workers: _Count | None = None
@@ -71,7 +71,7 @@ class DecisionStatus(Observed):
     """When it was taken."""
 
 
-class SavingsStatus(Observed):
+class SavingsStatus(LenientModel):
     """What right-sizing saves against the static baseline."""
 
     percent: _Text | None = None
@@ -99,7 +99,7 @@ class SavingsStatus(Observed):
     """Pods of the dearest fleet that was needed in that time."""
 
 
-class DailyProfileStatus(Observed):
+class DailyProfileStatus(LenientModel):
     """Jumps of the demand that come at the same time every day."""
 
     jumps: Annotated[str, Field(max_length=256)] | None = None
@@ -114,7 +114,7 @@ class DailyProfileStatus(Observed):
     more."""
 
 
-class LearnedStatus(Observed):
+class LearnedStatus(LenientModel):
     """What was learned of this service. The next operator begins with it."""
 
     worker_cpu: _Text | None = None
@@ -135,7 +135,7 @@ class LearnedStatus(Observed):
     """Jumps of the demand that come at the same time every day."""
 
 
-class ConditionStatus(Observed):
+class ConditionStatus(LenientModel):
     """One aspect of the AIApi's state; its message says what to do about it."""
 
     type: Annotated[str, Field(max_length=316)]
@@ -152,7 +152,7 @@ class ConditionStatus(Observed):
     """The generation of the spec that the condition speaks about."""
 
 
-class AIApiStatus(Observed):
+class AIApiStatus(LenientModel):
     """What the operator saw and did last."""
 
     observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiapi_operator.api.overview import View, read
+from aiapi_operator.api.summary import AIApiSummary, from_manifest
 from aiapi_operator.console import figures
 from aiapi_operator.console.chart import Chart, Frame, Line, draw
 from aiapi_operator.console.history import (
@@ -16,7 +16,7 @@ from aiapi_operator.console.history import (
     TimeRange,
 )
 from aiapi_operator.console.ring_buffer import RingBuffer
-from aiapi_operator.sizing.savings import HOURS_A_MONTH
+from aiapi_operator.sizing.savings import HOURS_PER_MONTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Tile:
 class AIApiDetail:
     """Everything on the page of one AIApi."""
 
-    view: View
+    view: AIApiSummary
     tiles: Sequence[Tile]
     charts: Sequence[Chart]
     axis: Sequence[str]
@@ -49,7 +49,7 @@ def detail(
     manifest: dict[str, Any], story: AIApiHistory | None, *, span: int, now: float
 ) -> AIApiDetail:
     """Put the page together. Without a story there is only what the status says."""
-    view = read(manifest)
+    view = from_manifest(manifest)
     if story is None:
         return AIApiDetail(
             view=view,
@@ -73,7 +73,7 @@ def detail(
     )
 
 
-def status_tiles(view: View) -> list[Tile]:
+def status_tiles(view: AIApiSummary) -> list[Tile]:
     """What the status says, where this operator has no numbers of its own."""
     told = "status, as last written"
     return [
@@ -87,7 +87,7 @@ def status_tiles(view: View) -> list[Tile]:
             value=_or_none(view.load, "latency"),
             unit=f"objective {view.objective}",
             source=told,
-            tone="bad" if view.late else "",
+            tone="bad" if view.misses_objective else "",
         ),
         Tile(name="Saved", value=_or_none(view.savings, "percent"), unit="", source=told),
     ]
@@ -97,7 +97,7 @@ def _or_none(document: dict[str, Any], key: str) -> str:
     return str(document.get(key, figures.NONE))
 
 
-def tiles(now: DecisionSnapshot, view: View) -> list[Tile]:
+def tiles(now: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
     """The present in numbers."""
     load, need = now.load, now.need
     late = load.latency is not None and load.latency > now.threshold
@@ -161,7 +161,7 @@ def _saved(now: DecisionSnapshot) -> Tile:
             unit="of worker and pod hours",
             source=f"against {base}, {static} all the time",
         )
-    hour = saved.per_month / HOURS_A_MONTH
+    hour = saved.per_month / HOURS_PER_MONTH
     return Tile(
         name="Saved",
         value=figures.percent(saved.percent / 100),
@@ -188,7 +188,9 @@ def _axis(span: TimeRange) -> list[str]:
     return [*(f"-{part / size:g} {unit}" for part in parts), "now"]
 
 
-def charts(ring: RingBuffer, frame: Frame, view: View, now: DecisionSnapshot) -> list[Chart]:
+def charts(
+    ring: RingBuffer, frame: Frame, view: AIApiSummary, now: DecisionSnapshot
+) -> list[Chart]:
     """The charts of the page, over the same time."""
 
     def line(name: str, tone: str, column: Metric, **style: bool) -> Line:
@@ -202,7 +204,7 @@ class _Liner(Protocol):
         """A line of one column."""
 
 
-def _load_charts(frame: Frame, view: View, line: _Liner) -> list[Chart]:
+def _load_charts(frame: Frame, view: AIApiSummary, line: _Liner) -> list[Chart]:
     return [
         draw(
             frame,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from math import nan
 
-from aiapi_operator.api.overview import HEALTHY_WHEN_TRUE
+from aiapi_operator.api.summary import HEALTHY_WHEN_TRUE
 from aiapi_operator.console.ring_buffer import RingBuffer
 from aiapi_operator.engine.cache import Key
 from aiapi_operator.engine.ports import ObservedFleet
@@ -200,9 +200,9 @@ def _present(
         capacity=capacity,
         ready=seen.ready,
         running=seen.workers,
-        hour=plan.hour(
+        hour=plan.hourly_cost(
             # Workers cost what they were seen to use, as in the savings beside it.
-            worker_use.priced(spec, decision.state.use),
+            worker_use.with_learned_resources(spec, decision.state.use),
             Size(workers=decision.workers, replicas=decision.replicas),
         ),
         savings=seen.savings,

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiapi_operator.api.overview import View, number, read
+from aiapi_operator.api.summary import AIApiSummary, from_manifest, number
 from aiapi_operator.console.chart import sparkline
 from aiapi_operator.console.history import AIApiHistory, History, Metric
-from aiapi_operator.sizing.savings import HOURS_A_MONTH
+from aiapi_operator.sizing.savings import HOURS_PER_MONTH
 
 ROWS_PER_PAGE = 100
 """Rows on a page."""
@@ -17,7 +17,7 @@ ROWS_PER_PAGE = 100
 class OverviewRow:
     """One AIApi."""
 
-    view: View
+    view: AIApiSummary
     spark: str
     """Its arrivals of the last 15 minutes, as points of a small line."""
 
@@ -66,7 +66,7 @@ class Overview:
     sort: str
 
 
-SORTS: dict[str, Callable[[View], Any]] = {
+SORTS: dict[str, Callable[[AIApiSummary], Any]] = {
     "attention": lambda view: (view.ready == "True", -len(view.problems), view.name),
     "name": lambda view: (view.name, view.namespace),
     "namespace": lambda view: (view.namespace, view.name),
@@ -84,7 +84,7 @@ def overview(
     page: int,
 ) -> Overview:
     """Find, sort and cut into pages."""
-    views = [read(manifest) for manifest in manifests]
+    views = [from_manifest(manifest) for manifest in manifests]
     word = query.casefold()
     found = [view for view in views if word in f"{view.namespace}/{view.name}".casefold()]
     sort = sort if sort in SORTS else "attention"
@@ -108,11 +108,11 @@ def _spark(story: AIApiHistory | None) -> str:
     return "" if story is None else sparkline(story.rings[0].column(Metric.ARRIVALS))
 
 
-def _totals(views: Sequence[View], stories: Sequence[AIApiHistory]) -> OverviewTotals:
+def _totals(views: Sequence[AIApiSummary], stories: Sequence[AIApiHistory]) -> OverviewTotals:
     saved: dict[str, float] = {}
     for story in stories:
         if (each := story.present.savings) is not None and each.baseline_hour:
-            hour = each.per_month / HOURS_A_MONTH
+            hour = each.per_month / HOURS_PER_MONTH
             saved[each.currency] = saved.get(each.currency, 0.0) + hour
     return OverviewTotals(
         aiapis=len(views),

@@ -42,7 +42,7 @@ _TOTALS = ("observedSeconds", "workerSeconds", "podSeconds", "peakWorkers", "pea
 
 def totals(state: State) -> dict[str, Any]:
     """The counters of the savings, as they are now."""
-    spend = state.spend
+    spend = state.usage
     document = {
         "observedSeconds": int(spend.seconds),
         "workerSeconds": int(spend.worker_seconds),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
 from aiapi_operator.api.duration import parse_duration
-from aiapi_operator.api.faults import faults
+from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.errors import ClusterError, Unavailable
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
 from aiapi_operator.engine import autoscalers, pod_requests, readiness, template_workers
@@ -127,7 +127,7 @@ class Engine:
 
     async def _refuse(self, subject: AIApiState, error: ValidationError) -> None:
         now = self._round(subject, _stand_in(subject.manifest))
-        told = readiness.rejected("; ".join(faults(error)[:5]))
+        told = readiness.rejected("; ".join(field_errors(error)[:5]))
         ready = self._readiness(now) if now.deployment is not None else readiness.NEVER_ACCEPTED
         await self._tell(subject, now, [told, ready])
 
@@ -219,7 +219,9 @@ class Engine:
             now.troubles = await self._act(subject, now, deployment, decision)
         else:
             await self._actor.greet(subject, now.asked)
-        saved = savings(worker_use.priced(spec, decision.state.use), decision.state.spend)
+        saved = savings(
+            worker_use.with_learned_resources(spec, decision.state.use), decision.state.usage
+        )
         seen = ObservedFleet(
             replicas=len(now.pods),
             ready=sum(pod.ready for pod in now.pods),

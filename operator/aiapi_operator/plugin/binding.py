@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiapi_operator.api.duration import format_duration
-from aiapi_operator.api.overview import View, number, part, seconds
+from aiapi_operator.api.summary import AIApiSummary, fraction, number, seconds
 
 BINDING_DESCRIPTIONS = {
     "EventLoop": "event-loop time: requests expected x loop time of a request / utilisation aimed"
@@ -20,13 +20,13 @@ BINDING_DESCRIPTIONS = {
 }
 
 
-def describe_binding(view: View) -> str:
+def describe_binding(view: AIApiSummary) -> str:
     """What sets the number of workers."""
     name = str(view.need.get("binding", ""))
     return BINDING_DESCRIPTIONS.get(name, "") if name else "no decision was taken yet"
 
 
-def what_would_change_it(view: View, spec: dict[str, Any]) -> list[str]:
+def what_would_change_it(view: AIApiSummary, spec: dict[str, Any]) -> list[str]:
     """The nearest things that would make the answer another one."""
     if view.mode == "Paused":
         return [f"spec.scaling.mode is Paused: kubectl aiapi resume {view.name}"]
@@ -36,14 +36,14 @@ def what_would_change_it(view: View, spec: dict[str, Any]) -> list[str]:
     return told + _waiting(view, spec)
 
 
-def _nothing(_view: View, _spec: dict[str, Any]) -> list[str]:
+def _nothing(_view: AIApiSummary, _spec: dict[str, Any]) -> list[str]:
     return []
 
 
-def _loop(view: View, _spec: dict[str, Any]) -> list[str]:
+def _loop(view: AIApiSummary, _spec: dict[str, Any]) -> list[str]:
     need = view.need
     demand, service = number(need.get("demandPerSecond")), seconds(need.get("serviceDemand"))
-    target, workers = part(need.get("targetUtilization")), int(need.get("workers", 0))
+    target, workers = fraction(need.get("targetUtilization")), int(need.get("workers", 0))
     if not demand or not service or not target or not workers:
         return []
     each = target / service
@@ -62,7 +62,7 @@ def _loop(view: View, _spec: dict[str, Any]) -> list[str]:
     return told
 
 
-def _floor(view: View, spec: dict[str, Any]) -> list[str]:
+def _floor(view: AIApiSummary, spec: dict[str, Any]) -> list[str]:
     replicas = (spec.get("replicas") or {}).get("min", 2)
     workers = (spec.get("workers") or {}).get("min", 1)
     lower = (
@@ -72,7 +72,7 @@ def _floor(view: View, spec: dict[str, Any]) -> list[str]:
     told = [lower]
     service, target = (
         seconds(view.need.get("serviceDemand")),
-        part(view.need.get("targetUtilization")),
+        fraction(view.need.get("targetUtilization")),
     )
     if service and target:
         total = int(view.need.get("workers", 0)) or replicas * workers
@@ -80,7 +80,7 @@ def _floor(view: View, spec: dict[str, Any]) -> list[str]:
     return told
 
 
-def _ceiling(_view: View, spec: dict[str, Any]) -> list[str]:
+def _ceiling(_view: AIApiSummary, spec: dict[str, Any]) -> list[str]:
     replicas = (spec.get("replicas") or {}).get("max", 20)
     workers = (spec.get("workers") or {}).get("max", 8)
     higher = (
@@ -90,13 +90,13 @@ def _ceiling(_view: View, spec: dict[str, Any]) -> list[str]:
     return [higher]
 
 
-def _concurrency(_view: View, spec: dict[str, Any]) -> list[str]:
+def _concurrency(_view: AIApiSummary, spec: dict[str, Any]) -> list[str]:
     limit = (spec.get("workers") or {}).get("maxConcurrency", 0)
     now = f"{limit} now" if limit else "not set: the service's own --limit or --threads binds"
     return [f"a higher spec.workers.maxConcurrency ({now}), or fewer requests in flight"]
 
 
-def _threads(_view: View, _spec: dict[str, Any]) -> list[str]:
+def _threads(_view: AIApiSummary, _spec: dict[str, Any]) -> list[str]:
     more = (
         "more threads in a worker: anyio's limiter (40) or the loop's executor in the app's"
         " lifespan, --threads for WSGI apps"
@@ -107,11 +107,11 @@ def _threads(_view: View, _spec: dict[str, Any]) -> list[str]:
     ]
 
 
-def _held(view: View, _spec: dict[str, Any]) -> list[str]:
+def _held(view: AIApiSummary, _spec: dict[str, Any]) -> list[str]:
     return [f"answers of the pods: {view.decision.get('message', 'no metrics')}"]
 
 
-def _waiting(view: View, spec: dict[str, Any]) -> list[str]:
+def _waiting(view: AIApiSummary, spec: dict[str, Any]) -> list[str]:
     """What is decided, and waits for its time."""
     if view.decision.get("reason") != "Stabilizing":
         return []
@@ -122,7 +122,7 @@ def _waiting(view: View, spec: dict[str, Any]) -> list[str]:
     return [f"{workers}; {pods}"]
 
 
-_TELLERS: dict[str, Callable[[View, dict[str, Any]], list[str]]] = {
+_TELLERS: dict[str, Callable[[AIApiSummary, dict[str, Any]], list[str]]] = {
     "EventLoop": _loop,
     "Floor": _floor,
     "Schedule": _floor,

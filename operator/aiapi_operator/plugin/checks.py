@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from aiapi_operator.api.crd import crd as own_crd
-from aiapi_operator.api.overview import View, moment, read
+from aiapi_operator.api.summary import AIApiSummary, from_manifest, parse_time
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.permissions import PERMISSIONS, Permission, Scope
 from aiapi_operator.cluster.reader import Reader
@@ -174,7 +174,7 @@ def _place(manifest: Manifest) -> str:
 
 def _is_fresh(lease: Manifest, now: datetime) -> bool:
     spec = lease.get("spec") or {}
-    renewed = moment(spec.get("renewTime") or "")
+    renewed = parse_time(spec.get("renewTime") or "")
     if not spec.get("holderIdentity") or renewed is None:
         return False
     return (now - renewed).total_seconds() < STALE_LEASE
@@ -185,7 +185,7 @@ def metrics(aiapis: list[Manifest]) -> Check:
     name = "Pods' metrics"
     if not aiapis:
         return note(name, "there is no AIApi yet", "kubectl apply -f examples/assistant.yaml")
-    views = [read(item) for item in aiapis]
+    views = [from_manifest(item) for item in aiapis]
     for view in views:
         for told in view.problems:
             if told["type"] == "MetricsStale":
@@ -207,7 +207,7 @@ def metrics(aiapis: list[Manifest]) -> Check:
     return ok(name, f"{len(accepted)} AIApis, and the pods of each answer")
 
 
-def _refused(view: View) -> bool:
+def _refused(view: AIApiSummary) -> bool:
     return any(told["type"] == "Accepted" for told in view.problems)
 
 
@@ -219,7 +219,7 @@ def needs_attention(aiapis: list[Manifest]) -> list[Check]:
             f"{told['type']}={told['status']}: {told.get('message', '')}",
             f"kubectl aiapi explain {view.name} -n {view.namespace}",
         )
-        for view in map(read, aiapis)
+        for view in map(from_manifest, aiapis)
         for told in view.problems
         if told["type"] != "MetricsStale"
     ]

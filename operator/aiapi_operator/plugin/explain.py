@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aiapi_operator.api.overview import View, age, moment, read
+from aiapi_operator.api.summary import AIApiSummary, age, from_manifest, parse_time
 from aiapi_operator.cluster.errors import Forbidden
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
@@ -43,7 +43,7 @@ class RecentEvent:
 class Explanation:
     """Everything that is told of one AIApi. ``events`` is None where they may not be read."""
 
-    view: View
+    view: AIApiSummary
     binds: str
     changes: list[str]
     events: list[RecentEvent] | None
@@ -102,7 +102,7 @@ def explain(where: ClusterOptions, *, name: str, last: int, output: out.Format) 
 
 def explanation(aiapi: Manifest, events: list[Manifest] | None, *, last: int) -> Explanation:
     """Put together what there is to say."""
-    view = read(aiapi)
+    view = from_manifest(aiapi)
     said = None if events is None else sorted(map(_said, events), key=lambda e: e.time)[-last:]
     return Explanation(
         view=view,
@@ -143,7 +143,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _facts(view: View, now: datetime) -> Table:
+def _facts(view: AIApiSummary, now: datetime) -> Table:
     grid = Table.grid(padding=(0, 2))
     for name, fact in (
         ("Objective", _objective(view)),
@@ -157,15 +157,15 @@ def _facts(view: View, now: datetime) -> Table:
     return grid
 
 
-def _objective(view: View) -> Text:
+def _objective(view: AIApiSummary) -> Text:
     now = view.load.get("latency")
     text = Text(f"{view.percentile} within {view.objective}")
     if now:
-        text.append(", ").append(f"now {now}", style="red" if view.late else "green")
+        text.append(", ").append(f"now {now}", style="red" if view.misses_objective else "green")
     return text
 
 
-def _load(view: View) -> Text | None:
+def _load(view: AIApiSummary) -> Text | None:
     load = view.load
     told = (
         ("requestsPerSecond", "{} rps arrive"),
@@ -179,7 +179,7 @@ def _load(view: View) -> Text | None:
     return Text(", ".join(facts)) if facts else None
 
 
-def _need(view: View) -> Text | None:
+def _need(view: AIApiSummary) -> Text | None:
     need = view.need
     if not need:
         return None
@@ -193,7 +193,7 @@ def _need(view: View) -> Text | None:
     return Text(text)
 
 
-def _decision(view: View, now: datetime) -> Text | None:
+def _decision(view: AIApiSummary, now: datetime) -> Text | None:
     decision = view.decision
     if not decision:
         return None
@@ -203,7 +203,7 @@ def _decision(view: View, now: datetime) -> Text | None:
     )
 
 
-def _saved(view: View) -> Text | None:
+def _saved(view: AIApiSummary) -> Text | None:
     saved = view.savings
     if not saved.get("percent"):
         return None
@@ -243,7 +243,7 @@ def _events(events: list[RecentEvent] | None, now: datetime) -> list[RenderableT
     for said in events:
         style = "yellow" if said.warning else "bold" if said.reason in DECISIONS else ""
         times = f" (x{said.count})" if said.count > 1 else ""
-        when = moment(said.time)
+        when = parse_time(said.time)
         clock = when.astimezone().strftime("%H:%M:%S") if when else "-"
         grid.add_row(clock, age(said.time, now), Text(said.reason, style), said.message + times)
     return [grid]

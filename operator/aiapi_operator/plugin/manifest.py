@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.aiapi import API_VERSION, KIND
-from aiapi_operator.api.faults import faults
+from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.manifests import Context, desired
@@ -109,7 +109,7 @@ def children_of(
         aiapi = AIApi.model_validate({**document, "status": {}})
     except ValidationError as error:
         name = (document.get("metadata") or {}).get("name", "?")
-        problems = "".join(f"\n  {fault}" for fault in faults(error))
+        problems = "".join(f"\n  {fault}" for fault in field_errors(error))
         raise CommandError(f"AIApi {name} is not valid:{problems}") from error
     context = Context(
         operator_namespace=operator_namespace,

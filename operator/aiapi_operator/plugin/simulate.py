@@ -14,7 +14,7 @@ from rich.text import Text
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.duration import format_duration
-from aiapi_operator.api.faults import faults
+from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import output as out
@@ -32,7 +32,7 @@ from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.source import InputError, parse_range
 from aiapi_operator.simulate.traces import Trace, TraceError
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.spec import sizing_spec
 
 _OTHERS = (0.5, 2.0)
@@ -79,7 +79,7 @@ class WhatIfInputs:
     service: ServiceModel
     assumed: bool
     """Nothing was measured yet: the service is the simulator's usual one."""
-    objectives: tuple[Objective, ...]
+    objectives: tuple[LatencyObjective, ...]
 
 
 @click.command(cls=SimulateCommand)
@@ -137,7 +137,7 @@ def _valid(manifest: Manifest) -> AIApi:
     except ValidationError as error:
         raise CommandError(
             f"AIApi {manifest['metadata']['name']} has something that this program does not know:"
-            f" update it. ({faults(error)[0]})"
+            f" update it. ({field_errors(error)[0]})"
         ) from error
 
 
@@ -165,10 +165,11 @@ def _traffic(aiapi: AIApi, url: str, *, last: str, **options: Any) -> Trace:
         raise InputError(str(error)) from error
 
 
-def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> WhatIfInputs:
+def _scene(aiapi: AIApi, others: tuple[LatencyObjective, ...], trace: Trace) -> WhatIfInputs:
     own = sizing_spec(aiapi.spec).objective
     tried = others or tuple(
-        Objective(percentile=own.percentile, threshold=own.threshold * factor) for factor in _OTHERS
+        LatencyObjective(percentile=own.percentile, threshold=own.threshold * factor)
+        for factor in _OTHERS
     )
     measured = what_if.service_from_status(aiapi.status)
     return WhatIfInputs(
@@ -180,11 +181,11 @@ def _scene(aiapi: AIApi, others: tuple[Objective, ...], trace: Trace) -> WhatIfI
     )
 
 
-def _tell(objective: Objective, result: RunResult) -> None:
+def _tell(objective: LatencyObjective, result: RunResult) -> None:
     click.echo(f"{_text(objective)} {result.policy}: {result.seconds:.1f} s", err=True)
 
 
-def _text(objective: Objective) -> str:
+def _text(objective: LatencyObjective) -> str:
     return f"p{objective.percentile:g} <= {format_duration(objective.threshold)}"
 
 

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from aiapi_operator.api.overview import View, read
+from aiapi_operator.api.summary import AIApiSummary, from_manifest
 from aiapi_operator.cluster.contexts import namespace_of
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.reader import Reader
@@ -44,8 +44,8 @@ def top(
     FLEET is pods ready / pods x workers in each; WANTED is what was decided last.
     """
 
-    async def views(reader: Reader) -> list[View]:
-        found = [read(item) for item in await reader.aiapis(where.scope(reader))]
+    async def views(reader: Reader) -> list[AIApiSummary]:
+        found = [from_manifest(item) for item in await reader.aiapis(where.scope(reader))]
         return sorted(found, key=ORDERS[sort])
 
     console = out.console()
@@ -59,7 +59,7 @@ def top(
             with_reader(where, lambda reader: _live(console, reader, views, where, interval))
 
 
-def _print(console: Console, views: list[View], where: ClusterOptions) -> None:
+def _print(console: Console, views: list[AIApiSummary], where: ClusterOptions) -> None:
     if not views:
         click.echo(nothing(where), err=True)
         return
@@ -88,11 +88,11 @@ async def _live(
                 live.update(Text(f"{error.message}; trying again", style="red"), refresh=True)
 
 
-def _frame(views: list[View], where: ClusterOptions) -> Table | Text:
+def _frame(views: list[AIApiSummary], where: ClusterOptions) -> Table | Text:
     return table(views, where) if views else Text(nothing(where))
 
 
-def table(views: list[View], where: ClusterOptions) -> Table:
+def table(views: list[AIApiSummary], where: ClusterOptions) -> Table:
     """One line an AIApi."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     if where.everywhere:
@@ -122,7 +122,7 @@ COLUMNS = (
 )
 
 
-def _cells(view: View) -> list[Text]:
+def _cells(view: AIApiSummary) -> list[Text]:
     latency = view.load.get("latency", "-")
     diagnoses = [problem["type"] for problem in view.problems if problem["type"] != "Ready"]
     why = ", ".join(diagnoses) or str(view.decision.get("reason", "-"))
@@ -134,7 +134,7 @@ def _cells(view: View) -> list[Text]:
         Text(view.running),
         Text(view.wanted),
         Text(view.load.get("utilization", "-")),
-        Text(latency, style="red" if view.late else ""),
+        Text(latency, style="red" if view.misses_objective else ""),
         Text(f"{view.percentile} {view.objective}"),
         Text(str(view.savings.get("percent", "-"))),
         Text(str(view.need.get("binding", "-"))),

@@ -23,12 +23,12 @@ from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.scenario import Scenario, ScenarioError, read_scenario
 from aiapi_operator.simulate.source import InputError, TraceSource
 from aiapi_operator.simulate.traces import TraceError
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 
 _OBJECTIVE = re.compile(r"^p(?P<percentile>\d+(?:\.\d+)?)=(?P<threshold>.+)$")
 
 
-def parse_objective(text: str) -> Objective:
+def parse_objective(text: str) -> LatencyObjective:
     """Read ``p95=800ms``."""
     match = _OBJECTIVE.match(text)
     if match is None or not is_duration(match["threshold"]):
@@ -38,7 +38,7 @@ def parse_objective(text: str) -> Objective:
         raise click.BadParameter(f"{text!r}: the percentile must be between 50 and 99.9")
     if threshold <= 0:
         raise click.BadParameter(f"{text!r}: the threshold must be above zero")
-    return Objective(percentile=percentile, threshold=threshold)
+    return LatencyObjective(percentile=percentile, threshold=threshold)
 
 
 def parse_policies(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.simulate.scenario import Scenario, ServiceModel
 from aiapi_operator.simulate.trace_scaling import scale_to_peak
 from aiapi_operator.simulate.traces import Trace, TraceError
-from aiapi_operator.sizing.inputs import Bounds, Objective, SizingSpec
+from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, SizingSpec
 from aiapi_operator.sizing.spec import sizing_spec
 
 ORACLE = "oracle"
@@ -36,7 +36,7 @@ class Comparison:
 
 
 def sizing_spec_for(
-    scenario: Scenario, objective: Objective | None, peak_workers: int | None
+    scenario: Scenario, objective: LatencyObjective | None, peak_workers: int | None
 ) -> SizingSpec:
     """What the AIApi asks for. A trace scaled to many workers gets the room for them."""
     spec = sizing_spec(scenario.spec)
@@ -49,7 +49,12 @@ def sizing_spec_for(
 
 
 def scale_to_workers(
-    trace: Trace, service: ServiceModel, objective: Objective, peak_workers: int, *, seed: int
+    trace: Trace,
+    service: ServiceModel,
+    objective: LatencyObjective,
+    peak_workers: int,
+    *,
+    seed: int,
 ) -> Trace:
     """The trace whose busiest minute needs ``peak_workers``."""
     rate = peak_workers * target_utilization(service, objective) / service.demand

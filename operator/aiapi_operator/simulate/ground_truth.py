@@ -14,9 +14,9 @@ from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing import capacity
-from aiapi_operator.sizing.inputs import Objective, SizingSpec
-from aiapi_operator.sizing.need import SURVIVAL
-from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.inputs import LatencyObjective, SizingSpec
+from aiapi_operator.sizing.need import MAX_UTILIZATION_AFTER_LOSS
+from aiapi_operator.sizing.plan import RequiredWorkers
 
 _DRAWS = 200_000
 _STEPS = 8
@@ -25,15 +25,15 @@ _GRID = np.linspace(0.025, 1.0, 40)
 
 
 @lru_cache(maxsize=64)
-def target_utilization(service: ServiceModel, objective: Objective) -> float:
+def target_utilization(service: ServiceModel, objective: LatencyObjective) -> float:
     """rho*: the highest utilisation, from 0.3 to 0.95, at which the objective holds.
 
     Where it holds at none, ``EFFICIENT`` as the operator has it: no fleet would help.
     """
     loop = _Loop(service, objective)
-    low, high = capacity.LOWEST, SURVIVAL
+    low, high = capacity.MIN_UTILIZATION, MAX_UTILIZATION_AFTER_LOSS
     if loop.percentile(low) > objective.threshold:
-        return capacity.EFFICIENT
+        return capacity.INFEASIBLE_UTILIZATION
     if loop.percentile(high) <= objective.threshold:
         return high
     for _ in range(_STEPS):
@@ -46,7 +46,7 @@ def target_utilization(service: ServiceModel, objective: Objective) -> float:
 
 
 @lru_cache(maxsize=64)
-def _late(service: ServiceModel, objective: Objective) -> Floats:
+def _late(service: ServiceModel, objective: LatencyObjective) -> Floats:
     """Part of the requests that are late, at each of ``_GRID`` utilisations."""
     loop = _Loop(service, objective)
     return np.array([*(loop.late(rho) for rho in _GRID[:-1].tolist()), 1.0])
@@ -55,7 +55,7 @@ def _late(service: ServiceModel, objective: Objective) -> Floats:
 class _Loop:
     """One loop under random arrivals."""
 
-    def __init__(self, service: ServiceModel, objective: Objective) -> None:
+    def __init__(self, service: ServiceModel, objective: LatencyObjective) -> None:
         rng = np.random.default_rng(404)
         self._objective = objective
         self._cost = service.draw_loop(rng, _DRAWS)
@@ -100,12 +100,12 @@ class GroundTruth:
         service = self.load.service
         return (service.upstream_mean + service.demand) / service.demand
 
-    def need(self, rate: float, *, demand_factor: float = 1.0) -> Carry:
+    def need(self, rate: float, *, demand_factor: float = 1.0) -> RequiredWorkers:
         """Workers that ``rate`` requests a second need."""
         busy = rate * self.load.service.demand * demand_factor
         return self._carry(busy / self.utilization, busy)
 
-    def need_of(self, counts: Floats, *, demand_factor: float = 1.0) -> Carry:
+    def need_of(self, counts: Floats, *, demand_factor: float = 1.0) -> RequiredWorkers:
         """Workers that just keep the objective over seconds whose requests are known.
 
         A second that is busier than the mean has more late requests than a calm one saves.
@@ -115,7 +115,7 @@ class GroundTruth:
         mean = float(busy.mean())
         allowed = (1 - objective.percentile / 100) * float(counts.sum())
         late = _late(service, objective)
-        low, high = mean / SURVIVAL, mean / capacity.LOWEST
+        low, high = mean / MAX_UTILIZATION_AFTER_LOSS, mean / capacity.MIN_UTILIZATION
         if mean == 0 or self._late_of(counts, busy / high, late) > allowed:
             return self._carry(mean / self.utilization, mean)
         for _ in range(_STEPS + 4):
@@ -129,5 +129,5 @@ class GroundTruth:
     def _late_of(self, counts: Floats, utilization: Floats, late: Floats) -> float:
         return float((counts * np.interp(utilization, _GRID, late)).sum())
 
-    def _carry(self, total: float, busy: float) -> Carry:
-        return Carry(total, min(total, busy / SURVIVAL))
+    def _carry(self, total: float, busy: float) -> RequiredWorkers:
+        return RequiredWorkers(total, min(total, busy / MAX_UTILIZATION_AFTER_LOSS))

@@ -18,7 +18,7 @@ import numpy as np
 from aiapi_operator.simulate.counters import SHED, SUCCESS
 from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.traces import Floats
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import Size
 
 _PER_E = 100
@@ -86,7 +86,7 @@ class RunResult:
 class RunRecorder:
     """Takes down what happens."""
 
-    objective: Objective
+    objective: LatencyObjective
     patience: float = 60.0
     """Seconds after which every request of a minute is over."""
     shed: int = 0
@@ -159,7 +159,7 @@ class RunRecorder:
         return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
 
 
-def attainment_windows(minutes: Sequence[MinuteStats], objective: Objective) -> float:
+def attainment_windows(minutes: Sequence[MinuteStats], objective: LatencyObjective) -> float:
     """Share of the windows that met the objective."""
     windows = [minute for minute in minutes if minute.requests]
     least = objective.percentile / 100

@@ -20,7 +20,7 @@ from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.simulate.scenario import LoopTimeSpec, ServiceModel, UpstreamSpec
 from aiapi_operator.simulate.traces import Trace
 from aiapi_operator.sizing import plan
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.spec import sizing_spec
 
 SHORTEST = 0.001
@@ -31,7 +31,7 @@ SHORTEST = 0.001
 class WhatIfRow:
     """One policy under one objective."""
 
-    objective: Objective
+    objective: LatencyObjective
     result: RunResult
     cost: float
     """Of the time simulated, at the spec's prices; its currency is ``spec.cost.currency``."""
@@ -42,12 +42,12 @@ class WhatIfRow:
 def what_if(  # noqa: PLR0913 - what may be varied
     trace: Trace,
     spec: AIApiSpec,
-    objectives: Sequence[Objective],
+    objectives: Sequence[LatencyObjective],
     *,
     service: ServiceModel,
     policies: Sequence[str] = ("aiapi", "static"),
     seed: int = 1,
-    tell: Callable[[Objective, RunResult], None] = lambda *_: None,
+    tell: Callable[[LatencyObjective, RunResult], None] = lambda *_: None,
 ) -> list[WhatIfRow]:
     """Play the trace once for each objective and policy, in that order.
 
@@ -64,7 +64,8 @@ def what_if(  # noqa: PLR0913 - what may be varied
             done.append(Simulation(load, wish, policy).play())
             tell(objective, done[-1])
         costs = [
-            (each.pod_hours * plan.pod_hour(wish) + each.worker_hours * plan.worker_hour(wish))
+            each.pod_hours * plan.pod_hourly_cost(wish)
+            + each.worker_hours * plan.worker_hourly_cost(wish)
             for each in done
         ]
         static = next(

@@ -9,25 +9,25 @@ from aiapi_operator.sizing import (
     limits,
     need,
     plan,
-    plan_pods,
     profile,
     queueing,
+    replica_moves,
     windows,
 )
-from aiapi_operator.sizing.capacity import Target
+from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decision import Binding, Load, Need
 from aiapi_operator.sizing.demand import Demand
 from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.limits import Threads
-from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.limits import ThreadPoolNeed
+from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import FAST_WINDOW, ServiceDemand, State, Tick
 
 WORKER_LEAD = 1.0
 """Seconds until a worker that is started serves, beside the tick that orders it."""
 FIRST_POD_LEAD = 10.0
 """Before an order of this fleet was filled."""
-NOTHING_KNOWN = Load(
+UNKNOWN_LOAD = Load(
     arrivals_per_second=None,
     completed_per_second=None,
     in_flight=None,
@@ -39,7 +39,7 @@ NOTHING_KNOWN = Load(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Assessment:
     """What is known of the load, and what it needs."""
 
     load: Load
@@ -48,12 +48,12 @@ class Outlook:
     """Loop seconds used a second, all workers together."""
     demand: Demand
     service: ServiceDemand | None
-    target: Target
-    workers: need.Workers
-    soon: Carry
+    target: UtilizationTarget
+    workers: need.WorkerNeed
+    soon: RequiredWorkers
     """The need when pods that are ordered now have taken their share."""
     need: Need
-    threads: Threads | None = None
+    threads: ThreadPoolNeed | None = None
     """The pool of threads that asks for the most workers, where requests need threads."""
     limit: int = 0
     """Requests that a worker takes at once; 0 where nothing limits them."""
@@ -61,13 +61,13 @@ class Outlook:
     """Arrivals a second that were taken for retries and left out of the demand."""
 
     @property
-    def carry(self) -> Carry:
+    def carry(self) -> RequiredWorkers:
         """The need as the planner takes it."""
         return _carry(self.workers)
 
 
-def _carry(wanted: need.Workers) -> Carry:
-    return Carry(wanted.total, wanted.survivors)
+def _carry(wanted: need.WorkerNeed) -> RequiredWorkers:
+    return RequiredWorkers(wanted.total, wanted.survivors)
 
 
 def stale_after(spec: SizingSpec) -> float:
@@ -75,7 +75,7 @@ def stale_after(spec: SizingSpec) -> float:
     return max(3 * spec.interval, 10.0)
 
 
-def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outlook | None:
+def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Assessment | None:
     """What the fleet needs, or None when that cannot be told from recent samples."""
     ticks = state.ticks
     if not ticks or ticks[-1].time < now - stale_after(spec):
@@ -83,35 +83,35 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Outl
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
     latency = windows.latency(ticks, spec.objective.percentile)
     load = _load(recent, latency)
-    daily = profile.course(state.profile, at=spec.time_of_day)
+    daily = profile.forecast(state.profile, at=spec.time_of_day)
     coming = demand.estimate(ticks, state.forecasts, daily)
     target = capacity.target(
         spec.objective,
         service=state.service,
         base_latency=state.base,
-        queueing=queueing.planned(state.queueing),
+        queueing=queueing.planned_factor(state.queueing),
     )
     loop = windows.mean(recent, "loop")
     certain = windows.certain_loop(recent, state.service.seconds if state.service else None)
     pool = limits.threads(recent, state.thread_costs, level=coming.level)
-    carried = need.Load(
+    carried = need.MeasuredLoad(
         loop=certain,
-        in_flight=limits.asked(recent, load.in_flight or 0.0),
+        in_flight=limits.unshed_in_flight(recent, load.in_flight or 0.0),
         service=state.service,
         limit=limits.concurrency(recent, spec.max_concurrency),
         threads=pool,
     )
 
-    def after(lead: float) -> need.Workers:
+    def after(lead: float) -> need.WorkerNeed:
         return need.workers(demand=coming, load=carried, target=target, lead=lead)
 
     wanted = after(spec.interval + WORKER_LEAD)
     pods_ready = spec.interval + (state.pod_lead or FIRST_POD_LEAD)
-    soon = after(pods_ready + plan_pods.SETTLES)
+    soon = after(pods_ready + replica_moves.SETTLES)
     if plan.workers_for(_carry(wanted), replicas) > spec.workers.max:
         # Workers alone will not do: what counts is the load when pods will be there.
         wanted = after(pods_ready)
-    return Outlook(
+    return Assessment(
         load=load if pool is None else replace(load, threads_utilization=pool.utilization),
         latency=latency,
         loop=loop,
@@ -141,7 +141,9 @@ def _load(recent: tuple[Tick, ...], latency: Percentile | None) -> Load:
     )
 
 
-def _need(spec: SizingSpec, wanted: need.Workers, state: State, target: Target) -> Need:
+def _need(
+    spec: SizingSpec, wanted: need.WorkerNeed, state: State, target: UtilizationTarget
+) -> Need:
     floor = spec.workers.min * spec.replicas.min
     asked = ceil(wanted.total - 1e-9)
     binding = wanted.binding

@@ -21,11 +21,11 @@ from dataclasses import replace
 from math import exp
 
 from aiapi_operator.sizing import capacity, histogram, windows
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import (
     FAST_WINDOW,
     BaseLatency,
-    Reference,
+    BaseReference,
     ServiceDemand,
     Tick,
 )
@@ -36,14 +36,14 @@ FIRST_IDLE_ENOUGH = 0.7
 """The same while no base is known at all: fleets are held below it until one is."""
 USUAL_QUEUEING = 1.5
 """The delay at a loop that is idle enough, over that of a queue which is visited once."""
-FEWEST = 50
+MIN_REQUESTS = 50
 """Requests for a base latency."""
 CALM_RISES = 600.0
 CALM_FALLS = 20.0
 """Seconds in which the calm level comes to 1/e of a higher or lower base."""
 MOVES = 0.1
 """Growth of the wait for upstreams that counts, as a part of it."""
-ENOUGH = 200
+MIN_UPSTREAM_REQUESTS = 200
 """Requests for what upstreams take now. Waits vary by about half: their mean by 4 %."""
 SECONDS = 30.0
 """Seconds to look back for them where 6 s have fewer."""
@@ -52,7 +52,7 @@ SECONDS = 30.0
 def estimate(
     ticks: tuple[Tick, ...],
     *,
-    objective: Objective,
+    objective: LatencyObjective,
     service: ServiceDemand | None,
     last: BaseLatency | None,
     now: float,
@@ -63,51 +63,51 @@ def estimate(
     idle = windows.undisturbed(ticks, limit=FIRST_IDLE_ENOUGH if last is None else IDLE_ENOUGH)
     bounds, counts = windows.latencies(idle)
     read = histogram.percentile(bounds, counts, objective.percentile)
-    if read is None or sum(counts) < FEWEST:
+    if read is None or sum(counts) < MIN_REQUESTS:
         return None if last is None else _moved(last, ticks, now=now)
     rho = windows.mean(idle, "busiest")
-    queueing = 0.0 if service is None else capacity.delay(service.seconds, objective, rho)
+    queueing = 0.0 if service is None else capacity.queueing_delay(service.seconds, objective, rho)
     value = max(0.0, read.seconds - USUAL_QUEUEING * queueing)
     calm = value if last is None else _calm(last, value, now)
     return BaseLatency(
         percentile=objective.percentile,
-        now=value,
+        current=value,
         calm=calm,
         time=now,
         reference=_waits(idle, value),
     )
 
 
-def _waits(ticks: Sequence[Tick], base: float) -> Reference | None:
+def _waits(ticks: Sequence[Tick], base: float) -> BaseReference | None:
     """What a request waits for upstreams, and how much more than for all else."""
     completed = windows.mean(ticks, "completed")
     upstream = windows.mean(ticks, "upstream")
     if completed <= 0 or upstream <= 0:
         return None
     apart = (2 * upstream - windows.mean(ticks, "in_flight")) / completed
-    return Reference(upstream=upstream / completed, apart=apart, base=base)
+    return BaseReference(upstream=upstream / completed, apart=apart, base=base)
 
 
 def _moved(last: BaseLatency, ticks: tuple[Tick, ...], *, now: float) -> BaseLatency:
     """The base by what upstreams take now; the calm level follows in its own time."""
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
-    if windows.mean(recent, "completed") * windows.span(recent) < ENOUGH:
+    if windows.mean(recent, "completed") * windows.span(recent) < MIN_UPSTREAM_REQUESTS:
         recent = windows.last(ticks, now=now, seconds=SECONDS)
-    found = _waits(recent, last.now)
+    found = _waits(recent, last.current)
     if found is None:
         return last
     known = last.reference or found
     growth = (found.apart - known.apart) / known.upstream
     value = known.base * (1 + growth) if abs(growth) >= MOVES else known.base
-    if growth <= -1 or abs(value - last.now) < MOVES * last.now:
-        value = last.now
+    if growth <= -1 or abs(value - last.current) < MOVES * last.current:
+        value = last.current
     return replace(
         last,
-        now=value,
+        current=value,
         calm=_calm(last, value, now),
         time=now,
         reference=known,
-        moved=last.moved if value == last.now else now,
+        moved=last.moved if value == last.current else now,
     )
 
 

@@ -5,11 +5,11 @@ exponential with mean c / (1 - rho) (Kleinrock, Queueing Systems I, 1975, sectio
 percentile p is  c x ln(1 / (1 - p)) / (1 - rho). What of it is there at rho = 0 is part of the
 base latency b; the rest is the price of a busy loop:
 
-    delay(rho) = k x rho / (1 - rho)      with k = c x ln(1 / (1 - p))
+    queueing_delay(rho) = k x rho / (1 - rho)      with k = c x ln(1 / (1 - p))
 
 A request comes back to the loop after each wait, and loops are not all as busy as their mean, so
 the delay is q times that, with q learned from the latency (see queueing.py). The objective T holds
-while b + q x delay(rho) <= T, that is up to
+while b + q x queueing_delay(rho) <= T, that is up to
 
     rho* = slack / (slack + q x k)        with slack = T - b
 
@@ -25,14 +25,14 @@ its calm level: an upstream that gets slower never makes the fleet grow on its w
 from dataclasses import dataclass
 from math import log
 
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import BaseLatency, ServiceDemand
 
-LOWEST = 0.3
-HIGHEST = 0.8
-EFFICIENT = 0.7
+MIN_UTILIZATION = 0.3
+MAX_UTILIZATION = 0.8
+INFEASIBLE_UTILIZATION = 0.7
 """Where the objective is out of reach anyway."""
-CAUTIOUS = 0.6
+CAUTIOUS_UTILIZATION = 0.6
 """While c or the base latency is not known well."""
 NEAR = 0.05
 """A base this close under the threshold (as a part of it) is within the histogram's error."""
@@ -41,26 +41,31 @@ ERROR = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UtilizationTarget:
     """The utilisation to plan for, and whether the objective can be met at all."""
 
     utilization: float
     infeasible: bool
 
 
-def tail(service: float, objective: Objective) -> float:
+def tail(service: float, objective: LatencyObjective) -> float:
     """k: the loop's part of the objective's percentile at an idle loop, in seconds."""
     return service * log(1 / (1 - objective.percentile / 100))
 
 
-def delay(service: float, objective: Objective, utilization: float) -> float:
+def queueing_delay(service: float, objective: LatencyObjective, utilization: float) -> float:
     """What queueing for the loop adds to the objective's percentile."""
     rho = min(utilization, 0.99)
     return tail(service, objective) * rho / (1 - rho)
 
 
-def queued(
-    service: float, objective: Objective, *, arrivals: float, in_flight: float, upstream: float
+def measured_queueing_delay(
+    service: float,
+    objective: LatencyObjective,
+    *,
+    arrivals: float,
+    in_flight: float,
+    upstream: float,
 ) -> float:
     """What queueing for the loop adds to the objective's percentile, by what was measured.
 
@@ -77,25 +82,25 @@ def queued(
 
 
 def target(
-    objective: Objective,
+    objective: LatencyObjective,
     *,
     service: ServiceDemand | None,
     base_latency: BaseLatency | None,
     queueing: float,
-) -> Target:
+) -> UtilizationTarget:
     """rho*, between 0.3 and 0.8. ``queueing`` is q, margin included."""
     if service is None or base_latency is None:
-        return Target(CAUTIOUS, infeasible=False)
-    slack = objective.threshold - base_latency.now
+        return UtilizationTarget(CAUTIOUS_UTILIZATION, infeasible=False)
+    slack = objective.threshold - base_latency.current
     if slack < NEAR * objective.threshold:
-        return Target(EFFICIENT, infeasible=slack <= 0)
+        return UtilizationTarget(INFEASIBLE_UTILIZATION, infeasible=slack <= 0)
     k = queueing * tail(service.seconds, objective)
     rho = slack / (slack + k)
     usual = max(0.0, objective.threshold - base_latency.calm)
     # A base above its calm level is an upstream's doing. Idle loops would buy little of it back,
     # at a multiple of the fleet: they are kept for a base that stays.
-    rho = max(rho, min(EFFICIENT, usual / (usual + k)))
-    rho = min(HIGHEST, rho / (1 + ERROR))
+    rho = max(rho, min(INFEASIBLE_UTILIZATION, usual / (usual + k)))
+    rho = min(MAX_UTILIZATION, rho / (1 + ERROR))
     if not service.confident:
-        rho = min(rho, CAUTIOUS)
-    return Target(max(LOWEST, rho), infeasible=False)
+        rho = min(rho, CAUTIOUS_UTILIZATION)
+    return UtilizationTarget(max(MIN_UTILIZATION, rho), infeasible=False)

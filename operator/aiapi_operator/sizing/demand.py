@@ -32,7 +32,7 @@ from itertools import pairwise
 from math import inf, sqrt
 
 from aiapi_operator.sizing import peaks, windows
-from aiapi_operator.sizing.profile import FLAT, Course
+from aiapi_operator.sizing.profile import FLAT, DailyForecast
 from aiapi_operator.sizing.state import FAST_WINDOW, Forecasts, Tick
 
 BURST_RATIO = 1.5
@@ -43,20 +43,20 @@ FALL_SIGMAS = 3.0
 """How far it may lie above: a fleet that is too large for a while costs less than the reverse."""
 LONGER = 1.6
 """Each window over the one before: 6, 10, 16, 26, 42, 60 s."""
-MOST_NOISE = 4.0
-FEWEST_FOR_NOISE = 8
+MAX_NOISE = 4.0
+MIN_TICKS_FOR_NOISE = 8
 COVERED = 0.9
 """Part of the forecasts that headroom is to suffice for. An objective leaves a part of each
 minute's requests for the rest, and most shortfalls last for seconds."""
 ADAPTS = 0.02
-LEAST_QUANTILE = 0.5
+MIN_QUANTILE = 0.5
 FIRST_HEADROOM = 0.1
 """Before a forecast of this fleet has come due."""
-MOST_HEADROOM = 0.3
+MAX_HEADROOM = 0.3
 SHORTFALLS = 60
-FEWEST_SHORTFALLS = 10
+MIN_SHORTFALLS = 10
 PENDING = 400
-FEWEST_FOR_TREND = 4
+MIN_TICKS_FOR_TREND = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Demand:
     slope: float
     headroom: float
     burst: bool
-    daily: Course = FLAT
+    daily: DailyForecast = FLAT
     """The jumps that come every day, which may only add."""
 
     def expected(self, lead: float) -> float:
@@ -80,7 +80,7 @@ class Demand:
         return max(trend, self.level * self.daily.ratio(lead)) * (1 + self.headroom)
 
 
-def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, daily: Course = FLAT) -> Demand:
+def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, daily: DailyForecast = FLAT) -> Demand:
     """Demand from the ticks of the slow window; there must be one."""
     headroom = _headroom(forecasts)
     newest = ticks[-1]
@@ -97,11 +97,11 @@ def noise(ticks: Sequence[Tick]) -> float:
     requests a tick of 2 s, neighbours 28 apart: 28^2 / 2 / 200 = 2.
     """
     mean = windows.mean(ticks, "arrivals")
-    if len(ticks) < FEWEST_FOR_NOISE or mean <= 0:
+    if len(ticks) < MIN_TICKS_FOR_NOISE or mean <= 0:
         return 1.0
     apart = sum((after.arrivals - before.arrivals) ** 2 for before, after in pairwise(ticks))
     variance = apart / 2 / (len(ticks) - 1)
-    return min(MOST_NOISE, max(1.0, variance / mean * windows.span(ticks) / len(ticks)))
+    return min(MAX_NOISE, max(1.0, variance / mean * windows.span(ticks) / len(ticks)))
 
 
 def _level(ticks: Sequence[Tick], dispersion: float) -> float:
@@ -135,7 +135,7 @@ def _is_burst(newest: Tick, slow: float) -> bool:
 
 def _slope(ticks: tuple[Tick, ...]) -> float:
     half = len(ticks) // 2
-    if half < FEWEST_FOR_TREND:
+    if half < MIN_TICKS_FOR_TREND:
         return 0.0
     return max(0.0, min(_sure_slope(ticks[:half]), _sure_slope(ticks[half:])))
 
@@ -160,12 +160,12 @@ def _headroom(forecasts: Forecasts) -> float:
 def learned_headroom(forecasts: Forecasts) -> float | None:
     """Headroom by the errors of late; None while too few forecasts have come due."""
     short = sorted(forecasts.shortfalls)
-    if len(short) < FEWEST_SHORTFALLS:
+    if len(short) < MIN_SHORTFALLS:
         return None
-    return min(MOST_HEADROOM, short[int(forecasts.quantile * (len(short) - 1))])
+    return min(MAX_HEADROOM, short[int(forecasts.quantile * (len(short) - 1))])
 
 
-def settle(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Forecasts:
+def score_forecasts(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Forecasts:
     """Compare the forecasts that are due with what came in the last seconds of ``ticks``."""
     due = [forecast for forecast in forecasts.pending if forecast[0] <= now]
     if not due:
@@ -179,14 +179,14 @@ def settle(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Fore
     missed = sum(one > room for one in short)
     quantile = forecasts.quantile + ADAPTS * (missed - (1 - COVERED) * len(short))
     return Forecasts(
-        quantile=min(1.0, max(LEAST_QUANTILE, quantile)),
+        quantile=min(1.0, max(MIN_QUANTILE, quantile)),
         pending=forecasts.pending[len(due) :],
         shortfalls=(*forecasts.shortfalls, *short)[-SHORTFALLS:],
         held=forecasts.held,
     )
 
 
-def promise(
+def record_forecast(
     forecasts: Forecasts, demand: Demand, *, now: float, lead: float, hold: float
 ) -> Forecasts:
     """Remember what is forecast for ``lead`` seconds from now, without its headroom.

@@ -7,17 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiapi_operator.sizing import capacity, windows
-from aiapi_operator.sizing.assess import Outlook
+from aiapi_operator.sizing.assess import Assessment
 from aiapi_operator.sizing.decision import Binding, Condition
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
-from aiapi_operator.sizing.limits import Threads
-from aiapi_operator.sizing.rates import Seen
-from aiapi_operator.sizing.reasons import count, duration, fleet, number, percent, silent
+from aiapi_operator.sizing.limits import ThreadPoolNeed
+from aiapi_operator.sizing.rates import FleetSamples
+from aiapi_operator.sizing.reasons import (
+    count,
+    duration,
+    format_silent_pods,
+    format_size,
+    number,
+    percent,
+)
 from aiapi_operator.sizing.state import Size, State
 
-WELL_ABOVE = 2.0
+RAISED_FACTOR = 2.0
 """Latency over its calm level from which it counts as raised, within the objective."""
-MOSTLY = 0.5
+UPSTREAM_SHARE = 0.5
 """Part of the requests' time that upstreams must explain."""
 LOOP_PART = 0.25
 """Part of the latency up to which queueing for the loop is not what raised it."""
@@ -34,8 +41,8 @@ class Facts:
     spec: SizingSpec
     state: State
     fleet: Fleet
-    seen: Seen
-    outlook: Outlook | None
+    seen: FleetSamples
+    assessment: Assessment | None
     rate_limited: bool
     size: Size
     now: float
@@ -52,102 +59,104 @@ def _condition(kind: str, status: bool | None, reason: str, message: str) -> Con
 
 def _dependency_bound(facts: Facts) -> Condition:
     kind = "DependencyBound"
-    outlook = facts.outlook
-    if outlook is None or outlook.latency is None or outlook.load.loop_utilization is None:
+    assessment = facts.assessment
+    if assessment is None or assessment.latency is None or assessment.load.loop_utilization is None:
         return _condition(kind, None, "NoData", "No latencies were measured lately.")
-    latency, rho = outlook.latency.seconds, outlook.load.loop_utilization
+    latency, rho = assessment.latency.seconds, assessment.load.loop_utilization
     threshold = facts.spec.objective.threshold
     calm = None if facts.state.base is None else facts.state.base.calm
     # A percentile of a handful of requests is noise, and no reason to accuse anybody.
     raised = (
         calm is not None
-        and latency > WELL_ABOVE * calm + 0.005
-        and sum(sum(tick.counts) for tick in facts.state.ticks) >= windows.ENOUGH
+        and latency > RAISED_FACTOR * calm + 0.005
+        and sum(sum(tick.counts) for tick in facts.state.ticks) >= windows.MIN_REQUESTS
     )
     if latency <= threshold and not raised:
         return _condition(kind, False, "LatencyNormal", "Latency is at its usual level.")
-    peak = windows.busiest(facts.state.ticks, now=facts.now, latency=latency)
+    peak = windows.peak_utilization(facts.state.ticks, now=facts.now, latency=latency)
     service = 0.0 if facts.state.service is None else facts.state.service.seconds
-    queueing = capacity.delay(service, facts.spec.objective, peak)
-    if peak > outlook.target.utilization + 0.05 or queueing > LOOP_PART * latency:
+    queueing = capacity.queueing_delay(service, facts.spec.objective, peak)
+    if peak > assessment.target.utilization + 0.05 or queueing > LOOP_PART * latency:
         return _condition(
             kind, False, "EventLoopsBusy", "Latency is raised, and event loops are busy."
         )
-    share = outlook.load.upstream_share or 0.0
-    numbers = _latency_numbers(facts.spec, outlook, calm)
-    pool = outlook.threads
-    if pool is not None and windows.waited(facts.state.ticks, now=facts.now, latency=latency):
+    share = assessment.load.upstream_share or 0.0
+    numbers = _latency_numbers(facts.spec, assessment, calm)
+    pool = assessment.threads
+    if pool is not None and windows.waited_for_threads(
+        facts.state.ticks, now=facts.now, latency=latency
+    ):
         return _condition(
             kind,
             False,
             "ThreadsBusy",
             f"{numbers}, for calls wait for a thread: {number(pool.busy, 2)} of {pool.name}'s"
             f" threads are busy, {pool.limit} a worker, and {number(pool.waiting, 2)} calls wait."
-            f" {_what_threads_do(outlook, pool)} {_ADVICE.get(pool.name, '')}".rstrip(),
+            f" {_what_threads_do(assessment, pool)} {_ADVICE.get(pool.name, '')}".rstrip(),
         )
     loops = f"the busiest event loop is {percent(rho)} busy"
-    if share < MOSTLY:
+    if share < UPSTREAM_SHARE:
         return _condition(
             kind,
             False,
             "WaitUnexplained",
             f"{numbers}, yet {loops} and upstreams explain only {percent(share)} of the requests'"
-            f" time. {_where_to_look(outlook)}",
+            f" time. {_where_to_look(assessment)}",
         )
     return _condition(
         kind,
         True,
         "UpstreamSlow",
         f"{numbers}. Requests spend {percent(share)} of their time waiting for upstreams and"
-        f" {loops} ({number(outlook.load.in_flight or 0.0, 2)} requests in flight)."
-        f" {_more_workers(outlook)}: look at the upstream's latency, rate limits and connection"
+        f" {loops} ({number(assessment.load.in_flight or 0.0, 2)} requests in flight)."
+        f" {_more_workers(assessment)}: look at the upstream's latency, rate limits and connection"
         " limits.",
     )
 
 
-def _what_threads_do(outlook: Outlook, pool: Threads) -> str:
-    upstream = (outlook.load.upstream_share or 0.0) * (outlook.load.in_flight or 0.0)
-    if upstream < MOSTLY * pool.busy:
+def _what_threads_do(assessment: Assessment, pool: ThreadPoolNeed) -> str:
+    upstream = (assessment.load.upstream_share or 0.0) * (assessment.load.in_flight or 0.0)
+    if upstream < UPSTREAM_SHARE * pool.busy:
         return "More workers bring more threads."
     part = percent(min(1.0, upstream / pool.busy))
     return f"More workers bring more threads. Calls wait for upstreams {part} of the time."
 
 
-def _where_to_look(outlook: Outlook) -> str:
-    pool, in_flight = outlook.threads, outlook.load.in_flight or 0.0
-    if pool is not None and pool.busy > MOSTLY * in_flight:
+def _where_to_look(assessment: Assessment) -> str:
+    pool, in_flight = assessment.threads, assessment.load.in_flight or 0.0
+    if pool is not None and pool.busy > UPSTREAM_SHARE * in_flight:
         return f"Most of them are in a thread ({pool.name}): look at the calls that it makes."
     return "Look for locks, thread pools and clients that are not measured."
 
 
-def _more_workers(outlook: Outlook) -> str:
-    if outlook.workers.binding is Binding.THREADS:
+def _more_workers(assessment: Assessment) -> str:
+    if assessment.workers.binding is Binding.THREADS:
         return "Workers are added for the threads that calls hold, and make none of them faster"
     return "More workers or pods would not help"
 
 
-def _latency_numbers(spec: SizingSpec, outlook: Outlook, calm: float | None) -> str:
+def _latency_numbers(spec: SizingSpec, assessment: Assessment, calm: float | None) -> str:
     usual = "" if calm is None else f"usually {duration(calm)}, "
     objective = f"objective {duration(spec.objective.threshold)}"
-    return f"{_p(spec)} is {_latency(outlook)} ({usual}{objective})"
+    return f"{_p(spec)} is {_latency(assessment)} ({usual}{objective})"
 
 
 def _p(spec: SizingSpec) -> str:
     return f"p{spec.objective.percentile:g}"
 
 
-def _latency(outlook: Outlook) -> str:
-    if outlook.latency is None:
+def _latency(assessment: Assessment) -> str:
+    if assessment.latency is None:
         return "unknown"
-    at_least = "at least " if outlook.latency.at_least else ""
-    return at_least + duration(outlook.latency.seconds)
+    at_least = "at least " if assessment.latency.at_least else ""
+    return at_least + duration(assessment.latency.seconds)
 
 
 def _event_loop_blocked(facts: Facts) -> Condition:
     kind = "EventLoopBlocked"
     blocked = facts.state.blocked
     if blocked is None:
-        if facts.seen.blind:
+        if facts.seen.all_unknown:
             return _condition(kind, None, "NoData", "No ready pod answers.")
         return _condition(kind, False, "LoopsTurn", "No event loop stood still lately.")
     where = blocked.where or "a place that is not known"
@@ -164,7 +173,7 @@ def _event_loop_blocked(facts: Facts) -> Condition:
 def _objective_infeasible(facts: Facts) -> Condition:
     kind = "ObjectiveInfeasible"
     base = facts.state.base
-    if base is None or facts.outlook is None:
+    if base is None or facts.assessment is None:
         return _condition(kind, None, "NoData", "No latency was measured at an idle loop lately.")
     threshold = duration(facts.spec.objective.threshold)
     if not facts.state.infeasible.on:
@@ -172,17 +181,18 @@ def _objective_infeasible(facts: Facts) -> Condition:
             kind,
             False,
             "WithinReach",
-            f"At an idle event loop {_p(facts.spec)} is {duration(base.now)}; the objective is"
+            f"At an idle event loop {_p(facts.spec)} is {duration(base.current)}; the objective is"
             f" {threshold}.",
         )
     return _condition(
         kind,
         True,
         "BaseLatencyTooHigh",
-        f"{_p(facts.spec)} is {duration(base.now)} even at an idle event loop, and the objective is"
-        f" {threshold}: no number of workers meets it. Make the request itself faster (its"
-        f" upstreams first), or set objective.latency.threshold above {duration(base.now)}."
-        f" Until then loops are planned at {percent(facts.outlook.target.utilization)}.",
+        f"{_p(facts.spec)} is {duration(base.current)} even at an idle event loop, and the"
+        f" objective is {threshold}: no number of workers meets it. Make the request itself"
+        " faster (its upstreams first), or set objective.latency.threshold above"
+        f" {duration(base.current)}."
+        f" Until then loops are planned at {percent(facts.assessment.target.utilization)}.",
     )
 
 
@@ -194,9 +204,9 @@ def _metrics_stale(facts: Facts) -> Condition:
     if not seen.unknown:
         return _condition(kind, False, "AllPodsAnswer", "Every ready pod answers.")
     since = facts.now if facts.state.unknown_since is None else facts.state.unknown_since
-    if not seen.blind and facts.now - since < PATIENCE:
+    if not seen.all_unknown and facts.now - since < PATIENCE:
         return _condition(kind, False, "PodsAnswer", "Ready pods answer.")
-    names = silent(tuple((pod.pod, pod.reason) for pod in seen.unknown))
+    names = format_silent_pods(tuple((pod.pod, pod.reason) for pod in seen.unknown))
     who = f"{len(seen.unknown)} of {count(seen.ready, 'ready pod')}"
     meanwhile = (
         "They count as the mean of the others."
@@ -207,7 +217,7 @@ def _metrics_stale(facts: Facts) -> Condition:
     return _condition(
         kind,
         True,
-        "NoPodAnswers" if seen.blind else "SomePodsSilent",
+        "NoPodAnswers" if seen.all_unknown else "SomePodsSilent",
         f"{who} {verb} not answer ({names}). {meanwhile} Check that the"
         " operator reaches the pods' admin port (NetworkPolicy, token) and that the pods are not"
         " starved of CPU.",
@@ -216,9 +226,9 @@ def _metrics_stale(facts: Facts) -> Condition:
 
 def _scaling_limited(facts: Facts) -> Condition:
     kind = "ScalingLimited"
-    if facts.outlook is None:
+    if facts.assessment is None:
         return _condition(kind, None, "NoData", "The need is not known.")
-    need = facts.outlook.need
+    need = facts.assessment.need
     most = facts.spec.workers.max * facts.spec.replicas.max
     if need.binding is Binding.CEILING:
         pods = -(-need.workers // facts.spec.workers.max)
@@ -280,7 +290,7 @@ def _workers_failing(facts: Facts) -> Condition:
 def _overprovisioned(facts: Facts) -> Condition:
     kind = "Overprovisioned"
     found = facts.state.surplus
-    if found is None or facts.outlook is None:
+    if found is None or facts.assessment is None:
         return _condition(kind, None, "NoData", "The need is not known.")
     reserve = f"the pod in reserve costs {_hourly(facts.spec, found.reserve_hour)}"
     if not found.latch.on:
@@ -295,8 +305,9 @@ def _overprovisioned(facts: Facts) -> Condition:
         kind,
         True,
         "FloorsHoldMore",
-        f"Floors hold {fleet(found.held)} where the load has lately needed {fleet(found.lean)}:"
-        f" {parts} more ({reserve}). Lower them, unless they are there for a load to come.",
+        f"Floors hold {format_size(found.held)} where the load has lately needed"
+        f" {format_size(found.lean)}: {parts} more ({reserve}). Lower them, unless they are"
+        " there for a load to come.",
     )
 
 
@@ -308,7 +319,7 @@ def _hourly(spec: SizingSpec, hour: float) -> str:
 def _cpu_throttled(facts: Facts) -> Condition:
     kind = "CPUThrottled"
     ticks = facts.state.ticks
-    if facts.outlook is None or not ticks:
+    if facts.assessment is None or not ticks:
         return _condition(kind, None, "NoData", "No pod answers.")
     part = windows.mean(ticks, "throttled")
     limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]

@@ -17,7 +17,7 @@ MARGIN = 1.5
 def apply(spec: SizingSpec, *, pod_lead: float, memory_pods: int) -> SizingSpec:
     """The spec with its minima raised to what counts now, never above the maxima."""
     ahead = MARGIN * (pod_lead + spec.interval)
-    floors = (*spec.floors, *(one.floor for one in spec.coming if one.seconds <= ahead))
+    floors = (*spec.floors, *(one.floor for one in spec.upcoming if one.seconds <= ahead))
     if not floors and memory_pods <= spec.replicas.min:
         return spec
     workers = max((floor.workers for floor in floors), default=0)
@@ -27,7 +27,7 @@ def apply(spec: SizingSpec, *, pod_lead: float, memory_pods: int) -> SizingSpec:
         workers=_raised(spec.workers, workers),
         replicas=_raised(spec.replicas, replicas),
         floors=floors,
-        coming=(),
+        upcoming=(),
         memory_pods=memory_pods,
     )
 

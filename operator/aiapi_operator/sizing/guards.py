@@ -5,9 +5,9 @@ will not suffice by the time that new pods have their share. Down waits: workers
 need of the last 30 s, as HPA and KPA stabilise. A need that is up to 5 % above what runs changes
 nothing.
 
-Pods otherwise move when that pays (see plan_pods.py), and down only as far as the pods that stay
-can carry the highest need of the last 300 s, with as many workers as a pod may have (both times
-can be set). Workers come back within a second, so nothing is lost that would take long to come.
+Pods otherwise move when the saving exceeds the cost of the move (see replica_moves.py). They scale
+down only as far as the remaining pods, with workers.max each, can carry the highest need of the
+last 300 s. Both windows are configurable.
 
 Pods that were ordered and are not ready yet count as ordered, so one need orders them once;
 they do not count as serving, so workers in the pods that do serve make up for them.
@@ -19,16 +19,16 @@ before it still have nearly all. A pod keeps the workers that its own load needs
 from dataclasses import dataclass, replace
 from math import ceil
 
-from aiapi_operator.sizing import peaks, plan, plan_pods
+from aiapi_operator.sizing import peaks, plan, replica_moves
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.plan import Carry
-from aiapi_operator.sizing.state import Order, Recent, Shift, Size
+from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.state import PodOrder, ReplicaMove, Size, StabilizationWindows
 
 MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class MoveConstraints:
     """What runs, and what bars a move."""
 
     running: Size
@@ -48,15 +48,15 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class StabilizedNeeds:
     """Needs by how long they count: now, for workers, for pods; and the pods that would pay."""
 
-    now: Carry
-    soon: Carry
+    current: RequiredWorkers
+    soon: RequiredWorkers
     """When pods that are ordered now have taken their share."""
-    workers: Carry
-    replicas: Carry
-    shift: Shift | None
+    workers: RequiredWorkers
+    replicas: RequiredWorkers
+    move: ReplicaMove | None
     workers_floor: int
     replicas_floor: int
 
@@ -73,7 +73,9 @@ class Move:
     """Workers are kept for one pod that has more to do than the others."""
 
 
-def remember(recent: Recent, spec: SizingSpec, need: float, *, now: float) -> Recent:
+def record_need(
+    recent: StabilizationWindows, spec: SizingSpec, need: float, *, now: float
+) -> StabilizationWindows:
     """Add this tick's need to the windows."""
     workers, replicas = spec.workers_down_after, spec.replicas_down_after
     return replace(
@@ -85,44 +87,51 @@ def remember(recent: Recent, spec: SizingSpec, need: float, *, now: float) -> Re
     )
 
 
-def consider(
-    recent: Recent, spec: SizingSpec, found: Needs, at: Situation, *, now: float
-) -> Recent:
+def update_replica_move(
+    recent: StabilizationWindows,
+    spec: SizingSpec,
+    found: StabilizedNeeds,
+    at: MoveConstraints,
+    *,
+    now: float,
+) -> StabilizationWindows:
     """Every few seconds: whether another number of pods has paid by now."""
-    if not plan_pods.due(recent.samples, now=now):
+    if not replica_moves.sample_due(recent.samples, now=now):
         return recent
-    need = found.now
-    meter = plan_pods.metered(recent.meter, at.running.replicas, now=now)
-    samples = recent.samples if meter is recent.meter else ()
-    samples = plan_pods.add(samples, found.workers.total, now=now)
-    terms = plan_pods.Terms(
-        running=within(spec, at.running),
+    need = found.current
+    history = replica_moves.next_history(recent.history, at.running.replicas, now=now)
+    samples = recent.samples if history is recent.history else ()
+    samples = replica_moves.add_sample(samples, found.workers.total, now=now)
+    terms = replica_moves.MoveTerms(
+        running=clamp(spec, at.running),
         ready=at.ready,
         lead=at.lead,
         survivors=need.survivors / need.total if need.total > 0 else 0.0,
         fewest=_fewest(spec, found),
-        patience=meter.patience,
+        patience=history.patience,
     )
-    pods = plan_pods.wanted(spec, samples, terms)
+    pods = replica_moves.best_replicas(spec, samples, terms)
     before = terms.running.replicas
-    shift = Shift(before=before, after=pods) if pods != before else None
-    return replace(recent, samples=samples, shift=shift, meter=meter)
+    move = ReplicaMove(before=before, after=pods) if pods != before else None
+    return replace(recent, samples=samples, move=move, history=history)
 
 
-def _fewest(spec: SizingSpec, needs: Needs) -> int:
+def _fewest(spec: SizingSpec, needs: StabilizedNeeds) -> int:
     """Pods that carry what was needed lately, and what will be."""
     pods = plan.fewest_replicas(spec, needs.replicas, at_least=spec.replicas.min)
     return plan.fewest_replicas(spec, needs.soon, at_least=pods)
 
 
-def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Recent:
+def record_running(
+    recent: StabilizationWindows, spec: SizingSpec, running: Size, *, now: float
+) -> StabilizationWindows:
     """Add what runs to the windows, for a time of which the need is not known.
 
     After a start, or five minutes without metrics, nothing shrinks until a whole window has
     been seen.
     """
     workers, replicas = spec.workers_down_after, spec.replicas_down_after
-    return Recent(
+    return StabilizationWindows(
         workers_need=peaks.expire(recent.workers_need, time=now, window=workers),
         replicas_need=peaks.expire(recent.replicas_need, time=now, window=replicas),
         workers_floor=peaks.push(
@@ -131,36 +140,38 @@ def hold(recent: Recent, spec: SizingSpec, running: Size, *, now: float) -> Rece
         replicas_floor=peaks.push(
             recent.replicas_floor, time=now, value=running.replicas, window=replicas
         ),
-        meter=recent.meter,
+        history=recent.history,
     )
 
 
-def needs(recent: Recent, now: Carry, soon: Carry) -> Needs:
-    """What the windows say; the part that must survive a lost pod is as large as it is now."""
-    share = now.survivors / now.total if now.total > 0 else 1.0
+def stabilized_needs(
+    recent: StabilizationWindows, current: RequiredWorkers, soon: RequiredWorkers
+) -> StabilizedNeeds:
+    """What the windows say; the part that must survive a lost pod is as large as it is current."""
+    share = current.survivors / current.total if current.total > 0 else 1.0
 
-    def carry(total: float | None) -> Carry:
-        total = now.total if total is None else total
-        return Carry(total, total * share)
+    def carry(total: float | None) -> RequiredWorkers:
+        total = current.total if total is None else total
+        return RequiredWorkers(total, total * share)
 
-    return Needs(
-        now=now,
+    return StabilizedNeeds(
+        current=current,
         soon=soon,
         workers=carry(peaks.peak(recent.workers_need)),
         replicas=carry(peaks.peak(recent.replicas_need)),
-        shift=recent.shift,
+        move=recent.move,
         workers_floor=int(peaks.peak(recent.workers_floor) or 0),
         replicas_floor=int(peaks.peak(recent.replicas_floor) or 0),
     )
 
 
-def allowance(orders: tuple[Order, ...], spec: SizingSpec, *, now: float) -> int:
+def pods_allowed(orders: tuple[PodOrder, ...], spec: SizingSpec, *, now: float) -> int:
     """Pods that may still be ordered this minute."""
     spent = sum(order.added for order in orders if order.time > now - MINUTE)
     return max(0, spec.max_replicas_per_minute - spent)
 
 
-def within(spec: SizingSpec, size: Size) -> Size:
+def clamp(spec: SizingSpec, size: Size) -> Size:
     """The nearest fleet within the bounds."""
     return Size(
         workers=min(spec.workers.max, max(spec.workers.min, size.workers)),
@@ -168,9 +179,9 @@ def within(spec: SizingSpec, size: Size) -> Size:
     )
 
 
-def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
+def move(spec: SizingSpec, needs: StabilizedNeeds, at: MoveConstraints) -> Move:
     """The fleet to have now."""
-    start = within(spec, at.running)
+    start = clamp(spec, at.running)
     wanted = _wanted_replicas(spec, needs, start)
     replicas = min(wanted, max(start.replicas, at.ordered) + at.more_pods)
     if replicas < start.replicas:
@@ -180,7 +191,7 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
     if replicas < start.replicas and workers > at.ready_workers:
         # Fewer pods with more workers each: the workers come first, the pods go afterwards.
         replicas = start.replicas
-    soon = needs.now.times(1 + plan.TOLERANCE)
+    soon = needs.current.times(1 + plan.TOLERANCE)
     return Move(
         size=Size(workers=workers, replicas=replicas),
         workers_held=workers > max(spec.workers.min, _each(soon, at, replicas)),
@@ -190,28 +201,32 @@ def move(spec: SizingSpec, needs: Needs, at: Situation) -> Move:
     )
 
 
-def _wanted_replicas(spec: SizingSpec, needs: Needs, start: Size) -> int:
+def _wanted_replicas(spec: SizingSpec, needs: StabilizedNeeds, start: Size) -> int:
     beyond = needs.soon.times(1 / (1 + plan.TOLERANCE))
     if plan.workers_for(beyond, start.replicas) > spec.workers.max:
         return plan.fewest_replicas(spec, needs.soon, at_least=start.replicas)
-    if needs.shift is not None and needs.shift.before == start.replicas:
-        return needs.shift.after
+    if needs.move is not None and needs.move.before == start.replicas:
+        return needs.move.after
     return start.replicas
 
 
-def _less(spec: SizingSpec, need: Carry, replicas: int) -> bool:
+def _less(spec: SizingSpec, need: RequiredWorkers, replicas: int) -> bool:
     """Whether one pod less would carry the need for less."""
     if replicas <= spec.replicas.min:
         return False
     fewer = plan.fit(spec, need, replicas - 1)
     able = plan.workers_for(need, replicas - 1) <= spec.workers.max
-    return able and plan.hour(spec, fewer) < plan.hour(spec, plan.fit(spec, need, replicas))
+    return able and plan.hourly_cost(spec, fewer) < plan.hourly_cost(
+        spec, plan.fit(spec, need, replicas)
+    )
 
 
-def _workers(spec: SizingSpec, needs: Needs, at: Situation, start: Size, replicas: int) -> int:
+def _workers(
+    spec: SizingSpec, needs: StabilizedNeeds, at: MoveConstraints, start: Size, replicas: int
+) -> int:
     most = spec.workers.max
-    if _each(needs.now.times(1 / (1 + plan.TOLERANCE)), at, replicas) > start.workers:
-        return min(most, _each(needs.now, at, replicas))
+    if _each(needs.current.times(1 / (1 + plan.TOLERANCE)), at, replicas) > start.workers:
+        return min(most, _each(needs.current, at, replicas))
     lower = _each(needs.workers, at, replicas)
     lower = max(lower, _for_the_heaviest(at))
     lower = min(most, max(spec.workers.min, needs.workers_floor, lower))
@@ -221,7 +236,7 @@ def _workers(spec: SizingSpec, needs: Needs, at: Situation, start: Size, replica
     return lower if replicas < start.replicas else start.workers
 
 
-def _each(need: Carry, at: Situation, replicas: int) -> int:
+def _each(need: RequiredWorkers, at: MoveConstraints, replicas: int) -> int:
     """Workers a pod: the pods that serve carry it all, those ordered survive the loss of one."""
     serving = min(at.ready, replicas) or replicas
     each = need.total / max(1, serving)
@@ -230,6 +245,6 @@ def _each(need: Carry, at: Situation, replicas: int) -> int:
     return max(1, ceil(each - 1e-9))
 
 
-def _for_the_heaviest(at: Situation) -> int:
+def _for_the_heaviest(at: MoveConstraints) -> int:
     # No tolerance: connections even out by themselves, and until then these loops are the fullest.
     return ceil(at.heaviest - 1e-9)

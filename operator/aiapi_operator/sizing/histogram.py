@@ -22,7 +22,7 @@ class Percentile:
     at_least: bool = False
 
 
-def same(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
+def same_bounds(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
     """Whether two histograms' counts may be added. Bounds are mostly one and the same object."""
     return bounds is others or bounds == others
 
@@ -32,9 +32,9 @@ def merge(histograms: Iterable[Counts]) -> Counts:
     return tuple(map(sum, zip(*histograms, strict=True)))
 
 
-def difference(now: Counts, before: Counts) -> Counts | None:
+def difference(after: Counts, before: Counts) -> Counts | None:
     """What was counted between two readings; None when a bucket went back."""
-    result = tuple(map(sub, now, before))
+    result = tuple(map(sub, after, before))
     return result if not result or min(result) >= 0 else None
 
 

@@ -1,4 +1,4 @@
-"""What the right-sizer is told: the user's wishes and what was seen of the fleet.
+"""What the right-sizer is told: the user's user_spec and what was seen of the fleet.
 
 Everything here is plain, frozen data. Samples carry monotonic counters, never rates: a
 rate is a difference of two samples, and only the estimators take differences. A pod that
@@ -8,36 +8,28 @@ Units: seconds for time, bytes for memory, cores for CPU, unless a name says oth
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from aiapi_operator.api.schedule import Coming, Floor
+from aiapi_operator.api.schedule import Floor, UpcomingFloor
+from aiapi_operator.api.spec import Mode
 
 __all__ = [
     "Bounds",
-    "Coming",
     "Fleet",
     "Floor",
     "Histogram",
+    "LatencyObjective",
     "Mode",
-    "Objective",
     "PodSample",
     "PodUnknown",
-    "Price",
+    "Pricing",
     "SizingSpec",
     "ThreadPool",
+    "UpcomingFloor",
 ]
 
 
-class Mode(StrEnum):
-    """What the operator does with a decision."""
-
-    AUTO = "Auto"
-    RECOMMEND = "Recommend"
-    PAUSED = "Paused"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
+class LatencyObjective:
     """The latency asked for: ``percentile`` (50..99.9) of requests within ``threshold`` seconds."""
 
     percentile: float
@@ -53,7 +45,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Pricing:
     """What compute costs, and the static fleet to compare savings with (0: the peak seen)."""
 
     cpu_hour: float
@@ -65,9 +57,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizingSpec:
-    """One AIApi's wishes as the right-sizer reads them (defaults already filled in)."""
+    """One AIApi's user_spec as the right-sizer reads them (defaults already filled in)."""
 
-    objective: Objective
+    objective: LatencyObjective
     workers: Bounds
     replicas: Bounds
     worker_cpu: float
@@ -79,12 +71,12 @@ class SizingSpec:
     workers_down_after: float
     replicas_down_after: float
     max_replicas_per_minute: int
-    price: Price
+    price: Pricing
     learn_resources: bool = False
     """Whether ``worker_cpu`` and ``worker_memory`` are only what is begun with."""
     floors: tuple[Floor, ...] = ()
     """Floors of the schedules that hold now."""
-    coming: tuple[Coming, ...] = ()
+    upcoming: tuple[UpcomingFloor, ...] = ()
     """Floors of the other schedules, with the seconds until they hold."""
     time_of_day: float | None = None
     """Seconds since 1970, for the daily profile. Without it there is none."""

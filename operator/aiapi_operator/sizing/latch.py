@@ -9,7 +9,7 @@ there are two thresholds, and either side has to last:
 from aiapi_operator.sizing.state import Latch
 
 
-def turn(
+def update(
     latch: Latch, finding: bool | None, *, now: float, on_after: float, off_after: float
 ) -> Latch:
     """The latch after ``finding``: True is beyond the upper threshold, False below the lower one.

@@ -18,15 +18,15 @@ from aiapi_operator.sizing import (
     windows,
     worker_use,
 )
-from aiapi_operator.sizing.inputs import Objective, SizingSpec
-from aiapi_operator.sizing.rates import Seen
+from aiapi_operator.sizing.inputs import LatencyObjective, SizingSpec
+from aiapi_operator.sizing.rates import FleetSamples
 from aiapi_operator.sizing.state import (
     FAST_WINDOW,
     BaseLatency,
-    Blocked,
-    Failures,
+    BlockedLoop,
+    FailureHistory,
     Latch,
-    Order,
+    PodOrder,
     ServiceDemand,
     State,
     Tick,
@@ -34,25 +34,25 @@ from aiapi_operator.sizing.state import (
 )
 
 BLOCKED_REMEMBERED = 60.0
-LONGEST_LEAD = 600.0
+MAX_LEAD = 600.0
 IN_REACH = 0.9
 """Part of the threshold up to which the base latency leaves something for the loop to miss."""
 WITHIN = 0.95
 """Part of the threshold below which the base latency is clearly within reach again."""
-SURE = 10.0
+INFEASIBLE_AFTER = 10.0
 """Seconds for which the base must be over the threshold to call the objective infeasible."""
 
 
-def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
+def learn(spec: SizingSpec, seen: FleetSamples, state: State, *, now: float) -> State:
     """The state with this tick in it."""
     measured = rates.measure(seen, state, now=now)
     tick, failures = measured.tick, state.failures
     if tick is not None:
-        judged = retries.judge(tick, state.ticks, failures)
+        judged = retries.remove_retries(tick, state.ticks, failures)
         tick, failures = judged.tick, judged.failures
-    ticks = windows.keep(state.ticks, tick, now=now)
+    ticks = windows.append(state.ticks, tick, now=now)
     state = replace(
-        _lead(state, seen, now=now),
+        _learn_pod_lead(state, seen, now=now),
         failures=failures,
         since=now if state.since is None else state.since,
         now=now,
@@ -64,8 +64,8 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
     )
     if tick is None:
         return state
-    daily, slot = profile.take(state.profile, state.slot, tick, at=spec.time_of_day)
-    service = _cost(state, ticks)
+    daily, slot = profile.add_tick(state.profile, state.slot, tick, at=spec.time_of_day)
+    service = _service_demand(state, ticks)
     base = base_latency.estimate(
         ticks, objective=spec.objective, service=service, last=state.base, now=now
     )
@@ -73,31 +73,31 @@ def learn(spec: SizingSpec, seen: Seen, state: State, *, now: float) -> State:
         state,
         service=service,
         base=base,
-        infeasible=_reach(state.infeasible, base, spec.objective, now=now),
-        forecasts=demand.settle(state.forecasts, ticks, now=now),
+        infeasible=_infeasible(state.infeasible, base, spec.objective, now=now),
+        forecasts=demand.score_forecasts(state.forecasts, ticks, now=now),
         thread_costs=limits.learn(ticks, state.thread_costs),
         profile=daily,
         slot=slot,
     )
-    if not troubled(failures):
-        state = _queueing(state, spec.objective, now=now)
-    return _use(state, spec, seen, now=now)
+    if not is_failing(failures):
+        state = _learn_queueing(state, spec.objective, now=now)
+    return _learn_use(state, spec, seen, now=now)
 
 
-def troubled(failures: Failures | None) -> bool:
+def is_failing(failures: FailureHistory | None) -> bool:
     """Whether so much fails that what is measured says little of what requests cost."""
     return failures is not None and failures.level is not None
 
 
-def _cost(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | None:
+def _service_demand(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | None:
     """What a request costs. While many fail it may only rise: those that fail are cheaper."""
     found, last = service_demand.estimate(ticks, state.service), state.service
-    if troubled(state.failures) and found and last and found.seconds < last.seconds:
+    if is_failing(state.failures) and found and last and found.seconds < last.seconds:
         return last
     return found
 
 
-def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
+def _learn_use(state: State, spec: SizingSpec, seen: FleetSamples, *, now: float) -> State:
     """What workers use of CPU and memory, and the pods that memory asks for."""
     recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
     known = memory.learn(state.memory, seen.samples, seconds=state.ticks[-1].seconds)
@@ -114,7 +114,8 @@ def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
             state.use,
             spec,
             cpu=worker_use.cpu(
-                state.ticks, utilization=limits.loops_at_full(state.ticks, target.utilization)
+                state.ticks,
+                utilization=limits.max_loop_utilization(state.ticks, target.utilization),
             ),
             memory=worker_use.memory(seen.samples),
             now=now,
@@ -129,37 +130,41 @@ def _use(state: State, spec: SizingSpec, seen: Seen, *, now: float) -> State:
     )
 
 
-def _reach(known: Latch, base: BaseLatency | None, objective: Objective, *, now: float) -> Latch:
+def _infeasible(
+    known: Latch, base: BaseLatency | None, objective: LatencyObjective, *, now: float
+) -> Latch:
     """Whether the objective is out of reach of any fleet, with hysteresis."""
     if base is None:
         return known
-    part = base.now / objective.threshold
+    part = base.current / objective.threshold
     finding = True if part > 1 else False if part < WITHIN else None
-    return latch.turn(known, finding, now=now, on_after=SURE, off_after=3 * SURE)
+    return latch.update(
+        known, finding, now=now, on_after=INFEASIBLE_AFTER, off_after=3 * INFEASIBLE_AFTER
+    )
 
 
-def _target(state: State, objective: Objective) -> capacity.Target:
+def _target(state: State, objective: LatencyObjective) -> capacity.UtilizationTarget:
     return capacity.target(
         objective,
         service=state.service,
         base_latency=state.base,
-        queueing=queueing.planned(state.queueing),
+        queueing=queueing.planned_factor(state.queueing),
     )
 
 
-def _queueing(state: State, objective: Objective, *, now: float) -> State:
+def _learn_queueing(state: State, objective: LatencyObjective, *, now: float) -> State:
     """Learn from the latency, unless it would have missed without any queue at a loop."""
     base, service = state.base, state.service
-    if base is None or service is None or base.now > IN_REACH * objective.threshold:
+    if base is None or service is None or base.current > IN_REACH * objective.threshold:
         return state
     read = windows.latency(state.ticks, objective.percentile)
     latency = 0.0 if read is None else read.seconds
-    if min(latency, latency - _queued(state, objective, now=now)) > objective.threshold:
+    if min(latency, latency - _queueing_delay(state, objective, now=now)) > objective.threshold:
         return state
-    assumed = queueing.Assumed(
+    assumed = queueing.PlanAssumptions(
         objective=objective,
         k=capacity.tail(service.seconds, objective),
-        base=base.now,
+        base=base.current,
         since=base.moved,
         utilization=_target(state, objective).utilization,
     )
@@ -167,37 +172,37 @@ def _queueing(state: State, objective: Objective, *, now: float) -> State:
     return replace(state, queueing=found)
 
 
-def _queued(state: State, objective: Objective, *, now: float) -> float:
+def _queueing_delay(state: State, objective: LatencyObjective, *, now: float) -> float:
     recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
-    return capacity.queued(
+    return capacity.measured_queueing_delay(
         0.0 if state.service is None else state.service.seconds,
         objective,
         arrivals=windows.mean(recent, "arrivals"),
         in_flight=windows.mean(recent, "in_flight"),
-        upstream=max(windows.mean(recent, "upstream"), limits.held(recent)),
+        upstream=max(windows.mean(recent, "upstream"), limits.calls_in_threads(recent)),
     )
 
 
-def _unknown_since(state: State, seen: Seen, now: float) -> float | None:
+def _unknown_since(state: State, seen: FleetSamples, now: float) -> float | None:
     if not seen.unknown:
         return None
     return now if state.unknown_since is None else state.unknown_since
 
 
-def _blocked(state: State, seen: Seen, now: float) -> Blocked | None:
+def _blocked(state: State, seen: FleetSamples, now: float) -> BlockedLoop | None:
     for sample in seen.samples:
         if sample.workers_blocked > 0:
-            return Blocked(time=now, where=sample.blocked_at, pod=sample.pod)
+            return BlockedLoop(time=now, where=sample.blocked_at, pod=sample.pod)
     last = state.blocked
     return last if last is not None and last.time >= now - BLOCKED_REMEMBERED else None
 
 
-def _lead(state: State, seen: Seen, *, now: float) -> State:
+def _learn_pod_lead(state: State, seen: FleetSamples, *, now: float) -> State:
     """Learn how long a pod takes from the order that was filled: new and old weigh the same."""
     order = state.awaited
     if order is None:
         return state
-    if now - order.time > LONGEST_LEAD:
+    if now - order.time > MAX_LEAD:
         return replace(state, awaited=None)
     if seen.ready < order.replicas:
         return state
@@ -206,11 +211,11 @@ def _lead(state: State, seen: Seen, *, now: float) -> State:
     return replace(state, awaited=None, pod_lead=lead)
 
 
-def ordered(state: State, *, before: int, after: int, now: float) -> State:
+def record_order(state: State, *, before: int, after: int, now: float) -> State:
     """Remember that pods were ordered, or that an order was taken back."""
     orders = tuple(order for order in state.orders if order.time > now - 60.0)
     if after > before:
-        order = Order(time=now, added=after - before, replicas=after)
+        order = PodOrder(time=now, added=after - before, replicas=after)
         return replace(state, orders=(*orders, order), awaited=state.awaited or order)
     awaited = state.awaited if state.awaited and after >= state.awaited.replicas else None
     return replace(state, orders=orders, awaited=awaited)

@@ -29,13 +29,13 @@ FULL_SHARE = 0.8
 ROOM = 0.632
 """Room that is left, in square roots of the threads: 80 % of ten are planned for."""
 CERTAIN_SIGMAS = 2.0
-MOST_REFUSED = 1.5
+MAX_SHED_FACTOR = 1.5
 LOADED = 0.05
 """Part of the threads below which it is chance how many are busy to a busy loop."""
-ABSURD = 1e15
+MAX_COUNTER = 1e15
 """No counter of a real pod gets here, nor is it this when it is not a number."""
 MOSTLY = 0.5
-FEWEST = 20
+MIN_REQUESTS = 20
 """Requests for the thread time of one."""
 
 Costs = tuple[tuple[str, float], ...]
@@ -43,7 +43,7 @@ Costs = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Threads:
+class ThreadPoolNeed:
     """The pool of threads that asks for the most workers."""
 
     name: str
@@ -58,17 +58,17 @@ class Threads:
     """Busy threads, of those that there are: 0..1."""
 
     @property
-    def share(self) -> float:
+    def planned_share(self) -> float:
         """Part of a worker's threads that is planned for."""
-        return share(self.limit)
+        return planned_share(self.limit)
 
     @property
     def workers(self) -> float:
         """Workers for the threads that are needed now."""
-        return self.needed / (self.limit * self.share)
+        return self.needed / (self.limit * self.planned_share)
 
 
-def share(limit: int) -> float:
+def planned_share(limit: int) -> float:
     """Part of so many threads that can be busy before calls wait for one."""
     return min(FULL_SHARE, 1 - ROOM / sqrt(limit))
 
@@ -118,7 +118,7 @@ def _since(pod: PodSample, before: PodSample) -> list[tuple[str, int, float, flo
         old = past.get(pool.name)
         busy = pool.busy_seconds - (old.busy_seconds if old else 0.0)
         waiting = pool.waiting_seconds - (old.waiting_seconds if old else 0.0)
-        if not (pool.limit > 0 and busy >= 0 and waiting >= 0 and busy + waiting <= ABSURD):
+        if not (pool.limit > 0 and busy >= 0 and waiting >= 0 and busy + waiting <= MAX_COUNTER):
             return None
         uses.append((pool.name, pool.limit, busy / seconds, waiting / seconds))
     return uses
@@ -130,7 +130,7 @@ def learn(ticks: Sequence[Tick], last: Costs) -> Costs:
         return last
     sound = [tick for tick in ticks if not _fails(tick)]
     completed = sum(tick.completed * tick.seconds for tick in sound)
-    if completed < FEWEST:
+    if completed < MIN_REQUESTS:
         return last
     busy: dict[str, float] = {}
     for tick in sound:
@@ -145,7 +145,7 @@ def _fails(tick: Tick) -> bool:
     return failed > 0 and failed >= MOSTLY * tick.completed
 
 
-def threads(recent: Sequence[Tick], costs: Costs, *, level: float) -> Threads | None:
+def threads(recent: Sequence[Tick], costs: Costs, *, level: float) -> ThreadPoolNeed | None:
     """What the pool needs that asks for the most workers; None where no threads are known.
 
     ``level`` is the arrivals a second now, and ``recent`` the ticks of the fast window.
@@ -156,7 +156,9 @@ def threads(recent: Sequence[Tick], costs: Costs, *, level: float) -> Threads | 
     return max(found, key=lambda each: each.workers, default=None)
 
 
-def _one(recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: float) -> Threads:
+def _one(
+    recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: float
+) -> ThreadPoolNeed:
     parts = [
         (each, tick.seconds, tick.workers)
         for tick in recent
@@ -174,7 +176,7 @@ def _one(recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: flo
         chance = CERTAIN_SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
         least = 0.0 if any(map(_fails, recent)) else max(0.0, busy - chance)
         needed = min(max(least, level * cost), most + chance)
-    return Threads(
+    return ThreadPoolNeed(
         name=pool.name,
         limit=pool.limit,
         needed=needed,
@@ -184,7 +186,7 @@ def _one(recent: Sequence[Tick], pool: ThreadUse, cost: float | None, level: flo
     )
 
 
-def loops_at_full(ticks: Sequence[Tick], target: float) -> float:
+def max_loop_utilization(ticks: Sequence[Tick], target: float) -> float:
     """How busy loops get at most: ``target``, or less where threads run out before.
 
     Loops 10 % busy with 40 % of the threads: with 80 % of the threads loops are 20 % busy.
@@ -199,11 +201,11 @@ def loops_at_full(ticks: Sequence[Tick], target: float) -> float:
             limit[pool.name] = pool.limit
     for name, busy in held.items():
         if busy > LOADED * limit[name] * workers:
-            target = min(target, share(limit[name]) * limit[name] * loop / busy)
+            target = min(target, planned_share(limit[name]) * limit[name] * loop / busy)
     return target
 
 
-def held(recent: Sequence[Tick]) -> float:
+def calls_in_threads(recent: Sequence[Tick]) -> float:
     """Calls that have a thread or wait for one: they are not at a loop."""
     span = sum(tick.seconds for tick in recent)
     calls = (tick.seconds * (each.busy + each.waiting) for tick in recent for each in tick.threads)
@@ -216,7 +218,7 @@ def concurrency(recent: Sequence[Tick], spec_limit: int) -> int:
     return min((limit for limit in (spec_limit, own) if limit > 0), default=0)
 
 
-def asked(recent: Sequence[Tick], in_flight: float) -> float:
+def unshed_in_flight(recent: Sequence[Tick], in_flight: float) -> float:
     """Requests in flight had none been refused: those that were shed would be in flight, too.
 
     A limit of 50 a worker, 100 a second come, 20 of them are shed: 50 x 100 / 80 = 62. At most
@@ -226,4 +228,4 @@ def asked(recent: Sequence[Tick], in_flight: float) -> float:
     counted = sum(tick.arrivals * tick.seconds for tick in recent)
     shed = sum(tick.shed * tick.seconds for tick in recent)
     taken = came - shed
-    return in_flight * min(MOST_REFUSED, max(1.0, counted / taken)) if taken > 0 else in_flight
+    return in_flight * min(MAX_SHED_FACTOR, max(1.0, counted / taken)) if taken > 0 else in_flight

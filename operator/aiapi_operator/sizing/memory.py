@@ -23,9 +23,9 @@ from aiapi_operator.sizing.state import MemoryBin, RequestMemory, WorkerMemory
 
 FULL_SHARE = 0.8
 LEAK = 600.0
-FEWEST_BINS = 3
-FEWEST_SEEN = 5
-LEAST_SPAN = 20.0
+MIN_BINS = 3
+MIN_SAMPLES_PER_BIN = 5
+MIN_SPAN = 20.0
 """Requests in flight a worker between the emptiest and the fullest bin."""
 SAMPLES = 20
 
@@ -56,8 +56,8 @@ def learn(known: WorkerMemory, samples: Sequence[PodSample], *, seconds: float) 
 
 
 def _fit(bins: tuple[MemoryBin, ...]) -> RequestMemory | None:
-    points = [(each.in_flight, each.rss) for each in bins if each.seen >= FEWEST_SEEN]
-    if len(points) < FEWEST_BINS or points[-1][0] - points[0][0] < LEAST_SPAN:
+    points = [(each.in_flight, each.rss) for each in bins if each.seen >= MIN_SAMPLES_PER_BIN]
+    if len(points) < MIN_BINS or points[-1][0] - points[0][0] < MIN_SPAN:
         return None
     slopes = [
         (high[1] - low[1]) / (high[0] - low[0])

@@ -10,19 +10,19 @@ for nothing: a worker that only waits can hold thousands of requests. See limits
 
 from dataclasses import dataclass
 
-from aiapi_operator.sizing.capacity import Target
+from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.demand import Demand
-from aiapi_operator.sizing.limits import FULL_SHARE, Threads
+from aiapi_operator.sizing.limits import FULL_SHARE, ThreadPoolNeed
 from aiapi_operator.sizing.state import ServiceDemand
 
-SURVIVAL = 0.95
+MAX_UTILIZATION_AFTER_LOSS = 0.95
 """Utilisation allowed while a pod is lost."""
-MOST = 1e6
+MAX_WORKERS = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class MeasuredLoad:
     """What runs now: loop seconds used a second, requests in flight, and c where it is known."""
 
     loop: float
@@ -30,11 +30,11 @@ class Load:
     service: ServiceDemand | None
     limit: int = 0
     """Requests that a worker takes at once; 0 where nothing limits them."""
-    threads: Threads | None = None
+    threads: ThreadPoolNeed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
+class WorkerNeed:
     """Workers asked for, not rounded: ``total``, and ``survivors`` when one pod is lost."""
 
     total: float
@@ -49,26 +49,28 @@ class Workers:
     lead: float
 
 
-def workers(*, demand: Demand, load: Load, target: Target, lead: float) -> Workers:
+def workers(
+    *, demand: Demand, load: MeasuredLoad, target: UtilizationTarget, lead: float
+) -> WorkerNeed:
     """The largest of the needs, and which one it is."""
     expected = demand.expected(lead)
     forecast = 0.0 if load.service is None else expected * load.service.seconds
-    busy = min(MOST, max(forecast, load.loop))
+    busy = min(MAX_WORKERS, max(forecast, load.loop))
     # Headroom is for an error of the forecast: not for one while a pod is lost.
-    usual = min(MOST, max(forecast / (1 + demand.headroom), load.loop))
+    usual = min(MAX_WORKERS, max(forecast / (1 + demand.headroom), load.loop))
     growth = max(1.0, expected / demand.level) if demand.level > 0 else 1.0
     in_flight = load.in_flight * growth
     threads = 0.0 if load.threads is None else load.threads.needed * growth
     needs = (
-        (busy / target.utilization, usual / SURVIVAL, Binding.LOOP),
+        (busy / target.utilization, usual / MAX_UTILIZATION_AFTER_LOSS, Binding.LOOP),
         (*_limited(in_flight, load.limit, FULL_SHARE), Binding.CONCURRENCY),
         (*_threads(threads, load.threads), Binding.THREADS),
     )
     total, _, binding = max(needs, key=lambda need: need[0])
     survivors = max(need[1] for need in needs)
-    return Workers(
-        total=min(MOST, total),
-        survivors=min(MOST, total, survivors),
+    return WorkerNeed(
+        total=min(MAX_WORKERS, total),
+        survivors=min(MAX_WORKERS, total, survivors),
         binding=binding,
         expected=expected,
         in_flight=in_flight,
@@ -81,8 +83,8 @@ def _limited(held: float, limit: int, share: float) -> tuple[float, float]:
     """Workers for what is held of a limit, and when a pod is lost: then all of it may be used."""
     if limit <= 0:
         return 0.0, 0.0
-    return min(MOST, held / (limit * share)), min(MOST, held / limit)
+    return min(MAX_WORKERS, held / (limit * share)), min(MAX_WORKERS, held / limit)
 
 
-def _threads(needed: float, pool: Threads | None) -> tuple[float, float]:
-    return (0.0, 0.0) if pool is None else _limited(needed, pool.limit, pool.share)
+def _threads(needed: float, pool: ThreadPoolNeed | None) -> tuple[float, float]:
+    return (0.0, 0.0) if pool is None else _limited(needed, pool.limit, pool.planned_share)

@@ -6,10 +6,10 @@ know it, only those values matter that no later value reaches: a staircase going
     push 5, then 3, then 4:  (5), (5 3), (5 4)   - the 3 can never be the maximum again
 """
 
-from aiapi_operator.sizing.state import Staircase
+from aiapi_operator.sizing.state import PeakWindow
 
 
-def push(stairs: Staircase, *, time: float, value: float, window: float) -> Staircase:
+def push(stairs: PeakWindow, *, time: float, value: float, window: float) -> PeakWindow:
     """Add ``value`` seen at ``time`` and forget what is older than ``window``.
 
     A value is kept until it is more than ``window`` old: with 30 s, one from t=0 still
@@ -20,13 +20,13 @@ def push(stairs: Staircase, *, time: float, value: float, window: float) -> Stai
     return tuple(kept)
 
 
-def expire(stairs: Staircase, *, time: float, window: float) -> Staircase:
+def expire(stairs: PeakWindow, *, time: float, window: float) -> PeakWindow:
     """Forget what is older than ``window``."""
     if not stairs or stairs[0][0] >= time - window:
         return stairs
     return tuple(step for step in stairs if step[0] >= time - window)
 
 
-def peak(stairs: Staircase) -> float | None:
+def peak(stairs: PeakWindow) -> float | None:
     """The largest value in the window, or None when there is none."""
     return stairs[0][1] if stairs else None

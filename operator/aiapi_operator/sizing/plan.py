@@ -12,7 +12,7 @@ of the cheapest, and of two such fleets the one with fewer pods has more room to
 from dataclasses import dataclass
 from math import ceil
 
-from aiapi_operator.sizing.inputs import Price, SizingSpec
+from aiapi_operator.sizing.inputs import Pricing, SizingSpec
 from aiapi_operator.sizing.state import Size
 
 POD_CPU = 0.1
@@ -29,39 +29,39 @@ CLOSE = 1.05
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
+class RequiredWorkers:
     """Workers needed, not rounded: in all, and when one pod is lost."""
 
     total: float
     survivors: float
 
-    def times(self, factor: float) -> "Carry":
+    def times(self, factor: float) -> "RequiredWorkers":
         """The same need, larger or smaller."""
-        return Carry(self.total * factor, self.survivors * factor)
+        return RequiredWorkers(self.total * factor, self.survivors * factor)
 
 
-def worker_hour(spec: SizingSpec) -> float:
+def worker_hourly_cost(spec: SizingSpec) -> float:
     """Price of one worker for an hour."""
     return _hour(spec.price, spec.worker_cpu, spec.worker_memory)
 
 
-def pod_hour(spec: SizingSpec) -> float:
+def pod_hourly_cost(spec: SizingSpec) -> float:
     """Price of one pod for an hour, its workers apart."""
     return _hour(spec.price, POD_CPU, POD_MEMORY)
 
 
-def hour(spec: SizingSpec, size: Size) -> float:
+def hourly_cost(spec: SizingSpec, size: Size) -> float:
     """Price of a fleet for an hour."""
-    return size.replicas * pod_hour(spec) + size.total * worker_hour(spec)
+    return size.replicas * pod_hourly_cost(spec) + size.total * worker_hourly_cost(spec)
 
 
-def _hour(price: Price, cores: float, memory: float) -> float:
+def _hour(price: Pricing, cores: float, memory: float) -> float:
     cost = cores * price.cpu_hour + memory / GIB * price.memory_gib_hour
     # With all prices at zero the cheapest fleet is the one with the fewest cores.
     return cost if price.cpu_hour + price.memory_gib_hour > 0 else cores
 
 
-def workers_for(need: Carry, replicas: int) -> int:
+def workers_for(need: RequiredWorkers, replicas: int) -> int:
     """Workers a pod with which ``replicas`` pods carry the need (at least 1)."""
     if replicas <= 0:
         return 1
@@ -71,12 +71,12 @@ def workers_for(need: Carry, replicas: int) -> int:
     return max(1, ceil(each - 1e-9))
 
 
-def fewest_replicas(spec: SizingSpec, need: Carry, *, at_least: int) -> int:
+def fewest_replicas(spec: SizingSpec, need: RequiredWorkers, *, at_least: int) -> int:
     """The fewest pods that carry the need with as many workers as a pod may have."""
     return min(spec.replicas.max, _fewest(need, spec.workers.max, at_least=max(1, at_least)))
 
 
-def _fewest(need: Carry, workers: int, *, at_least: int) -> int:
+def _fewest(need: RequiredWorkers, workers: int, *, at_least: int) -> int:
     """The fewest pods that carry the need with ``workers`` each, whatever the bounds."""
     replicas = max(at_least, int(need.total / (workers + 1e-6)))
     while workers_for(need, replicas) > workers:
@@ -84,9 +84,9 @@ def _fewest(need: Carry, workers: int, *, at_least: int) -> int:
     return replicas
 
 
-def cheapest(spec: SizingSpec, need: Carry) -> Size:
+def cheapest(spec: SizingSpec, need: RequiredWorkers) -> Size:
     """The fleet within the bounds that carries the need at the least cost, or the largest."""
-    worker, pod = worker_hour(spec), pod_hour(spec)
+    worker, pod = worker_hourly_cost(spec), pod_hourly_cost(spec)
     able: list[tuple[float, Size]] = []
     replicas = max(1, spec.replicas.min)
     # More pods than the fewest for so many workers each only cost more.
@@ -101,7 +101,7 @@ def cheapest(spec: SizingSpec, need: Carry) -> Size:
     return next(size for cost, size in able if cost <= lowest * CLOSE)
 
 
-def fit(spec: SizingSpec, need: Carry, replicas: int) -> Size:
+def fit(spec: SizingSpec, need: RequiredWorkers, replicas: int) -> Size:
     """``replicas`` pods with the workers that the need takes, within the bounds."""
     each = min(spec.workers.max, max(spec.workers.min, workers_for(need, replicas)))
     return Size(workers=each, replicas=replicas)

@@ -28,29 +28,29 @@ from 3 s before for workers. It only ever adds, and at most x4: a foretold fall 
 from dataclasses import dataclass
 from math import exp, isfinite, log
 
-from aiapi_operator.sizing.state import Profile, Slot, Tick
+from aiapi_operator.sizing.state import Profile, ProfileSlot, Tick
 
 SLOT = 300.0
 HALF_HOUR = 1800.0
 SLOTS = 6
 """In a half hour."""
 JUMPS = 48
-LATEST = 1e11
+MAX_TIME = 1e11
 """Seconds since 1970 from which on a time is no time."""
-MOST_RATIO = 4.0
-LARGEST = log(MOST_RATIO)
-MOST_NEWS = log(2)
+MAX_RATIO = 4.0
+MAX_JUMP = log(MAX_RATIO)
+MAX_UPDATE = log(2)
 """How far a day may be off what is known, once there is something."""
 WEIGHT = 0.3
-SEEN = SLOT / 2
+MIN_SECONDS = SLOT / 2
 REMEMBERS = 1 - 1 / JUMPS
-FORETOLD = 12
+MIN_FORECASTS = 12
 """Jumps that must have been foretold before anything hangs on it."""
 UNKNOWN = Profile()
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class DailyForecast:
     """The profile from one moment ``at`` (seconds of the day) on."""
 
     jumps: tuple[float, ...]
@@ -66,50 +66,52 @@ class Course:
         if last < first:
             return 1.0
         change = sum(self.jumps[number % JUMPS] for number in range(first, last + 1)[:JUMPS])
-        return min(MOST_RATIO, max(1.0, exp(self.skill * change)))
+        return min(MAX_RATIO, max(1.0, exp(self.skill * change)))
 
 
-FLAT = Course((), 0.0, 0.0)
+FLAT = DailyForecast((), 0.0, 0.0)
 
 
-def course(profile: Profile, *, at: float | None) -> Course:
+def forecast(profile: Profile, *, at: float | None) -> DailyForecast:
     """What is to be expected from ``at`` (seconds since 1970) on: nothing while it has no skill."""
     known = skill(profile)
-    if known <= 0 or at is None or not 0 <= at < LATEST:
+    if known <= 0 or at is None or not 0 <= at < MAX_TIME:
         return FLAT
-    return Course(profile.jumps, known, at % (JUMPS * HALF_HOUR))
+    return DailyForecast(profile.jumps, known, at % (JUMPS * HALF_HOUR))
 
 
 def skill(profile: Profile) -> float:
     """How much less the profile was off than "as it is now": 0 (no better) .. 1 (never off)."""
-    if profile.seen < JUMPS + FORETOLD or not 0 <= profile.off < profile.moved:
+    if profile.seen < JUMPS + MIN_FORECASTS or not 0 <= profile.off < profile.moved:
         return 0.0
     return 1 - profile.off / profile.moved
 
 
-def take(profile: Profile, current: Slot, tick: Tick, *, at: float | None) -> tuple[Profile, Slot]:
+def add_tick(
+    profile: Profile, current: ProfileSlot, tick: Tick, *, at: float | None
+) -> tuple[Profile, ProfileSlot]:
     """Add a tick that ended at ``at`` (seconds since 1970); what is over is learned."""
-    if at is None or not 0 <= at < LATEST:
+    if at is None or not 0 <= at < MAX_TIME:
         return profile, current
     number, requests = int(at / SLOT), tick.arrivals * tick.seconds
     if number == current.number:
-        return profile, Slot(
+        return profile, ProfileSlot(
             number=number,
             seconds=current.seconds + tick.seconds,
             requests=current.requests + requests,
             before=current.before,
         )
     before = _mean(current) if number == current.number + 1 else None
-    begun = Slot(number=number, seconds=tick.seconds, requests=requests, before=before)
+    begun = ProfileSlot(number=number, seconds=tick.seconds, requests=requests, before=before)
     return learn(profile, current), begun
 
 
-def learn(profile: Profile, over: Slot) -> Profile:
+def learn(profile: Profile, over: ProfileSlot) -> Profile:
     """Take in the five minutes that are over, where a half hour began with them."""
     mean = _mean(over)
     if over.number % SLOTS or mean is None or over.before is None:
         return profile
-    jump = log(min(MOST_RATIO, max(1 / MOST_RATIO, max(mean, 1.0) / max(over.before, 1.0))))
+    jump = log(min(MAX_RATIO, max(1 / MAX_RATIO, max(mean, 1.0) / max(over.before, 1.0))))
     jumps = profile.jumps or (0.0,) * JUMPS
     place = over.number // SLOTS % JUMPS
     known, days = jumps[place], profile.seen // JUMPS
@@ -118,7 +120,7 @@ def learn(profile: Profile, over: Slot) -> Profile:
     if days:
         off = REMEMBERS * off + news * news
         moved = REMEMBERS * moved + jump * jump
-        news = _within(news, MOST_NEWS)
+        news = _within(news, MAX_UPDATE)
     learned = known + max(WEIGHT, 1 / (1 + days)) * news
     return Profile(
         jumps=(*jumps[:place], learned, *jumps[place + 1 :]),
@@ -128,7 +130,7 @@ def learn(profile: Profile, over: Slot) -> Profile:
     )
 
 
-def sound(profile: Profile) -> Profile:
+def sanitized(profile: Profile) -> Profile:
     """A profile from outside; what makes no sense is as if nothing had been learned."""
     fine = (
         len(profile.jumps) == JUMPS
@@ -137,18 +139,18 @@ def sound(profile: Profile) -> Profile:
     )
     if not fine:
         return UNKNOWN
-    most = JUMPS * 4 * LARGEST**2
+    most = JUMPS * 4 * MAX_JUMP**2
     return Profile(
-        jumps=tuple(_within(jump, LARGEST) for jump in profile.jumps),
+        jumps=tuple(_within(jump, MAX_JUMP) for jump in profile.jumps),
         seen=min(profile.seen, 1000 * JUMPS),
         off=min(profile.off, most),
         moved=min(profile.moved, most),
     )
 
 
-def _mean(slot: Slot) -> float | None:
+def _mean(slot: ProfileSlot) -> float | None:
     """Arrivals a second, where enough of it was seen."""
-    return slot.requests / slot.seconds if slot.seconds >= SEEN else None
+    return slot.requests / slot.seconds if slot.seconds >= MIN_SECONDS else None
 
 
 def _within(value: float, most: float) -> float:

@@ -23,15 +23,15 @@ from dataclasses import dataclass
 from math import sqrt
 
 from aiapi_operator.sizing import histogram, windows
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import FAST_WINDOW, Queueing, Tick
 
 SECONDS = 30.0
 """Half of the window that an objective is judged by."""
-ENOUGH = 0.7
+MIN_SHARE = 0.7
 """Part of ``SECONDS`` that must be left without full loops."""
 FULL = 0.92
-LEAST, MOST = 0.5, 3.0
+MIN_FACTOR, MAX_FACTOR = 0.5, 3.0
 """Bounds of a reading: what lies outside is an error of the base latency."""
 REMEMBERS = 300.0
 """Seconds of full load that the mean reaches back."""
@@ -40,25 +40,25 @@ FIRST_WEIGHT = 20.0
 MISSED_WEIGHT = 3.0
 BEYOND = 1.5
 """rho / (1 - rho) over the planned one, up to which loops are about as busy as planned."""
-LONGEST_STEP = 10.0
+MAX_STEP = 10.0
 """Seconds since the last reading that a reading may count for."""
-FULLEST = 0.95
+MAX_BUSY = 0.95
 
 
 MARGIN = 1.0
 """Sigmas of the readings that the plan allows for."""
 
 
-def planned(found: Queueing) -> float:
+def planned_factor(found: Queueing) -> float:
     """q with its margin, as the target takes it."""
     return found.factor * (1 + MARGIN * sqrt(found.variance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assumed:
+class PlanAssumptions:
     """What the plan assumes: latencies in seconds, and how busy loops are to be (0..1)."""
 
-    objective: Objective
+    objective: LatencyObjective
     k: float
     """See ``capacity.tail``."""
     base: float
@@ -67,11 +67,13 @@ class Assumed:
     utilization: float
 
 
-def learn(last: Queueing, ticks: tuple[Tick, ...], assumed: Assumed, *, now: float) -> Queueing:
+def learn(
+    last: Queueing, ticks: tuple[Tick, ...], assumed: PlanAssumptions, *, now: float
+) -> Queueing:
     """q with the last 30 s in it, where they say something of it."""
     recent = windows.last(ticks, now=now, seconds=min(SECONDS, now - assumed.since))
     calm = _calm(recent)
-    if not calm or windows.span(calm) < ENOUGH * SECONDS:
+    if not calm or windows.span(calm) < MIN_SHARE * SECONDS:
         return last
     objective = assumed.objective
     read = histogram.percentile(*windows.latencies(calm), objective.percentile)
@@ -79,11 +81,11 @@ def learn(last: Queueing, ticks: tuple[Tick, ...], assumed: Assumed, *, now: flo
     unit = assumed.k * busy
     if read is None or unit <= 0 or busy > BEYOND * full:
         return last
-    found = min(MOST, max(LEAST, (read.seconds - assumed.base) / unit))
+    found = min(MAX_FACTOR, max(MIN_FACTOR, (read.seconds - assumed.base) / unit))
     weight = min(1.0, (busy / full) ** 2)
     if found > last.factor and read.seconds > objective.threshold:
         weight *= MISSED_WEIGHT
-    since = LONGEST_STEP if last.time is None else min(LONGEST_STEP, now - last.time)
+    since = MAX_STEP if last.time is None else min(MAX_STEP, now - last.time)
     return _add(last, found, seconds=weight * since, now=now)
 
 
@@ -119,7 +121,7 @@ def _busy(ticks: list[Tick]) -> float:
     for first in range(0, len(ticks), 3):
         part = ticks[first : first + 3]
         rho = windows.mean(part, "loop") / windows.mean(part, "workers")
-        rho = min(FULLEST, rho * uneven)
+        rho = min(MAX_BUSY, rho * uneven)
         came = windows.mean(part, "arrivals") * windows.span(part)
         total += came * rho / (1 - rho)
         requests += came

@@ -19,17 +19,17 @@ from typing import NamedTuple
 
 from aiapi_operator.sizing import histogram, limits, windows
 from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
-from aiapi_operator.sizing.state import SLOW_WINDOW, Known, Merged, State, Tick
+from aiapi_operator.sizing.state import SLOW_WINDOW, MergedHistogram, ParsedSample, State, Tick
 
-YOUNG = 10.0
+MAX_NEW_INSTANCE_AGE = 10.0
 """Seconds. An instance younger than this did all it ever did within the windows."""
-SHORTEST = 0.1
+MIN_SECONDS = 0.1
 """Seconds. Two samples closer than this say nothing about a rate."""
-MOST_SILENT = 0.02
+MAX_SILENT_SHARE = 0.02
 """Part of the ready pods that may be silent while the fleet shrinks."""
 _Latencies = tuple[tuple[float, ...], histogram.Counts]
 """Bounds and counts."""
-ABSURD = 1e15
+MAX_COUNTER = 1e15
 """No counter of a real pod gets here: 30 million years of seconds, a million rps for 30 years."""
 
 _NAMES = (
@@ -66,11 +66,11 @@ _NOTHING = (0,) * len(_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FleetSamples:
     """One tick's pods, sifted: ``samples`` can be trusted, ``unknown`` are ready and silent."""
 
     samples: tuple[PodSample, ...]
-    known: tuple[Known, ...]
+    known: tuple[ParsedSample, ...]
     """The same, with their numbers."""
     unknown: tuple[PodUnknown, ...]
     pods: int
@@ -84,10 +84,10 @@ class Seen:
         In a fleet under fifty pods that is none. The silent ones count as the mean of the others,
         and are the last to go and never told to shrink, so they may be wrong by no more than that.
         """
-        return len(self.unknown) <= MOST_SILENT * self.ready
+        return len(self.unknown) <= MAX_SILENT_SHARE * self.ready
 
     @property
-    def blind(self) -> bool:
+    def all_unknown(self) -> bool:
         """Nothing is known of any pod that takes traffic."""
         return not any(sample.ready for sample in self.samples)
 
@@ -98,17 +98,17 @@ class Seen:
         return max(wanted) if wanted else None
 
 
-_Flow = tuple[Known, Known | None, float]
+_Flow = tuple[ParsedSample, ParsedSample | None, float]
 """One pod now and as it was so many seconds before: None for a new one, which began at zero.
 
 Plain tuples, here and in ``Known``: a large fleet makes thousands a second.
 """
 
 
-def sift(fleet: Fleet, *, now: float, interval: float) -> Seen:
+def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
     """Take each pod once, and doubt what is old or cannot be."""
     oldest, newest = now - max(3 * interval, 10.0), now + interval
-    pods: dict[str, Known | PodUnknown] = {}
+    pods: dict[str, ParsedSample | PodUnknown] = {}
     numbers = [_NUMBERS(pod) for pod in fleet.pods if isinstance(pod, PodSample)]
     # Number by number over all pods first: that is quick, and mostly all of them make sense.
     all_sane, following = all(map(_sane, zip(*numbers, strict=True))), iter(numbers)
@@ -123,7 +123,7 @@ def sift(fleet: Fleet, *, now: float, interval: float) -> Seen:
     known = tuple(pod for pod in pods.values() if isinstance(pod, tuple))
     unknown = tuple(pod for pod in pods.values() if isinstance(pod, PodUnknown) and pod.ready)
     samples = tuple(sample for sample, _ in known)
-    return Seen(
+    return FleetSamples(
         samples=samples,
         known=known,
         unknown=unknown,
@@ -132,7 +132,9 @@ def sift(fleet: Fleet, *, now: float, interval: float) -> Seen:
     )
 
 
-def _judge(known: Known, oldest: float, newest: float, *, sane: bool) -> Known | PodUnknown:
+def _judge(
+    known: ParsedSample, oldest: float, newest: float, *, sane: bool
+) -> ParsedSample | PodUnknown:
     pod, numbers = known
     if not oldest <= pod.time <= newest:
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its sample is out of date")
@@ -143,10 +145,12 @@ def _judge(known: Known, oldest: float, newest: float, *, sane: bool) -> Known |
 
 def _sane(values: Sequence[float]) -> bool:
     # Three passes in C beat one in Python. NaN hides from min and max, but not from a sum.
-    return not values or (min(values) >= 0 and max(values) <= ABSURD and sum(values) >= 0)
+    return not values or (min(values) >= 0 and max(values) <= MAX_COUNTER and sum(values) >= 0)
 
 
-def _surer(one: Known | PodUnknown, two: Known | PodUnknown) -> Known | PodUnknown:
+def _surer(
+    one: ParsedSample | PodUnknown, two: ParsedSample | PodUnknown
+) -> ParsedSample | PodUnknown:
     """Of two reports on one pod: silence counts more than an answer, then the later one."""
     if isinstance(one, PodUnknown):
         other = two if isinstance(two, PodUnknown) else two[0]
@@ -158,15 +162,15 @@ def _surer(one: Known | PodUnknown, two: Known | PodUnknown) -> Known | PodUnkno
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """The fleet's rates since the last tick, and what the next tick starts from."""
 
     tick: Tick | None
-    samples: tuple[Known, ...]
-    merged: Merged
+    samples: tuple[ParsedSample, ...]
+    merged: MergedHistogram
 
 
-def measure(seen: Seen, state: State, *, now: float) -> Measured:
+def measure(seen: FleetSamples, state: State, *, now: float) -> Measurement:
     """The fleet's rates since the last tick."""
     before = {known[0].pod: known for known in state.samples}
     elapsed = 0.0 if state.now is None else now - state.now
@@ -174,7 +178,7 @@ def measure(seen: Seen, state: State, *, now: float) -> Measured:
     kept = []
     for known in seen.known:
         last = before.get(known[0].pod)
-        if last is not None and known[0].time - last[0].time < SHORTEST:
+        if last is not None and known[0].time - last[0].time < MIN_SECONDS:
             kept.append(last)
             continue
         kept.append(known)
@@ -182,17 +186,17 @@ def measure(seen: Seen, state: State, *, now: float) -> Measured:
         if flow is not None:
             flows.append(flow)
     tick, merged = None, state.merged
-    if elapsed >= SHORTEST and any(sample.ready for (sample, _), _, _ in flows):
+    if elapsed >= MIN_SECONDS and any(sample.ready for (sample, _), _, _ in flows):
         latencies, merged = _latencies(flows, state)
         tick = _sum(flows, seen, latencies, seconds=elapsed, now=now)
     if seen.unknown:
         names = {sample.pod for sample, _ in kept}
         silent = {pod.pod for pod in seen.unknown} - names
         kept += [known for known in state.samples if known[0].pod in silent]
-    return Measured(tick, tuple(kept), merged)
+    return Measurement(tick, tuple(kept), merged)
 
 
-def _flow(known: Known, last: Known | None, elapsed: float) -> _Flow | None:
+def _flow(known: ParsedSample, last: ParsedSample | None, elapsed: float) -> _Flow | None:
     sample, numbers = known
     if last is not None and last[0].instance == sample.instance:
         went_back = any(map(lt, numbers[:_COUNTERS], last[1]))
@@ -202,7 +206,7 @@ def _flow(known: Known, last: Known | None, elapsed: float) -> _Flow | None:
     # A new instance: its counters began at zero, about as long ago as its workers are old.
     workers = max(1, sample.workers_ready + sample.workers_draining)
     age = max(elapsed, sample.worker_seconds / workers)
-    return (known, None, age) if SHORTEST <= age <= YOUNG else None
+    return (known, None, age) if MIN_SECONDS <= age <= MAX_NEW_INSTANCE_AGE else None
 
 
 class _Rates(NamedTuple):
@@ -240,7 +244,7 @@ def _rates(flows: list[_Flow]) -> _Rates:
 
 
 def _sum(
-    flows: list[_Flow], seen: Seen, latencies: _Latencies, *, seconds: float, now: float
+    flows: list[_Flow], seen: FleetSamples, latencies: _Latencies, *, seconds: float, now: float
 ) -> Tick:
     ready = [flow for flow in flows if flow[0][0].ready]
     serving = _rates(ready)
@@ -287,36 +291,36 @@ def _busiest(rates: _Rates) -> float:
     return max(min(1.0, loop / workers) if workers > 0 else 0.0 for loop, workers in pairs)
 
 
-def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, Merged]:
+def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, MergedHistogram]:
     """Latencies of this tick, over the pods that have the same bounds.
 
     During a roll-out from one set of bounds to another the old set counts as long as any
     pod has it: two sets cannot be added.
     """
     bounds = state.ticks[-1].bounds if state.ticks else ()
-    if not any(histogram.same(sample.latency.bounds, bounds) for (sample, _), _, _ in flows):
+    if not any(histogram.same_bounds(sample.latency.bounds, bounds) for (sample, _), _, _ in flows):
         bounds = flows[0][0][0].latency.bounds
     size = len(bounds) + 1
     now, past = [], []
     for (sample, _), last, _ in flows:
         after = sample.latency
         before = None if last is None else last[0].latency
-        if not histogram.same(after.bounds, bounds):
+        if not histogram.same_bounds(after.bounds, bounds):
             continue
-        if before is not None and not histogram.same(before.bounds, bounds):
+        if before is not None and not histogram.same_bounds(before.bounds, bounds):
             continue
         if len(after.counts) == size:
             now.append(after.counts)
         if before is not None and len(before.counts) == size:
             past.append(before.counts)
     if not now or not _ascending(bounds):
-        return (bounds, ()), Merged()
-    merged = Merged(parts=tuple(now), counts=histogram.merge(now))
+        return (bounds, ()), MergedHistogram()
+    merged = MergedHistogram(parts=tuple(now), counts=histogram.merge(now))
     counts = histogram.difference(merged.counts, _merge(past, state.merged) or (0,) * size)
     return (bounds, counts if counts is not None and _sane(counts) else ()), merged
 
 
-def _merge(parts: list[histogram.Counts], known: Merged) -> histogram.Counts:
+def _merge(parts: list[histogram.Counts], known: MergedHistogram) -> histogram.Counts:
     """Add them, unless that was done a tick ago: it takes most of a large fleet's time."""
     if len(parts) == len(known.parts) and all(map(is_, parts, known.parts)):
         return known.counts

@@ -3,8 +3,8 @@
 from math import ceil
 
 from aiapi_operator.sizing import floors
-from aiapi_operator.sizing.assess import Outlook
-from aiapi_operator.sizing.capacity import CAUTIOUS
+from aiapi_operator.sizing.assess import Assessment
+from aiapi_operator.sizing.capacity import CAUTIOUS_UTILIZATION
 from aiapi_operator.sizing.decision import Binding, Verdict
 from aiapi_operator.sizing.guards import Move
 from aiapi_operator.sizing.inputs import SizingSpec
@@ -13,7 +13,7 @@ from aiapi_operator.sizing.state import Size
 
 AHEAD = 180.0
 """Seconds. Pods are ordered for a jump that is nearer than 35 s and their start."""
-WORTH_SAYING = 1.05
+MIN_JUMP = 1.05
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -45,21 +45,21 @@ def count(many: int, noun: str) -> str:
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
 
 
-def fleet(size: Size) -> str:
+def format_size(size: Size) -> str:
     """2 pods x 3."""
     return f"{count(size.replicas, 'pod')} x {size.workers}"
 
 
-def step(before: Size, after: Size) -> str:
+def describe_change(before: Size, after: Size) -> str:
     """2 pods x 3 -> 2 pods x 4, or: 2 pods x 3 stay."""
     if before == after:
-        return f"{fleet(after)} {'stays' if after.replicas == 1 else 'stay'}"
-    return f"{fleet(before)} -> {fleet(after)}"
+        return f"{format_size(after)} {'stays' if after.replicas == 1 else 'stay'}"
+    return f"{format_size(before)} -> {format_size(after)}"
 
 
-def sentence(
+def describe(
     spec: SizingSpec,
-    outlook: Outlook,
+    assessment: Assessment,
     move: Move,
     *,
     verdict: Verdict,
@@ -69,40 +69,43 @@ def sentence(
 
     8 workers needed: 412 rps expected in 35 s x 9.1 ms / 0.61; 2 pods x 3 -> 2 pods x 4
     """
-    parts = [needed(spec, outlook), step(running, move.size) + _spare(outlook, move.size)]
+    parts = [
+        describe_need(spec, assessment),
+        describe_change(running, move.size) + _spare(assessment, move.size),
+    ]
     kept = _held(verdict, move, spec)
-    return "; ".join(part for part in (*parts, *_doubts(outlook), kept) if part)
+    return "; ".join(part for part in (*parts, *_doubts(assessment), kept) if part)
 
 
-def _doubts(outlook: Outlook) -> tuple[str, ...]:
+def _doubts(assessment: Assessment) -> tuple[str, ...]:
     """What is not known well, or not taken at its word."""
-    service = outlook.service
+    service = assessment.service
     doubts = []
     if service is not None and not service.confident:
         known = f"c is known from {count(service.requests, 'request')} only"
         if service.requests == 0:
             known = "c is as it was before the operator started"
-        doubts.append(f"{known}: loops are planned at {percent(CAUTIOUS)} at most")
-    jump = outlook.demand.daily.ratio(AHEAD)
-    if jump >= WORTH_SAYING:
+        doubts.append(f"{known}: loops are planned at {percent(CAUTIOUS_UTILIZATION)} at most")
+    jump = assessment.demand.daily.ratio(AHEAD)
+    if jump >= MIN_JUMP:
         doubts.append(f"a jump x{number(jump, 2)} is expected within 3 min, as on other days")
-    if outlook.retried >= 1:
-        doubts.append(f"{number(outlook.retried)} rps more are taken for retries of failures")
+    if assessment.retried >= 1:
+        doubts.append(f"{number(assessment.retried)} rps more are taken for retries of failures")
     return tuple(doubts)
 
 
-def needed(spec: SizingSpec, outlook: Outlook) -> str:
+def describe_need(spec: SizingSpec, assessment: Assessment) -> str:
     """How many workers are needed, and from which numbers that follows."""
-    need, wanted, service = outlook.need, outlook.workers, outlook.service
-    target = f"{outlook.target.utilization:.2f}"
-    busy = wanted.total * outlook.target.utilization
+    need, wanted, service = assessment.need, assessment.workers, assessment.service
+    target = f"{assessment.target.utilization:.2f}"
+    busy = wanted.total * assessment.target.utilization
     workers = f"{count(need.workers, 'worker')} needed"
     if wanted.binding is Binding.CONCURRENCY:
-        limit = f"({outlook.limit} a worker x {FULL_SHARE:g})"
+        limit = f"({assessment.limit} a worker x {FULL_SHARE:g})"
         why = f"{number(wanted.in_flight)} requests in flight expected / {limit}"
-    elif wanted.binding is Binding.THREADS and outlook.threads is not None:
-        pool = outlook.threads
-        limit = f"({pool.limit} a worker x {number(pool.share, 2)})"
+    elif wanted.binding is Binding.THREADS and assessment.threads is not None:
+        pool = assessment.threads
+        limit = f"({pool.limit} a worker x {number(pool.planned_share, 2)})"
         why = f"{number(wanted.threads)} busy threads ({pool.name}) expected / {limit}"
     elif service is None or wanted.expected * service.seconds < busy * (1 - 1e-9):
         why = f"event loops use {number(busy, 2)} s a second / {target}"
@@ -124,12 +127,12 @@ def _floor(spec: SizingSpec, binding: Binding) -> str:
     return f"workers.min {spec.workers.min} x replicas.min {spec.replicas.min}"
 
 
-def _spare(outlook: Outlook, size: Size) -> str:
+def _spare(assessment: Assessment, size: Size) -> str:
     """Says so when the loss of a pod asks for more workers than the load does."""
     if size.replicas < 2:
         return ""
-    load = max(1, ceil(outlook.workers.total / size.replicas - 1e-9))
-    survive = ceil(outlook.workers.survivors / (size.replicas - 1) - 1e-9)
+    load = max(1, ceil(assessment.workers.total / size.replicas - 1e-9))
+    survive = ceil(assessment.workers.survivors / (size.replicas - 1) - 1e-9)
     return " (so that one pod can be lost)" if survive == size.workers > load else ""
 
 
@@ -153,7 +156,7 @@ def _held(verdict: Verdict, move: Move, spec: SizingSpec) -> str:
     return ", ".join(waits)
 
 
-def silent(pods: tuple[tuple[str, str], ...]) -> str:
+def format_silent_pods(pods: tuple[tuple[str, str], ...]) -> str:
     """Names a few pods that did not answer, with why."""
     shown = ", ".join(f"{name}: {reason}" if reason else name for name, reason in pods[:3])
     more = len(pods) - 3

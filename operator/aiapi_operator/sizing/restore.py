@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from aiapi_operator.sizing import demand, queueing
-from aiapi_operator.sizing.learn import LONGEST_LEAD
-from aiapi_operator.sizing.profile import UNKNOWN, sound
+from aiapi_operator.sizing.learn import MAX_LEAD
+from aiapi_operator.sizing.profile import UNKNOWN, sanitized
 from aiapi_operator.sizing.state import (
     BaseLatency,
     Forecasts,
@@ -20,14 +20,14 @@ from aiapi_operator.sizing.state import (
     Queueing,
     ServiceDemand,
     Size,
-    Spend,
     State,
+    Usage,
     WorkerUse,
 )
 
-DEAREST = 60.0
+MAX_SERVICE_DEMAND = 60.0
 """Loop seconds of a request: more is taken for an error."""
-LONGEST_BASE = 3600.0
+MAX_BASE_LATENCY = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,12 @@ class Checkpoint:
 
 def checkpoint_of(state: State) -> Checkpoint:
     """What there is to leave."""
-    spend, base = state.spend, state.base
+    usage, base = state.usage, state.base
     return Checkpoint(
-        seconds=spend.seconds,
-        worker_seconds=spend.worker_seconds,
-        pod_seconds=spend.pod_seconds,
-        peak=spend.peak,
+        seconds=usage.seconds,
+        worker_seconds=usage.worker_seconds,
+        pod_seconds=usage.pod_seconds,
+        peak=usage.peak,
         worker_cpu=state.use.cpu,
         worker_memory=state.use.memory,
         pod_lead=state.pod_lead,
@@ -76,7 +76,7 @@ def checkpoint_of(state: State) -> Checkpoint:
 def initial_state(found: Checkpoint) -> State:
     """The state that a new operator begins with. What makes no sense counts as not left."""
     return State(
-        spend=Spend(
+        usage=Usage(
             seconds=_amount(found.seconds),
             worker_seconds=_amount(found.worker_seconds),
             pod_seconds=_amount(found.pod_seconds),
@@ -88,7 +88,7 @@ def initial_state(found: Checkpoint) -> State:
         service=_service(found.service),
         base=_base(found),
         forecasts=_forecasts(found.headroom),
-        profile=sound(found.profile),
+        profile=sanitized(found.profile),
     )
 
 
@@ -97,28 +97,32 @@ def _amount(value: float) -> float:
 
 
 def _lead(seconds: float | None) -> float | None:
-    return seconds if seconds is not None and 0 < seconds <= LONGEST_LEAD else None
+    return seconds if seconds is not None and 0 < seconds <= MAX_LEAD else None
 
 
 def _service(seconds: float) -> ServiceDemand | None:
-    if not 0 < seconds <= DEAREST:
+    if not 0 < seconds <= MAX_SERVICE_DEMAND:
         return None
     return ServiceDemand(seconds=seconds, idle=0.0, requests=0, confident=False)
 
 
 def _base(found: Checkpoint) -> BaseLatency | None:
-    if not 0 < found.base <= LONGEST_BASE:
+    if not 0 < found.base <= MAX_BASE_LATENCY:
         return None
     # Whenever it was: the calm level moves from the first measurement on.
-    return BaseLatency(percentile=found.percentile, now=found.base, calm=found.base, time=inf)
+    return BaseLatency(percentile=found.percentile, current=found.base, calm=found.base, time=inf)
 
 
 def _forecasts(headroom: float | None) -> Forecasts:
     """As many shortfalls as are needed to go by, all the same; real ones outweigh them soon."""
-    if headroom is None or not 0 <= headroom <= demand.MOST_HEADROOM:
+    if headroom is None or not 0 <= headroom <= demand.MAX_HEADROOM:
         return Forecasts()
-    return Forecasts(shortfalls=(headroom,) * demand.FEWEST_SHORTFALLS)
+    return Forecasts(shortfalls=(headroom,) * demand.MIN_SHORTFALLS)
 
 
 def _queueing(factor: float) -> Queueing:
-    return Queueing(factor=factor) if queueing.LEAST <= factor <= queueing.MOST else Queueing()
+    return (
+        Queueing(factor=factor)
+        if queueing.MIN_FACTOR <= factor <= queueing.MAX_FACTOR
+        else Queueing()
+    )

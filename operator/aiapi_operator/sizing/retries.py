@@ -28,14 +28,14 @@ from dataclasses import dataclass, replace
 from math import exp
 
 from aiapi_operator.sizing import windows
-from aiapi_operator.sizing.state import FAST_WINDOW, Failures, Tick
+from aiapi_operator.sizing.state import FAST_WINDOW, FailureHistory, Tick
 
 BUSY = 0.85
 """Utilisation of the busiest pod from which a loop may be what fails requests."""
 BEGINS = 0.05
 ENDS = 0.02
 """Parts of the arrivals, above the usual, with which a trouble begins and ends."""
-FEWEST = 5
+MIN_FAILURES = 5
 """Failures in a tick for a trouble: fewer are chance."""
 GOODPUT = 0.2
 CHEAPER = 0.2
@@ -47,25 +47,27 @@ USUAL = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RetryEstimate:
     """A tick without its retries, and what is remembered of failures."""
 
     tick: Tick
-    failures: Failures
+    failures: FailureHistory
 
 
-def judge(tick: Tick, ticks: tuple[Tick, ...], known: Failures | None) -> Judged:
+def remove_retries(
+    tick: Tick, ticks: tuple[Tick, ...], known: FailureHistory | None
+) -> RetryEstimate:
     """Take the retries out of a new ``tick``; ``ticks`` are those before it."""
     came = tick.arrivals
     share = min(1.0, _failed(tick) / came) if came > 0 else 0.0
     if known is None:
-        return Judged(tick, Failures(usual=share))
+        return RetryEstimate(tick, FailureHistory(usual=share))
     known = _turned(known, tick, ticks, share)
     weight = 1 - exp(-tick.seconds / USUAL)
     usual = known.usual + weight * (share - known.usual)
     failures = replace(known, usual=usual)
     if known.level is None or came <= 0:
-        return Judged(tick, failures)
+        return RetryEstimate(tick, failures)
     failing = share >= known.usual + CHEAPER
     good = _good(tick)
     served = good if tick.busiest >= BUSY and good >= GOODPUT * came else 0.0
@@ -73,7 +75,7 @@ def judge(tick: Tick, ticks: tuple[Tick, ...], known: Failures | None) -> Judged
     failed = max(_failed(each) - known.usual * _came(each) for each in recent)
     demand = min(came, max(known.level, came - failed, served))
     part = demand / came
-    return Judged(
+    return RetryEstimate(
         replace(
             tick,
             arrivals=demand,
@@ -86,11 +88,13 @@ def judge(tick: Tick, ticks: tuple[Tick, ...], known: Failures | None) -> Judged
     )
 
 
-def _turned(known: Failures, tick: Tick, ticks: tuple[Tick, ...], share: float) -> Failures:
+def _turned(
+    known: FailureHistory, tick: Tick, ticks: tuple[Tick, ...], share: float
+) -> FailureHistory:
     """Whether a trouble begins or ends with this tick."""
     if known.level is None:
         count = _failed(tick) * tick.seconds
-        if share < known.usual + BEGINS or count < FEWEST or not ticks:
+        if share < known.usual + BEGINS or count < MIN_FAILURES or not ticks:
             return known
         recent = windows.last(ticks, now=ticks[-1].time, seconds=FAST_WINDOW)
         if max(each.busiest for each in (*recent, tick)) >= BUSY:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.state import Size, Spend
+from aiapi_operator.sizing.state import Size, Usage
 
-HOURS_A_MONTH = 730.0
+HOURS_PER_MONTH = 730.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +31,16 @@ class Savings:
     baseline_worker_seconds: float
 
 
-def add(spend: Spend, spec: SizingSpec, size: Size, *, seconds: float, now: Size) -> Spend:
+def add(usage: Usage, spec: SizingSpec, size: Size, *, seconds: float, decided: Size) -> Usage:
     """Add ``size`` for ``seconds``, and see whether the fleet ``now`` is the dearest yet."""
-    peak = spend.peak
-    if peak is None or plan.hour(spec, now) > plan.hour(spec, peak):
-        peak = now
+    peak = usage.peak
+    if peak is None or plan.hourly_cost(spec, decided) > plan.hourly_cost(spec, peak):
+        peak = decided
     return replace(
-        spend,
-        seconds=spend.seconds + seconds,
-        worker_seconds=spend.worker_seconds + seconds * size.total,
-        pod_seconds=spend.pod_seconds + seconds * size.replicas,
+        usage,
+        seconds=usage.seconds + seconds,
+        worker_seconds=usage.worker_seconds + seconds * size.total,
+        pod_seconds=usage.pod_seconds + seconds * size.replicas,
         peak=peak,
     )
 
@@ -53,27 +53,27 @@ def baseline(spec: SizingSpec, peak: Size) -> Size:
     )
 
 
-def savings(spec: SizingSpec, spend: Spend) -> Savings | None:
+def savings(spec: SizingSpec, usage: Usage) -> Savings | None:
     """What was saved, or None before anything was measured.
 
     A baseline that is smaller than what ran gives a negative number: that is the truth, too.
     """
-    if spend.peak is None or spend.seconds <= 0:
+    if usage.peak is None or usage.seconds <= 0:
         return None
-    static = baseline(spec, spend.peak)
-    static_hour = plan.hour(spec, static)
-    pods = spend.pod_seconds / spend.seconds * plan.pod_hour(spec)
-    workers = spend.worker_seconds / spend.seconds * plan.worker_hour(spec)
+    static = baseline(spec, usage.peak)
+    static_hour = plan.hourly_cost(spec, static)
+    pods = usage.pod_seconds / usage.seconds * plan.pod_hourly_cost(spec)
+    workers = usage.worker_seconds / usage.seconds * plan.worker_hourly_cost(spec)
     priced = spec.price.cpu_hour + spec.price.memory_gib_hour > 0
     saved = static_hour - (pods + workers)
     return Savings(
         percent=100 * saved / static_hour if static_hour > 0 else 0.0,
-        per_month=saved * HOURS_A_MONTH if priced else 0.0,
+        per_month=saved * HOURS_PER_MONTH if priced else 0.0,
         currency=spec.price.currency,
         baseline=static,
-        baseline_is_peak=static == spend.peak,
+        baseline_is_peak=static == usage.peak,
         cost_hour=pods + workers if priced else 0.0,
         baseline_hour=static_hour if priced else 0.0,
-        worker_seconds=spend.worker_seconds,
-        baseline_worker_seconds=static.total * spend.seconds,
+        worker_seconds=usage.worker_seconds,
+        baseline_worker_seconds=static.total * usage.seconds,
     )

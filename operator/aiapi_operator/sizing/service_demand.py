@@ -38,10 +38,10 @@ from statistics import median
 
 from aiapi_operator.sizing.state import ServiceDemand, Tick
 
-FEWEST = 20
+MIN_REQUESTS = 20
 """Requests in the window below which the last known c is kept."""
-ENOUGH_BLOCKS = 5
-ENOUGH_REQUESTS = 200
+CONFIDENT_BLOCKS = 5
+CONFIDENT_REQUESTS = 200
 BLOCK = 25
 OUTLIER = 3.0
 CHANGED = 1.25
@@ -49,15 +49,15 @@ CHANGE_BLOCKS = 3
 INTERCEPT_BLOCKS = 16
 """Their 120 slopes are enough for a median, and quick."""
 CHANGE_SECONDS = 6.0
-SURE = 0.1
+CONFIDENT_ERROR = 0.1
 FULL = 0.8
 """Utilisation of the busiest pod from which requests wait for the loop."""
-HIGHEST_IDLE = 0.02
+MAX_IDLE = 0.02
 """Heartbeats and housekeeping take well under this part of a worker's time."""
 SPREAD = 2.0
 """The load of a worker must vary by this for an intercept, outer fifths apart: chance alone makes
 blocks of 25 requests vary by 1.4."""
-LONGEST = 3600.0
+MAX_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +89,16 @@ def estimate(ticks: tuple[Tick, ...], last: ServiceDemand | None) -> ServiceDema
         if cost > 0 and middle / OUTLIER <= cost <= middle * OUTLIER
     ]
     requests = sum(block.requests for block, _ in usual)
-    if requests < FEWEST:
+    if requests < MIN_REQUESTS:
         return last
     seconds = sum(cost * block.requests for block, cost in usual) / requests
     error = _error([cost for _, cost in usual], seconds)
-    enough = requests >= ENOUGH_REQUESTS and len(usual) >= ENOUGH_BLOCKS
+    enough = requests >= CONFIDENT_REQUESTS and len(usual) >= CONFIDENT_BLOCKS
     return ServiceDemand(
-        seconds=min(seconds, LONGEST),
+        seconds=min(seconds, MAX_SECONDS),
         idle=idle,
         requests=int(min(requests, 1e9)),
-        confident=enough and error <= SURE,
+        confident=enough and error <= CONFIDENT_ERROR,
     )
 
 
@@ -174,14 +174,14 @@ def _idle(ticks: tuple[Tick, ...], blocks: list[_Block], known: float) -> float:
     quiet = [tick for tick in ticks if tick.workers > 0 and tick.arrivals + tick.completed <= 0.1]
     if quiet:
         workers = sum(tick.workers * tick.seconds for tick in quiet)
-        return min(HIGHEST_IDLE, sum(tick.loop * tick.seconds for tick in quiet) / workers)
+        return min(MAX_IDLE, sum(tick.loop * tick.seconds for tick in quiet) / workers)
     points = [
         (block.requests / block.workers, block.loop / block.workers)
         for block in blocks
         if block.workers > 0
     ][-INTERCEPT_BLOCKS:]
     loads = sorted(load for load, _ in points)
-    if len(points) < ENOUGH_BLOCKS or _quantile(loads, 0.8) < SPREAD * _quantile(loads, 0.2):
+    if len(points) < CONFIDENT_BLOCKS or _quantile(loads, 0.8) < SPREAD * _quantile(loads, 0.2):
         return known
     slopes = [
         (high[1] - low[1]) / (high[0] - low[0])
@@ -190,4 +190,4 @@ def _idle(ticks: tuple[Tick, ...], blocks: list[_Block], known: float) -> float:
     ]
     slope = median(slopes)
     intercept = median(loop - slope * requests for requests, loop in points)
-    return min(HIGHEST_IDLE, max(0.0, intercept))
+    return min(MAX_IDLE, max(0.0, intercept))

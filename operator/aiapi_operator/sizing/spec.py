@@ -3,8 +3,8 @@
 from aiapi_operator.api import AIApiSpec, schedule
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.quantity import parse_bytes, parse_cores
-from aiapi_operator.api.spec import Cost, Resources
-from aiapi_operator.sizing.inputs import Bounds, Mode, Objective, Price, SizingSpec
+from aiapi_operator.api.spec import Cost, ResourceSource
+from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Pricing, SizingSpec
 
 
 def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingSpec:
@@ -16,7 +16,7 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
     latency, scaling = spec.objective.latency, spec.scaling
     schedules = scaling.schedules
     return SizingSpec(
-        objective=Objective(
+        objective=LatencyObjective(
             percentile=latency.percentile, threshold=parse_duration(latency.threshold)
         ),
         workers=Bounds(min=spec.workers.min, max=spec.workers.max),
@@ -24,21 +24,21 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
         worker_cpu=parse_cores(spec.workers.cpu),
         worker_memory=parse_bytes(spec.workers.memory),
         max_concurrency=spec.workers.max_concurrency,
-        mode=Mode(scaling.mode.value),
+        mode=scaling.mode,
         interval=parse_duration(scaling.interval),
         workers_down_after=parse_duration(scaling.scale_down.workers_after),
         replicas_down_after=parse_duration(scaling.scale_down.replicas_after),
         max_replicas_per_minute=scaling.scale_up.max_replicas_per_minute,
         price=_price(spec.cost),
-        learn_resources=spec.workers.resources is Resources.LEARNED,
-        floors=() if time_of_day is None else schedule.in_force(schedules, now=time_of_day),
-        coming=() if time_of_day is None else schedule.coming(schedules, now=time_of_day),
+        learn_resources=spec.workers.resources is ResourceSource.LEARNED,
+        floors=() if time_of_day is None else schedule.active(schedules, now=time_of_day),
+        upcoming=() if time_of_day is None else schedule.upcoming(schedules, now=time_of_day),
         time_of_day=time_of_day,
     )
 
 
-def _price(cost: Cost) -> Price:
-    return Price(
+def _price(cost: Cost) -> Pricing:
+    return Pricing(
         cpu_hour=float(cost.cpu_hour),
         memory_gib_hour=float(cost.memory_gib_hour),
         currency=cost.currency,

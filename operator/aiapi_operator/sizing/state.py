@@ -100,19 +100,19 @@ class BaseLatency:
 
     percentile: float
     """The percentile this is of: an objective that is edited starts this anew."""
-    now: float
+    current: float
     """Over the slow window, seconds."""
     calm: float
     """The level it comes back to: falls fast, rises slowly."""
     time: float
-    reference: "Reference | None" = None
+    reference: "BaseReference | None" = None
     """What upstreams took at the time; None where that is not known."""
     moved: float = float("-inf")
     """When an upstream was seen to take another time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class BaseReference:
     """When ``base`` was read: the seconds that a request waited for upstreams, and ``apart``, that
     less all its other time."""
 
@@ -142,7 +142,7 @@ class Forecasts:
     shortfalls: tuple[float, ...] = ()
     quantile: float = 0.9
     """Of the shortfalls, the one that headroom is: moves until as many are covered as should be."""
-    held: "Staircase" = ()
+    held: "PeakWindow" = ()
     """The highest forecasts of the time for which workers stay."""
 
 
@@ -162,7 +162,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class ProfileSlot:
     """The five minutes that it is: ``number`` since 1970, and what was seen of them."""
 
     number: int = -2
@@ -173,7 +173,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PodOrder:
     """Pods that were ordered: the rate limit counts them, the lead time is learned from them."""
 
     time: float
@@ -181,12 +181,12 @@ class Order:
     replicas: int
 
 
-Staircase = tuple[tuple[float, float], ...]
+PeakWindow = tuple[tuple[float, float], ...]
 """(time, value), newest last and smallest last: a sliding window's maximum. See peaks.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
+class ReplicaMove:
     """Another number of pods that pays by now: in place of ``before``, have ``after``."""
 
     before: int
@@ -194,8 +194,8 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meter:
-    """How many pods the samples are of, and how pods moved before. See plan_pods.py."""
+class MoveHistory:
+    """How many pods the samples are of, and how pods moved before. See replica_moves.py."""
 
     replicas: int = 0
     """0 before the first sample."""
@@ -206,21 +206,21 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
+class StabilizationWindows:
     """What the stabilisation windows hold: needs, and what ran when nothing could be known."""
 
-    workers_need: Staircase = ()
-    replicas_need: Staircase = ()
-    workers_floor: Staircase = ()
-    replicas_floor: Staircase = ()
+    workers_need: PeakWindow = ()
+    replicas_need: PeakWindow = ()
+    workers_floor: PeakWindow = ()
+    replicas_floor: PeakWindow = ()
     samples: tuple[tuple[float, float], ...] = ()
-    """(time, workers that the fleet had to have), some seconds apart. See plan_pods.py."""
-    shift: Shift | None = None
-    meter: Meter = Meter()
+    """(time, workers that the fleet had to have), some seconds apart. See replica_moves.py."""
+    move: ReplicaMove | None = None
+    history: MoveHistory = MoveHistory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spend:
+class Usage:
     """What was used since this operator started, and the largest fleet it asked for."""
 
     seconds: float = 0.0
@@ -230,7 +230,7 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
+class BlockedLoop:
     """An event loop that stood still: when it was seen last, where, and in which pod."""
 
     time: float
@@ -239,7 +239,7 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failures:
+class FailureHistory:
     """What is usual of failures, and the trouble that goes on. See retries.py."""
 
     usual: float
@@ -282,8 +282,8 @@ class WorkerUse:
     """Cores."""
     memory: int = 0
     """Bytes."""
-    cpu_peaks: Staircase = ()
-    memory_peaks: Staircase = ()
+    cpu_peaks: PeakWindow = ()
+    memory_peaks: PeakWindow = ()
     since: float | None = None
 
 
@@ -313,12 +313,12 @@ class WorkerMemory:
     request: RequestMemory | None = None
 
 
-Known = tuple[PodSample, tuple[float, ...]]
+ParsedSample = tuple[PodSample, tuple[float, ...]]
 """A sample that can be trusted, and its numbers in the order in which rates.py reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+class MergedHistogram:
     """The pods' latency counts as they were added last: the next tick takes them off its own."""
 
     parts: tuple[tuple[int, ...], ...] = ()
@@ -332,29 +332,29 @@ class State:
     since: float | None = None
     now: float | None = None
     decided: Size | None = None
-    samples: tuple[Known, ...] = ()
+    samples: tuple[ParsedSample, ...] = ()
     """The last good sample of each pod."""
-    merged: Merged = Merged()
+    merged: MergedHistogram = MergedHistogram()
     ticks: tuple[Tick, ...] = ()
     service: ServiceDemand | None = None
     base: BaseLatency | None = None
     queueing: Queueing = Queueing()
     forecasts: Forecasts = Forecasts()
     profile: Profile = Profile()
-    slot: Slot = Slot()
-    recent: Recent = Recent()
-    orders: tuple[Order, ...] = ()
-    awaited: Order | None = None
+    slot: ProfileSlot = ProfileSlot()
+    recent: StabilizationWindows = StabilizationWindows()
+    orders: tuple[PodOrder, ...] = ()
+    awaited: PodOrder | None = None
     """The order whose pods are not all ready yet."""
     pod_lead: float | None = None
     """Seconds from ordering a pod until it is ready, as seen in this fleet."""
     unknown_since: float | None = None
-    blocked: Blocked | None = None
-    spend: Spend = Spend()
-    failures: Failures | None = None
+    blocked: BlockedLoop | None = None
+    usage: Usage = Usage()
+    failures: FailureHistory | None = None
     use: WorkerUse = WorkerUse()
     memory: WorkerMemory = WorkerMemory()
-    memory_pods: Staircase = ()
+    memory_pods: PeakWindow = ()
     infeasible: Latch = Latch()
     thread_costs: tuple[tuple[str, float], ...] = ()
     """Thread seconds a request, by pool."""

@@ -17,24 +17,29 @@ from dataclasses import replace
 
 from aiapi_operator.sizing import floors, latch, plan, worker_use
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
-from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import Latch, State, Surplus
 
-EVERY = 10.0
+INTERVAL = 10.0
 """Seconds between two looks: floors do not change with every tick."""
 MUCH, LITTLE = 0.2, 0.1
 ON_AFTER, OFF_AFTER = 300.0, 60.0
 
 
-def look(wishes: SizingSpec, spec: SizingSpec, state: State, need: Carry, *, now: float) -> Surplus:
-    """What is remembered of the surplus. ``wishes`` has the user's floors, ``spec`` all."""
+def update(
+    user_spec: SizingSpec, spec: SizingSpec, state: State, need: RequiredWorkers, *, now: float
+) -> Surplus:
+    """What is remembered of the surplus. ``user_spec`` has the user's floors, ``spec`` all."""
     last = state.surplus
-    if last is not None and now - last.time < EVERY:
+    if last is not None and now - last.time < INTERVAL:
         return last
-    found = find(
-        worker_use.priced(wishes, state.use), worker_use.priced(spec, state.use), need, now=now
+    found = compute(
+        worker_use.with_learned_resources(user_spec, state.use),
+        worker_use.with_learned_resources(spec, state.use),
+        need,
+        now=now,
     )
-    turned = latch.turn(
+    turned = latch.update(
         Latch() if last is None else last.latch,
         _finding(found),
         now=now,
@@ -44,27 +49,29 @@ def look(wishes: SizingSpec, spec: SizingSpec, state: State, need: Carry, *, now
     return replace(found, latch=turned)
 
 
-def find(wishes: SizingSpec, spec: SizingSpec, need: Carry, *, now: float) -> Surplus:
+def compute(
+    user_spec: SizingSpec, spec: SizingSpec, need: RequiredWorkers, *, now: float
+) -> Surplus:
     """The fleet with all floors beside the leanest that survives the loss of a pod."""
     memory = max(1, min(spec.memory_pods, spec.replicas.max))
-    two = max(memory, min(2, wishes.replicas.min))
+    two = max(memory, min(2, user_spec.replicas.min))
     steps = (
-        ("", _floored(wishes, 1, memory), Carry(need.total, 0.0)),
-        ("", _floored(wishes, 1, two), need),
+        ("", _floored(user_spec, 1, memory), RequiredWorkers(need.total, 0.0)),
+        ("", _floored(user_spec, 1, two), need),
         (
-            f"replicas.min {wishes.replicas.min}",
-            _floored(wishes, 1, max(two, wishes.replicas.min)),
+            f"replicas.min {user_spec.replicas.min}",
+            _floored(user_spec, 1, max(two, user_spec.replicas.min)),
             need,
         ),
         (
-            f"workers.min {wishes.workers.min}",
-            _floored(wishes, wishes.workers.min, max(two, wishes.replicas.min)),
+            f"workers.min {user_spec.workers.min}",
+            _floored(user_spec, user_spec.workers.min, max(two, user_spec.replicas.min)),
             need,
         ),
         (f"schedule {floors.names(spec.floors)}", spec, need),
     )
     fleets = [plan.cheapest(floor, carry) for _, floor, carry in steps]
-    hours = [plan.hour(wishes, size) for size in fleets]
+    hours = [plan.hourly_cost(user_spec, size) for size in fleets]
     parts = tuple(
         (steps[step][0], hours[step] - hours[step - 1])
         for step in range(2, len(steps))

@@ -28,13 +28,13 @@ _SECONDS = attrgetter("seconds")
 _TIME = attrgetter("time")
 UNEVEN_POWER = 8
 CERTAIN_SIGMAS = 2.0
-WAITS = 0.05
+WAITING_SHARE = 0.05
 """Calls that wait for a thread for each that has one, from which that shows in the latency."""
-ENOUGH = 200
+MIN_REQUESTS = 200
 """Requests. With 200 the p95 has 10 above it, and moves by about 30 % of its spread."""
 
 
-def keep(ticks: tuple[Tick, ...], tick: Tick | None, *, now: float) -> tuple[Tick, ...]:
+def append(ticks: tuple[Tick, ...], tick: Tick | None, *, now: float) -> tuple[Tick, ...]:
     """Add a tick and forget those that ended before the slow window."""
     kept = ticks[bisect_right(ticks, now - SLOW_WINDOW, key=_TIME) :]
     return kept if tick is None else (*kept, tick)
@@ -60,7 +60,9 @@ def span(ticks: Sequence[Tick]) -> float:
 def latencies(ticks: Sequence[Tick]) -> tuple[tuple[float, ...], histogram.Counts]:
     """Merged latencies of the ticks that have the newest one's bounds."""
     bounds = ticks[-1].bounds if ticks else ()
-    counts = [tick.counts for tick in ticks if tick.counts and histogram.same(tick.bounds, bounds)]
+    counts = [
+        tick.counts for tick in ticks if tick.counts and histogram.same_bounds(tick.bounds, bounds)
+    ]
     return bounds, histogram.merge(counts) if counts else ()
 
 
@@ -74,14 +76,14 @@ def latency(
         chosen.append(tick)
         requests += sum(tick.counts)
         seconds += tick.seconds
-        if requests >= ENOUGH and seconds >= least:
+        if requests >= MIN_REQUESTS and seconds >= least:
             break
     chosen.reverse()
     bounds, counts = latencies(chosen)
     return histogram.percentile(bounds, counts, percent)
 
 
-def busiest(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
+def peak_utilization(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
     """The highest utilisation of any loop while the requests that end now were served.
 
     A request that took 4 s and ended in the last 6 s may have waited in a queue 10 s ago,
@@ -90,9 +92,9 @@ def busiest(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
     return max(tick.busiest for tick in _reach(ticks, now=now, latency=latency))
 
 
-def waited(ticks: tuple[Tick, ...], *, now: float, latency: float) -> bool:
+def waited_for_threads(ticks: tuple[Tick, ...], *, now: float, latency: float) -> bool:
     """Whether calls waited for threads while the requests that end now were served."""
-    return any(map(waits, _reach(ticks, now=now, latency=latency)))
+    return any(map(waits_for_threads, _reach(ticks, now=now, latency=latency)))
 
 
 def _reach(ticks: tuple[Tick, ...], *, now: float, latency: float) -> tuple[Tick, ...]:
@@ -135,9 +137,11 @@ def certain_loop(ticks: Sequence[Tick], service: float | None) -> float:
     return max(0.0, loop - CERTAIN_SIGMAS * sqrt(2 * (service or 0.0) * loop / span(ticks)))
 
 
-def waits(tick: Tick) -> bool:
+def waits_for_threads(tick: Tick) -> bool:
     """Whether calls waited for threads so much that it shows in the latency."""
-    return bool(tick.threads) and any(each.waiting > WAITS * each.busy for each in tick.threads)
+    return bool(tick.threads) and any(
+        each.waiting > WAITING_SHARE * each.busy for each in tick.threads
+    )
 
 
 def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
@@ -148,7 +152,7 @@ def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
     chosen = []
     disturbed = float("-inf")
     for tick in ticks:
-        if tick.busiest > limit or (tick.threads and waits(tick)):
+        if tick.busiest > limit or (tick.threads and waits_for_threads(tick)):
             disturbed = tick.time
         elif tick.counts and tick.time - disturbed > FAST_WINDOW:
             chosen.append(tick)

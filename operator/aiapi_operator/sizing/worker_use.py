@@ -20,7 +20,7 @@ from math import ceil
 
 from aiapi_operator.sizing import peaks, windows
 from aiapi_operator.sizing.inputs import PodSample, SizingSpec
-from aiapi_operator.sizing.state import SLOW_WINDOW, Staircase, Tick, WorkerUse
+from aiapi_operator.sizing.state import SLOW_WINDOW, PeakWindow, Tick, WorkerUse
 
 CPU_SPARE = 1.1
 MEMORY_SPARE = 1.25
@@ -29,10 +29,10 @@ LOADED = 0.05
 MORE = 1.05
 LESS = 0.85
 DOWN_AFTER = 600.0
-LEAST, MOST = 1 / 5, 4.0
+MIN_FACTOR, MAX_FACTOR = 1 / 5, 4.0
 CPU_STEP = 0.01
 MEMORY_STEP = 2**20
-SAMPLES = 50
+MAX_SAMPLES = 50
 """Pods that are looked at in a tick: one in so many of a large fleet."""
 
 
@@ -60,13 +60,13 @@ def learn(
     )
 
 
-def _push(stairs: Staircase, value: float | None, now: float) -> Staircase:
+def _push(stairs: PeakWindow, value: float | None, now: float) -> PeakWindow:
     if value is None:
         return peaks.expire(stairs, time=now, window=DOWN_AFTER)
     return peaks.push(stairs, time=now, value=value, window=DOWN_AFTER)
 
 
-def priced(spec: SizingSpec, use: WorkerUse) -> SizingSpec:
+def with_learned_resources(spec: SizingSpec, use: WorkerUse) -> SizingSpec:
     """The spec with what a worker really requests."""
     if not spec.learn_resources:
         return spec
@@ -78,7 +78,7 @@ def priced(spec: SizingSpec, use: WorkerUse) -> SizingSpec:
 
 
 def _bounded(value: float, begun: float) -> float:
-    return min(MOST * begun, max(LEAST * begun, value))
+    return min(MAX_FACTOR * begun, max(MIN_FACTOR * begun, value))
 
 
 def cpu(ticks: tuple[Tick, ...], *, utilization: float) -> float | None:
@@ -103,16 +103,18 @@ def memory(samples: Sequence[PodSample]) -> float | None:
 
 
 def _some(samples: Sequence[PodSample]) -> Iterable[PodSample]:
-    return samples[:: max(1, len(samples) // SAMPLES)]
+    return samples[:: max(1, len(samples) // MAX_SAMPLES)]
 
 
-def _follow(now: float, begun: float, wanted: float | None, step: float, *, down: bool) -> float:
+def _follow(
+    learned: float, begun: float, wanted: float | None, step: float, *, down: bool
+) -> float:
     """The new value: up at once, down when ``down``; 0 means that it is what was begun with."""
-    current = now or begun
+    current = learned or begun
     if wanted is None:
-        return now
+        return learned
     wanted = _bounded(wanted, begun)
     wanted = step * ceil(wanted / step - 1e-6)
     if wanted > MORE * current or (down and wanted < LESS * current):
         return wanted
-    return now
+    return learned

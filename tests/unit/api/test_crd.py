@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.crd import crd, render
-from aiapi_operator.api.schema import structural
+from aiapi_operator.api.schema import structural_schema
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,4 +94,4 @@ def test_what_has_no_structural_form_is_refused() -> None:
         either: int | list[int]
 
     with pytest.raises(ValueError, match="no structural form"):
-        structural(Odd)
+        structural_schema(Odd)

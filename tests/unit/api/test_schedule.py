@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiapi_operator.api.schedule import Coming, Floor, Schedule, coming, in_force
+from aiapi_operator.api.schedule import Floor, Schedule, UpcomingFloor, active, upcoming
 
 BERLIN = ZoneInfo("Europe/Berlin")
 OFFICE: dict[str, Any] = {
@@ -30,7 +30,7 @@ def at(text: str) -> float:
 
 
 def holds(one: Schedule, text: str) -> bool:
-    return in_force([one], now=at(text)) != ()
+    return active([one], now=at(text)) != ()
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_the_hour_that_the_clock_skips_is_not_lost() -> None:
 
 
 def test_what_comes_next_is_told_with_its_distance() -> None:
-    assert coming([schedule()], now=at("2026-11-23 07:59:15")) == (
-        Coming(floor=Floor(replicas=4, name="office"), seconds=45.0),
+    assert upcoming([schedule()], now=at("2026-11-23 07:59:15")) == (
+        UpcomingFloor(floor=Floor(replicas=4, name="office"), seconds=45.0),
     )
-    assert coming([schedule()], now=at("2026-11-23 09:00:00")) == ()
+    assert upcoming([schedule()], now=at("2026-11-23 09:00:00")) == ()
 
 
 def test_a_schedule_without_a_name_is_called_by_its_time() -> None:
-    (found,) = in_force([schedule(name=None, minWorkers=2)], now=at("2026-11-23 09:00:00"))
+    (found,) = active([schedule(name=None, minWorkers=2)], now=at("2026-11-23 09:00:00"))
     assert found == Floor(workers=2, replicas=4, name="0 8 * * 1-5 Europe/Berlin")
 
 
@@ -94,10 +94,10 @@ def test_it_holds_or_is_to_come_at_every_time(now: int, start: str, end: str, zo
     if start == end:
         return
     one = schedule(start=start, end=end, timeZone=zone)
-    here, later = in_force([one], now=now), coming([one], now=now)
+    here, later = active([one], now=now), upcoming([one], now=now)
     assert len(here) + len(later) == 1
     for coming_floor in later:
         assert coming_floor.seconds > 0
-        begun = in_force([one], now=now + coming_floor.seconds)
+        begun = active([one], now=now + coming_floor.seconds)
         # An end at the very moment of the start ends it before it began.
-        assert begun or in_force([one], now=now + coming_floor.seconds + 1) == ()
+        assert begun or active([one], now=now + coming_floor.seconds + 1) == ()

@@ -20,8 +20,8 @@ from aiapi_operator.sizing.state import (
     Queueing,
     ServiceDemand,
     Size,
-    Spend,
     State,
+    Usage,
 )
 
 MIB = 2**20
@@ -97,7 +97,7 @@ async def test_savings_go_on_with_the_next_operator() -> None:
     await world.settle()
     world.subject.state = replace(
         world.subject.state,
-        spend=Spend(
+        usage=Usage(
             seconds=7200.0,
             worker_seconds=20_000.0,
             pod_seconds=14_400.0,
@@ -114,7 +114,7 @@ async def test_savings_go_on_with_the_next_operator() -> None:
     heir.subject.manifest = world.cluster.objects["AIApi", "a"]
     await heir.tick()
     await heir.tick()
-    spend = heir.subject.state.spend
+    spend = heir.subject.state.usage
     assert spend.peak == Size(workers=4, replicas=3)
     assert spend.worker_seconds >= 20_140
     assert heir.told["savings"]["baselineReplicas"] == 3
@@ -171,7 +171,7 @@ async def test_the_next_operator_knows_what_this_one_learned() -> None:
     world.subject.state = replace(
         world.subject.state,
         service=ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True),
-        base=BaseLatency(percentile=95, now=0.4, calm=0.38, time=world.now),
+        base=BaseLatency(percentile=95, current=0.4, calm=0.38, time=world.now),
         forecasts=Forecasts(shortfalls=(0.06,) * 20),
         profile=Profile(jumps=jumps, seen=96, off=0.245, moved=2.04),
     )

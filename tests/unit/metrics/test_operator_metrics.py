@@ -16,7 +16,7 @@ from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Fleet, Histogram
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.spec import sizing_spec
-from aiapi_operator.sizing.state import Size, Spend, State
+from aiapi_operator.sizing.state import Size, State, Usage
 
 KEY = ("shop", "a")
 LABELS = 'name="a",namespace="shop"'
@@ -34,7 +34,7 @@ def decided(metrics: OperatorMetrics, *, requests: int = 0) -> None:
         sample(name, time=5.0, latency=latency, succeeded=2 * requests) for name in ("a-1", "a-2")
     )
     decision = decide(SPEC, Fleet(replicas=2, pods=pods), State(), 5.0)
-    spend = Spend(
+    spend = Usage(
         seconds=10.0, worker_seconds=20.0, pod_seconds=20.0, peak=Size(workers=2, replicas=2)
     )
     seen = ObservedFleet(

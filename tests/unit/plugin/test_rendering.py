@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from aiapi_operator.api.overview import age, number, part, read, seconds
+from aiapi_operator.api.summary import age, fraction, from_manifest, number, seconds
 from aiapi_operator.plugin import mode, top
 from aiapi_operator.plugin.binding import what_would_change_it
 from aiapi_operator.plugin.cluster_access import ClusterOptions
@@ -25,18 +25,18 @@ def written(what: Any, *, width: int = 200, color: bool = False) -> str:
 
 
 def test_a_line_of_top(aiapi: dict[str, Any]) -> None:
-    text = written(top.table([read(aiapi)], ClusterOptions(everywhere=True)))
+    text = written(top.table([from_manifest(aiapi)], ClusterOptions(everywhere=True)))
     head, line = text.splitlines()
     assert head.split()[:3] == ["NAMESPACE", "NAME", "READY"]
     cells = "shop assistant True 118 6 2/2 x 4 2 x 4 62% 912ms p95 800ms 38% EventLoop Auto"
     assert " ".join(line.split()) == f"{cells} DependencyBound"
     assert "\x1b[" not in text
-    assert "\x1b[" in written(top.table([read(aiapi)], ClusterOptions()), color=True)
+    assert "\x1b[" in written(top.table([from_manifest(aiapi)], ClusterOptions()), color=True)
 
 
 def test_one_that_the_operator_has_not_seen_yet_has_a_line_too(aiapi: dict[str, Any]) -> None:
     del aiapi["status"]
-    line = written(top.table([read(aiapi)], ClusterOptions())).splitlines()[1]
+    line = written(top.table([from_manifest(aiapi)], ClusterOptions())).splitlines()[1]
     assert line.split()[:4] == ["assistant", "Unknown", "-", "-"]
 
 
@@ -110,16 +110,16 @@ def test_each_constraint_has_its_own_way_out(
     aiapi: dict[str, Any], binding: str, told: str
 ) -> None:
     aiapi["status"]["need"]["binding"] = binding
-    assert told in " ".join(what_would_change_it(read(aiapi), aiapi["spec"]))
+    assert told in " ".join(what_would_change_it(from_manifest(aiapi), aiapi["spec"]))
 
 
 def test_what_is_switched_off_is_told_first(aiapi: dict[str, Any]) -> None:
     aiapi["spec"]["scaling"]["mode"] = "Paused"
-    assert what_would_change_it(read(aiapi), aiapi["spec"]) == [
+    assert what_would_change_it(from_manifest(aiapi), aiapi["spec"]) == [
         "spec.scaling.mode is Paused: kubectl aiapi resume assistant"
     ]
     aiapi["spec"]["scaling"]["mode"] = "Recommend"
-    assert "nothing is acted on" in what_would_change_it(read(aiapi), aiapi["spec"])[-1]
+    assert "nothing is acted on" in what_would_change_it(from_manifest(aiapi), aiapi["spec"])[-1]
 
 
 def test_a_switch_says_what_was_before_and_who_may_set_it_back(aiapi: dict[str, Any]) -> None:
@@ -132,7 +132,12 @@ def test_a_switch_says_what_was_before_and_who_may_set_it_back(aiapi: dict[str, 
 
 def test_numbers_as_the_status_writes_them() -> None:
     assert (seconds("912ms"), seconds(None), seconds("soon")) == (0.912, None, None)
-    assert (part("38%"), part("38"), number("0.13"), number("-")) == (0.38, None, 0.13, None)
+    assert (fraction("38%"), fraction("38"), number("0.13"), number("-")) == (
+        0.38,
+        None,
+        0.13,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from aiapi_operator.simulate.measure import (
 from aiapi_operator.simulate.policies.catalogue import NAMES, UnknownPolicyError, build
 from aiapi_operator.simulate.requests import Requests
 from aiapi_operator.simulate.scenario import Scenario, ScenarioError, read_scenario
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import Size
 
 
@@ -91,7 +91,7 @@ def served(*, born: float, latency: np.ndarray, outcome: np.ndarray) -> ServedRe
 
 
 def test_windows_and_requests_are_counted_as_defined() -> None:
-    objective = Objective(percentile=95, threshold=0.8)
+    objective = LatencyObjective(percentile=95, threshold=0.8)
     recorder = RunRecorder(objective, patience=30)
     latency = np.concatenate((np.full(188, 0.1), np.full(9, 0.9), np.full(3, 0.1)))
     outcome = np.concatenate((np.zeros(197, int), np.ones(2, int), np.full(1, Outcome.SHED)))

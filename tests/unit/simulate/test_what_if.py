@@ -13,7 +13,7 @@ from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.what_if import service_from_status, what_if
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.spec import sizing_spec
 
 
@@ -23,7 +23,9 @@ def rates(*values: float, step: float = 15.0) -> Rates:
 
 def test_each_objective_is_played_under_each_policy(make_load) -> None:
     trace = make_load((120, 400), (120, 40)).trace
-    loose, tight = (Objective(percentile=95, threshold=threshold) for threshold in (1.5, 0.6))
+    loose, tight = (
+        LatencyObjective(percentile=95, threshold=threshold) for threshold in (1.5, 0.6)
+    )
     told: list[tuple[float, str]] = []
     rows = what_if(
         trace,
@@ -46,7 +48,7 @@ def test_without_static_there_is_nothing_to_save_against(make_load) -> None:
     row = what_if(
         make_load((60, 20)).trace,
         AIApiSpec(),
-        [Objective(percentile=95, threshold=0.8)],
+        [LatencyObjective(percentile=95, threshold=0.8)],
         service=ServiceModel(),
         policies=["aiapi"],
     )[0]

@@ -18,11 +18,11 @@ from aiapi_operator.sizing.inputs import (
     Bounds,
     Fleet,
     Histogram,
+    LatencyObjective,
     Mode,
-    Objective,
     PodSample,
     PodUnknown,
-    Price,
+    Pricing,
     SizingSpec,
     ThreadPool,
 )
@@ -37,7 +37,7 @@ IDLE = 0.002
 def spec(**changes: object) -> SizingSpec:
     """The defaults of an empty AIApi, with a few fields changed."""
     usual = SizingSpec(
-        objective=Objective(percentile=95, threshold=0.8),
+        objective=LatencyObjective(percentile=95, threshold=0.8),
         workers=Bounds(min=1, max=8),
         replicas=Bounds(min=2, max=20),
         worker_cpu=0.5,
@@ -48,7 +48,7 @@ def spec(**changes: object) -> SizingSpec:
         workers_down_after=30.0,
         replicas_down_after=300.0,
         max_replicas_per_minute=10,
-        price=Price(
+        price=Pricing(
             cpu_hour=0.031611,
             memory_gib_hour=0.003511,
             currency="USD",
@@ -194,8 +194,8 @@ class Pod:
 class FleetModel:
     """A fleet under load, and the right-sizer that looks after it."""
 
-    def __init__(self, wishes: SizingSpec, *, replicas: int = 2, workers: int = 1) -> None:
-        self.spec = wishes
+    def __init__(self, user_spec: SizingSpec, *, replicas: int = 2, workers: int = 1) -> None:
+        self.spec = user_spec
         self.now = 0.0
         self.state = State()
         self.replicas = replicas

@@ -7,8 +7,8 @@ from unit.sizing.test_capacity import OBJECTIVE, known, level
 from unit.sizing.test_estimators import row, tick
 
 from aiapi_operator.sizing import base_latency
-from aiapi_operator.sizing.inputs import Objective
-from aiapi_operator.sizing.state import BaseLatency, Reference, Tick
+from aiapi_operator.sizing.inputs import LatencyObjective
+from aiapi_operator.sizing.state import BaseLatency, BaseReference, Tick
 
 
 def test_the_base_has_the_loops_queueing_taken_off() -> None:
@@ -16,7 +16,7 @@ def test_the_base_has_the_loops_queueing_taken_off() -> None:
     found = base_latency.estimate(ticks, objective=OBJECTIVE, service=known(), last=None, now=10.0)
     assert found is not None
     # p95 of what lies evenly in 100..200 ms is 195 ms; 1.5 x 27 ms x 0.5 / 0.5 are the loop's.
-    assert found.now == pytest.approx(0.195 - 1.5 * 0.027, abs=0.001)
+    assert found.current == pytest.approx(0.195 - 1.5 * 0.027, abs=0.001)
 
 
 def after(ticks: tuple[Tick, ...], last: BaseLatency | None) -> BaseLatency | None:
@@ -29,19 +29,19 @@ def test_busy_loops_tell_nothing_about_the_base() -> None:
     last = level(0.2)
     found = after(row(5, busiest=0.65), last)
     assert found is not None
-    assert (found.now, found.calm) == (0.2, 0.2)
+    assert (found.current, found.calm) == (0.2, 0.2)
     assert found.moved == float("-inf")
 
 
 def test_a_first_base_is_taken_from_busier_loops_rather_than_none() -> None:
     found = after(row(5, busiest=0.65), None)
     assert found is not None
-    assert found.now == pytest.approx(0.195 - 1.5 * 0.06 * 0.65 / 0.35, abs=0.001)
+    assert found.current == pytest.approx(0.195 - 1.5 * 0.06 * 0.65 / 0.35, abs=0.001)
     assert after(row(5, busiest=0.75), None) is None
 
 
 BUSY = {"busiest": 0.8, "arrivals": 100.0, "completed": 100.0}
-SEEN = Reference(upstream=0.3, apart=0.275, base=0.52)
+SEEN = BaseReference(upstream=0.3, apart=0.275, base=0.52)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_base_moves_with_upstreams_while_loops_are_busy(
     ticks = row(5, **BUSY, upstream=upstream, in_flight=upstream + elsewhere)
     found = after(ticks, last)
     assert found is not None
-    assert found.now == pytest.approx(base, rel=0.01)
+    assert found.current == pytest.approx(base, rel=0.01)
     assert (found.moved == ticks[-1].time) == (base != 0.52)
     assert found.calm == pytest.approx(0.52, abs=0.2), "the calm level rises slowly"
 
@@ -74,9 +74,9 @@ def test_a_slow_upstream_that_recovers_leaves_the_base_as_it_was_read() -> None:
         base = after(ticks, base)
         assert base is not None
         if second == 602:
-            assert base.now > 0.9
+            assert base.current > 0.9
             assert base.calm < 0.53, "twenty calm minutes are no reason for it to rise at once"
-    assert base.now == 0.52
+    assert base.current == 0.52
 
 
 def test_what_upstreams_take_is_read_when_the_base_is() -> None:
@@ -90,7 +90,7 @@ def test_what_upstreams_take_is_read_when_the_base_is() -> None:
 def test_a_base_that_was_left_takes_upstreams_as_they_are() -> None:
     found = after(row(5, **BUSY, upstream=30.0, in_flight=32.5), level(0.52))
     assert found is not None
-    assert found.now == 0.52
+    assert found.current == 0.52
     assert found.reference is not None
     assert found.reference.upstream == pytest.approx(0.3)
 
@@ -108,7 +108,7 @@ def test_the_calm_level_falls_fast_and_rises_slowly() -> None:
 
 
 def test_another_percentile_starts_the_base_anew() -> None:
-    p99 = Objective(percentile=99, threshold=0.8)
+    p99 = LatencyObjective(percentile=99, threshold=0.8)
     found = base_latency.estimate(row(5), objective=p99, service=None, last=level(0.1), now=10.0)
     assert found is not None
-    assert found.calm == found.now == pytest.approx(0.199)
+    assert found.calm == found.current == pytest.approx(0.199)

@@ -5,10 +5,10 @@ from math import log
 import pytest
 
 from aiapi_operator.sizing import capacity
-from aiapi_operator.sizing.inputs import Objective
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import BaseLatency, ServiceDemand
 
-OBJECTIVE = Objective(percentile=95, threshold=0.8)
+OBJECTIVE = LatencyObjective(percentile=95, threshold=0.8)
 
 
 def known(seconds: float = 0.009) -> ServiceDemand:
@@ -16,12 +16,12 @@ def known(seconds: float = 0.009) -> ServiceDemand:
 
 
 def level(now: float, calm: float | None = None, at: float = 0.0) -> BaseLatency:
-    return BaseLatency(percentile=95, now=now, calm=calm or now, time=at)
+    return BaseLatency(percentile=95, current=now, calm=calm or now, time=at)
 
 
 def target(
     base: float, service: ServiceDemand | None = None, queueing: float = 1.0
-) -> capacity.Target:
+) -> capacity.UtilizationTarget:
     return capacity.target(
         OBJECTIVE, service=service or known(), base_latency=level(base), queueing=queueing
     )
@@ -31,19 +31,23 @@ def test_the_target_is_where_base_and_queueing_meet_the_objective() -> None:
     found = target(0.75)
     # 50 / (50 + 27) of which 2 % are for what the demand may be off.
     assert found.utilization == pytest.approx(0.65 / 1.02, abs=0.005)
-    queueing = capacity.delay(0.009, OBJECTIVE, 1.02 * found.utilization)
+    queueing = capacity.queueing_delay(0.009, OBJECTIVE, 1.02 * found.utilization)
     assert 0.75 + queueing == pytest.approx(0.8)
     assert capacity.tail(0.009, OBJECTIVE) == pytest.approx(0.009 * log(20))
 
 
 def test_the_target_is_bounded() -> None:
-    assert target(0.3).utilization == capacity.HIGHEST
-    assert target(0.3, known(5.0)).utilization == capacity.LOWEST
+    assert target(0.3).utilization == capacity.MAX_UTILIZATION
+    assert target(0.3, known(5.0)).utilization == capacity.MIN_UTILIZATION
 
 
 def test_a_base_over_the_objective_is_infeasible_and_held_at_an_efficient_load() -> None:
-    assert target(0.9) == capacity.Target(capacity.EFFICIENT, infeasible=True)
-    assert target(0.79) == capacity.Target(capacity.EFFICIENT, infeasible=False)
+    assert target(0.9) == capacity.UtilizationTarget(
+        capacity.INFEASIBLE_UTILIZATION, infeasible=True
+    )
+    assert target(0.79) == capacity.UtilizationTarget(
+        capacity.INFEASIBLE_UTILIZATION, infeasible=False
+    )
 
 
 def test_loops_that_make_requests_wait_for_longer_are_to_be_less_busy() -> None:
@@ -57,7 +61,7 @@ def test_loops_that_make_requests_wait_for_longer_are_to_be_less_busy() -> None:
 def test_an_upstream_that_gets_slower_never_makes_loops_idle(base: float) -> None:
     risen = level(base, calm=0.31)
     found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=risen, queueing=1.0)
-    assert found.utilization >= capacity.EFFICIENT / (1 + capacity.ERROR)
+    assert found.utilization >= capacity.INFEASIBLE_UTILIZATION / (1 + capacity.ERROR)
 
 
 def test_a_base_that_stays_high_is_paid_for_with_idle_loops() -> None:
@@ -69,14 +73,21 @@ def test_a_base_that_stays_high_is_paid_for_with_idle_loops() -> None:
 
 def test_what_is_not_known_well_is_planned_with_care() -> None:
     nothing = capacity.target(OBJECTIVE, service=None, base_latency=None, queueing=1.0)
-    assert nothing.utilization == capacity.CAUTIOUS
+    assert nothing.utilization == capacity.CAUTIOUS_UTILIZATION
     unsure = ServiceDemand(seconds=0.009, idle=0.0, requests=30, confident=False)
-    assert target(0.3, unsure).utilization == capacity.CAUTIOUS
+    assert target(0.3, unsure).utilization == capacity.CAUTIOUS_UTILIZATION
 
 
 def test_the_queue_for_loops_is_told_from_the_wait_for_upstreams() -> None:
     measured = {"arrivals": 100.0, "in_flight": 34.0, "upstream": 30.0}
-    assert capacity.queued(0.01, OBJECTIVE, **measured) == pytest.approx(0.09, rel=0.01)
+    assert capacity.measured_queueing_delay(0.01, OBJECTIVE, **measured) == pytest.approx(
+        0.09, rel=0.01
+    )
     slower = measured | {"in_flight": 94.0, "upstream": 90.0}
-    assert capacity.queued(0.01, OBJECTIVE, **slower) == pytest.approx(0.09, rel=0.01)
-    assert capacity.queued(0.01, OBJECTIVE, arrivals=0.0, in_flight=5.0, upstream=0.0) == 0.0
+    assert capacity.measured_queueing_delay(0.01, OBJECTIVE, **slower) == pytest.approx(
+        0.09, rel=0.01
+    )
+    assert (
+        capacity.measured_queueing_delay(0.01, OBJECTIVE, arrivals=0.0, in_flight=5.0, upstream=0.0)
+        == 0.0
+    )

@@ -19,8 +19,8 @@ def total(decision: Decision) -> int:
 
 
 @cache
-def _calm(wishes: SizingSpec) -> FleetModel:
-    model = FleetModel(wishes)
+def _calm(user_spec: SizingSpec) -> FleetModel:
+    model = FleetModel(user_spec)
     model.run(360)
     return model
 
@@ -312,6 +312,6 @@ def test_a_blocked_loop_is_remembered_for_a_minute() -> None:
 
 def test_savings_are_counted_from_the_first_tick() -> None:
     model = settled()
-    spend = model.state.spend
+    spend = model.state.usage
     assert spend.seconds == pytest.approx(358)
     assert spend.worker_seconds == pytest.approx(2 * 358)

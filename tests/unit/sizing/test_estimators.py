@@ -4,10 +4,10 @@ import pytest
 from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
 
 from aiapi_operator.sizing import demand, histogram, peaks, rates, service_demand, windows
-from aiapi_operator.sizing.inputs import Fleet, Histogram, Objective, PodSample, PodUnknown
+from aiapi_operator.sizing.inputs import Fleet, Histogram, LatencyObjective, PodSample, PodUnknown
 from aiapi_operator.sizing.state import Forecasts, ServiceDemand, State, Tick
 
-OBJECTIVE = Objective(percentile=95, threshold=0.8)
+OBJECTIVE = LatencyObjective(percentile=95, threshold=0.8)
 
 
 def tick(at: float, **changes: object) -> Tick:
@@ -67,9 +67,9 @@ def pod(at: float, name: str = "a", **changes: object) -> PodSample:
 
 def measured(before: tuple, after: tuple) -> Tick | None:
     """The tick between two looks at a fleet, 2 s apart, from 100 s on."""
-    first = rates.sift(Fleet(replicas=9, pods=before), now=100.0, interval=2.0)
+    first = rates.validate(Fleet(replicas=9, pods=before), now=100.0, interval=2.0)
     samples = rates.measure(first, State(), now=100.0).samples
-    second = rates.sift(Fleet(replicas=9, pods=after), now=102.0, interval=2.0)
+    second = rates.validate(Fleet(replicas=9, pods=after), now=102.0, interval=2.0)
     return rates.measure(second, State(now=100.0, samples=samples), now=102.0).tick
 
 
@@ -152,15 +152,17 @@ def test_a_silent_pod_that_is_not_ready_is_not_counted() -> None:
 
 
 def test_a_pod_back_from_silence_does_not_bring_all_of_it_at_once() -> None:
-    known = rates.sift(Fleet(replicas=1, pods=(pod(100.0),)), now=100.0, interval=2.0)
-    silent = rates.sift(
+    known = rates.validate(Fleet(replicas=1, pods=(pod(100.0),)), now=100.0, interval=2.0)
+    silent = rates.validate(
         Fleet(replicas=1, pods=(PodUnknown(pod="a", ready=True, reason=""),)), now=110, interval=2.0
     )
     kept = rates.measure(known, State(), now=100.0).samples
     unknown = rates.measure(silent, State(now=100.0, samples=kept), now=110.0)
     assert unknown.tick is None
     kept = unknown.samples
-    back = rates.sift(Fleet(replicas=1, pods=(pod(120.0, succeeded=300),)), now=120, interval=2.0)
+    back = rates.validate(
+        Fleet(replicas=1, pods=(pod(120.0, succeeded=300),)), now=120, interval=2.0
+    )
     found = rates.measure(back, State(now=118.0, samples=kept), now=120.0).tick
     assert found is not None
     assert found.completed == 10.0
@@ -187,24 +189,24 @@ def test_an_old_instance_seen_for_the_first_time_has_no_rate() -> None:
     ],
 )
 def test_a_sample_that_cannot_be_makes_its_pod_unknown(broken: dict) -> None:
-    seen = rates.sift(Fleet(replicas=1, pods=(pod(100.0, **broken),)), now=100.0, interval=2.0)
+    seen = rates.validate(Fleet(replicas=1, pods=(pod(100.0, **broken),)), now=100.0, interval=2.0)
     assert seen.samples == ()
     assert [each.reason for each in seen.unknown] == ["its counters make no sense"]
-    assert seen.blind
+    assert seen.all_unknown
 
 
 @pytest.mark.parametrize("at", [50.0, 500.0, float("nan")])
 def test_a_sample_of_another_time_makes_its_pod_unknown(at: float) -> None:
-    seen = rates.sift(Fleet(replicas=1, pods=(pod(at),)), now=100.0, interval=2.0)
+    seen = rates.validate(Fleet(replicas=1, pods=(pod(at),)), now=100.0, interval=2.0)
     assert [each.reason for each in seen.unknown] == ["its sample is out of date"]
 
 
 def test_a_pod_named_twice_counts_once_and_silence_wins() -> None:
     silent = PodUnknown(pod="a", ready=False, reason="timeout")
-    seen = rates.sift(Fleet(replicas=1, pods=(pod(100.0), silent)), now=100.0, interval=2.0)
+    seen = rates.validate(Fleet(replicas=1, pods=(pod(100.0), silent)), now=100.0, interval=2.0)
     assert (seen.samples, seen.ready) == ((), 1)
     twice = (pod(99.0, succeeded=1), pod(100.0, succeeded=2))
-    seen = rates.sift(Fleet(replicas=1, pods=twice), now=100.0, interval=2.0)
+    seen = rates.validate(Fleet(replicas=1, pods=twice), now=100.0, interval=2.0)
     assert [sample.succeeded for sample in seen.samples] == [2]
 
 
@@ -322,27 +324,27 @@ def test_headroom_is_the_shortfall_of_late() -> None:
     forecasts = Forecasts(shortfalls=(0.0,) * 50 + (0.2,) * 10)
     assert demand.estimate(row(), forecasts).headroom == 0.2
     forecasts = Forecasts(shortfalls=(5.0,) * 60)
-    assert demand.estimate(row(), forecasts).headroom == demand.MOST_HEADROOM
+    assert demand.estimate(row(), forecasts).headroom == demand.MAX_HEADROOM
     assert demand.estimate(row(), Forecasts()).headroom == demand.FIRST_HEADROOM
 
 
 def test_forecasts_are_held_against_what_came_less_what_chance_adds() -> None:
     known = demand.Demand(100.0, 0.0, 0.1, burst=False)
-    made = demand.promise(Forecasts(), known, now=0.0, lead=3.0, hold=30.0)
+    made = demand.record_forecast(Forecasts(), known, now=0.0, lead=3.0, hold=30.0)
     assert made.pending == ((3.0, 100.0),)
-    assert demand.settle(made, row(3, arrivals=120.0), now=2.0) is made
+    assert demand.score_forecasts(made, row(3, arrivals=120.0), now=2.0) is made
     # 720 requests in 6 s are 120 +- 4.5 a second.
-    settled = demand.settle(made, row(3, arrivals=120.0), now=6.0)
+    settled = demand.score_forecasts(made, row(3, arrivals=120.0), now=6.0)
     assert settled.shortfalls == (pytest.approx(0.155, abs=0.001),)
-    assert demand.settle(made, row(3, arrivals=80.0), now=6.0).shortfalls == (0.0,)
+    assert demand.score_forecasts(made, row(3, arrivals=80.0), now=6.0).shortfalls == (0.0,)
 
 
 def test_workers_that_are_still_there_need_no_headroom() -> None:
     high, low = (demand.Demand(rate, 0.0, 0.0, burst=False) for rate in (100.0, 60.0))
-    made = demand.promise(Forecasts(), high, now=0.0, lead=3.0, hold=30.0)
-    made = demand.promise(made, low, now=20.0, lead=3.0, hold=30.0)
+    made = demand.record_forecast(Forecasts(), high, now=0.0, lead=3.0, hold=30.0)
+    made = demand.record_forecast(made, low, now=20.0, lead=3.0, hold=30.0)
     assert made.pending == ((3.0, 100.0), (23.0, 100.0))
-    made = demand.promise(made, low, now=40.0, lead=3.0, hold=30.0)
+    made = demand.record_forecast(made, low, now=40.0, lead=3.0, hold=30.0)
     assert made.pending[-1] == (43.0, 60.0)
 
 
@@ -361,7 +363,7 @@ def test_arrivals_that_come_in_clumps_are_noisier_than_independent_ones() -> Non
     clumps = tuple(tick(2.0 * i, arrivals=114.0 if i % 2 else 86.0) for i in range(1, 31))
     assert demand.noise(clumps) == pytest.approx(28**2 / 2 / 100 * 2 / 2 * 2, rel=0.51)
     wild = tuple(tick(2.0 * i, arrivals=300.0 if i % 2 else 0.0) for i in range(1, 31))
-    assert demand.noise(wild) == demand.MOST_NOISE
+    assert demand.noise(wild) == demand.MAX_NOISE
 
 
 # Capacity

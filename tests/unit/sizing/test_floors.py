@@ -10,7 +10,7 @@ from unit.sizing.fleet_model import FleetModel, spec
 from aiapi_operator.sizing import floors, memory
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding
-from aiapi_operator.sizing.inputs import Bounds, Coming, Floor
+from aiapi_operator.sizing.inputs import Bounds, Floor, UpcomingFloor
 from aiapi_operator.sizing.state import WorkerMemory
 
 OFFICE = Floor(replicas=6, workers=2, name="office-hours")
@@ -18,8 +18,8 @@ OFFICE = Floor(replicas=6, workers=2, name="office-hours")
 
 def applied(seconds: float) -> tuple[int, int]:
     """(workers.min, replicas.min) that many seconds before the schedule; pods take 20 s."""
-    wishes = spec(coming=(Coming(floor=OFFICE, seconds=seconds),))
-    found = floors.apply(wishes, pod_lead=20.0, memory_pods=0)
+    user_spec = spec(upcoming=(UpcomingFloor(floor=OFFICE, seconds=seconds),))
+    found = floors.apply(user_spec, pod_lead=20.0, memory_pods=0)
     return found.workers.min, found.replicas.min
 
 
@@ -44,7 +44,7 @@ def test_pods_serve_when_the_schedule_begins_and_go_after_it() -> None:
     model.run(60)
     start = model.now + 40
     while model.now < start:
-        model.spec = spec(coming=(Coming(floor=OFFICE, seconds=start - model.now),))
+        model.spec = spec(upcoming=(UpcomingFloor(floor=OFFICE, seconds=start - model.now),))
         model.run(2)
     assert sum(pod.ready for pod in model.pods) == 6
     model.spec = spec(floors=(OFFICE,))
@@ -65,13 +65,13 @@ several = st.lists(
 def test_floors_never_leave_the_bounds_nor_lower_them(
     now: list[Floor], later: list[Floor], seconds: float, pods: int
 ) -> None:
-    wishes = spec(
+    user_spec = spec(
         workers=Bounds(min=2, max=6),
         replicas=Bounds(min=3, max=9),
         floors=tuple(now),
-        coming=tuple(Coming(floor=floor, seconds=seconds) for floor in later),
+        upcoming=tuple(UpcomingFloor(floor=floor, seconds=seconds) for floor in later),
     )
-    found = floors.apply(wishes, pod_lead=10.0, memory_pods=pods)
+    found = floors.apply(user_spec, pod_lead=10.0, memory_pods=pods)
     assert 2 <= found.workers.min <= found.workers.max == 6
     assert 3 <= found.replicas.min <= found.replicas.max == 9
     for floor in now:

@@ -19,7 +19,7 @@ def test_one_in_fifty_may_be_silent(pods: int, silent: int, expected: bool) -> N
     known = [answer.__class__(**{**_fields(answer), "pod": f"p{i}"}) for i in range(pods - silent)]
     unknown = [PodUnknown(pod=f"u{i}", ready=True, reason="timeout") for i in range(silent)]
     fleet = Fleet(replicas=pods, pods=(*known, *unknown))
-    assert rates.sift(fleet, now=0.0, interval=2.0).mostly_known == expected
+    assert rates.validate(fleet, now=0.0, interval=2.0).mostly_known == expected
 
 
 def _fields(answer: object) -> dict[str, object]:

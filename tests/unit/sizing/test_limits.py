@@ -13,7 +13,7 @@ from aiapi_operator.sizing import limits
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.inputs import Bounds, PodSample, ThreadPool
-from aiapi_operator.sizing.limits import Threads
+from aiapi_operator.sizing.limits import ThreadPoolNeed
 from aiapi_operator.sizing.state import ThreadUse, Tick
 
 
@@ -89,7 +89,7 @@ def row(busy: float, waiting: float = 0.0, **changes: float) -> list[Tick]:
 
 def asked(
     ticks: list[Tick], *, cost: float | None = 0.3, level: float = 100.0, failing: bool = False
-) -> Threads:
+) -> ThreadPoolNeed:
     costs = () if cost is None else (("anyio", cost),)
     ticks = [replace(each, server_errors=60.0 * failing) for each in ticks]
     found = limits.threads(ticks, costs, level=level)
@@ -101,7 +101,7 @@ def asked(
     ("threads", "part"), [(1, 0.37), (2, 0.55), (4, 0.68), (9, 0.79), (10, 0.8), (40, 0.8)]
 )
 def test_few_threads_need_more_room_than_many(threads: int, part: float) -> None:
-    assert limits.share(threads) == pytest.approx(part, abs=0.005)
+    assert limits.planned_share(threads) == pytest.approx(part, abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_few_threads_need_more_room_than_many(threads: int, part: float) -> None
         pytest.param(asked(row(80.0, 500.0), failing=True), 30.0, id="calls hang and fail"),
     ],
 )
-def test_threads_that_are_needed(found: Threads, needed: float) -> None:
+def test_threads_that_are_needed(found: ThreadPoolNeed, needed: float) -> None:
     assert found.needed == pytest.approx(needed, abs=0.5)
 
 
@@ -140,12 +140,14 @@ def test_what_a_request_takes_is_not_learned_from_failures() -> None:
 
 
 def test_what_was_refused_would_be_in_flight_too() -> None:
-    assert limits.asked(row(0.0, shed=20.0), 50.0) == pytest.approx(62.5)
-    assert limits.asked(row(0.0), 50.0) == 50.0
-    assert limits.asked(row(0.0, shed=98.0), 50.0) == 75.0, "clients that come again at once"
-    assert limits.asked(row(0.0, shed=100.0), 50.0) == 50.0, "nothing was taken"
+    assert limits.unshed_in_flight(row(0.0, shed=20.0), 50.0) == pytest.approx(62.5)
+    assert limits.unshed_in_flight(row(0.0), 50.0) == 50.0
+    assert limits.unshed_in_flight(row(0.0, shed=98.0), 50.0) == 75.0, (
+        "clients that come again at once"
+    )
+    assert limits.unshed_in_flight(row(0.0, shed=100.0), 50.0) == 50.0, "nothing was taken"
     again = row(0.0, shed=50.0, arrivals=100.0, retried=50.0)
-    assert limits.asked(again, 50.0) == 50.0, "what was refused came again"
+    assert limits.unshed_in_flight(again, 50.0) == 50.0, "what was refused came again"
 
 
 @pytest.mark.parametrize(
@@ -160,11 +162,11 @@ def test_loops_get_no_busier_than_threads_let_them(
     busy: float, loop: float, reached: float
 ) -> None:
     ticks = row(busy, loop=loop)
-    assert limits.loops_at_full(ticks, 0.65) == pytest.approx(reached)
+    assert limits.max_loop_utilization(ticks, 0.65) == pytest.approx(reached)
 
 
 def test_without_threads_loops_reach_their_target() -> None:
-    assert limits.loops_at_full([tick(2.0)], 0.65) == 0.65
+    assert limits.max_loop_utilization([tick(2.0)], 0.65) == 0.65
 
 
 # The whole right-sizer

@@ -6,27 +6,35 @@ from math import ceil
 import pytest
 from unit.sizing.fleet_model import spec
 
-from aiapi_operator.sizing import guards, need, plan, plan_pods, reasons
-from aiapi_operator.sizing.assess import NOTHING_KNOWN, Outlook
-from aiapi_operator.sizing.capacity import Target
+from aiapi_operator.sizing import guards, need, plan, reasons, replica_moves
+from aiapi_operator.sizing.assess import UNKNOWN_LOAD, Assessment
+from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decision import Binding, Need, Verdict
 from aiapi_operator.sizing.demand import Demand
-from aiapi_operator.sizing.guards import Move, Needs, Situation
+from aiapi_operator.sizing.guards import Move, MoveConstraints, StabilizedNeeds
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
-from aiapi_operator.sizing.limits import Threads
-from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.limits import ThreadPoolNeed
+from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.savings import add, savings
-from aiapi_operator.sizing.state import Meter, Order, Recent, ServiceDemand, Shift, Size, Spend
+from aiapi_operator.sizing.state import (
+    MoveHistory,
+    PodOrder,
+    ReplicaMove,
+    ServiceDemand,
+    Size,
+    StabilizationWindows,
+    Usage,
+)
 
-SEVEN = Carry(7.0, 5.2)
+SEVEN = RequiredWorkers(7.0, 5.2)
 
 
 def size(workers: int, replicas: int) -> Size:
     return Size(workers=workers, replicas=replicas)
 
 
-def at(workers: int, replicas: int, **changes: object) -> Situation:
-    usual = Situation(
+def at(workers: int, replicas: int, **changes: object) -> MoveConstraints:
+    usual = MoveConstraints(
         running=size(workers, replicas),
         ordered=0,
         ready=replicas,
@@ -37,21 +45,23 @@ def at(workers: int, replicas: int, **changes: object) -> Situation:
     return replace(usual, **changes)
 
 
-def always(total: float, survivors: float = 0.0) -> Needs:
-    carry = Carry(total, survivors)
-    return Needs(
-        now=carry,
+def always(total: float, survivors: float = 0.0) -> StabilizedNeeds:
+    carry = RequiredWorkers(total, survivors)
+    return StabilizedNeeds(
+        current=carry,
         soon=carry,
         workers=carry,
         replicas=carry,
-        shift=None,
+        move=None,
         workers_floor=0,
         replicas_floor=0,
     )
 
 
-def move(needs: Needs, situation: Situation, wishes: SizingSpec | None = None) -> Move:
-    return guards.move(wishes or spec(), needs, situation)
+def move(
+    needs: StabilizedNeeds, situation: MoveConstraints, user_spec: SizingSpec | None = None
+) -> Move:
+    return guards.move(user_spec or spec(), needs, situation)
 
 
 # Need
@@ -62,18 +72,18 @@ def wanted(
     loop: float = 0.0,
     in_flight: float = 0.0,
     limit: int = 0,
-    threads: Threads | None = None,
-) -> need.Workers:
+    threads: ThreadPoolNeed | None = None,
+) -> need.WorkerNeed:
     return need.workers(
         demand=Demand(412.0, 0.0, 0.0, burst=False),
-        load=need.Load(
+        load=need.MeasuredLoad(
             loop=loop,
             in_flight=in_flight,
             service=ServiceDemand(seconds=0.0091, idle=0.0, requests=1, confident=True),
             limit=limit,
             threads=threads,
         ),
-        target=Target(0.61, infeasible=False),
+        target=UtilizationTarget(0.61, infeasible=False),
         lead=3.0,
     )
 
@@ -105,8 +115,8 @@ def test_threads_count_where_requests_need_them() -> None:
     assert (both.total, both.binding) == (pytest.approx(10 / 0.684), Binding.THREADS)
 
 
-def pool(*, limit: int, needed: float) -> Threads:
-    return Threads(
+def pool(*, limit: int, needed: float) -> ThreadPoolNeed:
+    return ThreadPoolNeed(
         name="anyio", limit=limit, needed=needed, busy=needed, waiting=0.0, utilization=0.5
     )
 
@@ -150,9 +160,11 @@ def test_pods_follow_when_workers_do_not_suffice() -> None:
 
 
 def test_pods_are_ordered_for_the_time_when_they_will_have_their_share() -> None:
-    steep = replace(always(14.0, 7.0), soon=Carry(20.0, 10.0))
+    steep = replace(always(14.0, 7.0), soon=RequiredWorkers(20.0, 10.0))
     assert move(steep, at(7, 2)).size == size(7, 3), "14 are needed now, and run"
-    assert move(replace(steep, soon=Carry(16.5, 8.2)), at(7, 2)).size == size(7, 2), "tolerance"
+    assert move(replace(steep, soon=RequiredWorkers(16.5, 8.2)), at(7, 2)).size == size(7, 2), (
+        "tolerance"
+    )
 
 
 def test_pods_that_are_not_ready_do_not_serve() -> None:
@@ -179,12 +191,14 @@ def test_workers_go_down_to_what_was_needed_lately() -> None:
 
 
 def test_a_silent_pod_bars_every_step_down() -> None:
-    fewer = replace(always(1.0), shift=Shift(before=6, after=2))
+    fewer = replace(always(1.0), move=ReplicaMove(before=6, after=2))
     assert move(fewer, at(6, 6, may_shrink=False)).size == size(6, 6)
 
 
 def test_the_window_keeps_what_was_needed_lately() -> None:
-    lately = replace(always(1.0), workers=Carry(8.0, 0.0), replicas=Carry(8.0, 0.0))
+    lately = replace(
+        always(1.0), workers=RequiredWorkers(8.0, 0.0), replicas=RequiredWorkers(8.0, 0.0)
+    )
     kept = move(lately, at(4, 2))
     assert kept.size == size(4, 2)
     assert kept.workers_held
@@ -192,12 +206,12 @@ def test_the_window_keeps_what_was_needed_lately() -> None:
 
 def test_what_ran_while_nothing_was_known_is_a_floor() -> None:
     assert move(replace(always(1.0), workers_floor=5), at(6, 2)).size.workers == 5
-    fewer = replace(always(1.0), replicas_floor=4, shift=Shift(before=6, after=2))
+    fewer = replace(always(1.0), replicas_floor=4, move=ReplicaMove(before=6, after=2))
     assert move(fewer, at(1, 6)).size.replicas == 4
 
 
 def test_workers_are_up_before_pods_go() -> None:
-    fewer = replace(always(5.0, 3.6), shift=Shift(before=12, after=3))
+    fewer = replace(always(5.0, 3.6), move=ReplicaMove(before=12, after=3))
     first = move(fewer, at(1, 12))
     assert first.size == size(2, 12)
     second = move(fewer, at(2, 12))
@@ -205,7 +219,7 @@ def test_workers_are_up_before_pods_go() -> None:
 
 
 def test_a_move_of_pods_is_carried_out_once() -> None:
-    more = replace(always(7.0, 5.2), shift=Shift(before=2, after=4))
+    more = replace(always(7.0, 5.2), move=ReplicaMove(before=2, after=4))
     assert move(more, at(6, 2)).size == size(4, 4)
     assert move(more, at(4, 4)).size == size(2, 4)
     assert move(more, at(6, 5)).size.replicas == 5, "what was planned from another fleet is void"
@@ -214,76 +228,78 @@ def test_a_move_of_pods_is_carried_out_once() -> None:
 # Pods
 
 
-def terms(workers: int, replicas: int, **changes: object) -> plan_pods.Terms:
-    usual = plan_pods.Terms(
+def terms(workers: int, replicas: int, **changes: object) -> replica_moves.MoveTerms:
+    usual = replica_moves.MoveTerms(
         running=size(workers, replicas), ready=replicas, lead=10.0, survivors=0.8 / 0.95, fewest=2
     )
     return replace(usual, **changes)
 
 
-def after(seconds: int, *needs: float) -> plan_pods.Samples:
+def after(seconds: int, *needs: float) -> replica_moves.Samples:
     """A need each ten seconds, the last one for the rest of the time."""
-    samples: plan_pods.Samples = ()
+    samples: replica_moves.Samples = ()
     for step in range(seconds // 10):
-        samples = plan_pods.add(samples, needs[min(step, len(needs) - 1)], now=10.0 * step)
+        samples = replica_moves.add_sample(
+            samples, needs[min(step, len(needs) - 1)], now=10.0 * step
+        )
     return samples
 
 
 def test_pods_move_when_what_was_paid_too_much_is_the_price_of_the_move() -> None:
     # 5 x 2 costs 0.7 cores more than 8 x 1, and three more pods with 2 workers 149 core-seconds.
-    assert plan_pods.wanted(spec(), after(200, 7.2), terms(2, 5)) == 5
-    assert plan_pods.wanted(spec(), after(250, 7.2), terms(2, 5)) == 8
+    assert replica_moves.best_replicas(spec(), after(200, 7.2), terms(2, 5)) == 5
+    assert replica_moves.best_replicas(spec(), after(250, 7.2), terms(2, 5)) == 8
 
 
 def test_a_need_that_comes_and_goes_moves_no_pods() -> None:
     turns = after(300, *(7.2 if step % 6 < 3 else 9.5 for step in range(30)))
-    assert plan_pods.wanted(spec(), turns, terms(2, 5)) == 5
+    assert replica_moves.best_replicas(spec(), turns, terms(2, 5)) == 5
 
 
 def test_pods_stay_that_the_highest_need_may_ask_for() -> None:
     low = after(300, 2.0)
-    assert plan_pods.wanted(spec(), low, terms(1, 10)) < 4
-    assert plan_pods.wanted(spec(), low, terms(1, 10, fewest=6)) == 6
+    assert replica_moves.best_replicas(spec(), low, terms(1, 10)) < 4
+    assert replica_moves.best_replicas(spec(), low, terms(1, 10, fewest=6)) == 6
 
 
 def test_no_more_pods_are_ordered_for_their_cost_while_some_are_starting() -> None:
-    assert plan_pods.wanted(spec(), after(300, 7.2), terms(2, 5, ready=4)) == 5
+    assert replica_moves.best_replicas(spec(), after(300, 7.2), terms(2, 5, ready=4)) == 5
 
 
 def test_slow_pods_must_pay_for_their_start() -> None:
-    assert plan_pods.wanted(spec(), after(300, 7.2), terms(2, 5, lead=60.0)) == 5
+    assert replica_moves.best_replicas(spec(), after(300, 7.2), terms(2, 5, lead=60.0)) == 5
 
 
 def test_pods_go_sooner_where_that_is_wished() -> None:
     low = after(30, 2.0)
-    assert plan_pods.wanted(spec(), low, terms(1, 4)) == 4
+    assert replica_moves.best_replicas(spec(), low, terms(1, 4)) == 4
     soon = spec(replicas_down_after=10.0)
-    assert plan_pods.wanted(soon, low, terms(1, 4)) < 4
+    assert replica_moves.best_replicas(soon, low, terms(1, 4)) < 4
 
 
 def test_pods_are_considered_every_few_seconds_only() -> None:
-    samples = plan_pods.add((), 3.0, now=100.0)
-    assert not plan_pods.due(samples, now=108.0)
-    assert plan_pods.due(samples, now=110.0)
-    assert plan_pods.due((), now=0.0)
+    samples = replica_moves.add_sample((), 3.0, now=100.0)
+    assert not replica_moves.sample_due(samples, now=108.0)
+    assert replica_moves.sample_due(samples, now=110.0)
+    assert replica_moves.sample_due((), now=0.0)
 
 
 def test_the_rate_limit_counts_a_minute() -> None:
-    wishes = spec(max_replicas_per_minute=4)
-    orders = (Order(time=0.0, added=3, replicas=5), Order(time=50.0, added=1, replicas=6))
-    assert guards.allowance(orders, wishes, now=59.0) == 0
-    assert guards.allowance(orders, wishes, now=61.0) == 3
+    user_spec = spec(max_replicas_per_minute=4)
+    orders = (PodOrder(time=0.0, added=3, replicas=5), PodOrder(time=50.0, added=1, replicas=6))
+    assert guards.pods_allowed(orders, user_spec, now=59.0) == 0
+    assert guards.pods_allowed(orders, user_spec, now=61.0) == 3
     limited = move(always(40.0, 30.0), at(8, 2, more_pods=1))
     assert (limited.size, limited.rate_limited) == (size(8, 3), True)
 
 
 def test_needs_of_the_windows() -> None:
-    recent = Recent()
+    recent = StabilizationWindows()
     for when, total in ((0.0, 6.0), (20.0, 2.0), (40.0, 3.0)):
-        recent = guards.remember(recent, spec(), total, now=when)
-    found = guards.needs(recent, Carry(3.0, 1.5), Carry(3.0, 1.5))
-    assert found.workers == Carry(3.0, 1.5)
-    assert found.replicas == Carry(6.0, 3.0)
+        recent = guards.record_need(recent, spec(), total, now=when)
+    found = guards.stabilized_needs(recent, RequiredWorkers(3.0, 1.5), RequiredWorkers(3.0, 1.5))
+    assert found.workers == RequiredWorkers(3.0, 1.5)
+    assert found.replicas == RequiredWorkers(6.0, 3.0)
 
 
 # Sentences
@@ -306,29 +322,31 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_steps() -> None:
-    assert reasons.step(size(3, 2), size(4, 2)) == "2 pods x 3 -> 2 pods x 4"
-    assert reasons.step(size(3, 1), size(3, 1)) == "1 pod x 3 stays"
+    assert reasons.describe_change(size(3, 2), size(4, 2)) == "2 pods x 3 -> 2 pods x 4"
+    assert reasons.describe_change(size(3, 1), size(3, 1)) == "1 pod x 3 stays"
 
 
 def test_many_silent_pods_are_not_all_named() -> None:
     pods = tuple((f"p{i}", "timeout") for i in range(5))
-    assert reasons.silent(pods) == "p0: timeout, p1: timeout, p2: timeout and 2 more"
+    assert reasons.format_silent_pods(pods) == "p0: timeout, p1: timeout, p2: timeout and 2 more"
 
 
-def outlook(wishes: SizingSpec, threads: Threads | None = None, **changes: float) -> Outlook:
+def assessment(
+    user_spec: SizingSpec, threads: ThreadPoolNeed | None = None, **changes: float
+) -> Assessment:
     demand = Demand(355.0, 0.7, 0.085, burst=False)
     service = ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True)
-    load = need.Load(
+    load = need.MeasuredLoad(
         loop=changes.get("loop", 3.2),
         in_flight=changes.get("in_flight", 0.0),
         service=service,
-        limit=wishes.max_concurrency,
+        limit=user_spec.max_concurrency,
         threads=threads,
     )
-    target = Target(0.61, infeasible=False)
+    target = UtilizationTarget(0.61, infeasible=False)
     workers = need.workers(demand=demand, load=load, target=target, lead=35.0)
-    return Outlook(
-        load=replace(NOTHING_KNOWN, in_flight=load.in_flight),
+    return Assessment(
+        load=replace(UNKNOWN_LOAD, in_flight=load.in_flight),
         latency=None,
         loop=load.loop,
         limit=load.limit,
@@ -337,7 +355,7 @@ def outlook(wishes: SizingSpec, threads: Threads | None = None, **changes: float
         service=service,
         target=target,
         workers=workers,
-        soon=Carry(0.0, 0.0),
+        soon=RequiredWorkers(0.0, 0.0),
         need=Need(
             workers=ceil(workers.total),
             binding=workers.binding,
@@ -348,18 +366,18 @@ def outlook(wishes: SizingSpec, threads: Threads | None = None, **changes: float
     )
 
 
-def sentence(seen: Outlook, before: Size, after: Move, verdict: Verdict = Verdict.STEADY) -> str:
-    return reasons.sentence(spec(max_concurrency=100), seen, after, verdict=verdict, running=before)
+def sentence(seen: Assessment, before: Size, after: Move, verdict: Verdict = Verdict.STEADY) -> str:
+    return reasons.describe(spec(max_concurrency=100), seen, after, verdict=verdict, running=before)
 
 
 def test_the_sentence_has_the_numbers_it_hangs_on() -> None:
-    assert sentence(outlook(spec()), size(3, 2), Move(size=size(4, 2))) == (
+    assert sentence(assessment(spec()), size(3, 2), Move(size=size(4, 2))) == (
         "7 workers needed: 412 rps expected in 35 s x 9.1 ms / 0.61; 2 pods x 3 -> 2 pods x 4"
     )
 
 
 def test_the_sentence_says_when_the_loss_of_a_pod_decides() -> None:
-    crowded = outlook(spec(), loop=5.6)
+    crowded = assessment(spec(), loop=5.6)
     assert sentence(crowded, size(6, 2), Move(size=size(6, 2))) == (
         "10 workers needed: event loops use 5.6 s a second / 0.61;"
         " 2 pods x 6 stay (so that one pod can be lost)"
@@ -367,7 +385,7 @@ def test_the_sentence_says_when_the_loss_of_a_pod_decides() -> None:
 
 
 def test_the_sentence_of_a_concurrency_limit() -> None:
-    seen = outlook(spec(max_concurrency=100), in_flight=800.0)
+    seen = assessment(spec(max_concurrency=100), in_flight=800.0)
     assert sentence(seen, size(6, 2), Move(size=size(6, 2))).startswith(
         "12 workers needed: 928 requests in flight expected / (100 a worker x 0.8)"
     )
@@ -375,7 +393,7 @@ def test_the_sentence_of_a_concurrency_limit() -> None:
 
 def test_the_sentence_of_a_hold_says_what_it_waits_for() -> None:
     held = Move(size=size(5, 3), workers_held=True, replicas_held=True)
-    assert sentence(outlook(spec()), size(5, 3), held, Verdict.STABILIZING).endswith(
+    assert sentence(assessment(spec()), size(5, 3), held, Verdict.STABILIZING).endswith(
         "3 pods x 5 stay; fewer workers once less was needed for 30 s,"
         " fewer pods once that has paid"
     )
@@ -385,10 +403,10 @@ def test_the_sentence_of_a_hold_says_what_it_waits_for() -> None:
 
 
 def test_savings_against_the_peak() -> None:
-    wishes = spec(price=replace(spec().price, cpu_hour=0.0334, memory_gib_hour=0.0))
-    spend = add(Spend(), wishes, size(5, 2), seconds=3000.0, now=size(20, 2))
-    spend = add(spend, wishes, size(20, 2), seconds=600.0, now=size(5, 2))
-    found = savings(wishes, spend)
+    user_spec = spec(price=replace(spec().price, cpu_hour=0.0334, memory_gib_hour=0.0))
+    usage = add(Usage(), user_spec, size(5, 2), seconds=3000.0, decided=size(20, 2))
+    usage = add(usage, user_spec, size(20, 2), seconds=600.0, decided=size(5, 2))
+    found = savings(user_spec, usage)
     assert found is not None
     assert found.baseline == size(20, 2)
     assert found.baseline_is_peak
@@ -400,45 +418,45 @@ def test_savings_against_the_peak() -> None:
 
 def test_a_baseline_that_was_given_counts() -> None:
     price = replace(spec().price, baseline_replicas=4, baseline_workers=3)
-    spend = add(Spend(), spec(), size(2, 2), seconds=10.0, now=size(2, 2))
-    found = savings(spec(price=price), spend)
+    usage = add(Usage(), spec(), size(2, 2), seconds=10.0, decided=size(2, 2))
+    found = savings(spec(price=price), usage)
     assert found is not None
     assert found.baseline == size(3, 4)
     assert not found.baseline_is_peak
 
 
 def test_nothing_measured_is_no_saving() -> None:
-    assert savings(spec(), Spend()) is None
+    assert savings(spec(), Usage()) is None
 
 
 def test_free_compute_saves_no_money() -> None:
     free = spec(price=replace(spec().price, cpu_hour=0.0, memory_gib_hour=0.0))
-    spend = add(Spend(), free, size(1, 2), seconds=10.0, now=size(2, 2))
-    found = savings(free, spend)
+    usage = add(Usage(), free, size(1, 2), seconds=10.0, decided=size(2, 2))
+    found = savings(free, usage)
     assert found is not None
     assert found.per_month == 0.0
     assert found.percent > 0
 
 
 def test_the_meter_starts_again_when_pods_have_moved() -> None:
-    first = plan_pods.metered(Meter(), 4, now=0.0)
+    first = replica_moves.next_history(MoveHistory(), 4, now=0.0)
     assert (first.replicas, first.patience) == (4, 1.0)
-    assert plan_pods.metered(first, 4, now=10.0) is first
-    more = plan_pods.metered(first, 5, now=100.0)
+    assert replica_moves.next_history(first, 4, now=10.0) is first
+    more = replica_moves.next_history(first, 5, now=100.0)
     assert (more.replicas, more.patience, more.up) == (5, 1.0, True)
 
 
 def test_moving_to_and_fro_makes_moves_dearer_and_moving_on_cheaper_again() -> None:
-    meter = plan_pods.metered(Meter(), 4, now=0.0)
+    history = replica_moves.next_history(MoveHistory(), 4, now=0.0)
     paid = []
     for turn, replicas in enumerate((5, 4, 5, 4, 3, 2)):
-        meter = plan_pods.metered(meter, replicas, now=100.0 * (turn + 1))
-        paid.append(meter.patience)
+        history = replica_moves.next_history(history, replicas, now=100.0 * (turn + 1))
+        paid.append(history.patience)
     assert paid == [1.0, 2.0, 4.0, 4.0, 2.0, 1.0]
-    late = plan_pods.metered(meter, 3, now=10_000.0)
+    late = replica_moves.next_history(history, 3, now=10_000.0)
     assert late.patience == 1.0, "what was long ago is no moving to and fro"
 
 
 def test_who_moves_to_and_fro_waits_for_longer() -> None:
-    assert plan_pods.wanted(spec(), after(250, 7.2), terms(2, 5)) == 8
-    assert plan_pods.wanted(spec(), after(250, 7.2), terms(2, 5, patience=2.0)) == 5
+    assert replica_moves.best_replicas(spec(), after(250, 7.2), terms(2, 5)) == 8
+    assert replica_moves.best_replicas(spec(), after(250, 7.2), terms(2, 5, patience=2.0)) == 5

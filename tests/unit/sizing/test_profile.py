@@ -15,8 +15,8 @@ from unit.sizing.test_estimators import tick
 from aiapi_operator.sizing import profile
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.demand import Demand
-from aiapi_operator.sizing.profile import FLAT, JUMPS, SLOT, UNKNOWN, course, learn, skill
-from aiapi_operator.sizing.state import Profile, Slot
+from aiapi_operator.sizing.profile import FLAT, JUMPS, SLOT, UNKNOWN, forecast, learn, skill
+from aiapi_operator.sizing.state import Profile, ProfileSlot
 
 HOUR, DAY = 3600.0, 86_400.0
 NINE = 9 * HOUR
@@ -33,7 +33,7 @@ def after(days: float, rate: Rate, known: Profile = UNKNOWN, *, seed: int = 1) -
     chance = Random(seed)  # noqa: S311 - no secret
     rates = [rate(slot * SLOT) * exp(chance.gauss(0, 0.05)) for slot in range(int(days * 288))]
     for slot, (before, mean) in enumerate(pairwise(rates), start=1):
-        seen = Slot(number=slot, seconds=SLOT, requests=mean * SLOT, before=before)
+        seen = ProfileSlot(number=slot, seconds=SLOT, requests=mean * SLOT, before=before)
         known = learn(known, seen)
     return known
 
@@ -43,21 +43,21 @@ def test_a_jump_that_came_each_day_is_expected_when_the_lead_crosses_it() -> Non
     assert known.jumps[18] == pytest.approx(log(4), abs=0.15)
     assert known.jumps[34] == pytest.approx(-log(4), abs=0.15)
     assert skill(known) > 0.85
-    before = course(known, at=5 * DAY + NINE - 40)
+    before = forecast(known, at=5 * DAY + NINE - 40)
     assert before.ratio(39.0) == 1.0
     assert before.ratio(40.0) == pytest.approx(3.5, abs=0.5)
-    assert course(known, at=5 * DAY + NINE).ratio(60.0) == 1.0
+    assert forecast(known, at=5 * DAY + NINE).ratio(60.0) == 1.0
 
 
 def test_the_example_of_the_module() -> None:
     known = Profile(jumps=(0.0,) * 18 + (1.386,) + (0.0,) * 29, seen=96, off=0.245, moved=2.04)
     assert skill(known) == pytest.approx(0.88, abs=0.001)
     small = replace(known, jumps=tuple(jump / 2 for jump in known.jumps))
-    assert course(small, at=NINE - 1).ratio(3.0) == pytest.approx(exp(0.88 * 0.693), abs=0.001)
+    assert forecast(small, at=NINE - 1).ratio(3.0) == pytest.approx(exp(0.88 * 0.693), abs=0.001)
 
 
 def test_a_fall_is_not_heard() -> None:
-    assert course(after(2, office), at=17 * HOUR - 10).ratio(60.0) == 1.0
+    assert forecast(after(2, office), at=17 * HOUR - 10).ratio(60.0) == 1.0
 
 
 def test_the_way_over_midnight_goes_on_with_the_next_day() -> None:
@@ -65,18 +65,18 @@ def test_the_way_over_midnight_goes_on_with_the_next_day() -> None:
         return 100.0 if at % DAY < HOUR else 50.0
 
     known = after(3, nightly)
-    assert course(known, at=DAY - 10).ratio(30.0) > 1.4
+    assert forecast(known, at=DAY - 10).ratio(30.0) > 1.4
 
 
 @pytest.mark.parametrize("days", [0, 0.5, 1, 1.2])
 def test_nothing_is_expected_before_it_has_proven_itself(days: float) -> None:
-    assert course(after(days, office), at=NINE - 10) == FLAT
+    assert forecast(after(days, office), at=NINE - 10) == FLAT
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_chance_has_no_skill(seed: int) -> None:
     known = after(4, lambda _: 100.0, seed=seed)
-    assert course(known, at=NINE - 10).ratio(60.0) < 1.01
+    assert forecast(known, at=NINE - 10).ratio(60.0) < 1.01
 
 
 def test_one_strange_day_does_not_rule() -> None:
@@ -85,7 +85,7 @@ def test_one_strange_day_does_not_rule() -> None:
     assert strange.jumps[18] > 0.8 * known.jumps[18]
     assert -0.25 < strange.jumps[16] < 0.0
     back = after(1, office, strange)
-    assert course(back, at=NINE - 10).ratio(30.0) > 1.5
+    assert forecast(back, at=NINE - 10).ratio(30.0) > 1.5
 
 
 def test_a_day_with_half_of_the_requests_changes_nothing() -> None:
@@ -97,22 +97,26 @@ def test_a_day_with_half_of_the_requests_changes_nothing() -> None:
 
 def test_a_jump_that_ends_for_good_is_forgotten_in_days() -> None:
     known = after(5, lambda _: 100.0, after(5, office))
-    assert course(known, at=NINE - 10).ratio(30.0) < 1.05
+    assert forecast(known, at=NINE - 10).ratio(30.0) < 1.05
 
 
-TEN = Slot(number=100, seconds=300.0, requests=3000.0, before=5.0)
+TEN = ProfileSlot(number=100, seconds=300.0, requests=3000.0, before=5.0)
 
 
 @pytest.mark.parametrize(
     ("at", "current", "known"),
     [
         # The same five minutes go on, the next begin, and those after a gap or a clock set back.
-        (100 * SLOT + 9, TEN, Slot(number=100, seconds=302.0, requests=3200.0, before=5.0)),
-        (101 * SLOT, TEN, Slot(number=101, seconds=2.0, requests=200.0, before=10.0)),
-        (102 * SLOT, TEN, Slot(number=102, seconds=2.0, requests=200.0)),
-        (99 * SLOT, TEN, Slot(number=99, seconds=2.0, requests=200.0)),
+        (100 * SLOT + 9, TEN, ProfileSlot(number=100, seconds=302.0, requests=3200.0, before=5.0)),
+        (101 * SLOT, TEN, ProfileSlot(number=101, seconds=2.0, requests=200.0, before=10.0)),
+        (102 * SLOT, TEN, ProfileSlot(number=102, seconds=2.0, requests=200.0)),
+        (99 * SLOT, TEN, ProfileSlot(number=99, seconds=2.0, requests=200.0)),
         # Too little was seen.
-        (101 * SLOT, replace(TEN, seconds=149.0), Slot(number=101, seconds=2.0, requests=200.0)),
+        (
+            101 * SLOT,
+            replace(TEN, seconds=149.0),
+            ProfileSlot(number=101, seconds=2.0, requests=200.0),
+        ),
         # No time of day.
         (None, TEN, TEN),
         (nan, TEN, TEN),
@@ -121,12 +125,14 @@ TEN = Slot(number=100, seconds=300.0, requests=3000.0, before=5.0)
         (1e300, TEN, TEN),
     ],
 )
-def test_ticks_are_counted_by_five_minutes(at: float | None, current: Slot, known: Slot) -> None:
-    assert profile.take(UNKNOWN, current, tick(2.0, arrivals=100.0), at=at) == (UNKNOWN, known)
+def test_ticks_are_counted_by_five_minutes(
+    at: float | None, current: ProfileSlot, known: ProfileSlot
+) -> None:
+    assert profile.add_tick(UNKNOWN, current, tick(2.0, arrivals=100.0), at=at) == (UNKNOWN, known)
 
 
 def test_what_comes_under_one_request_a_second_is_no_jump() -> None:
-    seen = Slot(number=108, seconds=SLOT, requests=0.9 * SLOT, before=0.0)
+    seen = ProfileSlot(number=108, seconds=SLOT, requests=0.9 * SLOT, before=0.0)
     assert learn(UNKNOWN, seen).jumps == (0.0,) * JUMPS
 
 
@@ -147,7 +153,7 @@ rubbish = st.builds(
 def test_whatever_is_known_it_only_adds_and_not_without_end(
     known: Profile, at: float, lead: float, level: float, slope: float
 ) -> None:
-    found = course(profile.sound(known), at=at)
+    found = forecast(profile.sanitized(known), at=at)
     assert 1.0 <= found.ratio(lead) <= 4.0
     plain = Demand(level, slope, 0.1, burst=False)
     added = replace(plain, daily=found)
@@ -161,9 +167,9 @@ def test_whatever_is_known_it_only_adds_and_not_without_end(
 def test_learning_goes_on_from_whatever_was_left(
     known: Profile, mean: float, before: float
 ) -> None:
-    begun = profile.sound(known)
-    seen = Slot(number=108, seconds=1.0 * SLOT, requests=mean * SLOT, before=before)
-    assert profile.sound(learn(begun, seen)) == learn(begun, seen)
+    begun = profile.sanitized(known)
+    seen = ProfileSlot(number=108, seconds=1.0 * SLOT, requests=mean * SLOT, before=before)
+    assert profile.sanitized(learn(begun, seen)) == learn(begun, seen)
 
 
 def morning(known: Profile) -> FleetModel:

@@ -24,7 +24,7 @@ EXAMPLES = settings(max_examples=60, deadline=None)
 bounds = st.builds(
     lambda low, more: Bounds(min=low, max=low + more), st.integers(1, 5), st.integers(0, 12)
 )
-wishes = st.builds(
+user_spec = st.builds(
     lambda workers, replicas, limit, pods: spec(
         workers=workers,
         replicas=replicas,
@@ -82,7 +82,7 @@ def busy(wish: SizingSpec, rate: float = 40.0) -> FleetModel:
 
 
 @EXAMPLES
-@given(wishes, loads)
+@given(user_spec, loads)
 def test_within_bounds_and_deterministic(wish: SizingSpec, steps: list) -> None:
     model = FleetModel(wish)
     for rate, service, upstream in steps:
@@ -118,7 +118,7 @@ def test_more_arrivals_never_need_fewer_workers(rate: float, more: float, cost: 
 
 
 @EXAMPLES
-@given(wishes, st.floats(0, 500))
+@given(user_spec, st.floats(0, 500))
 def test_idempotent_at_rest(wish: SizingSpec, rate: float) -> None:
     model = busy(wish, rate)
     first = decide(wish, model.fleet(), model.state, model.now)
@@ -130,7 +130,7 @@ def test_idempotent_at_rest(wish: SizingSpec, rate: float) -> None:
 
 
 @EXAMPLES
-@given(wishes, st.lists(garbage | unknown, max_size=5), st.floats(0, 200), st.booleans())
+@given(user_spec, st.lists(garbage | unknown, max_size=5), st.floats(0, 200), st.booleans())
 def test_survives_garbage_without_shrinking(
     wish: SizingSpec, pods: list, later: float, known: bool
 ) -> None:
@@ -164,7 +164,7 @@ def test_survives_any_clock_and_any_fleet(pods: list, times: list, replicas: flo
 
 
 @EXAMPLES
-@given(wishes, st.integers(1, 100), st.floats(2, 400))
+@given(user_spec, st.integers(1, 100), st.floats(2, 400))
 def test_never_shrinks_on_unknowns(wish: SizingSpec, ticks: int, apart: float) -> None:
     model = busy(wish)
     size = model.size
@@ -179,7 +179,7 @@ def test_never_shrinks_on_unknowns(wish: SizingSpec, ticks: int, apart: float) -
 
 
 @EXAMPLES
-@given(wishes, st.floats(0, 1000), st.floats(-50, 50))
+@given(user_spec, st.floats(0, 1000), st.floats(-50, 50))
 def test_the_first_decisions_after_a_start_keep_or_raise(
     wish: SizingSpec, rate: float, shift: float
 ) -> None:
@@ -218,7 +218,7 @@ def test_memory_is_bounded() -> None:
 
 
 @EXAMPLES
-@given(wishes, st.floats(1, 400), st.lists(st.floats(-300, 300), min_size=1, max_size=6))
+@given(user_spec, st.floats(1, 400), st.lists(st.floats(-300, 300), min_size=1, max_size=6))
 def test_clocks_that_jump_stay_within_bounds_and_shrink_nothing_at_once(
     wish: SizingSpec, rate: float, jumps: list
 ) -> None:
@@ -235,7 +235,7 @@ def test_clocks_that_jump_stay_within_bounds_and_shrink_nothing_at_once(
 
 
 @EXAMPLES
-@given(wishes, st.floats(1, 400), st.integers(0, 4))
+@given(user_spec, st.floats(1, 400), st.integers(0, 4))
 def test_pods_reported_twice_change_nothing(wish: SizingSpec, rate: float, which: int) -> None:
     model = busy(wish, rate)
     model.serve(2)
@@ -249,7 +249,7 @@ def test_pods_reported_twice_change_nothing(wish: SizingSpec, rate: float, which
 
 
 @EXAMPLES
-@given(wishes, st.floats(1, 400), st.integers(0, 4), st.sampled_from([0, 1, 10**6]))
+@given(user_spec, st.floats(1, 400), st.integers(0, 4), st.sampled_from([0, 1, 10**6]))
 def test_counters_that_went_back_are_a_restart_and_no_load(
     wish: SizingSpec, rate: float, which: int, left: int
 ) -> None:
@@ -269,7 +269,7 @@ def test_counters_that_went_back_are_a_restart_and_no_load(
 
 
 @EXAMPLES
-@given(wishes, st.floats(10, 400))
+@given(user_spec, st.floats(10, 400))
 def test_latencies_beyond_the_last_bucket_leave_a_size_within_bounds(
     wish: SizingSpec, rate: float
 ) -> None:

@@ -9,12 +9,14 @@ from unit.sizing.test_capacity import OBJECTIVE
 from unit.sizing.test_estimators import tick
 
 from aiapi_operator.sizing import queueing
-from aiapi_operator.sizing.queueing import Assumed
+from aiapi_operator.sizing.queueing import PlanAssumptions
 from aiapi_operator.sizing.state import Queueing, Tick
 
 K = 0.06
 UNKNOWN = Queueing()
-ASSUMED = Assumed(objective=OBJECTIVE, k=K, base=0.53, since=float("-inf"), utilization=0.74)
+ASSUMED = PlanAssumptions(
+    objective=OBJECTIVE, k=K, base=0.53, since=float("-inf"), utilization=0.74
+)
 
 
 def at(rho: float, p95: float, *, count: int = 15, **changes: object) -> tuple[Tick, ...]:
@@ -29,7 +31,7 @@ def at(rho: float, p95: float, *, count: int = 15, **changes: object) -> tuple[T
 
 
 def learn(
-    ticks: tuple[Tick, ...], last: Queueing = UNKNOWN, assumed: Assumed = ASSUMED
+    ticks: tuple[Tick, ...], last: Queueing = UNKNOWN, assumed: PlanAssumptions = ASSUMED
 ) -> Queueing:
     return queueing.learn(last, ticks, assumed, now=ticks[-1].time)
 
@@ -50,8 +52,8 @@ def test_it_comes_to_what_is_measured_and_says_how_sure_it_is() -> None:
         found = learn(ticks, found)
     assert found.factor == pytest.approx(0.17 / (K * 2.846), rel=0.05)
     assert found.seconds == queueing.REMEMBERS
-    assert queueing.planned(found) == pytest.approx(found.factor, rel=0.1), "readings agree"
-    assert queueing.planned(Queueing()) == pytest.approx(1.5 * 1.2)
+    assert queueing.planned_factor(found) == pytest.approx(found.factor, rel=0.1), "readings agree"
+    assert queueing.planned_factor(Queueing()) == pytest.approx(1.5 * 1.2)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_it_comes_to_what_is_measured_and_says_how_sure_it_is() -> None:
     ],
 )
 def test_what_says_nothing_of_it_changes_nothing(
-    why: str, ticks: tuple[Tick, ...], assumed: Assumed
+    why: str, ticks: tuple[Tick, ...], assumed: PlanAssumptions
 ) -> None:
     assert learn(ticks, assumed=assumed) == Queueing(), why
 
@@ -111,6 +113,6 @@ def test_it_stays_within_its_bounds(
         ticks = at(rho, p95, uneven=uneven)
         ticks = tuple(replace(t, time=t.time + 10.0 * turn) for t in ticks)
         found = learn(ticks, found, assumed)
-        assert queueing.LEAST <= found.factor <= queueing.MOST
-        assert 0 <= found.variance <= (queueing.MOST / queueing.LEAST) ** 2
+        assert queueing.MIN_FACTOR <= found.factor <= queueing.MAX_FACTOR
+        assert 0 <= found.variance <= (queueing.MAX_FACTOR / queueing.MIN_FACTOR) ** 2
         assert found.seconds <= queueing.REMEMBERS

@@ -19,10 +19,10 @@ def test_savings_and_the_peak_go_on() -> None:
     model.run(40)
     model.rate = 20.0
     model.run(400)
-    before = savings(model.spec, model.state.spend)
+    before = savings(model.spec, model.state.usage)
     model.state = restore.initial_state(restore.checkpoint_of(model.state))
     model.run(2)
-    after = savings(model.spec, model.state.spend)
+    after = savings(model.spec, model.state.usage)
     assert before is not None
     assert after is not None
     assert after.baseline == before.baseline
@@ -72,7 +72,7 @@ def test_the_calm_base_latency_is_known_at_the_start() -> None:
     model.run(30)
     assert model.state.base is not None
     assert model.state.base.calm < 1.1 * calm
-    assert model.state.base.now > 1.5 * calm
+    assert model.state.base.current > 1.5 * calm
     turned = {one.type for one in model.last.conditions if one.status}
     assert "DependencyBound" in turned
 

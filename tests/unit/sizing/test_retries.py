@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, spec
 
 from aiapi_operator.sizing import retries
-from aiapi_operator.sizing.state import Failures, Tick
+from aiapi_operator.sizing.state import FailureHistory, Tick
 
 
 def tick(at: float, arrivals: float, errors: float = 0.0, **changes: float) -> Tick:
@@ -33,10 +33,10 @@ def tick(at: float, arrivals: float, errors: float = 0.0, **changes: float) -> T
 
 def told(*ticks: Tick) -> list[Tick]:
     """The ticks as they come out, one after another."""
-    known: Failures | None = None
+    known: FailureHistory | None = None
     kept: list[Tick] = []
     for each in ticks:
-        judged = retries.judge(each, tuple(kept), known)
+        judged = retries.remove_retries(each, tuple(kept), known)
         kept.append(judged.tick)
         known = judged.failures
     return kept

@@ -1,13 +1,13 @@
 """The user's notations become the right-sizer's numbers."""
 
 from aiapi_operator.api import AIApiSpec
-from aiapi_operator.sizing.inputs import Bounds, Mode, Objective, Price
+from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Mode, Pricing
 from aiapi_operator.sizing.spec import sizing_spec
 
 
 def test_defaults_become_seconds_cores_and_bytes() -> None:
     found = sizing_spec(AIApiSpec())
-    assert found.objective == Objective(percentile=95, threshold=0.8)
+    assert found.objective == LatencyObjective(percentile=95, threshold=0.8)
     assert found.workers == Bounds(min=1, max=8)
     assert found.replicas == Bounds(min=2, max=20)
     assert (found.worker_cpu, found.worker_memory) == (0.5, 256 * 2**20)
@@ -26,10 +26,10 @@ def test_what_is_given_is_taken_over() -> None:
         }
     )
     found = sizing_spec(spec)
-    assert found.objective == Objective(percentile=99.9, threshold=1.5)
+    assert found.objective == LatencyObjective(percentile=99.9, threshold=1.5)
     assert (found.worker_cpu, found.worker_memory, found.max_concurrency) == (1, 2**30, 40)
     assert (found.mode, found.interval) == (Mode.RECOMMEND, 0.5)
-    assert found.price == Price(
+    assert found.price == Pricing(
         cpu_hour=0.05,
         memory_gib_hour=0.003511,
         currency="EUR",

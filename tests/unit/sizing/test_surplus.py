@@ -9,15 +9,15 @@ from unit.sizing.fleet_model import FleetModel, condition, spec
 
 from aiapi_operator.sizing import latch, surplus
 from aiapi_operator.sizing.inputs import Bounds, Floor
-from aiapi_operator.sizing.plan import Carry
+from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import Latch, Size
 
-NEED = Carry(2.0, 1.6)
+NEED = RequiredWorkers(2.0, 1.6)
 
 
 def test_the_worked_example() -> None:
-    wishes = spec(workers=Bounds(min=2, max=8), replicas=Bounds(min=6, max=20))
-    found = surplus.find(wishes, wishes, NEED, now=0.0)
+    user_spec = spec(workers=Bounds(min=2, max=8), replicas=Bounds(min=6, max=20))
+    found = surplus.compute(user_spec, user_spec, NEED, now=0.0)
     assert (found.lean, found.held) == (Size(workers=1, replicas=3), Size(workers=2, replicas=6))
     assert found.lean_hour == pytest.approx(0.0608, abs=0.0001)
     assert found.reserve_hour == pytest.approx(0.0239, abs=0.0001)
@@ -28,13 +28,13 @@ def test_the_worked_example() -> None:
 
 
 def test_a_schedule_is_told_apart_from_the_usual_floors() -> None:
-    wishes = spec()
+    user_spec = spec()
     held = spec(
         workers=Bounds(min=2, max=8),
         replicas=Bounds(min=6, max=20),
         floors=(Floor(workers=2, replicas=6, name="office"),),
     )
-    found = surplus.find(wishes, held, NEED, now=0.0)
+    found = surplus.compute(user_spec, held, NEED, now=0.0)
     assert [name for name, _ in found.parts] == ["schedule office"]
 
 
@@ -65,7 +65,7 @@ def test_a_latch_turns_only_for_what_lasts() -> None:
     def after(*findings: bool | None) -> Latch:
         found = Latch()
         for step, finding in enumerate(findings):
-            found = latch.turn(found, finding, now=2.0 * step, on_after=4.0, off_after=4.0)
+            found = latch.update(found, finding, now=2.0 * step, on_after=4.0, off_after=4.0)
         return found
 
     assert after(True, True) == Latch(on=False, since=0.0)
@@ -81,7 +81,7 @@ def test_a_latch_never_turns_twice_within_its_time(findings: list[bool | None]) 
     found, turned = Latch(), float("-inf")
     for step, finding in enumerate(findings):
         before = found.on
-        found = latch.turn(found, finding, now=2.0 * step, on_after=10.0, off_after=20.0)
+        found = latch.update(found, finding, now=2.0 * step, on_after=10.0, off_after=20.0)
         if found.on != before:
             assert 2.0 * step - turned >= 10.0
             turned = 2.0 * step

@@ -26,24 +26,24 @@ from math import ceil
 
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.state import Meter, Size
+from aiapi_operator.sizing.state import MoveHistory, Size
 
-EVERY = 10.0
+SAMPLE_INTERVAL = 10.0
 """Seconds between two samples of the need."""
-MOST_SAMPLES = 30
+MAX_SAMPLES = 30
 """Five minutes of them. What was longer ago says little about what is to come."""
 SETTLES = 35.0
 """Seconds until most connections have found new pods, beside the time that these take to start."""
 
 REVERSAL = 600.0
 """Seconds within which a move the other way counts as moving to and fro."""
-MOST_PATIENCE = 4.0
+MAX_PATIENCE = 4.0
 
 Samples = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class MoveTerms:
     """What a move hangs on beside the needs."""
 
     running: Size
@@ -59,33 +59,33 @@ class Terms:
     """Factor on the price of a move."""
 
 
-def due(samples: Samples, *, now: float) -> bool:
+def sample_due(samples: Samples, *, now: float) -> bool:
     """Whether it is time for another sample."""
-    return not samples or now - samples[-1][0] >= EVERY - 1e-6
+    return not samples or now - samples[-1][0] >= SAMPLE_INTERVAL - 1e-6
 
 
-def add(samples: Samples, need: float, *, now: float) -> Samples:
+def add_sample(samples: Samples, need: float, *, now: float) -> Samples:
     """Add the workers that the fleet had to have."""
-    return (*samples, (now, need))[-MOST_SAMPLES:]
+    return (*samples, (now, need))[-MAX_SAMPLES:]
 
 
-def metered(last: Meter, replicas: int, *, now: float) -> Meter:
+def next_history(last: MoveHistory, replicas: int, *, now: float) -> MoveHistory:
     """The meter for the pods that run now: it starts again when their number has changed."""
     if replicas == last.replicas:
         return last
     if last.replicas == 0:
-        return Meter(replicas=replicas)
+        return MoveHistory(replicas=replicas)
     up = replicas > last.replicas
     back = last.moved is not None and now - last.moved < REVERSAL and up != last.up
-    patience = min(MOST_PATIENCE, 2 * last.patience) if back else max(1.0, last.patience / 2)
-    return Meter(replicas=replicas, patience=patience, moved=now, up=up)
+    patience = min(MAX_PATIENCE, 2 * last.patience) if back else max(1.0, last.patience / 2)
+    return MoveHistory(replicas=replicas, patience=patience, moved=now, up=up)
 
 
-def wanted(spec: SizingSpec, samples: Samples, terms: Terms) -> int:
+def best_replicas(spec: SizingSpec, samples: Samples, terms: MoveTerms) -> int:
     """The number of pods to have: as many as run, until another number has paid."""
     running = terms.running
     here = _costs(spec, samples, running, terms.survivors)
-    pod = plan.pod_hour(spec) + running.workers * plan.worker_hour(spec)
+    pod = plan.pod_hourly_cost(spec) + running.workers * plan.worker_hourly_cost(spec)
     # Pods that go start nowhere; and who wants them gone sooner than that gets it.
     up, down = terms.lead + SETTLES, min(SETTLES, spec.replicas_down_after)
     best, gain = running.replicas, 0.0
@@ -111,7 +111,7 @@ def _costs(spec: SizingSpec, samples: Samples, size: Size, survivors: float) -> 
     Workers that run bear a little more than they are planned for, and are not taken back before
     the need is under the plan (see guards.py): so between the two it is they that count.
     """
-    worker, pod, pods = plan.worker_hour(spec), plan.pod_hour(spec), size.replicas
+    worker, pod, pods = plan.worker_hourly_cost(spec), plan.pod_hourly_cost(spec), size.replicas
     low, high = spec.workers.min, spec.workers.max
     rest = survivors * pods / (pods - 1) if pods > 1 else 0.0
     part = max(1.0, rest) / pods
@@ -129,7 +129,7 @@ def _rent(here: list[float], there: list[float]) -> float:
         return 0.0
     total = most = 0.0
     for mine, other in zip(reversed(here), reversed(there), strict=True):
-        total += (mine - other) * EVERY
+        total += (mine - other) * SAMPLE_INTERVAL
         most = max(most, total)
     return most
 

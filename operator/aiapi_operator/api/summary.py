@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class AIApiSummary:
     """One AIApi. What the status does not say is empty."""
 
     namespace: str
@@ -45,7 +45,7 @@ class View:
         return f"{self.ready_replicas}/{self.replicas} x {self.workers}"
 
     @property
-    def late(self) -> bool:
+    def misses_objective(self) -> bool:
         """Whether the latency is over the objective."""
         latency, objective = seconds(self.load.get("latency")), seconds(self.objective)
         return latency is not None and objective is not None and latency > objective
@@ -69,13 +69,13 @@ class View:
         }
 
 
-def read(manifest: dict[str, Any]) -> View:
+def from_manifest(manifest: dict[str, Any]) -> AIApiSummary:
     """The AIApi as it stands in the cluster; old and new fields alike may be missing."""
     spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
     latency = (spec.get("objective") or {}).get("latency") or {}
     conditions = status.get("conditions") or ()
     ready = next((c["status"] for c in conditions if c["type"] == "Ready"), "Unknown")
-    return View(
+    return AIApiSummary(
         namespace=manifest["metadata"]["namespace"],
         name=manifest["metadata"]["name"],
         mode=(spec.get("scaling") or {}).get("mode", "Auto"),
@@ -109,7 +109,7 @@ def number(text: str | None) -> float | None:
     return float(text) if text and _NUMBER.match(text) else None
 
 
-def part(text: str | None) -> float | None:
+def fraction(text: str | None) -> float | None:
     """A percentage as the status writes it, 0..1."""
     value = number(text.removesuffix("%")) if text and text.endswith("%") else None
     return None if value is None else value / 100
@@ -119,7 +119,7 @@ def age(time: str | None, now: datetime) -> str:
     """How long ago that was, in one or two units."""
     if not time:
         return "-"
-    then = moment(time)
+    then = parse_time(time)
     if then is None:
         return "-"
     passed = max(0, round((now - then).total_seconds()))
@@ -129,7 +129,7 @@ def age(time: str | None, now: datetime) -> str:
     return f"{passed}s"
 
 
-def moment(time: str) -> datetime | None:
+def parse_time(time: str) -> datetime | None:
     """A time as Kubernetes writes it."""
     try:
         found = datetime.fromisoformat(time)

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 
-def faults(error: ValidationError) -> list[str]:
+def field_errors(error: ValidationError) -> list[str]:
     """Each as ``spec.scaling.schedules[0].start: what is wrong``."""
     return [
         f"{_path(found['loc'])}: {found['msg'].removeprefix('Value error, ')}"
