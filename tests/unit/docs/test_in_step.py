@@ -1,0 +1,252 @@
+"""Tests that the docs list everything users can see in the code, and nothing else.
+
+Covered: conditions with their reasons, Events, decision reasons and bindings, Prometheus metrics,
+command-line options and settings.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+from docs_support.conditions import Condition, conditions
+
+from aiapi_operator.__main__ import main as operator_command
+from aiapi_operator.cli import main as aiapi_command
+from aiapi_operator.metrics import Metrics
+from aiapi_operator.settings import Settings as OperatorSettings
+from aiapi_operator.simulate.command import simulate as simulate_command
+from aiapi_operator.sizing.decision import Binding, Verdict
+from aiapi_runtime.runtime.cli import main as serve_command
+from aiapi_runtime.telemetry.prometheus import More, PodCollector
+from aiapi_service.auth.admin.main import main as admin_command
+from aiapi_service.gateway.settings import KNOWN_ELSEWHERE, known_variables
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+OPERATOR = ROOT / "operator" / "aiapi_operator"
+CODE = re.compile(r"`([^`]+)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+SETTING = re.compile(r"\bAIAPI_[A-Z_]*[A-Z]\b")
+HEALTHY = {"Ready", "Accepted", "Reconciled"}
+"""Conditions that are True when all is well."""
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """The text below a heading, up to the next heading of the same or a higher level."""
+    level = heading.split(maxsplit=1)[0]
+    after = text.partition(f"{heading}\n")[2]
+    return re.split(rf"^#{{1,{len(level)}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Cells of the table rows, without headers."""
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("| ---"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+# Conditions, Events and decisions
+
+
+def autoscaler_kinds() -> set[str]:
+    """Kinds in the list of resources that the operator checks for other autoscalers."""
+    tree = ast.parse((OPERATOR / "cluster" / "autoscalers.py").read_text())
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 4)
+    kinds = {call.args[3].value for call in calls if isinstance(call.args[3], ast.Constant)}
+    assert kinds, "no autoscaler kinds found"
+    return kinds
+
+
+def conditions_in_code() -> set[Condition]:
+    return conditions([OPERATOR / "sizing", OPERATOR / "engine"], autoscaler_kinds())
+
+
+def test_conditions_and_reasons_are_documented() -> None:
+    text = section(page("troubleshooting.md"), "## Conditions")
+    documented = {
+        Condition(name, cells[0], CODE.findall(cells[1])[0])
+        for name in re.findall(r"^### (\w+)$", text, re.MULTILINE)
+        for cells in rows(section(text, f"### {name}"))
+        if cells[0] != "status"
+    }
+    assert documented == conditions_in_code()
+
+
+def test_events_are_documented() -> None:
+    found = conditions_in_code()
+    changes = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
+    events = {("Normal", verdict.value) for verdict in changes} | {("Normal", "Ready")}
+    for each in found:
+        if each.type in HEALTHY and each.status == "False":
+            events.add(("Warning", each.reason))
+        elif each.type not in HEALTHY and each.status == "True":
+            events.add(("Warning", each.type))
+    text = section(page("troubleshooting.md"), "## Events")
+    documented = {(row[0], reason) for row in rows(text) for reason in CODE.findall(row[1])}
+    assert documented == events
+
+
+@pytest.mark.parametrize(("header", "values"), [("decision", Verdict), ("binding", Binding)])
+def test_decisions_are_documented(header: str, values: type[Verdict] | type[Binding]) -> None:
+    text = section(page("troubleshooting.md"), "## Decisions").partition(f"| {header} |")[2]
+    table = text.partition("\n\n")[0]
+    assert {CODE.findall(row[0])[0] for row in rows(table)} == {each.value for each in values}
+
+
+# Metrics
+
+
+def operator_metrics() -> set[str]:
+    lines = Metrics().text().decode().splitlines()
+    families = (line.split()[2:4] for line in lines if line.startswith("# TYPE"))
+    return {name for name, _ in families if name.startswith("aiapi_")}
+
+
+def pod_metrics() -> set[str]:
+    reading = SimpleNamespace(
+        total=[0.0] * 10_000,
+        workers=SimpleNamespace(ready=1),
+        threads={},
+        rss_bytes=0,
+        accept_depth=0,
+        accept_limit=0,
+        ready=True,
+    )
+    families = PodCollector(reading, [], More()).collect()  # type: ignore[arg-type]
+    return {each.name + ("_total" if each.type == "counter" else "") for each in families}
+
+
+def app_metrics() -> set[str]:
+    """Metrics that the service defines with aiapi_runtime.telemetry.metrics."""
+    found = set()
+    for path in (ROOT / "service" / "aiapi_service").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("counter", "gauge", "histogram")
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                suffix = "_total" if node.func.attr == "counter" else ""
+                found.add(f"{node.args[0].value}{suffix}")
+    assert found, "no metrics of the service found"
+    return found
+
+
+def test_metrics_are_documented() -> None:
+    documented = set(re.findall(r"^\| `(aiapi_\w+)` \|", page("metrics.md"), re.MULTILINE))
+    assert documented == operator_metrics() | pod_metrics() | app_metrics()
+
+
+def test_all_pages_name_metrics_that_exist() -> None:
+    known = operator_metrics() | pod_metrics() | app_metrics()
+    packages = {"aiapi_operator", "aiapi_runtime", "aiapi_service", "aiapi_sandbox", "aiapi_demo"}
+    for path in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")):
+        named = set(re.findall(r"\baiapi_[a-z_]+[a-z]\b(?!/)", path.read_text()))
+        series = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named - packages}
+        assert {name for name in series if name not in known} == set(), path.name
+
+
+# Command-line options
+
+
+PAGES = {
+    "aiapi": "kubectl-plugin.md",
+    "aiapi demo": "demo.md",
+    "aiapi sandbox up": "sandbox.md",
+    "aiapi sandbox down": "sandbox.md",
+    "simulate": "simulator.md",
+    "aiapi-admin": "authentication.md",
+    "aiapi-operator": "install.md",
+    "aiapi-serve": "runtime.md",
+}
+"""Page that documents a command, by the command or the program."""
+OTHER_PROGRAMS = {
+    *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
+    *("--reuse-values", "--set", "--wait", "--timeout"),
+    *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
+    *("--no-deps", "--only", "--data-urlencode"),  # pip, benchmarks, curl
+}
+
+
+def options(command: click.Command, path: str) -> Iterator[tuple[str, click.Option]]:
+    """All options of a command and its sub-commands, with the command that has them."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from options(inner, f"{path} {name}")
+    for option in command.params:
+        if isinstance(option, click.Option) and "--version" not in option.opts:
+            yield path, option
+
+
+def all_options() -> list[tuple[str, click.Option]]:
+    return [
+        *options(aiapi_command, "aiapi"),
+        *options(simulate_command, "simulate"),
+        *options(operator_command, "aiapi-operator"),
+        *options(serve_command, "aiapi-serve"),
+        *options(admin_command, "aiapi-admin"),
+    ]
+
+
+def test_options_are_documented() -> None:
+    missing = []
+    for command, option in all_options():
+        where = PAGES.get(command) or PAGES[command.split()[0]]
+        documented = {*OPTION.findall(page(where)), *CODE.findall(page(where))}
+        names = [*option.opts, *option.secondary_opts]
+        if not any(name in documented or f"`{name} " in page(where) for name in names):
+            missing.append(f"{command} {names[-1]} in {where}")
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", sorted({*PAGES.values(), "console.md", "gateway.md"}))
+def test_documented_options_exist(name: str) -> None:
+    known = set(chain(*([*each.opts, *each.secondary_opts] for _, each in all_options())))
+    assert set(OPTION.findall(page(name))) <= known | OTHER_PROGRAMS
+
+
+# Settings
+
+
+def operator_settings() -> set[str]:
+    return {
+        f"AIAPI_OPERATOR_{name.upper()}"
+        for name in OperatorSettings.model_fields
+        if name not in ("pod_name", "pod_namespace")  # set from POD_NAME and POD_NAMESPACE
+    }
+
+
+def serve_settings() -> set[str]:
+    """Variables of aiapi-serve. docs/runtime.md documents them by their flags."""
+    return {str(option.envvar) for _, option in options(serve_command, "") if option.envvar}
+
+
+def documented_settings() -> set[str]:
+    files = (*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("charts/*/README.md"))
+    return set(chain(*(SETTING.findall(path.read_text()) for path in files)))
+
+
+def test_settings_are_documented() -> None:
+    documented = documented_settings()
+    assert operator_settings() - documented == set()
+    assert set(known_variables()) - documented - serve_settings() == set()
+
+
+def test_documented_settings_exist() -> None:
+    known = operator_settings() | serve_settings() | set(known_variables()) | KNOWN_ELSEWHERE
+    known |= {"AIAPI_APP", "AIAPI_OPERATOR_POD_NAME", "AIAPI_OPERATOR_POD_NAMESPACE"}
+    assert documented_settings() - known == set()
