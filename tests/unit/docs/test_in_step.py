@@ -17,14 +17,14 @@ from docs_support.conditions import Condition, conditions
 
 from aiapi_operator.__main__ import main as operator_command
 from aiapi_operator.cli import main as aiapi_command
-from aiapi_operator.metrics import Metrics
-from aiapi_operator.settings import Settings as OperatorSettings
+from aiapi_operator.metrics.operator_metrics import OperatorMetrics
+from aiapi_operator.process.settings import Settings as OperatorSettings
 from aiapi_operator.simulate.command import simulate as simulate_command
 from aiapi_operator.sizing.decision import Binding, Verdict
 from aiapi_runtime.runtime.cli import main as serve_command
 from aiapi_runtime.telemetry.prometheus import More, PodCollector
 from aiapi_service.auth.admin.main import main as admin_command
-from aiapi_service.gateway.settings import KNOWN_ELSEWHERE, known_variables
+from aiapi_service.gateway.settings import RUNTIME_VARIABLES, known_variables
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -106,7 +106,7 @@ def test_decisions_are_documented(header: str, values: type[Verdict] | type[Bind
 
 
 def operator_metrics() -> set[str]:
-    lines = Metrics().text().decode().splitlines()
+    lines = OperatorMetrics().text().decode().splitlines()
     families = (line.split()[2:4] for line in lines if line.startswith("# TYPE"))
     return {name for name, _ in families if name.startswith("aiapi_")}
 
@@ -144,7 +144,9 @@ def app_metrics() -> set[str]:
 
 
 def test_metrics_are_documented() -> None:
-    documented = set(re.findall(r"^\| `(aiapi_\w+)` \|", page("metrics.md"), re.MULTILINE))
+    tables = rows(page("metrics.md") + page("gateway.md"))
+    cells = (cell for row in tables for cell in CODE.findall(row[0]))
+    documented = {cell for cell in cells if cell.startswith("aiapi_")}
     assert documented == operator_metrics() | pod_metrics() | app_metrics()
 
 
@@ -221,6 +223,9 @@ def test_documented_options_exist(name: str) -> None:
 
 # Settings
 
+INTERNAL = {"AIAPI_LOCAL_KEY", "AIAPI_LOCAL_KEY_FILE", "AIAPI_LOCAL_URL"}
+"""Settings that the service passes to its own workers."""
+
 
 def operator_settings() -> set[str]:
     return {
@@ -243,10 +248,10 @@ def documented_settings() -> set[str]:
 def test_settings_are_documented() -> None:
     documented = documented_settings()
     assert operator_settings() - documented == set()
-    assert set(known_variables()) - documented - serve_settings() == set()
+    assert set(known_variables()) - documented - serve_settings() - INTERNAL == set()
 
 
 def test_documented_settings_exist() -> None:
-    known = operator_settings() | serve_settings() | set(known_variables()) | KNOWN_ELSEWHERE
+    known = operator_settings() | serve_settings() | set(known_variables()) | RUNTIME_VARIABLES
     known |= {"AIAPI_APP", "AIAPI_OPERATOR_POD_NAME", "AIAPI_OPERATOR_POD_NAMESPACE"}
     assert documented_settings() - known == set()
