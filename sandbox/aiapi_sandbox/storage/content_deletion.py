@@ -1,4 +1,4 @@
-"""Namespaces and CRDs: deleting one deletes what it holds, and it goes when it is empty."""
+"""Deletion of Namespaces and CRDs: first their content, then their finalizer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from aiapi_sandbox.kinds.resources import (
 )
 
 _CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
-_KEYS = {"Namespace": NAMESPACES, "CustomResourceDefinition": CRDS}
+_PARENTS = {"Namespace": NAMESPACES, "CustomResourceDefinition": CRDS}
 
 
 class ContentStore(Protocol):
-    """What this module needs of the store, which calls it."""
+    """The part of the store that this module calls (the store imports this module)."""
 
     @property
     def registry(self) -> Registry: ...
@@ -34,56 +34,56 @@ class ContentStore(Protocol):
         name: str,
         propagation: Literal["Background"],
     ) -> Obj: ...
-    def finish(self, gvr: GroupVersionResource, obj: Obj) -> None: ...
+    def finalize(self, gvr: GroupVersionResource, obj: Obj) -> None: ...
 
 
 def add_deletion_finalizer(obj: Obj) -> None:
-    """Keep an object that is being deleted until its content is gone."""
+    """Keep a Namespace or CRD that is being deleted until its content is gone."""
     if obj["kind"] == "Namespace":
         obj.setdefault("status", {})["phase"] = "Terminating"
     elif obj["kind"] == "CustomResourceDefinition":
-        held = obj["metadata"].setdefault("finalizers", [])
-        if _CRD_FINALIZER not in held:
-            held.append(_CRD_FINALIZER)
+        finalizers = obj["metadata"].setdefault("finalizers", [])
+        if _CRD_FINALIZER not in finalizers:
+            finalizers.append(_CRD_FINALIZER)
 
 
-def delete_content(store: ContentStore, owner: Obj) -> None:
-    if owner["kind"] not in _KEYS:
+def delete_content(store: ContentStore, parent: Obj) -> None:
+    if parent["kind"] not in _PARENTS:
         return
-    for gvr, namespace, name in tuple(_content(store, owner)):
+    for gvr, namespace, name in tuple(_content(store, parent)):
         if store.find(gvr, namespace, name) is not None:
             store.delete(gvr, namespace, name, "Background")
-    _release(store, _KEYS[owner["kind"]], owner["metadata"]["name"])
+    _finalize_if_empty(store, _PARENTS[parent["kind"]], parent["metadata"]["name"])
 
 
 def finalize_parents(store: ContentStore, resource: ApiResource, namespace: str) -> None:
-    """Called when an object is gone: its namespace or CRD may have waited for that."""
+    """Called after an object is removed: its Namespace or CRD may have been waiting for that."""
     if namespace:
-        _release(store, NAMESPACES, namespace)
+        _finalize_if_empty(store, NAMESPACES, namespace)
     if resource.custom:
-        _release(store, CRDS, f"{resource.gvr.plural}.{resource.gvr.group}")
+        _finalize_if_empty(store, CRDS, f"{resource.gvr.plural}.{resource.gvr.group}")
 
 
-def _content(store: ContentStore, owner: Obj) -> Iterator[tuple[GroupVersionResource, str, str]]:
-    name = owner["metadata"]["name"]
-    for kind in store.registry.storage_resources():
-        if owner["kind"] == "Namespace":
-            inside = store.scan(kind, name) if store.resource(kind).namespaced else ()
+def _content(store: ContentStore, parent: Obj) -> Iterator[tuple[GroupVersionResource, str, str]]:
+    name = parent["metadata"]["name"]
+    for gvr in store.registry.storage_resources():
+        if parent["kind"] == "Namespace":
+            content = store.scan(gvr, name) if store.resource(gvr).namespaced else ()
         else:
-            inside = store.scan(kind) if f"{kind.plural}.{kind.group}" == name else ()
-        for obj in inside:
-            yield kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+            content = store.scan(gvr) if f"{gvr.plural}.{gvr.group}" == name else ()
+        for obj in content:
+            yield gvr, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
-def _release(store: ContentStore, gvr: GroupVersionResource, name: str) -> None:
-    owner = store.find(gvr, None, name)
-    if owner is None or "deletionTimestamp" not in owner["metadata"]:
+def _finalize_if_empty(store: ContentStore, gvr: GroupVersionResource, name: str) -> None:
+    parent = store.find(gvr, None, name)
+    if parent is None or "deletionTimestamp" not in parent["metadata"]:
         return
-    if next(_content(store, owner), None) is not None:
+    if next(_content(store, parent), None) is not None:
         return
-    free = store.get(gvr, None, name)
+    finalized = store.get(gvr, None, name)
     if gvr == NAMESPACES:
-        free["spec"].pop("finalizers", None)
+        finalized["spec"].pop("finalizers", None)
     else:
-        free["metadata"]["finalizers"].remove(_CRD_FINALIZER)
-    store.finish(gvr, free)
+        finalized["metadata"]["finalizers"].remove(_CRD_FINALIZER)
+    store.finalize(gvr, finalized)

@@ -1,14 +1,12 @@
-"""The sandbox's objects, in memory, with the life that Kubernetes gives them.
+"""The in-memory object store, with the write semantics of the Kubernetes API.
 
-One Store serves the HTTP layer and the controllers in the same process. It is synchronous and
-meant for one thread, the event loop's: a call is a transaction, so nobody needs a lock.
-Objects handed out are copies, except by `peek`, `scan` and `subscribe`, which are read only.
+One Store serves the API server and the controllers in the same process. It is synchronous and used
+by the event loop's thread only, so each call is a transaction and needs no lock. Returned objects
+are copies, except those from `find`, `peek`, `scan` and `subscribe`: treat these as read-only.
 """
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
@@ -24,10 +22,10 @@ from aiapi_sandbox.apimachinery.errors import (
 )
 from aiapi_sandbox.apimachinery.json_copy import copy_json
 from aiapi_sandbox.apimachinery.selectors import FieldQuery, LabelQuery, parse_fields, parse_labels
+from aiapi_sandbox.apimachinery.timestamps import format_time
 from aiapi_sandbox.kinds.metadata_validation import validate_metadata
 from aiapi_sandbox.kinds.resources import (
     NAMESPACES,
-    PODS,
     ApiResource,
     GroupVersionResource,
     Registry,
@@ -37,26 +35,27 @@ from aiapi_sandbox.storage.content_deletion import (
     delete_content,
     finalize_parents,
 )
+from aiapi_sandbox.storage.object_meta import (
+    fill_on_create,
+    grace_period,
+    has_finalizers,
+    is_removable,
+    is_unchanged,
+    mark_deleted,
+    merge_for_update,
+    spec_changed,
+)
 from aiapi_sandbox.storage.watch_cache import EventType, WatchCache, Watcher, WatchEvent
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 EventHandler = Callable[[WatchEvent], None]
-FieldTracker = Callable[[Obj, Obj | None], None]  # notes in the new object who changed what
+FieldTracker = Callable[[Obj, Obj | None], None]  # records field managers in the new object
 
 _GC_FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
-_KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "selfLink")
-_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes: no vowels, no bad words
-
-
-def _same(new: Obj, old: Obj) -> bool:
-    return {**new, "metadata": {**new["metadata"], "resourceVersion": ""}} == {
-        **old,
-        "metadata": {**old["metadata"], "resourceVersion": ""},
-    }
 
 
 class Store:
-    """Create, read, update, delete and watch objects."""
+    """Creates, reads, updates, deletes and watches objects."""
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ class Store:
         return self._watch_cache.version
 
     def now(self) -> str:
-        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self._clock())
 
     def resource(self, gvr: GroupVersionResource) -> ApiResource:
         resource = self.registry.get(gvr)
@@ -89,17 +88,17 @@ class Store:
             raise ApiError(404, "NotFound", message, details={})
         return resource
 
-    def _bucket(self, resource: ApiResource) -> dict[tuple[str, str], Obj]:
+    def _collection(self, resource: ApiResource) -> dict[tuple[str, str], Obj]:
         return self._objects.setdefault(resource.storage_gvr, {})
 
     def find(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj | None:
-        """The object itself, read only, or None."""
+        """The stored object, read-only, or None."""
         resource = self.resource(gvr)
-        place = (namespace or "" if resource.namespaced else "", name)
-        return self._bucket(resource).get(place)
+        location = (namespace or "" if resource.namespaced else "", name)
+        return self._collection(resource).get(location)
 
     def peek(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj:
-        """The object itself, read only."""
+        """The stored object, read-only. Raises NotFound."""
         found = self.find(gvr, namespace, name)
         if found is None:
             raise not_found(gvr.group, gvr.plural, name)
@@ -116,11 +115,11 @@ class Store:
         labels: LabelQuery = None,
         fields: FieldQuery = None,
     ) -> Iterator[Obj]:
-        """Objects in order of namespace and name, read only."""
+        """Stored objects by namespace and name, read-only."""
         resource = self.resource(gvr)
         by_labels, by_fields = parse_labels(labels), parse_fields(fields)
-        for (place, _), obj in sorted(self._bucket(resource).items()):
-            if namespace and resource.namespaced and place != namespace:
+        for (obj_namespace, _), obj in sorted(self._collection(resource).items()):
+            if namespace and resource.namespaced and obj_namespace != namespace:
                 continue
             if by_labels(obj["metadata"].get("labels") or {}) and by_fields(obj):
                 yield obj
@@ -139,14 +138,14 @@ class Store:
     def subscribe(
         self, gvr: GroupVersionResource, namespace: str | None = None, *, since: int | None = None
     ) -> Watcher:
-        """Changes after version `since` (default: from now on). Close it when done."""
+        """Watch events after version `since` (default: now). Close the watcher when done."""
         resource = self.resource(gvr)
         return self._watch_cache.subscribe(resource.storage_gvr, namespace, since=since)
 
     async def watch(
         self, gvr: GroupVersionResource, namespace: str | None = None, since: int | None = None
     ) -> AsyncIterator[tuple[EventType, Obj]]:
-        """Every object there is as ADDED, then changes; or only the changes after `since`."""
+        """Every existing object as ADDED, then changes; with `since`, only later changes."""
         with self.subscribe(gvr, namespace, since=since) as watcher:
             present = self.list(gvr, namespace) if since is None else []
             for obj in present:
@@ -155,7 +154,7 @@ class Store:
                 yield event.type, copy_json(event.object)
 
     def add_event_handler(self, handler: EventHandler) -> None:
-        """Call back at once, inside the write, for every event of any resource."""
+        """Call `handler` synchronously, inside the write, for every event of any resource."""
         self._handlers.append(handler)
 
     def close(self) -> None:
@@ -176,7 +175,7 @@ class Store:
         new: Obj = copy_json(obj)
         new["apiVersion"], new["kind"] = resource.storage_gvr.api_version, resource.kind
         meta = new.setdefault("metadata", {})
-        self._fill_metadata(resource, meta)
+        fill_on_create(resource, meta, now=self.now())
         if resource.namespaced:
             self._check_namespace(resource, meta)
         if "status" in resource.subresources and not resource.strategy.keeps_status_on_create:
@@ -191,22 +190,7 @@ class Store:
             track(new, None)
         if not dry_run:
             self._commit(resource, new, None)
-        return self._answer(new)
-
-    def _fill_metadata(self, resource: ApiResource, meta: Obj) -> None:
-        if not meta.get("name") and meta.get("generateName"):
-            suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
-            meta["name"] = meta["generateName"] + suffix
-        meta.setdefault("name", "")
-        for dropped in ("resourceVersion", "selfLink", "deletionTimestamp", "generation"):
-            meta.pop(dropped, None)
-        meta.pop("deletionGracePeriodSeconds", None)
-        if not resource.namespaced:
-            meta.pop("namespace", None)
-        meta["uid"] = str(uuid.uuid4())
-        meta["creationTimestamp"] = self.now()
-        if resource.has_generation:
-            meta["generation"] = 1
+        return self._result(new)
 
     def _check_namespace(self, resource: ApiResource, meta: Obj) -> None:
         name = meta.get("namespace") or ""
@@ -233,12 +217,12 @@ class Store:
         dry_run: bool = False,
         track: FieldTracker | None = None,
     ) -> Obj:
-        """Replace an object, or its part that the subresource owns. Unchanged: no write."""
+        """Replace an object, or the part that the subresource owns. No-op when nothing changes."""
         resource = self.resource(gvr)
         name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
         old = self.peek(gvr, namespace, name)
         self._check_preconditions(resource, old, obj["metadata"])
-        new = self._merged(resource, copy_json(obj), old, subresource)
+        new = merge_for_update(resource, copy_json(obj), old, subresource)
         resource.strategy.prepare_for_update(new, old, subresource)
         errors = resource.strategy.validate_update(new, old, subresource)
         if subresource is None:
@@ -247,52 +231,22 @@ class Store:
             raise invalid(gvr.group, resource.kind, name, errors)
         if track:
             track(new, old)
-        if _same(new, old):
-            return self._answer(old)
-        if resource.has_generation and self._spec_differs(new, old):
+        if is_unchanged(new, old):
+            return self._result(old)
+        if resource.has_generation and spec_changed(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if not dry_run:
-            self._commit(resource, new, old, gone=self._ended(new))
-        return self._answer(new)
+            self._commit(resource, new, old, removed=is_removable(new))
+        return self._result(new)
 
-    def _check_preconditions(self, resource: ApiResource, old: Obj, asked: Obj) -> None:
+    def _check_preconditions(self, resource: ApiResource, old: Obj, wanted: Obj) -> None:
         gvr, meta = resource.gvr, old["metadata"]
-        if (uid := asked.get("uid")) and uid != meta["uid"]:
+        if (uid := wanted.get("uid")) and uid != meta["uid"]:
             uids = f"UID in precondition: {uid}, UID in object meta: {meta['uid']}"
             why = f"Precondition failed: {uids}"
             raise conflict(gvr.group, gvr.plural, meta["name"], why)
-        if (version := asked.get("resourceVersion")) and version != meta["resourceVersion"]:
+        if (version := wanted.get("resourceVersion")) and version != meta["resourceVersion"]:
             raise conflict(gvr.group, gvr.plural, meta["name"])
-
-    @staticmethod
-    def _merged(resource: ApiResource, new: Obj, old: Obj, subresource: str | None) -> Obj:
-        """The old object with what this request may change taken from the new one."""
-        if subresource == "status":
-            managed = new["metadata"].get("managedFields", old["metadata"].get("managedFields"))
-            merged: Obj = copy_json(old)
-            if managed is not None:
-                merged["metadata"]["managedFields"] = managed
-            merged.pop("status", None)
-            if "status" in new:
-                merged["status"] = new["status"]
-            return merged
-        new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
-        for name in (*_KEPT, "deletionGracePeriodSeconds", "namespace", "resourceVersion"):
-            new["metadata"].pop(name, None)
-            if name in old["metadata"]:
-                new["metadata"][name] = old["metadata"][name]
-        if "status" in resource.subresources:
-            new.pop("status", None)
-            if "status" in old:
-                new["status"] = copy_json(old["status"])
-        return new
-
-    @staticmethod
-    def _spec_differs(new: Obj, old: Obj) -> bool:
-        outside = ("metadata", "status")
-        return {k: v for k, v in new.items() if k not in outside} != {
-            k: v for k, v in old.items() if k not in outside
-        }
 
     def mutate(
         self,
@@ -302,14 +256,14 @@ class Store:
         fn: Callable[[Obj], Obj | None],
         subresource: str | None = None,
     ) -> Obj:
-        """Read, change by `fn` (in place, or by its result), write. Unchanged: no write."""
+        """Read, apply `fn` (in place or by its result) and write. No-op when nothing changes."""
         obj = self.get(gvr, namespace, name)
         result = fn(obj)
         return self.update(gvr, obj if result is None else result, subresource)
 
     # --- deleting
 
-    def delete(  # noqa: PLR0913 - what a DELETE request can say
+    def delete(  # noqa: PLR0913 - the options of a DELETE request
         self,
         gvr: GroupVersionResource,
         namespace: str | None,
@@ -320,86 +274,57 @@ class Store:
         preconditions: Obj | None = None,
         dry_run: bool = False,
     ) -> Obj:
-        """Delete, or mark as being deleted: pods on a node and objects with finalizers stay."""
+        """Delete, or only mark as deleted: pods on a node and objects with finalizers stay."""
         resource = self.resource(gvr)
         old = self.peek(gvr, namespace, name)
         self._check_preconditions(resource, old, preconditions or {})
         new: Obj = copy_json(old)
         meta = new["metadata"]
-        grace = self._grace(resource, old, grace_seconds)
+        grace = grace_period(resource, old, grace_seconds)
         if (finalizer := _GC_FINALIZERS.get(propagation or "")) and finalizer not in meta.get(
             "finalizers", ()
         ):
             meta.setdefault("finalizers", []).append(finalizer)
         add_deletion_finalizer(new)
-        gone = grace == 0 and not self._held(new)
-        if not gone:
-            self._mark_deleted(meta, grace)
-        if not dry_run and (gone or not _same(new, old)):
-            self._commit(resource, new, old, gone=gone)
+        removed = grace == 0 and not has_finalizers(new)
+        if not removed:
+            mark_deleted(meta, grace, deletion_time=self._time_in(grace))
+        if not dry_run and (removed or not is_unchanged(new, old)):
+            self._commit(resource, new, old, removed=removed)
             delete_content(self, new)
-        return self._answer(new)
+        return self._result(new)
 
-    def _mark_deleted(self, meta: Obj, grace: int) -> None:
-        if "deletionTimestamp" not in meta:
-            if "generation" in meta:
-                meta["generation"] += 1
-        elif grace >= meta["deletionGracePeriodSeconds"]:
-            return
-        meta["deletionTimestamp"] = self._in_seconds(grace)
-        meta["deletionGracePeriodSeconds"] = grace
-
-    def _in_seconds(self, seconds: int) -> str:
+    def _time_in(self, seconds: int) -> str:
         moment = datetime.fromtimestamp(self._clock().timestamp() + seconds, UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(moment)
 
-    @staticmethod
-    def _grace(resource: ApiResource, obj: Obj, asked: int | None) -> int:
-        bound = resource.gvr == PODS and obj.get("spec", {}).get("nodeName")
-        ended = obj.get("status", {}).get("phase") in ("Succeeded", "Failed")
-        if not bound or ended:
-            return 0
-        default = obj["spec"].get("terminationGracePeriodSeconds", 30)
-        return int(default if asked is None else max(0, asked))
-
-    # --- the one place that writes
+    # --- committing
 
     def _commit(
-        self, resource: ApiResource, new: Obj, old: Obj | None, *, gone: bool = False
+        self, resource: ApiResource, new: Obj, old: Obj | None, *, removed: bool = False
     ) -> None:
         meta = new["metadata"]
-        place = (meta.get("namespace", ""), meta["name"])
+        location = (meta.get("namespace", ""), meta["name"])
         version = self._watch_cache.next_version()
         meta["resourceVersion"] = str(version)
-        if gone:
-            del self._bucket(resource)[place]
+        if removed:
+            del self._collection(resource)[location]
         else:
-            self._bucket(resource)[place] = new
-        kind: EventType = "DELETED" if gone else "MODIFIED" if old else "ADDED"
-        event = WatchEvent(version, kind, resource.storage_gvr, place[0], new, old)
+            self._collection(resource)[location] = new
+        kind: EventType = "DELETED" if removed else "MODIFIED" if old else "ADDED"
+        event = WatchEvent(version, kind, resource.storage_gvr, location[0], new, old)
         self._watch_cache.record(event)
         for handler in self._handlers:
             handler(event)
-        if gone:
-            finalize_parents(self, resource, place[0])
+        if removed:
+            finalize_parents(self, resource, location[0])
 
-    @staticmethod
-    def _held(obj: Obj) -> bool:
-        in_namespace = obj["kind"] == "Namespace" and obj.get("spec", {}).get("finalizers")
-        return bool(obj["metadata"].get("finalizers") or in_namespace)
-
-    def _ended(self, obj: Obj) -> bool:
-        """Marked as deleted, and nothing holds it any more."""
-        meta = obj["metadata"]
-        waiting = "deletionTimestamp" not in meta or meta.get("deletionGracePeriodSeconds")
-        return not waiting and not self._held(obj)
-
-    def finish(self, gvr: GroupVersionResource, obj: Obj) -> None:
-        """Write an object whose last hold was taken off: it goes."""
+    def finalize(self, gvr: GroupVersionResource, obj: Obj) -> None:
+        """Write an object whose last finalizer was removed, which deletes it."""
         old = self.peek(gvr, None, obj["metadata"]["name"])
-        self._commit(self.resource(gvr), obj, old, gone=self._ended(obj))
+        self._commit(self.resource(gvr), obj, old, removed=is_removable(obj))
 
     @staticmethod
-    def _answer(obj: Obj) -> Obj:
-        answer: Obj = copy_json(obj)
-        return answer
+    def _result(obj: Obj) -> Obj:
+        result: Obj = copy_json(obj)
+        return result

@@ -1,4 +1,4 @@
-"""What happened to stored objects, in order: the source of every watch."""
+"""The watch cache: recent writes in order, the source of every watch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """One write. `previous` lets a watch with a selector see that an object has left it."""
+    """One write. `previous` lets a watch with a selector detect that an object stopped matching."""
 
     version: int
     type: EventType
@@ -29,7 +29,7 @@ class WatchEvent:
 
 
 class Watcher:
-    """The changes of one resource, from a version on. Its objects are shared: read only."""
+    """A queue of one resource's events after a version. The objects are shared: read-only."""
 
     def __init__(self, cache: WatchCache, gvr: GroupVersionResource, namespace: str | None) -> None:
         self._cache = cache
@@ -41,7 +41,7 @@ class Watcher:
         if event.gvr != self._gvr or self._namespace not in (None, "", event.namespace):
             return
         if self._queue.qsize() >= _MAX_PENDING:
-            self.close()  # a reader this slow does better to list again
+            self.close()  # a reader this slow should list again
         else:
             self._queue.put_nowait(event)
 
@@ -70,7 +70,7 @@ class Watcher:
 
 
 class WatchCache:
-    """A bounded log of changes. Who asks for older ones is told 410 and lists again."""
+    """A bounded log of events. A request for older ones gets 410 Gone and must list again."""
 
     def __init__(self, *, start: int, size: int) -> None:
         self.version = start
@@ -89,7 +89,7 @@ class WatchCache:
 
     @property
     def oldest(self) -> int:
-        """The oldest version from which a watch can still go on."""
+        """The oldest version from which a watch can resume."""
         full = len(self._events) == self._events.maxlen
         return self._events[0].version - 1 if full else self._start
 

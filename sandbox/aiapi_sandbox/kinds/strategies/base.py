@@ -1,4 +1,4 @@
-"""What a kind adds to the common life of an object: its defaults and its rules."""
+"""The create and update strategy of a kind: defaulting and validation."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from aiapi_sandbox.apimachinery.errors import FieldViolation, Obj
 
 
 class Strategy:
-    """Accepts anything. Kinds override what they need; errors come back as a list."""
+    """Accepts anything. Kinds override what they need; validation returns all errors."""
 
-    keeps_status_on_create = False  # whether a create may carry a status
+    keeps_status_on_create = False  # whether a create request may set the status
 
     def prepare_for_create(self, obj: Obj) -> None:
-        """Fill in defaults, drop what a client may not set."""
+        """Set defaults and drop fields that a client may not set."""
 
     def prepare_for_update(self, obj: Obj, old: Obj, subresource: str | None) -> None:
-        """The same for a changed object."""
+        """The same for an updated object."""
 
-    def validate_create(self, obj: Obj) -> list[FieldViolation]:  # noqa: ARG002 - the plain kind has no rules
+    def validate_create(self, obj: Obj) -> list[FieldViolation]:  # noqa: ARG002 - no rules by default
         return []
 
     def validate_update(

@@ -1,4 +1,4 @@
-"""The rules for CRDs themselves: names, versions, schemas, and rules that compile."""
+"""CustomResourceDefinitions: names, versions, structural schemas and CEL rules that compile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiapi_sandbox.kinds.strategies.base import Strategy
 
 
 class CRDStrategy(Strategy):
-    """A CRD that could not be served is refused when it is created."""
+    """Rejects a CRD that could not be served."""
 
     def prepare_for_create(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
@@ -96,18 +96,18 @@ def _version_errors(version: Obj, path: str) -> list[FieldViolation]:
         try:
             check_path(column.get("jsonPath", ""))
         except JsonPathError as error:
-            place = f"{path}.additionalPrinterColumns[{index}].jsonPath"
+            location = f"{path}.additionalPrinterColumns[{index}].jsonPath"
             value = column.get("jsonPath", "")
-            errors.append(FieldViolation("FieldValueInvalid", place, str(error), value))
+            errors.append(FieldViolation("FieldValueInvalid", location, str(error), value))
     return errors
 
 
 def _structural_errors(schema: Obj, path: str) -> list[FieldViolation]:
-    """Every node says its type: what a schema leaves open could not be pruned."""
-    free = schema.get("x-kubernetes-int-or-string") or schema.get(
+    """Every node of a structural schema has a type; otherwise it could not be pruned."""
+    untyped = schema.get("x-kubernetes-int-or-string") or schema.get(
         "x-kubernetes-preserve-unknown-fields"
     )
-    if not schema.get("type") and not free:
+    if not schema.get("type") and not untyped:
         detail = "must not be empty for specified object fields"
         return [FieldViolation("FieldValueRequired", f"{path}.type", detail)]
     errors: list[FieldViolation] = []

@@ -1,4 +1,4 @@
-"""The rules of a custom kind: its schema's defaults and constraints, and its CEL rules."""
+"""Custom resources: their schema's defaults, constraints and CEL rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiapi_sandbox.kinds.structural_schema import (
 
 
 class CustomResourceStrategy(Strategy):
-    """What one version of a CRD demands of its objects."""
+    """The strategy of one version of a CRD."""
 
     def __init__(self, schema: Obj, scale: Obj | None, *, has_status_subresource: bool) -> None:
         self.keeps_status_on_create = not has_status_subresource
@@ -37,7 +37,7 @@ class CustomResourceStrategy(Strategy):
         self,
         obj: Obj,
         old: Obj,
-        subresource: str | None,  # noqa: ARG002 - the whole object must be valid after any write
+        subresource: str | None,  # noqa: ARG002 - the whole object is validated on every write
     ) -> list[FieldViolation]:
         return self._validate(obj, old)
 
@@ -51,7 +51,7 @@ class CustomResourceStrategy(Strategy):
         return errors + self._check(obj, old, check_rules)
 
     def _check(self, obj: Obj, old: Any, check: Any) -> list[FieldViolation]:
-        """Metadata has its own rules; a schema sees no more of it than the name."""
+        """Of the metadata, which has its own validation, a schema sees only the name."""
         before = old if old is OMITTED else _without_metadata(old)
         found: list[FieldViolation] = check(
             CorrelatedObject(_without_metadata(obj), before, self._schema, "")
