@@ -1,1 +1,1 @@
-"""Building blocks that know no kind: errors, selectors, quantities, timestamps, JSONPath."""
+"""Building blocks without knowledge of kinds: errors, selectors, quantities, timestamps."""

@@ -1,22 +1,19 @@
-"""How long ago, in the short form that kubectl's users know."""
+"""Durations: Go's text form, and the short form of kubectl's AGE column."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from aiapi_sandbox.apimachinery.timestamps import try_parse_time
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _YEAR = 365 * _DAY
-
-
-def try_parse_time(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return None
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_GO_DURATION = re.compile(r"^-?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 
 
 _STEPS: tuple[tuple[int, Callable[[int], str]], ...] = (
@@ -32,7 +29,7 @@ _STEPS: tuple[tuple[int, Callable[[int], str]], ...] = (
 
 
 def human_duration(seconds: int) -> str:
-    """Two units where they say something, one where they do not."""
+    """Two units for small values, one for large values, as kubectl prints them."""
     for limit, text in _STEPS:
         if seconds < limit:
             return text(seconds)
@@ -48,3 +45,13 @@ def age(value: Any) -> str:
     if moment is None:
         return "<unknown>"
     return human_duration(int((datetime.now(UTC) - moment).total_seconds()))
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """Parse a Go duration such as `1m30s`; None when it is not one."""
+    if text == "0":
+        return timedelta(0)
+    if not _GO_DURATION.match(text):
+        return None
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+    return timedelta(seconds=-seconds if text.startswith("-") else seconds)

@@ -1,4 +1,4 @@
-"""Kubernetes' error answers, in the words of a real API server: clients match on them."""
+"""API errors, with the exact messages of a real API server, because clients match on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PREFIX = {
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """One broken rule at one field, as listed in the causes of an Invalid answer."""
+    """One invalid field: an entry in the causes of an Invalid error."""
 
     reason: str
     field: str
@@ -51,7 +51,7 @@ class FieldViolation:
 
 
 class ApiError(Exception):
-    """An answer other than success; becomes a Status object on the wire."""
+    """A failed request; serialized as a Status object."""
 
     def __init__(
         self, status: int, reason: str, message: str, *, details: Obj | None = None
@@ -63,7 +63,7 @@ class ApiError(Exception):
         self.details = details
 
     def as_status(self) -> Obj:
-        answer: Obj = {
+        body: Obj = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
@@ -71,11 +71,11 @@ class ApiError(Exception):
             "message": self.message,
         }
         if self.reason:
-            answer["reason"] = self.reason
+            body["reason"] = self.reason
         if self.details is not None:
-            answer["details"] = self.details
-        answer["code"] = self.status
-        return answer
+            body["details"] = self.details
+        body["code"] = self.status
+        return body
 
 
 def qualified(name: str, group: str) -> str:
@@ -102,12 +102,12 @@ def already_exists(group: str, plural: str, name: str) -> ApiError:
     return ApiError(409, "AlreadyExists", message, details=_details(name, group, plural))
 
 
-MODIFIED_SINCE = (
+OBJECT_MODIFIED = (
     "the object has been modified; please apply your changes to the latest version and try again"
 )
 
 
-def conflict(group: str, plural: str, name: str, why: str = MODIFIED_SINCE) -> ApiError:
+def conflict(group: str, plural: str, name: str, why: str = OBJECT_MODIFIED) -> ApiError:
     message = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
     return ApiError(409, "Conflict", message, details=_details(name, group, plural))
 
@@ -134,8 +134,8 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
-def expired(asked: int, oldest: int) -> ApiError:
-    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+def expired(requested: int, oldest: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {requested} ({oldest})")
 
 
 def method_not_allowed() -> ApiError:

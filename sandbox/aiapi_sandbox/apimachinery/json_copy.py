@@ -1,4 +1,4 @@
-"""Copies of JSON."""
+"""Deep copies of JSON values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def copy_json(value: Any) -> Any:
-    """A deep copy of JSON, several times faster than `copy.deepcopy`."""
+    """Deep-copy a JSON value, several times faster than `copy.deepcopy`."""
     if isinstance(value, dict):
         return {key: copy_json(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The JSONPath of printer columns: fields, indexes, and one kind of filter."""
+"""The JSONPath subset of printer columns: fields, indexes and equality filters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEP = re.compile(
 
 
 class JsonPathError(ValueError):
-    """The path is not of the kind understood here."""
+    """The path is invalid or not supported."""
 
 
 @cache
@@ -62,7 +62,7 @@ def check_path(path: str) -> None:
 
 
 def find(obj: Any, path: str) -> list[Any]:
-    """All values at the path; none where it leads nowhere."""
+    """All values at the path; an empty list when it does not exist."""
     values = [obj]
     for kind, detail in _steps(path):
         values = [found for value in values for found in _take(value, kind, detail)]

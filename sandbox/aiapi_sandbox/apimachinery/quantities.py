@@ -1,4 +1,4 @@
-"""Kubernetes quantities: `100m`, `1.5`, `64Mi`; read, compared, and written in their short form."""
+"""Kubernetes quantities such as `100m`, `1.5` and `64Mi`: parsing and canonical form."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BINARY = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki", "")
 
 
 def parse_quantity(value: Any) -> Decimal:
-    """The number that a quantity stands for; ValueError if it is none."""
+    """The value of a quantity. Raises ValueError when it is not one."""
     found = _QUANTITY.match(str(value))
     if isinstance(value, bool) or not found:
         raise ValueError("quantities must match the regular expression")
@@ -39,7 +39,7 @@ def parse_quantity(value: Any) -> Decimal:
 
 
 def canonical(value: Any) -> str:
-    """The form a real API server stores: the largest suffix that needs no fraction."""
+    """The canonical form, as stored: the largest suffix that needs no fraction."""
     number = parse_quantity(value)
     binary = str(value).endswith("i")
     if number == 0:

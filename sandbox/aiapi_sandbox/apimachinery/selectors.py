@@ -1,4 +1,4 @@
-"""Label and field selectors, in the two forms clients use: text in a query, objects in a spec."""
+"""Label and field selectors: query strings and LabelSelector objects."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _parse_term(term: str) -> Predicate:
 
 
 def parse_labels(query: LabelQuery) -> Predicate:
-    """A test of an object's labels; an empty query selects everything."""
+    """A predicate on labels; an empty query matches everything."""
     if not query:
         return lambda _labels: True
     if isinstance(query, str):
@@ -55,7 +55,7 @@ def parse_labels(query: LabelQuery) -> Predicate:
 
 
 def matches_selector(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
-    """Whether a LabelSelector object selects these labels; None selects nothing, {} everything."""
+    """Whether a LabelSelector matches these labels. None matches nothing, {} everything."""
     if selector is None:
         return False
     wanted = selector.get("matchLabels") or {}
@@ -68,7 +68,7 @@ def matches_selector(selector: Mapping[str, Any] | None, labels: Labels) -> bool
 
 
 def format_selector(selector: Mapping[str, Any] | None) -> str:
-    """A LabelSelector object as text, as in `Scale.status.selector`."""
+    """A LabelSelector as a string, as in `Scale.status.selector`."""
     if not selector:
         return ""
     terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
@@ -85,7 +85,7 @@ def format_selector(selector: Mapping[str, Any] | None) -> str:
 
 
 def field_text(obj: Mapping[str, Any], path: str) -> str:
-    """A field's value as field selectors compare it: absent is the empty string."""
+    """A field's value as field selectors compare it; a missing field is the empty string."""
     value: Any = obj
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -95,7 +95,7 @@ def field_text(obj: Mapping[str, Any], path: str) -> str:
 
 
 def parse_fields(query: FieldQuery) -> Callable[[Obj], bool]:
-    """A test of an object's fields. Terms are `path=value`, `path==value` and `path!=value`."""
+    """A predicate on objects. Terms are `path=value`, `path==value` and `path!=value`."""
     if not query:
         return lambda _obj: True
     terms: list[tuple[str, bool, str]] = []

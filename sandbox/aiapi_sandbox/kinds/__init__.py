@@ -1,1 +1,1 @@
-"""What each kind of object is: its names, fields, defaults, validation rules and columns."""
+"""The served kinds: resources, fields, defaulting and validation."""

@@ -1,4 +1,4 @@
-"""Functions that Kubernetes adds to CEL and rules in CRDs may use."""
+"""The CEL functions that Kubernetes adds for validation rules."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "indexOf": lambda text, part: text.find(part),
 }
 
-# What the CEL library itself knows: macros leave no name behind, operators have an underscore.
+# Functions of the CEL library. Macros leave no name in the program; operators have an underscore.
 _STANDARD = frozenset(
     {
         "size",

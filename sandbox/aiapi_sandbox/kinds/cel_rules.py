@@ -1,19 +1,17 @@
-"""CEL rules of CRDs (`x-kubernetes-validations`): compiled once, evaluated on every write."""
+"""CEL validation rules (`x-kubernetes-validations`): compiled once, evaluated on every write."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import cel
 
-from aiapi_sandbox.apimachinery.durations import try_parse_time
+from aiapi_sandbox.apimachinery.durations import parse_duration
 from aiapi_sandbox.apimachinery.errors import OMITTED, FieldViolation, Obj
+from aiapi_sandbox.apimachinery.timestamps import try_parse_time
 from aiapi_sandbox.kinds.cel_functions import FUNCTIONS, unknown_functions
+from aiapi_sandbox.kinds.correlated_object import CorrelatedObject, child_schema
 
 _RESERVED = frozenset(
     [
@@ -41,12 +39,7 @@ _RESERVED = frozenset(
     ]
 )
 _ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_GO_DURATION = re.compile(r"^-?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
-
-
-_FAILURES = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError)
+_EVALUATION_ERRORS = (ValueError, TypeError, LookupError, RuntimeError, ArithmeticError)
 
 
 class CompileError(ValueError):
@@ -65,16 +58,6 @@ def compile_rule(expression: str) -> cel.Program:
     return program
 
 
-def go_duration(text: str) -> timedelta | None:
-    """A duration such as `1m30s`; None if it is none."""
-    if text == "0":
-        return timedelta(0)
-    if not _GO_DURATION.match(text):
-        return None
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
-    return timedelta(seconds=-seconds if text.startswith("-") else seconds)
-
-
 def _escaped(name: str) -> str:
     if name in _RESERVED:
         return f"__{name}__"
@@ -84,7 +67,7 @@ def _escaped(name: str) -> str:
 
 
 def cel_value(value: Any, schema: Obj) -> Any:
-    """A JSON value as CEL sees it, by its schema: numbers are doubles, dates are timestamps."""
+    """A JSON value converted to CEL by its schema: numbers to doubles, date-times to timestamps."""
     kind = schema.get("type")
     if isinstance(value, dict):
         return {
@@ -102,55 +85,8 @@ def cel_value(value: Any, schema: Obj) -> Any:
         if schema.get("format") == "date-time":
             return try_parse_time(value) or value
         if schema.get("format") == "duration":
-            return value if (length := go_duration(value)) is None else length
+            return value if (parsed := parse_duration(value)) is None else parsed
     return value
-
-
-def child_schema(schema: Obj, name: str) -> Obj:
-    found = (schema.get("properties") or {}).get(name)
-    if found is None and isinstance(schema.get("additionalProperties"), dict):
-        found = schema["additionalProperties"]
-    return found or {}
-
-
-@dataclass(frozen=True)
-class CorrelatedObject:
-    """A value under validation, with its former self where the two can be matched."""
-
-    value: Any
-    old: Any
-    schema: Obj
-    path: str
-
-    @property
-    def children(self) -> Iterator[CorrelatedObject]:
-        if isinstance(self.value, dict):
-            old = self.old if isinstance(self.old, dict) else {}
-            known = self.schema.get("properties") or {}
-            for name, part in self.value.items():
-                where = f"{self.path}.{name}" if self.path else name
-                if name not in known:
-                    where = f"{self.path}[{name}]"
-                yield CorrelatedObject(
-                    part, old.get(name, OMITTED), child_schema(self.schema, name), where
-                )
-        elif isinstance(self.value, list):
-            items = self.schema.get("items") or {}
-            matches = _old_items(self.value, self.old, self.schema)
-            for index, (part, old_part) in enumerate(zip(self.value, matches, strict=True)):
-                yield CorrelatedObject(part, old_part, items, f"{self.path}[{index}]")
-
-
-def _old_items(items: list[Any], old: Any, schema: Obj) -> list[Any]:
-    keys = schema.get("x-kubernetes-list-map-keys")
-    if not keys or not isinstance(old, list):
-        return [OMITTED] * len(items)
-
-    def identity(item: Any) -> tuple[Any, ...]:
-        return tuple(item.get(key) for key in keys) if isinstance(item, dict) else ()
-
-    before = {identity(item): item for item in old}
-    return [before.get(identity(item), OMITTED) for item in items]
 
 
 def has_rules(schema: Any) -> bool:
@@ -159,36 +95,36 @@ def has_rules(schema: Any) -> bool:
     return isinstance(schema, list) and any(map(has_rules, schema))
 
 
-def check_rules(place: CorrelatedObject) -> list[FieldViolation]:
-    """Every broken rule, here and below. What did not change is not checked again."""
+def check_rules(node: CorrelatedObject) -> list[FieldViolation]:
+    """Violations of the node and its children, except in unchanged values (ratcheting)."""
     errors: list[FieldViolation] = []
-    rules = place.schema.get("x-kubernetes-validations") or ()
-    unchanged = place.old is not OMITTED and place.old == place.value
+    rules = node.schema.get("x-kubernetes-validations") or ()
+    unchanged = node.old is not OMITTED and node.old == node.value
     for rule in rules:
         transition = "oldSelf" in compile_rule(rule["rule"]).variables()
-        if (transition and place.old is OMITTED) or (unchanged and not transition):
+        if (transition and node.old is OMITTED) or (unchanged and not transition):
             continue
-        errors += _evaluate(rule, place)
+        errors += _evaluate(rule, node)
     if not unchanged:
-        for child in place.children:
+        for child in node.children:
             if child.schema:
                 errors += check_rules(child)
     return errors
 
 
-def _evaluate(rule: Obj, place: CorrelatedObject) -> list[FieldViolation]:
-    variables = {"self": cel_value(place.value, place.schema)}
-    if place.old is not OMITTED:
-        variables["oldSelf"] = cel_value(place.old, place.schema)
+def _evaluate(rule: Obj, node: CorrelatedObject) -> list[FieldViolation]:
+    variables = {"self": cel_value(node.value, node.schema)}
+    if node.old is not OMITTED:
+        variables["oldSelf"] = cel_value(node.old, node.schema)
     context = cel.Context(variables=variables, functions=FUNCTIONS)
     try:
         if compile_rule(rule["rule"]).execute(context) is True:
             return []
         detail = _message(rule, context)
-    except _FAILURES as error:
+    except _EVALUATION_ERRORS as error:
         detail = f"{error} evaluating rule: {_static_message(rule)}"
-    value = OMITTED if isinstance(place.value, dict | list) else place.value
-    path = place.path + rule.get("fieldPath", "")
+    value = OMITTED if isinstance(node.value, dict | list) else node.value
+    path = node.path + rule.get("fieldPath", "")
     return [FieldViolation(rule.get("reason", "FieldValueInvalid"), path.strip("."), detail, value)]
 
 
@@ -200,7 +136,7 @@ def _message(rule: Obj, context: cel.Context) -> str:
     if expression := rule.get("messageExpression"):
         try:
             result = compile_rule(expression).execute(context)
-        except _FAILURES:
+        except _EVALUATION_ERRORS:
             return _static_message(rule)
         if isinstance(result, str) and result.strip():
             return result
@@ -208,7 +144,7 @@ def _message(rule: Obj, context: cel.Context) -> str:
 
 
 def rule_errors(schema: Any, path: str) -> list[FieldViolation]:
-    """Rules in a CRD's schema that do not compile."""
+    """Violations for rules in a CRD's schema that do not compile."""
     errors: list[FieldViolation] = []
     if not isinstance(schema, dict):
         return errors

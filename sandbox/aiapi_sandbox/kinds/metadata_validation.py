@@ -1,4 +1,4 @@
-"""The rules for names, labels and annotations, with the messages people know."""
+"""Validation of names, labels and annotations, with Kubernetes' messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The defaults of pods and pod templates, as a real API server fills them in."""
+"""Defaulting of pods and pod templates, as in a real API server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fill(target: Obj, **values: Any) -> None:
 
 
 def default_pod_spec(spec: Obj) -> None:
-    """What templates and pods have in common."""
+    """Defaults of a PodSpec, in a template or a pod."""
     fill(
         spec,
         restartPolicy="Always",
@@ -85,7 +85,7 @@ def _short(amount: Any) -> Any:
     try:
         return canonical(amount)
     except ValueError:
-        return amount  # validation names it
+        return amount  # validation reports it
 
 
 def _default_volume(volume: Obj) -> None:
@@ -100,7 +100,7 @@ def _default_volume(volume: Obj) -> None:
 
 
 def default_pod(pod: Obj) -> None:
-    """What admission adds to a pod itself."""
+    """Defaults of a pod, including those of the admission plugins."""
     spec = pod.setdefault("spec", {})
     default_pod_spec(spec)
     fill(

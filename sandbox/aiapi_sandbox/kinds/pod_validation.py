@@ -1,4 +1,4 @@
-"""What a pod must be, and what of it may change."""
+"""Validation of pods on create, update and resize."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MUTABLE = (
 
 
 def pod_spec_errors(spec: Obj, path: str) -> list[FieldViolation]:
-    """The light checks of a PodSpec: names, required fields, quantities."""
+    """Basic checks of a PodSpec: names, required fields and quantities."""
     containers = spec.get("containers") or []
     if not containers:
         return [FieldViolation("FieldValueRequired", f"{path}.containers")]
@@ -86,7 +86,7 @@ def _resource_errors(resources: Obj, path: str) -> list[FieldViolation]:
 
 
 def pod_update_errors(pod: Obj, old: Obj) -> list[FieldViolation]:
-    """Of a pod's spec almost nothing may change after its creation."""
+    """Almost nothing in a pod's spec may change after its creation."""
     if _comparable(pod["spec"], old["spec"]) == _comparable(old["spec"], old["spec"]):
         return []
     return [FieldViolation("FieldValueForbidden", "spec", _MUTABLE)]
@@ -99,7 +99,7 @@ def _comparable(spec: Obj, old: Obj) -> Obj:
             container.pop("image", None)
     for field in ("activeDeadlineSeconds", "tolerations"):
         result.pop(field, None)
-    if not old.get("nodeName"):  # the scheduler's binding is a write of the spec here
+    if not old.get("nodeName"):  # here the scheduler binds a pod by updating its spec
         result.pop("nodeName", None)
     return result
 
@@ -113,7 +113,7 @@ def pod_resize_errors(pod: Obj, old: Obj) -> list[FieldViolation]:
 
 
 def drop_non_resize_updates(pod: Obj, old: Obj) -> None:
-    """Make of a changed pod the old one with the new resources: all a resize may change."""
+    """Revert everything but the containers' resources, in place."""
     spec = copy_json(old["spec"])
     wanted = {item.get("name"): item for item in pod["spec"].get("containers") or ()}
     for container in spec.get("containers") or ():

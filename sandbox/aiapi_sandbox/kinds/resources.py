@@ -1,4 +1,4 @@
-"""The resources the sandbox knows: names, verbs and subresources of the built-in kinds."""
+"""The served resources: names, subresources and strategy of every kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiapi_sandbox.kinds.type_schema import TypeSchema
 
 
 class GroupVersionResource(NamedTuple):
-    """Names a collection of objects, like the path of a request does."""
+    """Identifies a resource, like the path of a request."""
 
     group: str
     version: str
@@ -51,7 +51,7 @@ CRDS = GroupVersionResource("apiextensions.k8s.io", "v1", "customresourcedefinit
 
 @dataclass(frozen=True, eq=False)
 class ApiResource:
-    """One kind as served at one version."""
+    """One kind, served at one version."""
 
     gvr: GroupVersionResource
     kind: str
@@ -62,15 +62,11 @@ class ApiResource:
     subresources: frozenset[str] = frozenset()
     has_generation: bool = False
     custom: bool = False
-    columns: tuple[TableColumn, ...] = ()  # of a custom kind's table
-    type_schema: TypeSchema | None = (
-        None  # a custom kind's fields; those of built-in kinds follow from their name
-    )
-    scale_paths: Obj | None = None  # where a custom kind keeps its replicas
+    columns: tuple[TableColumn, ...] = ()  # of a custom kind
+    type_schema: TypeSchema | None = None  # of a custom kind; built-in kinds have it by name
+    scale_paths: Obj | None = None  # of a custom kind with a scale subresource
     schema: Obj | None = None  # a custom kind's structural schema
-    storage: GroupVersionResource | None = (
-        None  # where objects live, when that is another version or group
-    )
+    storage: GroupVersionResource | None = None  # the storage version, when another one
     strategy: Strategy = field(default_factory=Strategy)
 
     @property
@@ -82,7 +78,7 @@ class ApiResource:
         return f"{self.kind}List"
 
 
-def _builtin(  # noqa: PLR0913 - a row of the table below
+def _builtin(  # noqa: PLR0913 - one row of the table below
     gvr: GroupVersionResource,
     kind: str,
     short: str = "",
@@ -144,7 +140,7 @@ _BUILTINS: tuple[ApiResource, ...] = (
 
 
 def builtin_resources() -> tuple[ApiResource, ...]:
-    """Everything that is served before there is any CRD."""
+    """The resources that are served without any CRD."""
     strategies = builtin_strategies()
     return tuple(
         replace(row, strategy=strategies[row.kind]) if row.kind in strategies else row
@@ -153,7 +149,7 @@ def builtin_resources() -> tuple[ApiResource, ...]:
 
 
 class Registry:
-    """Which resources are served now; CRDs add to it and take from it."""
+    """The resources that are served now. CRDs add and remove entries."""
 
     def __init__(self, resources: Iterable[ApiResource] | None = None) -> None:
         self._resources: dict[GroupVersionResource, ApiResource] = {
@@ -176,5 +172,5 @@ class Registry:
         return iter(tuple(self._resources.values()))
 
     def storage_resources(self) -> dict[GroupVersionResource, ApiResource]:
-        """One resource for each place where objects live."""
+        """The resources at their storage version: one per stored collection."""
         return {item.storage_gvr: item for item in self if item.storage_gvr == item.gvr}

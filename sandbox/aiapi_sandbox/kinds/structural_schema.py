@@ -1,4 +1,4 @@
-"""Structural schemas at work: defaults, and validation in the words of a real API server."""
+"""Structural schemas: defaulting and validation, with a real API server's messages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from aiapi_sandbox.apimachinery.durations import try_parse_time
+from aiapi_sandbox.apimachinery.durations import parse_duration
 from aiapi_sandbox.apimachinery.errors import OMITTED, FieldViolation, Obj
 from aiapi_sandbox.apimachinery.json_copy import copy_json
-from aiapi_sandbox.kinds.cel_rules import CorrelatedObject, go_duration
+from aiapi_sandbox.apimachinery.timestamps import try_parse_time
+from aiapi_sandbox.kinds.correlated_object import CorrelatedObject
 
 _JSON_TYPES: tuple[tuple[type, str], ...] = (
     (bool, "boolean"),
@@ -21,7 +22,7 @@ _JSON_TYPES: tuple[tuple[type, str], ...] = (
 )
 _FORMATS: dict[str, Callable[[Any], bool]] = {
     "date-time": lambda value: try_parse_time(value) is not None,
-    "duration": lambda value: go_duration(value) is not None,
+    "duration": lambda value: parse_duration(value) is not None,
     "int32": lambda value: -(2**31) <= value < 2**31,
     "int64": lambda value: -(2**63) <= value < 2**63,
 }
@@ -48,7 +49,7 @@ def json_type(value: Any) -> str:
 
 
 def apply_defaults(value: Any, schema: Obj) -> None:
-    """Fill in defaults, in place; a null that may not be null gives way to its default."""
+    """Set defaults, in place; they also replace a null that is not nullable."""
     if isinstance(value, dict):
         known = schema.get("properties") or {}
         for name, part in known.items():
@@ -70,25 +71,25 @@ def _default_field(value: Obj, name: str, schema: Obj) -> None:
         apply_defaults(value[name], schema)
 
 
-def validate(place: CorrelatedObject) -> list[FieldViolation]:
-    """Every broken constraint, here and below. What did not change is not checked again."""
-    value, schema = place.value, place.schema
-    if place.old is not OMITTED and place.old == value:
+def validate(node: CorrelatedObject) -> list[FieldViolation]:
+    """Violations of the node and its children, except in unchanged values (ratcheting)."""
+    value, schema = node.value, node.schema
+    if node.old is not OMITTED and node.old == value:
         return []
     if value is None and schema.get("nullable"):
         return []
     wanted = _types(schema)
-    got = json_type(value)
-    number = (got == "integer" and "number" in wanted) or _whole_number(value, wanted)
-    if wanted and got not in wanted and not number:
-        return [_wrong_type(place.path, wanted, got)]
-    errors = [*_enum(place), *_value_rules(place)]
+    actual = json_type(value)
+    number = (actual == "integer" and "number" in wanted) or _whole_number(value, wanted)
+    if wanted and actual not in wanted and not number:
+        return [_wrong_type(node.path, wanted, actual)]
+    errors = [*_enum(node), *_value_rules(node)]
     if isinstance(value, dict):
-        errors += _required(place)
-    for child in place.children:
+        errors += _required(node)
+    for child in node.children:
         if child.schema:
             errors += validate(child)
-    return errors + _combinations(place) + _duplicates(place)
+    return errors + _combinations(node) + _duplicates(node)
 
 
 def _types(schema: Obj) -> list[str]:
@@ -106,41 +107,41 @@ def _wrong_type(path: str, wanted: list[str], got: str) -> FieldViolation:
     return FieldViolation("FieldValueTypeInvalid", path, detail, got)
 
 
-def _required(place: CorrelatedObject) -> list[FieldViolation]:
-    missing = [name for name in place.schema.get("required") or () if name not in place.value]
-    prefix = f"{place.path}." if place.path else ""
+def _required(node: CorrelatedObject) -> list[FieldViolation]:
+    missing = [name for name in node.schema.get("required") or () if name not in node.value]
+    prefix = f"{node.path}." if node.path else ""
     return [FieldViolation("FieldValueRequired", prefix + name) for name in missing]
 
 
-def _enum(place: CorrelatedObject) -> list[FieldViolation]:
-    allowed = place.schema.get("enum")
-    if allowed is None or place.value in allowed:
+def _enum(node: CorrelatedObject) -> list[FieldViolation]:
+    allowed = node.schema.get("enum")
+    if allowed is None or node.value in allowed:
         return []
     listed = ", ".join(f'"{value}"' for value in allowed)
     detail = f"supported values: {listed}"
-    return [FieldViolation("FieldValueNotSupported", place.path, detail, place.value)]
+    return [FieldViolation("FieldValueNotSupported", node.path, detail, node.value)]
 
 
-def _value_rules(place: CorrelatedObject) -> list[FieldViolation]:
-    value = place.value
+def _value_rules(node: CorrelatedObject) -> list[FieldViolation]:
+    value = node.value
     if isinstance(value, bool) or value is None:
         return []
     if isinstance(value, int | float):
-        texts = _number_rules(value, place.schema)
+        texts = _number_rules(value, node.schema)
     elif isinstance(value, str):
-        texts = _string_rules(value, place.schema)
+        texts = _string_rules(value, node.schema)
     else:
-        return _size_rules(place)
-    if format_ := _bad_format(value, place.schema):
+        return _size_rules(node)
+    if format_ := _bad_format(value, node.schema):
         texts.append(format_)
     errors = [
-        FieldViolation("FieldValueInvalid", place.path, f"{place.path} in body {text}", value)
+        FieldViolation("FieldValueInvalid", node.path, f"{node.path} in body {text}", value)
         for text in texts
     ]
-    longest = place.schema.get("maxLength")
+    longest = node.schema.get("maxLength")
     if isinstance(value, str) and longest is not None and len(value) > longest:
         detail = f"may not be more than {longest} characters"
-        errors.append(FieldViolation("FieldValueTooLong", place.path, detail))
+        errors.append(FieldViolation("FieldValueTooLong", node.path, detail))
     return errors
 
 
@@ -182,24 +183,24 @@ def _quoted(value: Any) -> str:
     return f'"{value}"'
 
 
-def _size_rules(place: CorrelatedObject) -> list[FieldViolation]:
-    noun = "items" if isinstance(place.value, list) else "properties"
-    low, high = (place.schema.get(f"{bound}{noun.title()}") for bound in ("min", "max"))
-    count = len(place.value)
+def _size_rules(node: CorrelatedObject) -> list[FieldViolation]:
+    noun = "items" if isinstance(node.value, list) else "properties"
+    low, high = (node.schema.get(f"{bound}{noun.title()}") for bound in ("min", "max"))
+    count = len(node.value)
     if high is not None and count > high:
         detail = f"must have at most {high} {'item' if high == 1 else 'items'}"
-        return [FieldViolation("FieldValueTooMany", place.path, detail, count)]
+        return [FieldViolation("FieldValueTooMany", node.path, detail, count)]
     if low is not None and count < low:
-        detail = f"{place.path} in body should have at least {low} {noun}"
-        return [FieldViolation("FieldValueInvalid", place.path, detail, place.value)]
+        detail = f"{node.path} in body should have at least {low} {noun}"
+        return [FieldViolation("FieldValueInvalid", node.path, detail, node.value)]
     return []
 
 
-def _combinations(place: CorrelatedObject) -> list[FieldViolation]:
+def _combinations(node: CorrelatedObject) -> list[FieldViolation]:
     def fits(part: Obj) -> bool:
-        return not validate(CorrelatedObject(place.value, OMITTED, part, place.path))
+        return not validate(CorrelatedObject(node.value, OMITTED, part, node.path))
 
-    schema, errors = place.schema, []
+    schema, errors = node.schema, []
     if (parts := schema.get("anyOf")) and not any(map(fits, parts)):
         errors.append("must validate at least one schema (anyOf)")
     if (parts := schema.get("oneOf")) and (count := sum(map(fits, parts))) != 1:
@@ -209,24 +210,24 @@ def _combinations(place: CorrelatedObject) -> list[FieldViolation]:
         errors.append("must validate all the schemas (allOf)")
     if (part := schema.get("not")) and fits(part):
         errors.append("must not validate the schema (not)")
-    where = place.path or "<nil>"
+    where = node.path or "<nil>"
     return [
-        FieldViolation("FieldValueInvalid", where, f"{place.path} in body {text}".strip(), "")
+        FieldViolation("FieldValueInvalid", where, f"{node.path} in body {text}".strip(), "")
         for text in errors
     ]
 
 
-def _duplicates(place: CorrelatedObject) -> list[FieldViolation]:
-    how = place.schema.get("x-kubernetes-list-type")
-    if not isinstance(place.value, list) or how not in ("map", "set"):
+def _duplicates(node: CorrelatedObject) -> list[FieldViolation]:
+    how = node.schema.get("x-kubernetes-list-type")
+    if not isinstance(node.value, list) or how not in ("map", "set"):
         return []
-    keys = place.schema.get("x-kubernetes-list-map-keys") or ()
+    keys = node.schema.get("x-kubernetes-list-map-keys") or ()
     seen: list[Any] = []
     errors = []
-    for index, item in enumerate(place.value):
+    for index, item in enumerate(node.value):
         name = {key: item.get(key) for key in keys} if isinstance(item, dict) else item
         if name in seen:
-            path = f"{place.path}[{index}]"
+            path = f"{node.path}[{index}]"
             errors.append(FieldViolation("FieldValueDuplicate", path, value=name))
         seen.append(name)
     return errors

@@ -1,4 +1,4 @@
-"""A column of the table that `kubectl get` prints."""
+"""A column of the Table format that `kubectl get` prints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from aiapi_sandbox.apimachinery.errors import Obj
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column: its head, and how to read its cell. Priority above 0 is for -o wide."""
+    """A column and how to compute its cells. A priority above 0 means `-o wide` only."""
 
     name: str
     cell: Callable[[Obj], Any]

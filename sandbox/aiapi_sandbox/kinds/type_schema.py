@@ -22,21 +22,21 @@ _MAP = re.compile(r"^\{(.*)\}(atomic)?$")
 
 @dataclass(frozen=True, eq=False)
 class TypeSchema:
-    """One place in an object. `any` is whatever the value says: maps merge, lists are replaced."""
+    """The schema of a value. `any` is deduced from the value: maps merge, lists are atomic."""
 
     kind: Kind
     type: str = ""
     atomic: bool = False
     fields: Callable[[], Mapping[str, TypeSchema]] = dict
-    preserves_unknown: bool = False  # an object that keeps fields it does not know
+    preserves_unknown: bool = False  # keeps unknown fields
     element: Callable[[], TypeSchema] | None = None
     keys: tuple[str, ...] = ()
     is_set: bool = False
     patch_merge_key: str = ""
-    key_defaults: Mapping[str, Any] | None = None  # of list items: defaults for their keys
+    key_defaults: Mapping[str, Any] | None = None  # defaults of a list's key fields
 
     def child(self, name: str) -> TypeSchema | None:
-        """The shape of a field; None where there is no such field."""
+        """The schema of a field; None when there is no such field."""
         if self.kind == "map":
             return self.item
         if self.kind == "any":
@@ -72,7 +72,7 @@ def builtin_types() -> dict[str, tuple[bool, dict[str, tuple[str, bool]]]]:
 
 @cache
 def builtin_type(name: str) -> TypeSchema:
-    """The shape of a built-in type, such as `Deployment`."""
+    """The schema of a built-in type, such as `Deployment`."""
     if name == "JSONSchemaProps":
         return TypeSchema("any", name, atomic=True)
     atomic, fields = builtin_types()[name]
@@ -109,8 +109,8 @@ def _parse(type_: str) -> TypeSchema:
     return TypeSchema("scalar", type_)
 
 
-def from_structural(schema: Obj) -> TypeSchema:  # noqa: PLR0911 - one return a kind of node
-    """The shape that a structural schema describes."""
+def from_structural(schema: Obj) -> TypeSchema:  # noqa: PLR0911 - one return per kind of node
+    """The type schema for a CRD's structural schema."""
     if schema.get("x-kubernetes-int-or-string"):
         return TypeSchema("scalar", "intstr")
     kind = schema.get("type")
@@ -152,7 +152,7 @@ def _list_from(schema: Obj) -> TypeSchema:
 
 
 def custom_resource_type(schema: Obj) -> TypeSchema:
-    """The shape of a whole custom object: its schema, with Kubernetes' own metadata."""
+    """The type schema of a whole custom resource: its own fields and ObjectMeta."""
     inner = from_structural({"type": "object", **schema})
     known: dict[str, TypeSchema] = {
         "apiVersion": TypeSchema("scalar", "str"),
@@ -166,7 +166,7 @@ def custom_resource_type(schema: Obj) -> TypeSchema:
 
 
 def unknown_fields(value: Any, schema: TypeSchema, path: str = "") -> list[str]:
-    """Paths of fields that the shape does not have."""
+    """Paths of fields that the schema does not have."""
     found: list[str] = []
     if isinstance(value, dict) and schema.kind in ("object", "map"):
         for name, item in value.items():
@@ -180,7 +180,7 @@ def unknown_fields(value: Any, schema: TypeSchema, path: str = "") -> list[str]:
 
 
 def prune(value: Any, schema: TypeSchema) -> None:
-    """Drop fields that the shape does not have, in place."""
+    """Drop fields that the schema does not have, in place."""
     if isinstance(value, dict) and schema.kind in ("object", "map"):
         for name in tuple(value):
             child = schema.child(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aiapi_sandbox.apimachinery.errors import OMITTED, FieldViolation, Obj
-from aiapi_sandbox.kinds.cel_rules import CorrelatedObject, check_rules, has_rules
+from aiapi_sandbox.kinds.cel_rules import check_rules, has_rules
+from aiapi_sandbox.kinds.correlated_object import CorrelatedObject
 from aiapi_sandbox.kinds.strategies.base import Strategy
 from aiapi_sandbox.kinds.structural_schema import (
     RULE_BLOCKING_REASONS,
