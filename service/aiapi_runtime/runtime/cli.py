@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from aiapi_runtime.runtime import bundled_app, logs
-from aiapi_runtime.runtime.admin import Token
+from aiapi_runtime.runtime.admin_routes import Token
 from aiapi_runtime.runtime.settings import Settings
 from aiapi_runtime.runtime.supervisor import Supervisor, bind
 

@@ -162,7 +162,7 @@ class PodAdmin:
             for slot, row in rows.items()
         ]
         pool = self._pool
-        more = prometheus.More(
+        more = prometheus.ExtraMetrics(
             list(pool.app_metrics.families()),
             pool.blocks.places,
             prometheus.exemplars(self._memory.slots[slot].exemplars for slot in rows),

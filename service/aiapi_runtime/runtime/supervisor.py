@@ -12,7 +12,8 @@ import socket
 from collections.abc import Sequence
 from time import monotonic
 
-from aiapi_runtime.runtime.admin import AdminServer, Token, build
+from aiapi_runtime.runtime.admin_routes import Token, build
+from aiapi_runtime.runtime.admin_server import AdminServer
 from aiapi_runtime.runtime.pod import PodAdmin
 from aiapi_runtime.runtime.process_attributes import (
     become_subreaper,
@@ -91,7 +92,7 @@ class Supervisor:
             self._pool.kill()
             self._sidecars.kill()
             self._pool.spawner.stop()
-            self._admin.end()
+            self._admin.stop()
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
         logger.info("all workers have left")

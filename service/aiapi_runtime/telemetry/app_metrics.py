@@ -1,33 +1,28 @@
-"""What the supervisor knows of the workers' own metrics, and their sums over the pod.
+"""The supervisor's view of the app's own metrics: their sums over all workers of the pod.
 
-A worker says once what lies where in its slot. Counters and histograms of a worker that is gone
-stay in the totals, gauges go with it. The number of series is bounded here too, since each new
-worker may bring label values of its own: what is beyond the bound is added under `other`.
+A worker reports once what each part of its slot holds. Counters and histograms of a departed worker
+stay in the totals; its gauges are dropped. The number of series is bounded here too, since each new
+worker may bring new label values: series beyond the bound are added to the label values `other`.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from math import inf
+from typing import Any, Literal
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-
-from aiapi_runtime.telemetry.metrics import MOST_LABEL_SETS, OTHER
+from aiapi_runtime.telemetry.exposition import Bucket, MetricFamily
+from aiapi_runtime.telemetry.metrics import MAX_LABEL_SETS, OTHER
 from aiapi_runtime.telemetry.shared_memory import WorkerMemory
 
 _Values = tuple[str, ...]
 
 
 @dataclass
-class _Known:
-    """One metric, and the totals of those who have left."""
+class _Metric:
+    """One metric, and the totals of the departed workers by label values."""
 
-    kind: str
+    kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...]
     bounds: tuple[float, ...]
@@ -40,7 +35,7 @@ class _Known:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _Placement:
     """Where a worker keeps one series."""
 
     name: str
@@ -49,56 +44,62 @@ class _Placed:
 
 
 class AppMetrics:
-    """Used in the supervisor's one thread, as the totals is."""
+    """Used only in the supervisor's thread, like `PodTotals`."""
 
     def __init__(self, memory: WorkerMemory) -> None:
         self._memory = memory
-        self._known: dict[str, _Known] = {}
-        self._placed: dict[int, list[_Placed]] = {}
+        self._metrics: dict[str, _Metric] = {}
+        self._placements: dict[int, list[_Placement]] = {}
 
-    def define(self, slot: int, said: dict[str, Any]) -> None:
-        shape = _Known(
-            said["kind"], said["help"], tuple(said["labels"]), tuple(said["bounds"]), said["merge"]
+    def define(self, slot: int, message: dict[str, Any]) -> None:
+        """A worker has placed a series in its slot."""
+        shape = _Metric(
+            message["kind"],
+            message["help"],
+            tuple(message["labels"]),
+            tuple(message["bounds"]),
+            message["merge"],
         )
-        known = self._known.setdefault(said["name"], shape)
-        if (known.kind, known.labels, known.bounds) != (shape.kind, shape.labels, shape.bounds):
-            # The app was changed while it serves; the next start of the pod shows the new shape.
+        metric = self._metrics.setdefault(message["name"], shape)
+        if (metric.kind, metric.labels, metric.bounds) != (shape.kind, shape.labels, shape.bounds):
+            # The app's code changed while the pod runs; the next pod shows the new shape.
             return
-        values = tuple(said["values"])
-        if values not in known.retired and len(known.retired) > MOST_LABEL_SETS:
-            values = (OTHER,) * len(known.labels)
-        known.retired.setdefault(values, [0.0] * known.size)
-        self._placed.setdefault(slot, []).append(_Placed(said["name"], values, said["at"]))
+        values = tuple(message["values"])
+        if values not in metric.retired and len(metric.retired) > MAX_LABEL_SETS:
+            values = (OTHER,) * len(metric.labels)
+        metric.retired.setdefault(values, [0.0] * metric.size)
+        placement = _Placement(message["name"], values, message["at"])
+        self._placements.setdefault(slot, []).append(placement)
 
     def fold(self, slot: int) -> None:
-        """The worker's process has ended: keep what it counted, and free its cells."""
+        """Keep the counts of a worker whose process has ended, and clear its cells."""
         cells = self._memory.slots[slot].custom
-        for one in self._placed.pop(slot, []):
-            known = self._known[one.name]
-            end = one.at + known.size
-            if known.kind != "gauge":
-                _add(known.retired[one.values], cells[one.at : end])
-            cells[one.at : end] = memoryview(bytes(8 * known.size)).cast("d")
+        for one in self._placements.pop(slot, []):
+            metric = self._metrics[one.name]
+            end = one.at + metric.size
+            if metric.kind != "gauge":
+                _add(metric.retired[one.values], cells[one.at : end])
+            cells[one.at : end] = memoryview(bytes(8 * metric.size)).cast("d")
 
-    def families(self) -> Iterable[Metric]:
-        now = {
-            name: {values: list(row) for values, row in known.retired.items()}
-            for name, known in self._known.items()
+    def families(self) -> Iterable[MetricFamily]:
+        totals = {
+            name: {values: list(row) for values, row in metric.retired.items()}
+            for name, metric in self._metrics.items()
         }
-        greatest: set[tuple[str, _Values]] = set()
-        for slot, placed in self._placed.items():
-            for one in placed:
-                known = self._known[one.name]
-                row = self._memory.slots[slot].custom[one.at : one.at + known.size]
-                total = now[one.name][one.values]
-                if known.merge == "max":
+        merged: set[tuple[str, _Values]] = set()
+        for slot, placements in self._placements.items():
+            for one in placements:
+                metric = self._metrics[one.name]
+                row = self._memory.slots[slot].custom[one.at : one.at + metric.size]
+                total = totals[one.name][one.values]
+                if metric.merge == "max":
                     key = one.name, one.values
-                    total[0] = max(total[0], row[0]) if key in greatest else row[0]
-                    greatest.add(key)
+                    total[0] = max(total[0], row[0]) if key in merged else row[0]
+                    merged.add(key)
                 else:
                     _add(total, row)
-        for name, known in self._known.items():
-            yield _family(name, known, now[name])
+        for name, metric in self._metrics.items():
+            yield _family(name, metric, totals[name])
 
 
 def _add(total: list[float], row: Sequence[float]) -> None:
@@ -106,22 +107,14 @@ def _add(total: list[float], row: Sequence[float]) -> None:
         total[index] += value
 
 
-def _family(name: str, known: _Known, rows: dict[_Values, list[float]]) -> Metric:
-    match known.kind:
-        case "counter":
-            counter = CounterMetricFamily(name, known.help, labels=known.labels)
-            for values, row in rows.items():
-                counter.add_metric(values, row[0])
-            return counter
-        case "gauge":
-            gauge = GaugeMetricFamily(name, known.help, labels=known.labels)
-            for values, row in rows.items():
-                gauge.add_metric(values, row[0])
-            return gauge
-        case _:
-            histogram = HistogramMetricFamily(name, known.help, labels=known.labels)
-            edges = [*map(str, known.bounds), "+Inf"]
-            for values, row in rows.items():
-                counts = list(accumulate(row[:-1]))
-                histogram.add_metric(values, list(zip(edges, counts, strict=True)), row[-1])
-            return histogram
+def _family(name: str, metric: _Metric, rows: dict[_Values, list[float]]) -> MetricFamily:
+    family = MetricFamily(metric.kind, name, metric.help)
+    for values, row in rows.items():
+        labels = dict(zip(metric.labels, values, strict=True))
+        if metric.kind == "histogram":
+            counts = accumulate(row[:-1])
+            buckets = [Bucket(*edge) for edge in zip((*metric.bounds, inf), counts, strict=True)]
+            family.add_histogram(buckets, row[-1], labels)
+        else:
+            family.add(row[0], labels)
+    return family

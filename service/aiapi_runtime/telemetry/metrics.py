@@ -5,7 +5,7 @@
 
 A series' numbers lie in plain Python and are copied into the worker's slot of the shared memory
 with each heartbeat; the supervisor hears once what they mean. Everything is bounded: a metric has
-at most `MOST_LABEL_SETS` label sets, and what comes after them is counted under the label values
+at most `MAX_LABEL_SETS` label sets, and what comes after them is counted under the label values
 `other`. Outside a worker (in tests, under another server) the numbers stay in the process.
 """
 
@@ -22,7 +22,7 @@ from aiapi_runtime.telemetry.layout import CUSTOM_NUMBERS
 
 logger = logging.getLogger("aiapi.metrics")
 
-MOST_LABEL_SETS = 100
+MAX_LABEL_SETS = 100
 OTHER = "other"
 LATENCY_BOUNDS = (
     0.001,
@@ -200,7 +200,7 @@ class _Metric(Generic[_S]):
             raise ValueError(f"{self} has the labels {self.shape['labels']}, not {values}")
         with _board.lock:
             key = tuple(str(value)[:_LONGEST_VALUE] for value in values)
-            if key not in self.series and len(self.series) >= MOST_LABEL_SETS:
+            if key not in self.series and len(self.series) >= MAX_LABEL_SETS:
                 key = (OTHER,) * self._width
             if key not in self.series:
                 self.series[key] = self._make(self, key, self._size)

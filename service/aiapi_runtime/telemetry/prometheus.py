@@ -1,20 +1,12 @@
-"""The pod's numbers as Prometheus text, through a collector over the shared memory."""
+"""The metric families of a pod, read from the workers' shared memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import inf
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
-
+from aiapi_runtime.telemetry import exposition
+from aiapi_runtime.telemetry.exposition import Bucket, Exemplar, MetricFamily
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, COARSE, EXEMPLAR, OUTCOMES, Cell
 from aiapi_runtime.telemetry.stats import PodSnapshot
 
@@ -24,18 +16,18 @@ _SECONDS = (
     ("worker_seconds", Cell.WORKER_SECONDS, "Time workers have been up."),
     ("cpu_seconds", Cell.CPU_SECONDS, "CPU time of the workers."),
     ("upstream_seconds", Cell.UPSTREAM_SECONDS, "Time requests waited for an upstream."),
-    ("loop_blocks", Cell.BLOCKS, "How often an event loop stood still."),
+    ("loop_blocks", Cell.BLOCKS, "How often an event loop was blocked."),
 )
 _HISTOGRAMS = (
-    ("request_duration_seconds", Cell.LATENCY, Cell.LATENCY_SUM, "Answered requests, to the end."),
-    ("time_to_first_byte_seconds", Cell.TTFB, Cell.TTFB_SUM, "To the first byte of the body."),
+    ("request_duration_seconds", Cell.LATENCY, Cell.LATENCY_SUM, "Time to the end of a response."),
+    ("time_to_first_byte_seconds", Cell.TTFB, Cell.TTFB_SUM, "Time to the first byte of a body."),
     ("loop_lag_seconds", Cell.LAG, Cell.LAG_SUM, "How late the event loops ran a timer."),
 )
 
 
 @dataclass(frozen=True)
 class WorkerReading:
-    """What is told of one worker; named by its slot, so that the number of series is bounded."""
+    """One worker's numbers, labeled by its slot, so that the number of series is bounded."""
 
     slot: int
     row: Sequence[float]
@@ -43,149 +35,133 @@ class WorkerReading:
 
 
 @dataclass(frozen=True)
-class More:
-    """What is not in the fixed numbers of a worker."""
+class ExtraMetrics:
+    """Metrics beside the fixed numbers of a worker."""
 
-    families: Sequence[Metric] = ()
+    families: Sequence[MetricFamily] = ()
     blocked_places: Mapping[str, int] = field(default_factory=dict)
     exemplars: Mapping[int, Exemplar] = field(default_factory=dict)
 
 
-class PodCollector(Collector):
-    """One reading as metric families."""
-
-    def __init__(self, reading: PodSnapshot, workers: Sequence[WorkerReading], more: More) -> None:
-        self._reading = reading
-        self._workers = workers
-        self._more = more
-
-    def collect(self) -> Iterable[Metric]:
-        own = [
-            *self._counters(),
-            *self._blocked_places(),
-            *self._histograms(),
-            *self._gauges(),
-            *self._threads(),
-            *self._per_worker(),
-        ]
-        yield from own
-        # An app's metric of a name that is taken would make the whole text invalid.
-        taken = {family.name for family in own}
-        yield from (family for family in self._more.families if family.name not in taken)
-
-    def _blocked_places(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(
-            "aiapi_loop_blocked_places",
-            "How often an event loop stood still at this place of the code.",
-            labels=["place"],
-        )
-        for place, count in self._more.blocked_places.items():
-            family.add_metric([place], count)
-        yield family
-
-    def _counters(self) -> Iterable[Metric]:
-        total = self._reading.total
-        requests = CounterMetricFamily("aiapi_requests", "Requests by outcome.", labels=["outcome"])
-        for index, name in enumerate(OUTCOMES):
-            requests.add_metric([name], total[index])
-        yield requests
-        for name, cell, text in _SECONDS:
-            yield CounterMetricFamily(f"aiapi_{name}", text, value=total[cell])
-
-    def _histograms(self) -> Iterable[Metric]:
-        for name, start, total, text in _HISTOGRAMS:
-            exemplars = self._more.exemplars if start == Cell.LATENCY else {}
-            yield _histogram(name, text, self._reading.total, (start, total), exemplars)
-
-    def _gauges(self) -> Iterable[Metric]:
-        reading = self._reading
-        workers = GaugeMetricFamily("aiapi_workers", "Workers by state.", labels=["state"])
-        for state, count in vars(reading.workers).items():
-            workers.add_metric([state], count)
-        yield workers
-        for name, value, text in (
-            ("requests_in_flight", reading.total[Cell.IN_FLIGHT], "Requests open now."),
-            ("open_connections", reading.total[Cell.CONNECTIONS], "Connections open now."),
-            ("resident_memory_bytes", reading.rss_bytes, "Resident memory of the workers."),
-            ("accept_queue_depth", reading.accept_depth, "Connections waiting to be accepted."),
-            ("accept_queue_limit", reading.accept_limit, "How many connections may wait."),
-            ("ready", float(reading.ready), "1 when the pod is ready."),
-        ):
-            yield GaugeMetricFamily(f"aiapi_{name}", text, value=value)
-
-    def _threads(self) -> Iterable[Metric]:
-        now = GaugeMetricFamily(
-            "aiapi_threads", "Busy threads, and calls that wait for one.", labels=["pool", "state"]
-        )
-        most = GaugeMetricFamily("aiapi_threads_limit", "Threads in a worker.", labels=["pool"])
-        busy = CounterMetricFamily(
-            "aiapi_threads_busy_seconds", "Sum of the time threads were busy.", labels=["pool"]
-        )
-        waiting = CounterMetricFamily(
-            "aiapi_threads_waiting_seconds", "Sum of the time calls waited.", labels=["pool"]
-        )
-        for name, pool in self._reading.threads.items():
-            now.add_metric([name, "busy"], pool.busy)
-            now.add_metric([name, "waiting"], pool.waiting)
-            most.add_metric([name], pool.limit)
-            busy.add_metric([name], pool.busy_seconds)
-            waiting.add_metric([name], pool.waiting_seconds)
-        yield from (now, most, busy, waiting)
-
-    def _per_worker(self) -> Iterable[Metric]:
-        for name, text, cell in (
-            ("requests_in_flight", "Requests open in one worker.", Cell.IN_FLIGHT),
-            ("open_connections", "Connections open in one worker.", Cell.CONNECTIONS),
-            ("loop_seconds", "Loop time of one worker since its start.", Cell.LOOP_SECONDS),
-        ):
-            family = GaugeMetricFamily(f"aiapi_worker_{name}", text, labels=["worker"])
-            for worker in self._workers:
-                family.add_metric([str(worker.slot)], worker.row[cell])
-            yield family
-        memory = GaugeMetricFamily(
-            "aiapi_worker_resident_memory_bytes", "Memory of one worker.", labels=["worker"]
-        )
-        for worker in self._workers:
-            memory.add_metric([str(worker.slot)], worker.rss_bytes)
-        yield memory
+def render(
+    snapshot: PodSnapshot, workers: Sequence[WorkerReading], extra: ExtraMetrics, accept: str
+) -> tuple[str, bytes]:
+    """Content type and text, in the format that the Accept header names."""
+    return exposition.render(families(snapshot, workers, extra), accept)
 
 
-def _histogram(
-    name: str,
-    text: str,
-    row: Sequence[float],
-    cells: tuple[int, int],
-    exemplars: Mapping[int, Exemplar],
-) -> HistogramMetricFamily:
-    start, total = cells
-    counts = list(accumulate(row[start : start + BUCKETS]))
-    edges = [(str(BOUNDS[i]), counts[i]) for i in range(COARSE - 1, len(BOUNDS), COARSE)]
-    edges.append(("+Inf", counts[-1]))
-    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
-        (*edge, exemplars[number]) if number in exemplars else edge
-        for number, edge in enumerate(edges)
+def families(
+    snapshot: PodSnapshot, workers: Sequence[WorkerReading], extra: ExtraMetrics
+) -> Iterable[MetricFamily]:
+    own = [
+        *_counters(snapshot),
+        _blocked_places(extra.blocked_places),
+        *_histograms(snapshot, extra.exemplars),
+        *_gauges(snapshot),
+        *_threads(snapshot),
+        *_per_worker(workers),
     ]
-    family = HistogramMetricFamily(f"aiapi_{name}", text)
-    family.add_metric([], buckets, row[total])
-    return family
+    yield from own
+    # Two families of one name would make the whole text invalid.
+    taken = {family.name for family in own}
+    yield from (family for family in extra.families if family.name not in taken)
 
 
 def exemplars(memories: Iterable[memoryview]) -> dict[int, Exemplar]:
     """The latest traced request of each coarse bucket, over all workers."""
     latest: dict[int, Exemplar] = {}
     for memory in memories:
-        for number, (trace, seconds, at) in enumerate(EXEMPLAR.iter_unpack(memory)):
-            known = latest.get(number)
-            if at and (known is None or at > (known.timestamp or 0)):
-                latest[number] = Exemplar({"trace_id": trace.hex()}, seconds, at)
+        for index, (trace, seconds, at) in enumerate(EXEMPLAR.iter_unpack(memory)):
+            if at and (index not in latest or at > latest[index].timestamp):
+                latest[index] = Exemplar({"trace_id": trace.hex()}, seconds, at)
     return latest
 
 
-def render(
-    reading: PodSnapshot, workers: Sequence[WorkerReading], more: More, accept: str
-) -> tuple[str, bytes]:
-    """Content type and text, in the format asked for; exemplars are in OpenMetrics alone."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(PodCollector(reading, workers, more))
-    encode, content_type = choose_encoder(accept)
-    return content_type, encode(registry)
+def _counters(snapshot: PodSnapshot) -> Iterable[MetricFamily]:
+    requests = MetricFamily("counter", "aiapi_requests", "Requests by outcome.")
+    for index, outcome in enumerate(OUTCOMES):
+        requests.add(snapshot.total[index], {"outcome": outcome})
+    yield requests
+    for name, cell, text in _SECONDS:
+        family = MetricFamily("counter", f"aiapi_{name}", text)
+        family.add(snapshot.total[cell])
+        yield family
+
+
+def _blocked_places(places: Mapping[str, int]) -> MetricFamily:
+    family = MetricFamily(
+        "counter",
+        "aiapi_loop_blocked_places",
+        "How often an event loop was blocked at this place in the code.",
+    )
+    for place, count in places.items():
+        family.add(count, {"place": place})
+    return family
+
+
+def _histograms(
+    snapshot: PodSnapshot, latency_exemplars: Mapping[int, Exemplar]
+) -> Iterable[MetricFamily]:
+    for name, start, total, text in _HISTOGRAMS:
+        found = latency_exemplars if start == Cell.LATENCY else {}
+        counts = list(accumulate(snapshot.total[start : start + BUCKETS]))
+        edges = [(BOUNDS[at], counts[at]) for at in range(COARSE - 1, len(BOUNDS), COARSE)]
+        edges.append((inf, counts[-1]))
+        family = MetricFamily("histogram", f"aiapi_{name}", text)
+        buckets = [Bucket(*edge, found.get(index)) for index, edge in enumerate(edges)]
+        family.add_histogram(buckets, snapshot.total[total], {})
+        yield family
+
+
+def _gauges(snapshot: PodSnapshot) -> Iterable[MetricFamily]:
+    workers = MetricFamily("gauge", "aiapi_workers", "Workers by state.")
+    for state, count in vars(snapshot.workers).items():
+        workers.add(count, {"state": state})
+    yield workers
+    for name, value, text in (
+        ("requests_in_flight", snapshot.total[Cell.IN_FLIGHT], "Open requests."),
+        ("open_connections", snapshot.total[Cell.CONNECTIONS], "Open connections."),
+        ("resident_memory_bytes", snapshot.rss_bytes, "Resident memory of the workers."),
+        ("accept_queue_depth", snapshot.accept_depth, "Connections waiting to be accepted."),
+        ("accept_queue_limit", snapshot.accept_limit, "How many connections may wait."),
+        ("ready", float(snapshot.ready), "1 when the pod is ready."),
+    ):
+        family = MetricFamily("gauge", f"aiapi_{name}", text)
+        family.add(value)
+        yield family
+
+
+def _threads(snapshot: PodSnapshot) -> Iterable[MetricFamily]:
+    threads = MetricFamily("gauge", "aiapi_threads", "Busy threads, and calls waiting for one.")
+    limit = MetricFamily("gauge", "aiapi_threads_limit", "Threads per worker.")
+    busy = MetricFamily(
+        "counter", "aiapi_threads_busy_seconds", "Sum of the time threads were busy."
+    )
+    waiting = MetricFamily(
+        "counter", "aiapi_threads_waiting_seconds", "Sum of the time calls waited."
+    )
+    for name, pool in snapshot.threads.items():
+        threads.add(pool.busy, {"pool": name, "state": "busy"})
+        threads.add(pool.waiting, {"pool": name, "state": "waiting"})
+        limit.add(pool.limit, {"pool": name})
+        busy.add(pool.busy_seconds, {"pool": name})
+        waiting.add(pool.waiting_seconds, {"pool": name})
+    yield from (threads, limit, busy, waiting)
+
+
+def _per_worker(workers: Sequence[WorkerReading]) -> Iterable[MetricFamily]:
+    for name, text, cell in (
+        ("requests_in_flight", "Open requests of one worker.", Cell.IN_FLIGHT),
+        ("open_connections", "Open connections of one worker.", Cell.CONNECTIONS),
+        ("loop_seconds", "Loop time of one worker since its start.", Cell.LOOP_SECONDS),
+    ):
+        family = MetricFamily("gauge", f"aiapi_worker_{name}", text)
+        for worker in workers:
+            family.add(worker.row[cell], {"worker": str(worker.slot)})
+        yield family
+    memory = MetricFamily(
+        "gauge", "aiapi_worker_resident_memory_bytes", "Resident memory of one worker."
+    )
+    for worker in workers:
+        memory.add(worker.rss_bytes, {"worker": str(worker.slot)})
+    yield memory
