@@ -1,4 +1,4 @@
-"""A console without a cluster: AIApis with a past, made of real decisions' parts."""
+"""A console without a cluster: AIApis with a history of made-up decisions."""
 
 import math
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ TARGET = 0.7
 
 
 def manifest(name: str, *, namespace: str = "shop", **status: Any) -> dict[str, Any]:
-    """An AIApi as the API server gives it, with a status as the operator writes it."""
+    """An AIApi as returned by the API server, with a status as written by the operator."""
     ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "2 of 2 ready."}
     return {
         "apiVersion": "aiapi.dev/v1alpha1",
@@ -78,7 +78,7 @@ def decision(*, rps: float, workers: int, replicas: int, **changes: Any) -> Deci
         upstream_share=0.9,
         shed_per_second=0.0,
     )
-    told = Decision(
+    made = Decision(
         workers=workers,
         replicas=replicas,
         verdict=Verdict.STEADY,
@@ -88,11 +88,11 @@ def decision(*, rps: float, workers: int, replicas: int, **changes: Any) -> Deci
         conditions=(),
         state=blank.state,
     )
-    return replace(told, **changes)
+    return replace(made, **changes)
 
 
 def seen(*, workers: int, replicas: int, percent: float = 38.0) -> ObservedFleet:
-    """The fleet as it was found."""
+    """The observed fleet."""
     savings = Savings(
         percent=percent,
         per_month=61.0,
@@ -110,7 +110,7 @@ def seen(*, workers: int, replicas: int, percent: float = 38.0) -> ObservedFleet
 
 
 def sizes(rps: float) -> tuple[int, int]:
-    """Workers in each pod and pods that carry this load."""
+    """Workers per pod and pods for this load."""
     need = max(2, math.ceil(1.1 * rps * SERVICE / TARGET))
     replicas = max(2, math.ceil(need / 4))
     return math.ceil(need / replicas), replicas
@@ -118,7 +118,7 @@ def sizes(rps: float) -> tuple[int, int]:
 
 @dataclass
 class ConsoleWorld:
-    """A console's sources, filled by a test."""
+    """The sources of a console, filled by a test."""
 
     aiapis: list[dict[str, Any]] = field(default_factory=list)
     leads: bool = True
@@ -129,7 +129,7 @@ class ConsoleWorld:
         self.history = History(wall=lambda: self.now)
 
     def live(self, name: str, *, minutes: float = 15, namespace: str = "shop") -> None:
-        """Let an AIApi have been decided about every 2 s until now."""
+        """Record a decision every 2 s until now."""
         end, self.now = self.now, self.now - 60 * minutes
         before = (0, 0)
         key = (namespace, name)
@@ -142,14 +142,14 @@ class ConsoleWorld:
                 more = workers * replicas > before[0] * before[1]
                 verdict = Verdict.SCALED_UP if more else Verdict.SCALED_DOWN
             made = decision(rps=rps, workers=workers, replicas=replicas, verdict=verdict)
-            self.history.decided(key, SPEC, seen(workers=workers, replicas=replicas), made)
+            self.history.record_decision(key, SPEC, seen(workers=workers, replicas=replicas), made)
             bound = Condition(
                 type="DependencyBound",
                 status=-1.4 < phase < -1.0,
                 reason="UpstreamSlow",
                 message="Requests spend 94 % of their time waiting for upstreams.",
             )
-            self.history.diagnosed(key, [bound])
+            self.history.record_conditions(key, [bound])
             before = (workers, replicas)
             self.now += 2
         self.now = end
@@ -169,7 +169,7 @@ class ConsoleWorld:
 
     @asynccontextmanager
     async def served(self, **options: Any) -> AsyncIterator[str]:
-        """The console on a port of its own; gives its address."""
+        """Serve the console on a free port, and yield its address."""
         server = ConsoleServer(self.pages, **options)
         port = await server.start("127.0.0.1", 0)
         try:

@@ -1,1 +1,1 @@
-"""The console: one read-only page that shows what the right-sizer sees, decides and saves."""
+"""The console: read-only web pages that show load, decisions and savings."""

@@ -1,12 +1,10 @@
-"""One AIApi in full: what stands in its tiles, charts and timeline. Pure."""
+"""The page of one AIApi: its tiles, charts and events. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiapi_operator.api.summary import AIApiSummary, from_manifest
-from aiapi_operator.console import figures
-from aiapi_operator.console.chart import Chart, Frame, Line, draw
 from aiapi_operator.console.history import (
     TIME_RANGES,
     AIApiHistory,
@@ -16,12 +14,17 @@ from aiapi_operator.console.history import (
     TimeRange,
 )
 from aiapi_operator.console.ring_buffer import RingBuffer
+from aiapi_operator.present import numbers
+from aiapi_operator.present.chart import Chart, Line, Mark, TimeAxis
 from aiapi_operator.sizing.savings import HOURS_PER_MONTH
+
+_GAP = 4
+"""Steps without a row after which a line is broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One number, its unit, and where it comes from."""
+    """One number, its unit and its source."""
 
     name: str
     value: str
@@ -32,263 +35,267 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AIApiDetail:
-    """Everything on the page of one AIApi."""
+    """The content of the page of one AIApi."""
 
     view: AIApiSummary
     tiles: Sequence[Tile]
     charts: Sequence[Chart]
-    axis: Sequence[str]
-    happenings: Sequence[HistoryEvent]
+    time_labels: Sequence[str]
+    events: Sequence[HistoryEvent]
     message: str
-    """Why the fleet is as it is."""
-    since: float | None
-    """When its history begins."""
+    """The reason of the last decision."""
 
 
 def detail(
-    manifest: dict[str, Any], story: AIApiHistory | None, *, span: int, now: float
+    manifest: dict[str, Any], history: AIApiHistory | None, *, time_range: int, now: float
 ) -> AIApiDetail:
-    """Put the page together. Without a story there is only what the status says."""
+    """Build the page: from the history, or from the status if there is no history."""
     view = from_manifest(manifest)
-    if story is None:
+    if history is None:
         return AIApiDetail(
             view=view,
             tiles=status_tiles(view),
             charts=(),
-            axis=(),
-            happenings=(),
-            message=str(view.decision.get("message", "No decision was taken yet.")),
-            since=None,
+            time_labels=(),
+            events=(),
+            message=str(view.decision.get("message", "No decision yet.")),
         )
-    frame = _frame(story.rings[span], TIME_RANGES[span], story.happenings, now)
-    times = story.rings[-1].times()
+    chosen = TIME_RANGES[time_range]
     return AIApiDetail(
         view=view,
-        tiles=tiles(story.present, view),
-        charts=charts(story.rings[span], frame, view, story.present),
-        axis=_axis(TIME_RANGES[span]),
-        happenings=tuple(reversed(story.happenings)),
-        message=story.present.message,
-        since=min(times[0], story.happenings[0].time) if times else None,
+        tiles=tiles(history.current, view),
+        charts=charts(history.rings[time_range], chosen, view, history, now),
+        time_labels=_time_labels(chosen),
+        events=tuple(reversed(history.events)),
+        message=history.current.message,
     )
 
 
 def status_tiles(view: AIApiSummary) -> list[Tile]:
-    """What the status says, where this operator has no numbers of its own."""
-    told = "status, as last written"
+    """The numbers in the status."""
+    source = "status, as last written"
     return [
         Tile(
-            name="Arrivals", value=_or_none(view.load, "requestsPerSecond"), unit="rps", source=told
+            name="Arrivals",
+            value=_or_none(view.load, "requestsPerSecond"),
+            unit="rps",
+            source=source,
         ),
-        Tile(name="Need", value=_or_none(view.need, "workers"), unit="workers", source=told),
-        Tile(name="Fleet", value=view.running, unit="ready/pods x workers", source=told),
+        Tile(name="Need", value=_or_none(view.need, "workers"), unit="workers", source=source),
+        Tile(name="Fleet", value=view.running, unit="ready/pods x workers", source=source),
         Tile(
             name=f"Latency {view.percentile}",
             value=_or_none(view.load, "latency"),
             unit=f"objective {view.objective}",
-            source=told,
+            source=source,
             tone="bad" if view.misses_objective else "",
         ),
-        Tile(name="Saved", value=_or_none(view.savings, "percent"), unit="", source=told),
+        Tile(name="Saved", value=_or_none(view.savings, "percent"), unit="", source=source),
     ]
 
 
 def _or_none(document: dict[str, Any], key: str) -> str:
-    return str(document.get(key, figures.NONE))
+    return str(document.get(key, numbers.NONE))
 
 
-def tiles(now: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
-    """The present in numbers."""
-    load, need = now.load, now.need
-    late = load.latency is not None and load.latency > now.threshold
+def tiles(current: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
+    """The last decision in numbers."""
+    load, need = current.load, current.need
+    late = load.latency is not None and load.latency > current.threshold
     return [
         Tile(
             name="Arrivals",
-            value=figures.number(load.arrivals_per_second),
-            unit=f"requests/s now, {figures.number(need.demand)} expected",
-            source="pods' request counters; the forecast looks as far as new capacity takes",
+            value=numbers.number(load.arrivals_per_second),
+            unit=f"requests/s now, {numbers.number(need.demand)} expected",
+            source="the pods' request counters; forecast for the lead time of new capacity",
         ),
         Tile(
             name="Need",
             value=str(need.workers),
             unit=f"workers, set by {need.binding.value}",
-            source=_need_source(now),
+            source=_need_source(current),
         ),
         Tile(
             name="Fleet",
-            value=f"{now.ready} x {now.workers}",
-            unit=f"pods ready x workers in each; {now.running} workers run",
-            source=f"pods; wanted are {now.replicas} x {now.workers}",
-            tone="" if now.ready >= now.replicas else "warn",
+            value=f"{current.ready} x {current.workers}",
+            unit=f"ready pods x workers per pod; {current.running} workers running",
+            source=f"the pods; wanted: {current.replicas} x {current.workers}",
+            tone="" if current.ready >= current.replicas else "warn",
         ),
         Tile(
             name=f"Latency {view.percentile}",
-            value=figures.seconds(load.latency),
-            unit=f"objective {figures.seconds(now.threshold)}",
-            source="pods' latency histograms, last minute",
+            value=numbers.latency(load.latency),
+            unit=f"objective {numbers.latency(current.threshold)}",
+            source="the pods' latency histograms, last minute",
             tone="bad" if late else "good" if load.latency is not None else "",
         ),
         Tile(
             name="Event loops",
-            value=figures.percent(load.loop_utilization),
-            unit=f"busy in the busiest pod, aim {figures.percent(need.target_utilization)}",
-            source="pods' event-loop time over wall time",
+            value=numbers.percent(load.loop_utilization),
+            unit=f"busy in the busiest pod, target {numbers.percent(need.target_utilization)}",
+            source="event-loop time / wall time",
         ),
-        _saved(now),
+        _saved_tile(current),
     ]
 
 
-def _need_source(now: DecisionSnapshot) -> str:
-    need = now.need
+def _need_source(current: DecisionSnapshot) -> str:
+    need = current.need
     if need.demand is None or not need.service_demand:
-        return "what runs is kept while too little is known"
+        return "the running workers are kept until the load is known"
     return (
-        f"{figures.number(need.demand)} requests/s x {figures.seconds(need.service_demand)}"
-        f" loop time / {figures.percent(need.target_utilization)}, or a floor"
+        f"{numbers.number(need.demand)} requests/s x {numbers.latency(need.service_demand)}"
+        f" loop time / {numbers.percent(need.target_utilization)}, or a floor"
     )
 
 
-def _saved(now: DecisionSnapshot) -> Tile:
-    saved = now.savings
+def _saved_tile(current: DecisionSnapshot) -> Tile:
+    saved = current.savings
     if saved is None:
-        return Tile(name="Saved", value=figures.NONE, unit="", source="nothing was measured yet")
-    static = f"{saved.baseline.replicas} x {saved.baseline.workers}"
-    base = "the largest fleet so far" if saved.baseline_is_peak else "the spec's baseline"
+        return Tile(name="Saved", value=numbers.NONE, unit="", source="not measured yet")
+    baseline = f"{saved.baseline.replicas} x {saved.baseline.workers}"
+    origin = "the largest fleet so far" if saved.baseline_is_peak else "the baseline in the spec"
+    source = f"compared with {origin}, {baseline} all the time"
     if not saved.baseline_hour:
         return Tile(
             name="Saved",
-            value=figures.percent(saved.percent / 100),
+            value=numbers.percent(saved.percent / 100),
             unit="of worker and pod hours",
-            source=f"against {base}, {static} all the time",
+            source=source,
         )
-    hour = saved.per_month / HOURS_PER_MONTH
     return Tile(
         name="Saved",
-        value=figures.percent(saved.percent / 100),
-        unit=f"{figures.money(hour, saved.currency)} an hour",
-        source=f"against {base}, {static} all the time, at the spec's prices",
+        value=numbers.percent(saved.percent / 100),
+        unit=f"{numbers.money(saved.per_month / HOURS_PER_MONTH, saved.currency)} per hour",
+        source=f"{source}, at the prices in the spec",
         tone="good" if saved.percent > 0 else "",
     )
 
 
-def _frame(
-    ring: RingBuffer, span: TimeRange, happenings: Sequence[HistoryEvent], now: float
-) -> Frame:
-    marks = [(each.time, f"{each.what} {each.size}") for each in happenings if each.resized]
-    return Frame(
-        times=ring.times(), start=now - span.length, end=now, seconds=span.seconds, marks=marks
-    )
-
-
-def _axis(span: TimeRange) -> list[str]:
-    """Four moments, from the left."""
-    minutes = span.length / 60
+def _time_labels(time_range: TimeRange) -> list[str]:
+    """Four labels, from the left."""
+    minutes = time_range.seconds / 60
     parts = [minutes, 2 * minutes / 3, minutes / 3]
     unit, size = ("min", 1) if minutes < 120 else ("h", 60)
     return [*(f"-{part / size:g} {unit}" for part in parts), "now"]
 
 
+class _LineFactory(Protocol):
+    def __call__(self, name: str, tone: str, metric: Metric, **style: bool) -> Line:
+        """The line of a metric."""
+
+
+class _ChartFactory(Protocol):
+    def __call__(self, **options: Any) -> Chart:
+        """A chart on the time axis of the page."""
+
+
 def charts(
-    ring: RingBuffer, frame: Frame, view: AIApiSummary, now: DecisionSnapshot
+    ring: RingBuffer, time_range: TimeRange, view: AIApiSummary, history: AIApiHistory, now: float
 ) -> list[Chart]:
-    """The charts of the page, over the same time."""
+    """The charts of the page, on one time axis."""
+    times = ring.times()
+    axis = TimeAxis(start=now - time_range.seconds, end=now, gap=_GAP * time_range.step)
+    marks = tuple(
+        Mark(time=event.time, text=f"{event.title} {event.size}")
+        for event in history.events
+        if event.resized
+    )
 
-    def line(name: str, tone: str, column: Metric, **style: bool) -> Line:
-        return Line(name=name, tone=tone, values=ring.column(column), **style)
+    def line(name: str, tone: str, metric: Metric, **style: bool) -> Line:
+        points = list(zip(times, ring.column(metric), strict=True))
+        return Line(name=name, tone=tone, points=points, **style)
 
-    return [*_load_charts(frame, view, line), *_fleet_charts(frame, line), *_cost(frame, now, line)]
+    def chart(**options: Any) -> Chart:
+        return Chart(axis=axis, marks=marks, **options)
 
-
-class _Liner(Protocol):
-    def __call__(self, name: str, tone: str, column: Metric, **style: bool) -> Line:
-        """A line of one column."""
-
-
-def _load_charts(frame: Frame, view: AIApiSummary, line: _Liner) -> list[Chart]:
     return [
-        draw(
-            frame,
+        *_load_charts(chart, line, view),
+        *_fleet_charts(chart, line),
+        *_cost_charts(chart, line, history.current),
+    ]
+
+
+def _load_charts(chart: _ChartFactory, line: _LineFactory, view: AIApiSummary) -> list[Chart]:
+    return [
+        chart(
             title="Demand and capacity",
             unit="requests/s",
-            source="Arrivals are counted by the pods. Capacity is what the running workers carry"
-            " at the utilisation aimed at.",
+            source="Arrivals are counted by the pods. Capacity is what the running workers can"
+            " serve at the target utilization.",
             lines=(
                 line("arrivals", "a", Metric.ARRIVALS, filled=True),
                 line("expected", "b", Metric.DEMAND),
                 line("capacity", "c", Metric.CAPACITY, step=True),
             ),
-            show=figures.number,
         ),
-        draw(
-            frame,
+        chart(
             title=f"Latency {view.percentile} and objective",
             unit="time",
-            source="Read off the pods' latency histograms of the last minute.",
+            source="From the pods' latency histograms of the last minute.",
             lines=(
                 line(view.percentile, "a", Metric.LATENCY),
                 line("objective", "limit", Metric.OBJECTIVE, step=True),
             ),
-            show=figures.seconds,
+            format=numbers.latency,
         ),
-        draw(
-            frame,
+        chart(
             title="Event loops",
-            unit="busy part of the time",
+            unit="utilization",
             source="Event-loop time over wall time of the busiest pod.",
             lines=(
                 line("busiest pod", "a", Metric.UTILIZATION, filled=True),
-                line("aim", "limit", Metric.TARGET, step=True),
+                line("target", "limit", Metric.TARGET, step=True),
             ),
-            show=figures.percent,
+            format=numbers.percent,
             top=1.0,
         ),
     ]
 
 
-def _fleet_charts(frame: Frame, line: _Liner) -> list[Chart]:
+def _fleet_charts(chart: _ChartFactory, line: _LineFactory) -> list[Chart]:
     return [
-        draw(
-            frame,
+        chart(
             title="Workers",
             unit="workers in all pods",
-            source="Need comes from the load, wanted from the decision, running from the pods.",
+            source="Need is computed from the load, wanted is the decision, running is reported by"
+            " the pods.",
             lines=(
                 line("running", "a", Metric.RUNNING, step=True, filled=True),
                 line("wanted", "c", Metric.WANTED, step=True),
                 line("need", "b", Metric.NEED, step=True),
             ),
-            show=figures.whole,
+            format=numbers.integer,
             whole=True,
         ),
-        draw(
-            frame,
-            title="Pods and workers in each",
+        chart(
+            title="Pods and workers per pod",
             unit="count",
-            source="Pods that are ready; workers that each pod should run.",
+            source="Ready pods, and the workers that each pod is set to run.",
             lines=(
-                line("pods ready", "a", Metric.PODS, step=True, filled=True),
-                line("workers in each", "c", Metric.EACH, step=True),
+                line("ready pods", "a", Metric.PODS, step=True, filled=True),
+                line("workers per pod", "c", Metric.WORKERS_PER_POD, step=True),
             ),
-            show=figures.whole,
+            format=numbers.integer,
             whole=True,
         ),
     ]
 
 
-def _cost(frame: Frame, now: DecisionSnapshot, line: _Liner) -> list[Chart]:
-    """What is being saved; nothing where compute has no price."""
-    if now.savings is None or not now.savings.baseline_hour:
+def _cost_charts(
+    chart: _ChartFactory, line: _LineFactory, current: DecisionSnapshot
+) -> list[Chart]:
+    """The cost; no chart if the spec has no prices."""
+    if current.savings is None or not current.savings.baseline_hour:
         return []
     return [
-        draw(
-            frame,
+        chart(
             title="Cost",
-            unit=f"{now.savings.currency} an hour",
-            source="The wanted fleet and the static baseline, at the spec's prices.",
+            unit=f"{current.savings.currency} per hour",
+            source="The wanted fleet and the static baseline, at the prices in the spec.",
             lines=(
                 line("right-sized", "a", Metric.COST, step=True, filled=True),
-                line("static baseline", "limit", Metric.STATIC, step=True),
+                line("static baseline", "limit", Metric.BASELINE_COST, step=True),
             ),
-            show=figures.number,
         )
     ]

@@ -1,8 +1,8 @@
-"""What the console remembers of each AIApi, in memory and within bounds.
+"""The console's history of each AIApi: in memory, with an upper bound.
 
-Three rings an AIApi: 15 minutes as they were, 3 hours by 20 seconds, a day by 3 minutes. Beside
-them the last hundred things that happened. A restart of the operator begins anew: for more there
-is Prometheus.
+An AIApi has three ring buffers (15 minutes in steps of 2 s, 3 hours in steps of 20 s, a day in
+steps of 3 minutes) and its last hundred events. A restart of the operator clears it; Prometheus
+keeps more.
 """
 
 from collections import deque
@@ -22,10 +22,12 @@ from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.state import Size
 
 MAX_AIAPIS = 1000
-"""AIApis with a history; of more, only the present is shown."""
+"""AIApis with a history. Of any others the console shows the present only."""
 MAX_EVENTS = 100
-"""Things that happened, an AIApi."""
-_USUAL = {
+"""Per AIApi."""
+MAX_MESSAGE = 400
+"""Characters of a message that are kept."""
+_ROUTINE = {
     verdict.value
     for verdict in (
         Verdict.STEADY,
@@ -35,13 +37,11 @@ _USUAL = {
         Verdict.REBALANCED,
     )
 }
-"""Reasons that are no news by themselves: the resize is, where there is one."""
-MAX_MESSAGE = 400
-"""Characters of a message that are kept."""
+"""A change between these reasons is an event only if the fleet was resized."""
 
 
 class Metric(IntEnum):
-    """What is remembered, in the order of the rings' columns."""
+    """The columns of the ring buffers, in their order."""
 
     ARRIVALS = 0
     DEMAND = auto()
@@ -50,33 +50,35 @@ class Metric(IntEnum):
     WANTED = auto()
     RUNNING = auto()
     PODS = auto()
-    EACH = auto()
+    WORKERS_PER_POD = auto()
     LATENCY = auto()
     OBJECTIVE = auto()
     UTILIZATION = auto()
     TARGET = auto()
     COST = auto()
-    STATIC = auto()
+    BASELINE_COST = auto()
 
 
 PEAK_METRICS = frozenset(
     {Metric.ARRIVALS, Metric.DEMAND, Metric.NEED, Metric.LATENCY, Metric.UTILIZATION}
 )
-"""Of these a coarse row keeps the highest, of the others the last."""
+"""A coarse row keeps the maximum of these, and the last value of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """How far back one may look, and how fine."""
+    """A period that the console can show, and its resolution."""
 
     name: str
-    seconds: float
+    step: float
+    """Seconds per row."""
     size: int
+    """Rows."""
 
     @property
-    def length(self) -> float:
-        """Seconds."""
-        return self.seconds * self.size
+    def seconds(self) -> float:
+        """The length of the period."""
+        return self.step * self.size
 
 
 TIME_RANGES = (TimeRange("15 min", 2, 450), TimeRange("3 h", 20, 540), TimeRange("24 h", 180, 480))
@@ -84,10 +86,10 @@ TIME_RANGES = (TimeRange("15 min", 2, 450), TimeRange("3 h", 20, 540), TimeRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEvent:
-    """A decision that was another than the one before, or a condition that turned."""
+    """A decision that differs from the one before, or a condition that changed."""
 
     time: float
-    what: str
+    title: str
     size: str
     """The fleet as pods x workers, before and after; empty for a condition."""
     message: str
@@ -109,13 +111,13 @@ class DecisionSnapshot:
     load: Load
     threshold: float
     capacity: float | None
-    """Requests a second that the running workers carry at the utilisation aimed at."""
+    """Requests per second that the running workers can serve at the target utilization."""
     ready: int
-    """Pods that are ready."""
+    """Ready pods."""
     running: int
-    """Workers that run."""
-    hour: float
-    """What the wanted fleet costs in an hour, at the spec's prices."""
+    """Running workers."""
+    cost_per_hour: float
+    """Of the wanted fleet, at the prices in the spec."""
     savings: Savings | None
 
 
@@ -123,64 +125,68 @@ class DecisionSnapshot:
 class AIApiHistory:
     """One AIApi over time."""
 
-    present: DecisionSnapshot
+    current: DecisionSnapshot
     conditions: dict[str, bool | None] = field(default_factory=dict)
     rings: tuple[RingBuffer, ...] = field(default_factory=lambda: tuple(map(_ring, TIME_RANGES)))
-    happenings: deque[HistoryEvent] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
+    events: deque[HistoryEvent] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
 
 
-def _ring(span: TimeRange) -> RingBuffer:
-    return RingBuffer(seconds=span.seconds, size=span.size, columns=len(Metric), peaks=PEAK_METRICS)
+def _ring(time_range: TimeRange) -> RingBuffer:
+    return RingBuffer(
+        step=time_range.step, size=time_range.size, columns=len(Metric), peaks=PEAK_METRICS
+    )
 
 
 class History:
-    """All stories. Takes the same numbers as the metrics do."""
+    """The histories of all AIApis. Receives what the metrics receive."""
 
     def __init__(self, *, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._stories: dict[Key, AIApiHistory] = {}
+        self._by_key: dict[Key, AIApiHistory] = {}
         self.since = wall()
-        """When this operator began to remember."""
+        """When recording began."""
 
-    def story(self, key: Key) -> AIApiHistory | None:
-        """What is remembered of an AIApi."""
-        return self._stories.get(key)
+    def get(self, key: Key) -> AIApiHistory | None:
+        """The history of an AIApi, if there is one."""
+        return self._by_key.get(key)
 
-    def decided(self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> None:
-        """A decision was taken."""
-        present = _present(self._wall(), spec, seen, decision)
-        story = self._stories.get(key)
-        if story is None:
-            if len(self._stories) >= MAX_AIAPIS:
+    def record_decision(
+        self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+    ) -> None:
+        """Record a decision."""
+        current = _snapshot(self._wall(), spec, seen, decision)
+        history = self._by_key.get(key)
+        if history is None:
+            if len(self._by_key) >= MAX_AIAPIS:
                 return
-            story = self._stories[key] = AIApiHistory(present)
-            story.happenings.append(_began(present))
+            history = self._by_key[key] = AIApiHistory(current)
+            history.events.append(_first_event(current))
         else:
-            story.happenings.extend(_news(story.present, present))
-            story.present = present
-        row = _row(present)
-        for ring in story.rings:
-            ring.add(present.time, row)
+            history.events.extend(_decision_events(history.current, current))
+            history.current = current
+        row = _row(current)
+        for ring in history.rings:
+            ring.add(current.time, row)
 
-    def diagnosed(self, key: Key, conditions: Iterable[Condition]) -> None:
-        """What is told of an AIApi in its conditions."""
-        story = self._stories.get(key)
-        if story is None:
+    def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
+        """Record the conditions that changed."""
+        history = self._by_key.get(key)
+        if history is None:
             return
         for condition in conditions:
-            was = story.conditions.get(condition.type)
-            happening = _turn(condition, was, self._wall())
-            if happening is not None:
-                story.happenings.append(happening)
+            before = history.conditions.get(condition.type)
+            event = _condition_event(condition, before, self._wall())
+            if event is not None:
+                history.events.append(event)
             if condition.status is not None:
-                story.conditions[condition.type] = condition.status
+                history.conditions[condition.type] = condition.status
 
     def forget(self, key: Key) -> None:
-        """The AIApi is gone, and its story with it."""
-        self._stories.pop(key, None)
+        """Drop the history of a deleted AIApi."""
+        self._by_key.pop(key, None)
 
 
-def _present(
+def _snapshot(
     time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision
 ) -> DecisionSnapshot:
     need = decision.need
@@ -200,8 +206,8 @@ def _present(
         capacity=capacity,
         ready=seen.ready,
         running=seen.workers,
-        hour=plan.hourly_cost(
-            # Workers cost what they were seen to use, as in the savings beside it.
+        cost_per_hour=plan.hourly_cost(
+            # Workers cost what they were measured to use, as in the savings.
             worker_use.with_learned_resources(spec, decision.state.use),
             Size(workers=decision.workers, replicas=decision.replicas),
         ),
@@ -209,57 +215,66 @@ def _present(
     )
 
 
-def _row(now: DecisionSnapshot) -> list[float]:
+def _row(current: DecisionSnapshot) -> list[float]:
+    savings = current.savings
     values = {
-        Metric.ARRIVALS: now.load.arrivals_per_second,
-        Metric.DEMAND: now.need.demand,
-        Metric.CAPACITY: now.capacity,
-        Metric.NEED: now.need.workers,
-        Metric.WANTED: now.workers * now.replicas,
-        Metric.RUNNING: now.running,
-        Metric.PODS: now.ready,
-        Metric.EACH: now.workers,
-        Metric.LATENCY: now.load.latency,
-        Metric.OBJECTIVE: now.threshold,
-        Metric.UTILIZATION: now.load.loop_utilization,
-        Metric.TARGET: now.need.target_utilization,
-        Metric.COST: now.hour,
-        Metric.STATIC: None if now.savings is None else now.savings.baseline_hour,
+        Metric.ARRIVALS: current.load.arrivals_per_second,
+        Metric.DEMAND: current.need.demand,
+        Metric.CAPACITY: current.capacity,
+        Metric.NEED: current.need.workers,
+        Metric.WANTED: current.workers * current.replicas,
+        Metric.RUNNING: current.running,
+        Metric.PODS: current.ready,
+        Metric.WORKERS_PER_POD: current.workers,
+        Metric.LATENCY: current.load.latency,
+        Metric.OBJECTIVE: current.threshold,
+        Metric.UTILIZATION: current.load.loop_utilization,
+        Metric.TARGET: current.need.target_utilization,
+        Metric.COST: current.cost_per_hour,
+        Metric.BASELINE_COST: None if savings is None else savings.baseline_hour,
     }
-    return [nan if (value := values[column]) is None else float(value) for column in Metric]
+    return [nan if (value := values[metric]) is None else float(value) for metric in Metric]
 
 
-def _began(now: DecisionSnapshot) -> HistoryEvent:
+def _first_event(current: DecisionSnapshot) -> HistoryEvent:
     return HistoryEvent(
-        time=now.time, what=now.reason, size=_fleet(now), message=f"history begins: {now.message}"
+        time=current.time,
+        title=current.reason,
+        size=_fleet(current),
+        message=f"history begins: {current.message}",
     )
 
 
-def _fleet(now: DecisionSnapshot) -> str:
-    return f"{now.replicas} x {now.workers}"
+def _fleet(snapshot: DecisionSnapshot) -> str:
+    return f"{snapshot.replicas} x {snapshot.workers}"
 
 
-def _news(before: DecisionSnapshot, now: DecisionSnapshot) -> Iterator[HistoryEvent]:
-    resized = (before.workers, before.replicas) != (now.workers, now.replicas)
-    other = before.reason != now.reason and not {before.reason, now.reason} <= _USUAL
-    if resized or other:
-        size = f"{_fleet(before)} → {_fleet(now)}" if resized else _fleet(now)
+def _decision_events(before: DecisionSnapshot, current: DecisionSnapshot) -> Iterator[HistoryEvent]:
+    resized = (before.workers, before.replicas) != (current.workers, current.replicas)
+    new_reason = before.reason != current.reason
+    routine = {before.reason, current.reason} <= _ROUTINE
+    if resized or (new_reason and not routine):
+        size = f"{_fleet(before)} → {_fleet(current)}" if resized else _fleet(current)
         yield HistoryEvent(
-            time=now.time, what=now.reason, size=size, message=now.message, resized=resized
+            time=current.time,
+            title=current.reason,
+            size=size,
+            message=current.message,
+            resized=resized,
         )
 
 
-def _turn(condition: Condition, was: bool | None, time: float) -> HistoryEvent | None:
-    """What there is to say of a condition that was ``was`` before; None where nothing is."""
-    good = condition.type not in HEALTHY_WHEN_TRUE
-    if condition.status is was or condition.status is None:
+def _condition_event(condition: Condition, before: bool | None, time: float) -> HistoryEvent | None:
+    """The event of a condition whose status was ``before``; None if nothing worth showing."""
+    bad = condition.type not in HEALTHY_WHEN_TRUE
+    if condition.status is before or condition.status is None:
         return None
-    bad_now = condition.status is good
-    if not bad_now and was is not good:
+    is_bad = condition.status is bad
+    if not is_bad and before is not bad:
         return None
     title = condition.type if condition.status else f"not {condition.type}"
-    if good and not bad_now:
-        title = f"{condition.type} is over"
+    if bad and not is_bad:
+        title = f"{condition.type} resolved"
     return HistoryEvent(
-        time=time, what=title, size="", message=condition.message[:MAX_MESSAGE], warning=bad_now
+        time=time, title=title, size="", message=condition.message[:MAX_MESSAGE], warning=is_bad
     )

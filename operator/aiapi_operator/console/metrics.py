@@ -1,4 +1,4 @@
-"""Lets the console hear what the metrics hear."""
+"""Records in the console's history what is recorded in the metrics."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from aiapi_operator.sizing.inputs import SizingSpec
 
 
 class MetricsWithHistory(OperatorMetrics):
-    """Metrics that are remembered for the console, too."""
+    """The operator's metrics, recorded in a history as well."""
 
     def __init__(self, history: History, **options: Any) -> None:
         super().__init__(**options)
@@ -21,17 +21,17 @@ class MetricsWithHistory(OperatorMetrics):
     def record_decision(
         self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
     ) -> None:
-        """A decision was taken."""
+        """Record a decision."""
         super().record_decision(key, spec, seen, decision)
-        self._history.decided(key, spec, seen, decision)
+        self._history.record_decision(key, spec, seen, decision)
 
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
-        """What is told of an AIApi."""
-        told = tuple(conditions)
-        super().record_conditions(key, told)
-        self._history.diagnosed(key, told)
+        """Record the conditions of an AIApi."""
+        all_conditions = tuple(conditions)
+        super().record_conditions(key, all_conditions)
+        self._history.record_conditions(key, all_conditions)
 
     def forget(self, key: Key) -> None:
-        """The AIApi is gone."""
+        """Drop a deleted AIApi."""
         super().forget(key)
         self._history.forget(key)

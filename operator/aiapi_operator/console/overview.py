@@ -1,16 +1,15 @@
-"""All AIApis at a glance: a row each, those that ask for attention first. Pure."""
+"""The page of all AIApis: one row each, those that need attention first. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiapi_operator.api.summary import AIApiSummary, from_manifest, number
-from aiapi_operator.console.chart import sparkline
 from aiapi_operator.console.history import AIApiHistory, History, Metric
+from aiapi_operator.present.chart import sparkline
 from aiapi_operator.sizing.savings import HOURS_PER_MONTH
 
 ROWS_PER_PAGE = 100
-"""Rows on a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,23 +18,23 @@ class OverviewRow:
 
     view: AIApiSummary
     spark: str
-    """Its arrivals of the last 15 minutes, as points of a small line."""
+    """Arrivals of the last 15 minutes, as the points of a sparkline."""
 
     @property
     def state(self) -> str:
-        """The first thing that asks for attention, or that it serves."""
+        """The first problem, or "Serving"."""
         if self.view.problems:
             return self.view.problems[0]["type"] if self.ready else "Not ready"
-        return "Serving" if self.ready else "Not known yet"
+        return "Serving" if self.ready else "Unknown"
 
     @property
     def ready(self) -> bool:
-        """Whether it serves."""
+        """Whether the condition Ready is True."""
         return self.view.ready == "True"
 
     @property
     def tone(self) -> str:
-        """How its state looks."""
+        """The CSS class of the state."""
         if not self.ready:
             return "bad"
         return "warn" if self.view.problems else "good"
@@ -43,19 +42,19 @@ class OverviewRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewTotals:
-    """All of them together."""
+    """Sums over all AIApis."""
 
     aiapis: int
     attention: int
     arrivals: float
     workers: int
     saved: tuple[tuple[float, str], ...]
-    """An hour, by currency."""
+    """Amount per hour and its currency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The page's content."""
+    """The content of the page."""
 
     totals: OverviewTotals
     rows: Sequence[OverviewRow]
@@ -83,19 +82,19 @@ def overview(
     sort: str,
     page: int,
 ) -> Overview:
-    """Find, sort and cut into pages."""
+    """Filter, sort and paginate the AIApis."""
     views = [from_manifest(manifest) for manifest in manifests]
-    word = query.casefold()
-    found = [view for view in views if word in f"{view.namespace}/{view.name}".casefold()]
+    text = query.casefold()
+    found = [view for view in views if text in f"{view.namespace}/{view.name}".casefold()]
     sort = sort if sort in SORTS else "attention"
     found.sort(key=SORTS[sort])
     pages = max(1, -(-len(found) // ROWS_PER_PAGE))
     page = min(max(1, page), pages)
     shown = found[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
-    stories = {(v.namespace, v.name): history.story((v.namespace, v.name)) for v in views}
+    histories = {(v.namespace, v.name): history.get((v.namespace, v.name)) for v in views}
     return Overview(
-        totals=_totals(views, [story for story in stories.values() if story]),
-        rows=[OverviewRow(view=v, spark=_spark(stories[v.namespace, v.name])) for v in shown],
+        totals=_totals(views, [each for each in histories.values() if each]),
+        rows=[OverviewRow(view=v, spark=_spark(histories[v.namespace, v.name])) for v in shown],
         found=len(found),
         page=page,
         pages=pages,
@@ -104,14 +103,14 @@ def overview(
     )
 
 
-def _spark(story: AIApiHistory | None) -> str:
-    return "" if story is None else sparkline(story.rings[0].column(Metric.ARRIVALS))
+def _spark(history: AIApiHistory | None) -> str:
+    return "" if history is None else sparkline(history.rings[0].column(Metric.ARRIVALS))
 
 
-def _totals(views: Sequence[AIApiSummary], stories: Sequence[AIApiHistory]) -> OverviewTotals:
+def _totals(views: Sequence[AIApiSummary], histories: Sequence[AIApiHistory]) -> OverviewTotals:
     saved: dict[str, float] = {}
-    for story in stories:
-        if (each := story.present.savings) is not None and each.baseline_hour:
+    for history in histories:
+        if (each := history.current.savings) is not None and each.baseline_hour:
             hour = each.per_month / HOURS_PER_MONTH
             saved[each.currency] = saved.get(each.currency, 0.0) + hour
     return OverviewTotals(

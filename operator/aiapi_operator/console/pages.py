@@ -1,4 +1,4 @@
-"""Turns what is known into HTML. Everything that comes from a cluster is escaped."""
+"""Renders the console's pages as HTML. All text from the cluster is escaped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from aiapi_operator.console import figures
 from aiapi_operator.console.detail import detail
 from aiapi_operator.console.history import MAX_EVENTS, TIME_RANGES, History
 from aiapi_operator.console.overview import SORTS, overview
 from aiapi_operator.engine.cache import Key
+from aiapi_operator.present import numbers
 
 Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSources:
-    """Where the pages get what they show."""
+    """Where the pages get their content."""
 
     aiapis: Callable[[], list[Manifest]]
-    """All AIApis as last seen."""
+    """All cached AIApis."""
     history: History
     leads: Callable[[], bool]
     leader: Callable[[], str]
@@ -45,21 +45,21 @@ class Pages:
         )
         self._environment.filters |= {
             "segment": partial(quote, safe=""),
-            "number": figures.number,
-            "whole": figures.whole,
-            "money": figures.money,
-            "moment": figures.moment,
-            "clock": figures.clock,
+            "number": numbers.number,
+            "integer": numbers.integer,
+            "money": numbers.money,
+            "timestamp": numbers.timestamp,
+            "time_of_day": numbers.time_of_day,
         }
 
     def overview(self, *, query: str, sort: str, page: int) -> str:
-        """All AIApis."""
+        """The page of all AIApis."""
         sources = self._sources
-        it = overview(sources.aiapis(), sources.history, query=query, sort=sort, page=page)
-        return self._render("overview.html", it=it, sorts=list(SORTS))
+        content = overview(sources.aiapis(), sources.history, query=query, sort=sort, page=page)
+        return self._render("overview.html", page=content, sorts=list(SORTS))
 
-    def detail(self, key: Key, *, span: int) -> str | None:
-        """One AIApi; None when there is none of this name."""
+    def detail(self, key: Key, *, time_range: int) -> str | None:
+        """The page of one AIApi; None if it does not exist."""
         manifest = next(
             (
                 each
@@ -70,14 +70,19 @@ class Pages:
         )
         if manifest is None:
             return None
-        story = self._sources.history.story(key)
-        it = detail(manifest, story, span=span, now=self._sources.wall())
-        spans = [each.name for each in TIME_RANGES]
-        return self._render("detail.html", it=it, span=span, spans=spans, most=MAX_EVENTS)
+        history = self._sources.history.get(key)
+        content = detail(manifest, history, time_range=time_range, now=self._sources.wall())
+        return self._render(
+            "detail.html",
+            page=content,
+            time_range=time_range,
+            time_ranges=[each.name for each in TIME_RANGES],
+            max_events=MAX_EVENTS,
+        )
 
-    def missing(self, told: str) -> str:
-        """There is nothing at this address."""
-        return self._render("missing.html", it=told)
+    def not_found(self, message: str) -> str:
+        """The page of a 404 response."""
+        return self._render("not_found.html", message=message)
 
     def _render(self, name: str, **context: Any) -> str:
         sources = self._sources

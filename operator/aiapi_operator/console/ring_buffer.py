@@ -1,4 +1,4 @@
-"""Numbers over time in a fixed amount of memory: columns of floats that overwrite the oldest."""
+"""Time series in a fixed amount of memory: columns of floats that overwrite the oldest row."""
 
 from array import array
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ TIME_BYTES = 8
 
 
 class RingBuffer:
-    """At most ``size`` rows, one for each ``seconds`` of time.
+    """At most ``size`` rows, one per ``step`` seconds.
 
-    All that comes within the same ``seconds`` is folded into one row: of columns in ``peaks`` the
-    highest is kept, of the others the last. NaN is no number and gives way to one.
+    Values of the same step are merged into one row: the columns in ``peaks`` keep the maximum, the
+    others the last value. NaN stands for no value and is replaced by any value.
     """
 
-    def __init__(self, *, seconds: float, size: int, columns: int, peaks: frozenset[int]) -> None:
-        self.seconds = seconds
+    def __init__(self, *, step: float, size: int, columns: int, peaks: frozenset[int]) -> None:
+        self.step = step
         self.size = size
         self._peaks = peaks
         self._times = array("d")
@@ -28,15 +28,15 @@ class RingBuffer:
         return len(self._times)
 
     @property
-    def most_bytes(self) -> int:
-        """What a full ring takes."""
+    def max_bytes(self) -> int:
+        """The memory of a full buffer."""
         return self.size * (TIME_BYTES + FLOAT_BYTES * len(self._columns))
 
     def add(self, time: float, row: Sequence[float]) -> None:
-        """Take in what was seen at ``time``."""
-        slot = int(time // self.seconds)
+        """Add the values at ``time``."""
+        slot = int(time // self.step)
         if slot == self._slot:
-            self._fold(time, row)
+            self._merge(time, row)
         else:
             self._slot = slot
             self._append(time, row)
@@ -52,22 +52,22 @@ class RingBuffer:
                 column[self._next] = value
         self._next = (self._next + 1) % self.size
 
-    def _fold(self, time: float, row: Sequence[float]) -> None:
+    def _merge(self, time: float, row: Sequence[float]) -> None:
         last = (self._next - 1) % self.size
         self._times[last] = time
         for number, (column, value) in enumerate(zip(self._columns, row, strict=True)):
             if isnan(value):
                 continue
-            lower = number in self._peaks and column[last] > value
-            if not lower:
+            below_peak = number in self._peaks and column[last] > value
+            if not below_peak:
                 column[last] = value
 
     def times(self) -> list[float]:
-        """The moments, oldest first."""
+        """The times, oldest first."""
         return self._in_order(self._times)
 
     def column(self, number: int) -> list[float | None]:
-        """A column, oldest first; None where there was no number."""
+        """A column, oldest first. None stands for no value."""
         return [None if isnan(value) else value for value in self._in_order(self._columns[number])]
 
     def _in_order(self, values: "array[float]") -> list[float]:

@@ -1,9 +1,9 @@
-"""The console's HTTP port: three pages, three files, nothing that changes anything.
+"""The console's HTTP server: read-only pages and static files.
 
-It has no login. It listens on loopback unless told otherwise, so that whoever reaches it was let
-through by somebody else: the machine, ``kubectl port-forward``, or a proxy that authenticates.
-A browser on the same machine could be made to ask it by any web page (DNS rebinding), so names
-in the Host header that nobody allowed are refused.
+It has no login. It listens on loopback by default, so that access control is left to the machine,
+to ``kubectl port-forward``, or to a proxy that authenticates. Host headers that are not allowed
+are rejected: otherwise any web page could read the console through a browser on the same machine
+(DNS rebinding).
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from aiapi_operator.console.history import TIME_RANGES
 from aiapi_operator.console.pages import Pages
 
 MAX_CONNECTIONS = 64
-"""Most connections at a time; more are closed at once."""
+"""Further connections are closed immediately."""
 MAX_CONCURRENT = 8
-"""Most pages made at the same time; more are told to come again."""
+"""Requests served at the same time. Further ones get status 503 with Retry-After."""
 MAX_QUERY = 100
 _STATIC = Path(__file__).with_name("static")
 _FILES = {
@@ -50,7 +50,7 @@ class ConsoleServer:
         self._pages = pages
         self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
         self._files = {name: (_STATIC / name).read_bytes() for name in _FILES}
-        self._making = 0
+        self._active = 0
         app = web.Application(middlewares=[self._guard], client_max_size=1)
         app.router.add_get("/", self._overview)
         app.router.add_get("/aiapis/{namespace:[^/]+}/{name:[^/]+}", self._detail)
@@ -61,7 +61,7 @@ class ConsoleServer:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port: 0 asks for any free one."""
+        """Listen, and return the port. Port 0 picks a free one."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
@@ -70,7 +70,7 @@ class ConsoleServer:
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Close the port and all connections."""
+        """Stop listening and close all connections."""
         if self._listener is not None:
             self._listener.close()
         await self._runner.cleanup()
@@ -89,18 +89,18 @@ class ConsoleServer:
 
     async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if _host_name(request.headers.get("Host", "")) not in self._hosts:
-            return web.Response(status=421, text="This host name is not served here.\n")
-        if self._making >= MAX_CONCURRENT:
+            return web.Response(status=421, text="Host not allowed.\n")
+        if self._active >= MAX_CONCURRENT:
             return web.Response(status=503, text="Busy.\n", headers={"Retry-After": "1"})
-        self._making += 1
+        self._active += 1
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return self._missing("There is no such page.")
-        except web.HTTPException as refusal:
-            return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
+            return self._not_found("This page does not exist.")
+        except web.HTTPException as error:
+            return web.Response(status=error.status, text=f"{error.reason}\n")
         finally:
-            self._making -= 1
+            self._active -= 1
 
     async def _overview(self, request: web.Request) -> web.Response:
         query = request.query
@@ -114,11 +114,9 @@ class ConsoleServer:
 
     async def _detail(self, request: web.Request) -> web.Response:
         key = (request.match_info["namespace"], request.match_info["name"])
-        span = request.query.get("span", "0")
-        chosen = int(span) if span in {str(number) for number in range(len(TIME_RANGES))} else 0
-        text = self._pages.detail(key, span=chosen)
+        text = self._pages.detail(key, time_range=_time_range(request.query.get("span", "0")))
         if text is None:
-            return self._missing("There is no such AIApi. It may have been deleted.")
+            return self._not_found("This AIApi does not exist. It may have been deleted.")
         return _html(text)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
@@ -128,23 +126,28 @@ class ConsoleServer:
             raise web.HTTPNotFound
         return web.Response(body=self._files[name], headers={"Content-Type": kind})
 
-    def _missing(self, told: str) -> web.Response:
-        return _html(self._pages.missing(told), status=404)
+    def _not_found(self, message: str) -> web.Response:
+        return _html(self._pages.not_found(message), status=404)
 
 
 def _html(text: str, *, status: int = 200) -> web.Response:
     return web.Response(status=status, text=text, content_type="text/html")
 
 
+def _time_range(text: str) -> int:
+    """The index of a time range; the first one if ``text`` names none."""
+    return int(text) if text in {str(number) for number in range(len(TIME_RANGES))} else 0
+
+
 def _host_name(header: str) -> str:
-    """The name in a Host header, without the port."""
+    """A Host header without the port."""
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     return header.rpartition(":")[0].lower() if ":" in header else header.lower()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine (or this pod) reaches an address."""
+    """Whether an address can be reached from this machine (or pod) only."""
     if host == "localhost":
         return True
     try:
@@ -154,7 +157,7 @@ def is_loopback(host: str) -> bool:
 
 
 class _Closed(asyncio.Protocol):
-    """What a connection too many gets."""
+    """Closes a connection above the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()

@@ -1,4 +1,4 @@
-// Renews the parts of the page that are marked data-live. Without it the page renews as a whole.
+// Refreshes the elements marked data-live. Without JavaScript the whole page reloads instead.
 "use strict";
 
 (() => {
@@ -18,12 +18,12 @@
     }
   }
 
-  function say(text, isLost) {
+  function showState(text, isLost) {
     live.textContent = text;
     live.classList.toggle("lost", isLost);
   }
 
-  // Which control in a part has the focus, so that it can be given back.
+  // The index of the focused control in an element, to restore the focus after a refresh.
   function focusedIn(part) {
     const active = document.activeElement;
     if (!active || !part.contains(active)) return null;
@@ -49,7 +49,7 @@
 
   const seen = new Map();
 
-  async function renew() {
+  async function refresh() {
     if (paused || document.hidden) return;
     try {
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(5000) });
@@ -57,7 +57,7 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const parts = [...document.querySelectorAll("[data-live]")];
       const fresh = parts.map((part) => page.getElementById(part.id));
-      // Something else is on the page now: the first AIApi came, or this one was deleted.
+      // The page has other elements now: the first AIApi was created, or this one was deleted.
       if (fresh.includes(null) || fresh.some((each, at) => each.tagName !== parts[at].tagName)) {
         location.reload();
         return;
@@ -69,10 +69,10 @@
           replace(part, fresh[at]);
         }
       });
-      if (lost || !live.textContent) say("Live", false);
+      if (lost || !live.textContent) showState("Live", false);
       lost = false;
     } catch {
-      if (!lost) say("The operator does not answer; trying again", true);
+      if (!lost) showState("The operator does not answer. Retrying.", true);
       lost = true;
     }
   }
@@ -81,12 +81,12 @@
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Go on" : "Pause";
-    say(paused ? "Paused" : "Live", false);
-    if (!paused) renew();
+    pause.textContent = paused ? "Resume" : "Pause";
+    showState(paused ? "Paused" : "Live", false);
+    if (!paused) refresh();
   });
-  document.addEventListener("visibilitychange", renew);
+  document.addEventListener("visibilitychange", refresh);
   localTimes(document);
-  say("Live", false);
-  setInterval(renew, EVERY);
+  showState("Live", false);
+  setInterval(refresh, EVERY);
 })();
