@@ -2,8 +2,8 @@
 
 ``Chart.svg`` is a complete picture: title, legend, scale and times are in it. ``Chart.plot`` is
 the plot alone and stretches with the page; the console puts the text around it as HTML, so that
-it keeps its size on a phone. Colors and dashes come from the page's stylesheet (``STYLE``, or the
-page's own): ``tone`` and ``kind`` are CSS classes.
+it keeps its size on a phone. Colors and dashes come from the page's stylesheet (``stylesheet()``,
+or the page's own): ``tone`` and ``kind`` are CSS classes.
 
 No library: matplotlib and plotly are too large for an operator's image, pygal is LGPL, and leather
 has no stepped lines, no areas, no dark mode and no text for screen readers.
@@ -28,8 +28,6 @@ _NICE = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 _HEADROOM = 1.1
 _TIME_STEPS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _MAX_TIMES = 10
-STYLE = resources.files(__package__).joinpath("chart.css").read_text("utf-8")
-"""Colors of a page with charts, light and dark, and the looks of ``Chart.svg``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +158,11 @@ class Chart:
             f'<svg viewBox="0 0 960 {self.height}" role="img"'
             f' aria-label="{escape(self.summary)}">{"".join(parts)}</svg>'
         )
+
+
+def stylesheet() -> str:
+    """The CSS of a self-contained page with ``Chart.svg`` charts, light and dark."""
+    return resources.files(__package__).joinpath("page.css").read_text("utf-8")
 
 
 def nice_ceiling(value: float) -> float:

@@ -9,13 +9,13 @@ import pytest
 
 from aiapi_operator.present.chart import (
     MAX_POINTS,
-    STYLE,
     Chart,
     Line,
     Mark,
     TimeAxis,
     nice_ceiling,
     sparkline,
+    stylesheet,
 )
 
 AXIS = TimeAxis(end=100, gap=8, bands=((0, 40, "calm"), (40, 100, "busy & late")))
@@ -111,7 +111,7 @@ def test_times_are_minutes_of_a_short_run_and_hours_of_a_long_one() -> None:
 
 
 def test_the_style_loads_nothing_from_elsewhere() -> None:
-    assert not re.search(r"https?://|@import|url\(", STYLE)
+    assert not re.search(r"https?://|@import|url\(", stylesheet())
 
 
 def test_a_sparkline_keeps_its_peak_and_its_size() -> None:
