@@ -278,10 +278,10 @@ def simulated(reality: Reality, plan: tuple[Phase, ...]) -> RunResult:
             "pods": pods,
         }
     )
-    trace = Trace(name="sandbox", counts=counts, stamps=stamps)
+    trace = Trace(name="sandbox", counts=counts, timestamps=stamps)
     load = Workload(trace=trace, service=service, seed=SEED)
     spec = sizing_spec(reality.spec)
-    return Simulation(load, spec, AIApiPolicy(spec, reality.first)).play()
+    return Simulation(load, spec, AIApiPolicy(spec, reality.first)).run()
 
 
 def table(reality: Reality, model: RunResult) -> Table:

@@ -78,7 +78,7 @@ def _play(job: Job) -> RunResult:
     policy = catalogue.build(
         name, GroundTruth(case.load, case.spec), pod_workers=workers, factor=factor
     )
-    return Simulation(case.load, case.spec, policy).play()
+    return Simulation(case.load, case.spec, policy).run()
 
 
 def play(cases: Sequence[Case], jobs: Sequence[Job]) -> list[RunResult]:

@@ -1,4 +1,4 @@
-"""What the right-sizer must show, each as a row: the goal, what came of it, whether it holds."""
+"""What the right-sizer must show, each as a row: the goal, what arrived of it, whether it holds."""
 
 import resource
 from collections.abc import Iterator, Sequence
@@ -165,7 +165,7 @@ def time_to_right_size() -> Goal:
     spec = sizing_spec_for(scenario, None, None)
     load = Workload(trace=Trace(name="step", counts=counts), service=scenario.service, seed=SEED)
     truth = GroundTruth(load, spec)
-    result = Simulation(load, spec, catalogue.build("aiapi", truth, pod_workers=1)).play()
+    result = Simulation(load, spec, catalogue.build("aiapi", truth, pod_workers=1)).run()
     needed, begin = truth.need(400.0).total, BEGIN / 2
     reached = [
         change.at - begin
@@ -197,7 +197,7 @@ def day() -> tuple[float, float]:
     case = day_at_64()
     began = process_time()
     policy = catalogue.build("aiapi", GroundTruth(case.load, case.spec), pod_workers=1)
-    Simulation(case.load, case.spec, policy).play()
+    Simulation(case.load, case.spec, policy).run()
     took = process_time() - began
     return took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

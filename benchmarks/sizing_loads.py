@@ -69,7 +69,7 @@ def busiest(trace: Trace, hours: float) -> Trace:
         trace,
         name=f"{trace.name} (busiest {hours:g} h)",
         counts=trace.counts[start : start + length],
-        stamps=None,
+        timestamps=None,
         notes=(),
     )
 

@@ -123,7 +123,7 @@ def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: An
     aiapi = _valid(with_reader(where, look))
     scene = _scene(aiapi, others, _traffic(aiapi, url, **options))
     rows = what_if.what_if(
-        scene.trace, aiapi.spec, scene.objectives, service=scene.service, tell=_tell
+        scene.trace, aiapi.spec, scene.objectives, service=scene.service, on_result=_tell
     )
     if output == "table":
         show(scene, rows)

@@ -1,1 +1,1 @@
-"""What would happen: the operator's own ``decide`` and its peers against a modelled fleet."""
+"""Simulates the operator's ``decide`` and other autoscalers on a model of a fleet."""

@@ -1,7 +1,7 @@
-"""Shedding: a worker that has as many requests in flight as it may refuses the next.
+"""Load shedding: a worker at its in-flight limit rejects the next request.
 
-Whom it refuses hangs on whom it refused before, so it is found out request by request, but only
-for a stretch of time in which some worker would go beyond its limit.
+Whether a request is rejected depends on earlier rejections, so this is computed request by
+request, but only for windows in which some worker would exceed its limit.
 """
 
 import heapq
@@ -15,101 +15,103 @@ from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.simulate.upstream import UpstreamModel
 
 REJECTION_SECONDS = 0.0005
-"""Loop seconds that it takes to refuse a request."""
-_COMES, _LEAVES_LOOP, _RETURNS, _LEAVES = 3, 1, 2, 0
-"""At one moment who leaves makes room for who comes."""
+"""Loop time of a rejection."""
+_ARRIVAL, _LOOP_DONE, _UPSTREAM_DONE, _DEPARTURE = 3, 1, 2, 0
+"""In order of processing at the same moment: a departure makes room for an arrival."""
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionWindow:
-    """What comes in a stretch of time, and what is in flight at its beginning."""
+    """Arrivals in a window of time, and the requests in flight at its start."""
 
     at: Floats
     loop: Floats
     upstream: Floats
-    lane: Ints
-    leaving: tuple[Floats, Ints]
-    """When those leave who are in flight and wait for nothing more; their lanes."""
-    returning: tuple[Floats, Ints]
-    """When the upstream has answered those who are in flight and wait for it; their lanes."""
+    loop_id: Ints
+    departures: tuple[Floats, Ints]
+    """In-flight requests whose end is known: when they end, and their loops."""
+    awaiting_upstream: tuple[Floats, Ints]
+    """In-flight requests that wait for the upstream: when it has answered, and their loops."""
     free_at: Floats
     end: float
 
 
-def admits_all(stretch: AdmissionWindow, limit: int) -> bool:
-    """Whether no worker comes to its limit even if nobody leaves."""
-    lanes = np.concatenate((stretch.lane, stretch.leaving[1], stretch.returning[1]))
-    return len(lanes) == 0 or int(np.bincount(lanes).max()) <= limit
+def admits_all(window: AdmissionWindow, limit: int) -> bool:
+    """Whether no worker reaches its limit even if no request ends."""
+    loop_ids = np.concatenate((window.loop_id, window.departures[1], window.awaiting_upstream[1]))
+    return len(loop_ids) == 0 or int(np.bincount(loop_ids).max()) <= limit
 
 
-def find_rejected(stretch: AdmissionWindow, upstream: UpstreamModel, limit: int) -> Bools:
-    """Who is refused."""
-    return _Play(stretch, upstream.look_ahead(), limit).play()
+def find_rejected(window: AdmissionWindow, upstream: UpstreamModel, limit: int) -> Bools:
+    """Which arrivals are rejected."""
+    return _EventLoop(window, upstream.copy(), limit).run()
 
 
 @dataclass(slots=True)
-class _Play:
-    """One stretch, event by event."""
+class _EventLoop:
+    """One window, simulated event by event."""
 
-    stretch: AdmissionWindow
+    window: AdmissionWindow
     upstream: UpstreamModel
     limit: int
     _in_flight: dict[int, int] = field(default_factory=dict)
     _free_at: dict[int, float] = field(default_factory=dict)
     _events: list[tuple[float, int, int, int]] = field(default_factory=list)
-    """(time, kind, lane, index of the request or -1)."""
+    """(time, kind, loop, index of the request or -1)."""
 
-    def play(self) -> Bools:
-        stretch = self.stretch
+    def run(self) -> Bools:
+        window = self.window
         self._events = [
-            *self._all(_LEAVES, *stretch.leaving),
-            *self._all(_RETURNS, *stretch.returning),
+            *self._admitted(_DEPARTURE, *window.departures),
+            *self._admitted(_UPSTREAM_DONE, *window.awaiting_upstream),
             *(
-                (at, _COMES, lane, index)
-                for index, (at, lane) in enumerate(
-                    zip(stretch.at.tolist(), stretch.lane.tolist(), strict=True)
+                (at, _ARRIVAL, loop_id, index)
+                for index, (at, loop_id) in enumerate(
+                    zip(window.at.tolist(), window.loop_id.tolist(), strict=True)
                 )
             ),
         ]
         heapq.heapify(self._events)
-        no = np.zeros(len(stretch.at), dtype=np.bool_)
-        while self._events and self._events[0][0] < stretch.end:
-            time, kind, lane, index = heapq.heappop(self._events)
-            if kind == _COMES:
-                no[index] = self._comes(time, lane, index)
-            elif kind == _LEAVES_LOOP:
-                self._leaves_loop(time, lane, index)
-            elif kind == _RETURNS:
-                self._push(max(time, self._free(lane)), _LEAVES, lane, index)
+        rejected = np.zeros(len(window.at), dtype=np.bool_)
+        while self._events and self._events[0][0] < window.end:
+            time, kind, loop_id, index = heapq.heappop(self._events)
+            if kind == _ARRIVAL:
+                rejected[index] = self._rejects(time, loop_id, index)
+            elif kind == _LOOP_DONE:
+                self._call_upstream(time, loop_id, index)
+            elif kind == _UPSTREAM_DONE:
+                self._push(max(time, self._free(loop_id)), _DEPARTURE, loop_id, index)
             else:
-                self._in_flight[lane] -= 1
-        return no
+                self._in_flight[loop_id] -= 1
+        return rejected
 
-    def _all(self, kind: int, times: Floats, lanes: Ints) -> list[tuple[float, int, int, int]]:
+    def _admitted(
+        self, kind: int, times: Floats, loop_ids: Ints
+    ) -> list[tuple[float, int, int, int]]:
         events = []
-        for time, lane in zip(times.tolist(), lanes.tolist(), strict=True):
-            self._in_flight[lane] = self._in_flight.get(lane, 0) + 1
-            events.append((time, kind, lane, -1))
+        for time, loop_id in zip(times.tolist(), loop_ids.tolist(), strict=True):
+            self._in_flight[loop_id] = self._in_flight.get(loop_id, 0) + 1
+            events.append((time, kind, loop_id, -1))
         return events
 
-    def _free(self, lane: int) -> float:
-        return self._free_at.get(lane, float(self.stretch.free_at[lane]))
+    def _free(self, loop_id: int) -> float:
+        return self._free_at.get(loop_id, float(self.window.free_at[loop_id]))
 
-    def _push(self, time: float, kind: int, lane: int, index: int) -> None:
-        heapq.heappush(self._events, (time, kind, lane, index))
+    def _push(self, time: float, kind: int, loop_id: int, index: int) -> None:
+        heapq.heappush(self._events, (time, kind, loop_id, index))
 
-    def _comes(self, time: float, lane: int, index: int) -> bool:
-        begin = max(time, self._free(lane))
-        if self._in_flight.get(lane, 0) >= self.limit:
-            self._free_at[lane] = begin + REJECTION_SECONDS
+    def _rejects(self, time: float, loop_id: int, index: int) -> bool:
+        begin = max(time, self._free(loop_id))
+        if self._in_flight.get(loop_id, 0) >= self.limit:
+            self._free_at[loop_id] = begin + REJECTION_SECONDS
             return True
-        self._in_flight[lane] = self._in_flight.get(lane, 0) + 1
-        done = self._free_at[lane] = begin + float(self.stretch.loop[index])
-        self._push(done, _LEAVES_LOOP, lane, index)
+        self._in_flight[loop_id] = self._in_flight.get(loop_id, 0) + 1
+        done = self._free_at[loop_id] = begin + float(self.window.loop[index])
+        self._push(done, _LOOP_DONE, loop_id, index)
         return False
 
-    def _leaves_loop(self, time: float, lane: int, index: int) -> None:
-        ends, _ = self.upstream.call(np.array([time]), self.stretch.upstream[index : index + 1])
-        self._push(float(ends[0]), _RETURNS, lane, index)
+    def _call_upstream(self, time: float, loop_id: int, index: int) -> None:
+        ends, _ = self.upstream.call(np.array([time]), self.window.upstream[index : index + 1])
+        self._push(float(ends[0]), _UPSTREAM_DONE, loop_id, index)

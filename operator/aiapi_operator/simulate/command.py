@@ -1,4 +1,4 @@
-"""``aiapi simulate``: the command line of the simulator."""
+"""The ``aiapi simulate`` command."""
 
 import json
 import re
@@ -29,10 +29,10 @@ _OBJECTIVE = re.compile(r"^p(?P<percentile>\d+(?:\.\d+)?)=(?P<threshold>.+)$")
 
 
 def parse_objective(text: str) -> LatencyObjective:
-    """Read ``p95=800ms``."""
+    """Parse an objective such as ``p95=800ms``."""
     match = _OBJECTIVE.match(text)
     if match is None or not is_duration(match["threshold"]):
-        raise click.BadParameter(f"{text!r} is no objective; give one such as p95=800ms")
+        raise click.BadParameter(f"{text!r} is not an objective; use a form such as p95=800ms")
     percentile, threshold = float(match["percentile"]), parse_duration(match["threshold"])
     if not 50 <= percentile <= 99.9:
         raise click.BadParameter(f"{text!r}: the percentile must be between 50 and 99.9")
@@ -42,14 +42,14 @@ def parse_objective(text: str) -> LatencyObjective:
 
 
 def parse_policies(text: str) -> tuple[str, ...]:
-    """Read names separated by commas; ``all`` is all of them."""
+    """Parse names separated by commas; ``all`` selects every policy."""
     if text == "all":
         return NAMES
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in NAMES]
     if unknown or not names:
         raise click.BadParameter(
-            f"no policy is named {', '.join(unknown) or repr(text)}; there are: {', '.join(NAMES)}"
+            f"unknown policy {', '.join(unknown) or repr(text)}; use any of: {', '.join(NAMES)}"
         )
     return names
 
@@ -66,16 +66,18 @@ def _parse_fault(text: str) -> Fault:
     "--trace",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV, plain or gz, with a column arrival_s or requests_per_second.",
+    help="CSV file, plain or gz, with a column arrival_s or requests_per_second.",
 )
 @click.option(
     "--prometheus",
     metavar="URL",
-    help="In place of --trace: the traffic that a Prometheus has seen.",
+    help="Prometheus to read the traffic from, instead of --trace.",
 )
-@click.option("--query", help="PromQL for requests a second, as one series: sum(rate(...[1m])).")
-@click.option("--last", default="7d", show_default=True, help="How far back, such as 12h or 7d.")
-@click.option("--step", help="Time between two samples; 15s by default.")
+@click.option(
+    "--query", help="PromQL for requests per second as one series, such as sum(rate(...[1m]))."
+)
+@click.option("--last", default="7d", show_default=True, help="Range to read, such as 12h or 7d.")
+@click.option("--step", help="Time between two samples.  [default: 15s]")
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -84,48 +86,48 @@ def _parse_fault(text: str) -> Fault:
 @click.option(
     "--ca-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="CA certificates to trust, in place of the system's.",
+    help="CA certificates to trust instead of the system's.",
 )
-@click.option("--policy", default="all", show_default=True, help="Names, separated by commas.")
-@click.option("--objective", help="Such as p95=800ms; by default what --service says.")
+@click.option("--policy", default="all", show_default=True, help="Policies, separated by commas.")
+@click.option("--objective", help="Latency objective, such as p95=800ms.  [default: from --service]")
 @click.option(
     "--service",
     "scenario_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="YAML with `service` (the model, see docs/simulator.md) and `spec` (of an AIApi).",
+    help="YAML file with `service` (the model) and `spec` (of an AIApi); see docs/simulator.md.",
 )
 @click.option(
     "--peak-workers",
     type=click.IntRange(1, 10_000),
-    help="Scale the trace until its busiest minute needs so many workers.",
+    help="Scale the trace so that its busiest minute needs this many workers.",
 )
 @click.option(
     "--pod-workers",
     type=click.IntRange(1, 64),
     default=2,
     show_default=True,
-    help="Workers in each pod of the policies that size pods alone.",
+    help="Workers per pod for policies that scale pods only.",
 )
 @click.option(
     "--fault",
     "fault_texts",
     multiple=True,
     metavar="KIND@START+LENGTH",
-    help=f"What goes wrong, in seconds: {', '.join(FaultKind)}. May be given again.",
+    help=f"Fault to inject, in seconds: {', '.join(FaultKind)}. Repeatable.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option(
     "--json",
     "json_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all measures there.",
+    help="Write all measures to this file.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write report.html there, with charts and the reason of every change.",
+    help="Write report.html to this directory, with charts and the reason for each change.",
 )
-def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
+def simulate(  # noqa: PLR0913 - click passes one argument per option
     *,
     path: Path | None,
     prometheus: str | None,
@@ -144,13 +146,13 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
     json_path: Path | None,
     out: Path | None,
 ) -> None:
-    """Show what each autoscaler would do with a trace, and what it would cost.
+    """Compare autoscalers on a traffic trace: latency, cost and scaling.
 
-    Runs the operator's own right-sizer, and its peers by their published laws, on a model of a
-    fleet. No cluster is needed.
+    Runs the operator's own right-sizer, and models of other autoscalers after their published
+    algorithms, on a simulated fleet. Needs no cluster.
     """
     names = parse_policies(policy)
-    asked = None if objective is None else parse_objective(objective)
+    requested = None if objective is None else parse_objective(objective)
     source = TraceSource(
         path=path,
         url=prometheus,
@@ -160,11 +162,11 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
         token_file=token_file,
         ca_file=ca_file,
     )
-    source.check()
-    wrong = Faults(tuple(_parse_fault(text) for text in fault_texts))
+    source.validate()
+    injected = Faults(tuple(_parse_fault(text) for text in fault_texts))
     try:
         scenario = Scenario() if scenario_path is None else read_scenario(scenario_path)
-        spec = sizing_spec_for(scenario, asked, peak_workers)
+        spec = sizing_spec_for(scenario, requested, peak_workers)
         trace = source.read()
         if peak_workers is not None:
             trace = scale_to_workers(
@@ -173,8 +175,8 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
         check_request_rate(trace)
     except (TraceError, ScenarioError) as error:
         raise InputError(str(error)) from error
-    load = Workload(trace=trace, service=scenario.service, seed=seed, faults=wrong)
-    comparison = compare(load, spec, names, pod_workers=pod_workers, tell=_tell)
+    load = Workload(trace=trace, service=scenario.service, seed=seed, faults=injected)
+    comparison = compare(load, spec, names, pod_workers=pod_workers, on_result=_show_progress)
     _show(comparison)
     if json_path is not None:
         _write(json_path, json.dumps(report.as_json(comparison), indent=2) + "\n")
@@ -182,14 +184,14 @@ def simulate(  # noqa: PLR0913 - one argument an option, as click calls it
         _write(out / "report.html", page.render(comparison))
 
 
-def _tell(result: RunResult) -> None:
+def _show_progress(result: RunResult) -> None:
     click.echo(f"{result.policy}: {result.seconds:.1f} s", err=True)
 
 
 def _show(comparison: Comparison) -> None:
     console = Console()
     if not console.is_terminal:
-        # A table in a file is for reading too: no column is cut to a terminal's width.
+        # Do not truncate columns when the output is a file.
         console = Console(width=200)
     report.print_introduction(comparison, console)
     console.print()

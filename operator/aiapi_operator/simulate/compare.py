@@ -1,4 +1,4 @@
-"""Several policies on one load, and each one's cost against the oracle's."""
+"""Compares policies on one workload, with the cost of each relative to the oracle's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,30 +15,30 @@ from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, SizingSpec
 from aiapi_operator.sizing.spec import sizing_spec
 
 ORACLE = "oracle"
-MOST_RATE = 20_000.0
+MAX_RATE = 20_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What each policy did, in the order in which they were asked for."""
+    """The results of each policy, in the requested order."""
 
     load: Workload
     spec: SizingSpec
     pod_workers: int
     utilization: float
-    """rho* of the true service: what the oracle fills loops to."""
+    """rho* of the simulated service: the oracle's target utilization."""
     results: tuple[RunResult, ...]
     oracle: RunResult
 
     def vs_oracle(self, result: RunResult) -> float:
-        """Cost of a policy over the oracle's."""
+        """Cost of a policy divided by the oracle's."""
         return result.core_hours / self.oracle.core_hours
 
 
 def sizing_spec_for(
     scenario: Scenario, objective: LatencyObjective | None, peak_workers: int | None
 ) -> SizingSpec:
-    """What the AIApi asks for. A trace scaled to many workers gets the room for them."""
+    """The sizing spec. For a scaled trace the default maximum of replicas is raised to fit."""
     spec = sizing_spec(scenario.spec)
     if objective is not None:
         spec = replace(spec, objective=objective)
@@ -62,11 +62,11 @@ def scale_to_workers(
 
 
 def check_request_rate(trace: Trace) -> None:
-    """Refuse what would not fit in memory: a minute of requests is drawn at a time."""
-    if trace.peak_minute > MOST_RATE:
+    """Raise ``TraceError`` if a minute of requests would not fit in memory."""
+    if trace.peak_minute > MAX_RATE:
         raise TraceError(
-            f"{trace.name}: {trace.peak_minute:,.0f} requests a second in the busiest minute are"
-            f" more than the simulator carries ({MOST_RATE:,.0f}): give a lower --peak-workers"
+            f"{trace.name}: {trace.peak_minute:,.0f} requests/s in the busiest minute are above the"
+            f" simulator's limit of {MAX_RATE:,.0f}: set a lower --peak-workers"
         )
 
 
@@ -76,15 +76,15 @@ def compare(
     names: Sequence[str],
     *,
     pod_workers: int,
-    tell: Callable[[RunResult], None] = lambda _: None,
+    on_result: Callable[[RunResult], None] = lambda _: None,
 ) -> Comparison:
-    """Run each policy; the oracle always runs, since costs are given against it."""
+    """Run each policy, and always the oracle, because costs are relative to it."""
     truth = GroundTruth(load, spec)
     results: dict[str, RunResult] = {}
     for name in dict.fromkeys((*names, ORACLE)):
         policy = catalogue.build(name, truth, pod_workers=pod_workers)
-        results[name] = Simulation(load, spec, policy).play()
-        tell(results[name])
+        results[name] = Simulation(load, spec, policy).run()
+        on_result(results[name])
     return Comparison(
         load=load,
         spec=spec,

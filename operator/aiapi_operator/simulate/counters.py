@@ -1,8 +1,8 @@
-"""What the pods count, exact at any moment: the counters that a real pod's admin port has.
+"""The pods' counters, exact at any moment: the counters that a real pod's admin port serves.
 
-A request is put in when its fate is known (a simulation knows the future), and is counted
-when it leaves. Until then it adds to the seconds in flight. A request that came at 10.0, left
-its loop at 10.2 and leaves at 10.9 has, at 10.5, added 0.5 s in flight and 0.3 s of upstream.
+A request is added when its end is known (a simulation can look ahead), and is counted when it
+ends. Until then it adds to the seconds in flight. A request that arrives at 10.0, leaves its
+loop at 10.2 and ends at 10.9 has, at 10.5, added 0.5 s in flight and 0.3 s of upstream time.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from aiapi_operator.simulate.traces import Floats
 
 
 def _bounds() -> tuple[float, ...]:
-    """The bounds that aiapi-serve has: 1.2 apart from 0.1 ms to over 60 s."""
+    """The bounds of aiapi-serve: from 0.1 ms to over 60 s, each 1.2 times the one before."""
     bounds: list[float] = []
     bound = 0.0001
     while bound < 72.0:
@@ -29,7 +29,7 @@ BOUNDS = _bounds()
 _EDGES = np.array(BOUNDS)
 _BUCKETS = len(BOUNDS) + 1
 _UNSETTLED = 64
-"""Batches to keep before they are put together."""
+"""Batches to keep before they are merged."""
 
 
 class Outcome(IntEnum):
@@ -43,24 +43,24 @@ class Outcome(IntEnum):
 
 _OUTCOMES = len(Outcome)
 SUCCESS, CANCELLED, SHED = int(Outcome.SUCCESS), int(Outcome.CANCELLED), int(Outcome.SHED)
-"""Plain numbers: numpy compares with these in a quarter of the time."""
+"""Plain integers: numpy compares with these in a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestBatch:
-    """Requests on their way; one column of both tables is one request."""
+    """Requests whose end is known; one column of both tables is one request."""
 
     times: Floats
-    """Rows: came, left the loop, leaves."""
+    """Rows: arrival, loop done, end."""
     marks: Ints
     """Rows: pod, outcome."""
 
     @classmethod
     def of(
-        cls, pod: Ints, came: Floats, left_loop: Floats, leaves: Floats, outcome: Ints
+        cls, pod: Ints, arrived: Floats, loop_done: Floats, ended_at: Floats, outcome: Ints
     ) -> "RequestBatch":
-        """A batch of single rows."""
-        return cls(np.array((came, left_loop, leaves)), np.array((pod, outcome)))
+        """A batch from its rows."""
+        return cls(np.array((arrived, loop_done, ended_at)), np.array((pod, outcome)))
 
     @property
     def pod(self) -> Ints:
@@ -73,17 +73,17 @@ class RequestBatch:
         return row
 
     @property
-    def leaves(self) -> Floats:
+    def ended_at(self) -> Floats:
         row: Floats = self.times[2]
         return row
 
-    def those(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> "RequestBatch":
-        """A part of them."""
+    def take(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> "RequestBatch":
+        """The selected requests."""
         places = mask.nonzero()[0]
         return RequestBatch(self.times.take(places, axis=1), self.marks.take(places, axis=1))
 
-    def waiting(self) -> "PendingRequests":
-        """What is known of them before they leave."""
+    def pending(self) -> "PendingRequests":
+        """The requests without their end."""
         return PendingRequests(self.pod, self.times[0], self.times[1])
 
 
@@ -92,8 +92,8 @@ class PendingRequests:
     """Requests in flight; one entry of each array is one request."""
 
     pod: Ints
-    came: Floats
-    left_loop: Floats
+    arrived: Floats
+    loop_done: Floats
 
 
 def _join(batches: Sequence[RequestBatch]) -> RequestBatch:
@@ -116,27 +116,27 @@ class CounterSnapshot:
     in_flight_seconds: Floats
     upstream_seconds: Floats
     all_in_flight_seconds: float
-    """Of all pods that ever were."""
+    """Of all pods, removed ones included."""
     all_latencies: Ints
-    """[bucket] of all pods that ever were."""
+    """[bucket] of all pods, removed ones included."""
 
 
 class Counters:
-    """Counters of all pods. A pod has a slot, which may be used again when it has left."""
+    """Counters of all pods. Each pod has a slot, which is reused after the pod has gone."""
 
     def __init__(
-        self, slots: int, *, returning: Callable[[], Sequence[PendingRequests]] = tuple
+        self, slots: int, *, pending: Callable[[], Sequence[PendingRequests]] = tuple
     ) -> None:
-        """``returning`` says who is in flight of whom nobody knows yet until when."""
+        """``pending`` returns the requests in flight whose end is not known yet."""
         self._outcomes = np.zeros((slots, len(Outcome)), dtype=np.int64)
         self._latencies = np.zeros((slots, _BUCKETS), dtype=np.int64)
         self._latency_seconds = np.zeros(slots)
         self._in_flight_seconds = np.zeros(slots)
         self._upstream_seconds = np.zeros(slots)
-        self._gone_in_flight_seconds = 0.0
-        self._gone_latencies = np.zeros(_BUCKETS, dtype=np.int64)
+        self._removed_in_flight_seconds = 0.0
+        self._removed_latencies = np.zeros(_BUCKETS, dtype=np.int64)
         self._new: list[RequestBatch] = []
-        self._returning = returning
+        self._pending = pending
 
     def grow(self, slots: int) -> None:
         """Make room for more pods."""
@@ -148,9 +148,9 @@ class Counters:
         self._upstream_seconds = np.pad(self._upstream_seconds, (0, more))
 
     def reset(self, slot: int) -> None:
-        """Begin anew with another pod."""
-        self._gone_in_flight_seconds += float(self._in_flight_seconds[slot])
-        self._gone_latencies += self._latencies[slot]
+        """Reset a slot for another pod."""
+        self._removed_in_flight_seconds += float(self._in_flight_seconds[slot])
+        self._removed_latencies += self._latencies[slot]
         for counter in (
             self._outcomes,
             self._latencies,
@@ -161,31 +161,31 @@ class Counters:
             counter[slot] = 0
 
     def add(self, batch: RequestBatch, now: float) -> None:
-        """Put requests in that came until now."""
+        """Add requests that arrived until now."""
         self._new.append(batch)
         if len(self._new) > _UNSETTLED:
             self._settle(now)
 
-    def last_leaves(self, slot: int, now: float) -> float:
-        """When the last request of a pod leaves."""
+    def last_end(self, slot: int, now: float) -> float:
+        """When the last request of a pod ends."""
         rest = self._settle(now)
-        leaves = rest.leaves[rest.pod == slot] if rest else np.empty(0)
-        return float(leaves.max(initial=now))
+        ended_at = rest.ended_at[rest.pod == slot] if rest else np.empty(0)
+        return float(ended_at.max(initial=now))
 
     def read(self, now: float) -> CounterSnapshot:
         """All counters now."""
         rest = self._settle(now)
-        inside = [*([] if rest is None else [rest.waiting()]), *self._returning()]
+        inside = [*([] if rest is None else [rest.pending()]), *self._pending()]
         slots = len(self._latency_seconds)
         in_flight = np.zeros(slots, dtype=np.int64)
         seconds, upstream = self._in_flight_seconds, self._upstream_seconds
         if inside:
             pod = np.concatenate([each.pod for each in inside])
-            came = np.concatenate([each.came for each in inside])
-            left_loop = np.concatenate([each.left_loop for each in inside])
+            arrived = np.concatenate([each.arrived for each in inside])
+            loop_done = np.concatenate([each.loop_done for each in inside])
             in_flight = np.bincount(pod, minlength=slots)
-            seconds = seconds + np.bincount(pod, now - came, slots)
-            waited = np.maximum(0.0, now - left_loop)
+            seconds = seconds + np.bincount(pod, now - arrived, slots)
+            waited = np.maximum(0.0, now - loop_done)
             upstream = upstream + np.bincount(pod, waited, slots)
         return CounterSnapshot(
             outcomes=self._outcomes,
@@ -194,31 +194,31 @@ class Counters:
             in_flight=in_flight,
             in_flight_seconds=seconds,
             upstream_seconds=upstream,
-            all_in_flight_seconds=self._gone_in_flight_seconds + float(seconds.sum()),
-            all_latencies=self._gone_latencies + self._latencies.sum(axis=0),
+            all_in_flight_seconds=self._removed_in_flight_seconds + float(seconds.sum()),
+            all_latencies=self._removed_latencies + self._latencies.sum(axis=0),
         )
 
     def _settle(self, now: float) -> RequestBatch | None:
-        """Count those that have left; the others are returned and kept."""
+        """Count the requests that have ended; keep and return the others."""
         if not self._new:
             return None
         pending = self._new[0] if len(self._new) == 1 else _join(self._new)
-        left = pending.leaves <= now
-        if left.any():
-            self._count(pending.those(left))
-            pending = pending.those(~left)
+        ended = pending.ended_at <= now
+        if ended.any():
+            self._count(pending.take(ended))
+            pending = pending.take(~ended)
         self._new = [pending]
         return pending
 
-    def _count(self, gone: RequestBatch) -> None:
+    def _count(self, ended: RequestBatch) -> None:
         slots = len(self._latency_seconds)
-        came, left_loop, leaves = gone.times
-        pod, outcome = gone.marks
+        arrived, loop_done, ended_at = ended.times
+        pod, outcome = ended.marks
         kinds = np.bincount(pod * _OUTCOMES + outcome, minlength=self._outcomes.size)
         self._outcomes += kinds.reshape(self._outcomes.shape)
-        took = leaves - came
+        took = ended_at - arrived
         self._in_flight_seconds += np.bincount(pod, took, slots)
-        waited = np.maximum(0.0, leaves - left_loop)
+        waited = np.maximum(0.0, ended_at - loop_done)
         self._upstream_seconds += np.bincount(pod, waited, slots)
         answered = outcome == SUCCESS
         if not answered.all():

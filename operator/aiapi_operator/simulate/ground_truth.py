@@ -1,7 +1,7 @@
-"""What is true of the simulated service, for those who may know it: static peak and oracle.
+"""The true need of the simulated service, for the baselines: static peak and oracle.
 
-How busy loops may be is found by playing a single loop at one utilisation after another, with
-the same two visits of each request as in the fleet: no law, and nothing to estimate.
+The target utilization is found by simulating a single loop at one utilization after another, with
+the same two visits per request as in the fleet. Nothing is modelled or estimated.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from aiapi_operator.sizing.plan import RequiredWorkers
 
 _DRAWS = 200_000
 _STEPS = 8
-"""Halvings of the interval in which rho* is looked for: within 0.003."""
+"""Bisection steps for rho*: within 0.003."""
 _GRID = np.linspace(0.025, 1.0, 40)
 
 
 @lru_cache(maxsize=64)
 def target_utilization(service: ServiceModel, objective: LatencyObjective) -> float:
-    """rho*: the highest utilisation, from 0.3 to 0.95, at which the objective holds.
+    """rho*: the highest utilization, from 0.3 to 0.95, at which the objective holds.
 
-    Where it holds at none, ``EFFICIENT`` as the operator has it: no fleet would help.
+    If it holds at none, the operator's ``INFEASIBLE_UTILIZATION``: no fleet would help.
     """
     loop = _Loop(service, objective)
     low, high = capacity.MIN_UTILIZATION, MAX_UTILIZATION_AFTER_LOSS
@@ -47,7 +47,7 @@ def target_utilization(service: ServiceModel, objective: LatencyObjective) -> fl
 
 @lru_cache(maxsize=64)
 def _late(service: ServiceModel, objective: LatencyObjective) -> Floats:
-    """Part of the requests that are late, at each of ``_GRID`` utilisations."""
+    """Fraction of late requests at each utilization of ``_GRID``."""
     loop = _Loop(service, objective)
     return np.array([*(loop.late(rho) for rho in _GRID[:-1].tolist()), 1.0])
 
@@ -63,32 +63,32 @@ class _Loop:
         self._gaps = rng.exponential(service.demand, _DRAWS)
 
     def percentile(self, utilization: float) -> float:
-        """The objective's percentile of the latency when the loop is so busy."""
+        """The objective's percentile of the latency at this utilization."""
         return float(np.percentile(self._latency(utilization), self._objective.percentile))
 
     def late(self, utilization: float) -> float:
-        """Part of the requests that take longer than the threshold."""
+        """Fraction of the requests that take longer than the threshold."""
         return float((self._latency(utilization) > self._objective.threshold).mean())
 
     def _latency(self, utilization: float) -> Floats:
         at = np.cumsum(self._gaps / utilization)
         only, idle = np.zeros(_DRAWS, dtype=np.int64), np.zeros(1)
         work = loops.serve(at, self._cost, only, idle)
-        back = work.by_request() + self._upstream
-        latency: Floats = back + work.waits(back, only, idle) - at
+        answered = work.completion_times() + self._upstream
+        latency: Floats = answered + work.waits(answered, only, idle) - at
         return latency
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The load and its service, without any estimate."""
+    """The true need of a workload, without estimates."""
 
     load: Workload
     spec: SizingSpec
 
     @cached_property
     def utilization(self) -> float:
-        """rho*: how busy loops may be."""
+        """rho*, the target utilization."""
         return target_utilization(self.load.service, self.spec.objective)
 
     @property
@@ -101,14 +101,14 @@ class GroundTruth:
         return (service.upstream_mean + service.demand) / service.demand
 
     def need(self, rate: float, *, demand_factor: float = 1.0) -> RequiredWorkers:
-        """Workers that ``rate`` requests a second need."""
+        """Workers needed for ``rate`` requests per second."""
         busy = rate * self.load.service.demand * demand_factor
         return self._carry(busy / self.utilization, busy)
 
-    def need_of(self, counts: Floats, *, demand_factor: float = 1.0) -> RequiredWorkers:
-        """Workers that just keep the objective over seconds whose requests are known.
+    def need_for_counts(self, counts: Floats, *, demand_factor: float = 1.0) -> RequiredWorkers:
+        """The minimum workers that meet the objective over seconds with known requests.
 
-        A second that is busier than the mean has more late requests than a calm one saves.
+        A second busier than the mean adds more late requests than a calmer one saves.
         """
         service, objective = self.load.service, self.spec.objective
         busy = counts * service.demand * demand_factor
@@ -116,17 +116,17 @@ class GroundTruth:
         allowed = (1 - objective.percentile / 100) * float(counts.sum())
         late = _late(service, objective)
         low, high = mean / MAX_UTILIZATION_AFTER_LOSS, mean / capacity.MIN_UTILIZATION
-        if mean == 0 or self._late_of(counts, busy / high, late) > allowed:
+        if mean == 0 or self._late_requests(counts, busy / high, late) > allowed:
             return self._carry(mean / self.utilization, mean)
         for _ in range(_STEPS + 4):
             middle = (low + high) / 2
-            if self._late_of(counts, busy / middle, late) > allowed:
+            if self._late_requests(counts, busy / middle, late) > allowed:
                 low = middle
             else:
                 high = middle
         return self._carry(high, mean)
 
-    def _late_of(self, counts: Floats, utilization: Floats, late: Floats) -> float:
+    def _late_requests(self, counts: Floats, utilization: Floats, late: Floats) -> float:
         return float((counts * np.interp(utilization, _GRID, late)).sum())
 
     def _carry(self, total: float, busy: float) -> RequiredWorkers:

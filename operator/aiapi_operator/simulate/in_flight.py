@@ -1,13 +1,13 @@
-"""What a request goes through: a place in a worker, its loop, the upstream, the loop again.
+"""Requests in flight: admission by a worker, its loop, the upstream, the loop again.
 
-Its loop time is spent on the first visit. When the upstream has answered it waits for the loop
-once more, since what is left to do (read the answer, send it on) comes after all that the loop
-has to do by then. At rho = 0.66 a request of the example app waited 29 ms before and 32 ms
-after its upstream, where one visit alone is 27 ms by the textbook (M/D/1).
+A request spends its loop time on the first visit. When the upstream has answered, the request
+waits for the loop once more, because the remaining work (reading and sending the response) runs
+after everything already queued on the loop. At rho = 0.66 a request of the example app waited
+29 ms before and 32 ms after its upstream, where one visit alone is 27 ms in theory (M/D/1).
 
-A caller leaves at its deadline. The service does not know and does the work all the same: of
-300 requests sent at once to a Uvicorn worker with 20 ms each and a deadline of 1 s, 34 were
-answered, and all 300 handlers ran.
+A client leaves at its deadline. The service does not notice and does the work anyway: of 300
+requests sent at the same moment to a Uvicorn worker with 20 ms each and a deadline of 1 s, 34
+were answered, and all 300 handlers ran.
 """
 
 from collections.abc import Sequence
@@ -20,63 +20,63 @@ from aiapi_operator.simulate import admission, loops
 from aiapi_operator.simulate.admission import REJECTION_SECONDS, AdmissionWindow, Bools
 from aiapi_operator.simulate.counters import CANCELLED, SHED, PendingRequests, RequestBatch
 from aiapi_operator.simulate.loops import Ints
-from aiapi_operator.simulate.requests import Requests, Workload, join
+from aiapi_operator.simulate.requests import Requests, Workload, concatenate
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.simulate.upstream import UpstreamModel
 
-_PORTION = 4.0
+_BUCKET_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServedRequests:
-    """What became of some requests, as their callers see it."""
+    """Requests that ended, as their clients see them."""
 
     requests: Requests
-    leaves: Floats
-    """When the caller had an answer, or gave up."""
+    ended_at: Floats
+    """When the client got an answer, or gave up."""
     outcome: Ints
 
     def take(self, which: Bools) -> "ServedRequests":
-        """A part of them."""
-        return ServedRequests(self.requests.take(which), self.leaves[which], self.outcome[which])
+        """The selected requests."""
+        return ServedRequests(self.requests.take(which), self.ended_at[which], self.outcome[which])
 
 
 def _both(one: ServedRequests, other: ServedRequests) -> ServedRequests:
-    if not len(one.leaves):
+    if not len(one.ended_at):
         return other
     return ServedRequests(
-        join((one.requests, other.requests)),
-        np.concatenate((one.leaves, other.leaves)),
+        concatenate((one.requests, other.requests)),
+        np.concatenate((one.ended_at, other.ended_at)),
         np.concatenate((one.outcome, other.outcome)),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Trip:
-    """Requests on their way; one column of both tables is one request.
+class _Calls:
+    """Requests that have left their loop for the upstream; a column of both tables is a request.
 
-    Two tables, for to take a part of a table costs as much as to take a part of one row.
+    Two tables, because selecting columns of a table costs as much as selecting from one row.
     """
 
     times: Floats
-    """Rows: came, loop and upstream seconds, tried first; left the loop, back from upstream."""
+    """Rows: arrival, loop time, upstream time, first attempt, loop done, upstream done."""
     marks: Ints
-    """Rows: connection, tries before; slot, lane, outcome, whether its caller has left."""
+    """Rows: connection, prior attempts, slot, loop, outcome, whether the client has given up."""
 
     @classmethod
-    def of(cls, requests: Requests, *, slot: Ints, lane: Ints, left_loop: Floats) -> "_Trip":
-        """Requests that have left their loop; nothing else is known of them."""
+    def of(cls, requests: Requests, *, slot: Ints, loop_id: Ints, loop_done: Floats) -> "_Calls":
+        """Requests that have left their loop; the other rows are not set yet."""
         times, marks = np.empty((6, len(slot))), np.empty((6, len(slot)), dtype=np.int64)
         times[0], times[1], times[2] = requests.at, requests.loop, requests.upstream
-        times[3], times[4] = requests.born, left_loop
-        marks[0], marks[1] = requests.connection, requests.tries
-        marks[2], marks[3] = slot, lane
+        times[3], times[4] = requests.first_at, loop_done
+        marks[0], marks[1] = requests.connection, requests.prior_attempts
+        marks[2], marks[3] = slot, loop_id
         return cls(times, marks)
 
     @property
     def requests(self) -> Requests:
-        at, loop, upstream, born = self.times[:4]
-        return Requests(at, loop, upstream, self.marks[0], born, self.marks[1])
+        at, loop, upstream, first_at = self.times[:4]
+        return Requests(at, loop, upstream, self.marks[0], first_at, self.marks[1])
 
     @property
     def at(self) -> Floats:
@@ -89,13 +89,12 @@ class _Trip:
         return row
 
     @property
-    def lane(self) -> Ints:
+    def loop_id(self) -> Ints:
         row: Ints = self.marks[3]
         return row
 
     @property
-    def back(self) -> Floats:
-        """When the upstream has answered."""
+    def upstream_done(self) -> Floats:
         row: Floats = self.times[5]
         return row
 
@@ -105,182 +104,188 @@ class _Trip:
         return row
 
     @property
-    def told(self) -> Bools:
-        """Whose caller has left."""
+    def abandoned(self) -> Bools:
+        """Whether the client has given up."""
         row: Bools = self.marks[5] == 1
         return row
 
-    def take(self, which: Bools) -> "_Trip":
+    def take(self, which: Bools) -> "_Calls":
         places = which.nonzero()[0]
-        return _Trip(self.times.take(places, axis=1), self.marks.take(places, axis=1))
+        return _Calls(self.times.take(places, axis=1), self.marks.take(places, axis=1))
 
-    def ended(self, outcome: Ints) -> "_Trip":
-        """The same with another outcome."""
+    def with_outcome(self, outcome: Ints) -> "_Calls":
         marks = self.marks.copy()
         marks[4] = outcome
-        return _Trip(self.times, marks)
+        return _Calls(self.times, marks)
 
-    def waiting(self) -> PendingRequests:
+    def pending(self) -> PendingRequests:
         return PendingRequests(self.slot, self.at, self.times[4])
 
-    def batch(self, leaves: Floats) -> RequestBatch:
-        return RequestBatch.of(self.slot, self.at, self.times[4], leaves, self.outcome)
+    def batch(self, ended_at: Floats) -> RequestBatch:
+        return RequestBatch.of(self.slot, self.at, self.times[4], ended_at, self.outcome)
 
 
-def _join(trips: Sequence[_Trip]) -> _Trip:
-    if len(trips) == 1:
-        return trips[0]
-    return _Trip(
-        np.concatenate([trip.times for trip in trips], axis=1),
-        np.concatenate([trip.marks for trip in trips], axis=1),
+def _join(calls: Sequence[_Calls]) -> _Calls:
+    if len(calls) == 1:
+        return calls[0]
+    return _Calls(
+        np.concatenate([each.times for each in calls], axis=1),
+        np.concatenate([each.marks for each in calls], axis=1),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ServeResult:
-    """What happened in a stretch of time."""
+    """What happened in a step of time."""
 
     served: ServedRequests
-    """Callers that know what became of their request."""
+    """Requests that ended for their clients."""
     batch: RequestBatch
-    """Requests that are over for the pods, or whose end is known."""
+    """Requests that ended for the pods, or whose end is known."""
     cost: Floats
-    """Loop seconds of those that came, in their order."""
+    """Loop time of each arrival, in seconds."""
     done: Floats
-    """When they are done with their loop."""
+    """When each arrival is done with its loop."""
 
 
 class InFlightRequests:
-    """All requests that are on their way, and the loops and the upstream that they meet."""
+    """All requests in flight, with the loops and the upstream that serve them."""
 
-    def __init__(self, load: Workload, lanes: int) -> None:
+    def __init__(self, load: Workload, loop_count: int) -> None:
         service = load.service
-        self.free_at = np.zeros(lanes)
+        self.free_at = np.zeros(loop_count)
         """The moment from which each loop is free."""
         self._upstream = UpstreamModel(service.upstream, load.faults)
         self._deadline = parse_duration(service.clients.deadline)
         self._limit = service.pods.in_flight
-        self._under_way: dict[int, list[_Trip]] = {}
-        """By the time at which they are back, in portions of ``_PORTION`` seconds."""
-        self._leaving: tuple[Floats, Ints] = (np.empty(0), np.empty(0, dtype=np.int64))
+        self._calls: dict[int, list[_Calls]] = {}
+        """By the time at which the upstream answers, in buckets of ``_BUCKET_SECONDS``."""
+        self._departures: tuple[Floats, Ints] = (np.empty(0), np.empty(0, dtype=np.int64))
 
-    def returning(self) -> Sequence[PendingRequests]:
-        """Requests of which nobody knows yet when they will leave."""
-        return [trip.waiting() for portion in self._under_way.values() for trip in portion]
+    def pending(self) -> Sequence[PendingRequests]:
+        """Requests whose end is not known yet."""
+        return [calls.pending() for bucket in self._calls.values() for calls in bucket]
 
-    def last_back(self, slot: int) -> float:
-        """When the last of a pod's requests will have been answered by the upstream."""
-        trip = self._all()
-        return 0.0 if trip is None else float(trip.back[trip.slot == slot].max(initial=0.0))
+    def last_upstream_answer(self, slot: int) -> float:
+        """When the upstream will have answered all of a pod's requests."""
+        calls = self._all()
+        if calls is None:
+            return 0.0
+        return float(calls.upstream_done[calls.slot == slot].max(initial=0.0))
 
-    def serve(self, requests: Requests, slot: Ints, lane: Ints, *, end: float) -> ServeResult:
-        """All that comes until ``end``, and all that is back from the upstream by then."""
-        no = self._refused(requests, lane, end)
-        cost = requests.loop if no is None else np.where(no, REJECTION_SECONDS, requests.loop)
+    def serve(self, requests: Requests, slot: Ints, loop_id: Ints, *, end: float) -> ServeResult:
+        """Serve all arrivals until ``end``, and all upstream answers until then."""
+        rejected = self._rejected(requests, loop_id, end)
+        cost = requests.loop
+        if rejected is not None:
+            cost = np.where(rejected, REJECTION_SECONDS, requests.loop)
         before = self.free_at
-        work = loops.serve(requests.at, cost, lane, before)
-        self.free_at = work.free_at(before)
-        done = work.by_request()
-        trip = self._leave_loop(requests, slot, lane, done, no)
-        heard, batch = self._return(trip, work, before, end)
-        if trip.told.any():
-            heard = _both(self._give_up(trip), heard)
-        return ServeResult(heard, batch, cost, done)
-
-    def _give_up(self, trip: _Trip) -> ServedRequests:
-        """Callers of those that came who will not wait for the upstream's answer."""
-        gone = trip.take(trip.told)
-        return ServedRequests(gone.requests, gone.at + self._deadline, gone.outcome)
+        schedule = loops.serve(requests.at, cost, loop_id, before)
+        self.free_at = schedule.free_at(before)
+        done = schedule.completion_times()
+        calls = self._call_upstream(requests, slot, loop_id, done, rejected)
+        answered, batch = self._answer(calls, schedule, before, end)
+        if calls.abandoned.any():
+            answered = _both(self._abandon(calls), answered)
+        return ServeResult(answered, batch, cost, done)
 
     def finish(self) -> ServedRequests | None:
-        """The run is over: those on their way meet no one any more."""
-        trip = self._all()
-        if trip is None:
+        """The run is over: requests in flight meet no further arrivals."""
+        calls = self._all()
+        if calls is None:
             return None
-        trip = trip.take(~trip.told)
-        ends = np.maximum(trip.back, self.free_at[trip.lane])
-        return self._tell(trip, ends)
+        calls = calls.take(~calls.abandoned)
+        return self._for_clients(
+            calls, np.maximum(calls.upstream_done, self.free_at[calls.loop_id])
+        )
 
-    def _refused(self, requests: Requests, lane: Ints, end: float) -> Bools | None:
+    def _abandon(self, calls: _Calls) -> ServedRequests:
+        """New requests whose clients will not wait for the upstream's answer."""
+        gone = calls.take(calls.abandoned)
+        return ServedRequests(gone.requests, gone.at + self._deadline, gone.outcome)
+
+    def _rejected(self, requests: Requests, loop_id: Ints, end: float) -> Bools | None:
         if self._limit == 0:
             return None
-        trip, none = self._all(), (np.empty(0), np.empty(0, dtype=np.int64))
-        stretch = AdmissionWindow(
+        calls, none = self._all(), (np.empty(0), np.empty(0, dtype=np.int64))
+        window = AdmissionWindow(
             at=requests.at,
             loop=requests.loop,
             upstream=requests.upstream,
-            lane=lane,
-            leaving=self._leaving,
-            returning=none if trip is None else (trip.back, trip.lane),
+            loop_id=loop_id,
+            departures=self._departures,
+            awaiting_upstream=none if calls is None else (calls.upstream_done, calls.loop_id),
             free_at=self.free_at,
             end=end,
         )
-        if admission.admits_all(stretch, self._limit):
+        if admission.admits_all(window, self._limit):
             return None
-        return admission.find_rejected(stretch, self._upstream, self._limit)
+        return admission.find_rejected(window, self._upstream, self._limit)
 
-    def _leave_loop(
-        self, requests: Requests, slot: Ints, lane: Ints, done: Floats, no: Bools | None
-    ) -> _Trip:
-        if no is None:
-            back, failed = self._upstream.call(done, requests.upstream)
+    def _call_upstream(
+        self, requests: Requests, slot: Ints, loop_id: Ints, done: Floats, rejected: Bools | None
+    ) -> _Calls:
+        if rejected is None:
+            answered, failed = self._upstream.call(done, requests.upstream)
         else:
-            back, failed = done.copy(), np.zeros(len(done), dtype=np.int64)
-            yes = ~no
-            back[yes], failed[yes] = self._upstream.call(done[yes], requests.upstream[yes])
-            failed[no] = SHED
-        late = back > requests.at + self._deadline
-        trip = _Trip.of(requests, slot=slot, lane=lane, left_loop=done)
-        trip.times[5], trip.marks[4], trip.marks[5] = back, np.where(late, CANCELLED, failed), late
-        return trip
+            answered, failed = done.copy(), np.zeros(len(done), dtype=np.int64)
+            admitted = ~rejected
+            answered[admitted], failed[admitted] = self._upstream.call(
+                done[admitted], requests.upstream[admitted]
+            )
+            failed[rejected] = SHED
+        late = answered > requests.at + self._deadline
+        calls = _Calls.of(requests, slot=slot, loop_id=loop_id, loop_done=done)
+        calls.times[5] = answered
+        calls.marks[4], calls.marks[5] = np.where(late, CANCELLED, failed), late
+        return calls
 
-    def _return(
-        self, new: _Trip, work: loops.LoopSchedule, before: Floats, end: float
+    def _answer(
+        self, new: _Calls, schedule: loops.LoopSchedule, before: Floats, end: float
     ) -> tuple[ServedRequests, RequestBatch]:
-        trip = self._due(new, end)
-        # Whoever is refused has its answer at once.
-        waits = work.waits(trip.back, trip.lane, before)
-        ends = trip.back + np.where(trip.outcome == SHED, 0.0, waits)
-        late = ends > trip.at + self._deadline
+        calls = self._due(new, end)
+        # A rejection does not wait for the loop a second time.
+        waits = schedule.waits(calls.upstream_done, calls.loop_id, before)
+        ends = calls.upstream_done + np.where(calls.outcome == SHED, 0.0, waits)
+        late = ends > calls.at + self._deadline
         if late.any():
-            trip = trip.ended(np.where(late, CANCELLED, trip.outcome))
-        self._remember(trip, ends, end)
-        waiting = ~trip.told
+            calls = calls.with_outcome(np.where(late, CANCELLED, calls.outcome))
+        self._track_departures(calls, ends, end)
+        waiting = ~calls.abandoned
         if waiting.all():
-            heard = self._tell(trip, ends)
+            answered = self._for_clients(calls, ends)
         else:
-            heard = self._tell(trip.take(waiting), ends[waiting])
-        return heard, trip.batch(ends)
+            answered = self._for_clients(calls.take(waiting), ends[waiting])
+        return answered, calls.batch(ends)
 
-    def _all(self) -> _Trip | None:
-        """Everyone who is under way."""
-        trips = [trip for portion in self._under_way.values() for trip in portion]
-        return _join(trips) if trips else None
+    def _all(self) -> _Calls | None:
+        calls = [each for bucket in self._calls.values() for each in bucket]
+        return _join(calls) if calls else None
 
-    def _due(self, new: _Trip, end: float) -> _Trip:
-        """Who is back before ``end``. A queue of minutes is not looked through each time."""
-        last = int(end // _PORTION)
-        portions = [key for key in self._under_way if key <= last]
-        trip = _join([*(each for key in portions for each in self._under_way.pop(key)), new])
-        due = trip.back < end
+    def _due(self, new: _Calls, end: float) -> _Calls:
+        """Calls answered before ``end``. Buckets avoid a scan of a queue of minutes each time."""
+        last = int(end // _BUCKET_SECONDS)
+        buckets = [key for key in self._calls if key <= last]
+        calls = _join([*(each for key in buckets for each in self._calls.pop(key)), new])
+        due = calls.upstream_done < end
         if due.all():
-            return trip
-        later = trip.take(~due)
-        keys = (later.back // _PORTION).astype(np.int64)
+            return calls
+        later = calls.take(~due)
+        keys = (later.upstream_done // _BUCKET_SECONDS).astype(np.int64)
         for key in sorted(set(keys.tolist())):
-            self._under_way.setdefault(key, []).append(later.take(keys == key))
-        return trip.take(due)
+            self._calls.setdefault(key, []).append(later.take(keys == key))
+        return calls.take(due)
 
-    def _tell(self, trip: _Trip, ends: Floats) -> ServedRequests:
-        limit = trip.at + self._deadline
-        outcome = np.where(ends > limit, CANCELLED, trip.outcome)
-        return ServedRequests(trip.requests, np.minimum(ends, limit), outcome)
+    def _for_clients(self, calls: _Calls, ends: Floats) -> ServedRequests:
+        limit = calls.at + self._deadline
+        outcome = np.where(ends > limit, CANCELLED, calls.outcome)
+        return ServedRequests(calls.requests, np.minimum(ends, limit), outcome)
 
-    def _remember(self, trip: _Trip, ends: Floats, end: float) -> None:
-        """Who is still there at ``end``, for those who count what is in flight."""
+    def _track_departures(self, calls: _Calls, ends: Floats, end: float) -> None:
+        """Keep what is still in flight at ``end``, for admission."""
         if self._limit == 0:
             return
-        leaves = np.concatenate((self._leaving[0], ends))
-        lanes = np.concatenate((self._leaving[1], trip.lane))
-        stays = leaves >= end
-        self._leaving = (leaves[stays], lanes[stays])
+        left_at = np.concatenate((self._departures[0], ends))
+        loop_ids = np.concatenate((self._departures[1], calls.loop_id))
+        stays = left_at >= end
+        self._departures = (left_at[stays], loop_ids[stays])

@@ -1,12 +1,12 @@
-"""The measures: how often the objective was met, what it cost, how restless the fleet was.
+"""The measures of a run: attainment of the objective, cost, and stability.
 
-A one-minute window meets the objective when its percentile, over the requests that came in
-that minute, is within the threshold. Requests that got no good answer count as too late. A
-minute without requests is no window. A request counts once however often its caller tried, in
-the minute of the first try, with the time from the first try until the last answer.
+A one-minute window meets the objective when its percentile, over the requests that arrived in
+that minute, is within the threshold. Requests without a successful response count as late. A
+minute without requests is not a window. A request counts once however often it is retried: in
+the minute of the first attempt, with the time from there until the last response.
 
 200 requests in a minute, 9 of them over 800 ms and 2 failed: 189 of 200 are in time, 94.5 %;
-a p95 objective is missed in that window.
+the window misses a p95 objective.
 """
 
 from collections.abc import Sequence
@@ -34,15 +34,15 @@ class MinuteStats:
     requests: int
     in_time: int
     latency: float | None
-    """The objective's percentile; infinite when too many got no answer."""
+    """The objective's percentile; infinite when too many requests had no successful response."""
     workers: int
-    """Ordered at its end."""
+    """Desired at its end."""
     replicas: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeChange:
-    """A change of the fleet's size, and why."""
+    """A change of the fleet's desired size, and its reason."""
 
     at: float
     before: Size
@@ -52,7 +52,7 @@ class SizeChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a policy did with a trace."""
+    """The measures of one policy on one workload."""
 
     policy: str
     attainment_windows: float
@@ -61,79 +61,79 @@ class RunResult:
     pod_hours: float
     worker_hours: float
     utilization: float
-    """Loop time over the time for which workers served."""
+    """Loop time divided by worker time."""
     p50: float
     p95: float
     p99: float
     requests: int
     shed: int
-    """Requests that were refused, the last time that they were tried."""
+    """Requests whose last attempt was rejected."""
     failed: int
-    """Requests that ended with an error or without an answer by the caller's deadline."""
+    """Requests whose last attempt ended with an error or missed the client's deadline."""
     retries: int
-    """Tries after the first."""
+    """Attempts after the first."""
     direction_changes_per_hour: float
     max_workers: int
     scale_downs: int
     decide_ms: float
     seconds: float
-    """How long the simulation took."""
+    """Duration of the simulation itself."""
     minutes: tuple[MinuteStats, ...]
     changes: tuple[SizeChange, ...]
 
 
 @dataclass(slots=True)
 class RunRecorder:
-    """Takes down what happens."""
+    """Records latencies and outcomes by minute."""
 
     objective: LatencyObjective
-    patience: float = 60.0
-    """Seconds after which every request of a minute is over."""
+    max_request_seconds: float = 60.0
+    """Time after which every request of a minute has ended."""
     shed: int = 0
     failed: int = 0
     _new: list[ServedRequests] = field(default_factory=list)
-    """Not looked at yet: once a minute is enough."""
+    """Not processed yet; once a minute is enough."""
     _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
     _latencies: dict[int, list[Floats]] = field(default_factory=dict)
     _sizes: list[Size] = field(default_factory=list)
     _minutes: list[MinuteStats] = field(default_factory=list)
 
     def add(self, served: ServedRequests) -> None:
-        """Some requests that are over."""
-        if len(served.leaves):
+        """Add requests that have ended."""
+        if len(served.ended_at):
             self._new.append(served)
 
-    def _take_down(self) -> None:
+    def _process_new(self) -> None:
         if not self._new:
             return
-        born = np.concatenate([served.requests.born for served in self._new])
-        leaves = np.concatenate([served.leaves for served in self._new])
+        first_at = np.concatenate([served.requests.first_at for served in self._new])
+        ended_at = np.concatenate([served.ended_at for served in self._new])
         outcome = np.concatenate([served.outcome for served in self._new])
         self._new.clear()
         good = outcome == SUCCESS
         shed = int((outcome == SHED).sum())
         self.shed += shed
         self.failed += int(len(good) - good.sum()) - shed
-        took = leaves - born
-        # Who got no answer waited for as long as it took to know.
+        took = ended_at - first_at
+        # A request without a successful response took as long as it took to fail.
         place = np.log(np.maximum(took, _LOWEST) / _LOWEST) * _PER_E
         inside = np.minimum(place.astype(np.int64), _BUCKETS - 1)
         self._histogram += np.bincount(inside, minlength=_BUCKETS)
         latency = np.where(good, took, np.inf)
-        minute = (born // 60).astype(np.int64)
+        minute = (first_at // 60).astype(np.int64)
         for each in np.unique(minute).tolist():
             self._latencies.setdefault(each, []).append(latency[minute == each])
 
     def close_minute(self, size: Size) -> None:
-        """The minute is over, and the fleet has this size. Its requests may not be over yet."""
-        self._take_down()
+        """Close a minute with the fleet's size at its end. Its requests may not have ended yet."""
+        self._process_new()
         self._sizes.append(size)
-        while 60 * (len(self._minutes) + 1) + self.patience < 60 * len(self._sizes):
+        while 60 * (len(self._minutes) + 1) + self.max_request_seconds < 60 * len(self._sizes):
             self._finish()
 
     def minutes(self) -> tuple[MinuteStats, ...]:
-        """All minutes, when the run is over."""
-        self._take_down()
+        """All minutes; call it when the run is over."""
+        self._process_new()
         while len(self._minutes) < len(self._sizes):
             self._finish()
         return tuple(self._minutes)
@@ -154,7 +154,7 @@ class RunRecorder:
         )
 
     def percentile(self, percent: float) -> float:
-        """Of all latencies, within 1 %."""
+        """A percentile of all latencies, within 1 %."""
         reached = np.searchsorted(np.cumsum(self._histogram), self._histogram.sum() * percent / 100)
         return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
 
@@ -162,8 +162,8 @@ class RunRecorder:
 def attainment_windows(minutes: Sequence[MinuteStats], objective: LatencyObjective) -> float:
     """Share of the windows that met the objective."""
     windows = [minute for minute in minutes if minute.requests]
-    least = objective.percentile / 100
-    met = sum(minute.in_time >= minute.requests * least - 1e-9 for minute in windows)
+    required = objective.percentile / 100
+    met = sum(minute.in_time >= minute.requests * required - 1e-9 for minute in windows)
     return met / len(windows) if windows else 1.0
 
 
@@ -175,7 +175,7 @@ def attainment_requests(minutes: Sequence[MinuteStats]) -> float:
 
 
 def _percentile(latencies: Floats, percent: float) -> float | None:
-    """The latency that ``percent`` of the requests did not exceed."""
+    """The latency that ``percent`` of the requests do not exceed."""
     if not len(latencies):
         return None
     rank = min(len(latencies) - 1, max(0, ceil(len(latencies) * percent / 100 - 1e-9) - 1))
@@ -183,9 +183,9 @@ def _percentile(latencies: Floats, percent: float) -> float | None:
 
 
 def direction_changes(changes: tuple[SizeChange, ...], seconds: float) -> float:
-    """How often an hour the number of workers turned from rising to falling, or back.
+    """How often per hour the number of workers changed direction.
 
-    8 to 10 to 12 to 9 to 9 to 11 workers in one hour: down after up, up after down, 2.
+    8, 10, 12, 9, 9, 11 workers in one hour: down after up, then up after down, 2.
     """
     turns, last = 0, 0
     for change in changes:

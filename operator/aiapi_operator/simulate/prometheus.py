@@ -1,12 +1,11 @@
-"""Traffic out of a Prometheus: a range query in pieces, and what its answer means.
+"""Reads traffic from Prometheus with range queries, and converts it to a trace.
 
-A piece has at most ``MOST_POINTS`` points, since Prometheus refuses more than 11,000. A moment
-without a sample is a moment about which nothing is known. It is never taken as no traffic: a
-gap is bridged by a straight line between its neighbours, and told. What is missing at either
-end is left out.
+A query has at most ``MAX_POINTS`` points, because Prometheus rejects more than 11,000. A missing
+sample means unknown, never no traffic: a gap is interpolated linearly and reported in a note, and
+missing samples at either end are left out.
 
-A rate is a mean, and callers do not come evenly: the requests of each second are drawn from a
-Poisson distribution around it, by a seed.
+A rate is a mean, but requests do not arrive evenly: the requests of each second are drawn from a
+Poisson distribution around the rate, with a fixed seed.
 """
 
 import json
@@ -25,29 +24,29 @@ from typing import IO, Any
 
 import numpy as np
 
-from aiapi_operator.simulate.traces import MOST_A_SECOND, Floats, Trace, TraceError
+from aiapi_operator.simulate.traces import MAX_PER_SECOND, Floats, Trace, TraceError
 
 STEP = 15.0
-"""Seconds between two samples unless asked otherwise: what most Prometheus servers scrape by."""
-MOST_POINTS = 10_000
-MOST_SAMPLES = 500_000
-"""Samples of one query: 86 days at a step of 15 s."""
-LEAST_KNOWN = 0.5
-"""Part of the time that must have samples."""
-MOST_BYTES = 64 * 2**20
-"""Longest answer that is read."""
+"""Default seconds between two samples: the usual scrape interval of Prometheus."""
+MAX_POINTS = 10_000
+MAX_SAMPLES = 500_000
+"""Maximum samples in total: 86 days at a step of 15 s."""
+MIN_COVERAGE = 0.5
+"""Minimum fraction of the time that must have samples."""
+MAX_BYTES = 64 * 2**20
+"""Maximum size of a response."""
 DEADLINE = 60.0
 _PIECE = 1 << 16
 _SEED = 505
 
 
 class PrometheusError(TraceError):
-    """There is no traffic to be had from there; the message says why and what to do."""
+    """The traffic cannot be read; the message has the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Requests a second at evenly spaced moments; NaN where there is no sample."""
+    """Requests per second at evenly spaced times; NaN where there is no sample."""
 
     name: str
     start: float
@@ -57,7 +56,7 @@ class Rates:
     warnings: tuple[str, ...] = ()
 
 
-def fetch_rates(  # noqa: PLR0913 - what a range query takes
+def fetch_rates(  # noqa: PLR0913 - the parameters of a range query
     url: str,
     query: str,
     last: float,
@@ -70,7 +69,7 @@ def fetch_rates(  # noqa: PLR0913 - what a range query takes
 ) -> Rates:
     """The values of ``query`` over the ``last`` seconds before ``end``, by default now.
 
-    The query must give one series, in requests a second, such as
+    The query must return one series, in requests per second, such as
     ``sum(rate(http_requests_total{job="assistant"}[1m]))``.
     """
     step = _step(last, step)
@@ -86,31 +85,31 @@ def fetch_rates(  # noqa: PLR0913 - what a range query takes
     values = np.full(count, np.nan)
     first_at = last_at - (count - 1) * step
     warnings: dict[str, None] = {}
-    for begin in range(0, count, MOST_POINTS):
-        size = min(MOST_POINTS, count - begin)
+    for begin in range(0, count, MAX_POINTS):
+        size = min(MAX_POINTS, count - begin)
         at = first_at + begin * step
         answer = server.range(query, at, at + (size - 1) * step, step)
         warnings |= dict.fromkeys(map(str, answer.get("warnings") or ()))
         _fill(values, answer.get("data"), first=first_at, step=step, query=query)
     if np.isnan(values).all():
         raise PrometheusError(
-            f"{server.url}: {query!r} has no sample in the last {last:.0f} s. Check the metric's"
-            " name and labels, or give a longer --last"
+            f"{server.url}: {query!r} has no samples in the last {last:.0f} s. Check the metric's"
+            " name and labels, or set a longer --last"
         )
     return Rates(name=query, start=first_at, step=step, values=values, warnings=tuple(warnings))
 
 
 def as_trace(rates: Rates, *, seed: int = _SEED) -> Trace:
-    """The requests of each second. Each value holds for the step that ends with it."""
+    """A trace with the requests of each second. Each value applies to the step that ends at it."""
     known = np.flatnonzero(~np.isnan(rates.values))
     first, last = int(known[0]), int(known[-1])
     values = rates.values[first : last + 1]
     missing = np.isnan(values)
-    if (share := 1 - missing.mean()) < LEAST_KNOWN:
+    if (share := 1 - missing.mean()) < MIN_COVERAGE:
         raise PrometheusError(
-            f"{rates.name!r} has samples for {share:.0%} of the time only, from"
+            f"{rates.name!r} has samples for only {share:.0%} of the time, from"
             f" {_clock(rates.start + first * rates.step)} until"
-            f" {_clock(rates.start + last * rates.step)}: choose a --last that has data"
+            f" {_clock(rates.start + last * rates.step)}: set a --last that has data"
         )
     filled = values.copy()
     filled[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), values[~missing])
@@ -118,46 +117,46 @@ def as_trace(rates: Rates, *, seed: int = _SEED) -> Trace:
     held = filled[np.minimum((seconds / rates.step).astype(np.int64), len(filled) - 1)]
     counts = np.random.default_rng(seed).poisson(held).astype(np.float64)
     if counts.sum() <= 0:
-        raise PrometheusError(f"{rates.name!r} is zero at all times: there is nothing to size for")
+        raise PrometheusError(f"{rates.name!r} is always zero: there is no traffic to simulate")
     return Trace(
         name=rates.name,
         counts=counts,
         notes=_notes(rates, first, last, missing),
-        begins=rates.start + (first - 1) * rates.step,
+        start_time=rates.start + (first - 1) * rates.step,
     )
 
 
 def _notes(
     rates: Rates, first: int, last: int, missing: np.ndarray[Any, np.dtype[np.bool_]]
 ) -> tuple[str, ...]:
-    notes = [f"Prometheus warns: {warning}" for warning in rates.warnings]
+    notes = [f"Prometheus warning: {warning}" for warning in rates.warnings]
     if first or last < len(rates.values) - 1:
         hours = (last + 1 - first) * rates.step / 3600
         notes.append(
-            f"there are samples for {hours:.2f} h of {len(rates.values) * rates.step / 3600:.2f} h,"
-            f" from {_clock(rates.start + first * rates.step)} on"
+            f"samples cover {hours:.2f} h of {len(rates.values) * rates.step / 3600:.2f} h,"
+            f" starting at {_clock(rates.start + first * rates.step)}"
         )
     edges = np.flatnonzero(np.diff(np.concatenate(([False], missing)).astype(np.int8)) == 1)
     if len(edges):
         began = _clock(rates.start + (first + int(edges[0])) * rates.step)
         gaps = "1 gap" if len(edges) == 1 else f"{len(edges)} gaps"
         notes.append(
-            f"{gaps} without samples, {missing.sum() * rates.step:.0f} s in all, the first from"
-            f" {began}: bridged by straight lines"
+            f"{gaps} without samples, {missing.sum() * rates.step:.0f} s in total, the first at"
+            f" {began}: interpolated linearly"
         )
     return tuple(notes)
 
 
 def _step(last: float, step: float | None) -> float:
     if not isfinite(last) or last < 60:
-        raise PrometheusError(f"--last must be a minute at least, not {last:g} s")
+        raise PrometheusError(f"--last must be at least 1m, not {last:g} s")
     step = STEP if step is None else step
     if not 1 <= step <= 300 or step != round(step):
         raise PrometheusError(f"--step must be 1 s to 5m in whole seconds, not {step:g} s")
-    if last / step > MOST_SAMPLES:
+    if last / step > MAX_SAMPLES:
         raise PrometheusError(
             f"{last / 86_400:.0f} days in steps of {step:g} s are more than"
-            f" {MOST_SAMPLES:,} samples: give a shorter --last or a longer --step"
+            f" {MAX_SAMPLES:,} samples: set a shorter --last or a longer --step"
         )
     return step
 
@@ -165,9 +164,9 @@ def _step(last: float, step: float | None) -> float:
 def _base(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PrometheusError(f"{url!r} is no address; give one such as http://localhost:9090")
+        raise PrometheusError(f"{url!r} is not a URL; use a form such as http://localhost:9090")
     if parts.username or parts.password:
-        raise PrometheusError("no password in the address, please: use --token-file")
+        raise PrometheusError("the URL must not contain credentials: use --token-file")
     return url.rstrip("/")
 
 
@@ -179,7 +178,7 @@ def _token(path: Path | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise PrometheusError(f"{path}: the token cannot be read: {error}") from error
     if not token or not token.isascii() or not token.isprintable():
-        raise PrometheusError(f"{path}: holds no bearer token")
+        raise PrometheusError(f"{path}: contains no valid bearer token")
     return token
 
 
@@ -187,11 +186,11 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ssl.SSLError) as error:
-        raise PrometheusError(f"{ca_file}: is no file of CA certificates: {error}") from error
+        raise PrometheusError(f"{ca_file}: is not a file of CA certificates: {error}") from error
 
 
 def _opener(context: ssl.SSLContext) -> urllib.request.OpenerDirector:
-    """One that follows no redirect, which would carry the token to whatever host it names."""
+    """An opener that follows no redirects, which could send the token to another host."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -206,7 +205,7 @@ def _opener(context: ssl.SSLContext) -> urllib.request.OpenerDirector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Server:
-    """A Prometheus, and until when it may answer."""
+    """A Prometheus server, and the deadline of its responses."""
 
     url: str
     token: str
@@ -215,7 +214,7 @@ class _Server:
     deadline: float
 
     def range(self, query: str, start: float, end: float, step: float) -> Mapping[str, Any]:
-        """One range query: the JSON of its answer."""
+        """Run one range query; returns the JSON of the response."""
         fields = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
         request = urllib.request.Request(  # noqa: S310 - http or https, checked above
             f"{self.url}/api/v1/query_range",
@@ -246,10 +245,10 @@ class _Server:
         body = bytearray()
         while piece := answer.read(_PIECE):
             body += piece
-            if len(body) > MOST_BYTES:
+            if len(body) > MAX_BYTES:
                 raise PrometheusError(
-                    f"{self.url}: the answer is over {MOST_BYTES // 2**20} MiB: put sum(...) around"
-                    " the query"
+                    f"{self.url}: the response is over {MAX_BYTES // 2**20} MiB: wrap the query in"
+                    " sum(...)"
                 )
             self._left()
         return bytes(body)
@@ -262,26 +261,26 @@ class _Server:
 
     def _late(self) -> PrometheusError:
         return PrometheusError(
-            f"{self.url}: no full answer within {self.deadline:g} s: give a shorter --last or a"
-            " longer --step"
+            f"{self.url}: no complete response within {self.deadline:g} s: set a shorter --last or"
+            " a longer --step"
         )
 
     def _refused(self, code: int, body: bytes) -> PrometheusError:
         try:
-            told = json.loads(body).get("error", "")
+            error_text = json.loads(body).get("error", "")
         except (ValueError, AttributeError):
-            told = ""
-        if told:
-            return PrometheusError(f"{self.url}: refused the query: {str(told)[:300]}")
+            error_text = ""
+        if error_text:
+            return PrometheusError(f"{self.url}: rejected the query: {str(error_text)[:300]}")
         if code in (401, 403):
             return PrometheusError(
-                f"{self.url}: answered {code}: give a --token-file that may read"
+                f"{self.url}: responded {code}: set a --token-file with read access"
             )
         if 300 <= code < 400:
-            return PrometheusError(f"{self.url}: redirects elsewhere ({code}): give that address")
+            return PrometheusError(f"{self.url}: redirects ({code}): use the URL it redirects to")
         return PrometheusError(
-            f"{self.url}: answered {code} to /api/v1/query_range: is it the address of a"
-            " Prometheus, such as http://localhost:9090?"
+            f"{self.url}: responded {code} to /api/v1/query_range: use the URL of a Prometheus,"
+            " such as http://localhost:9090"
         )
 
     def _parse(self, body: bytes) -> Mapping[str, Any]:
@@ -292,30 +291,29 @@ class _Server:
         if not isinstance(answer, dict) or "status" not in answer:
             raise self._no_prometheus()
         if answer["status"] != "success":
-            raise PrometheusError(f"{self.url}: refused the query: {answer.get('error', answer)}")
+            raise PrometheusError(f"{self.url}: rejected the query: {answer.get('error', answer)}")
         return answer
 
     def _no_prometheus(self) -> PrometheusError:
         return PrometheusError(
-            f"{self.url}: what answers there is no Prometheus; give an address such as"
-            " http://localhost:9090"
+            f"{self.url}: is not a Prometheus; use a URL such as http://localhost:9090"
         )
 
 
 def _fill(values: Floats, data: Any, *, first: float, step: float, query: str) -> None:
-    """Put the one series of an answer in its place."""
+    """Copy the single series of a response into ``values``."""
     if not isinstance(data, dict) or data.get("resultType") != "matrix":
-        raise PrometheusError(f"{query!r} gives no range of samples")
+        raise PrometheusError(f"{query!r} does not return a range of samples")
     series = data.get("result") or []
     if len(series) > 1:
         labels = ", ".join(str(each.get("metric")) for each in series[:2])
         raise PrometheusError(
-            f"{query!r} gives {len(series)} series ({labels[:200]}, ...) where one is needed: use"
+            f"{query!r} returns {len(series)} series ({labels[:200]}, ...) instead of one: use"
             f" sum({query})"
         )
     if series and "histograms" in series[0]:
         raise PrometheusError(
-            f"{query!r} gives native histograms: use sum(histogram_count(rate(...[1m])))"
+            f"{query!r} returns native histograms: use sum(histogram_count(rate(...[1m])))"
         )
     for at, text in series[0].get("values", ()) if series else ():
         values[round((float(at) - first) / step)] = _number(float(at), text)
@@ -325,17 +323,17 @@ def _number(at: float, text: str) -> float:
     value = float(text)
     if not isfinite(value):
         raise PrometheusError(
-            f"the query is {text} at {_clock(at)}: it must not divide by zero; requests a second"
-            " are sum(rate(..._total[1m]))"
+            f"the query is {text} at {_clock(at)}: avoid division by zero; use"
+            " sum(rate(..._total[1m]))"
         )
     if value < 0:
         raise PrometheusError(
             f"the query is negative ({text}) at {_clock(at)}: use rate(), not deriv()"
         )
-    if value > MOST_A_SECOND:
+    if value > MAX_PER_SECOND:
         raise PrometheusError(
-            f"the query is {value:g} at {_clock(at)}, which cannot be requests a second: is there"
-            " a rate(...[1m]) around the counter?"
+            f"the query is {value:g} at {_clock(at)}, too high for requests per second: wrap the"
+            " counter in rate(...[1m])"
         )
     return value
 

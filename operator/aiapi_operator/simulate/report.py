@@ -1,4 +1,4 @@
-"""The comparison as a table for people and as JSON for programs."""
+"""The comparison as a table and as JSON."""
 
 from math import isfinite
 from typing import Any
@@ -20,42 +20,42 @@ COLUMNS = (
     "p99",
     "shed",
     "failed",
-    "turns/h",
+    "reversals/h",
     "max workers",
     "decide",
 )
 
 
 def introduction(comparison: Comparison) -> list[str]:
-    """What is compared, a line each."""
+    """The inputs of the comparison, one per line."""
     load, spec = comparison.load, comparison.spec
     trace, objective = load.trace, spec.objective
     asked = (
         f"{trace.name}: {trace.requests:,.0f} requests in {trace.seconds / 3600:.2f} h,"
-        f" {trace.peak_minute:.1f} a second in the busiest minute."
+        f" {trace.peak_minute:.1f}/s in the busiest minute."
     )
     model = (
         f"Objective p{objective.percentile:g} within {1000 * objective.threshold:g} ms;"
-        f" {1000 * load.service.demand:g} ms of loop time a request; loops may be"
-        f" {comparison.utilization:.2f} busy; peers' pods have {comparison.pod_workers} workers;"
-        f" seed {load.seed}."
+        f" {1000 * load.service.demand:g} ms of loop time per request; target utilization"
+        f" {comparison.utilization:.2f}; other autoscalers: {comparison.pod_workers} workers per"
+        f" pod; seed {load.seed}."
     )
     faults = [
         f"Fault: {fault.kind} from {fault.start:g} s"
-        + (f" until {fault.end:g} s." if isfinite(fault.end) else " on.")
+        + (f" until {fault.end:g} s." if isfinite(fault.end) else " until the end.")
         for fault in load.faults.all
     ]
     return [asked, model, *faults, *(f"Note: {note}." for note in trace.notes)]
 
 
 def print_introduction(comparison: Comparison, console: Console) -> None:
-    """Print what is compared."""
+    """Print the inputs of the comparison."""
     for line in introduction(comparison):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def table(comparison: Comparison) -> Table:
-    """A row a policy."""
+    """One row per policy."""
     result = Table(box=None, pad_edge=False)
     for index, column in enumerate(COLUMNS):
         result.add_column(column, justify="right" if index else "left", no_wrap=True)
@@ -65,7 +65,7 @@ def table(comparison: Comparison) -> Table:
 
 
 def row(result: RunResult, vs_oracle: float) -> tuple[str, ...]:
-    """The measures as people read them, in the order of ``COLUMNS``."""
+    """The formatted measures, in the order of ``COLUMNS``."""
     return (
         result.policy,
         f"{100 * result.attainment_windows:.2f} %",
@@ -84,7 +84,7 @@ def row(result: RunResult, vs_oracle: float) -> tuple[str, ...]:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """All measures. ``policies`` has one entry a policy, by its name."""
+    """All measures. ``policies`` has one entry per policy, by name."""
     load, objective = comparison.load, comparison.spec.objective
     return {
         "trace": {

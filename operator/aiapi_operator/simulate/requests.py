@@ -1,7 +1,7 @@
-"""Requests: when each comes, what it costs, what it waits for, on which connection.
+"""Requests: arrival time, cost, upstream latency and connection of each.
 
-They are drawn a minute at a time, by the seed and the minute alone. So every policy meets
-the very same requests, whatever it does, and a day needs no more memory than a minute.
+They are drawn one minute at a time from the seed and the minute alone. Every policy therefore
+gets identical requests, and a day needs no more memory than a minute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate.faults import (
     BLOCK_EVERY,
     BLOCK_SECONDS,
-    DOUBLED,
+    DEMAND_FACTOR,
     NO_FAULTS,
     FaultKind,
     Faults,
@@ -23,7 +23,7 @@ from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats, Trace
 
 MINUTE = 60
-FEWEST_CONNECTIONS = 100
+MIN_CONNECTIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,51 +31,52 @@ class Requests:
     """Requests in order of arrival; one entry of each array is one request."""
 
     at: Floats
+    """When this attempt arrives."""
     loop: Floats
-    """Loop seconds."""
+    """Loop time, in seconds."""
     upstream: Floats
-    """Seconds of waiting."""
+    """Upstream latency, in seconds."""
     connection: npt.NDArray[np.int64]
-    born: Floats
-    """When the caller tried first."""
-    tries: npt.NDArray[np.int64]
-    """How often the caller has tried before."""
+    first_at: Floats
+    """When the client made its first attempt."""
+    prior_attempts: npt.NDArray[np.int64]
+    """Attempts before this one."""
 
     def __len__(self) -> int:
         return len(self.at)
 
     def between(self, start: float, end: float) -> "Requests":
-        """Those that come from ``start`` until just before ``end``."""
+        """The requests that arrive in [start, end)."""
         first, last = np.searchsorted(self.at, (start, end))
         return self.take(slice(int(first), int(last)))
 
     def take(self, which: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Requests":
-        """A part of them."""
+        """The selected requests."""
         return Requests(
             self.at[which],
             self.loop[which],
             self.upstream[which],
             self.connection[which],
-            self.born[which],
-            self.tries[which],
+            self.first_at[which],
+            self.prior_attempts[which],
         )
 
 
-def join(parts: Sequence[Requests]) -> Requests:
-    """All of them, one part after the other."""
+def concatenate(parts: Sequence[Requests]) -> Requests:
+    """All parts, one after the other."""
     return Requests(
         np.concatenate([part.at for part in parts]),
         np.concatenate([part.loop for part in parts]),
         np.concatenate([part.upstream for part in parts]),
         np.concatenate([part.connection for part in parts]),
-        np.concatenate([part.born for part in parts]),
-        np.concatenate([part.tries for part in parts]),
+        np.concatenate([part.first_at for part in parts]),
+        np.concatenate([part.prior_attempts for part in parts]),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A trace, and the service that its requests ask."""
+    """A trace, and the service that receives its requests."""
 
     trace: Trace
     service: ServiceModel
@@ -84,9 +85,9 @@ class Workload:
 
     @property
     def connections(self) -> int:
-        """Connections that all callers hold together."""
+        """Connections that all clients hold together."""
         period = parse_duration(self.service.clients.period)
-        return max(FEWEST_CONNECTIONS, round(self.trace.peak_minute * period))
+        return max(MIN_CONNECTIONS, round(self.trace.peak_minute * period))
 
     def minutes(self) -> Iterator[Requests]:
         """The requests of each minute."""
@@ -95,27 +96,27 @@ class Workload:
 
     def _draw(self, minute: int) -> Requests:
         rng = np.random.default_rng([self.seed, 202, minute])
-        at = self._times(minute, rng)
+        at = self._arrivals(minute, rng)
         size = len(at)
         loop = self.service.draw_loop(rng, size)
         doubled = self.faults.during(FaultKind.DEMAND_DOUBLED, at)
         if doubled is not None:
-            loop[doubled] *= DOUBLED
+            loop[doubled] *= DEMAND_FACTOR
         upstream = self.service.draw_upstream(rng, size)
         connection = rng.integers(0, self.connections, size)
         start = minute * MINUTE
         for moment in self.faults.moments(
             FaultKind.BLOCKING_HANDLER, BLOCK_EVERY, start, start + MINUTE
         ):
-            # The next request to come, if there is one in this minute.
+            # The next request to arrive, if this minute has one.
             loop[np.searchsorted(at, moment) :][:1] = BLOCK_SECONDS
         return Requests(at, loop, upstream, connection, at, np.zeros(size, dtype=np.int64))
 
-    def _times(self, minute: int, rng: np.random.Generator) -> Floats:
+    def _arrivals(self, minute: int, rng: np.random.Generator) -> Floats:
         start = minute * MINUTE
-        if self.trace.stamps is not None:
-            first, last = np.searchsorted(self.trace.stamps, (start, start + MINUTE))
-            return self.trace.stamps[int(first) : int(last)]
+        if self.trace.timestamps is not None:
+            first, last = np.searchsorted(self.trace.timestamps, (start, start + MINUTE))
+            return self.trace.timestamps[int(first) : int(last)]
         counts = self.trace.counts[start : start + MINUTE]
         whole = np.floor(counts + rng.random(len(counts))).astype(np.int64)
         seconds = np.repeat(np.arange(start, start + len(counts), dtype=np.float64), whole)

@@ -1,4 +1,4 @@
-"""One policy, one trace: serve until something changes or the policy looks, and so on."""
+"""Simulates one policy on one workload, from one policy tick or fleet change to the next."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -21,84 +21,84 @@ from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.state import Size
 
-LONGEST_LOOK = 5.0
-"""Seconds that are served at once: so much later may a first try again come than it should."""
+MAX_STEP = 5.0
+"""Seconds served in one step. The first retries after a calm time may be late by this much."""
 
 
 @dataclass(slots=True)
 class Simulation:
-    """A policy looks after a fleet that serves a load."""
+    """A policy that scales a fleet under a workload."""
 
     load: Workload
     spec: SizingSpec
     policy: ScalingPolicy
 
-    def play(self) -> RunResult:
-        """Serve all of the trace."""
+    def run(self) -> RunResult:
+        """Simulate the whole trace."""
         started = perf_counter()
-        show = _Show(self)
+        run = _SimulationRun(self)
         for requests in self.load.minutes():
-            show.minute(requests)
-        return show.result(perf_counter() - started)
+            run.serve_minute(requests)
+        return run.result(perf_counter() - started)
 
 
-class _Show:
-    """A run in progress."""
+class _SimulationRun:
+    """The state of a running simulation."""
 
     def __init__(self, run: Simulation) -> None:
         self._run = run
-        self._fleet = FleetModel(run.load, run.policy.first, worker_cpu=run.spec.worker_cpu)
-        self._callers = RetryingClients(run.load)
-        self._recorder = RunRecorder(run.spec.objective, self._callers.patience)
+        self._fleet = FleetModel(run.load, run.policy.initial_size, worker_cpu=run.spec.worker_cpu)
+        self._clients = RetryingClients(run.load)
+        self._recorder = RunRecorder(run.spec.objective, self._clients.max_request_seconds)
         self._now = 0.0
-        self._next = 0.0
+        self._next_tick = 0.0
         self._changes: list[SizeChange] = []
         self._decide_ms: list[float] = []
-        self._most = run.policy.first.total
+        self._max_workers = run.policy.initial_size.total
 
-    def minute(self, requests: Requests) -> None:
+    def serve_minute(self, requests: Requests) -> None:
         """Serve a minute of requests."""
         end = min(self._now + MINUTE, float(self._run.load.trace.seconds))
         while self._now < end:
-            if self._now >= self._next:
-                self._look()
-            ahead = self._now + min(LONGEST_LOOK, self._callers.slice)
-            stop = min(end, self._next, self._fleet.next_change(), ahead)
+            if self._now >= self._next_tick:
+                self._tick()
+            step_end = self._now + min(MAX_STEP, self._clients.max_step)
+            stop = min(end, self._next_tick, self._fleet.next_change(), step_end)
             if stop > self._now:
                 self._serve(requests.between(self._now, stop), stop)
             self._fleet.advance(self._now)
         self._recorder.close_minute(self._fleet.size)
 
     def _serve(self, first: Requests, stop: float) -> None:
-        part = self._callers.join(first, stop)
+        part = self._clients.with_retries(first, stop)
         served = self._fleet.serve(part, self._now, stop)
-        self._recorder.add(self._callers.settle(served, stop))
+        self._recorder.add(self._clients.schedule_retries(served, stop))
         self._now = stop
 
     def _end(self) -> None:
-        """Nobody comes any more; those on their way finish, those who wait to try again do not."""
-        for served in (self._fleet.finish(), self._callers.give_up()):
+        """No further arrivals: requests in flight finish, pending retries do not."""
+        for served in (self._fleet.finish(), self._clients.abandon_retries()):
             if served is not None:
                 self._recorder.add(served)
 
-    def _look(self) -> None:
+    def _tick(self) -> None:
         policy = self._run.policy
-        self._next = self._now + policy.interval
-        silent = self._run.load.faults.active(FaultKind.METRICS_GONE, self._now)
-        view = FleetSnapshot(self._fleet, self._now, silent=silent)
+        self._next_tick = self._now + policy.interval
+        metrics_gone = self._run.load.faults.active(FaultKind.METRICS_GONE, self._now)
+        snapshot = FleetSnapshot(self._fleet, self._now, metrics_gone=metrics_gone)
         before = self._fleet.size
-        answer = policy.decide(view)
-        self._decide_ms.append(answer.decide_ms)
-        if answer.size == before:
+        decision = policy.decide(snapshot)
+        self._decide_ms.append(decision.decide_ms)
+        if decision.size == before:
             return
-        self._fleet.order(answer.size, self._now, instantly=policy.instant)
+        self._fleet.scale_to(decision.size, self._now, instantly=policy.instant)
         self._changes.append(
-            SizeChange(at=self._now, before=before, after=answer.size, why=answer.why)
+            SizeChange(at=self._now, before=before, after=decision.size, why=decision.why)
         )
-        self._most = max(self._most, answer.size.total)
+        self._max_workers = max(self._max_workers, decision.size.total)
 
     def result(self, seconds: float) -> RunResult:
-        """All that was seen."""
+        """The measures of the run."""
         self._end()
         recorder, changes = self._recorder, tuple(self._changes)
         minutes = recorder.minutes()
@@ -108,7 +108,7 @@ class _Show:
             attainment_requests=attainment_requests(minutes),
             core_hours=self._fleet.core_seconds / 3600,
             pod_hours=self._fleet.pod_seconds / 3600,
-            worker_hours=self._fleet.paid_worker_seconds / 3600,
+            worker_hours=self._fleet.billed_worker_seconds / 3600,
             utilization=self._fleet.utilization(self._now),
             p50=recorder.percentile(50),
             p95=recorder.percentile(95),
@@ -116,9 +116,9 @@ class _Show:
             requests=sum(minute.requests for minute in minutes),
             shed=recorder.shed,
             failed=recorder.failed,
-            retries=self._callers.retries,
+            retries=self._clients.retries,
             direction_changes_per_hour=direction_changes(changes, self._now),
-            max_workers=self._most,
+            max_workers=self._max_workers,
             scale_downs=sum(_smaller(change.before, change.after) for change in changes),
             decide_ms=median(self._decide_ms),
             seconds=seconds,

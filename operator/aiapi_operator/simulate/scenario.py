@@ -1,4 +1,4 @@
-"""The service that is simulated: what a request costs and waits for, and how its pods behave."""
+"""The simulated service: the cost of a request, its upstream, its clients, and its pods."""
 
 from itertools import pairwise
 from math import exp, fsum, log
@@ -20,112 +20,112 @@ _P95 = NormalDist().inv_cdf(0.95)
 
 
 class LoopTimeSpec(Model):
-    """Event-loop time of a request: gamma distributed."""
+    """Event-loop time per request, gamma distributed."""
 
     mean: PositiveDuration = "20ms"
-    """Loop seconds a request costs on average."""
+    """Mean loop time per request."""
     variation: Annotated[float, Field(ge=0.05, le=5)] = 1.0
-    """Standard deviation over mean; 1 is an exponential distribution."""
+    """Standard deviation divided by the mean; 1 is an exponential distribution."""
 
 
 class UpstreamSpec(Model):
-    """What a request waits for beside the loop: lognormal, or as it was measured."""
+    """Upstream latency: lognormal, or measured quantiles."""
 
     median: PositiveDuration = "250ms"
-    """Half of the calls are answered within this."""
+    """Median latency."""
     p95: PositiveDuration = "520ms"
-    """19 of 20 are."""
+    """95th percentile of the latency."""
     quantiles: Annotated[tuple[PositiveDuration, ...], Field(max_length=1001)] = ()
-    """In place of median and p95: latencies at even steps from the fastest to the slowest call.
+    """Replaces median and p95: latencies at even steps from the fastest to the slowest call.
     With 1s, 2s, 4s half of the calls take 1 to 2 s, and half of them 2 to 4 s."""
     concurrency: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Calls that the upstream works on at once, the rest queue there; 0 is no limit."""
+    """Calls that the upstream processes concurrently; further calls queue. 0 is no limit."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "UpstreamSpec":
         steps = [parse_duration(step) for step in self.quantiles]
         if len(steps) == 1 or steps != sorted(steps):
-            raise ValueError("upstream.quantiles must be two or more that do not fall")
+            raise ValueError("upstream.quantiles must be two or more values in ascending order")
         if parse_duration(self.p95) < parse_duration(self.median):
             raise ValueError("upstream.p95 must not be below upstream.median")
         return self
 
 
 class RetrySpec(Model):
-    """What callers do about a request that failed, was refused or took too long."""
+    """Client retries of requests that failed, were rejected, or missed the deadline."""
 
     most: Annotated[int, Field(ge=0, le=10)] = 2
-    """Tries after the first; 0 is none."""
+    """Maximum retries per request; 0 disables retries."""
     backoff: PositiveDuration = "500ms"
-    """Wait before the second try; it doubles each time, less up to a quarter at random."""
+    """Wait before the first retry; it doubles each time, less up to a quarter at random."""
     longest: PositiveDuration = "8s"
-    """Longest wait."""
+    """Maximum wait."""
     budget: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """Tries again that all callers may add, as a part of first tries; 0 is no limit."""
+    """Maximum retries of all clients, as a fraction of first attempts; 0 is no limit."""
 
 
 class ClientSpec(Model):
-    """The callers: each holds a connection for a while and sends a request now and then."""
+    """Clients, their keep-alive connections, and their retries."""
 
     period: PositiveDuration = "10s"
     """Time between two requests on one connection in the busiest minute."""
     lifetime: PositiveDuration = "60s"
     """Mean time until a connection is replaced by a new one, to a random pod."""
     deadline: PositiveDuration = "10s"
-    """A caller gives up after this. The service does not know, and does the work all the same."""
+    """Client timeout. The service does not notice it, and does the work anyway."""
     retries: RetrySpec = RetrySpec()
-    """What callers do about a request that came to nothing."""
+    """Retries of failed requests."""
 
 
 class PodTimings(Model):
-    """How long new capacity takes."""
+    """Start times and the concurrency limit of pods."""
 
     start: PositiveDuration = "8s"
-    """From ordering a pod until it takes traffic; each differs by up to 20 %."""
+    """Time from creating a pod until it is ready; varies by up to 20 %."""
     worker_start: Duration = "1s"
-    """From ordering a worker in a running pod until it serves."""
+    """Time from adding a worker to a running pod until it serves."""
     in_flight: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Requests that a worker takes at once; it refuses more. 0 is no limit."""
+    """Maximum requests in flight per worker; further requests are rejected. 0 is no limit."""
 
 
 class ServiceModel(Model):
-    """A service, its upstream, its callers and its pods."""
+    """A service, its upstream, its clients and its pods."""
 
     loop: LoopTimeSpec = LoopTimeSpec()
-    """Event-loop time of a request."""
+    """Event-loop time per request."""
     upstream: UpstreamSpec = UpstreamSpec()
-    """What a request waits for."""
+    """Upstream latency."""
     clients: ClientSpec = ClientSpec()
-    """Who calls."""
+    """Clients."""
     pods: PodTimings = PodTimings()
-    """How long new capacity takes."""
+    """Pods."""
 
     @property
     def demand(self) -> float:
-        """c: loop seconds a request."""
+        """c: loop time per request, in seconds."""
         return parse_duration(self.loop.mean)
 
     @property
     def upstream_sigma(self) -> float:
-        """Sigma of the lognormal."""
+        """Sigma of the lognormal distribution."""
         ratio = parse_duration(self.upstream.p95) / parse_duration(self.upstream.median)
         return log(ratio) / _P95
 
     @property
     def upstream_mean(self) -> float:
-        """Mean latency of the upstream."""
+        """Mean latency of the upstream, in seconds."""
         steps = [parse_duration(step) for step in self.upstream.quantiles]
         if steps:
             return fsum(a + b for a, b in pairwise(steps)) / 2 / (len(steps) - 1)
         return parse_duration(self.upstream.median) * exp(self.upstream_sigma**2 / 2)
 
     def draw_loop(self, rng: np.random.Generator, size: int) -> Floats:
-        """Loop seconds of some requests."""
+        """Random loop times, in seconds."""
         shape = self.loop.variation**-2
         return rng.gamma(shape, self.demand / shape, size)
 
     def draw_upstream(self, rng: np.random.Generator, size: int) -> Floats:
-        """What some requests wait for the upstream."""
+        """Random upstream latencies, in seconds."""
         steps = [parse_duration(step) for step in self.upstream.quantiles]
         if steps:
             return np.interp(rng.random(size), np.linspace(0, 1, len(steps)), steps)
@@ -135,7 +135,7 @@ class ServiceModel(Model):
 
 
 class Scenario(Model):
-    """A file given with ``--service``: the service's model and the AIApi's wishes."""
+    """A ``--service`` file: the service model, and the spec of the AIApi."""
 
     service: ServiceModel = ServiceModel()
     """The service."""
@@ -144,7 +144,7 @@ class Scenario(Model):
 
 
 class ScenarioError(ValueError):
-    """The file is no scenario."""
+    """The file is not a valid scenario."""
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -155,7 +155,7 @@ def read_scenario(path: Path) -> Scenario:
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ScenarioError(f"{path}: is no YAML: {error}") from error
+        raise ScenarioError(f"{path}: is not YAML: {error}") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()

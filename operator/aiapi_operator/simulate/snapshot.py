@@ -1,4 +1,4 @@
-"""What an autoscaler may see of the fleet: the pods' counters, and sums of them."""
+"""What an autoscaler can observe: the pods' counters, and their sums."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _NO_LAG = Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetTotals:
-    """Sums over the fleet. Counters never go back: pods that have left stay in them."""
+    """Sums over the fleet. Counters are monotonic: removed pods stay included."""
 
     time: float
     in_flight_seconds: float
@@ -23,20 +23,20 @@ class FleetTotals:
     latencies: Ints
     """By bucket of ``counters.BOUNDS``."""
     ready: int
-    """Pods that take traffic."""
+    """Ready pods."""
 
 
 class FleetSnapshot:
-    """The fleet at one moment. With ``silent`` no pod answers whoever asks."""
+    """The fleet at one moment. With ``metrics_gone`` no pod answers a scrape."""
 
-    def __init__(self, fleet: FleetModel, now: float, *, silent: bool = False) -> None:
+    def __init__(self, fleet: FleetModel, now: float, *, metrics_gone: bool = False) -> None:
         self._fleet = fleet
         self.now = now
-        self.silent = silent
+        self.metrics_gone = metrics_gone
 
     @property
     def size(self) -> Size:
-        """What is ordered."""
+        """The desired size."""
         return self._fleet.size
 
     def totals(self) -> FleetTotals:
@@ -51,7 +51,7 @@ class FleetSnapshot:
         )
 
     def scrape(self) -> Fleet:
-        """The fleet as the operator sees it."""
+        """The fleet as the operator's scraper reports it."""
         reading = self._fleet.counters.read(self.now)
         loop = self._fleet.loop_seconds(self.now)
         pods = tuple(self._sample(pod, reading, float(loop[pod.slot])) for pod in self._fleet.pods)
@@ -62,7 +62,7 @@ class FleetSnapshot:
     ) -> PodSample | PodUnknown:
         if not pod.ready:
             return PodUnknown(pod=pod.name, ready=False, reason="is starting")
-        if self.silent:
+        if self.metrics_gone:
             return PodUnknown(pod=pod.name, ready=True, reason="timeout")
         slot, serving = pod.slot, self._fleet.serving(pod)
         succeeded, server_errors, cancelled, shed = reading.outcomes[slot].tolist()
@@ -72,7 +72,7 @@ class FleetSnapshot:
             time=self.now,
             instance=pod.name,
             ready=True,
-            workers_wanted=pod.wanted,
+            workers_wanted=pod.desired_workers,
             workers_ready=serving,
             workers_draining=0,
             workers_blocked=(blocked := self._fleet.blocked(slot, self.now)),

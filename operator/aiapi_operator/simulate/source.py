@@ -1,4 +1,4 @@
-"""Where the traffic comes from: a file, or a Prometheus."""
+"""The source of a trace: a file or a Prometheus."""
 
 import re
 from dataclasses import dataclass
@@ -14,22 +14,24 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 6
 
 
 class InputError(click.ClickException):
-    """What was given cannot be simulated. Ends with 2, as a wrong option does."""
+    """Invalid input. Exits with code 2, like a usage error."""
 
     exit_code = 2
 
 
 def parse_range(text: str, option: str) -> float:
-    """Seconds of a range as Prometheus writes it: ``7d`` is 604,800, ``1h30m`` is 5,400."""
+    """Seconds of a Prometheus range: ``7d`` is 604,800, ``1h30m`` is 5,400."""
     parts = _RANGE.findall(text)
     if not parts or "".join(map("".join, parts)) != text:
-        raise click.BadParameter(f"{option} {text!r} is no time; give one such as 12h or 7d")
+        raise click.BadParameter(
+            f"{option} {text!r} is not a duration; use a form such as 12h or 7d"
+        )
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSource:
-    """What was asked for on the command line."""
+    """The options that select a trace."""
 
     path: Path | None
     url: str | None
@@ -39,18 +41,18 @@ class TraceSource:
     token_file: Path | None
     ca_file: Path | None
 
-    def check(self) -> None:
-        """One source, and all that it takes."""
+    def validate(self) -> None:
+        """Raise ``UsageError`` unless exactly one source is complete."""
         if (self.path is None) == (self.url is None):
-            raise click.UsageError("give either --trace FILE, or --prometheus URL with --query")
+            raise click.UsageError("set either --trace FILE, or --prometheus URL with --query")
         if self.url is not None and not self.query:
             raise click.UsageError(
-                "--prometheus needs --query: requests a second as one series, such as"
+                "--prometheus needs --query: requests per second as one series, such as"
                 " 'sum(rate(http_requests_total{job=\"assistant\"}[1m]))'"
             )
 
     def read(self) -> Trace:
-        """The trace, or ``TraceError``."""
+        """Read the trace; raises ``TraceError``."""
         if self.path is not None:
             return traces.read_trace(self.path)
         rates = prometheus.fetch_rates(

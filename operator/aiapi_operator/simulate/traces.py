@@ -1,10 +1,10 @@
-"""Traces: files of request timestamps, or of requests in each second, as CSV, plain or gz.
+"""Traces: CSV files of request timestamps or of requests per second, plain or gz.
 
-A file is read line by line, so its size does not matter. What is remembered is one number a
-second, and the timestamps themselves while there are at most ``MOST_STAMPS`` of them; a longer
-file is known by its seconds, and where in the second a request came is drawn.
+A file is read line by line, so its size does not matter. A trace keeps one count per second, and
+the timestamps if there are at most ``MAX_TIMESTAMPS``. For a longer file the arrival times within
+each second are random.
 
-Anything that would make a wrong table ends with a ``TraceError`` that names the line.
+Invalid input raises ``TraceError`` with the line.
 """
 
 import csv
@@ -21,55 +21,55 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-STAMPS = "arrival_s"
-COUNTS = "requests_per_second"
-MOST_STAMPS = 5_000_000
-MOST_A_SECOND = 1e6
-LONGEST_JUMP = 86_400.0
-"""Seconds without a request between two timestamps that are taken for an error in the file."""
-LATEST = 4_102_444_800.0
+TIMESTAMP_COLUMN = "arrival_s"
+COUNT_COLUMN = "requests_per_second"
+MAX_TIMESTAMPS = 5_000_000
+MAX_PER_SECOND = 1e6
+MAX_JUMP = 86_400.0
+"""Seconds between two timestamps above which the file is considered wrong."""
+MAX_TIME = 4_102_444_800.0
 """Unix time of the year 2100."""
-LONGEST = 366 * 86_400
-GAP_EXPECTS = 50.0
-"""Seconds without a request are a gap in the recording when so many were to be expected."""
-SHORTEST_GAP = 10
-LONGEST_LINE = 1_000_000
+MAX_SECONDS = 366 * 86_400
+GAP_EXPECTED_REQUESTS = 50.0
+"""A time without requests is a gap in the recording if this many were expected in it."""
+MIN_GAP = 10
+MAX_LINE_BYTES = 1_000_000
 _GZIP = b"\x1f\x8b"
 
 
 class TraceError(ValueError):
-    """The file is no trace. The message names the line and says what is wrong with it."""
+    """The trace is invalid. The message names the line and the problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Requests in each second from 0, and their exact times where those are known."""
+    """Requests in each second from 0, and their exact times if known."""
 
     name: str
     counts: Floats
-    stamps: Floats | None = None
+    timestamps: Floats | None = None
     notes: tuple[str, ...] = ()
-    begins: float = 0.0
-    """Seconds since 1970, for what comes at the same time every day; a file begins at 00:00."""
+    start_time: float = 0.0
+    """Unix time of second 0, for daily patterns and schedules; a file starts at 00:00."""
 
     @property
     def seconds(self) -> int:
-        """Length."""
+        """Length of the trace."""
         return len(self.counts)
 
     @property
     def requests(self) -> float:
-        """Requests in all."""
+        """Total requests."""
         return float(self.counts.sum())
 
     @property
     def peak_minute(self) -> float:
-        """Requests a second in the busiest minute (or in all of a shorter trace)."""
+        """Requests per second in the busiest minute, or overall in a shorter trace."""
         return float(minutes(self.counts).max())
 
 
 def minutes(counts: Floats) -> Floats:
-    """Mean a second of each whole minute from 0; a rest is dropped if there is a whole one."""
+    """Mean per second of each whole minute. A shorter trace counts as one minute."""
     whole = len(counts) // 60
     if whole == 0:
         return np.array([counts.mean()])
@@ -78,7 +78,7 @@ def minutes(counts: Floats) -> Floats:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read a trace from a file, plain or gz (told by its first bytes)."""
+    """Read a trace from a file, plain or gz (detected by its first bytes)."""
     line = 0
 
     def lines() -> Iterator[str]:
@@ -86,7 +86,7 @@ def read_trace(path: Path) -> Trace:
         with path.open("rb") as raw:
             packed = raw.peek(len(_GZIP)).startswith(_GZIP)
             with gzip.open(raw) if packed else raw as content:
-                while text := content.readline(LONGEST_LINE + 1):
+                while text := content.readline(MAX_LINE_BYTES + 1):
                     line += 1
                     yield _decode(path.name, line, text)
 
@@ -98,31 +98,33 @@ def read_trace(path: Path) -> Trace:
 
 
 def _decode(name: str, line: int, text: bytes) -> str:
-    if len(text) > LONGEST_LINE:
+    if len(text) > MAX_LINE_BYTES:
         raise TraceError(
-            f"{name} line {line}: is longer than {LONGEST_LINE:,} bytes: this is no CSV with one"
-            " request or one second a line"
+            f"{name} line {line}: is longer than {MAX_LINE_BYTES:,} bytes: use CSV with one"
+            " request or one second per line"
         )
     try:
         return text.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise TraceError(
-            f"{name} line {line}: is not text in UTF-8 ({error.reason}): save it as CSV in UTF-8,"
-            " plain or gz"
+            f"{name} line {line}: is not UTF-8 text ({error.reason}): save the file as CSV in"
+            " UTF-8, plain or gz"
         ) from error
 
 
 def parse_trace(name: str, lines: Iterable[str]) -> Trace:
     """Read a trace from lines of CSV."""
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(MAX_LINE_BYTES)
     rows = _Rows(name, lines)
     try:
         column = rows.column()
-        trace = (_from_stamps if column == STAMPS else _from_counts)(name, rows.values(column))
+        trace = (_from_timestamps if column == TIMESTAMP_COLUMN else _from_counts)(
+            name, rows.values(column)
+        )
     except csv.Error as error:
         raise TraceError(f"{name} line {rows.line}: {error}") from error
     if trace.requests <= 0:
-        raise TraceError(f"{name}: the trace has no request at all")
+        raise TraceError(f"{name}: the trace has no requests")
     return trace
 
 
@@ -136,26 +138,26 @@ class _Rows:
 
     @property
     def line(self) -> int:
-        """The line that was read last."""
+        """The number of the current line."""
         return self._rows.line_num
 
     def column(self) -> str:
-        """Which of the two columns there is."""
+        """Which of the two supported columns the file has."""
         name, header = self._name, self._header
         if not header:
-            raise TraceError(f"{name}: the file is empty, or its first line is")
-        found = [cell for cell in header if cell in (STAMPS, COUNTS)]
+            raise TraceError(f"{name}: the file or its first line is empty")
+        found = [cell for cell in header if cell in (TIMESTAMP_COLUMN, COUNT_COLUMN)]
         if len(found) == 1:
             return found[0]
         if found:
-            raise TraceError(f"{name} line 1: has both {' and '.join(found)}: keep one of them")
+            raise TraceError(f"{name} line 1: has both {' and '.join(found)}: keep only one")
         raise TraceError(
-            f"{name} line 1: needs a header with a column {STAMPS} (seconds) or {COUNTS}; has:"
-            f" {', '.join(header)[:80]}"
+            f"{name} line 1: needs a header with a column {TIMESTAMP_COLUMN} (seconds) or"
+            f" {COUNT_COLUMN}; has: {', '.join(header)[:80]}"
         )
 
     def values(self, column: str) -> Iterator[tuple[int, float]]:
-        """(line, number) of each row. Empty lines at the end do not matter."""
+        """(line, number) of each row. Trailing empty lines are ignored."""
         index, cells = self._header.index(column), len(self._header)
         empty = 0
         for row in self._rows:
@@ -167,7 +169,7 @@ class _Rows:
             if len(row) != cells:
                 raise TraceError(
                     f"{self._name} line {self.line}: has {len(row)} cells, the header has {cells}."
-                    " Cells are apart by commas, decimals by points"
+                    " Separate cells with commas and decimals with points"
                 )
             yield self.line, self._number(row[index].strip(), column)
 
@@ -176,10 +178,10 @@ class _Rows:
         if not cell:
             raise TraceError(f"{where}: {column} is missing")
         try:
-            # Python alone would read 1_000 as a number.
+            # float() accepts 1_000.
             value = float(cell.replace("_", "?"))
         except ValueError:
-            raise TraceError(f"{where}: {cell[:40]!r} is no number") from None
+            raise TraceError(f"{where}: {cell[:40]!r} is not a number") from None
         if not isfinite(value):
             raise TraceError(f"{where}: {column} is {value}")
         if value < 0:
@@ -190,32 +192,38 @@ class _Rows:
 def _from_counts(name: str, values: Iterator[tuple[int, float]]) -> Trace:
     counts = array("d")
     for line, value in values:
-        if value > MOST_A_SECOND:
-            raise TraceError(f"{name} line {line}: {value:g} requests in a second are absurd")
-        if len(counts) >= LONGEST:
+        if value > MAX_PER_SECOND:
+            raise TraceError(
+                f"{name} line {line}: {value:g} requests in a second are not plausible"
+            )
+        if len(counts) >= MAX_SECONDS:
             raise TraceError(f"{name} line {line}: the trace is longer than a year")
         counts.append(value)
     if not counts:
-        raise TraceError(f"{name}: has a header and nothing below it")
+        raise TraceError(f"{name}: has a header but no rows")
     seconds = np.frombuffer(counts, dtype=np.float64)
     return Trace(name=name, counts=seconds, notes=_gaps(seconds))
 
 
 def _check_time(where: str, value: float, last: float) -> None:
-    if value >= LATEST:
+    if value >= MAX_TIME:
         raise TraceError(
-            f"{where}: {value:g} s is beyond the year 2100; {STAMPS} are seconds, not milliseconds"
+            f"{where}: {value:g} s is beyond the year 2100; {TIMESTAMP_COLUMN} is in seconds, not"
+            " milliseconds"
         )
     if value < last:
-        raise TraceError(f"{where}: {value:g} comes before {last:g}: sort the file by {STAMPS}")
-    if value - last > LONGEST_JUMP:
         raise TraceError(
-            f"{where}: jumps by {value - last:.0f} s, more than a day; {STAMPS} are seconds"
+            f"{where}: {value:g} is before {last:g}: sort the file by {TIMESTAMP_COLUMN}"
+        )
+    if value - last > MAX_JUMP:
+        raise TraceError(
+            f"{where}: jumps by {value - last:.0f} s, more than a day; {TIMESTAMP_COLUMN} is in"
+            " seconds"
         )
 
 
-def _from_stamps(name: str, values: Iterator[tuple[int, float]]) -> Trace:
-    stamps, counts = array("d"), array("d")
+def _from_timestamps(name: str, values: Iterator[tuple[int, float]]) -> Trace:
+    timestamps, counts = array("d"), array("d")
     first = last = None
     for line, value in values:
         if first is None or last is None:
@@ -223,34 +231,36 @@ def _from_stamps(name: str, values: Iterator[tuple[int, float]]) -> Trace:
         _check_time(f"{name} line {line}", value, last)
         last = value
         second = int(value - first)
-        if second >= LONGEST:
+        if second >= MAX_SECONDS:
             raise TraceError(f"{name} line {line}: the trace is longer than a year")
         if second >= len(counts):
             counts.extend([0.0] * (second + 1 - len(counts)))
         counts[second] += 1
-        if counts[second] > MOST_A_SECOND:
-            raise TraceError(f"{name} line {line}: over {MOST_A_SECOND:g} requests in a second")
-        if len(stamps) <= MOST_STAMPS:
-            stamps.append(value - first)
+        if counts[second] > MAX_PER_SECOND:
+            raise TraceError(f"{name} line {line}: over {MAX_PER_SECOND:g} requests in a second")
+        if len(timestamps) <= MAX_TIMESTAMPS:
+            timestamps.append(value - first)
     if not counts:
-        raise TraceError(f"{name}: has a header and nothing below it")
+        raise TraceError(f"{name}: has a header but no rows")
     seconds = np.frombuffer(counts, dtype=np.float64)
-    exact = np.frombuffer(stamps, dtype=np.float64) if len(stamps) <= MOST_STAMPS else None
-    return Trace(name=name, counts=seconds, stamps=exact, notes=_gaps(seconds))
+    exact = (
+        np.frombuffer(timestamps, dtype=np.float64) if len(timestamps) <= MAX_TIMESTAMPS else None
+    )
+    return Trace(name=name, counts=seconds, timestamps=exact, notes=_gaps(seconds))
 
 
 def _gaps(counts: Floats) -> tuple[str, ...]:
-    """Silence that chance does not explain. It is simulated as it stands: as no traffic."""
+    """Notes on gaps too long to be random. They are simulated as no traffic."""
     mean = counts.mean()
     if mean <= 0:
         return ()
     quiet = np.concatenate(([False], counts == 0, [False])).astype(np.int8)
     edges = np.flatnonzero(np.diff(quiet))
-    begins, lengths = edges[::2], edges[1::2] - edges[::2]
-    long = lengths >= max(SHORTEST_GAP, GAP_EXPECTS / mean)
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    long = lengths >= max(MIN_GAP, GAP_EXPECTED_REQUESTS / mean)
     if not long.any():
         return ()
-    total, first = int(lengths[long].sum()), int(begins[long][0])
+    total, first = int(lengths[long].sum()), int(starts[long][0])
     gaps = "1 gap" if long.sum() == 1 else f"{int(long.sum())} gaps"
-    told = f"{gaps} without a request, {total} s in all, the first at second {first}"
-    return (f"{told}: taken as no traffic",)
+    found = f"{gaps} without requests, {total} s in total, the first at second {first}"
+    return (f"{found}: simulated as no traffic",)

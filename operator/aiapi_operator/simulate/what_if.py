@@ -1,7 +1,7 @@
-"""What an AIApi would have cost, and how often it would have kept this or that objective.
+"""What an AIApi would have cost under other objectives, and how often it would have met them.
 
 For ``kubectl aiapi simulate`` and other callers that have an AIApi and its traffic: no oracle,
-no faults, a row for each objective and policy.
+no faults, one row per objective and policy.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.spec import sizing_spec
 
-SHORTEST = 0.001
-"""Seconds. No upstream is taken to be faster."""
+MIN_UPSTREAM = 0.001
+"""Minimum upstream latency, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +34,12 @@ class WhatIfRow:
     objective: LatencyObjective
     result: RunResult
     cost: float
-    """Of the time simulated, at the spec's prices; its currency is ``spec.cost.currency``."""
+    """Cost of the simulated time at the spec's prices, in ``spec.cost.currency``."""
     saving: float | None
-    """Part of the cost of ``static`` under the same objective that is saved; None without it."""
+    """Fraction saved relative to ``static`` under the same objective; None without ``static``."""
 
 
-def what_if(  # noqa: PLR0913 - what may be varied
+def what_if(  # noqa: PLR0913 - each can be varied
     trace: Trace,
     spec: AIApiSpec,
     objectives: Sequence[LatencyObjective],
@@ -47,25 +47,27 @@ def what_if(  # noqa: PLR0913 - what may be varied
     service: ServiceModel,
     policies: Sequence[str] = ("aiapi", "static"),
     seed: int = 1,
-    tell: Callable[[LatencyObjective, RunResult], None] = lambda *_: None,
+    on_result: Callable[[LatencyObjective, RunResult], None] = lambda *_: None,
 ) -> list[WhatIfRow]:
-    """Play the trace once for each objective and policy, in that order.
+    """Simulate the trace once per objective and policy, in that order.
 
-    ``tell`` hears of each as it is done: a day of traffic takes about half a minute.
+    ``on_result`` is called after each run: a day of traffic takes about half a minute.
     """
     load = Workload(trace=trace, service=service, seed=seed)
     rows: list[WhatIfRow] = []
     for objective in objectives:
-        wish = replace(sizing_spec(spec), objective=objective)
-        truth = GroundTruth(load, wish)
+        sizing = replace(sizing_spec(spec), objective=objective)
+        truth = GroundTruth(load, sizing)
         done = []
         for name in policies:
             policy = catalogue.build(name, truth, pod_workers=max(1, spec.workers.min))
-            done.append(Simulation(load, wish, policy).play())
-            tell(objective, done[-1])
+            done.append(Simulation(load, sizing, policy).run())
+            on_result(objective, done[-1])
         costs = [
-            each.pod_hours * plan.pod_hourly_cost(wish)
-            + each.worker_hours * plan.worker_hourly_cost(wish)
+            (
+                each.pod_hours * plan.pod_hourly_cost(sizing)
+                + each.worker_hours * plan.worker_hourly_cost(sizing)
+            )
             for each in done
         ]
         static = next(
@@ -84,10 +86,10 @@ def what_if(  # noqa: PLR0913 - what may be varied
 
 
 def service_from_status(status: AIApiStatus) -> ServiceModel | None:
-    """A service like the one that was seen; None where nothing was measured yet.
+    """A service model from measurements in the status; None if nothing was measured yet.
 
-    Known are the loop time of a request and the latency at one percentile. The spread of the
-    upstream is not: that of the model's defaults is taken. With 12 ms of loop time and a p95
+    The status has the loop time per request and the latency at one percentile. The spread of the
+    upstream is not known and comes from the model's defaults. With 12 ms of loop time and a p95
     of 512 ms the upstream has a p95 of 500 ms.
     """
     demand = None if status.need is None else status.need.service_demand
@@ -101,7 +103,7 @@ def service_from_status(status: AIApiStatus) -> ServiceModel | None:
     usual = UpstreamSpec()
     sigma = ServiceModel().upstream_sigma
     at = NormalDist().inv_cdf(float(percentile.removeprefix("p")) / 100)
-    median = max(SHORTEST, parse_duration(latency) - loop) / exp(sigma * at)
+    median = max(MIN_UPSTREAM, parse_duration(latency) - loop) / exp(sigma * at)
     ratio = parse_duration(usual.p95) / parse_duration(usual.median)
     return ServiceModel(
         loop=LoopTimeSpec(mean=format_duration(loop)),

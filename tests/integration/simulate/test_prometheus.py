@@ -102,7 +102,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
             return
 
 
-def test_a_long_range_is_asked_for_in_pieces_and_is_what_was_counted(prometheus: str) -> None:
+def test_a_long_range_is_queried_in_pieces_and_matches_the_counter(prometheus: str) -> None:
     rates = fetch_rates(prometheus, QUERY, 86_400, end=END, step=5)
     assert len(rates.values) == 86_400 / 5 + 1  # more than Prometheus gives at once
     assert np.isnan(rates.values).sum() == pytest.approx(600 / 5, abs=60 / 5)
@@ -117,7 +117,7 @@ def test_a_long_range_is_asked_for_in_pieces_and_is_what_was_counted(prometheus:
     assert trace.counts[60:].std() > 40
     assert len(trace.notes) == 1
     assert "1 gap without samples" in trace.notes[0]
-    assert "bridged" in trace.notes[0]
+    assert "interpolated" in trace.notes[0]
 
 
 def test_the_command_simulates_it(prometheus: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,30 +137,30 @@ def test_the_command_simulates_it(prometheus: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("rate(requests_total[1m])", r"gives 2 series .*use sum\(rate\(requests_total\[1m\]\)\)"),
-        ("sum(rate(nobody_total[1m]))", "has no sample in the last 3600 s"),
-        ("sum(rate(", "refused the query: .*parse error"),
+        ("rate(requests_total[1m])", r"returns 2 series .*use sum\(rate\(requests_total\[1m\]\)\)"),
+        ("sum(rate(missing_total[1m]))", "has no samples in the last 3600 s"),
+        ("sum(rate(", "rejected the query: .*parse error"),
         ("odd", r"is negative \(-1800\) at 2023-11-14T23:00:00Z"),
-        ("sum(requests_total)", "cannot be requests a second"),
-        ("vector(0) / 0", "NaN at .*divide by zero"),
-        ("'text'", "refused the query"),
+        ("sum(requests_total)", "too high for requests per second"),
+        ("vector(0) / 0", "NaN at .*division by zero"),
+        ("'text'", "rejected the query"),
     ],
 )
-def test_what_is_no_rate_is_refused(prometheus: str, query: str, message: str) -> None:
+def test_queries_that_are_not_rates_are_rejected(prometheus: str, query: str, message: str) -> None:
     with pytest.raises(PrometheusError, match=message):
         fetch_rates(prometheus, query, 3600, end=END)
 
 
-def test_data_that_begin_later_are_taken_from_there(prometheus: str) -> None:
+def test_a_trace_starts_with_the_first_sample(prometheus: str) -> None:
     trace = as_trace(fetch_rates(prometheus, QUERY, 40 * 3600, end=END))
     assert trace.seconds == pytest.approx(SECONDS, abs=60)
-    assert trace.notes[0].startswith("there are samples for 2")
+    assert trace.notes[0].startswith("samples cover 2")
 
 
-def test_data_that_are_mostly_missing_are_refused(prometheus: str) -> None:
+def test_data_with_mostly_missing_samples_are_rejected(prometheus: str) -> None:
     query = "sum(rate(requests_total[1m])) and on() (hour() % 3 == 0)"
     rates = fetch_rates(prometheus, query, 86_400, end=END)
-    with pytest.raises(PrometheusError, match=r"for 3.% of the time only"):
+    with pytest.raises(PrometheusError, match=r"for only 3.% of the time"):
         as_trace(rates)
 
 
@@ -209,17 +209,21 @@ def reply(
 @pytest.mark.parametrize(
     ("code", "body", "message"),
     [
-        (404, b"not found", "answered 404 .*is it the address of a Prometheus"),
-        (200, b"<html>", "is no Prometheus"),
-        (200, b"[]", "is no Prometheus"),
-        (200, b'{"status":"error","error":"no"}', "refused the query: no"),
-        (200, b'{"status":"success","data":{"resultType":"vector"}}', "no range of samples"),
-        (401, b"", "answered 401: give a --token-file"),
+        (404, b"not found", "responded 404 .*use the URL of a Prometheus"),
+        (200, b"<html>", "is not a Prometheus"),
+        (200, b"[]", "is not a Prometheus"),
+        (200, b'{"status":"error","error":"no"}', "rejected the query: no"),
+        (
+            200,
+            b'{"status":"success","data":{"resultType":"vector"}}',
+            "not return a range of samples",
+        ),
+        (401, b"", "responded 401: set a --token-file"),
         (503, b'{"status":"error","error":"not ready"}', "not ready"),
-        (302, b"", "redirects elsewhere"),
+        (302, b"", r"redirects \(302\)"),
     ],
 )
-def test_wrong_servers_are_told_apart(
+def test_each_wrong_server_has_its_own_message(
     answer_with: Callable[[Answer], str], code: int, body: bytes, message: str
 ) -> None:
     url = answer_with(reply(code, body, Location="http://elsewhere.invalid/"))
@@ -227,7 +231,7 @@ def test_wrong_servers_are_told_apart(
         fetch_rates(url, QUERY, 3600, end=END)
 
 
-def test_the_token_is_sent_and_warnings_are_told(
+def test_the_token_is_sent_and_warnings_are_noted(
     answer_with: Callable[[Answer], str], tmp_path: Path
 ) -> None:
     seen: list[str] = []
@@ -243,35 +247,35 @@ def test_the_token_is_sent_and_warnings_are_told(
     token.write_text("secret\n")
     trace = as_trace(fetch_rates(answer_with(answer), QUERY, 60, end=END, token_file=token))
     assert seen == ["Bearer secret"]
-    assert trace.notes == ("Prometheus warns: a store is away",)
+    assert trace.notes == ("Prometheus warning: a store is away",)
 
 
-def test_a_server_that_does_not_answer_in_time_is_given_up(
+def test_a_slow_server_times_out(
     answer_with: Callable[[Answer], str],
 ) -> None:
     stop = threading.Event()
     url = answer_with(lambda _: stop.wait(60) and None)
-    with pytest.raises(PrometheusError, match=r"no full answer within 0\.2 s"):
+    with pytest.raises(PrometheusError, match=r"no complete response within 0\.2 s"):
         fetch_rates(url, QUERY, 3600, end=END, deadline=0.2)
     stop.set()
 
 
-def test_nobody_there_and_bad_arguments_are_explained(tmp_path: Path) -> None:
+def test_an_unreachable_server_and_bad_arguments_are_explained(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(PrometheusError, match=r"cannot be reached: .*refused"):
         fetch_rates(url, QUERY, 3600)
     empty = tmp_path / "empty"
     empty.write_text("\n")
     for changes, message in (
-        ({"url": "localhost:9090"}, "is no address"),
-        ({"url": "file:///etc/passwd"}, "is no address"),
+        ({"url": "localhost:9090"}, "is not a URL"),
+        ({"url": "file:///etc/passwd"}, "is not a URL"),
         ({"url": "http://me:pw@host"}, "use --token-file"),
-        ({"last": 5}, "a minute at least"),
+        ({"last": 5}, "at least 1m"),
         ({"step": 0.5}, "whole seconds"),
         ({"last": 1e9}, "shorter --last"),
         ({"token_file": tmp_path / "none"}, "cannot be read"),
-        ({"token_file": empty}, "no bearer token"),
-        ({"ca_file": empty}, "no file of CA certificates"),
+        ({"token_file": empty}, "no valid bearer token"),
+        ({"ca_file": empty}, "not a file of CA certificates"),
     ):
         with pytest.raises(PrometheusError, match=message):
             fetch_rates(**{"url": url, "query": QUERY, "last": 3600, **changes})
@@ -280,13 +284,16 @@ def test_nobody_there_and_bad_arguments_are_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give either --trace FILE, or --prometheus URL"),
+        ([], "set either --trace FILE, or --prometheus URL"),
         (["--prometheus", "http://x"], "needs --query"),
-        (["--prometheus", "http://x", "--query", "q", "--last", "long"], "'long' is no time"),
-        (["--prometheus", "x", "--query", "q"], "is no address"),
+        (
+            ["--prometheus", "http://x", "--query", "q", "--last", "long"],
+            "'long' is not a duration",
+        ),
+        (["--prometheus", "x", "--query", "q"], "is not a URL"),
     ],
 )
-def test_the_command_says_what_is_missing(arguments: list[str], message: str) -> None:
+def test_the_command_reports_missing_options(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(main, ["simulate", *arguments])
     assert result.exit_code == 2
     assert message in result.output

@@ -28,13 +28,13 @@ from aiapi_operator.sizing.state import Size
 class Fixed(StaticPolicy):
     """A fleet of a given size."""
 
-    first = Size(workers=2, replicas=2)
+    initial_size = Size(workers=2, replicas=2)
 
 
-def play(load: Workload, spec, name: str = "fixed") -> RunResult:
+def simulate(load: Workload, spec, name: str = "fixed") -> RunResult:
     truth = GroundTruth(load, spec)
     policy = Fixed(truth) if name == "fixed" else catalogue.build(name, truth, pod_workers=2)
-    result = Simulation(load, spec, policy).play()
+    result = Simulation(load, spec, policy).run()
     assert result.requests == load.trace.requests
     return result
 
@@ -48,89 +48,93 @@ def ended(some: Requests, outcome: Outcome, after: float = 1.0) -> ServedRequest
     return ServedRequests(some, some.at + after, np.full(len(some), outcome))
 
 
-NOBODY = requests()
+NO_REQUESTS = requests()
 
 
-def test_callers_try_again_after_a_wait_that_doubles_and_then_give_up(make_load) -> None:
-    callers = RetryingClients(make_load((60, 20)))
-    first = callers.join(requests(0.0), 2.0)
-    assert len(callers.settle(ended(first, Outcome.SERVER_ERROR), 2.0).leaves) == 0
-    assert callers.slice == pytest.approx(0.375)
-    second = callers.join(NOBODY, 60.0)
+def test_clients_retry_with_exponential_backoff_up_to_a_limit(make_load) -> None:
+    clients = RetryingClients(make_load((60, 20)))
+    first = clients.with_retries(requests(0.0), 2.0)
+    assert len(clients.schedule_retries(ended(first, Outcome.SERVER_ERROR), 2.0).ended_at) == 0
+    assert clients.max_step == pytest.approx(0.375)
+    second = clients.with_retries(NO_REQUESTS, 60.0)
     # Not before what the callers have seen already is over.
     assert second.at.tolist() == [2.0]
-    assert (second.born.tolist(), second.tries.tolist()) == ([0.0], [1])
-    assert len(callers.settle(ended(second, Outcome.SHED), 2.5).leaves) == 0
-    third = callers.join(NOBODY, 60.0)
+    assert (second.first_at.tolist(), second.prior_attempts.tolist()) == ([0.0], [1])
+    assert len(clients.schedule_retries(ended(second, Outcome.SHED), 2.5).ended_at) == 0
+    third = clients.with_retries(NO_REQUESTS, 60.0)
     assert 3.0 + 0.75 <= third.at[0] <= 3.0 + 1.0
-    over = callers.settle(ended(third, Outcome.CANCELLED), 60.0)
+    over = clients.schedule_retries(ended(third, Outcome.CANCELLED), 60.0)
     assert over.outcome.tolist() == [Outcome.CANCELLED]
-    assert callers.retries == 2
-    assert callers.give_up() is None
+    assert clients.retries == 2
+    assert clients.abandon_retries() is None
 
 
-def test_who_waits_to_try_again_when_all_is_over_counts_by_the_last_try(make_load) -> None:
-    callers = RetryingClients(make_load((60, 20)))
-    callers.settle(ended(callers.join(requests(0.0, 0.5), 2.0), Outcome.SHED), 2.0)
-    rest = callers.give_up()
+def test_a_pending_retry_at_the_end_counts_by_its_last_outcome(make_load) -> None:
+    clients = RetryingClients(make_load((60, 20)))
+    clients.schedule_retries(
+        ended(clients.with_retries(requests(0.0, 0.5), 2.0), Outcome.SHED), 2.0
+    )
+    rest = clients.abandon_retries()
     assert rest is not None
     assert rest.outcome.tolist() == [Outcome.SHED] * 2
 
 
-def test_a_budget_bounds_what_all_callers_add(make_load) -> None:
+def test_a_budget_limits_the_retries_of_all_clients(make_load) -> None:
     load = make_load((60, 20), service={"clients": {"retries": {"budget": 0.1}}})
-    callers = RetryingClients(load)
+    clients = RetryingClients(load)
     again = 0
     for second in range(30):
-        first = callers.join(requests(*(second + np.arange(20) / 20)), second + 1.0)
-        again = callers.retries
-        callers.settle(ended(first, Outcome.SERVER_ERROR), second + 1.0)
+        first = clients.with_retries(requests(*(second + np.arange(20) / 20)), second + 1.0)
+        again = clients.retries
+        clients.schedule_retries(ended(first, Outcome.SERVER_ERROR), second + 1.0)
     # What was saved for ten seconds, and a tenth of 20 a second from then on.
     assert 0.1 * 20 * 28 <= again <= 0.1 * 20 * 31 + 20
 
 
-def test_callers_may_not_try_again_at_all(make_load) -> None:
-    callers = RetryingClients(make_load((60, 20), service={"clients": {"retries": {"most": 0}}}))
-    failed = ended(callers.join(requests(0.0), 2.0), Outcome.SERVER_ERROR)
-    assert len(callers.settle(failed, 2.0).leaves) == 1
-    assert callers.slice == float("inf")
+def test_retries_can_be_disabled(make_load) -> None:
+    clients = RetryingClients(make_load((60, 20), service={"clients": {"retries": {"most": 0}}}))
+    failed = ended(clients.with_retries(requests(0.0), 2.0), Outcome.SERVER_ERROR)
+    assert len(clients.schedule_retries(failed, 2.0).ended_at) == 1
+    assert clients.max_step == float("inf")
 
 
-def stretch(some: Requests, *, end: float = 10.0) -> AdmissionWindow:
-    nobody = (np.empty(0), np.empty(0, dtype=np.int64))
+def window(some: Requests, *, end: float = 10.0) -> AdmissionWindow:
+    empty = (np.empty(0), np.empty(0, dtype=np.int64))
     return AdmissionWindow(
         at=some.at,
         loop=some.loop,
         upstream=some.upstream,
-        lane=np.zeros(len(some), dtype=np.int64),
-        leaving=nobody,
-        returning=nobody,
+        loop_id=np.zeros(len(some), dtype=np.int64),
+        departures=empty,
+        awaiting_upstream=empty,
         free_at=np.zeros(1),
         end=end,
     )
 
 
-def test_a_worker_refuses_what_is_beyond_its_limit_until_someone_has_left() -> None:
+def test_a_worker_at_its_limit_rejects_until_a_request_ends() -> None:
     # Each holds the loop for 0.1 s and waits 1 s: the first leaves at 1.1, the second at 1.2.
     some = requests(0.0, 0.0, 0.5, 1.15, 1.16, 1.35)
     upstream = UpstreamModel(UpstreamSpec(), Faults())
-    assert admission.admits_all(stretch(some), 6)
-    assert not admission.admits_all(stretch(some), 2)
-    refused = admission.find_rejected(stretch(some), upstream, 2)
+    assert admission.admits_all(window(some), 6)
+    assert not admission.admits_all(window(some), 2)
+    refused = admission.find_rejected(window(some), upstream, 2)
     assert refused.tolist() == [False, False, True, False, True, False]
 
 
-def test_those_in_flight_before_take_room_too() -> None:
+def test_requests_already_in_flight_count_towards_the_limit() -> None:
     some = requests(0.0, 0.5, 1.5)
-    lane = np.zeros(1, dtype=np.int64)
+    loop_id = np.zeros(1, dtype=np.int64)
     before = replace(
-        stretch(some), leaving=(np.array([0.4]), lane), returning=(np.array([1.4]), lane)
+        window(some),
+        departures=(np.array([0.4]), loop_id),
+        awaiting_upstream=(np.array([1.4]), loop_id),
     )
     upstream = UpstreamModel(UpstreamSpec(), Faults())
     assert admission.find_rejected(before, upstream, 2).tolist() == [True, False, False]
 
 
-def test_refused_requests_are_counted_by_the_pod_and_are_shed_when_nobody_tries_again(
+def test_rejected_requests_are_counted_by_the_pod_and_are_shed_without_retries(
     make_load, spec
 ) -> None:
     # 100 a second x 0.3 s are 30 in flight, 7.5 a worker.
@@ -145,24 +149,24 @@ def test_refused_requests_are_counted_by_the_pod_and_are_shed_when_nobody_tries_
     pods = [pod for pod in FleetSnapshot(fleet, 60.0).scrape().pods if isinstance(pod, PodSample)]
     assert sum(pod.shed for pod in pods) == pytest.approx(refused, abs=2)
     assert all(pod.in_flight <= 2 * 5 for pod in pods)
-    result = play(load, spec)
+    result = simulate(load, spec)
     assert result.shed > 0.1 * result.requests
     assert result.failed == result.retries == 0
     assert result.attainment_requests <= 1 - result.shed / result.requests
 
 
-def test_a_limit_that_nobody_comes_to_changes_nothing(make_load, spec) -> None:
+def test_a_limit_that_is_not_reached_changes_nothing(make_load, spec) -> None:
     calm = make_load((120, 40))
     bounded = make_load((120, 40), service={"pods": {"inFlight": 60}})
-    assert play(calm, spec).p99 == play(bounded, spec).p99
+    assert simulate(calm, spec).p99 == simulate(bounded, spec).p99
 
 
-def test_trying_again_keeps_an_overload_going(make_load, spec) -> None:
+def test_retries_sustain_an_overload(make_load, spec) -> None:
     # Four workers do 40 a second; 60 for half a minute and 34 from then on.
     phases = ((30, 20), (30, 60), (180, 34))
     loop = {"mean": "100ms"}
     once, often = (
-        play(make_load(*phases, service={"loop": loop, "clients": clients}), spec)
+        simulate(make_load(*phases, service={"loop": loop, "clients": clients}), spec)
         for clients in ({"deadline": "5s", "retries": {"most": 0}}, {"deadline": "5s"})
     )
     assert often.retries > once.failed
@@ -171,14 +175,14 @@ def test_trying_again_keeps_an_overload_going(make_load, spec) -> None:
     )
 
 
-def test_an_outage_fails_in_a_second_and_is_tried_again(make_load, spec) -> None:
+def test_calls_fail_after_a_second_in_an_outage_and_are_retried(make_load, spec) -> None:
     calm, out = (
         make_load((300, 40), faults=Faults(tuple(map(parse_fault, faults))))
         for faults in ((), ("upstream-outage@60+120",))
     )
-    before, after = play(calm, spec), play(out, spec)
+    before, after = simulate(calm, spec), simulate(out, spec)
     assert before.failed == before.retries == 0
-    # Three tries take under six seconds: all that come in the outage's first 114 s fail.
+    # Three prior_attempts take under six seconds: all that come in the outage's first 114 s fail.
     assert 0.9 * 40 * 114 <= after.failed <= 1.1 * 40 * 120
     assert after.retries == pytest.approx(2 * after.failed, rel=0.1)
     assert [minute.in_time for minute in after.minutes[1:3]] == pytest.approx([0, 0], abs=300)
@@ -188,11 +192,14 @@ def test_an_outage_fails_in_a_second_and_is_tried_again(make_load, spec) -> None
 @pytest.mark.parametrize(
     ("fault", "factor"), [("upstream-slow@60+120", 2.5), ("demand-doubled@60+120", 1.02)]
 )
-def test_a_slow_upstream_and_a_doubled_demand_show_in_the_latency(
+def test_a_slow_upstream_and_a_doubled_demand_raise_the_latency(
     make_load, spec, fault: str, factor: float
 ) -> None:
     wrong = Faults((parse_fault(fault),))
-    before, after = play(make_load((240, 40)), spec), play(make_load((240, 40), faults=wrong), spec)
+    before, after = (
+        simulate(make_load((240, 40)), spec),
+        simulate(make_load((240, 40), faults=wrong), spec),
+    )
     for minute in (1, 2):
         was, became = before.minutes[minute].latency, after.minutes[minute].latency
         assert was is not None
@@ -222,13 +229,13 @@ def test_a_blocking_handler_holds_one_loop_for_five_seconds(make_load) -> None:
 def test_slow_pods_take_a_minute(make_load) -> None:
     load = make_load((60, 20), faults=Faults((parse_fault("slow-pods@0+10"),)))
     fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
-    fleet.order(Size(workers=1, replicas=2), 5.0)
+    fleet.scale_to(Size(workers=1, replicas=2), 5.0)
     assert 5 + 48 <= fleet.next_change() <= 5 + 72
-    fleet.order(Size(workers=1, replicas=3), 20.0)
+    fleet.scale_to(Size(workers=1, replicas=3), 20.0)
     assert 20 + 6.4 <= fleet.next_change() <= 20 + 9.6
 
 
-def test_a_deadline_ends_the_wait_and_not_the_work(make_load) -> None:
+def test_a_deadline_ends_the_request_but_not_the_work(make_load) -> None:
     service = {"clients": {"deadline": "1s", "retries": {"most": 0}}}
     load = make_load((60, 100), service=service)
     fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
@@ -236,6 +243,6 @@ def test_a_deadline_ends_the_wait_and_not_the_work(make_load) -> None:
     served = fleet.serve(minute.between(0, 20), 0, 20)
     late = served.outcome == Outcome.CANCELLED
     assert late.mean() > 0.8
-    assert (served.leaves - served.requests.at).max() <= 1 + 1e-9
+    assert (served.ended_at - served.requests.at).max() <= 1 + 1e-9
     # The loop is busy all the time, and has not come to the end of it.
     assert fleet.loop_seconds(20.0).sum() == pytest.approx(20, rel=0.02)

@@ -21,44 +21,44 @@ def floats(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float64)
 
 
-def test_a_loop_takes_requests_one_after_the_other() -> None:
+def test_a_loop_processes_requests_in_order() -> None:
     free = floats(0.0, 0.5)
     work = loops.serve(
         floats(0.0, 0.1, 0.2, 2.0), floats(0.3, 0.3, 0.3, 0.3), np.array([0, 0, 1, 0]), free
     )
-    assert work.by_request() == pytest.approx([0.3, 0.6, 0.8, 2.3])
+    assert work.completion_times() == pytest.approx([0.3, 0.6, 0.8, 2.3])
     assert work.free_at(free) == pytest.approx([2.3, 0.8])
     assert free.tolist() == [0.0, 0.5]
 
 
-def test_a_newcomer_waits_for_what_a_loop_has_to_do() -> None:
+def test_a_new_arrival_waits_for_the_remaining_work_of_its_loop() -> None:
     free = floats(0.0, 0.5, 9.0)
     work = loops.serve(floats(0.0, 0.1, 0.2), floats(0.3, 0.3, 0.3), np.array([0, 0, 1]), free)
     at = floats(0.05, 0.1, 0.5, 0.7, 0.1, 0.3, 1.0)
-    lanes = np.array([0, 0, 0, 0, 1, 1, 2])
-    assert work.waits(at, lanes, free) == pytest.approx([0.25, 0.5, 0.1, 0.0, 0.4, 0.5, 8.0])
+    loop_ids = np.array([0, 0, 0, 0, 1, 1, 2])
+    assert work.waits(at, loop_ids, free) == pytest.approx([0.25, 0.5, 0.1, 0.0, 0.4, 0.5, 8.0])
 
 
-def test_many_loops_are_as_many_single_queues() -> None:
+def test_many_loops_match_independent_single_queues() -> None:
     rng = np.random.default_rng(3)
     at, cost = np.sort(rng.uniform(0, 50, 3000)), rng.exponential(0.05, 3000)
-    lane, free = rng.integers(0, 5, 3000), rng.uniform(0, 1, 5)
+    loop_id, free = rng.integers(0, 5, 3000), rng.uniform(0, 1, 5)
     expected, until = [], free.copy()
-    for come, work, which in zip(at, cost, lane, strict=True):
+    for come, work, which in zip(at, cost, loop_id, strict=True):
         until[which] = max(come, until[which]) + work
         expected.append(until[which])
-    done = loops.serve(at, cost, lane, free)
-    assert done.by_request() == pytest.approx(expected)
+    done = loops.serve(at, cost, loop_id, free)
+    assert done.completion_times() == pytest.approx(expected)
     assert done.free_at(free) == pytest.approx(until)
 
 
-def test_the_time_in_a_random_queue_is_that_of_the_textbook() -> None:
+def test_the_time_in_a_random_queue_matches_theory() -> None:
     rng = np.random.default_rng(5)
     size, cost, rho = 400_000, 0.02, 0.7
     at = np.cumsum(rng.exponential(cost / rho, size))
     only, free = np.zeros(size, int), floats(0.0)
     work = loops.serve(at, rng.exponential(cost, size), only, free)
-    ends = work.by_request()
+    ends = work.completion_times()
     assert (ends - at).mean() == pytest.approx(cost / (1 - rho), rel=0.03)
     p95 = np.percentile(ends - at, 95)
     assert p95 == pytest.approx(cost * math.log(20) / (1 - rho), rel=0.04)
@@ -67,7 +67,7 @@ def test_the_time_in_a_random_queue_is_that_of_the_textbook() -> None:
     assert work.waits(again, only, free).mean() == pytest.approx(cost * rho / (1 - rho), rel=0.05)
 
 
-def test_an_upstream_with_a_limit_queues_and_a_fault_hits_those_within_it() -> None:
+def test_an_upstream_with_a_limit_queues_and_faults_affect_calls_within_them() -> None:
     limited = UpstreamModel(UpstreamSpec(concurrency=1), Faults())
     ends, _ = limited.call(floats(0.1, 0.0), floats(1.0, 1.0))
     assert ends == pytest.approx([2.0, 1.0])
@@ -79,7 +79,7 @@ def test_an_upstream_with_a_limit_queues_and_a_fault_hits_those_within_it() -> N
     assert down.call(floats(9.0, 10.0), floats(1.0, 1.0))[1].tolist() == [0, 1]
 
 
-def test_a_fault_is_read_or_explained() -> None:
+def test_faults_parse_or_raise_a_useful_error() -> None:
     assert parse_fault("metrics-gone@60+300") == Fault(
         kind=FaultKind.METRICS_GONE, start=60, end=360
     )
@@ -113,7 +113,7 @@ def test_counters_are_exact_between_two_events() -> None:
     assert pods.read(13.0).all_in_flight_seconds == pytest.approx(1.9)
 
 
-def test_the_buckets_are_those_of_the_service() -> None:
+def test_the_buckets_match_the_runtimes() -> None:
     assert counters.BOUNDS == SERVICE_BOUNDS
 
 
@@ -130,7 +130,7 @@ def drive(fleet: FleetModel, load: Workload, seconds: int) -> None:
                 break
 
 
-def test_a_sample_says_what_the_pods_did(make_load) -> None:
+def test_samples_match_the_work_of_the_pods(make_load) -> None:
     load = make_load((120, 60))
     fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
     drive(fleet, load, 120)
@@ -147,19 +147,19 @@ def test_a_sample_says_what_the_pods_did(make_load) -> None:
     assert in_flight == pytest.approx(60 * latency, rel=0.05)
 
 
-def test_nobody_answers_when_metrics_are_gone(make_load) -> None:
+def test_no_pod_has_a_sample_while_metrics_are_gone(make_load) -> None:
     load = make_load((60, 20))
     fleet = FleetModel(load, Size(workers=1, replicas=2), worker_cpu=0.5)
     assert all(
         pod.ready and not hasattr(pod, "time")
-        for pod in FleetSnapshot(fleet, 1, silent=True).scrape().pods
+        for pod in FleetSnapshot(fleet, 1, metrics_gone=True).scrape().pods
     )
 
 
-def test_new_capacity_takes_its_time_and_is_paid_from_the_order(make_load) -> None:
+def test_new_capacity_has_a_start_time_and_is_billed_from_creation(make_load) -> None:
     load = make_load((60, 20))
     fleet = FleetModel(load, Size(workers=1, replicas=2), worker_cpu=0.5)
-    fleet.order(Size(workers=3, replicas=3), 0.0)
+    fleet.scale_to(Size(workers=3, replicas=3), 0.0)
     assert fleet.next_change() == pytest.approx(1.0)
     fleet.advance(1.0)
     assert fleet.ready_workers == 6
@@ -172,11 +172,11 @@ def test_new_capacity_takes_its_time_and_is_paid_from_the_order(make_load) -> No
     assert fleet.ready_workers == 9
 
 
-def test_fewer_workers_lose_no_request_and_leave_at_once(make_load) -> None:
+def test_removing_workers_is_immediate_and_loses_no_request(make_load) -> None:
     load = make_load((60, 60))
     fleet = FleetModel(load, Size(workers=4, replicas=2), worker_cpu=0.5)
     drive(fleet, load, 30)
-    fleet.order(Size(workers=2, replicas=1), 30.0)
+    fleet.scale_to(Size(workers=2, replicas=1), 30.0)
     assert fleet.ready_workers == 2
     served = fleet.serve(next(load.minutes()).between(30, 60), 30, 60)
     assert (served.outcome == Outcome.SUCCESS).all()
@@ -184,12 +184,12 @@ def test_fewer_workers_lose_no_request_and_leave_at_once(make_load) -> None:
     assert reading.latencies.sum() <= load.trace.requests
 
 
-def test_slots_of_pods_that_left_are_used_again(make_load) -> None:
+def test_slots_of_removed_pods_are_reused(make_load) -> None:
     load = make_load((60, 20))
     fleet = FleetModel(load, Size(workers=1, replicas=1), worker_cpu=0.5)
     for moment in range(200):
-        fleet.order(Size(workers=1, replicas=1 + moment % 2), float(moment), instantly=True)
+        fleet.scale_to(Size(workers=1, replicas=1 + moment % 2), float(moment), instantly=True)
     assert len({pod.slot for pod in fleet.pods}) == len(fleet.pods)
     assert max(pod.slot for pod in fleet.pods) < 32
-    fleet.order(Size(workers=1, replicas=100), 200.0, instantly=True)
+    fleet.scale_to(Size(workers=1, replicas=100), 200.0, instantly=True)
     assert len({pod.slot for pod in fleet.pods}) == 100

@@ -41,7 +41,7 @@ def test_hpa_at_most_doubles_or_adds_four_in_15_seconds() -> None:
     assert behavior.limit(13, current=12, now=30) == 13
 
 
-def test_hpa_goes_down_to_the_highest_answer_of_five_minutes() -> None:
+def test_hpa_scales_down_to_the_highest_recommendation_of_five_minutes() -> None:
     behavior = HpaBehavior(MANY)
     assert behavior.limit(8, current=10, now=0) == 8
     assert behavior.limit(9, current=9, now=15) == 9
@@ -74,7 +74,7 @@ def test_kpa_panics_at_twice_the_ready_pods_and_then_never_shrinks() -> None:
     assert scaler.scale(stable=35, panic=35, ready=9, now=162) == 5
 
 
-def test_kpa_is_not_in_panic_below_twice() -> None:
+def test_kpa_does_not_panic_below_twice_the_ready_pods() -> None:
     assert KpaScaler(target=7.0).scale(stable=25, panic=49, ready=4, now=100) == 4
 
 
@@ -92,25 +92,25 @@ def test_keda_scales_by_the_sum() -> None:
     assert keda.desired_replicas(90, 20, current=8) == 5
 
 
-def test_ray_waits_for_30_s_up_and_600_s_down() -> None:
+def test_ray_delays_30_s_up_and_600_s_down() -> None:
     delays = ScalingDelay()
-    assert [delays.hold_back(6, current=4, now=now) for now in (0, 10, 20, 30)] == [4, 4, 4, 6]
-    down = [delays.hold_back(3, current=6, now=40 + 10 * look) for look in range(61)]
+    assert [delays.limit(6, current=4, now=now) for now in (0, 10, 20, 30)] == [4, 4, 4, 6]
+    down = [delays.limit(3, current=6, now=40 + 10 * look) for look in range(61)]
     assert down[:60] == [6] * 60
     assert down[60] == 3
 
 
-def test_ray_starts_anew_when_a_look_disagrees() -> None:
+def test_ray_resets_the_delay_when_a_decision_disagrees() -> None:
     delays = ScalingDelay()
     wanted = ((0, 6), (10, 6), (20, 4), (30, 6), (40, 5), (50, 6))
-    assert [delays.hold_back(pods, current=4, now=now) for now, pods in wanted] == [4] * 6
-    assert delays.hold_back(6, current=4, now=60) == 6
+    assert [delays.limit(pods, current=4, now=now) for now, pods in wanted] == [4] * 6
+    assert delays.limit(6, current=4, now=60) == 6
 
 
 @pytest.mark.parametrize(
     ("saturation", "expected"), [(0.5, 4), (0.55, 4), (0.66, 5), (1.1, 8), (5.0, 15), (0.3, 3)]
 )
-def test_llm_d_scales_by_the_share_of_the_threshold(saturation: float, expected: int) -> None:
+def test_llm_d_scales_by_the_fraction_of_the_threshold(saturation: float, expected: int) -> None:
     assert SaturationScaler().replicas(saturation, current=4, now=0) == expected
 
 

@@ -29,9 +29,7 @@ from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import Size
 
 
-def test_every_policy_serves_a_load_and_the_oracle_is_the_cheapest_that_keeps_up(
-    make_load, spec
-) -> None:
+def test_every_policy_serves_all_requests_and_the_oracle_is_the_cheapest(make_load, spec) -> None:
     load = make_load((240, 40), (240, 80), (240, 40))
     comparison = compare(load, spec, NAMES, pod_workers=1)
     by_name = {result.policy: result for result in comparison.results}
@@ -49,7 +47,7 @@ def test_every_policy_serves_a_load_and_the_oracle_is_the_cheapest_that_keeps_up
     assert min(map(comparison.vs_oracle, (by_name["static"], by_name["aiapi"]))) > 1
 
 
-def test_the_same_seed_is_the_same_run_and_another_is_not(make_load, spec) -> None:
+def test_a_seed_makes_a_run_reproducible(make_load, spec) -> None:
     def numbers(seed: int) -> tuple[float, float, float]:
         result = compare(make_load((300, 50), seed=seed), spec, ["aiapi"], pod_workers=1).results[0]
         return result.core_hours, result.p99, result.attainment_requests
@@ -66,7 +64,7 @@ def test_a_slower_upstream_adds_no_worker_but_makes_kpa_grow(make_load, spec) ->
     assert after[1].max_workers >= 2 * before[1].max_workers
 
 
-def test_new_pods_that_have_no_connections_yet_do_not_let_the_old_ones_shrink(
+def test_the_old_pods_keep_their_workers_while_new_pods_have_no_connections(
     make_load, spec
 ) -> None:
     load = make_load((120, 40), (360, 160))
@@ -76,29 +74,29 @@ def test_new_pods_that_have_no_connections_yet_do_not_let_the_old_ones_shrink(
     assert all(minute.latency < 0.8 for minute in result.minutes[3:])
 
 
-def test_nothing_shrinks_while_metrics_are_gone(make_load, spec) -> None:
+def test_no_policy_scales_down_while_metrics_are_gone(make_load, spec) -> None:
     load = make_load((300, 150), (600, 20), faults=Faults((parse_fault("metrics-gone@290+300"),)))
     for result in compare(load, spec, NAMES[:1] + NAMES[3:], pod_workers=1).results:
         shrunk = [change for change in result.changes if 290 <= change.at < 590]
         assert not shrunk, result.policy
 
 
-def served(*, born: float, latency: np.ndarray, outcome: np.ndarray) -> ServedRequests:
+def served(*, first_at: float, latency: np.ndarray, outcome: np.ndarray) -> ServedRequests:
     size = len(latency)
-    at, whole = np.full(size, born), np.zeros(size, dtype=np.int64)
+    at, whole = np.full(size, first_at), np.zeros(size, dtype=np.int64)
     requests = Requests(at, np.zeros(size), np.zeros(size), whole, at, whole)
     return ServedRequests(requests, at + latency, outcome)
 
 
 def test_windows_and_requests_are_counted_as_defined() -> None:
     objective = LatencyObjective(percentile=95, threshold=0.8)
-    recorder = RunRecorder(objective, patience=30)
+    recorder = RunRecorder(objective, max_request_seconds=30)
     latency = np.concatenate((np.full(188, 0.1), np.full(9, 0.9), np.full(3, 0.1)))
     outcome = np.concatenate((np.zeros(197, int), np.ones(2, int), np.full(1, Outcome.SHED)))
-    recorder.add(served(born=1.0, latency=latency, outcome=outcome))
+    recorder.add(served(first_at=1.0, latency=latency, outcome=outcome))
     for _ in range(3):
         recorder.close_minute(Size(workers=1, replicas=2))
-    recorder.add(served(born=125.0, latency=np.full(200, 0.1), outcome=np.zeros(200, int)))
+    recorder.add(served(first_at=125.0, latency=np.full(200, 0.1), outcome=np.zeros(200, int)))
     minutes = recorder.minutes()
     assert attainment_windows(minutes, objective) == 0.5
     assert attainment_requests(minutes) == pytest.approx(388 / 400)
@@ -108,7 +106,7 @@ def test_windows_and_requests_are_counted_as_defined() -> None:
     assert recorder.percentile(50) == pytest.approx(0.1, rel=0.01)
 
 
-def test_the_page_says_why_the_fleet_changed_and_keeps_peaks(make_load, spec) -> None:
+def test_the_page_has_the_reason_of_each_change_and_keeps_peaks(make_load, spec) -> None:
     load = make_load((120, 20), (120, 120))
     drawn = page.render(compare(load, spec, ["aiapi"], pod_workers=1))
     assert "workers needed: " in drawn
@@ -120,7 +118,7 @@ def test_the_page_says_why_the_fleet_changed_and_keeps_peaks(make_load, spec) ->
     )
 
 
-def test_turns_are_counted_not_steps() -> None:
+def test_reversals_are_counted_not_steps() -> None:
     totals = (8, 10, 12, 9, 9, 11)
     changes = tuple(
         SizeChange(
@@ -135,18 +133,18 @@ def test_turns_are_counted_not_steps() -> None:
     assert direction_changes((), 0) == 0
 
 
-def test_a_trace_scaled_to_many_workers_gets_the_room_unless_the_user_said_otherwise() -> None:
+def test_scaling_a_trace_raises_the_default_maximum_of_replicas_only() -> None:
     assert sizing_spec_for(Scenario(), None, 200).replicas.max == 600
     own = Scenario.model_validate({"spec": {"replicas": {"min": 2, "max": 9}}})
     assert sizing_spec_for(own, None, 200).replicas.max == 9
 
 
-def test_an_unknown_policy_is_named_with_those_there_are(make_load, make_truth) -> None:
-    with pytest.raises(UnknownPolicyError, match="'magic'; there are: aiapi, static"):
+def test_an_unknown_policy_error_lists_the_policies(make_load, make_truth) -> None:
+    with pytest.raises(UnknownPolicyError, match="'magic'; use any of: aiapi, static"):
         build("magic", make_truth(make_load((60, 5))), pod_workers=1)
 
 
-def test_a_scenario_file_is_read_or_explained(tmp_path: Path) -> None:
+def test_scenario_files_parse_or_raise_a_useful_error(tmp_path: Path) -> None:
     path = tmp_path / "service.yaml"
     path.write_text("service:\n  loop: {mean: 9ms}\nspec:\n  workers: {max: 4}\n")
     assert read_scenario(path).service.demand == pytest.approx(0.009)
@@ -154,7 +152,7 @@ def test_a_scenario_file_is_read_or_explained(tmp_path: Path) -> None:
         ("service: {loop: {mean: fast}}", "service.loop.mean"),
         ("service: {upstream: {median: 2s, p95: 1s}}", "must not be below"),
         ("services: {}", "services"),
-        ("[", "no YAML"),
+        ("[", "not YAML"),
     ):
         path.write_text(text)
         with pytest.raises(ScenarioError, match=message):
@@ -201,9 +199,9 @@ def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--policy", "magic"], "no policy is named magic"),
-        (["--policy", ","], "no policy is named"),
-        (["--objective", "fast"], "no objective"),
+        (["--policy", "magic"], "unknown policy magic"),
+        (["--policy", ","], "unknown policy"),
+        (["--objective", "fast"], "not an objective"),
         (["--objective", "p20=1s"], "between 50 and 99.9"),
         (["--objective", "p95=0s"], "above zero"),
         (["--fault", "flood@1"], "KIND@START"),
@@ -211,7 +209,7 @@ def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path)
         (["--peak-workers", "0"], "0 is not in the range"),
     ],
 )
-def test_the_command_explains_what_is_wrong(
+def test_the_command_explains_invalid_options(
     trace: Path, arguments: list[str], message: str
 ) -> None:
     result = CliRunner().invoke(main, ["simulate", "--trace", str(trace), *arguments])
@@ -220,7 +218,7 @@ def test_the_command_explains_what_is_wrong(
     assert "Traceback" not in result.output
 
 
-def test_a_bad_trace_ends_with_its_line(tmp_path: Path) -> None:
+def test_an_invalid_trace_exits_with_code_2_and_its_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("requests_per_second\n1\n-1\n")
     result = CliRunner().invoke(main, ["simulate", "--trace", str(path)])
@@ -228,7 +226,7 @@ def test_a_bad_trace_ends_with_its_line(tmp_path: Path) -> None:
     assert "bad.csv line 3: requests_per_second is negative" in result.output
 
 
-def test_a_run_is_what_it_was(make_load, spec) -> None:
+def test_the_results_of_a_run_stay_the_same(make_load, spec) -> None:
     """Numbers of one run under trouble: whoever makes the simulation faster must not move them."""
     load = make_load((120, 40), (120, 120), faults=Faults((parse_fault("upstream-outage@150+30"),)))
     result = compare(load, spec, ["kpa"], pod_workers=2).results[0]

@@ -16,20 +16,20 @@ def lines(text: str) -> Trace:
     return traces.parse_trace("t.csv", text.splitlines(keepends=True))
 
 
-def test_timestamps_count_from_the_first() -> None:
+def test_timestamps_are_relative_to_the_first() -> None:
     trace = lines("arrival_s,tokens\n100.0,5\n100.5,6\n103.2,7\n")
     assert trace.counts.tolist() == [2, 0, 0, 1]
-    assert trace.stamps is not None
-    assert trace.stamps == pytest.approx([0.0, 0.5, 3.2])
+    assert trace.timestamps is not None
+    assert trace.timestamps == pytest.approx([0.0, 0.5, 3.2])
 
 
-def test_counts_are_taken_as_they_are_and_extra_columns_do_not_matter() -> None:
+def test_counts_are_kept_and_extra_columns_are_ignored() -> None:
     trace = lines("second,requests_per_second\n0,3\n1,0\n2,1.5\n")
     assert trace.counts.tolist() == [3, 0, 1.5]
-    assert trace.stamps is None
+    assert trace.timestamps is None
 
 
-def test_a_packed_file_is_the_same_trace(tmp_path: Path) -> None:
+def test_a_gzip_file_gives_the_same_trace(tmp_path: Path) -> None:
     plain, packed = tmp_path / "a.csv", tmp_path / "a.csv.gz"
     plain.write_text("\ufeffrequests_per_second\n1\n2\n", "utf-8")
     packed.write_bytes(gzip.compress(plain.read_bytes()))
@@ -43,47 +43,47 @@ def test_a_packed_file_is_the_same_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the file is empty"),
-        ("arrival_s\n", "nothing below it"),
-        ("requests_per_second\n", "nothing below it"),
+        ("", "the file or its first line is empty"),
+        ("arrival_s\n", "has a header but no rows"),
+        ("requests_per_second\n", "has a header but no rows"),
         ("time,value\n1,2\n", "line 1: needs a header with a column arrival_s"),
         ("arrival_s,requests_per_second\n1,2\n", "line 1: has both"),
-        ("arrival_s\n1\n2\n1.5\n", "line 4: 1.5 comes before 2"),
+        ("arrival_s\n1\n2\n1.5\n", "line 4: 1.5 is before 2"),
         ("arrival_s\n1\nnan\n", "line 3: arrival_s is nan"),
         ("arrival_s\ninf\n", "line 2: arrival_s is inf"),
         ("arrival_s\n-1\n", "line 2: arrival_s is negative"),
         ("arrival_s\n1\n\n2\n", "line 3: arrival_s is missing"),
         ("arrival_s\n1\n1600000000\n", "line 3: jumps by"),
         ("requests_per_second\n1\n-2\n", "line 3: requests_per_second is negative"),
-        ("requests_per_second\n1\n1e12\n", "line 3: 1e+12 requests in a second are absurd"),
-        ("requests_per_second\n1\nmany\n", "line 3: 'many' is no number"),
-        ("requests_per_second\n0\n0\n", "no request at all"),
+        ("requests_per_second\n1\n1e12\n", "line 3: 1e+12 requests in a second are not plausible"),
+        ("requests_per_second\n1\nmany\n", "line 3: 'many' is not a number"),
+        ("requests_per_second\n0\n0\n", "the trace has no requests"),
         ("requests_per_second\n1,5\n", "line 2: has 2 cells, the header has 1"),
         ("second,requests_per_second\n1,5\n2\n", "line 3: has 1 cells, the header has 2"),
-        ("requests_per_second\n1_000\n", "line 2: '1_000' is no number"),
-        ("requests_per_second\n1e308\n", "line 2: 1e+308 requests in a second are absurd"),
+        ("requests_per_second\n1_000\n", "line 2: '1_000' is not a number"),
+        ("requests_per_second\n1e308\n", "line 2: 1e+308 requests in a second are not plausible"),
         ("arrival_s\n1e308\n", "line 2: 1e+308 s is beyond the year 2100"),
         ("arrival_s\n32503680000\n", "line 2: .* not milliseconds"),
         ("arrival_s\n0\n1\n1600000000000\n", "line 4: .* not milliseconds"),
         ("arrival_s,arrival_s\n1,1\n", "has both arrival_s and arrival_s"),
         ("arrival_s;tokens\n1;5\n", "needs a header with a column .*; has: arrival_s;tokens"),
         ("1.0\n2.0\n", "line 1: needs a header"),
-        ('arrival_s\n"1\n2\n', "line 3: '1.*2' is no number"),
-        ("\narrival_s\n1\n", "the file is empty, or its first line is"),
+        ('arrival_s\n"1\n2\n', "line 3: '1.*2' is not a number"),
+        ("\narrival_s\n1\n", "the file or its first line is empty"),
     ],
 )
-def test_what_is_no_trace_is_refused_with_its_line(text: str, message: str) -> None:
+def test_an_invalid_trace_is_rejected_with_its_line(text: str, message: str) -> None:
     with pytest.raises(TraceError, match=message.replace("+", r"\+")):
         lines(text)
 
 
-def test_line_ends_of_any_kind_and_empty_last_lines_do_not_matter() -> None:
+def test_any_line_ends_and_trailing_empty_lines_are_accepted() -> None:
     assert lines("requests_per_second\r\n1\r\n2\r\n\r\n\n").counts.tolist() == [1, 2]
 
 
-def test_a_line_that_never_ends_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_an_endless_line_is_rejected_early(tmp_path: Path) -> None:
     path = tmp_path / "endless.csv"
-    path.write_bytes(b"requests_per_second\n1\n" + b"1" * (traces.LONGEST_LINE + 1))
+    path.write_bytes(b"requests_per_second\n1\n" + b"1" * (traces.MAX_LINE_BYTES + 1))
     with pytest.raises(TraceError, match=r"endless.csv line 3: is longer than 1,000,000 bytes"):
         traces.read_trace(path)
 
@@ -91,7 +91,7 @@ def test_a_line_that_never_ends_is_not_read_to_its_end(tmp_path: Path) -> None:
 def test_a_file_is_streamed_whatever_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traces, "MOST_STAMPS", 1000)
+    monkeypatch.setattr(traces, "MAX_TIMESTAMPS", 1000)
     path = tmp_path / "large.csv.gz"
     with gzip.open(path, "wt", compresslevel=1) as out:
         out.write("arrival_s\n")
@@ -106,20 +106,18 @@ def test_a_file_is_streamed_whatever_its_size(
     assert peak < unpacked / 4
 
 
-def test_more_than_fits_in_memory_is_refused() -> None:
-    with pytest.raises(
-        TraceError, match=r"30,000 requests a second .* give a lower --peak-workers"
-    ):
+def test_a_rate_that_does_not_fit_in_memory_is_rejected() -> None:
+    with pytest.raises(TraceError, match=r"30,000 requests/s .* set a lower --peak-workers"):
         check_request_rate(Trace(name="t", counts=np.full(60, 30_000.0)))
 
 
-def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     torn, binary = tmp_path / "torn.csv.gz", tmp_path / "binary.csv"
     torn.write_bytes(gzip.compress(b"requests_per_second\n" + b"1\n" * 1000)[:-20])
     binary.write_bytes(b"requests_per_second\n\xff\xfe\n")
     for path, message in (
         (torn, r"torn.csv.gz after line \d+: cannot be read"),
-        (binary, "binary.csv line 2: is not text in UTF-8"),
+        (binary, "binary.csv line 2: is not UTF-8 text"),
         (tmp_path / "missing.csv", "missing.csv: cannot be read"),
         (tmp_path, "cannot be read"),
     ):
@@ -127,37 +125,39 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
             traces.read_trace(path)
 
 
-def test_a_long_file_is_known_by_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "MOST_STAMPS", 10)
+def test_a_long_file_keeps_counts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "MAX_TIMESTAMPS", 10)
     trace = lines("arrival_s\n" + "".join(f"{i / 10}\n" for i in range(50)))
-    assert trace.stamps is None
+    assert trace.timestamps is None
     assert trace.counts.tolist() == [10] * 5
 
 
-def test_a_gap_in_the_recording_is_told_and_rare_requests_are_none() -> None:
+def test_a_gap_in_the_recording_is_noted_but_sparse_requests_are_not_gaps() -> None:
     busy = lines("requests_per_second\n" + "20\n" * 100 + "0\n" * 30 + "20\n" * 100)
     rare = lines("requests_per_second\n" + ("1\n" + "0\n" * 30) * 20)
-    assert "1 gap without a request, 30 s in all, the first at second 100" in busy.notes[0]
+    assert "1 gap without requests, 30 s in total, the first at second 100" in busy.notes[0]
     assert rare.notes == ()
 
 
-def test_thinning_keeps_the_peak_asked_for_and_the_seed_decides() -> None:
+def test_scaling_down_reaches_the_peak_and_depends_on_the_seed() -> None:
     trace = Trace(name="t", counts=np.full(600, 100.0))
     one, same, other = (trace_scaling.scale_to_peak(trace, 10, seed=seed) for seed in (1, 1, 2))
     assert one.counts.mean() == pytest.approx(10, rel=0.05)
     assert one.counts.tolist() == same.counts.tolist() != other.counts.tolist()
 
 
-def test_thinning_timestamps_keeps_those_that_stay() -> None:
-    stamps = np.sort(np.random.default_rng(1).uniform(0, 600, 6000))
-    counts = np.bincount(stamps.astype(int), minlength=600).astype(float)
-    thin = trace_scaling.scale_to_peak(Trace(name="t", counts=counts, stamps=stamps), 2, seed=1)
-    assert thin.stamps is not None
-    assert set(thin.stamps) < set(stamps)
-    assert thin.counts.sum() == len(thin.stamps)
+def test_scaling_down_keeps_exact_timestamps() -> None:
+    timestamps = np.sort(np.random.default_rng(1).uniform(0, 600, 6000))
+    counts = np.bincount(timestamps.astype(int), minlength=600).astype(float)
+    thin = trace_scaling.scale_to_peak(
+        Trace(name="t", counts=counts, timestamps=timestamps), 2, seed=1
+    )
+    assert thin.timestamps is not None
+    assert set(thin.timestamps) < set(timestamps)
+    assert thin.counts.sum() == len(thin.timestamps)
 
 
-def test_superposing_does_not_multiply_the_noise() -> None:
+def test_scaling_up_does_not_multiply_the_noise() -> None:
     rng = np.random.default_rng(1)
     trace = Trace(name="t", counts=rng.poisson(10, 3600).astype(float))
     dense = trace_scaling.scale_to_peak(trace, 1000, seed=1)

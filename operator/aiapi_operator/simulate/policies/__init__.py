@@ -1,1 +1,1 @@
-"""Policies: the operator's own, its peers by their published laws, and two yardsticks."""
+"""Scaling policies: the operator's own, other autoscalers, and two baselines."""

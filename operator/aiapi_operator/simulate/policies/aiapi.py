@@ -1,4 +1,4 @@
-"""The operator: the very ``decide`` that it runs, on samples like those of real pods."""
+"""The operator: its own ``decide``, on samples like those of real pods."""
 
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -12,27 +12,27 @@ from aiapi_operator.sizing.state import Size, State
 
 @dataclass(slots=True)
 class AIApiPolicy:
-    """``aiapi_operator.sizing.decide`` each ``spec.scaling.interval``."""
+    """Runs ``aiapi_operator.sizing.decide`` every ``spec.scaling.interval``."""
 
     spec: SizingSpec
-    first: Size
-    begins: float = 0.0
-    """When the trace begins, in seconds since 1970."""
+    initial_size: Size
+    start_time: float = 0.0
+    """Unix time of the trace's second 0."""
     name: str = "aiapi"
     instant: bool = False
     state: State = field(default_factory=State)
 
     @property
     def interval(self) -> float:
-        """As in the spec."""
+        """``scaling.interval`` of the spec."""
         return self.spec.interval
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """What the operator would order."""
-        fleet = view.scrape()
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """The operator's decision."""
+        fleet = snapshot.scrape()
         started = perf_counter()
-        spec = replace(self.spec, time_of_day=self.begins + view.now)
-        decision = decide(spec, fleet, self.state, view.now)
+        spec = replace(self.spec, time_of_day=self.start_time + snapshot.now)
+        decision = decide(spec, fleet, self.state, snapshot.now)
         took = perf_counter() - started
         self.state = decision.state
         size = Size(workers=decision.workers, replicas=decision.replicas)

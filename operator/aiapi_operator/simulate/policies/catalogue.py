@@ -1,13 +1,13 @@
-"""All policies by name, each set up as well as someone who knows the service would do it.
+"""All policies by name, configured as by a user who knows the service.
 
-A peer sizes pods alone: its pods have a fixed number of workers. Targets in requests in flight
-are what such a pod carries, known from the true model of the service, which in life would take
-a load test:
+Other autoscalers scale pods only: their pods have a fixed number of workers. A target in requests
+in flight is the capacity of such a pod, from the true model of the service. In practice this
+takes a load test:
 
     concurrency of a worker whose loop is always full = 1 / c x time in the system   (Little)
 
-KPA takes its documented 70 % of it; hpa-concurrency, keda and ray take rho* of it. hpa-cpu has
-the documented default of 80 % of the request, llm-d the objective's threshold.
+KPA uses its documented 70 % of it; hpa-concurrency, keda and ray use rho* of it. hpa-cpu has the
+documented default of 80 % of the request, llm-d the objective's threshold.
 """
 
 from collections.abc import Callable
@@ -26,19 +26,19 @@ from aiapi_operator.sizing.state import Size
 
 
 class UnknownPolicyError(ValueError):
-    """There is no policy of that name."""
+    """No policy has this name."""
 
 
 def build(name: str, truth: GroundTruth, *, pod_workers: int, factor: float = 1.0) -> ScalingPolicy:
-    """A policy, ready to start. ``factor`` multiplies a peer's target."""
-    maker = _MAKERS.get(name)
-    if maker is None:
-        raise UnknownPolicyError(f"no policy is named {name!r}; there are: {', '.join(NAMES)}")
-    return maker(truth, pod_workers, factor)
+    """Build a policy. ``factor`` multiplies the target of other autoscalers."""
+    builder = _BUILDERS.get(name)
+    if builder is None:
+        raise UnknownPolicyError(f"unknown policy {name!r}; use any of: {', '.join(NAMES)}")
+    return builder(truth, pod_workers, factor)
 
 
 def _pods(truth: GroundTruth, workers: int) -> Size:
-    """Pods of a fixed size for the first minute."""
+    """The initial fleet of pods with a fixed number of workers."""
     spec = truth.spec
     need = truth.need(float(truth.load.trace.counts[:60].mean()))
     pods = next(
@@ -54,19 +54,19 @@ def _pods(truth: GroundTruth, workers: int) -> Size:
 
 def _aiapi(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:  # noqa: ARG001 - no target
     need = truth.need(float(truth.load.trace.counts[:60].mean()))
-    first = plan.cheapest(truth.spec, need)
-    return AIApiPolicy(truth.spec, first, begins=truth.load.trace.begins)
+    initial_size = plan.cheapest(truth.spec, need)
+    return AIApiPolicy(truth.spec, initial_size, start_time=truth.load.trace.start_time)
 
 
 def _concurrency(truth: GroundTruth, pod_workers: int, factor: float) -> float:
-    """Requests in flight that a pod should have."""
+    """Target requests in flight per pod."""
     return factor * truth.utilization * pod_workers * truth.worker_concurrency
 
 
 def _hpa_concurrency(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     target = _concurrency(truth, pod_workers, factor)
-    first = _pods(truth, pod_workers)
-    return HpaConcurrencyPolicy("hpa-concurrency", first, truth.spec.replicas, target)
+    initial_size = _pods(truth, pod_workers)
+    return HpaConcurrencyPolicy("hpa-concurrency", initial_size, truth.spec.replicas, target)
 
 
 def _keda(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
@@ -96,11 +96,11 @@ def _hpa_cpu(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPoli
 
 def _kpa(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
     limit = factor * pod_workers * truth.worker_concurrency
-    first = _pods(truth, pod_workers)
-    return KpaPolicy(first, truth.spec.replicas, container_concurrency=limit)
+    initial_size = _pods(truth, pod_workers)
+    return KpaPolicy(initial_size, truth.spec.replicas, container_concurrency=limit)
 
 
-_MAKERS: dict[str, Callable[[GroundTruth, int, float], ScalingPolicy]] = {
+_BUILDERS: dict[str, Callable[[GroundTruth, int, float], ScalingPolicy]] = {
     "aiapi": _aiapi,
     "static": lambda truth, pod_workers, factor: StaticPolicy(truth),  # noqa: ARG005 - no target
     "oracle": lambda truth, pod_workers, factor: OraclePolicy(truth),  # noqa: ARG005 - no target
@@ -111,4 +111,4 @@ _MAKERS: dict[str, Callable[[GroundTruth, int, float], ScalingPolicy]] = {
     "ray": _ray,
     "llm-d": _llmd,
 }
-NAMES = tuple(_MAKERS)
+NAMES = tuple(_BUILDERS)

@@ -2,15 +2,15 @@
 
 Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/ (algorithm
 details, configurable scaling behavior) and pkg/controller/podautoscaler/replica_calculator.go
-of kubernetes/kubernetes, where the pods that are not ready are taken in.
+of kubernetes/kubernetes, for pods that are not ready.
 
     desired = ceil(current x value / target),   unchanged while |value / target - 1| <= 0.1
 
-A sync every 15 s. Pods that are not ready count as using nothing when more are wanted, and
-are left out when fewer are. Down: the highest answer of the last 300 s. Up: at most the
-larger of twice the pods and four more within 15 s. Both are the documented defaults.
+A sync every 15 s. Pods that are not ready count as idle when scaling up, and are left out when
+scaling down. Down: the highest recommendation of the last 300 s. Up: at most the larger of twice
+the pods and four more pods within 15 s. Both are the documented defaults.
 
-In its favour: it sees the mean since its last sync at once; a real one sees it 15 to 60 s late.
+In its favor, it has the mean since its last sync immediately; a real HPA has it 15 to 60 s late.
 """
 
 from abc import ABC, abstractmethod
@@ -31,11 +31,11 @@ UP_PERIOD = 15.0
 UP_PODS = 4
 UP_FACTOR = 2
 CPU_TARGET = 0.8
-"""Of the requested CPU: what the API server fills in for an HPA without metrics."""
+"""Fraction of the requested CPU: the API server's default for an HPA without metrics."""
 
 
 def desired_replicas(value: float, target: float, *, current: int, ready: int) -> int:
-    """Replicas by the mean ``value`` a ready pod, before behavior.
+    """Replicas by the mean ``value`` per ready pod, before behavior.
 
     3 pods at 90 % with a target of 60 %: ceil(3 x 1.5) = 5. At 64 %: 1.07, within 0.1, so 3.
     3 ready at 90 % and 2 starting: the 5 use 270 / 5 = 54 %, a ratio of 0.9: no change.
@@ -53,21 +53,21 @@ def desired_replicas(value: float, target: float, *, current: int, ready: int) -
 
 @dataclass(slots=True)
 class HpaBehavior:
-    """``spec.behavior`` at its defaults."""
+    """The defaults of ``spec.behavior``."""
 
     replicas: Bounds
-    _answers: deque[tuple[float, int]] = field(default_factory=deque)
+    _recommended: deque[tuple[float, int]] = field(default_factory=deque)
     _added: deque[tuple[float, int]] = field(default_factory=deque)
 
     def limit(self, desired: int, *, current: int, now: float) -> int:
-        """What may be done of it."""
-        while self._answers and self._answers[0][0] <= now - DOWN_WINDOW:
-            self._answers.popleft()
+        """Limit the desired replicas by stabilization, policies and bounds."""
+        while self._recommended and self._recommended[0][0] <= now - DOWN_WINDOW:
+            self._recommended.popleft()
         while self._added and self._added[0][0] <= now - UP_PERIOD:
             self._added.popleft()
-        self._answers.append((now, desired))
+        self._recommended.append((now, desired))
         if desired < current:
-            desired = min(current, max(answer for _, answer in self._answers))
+            desired = min(current, max(replicas for _, replicas in self._recommended))
         elif desired > current:
             began = current - sum(count for _, count in self._added)
             most = max(began * UP_FACTOR, began + UP_PODS)
@@ -79,57 +79,57 @@ class HpaBehavior:
 
 
 class _Hpa(ABC):
-    """What all metrics have in common."""
+    """The parts common to all metrics."""
 
     instant = False
 
-    def __init__(self, name: str, first: Size, replicas: Bounds, target: float) -> None:
+    def __init__(self, name: str, initial_size: Size, replicas: Bounds, target: float) -> None:
         self.name = name
-        self.first = first
+        self.initial_size = initial_size
         self.interval = SYNC
         self.target = target
-        self.meter = RateWindow(SYNC)
+        self.window = RateWindow(SYNC)
         self.behavior = HpaBehavior(replicas)
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """One sync. Without metrics nothing changes."""
-        if view.silent:
-            return PolicyDecision(size=view.size, why="no metrics")
-        totals = view.totals()
-        self.meter.add(totals)
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """One sync. Without metrics the size is kept."""
+        if snapshot.metrics_gone:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        totals = snapshot.totals()
+        self.window.add(totals)
         value = self.value(totals)
         if value is None or totals.ready == 0:
-            return PolicyDecision(size=view.size, why="no metrics")
-        current = view.size.replicas
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        current = snapshot.size.replicas
         desired = desired_replicas(value, self.target, current=current, ready=totals.ready)
-        replicas = self.behavior.limit(desired, current=current, now=view.now)
-        why = f"{value:.3g} a pod, target {self.target:.3g}: {desired} pods"
-        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        replicas = self.behavior.limit(desired, current=current, now=snapshot.now)
+        why = f"{value:.3g} per pod, target {self.target:.3g}: {desired} pods"
+        return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=replicas), why=why)
 
     @abstractmethod
     def value(self, totals: FleetTotals) -> float | None:
-        """The metric, a ready pod."""
+        """The metric per ready pod."""
 
 
 class HpaConcurrencyPolicy(_Hpa):
-    """On requests in flight, as a Pods metric of type AverageValue."""
+    """HPA on requests in flight, as a Pods metric of type AverageValue."""
 
     def value(self, totals: FleetTotals) -> float | None:
-        """Mean requests in flight, a ready pod."""
-        concurrency = self.meter.concurrency(SYNC)
+        """Mean requests in flight per ready pod."""
+        concurrency = self.window.concurrency(SYNC)
         return None if concurrency is None else concurrency / max(1, totals.ready)
 
 
 class HpaCpuPolicy(_Hpa):
-    """On CPU, as a part of what pods request."""
+    """HPA on CPU utilization."""
 
     def __init__(
-        self, name: str, first: Size, replicas: Bounds, *, target: float, pod_cpu: float
+        self, name: str, initial_size: Size, replicas: Bounds, *, target: float, pod_cpu: float
     ) -> None:
-        super().__init__(name, first, replicas, target)
+        super().__init__(name, initial_size, replicas, target)
         self._pod_cpu = pod_cpu
 
     def value(self, totals: FleetTotals) -> float | None:
-        """CPU used by a ready pod, as a part of its request."""
-        cores = self.meter.cpu(SYNC)
+        """CPU used per ready pod, as a fraction of its request."""
+        cores = self.window.cpu(SYNC)
         return None if cores is None else cores / max(1, totals.ready) / self._pod_cpu

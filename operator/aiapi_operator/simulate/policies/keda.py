@@ -1,15 +1,15 @@
 """KEDA with a Prometheus trigger on requests in flight.
 
 Source: https://keda.sh/docs/latest/reference/scaledobject-spec/ (pollingInterval 30 s,
-cooldownPeriod 300 s) and https://keda.sh/docs/latest/scalers/prometheus/. KEDA only starts and
-stops the first replica itself. From 1 to n it is an external metric of an HPA that it makes,
-so the law is that of ``hpa``, on a sum in place of a mean a pod:
+cooldownPeriod 300 s) and https://keda.sh/docs/latest/scalers/prometheus/. KEDA itself only scales
+between 0 and 1. From 1 to n it creates an HPA with an external metric, so the algorithm is that
+of ``hpa``, with a sum instead of a mean per pod:
 
     desired = ceil(sum / target),  unchanged while |sum / (target x current) - 1| <= 0.1
 
 The query is the usual one, ``avg_over_time(...[1m])``, so the value is the mean of a minute;
-it is asked every 30 s (useCachedMetrics) and the HPA syncs every 15 s. The cooldown counts
-before the last replica goes to zero, which a floor of one or more replicas rules out.
+it is queried every 30 s (useCachedMetrics) and the HPA syncs every 15 s. The cooldown applies
+only to scaling to zero, which a minimum of one or more replicas rules out.
 """
 
 from math import ceil
@@ -28,8 +28,8 @@ RANGE = 60.0
 def desired_replicas(total: float, target: float, *, current: int) -> int:
     """Replicas by a sum over the fleet (an external metric of type AverageValue).
 
-    150 in flight with a target of 20: ceil(7.5) = 8. With 7 pods that run it is 1.07 of what
-    they should have, within the tolerance, so 7.
+    150 in flight with a target of 20: ceil(7.5) = 8. With 7 running pods the ratio is 1.07,
+    within the tolerance, so 7.
     """
     if abs(total / (target * current) - 1) <= TOLERANCE:
         return current
@@ -37,35 +37,35 @@ def desired_replicas(total: float, target: float, *, current: int) -> int:
 
 
 class KedaPolicy:
-    """A ScaledObject, and the HPA that KEDA makes of it."""
+    """A ScaledObject, and the HPA that KEDA creates for it."""
 
     name = "keda"
     interval = SYNC
     instant = False
 
-    def __init__(self, first: Size, replicas: Bounds, target: float) -> None:
-        self.first = first
+    def __init__(self, initial_size: Size, replicas: Bounds, target: float) -> None:
+        self.initial_size = initial_size
         self._target = target
-        self._meter = RateWindow(RANGE)
+        self._window = RateWindow(RANGE)
         self._behavior = HpaBehavior(replicas)
         self._polled: tuple[float, float] | None = None
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """One sync of the HPA; every other one with a fresh value."""
-        if view.silent:
-            return PolicyDecision(size=view.size, why="no metrics")
-        self._meter.add(view.totals())
-        value = self._poll(view.now)
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """One sync of the HPA; every second sync has a new value."""
+        if snapshot.metrics_gone:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        self._window.add(snapshot.totals())
+        value = self._poll(snapshot.now)
         if value is None:
-            return PolicyDecision(size=view.size, why="no metrics")
-        current = view.size.replicas
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        current = snapshot.size.replicas
         desired = desired_replicas(value, self._target, current=current)
-        replicas = self._behavior.limit(desired, current=current, now=view.now)
-        why = f"{value:.1f} in flight, target {self._target:.1f} a pod: {desired} pods"
-        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        replicas = self._behavior.limit(desired, current=current, now=snapshot.now)
+        why = f"{value:.1f} in flight, target {self._target:.1f} per pod: {desired} pods"
+        return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=replicas), why=why)
 
     def _poll(self, now: float) -> float | None:
         if self._polled is None or now >= self._polled[0] + POLLING:
-            value = self._meter.concurrency(RANGE)
+            value = self._window.concurrency(RANGE)
             self._polled = None if value is None else (now, value)
         return None if self._polled is None else self._polled[1]

@@ -1,14 +1,15 @@
 """The Knative Pod Autoscaler.
 
 Source: https://knative.dev/docs/serving/autoscaling/kpa-specific/ (windows, panic, rates) and
-pkg/autoscaler/scaling/autoscaler.go of knative/serving, whose order of steps this follows.
+pkg/autoscaler/scaling/autoscaler.go of knative/serving (order of the steps).
 
     desired = ceil(mean concurrency of the window / target),  target = 0.7 x container concurrency
 
-Stable window 60 s, panic window 6 s, a tick of 2 s. When the panic window asks for twice the
-pods that are ready, it panics: from then on it takes the larger of both windows and never
-goes down, until for a stable window nothing has asked for twice. Up to 1,000 times the ready
-pods, down to half of them. An autoscaler that starts with two pods or more starts in panic.
+Stable window 60 s, panic window 6 s, tick 2 s. When the panic window calls for twice the ready
+pods, the autoscaler enters panic mode: it uses the larger of both windows and does not scale down
+until the panic condition has been false for a stable window. It scales up to at most 1,000 times
+the ready pods, and down to at least half of them. An autoscaler that starts with two or more pods
+starts in panic mode.
 """
 
 from dataclasses import dataclass
@@ -31,17 +32,17 @@ UTILIZATION = 0.7
 
 @dataclass(slots=True)
 class KpaScaler:
-    """``autoscaler.Scale``: from two means to a number of pods."""
+    """``autoscaler.Scale``: the desired pods from the means of two windows."""
 
     target: float
     panic_since: float | None = None
     most_in_panic: int = 0
 
     def scale(self, *, stable: float, panic: float, ready: int, now: float) -> int:
-        """Pods wanted for the two windows' mean concurrency.
+        """Desired pods for the mean concurrency of both windows.
 
-        Target 7, 4 pods ready. 25 in flight: ceil(25 / 7) = 4. If 60 of them came in the last
-        6 s: ceil(60 / 7) = 9, at least twice 4, panic: 9 pods, and no fewer for 60 s.
+        Target 7, 4 pods ready, 25 in flight: ceil(25 / 7) = 4. With 60 in the last 6 s:
+        ceil(60 / 7) = 9, at least twice 4, panic: 9 pods, and no fewer for 60 s.
         """
         ready = max(1, ready)
         highest, lowest = ceil(UP * ready), floor(ready / DOWN)
@@ -60,32 +61,34 @@ class KpaScaler:
 
 
 class KpaPolicy:
-    """Knative's law, on a fleet of pods with a fixed number of workers."""
+    """Knative's algorithm, on a fleet of pods with a fixed number of workers."""
 
     name = "kpa"
     interval = TICK
     instant = False
 
-    def __init__(self, first: Size, replicas: Bounds, *, container_concurrency: float) -> None:
-        self.first = first
+    def __init__(
+        self, initial_size: Size, replicas: Bounds, *, container_concurrency: float
+    ) -> None:
+        self.initial_size = initial_size
         self._replicas = replicas
-        self._meter = RateWindow(STABLE)
+        self._window = RateWindow(STABLE)
         self.scaler = KpaScaler(
             target=UTILIZATION * container_concurrency,
-            panic_since=0.0 if first.replicas > 1 else None,
-            most_in_panic=first.replicas if first.replicas > 1 else 0,
+            panic_since=0.0 if initial_size.replicas > 1 else None,
+            most_in_panic=initial_size.replicas if initial_size.replicas > 1 else 0,
         )
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """One tick. Without metrics nothing changes."""
-        if view.silent:
-            return PolicyDecision(size=view.size, why="no metrics")
-        totals = view.totals()
-        self._meter.add(totals)
-        stable, panic = self._meter.concurrency(STABLE), self._meter.concurrency(PANIC)
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """One tick. Without metrics the size is kept."""
+        if snapshot.metrics_gone:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        totals = snapshot.totals()
+        self._window.add(totals)
+        stable, panic = self._window.concurrency(STABLE), self._window.concurrency(PANIC)
         if stable is None or panic is None:
-            return PolicyDecision(size=view.size, why="no metrics")
-        pods = self.scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=view.now)
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        pods = self.scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=snapshot.now)
         pods = min(self._replicas.max, max(self._replicas.min, pods))
         why = f"{stable:.1f} in flight in 60 s, {panic:.1f} in 6 s, target {self.scaler.target:.1f}"
-        return PolicyDecision(size=Size(workers=view.size.workers, replicas=pods), why=why)
+        return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=pods), why=why)

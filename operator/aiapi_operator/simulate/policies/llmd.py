@@ -1,4 +1,4 @@
-"""The latency-objective law of llm-d's autoscaler (the ``epp-saturation`` analyzer).
+"""The latency objective of llm-d's autoscaler (the ``epp-saturation`` analyzer).
 
 Source: https://github.com/llm-d/llm-d-autoscaling/pull/1376 (signal, thresholds) and the
 repository's docs/developer-guide/saturation-scaling-config.md (demand over threshold).
@@ -7,10 +7,10 @@ repository's docs/developer-guide/saturation-scaling-config.md (demand over thre
     above 0.55:  ceil(replicas x saturation / 0.55)
     below 0.40:  one replica fewer, at most every 120 s
 
-Replicas that are starting count, so one excess is not ordered twice. The P90 is that of the
-last minute, and a look is taken every 30 s; both are choices made here. An API that takes more
-than 0.55 of its threshold when it is idle has no size at which this law rests: it grows to the
-maximum.
+Starting replicas count, so the same excess does not add replicas twice. The P90 is that of the
+last minute, and a decision is made every 30 s; both are choices of this model. For an API that
+takes more than 0.55 of its threshold when idle, the algorithm has no stable size: it scales to
+the maximum.
 """
 
 from dataclasses import dataclass
@@ -35,15 +35,15 @@ DOWN_EVERY = 120.0
 
 @dataclass(slots=True)
 class SaturationScaler:
-    """From a saturation to a number of replicas."""
+    """The desired replicas from a saturation."""
 
     lowered_at: float = float("-inf")
 
     def replicas(self, saturation: float, *, current: int, now: float) -> int:
-        """Replicas wanted.
+        """Desired replicas.
 
-        4 replicas: 0.5 keeps them, 0.66 asks for ceil(4.8) = 5, 5.0 counts as 2 and asks for
-        ceil(14.5) = 15, 0.3 for 3.
+        4 replicas: 0.5 keeps them, 0.66 gives ceil(4.8) = 5, 5.0 counts as 2 and gives
+        ceil(14.5) = 15, 0.3 gives 3.
         """
         saturation = min(MOST, saturation)
         if saturation > UP_ABOVE:
@@ -55,30 +55,30 @@ class SaturationScaler:
 
 
 class LlmDPolicy:
-    """llm-d's law, with the objective's threshold."""
+    """llm-d's algorithm, with the objective's threshold."""
 
     name = "llm-d"
     interval = INTERVAL
     instant = False
 
-    def __init__(self, first: Size, replicas: Bounds, threshold: float) -> None:
-        self.first = first
+    def __init__(self, initial_size: Size, replicas: Bounds, threshold: float) -> None:
+        self.initial_size = initial_size
         self._replicas = replicas
         self._threshold = threshold
-        self._meter = RateWindow(WINDOW)
-        self._law = SaturationScaler()
+        self._window = RateWindow(WINDOW)
+        self._scaler = SaturationScaler()
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """One look. Without metrics nothing changes."""
-        if view.silent:
-            return PolicyDecision(size=view.size, why="no metrics")
-        self._meter.add(view.totals())
-        counts = self._meter.latencies(WINDOW)
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """One decision. Without metrics the size is kept."""
+        if snapshot.metrics_gone:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        self._window.add(snapshot.totals())
+        counts = self._window.latencies(WINDOW)
         read = None if counts is None else histogram.percentile(BOUNDS, counts, PERCENTILE)
         if read is None:
-            return PolicyDecision(size=view.size, why="no metrics")
+            return PolicyDecision(size=snapshot.size, why="no metrics")
         saturation = read.seconds / self._threshold
-        wanted = self._law.replicas(saturation, current=view.size.replicas, now=view.now)
+        wanted = self._scaler.replicas(saturation, current=snapshot.size.replicas, now=snapshot.now)
         replicas = min(self._replicas.max, max(self._replicas.min, wanted))
         why = f"P90 is {saturation:.2f} of the threshold: {wanted} replicas"
-        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=replicas), why=why)

@@ -1,4 +1,4 @@
-"""What a policy is: it looks at the fleet at an interval and answers with a size."""
+"""The interface of a scaling policy: at an interval, it returns the desired size of the fleet."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,37 +9,37 @@ from aiapi_operator.sizing.state import Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDecision:
-    """The fleet wanted now, and why."""
+    """The desired size, and its reason."""
 
     size: Size
     why: str
     decide_ms: float = 0.0
-    """Time that the decision took, without looking."""
+    """Duration of the decision, without scraping."""
 
 
 class ScalingPolicy(Protocol):
-    """Looks after a fleet."""
+    """Scales a fleet."""
 
     @property
     def name(self) -> str:
-        """As in ``--policy``."""
+        """Its name in ``--policy``."""
         ...
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks."""
+        """Seconds between two decisions."""
         ...
 
     @property
     def instant(self) -> bool:
-        """What it orders is there at once: only for those who know the future."""
+        """Whether new capacity has no start time; only for a policy that knows the future."""
         ...
 
     @property
-    def first(self) -> Size:
+    def initial_size(self) -> Size:
         """The fleet at the start of the trace."""
         ...
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """The fleet wanted now."""
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """The desired size now."""
         ...

@@ -6,10 +6,10 @@ Source: https://docs.ray.io/en/latest/serve/advanced-guides/advanced-autoscaling
     desired = ceil(replicas x (ongoing requests / replicas) / target_ongoing_requests)
 
 Ongoing requests are the mean of the last 30 s (look_back_period_s), reported every 10 s
-(metrics_interval_s). More replicas come after 30 s in which each look wanted more
-(upscale_delay_s), fewer after 600 s in which each wanted fewer (downscale_delay_s). Both
-smoothing factors are 1. A look that wants the other direction, or no change, starts the
-count anew. The default target of 2 ongoing requests is meant to be set by the user.
+(metrics_interval_s). Replicas are added after 30 s of consistent decisions to scale up
+(upscale_delay_s), and removed after 600 s of consistent decisions to scale down
+(downscale_delay_s). Any other decision resets the delay. Both smoothing factors are 1. Users are
+expected to change the default target of 2 ongoing requests.
 """
 
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ DOWN_DELAY = 600.0
 
 @dataclass(slots=True)
 class ScalingDelay:
-    """Holds a change back until it was wanted for long enough."""
+    """Delays a change until all decisions of a period agree on the direction."""
 
     direction: int = 0
     since: float = 0.0
 
-    def hold_back(self, desired: int, *, current: int, now: float) -> int:
-        """``desired`` when its time has come, else ``current``.
+    def limit(self, desired: int, *, current: int, now: float) -> int:
+        """``desired`` after the delay, else ``current``.
 
-        4 replicas, 6 wanted at 0, 10, 20 and 30 s: 6 at 30 s. 5 wanted at 20 s counts as well,
-        4 wanted at 20 s starts anew.
+        4 replicas, 6 desired at 0, 10, 20 and 30 s: 6 at 30 s. 5 desired at 20 s keeps the delay
+        running, 4 desired at 20 s resets it.
         """
         direction = (desired > current) - (desired < current)
         if direction != self.direction:
@@ -51,29 +51,29 @@ class ScalingDelay:
 
 
 class RayPolicy:
-    """Ray Serve's law, on pods as replicas."""
+    """Ray Serve's algorithm, with pods as replicas."""
 
     name = "ray"
     interval = INTERVAL
     instant = False
 
-    def __init__(self, first: Size, replicas: Bounds, target: float) -> None:
-        self.first = first
+    def __init__(self, initial_size: Size, replicas: Bounds, target: float) -> None:
+        self.initial_size = initial_size
         self._replicas = replicas
         self._target = target
-        self._meter = RateWindow(LOOK_BACK)
-        self._delays = ScalingDelay()
+        self._window = RateWindow(LOOK_BACK)
+        self._delay = ScalingDelay()
 
-    def decide(self, view: FleetSnapshot) -> PolicyDecision:
-        """One look. Without metrics nothing changes."""
-        if view.silent:
-            return PolicyDecision(size=view.size, why="no metrics")
-        self._meter.add(view.totals())
-        ongoing = self._meter.concurrency(LOOK_BACK)
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """One decision. Without metrics the size is kept."""
+        if snapshot.metrics_gone:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        self._window.add(snapshot.totals())
+        ongoing = self._window.concurrency(LOOK_BACK)
         if ongoing is None:
-            return PolicyDecision(size=view.size, why="no metrics")
+            return PolicyDecision(size=snapshot.size, why="no metrics")
         desired = ceil(ongoing / self._target - 1e-9)
         desired = min(self._replicas.max, max(self._replicas.min, desired))
-        replicas = self._delays.hold_back(desired, current=view.size.replicas, now=view.now)
+        replicas = self._delay.limit(desired, current=snapshot.size.replicas, now=snapshot.now)
         why = f"{ongoing:.1f} ongoing, target {self._target:.1f}: {desired} replicas"
-        return PolicyDecision(size=Size(workers=view.size.workers, replicas=replicas), why=why)
+        return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=replicas), why=why)

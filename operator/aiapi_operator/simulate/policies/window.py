@@ -1,4 +1,4 @@
-"""Means over a sliding window, from counters: what Prometheus' ``rate`` or a queue-proxy says."""
+"""Means over a sliding window of counters, as Prometheus' ``rate`` or a queue-proxy reports."""
 
 from collections import deque
 
@@ -6,17 +6,17 @@ from aiapi_operator.simulate.snapshot import FleetTotals
 
 
 class RateWindow:
-    """Remembers totals for as long as the longest window asks."""
+    """Keeps the totals of the longest window."""
 
-    def __init__(self, window: float) -> None:
-        self._window = window
-        self._seen: deque[FleetTotals] = deque()
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._samples: deque[FleetTotals] = deque()
 
     def add(self, totals: FleetTotals) -> None:
-        """One look."""
-        self._seen.append(totals)
-        while len(self._seen) > 2 and self._seen[1].time <= totals.time - self._window:
-            self._seen.popleft()
+        """Add a sample."""
+        self._samples.append(totals)
+        while len(self._samples) > 2 and self._samples[1].time <= totals.time - self._seconds:
+            self._samples.popleft()
 
     def concurrency(self, seconds: float) -> float | None:
         """Mean requests in flight in the fleet."""
@@ -35,7 +35,7 @@ class RateWindow:
         return (new.cpu_seconds - old.cpu_seconds) / (new.time - old.time)
 
     def latencies(self, seconds: float) -> tuple[int, ...] | None:
-        """Latencies by bucket."""
+        """Requests by latency bucket."""
         pair = self._pair(seconds)
         if pair is None:
             return None
@@ -43,13 +43,13 @@ class RateWindow:
         return tuple((new.latencies - old.latencies).tolist())
 
     def _pair(self, seconds: float) -> tuple[FleetTotals, FleetTotals] | None:
-        """The newest look, and the newest of those that are old enough (or the oldest)."""
-        if len(self._seen) < 2:
+        """The newest sample that is at least ``seconds`` old (or the oldest), and the newest."""
+        if len(self._samples) < 2:
             return None
-        new = self._seen[-1]
-        old = self._seen[0]
-        for seen in self._seen:
-            if seen.time > new.time - seconds + 1e-6:
+        new = self._samples[-1]
+        old = self._samples[0]
+        for sample in self._samples:
+            if sample.time > new.time - seconds + 1e-6:
                 break
-            old = seen
+            old = sample
         return (old, new) if old is not new else None
