@@ -89,7 +89,9 @@ def _parse_fault(text: str) -> Fault:
     help="CA certificates to trust instead of the system's.",
 )
 @click.option("--policy", default="all", show_default=True, help="Policies, separated by commas.")
-@click.option("--objective", help="Latency objective, such as p95=800ms.  [default: from --service]")
+@click.option(
+    "--objective", help="Latency objective, such as p95=800ms.  [default: from --service]"
+)
 @click.option(
     "--service",
     "scenario_path",
