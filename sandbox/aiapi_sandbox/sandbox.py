@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from aiapi_sandbox.apiserver.audit import AuditLog
 from aiapi_sandbox.apiserver.server import ApiServer
-from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
+from aiapi_sandbox.apiserver.tls import make_certificates
 from aiapi_sandbox.controllers.deployment import DeploymentController
 from aiapi_sandbox.controllers.disruption import DisruptionController
 from aiapi_sandbox.controllers.endpointslice import EndpointSliceController
@@ -34,6 +34,7 @@ from aiapi_sandbox.controllers.service_address_annotation import ServiceAddressA
 from aiapi_sandbox.controllers.service_table import ServiceTableSync
 from aiapi_sandbox.events import ComponentEventRecorder, expire_events
 from aiapi_sandbox.kinds.resources import SERVICES
+from aiapi_sandbox.kubeconfig import kubeconfig
 from aiapi_sandbox.node.backoff import BackoffPolicy
 from aiapi_sandbox.node.images import ImageStore
 from aiapi_sandbox.node.kubelet import Kubelet
@@ -202,7 +203,7 @@ class Sandbox:
             host_ip=HOST,
             allocatable=self.capacity.as_resources(),
             backoff=self._backoff,
-            access=ServiceAccountTokens(self.server, self._ca),
+            issuer=ServiceAccountTokens(self.server, self._ca),
         )
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:

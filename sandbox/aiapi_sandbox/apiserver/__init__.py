@@ -1,1 +1,1 @@
-"""The sandbox's Kubernetes API: what kubectl, Helm, Kopf and the official client need."""
+"""The API server, as far as kubectl, Helm, Kopf and the official client need it."""

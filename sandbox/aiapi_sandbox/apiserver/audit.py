@@ -1,8 +1,8 @@
-"""Who asked for what: a line a request, in the form of Kubernetes' own audit log.
+"""The audit log: one line per request, in the format of Kubernetes' audit events.
 
-Only the fields that say who, what and how it ended (the level `Metadata`). A watch is written when
-it begins, everything else when it is answered. What is asked for is read off the path alone, as
-a real API server does it: so it is told of resources, too, that are not served.
+Events have the level `Metadata`. A watch is logged when it starts, every other request when it is
+complete. The object reference comes from the path alone, as in a real API server, so requests for
+resources that are not served are logged too.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from aiohttp import web
 from aiapi_sandbox.apimachinery.timestamps import format_micro_time
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
-_OF_NAMESPACES = ("status", "finalize")
+_NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
 @dataclass(frozen=True)
-class _Reference:
-    """The resource that a path names; fields that it does not name are empty."""
+class _ObjectReference:
+    """The resource in a path. Fields that the path does not name are empty."""
 
     resource: str
     namespace: str = ""
@@ -33,7 +33,7 @@ class _Reference:
     api_version: str = ""
     subresource: str = ""
 
-    def manifest(self) -> dict[str, str]:
+    def to_api(self) -> dict[str, str]:
         fields = {
             "resource": self.resource,
             "namespace": self.namespace,
@@ -46,27 +46,27 @@ class _Reference:
 
 
 class AuditLog:
-    """Appends to a file. Whoever reads it sees each line at once."""
+    """Appends to a line-buffered file."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", buffering=1)
 
-    def begun(self, request: web.Request, user: str) -> None:
-        """A request of a known user is about to be handled."""
+    def request_received(self, request: web.Request, user: str) -> None:
+        """Log a watch when it starts."""
         if _verb(request, _reference(request.path)) == "watch":
             self._write(request, user, {"stage": "RequestReceived"})
 
-    def answered(self, request: web.Request, user: str, code: int) -> None:
-        """A request was answered, or refused."""
+    def response_complete(self, request: web.Request, user: str, code: int) -> None:
+        """Log any other request when it is complete."""
         if _verb(request, _reference(request.path)) != "watch":
-            ending = {"stage": "ResponseComplete", "responseStatus": {"code": code}}
-            self._write(request, user, ending)
+            outcome = {"stage": "ResponseComplete", "responseStatus": {"code": code}}
+            self._write(request, user, outcome)
 
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, request: web.Request, user: str, more: dict[str, Any]) -> None:
+    def _write(self, request: web.Request, user: str, extra: dict[str, Any]) -> None:
         reference = _reference(request.path)
         event = {
             "kind": "Event",
@@ -78,14 +78,14 @@ class AuditLog:
             "verb": _verb(request, reference),
             "user": {"username": user},
             "userAgent": request.headers.get("User-Agent", ""),
-            **({"objectRef": reference.manifest()} if reference else {}),
-            **more,
+            **({"objectRef": reference.to_api()} if reference else {}),
+            **extra,
         }
-        if not self._file.closed:  # a request may end after the log
+        if not self._file.closed:  # a request may outlive the log
             self._file.write(json.dumps(event) + "\n")
 
 
-def _reference(path: str) -> _Reference | None:
+def _reference(path: str) -> _ObjectReference | None:
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
@@ -94,13 +94,13 @@ def _reference(path: str) -> _Reference | None:
     else:
         return None
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _OF_NAMESPACES:
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _NAMESPACE_SUBRESOURCES:
         namespace, rest = rest[1], rest[2:]
     resource, name, subresource = (*rest, "", "")[:3]
-    return _Reference(resource, namespace, name, group, version, subresource)
+    return _ObjectReference(resource, namespace, name, group, version, subresource)
 
 
-def _verb(request: web.Request, reference: _Reference | None) -> str:
+def _verb(request: web.Request, reference: _ObjectReference | None) -> str:
     if reference is None:
         return request.method.lower()
     if request.method == "DELETE":

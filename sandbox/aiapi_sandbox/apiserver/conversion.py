@@ -1,4 +1,4 @@
-"""The stored form of an object and the form it is served in, where these differ."""
+"""Conversion between the storage version and the served version, where they differ."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ _EVENT_FIELDS = {
     "deprecatedLastTimestamp": "lastTimestamp",
     "deprecatedCount": "count",
 }
-_TO_CORE = _EVENT_FIELDS
 _FROM_CORE = {core: new for new, core in _EVENT_FIELDS.items()}
 
 
 def to_served(resource: ApiResource, obj: Obj) -> Obj:
-    """A stored object as this resource's version shows it."""
+    """Convert a stored object to this resource's version."""
     if resource.storage is None:
         return obj
     if resource.gvr == EVENTS_V1:
@@ -29,9 +28,9 @@ def to_served(resource: ApiResource, obj: Obj) -> Obj:
 
 
 def to_storage(resource: ApiResource, obj: Obj) -> Obj:
-    """A client's object as it is stored."""
+    """Convert a client's object to the storage version."""
     if resource.storage is None:
         return obj
     if resource.gvr == EVENTS_V1:
-        obj = {_TO_CORE.get(name, name): value for name, value in obj.items()}
+        obj = {_EVENT_FIELDS.get(name, name): value for name, value in obj.items()}
     return {**obj, "apiVersion": resource.storage.api_version}

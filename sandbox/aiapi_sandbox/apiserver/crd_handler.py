@@ -1,4 +1,4 @@
-"""CRDs: a definition that is created becomes a resource that is served."""
+"""CustomResourceDefinitions: registers their resources and sets their conditions."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from aiapi_sandbox.storage.watch_cache import WatchEvent
 
 
 class CRDHandler:
-    """Keeps the registry in step with the CRDs in the store."""
+    """Keeps the registry in sync with the CRDs in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._served: dict[str, list[GroupVersionResource]] = {}
+        self._registered: dict[str, list[GroupVersionResource]] = {}
 
     def attach(self) -> None:
-        self._store.add_event_handler(self._changed)
+        self._store.add_event_handler(self._on_event)
         for crd in self._store.list(CRDS):
-            self._serve(crd)
+            self._register(crd)
 
-    def _changed(self, event: WatchEvent) -> None:
+    def _on_event(self, event: WatchEvent) -> None:
         if event.gvr != CRDS:
             return
         crd = event.object
         if event.type == "DELETED":
-            self._withdraw(crd["metadata"]["name"])
+            self._unregister(crd["metadata"]["name"])
         elif "deletionTimestamp" not in crd["metadata"]:
             if event.previous is None or event.previous["spec"] != crd["spec"]:
-                self._withdraw(crd["metadata"]["name"])
-                self._serve(crd)
+                self._unregister(crd["metadata"]["name"])
+                self._register(crd)
             if not crd["status"].get("conditions"):
                 self._establish(crd)
 
-    def _withdraw(self, name: str) -> None:
-        for gvr in self._served.pop(name, ()):
+    def _unregister(self, name: str) -> None:
+        for gvr in self._registered.pop(name, ()):
             self._store.registry.remove(gvr)
 
-    def _serve(self, crd: Obj) -> None:
+    def _register(self, crd: Obj) -> None:
         spec = crd["spec"]
         version = next(item["name"] for item in spec["versions"] if item.get("storage"))
         storage = GroupVersionResource(spec["group"], version, spec["names"]["plural"])
@@ -48,7 +48,7 @@ class CRDHandler:
             if item.get("served"):
                 resource = _resource(spec, item, storage)
                 self._store.registry.add(resource)
-                self._served.setdefault(crd["metadata"]["name"], []).append(resource.gvr)
+                self._registered.setdefault(crd["metadata"]["name"], []).append(resource.gvr)
 
     def _establish(self, crd: Obj) -> None:
         now = self._store.now()

@@ -1,14 +1,17 @@
-"""What the server serves: /api, /apis, /version; in the legacy and the aggregated form."""
+"""API discovery: /api, /apis and /version, in the unaggregated and the aggregated format."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 
+from aiohttp import web
+
 from aiapi_sandbox.apimachinery.errors import Obj
+from aiapi_sandbox.apiserver.response import json_response, parse_accept
 from aiapi_sandbox.kinds.resources import ApiResource, Registry
 
-AGGREGATED = "APIGroupDiscoveryList"
+_AGGREGATED = "APIGroupDiscoveryList"
 
 VERSION: Obj = {
     "major": "1",
@@ -40,8 +43,8 @@ _REVIEWS: list[Obj] = [
 ]
 
 
-def review(path: str) -> str | None:
-    """The kind of access review that is asked for at this path."""
+def access_review_kind(path: str) -> str | None:
+    """The kind of access review served at this path, or None."""
     paths = {f"/apis/{_REVIEW_GROUP}/v1/{each['name']}": str(each["kind"]) for each in _REVIEWS}
     return paths.get(path)
 
@@ -87,7 +90,7 @@ def _entries(resource: ApiResource) -> list[Obj]:
 
 
 def _groups(registry: Registry) -> dict[str, list[str]]:
-    """Group -> its versions; the newest first is the preferred one."""
+    """Group -> its versions, the preferred one first."""
     groups: dict[str, list[str]] = {}
     for resource in registry:
         versions = groups.setdefault(resource.gvr.group, [])
@@ -123,7 +126,7 @@ def api_group(registry: Registry, name: str) -> Obj | None:
 
 
 def api_resources(registry: Registry, group: str, version: str) -> Obj | None:
-    """The APIResourceList of a group version; None where there is none."""
+    """The APIResourceList of a group version; None when it is not served."""
     if version not in _groups(registry).get(group, ()):
         return None
     resources = [
@@ -143,7 +146,7 @@ def api_resources(registry: Registry, group: str, version: str) -> Obj | None:
 
 
 def aggregated(registry: Registry, *, core: bool) -> Obj:
-    """All groups with their resources in one answer, as newer clients ask for."""
+    """All groups with their resources in one document."""
     items = []
     for group, versions in _groups(registry).items():
         if (group == "") is not core:
@@ -158,7 +161,7 @@ def aggregated(registry: Registry, *, core: bool) -> Obj:
         ]
         items.append({"metadata": {"name": group} if group else {}, "versions": listed})
     return {
-        "kind": AGGREGATED,
+        "kind": _AGGREGATED,
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
         "items": items,
@@ -189,3 +192,25 @@ def _aggregated_resources(registry: Registry, group: str, version: str) -> list[
         item |= {name: entry[name] for name in ("shortNames", "categories") if name in entry}
         result.append(item)
     return result
+
+
+def respond(path: str, accept: str | None, registry: Registry) -> web.Response | None:
+    """The discovery document at this path; None when the path is not one of discovery."""
+    parts = path.split("/")[1:]
+    if parts in (["api"], ["apis"]):
+        core = parts == ["api"]
+        for entry in parse_accept(accept):
+            if entry.get("as") == _AGGREGATED and entry.get("v") == "v2":
+                response = json_response(aggregated(registry, core=core))
+                media_type = f"application/json;g=apidiscovery.k8s.io;v=v2;as={_AGGREGATED}"
+                response.headers["Content-Type"] = media_type
+                return response
+        return json_response(api_versions() if core else api_groups(registry))
+    found: Obj | None = None
+    if parts[0] == "api" and len(parts) == 2:
+        found = api_resources(registry, "", parts[1])
+    elif parts[0] == "apis" and len(parts) == 2:
+        found = api_group(registry, parts[1])
+    elif parts[0] == "apis" and len(parts) == 3:
+        found = api_resources(registry, parts[1], parts[2])
+    return json_response(found) if found is not None else None

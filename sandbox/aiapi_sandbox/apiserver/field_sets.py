@@ -1,4 +1,4 @@
-"""Sets of fields, as ownership counts them: paths of `f:`, `k:` and `v:` steps."""
+"""Field sets, as in managedFields: paths of `f:`, `k:` and `v:` elements."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
-def item_step(item: Any, schema: TypeSchema) -> str:
-    """How a list's item is named: by its keys, or by its value in a set."""
+def item_element(item: Any, schema: TypeSchema) -> str:
+    """The path element of a list item: its keys, or its value in a set."""
     if schema.is_set:
         return f"v:{_compact(item)}"
     keys = {}
@@ -39,43 +39,43 @@ def item_step(item: Any, schema: TypeSchema) -> str:
 
 
 def children(value: Any, schema: TypeSchema) -> Iterator[tuple[str, Any, TypeSchema]] | None:
-    """The named parts of a value that merges; None for one that is replaced as a whole."""
+    """The children of a granular value; None for an atomic one."""
     if schema.atomic:
         return None
     if isinstance(value, dict) and schema.kind in ("object", "map", "any"):
         return ((f"f:{name}", part, schema.child(name) or ANY) for name, part in value.items())
     if isinstance(value, list) and schema.kind == "list":
-        return ((item_step(part, schema), part, schema.item) for part in value)
+        return ((item_element(part, schema), part, schema.item) for part in value)
     return None
 
 
 def applied_fields(value: Any, schema: TypeSchema, at: Path = ()) -> Fields:
-    """The fields that an applied configuration claims: leaves, and list items."""
+    """The fields that an applied configuration owns: leaves and list items."""
     parts = children(value, schema)
     if parts is None:
         return frozenset({at})
     found: set[Path] = set()
     empty = True
-    for step, part, child in parts:
+    for element, part, child in parts:
         empty = False
-        if step[0] != "f":
-            found.add((*at, step))
-        found |= applied_fields(part, child, (*at, step))
+        if element[0] != "f":
+            found.add((*at, element))
+        found |= applied_fields(part, child, (*at, element))
     if empty and at:
         found.add(at)
     return frozenset(found)
 
 
 def all_fields(value: Any, schema: TypeSchema, at: Path = ()) -> Fields:
-    """Every field there is, with those that only hold others."""
+    """Every field, including those that only contain others."""
     found = {at} if at else set()
-    for step, part, child in children(value, schema) or ():
-        found |= all_fields(part, child, (*at, step))
+    for element, part, child in children(value, schema) or ():
+        found |= all_fields(part, child, (*at, element))
     return frozenset(found)
 
 
 def compare(old: Any, new: Any, schema: TypeSchema, at: Path = ()) -> tuple[Fields, Fields]:
-    """(fields that were added or changed, fields that were removed)."""
+    """Return (added or changed fields, removed fields)."""
     old_parts, new_parts = children(old, schema), children(new, schema)
     if old_parts is None or new_parts is None:
         if old == new:
@@ -83,29 +83,31 @@ def compare(old: Any, new: Any, schema: TypeSchema, at: Path = ()) -> tuple[Fiel
         if old_parts is None and new_parts is None:
             return frozenset({at}), EMPTY
         return all_fields(new, schema, at), all_fields(old, schema, at) - {at}
-    before = {step: (part, child) for step, part, child in old_parts}
+    before = {element: (part, child) for element, part, child in old_parts}
     changed: set[Path] = set()
     removed: set[Path] = set()
-    for step, part, child in new_parts:
-        if step in before:
-            more, less = compare(before.pop(step)[0], part, child, (*at, step))
-            changed |= more
-            removed |= less
+    for element, part, child in new_parts:
+        if element in before:
+            child_changed, child_removed = compare(
+                before.pop(element)[0], part, child, (*at, element)
+            )
+            changed |= child_changed
+            removed |= child_removed
         else:
-            changed |= all_fields(part, child, (*at, step))
-    for step, (part, child) in before.items():
-        removed |= all_fields(part, child, (*at, step))
+            changed |= all_fields(part, child, (*at, element))
+    for element, (part, child) in before.items():
+        removed |= all_fields(part, child, (*at, element))
     return frozenset(changed), frozenset(removed)
 
 
 def to_fields_v1(fields: Iterable[Path]) -> Obj:
-    """The nested form in which managedFields are written."""
+    """The nested FieldsV1 form of a field set."""
     members = set(fields)
     tree: Obj = {}
     for path in sorted(members):
         node = tree
-        for depth, step in enumerate(path, 1):
-            node = node.setdefault(step, {})
+        for depth, element in enumerate(path, 1):
+            node = node.setdefault(element, {})
             if path[:depth] in members and depth < len(path):
                 node.setdefault(".", {})
     return tree
@@ -113,21 +115,21 @@ def to_fields_v1(fields: Iterable[Path]) -> Obj:
 
 def from_fields_v1(tree: Obj, at: Path = ()) -> Fields:
     found: set[Path] = set()
-    for step, below in tree.items():
-        if step == ".":
+    for element, below in tree.items():
+        if element == ".":
             found.add(at)
         elif below:
-            found |= from_fields_v1(below, (*at, step))
+            found |= from_fields_v1(below, (*at, element))
         else:
-            found.add((*at, step))
+            found.add((*at, element))
     return frozenset(found)
 
 
 def field_text(path: Path) -> str:
-    """A path as messages show it: `.spec.containers[name="c"].image`."""
+    """A path as in messages: `.spec.containers[name="c"].image`."""
     text = ""
-    for step in path:
-        kind, value = step[:1], step[2:]
+    for element in path:
+        kind, value = element[:1], element[2:]
         if kind == "f":
             text += f".{value}"
         elif kind == "k":

@@ -1,4 +1,4 @@
-"""Who owns which field: the managedFields of an object, kept by every write through the API."""
+"""managedFields: which field manager owns which field, updated on every write through the API."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _UNTRACKED_METADATA = frozenset(
         "deletionGracePeriodSeconds",
     }
 )
-# Structs that built-in objects always have: an update does not come to own them by filling them.
-_ALWAYS_THERE = frozenset(
+# Structs that built-in objects always have: setting a field in one does not mean to own it.
+_ALWAYS_PRESENT = frozenset(
     {
         "f:spec",
         "f:status",
@@ -47,7 +47,7 @@ _ALWAYS_THERE = frozenset(
 
 @dataclass(frozen=True, order=True)
 class FieldManager:
-    """An entry's identity: the same name may own by Apply, by Update, and for a subresource."""
+    """The identity of an entry: one name may have entries per operation and subresource."""
 
     operation: str
     name: str
@@ -57,7 +57,7 @@ class FieldManager:
 
 @dataclass(frozen=True)
 class OwnedFields:
-    """What a manager owns, and since when."""
+    """The fields of one manager, and when they last changed."""
 
     fields: Fields = EMPTY
     time: str = ""
@@ -65,7 +65,7 @@ class OwnedFields:
 
 @dataclass
 class ManagedFields:
-    """All entries of one object."""
+    """The managedFields entries of one object."""
 
     entries: dict[FieldManager, OwnedFields] = field(default_factory=dict)
 
@@ -91,20 +91,20 @@ class ManagedFields:
             *(owned.fields for other, owned in self.entries.items() if other != manager)
         )
 
-    def take(self, fields: Fields, *, but: FieldManager | None = None) -> None:
-        """These fields are no longer owned by anybody (but one)."""
+    def disown(self, fields: Fields, *, keep: FieldManager | None = None) -> None:
+        """Remove these fields from all managers except one."""
         for manager, owned in tuple(self.entries.items()):
-            if manager != but:
+            if manager != keep:
                 self.entries[manager] = replace(owned, fields=owned.fields - fields)
 
-    def give(self, manager: FieldManager, fields: Fields, time: str) -> None:
-        """The manager owns exactly these now; its time moves only when that is a change."""
+    def assign(self, manager: FieldManager, fields: Fields, time: str) -> None:
+        """Set the fields of a manager. Its time changes only when the fields do."""
         before = self.entries.get(manager)
         if before is None or before.fields != fields:
             self.entries[manager] = OwnedFields(fields, time)
 
     def write(self, obj: Obj) -> None:
-        """Put the entries into the object, in the order a real API server lists them."""
+        """Write the entries into the object, in the order of a real API server."""
         kept = [(manager, owned) for manager, owned in self.entries.items() if owned.fields]
         kept.sort(
             key=lambda pair: (
@@ -138,7 +138,7 @@ def _entry(manager: FieldManager, owned: OwnedFields) -> Obj:
 def trackable(
     obj: Obj, *, subresource: str | None = None, has_status_subresource: bool = False
 ) -> Obj:
-    """The part of an object whose fields can be owned by a write of this kind."""
+    """The part of an object whose fields a write to this subresource can own."""
     meta = {k: v for k, v in obj["metadata"].items() if k not in _UNTRACKED_METADATA}
     result = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
     if subresource == "status":
@@ -151,18 +151,20 @@ def trackable(
 
 
 def _without_structs(fields: Iterable[Path], *, custom: bool) -> Fields:
-    """Leave out the fields that merely hold others and are always there."""
-    always = frozenset({"f:metadata"}) if custom else _ALWAYS_THERE
+    """Drop fields that only contain others and are always present."""
+    present = frozenset({"f:metadata"}) if custom else _ALWAYS_PRESENT
     paths = set(fields)
     inner = {path[:depth] for path in paths for depth in range(1, len(path))}
     return frozenset(
-        path for path in paths if path not in inner or not all(step in always for step in path)
+        path
+        for path in paths
+        if path not in inner or not all(element in present for element in path)
     )
 
 
 @dataclass(frozen=True)
 class UpdateTracker:
-    """An ordinary write (create, update, patch) by one manager."""
+    """Tracks ownership on create, update and patch (operation Update)."""
 
     manager: FieldManager
     schema: TypeSchema
@@ -171,7 +173,7 @@ class UpdateTracker:
     has_status_subresource: bool
 
     def track(self, new: Obj, old: Obj | None) -> None:
-        """Note in `new` who owns what after this write. Unchanged content: unchanged owners."""
+        """Set the managedFields of `new`. A write without changes keeps the owners."""
         subresource = self.manager.subresource or None
         after = trackable(
             new, subresource=subresource, has_status_subresource=self.has_status_subresource
@@ -184,12 +186,12 @@ class UpdateTracker:
         managers = ManagedFields.of(old) if old is not None else ManagedFields()
         try:
             changed, removed = compare(before, after, self.schema)
-        except ApiError:  # a list without its keys: nobody comes to own what cannot be named
+        except ApiError:  # list items without keys cannot be owned
             changed, removed = EMPTY, EMPTY
         changed = _without_structs(changed, custom=self.custom)
         if changed or removed:
-            managers.take(removed)
-            managers.take(changed, but=self.manager)
+            managers.disown(removed)
+            managers.disown(changed, keep=self.manager)
             owned = managers.fields_of(self.manager) | changed
             managers.entries[self.manager] = OwnedFields(owned, self.time)
         managers.write(new)

@@ -1,4 +1,4 @@
-"""Getting and listing."""
+"""GET: single objects and lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def get_object(store: Store, info: RequestInfo, transformer: ResponseTransformer
 def list_objects(
     store: Store, info: RequestInfo, options: RequestOptions, transformer: ResponseTransformer
 ) -> web.Response:
-    """A page of a collection. Pages are cut from what is there now, not from a snapshot."""
+    """A page of a list. Pages come from the current state, not from a snapshot."""
     start = _decode_continue(options.continue_token) if options.continue_token else None
     found = store.scan(
         info.gvr,
@@ -32,7 +32,7 @@ def list_objects(
         options.label_selector,
         to_storage_fields(info.resource, options.field_selector),
     )
-    rest = [obj for obj in found if start is None or _place(obj) > start]
+    rest = [obj for obj in found if start is None or _location(obj) > start]
     page = list(islice(rest, options.limit or None))
     meta: Obj = {"resourceVersion": str(store.version)}
     if len(page) < len(rest):
@@ -43,7 +43,7 @@ def list_objects(
 
 
 def to_storage_fields(resource: ApiResource, selector: str) -> str:
-    """A field selector in the stored version's field names."""
+    """A field selector with the field names of the storage version."""
     if not selector or resource.storage is None:
         return selector
     terms = []
@@ -54,12 +54,12 @@ def to_storage_fields(resource: ApiResource, selector: str) -> str:
     return ",".join(terms)
 
 
-def _place(obj: Obj) -> tuple[str, str]:
+def _location(obj: Obj) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
 def _encode_continue(version: int, last: Obj) -> str:
-    namespace, name = _place(last)
+    namespace, name = _location(last)
     token = {"v": "meta.k8s.io/v1", "rv": version, "start": f"{namespace}/{name}"}
     text = json.dumps(token, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -1,31 +1,21 @@
-"""What a request asks for: the collection or object in its path, and its options."""
+"""The resource that a request's path names, and the options in its query."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
 from aiohttp import web
 
 from aiapi_sandbox.apimachinery.errors import (
-    ApiError,
     FieldViolation,
-    Obj,
     bad_request,
     invalid,
     not_implemented,
 )
-from aiapi_sandbox.apiserver.protobuf import MEDIA_TYPE, decode
 from aiapi_sandbox.kinds.resources import ApiResource, GroupVersionResource, Registry
 
-JSON = "application/json"
-YAML = "application/yaml"
-MAX_BODY = 3 * 1024 * 1024
-
-# Parts of the real API that clients may ask for and the sandbox does not have.
-_ABSENT = {
+# Subresources of the real API that are not implemented: 501 instead of 404.
+_NOT_IMPLEMENTED = {
     "pods": {
         "attach",
         "binding",
@@ -42,7 +32,7 @@ _ABSENT = {
 
 
 class NoSuchPathError(Exception):
-    """Nothing is served there: the plain text answer, not a Status."""
+    """Nothing is served at this path: a plain text 404, not a Status."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class RequestInfo:
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """The query of a request, parsed."""
+    """The parsed query of a request."""
 
     dry_run: bool = False
     field_manager: str = ""
@@ -81,7 +71,7 @@ class RequestOptions:
 
     @property
     def manager(self) -> str:
-        """Who writes: what the client says, or the program it is."""
+        """The field manager: the one in the query, else the client program's name."""
         return self.field_manager or self.agent
 
 
@@ -98,12 +88,12 @@ def parse_request_info(path: str, registry: Registry) -> RequestInfo:
         namespace, rest = rest[1], rest[2:]
     resource = registry.get(GroupVersionResource(group, version, rest[0]))
     if resource is None or len(rest) > 3 or bool(namespace) > resource.namespaced:
-        if len(rest) > 2 and rest[2] in _ABSENT.get(rest[0], ()):
+        if len(rest) > 2 and rest[2] in _NOT_IMPLEMENTED.get(rest[0], ()):
             raise not_implemented(f"{rest[0]}/{rest[2]}")
         raise NoSuchPathError
     subresource = rest[2] if len(rest) > 2 else None
     if subresource and subresource not in resource.subresources:
-        if subresource in _ABSENT.get(rest[0], ()):
+        if subresource in _NOT_IMPLEMENTED.get(rest[0], ()):
             raise not_implemented(f"{rest[0]}/{subresource}")
         raise NoSuchPathError
     return RequestInfo(resource, namespace, rest[1] if len(rest) > 1 else "", subresource)
@@ -113,7 +103,7 @@ def _flag(query: dict[str, str], name: str) -> bool:
     return query.get(name, "no").lower() in ("1", "true", "t", "")
 
 
-def number(query: dict[str, str], name: str) -> int:
+def parse_number(query: dict[str, str], name: str) -> int:
     try:
         return int(query.get(name) or 0)
     except ValueError:
@@ -137,79 +127,12 @@ def parse_options(request: web.Request) -> RequestOptions:
         force=_flag(query, "force"),
         label_selector=query.get("labelSelector", ""),
         field_selector=query.get("fieldSelector", ""),
-        limit=number(query, "limit"),
+        limit=parse_number(query, "limit"),
         continue_token=query.get("continue", ""),
         watch=_flag(query, "watch"),
         resource_version=query.get("resourceVersion", ""),
-        timeout_seconds=number(query, "timeoutSeconds"),
+        timeout_seconds=parse_number(query, "timeoutSeconds"),
         bookmarks=_flag(query, "allowWatchBookmarks"),
         initial_events=_flag(query, "sendInitialEvents"),
         include_object=query.get("includeObject") or "Metadata",
     )
-
-
-def _json_error(text: str, error: json.JSONDecodeError) -> str:
-    """The decoder's complaint in Go's words, as far as they are short."""
-    if error.pos >= len(text):
-        return "unexpected end of JSON input"
-    where = "object key string" if "property name" in error.msg else "value"
-    return f"invalid character '{text[error.pos]}' looking for beginning of {where}"
-
-
-async def read_body(request: web.Request) -> bytes:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        message = f"Request entity too large: limit is {MAX_BODY}"
-        raise ApiError(413, "RequestEntityTooLarge", message) from None
-
-
-def parse_body(body: bytes, *, content_type: str, kind: str) -> Any:
-    """The body as JSON; YAML where its type says so."""
-    if content_type == MEDIA_TYPE:
-        return decode(body)
-    try:
-        text = body.decode()
-        if "yaml" in content_type:
-            return yaml.safe_load(text)
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind}): couldn't get "
-            f"version/kind; json parse error: {_json_error(text, error)} ({text[:40]})"
-        ) from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise bad_request(f"error decoding {kind}: {error}") from None
-
-
-def expect_kind(obj: Any, info: RequestInfo) -> Obj:
-    """The body of a create or update, checked against the path."""
-    resource = info.resource
-    if isinstance(obj, dict) and not resource.custom:  # typed clients may leave these out
-        for name, value in (("kind", resource.kind), ("apiVersion", resource.gvr.api_version)):
-            obj[name] = obj.get(name) or value
-    if not isinstance(obj, dict) or not obj.get("kind"):
-        raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)[:80]}'")
-    if obj["kind"] != resource.kind or obj.get("apiVersion") != resource.gvr.api_version:
-        raise bad_request(
-            f'{resource.kind} in version "{resource.gvr.version}" cannot be handled as a '
-            f"{resource.kind}: converting ({obj.get('apiVersion')}.{obj['kind']}) to "
-            f"({resource.gvr.api_version}.{resource.kind}): unknown conversion"
-        )
-    meta = obj.setdefault("metadata", {})
-    if not isinstance(meta, dict):
-        raise bad_request("json: cannot unmarshal into Go struct field ObjectMeta.metadata")
-    if resource.namespaced:
-        if meta.setdefault("namespace", info.namespace) != info.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the "
-                "request"
-            )
-    else:
-        meta.pop("namespace", None)
-    if info.name and meta.setdefault("name", info.name) != info.name:
-        raise bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL "
-            f"({info.name})"
-        )
-    return obj

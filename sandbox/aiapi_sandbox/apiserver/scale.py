@@ -1,4 +1,4 @@
-"""The scale subresource: replicas of any kind that has them, in one common form."""
+"""The `scale` subresource: the replicas of any kind, as an autoscaling/v1 Scale."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from aiapi_sandbox.apimachinery.json_copy import copy_json
 from aiapi_sandbox.apimachinery.selectors import format_selector
 from aiapi_sandbox.apiserver.managed_fields import FieldManager, UpdateTracker
 from aiapi_sandbox.apiserver.patches import json_patch, merge_patch
-from aiapi_sandbox.apiserver.request_info import RequestInfo, RequestOptions, parse_body
+from aiapi_sandbox.apiserver.request_body import parse_body
+from aiapi_sandbox.apiserver.request_info import RequestInfo, RequestOptions
 from aiapi_sandbox.apiserver.response import json_response
-from aiapi_sandbox.apiserver.write_handlers import storage_type
 from aiapi_sandbox.storage.store import Store
 
-_PLAIN = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+_BUILTIN_PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
 
 
 def _paths(info: RequestInfo) -> Obj:
-    return info.resource.scale_paths or _PLAIN
+    return info.resource.scale_paths or _BUILTIN_PATHS
 
 
 def _read(obj: Any, path: str) -> Any:
@@ -67,16 +67,16 @@ def get_scale(store: Store, info: RequestInfo) -> web.Response:
 def put_scale(
     store: Store, info: RequestInfo, options: RequestOptions, *, body: bytes, content_type: str
 ) -> web.Response:
-    """Replace or patch (json, merge, strategic, apply alike: there is one field)."""
+    """Replace or patch. All merge-like patch types are the same, because there is one field."""
     obj = store.get(info.gvr, info.namespace, info.name)
     old = scale_of(info, obj)
-    sent = parse_body(body, content_type=content_type, kind="Scale")
+    body_value = parse_body(body, content_type=content_type, kind="Scale")
     if "json-patch" in content_type:
-        new = json_patch(old, sent)
+        new = json_patch(old, body_value)
     elif "patch" in content_type:
-        new = merge_patch(old, sent)
+        new = merge_patch(old, body_value)
     else:
-        new = sent
+        new = body_value
     replicas = new.get("spec", {}).get("replicas", 0) if isinstance(new, dict) else None
     if isinstance(replicas, bool) or not isinstance(replicas, int):
         raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas")
@@ -102,7 +102,7 @@ def _tracker(store: Store, info: RequestInfo, options: RequestOptions) -> Update
     manager = FieldManager("Update", options.manager, resource.storage_gvr.api_version, "scale")
     return UpdateTracker(
         manager,
-        storage_type(resource),
+        resource.storage_schema,
         store.now(),
         custom=resource.custom,
         has_status_subresource=True,

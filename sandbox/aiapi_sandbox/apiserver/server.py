@@ -1,39 +1,34 @@
-"""The HTTP server: authentication, and the way from a request to its handler."""
+"""The HTTP server: middleware, and the routing of requests to their handlers."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from aiapi_sandbox.apimachinery.errors import ApiError, Obj, method_not_allowed, not_implemented
+from aiapi_sandbox.apimachinery.errors import ApiError, method_not_allowed, not_implemented
 from aiapi_sandbox.apiserver import discovery
 from aiapi_sandbox.apiserver.audit import AuditLog
+from aiapi_sandbox.apiserver.authentication import TokenAuthenticator
 from aiapi_sandbox.apiserver.crd_handler import CRDHandler
 from aiapi_sandbox.apiserver.openapi import OpenApiService
+from aiapi_sandbox.apiserver.pod_logs import LogSource, stream_log
 from aiapi_sandbox.apiserver.read_handlers import get_object, list_objects
+from aiapi_sandbox.apiserver.request_body import MAX_BODY, parse_body, read_body
 from aiapi_sandbox.apiserver.request_info import (
-    MAX_BODY,
     NoSuchPathError,
     RequestInfo,
     RequestOptions,
-    number,
-    parse_body,
     parse_options,
     parse_request_info,
-    read_body,
 )
 from aiapi_sandbox.apiserver.response import (
     ResponseTransformer,
     json_response,
     negotiate_output,
-    parse_accept,
 )
 from aiapi_sandbox.apiserver.scale import get_scale, put_scale
 from aiapi_sandbox.apiserver.tls import Certificates
@@ -45,27 +40,10 @@ _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True)
-class PodLogOptions:
-    """What `kubectl logs` asks for."""
-
-    namespace: str
-    pod: str
-    container: str
-    follow: bool
-    previous: bool
-    tail_lines: int | None
-    since_seconds: int | None
-    timestamps: bool
-
-
-LogSource = Callable[[PodLogOptions], AsyncIterator[bytes]]
-
-
 class ApiServer:
-    """Serves a Store as a Kubernetes API. Whoever runs pods sets `logs`."""
+    """Serves a Store as a Kubernetes API. `logs` is set by the kubelet, if there is one."""
 
-    def __init__(  # noqa: PLR0913 - each has a default, and all are given by name
+    def __init__(  # noqa: PLR0913 - all are keyword-only with defaults
         self,
         store: Store,
         *,
@@ -80,19 +58,13 @@ class ApiServer:
         self.certificates = certificates
         self.logs: LogSource | None = None
         self._audit = audit
-        self._users = {self.token: "sandbox-admin"}  # names by bearer token
+        self.authenticator = TokenAuthenticator()
+        self.authenticator.add(self.token, "sandbox-admin")
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
         self._openapi = OpenApiService(store.registry)
         CRDHandler(store).attach()
-
-    def add_user(self, token: str, name: str) -> None:
-        """Let in who comes with this token, as a pod does with its service account's."""
-        self._users[token] = name
-
-    def remove_user(self, token: str) -> None:
-        self._users.pop(token, None)
 
     @property
     def url(self) -> str:
@@ -101,7 +73,8 @@ class ApiServer:
 
     async def start(self) -> None:
         app = web.Application(
-            client_max_size=MAX_BODY, middlewares=[self._audited, self._errors, self._auth]
+            client_max_size=MAX_BODY,
+            middlewares=[self._audit_response, self._handle_errors, self._authenticate],
         )
         app.router.add_route("*", "/{path:.*}", self._route)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -119,18 +92,18 @@ class ApiServer:
         if self._audit:
             self._audit.close()
 
-    # --- around every request
+    # --- middleware
 
     @web.middleware
-    async def _audited(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        answer = await handler(request)
+    async def _audit_response(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        response = await handler(request)
         if self._audit:
-            user = self._user(request) or "system:anonymous"
-            self._audit.answered(request, user, answer.status)
-        return answer
+            user = self.authenticator.authenticate(request) or "system:anonymous"
+            self._audit.response_complete(request, user, response.status)
+        return response
 
     @web.middleware
-    async def _errors(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def _handle_errors(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except ApiError as error:
@@ -139,28 +112,20 @@ class ApiServer:
             return web.Response(status=404, text="404 page not found\n")
         except (ConnectionResetError, asyncio.CancelledError):
             raise
-        except Exception:  # noqa: BLE001 - one bad request must not look like a lost connection
+        except Exception:  # noqa: BLE001 - answer 500 instead of closing the connection
             _log.exception("%s %s failed", request.method, request.path)
             message = "Internal error occurred: see the sandbox's log"
             failure = ApiError(500, "InternalError", message)
             return json_response(failure.as_status(), status=500)
 
     @web.middleware
-    async def _auth(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        user = self._user(request)
+    async def _authenticate(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        user = self.authenticator.authenticate(request)
         if user is None:
             raise ApiError(401, "Unauthorized", "Unauthorized")
         if self._audit:
-            self._audit.begun(request, user)
+            self._audit.request_received(request, user)
         return await handler(request)
-
-    def _user(self, request: web.Request) -> str | None:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        sent = given.strip().encode()
-        known = [
-            name for token, name in self._users.items() if hmac.compare_digest(token.encode(), sent)
-        ]
-        return known[0] if known and scheme.lower() == "bearer" else None
 
     # --- routing
 
@@ -174,50 +139,30 @@ class ApiServer:
             return json_response(discovery.VERSION)
         if path.startswith("/openapi/"):
             return self._openapi.answer(request)
-        if (found := self._discover(request, path)) is not None:
+        found = discovery.respond(path, request.headers.get("Accept"), self.store.registry)
+        if found is not None:
             return found
-        if (kind := discovery.review(path)) is not None:
-            return await self._review(request, kind)
+        if (kind := discovery.access_review_kind(path)) is not None:
+            return await self._review_access(request, kind)
         info = parse_request_info(path, self.store.registry)
         return await self._serve(request, info)
 
-    def _discover(self, request: web.Request, path: str) -> web.Response | None:
-        parts = path.split("/")[1:]
-        registry = self.store.registry
-        if parts in (["api"], ["apis"]):
-            for entry in parse_accept(request.headers.get("Accept")):
-                if entry.get("as") == discovery.AGGREGATED and entry.get("v") == "v2":
-                    body = discovery.aggregated(registry, core=parts == ["api"])
-                    response = json_response(body)
-                    kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                    response.headers["Content-Type"] = kind
-                    return response
-            core = parts == ["api"]
-            return json_response(
-                discovery.api_versions() if core else discovery.api_groups(registry)
-            )
-        found: Obj | None = None
-        if parts[0] == "api" and len(parts) == 2:
-            found = discovery.api_resources(registry, "", parts[1])
-        elif parts[0] == "apis" and len(parts) == 2:
-            found = discovery.api_group(registry, parts[1])
-        elif parts[0] == "apis" and len(parts) == 3:
-            found = discovery.api_resources(registry, parts[1], parts[2])
-        return json_response(found) if found is not None else None
-
-    async def _review(self, request: web.Request, kind: str) -> web.Response:
-        """Authorization is not enforced here: everybody with a token may do everything."""
+    async def _review_access(self, request: web.Request, kind: str) -> web.Response:
+        """Access reviews always allow: the sandbox does not enforce authorization."""
         if request.method != "POST":
             raise method_not_allowed()
-        sent = await read_body(request)
-        body = parse_body(sent, content_type=request.content_type, kind=kind)
+        raw = await read_body(request)
+        body = parse_body(raw, content_type=request.content_type, kind=kind)
         status = {"allowed": True, "reason": "the sandbox allows everything"}
         return json_response({**body, "status": status}, status=201)
 
     async def _serve(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         options = parse_options(request)
         if info.subresource == "log":
-            return await self._log(request, info)
+            if self.logs is None:
+                raise not_implemented("pods/log without a node")
+            pod = self.store.peek(info.gvr, info.namespace, info.name)
+            return await stream_log(request, info, pod, self.logs)
         if info.subresource == "scale":
             return await self._scale(request, info, options)
         transformer = ResponseTransformer(
@@ -244,8 +189,8 @@ class ApiServer:
         if request.method == "POST" and not info.name:
             return writes.create(body, kind)
         if request.method == "DELETE" and not info.subresource:
-            how = delete_options(body, kind, dict(request.query))
-            return writes.delete(how) if info.name else writes.delete_all(how)
+            delete = delete_options(body, kind, dict(request.query))
+            return writes.delete(delete) if info.name else writes.delete_collection(delete)
         if info.name and request.method == "PUT":
             return writes.replace(body, kind)
         if info.name and request.method == "PATCH":
@@ -261,44 +206,3 @@ class ApiServer:
             raise method_not_allowed()
         body = await read_body(request)
         return put_scale(self.store, info, options, body=body, content_type=request.content_type)
-
-    async def _log(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        if self.logs is None:
-            raise not_implemented("pods/log without a node")
-        pod = self.store.peek(info.gvr, info.namespace, info.name)
-        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        chunks = self.logs(_log_request(request, info, pod))
-        with suppress(ConnectionResetError):  # the client has seen enough
-            async for chunk in chunks:
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(chunk)
-            if not response.prepared:
-                await response.prepare(request)
-        return response
-
-
-def _log_request(request: web.Request, info: RequestInfo, pod: Obj) -> PodLogOptions:
-    query = request.query
-    names = [container["name"] for container in pod["spec"].get("containers") or ()]
-    container = query.get("container") or (names[0] if len(names) == 1 else "")
-    if not container:
-        choices = " ".join(names)
-        message = (
-            f"a container name must be specified for pod {info.name}, choose one of: [{choices}]"
-        )
-        raise ApiError(400, "BadRequest", message)
-    started_before = [each["name"] for each in pod["spec"].get("initContainers") or ()]
-    if container not in (*names, *started_before):
-        message = f"container {container} is not valid for pod {info.name}"
-        raise ApiError(400, "BadRequest", message)
-    return PodLogOptions(
-        namespace=info.namespace,
-        pod=info.name,
-        container=container,
-        follow=query.get("follow") == "true",
-        previous=query.get("previous") == "true",
-        tail_lines=number(dict(query), "tailLines") if "tailLines" in query else None,
-        since_seconds=number(dict(query), "sinceSeconds") if "sinceSeconds" in query else None,
-        timestamps=query.get("timestamps") == "true",
-    )

@@ -1,4 +1,4 @@
-"""Server-side apply: merge a configuration into an object, by field ownership."""
+"""Server-side apply: merges a configuration into an object by field ownership."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiapi_sandbox.apiserver.field_sets import (
     children,
     compare,
     field_text,
-    item_step,
+    item_element,
 )
 from aiapi_sandbox.apiserver.managed_fields import FieldManager, ManagedFields, trackable
 from aiapi_sandbox.kinds.type_schema import ANY, TypeSchema
@@ -29,7 +29,7 @@ def require_field_manager(name: str) -> None:
 
 
 def merge(live: Any, config: Any, schema: TypeSchema) -> Any:
-    """The live value with the configuration laid over it."""
+    """Merge the configuration into the live value."""
     if schema.atomic or config is None:
         return copy_json(config)
     if isinstance(config, dict) and schema.kind in ("object", "map", "any"):
@@ -43,47 +43,49 @@ def merge(live: Any, config: Any, schema: TypeSchema) -> Any:
 
 
 def _merge_list(live: list[Any], config: list[Any], schema: TypeSchema) -> list[Any]:
-    """Items by key. Applied ones in their order; the others where they were."""
-    present = {item_step(item, schema): item for item in live}
+    """Merge items by key. Applied items keep the configured order, the others their position."""
+    present = {item_element(item, schema): item for item in live}
     wanted: dict[str, Any] = {}
     for item in config:
-        step = item_step(item, schema)
-        if step in wanted:
-            raise ApiError(500, "InternalError", f"duplicate entries for key {field_text((step,))}")
-        wanted[step] = merge(present.get(step), item, schema.item)
+        element = item_element(item, schema)
+        if element in wanted:
+            raise ApiError(
+                500, "InternalError", f"duplicate entries for key {field_text((element,))}"
+            )
+        wanted[element] = merge(present.get(element), item, schema.item)
     result = []
-    queue = [step for step in wanted if step in present]
-    for step, item in present.items():
-        result.append(wanted[queue.pop(0)] if step in wanted else item)
-    return result + [item for step, item in wanted.items() if step not in present]
+    queue = [element for element in wanted if element in present]
+    for element, item in present.items():
+        result.append(wanted[queue.pop(0)] if element in wanted else item)
+    return result + [item for element, item in wanted.items() if element not in present]
 
 
-def remove(value: Any, schema: TypeSchema, gone: Fields, kept: Fields, at: Path = ()) -> Any:
-    """The value without the fields in `gone`; what is in `kept` stays, with what holds it."""
+def remove(value: Any, schema: TypeSchema, removed: Fields, kept: Fields, at: Path = ()) -> Any:
+    """The value without the fields in `removed`, except `kept` fields and their parents."""
     parts = children(value, schema)
     if parts is None:
         return value
-    below_gone = any(path[: len(at)] == at and len(path) > len(at) for path in gone)
-    if not below_gone:
+    below_removed = any(path[: len(at)] == at and len(path) > len(at) for path in removed)
+    if not below_removed:
         return value
     left: list[tuple[str, Any]] = []
-    for step, part, child in parts:
-        here = (*at, step)
+    for element, part, child in parts:
+        here = (*at, element)
         holds_kept = any(path[: len(here)] == here for path in kept)
-        if here in gone and not holds_kept:
+        if here in removed and not holds_kept:
             continue
-        reduced = remove(part, child, gone, kept, here)
+        reduced = remove(part, child, removed, kept, here)
         if part and reduced in ({}, []) and not holds_kept:
             continue
-        if step[0] == "k":  # an item is nothing without its keys
+        if element[0] == "k":  # an item needs its keys
             reduced |= {key: part[key] for key in schema.keys if key in part}
-        left.append((step, reduced))
+        left.append((element, reduced))
     if isinstance(value, dict):
-        return {step[2:]: part for step, part in left}
+        return {element[2:]: part for element, part in left}
     return [part for _, part in left]
 
 
-def apply(  # noqa: PLR0913 - what a request for it says
+def apply(  # noqa: PLR0913 - the parameters of an apply request
     live: Obj | None,
     config: Obj,
     *,
@@ -92,23 +94,23 @@ def apply(  # noqa: PLR0913 - what a request for it says
     force: bool,
     has_status_subresource: bool,
 ) -> tuple[Obj, ManagedFields]:
-    """The merged object, and who owns its fields then. Conflicts are refused unless forced."""
+    """Return the merged object and its field managers. Raises Conflict unless forced."""
     subresource = manager.subresource or None
-    claimed = trackable(
+    configured = trackable(
         config, subresource=subresource, has_status_subresource=has_status_subresource
     )
-    fields = applied_fields(claimed, schema)
+    fields = applied_fields(configured, schema)
     managers = ManagedFields.of(live) if live else ManagedFields()
     if live is None:
         start: Obj = {k: copy_json(config[k]) for k in ("apiVersion", "kind", "metadata")}
         start["metadata"].pop("managedFields", None)
-        return merge(start, claimed, schema), _with(managers, manager, fields)
-    merged: Obj = {**live, **merge(live, claimed, schema)}
+        return merge(start, configured, schema), _assigned(managers, manager, fields)
+    merged: Obj = {**live, **merge(live, configured, schema)}
     dropped = managers.fields_of(manager) - fields
     others = managers.others(manager)
-    gone = dropped - others
-    if gone:
-        merged = remove(merged, schema, gone, others | fields | _identity())
+    released = dropped - others
+    if released:
+        merged = remove(merged, schema, released, others | fields | _identity())
     changed, removed = compare(
         trackable(live, subresource=subresource, has_status_subresource=has_status_subresource),
         trackable(merged, subresource=subresource, has_status_subresource=has_status_subresource),
@@ -121,13 +123,13 @@ def apply(  # noqa: PLR0913 - what a request for it says
     }
     if conflicts and not force:
         raise _conflict(conflicts)
-    managers.take(changed | removed, but=manager)
-    return merged, _with(managers, manager, fields)
+    managers.disown(changed | removed, keep=manager)
+    return merged, _assigned(managers, manager, fields)
 
 
 @dataclass(frozen=True)
 class ApplyTracker:
-    """Notes the new owners in the object; the time moves only with a change."""
+    """Writes the field managers into the object. The time changes only with the object."""
 
     manager: FieldManager
     managers: ManagedFields
@@ -155,9 +157,9 @@ def _identity() -> Fields:
     return frozenset({("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name")})
 
 
-def _with(managers: ManagedFields, manager: FieldManager, fields: Fields) -> ManagedFields:
-    """The manager's entry with its new fields; the time is filled in when that is a change."""
-    managers.give(manager, fields or EMPTY, "")
+def _assigned(managers: ManagedFields, manager: FieldManager, fields: Fields) -> ManagedFields:
+    """Assign the new fields; ApplyTracker sets the time."""
+    managers.assign(manager, fields or EMPTY, "")
     return managers
 
 

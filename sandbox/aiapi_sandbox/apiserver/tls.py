@@ -1,8 +1,7 @@
-"""A certificate authority for the life of the sandbox, and the server's certificate from it."""
+"""A certificate authority per sandbox, and the API server's certificate."""
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import ssl
 import tempfile
@@ -15,12 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = timedelta(days=365)
+_LIFETIME = timedelta(days=365)
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM texts: the CA to trust, and the server's certificate and key."""
+    """In PEM: the CA certificate, and the server's certificate and key."""
 
     ca: bytes
     certificate: bytes
@@ -29,14 +28,14 @@ class Certificates:
     def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # mode 0600; ssl reads files only
+        with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # mode 0600; ssl only reads files
             Path(file.name).write_bytes(self.certificate + self.key)
             context.load_cert_chain(file.name)
         return context
 
 
 def make_certificates(*hosts: str) -> Certificates:
-    """A new CA and a certificate for these addresses and names."""
+    """Create a CA and a certificate for these addresses and names."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "aiapi-sandbox-ca")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "aiapi-sandbox")])
@@ -79,7 +78,7 @@ def _builder(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _LIFE)
+        .not_valid_after(now + _LIFETIME)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
@@ -106,18 +105,3 @@ def _alternatives(hosts: tuple[str, ...]) -> list[x509.GeneralName]:
         except ValueError:
             names.append(x509.DNSName(host))
     return names
-
-
-def kubeconfig(*, url: str, token: str, ca: bytes | None) -> dict[str, object]:
-    """A kubeconfig as a plain dict: dump it as JSON or YAML, with mode 0600."""
-    cluster: dict[str, str] = {"server": url}
-    if ca:
-        cluster["certificate-authority-data"] = base64.b64encode(ca).decode()
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "sandbox", "cluster": cluster}],
-        "users": [{"name": "sandbox", "user": {"token": token}}],
-        "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox"}}],
-        "current-context": "sandbox",
-    }

@@ -1,4 +1,4 @@
-"""Creating, replacing, patching and deleting."""
+"""POST, PUT, PATCH and DELETE: creating, replacing, patching and deleting."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ from aiohttp import web
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj, bad_request, not_found
 from aiapi_sandbox.apimachinery.selectors import parse_fields
 from aiapi_sandbox.apiserver.conversion import to_served, to_storage
-from aiapi_sandbox.apiserver.decoding import require_object, validate_fields
+from aiapi_sandbox.apiserver.field_validation import validate_fields
 from aiapi_sandbox.apiserver.managed_fields import FieldManager, UpdateTracker
 from aiapi_sandbox.apiserver.patches import json_patch, merge_patch, strategic_patch
 from aiapi_sandbox.apiserver.read_handlers import to_storage_fields
+from aiapi_sandbox.apiserver.request_body import JSON, expect_kind, parse_body, require_object
 from aiapi_sandbox.apiserver.request_info import (
-    JSON,
     RequestInfo,
     RequestOptions,
-    expect_kind,
-    number,
-    parse_body,
+    parse_number,
 )
 from aiapi_sandbox.apiserver.resize_admission import admit_resize
 from aiapi_sandbox.apiserver.response import ResponseTransformer, json_response
 from aiapi_sandbox.apiserver.server_side_apply import ApplyTracker, apply, require_field_manager
-from aiapi_sandbox.kinds.resources import ApiResource
-from aiapi_sandbox.kinds.type_schema import TypeSchema, builtin_type
 from aiapi_sandbox.storage.store import Propagation, Store
 
 _APPLY = "application/apply-patch+yaml"
@@ -35,19 +31,8 @@ _MERGE = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 
-def storage_type(resource: ApiResource) -> TypeSchema:
-    """The fields of a resource's stored form."""
-    return resource.type_schema or builtin_type(resource.kind)
-
-
-def _served_type(resource: ApiResource) -> TypeSchema:
-    if resource.gvr.group == "events.k8s.io":
-        return builtin_type("EventsEvent")
-    return storage_type(resource)
-
-
 class WriteHandlers:
-    """The writing half of the API, for one request."""
+    """Handles one write request."""
 
     def __init__(
         self,
@@ -74,17 +59,17 @@ class WriteHandlers:
     def _update_tracker(self) -> UpdateTracker:
         return UpdateTracker(
             self._manager("Update"),
-            storage_type(self._resource),
+            self._resource.storage_schema,
             self._store.now(),
             custom=self._resource.custom,
             has_status_subresource=self._has_status_subresource,
         )
 
-    def _accept(self, obj: Obj) -> tuple[str, ...]:
-        schema = _served_type(self._resource)
+    def _validate_fields(self, obj: Obj) -> tuple[str, ...]:
+        schema = self._resource.served_schema
         return validate_fields(obj, schema, self._resource, self._options.field_validation)
 
-    def _answer(self, obj: Obj, warnings: tuple[str, ...], status: int = 200) -> web.Response:
+    def _respond(self, obj: Obj, warnings: tuple[str, ...], status: int = 200) -> web.Response:
         if self._options.dry_run and status == 201:
             obj["metadata"].pop("resourceVersion", None)
         return json_response(self._transformer.object(obj), status=status, warnings=warnings)
@@ -96,22 +81,22 @@ class WriteHandlers:
             raise ApiError(405, "MethodNotAllowed", "the server does not allow this method")
         obj = parse_body(body, content_type=content_type, kind=self._resource.kind)
         obj = expect_kind(obj, self._info)
-        warnings = self._accept(obj)
+        warnings = self._validate_fields(obj)
         created = self._store.create(
             self._info.gvr,
             to_storage(self._resource, obj),
             dry_run=self._options.dry_run,
             track=self._update_tracker().track,
         )
-        return self._answer(created, warnings, 201)
+        return self._respond(created, warnings, 201)
 
     def replace(self, body: bytes, content_type: str) -> web.Response:
         obj = parse_body(body, content_type=content_type, kind=self._resource.kind)
         obj = expect_kind(obj, self._info)
-        warnings = self._accept(obj)
+        warnings = self._validate_fields(obj)
         if self._store.find(self._info.gvr, self._info.namespace, self._info.name) is None:
             raise not_found(self._info.gvr.group, self._info.gvr.plural, self._info.name)
-        return self._answer(self._write(to_storage(self._resource, obj)), warnings)
+        return self._respond(self._write(to_storage(self._resource, obj)), warnings)
 
     def _write(self, obj: Obj) -> Obj:
         if self._info.subresource == "resize":
@@ -145,8 +130,8 @@ class WriteHandlers:
         new = self._patched(old, patch, content_type)
         if new.get("metadata", {}).get("name") != self._info.name:
             raise bad_request("the name of the object does not match the name on the URL")
-        warnings = self._accept(new)
-        return self._answer(self._write(to_storage(self._resource, new)), warnings)
+        warnings = self._validate_fields(new)
+        return self._respond(self._write(to_storage(self._resource, new)), warnings)
 
     def _patched(self, old: Obj, patch: Any, content_type: str) -> Obj:
         if content_type == _JSON_PATCH:
@@ -156,7 +141,7 @@ class WriteHandlers:
         if content_type == _MERGE:
             merged: Obj = merge_patch(old, patch)
             return merged
-        result: Obj = strategic_patch(old, patch, _served_type(self._resource))
+        result: Obj = strategic_patch(old, patch, self._resource.served_schema)
         return result
 
     def _apply(self, body: bytes) -> web.Response:
@@ -165,7 +150,7 @@ class WriteHandlers:
         config = expect_kind(config, self._info)
         if config["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
-        warnings = self._accept(config)
+        warnings = self._validate_fields(config)
         config = to_storage(self._resource, config)
         live = self._store.find(self._info.gvr, self._info.namespace, self._info.name)
         if live is None and self._info.subresource:
@@ -174,7 +159,7 @@ class WriteHandlers:
         merged, managers = apply(
             live,
             config,
-            schema=storage_type(self._resource),
+            schema=self._resource.storage_schema,
             manager=manager,
             force=self._options.force,
             has_status_subresource=self._has_status_subresource,
@@ -183,7 +168,7 @@ class WriteHandlers:
         dry_run = self._options.dry_run
         if live is None:
             created = self._store.create(self._info.gvr, merged, dry_run=dry_run, track=track)
-            return self._answer(created, warnings, 201)
+            return self._respond(created, warnings, 201)
         if version := config["metadata"].get("resourceVersion"):
             merged["metadata"] = {**merged["metadata"], "resourceVersion": version}
         if self._info.subresource == "resize":
@@ -191,7 +176,7 @@ class WriteHandlers:
         changed = self._store.update(
             self._info.gvr, merged, self._info.subresource, dry_run=dry_run, track=track
         )
-        return self._answer(changed, warnings)
+        return self._respond(changed, warnings)
 
     # --- delete
 
@@ -214,7 +199,7 @@ class WriteHandlers:
             }
         )
 
-    def delete_all(self, options: Obj) -> web.Response:
+    def delete_collection(self, options: Obj) -> web.Response:
         fields = parse_fields(to_storage_fields(self._resource, self._options.field_selector))
         info = self._info
         chosen = [
@@ -250,13 +235,13 @@ class WriteHandlers:
 
 
 def delete_options(body: bytes, content_type: str, query: dict[str, str]) -> Obj:
-    """How to delete, from the body or the query."""
+    """The DeleteOptions of a request, from its body and its query."""
     options: Obj = {}
     if body.strip():
         parsed = require_object(parse_body(body, content_type=content_type, kind="DeleteOptions"))
         options = {name: value for name, value in parsed.items() if value is not None}
     if "gracePeriodSeconds" in query:
-        options["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
+        options["gracePeriodSeconds"] = parse_number(query, "gracePeriodSeconds")
     if "propagationPolicy" in query:
         options["propagationPolicy"] = query["propagationPolicy"]
     if not isinstance(options.get("gracePeriodSeconds", 0), int):

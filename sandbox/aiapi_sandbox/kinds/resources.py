@@ -10,7 +10,7 @@ from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.kinds.strategies.base import Strategy
 from aiapi_sandbox.kinds.strategies.builtin import builtin_strategies
 from aiapi_sandbox.kinds.table_column import TableColumn
-from aiapi_sandbox.kinds.type_schema import TypeSchema
+from aiapi_sandbox.kinds.type_schema import TypeSchema, builtin_type
 
 
 class GroupVersionResource(NamedTuple):
@@ -72,6 +72,18 @@ class ApiResource:
     @property
     def storage_gvr(self) -> GroupVersionResource:
         return self.storage or self.gvr
+
+    @property
+    def storage_schema(self) -> TypeSchema:
+        """The type schema of the storage version."""
+        return self.type_schema or builtin_type(self.kind)
+
+    @property
+    def served_schema(self) -> TypeSchema:
+        """The type schema of the served version."""
+        if self.gvr == EVENTS_V1:
+            return builtin_type("EventsEvent")
+        return self.storage_schema
 
     @property
     def list_kind(self) -> str:

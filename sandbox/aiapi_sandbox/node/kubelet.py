@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj
-from aiapi_sandbox.apiserver.server import PodLogOptions
+from aiapi_sandbox.apiserver.pod_logs import PodLogOptions
 from aiapi_sandbox.kinds.resources import CONFIGMAPS, PODS, SECRETS
 from aiapi_sandbox.node.container import ContainerRunner
 from aiapi_sandbox.node.logs import LogOptions

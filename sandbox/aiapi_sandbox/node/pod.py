@@ -39,7 +39,7 @@ class NodeServices:
     host_ip: str
     allocatable: Mapping[str, str]
     backoff: BackoffPolicy
-    access: CredentialIssuer
+    issuer: CredentialIssuer
 
 
 class PodWorker:
@@ -58,7 +58,7 @@ class PodWorker:
             pod,
             node.folder / pod["metadata"]["uid"],
             store=node.store,
-            access=node.access,
+            issuer=node.issuer,
             allocatable=node.allocatable,
         )
         spec = pod["spec"]

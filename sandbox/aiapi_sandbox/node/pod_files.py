@@ -34,9 +34,9 @@ class PodCredentials:
 class CredentialIssuer(Protocol):
     """Who may talk to the API server."""
 
-    def grant(self, namespace: str, account: str) -> PodCredentials: ...
+    def issue(self, namespace: str, account: str) -> PodCredentials: ...
 
-    def revoke(self, access: PodCredentials) -> None: ...
+    def revoke(self, credentials: PodCredentials) -> None: ...
 
 
 class PodFiles:
@@ -48,15 +48,15 @@ class PodFiles:
         folder: Path,
         *,
         store: Store,
-        access: CredentialIssuer,
+        issuer: CredentialIssuer,
         allocatable: Mapping[str, str],
     ) -> None:
         self._pod = pod
         self._folder = folder
         self._store = store
-        self._access = access
+        self._issuer = issuer
         self._allocatable = allocatable
-        self._granted: PodCredentials | None = None
+        self._credentials: PodCredentials | None = None
 
     @property
     def logs(self) -> Path:
@@ -78,7 +78,7 @@ class PodFiles:
             pod=self._pod,
             secret=lambda name: self._store.find(SECRETS, namespace, name),
             config_map=lambda name: self._store.find(CONFIGMAPS, namespace, name),
-            token=self._granted.token if self._granted else "",
+            token=self._credentials.token if self._credentials else "",
             allocatable=self._allocatable,
         )
         for volume in self._pod["spec"].get("volumes") or ():
@@ -91,8 +91,8 @@ class PodFiles:
 
     def remove(self) -> None:
         """Delete everything; the token is worth nothing from now on."""
-        if self._granted is not None:
-            self._access.revoke(self._granted)
+        if self._credentials is not None:
+            self._issuer.revoke(self._credentials)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wants_token(self) -> bool:
@@ -105,10 +105,10 @@ class PodFiles:
 
     def _write_kubeconfig(self) -> None:
         spec, namespace = self._pod["spec"], self._pod["metadata"]["namespace"]
-        self._granted = self._access.grant(namespace, spec.get("serviceAccountName", "default"))
+        self._credentials = self._issuer.issue(namespace, spec.get("serviceAccountName", "default"))
         path = self._kubeconfig
         path.touch(mode=0o600)
-        path.write_text(json.dumps(self._granted.kubeconfig))
+        path.write_text(json.dumps(self._credentials.kubeconfig))
 
     @property
     def _kubeconfig(self) -> Path:
@@ -157,7 +157,7 @@ class PodFiles:
             "PYTHONUNBUFFERED": "1",
         }
         env |= dict.fromkeys(_ADDRESS_VARIABLES, pod["status"]["podIP"])
-        if self._granted is not None:
+        if self._credentials is not None:
             env["KUBECONFIG"] = str(self._kubeconfig)
         if pod["spec"].get("enableServiceLinks", True):
             services = self._store.scan(SERVICES, pod["metadata"]["namespace"])

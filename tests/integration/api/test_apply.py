@@ -14,7 +14,8 @@ import yaml
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.spec import Workers
 from aiapi_sandbox.apiserver.server import ApiServer
-from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
+from aiapi_sandbox.apiserver.tls import make_certificates
+from aiapi_sandbox.kubeconfig import kubeconfig
 from aiapi_sandbox.storage.store import Store
 
 ROOT = Path(__file__).parents[3]

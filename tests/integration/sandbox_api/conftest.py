@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from aiapi_sandbox.apiserver.server import ApiServer
-from aiapi_sandbox.apiserver.tls import kubeconfig, make_certificates
+from aiapi_sandbox.apiserver.tls import make_certificates
 from aiapi_sandbox.kinds.resources import CRDS
+from aiapi_sandbox.kubeconfig import kubeconfig
 from aiapi_sandbox.storage.store import Store
 
 CERTIFICATES = make_certificates("127.0.0.1")

@@ -27,7 +27,7 @@ async def has_lines(log: Path, count: int) -> list[str]:
 
 async def test_a_line_a_request(tmp_path: Path) -> None:
     server = ApiServer(Store(), audit=AuditLog(tmp_path / "audit.log"))
-    server.add_user("t", "system:serviceaccount:a:b")
+    server.authenticator.add("t", "system:serviceaccount:a:b")
     await server.start()
     own = {"Authorization": "Bearer t"}
     asked = [("GET", PODS, own), ("GET", f"{PODS}/x/status", own), ("DELETE", PODS, own)]

@@ -1,10 +1,11 @@
-"""Reading clients' objects: fields nobody knows, and values of the wrong type."""
+"""Field validation of request bodies: unknown fields, and values of the wrong type."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj, bad_request
+from aiapi_sandbox.apiserver.request_body import JSON_TYPE_NAMES
 from aiapi_sandbox.kinds.resources import ApiResource
 from aiapi_sandbox.kinds.type_schema import TypeSchema, builtin_type, prune, unknown_fields
 
@@ -18,21 +19,12 @@ _GO_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "quantity": ((str, int, float), "resource.Quantity"),
     "intstr": ((str, int), "intstr.IntOrString"),
 }
-_JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number"}
-
-
-def require_object(obj: Any) -> Obj:
-    if not isinstance(obj, dict):
-        raise bad_request(
-            f"json: cannot unmarshal {_JSON_NAMES.get(type(obj), 'value')} into object"
-        )
-    return obj
 
 
 def validate_fields(
     obj: Obj, schema: TypeSchema, resource: ApiResource, validation: str
 ) -> tuple[str, ...]:
-    """Drop unknown fields, in place: refused if Strict, told if Warn. Returns the warnings."""
+    """Drop unknown fields, in place. Strict rejects them, Warn returns warnings."""
     if validation not in ("Strict", "Warn", "Ignore"):
         raise bad_request(f"invalid fieldValidation: {validation}")
     if resource.custom:
@@ -53,7 +45,7 @@ def validate_fields(
 
 
 def _require_types(value: Any, schema: TypeSchema, resource: ApiResource, path: str) -> None:
-    """Built-in kinds are typed: a value of another type cannot even be read."""
+    """Built-in kinds have Go types: a value of another type cannot be decoded."""
     if value is None or schema.kind == "any" or schema.type == "any":
         return
     if schema.kind in ("object", "map"):
@@ -75,7 +67,7 @@ def _require_types(value: Any, schema: TypeSchema, resource: ApiResource, path: 
 
 
 def _wrong_type(value: Any, wanted: str, resource: ApiResource, path: str) -> ApiError:
-    kind, got = resource.kind, _JSON_NAMES.get(type(value), "number")
+    kind, got = resource.kind, JSON_TYPE_NAMES.get(type(value), "number")
     return bad_request(
         f'{kind} in version "{resource.gvr.version}" cannot be handled as a {kind}: json: cannot '
         f"unmarshal {got} into Go struct field {kind}.{path} of type {wanted}"
