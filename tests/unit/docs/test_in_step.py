@@ -22,7 +22,7 @@ from aiapi_operator.process.settings import Settings as OperatorSettings
 from aiapi_operator.simulate.command import simulate as simulate_command
 from aiapi_operator.sizing.decision import Binding, Verdict
 from aiapi_runtime.runtime.cli import main as serve_command
-from aiapi_runtime.telemetry.prometheus import More, PodCollector
+from aiapi_runtime.telemetry.prometheus import ExtraMetrics, families
 from aiapi_service.auth.admin.main import main as admin_command
 from aiapi_service.gateway.settings import RUNTIME_VARIABLES, known_variables
 
@@ -107,12 +107,12 @@ def test_decisions_are_documented(header: str, values: type[Verdict] | type[Bind
 
 def operator_metrics() -> set[str]:
     lines = OperatorMetrics().text().decode().splitlines()
-    families = (line.split()[2:4] for line in lines if line.startswith("# TYPE"))
-    return {name for name, _ in families if name.startswith("aiapi_")}
+    names = (line.split()[2] for line in lines if line.startswith("# TYPE"))
+    return {name for name in names if name.startswith("aiapi_")}
 
 
 def pod_metrics() -> set[str]:
-    reading = SimpleNamespace(
+    snapshot = SimpleNamespace(
         total=[0.0] * 10_000,
         workers=SimpleNamespace(ready=1),
         threads={},
@@ -121,8 +121,8 @@ def pod_metrics() -> set[str]:
         accept_limit=0,
         ready=True,
     )
-    families = PodCollector(reading, [], More()).collect()  # type: ignore[arg-type]
-    return {each.name + ("_total" if each.type == "counter" else "") for each in families}
+    found = families(snapshot, [], ExtraMetrics())  # type: ignore[arg-type]
+    return {each.name + ("_total" if each.kind == "counter" else "") for each in found}
 
 
 def app_metrics() -> set[str]:

@@ -1,6 +1,6 @@
-"""What the pages show is true: blocks parse, resources are valid, commands and targets exist.
+"""Tests that examples in the docs work: blocks parse, resources are valid, commands exist.
 
-The site's own links are checked by `make docs`; links of the pages outside the site, here.
+`make docs` checks the links within the site; this module checks the links of all pages to files.
 """
 
 import re
@@ -24,6 +24,9 @@ FENCE = re.compile(
 )
 INDENTED = re.compile(r"(?:^ {4}\S.*\n?)+", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s]+)\)")
+REPOSITORY_PATH = re.compile(
+    r"`((?:operator/aiapi|service/aiapi|sandbox/aiapi|demo/aiapi|charts/|monitoring/|tests/)[\w./-]*)`"
+)
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 
 pytestmark = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -36,7 +39,7 @@ def blocks(page: Path, *languages: str) -> Iterator[str]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Command lines that a reader would type: `$ ...` in consoles, and indented or sh blocks."""
+    """Command lines in the page: `$ ...` in console blocks, and lines of indented and sh blocks."""
     text = page.read_text()
     prompts = re.findall(r"^\$ (.*)$", "\n".join(blocks(page, "console")), re.MULTILINE)
     indented = "".join(INDENTED.findall(FENCE.sub("", text))).splitlines()
@@ -61,9 +64,14 @@ def test_python_blocks_compile(page: Path) -> None:
             compile(body, str(page), "exec", flags=flags)
 
 
-def test_links_to_files_lead_somewhere(page: Path) -> None:
+def test_links_to_files_exist(page: Path) -> None:
     targets = [link.partition("#")[0] for link in LINK.findall(FENCE.sub("", page.read_text()))]
     assert [t for t in targets if t and not (page.parent / t).exists()] == []
+
+
+def test_paths_of_the_repository_exist(page: Path) -> None:
+    named = {path.rstrip("/") for path in REPOSITORY_PATH.findall(page.read_text())}
+    assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
 def test_make_targets_exist(page: Path) -> None:
@@ -72,7 +80,7 @@ def test_make_targets_exist(page: Path) -> None:
     assert {word for word in asked if "=" not in word and not word.startswith("-")} <= known
 
 
-def test_commands_of_aiapi_exist_with_their_options(page: Path) -> None:
+def test_aiapi_commands_and_options_exist(page: Path) -> None:
     for argv in commands(page):
         words = argv[2:] if argv[:2] == ["kubectl", "aiapi"] else argv[1:]
         if argv[:1] == ["aiapi"] or argv[:2] == ["kubectl", "aiapi"]:
@@ -80,7 +88,7 @@ def test_commands_of_aiapi_exist_with_their_options(page: Path) -> None:
 
 
 def unknown(command: Any, words: list[str]) -> list[str]:
-    """Sub-commands and options that the program does not have."""
+    """Sub-commands and options that the command does not have."""
     context = click.Context(command)
     while words and isinstance(command, click.Group):
         if words[0].startswith("-"):
@@ -90,7 +98,7 @@ def unknown(command: Any, words: list[str]) -> list[str]:
             return [name]
         command, context = found, click.Context(found, parent=context)
     options = {"--help", "-h"}
-    # A trace of one's own goes to the simulator, an AIApi's name to the plugin.
+    # With --trace the simulator runs, with the name of an AIApi the plugin.
     for known in (command, simulate) if command.name == "simulate" else (command,):
         options |= {o for p in known.params for o in (*p.opts, *p.secondary_opts)}
     given = (w.partition("=")[0] for w in words if w.startswith("-") and w != "-")
