@@ -189,7 +189,7 @@ class Sandbox:
         self._own(self._kubelet.run(), "kubelet")
         self._own(registration.run(), "heartbeat")
         self._own(ServiceTableSync(store, self.proxy.set_table).run(), "service table")
-        self.proxy.on_change(ServiceAddressAnnotator(store, self._serving).tell)
+        self.proxy.on_change(ServiceAddressAnnotator(store, self._serving).sync)
         self._own(self.proxy.run(), "proxy")
         self._own(self._expire_events(), "event expiry")
 

@@ -1,4 +1,4 @@
-"""OpenAPI v3, a document for each group version: what `kubectl explain` and `apply` look up."""
+"""OpenAPI v3: one document per group version, for `kubectl explain` and `kubectl apply`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SCALARS: dict[str, Obj] = {
 }
 _QUERY = ("dryRun", "fieldManager", "fieldValidation")
 _PATCHES = ("json-patch+json", "merge-patch+json", "apply-patch+yaml")
-_BASICS = {
+_TYPE_META = {
     "apiVersion": {"type": "string", "description": "The version of the schema of this object."},
     "kind": {"type": "string", "description": "The kind of this object."},
 }
@@ -81,7 +81,7 @@ def _gvk(resource: ApiResource) -> Obj:
 
 
 def _schema_name(resource: ApiResource) -> str:
-    """Built-in types go by their bare names; custom ones by group, version and kind."""
+    """Built-in types have their bare name; custom ones are named by group, version and kind."""
     gvr = resource.gvr
     if resource.custom:
         return ".".join([*reversed(gvr.group.split(".")), gvr.version, resource.kind])
@@ -95,7 +95,7 @@ def _resource_schema(resource: ApiResource) -> Obj:
         schema = {"type": "object", **copy_json(resource.schema)}
         meta = {"allOf": [_ref("ObjectMeta")], "default": {}}
         own = schema.get("properties") or {}
-        schema["properties"] = {**own, **_BASICS, "metadata": meta}
+        schema["properties"] = {**own, **_TYPE_META, "metadata": meta}
     return {**schema, "x-kubernetes-group-version-kind": [_gvk(resource)]}
 
 
@@ -145,7 +145,7 @@ def _references(schema: Any) -> set[str]:
 
 
 def document(registry: Registry, group: str, version: str) -> Obj:
-    """The document of one group version: its paths, and the types they need."""
+    """The document of a group version: its paths and all referenced types."""
     paths: Obj = {}
     schemas: Obj = {}
     for resource in registry:
@@ -166,16 +166,16 @@ def document(registry: Registry, group: str, version: str) -> Obj:
 
 
 class OpenApiService:
-    """Documents, made when first asked for and kept until a CRD changes."""
+    """Builds documents on demand and caches them until a CRD changes."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._made_at = -1
+        self._cached_generation = -1
         self._documents: dict[str, bytes] = {}
 
-    def answer(self, request: web.Request) -> web.Response:
-        if self._made_at != self._registry.generation:
-            self._made_at, self._documents = self._registry.generation, {}
+    def respond(self, request: web.Request) -> web.Response:
+        if self._cached_generation != self._registry.generation:
+            self._cached_generation, self._documents = self._registry.generation, {}
         if request.path == "/openapi/v2":
             body = openapi_v2.document()
             return web.Response(body=body, headers={"Content-Type": openapi_v2.CONTENT_TYPE})

@@ -1,7 +1,7 @@
-"""The one answer that kubectl still looks up in OpenAPI v2: may a List be validated by the server?
+"""The OpenAPI v2 document, with the one operation that kubectl still looks up in v2.
 
-For `kind: List` kubectl asks whether Namespaces know the query parameter `fieldValidation`, and
-reads v2 only as protobuf. So the document, written by hand, has that one operation. All else is v3.
+For `kind: List`, kubectl checks whether PATCH of a Namespace supports the query parameter
+`fieldValidation`, and reads v2 as protobuf only. Everything else uses OpenAPI v3.
 """
 
 CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -9,14 +9,14 @@ _NAMESPACE_YAML = b"group: ''\nkind: Namespace\nversion: v1\n"
 
 
 def _field(number: int, value: bytes) -> bytes:
-    """A length-delimited field of a protobuf message; the lengths here need two bytes at most."""
+    """A length-delimited protobuf field, up to a length that fits into two bytes."""
     size = len(value)
     length = bytes([size]) if size < 0x80 else bytes([size & 0x7F | 0x80, size >> 7])
     return bytes([number << 3 | 2]) + length + value
 
 
 def document() -> bytes:
-    """Field numbers are those of gnostic's openapiv2.proto."""
+    """Field numbers are from gnostic's openapiv2.proto."""
     query = _field(2, b"query") + _field(4, b"fieldValidation") + _field(6, b"string")
     parameter = _field(1, _field(2, _field(3, query)))
     kind = _field(1, b"x-kubernetes-group-version-kind") + _field(2, _field(2, _NAMESPACE_YAML))

@@ -1,4 +1,4 @@
-"""The three classic patch types: JSON patch, merge patch, strategic merge patch."""
+"""JSON patch, JSON merge patch and strategic merge patch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def json_patch(target: Obj, operations: Any) -> Obj:
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7386: null deletes, objects merge, all else replaces."""
+    """RFC 7386: null deletes, objects merge, other values replace."""
     if not isinstance(patch, dict):
         return copy_json(patch)
     result = dict(target) if isinstance(target, dict) else {}
@@ -45,7 +45,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def strategic_patch(target: Any, patch: Any, schema: TypeSchema) -> Any:
-    """A merge patch that merges lists by their keys, with its `$` directives."""
+    """Like a merge patch, but merges lists by their merge keys and supports `$` directives."""
     if not isinstance(patch, dict):
         return copy_json(patch)
     if patch.get(_DIRECTIVE) == "replace":
@@ -88,7 +88,7 @@ def _identity(item: Any, key: str) -> Any:
 
 
 def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Items in the order asked for; those it does not name stay behind their neighbours."""
+    """Items in the given order; items that it does not list keep their position."""
     ranks = [_identity(item, key) for item in order]
     named = [item for item in items if _identity(item, key) in ranks]
     named.sort(key=lambda item: ranks.index(_identity(item, key)))

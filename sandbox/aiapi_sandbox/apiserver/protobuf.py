@@ -1,4 +1,4 @@
-"""Bodies in protobuf: kubectl and Helm send the few kinds they create by name in this form only."""
+"""Decoding of protobuf bodies, which kubectl and Helm send for some built-in kinds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from aiapi_sandbox.apimachinery.errors import Obj, bad_request, not_implemented
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 
-# Message -> field number -> "name:type". Types: str int bool bytes time, a message's name; a
-# leading `[` repeats, `{` maps strings to values.
+# Message -> field number -> "name:type". Types: str int bool bytes time, or the name of a message.
+# A leading `[` means repeated, `{` a map from strings.
 _MESSAGES: dict[str, dict[int, str]] = {
     "Unknown": {1: "type:TypeMeta", 2: "raw:raw", 3: "encoding:str", 4: "contentType:str"},
     "TypeMeta": {1: "apiVersion:str", 2: "kind:str"},
@@ -66,7 +66,9 @@ _MESSAGES: dict[str, dict[int, str]] = {
         4: "propagationPolicy:str",
         5: "dryRun:[str",
     },
-    "SelfSubjectAccessReview": {1: "metadata:ObjectMeta"},  # what it asks does not matter here
+    "SelfSubjectAccessReview": {
+        1: "metadata:ObjectMeta"
+    },  # its spec does not matter: access is always allowed
     "SubjectAccessReview": {1: "metadata:ObjectMeta"},
     "Preconditions": {1: "uid:str", 2: "resourceVersion:str"},
 }
@@ -74,7 +76,7 @@ _KINDS = frozenset(_MESSAGES) - {"Unknown", "TypeMeta", "ObjectMeta", "Precondit
 
 
 def decode(body: bytes) -> Obj:
-    """The object in a protobuf body, as it would be in JSON."""
+    """Decode a protobuf body into the equivalent JSON object."""
     if not body.startswith(_MAGIC):
         raise bad_request("provided data does not appear to be a protobuf message")
     try:
@@ -126,7 +128,7 @@ def _value(value: Any, type_: str) -> Any:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Field numbers with their raw values: integers, or bytes."""
+    """Yield field numbers and raw values: integers or bytes."""
     position = 0
     while position < len(data):
         key, position = _varint(data, position)

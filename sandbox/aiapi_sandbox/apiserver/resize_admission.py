@@ -1,4 +1,4 @@
-"""What a node can hold: a resize beyond that is refused at once."""
+"""Admission of in-place resizes: a pod cannot grow beyond its node's allocatable resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiapi_sandbox.apimachinery.quantities import parse_quantity
 from aiapi_sandbox.kinds.resources import NODES
 from aiapi_sandbox.storage.store import Store
 
-_UNITS = {"cpu": 1000, "memory": 1}  # messages count CPU in millicores, memory in bytes
+_UNITS = {"cpu": 1000, "memory": 1}  # in messages: millicores and bytes
 
 
 def admit_resize(store: Store, pod: Obj) -> None:
@@ -20,12 +20,12 @@ def admit_resize(store: Store, pod: Obj) -> None:
     for name, unit in _UNITS.items():
         if name not in allocatable:
             continue
-        room = parse_quantity(allocatable[name])
+        available = parse_quantity(allocatable[name])
         wanted = sum((_requested(item, name) for item in pod["spec"]["containers"]), Decimal(0))
-        if wanted > room:
+        if wanted > available:
             why = (
                 f"node didn't have enough allocatable resources: {name}, "
-                f"requested: {int(wanted * unit)}, allocatable: {int(room * unit)}"
+                f"requested: {int(wanted * unit)}, allocatable: {int(available * unit)}"
             )
             pod_name = pod["metadata"]["name"]
             raise forbidden("", "pods", pod_name, why, causes=[{"reason": "NodeCapacity"}])

@@ -1,4 +1,4 @@
-"""Answers in the form that the client accepts: objects, tables, or metadata alone."""
+"""Responses in the format that the client accepts: object, Table or PartialObjectMetadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARTIAL_KINDS = ("PartialObjectMetadata", "PartialObjectMetadataList")
 
 @dataclass(frozen=True)
 class ResponseTransformer:
-    """How objects of a resource are shown to one client."""
+    """Transforms stored objects into the negotiated format."""
 
     resource: ApiResource
     form: OutputForm
@@ -71,7 +71,7 @@ def partial_metadata(obj: Obj) -> Obj:
 
 
 def parse_accept(header: str | None) -> list[dict[str, str]]:
-    """The media types of an Accept header, each with its parameters."""
+    """The media types of an Accept header, with their parameters."""
     result = []
     for part in (header or "*/*").split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))

@@ -138,7 +138,7 @@ class ApiServer:
         if path == "/version":
             return json_response(discovery.VERSION)
         if path.startswith("/openapi/"):
-            return self._openapi.answer(request)
+            return self._openapi.respond(request)
         found = discovery.respond(path, request.headers.get("Accept"), self.store.registry)
         if found is not None:
             return found

@@ -1,4 +1,4 @@
-"""The cells of built-in kinds' tables that take more than reading one field."""
+"""Cell functions for the table columns of built-in kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: the columns of `kubectl get`, printed by the server."""
+"""The table convertor: server-side printing for `kubectl get`."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ _COLUMNS: dict[str, tuple[TableColumn, ...]] = {
 
 
 def custom_columns(declared: list[Obj] | None) -> tuple[TableColumn, ...]:
-    """The columns that a CRD version declares; Age alone where it declares none."""
+    """The printer columns of a CRD version; Name and Age when it declares none."""
     if not declared:
         return (_NAME, _AGE)
     return (_NAME, *(_declared(spec) for spec in declared))

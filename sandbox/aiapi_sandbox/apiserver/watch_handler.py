@@ -1,4 +1,4 @@
-"""Watches: a stream of changes, with selectors, bookmarks and an end."""
+"""Watch requests: a stream of events, with selectors, bookmarks and a timeout."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from aiapi_sandbox.kinds.resources import ApiResource
 from aiapi_sandbox.storage.store import Store
 from aiapi_sandbox.storage.watch_cache import Watcher, WatchEvent
 
-_BOOKMARK_EVERY = 60.0
-_INITIAL_END = {"k8s.io/initial-events-end": "true"}
+_BOOKMARK_INTERVAL = 60.0
+_INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
 async def watch(
@@ -30,7 +30,7 @@ async def watch(
     options: RequestOptions,
     transformer: ResponseTransformer,
 ) -> web.StreamResponse:
-    stream = _Stream(store, info, options, transformer)
+    stream = _WatchStream(store, info, options, transformer)
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     try:
         watcher = stream.open_watcher()
@@ -40,7 +40,7 @@ async def watch(
         await response.prepare(request)
         await response.write(stream.line("ERROR", error.as_status()))
         return response
-    with watcher, suppress(ConnectionResetError):  # clients go when they have seen enough
+    with watcher, suppress(ConnectionResetError):  # the client closed the stream
         first = b"".join(stream.initial())
         await response.prepare(request)
         await response.write(first)
@@ -48,11 +48,11 @@ async def watch(
     return response
 
 
-async def _follow(response: web.StreamResponse, stream: _Stream, watcher: Watcher) -> None:
+async def _follow(response: web.StreamResponse, stream: _WatchStream, watcher: Watcher) -> None:
     loop = asyncio.get_running_loop()
-    end = loop.time() + stream.lifetime
+    end = loop.time() + stream.timeout
     while (now := loop.time()) < end:
-        wait = min(end - now, _BOOKMARK_EVERY)
+        wait = min(end - now, _BOOKMARK_INTERVAL)
         try:
             event = await asyncio.wait_for(watcher.next(), wait)
         except TimeoutError:
@@ -66,8 +66,8 @@ async def _follow(response: web.StreamResponse, stream: _Stream, watcher: Watche
         await response.write(b"".join(lines))
 
 
-class _Stream:
-    """What one client gets to see of the changes."""
+class _WatchStream:
+    """Filters and encodes events for one client."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class _Stream:
         self._by_fields = parse_fields(self._fields)
         self._by_labels = parse_labels(options.label_selector)
         self._headers_sent = False
-        self._marked = 0
-        self.lifetime = float(options.timeout_seconds or random.randint(1800, 3600))  # noqa: S311 - spreads reconnects
+        self._bookmarked_version = 0
+        self.timeout = float(options.timeout_seconds or random.randint(1800, 3600))  # noqa: S311 - spreads reconnects
 
     @property
     def _resource(self) -> ApiResource:
@@ -107,7 +107,7 @@ class _Stream:
         return self._store.subscribe(self._info.gvr, self._info.namespace or None, since=version)
 
     def initial(self) -> Iterator[bytes]:
-        """What is there already, unless the client goes on from a version it knows."""
+        """The existing objects, unless the client resumes from a version."""
         options = self._options
         if options.resource_version not in ("", "0") and not options.initial_events:
             return
@@ -116,23 +116,23 @@ class _Stream:
         ):
             yield self._event("ADDED", obj)
         if options.initial_events and options.bookmarks:
-            yield from self.bookmark(annotations=_INITIAL_END)
+            yield from self.bookmark(annotations=_INITIAL_EVENTS_END)
 
     def events_for(self, event: WatchEvent) -> Iterator[bytes]:
-        before = event.previous is not None and self._selects(event.previous)
-        after = self._selects(event.object)
+        before = event.previous is not None and self._matches(event.previous)
+        after = self._matches(event.object)
         if event.type == "DELETED":
             if before:
                 yield self._event("DELETED", event.object)
         elif after:
             yield self._event("MODIFIED" if before else "ADDED", event.object)
-        elif before:  # it left the selection: gone, for this client
+        elif before:  # it no longer matches the selector: deleted, for this client
             version = event.object["metadata"]["resourceVersion"]
             last = event.previous or {}
-            gone = {**last, "metadata": {**last["metadata"], "resourceVersion": version}}
-            yield self._event("DELETED", gone)
+            deleted = {**last, "metadata": {**last["metadata"], "resourceVersion": version}}
+            yield self._event("DELETED", deleted)
 
-    def _selects(self, obj: Obj) -> bool:
+    def _matches(self, obj: Obj) -> bool:
         return self._by_labels(obj["metadata"].get("labels") or {}) and self._by_fields(obj)
 
     def _event(self, kind: str, obj: Obj) -> bytes:
@@ -144,10 +144,10 @@ class _Stream:
         return self.line(kind, self._transformer.object(obj))
 
     def bookmark(self, annotations: Obj | None = None) -> Iterator[bytes]:
-        if not self._options.bookmarks or self._marked == self._store.version:
+        if not self._options.bookmarks or self._bookmarked_version == self._store.version:
             return
-        self._marked = self._store.version
-        meta: Obj = {"resourceVersion": str(self._marked)}
+        self._bookmarked_version = self._store.version
+        meta: Obj = {"resourceVersion": str(self._bookmarked_version)}
         if annotations:
             meta["annotations"] = annotations
         empty = {"kind": self._resource.kind, "apiVersion": "", "metadata": meta}
@@ -155,9 +155,9 @@ class _Stream:
             table = self._transformer.table([], meta["resourceVersion"], headers=False)
             yield self.line("BOOKMARK", {**table, "metadata": meta})
         else:
-            yield self.line("BOOKMARK", self._shown(empty))
+            yield self.line("BOOKMARK", self._bookmark_object(empty))
 
-    def _shown(self, empty: Obj) -> Obj:
+    def _bookmark_object(self, empty: Obj) -> Obj:
         if self._transformer.form == "partial":
             return self._transformer.object(empty)
         return {**to_served(self._resource, empty), "apiVersion": self._info.gvr.api_version}

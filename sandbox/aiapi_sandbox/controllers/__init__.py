@@ -1,1 +1,1 @@
-"""The sandbox's controllers: the part of kube-controller-manager that the AIApi's children need."""
+"""The controllers of kube-controller-manager and kube-scheduler that an AIApi's children need."""

@@ -1,4 +1,4 @@
-"""Owner references: who controls an object, and which of the candidates a controller may claim."""
+"""Controller references: finding, adopting and releasing controlled objects."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from aiapi_sandbox.storage.store import Store
 
 
 def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the reference to the managing owner."""
+    """Return the reference to the controller, or None."""
     for reference in obj["metadata"].get("ownerReferences", ()):
         if reference.get("controller"):
             return dict(reference)
@@ -17,7 +17,7 @@ def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def controller_reference(owner: Mapping[str, Any]) -> Obj:
-    """Return the reference that makes `owner` the managing one."""
+    """Return an owner reference that makes `owner` the controller."""
     return {
         "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
@@ -29,21 +29,21 @@ def controller_reference(owner: Mapping[str, Any]) -> Obj:
 
 
 def claim(store: Store, gvr: Any, owner: Mapping[str, Any]) -> list[Obj]:
-    """Return the objects of `gvr` that `owner` controls, after adoptions and releases."""
+    """Adopt matching orphans, release objects that no longer match; return the controlled ones."""
     namespace, uid = owner["metadata"]["namespace"], owner["metadata"]["uid"]
-    mine = []
+    claimed = []
     for obj in tuple(store.scan(gvr, namespace)):
         reference = controller_of(obj)
         selected = matches_selector(owner["spec"]["selector"], obj["metadata"].get("labels") or {})
         if reference is None:
             if selected and _may_adopt(obj, owner):
-                mine.append(_adopt(store, gvr, obj, owner))
+                claimed.append(_adopt(store, gvr, obj, owner))
         elif reference["uid"] == uid:
             if selected:
-                mine.append(obj)
+                claimed.append(obj)
             else:
                 _release(store, gvr, obj, uid)
-    return mine
+    return claimed
 
 
 def _may_adopt(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Deployments: ReplicaSets by template, and the way from one template to the next."""
+"""The Deployment controller: one ReplicaSet per template, and the rollout between them."""
 
 import hashlib
 import json
@@ -18,32 +18,32 @@ from aiapi_sandbox.storage.store import Store
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 _NOT_COPIED = ("kubectl.kubernetes.io/last-applied-configuration",)
-_SAFE_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 JsonObject = Mapping[str, Any]
 
 
 def template_hash(template: JsonObject) -> str:
-    """Return a short name for a template; the same template always has the same."""
+    """Return the pod-template-hash of a template."""
     text = json.dumps(template, sort_keys=True).encode()
     digest = hashlib.sha256(text).digest()[:10]
-    return "".join(_SAFE_LETTERS[byte % len(_SAFE_LETTERS)] for byte in digest)
+    return "".join(_HASH_LETTERS[byte % len(_HASH_LETTERS)] for byte in digest)
 
 
 def same_template(replica_set: JsonObject, template: JsonObject) -> bool:
-    """Whether a ReplicaSet was made of this template."""
-    mine = json.loads(json.dumps(replica_set["spec"]["template"]))
-    mine.get("metadata", {}).get("labels", {}).pop(HASH_LABEL, None)
-    return bool(mine == template)
+    """Whether a ReplicaSet has this template."""
+    own = json.loads(json.dumps(replica_set["spec"]["template"]))
+    own.get("metadata", {}).get("labels", {}).pop(HASH_LABEL, None)
+    return bool(own == template)
 
 
 def revision(obj: JsonObject) -> int:
-    """Return the revision annotation's number; 0 when there is none."""
+    """Return the revision annotation as a number; 0 when it is missing."""
     text = (obj["metadata"].get("annotations") or {}).get(REVISION, "0")
     return int(text) if text.isdigit() else 0
 
 
 class DeploymentController:
-    """Sizes ReplicaSets, one step at a time: their status brings the next step."""
+    """Scales ReplicaSets one step at a time; their status changes trigger the next step."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class DeploymentController:
         return {
             DEPLOYMENTS: lambda obj: [object_key(obj)],
             REPLICASETS: self._owners,
-            PODS: self._recreating,
+            PODS: self._owner_of_pod,
         }
 
     @staticmethod
@@ -63,8 +63,8 @@ class DeploymentController:
         if reference and reference["kind"] == "Deployment":
             yield ObjectKey(replica_set["metadata"]["namespace"], reference["name"])
 
-    def _recreating(self, pod: Obj) -> Iterable[ObjectKey]:
-        """A Recreate rollout goes on when the last old pod is gone."""
+    def _owner_of_pod(self, pod: Obj) -> Iterable[ObjectKey]:
+        """A Recreate rollout continues when the last old pod is removed."""
         namespace = pod["metadata"]["namespace"]
         reference = controller_of(pod)
         if reference and reference["kind"] == "ReplicaSet":
@@ -78,12 +78,12 @@ class DeploymentController:
             return None
         sets = claim(self._store, REPLICASETS, deployment)
         if "deletionTimestamp" not in deployment["metadata"]:
-            self._advance(deployment, sets)
-        return self._tell(key)
+            self._sync(deployment, sets)
+        return self._update_status(key)
 
     # --- one step
 
-    def _advance(self, deployment: JsonObject, sets: list[Obj]) -> None:
+    def _sync(self, deployment: JsonObject, sets: list[Obj]) -> None:
         limits = rollout.rollout_limits(deployment)
         template = deployment["spec"]["template"]
         matching = [rs for rs in sets if same_template(rs, template)]
@@ -97,7 +97,7 @@ class DeploymentController:
         else:
             self._roll(deployment, new, old, limits)
         if not deployment["spec"].get("paused"):
-            self._forget_history(deployment)
+            self._delete_old_replica_sets(deployment)
 
     def _roll(
         self,
@@ -110,7 +110,7 @@ class DeploymentController:
         if new is None:
             new = self._create(deployment, old, size, limits)
         else:
-            self._mark_new(deployment, new, old)
+            self._set_new_revision(deployment, new, old)
             if size != rollout.desired_replicas(new):
                 self._scale(deployment, new["metadata"]["name"], size, limits)
                 return
@@ -131,7 +131,7 @@ class DeploymentController:
         if new is None:
             self._create(deployment, old, limits.desired, limits)
         else:
-            self._mark_new(deployment, new, old)
+            self._set_new_revision(deployment, new, old)
             self._scale(deployment, new["metadata"]["name"], limits.desired, limits)
 
     def _has_pods(self, replica_set: JsonObject) -> bool:
@@ -172,9 +172,11 @@ class DeploymentController:
         )
         name = created["metadata"]["name"]
         self._set_revision(deployment, number)
-        self._progressing(deployment, "NewReplicaSetCreated", f'Created new replica set "{name}"')
+        self._set_progressing(
+            deployment, "NewReplicaSetCreated", f'Created new replica set "{name}"'
+        )
         if size:
-            self._tell_scaled(deployment, name, 0, size)
+            self._record_scaling(deployment, name, 0, size)
         return created
 
     @staticmethod
@@ -185,7 +187,7 @@ class DeploymentController:
             for name, value in given.items()
             if name not in _NOT_COPIED and not name.startswith("deployment.kubernetes.io/")
         }
-        sizes = {rollout.DESIRED: str(limits.desired), rollout.MAXIMUM: str(limits.most)}
+        sizes = {rollout.DESIRED: str(limits.desired), rollout.MAXIMUM: str(limits.max_pods)}
         return copied | sizes
 
     def _scale(
@@ -198,19 +200,19 @@ class DeploymentController:
             found["spec"]["replicas"] = size
             annotations = found["metadata"].setdefault("annotations", {})
             annotations[rollout.DESIRED] = str(limits.desired)
-            annotations[rollout.MAXIMUM] = str(limits.most)
+            annotations[rollout.MAXIMUM] = str(limits.max_pods)
 
         self._store.mutate(REPLICASETS, namespace, name, change)
         if before != size:
-            self._tell_scaled(deployment, name, before, size)
+            self._record_scaling(deployment, name, before, size)
 
-    def _tell_scaled(self, deployment: JsonObject, name: str, before: int, after: int) -> None:
+    def _record_scaling(self, deployment: JsonObject, name: str, before: int, after: int) -> None:
         direction = "up" if after > before else "down"
         message = f"Scaled {direction} replica set {name} from {before} to {after}"
         self._events.normal(deployment, "ScalingReplicaSet", message)
 
-    def _mark_new(self, deployment: JsonObject, new: Obj, old: Sequence[Obj]) -> None:
-        """The ReplicaSet of the present template has the highest revision, also after an undo."""
+    def _set_new_revision(self, deployment: JsonObject, new: Obj, old: Sequence[Obj]) -> None:
+        """Give the current ReplicaSet the highest revision, also after an undo."""
         number = str(max(max(map(revision, old), default=0) + 1, revision(new)))
         meta = new["metadata"]
 
@@ -220,11 +222,11 @@ class DeploymentController:
 
         if number != str(revision(new)):
             message = f'Found new replica set "{meta["name"]}"'
-            self._progressing(deployment, "FoundNewReplicaSet", message)
+            self._set_progressing(deployment, "FoundNewReplicaSet", message)
         self._store.mutate(REPLICASETS, meta["namespace"], meta["name"], change)
         self._set_revision(deployment, number)
 
-    def _forget_history(self, deployment: JsonObject) -> None:
+    def _delete_old_replica_sets(self, deployment: JsonObject) -> None:
         limit = deployment["spec"].get("revisionHistoryLimit", 10)
         template = deployment["spec"]["template"]
         idle = [
@@ -238,7 +240,7 @@ class DeploymentController:
         for rs in sorted(idle, key=revision)[: max(0, len(idle) - limit)]:
             self._store.delete(REPLICASETS, rs["metadata"]["namespace"], rs["metadata"]["name"])
 
-    # --- what it says about itself
+    # --- status
 
     def _set_revision(self, deployment: JsonObject, number: str) -> None:
         def change(found: Obj) -> None:
@@ -247,7 +249,7 @@ class DeploymentController:
         meta = deployment["metadata"]
         self._store.mutate(DEPLOYMENTS, meta["namespace"], meta["name"], change)
 
-    def _progressing(self, deployment: JsonObject, reason: str, message: str) -> None:
+    def _set_progressing(self, deployment: JsonObject, reason: str, message: str) -> None:
         def change(found: Obj) -> None:
             status = found.setdefault("status", {})
             state = (True, reason, message)
@@ -258,7 +260,7 @@ class DeploymentController:
         meta = deployment["metadata"]
         self._store.mutate(DEPLOYMENTS, meta["namespace"], meta["name"], change, "status")
 
-    def _tell(self, key: ObjectKey) -> float | None:
+    def _update_status(self, key: ObjectKey) -> float | None:
         deployment = self._store.peek(DEPLOYMENTS, *key)
         uid, template = deployment["metadata"]["uid"], deployment["spec"]["template"]
         sets = [
@@ -272,6 +274,6 @@ class DeploymentController:
         def change(found: Obj) -> None:
             found["status"] = next_status(found, new, sets, now)
 
-        told = self._store.mutate(DEPLOYMENTS, *key, change, "status")
-        remaining = deadline_in(told, told["status"], now)
+        updated = self._store.mutate(DEPLOYMENTS, *key, change, "status")
+        remaining = deadline_in(updated, updated["status"], now)
         return None if remaining is None or remaining < 0 else remaining + 1.0

@@ -1,4 +1,4 @@
-"""A Deployment's status: counts, and the conditions that `kubectl rollout status` reads. Pure."""
+"""Deployment status: counts, and the conditions that `kubectl rollout status` reads. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ JsonObject = Mapping[str, Any]
 
 
 def condition_of(status: JsonObject, kind: str) -> JsonObject | None:
-    """Return the condition of that type."""
+    """Return the condition of this type, or None."""
     return next((c for c in status.get("conditions", ()) if c["type"] == kind), None)
 
 
@@ -22,7 +22,7 @@ def with_condition(
     state: tuple[bool, str, str],
     now: datetime,
 ) -> list[Obj]:
-    """Return the conditions with one set to (true, reason, message)."""
+    """Return the conditions with one of them set to (status, reason, message)."""
     true, reason, message = state
     status = "True" if true else "False"
     kept = [dict(condition) for condition in conditions]
@@ -44,27 +44,27 @@ def with_condition(
 
 
 def counts(deployment: JsonObject, new: JsonObject | None, all_sets: Sequence[JsonObject]) -> Obj:
-    """Return the numbers of the status; zeros are left out, as the real API server does."""
+    """Return the counts; zeros are omitted, as in Kubernetes."""
 
     def summed(field: str, sets: Iterable[JsonObject]) -> int:
         return sum(rs.get("status", {}).get(field, 0) for rs in sets)
 
-    ready_now = summed("availableReplicas", all_sets)
+    available = summed("availableReplicas", all_sets)
     wanted = sum(rs["spec"].get("replicas", 1) for rs in all_sets)
     numbers = {
         "observedGeneration": deployment["metadata"]["generation"],
         "replicas": summed("replicas", all_sets),
         "updatedReplicas": summed("replicas", [new] if new else []),
         "readyReplicas": summed("readyReplicas", all_sets),
-        "availableReplicas": ready_now,
-        "unavailableReplicas": max(0, wanted - ready_now),
+        "availableReplicas": available,
+        "unavailableReplicas": max(0, wanted - available),
         "terminatingReplicas": summed("terminatingReplicas", all_sets),
     }
     return {name: number for name, number in numbers.items() if number}
 
 
 def is_complete(deployment: JsonObject, status: JsonObject) -> bool:
-    """Whether every wanted pod is of the new template and available, and no other is left."""
+    """Whether all replicas are updated and available, and no old one is left."""
     desired = deployment["spec"].get("replicas", 1)
     return all(
         status.get(name, 0) == desired
@@ -73,7 +73,7 @@ def is_complete(deployment: JsonObject, status: JsonObject) -> bool:
 
 
 def has_progressed(before: JsonObject, after: JsonObject) -> bool:
-    """Whether the rollout moved since the last status."""
+    """Whether the rollout progressed since the last status."""
 
     def old_pods(status: JsonObject) -> int:
         return int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
@@ -85,7 +85,7 @@ def has_progressed(before: JsonObject, after: JsonObject) -> bool:
 
 
 def deadline_in(deployment: JsonObject, status: JsonObject, now: datetime) -> float | None:
-    """Return the seconds until the rollout counts as stuck, None when it does not run."""
+    """Return the seconds until the progress deadline; None when no rollout is running."""
     condition = condition_of(status, "Progressing")
     if condition is None or condition["reason"] in ("NewReplicaSetAvailable", "DeploymentPaused"):
         return None
@@ -97,11 +97,11 @@ def deadline_in(deployment: JsonObject, status: JsonObject, now: datetime) -> fl
 def next_status(
     deployment: JsonObject, new: JsonObject | None, all_sets: Sequence[JsonObject], now: datetime
 ) -> Obj:
-    """Return the status that the Deployment should have."""
+    """Return the Deployment's new status."""
     before = deployment.get("status", {})
     status = counts(deployment, new, all_sets)
     conditions: list[Obj] = [dict(c) for c in before.get("conditions", ())]
-    enough = status.get("availableReplicas", 0) >= rollout_limits(deployment).least
+    enough = status.get("availableReplicas", 0) >= rollout_limits(deployment).min_available
     if enough:
         state = (True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
@@ -136,7 +136,7 @@ def _progress(
     status: JsonObject,
     now: datetime,
 ) -> tuple[bool, str, str] | None:
-    """Return the Progressing condition's new state, or None to leave it as it is."""
+    """Return the new state of the Progressing condition, or None to keep it."""
     known = condition_of(before, "Progressing")
     name = new["metadata"]["name"] if new else deployment["metadata"]["name"]
     settled = status.get("replicas", 0) == status.get("updatedReplicas", 0)

@@ -1,4 +1,4 @@
-"""PodDisruptionBudgets: how many of the selected pods may go now."""
+"""The disruption controller: the status of PodDisruptionBudgets."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ JsonObject = Mapping[str, Any]
 
 
 def desired_healthy(budget: JsonObject, expected: int) -> int:
-    """Return how many pods must stay healthy; per cents round up, as in Kubernetes."""
+    """Return the minimum number of healthy pods. Percentages round up, as in Kubernetes."""
     spec = budget["spec"]
     if "maxUnavailable" in spec:
         return max(0, expected - _scaled(spec["maxUnavailable"], expected))
@@ -34,7 +34,7 @@ def _scaled(value: int | str, total: int) -> int:
 
 
 class DisruptionController:
-    """Keeps the budgets' status."""
+    """Updates the status of PodDisruptionBudgets."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -81,7 +81,7 @@ class DisruptionController:
         }
 
     def _expected(self, pods: Iterable[JsonObject]) -> int:
-        """Count what the owners want, not what is there: a lost pod does not lower the bar."""
+        """Sum the controllers' desired replicas: a lost pod does not lower the expected count."""
         wanted: dict[str, int] = {}
         for pod in pods:
             reference = controller_of(pod)

@@ -1,4 +1,4 @@
-"""EndpointSlices: which pods stand behind a Service, and in which state."""
+"""The EndpointSlice controller: the pods of each Service and their state."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def is_ready(pod: JsonObject) -> bool:
 
 
 def target_ports(service: JsonObject, pod: JsonObject) -> Ports:
-    """Return the (name, protocol, number) that the Service's ports mean on this pod."""
+    """Return the Service's target ports on this pod, as (name, protocol, number)."""
     found = []
     for port in service["spec"].get("ports", ()):
         target = port.get("targetPort", port["port"])
@@ -46,7 +46,7 @@ def _named_port(pod: JsonObject, name: str, protocol: str) -> int | None:
 
 
 def endpoint(pod: JsonObject, *, publish_not_ready: bool) -> Obj:
-    """Return one pod's entry."""
+    """Return the endpoint of one pod."""
     ready, terminating = is_ready(pod), "deletionTimestamp" in pod["metadata"]
     return {
         "addresses": [pod["status"]["podIP"]],
@@ -66,7 +66,7 @@ def endpoint(pod: JsonObject, *, publish_not_ready: bool) -> Obj:
 
 
 class EndpointSliceController:
-    """Keeps one slice for each set of target ports; most Services need one."""
+    """Maintains one slice per distinct set of target ports; most Services have one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -87,28 +87,31 @@ class EndpointSliceController:
                 yield object_key(service)
 
     @staticmethod
-    def _owner(piece: Obj) -> Iterable[ObjectKey]:
-        labels = piece["metadata"].get("labels") or {}
+    def _owner(endpoint_slice: Obj) -> Iterable[ObjectKey]:
+        labels = endpoint_slice["metadata"].get("labels") or {}
         if labels.get(MANAGED_BY) == MANAGER:
-            yield ObjectKey(piece["metadata"]["namespace"], labels[SERVICE_LABEL])
+            yield ObjectKey(endpoint_slice["metadata"]["namespace"], labels[SERVICE_LABEL])
 
     def reconcile(self, key: ObjectKey) -> float | None:
         service = self._store.find(SERVICES, *key)
         if service is None or not service["spec"].get("selector"):
             return None
-        wanted = {piece["metadata"]["name"]: piece for piece in self._slices(service)}
+        wanted = {
+            endpoint_slice["metadata"]["name"]: endpoint_slice
+            for endpoint_slice in self._slices(service)
+        }
         labels = {SERVICE_LABEL: key.name, MANAGED_BY: MANAGER}
         present = {
-            piece["metadata"]["name"]
-            for piece in self._store.scan(ENDPOINTSLICES, key.namespace, labels)
+            endpoint_slice["metadata"]["name"]
+            for endpoint_slice in self._store.scan(ENDPOINTSLICES, key.namespace, labels)
         }
         for name in present - wanted.keys():
             self._store.delete(ENDPOINTSLICES, key.namespace, name)
-        for name, piece in wanted.items():
+        for name, endpoint_slice in wanted.items():
             if name in present:
-                self._store.mutate(ENDPOINTSLICES, key.namespace, name, _overlay(piece))
+                self._store.mutate(ENDPOINTSLICES, key.namespace, name, _overlay(endpoint_slice))
             else:
-                self._store.create(ENDPOINTSLICES, piece)
+                self._store.create(ENDPOINTSLICES, endpoint_slice)
         return None
 
     def _slices(self, service: JsonObject) -> Iterable[Obj]:
@@ -126,8 +129,8 @@ class EndpointSliceController:
     @staticmethod
     def _slice(service: JsonObject, ports: Ports, entries: list[Obj]) -> Obj:
         meta = service["metadata"]
-        known_by = json.dumps([meta["uid"], ports]).encode()
-        suffix = hashlib.sha256(known_by).hexdigest()[:5]
+        identity = json.dumps([meta["uid"], ports]).encode()
+        suffix = hashlib.sha256(identity).hexdigest()[:5]
         own_labels = {SERVICE_LABEL: meta["name"], MANAGED_BY: MANAGER}
         return {
             "metadata": {
@@ -147,9 +150,9 @@ def _has_address(pod: JsonObject) -> bool:
     return bool(status.get("podIP")) and status.get("phase") not in ("Succeeded", "Failed")
 
 
-def _overlay(piece: Obj) -> Any:
+def _overlay(endpoint_slice: Obj) -> Any:
     def change(found: Obj) -> None:
-        found["metadata"]["labels"] = piece["metadata"]["labels"]
-        found["endpoints"], found["ports"] = piece["endpoints"], piece["ports"]
+        found["metadata"]["labels"] = endpoint_slice["metadata"]["labels"]
+        found["endpoints"], found["ports"] = endpoint_slice["endpoints"], endpoint_slice["ports"]
 
     return change

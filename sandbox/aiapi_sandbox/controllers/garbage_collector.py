@@ -1,7 +1,7 @@
-"""The garbage collector: objects whose owners are gone go too, of every kind.
+"""The garbage collector: deletes objects of any kind whose owners no longer exist.
 
-It looks at everything there is, so it does not matter when an owner went, or who was running then.
-A sweep of some thousand objects takes milliseconds; it runs only after changes that can matter.
+Each sweep checks all objects, so it needs no record of past deletions. A sweep of a few thousand
+objects takes milliseconds, and runs only after changes that can affect ownership.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ ORPHAN = "orphan"
 
 @dataclass(frozen=True)
 class ObjectIdentity:
-    """Where an object lives."""
+    """The location of an object."""
 
     gvr: GroupVersionResource
     namespace: str
@@ -31,7 +31,7 @@ class ObjectIdentity:
 
 
 def affects_ownership(event: WatchEvent) -> bool:
-    """Whether a change can make something garbage, or free an owner that waits."""
+    """Whether a change can orphan an object, or unblock the deletion of an owner."""
     meta = event.object["metadata"]
     if event.type == "DELETED":
         return True
@@ -44,7 +44,7 @@ def affects_ownership(event: WatchEvent) -> bool:
 
 
 class GarbageCollector:
-    """One sweep at a time, over a picture of all objects."""
+    """Sweeps over a snapshot of all objects."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -57,7 +57,7 @@ class GarbageCollector:
             self._dirty.set()
 
     async def run(self) -> None:
-        """Sweep after changes, a few of them at once, until cancelled."""
+        """Sweep after changes, in batches, until cancelled."""
         while True:
             await self._dirty.wait()
             await asyncio.sleep(SETTLE_SECONDS)
@@ -65,12 +65,12 @@ class GarbageCollector:
             try:
                 self.sweep()
             except ApiError:
-                logger.exception("the garbage collector failed; it tries again")
+                logger.exception("garbage collection failed; retrying")
                 self._dirty.set()
 
     def sweep(self) -> None:
-        """Collect until nothing more follows from what is there now."""
-        objects = dict(self._everything())
+        """Collect garbage among the objects that exist now."""
+        objects = dict(self._all_objects())
         by_uid = {obj["metadata"]["uid"]: identity for identity, obj in objects.items()}
         dependents: dict[str, list[ObjectIdentity]] = {}
         for identity, obj in objects.items():
@@ -81,7 +81,7 @@ class GarbageCollector:
         for identity, obj in objects.items():
             self._finalize(identity, obj, dependents.get(obj["metadata"]["uid"], []))
 
-    def _everything(self) -> Iterator[tuple[ObjectIdentity, Obj]]:
+    def _all_objects(self) -> Iterator[tuple[ObjectIdentity, Obj]]:
         for gvr in self._store.registry.storage_resources():
             for obj in self._store.scan(gvr):
                 meta = obj["metadata"]
@@ -94,16 +94,16 @@ class GarbageCollector:
         objects: Mapping[ObjectIdentity, Obj],
         by_uid: Mapping[str, ObjectIdentity],
     ) -> None:
-        """Delete an object without living owners; drop references to owners that are gone."""
+        """Delete an object without existing owners, or remove its dangling references."""
         references = obj["metadata"].get("ownerReferences", ())
         if not references or "deletionTimestamp" in obj["metadata"]:
             return
-        gone = {r["uid"] for r in references if not self._is_owner(r, identity, objects, by_uid)}
+        missing = {r["uid"] for r in references if not self._is_owner(r, identity, objects, by_uid)}
         waiting = {r["uid"] for r in references if self._waits(r, objects, by_uid)}
-        if len(gone | waiting) == len(references):
+        if len(missing | waiting) == len(references):
             self._delete(identity, "Foreground" if waiting else "Background")
-        elif gone | waiting:
-            self._drop_references(identity, gone | waiting)
+        elif missing | waiting:
+            self._drop_references(identity, missing | waiting)
 
     @staticmethod
     def _is_owner(
@@ -112,7 +112,7 @@ class GarbageCollector:
         objects: Mapping[ObjectIdentity, Obj],
         by_uid: Mapping[str, ObjectIdentity],
     ) -> bool:
-        """An owner lives in the same namespace, or in none, under the name and kind given."""
+        """Whether the owner exists, and is cluster-scoped or in the same namespace."""
         owner = by_uid.get(reference["uid"])
         return (
             owner is not None
@@ -127,7 +127,7 @@ class GarbageCollector:
         objects: Mapping[ObjectIdentity, Obj],
         by_uid: Mapping[str, ObjectIdentity],
     ) -> bool:
-        """Whether the owner is being deleted in the foreground: it waits for its dependents."""
+        """Whether the owner is being deleted in the foreground, that is, after its dependents."""
         owner = by_uid.get(reference["uid"])
         return owner is not None and FOREGROUND in objects[owner]["metadata"].get("finalizers", ())
 
@@ -152,7 +152,7 @@ class GarbageCollector:
         references = obj["metadata"].get("ownerReferences", ()) if obj else ()
         return any(r["uid"] == owner and r.get("blockOwnerDeletion") for r in references)
 
-    # --- writes; an object that went meanwhile needs none
+    # --- writes, which ignore objects that were removed in the meantime
 
     def _delete(self, identity: ObjectIdentity, propagation: Any) -> None:
         try:

@@ -1,8 +1,7 @@
-"""The loop that runs all controllers: changes become keys, and each key is reconciled in turn.
+"""The controller manager: maps events to object keys and reconciles them from one work queue.
 
-The store is in memory and a write is a function call, so a reconciliation is a plain function, and
-one task runs them all, one after the other. A key waits in the queue once, however often it
-changed.
+The store is in memory, so a reconciliation is a plain function call, and one task runs all of them
+one after the other. The queue holds each key at most once.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ RETRY_SECONDS = (0.02, 0.1, 0.5, 2.0, 5.0)
 
 
 class ObjectKey(NamedTuple):
-    """What a controller reconciles: an object by its name."""
+    """The namespace and name of the object to reconcile."""
 
     namespace: str
     name: str
@@ -36,25 +35,25 @@ MapFunc = Callable[[Obj], Iterable[ObjectKey]]
 
 
 class Controller(Protocol):
-    """Brings the world closer to what the object of a key wants."""
+    """Reconciles objects of one kind."""
 
     @property
     def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
-        """Which keys to look at when an object of a resource changed."""
+        """The watched resources, and how their objects map to keys."""
 
     def reconcile(self, key: ObjectKey) -> float | None:
-        """Act; return after how many seconds to look again, or None."""
+        """Reconcile; return the seconds until the next reconciliation, or None."""
 
 
 class ControllerManager:
-    """Owns the queue; `run` belongs in a task of the sandbox."""
+    """Owns the work queue. The sandbox runs `run` in a task."""
 
     def __init__(self, store: Store, controllers: Iterable[Controller]) -> None:
         self._store = store
         self._watches: dict[GroupVersionResource, list[tuple[Controller, MapFunc]]] = {}
         for controller in controllers:
-            for resource, route in controller.watches.items():
-                self._watches.setdefault(resource, []).append((controller, route))
+            for resource, map_func in controller.watches.items():
+                self._watches.setdefault(resource, []).append((controller, map_func))
         self._queue: dict[tuple[int, ObjectKey], Controller] = {}
         self._failures: dict[tuple[int, ObjectKey], int] = {}
         self._timers: dict[tuple[int, ObjectKey], asyncio.TimerHandle] = {}
@@ -62,29 +61,29 @@ class ControllerManager:
         store.add_event_handler(self._on_event)
 
     def _on_event(self, event: WatchEvent) -> None:
-        for controller, route in self._watches.get(event.gvr, ()):
+        for controller, map_func in self._watches.get(event.gvr, ()):
             for obj in (event.object, event.previous):
                 if obj is not None:
-                    self._route(controller, route, obj)
+                    self._enqueue(controller, map_func, obj)
 
-    def _route(self, controller: Controller, route: MapFunc, obj: Obj) -> None:
-        """Queue what a change concerns; called inside a client's write, which it must not fail."""
+    def _enqueue(self, controller: Controller, map_func: MapFunc, obj: Obj) -> None:
+        """Queue the keys for an object. Runs inside a client's write, so it must not raise."""
         try:
-            for key in route(obj):
+            for key in map_func(obj):
                 self._add(controller, key)
         except (ApiError, KeyError, TypeError):
-            logger.exception("%s cannot follow a change", type(controller).__name__)
+            logger.exception("%s cannot map an event to keys", type(controller).__name__)
 
     def _add(self, controller: Controller, key: ObjectKey) -> None:
         self._queue[id(controller), key] = controller
         self._wake.set()
 
     async def run(self) -> None:
-        """Look at everything there is, then at what changes, until cancelled."""
-        for resource, routed in self._watches.items():
+        """Reconcile all existing objects, then every change, until cancelled."""
+        for resource, watchers in self._watches.items():
             for obj in tuple(self._store.scan(resource)):
-                for controller, route in routed:
-                    self._route(controller, route, obj)
+                for controller, map_func in watchers:
+                    self._enqueue(controller, map_func, obj)
         try:
             while True:
                 await self._wake.wait()
@@ -97,30 +96,30 @@ class ControllerManager:
                 timer.cancel()
 
     def _reconcile_next(self) -> None:
-        place = next(iter(self._queue))
-        controller, key = self._queue.pop(place), place[1]
+        item = next(iter(self._queue))
+        controller, key = self._queue.pop(item), item[1]
         try:
-            again = controller.reconcile(key)
+            requeue_after = controller.reconcile(key)
         except ApiError as error:
-            again = self._retry_delay(place)
+            requeue_after = self._retry_delay(item)
             logger.debug("%s of %s: %s", type(controller).__name__, key, error)
         except Exception:
-            again = self._retry_delay(place)
+            requeue_after = self._retry_delay(item)
             logger.exception("%s failed on %s", type(controller).__name__, key)
         else:
-            self._failures.pop(place, None)
-        self._schedule(place, controller, again)
+            self._failures.pop(item, None)
+        self._schedule(item, controller, requeue_after)
 
-    def _retry_delay(self, place: tuple[int, ObjectKey]) -> float:
-        tries = self._failures.get(place, 0)
-        self._failures[place] = tries + 1
-        return RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
+    def _retry_delay(self, item: tuple[int, ObjectKey]) -> float:
+        attempts = self._failures.get(item, 0)
+        self._failures[item] = attempts + 1
+        return RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)]
 
     def _schedule(
-        self, place: tuple[int, ObjectKey], controller: Controller, after: float | None
+        self, item: tuple[int, ObjectKey], controller: Controller, requeue_after: float | None
     ) -> None:
-        if timer := self._timers.pop(place, None):
+        if timer := self._timers.pop(item, None):
             timer.cancel()
-        if after is not None:
+        if requeue_after is not None:
             loop = asyncio.get_running_loop()
-            self._timers[place] = loop.call_later(after, self._add, controller, place[1])
+            self._timers[item] = loop.call_later(requeue_after, self._add, controller, item[1])

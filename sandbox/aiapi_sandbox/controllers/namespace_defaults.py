@@ -1,4 +1,4 @@
-"""What every namespace has: a default ServiceAccount and the ConfigMap with the API's CA."""
+"""The default objects of every namespace: a ServiceAccount and the ConfigMap with the API's CA."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,7 +16,7 @@ CA_CONFIGMAP = "kube-root-ca.crt"
 
 
 class NamespaceDefaultsController:
-    """Creates them, and again when they are deleted."""
+    """Creates them, also after they were deleted."""
 
     def __init__(self, store: Store, ca_certificate: str) -> None:
         self._store = store
@@ -26,12 +26,12 @@ class NamespaceDefaultsController:
     def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
         return {
             NAMESPACES: lambda obj: [ObjectKey("", obj["metadata"]["name"])],
-            SERVICEACCOUNTS: self._of("default"),
-            CONFIGMAPS: self._of(CA_CONFIGMAP),
+            SERVICEACCOUNTS: self._named("default"),
+            CONFIGMAPS: self._named(CA_CONFIGMAP),
         }
 
     @staticmethod
-    def _of(name: str) -> MapFunc:
+    def _named(name: str) -> MapFunc:
         def route(obj: Obj) -> Iterable[ObjectKey]:
             if obj["metadata"]["name"] == name:
                 yield ObjectKey("", obj["metadata"]["namespace"])

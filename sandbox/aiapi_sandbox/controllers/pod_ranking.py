@@ -1,4 +1,4 @@
-"""Which pods a ReplicaSet gives up first, in the order of the real controller. Pure."""
+"""Replica ranking: the order in which a ReplicaSet deletes pods. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 def ready_since(pod: Mapping[str, Any]) -> datetime | None:
-    """Return since when the pod is ready, or None."""
+    """Return when the pod became ready; None when it is not."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "Ready" and condition["status"] == "True":
             return parse_time(condition["lastTransitionTime"])
@@ -20,7 +20,7 @@ def ready_since(pod: Mapping[str, Any]) -> datetime | None:
 
 
 def deletion_cost(pod: Mapping[str, Any]) -> int:
-    """Return the annotated cost; what is not a number counts as 0."""
+    """Return the annotated deletion cost; an invalid value counts as 0."""
     try:
         return int((pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0"))
     except ValueError:
@@ -28,11 +28,11 @@ def deletion_cost(pod: Mapping[str, Any]) -> int:
 
 
 def pods_to_delete(pods: Iterable[Mapping[str, Any]], count: int, *, now: datetime) -> list[Any]:
-    """Return the `count` pods to delete.
+    """Return the `count` pods to delete first.
 
-    Unassigned before assigned, pending before running, not ready before ready, cheaper before
-    dearer, ready for a shorter time, more restarts, younger. Times are compared by their order of
-    magnitude, as Kubernetes does, so that pods of about one age go in no particular order.
+    In order: not assigned to a node, pending, not ready, lower deletion cost, ready for less time,
+    more restarts, newer. As in Kubernetes, times are compared on a logarithmic scale, so the order
+    of pods of similar age is arbitrary.
     """
 
     def rank(pod: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""ReplicaSets: as many pods of one template as wanted."""
+"""The ReplicaSet controller: keeps the desired number of pods of a template."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,13 @@ from aiapi_sandbox.storage.store import Store
 
 
 def is_active(pod: Mapping[str, Any]) -> bool:
-    """A pod that runs or will run."""
+    """Whether the pod has neither ended nor been deleted."""
     ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
     return not ended and "deletionTimestamp" not in pod["metadata"]
 
 
 def available_in(pod: Mapping[str, Any], *, min_ready: int, now: datetime) -> float | None:
-    """Return the seconds until the pod counts as available (0: it does), None when not ready."""
+    """Return the seconds until the pod is available; 0 when it is, None when it is not ready."""
     since = ready_since(pod)
     if since is None:
         return None
@@ -29,7 +29,7 @@ def available_in(pod: Mapping[str, Any], *, min_ready: int, now: datetime) -> fl
 
 
 class ReplicaSetController:
-    """Creates and deletes pods, adopts and releases them, and counts them."""
+    """Creates, deletes, adopts and releases pods, and updates the status."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -59,11 +59,11 @@ class ReplicaSetController:
         pods = claim(self._store, PODS, owner)
         failure = ""
         if "deletionTimestamp" not in owner["metadata"]:
-            failure = self._size(owner, [pod for pod in pods if is_active(pod)])
-        self._tell(owner, failure)
-        return 1.0 if failure else self._next_look(owner)
+            failure = self._scale(owner, [pod for pod in pods if is_active(pod)])
+        self._update_status(owner, failure)
+        return 1.0 if failure else self._requeue_after(owner)
 
-    def _size(self, owner: Mapping[str, Any], active: list[Obj]) -> str:
+    def _scale(self, owner: Mapping[str, Any], active: list[Obj]) -> str:
         missing = owner["spec"].get("replicas", 1) - len(active)
         for _ in range(missing):
             try:
@@ -97,7 +97,7 @@ class ReplicaSetController:
         message = f"Created pod: {created['metadata']['name']}"
         self._events.normal(owner, "SuccessfulCreate", message)
 
-    def _tell(self, owner: Mapping[str, Any], failure: str) -> None:
+    def _update_status(self, owner: Mapping[str, Any], failure: str) -> None:
         meta = owner["metadata"]
 
         def fill(found: Obj) -> None:
@@ -109,7 +109,7 @@ class ReplicaSetController:
         pods = self._pods(owner)
         active = [pod for pod in pods if is_active(pod)]
         template = owner["spec"]["template"].get("metadata", {}).get("labels", {})
-        waits = self._waits(owner, active)
+        waits = self._seconds_to_available(owner, active)
         counts = {
             "fullyLabeledReplicas": sum(
                 template.items() <= pod["metadata"].get("labels", {}).items() for pod in active
@@ -142,10 +142,14 @@ class ReplicaSetController:
         pods = self._store.scan(PODS, owner["metadata"]["namespace"])
         return [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]
 
-    def _waits(self, owner: Mapping[str, Any], active: Iterable[Obj]) -> list[float | None]:
+    def _seconds_to_available(
+        self, owner: Mapping[str, Any], active: Iterable[Obj]
+    ) -> list[float | None]:
         min_ready, now = owner["spec"].get("minReadySeconds", 0), datetime.now(UTC)
         return [available_in(pod, min_ready=min_ready, now=now) for pod in active]
 
-    def _next_look(self, owner: Mapping[str, Any]) -> float | None:
+    def _requeue_after(self, owner: Mapping[str, Any]) -> float | None:
         active = [pod for pod in self._pods(owner) if is_active(pod)]
-        return min((wait for wait in self._waits(owner, active) if wait), default=None)
+        return min(
+            (wait for wait in self._seconds_to_available(owner, active) if wait), default=None
+        )

@@ -1,6 +1,6 @@
-"""The arithmetic of a rollout: how many pods each ReplicaSet may have next. Pure.
+"""Rollout arithmetic: the next size of each ReplicaSet of a Deployment. Pure.
 
-ReplicaSets are plain API objects here; the answers are their new `spec.replicas` by name.
+ReplicaSets are API objects; results map their names to the new `spec.replicas`.
 """
 
 import math
@@ -15,25 +15,25 @@ MAXIMUM = "deployment.kubernetes.io/max-replicas"
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutLimits:
-    """What a rollout may do: pods above the wanted number, and pods missing from it."""
+    """The desired replicas, maxSurge and maxUnavailable as absolute numbers."""
 
     desired: int
     surge: int
     unavailable: int
 
     @property
-    def most(self) -> int:
-        """Pods in all that may exist."""
+    def max_pods(self) -> int:
+        """The maximum number of pods during the rollout."""
         return self.desired + self.surge
 
     @property
-    def least(self) -> int:
-        """Pods that must be available."""
+    def min_available(self) -> int:
+        """The minimum number of available pods."""
         return self.desired - self.unavailable
 
 
 def rollout_limits(deployment: JsonObject) -> RolloutLimits:
-    """Read the bounds; per cents round up for the surge, down for the unavailable."""
+    """Resolve the limits. Percentages round up for maxSurge, down for maxUnavailable."""
     spec = deployment["spec"]
     desired = spec.get("replicas", 1)
     strategy = spec.get("strategy", {})
@@ -59,47 +59,47 @@ def _resolve(value: int | str, total_replicas: int, *, up: bool) -> int:
 
 
 def desired_replicas(replica_set: JsonObject) -> int:
-    """The replicas asked of a ReplicaSet."""
+    """The `spec.replicas` of a ReplicaSet."""
     return int(replica_set["spec"].get("replicas", 1))
 
 
 def available_replicas(replica_set: JsonObject) -> int:
-    """The replicas that a ReplicaSet has available."""
+    """The available replicas of a ReplicaSet."""
     return int(replica_set.get("status", {}).get("availableReplicas", 0))
 
 
 def total_replicas(replica_sets: Iterable[JsonObject]) -> int:
-    """The replicas asked of all."""
+    """The sum of `spec.replicas`."""
     return sum(map(desired_replicas, replica_sets))
 
 
 def scale_up_new(limits: RolloutLimits, new: JsonObject | None, old: Sequence[JsonObject]) -> int:
-    """Return the new ReplicaSet's next size: as far up as the surge allows."""
+    """Return the new ReplicaSet's next size, as large as maxSurge allows."""
     current = desired_replicas(new) if new else 0
     if current > limits.desired:
         return limits.desired
-    room = limits.most - current - total_replicas(old)
-    return current + max(0, min(room, limits.desired - current))
+    headroom = limits.max_pods - current - total_replicas(old)
+    return current + max(0, min(headroom, limits.desired - current))
 
 
 def scale_down_old(
     limits: RolloutLimits, new: JsonObject, old: Sequence[JsonObject]
 ) -> dict[str, int]:
-    """Return the old ReplicaSets' next sizes: pods that are not available go first."""
+    """Return the old ReplicaSets' next sizes. Unavailable pods are removed first."""
     sizes = {rs["metadata"]["name"]: desired_replicas(rs) for rs in old if desired_replicas(rs)}
     ordered = sorted(
         (rs for rs in old if desired_replicas(rs)),
         key=lambda rs: rs["metadata"]["creationTimestamp"],
     )
     new_unavailable = max(0, desired_replicas(new) - available_replicas(new))
-    spare = total_replicas(old) + desired_replicas(new) - limits.least - new_unavailable
+    spare = total_replicas(old) + desired_replicas(new) - limits.min_available - new_unavailable
     for replica_set in ordered:
         broken = max(0, desired_replicas(replica_set) - available_replicas(replica_set))
         cut = max(0, min(broken, spare))
         sizes[replica_set["metadata"]["name"]] -= cut
         spare -= cut
     healthy = sum(available_replicas(rs) for rs in (*ordered, new))
-    spare = min(spare, healthy - limits.least)
+    spare = min(spare, healthy - limits.min_available)
     for replica_set in ordered:
         cut = max(0, min(sizes[replica_set["metadata"]["name"]], spare))
         sizes[replica_set["metadata"]["name"]] -= cut
@@ -108,7 +108,7 @@ def scale_down_old(
 
 
 def is_scaling_event(limits: RolloutLimits, replica_sets: Iterable[JsonObject]) -> bool:
-    """Whether the Deployment's replicas changed since the ReplicaSets were last sized."""
+    """Whether the Deployment's replicas changed since the ReplicaSets were last scaled."""
     return any(
         _annotation(rs, DESIRED) not in (None, limits.desired)
         for rs in replica_sets
@@ -124,10 +124,10 @@ def _annotation(replica_set: JsonObject, name: str) -> int | None:
 def scale_proportionally(
     limits: RolloutLimits, new: JsonObject | None, old: Sequence[JsonObject]
 ) -> dict[str, int]:
-    """Return the sizes after the Deployment's replicas changed.
+    """Return the ReplicaSets' sizes after the Deployment's replicas changed.
 
-    One ReplicaSet simply gets them. In the middle of a rollout the change is spread over all, in
-    proportion to their sizes, so that it does not favour either revision.
+    A single ReplicaSet gets all replicas. During a rollout, the change is distributed over the
+    ReplicaSets in proportion to their sizes.
     """
     running = [rs for rs in (new, *old) if rs is not None and desired_replicas(rs)]
     if not running and new is not None:
@@ -140,7 +140,7 @@ def scale_proportionally(
 
 
 def _in_proportion(limits: RolloutLimits, running: Sequence[JsonObject]) -> dict[str, int]:
-    allowed = limits.most if limits.desired else 0
+    allowed = limits.max_pods if limits.desired else 0
     change = allowed - total_replicas(running)
     left = change
     sizes = {}

@@ -1,4 +1,4 @@
-"""The scheduler of a cluster with one node: a pod is bound when the node has room for it."""
+"""The scheduler for a single node: binds a pod when its requests fit."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -17,7 +17,7 @@ JsonObject = Mapping[str, Any]
 
 
 def unschedulable_reason(pod: JsonObject, node: JsonObject, others: Iterable[JsonObject]) -> str:
-    """Return why the pod cannot run on the node; empty when it can."""
+    """Return why the pod does not fit on the node; empty when it does."""
     labels = node["metadata"].get("labels") or {}
     if not (pod["spec"].get("nodeSelector") or {}).items() <= labels.items():
         return "1 node(s) didn't match Pod's node affinity/selector"
@@ -38,7 +38,7 @@ def unschedulable_reason(pod: JsonObject, node: JsonObject, others: Iterable[Jso
 
 
 class Scheduler:
-    """Binds pods, or tells why it cannot."""
+    """Binds pods, or sets PodScheduled=False with the reason."""
 
     def __init__(self, store: Store, node_name: str) -> None:
         self._store = store
@@ -47,10 +47,10 @@ class Scheduler:
 
     @property
     def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
-        return {PODS: self._waiting}
+        return {PODS: self._pending}
 
-    def _waiting(self, pod: Obj) -> Iterable[ObjectKey]:
-        """A pod that waits, or all that wait when one has ended."""
+    def _pending(self, pod: Obj) -> Iterable[ObjectKey]:
+        """Map a pending pod to itself, and a pod that frees resources to all pending pods."""
         if not pod["spec"].get("nodeName"):
             yield object_key(pod)
         elif not _occupies(pod) or "deletionTimestamp" in pod["metadata"]:
@@ -74,7 +74,7 @@ class Scheduler:
         ]
         why = unschedulable_reason(pod, node, others)
         if why:
-            self._refuse(pod, key, why)
+            self._mark_unschedulable(pod, key, why)
             return RETRY_SECONDS
         self._bind(pod, key)
         return None
@@ -91,7 +91,7 @@ class Scheduler:
         text = f"Successfully assigned {key.namespace}/{key.name} to {self._node_name}"
         self._events.normal(pod, "Scheduled", text)
 
-    def _refuse(self, pod: JsonObject, key: ObjectKey, why: str) -> None:
+    def _mark_unschedulable(self, pod: JsonObject, key: ObjectKey, why: str) -> None:
         preemption = "preemption: 0/1 nodes are available: 1 No preemption victims found"
         message = f"0/1 nodes are available: {why}. {preemption} for incoming pod."
 

@@ -1,4 +1,4 @@
-"""Tells where a Service is really reached when its port needs root and the sandbox has none."""
+"""Annotates Services whose privileged port the proxy serves on another one."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,17 +15,17 @@ ANNOTATION = "sandbox.aiapi.dev/address"
 
 
 def moved_ports(service: Mapping[str, Any], serving: Callable[[Address], Address]) -> list[str]:
-    """Return the addresses, as text, of the ports that are served elsewhere."""
+    """Return the actual addresses of ports that are not served at the cluster IP's port."""
     cluster_ip = service["spec"].get("clusterIP", "")
     if cluster_ip in ("", "None"):
         return []
-    asked = [(cluster_ip, port["port"]) for port in service["spec"].get("ports", ())]
-    found = [(address, serving(address)) for address in asked]
+    addresses = [(cluster_ip, port["port"]) for port in service["spec"].get("ports", ())]
+    found = [(address, serving(address)) for address in addresses]
     return [f"{at[0]}:{at[1]}" for address, at in found if at != address]
 
 
 class ServiceAddressAnnotator:
-    """Annotates such Services as soon as they are there, and says why in an Event."""
+    """Annotates such Services when they are created, and records an Event with the reason."""
 
     def __init__(self, store: Store, serving: Callable[[Address], Address]) -> None:
         self._store = store
@@ -35,10 +35,10 @@ class ServiceAddressAnnotator:
 
     def _on_event(self, event: WatchEvent) -> None:
         if event.gvr == SERVICES:
-            asyncio.get_running_loop().call_soon(self.tell)
+            asyncio.get_running_loop().call_soon(self.sync)
 
-    def tell(self) -> None:
-        """Look at all Services; those on their own port stay untouched."""
+    def sync(self) -> None:
+        """Update the annotation of every Service whose address moved."""
         for service in tuple(self._store.scan(SERVICES)):
             moved = ",".join(moved_ports(service, self._serving))
             annotations = service["metadata"].get("annotations") or {}
@@ -55,5 +55,5 @@ class ServiceAddressAnnotator:
         meta = service["metadata"]
         self._store.mutate(SERVICES, meta["namespace"], meta["name"], change)
         if moved:
-            text = f"Ports below 1024 need root here: the Service is reached at {moved}"
+            text = f"Ports below 1024 require root: the Service is available at {moved}"
             self._events.warning(service, "PortMoved", text)

@@ -1,4 +1,4 @@
-"""What the Service proxy should do now: every cluster IP and port, and the pods behind it."""
+"""The Service table for the proxy: every cluster IP and port with its backends."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ ServiceTable = dict[Address, list[Address]]
 
 
 def serving_endpoints(endpoints: list[JsonObject]) -> list[JsonObject]:
-    """Ready endpoints; when there are none, those that still serve while they terminate."""
+    """Ready endpoints, or, when there are none, those that are serving and terminating."""
     ready = [e for e in endpoints if e["conditions"].get("ready")]
     if ready:
         return ready
@@ -27,27 +27,27 @@ def serving_endpoints(endpoints: list[JsonObject]) -> list[JsonObject]:
 
 
 def service_table(store: Store) -> ServiceTable:
-    """Read the whole table from the store."""
+    """Build the table from the store."""
     table: ServiceTable = {}
     for service in store.scan(SERVICES):
         cluster_ip = service["spec"].get("clusterIP", "")
         if cluster_ip in ("", "None"):
             continue
         meta = service["metadata"]
-        pieces = tuple(store.scan(ENDPOINTSLICES, meta["namespace"], {SERVICE_LABEL: meta["name"]}))
+        slices = tuple(store.scan(ENDPOINTSLICES, meta["namespace"], {SERVICE_LABEL: meta["name"]}))
         for port in service["spec"].get("ports", ()):
             if port.get("protocol", "TCP") == "TCP":
-                table[cluster_ip, port["port"]] = _backends(pieces, port.get("name", ""))
+                table[cluster_ip, port["port"]] = _backends(slices, port.get("name", ""))
     return table
 
 
-def _backends(pieces: tuple[JsonObject, ...], port_name: str) -> list[Address]:
+def _backends(slices: tuple[JsonObject, ...], port_name: str) -> list[Address]:
     found = [
         (address, port["port"], entry)
-        for piece in pieces
-        for port in piece.get("ports") or ()
+        for endpoint_slice in slices
+        for port in endpoint_slice.get("ports") or ()
         if (port.get("name") or "") == port_name
-        for entry in piece.get("endpoints") or ()
+        for entry in endpoint_slice.get("endpoints") or ()
         for address in entry["addresses"]
     ]
     chosen = serving_endpoints([entry for _, _, entry in found])
@@ -55,7 +55,7 @@ def _backends(pieces: tuple[JsonObject, ...], port_name: str) -> list[Address]:
 
 
 class ServiceTableSync:
-    """Sends the table whenever it has changed."""
+    """Sends the table to the proxy when it changes."""
 
     def __init__(self, store: Store, send: Callable[[ServiceTable], None]) -> None:
         self._store = store

@@ -39,7 +39,7 @@ def test_bounds(
     replicas: int, surge: int | str, unavailable: int | str, most: int, least: int
 ) -> None:
     limits = rollout.rollout_limits(deployment(replicas, surge, unavailable))
-    assert (limits.most, limits.least) == (most, least)
+    assert (limits.max_pods, limits.min_available) == (most, least)
 
 
 def test_a_new_replica_set_grows_into_the_surge_only() -> None:
@@ -76,8 +76,8 @@ def test_a_rollout_ends_and_keeps_its_bounds(
             new = replica_set("b", size, available=rollout.available_replicas(new))
         else:
             old = replica_set("a", rollout.scale_down_old(limits, new, [old]).get("a", 0))
-        assert rollout.total_replicas([old, new]) <= limits.most
-        assert rollout.available_replicas(old) + rollout.available_replicas(new) >= limits.least
+        assert rollout.total_replicas([old, new]) <= limits.max_pods
+        assert rollout.available_replicas(old) + rollout.available_replicas(new) >= limits.min_available
         new = replica_set("b", rollout.desired_replicas(new))
     assert (rollout.desired_replicas(old), rollout.desired_replicas(new)) == (0, replicas)
 
