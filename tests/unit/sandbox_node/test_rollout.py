@@ -77,7 +77,10 @@ def test_a_rollout_ends_and_keeps_its_bounds(
         else:
             old = replica_set("a", rollout.scale_down_old(limits, new, [old]).get("a", 0))
         assert rollout.total_replicas([old, new]) <= limits.max_pods
-        assert rollout.available_replicas(old) + rollout.available_replicas(new) >= limits.min_available
+        assert (
+            rollout.available_replicas(old) + rollout.available_replicas(new)
+            >= limits.min_available
+        )
         new = replica_set("b", rollout.desired_replicas(new))
     assert (rollout.desired_replicas(old), rollout.desired_replicas(new)) == (0, replicas)
 
