@@ -168,10 +168,10 @@ def _hold(inputs: _TickInputs, state: State) -> _Outcome:
     if seen.all_unknown:
         silent = reasons.format_silent_pods(tuple((pod.pod, pod.reason) for pod in seen.unknown))
         message = f"no metrics from any of {reasons.count(seen.ready, 'ready pod')} ({silent})"
-        return _Outcome(size, Verdict.HOLDING, f"{message}: what runs is kept; {step}")
+        return _Outcome(size, Verdict.HOLDING, f"{message}; {step}")
     fresh = state.since is not None and inputs.now - state.since <= inputs.spec.interval
     verdict = Verdict.WARMING_UP if fresh else Verdict.HOLDING
-    return _Outcome(size, verdict, f"rates need a second sample: what runs is kept; {step}")
+    return _Outcome(size, verdict, f"waiting for a second sample to compute rates; {step}")
 
 
 def _move(inputs: _TickInputs, state: State, assessment: Assessment) -> _Outcome:
@@ -183,7 +183,7 @@ def _move(inputs: _TickInputs, state: State, assessment: Assessment) -> _Outcome
     message = reasons.describe(spec, assessment, move, verdict=verdict, running=inputs.running)
     if verdict is Verdict.HOLDING:
         silent = reasons.format_silent_pods(tuple((pod.pod, pod.reason) for pod in seen.unknown))
-        message += f"; nothing shrinks while ready pods do not answer ({silent})"
+        message += f"; no scale-down while ready pods cannot be scraped ({silent})"
     return _Outcome(move.size, verdict, message, assessment, move.rate_limited)
 
 

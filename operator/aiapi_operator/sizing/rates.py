@@ -137,9 +137,9 @@ def _judge(
 ) -> ParsedSample | PodUnknown:
     pod, numbers = known
     if not oldest <= pod.time <= newest:
-        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its sample is out of date")
+        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="stale sample")
     if not (sane or _sane(numbers)):
-        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="its counters make no sense")
+        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="invalid counters")
     return known
 
 

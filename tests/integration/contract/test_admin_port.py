@@ -174,7 +174,7 @@ async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
         # Some of the 60 may be on their way to the next request.
         assert pool["busy"] + pool["waiting"] > 50
         assert decision.need.binding is Binding.THREADS
-        assert "busy threads (anyio) expected / (40 a worker x 0.8)" in decision.message
+        assert "busy threads (anyio) expected / (40 per worker x 0.8)" in decision.message
         found = next(each for each in decision.conditions if each.type == "DependencyBound")
         assert not found.status, found.message
         assert await HttpWorkersClient(session).set([where(pod)], decision.workers, (TOKEN,)) == {}

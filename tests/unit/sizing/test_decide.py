@@ -79,7 +79,7 @@ def test_workers_go_down_after_their_window_and_not_before() -> None:
     for _, decision in model.run(28):
         assert decision.workers == peak
     assert decision.verdict is Verdict.STABILIZING
-    assert "fewer workers once less was needed for 30 s" in decision.message
+    assert "workers scale down once the need has been lower for 30 s" in decision.message
     model.run(12)
     assert model.size == (1, 2)
 
@@ -94,7 +94,7 @@ def test_pods_that_carry_the_highest_need_of_their_window_stay_for_it() -> None:
     kept = [decision.replicas for _, decision in model.run(290)]
     assert min(kept) == 4
     assert model.last.workers == 1
-    assert "fewer pods once that has paid" in model.last.message
+    assert "pods scale down once the saving exceeds the cost of moving" in model.last.message
     model.run(150)
     assert model.size == (1, 2)
 
@@ -196,10 +196,10 @@ def test_the_maximum_is_named_with_the_way_out() -> None:
     assert model.last.verdict is Verdict.LIMITED
     assert model.last.need.binding is Binding.CEILING
     assert model.last.need.workers > 6
-    assert "3 pods x 2 is the maximum" in model.last.message
+    assert "the maximum is 3 pods x 2" in model.last.message
     status, message = condition(model.last, "ScalingLimited")
     assert status is True
-    assert "at most 6 allowed" in message
+    assert "at most 6 are allowed" in message
     assert "Raise replicas.max to" in message
 
 
@@ -209,7 +209,7 @@ def test_new_pods_are_rate_limited() -> None:
     model.run(20)
     assert model.last.replicas == 6
     assert model.last.verdict is Verdict.LIMITED
-    assert "4 new pods a minute" in model.last.message
+    assert "limited to 4 new pods per minute" in model.last.message
     status, message = condition(model.last, "ScalingLimited")
     assert status is True
     assert "maxReplicasPerMinute 4" in message
@@ -224,7 +224,7 @@ def test_a_worker_limit_on_concurrency_binds() -> None:
     # 100 rps x 0.3 s are 30 in flight, at 4 (80 % of 5) a worker 8 workers.
     assert model.last.need.binding is Binding.CONCURRENCY
     assert model.last.need.workers in (8, 9)
-    assert "requests in flight expected / (5 a worker x 0.8)" in model.last.message
+    assert "requests in flight expected / (5 per worker x 0.8)" in model.last.message
 
 
 def test_fewer_pods_with_more_workers_raises_the_workers_first() -> None:
@@ -289,13 +289,13 @@ def test_a_blocked_loop_and_a_failing_app_are_named() -> None:
     decision = decide(model.spec, fleet, model.state, model.now)
     status, message = condition(decision, "EventLoopBlocked")
     assert status is True
-    assert "pod-0 stood still at app.py:12 load" in message
+    assert "pod-0 was blocked at app.py:12 load" in message
     status, message = condition(decision, "WorkersFailing")
     assert status is True
-    assert "No module named 'assistant'. Check what it names: spec.app, spec.image, or" in message
+    assert "No module named 'assistant'. Check spec.app, spec.image and spec.env" in message
     status, message = condition(decision, "ResizeDeferred")
     assert status is True
-    assert "2 pods wait for room" in message
+    assert "In-place resize is deferred for 2 pods" in message
     for _, later in model.run(58):
         assert condition(later, "EventLoopBlocked")[0] is False
 

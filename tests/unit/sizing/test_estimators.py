@@ -191,14 +191,14 @@ def test_an_old_instance_seen_for_the_first_time_has_no_rate() -> None:
 def test_a_sample_that_cannot_be_makes_its_pod_unknown(broken: dict) -> None:
     seen = rates.validate(Fleet(replicas=1, pods=(pod(100.0, **broken),)), now=100.0, interval=2.0)
     assert seen.samples == ()
-    assert [each.reason for each in seen.unknown] == ["its counters make no sense"]
+    assert [each.reason for each in seen.unknown] == ["invalid counters"]
     assert seen.all_unknown
 
 
 @pytest.mark.parametrize("at", [50.0, 500.0, float("nan")])
 def test_a_sample_of_another_time_makes_its_pod_unknown(at: float) -> None:
     seen = rates.validate(Fleet(replicas=1, pods=(pod(at),)), now=100.0, interval=2.0)
-    assert [each.reason for each in seen.unknown] == ["its sample is out of date"]
+    assert [each.reason for each in seen.unknown] == ["stale sample"]
 
 
 def test_a_pod_named_twice_counts_once_and_silence_wins() -> None:

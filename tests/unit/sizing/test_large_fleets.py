@@ -41,12 +41,15 @@ def test_a_large_fleet_shrinks_past_one_silent_pod_and_says_that_it_is_silent() 
     assert model.last.workers == 1
     status, message = condition(model.last, "MetricsStale")
     assert status is True
-    assert "1 of 60 ready pods does not answer" in message
-    assert "They count as the mean of the others." in message
+    assert "1 of 60 ready pods cannot be scraped" in message
+    assert "Their load is estimated as the mean of the other pods." in message
 
 
 def test_two_silent_pods_of_sixty_hold_it() -> None:
     model = shrinks(2)
     assert model.last.workers == 4
     assert model.last.verdict is Verdict.HOLDING
-    assert "Nothing is scaled down meanwhile." in condition(model.last, "MetricsStale")[1]
+    assert (
+        "The fleet does not scale down until they answer."
+        in condition(model.last, "MetricsStale")[1]
+    )

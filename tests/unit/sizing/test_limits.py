@@ -189,8 +189,10 @@ def test_threads_bind_where_loops_are_idle() -> None:
     assert model.last.need.binding is Binding.THREADS
     assert model.last.need.workers == 4
     message = model.last.message
-    assert message.startswith("4 workers needed: 120 busy threads (anyio) expected / (40 a worker")
-    assert "(40 a worker x 0.8)" in message
+    assert message.startswith(
+        "4 workers needed: 120 busy threads (anyio) expected / (40 per worker"
+    )
+    assert "(40 per worker x 0.8)" in message
     utilization = model.last.load.threads_utilization
     assert utilization == pytest.approx(120 / 40 / model.last.workers / model.last.replicas)
 
@@ -242,7 +244,7 @@ def test_a_limit_of_the_pods_binds_as_the_users_does() -> None:
     model.limit, model.rate = 5, 100.0
     model.run(60)
     assert model.last.need.binding is Binding.CONCURRENCY
-    assert "requests in flight expected / (5 a worker x 0.8)" in model.last.message
+    assert "requests in flight expected / (5 per worker x 0.8)" in model.last.message
 
 
 # What is said
@@ -280,9 +282,9 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
             False,
             "ThreadsBusy",
             (
-                "for calls wait for a thread: 60 of anyio's threads are busy, 40 a worker, and",
-                "calls wait. More workers bring more threads. Calls wait for upstreams 100 % of",
-                "the time. Fewer are needed with a larger",
+                "because calls wait for a thread: 60 threads of the anyio pool are busy (40 per",
+                "calls are waiting. More workers add threads. Calls spend 100 % of their time",
+                "waiting for upstreams. To need fewer workers, raise the thread limit",
             ),
             id="calls wait for threads",
         ),
@@ -290,7 +292,7 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
             lambda: starved(tracked=False),
             False,
             "ThreadsBusy",
-            ("calls wait. More workers bring more threads. Fewer are needed with a larger",),
+            ("calls are waiting. More workers add threads. To need fewer workers, raise the",),
             id="calls that are not measured wait for threads",
         ),
         pytest.param(
@@ -298,8 +300,8 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
             True,
             "UpstreamSlow",
             (
-                "Workers are added for the threads that calls hold, and make none of them faster",
-                ": look at the upstream's latency",
+                "Workers are added for the threads that calls hold, but calls do not get faster",
+                ": check the upstream's latency",
             ),
             id="slow calls hold threads",
         ),
@@ -307,21 +309,21 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
             lambda: slow(threads=0),
             True,
             "UpstreamSlow",
-            ("More workers or pods would not help: look at the upstream's latency",),
+            ("More workers or pods would not help: check the upstream's latency",),
             id="slow calls are awaited",
         ),
         pytest.param(
             lambda: slow(threads=40, tracked=False),
             False,
             "WaitUnexplained",
-            ("Most of them are in a thread (anyio): look at the calls that it makes.",),
+            ("Most requests are in a thread (anyio): check the calls made there.",),
             id="slow calls in threads are not measured",
         ),
         pytest.param(
             lambda: slow(threads=0, tracked=False),
             False,
             "WaitUnexplained",
-            ("Look for locks, thread pools and clients that are not measured.",),
+            ("Check locks, thread pools and clients that are not instrumented.",),
             id="nothing is known",
         ),
     ],

@@ -323,7 +323,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_steps() -> None:
     assert reasons.describe_change(size(3, 2), size(4, 2)) == "2 pods x 3 -> 2 pods x 4"
-    assert reasons.describe_change(size(3, 1), size(3, 1)) == "1 pod x 3 stays"
+    assert reasons.describe_change(size(3, 1), size(3, 1)) == "keeping 1 pod x 3 workers"
 
 
 def test_many_silent_pods_are_not_all_named() -> None:
@@ -379,23 +379,23 @@ def test_the_sentence_has_the_numbers_it_hangs_on() -> None:
 def test_the_sentence_says_when_the_loss_of_a_pod_decides() -> None:
     crowded = assessment(spec(), loop=5.6)
     assert sentence(crowded, size(6, 2), Move(size=size(6, 2))) == (
-        "10 workers needed: event loops use 5.6 s a second / 0.61;"
-        " 2 pods x 6 stay (so that one pod can be lost)"
+        "10 workers needed: event loops use 5.6 s per second / 0.61;"
+        " keeping 2 pods x 6 workers (tolerates the loss of one pod)"
     )
 
 
 def test_the_sentence_of_a_concurrency_limit() -> None:
     seen = assessment(spec(max_concurrency=100), in_flight=800.0)
     assert sentence(seen, size(6, 2), Move(size=size(6, 2))).startswith(
-        "12 workers needed: 928 requests in flight expected / (100 a worker x 0.8)"
+        "12 workers needed: 928 requests in flight expected / (100 per worker x 0.8)"
     )
 
 
 def test_the_sentence_of_a_hold_says_what_it_waits_for() -> None:
     held = Move(size=size(5, 3), workers_held=True, replicas_held=True)
     assert sentence(assessment(spec()), size(5, 3), held, Verdict.STABILIZING).endswith(
-        "3 pods x 5 stay; fewer workers once less was needed for 30 s,"
-        " fewer pods once that has paid"
+        "keeping 3 pods x 5 workers; workers scale down once the need has been lower for 30 s,"
+        " pods scale down once the saving exceeds the cost of moving"
     )
 
 

@@ -196,7 +196,7 @@ def test_workers_are_there_when_the_jump_comes() -> None:
         until(model, NINE - 60, NINE - 2)
     assert expecting.last.need.demand > 3 * unaware.last.need.demand
     assert expecting.size > unaware.size
-    assert "is expected within 3 min, as on other days" in expecting.last.message
+    assert "is expected within 3 min, as on previous days" in expecting.last.message
     assert "jump" not in unaware.last.message
     ready = expecting.size
     until(expecting, NINE - 2, NINE + 20)

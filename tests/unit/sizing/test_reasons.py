@@ -12,13 +12,13 @@ from aiapi_operator.sizing.decision import Decision, Verdict
 from aiapi_operator.sizing.inputs import Bounds, Fleet, Floor, Mode
 from aiapi_operator.sizing.state import State
 
-NEED = r"\d+ workers? needed"
+NEED = r"(at least )?\d+ workers? needed"
 RATE = r"[\d.,]+ rps expected in [\d.]+ m?s x [\d.]+ m?s / 0\.\d\d"
-LOOPS = r"event loops use [\d.]+ s a second / 0\.\d\d"
+LOOPS = r"event loops use [\d.]+ s per second / 0\.\d\d"
 WHY = rf"({RATE}|{LOOPS})"
 FLOOR = "workers.min 1 x replicas.min 2"
 FLEET = r"\d+ pods? x \d+"
-STAYS = rf"{FLEET} stays?( \(so that one pod can be lost\))?"
+KEEPS = rf"keeping {FLEET} workers?( \(tolerates the loss of one pod\))?"
 
 
 @cache
@@ -148,38 +148,46 @@ def unsure() -> Decision:
 
 
 TABLE: list[tuple[Callable[[], Decision], Verdict, str]] = [
-    (nothing_ready, Verdict.WARMING_UP, rf"no pod is ready yet; {FLEET} stay"),
-    (first_sample, Verdict.WARMING_UP, rf"rates need a second sample: what runs is kept; {STAYS}"),
-    (steady, Verdict.STEADY, rf"{NEED}( at least \(.*\))?:? ?({WHY})?.*; {STAYS}"),
+    (nothing_ready, Verdict.WARMING_UP, rf"no pod is ready yet; {KEEPS}"),
+    (first_sample, Verdict.WARMING_UP, rf"waiting for a second sample to compute rates; {KEEPS}"),
+    (steady, Verdict.STEADY, rf"{NEED}( \(.*\))?:? ?({WHY})?.*; {KEEPS}"),
     (
         on_its_floor,
         Verdict.STEADY,
-        rf"2 workers needed at least \({FLOOR}; load asks for [\d.]+: {WHY}\); 2 pods x 1 stay.*",
+        rf"at least 2 workers needed \({FLOOR}; the load needs [\d.]+: {WHY}\); {KEEPS}.*",
     ),
     (
         in_a_schedule,
         Verdict.SCALED_UP,
-        rf"5 workers needed at least \(schedule office: 5 pods x 1; .*\); {FLEET} -> 5 pods x 1",
+        rf"at least 5 workers needed \(schedule office: 5 pods x 1; .*\); {FLEET} -> 5 pods x 1",
     ),
     (more, Verdict.SCALED_UP, rf"{NEED}: {WHY}; 2 pods x 1 -> {FLEET}.*"),
-    (waiting, Verdict.STABILIZING, rf".*; {STAYS}; fewer workers once less was needed for 30 s.*"),
+    (
+        waiting,
+        Verdict.STABILIZING,
+        rf".*; {KEEPS}; workers scale down once the need has been lower for 30 s.*",
+    ),
     (fewer, Verdict.SCALED_DOWN, rf"{NEED}.*{WHY}.*; {FLEET} -> {FLEET}.*"),
-    (just_started, Verdict.WARMING_UP, rf".*; {STAYS}.*; nothing shrinks until a whole .* start"),
+    (just_started, Verdict.WARMING_UP, rf".*; {KEEPS}.*; no scale-down until a full .* startup"),
     (moved_over, Verdict.REBALANCED, rf"{NEED}.*{WHY}.*; {FLEET} -> 2 pods x \d+.*"),
-    (at_the_maximum, Verdict.LIMITED, rf"{NEED}: {WHY}; .*; 2 pods x 2 is the maximum"),
-    (at_the_rate_limit, Verdict.LIMITED, rf"{NEED}: {WHY}; .*; 1 new pods a minute are allowed"),
+    (at_the_maximum, Verdict.LIMITED, rf"{NEED}: {WHY}; .*; the maximum is 2 pods x 2"),
+    (at_the_rate_limit, Verdict.LIMITED, rf"{NEED}: {WHY}; .*; limited to 1 new pod per minute"),
     (
         silent,
         Verdict.HOLDING,
-        rf"no metrics from any of 2 ready pods \(.*timeout.*\): what runs is kept; {STAYS}",
+        rf"no metrics from any of 2 ready pods \(.*timeout.*\); {KEEPS}",
     ),
     (
         partly_silent,
         Verdict.HOLDING,
-        rf"{NEED}.*; {STAYS}.*; nothing shrinks while ready pods do not answer \(pod-0: timeout\)",
+        rf"{NEED}.*; {KEEPS}.*; no scale-down while ready pods .* scraped \(pod-0: timeout\)",
     ),
-    (paused, Verdict.PAUSED, rf"paused by spec.scaling.mode; {STAYS}"),
-    (unsure, Verdict.STEADY, r".*; c is known from \d+ requests only: loops are planned at 60 %.*"),
+    (paused, Verdict.PAUSED, rf"paused by spec.scaling.mode; {KEEPS}"),
+    (
+        unsure,
+        Verdict.STEADY,
+        r".*; service demand is based on only \d+ requests: planning for at most 60 %.*",
+    ),
 ]
 
 

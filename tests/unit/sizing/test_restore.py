@@ -56,7 +56,7 @@ def test_the_cost_that_was_left_holds_until_enough_requests_came() -> None:
     model.state = restore.initial_state(found)
     model.run(4)
     assert model.last.need.service_demand == found.service == pytest.approx(0.02, rel=0.05)
-    assert "c is as it was before the operator started" in model.last.message
+    assert "service demand dates from before the operator started" in model.last.message
     model.run(20)
     assert "before the operator started" not in model.last.message
 

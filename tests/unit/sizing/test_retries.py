@@ -136,7 +136,7 @@ def test_an_outage_with_a_retry_adds_no_worker_and_neither_does_its_end() -> Non
     model.outage, model.retries = True, 1
     assert most_workers(model, 90) == before
     assert model.last.load.arrivals_per_second == pytest.approx(120, rel=0.1)
-    assert "taken for retries of failures" in model.last.message
+    assert "excluded as retries of failures" in model.last.message
     model.outage = False
     assert most_workers(model, 60) == before
 

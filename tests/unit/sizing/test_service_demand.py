@@ -141,7 +141,7 @@ def test_while_confidence_is_low_the_plan_is_careful_and_says_so() -> None:
     model.run(30)
     need, message = model.last.need, model.last.message
     assert need.target_utilization <= 0.6
-    assert "c is known from" in message
+    assert "service demand is based on only" in message
     assert "loops are planned at 60 % at most" in message
 
 

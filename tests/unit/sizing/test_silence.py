@@ -22,7 +22,7 @@ def test_five_minutes_without_metrics_shrink_nothing() -> None:
         assert decision.verdict is Verdict.HOLDING
         status, message = condition(decision, "MetricsStale")
         assert status is True
-        assert "Nothing is scaled down" in message
+        assert "The fleet does not scale down" in message
         assert "timeout" in message
     assert "no metrics from any of" in model.last.message
     assert model.last.load.arrivals_per_second is None
@@ -48,7 +48,7 @@ def test_one_silent_pod_of_three_holds_the_fleet() -> None:
     assert "pod-1: timeout" in model.last.message
     status, message = condition(model.last, "MetricsStale")
     assert status is True
-    assert "1 of 3 ready pods does not answer" in message
+    assert "1 of 3 ready pods cannot be scraped" in message
 
 
 def test_a_fleet_with_a_silent_pod_still_grows() -> None:
@@ -75,7 +75,7 @@ def test_a_restarted_operator_keeps_or_raises() -> None:
         if at <= decisions[0][0] + 28:
             assert decision.workers >= size[0]
     assert decisions[2][1].verdict is Verdict.WARMING_UP
-    assert "since the start" in decisions[2][1].message
+    assert "since startup" in decisions[2][1].message
 
 
 def test_a_restarted_operator_that_sees_no_pod_goes_by_what_the_cluster_remembers() -> None:

@@ -43,7 +43,7 @@ def test_the_redundancy_alone_is_no_surplus() -> None:
     model.run(320)
     status, message = condition(model.last, "Overprovisioned")
     assert status is False
-    assert "the pod in reserve costs 0.0" in message
+    assert "the spare pod costs 0.0" in message
 
 
 def test_floors_that_hold_much_more_for_five_minutes_are_named_with_their_price() -> None:
@@ -53,8 +53,8 @@ def test_floors_that_hold_much_more_for_five_minutes_are_named_with_their_price(
     model.run(100)
     status, message = condition(model.last, "Overprovisioned")
     assert status is True
-    assert message.startswith("Floors hold 6 pods x 1 where the load has lately needed 2 pods x 1:")
-    assert "replicas.min 6 costs 0.0" in message
+    assert message.startswith("Minimums keep 6 pods x 1 while the recent load needs 2 pods x 1:")
+    assert "replicas.min 6 adds 0.0" in message
     assert "USD an hour more" in message
     model.rate = 400.0
     model.run(90)

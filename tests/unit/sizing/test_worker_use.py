@@ -115,7 +115,7 @@ def test_a_decision_says_what_a_worker_should_request() -> None:
 def test_throttling_is_named_with_its_limit() -> None:
     model = FleetModel(spec())
     model.run(20)
-    assert condition(model.last, "CPUThrottled") == (False, "No CPU limit holds up the pods.")
+    assert condition(model.last, "CPUThrottled") == (False, "No CPU limit throttles the pods.")
     throttled = 0.0
     for _ in range(30):
         model.serve(2.0)
@@ -127,4 +127,4 @@ def test_throttling_is_named_with_its_limit() -> None:
         model.state = decision.state
     status, message = condition(decision, "CPUThrottled")
     assert status is True
-    assert "A CPU limit of 0.5 cores kept a pod from running for 20 % of the last minute" in message
+    assert "A CPU limit of 0.5 cores throttled a pod for 20 % of the last minute" in message
