@@ -1,7 +1,6 @@
-"""Every right that the operator uses, each with its reason.
+"""Every permission that the operator uses, with its reason.
 
-The Helm chart's ClusterRole and Role are compared with this table by a test: a right that is
-not used here is not granted there, and the other way round.
+A test compares this table with the ClusterRole and the Role of the Helm chart, in both directions.
 """
 
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """Where a right is needed."""
+    """Where a permission is needed."""
 
     WATCHED = "watched"
-    """In every namespace that is watched: cluster-wide, or in each of those named."""
+    """In every watched namespace: cluster-wide, or in each listed one."""
     OPERATOR = "operator"
     """In the operator's own namespace."""
 
@@ -32,50 +31,55 @@ def _watched(group: str, resource: str, verbs: str, why: str) -> Permission:
     return Permission(group, resource, frozenset(verbs.split()), Scope.WATCHED, why)
 
 
-_RIVAL = "to fight no other autoscaler over the same Deployment"
+_AUTOSCALERS = "to detect other autoscalers of the same Deployment"
 
 PERMISSIONS = (
-    _watched("aiapi.dev", "aiapis", "get list watch", "to know what is wanted"),
-    _watched("aiapi.dev", "aiapis/status", "patch", "to tell what was decided and why"),
+    _watched("aiapi.dev", "aiapis", "get list watch", "to read the desired state"),
+    _watched("aiapi.dev", "aiapis/status", "patch", "to report status, decisions and conditions"),
     _watched(
         "aiapi.dev",
         "aiapis/finalizers",
         "update",
-        "to set blockOwnerDeletion where OwnerReferencesPermissionEnforcement is on",
+        "to set blockOwnerDeletion if OwnerReferencesPermissionEnforcement is enabled",
     ),
-    _watched("apps", "deployments", "create get list patch watch", "the pods of an AIApi"),
-    _watched("apps", "deployments/scale", "patch", "how many pods there are"),
-    _watched("", "services", "create get list patch watch", "the address of an AIApi"),
-    _watched("", "serviceaccounts", "create get list patch watch", "the pods' identity"),
+    _watched("apps", "deployments", "create get list patch watch", "to run the pods of an AIApi"),
+    _watched("apps", "deployments/scale", "patch", "to set the number of pods"),
+    _watched("", "services", "create get list patch watch", "to expose an AIApi"),
+    _watched("", "serviceaccounts", "create get list patch watch", "to give pods an identity"),
     _watched(
         "",
         "secrets",
         "create get list patch watch",
-        "the token of the pods' admin port; only Secrets with our label are listed or watched",
+        "to store the admin port's token; lists only Secrets with the operator's label",
     ),
     _watched(
         "policy",
         "poddisruptionbudgets",
         "create get list patch watch",
-        "a drain must not take all pods at once",
+        "to keep a drain from evicting all pods together",
     ),
     _watched(
         "networking.k8s.io",
         "networkpolicies",
         "create get list patch watch",
-        "the admin port is for the operator only",
+        "to restrict the admin port to the operator",
     ),
-    _watched("", "pods", "list patch watch", "addresses, failures, and which pod is removed first"),
-    _watched("", "pods/resize", "patch", "CPU and memory of running pods"),
-    _watched("", "events", "create patch", "each change as an Event on the AIApi"),
-    _watched("autoscaling", "horizontalpodautoscalers", "list", _RIVAL),
-    _watched("keda.sh", "scaledobjects", "list", _RIVAL),
-    _watched("autoscaling.k8s.io", "verticalpodautoscalers", "list", _RIVAL),
+    _watched(
+        "",
+        "pods",
+        "list patch watch",
+        "to read addresses and failures, and to choose the pods that are removed first",
+    ),
+    _watched("", "pods/resize", "patch", "to change CPU and memory of running pods"),
+    _watched("", "events", "create patch", "to record changes as Events on the AIApi"),
+    _watched("autoscaling", "horizontalpodautoscalers", "list", _AUTOSCALERS),
+    _watched("keda.sh", "scaledobjects", "list", _AUTOSCALERS),
+    _watched("autoscaling.k8s.io", "verticalpodautoscalers", "list", _AUTOSCALERS),
     Permission(
         "coordination.k8s.io",
         "leases",
         frozenset({"create", "get", "update"}),
         Scope.OPERATOR,
-        "one operator acts, the others watch",
+        "to elect one leader",
     ),
 )
