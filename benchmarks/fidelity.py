@@ -83,10 +83,10 @@ class Seen:
         return Size(workers=self.view.workers or 1, replicas=self.view.replicas or 1)
 
 
-async def watch_pods(stage: DemoEnvironment, seen: Seen) -> None:
+async def watch_pods(environment: DemoEnvironment, seen: Seen) -> None:
     """Follow the pods, and note how long each took to be ready."""
     labels = f"app.kubernetes.io/instance={NAME}"
-    async for kind, obj in stage.kubectl.watch("pods", "-l", labels):
+    async for kind, obj in environment.kubectl.watch("pods", "-l", labels):
         name = obj["metadata"]["name"]
         seen.born.setdefault(name, monotonic())
         pod = None if kind == "DELETED" else read_pod(obj)
@@ -98,9 +98,9 @@ async def watch_pods(stage: DemoEnvironment, seen: Seen) -> None:
             seen.starts.append(monotonic() - seen.born[name])
 
 
-async def watch_decisions(stage: DemoEnvironment, seen: Seen) -> None:
+async def watch_decisions(environment: DemoEnvironment, seen: Seen) -> None:
     """Follow the operator's decisions."""
-    async for kind, obj in stage.kubectl.watch("aiapi", NAME):
+    async for kind, obj in environment.kubectl.watch("aiapi", NAME):
         if kind == "DELETED":
             continue
         before, seen.view = seen.size(), read_aiapi(obj)
@@ -108,11 +108,11 @@ async def watch_decisions(stage: DemoEnvironment, seen: Seen) -> None:
             seen.changes.append((monotonic(), seen.size(), seen.view.message))
 
 
-async def watch_stats(stage: DemoEnvironment, seen: Seen) -> None:
+async def watch_stats(environment: DemoEnvironment, seen: Seen) -> None:
     """Ask the pods for their counters, and note how long workers take to be there."""
     asked: dict[str, float] = {}
     timeout = aiohttp.ClientTimeout(total=2)
-    headers = {"Authorization": f"Bearer {stage.token}"}
+    headers = {"Authorization": f"Bearer {environment.token}"}
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         while True:
             for pod in list(seen.pods.values()):
@@ -132,10 +132,10 @@ async def watch_stats(stage: DemoEnvironment, seen: Seen) -> None:
             await asyncio.sleep(POLL)
 
 
-async def send(stage: DemoEnvironment, plan: tuple[Phase, ...], out: Path) -> float:
+async def send(environment: DemoEnvironment, plan: tuple[Phase, ...], out: Path) -> float:
     """Send the load; returns when it began."""
     script = LoadScript(
-        url=f"{stage.url}/v1/answer",
+        url=f"{environment.url}/v1/answer",
         body={"question": "What does an event loop do while it waits?"},
         phases=plan,
         records=str(out / "requests.jsonl"),
@@ -185,20 +185,20 @@ class Reality:
 
 async def live(plan: tuple[Phase, ...], root: Path, out: Path, say: Any) -> Reality:
     """Set the stage, send the load, and measure."""
-    async with DemoEnvironment(DemoPaths(root=root, out=out), say) as stage:
-        await stage.set()
-        await stage.llm.answer_after(LLM)
+    async with DemoEnvironment(DemoPaths(root=root, out=out), say) as environment:
+        await environment.set_up()
+        await environment.llm.set_latency(LLM)
         seen, operator_began = Seen(), monotonic()
         async with asyncio.TaskGroup() as tasks:
             watchers = [
-                tasks.create_task(watch(stage, seen))
+                tasks.create_task(watch(environment, seen))
                 for watch in (watch_pods, watch_decisions, watch_stats)
             ]
             await asyncio.sleep(12)  # the loops' idle work is measured before the load
-            began = await send(stage, plan, out)
+            began = await send(environment, plan, out)
             for watcher in watchers:
                 watcher.cancel()
-        obj = await stage.kubectl.get("aiapi", NAME)
+        obj = await environment.kubectl.get("aiapi", NAME)
         spec = AIApiSpec.model_validate(obj["spec"])
     return measure(
         plan,

@@ -1,5 +1,5 @@
-"""The live demo: the whole product at work on this computer, measured from outside.
+"""The live demo: runs the whole product on this computer and measures it from outside.
 
-It starts the sandbox, the operator and a load generator as processes of their own, watches
-them as a user would (kubectl, the Service's address), and judges the run by what it saw.
+It starts the sandbox, the operator and a load generator as separate processes, observes them as a
+user would (kubectl, the Service's address), and checks the run against what it measured.
 """

@@ -1,4 +1,4 @@
-"""``aiapi demo``: the command line of the demo."""
+"""``aiapi demo``: the command line."""
 
 import asyncio
 import json
@@ -27,15 +27,15 @@ INTERRUPTED = 130
     type=click.FloatRange(0.5, 60),
     default=2.75,
     show_default=True,
-    help="How long the load lasts.",
+    help="Duration of the load.",
 )
-@click.option("--plain", is_flag=True, help="A line each 5 s instead of a live table.")
+@click.option("--plain", is_flag=True, help="Print a line every 5 s instead of a live table.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("build/demo"),
     show_default=True,
-    help="Where summary.json, timeline.html and the logs go.",
+    help="Directory for summary.json, timeline.html and the logs.",
 )
 @click.option(
     "--kill-operator",
@@ -43,31 +43,31 @@ INTERRUPTED = 130
     flag_value="random",
     default=None,
     metavar="[SECONDS]",
-    help="Kill the operator with -9 then (at a random moment without a value), and check that "
-    "no request is lost and nothing shrinks for it.",
+    help="Kill the operator with SIGKILL at this time (a random one without a value), and check "
+    "that no request fails and the fleet does not shrink.",
 )
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path(),
-    show_default="here",
+    show_default="current directory",
     help="The repository, with crds/ and examples/.",
 )
 def demo(minutes: float, plain: bool, out: Path, kill_operator: str | None, root: Path) -> None:
-    """Show the whole main job live on this computer, in about three minutes.
+    """Show right-sizing live on this computer, in about three minutes.
 
-    Starts the sandbox and the operator, applies an AIApi, sends load in phases, and ends with
-    0 when everything held that the demo promises.
+    Starts the sandbox and the operator, applies an AIApi and sends load in phases. Exits with 0 if
+    all expectations were met.
     """
     plan = DemoPlan(
         phases=demo_phases(60 * minutes),
         kill_at=_kill_at(kill_operator, 60 * minutes),
         out=out.resolve(),
     )
-    places = DemoPaths(root=root.resolve(), out=plan.out)
+    paths = DemoPaths(root=root.resolve(), out=plan.out)
     console = Console()
     plain = plain or not console.is_terminal
-    sys.exit(asyncio.run(_until_done_or_interrupted(places, plan, console, plain=plain)))
+    sys.exit(asyncio.run(_run_interruptibly(paths, plan, console, plain=plain)))
 
 
 def _kill_at(text: str | None, seconds: float) -> float | None:
@@ -78,23 +78,23 @@ def _kill_at(text: str | None, seconds: float) -> float | None:
     try:
         at = float(text)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no number of seconds") from None
+        raise click.BadParameter(f"{text!r} is not a number of seconds") from None
     if not 0 < at < seconds - 5:
-        raise click.BadParameter(f"{at:g} s is not within the load, 5 s before its end")
+        raise click.BadParameter(f"{at:g} s is not between 0 and {seconds - 5:g} s")
     return at
 
 
-async def _until_done_or_interrupted(
-    places: DemoPaths, plan: DemoPlan, console: Console, *, plain: bool
+async def _run_interruptibly(
+    paths: DemoPaths, plan: DemoPlan, console: Console, *, plain: bool
 ) -> int:
-    task = asyncio.create_task(_show(places, plan, console, plain=plain))
+    task = asyncio.create_task(_run(paths, plan, console, plain=plain))
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        # Once only: a second Ctrl-C must not cut short the ending of what was started.
+        # Only once: a second Ctrl-C must not interrupt the shutdown of the processes.
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, lambda: None)
-        console.print("Interrupted: stopping everything")
+        console.print("Interrupted. Stopping everything.")
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,12 +105,12 @@ async def _until_done_or_interrupted(
         return INTERRUPTED
     except (ExceptionGroup, ProcessFailedError, KubectlError) as error:
         for failure in _known_failures(error):
-            console.print(f"The demo could not go on: {failure}", style="red", highlight=False)
+            console.print(f"The demo failed: {failure}", style="red", highlight=False)
         return 1
 
 
 def _known_failures(error: Exception) -> list[Exception]:
-    """What to tell the user; anything unforeseen is raised with its traceback."""
+    """The errors to print. Any other error is raised."""
     known, rest = (
         error.split((ProcessFailedError, KubectlError))
         if isinstance(error, ExceptionGroup)
@@ -121,19 +121,19 @@ def _known_failures(error: Exception) -> list[Exception]:
     return list(known.exceptions) if known else []
 
 
-async def _show(places: DemoPaths, plan: DemoPlan, console: Console, *, plain: bool) -> int:
+async def _run(paths: DemoPaths, plan: DemoPlan, console: Console, *, plain: bool) -> int:
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    async with DemoEnvironment(places, say) as stage:
-        await stage.set()
-        say(f"Sending load to {stage.url} for {plan.seconds:.0f} s; logs in {places.logs}")
-        report = await DemoRun(stage, plan, console, plain=plain).play()
-        say("Stopping everything")
-    return _leave(report, plan.out, console)
+    async with DemoEnvironment(paths, say) as environment:
+        await environment.set_up()
+        say(f"Sending load to {environment.url} for {plan.seconds:.0f} s; logs in {paths.logs}")
+        report = await DemoRun(environment, plan, console, plain=plain).run()
+        say("Stopping everything.")
+    return _write_report(report, plan.out, console)
 
 
-def _leave(report: DemoReport, out: Path, console: Console) -> int:
+def _write_report(report: DemoReport, out: Path, console: Console) -> int:
     (out / "summary.json").write_text(json.dumps(as_json(report), indent=2) + "\n", "utf-8")
     (out / "timeline.html").write_text(timeline.render(report), "utf-8")
     print_summary(console, report)

@@ -1,4 +1,4 @@
-"""Sets the stage: sandbox, CRD, AIApi, stand-in LLM and operator, each in a process of its own."""
+"""The environment of the demo: sandbox, CRD, AIApi, stand-in LLM and operator, as processes."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ NAME = "assistant"
 IMAGE = "ghcr.io/acme/assistant:1.4"
 LOOP_MS = 25
 MAX_WORKERS = 3
-"""So few in a pod that the step needs more pods, too, and both axes are seen to move."""
+"""Low, so that the step needs more pods as well as more workers."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
 
@@ -31,21 +31,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoPaths:
-    """Where the demo reads and writes."""
+    """The files that the demo reads and writes."""
 
     root: Path
-    """The repository: crds/ and examples/ lie in it."""
+    """The repository, with crds/ and examples/."""
     out: Path
 
     def check(self) -> None:
-        """Say what is missing before anything is started."""
+        """Raise if a file is missing."""
         for path in (self.crd, self.manifest):
             if not path.is_file():
-                raise ProcessFailedError(f"{path} is missing: run the demo in the repository")
+                raise ProcessFailedError(
+                    f"{path} is missing. Run the demo in the repository, or set --root."
+                )
 
     @property
     def crd(self) -> Path:
-        """The AIApi's CRD."""
+        """The CRD of the AIApi."""
         return self.root / "crds" / "aiapis.aiapi.dev.yaml"
 
     @property
@@ -55,24 +57,24 @@ class DemoPaths:
 
     @property
     def logs(self) -> Path:
-        """The processes' logs."""
+        """The logs of the processes."""
         return self.out / "logs"
 
 
 def installed_program(name: str) -> str:
-    """A program of this installation."""
+    """The path of a program next to this Python."""
     return str(Path(sys.executable).parent / name)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A free port on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def demo_patch(llm_url: str) -> Object:
-    """What the demo changes in the example, so that three minutes on a laptop show it all."""
+    """Changes to the example, so that three minutes on a laptop are enough."""
     return {
         "spec": {
             "env": [
@@ -91,9 +93,9 @@ def demo_patch(llm_url: str) -> Object:
 
 
 class StandInLLM:
-    """The stand-in LLM and its latency."""
+    """The stand-in LLM, with a configurable latency."""
 
-    def __init__(self, places: DemoPaths) -> None:
+    def __init__(self, paths: DemoPaths) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
         self.process = ChildProcess(
@@ -102,45 +104,45 @@ class StandInLLM:
                 sys.executable,
                 *("-m", "uvicorn", "assistant.llm:app", "--port", port),
                 *("--log-level", "warning", "--timeout-keep-alive", "120"),
-                *("--app-dir", str(places.root / "examples")),
+                *("--app-dir", str(paths.root / "examples")),
             ],
-            log=places.logs / "llm.log",
+            log=paths.logs / "llm.log",
         )
 
-    async def answer_after(self, seconds: float) -> None:
-        """Change its latency."""
+    async def set_latency(self, seconds: float) -> None:
+        """Set the latency of its responses."""
         timeout = aiohttp.ClientTimeout(total=5)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.put(f"{self.url}/latency", json={"seconds": seconds}) as answer,
+            session.put(f"{self.url}/latency", json={"seconds": seconds}) as response,
         ):
-            answer.raise_for_status()
+            response.raise_for_status()
 
 
 class DemoEnvironment:
-    """All processes of the demo, and what was learnt while they started."""
+    """All processes of the demo."""
 
-    def __init__(self, places: DemoPaths, say: Say) -> None:
-        places.check()
-        places.logs.mkdir(parents=True, exist_ok=True)
-        for old in places.logs.glob("*.log"):
+    def __init__(self, paths: DemoPaths, say: Say) -> None:
+        paths.check()
+        paths.logs.mkdir(parents=True, exist_ok=True)
+        for old in paths.logs.glob("*.log"):
             old.unlink()
         self._say = say
-        self._places = places
-        self._kubeconfig = places.out / "kubeconfig"
+        self._paths = paths
+        self._kubeconfig = paths.out / "kubeconfig"
         self._kubeconfig.unlink(missing_ok=True)
         self._stack = AsyncExitStack()
         self.kubectl = Kubectl(self._kubeconfig)
-        self.llm = StandInLLM(places)
+        self.llm = StandInLLM(paths)
         self._sandbox = ChildProcess(
             "the sandbox",
             [
                 *(installed_program("aiapi"), "sandbox", "up"),
                 *("--kubeconfig", str(self._kubeconfig)),
-                *("--data", str(places.out / "sandbox")),
-                *("--image", f"{IMAGE}={places.root / 'examples'}"),
+                *("--data", str(paths.out / "sandbox")),
+                *("--image", f"{IMAGE}={paths.root / 'examples'}"),
             ],
-            log=places.logs / "sandbox.log",
+            log=paths.logs / "sandbox.log",
             grace=40,
         )
         self.operator = ChildProcess(
@@ -149,12 +151,12 @@ class DemoEnvironment:
                 *(installed_program("aiapi-operator"), "--kubeconfig", str(self._kubeconfig)),
                 *("--host", "127.0.0.1", "--port", "0"),
             ],
-            log=places.logs / "operator.log",
+            log=paths.logs / "operator.log",
         )
         self.objective = DemoObjective(percentile=95, seconds=0.8)
         self.url = ""
         self.token = ""
-        self._told = ""
+        self._last_progress = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -163,18 +165,18 @@ class DemoEnvironment:
         await self._stack.aclose()
 
     def check(self) -> None:
-        """Raise when a process has ended that should go on."""
+        """Raise if a process has exited."""
         for child in (self._sandbox, self.llm.process, self.operator):
             child.check()
 
-    async def set(self) -> None:
-        """Start everything and wait until the AIApi is served."""
+    async def set_up(self) -> None:
+        """Start everything, and wait until the AIApi is ready."""
         self._say("Starting the sandbox (a Kubernetes API and one node, as local processes)")
         await self._start(self._sandbox)
-        await self._until(60, self._api_answers)
-        self._say(f"kubectl --kubeconfig {self._kubeconfig} works from another terminal, too")
+        await self._until(60, self._api_responds)
+        self._say(f"To look inside from another terminal: kubectl --kubeconfig {self._kubeconfig}")
         await self._start(self.llm.process)
-        await self._until(20, self._llm_answers)
+        await self._until(20, self._llm_responds)
         await self._apply()
         self._say("Starting the operator")
         await self.start_operator()
@@ -183,7 +185,7 @@ class DemoEnvironment:
         self.token = await self._admin_token()
 
     async def start_operator(self) -> None:
-        """Start the operator, at first and after it was killed."""
+        """Start the operator, or restart it after a kill."""
         await self.operator.start()
         self._stack.push_async_callback(self.operator.stop)
 
@@ -192,11 +194,11 @@ class DemoEnvironment:
         self._stack.push_async_callback(child.stop)
 
     async def _apply(self) -> None:
-        for path in (self._places.crd, self._places.manifest):
-            shown = path.relative_to(self._places.root)
+        for path in (self._paths.crd, self._paths.manifest):
+            shown = path.relative_to(self._paths.root)
             self._say(f"kubectl apply -f {shown}")
             self._say("  " + (await self.kubectl.run("apply", "-f", str(path))).strip())
-            if path == self._places.crd:
+            if path == self._paths.crd:
                 await self.kubectl.run(
                     "wait", "--for=condition=Established", "crd/aiapis.aiapi.dev", "--timeout=20s"
                 )
@@ -204,7 +206,7 @@ class DemoEnvironment:
         self._say(f"kubectl patch aiapi {NAME} --type merge -p '{patch}'")
         await self.kubectl.run("patch", "aiapi", NAME, "--type", "merge", "-p", patch)
 
-    async def _api_answers(self) -> bool:
+    async def _api_responds(self) -> bool:
         if not self._kubeconfig.exists():
             return False
         try:
@@ -213,9 +215,9 @@ class DemoEnvironment:
             return False
         return True
 
-    async def _llm_answers(self) -> bool:
+    async def _llm_responds(self) -> bool:
         try:
-            await self.llm.answer_after(0.25)
+            await self.llm.set_latency(0.25)
         except aiohttp.ClientError:
             return False
         return True
@@ -225,22 +227,22 @@ class DemoEnvironment:
         view = read_aiapi(obj)
         self.objective = objective_of(obj)
         ready = view.condition("Ready")
-        self._tell_progress(view)
+        self._report_progress(view)
         return bool(ready and ready.status == "True" and view.ready_replicas)
 
-    def _tell_progress(self, view: ObservedAIApi) -> None:
+    def _report_progress(self, view: ObservedAIApi) -> None:
         ready = view.condition("Ready")
-        told = ready.message if ready and ready.message else "not seen by the operator yet"
-        if told != self._told:
-            self._told = told
-            self._say(f"  {NAME}: {told}")
+        progress = ready.message if ready and ready.message else "not reconciled yet"
+        if progress != self._last_progress:
+            self._last_progress = progress
+            self._say(f"  {NAME}: {progress}")
 
     async def _admin_token(self) -> str:
         secrets = await self.kubectl.get("secrets", "-l", f"app.kubernetes.io/instance={NAME}")
         for secret in secrets["items"]:
             if "token" in (secret.get("data") or {}):
                 return base64.b64decode(secret["data"]["token"]).decode()
-        raise ProcessFailedError("the operator made no Secret with the admin port's token")
+        raise ProcessFailedError("there is no Secret with the token of the admin port")
 
     async def _until(self, seconds: float, done: Callable[[], Any]) -> None:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -257,7 +259,7 @@ class DemoEnvironment:
 
 
 def objective_of(obj: Object) -> DemoObjective:
-    """The objective in an AIApi's spec, defaults filled in by the API server."""
+    """The objective in the spec of an AIApi, with the defaults of the API server."""
     latency = obj["spec"]["objective"]["latency"]
     seconds = parse_quantity(latency["threshold"])
     if seconds is None:

@@ -1,4 +1,4 @@
-"""Whether the run showed what the product promises. Each promise that did not hold is named."""
+"""Checks the run against what the product promises."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,14 +13,14 @@ def unmet_expectations(
     phases: tuple[Phase, ...],
     kill: OperatorKill | None = None,
 ) -> tuple[str, ...]:
-    """What did not hold, one sentence each. Empty when the demo is a success."""
+    """The expectations that were not met, one sentence each. Empty if the run succeeded."""
     return (
         *_requests(summary, phases),
         *_objective(summary.phases),
         *_growth(summary.phases),
         *_slow_upstream(recording, phases),
         *_saving(summary),
-        *(_survival(recording.samples, kill) if kill else ()),
+        *(_operator_kill(recording.samples, kill) if kill else ()),
     )
 
 
@@ -39,23 +39,19 @@ def _objective(phases: Sequence[PhaseResult]) -> Iterator[str]:
         if phase.name.startswith("calm") and not (
             latency is not None and latency <= phase.objective_seconds
         ):
-            seen = "no answer" if latency is None else f"{latency:.3f} s"
+            measured = "not measured" if latency is None else f"{latency:.3f} s"
             yield (
-                f"p{phase.objective_percentile:g} was {seen} in phase {phase.name}, "
-                f"the objective is {phase.objective_seconds:g} s"
+                f"p{phase.objective_percentile:g} in phase {phase.name}: {measured}, "
+                f"objective {phase.objective_seconds:g} s"
             )
 
 
 def _growth(phases: Sequence[PhaseResult]) -> Iterator[str]:
     before: PhaseResult | None = None
     for phase in phases:
-        if before and phase.name.startswith("step") and phase.workers_most <= before.workers_most:
-            yield f"the fleet did not grow in phase {phase.name} ({phase.workers_most} workers)"
-        if (
-            before
-            and before.name.startswith("step")
-            and phase.workers_at_end >= before.workers_most
-        ):
+        if before and phase.name.startswith("step") and phase.workers_max <= before.workers_max:
+            yield f"the fleet did not grow in phase {phase.name} ({phase.workers_max} workers)"
+        if before and before.name.startswith("step") and phase.workers_at_end >= before.workers_max:
             yield f"the fleet did not shrink in phase {phase.name}"
         before = phase
 
@@ -66,45 +62,45 @@ def _slow_upstream(recording: Recording, phases: tuple[Phase, ...]) -> Iterator[
         return
     during = [sample for sample in recording.samples if sample.phase == index]
     if not during:
-        yield "nothing was seen of the fleet while the LLM was slow"
+        yield "no samples of the fleet while the LLM was slow"
         return
     first = during[0]
-    for what, start, most in (
+    for what, start, peak in (
         ("wanted", first.wanted or 0, max(sample.wanted or 0 for sample in during)),
         ("serving", first.serving, max(sample.serving for sample in during)),
     ):
-        if most > start:
-            yield f"the fleet grew while the LLM was slow: {start} to {most} workers {what}"
+        if peak > start:
+            yield f"the fleet grew while the LLM was slow: {start} to {peak} {what} workers"
     if not any(
         each.at >= first.at
         and each.condition.type == "DependencyBound"
         and each.condition.status == "True"
         and each.condition.message
-        for each in recording.diagnoses
+        for each in recording.condition_changes
     ):
-        yield "DependencyBound was not True with a message while the LLM was slow"
+        yield "DependencyBound was not True while the LLM was slow, or had no message"
 
 
 def _saving(summary: Summary) -> Iterator[str]:
-    if summary.saving_percent is None or summary.saving_percent <= 0:
-        yield "nothing was saved against a static fleet sized for the peak"
+    if summary.saving is None or summary.saving <= 0:
+        yield "nothing was saved compared with a static fleet sized for the peak"
 
 
-def _survival(samples: Sequence[Sample], kill: OperatorKill) -> Iterator[str]:
-    """After the operator's death nothing shrinks until its successor has watched long enough.
+def _operator_kill(samples: Sequence[Sample], kill: OperatorKill) -> Iterator[str]:
+    """After a restart of the operator, the fleet must not shrink during stabilization.
 
-    What it had already ordered is still carried out, hence the first two seconds.
+    The first two seconds are left out: orders from before the kill are still carried out.
     """
     before = [sample for sample in samples if sample.at <= kill.at]
     after = [sample for sample in samples if kill.at + 2 < sample.at <= kill.guarded_until]
     if not before or not after:
-        yield "the fleet was not seen before and after the operator was killed"
+        yield "no samples of the fleet before or after the operator was killed"
         return
     if kill.acts_at is None:
-        yield "the operator that was started anew never wrote the status"
-    for what, kept, least in (
+        yield "the restarted operator never wrote the status"
+    for what, kept, lowest in (
         ("wanted", before[-1].wanted or 0, min(sample.wanted or 0 for sample in after)),
-        ("asked of pods", after[0].asked, min(sample.asked for sample in after)),
+        ("requested", after[0].requested, min(sample.requested for sample in after)),
     ):
-        if least < kept:
-            yield f"killing the operator caused a scale-down: {kept} to {least} workers {what}"
+        if lowest < kept:
+            yield f"killing the operator caused a scale-down: {kept} to {lowest} {what} workers"

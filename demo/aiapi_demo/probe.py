@@ -1,4 +1,4 @@
-"""Asks the pods how many workers run: the demo's own measure, not the operator's word."""
+"""Counts the running workers through the pods' admin ports, independently of the operator."""
 
 import asyncio
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ ADMIN_PORT = 9000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetWorkers:
-    """All workers of the fleet at one moment."""
+    """All workers of the fleet at one time."""
 
     serving: int
-    """Ready to take requests, in pods that stay."""
-    asked: int
-    """Told to run, in pods that stay. Only an operator or a lost pod changes it."""
+    """Ready workers, in pods that are not terminating."""
+    requested: int
+    """Set by the operator, in pods that are not terminating."""
     alive: int
-    """All that run and cost: starting, serving and draining ones, in pods that leave, too."""
+    """All workers that cost: starting, serving and draining, in terminating pods as well."""
     utilization: float | None
-    """Loop time over worker time since the last look, 0..1."""
+    """Loop time over worker time since the last probe, 0..1."""
 
 
 class Probe:
-    """Looks at all pods at once, through their admin ports."""
+    """Probes all pods concurrently."""
 
     def __init__(self, token: str) -> None:
         self._before: dict[str, tuple[float, float]] = {}
@@ -40,20 +40,20 @@ class Probe:
         """Close the connections."""
         await self._session.close()
 
-    async def look(self, pods: Iterable[ObservedPod]) -> FleetWorkers:
-        """Ask every pod; one that does not answer counts nothing."""
+    async def probe(self, pods: Iterable[ObservedPod]) -> FleetWorkers:
+        """Count the workers. A pod that does not answer counts as none."""
         known = tuple(pods)
-        answers = await asyncio.gather(*(self._stats(pod) for pod in known))
-        serving = asked = alive = 0
+        responses = await asyncio.gather(*(self._stats(pod) for pod in known))
+        serving = requested = alive = 0
         before, self._before = self._before, {}
         loop_time = worker_time = 0.0
-        for pod, stats in zip(known, answers, strict=True):
+        for pod, stats in zip(known, responses, strict=True):
             if stats is None:
                 continue
             workers = stats["workers"]
             alive += workers["starting"] + workers["ready"] + workers["draining"]
             if not pod.terminating:
-                asked += workers["wanted"]
+                requested += workers["wanted"]
                 serving += workers["ready"] if pod.ready else 0
             counters = (stats["loop_seconds"], stats["worker_seconds"])
             self._before[stats["instance"]] = counters
@@ -62,16 +62,16 @@ class Probe:
                 worker_time += counters[1] - before[stats["instance"]][1]
         return FleetWorkers(
             serving=serving,
-            asked=asked,
+            requested=requested,
             alive=alive,
             utilization=loop_time / worker_time if worker_time > 0 else None,
         )
 
     async def _stats(self, pod: ObservedPod) -> dict[str, Any] | None:
         try:
-            async with self._session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as answer:
-                answer.raise_for_status()
-                stats: dict[str, Any] = await answer.json()
+            async with self._session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as response:
+                response.raise_for_status()
+                stats: dict[str, Any] = await response.json()
                 return stats
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None

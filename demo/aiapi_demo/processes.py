@@ -1,4 +1,4 @@
-"""Child processes that never outlive the demo: Ctrl-C, a crash and kill -9 included."""
+"""Child processes that never outlive the demo, even if it is killed with SIGKILL."""
 
 import asyncio
 import ctypes
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessFailedError(Exception):
-    """A process ended that should have gone on, or did not do what it was started for."""
+    """A process exited unexpectedly, or did not do what it was started for."""
 
 
 def _die_with_parent() -> None:
@@ -28,7 +28,7 @@ async def spawn(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> asyncio.subprocess.Process:
-    """Start a process in a session of its own, so that a terminal's Ctrl-C is ours to handle."""
+    """Start a process in a new session, so that Ctrl-C in the terminal does not reach it."""
     return await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, **(env or {})},
@@ -41,12 +41,12 @@ async def spawn(
 
 
 async def stop(process: asyncio.subprocess.Process, *, grace: float) -> None:
-    """End a process: SIGTERM, and SIGKILL for it and its group when the grace is over."""
+    """Send SIGTERM, and after the grace period SIGKILL to the process and its group."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):
-        # Not process.terminate(): it reaps a process that has just ended, and asyncio, which
-        # waits for the same one, then finds nobody and makes up a return code.
+        # Not process.terminate(): it reaps a process that has just exited, and asyncio, which
+        # waits for the same process, then reports a made-up return code.
         os.kill(process.pid, signal.SIGTERM)
     try:
         await asyncio.wait_for(process.wait(), grace)
@@ -57,7 +57,7 @@ async def stop(process: asyncio.subprocess.Process, *, grace: float) -> None:
 
 
 class ChildProcess:
-    """A long-running process with a log file of its own."""
+    """A long-running process with its own log file."""
 
     def __init__(self, name: str, command: Sequence[str], *, log: Path, grace: float = 10) -> None:
         self.name = name
@@ -67,33 +67,33 @@ class ChildProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, env: Mapping[str, str] | None = None) -> None:
-        """Start it; its output is appended to the log."""
+        """Start the process. Its output is appended to the log."""
         with self.log.open("ab") as log:
             self._process = await spawn(
                 self._command, env=env, stdout=log.fileno(), stderr=log.fileno()
             )
 
     def check(self) -> None:
-        """Raise when it has ended, with the end of its log."""
+        """Raise ``ProcessFailedError`` with the end of the log if the process has exited."""
         if self._process is not None and self._process.returncode is not None:
             raise ProcessFailedError(
-                f"{self.name} ended with {self._process.returncode}; the end of {self.log}:\n"
-                + self.tail()
+                f"{self.name} exited with code {self._process.returncode}."
+                f" Last lines of {self.log}:\n{self.tail()}"
             )
 
     def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
+        """The last lines of the log."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     async def kill(self) -> None:
-        """Kill it as ``kill -9`` does."""
+        """Send SIGKILL."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
     async def stop(self) -> None:
-        """End it, and wait until it is gone."""
+        """Stop the process, and wait until it has exited."""
         if self._process is not None and self._process.returncode is None:
             await stop(self._process, grace=self._grace)

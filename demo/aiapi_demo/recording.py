@@ -1,4 +1,4 @@
-"""What was seen while the demo ran, second by second. Filled by the run, read by the summary."""
+"""The measurements of a run, second by second. Filled by the run, read by the summary."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from aiapi_demo.observed import ObservedAIApi, ObservedCondition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One look at everything. Times are seconds from the start of the load."""
+    """All measurements at one time. Times are seconds since the start of the load."""
 
     at: float
     phase: int
@@ -18,7 +18,7 @@ class Sample:
     wanted_workers: int | None
     wanted_replicas: int | None
     serving: int
-    asked: int
+    requested: int
     alive: int
     utilization: float | None
     binding: str
@@ -34,7 +34,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SizeChange:
+class FleetChange:
     """A decision that changed the fleet."""
 
     at: float
@@ -49,7 +49,7 @@ class SizeChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionChange:
-    """A condition that changed its status."""
+    """A condition whose status changed."""
 
     at: float
     condition: ObservedCondition
@@ -57,27 +57,27 @@ class ConditionChange:
 
 @dataclass(slots=True)
 class Recording:
-    """The run so far."""
+    """All measurements so far."""
 
     samples: list[Sample] = field(default_factory=list)
-    changes: list[SizeChange] = field(default_factory=list)
-    diagnoses: list[ConditionChange] = field(default_factory=list)
+    changes: list[FleetChange] = field(default_factory=list)
+    condition_changes: list[ConditionChange] = field(default_factory=list)
     view: ObservedAIApi = field(default_factory=ObservedAIApi)
     _statuses: dict[str, str] = field(default_factory=dict)
 
-    def see(self, view: ObservedAIApi, at: float) -> None:
-        """Take the AIApi's newest status, and note what is new in it."""
+    def update(self, view: ObservedAIApi, at: float) -> None:
+        """Take the newest status of the AIApi and record what changed."""
         before, self.view = self.view, view
-        moved = (before.workers, before.replicas) != (view.workers, view.replicas)
+        resized = (before.workers, before.replicas) != (view.workers, view.replicas)
         if (
-            moved
+            resized
             and before.workers is not None
             and before.replicas is not None
             and view.workers is not None
             and view.replicas is not None
         ):
             self.changes.append(
-                SizeChange(
+                FleetChange(
                     at=at,
                     workers=view.workers,
                     replicas=view.replicas,
@@ -91,4 +91,4 @@ class Recording:
         for condition in view.conditions:
             if self._statuses.get(condition.type) != condition.status:
                 self._statuses[condition.type] = condition.status
-                self.diagnoses.append(ConditionChange(at=at, condition=condition))
+                self.condition_changes.append(ConditionChange(at=at, condition=condition))

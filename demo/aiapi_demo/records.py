@@ -1,4 +1,4 @@
-"""What became of each request, and the file the load generator leaves it in."""
+"""The result of each request, and the file that the load generator writes it to."""
 
 import json
 from collections.abc import Iterable
@@ -8,24 +8,24 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request. Times are seconds from the start of the load."""
+    """One request. Times are seconds since the start of the load."""
 
     phase: int
     intended: float
     sent: float
     finished: float
     status: int
-    """The HTTP status; 0 when there was no answer."""
+    """The HTTP status; 0 without a response."""
     error: str
 
     @property
     def ok(self) -> bool:
-        """Only an answer with status 200 is an answer."""
+        """Whether the response had status 200."""
         return self.status == 200
 
     @property
     def latency(self) -> float:
-        """From the moment it was due, so that a stalled sender cannot hide a wait."""
+        """From the time it was due, so that a stalled sender cannot hide waiting time."""
         return self.finished - self.intended
 
 
@@ -40,7 +40,7 @@ def decode(lines: Iterable[str]) -> tuple[RequestRecord, ...]:
 
 
 def read(path: Path) -> tuple[RequestRecord, ...]:
-    """The records in a file; none when it was never written."""
+    """The records in a file; none if it does not exist."""
     if not path.exists():
         return ()
     with path.open(encoding="utf-8") as lines:

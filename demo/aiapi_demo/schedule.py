@@ -1,7 +1,7 @@
-"""Phases of load and the moments at which requests are due.
+"""The phases of the load and the times at which requests are due.
 
-The moments are fixed before the first request is sent and never wait for an answer (an open
-loop): users do not come more slowly because the service is slow.
+The load is an open loop: the times are fixed before the first request is sent and do not depend on
+responses, as users do not arrive more slowly because the service is slow.
 """
 
 import random
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A stretch of constant offered load. ``upstream_seconds`` is the LLM's latency in it."""
+    """A period of constant offered load. ``upstream_seconds`` is the latency of the LLM in it."""
 
     name: str
     seconds: float
@@ -21,7 +21,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRequest:
-    """One request: its phase's index and when to send it, in seconds from the start."""
+    """One request: the index of its phase and when to send it, in seconds since the start."""
 
     phase: int
     at: float
@@ -35,7 +35,7 @@ SHARES = {"calm": 0.20, "step to 6x": 0.28, "calm again": 0.27, "slow LLM": 0.25
 
 
 def demo_phases(total_seconds: float) -> tuple[Phase, ...]:
-    """The demo's story: calm, a step to 6x, calm again, and an LLM three times slower."""
+    """The phases of the demo: calm, a step to 6x, calm again, and an LLM three times slower."""
     return tuple(
         Phase(
             name=name,
@@ -48,7 +48,7 @@ def demo_phases(total_seconds: float) -> tuple[Phase, ...]:
 
 
 def starts(phases: tuple[Phase, ...]) -> tuple[float, ...]:
-    """When each phase begins, and last when all of them are over."""
+    """The start of each phase, and the end of the last one."""
     times = [0.0]
     for phase in phases:
         times.append(times[-1] + phase.seconds)
@@ -56,7 +56,7 @@ def starts(phases: tuple[Phase, ...]) -> tuple[float, ...]:
 
 
 def schedule(phases: tuple[Phase, ...], *, seed: int) -> Iterator[ScheduledRequest]:
-    """All requests in order of time: Poisson arrivals, the same ones for the same seed."""
+    """All requests in order of time: Poisson arrivals, the same for the same seed."""
     chance = random.Random(seed)  # noqa: S311 - repeatable traffic, not a secret
     for index, (phase, begin) in enumerate(zip(phases, starts(phases), strict=False)):
         at = begin + chance.expovariate(phase.rate)

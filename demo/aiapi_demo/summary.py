@@ -1,4 +1,4 @@
-"""What the run came to, computed from the records and the recording alone."""
+"""The results of the run, computed from the requests and the recording."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from aiapi_demo.schedule import Phase, starts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoObjective:
-    """The latency objective of the AIApi that the demo applied."""
+    """The latency objective of the AIApi in the demo."""
 
     percentile: float
     seconds: float
@@ -20,7 +20,7 @@ class DemoObjective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseResult:
-    """One phase in numbers. Latencies count from the moment a request was due."""
+    """The results of one phase. Latency is measured from the time a request was due."""
 
     name: str
     seconds: float
@@ -32,29 +32,29 @@ class PhaseResult:
     p95_seconds: float | None
     objective_percentile: float
     objective_latency_seconds: float | None
-    """The latency at the objective's own percentile, to hold against ``objective_seconds``."""
+    """The latency at the percentile of the objective, to compare with ``objective_seconds``."""
     objective_seconds: float
     workers_at_start: int
-    workers_most: int
+    workers_max: int
     workers_at_end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorKill:
-    """The operator was killed and came back. Times are seconds from the start of the load."""
+    """The operator was killed and restarted. Times are seconds since the start of the load."""
 
     at: float
     back_at: float
-    """When the new process was started."""
+    """Start of the new process."""
     acts_at: float | None = None
-    """When it first wrote the status: before that it waits for the dead one's Lease."""
+    """Its first status update. Before that it waits for the Lease of the killed one to expire."""
     guarded_until: float
-    """Until here nothing but a kept or raised size is right: stabilisation starts anew."""
+    """Until then the fleet must not shrink: the new operator restarts stabilization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The whole run."""
+    """The results of the whole run."""
 
     requests: int
     failed: int
@@ -64,18 +64,18 @@ class Summary:
     static_worker_seconds: float
     static_workers: int
     send_lag_p99_seconds: float | None
-    """How late the load generator sent: large values mean that this computer was too busy."""
+    """How late requests were sent. A large value means that this computer was overloaded."""
 
     @property
-    def saving_percent(self) -> float | None:
-        """What right-sizing saved against a static fleet sized for the peak."""
+    def saving(self) -> float | None:
+        """The part of the cost of a static fleet, sized for the peak, that was saved."""
         if not self.static_worker_seconds:
             return None
-        return 100 * (1 - self.worker_seconds / self.static_worker_seconds)
+        return 1 - self.worker_seconds / self.static_worker_seconds
 
 
 def integral(samples: Sequence[Sample], until: float) -> float:
-    """Worker-seconds from the first look to the end: each look holds until the next one."""
+    """Worker-seconds from the first sample to the end. Each sample holds until the next one."""
     ends = [sample.at for sample in samples[1:]] + [until]
     return sum(
         sample.alive * max(0.0, end - sample.at) for sample, end in zip(samples, ends, strict=False)
@@ -89,11 +89,11 @@ def summarize(
     recording: Recording,
     objective: DemoObjective,
 ) -> Summary:
-    """All numbers of the run."""
+    """Compute the results of the run."""
     samples = recording.samples
     end = starts(phases)[-1]
     begin = samples[0].at if samples else end
-    most = max((sample.serving for sample in samples), default=0)
+    peak = max((sample.serving for sample in samples), default=0)
     errors: dict[str, int] = {}
     for record in records:
         if not record.ok:
@@ -108,8 +108,8 @@ def summarize(
             for index, phase in enumerate(phases)
         ),
         worker_seconds=integral(samples, end),
-        static_worker_seconds=most * (end - begin),
-        static_workers=most,
+        static_worker_seconds=peak * (end - begin),
+        static_workers=peak,
         send_lag_p99_seconds=percentile((each.sent - each.intended for each in records), 99),
     )
 
@@ -139,14 +139,14 @@ def _phase(
         objective_latency_seconds=percentile(latencies, objective.percentile),
         objective_seconds=objective.seconds,
         workers_at_start=serving[0],
-        workers_most=max(serving),
+        workers_max=max(serving),
         workers_at_end=serving[-1],
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
-    """Everything there is to tell about a run."""
+    """A run and its results."""
 
     phases: tuple[Phase, ...]
     objective: DemoObjective
@@ -154,18 +154,18 @@ class DemoReport:
     summary: Summary
     kill: OperatorKill | None
     unmet: tuple[str, ...]
-    """What did not hold. Empty when the run is a success."""
+    """Expectations that were not met. Empty if the run succeeded."""
 
 
 def as_json(report: DemoReport) -> dict[str, Any]:
     """The content of summary.json."""
-    recording = report.recording
+    recording, saving = report.recording, report.summary.saving
     return {
         **asdict(report.summary),
-        "saving_percent": report.summary.saving_percent,
+        "saving_percent": None if saving is None else 100 * saving,
         "decisions": [asdict(change) for change in recording.changes],
         "conditions": [
-            {"at": diagnosis.at, **asdict(diagnosis.condition)} for diagnosis in recording.diagnoses
+            {"at": change.at, **asdict(change.condition)} for change in recording.condition_changes
         ],
         "operator_killed": asdict(report.kill) if report.kill else None,
         "unmet": list(report.unmet),

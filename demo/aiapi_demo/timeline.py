@@ -1,26 +1,28 @@
-"""The run as one self-contained page: three charts on one time axis, as inline SVG.
+"""The run as a self-contained HTML page: three charts on one time axis.
 
-No script is needed to read it and nothing is loaded from anywhere; it follows the reader's
-light or dark setting. Marks say more on hover.
+The charts are inline SVG. The page has no script, loads nothing, and follows the reader's light or
+dark setting. Marks show details on hover.
 """
 
 from collections.abc import Sequence
 from html import escape
 from importlib import resources
+from typing import Any
 
-from aiapi_demo.chart import Area, Axis, Chart, Line, Mark, Point
 from aiapi_demo.console_summary import workers
-from aiapi_demo.live_view import clock, grid, milliseconds
-from aiapi_demo.recording import Recording, Sample, SizeChange
+from aiapi_demo.live_view import fleet
+from aiapi_demo.recording import FleetChange, Recording, Sample
 from aiapi_demo.schedule import starts
 from aiapi_demo.summary import DemoObjective, DemoReport, OperatorKill, Summary
+from aiapi_operator.present.chart import Chart, Line, Mark, Point, TimeAxis, stylesheet
+from aiapi_operator.present.numbers import elapsed, integer, latency, percent
 
 
 def render(report: DemoReport) -> str:
     """The whole page."""
     phases, summary, recording = report.phases, report.summary, report.recording
     begins = starts(phases)
-    axis = Axis(
+    axis = TimeAxis(
         end=begins[-1],
         bands=tuple(
             (begin, end, phase.name)
@@ -28,17 +30,17 @@ def render(report: DemoReport) -> str:
         ),
     )
     samples = [sample for sample in recording.samples if sample.at <= begins[-1]]
-    marks = _marks(recording, report.kill)
     charts = (
-        _load(samples),
-        _workers(samples, marks, summary),
-        _latency(samples, report.objective),
+        _load(samples, axis),
+        _workers(samples, axis, _marks(recording, report.kill), summary),
+        _latency(samples, axis, report.objective),
     )
     page = resources.files(__package__).joinpath("timeline.template.html").read_text("utf-8")
     parts = {
-        "{{verdict}}": _verdict(report.unmet),
+        "{{stylesheet}}": stylesheet(),
+        "{{result}}": _result(report.unmet),
         "{{facts}}": _facts(summary, report.objective),
-        "{{charts}}": "\n".join(chart.svg(axis) for chart in charts),
+        "{{charts}}": "\n".join(chart.svg() for chart in charts),
         "{{phases}}": _phases(summary),
         "{{decisions}}": _decisions(recording.changes),
         "{{conditions}}": _conditions(recording),
@@ -48,44 +50,51 @@ def render(report: DemoReport) -> str:
     return page
 
 
-def _points(samples: Sequence[Sample], field: str) -> tuple[Point, ...]:
-    return tuple((sample.at, getattr(sample, field)) for sample in samples)
+def _line(name: str, tone: str, samples: Sequence[Sample], field: str, **style: Any) -> Line:
+    points: list[Point] = [(sample.at, getattr(sample, field)) for sample in samples]
+    return Line(name=name, tone=tone, points=points, **style)
 
 
-def _load(samples: Sequence[Sample]) -> Chart:
+def _load(samples: Sequence[Sample], axis: TimeAxis) -> Chart:
     return Chart(
-        title="Requests a second",
-        unit="",
-        series=(
-            Area("offered", "muted", _points(samples, "offered_rps")),
-            Line("served", "accent", _points(samples, "served_rps")),
+        title="Load",
+        unit="requests/s",
+        axis=axis,
+        lines=(
+            _line("offered", "muted", samples, "offered_rps", filled=True),
+            _line("served", "accent", samples, "served_rps"),
         ),
     )
 
 
-def _workers(samples: Sequence[Sample], marks: tuple[Mark, ...], summary: Summary) -> Chart:
+def _workers(
+    samples: Sequence[Sample], axis: TimeAxis, marks: tuple[Mark, ...], summary: Summary
+) -> Chart:
     return Chart(
         title="Workers in the fleet",
         unit="",
-        series=(
-            Area("serving", "accent", _points(samples, "serving"), step=True),
-            Line("wanted", "strong", _points(samples, "wanted"), step=True),
+        axis=axis,
+        lines=(
+            _line("serving", "accent", samples, "serving", step=True, filled=True),
+            _line("wanted", "strong", samples, "wanted", step=True),
         ),
         level=(float(summary.static_workers), "static fleet"),
         marks=marks,
+        whole=True,
         height=200,
     )
 
 
-def _latency(samples: Sequence[Sample], objective: DemoObjective) -> Chart:
+def _latency(samples: Sequence[Sample], axis: TimeAxis, objective: DemoObjective) -> Chart:
     name = f"p{objective.percentile:g}"
-    points = tuple(
+    points: list[Point] = [
         (sample.at, None if sample.latency is None else 1000 * sample.latency) for sample in samples
-    )
+    ]
     return Chart(
-        title=f"Latency, {name}",
-        unit=" ms",
-        series=(Line(name, "accent", points),),
+        title=f"Latency {name}",
+        unit="ms",
+        axis=axis,
+        lines=(Line(name=name, tone="accent", points=points),),
         level=(1000 * objective.seconds, "objective"),
     )
 
@@ -93,48 +102,48 @@ def _latency(samples: Sequence[Sample], objective: DemoObjective) -> Chart:
 def _marks(recording: Recording, kill: OperatorKill | None) -> tuple[Mark, ...]:
     marks = [
         Mark(
-            at=change.at,
+            time=change.at,
             kind="decision",
-            text=f"{clock(change.at)} {change.reason}: "
-            f"{grid(change.workers_before, change.replicas_before)} to "
-            f"{grid(change.workers, change.replicas)} (workers x pods). {change.message}",
+            text=f"{elapsed(change.at)} {change.reason}: "
+            f"{fleet(change.replicas_before, change.workers_before)} to "
+            f"{fleet(change.replicas, change.workers)} (pods x workers). {change.message}",
         )
         for change in recording.changes
     ]
     marks += [
         Mark(
-            at=diagnosis.at,
+            time=change.at,
             kind="diagnosis",
-            text=f"{clock(diagnosis.at)} {diagnosis.condition.type} is "
-            f"{diagnosis.condition.status}. {diagnosis.condition.message}",
+            text=f"{elapsed(change.at)} {change.condition.type} is "
+            f"{change.condition.status}. {change.condition.message}",
         )
-        for diagnosis in recording.diagnoses
-        if diagnosis.condition.type == "DependencyBound" and diagnosis.condition.status == "True"
+        for change in recording.condition_changes
+        if change.condition.type == "DependencyBound" and change.condition.status == "True"
     ]
     if kill:
-        marks.append(Mark(at=kill.at, kind="kill", text=f"{clock(kill.at)} operator killed"))
-        marks.append(Mark(at=kill.back_at, kind="kill", text=f"{clock(kill.back_at)} and back"))
-    return tuple(mark for mark in marks if mark.at >= 0)
+        marks.append(Mark(time=kill.at, kind="kill", text=f"{elapsed(kill.at)} operator killed"))
+        restarted = f"{elapsed(kill.back_at)} operator restarted"
+        marks.append(Mark(time=kill.back_at, kind="kill", text=restarted))
+    return tuple(mark for mark in marks if mark.time >= 0)
 
 
-def _verdict(unmet: Sequence[str]) -> str:
+def _result(unmet: Sequence[str]) -> str:
     if not unmet:
-        return '<p class="verdict good">All that the demo promises held.</p>'
+        return '<p class="result good">All expectations were met.</p>'
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in unmet)
-    return f'<div class="verdict bad">Did not hold:<ul>{items}</ul></div>'
+    return f'<div class="result bad">Not met:<ul>{items}</ul></div>'
 
 
 def _facts(summary: Summary, objective: DemoObjective) -> str:
-    saving = summary.saving_percent
     facts = (
-        (f"{summary.requests:,}", "requests sent"),
-        (f"{summary.failed:,}", "failed"),
-        ("-" if saving is None else f"{saving:.0f} %", "saved against a static fleet"),
+        (integer(summary.requests), "requests sent"),
+        (integer(summary.failed), "failed"),
+        (percent(summary.saving), "saved compared with a static fleet"),
         (
-            f"{summary.worker_seconds:,.0f}",
-            f"worker-seconds of {summary.static_worker_seconds:,.0f}",
+            integer(summary.worker_seconds),
+            f"worker-seconds of {integer(summary.static_worker_seconds)}",
         ),
-        (milliseconds(objective.seconds), f"objective at p{objective.percentile:g}"),
+        (latency(objective.seconds), f"objective at p{objective.percentile:g}"),
     )
     return "".join(f"<div><b>{value}</b><span>{label}</span></div>" for value, label in facts)
 
@@ -153,8 +162,8 @@ def _phases(summary: Summary) -> str:
                 f"{phase.offered_rps:.1f}",
                 f"{phase.served_rps:.1f}",
                 str(phase.failed),
-                milliseconds(phase.p50_seconds),
-                milliseconds(phase.p95_seconds),
+                latency(phase.p50_seconds),
+                latency(phase.p95_seconds),
                 workers(phase),
             )
             for phase in summary.phases
@@ -162,13 +171,13 @@ def _phases(summary: Summary) -> str:
     )
 
 
-def _decisions(changes: Sequence[SizeChange]) -> str:
+def _decisions(changes: Sequence[FleetChange]) -> str:
     return _rows(
         [
             (
-                clock(change.at),
-                grid(change.workers_before, change.replicas_before),
-                grid(change.workers, change.replicas),
+                elapsed(change.at),
+                fleet(change.replicas_before, change.workers_before),
+                fleet(change.replicas, change.workers),
                 change.reason,
                 change.message,
             )
@@ -181,12 +190,12 @@ def _conditions(recording: Recording) -> str:
     return _rows(
         [
             (
-                clock(max(0.0, diagnosis.at)),
-                diagnosis.condition.type,
-                diagnosis.condition.status,
-                diagnosis.condition.message,
+                elapsed(change.at),
+                change.condition.type,
+                change.condition.status,
+                change.condition.message,
             )
-            for diagnosis in recording.diagnoses
-            if diagnosis.at > 0
+            for change in recording.condition_changes
+            if change.at > 0
         ]
     )

@@ -75,7 +75,7 @@ async def test_a_stall_counts_for_every_request_that_was_due_in_it() -> None:
     assert len(waited) > 10, "a closed loop would have seen one slow request"
 
 
-async def test_refusals_and_silence_are_failures_and_are_not_retried() -> None:
+async def test_errors_and_timeouts_are_failures_and_not_retried() -> None:
     seen = 0
 
     async def refuse(_request: web.Request) -> web.Response:
@@ -92,7 +92,7 @@ async def test_refusals_and_silence_are_failures_and_are_not_retried() -> None:
     assert all("Timeout" in record.error for record in records if record.status == 0)
 
 
-async def test_connections_are_reused_and_given_up_after_their_age() -> None:
+async def test_connections_are_reused_and_replaced_when_too_old() -> None:
     peers: set[object] = set()
 
     async def remember(request: web.Request) -> web.Response:

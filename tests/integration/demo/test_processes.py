@@ -1,4 +1,4 @@
-"""Children end with the demo, whatever happens to it."""
+"""Child processes exit with the demo, even if it is killed."""
 
 import asyncio
 import os
@@ -45,26 +45,26 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("command", [SLEEP, STUBBORN])
-async def test_a_child_ends_when_it_is_told_to(tmp_path: Path, command: list[str]) -> None:
+async def test_a_child_stops(tmp_path: Path, command: list[str]) -> None:
     child = ChildProcess("a child", command, log=tmp_path / "log", grace=0.5)
     await child.start()
     await until(lambda: up(child.log))
     child.check()
     await asyncio.wait_for(child.stop(), 5)
-    with pytest.raises(ProcessFailedError, match="a child ended with -"):
+    with pytest.raises(ProcessFailedError, match="a child exited with code -"):
         child.check()
 
 
-async def test_a_child_that_died_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_a_child_that_exited_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     code = "import sys; print('before'); sys.exit('no such port')"
     child = ChildProcess("the thing", [sys.executable, "-c", code], log=tmp_path / "log")
     await child.start()
-    await until(lambda: ended(child))
-    with pytest.raises(ProcessFailedError, match=r"(?s)the thing ended with 1;.*no such port"):
+    await until(lambda: has_exited(child))
+    with pytest.raises(ProcessFailedError, match=r"(?s)the thing exited with code 1.*no such port"):
         child.check()
 
 
-def ended(child: ChildProcess) -> bool:
+def has_exited(child: ChildProcess) -> bool:
     try:
         child.check()
     except ProcessFailedError:
@@ -72,7 +72,7 @@ def ended(child: ChildProcess) -> bool:
     return False
 
 
-async def test_a_killed_child_can_be_started_anew(tmp_path: Path) -> None:
+async def test_a_killed_child_can_be_restarted(tmp_path: Path) -> None:
     child = ChildProcess("a child", SLEEP, log=tmp_path / "log")
     await child.start()
     await child.kill()
@@ -102,7 +102,7 @@ asyncio.run(main())
     await until(lambda: not alive(pid))
 
 
-async def test_kubectls_own_words_are_passed_on(tmp_path: Path) -> None:
+async def test_kubectl_errors_have_its_output(tmp_path: Path) -> None:
     kubectl = Kubectl(tmp_path / "nothing")
     with pytest.raises(KubectlError, match="kubectl get nodes: "):
         await kubectl.run("get", "nodes")
@@ -115,11 +115,11 @@ async def test_stopping_twice_is_harmless() -> None:
     assert process.returncode == -signal.SIGTERM
 
 
-async def test_a_process_that_ends_by_itself_just_then_keeps_its_own_code() -> None:
+async def test_a_process_that_exits_during_stop_keeps_its_exit_code() -> None:
     codes = set()
     for _ in range(40):
         process = await spawn([sys.executable, "-Sc", "import os; os._exit(3)"])
-        # Until it is gone, without giving asyncio a turn to hear of it.
+        # Wait until it has exited, without letting asyncio notice.
         while alive(process.pid):
             continue
         await stop(process, grace=5)

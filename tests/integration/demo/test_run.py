@@ -1,4 +1,4 @@
-"""A performance on a small stage: real load on a real server, and a cluster that is told."""
+"""A run with real load on a real server, and a fake cluster."""
 
 import asyncio
 import io
@@ -27,7 +27,7 @@ class Llm:
     def __init__(self) -> None:
         self.latencies: list[float] = []
 
-    async def answer_after(self, seconds: float) -> None:
+    async def set_latency(self, seconds: float) -> None:
         self.latencies.append(seconds)
 
 
@@ -74,7 +74,7 @@ class Kubectl:
         await asyncio.Event().wait()
 
 
-class Stage:
+class FakeEnvironment:
     def __init__(self, url: str) -> None:
         self.url = url
         self.token = "s3cret"
@@ -85,7 +85,7 @@ class Stage:
 
     def check(self) -> None:
         if not self.operator.running:
-            raise ProcessFailedError("the operator ended")
+            raise ProcessFailedError("the operator exited")
 
     async def start_operator(self) -> None:
         self.operator.running = True
@@ -121,50 +121,52 @@ async def service() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-Play = Callable[..., Awaitable[tuple[DemoReport, Stage, str]]]
+Run = Callable[..., Awaitable[tuple[DemoReport, FakeEnvironment, str]]]
 
 
 @pytest.fixture
-def play(service: str, tmp_path: Path) -> Play:
-    async def run(kill_at: float | None = None) -> tuple[DemoReport, Stage, str]:
-        stage, out = Stage(service), Console(file=io.StringIO(), width=120)
+def run_demo(service: str, tmp_path: Path) -> Run:
+    async def run(kill_at: float | None = None) -> tuple[DemoReport, FakeEnvironment, str]:
+        environment, out = FakeEnvironment(service), Console(file=io.StringIO(), width=120)
         plan = DemoPlan(phases=PHASES, kill_at=kill_at, out=tmp_path)
-        performance = DemoRun(stage, plan, out, plain=True)  # type: ignore[arg-type]
-        report = await asyncio.wait_for(performance.play(), 30)
-        return report, stage, out.file.getvalue()  # type: ignore[attr-defined]
+        demo = DemoRun(environment, plan, out, plain=True)  # type: ignore[arg-type]
+        report = await asyncio.wait_for(demo.run(), 30)
+        return report, environment, out.file.getvalue()  # type: ignore[attr-defined]
 
     return run
 
 
-async def test_everything_is_seen_and_added_up(play: Play) -> None:
-    report, stage, printed = await play()
+async def test_a_run_is_recorded_and_summarized(run_demo: Run) -> None:
+    report, environment, printed = await run_demo()
     assert report.summary.failed == 0
     assert report.summary.requests == sum(phase.requests for phase in report.summary.phases) > 30
-    assert stage.llm.latencies == [0.25, 0.25, 0.75]
+    assert environment.llm.latencies == [0.25, 0.25, 0.75]
     sample = report.recording.samples[-1]
-    assert (sample.serving, sample.asked, sample.alive, sample.wanted) == (2, 2, 4, 2)
+    assert (sample.serving, sample.requested, sample.alive, sample.wanted) == (2, 2, 4, 2)
     assert sample.utilization == pytest.approx(0.5, abs=0.01)
-    assert [each.condition.type for each in report.recording.diagnoses] == ["DependencyBound"]
+    assert [each.condition.type for each in report.recording.condition_changes] == [
+        "DependencyBound"
+    ]
     assert "calm: offered" in printed
 
 
-async def test_the_operator_is_killed_and_comes_back(
-    play: Play, monkeypatch: pytest.MonkeyPatch
+async def test_the_operator_is_killed_and_restarted(
+    run_demo: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiapi_demo.run.AWAY_SECONDS", 0.5)
-    report, stage, _ = await play(kill_at=0.8)
-    assert (stage.operator.kills, stage.operator.running) == (1, True)
+    monkeypatch.setattr("aiapi_demo.run.DOWNTIME_SECONDS", 0.5)
+    report, environment, _ = await run_demo(kill_at=0.8)
+    assert (environment.operator.kills, environment.operator.running) == (1, True)
     assert report.kill is not None
     assert 0.8 <= report.kill.at < report.kill.back_at < report.kill.guarded_until
 
 
-async def test_an_operator_that_dies_by_itself_ends_the_demo(
-    play: Play, monkeypatch: pytest.MonkeyPatch
+async def test_an_operator_that_crashes_ends_the_demo(
+    run_demo: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def died(_stage: Stage) -> None:
-        raise ProcessFailedError("the operator ended with -11")
+    def died(_environment: FakeEnvironment) -> None:
+        raise ProcessFailedError("the operator exited with code -11")
 
-    monkeypatch.setattr(Stage, "check", died)
+    monkeypatch.setattr(FakeEnvironment, "check", died)
     with pytest.raises(ExceptionGroup) as failure:
-        await play()
-    assert [str(each) for each in failure.value.exceptions] == ["the operator ended with -11"]
+        await run_demo()
+    assert [str(each) for each in failure.value.exceptions] == ["the operator exited with code -11"]

@@ -38,7 +38,7 @@ def sample(at: float, **changes: object) -> Sample:
         "wanted_workers": size_at(at) // 2,
         "wanted_replicas": 2,
         "serving": size_at(at),
-        "asked": size_at(at),
+        "requested": size_at(at),
         "alive": size_at(at),
         "utilization": 0.4,
         "binding": "EventLoop",
@@ -70,10 +70,10 @@ def view(workers: int, reason: str, *, bound: str = "False") -> ObservedAIApi:
 @pytest.fixture
 def recording() -> Recording:
     seen = Recording()
-    seen.see(view(1, "Steady"), -3.0)
-    seen.see(view(4, "ScaledUp"), 23.0)
-    seen.see(view(1, "ScaledDown"), 61.0)
-    seen.see(view(1, "Steady", bound="True"), 95.0)
+    seen.update(view(1, "Steady"), -3.0)
+    seen.update(view(4, "ScaledUp"), 23.0)
+    seen.update(view(1, "ScaledDown"), 61.0)
+    seen.update(view(1, "Steady", bound="True"), 95.0)
     seen.samples += [sample(float(at)) for at in range(110)]
     return seen
 

@@ -1,4 +1,4 @@
-"""What the demo changes in the example, and what it refuses to start without."""
+"""The demo's changes to the example, and its checks before it starts."""
 
 from pathlib import Path
 
@@ -31,17 +31,17 @@ def test_the_objective_is_read_from_the_spec() -> None:
 
 
 def test_the_demo_needs_the_repository(tmp_path: Path) -> None:
-    with pytest.raises(ProcessFailedError, match=r"aiapis\.aiapi\.dev\.yaml is missing: run the"):
+    with pytest.raises(ProcessFailedError, match=r"aiapis\.aiapi\.dev\.yaml is missing\. Run in"):
         DemoPaths(root=tmp_path, out=tmp_path).check()
     DemoPaths(root=ROOT, out=tmp_path).check()
 
 
-def test_a_random_kill_leaves_time_to_watch_the_successor() -> None:
-    moments = [random_kill(165) for _ in range(200)]
-    assert 2 <= min(moments) < max(moments) <= 136
+def test_a_random_kill_leaves_time_to_observe_the_restarted_operator() -> None:
+    times = [random_kill(165) for _ in range(200)]
+    assert 2 <= min(times) < max(times) <= 136
 
 
-def test_a_kill_at_a_given_moment_must_lie_within_the_load() -> None:
+def test_the_time_of_a_kill_must_be_within_the_load() -> None:
     assert _kill_at("40", 165) == 40
     assert _kill_at(None, 165) is None
     for text in ("soon", "170", "-1"):

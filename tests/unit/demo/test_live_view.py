@@ -1,4 +1,4 @@
-"""The live view and the closing summary, as they print."""
+"""The printed live view and summary."""
 
 import io
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def printed(out: Console) -> str:
     return out.file.getvalue()
 
 
-def test_plain_prints_one_line_each_five_seconds(
+def test_plain_prints_one_line_every_five_seconds(
     make_sample: Callable[..., Sample], phases: tuple[Phase, ...]
 ) -> None:
     out, recording = console(), Recording()
@@ -34,13 +34,13 @@ def test_plain_prints_one_line_each_five_seconds(
     lines = printed(out).splitlines()
     assert len(lines) == 3
     assert lines[1] == (
-        "0:05 calm: offered 20 rps, served 20 rps, p95 350 ms of 800 ms, loop 40 %, "
-        "workers x replicas 1 x 2, 2 workers serving, binding EventLoop, failed 0, "
+        "0:05 calm: offered 20 rps, served 20 rps, p95 350 ms (objective 800 ms), loops 40 % busy, "
+        "pods x workers 2 x 1, 2 workers serving, binding EventLoop, failed 0, "
         "Steady: 18 of 30 <loops> are needed"
     )
 
 
-def test_the_table_shows_the_newest_row_and_what_is_diagnosed(
+def test_the_table_shows_the_newest_row_and_the_diagnoses(
     make_sample: Callable[..., Sample], phases: tuple[Phase, ...], recording: Recording
 ) -> None:
     out = console(terminal=True)
@@ -52,28 +52,28 @@ def test_the_table_shows_the_newest_row_and_what_is_diagnosed(
     view.stop()
     text = printed(out)
     assert "slow LLM" in text
-    assert "1 x 2" in text
+    assert "2 x 1" in text
     assert "DependencyBound: The upstream takes 92 % of the time" in text
 
 
-def test_the_closing_summary_tells_all(report: Callable[..., DemoReport]) -> None:
+def test_the_summary_is_complete(report: Callable[..., DemoReport]) -> None:
     out = console()
     print_summary(out, report())
     text = printed(out)
     for part in (
         "failed 0",
         "step to 6x",
-        "1 x 2 -> 4 x 2",
+        "2 x 1 -> 2 x 4",
         "ScaledUp: 120 rps x 25 ms",
         "Worker-seconds 448, a static fleet of 8 workers 880: 49 % saved",
         "DependencyBound=True",
-        "All that the demo promises held.",
+        "All expectations were met.",
     ):
         assert part in text
 
 
-def test_the_closing_summary_names_what_did_not_hold(report: Callable[..., DemoReport]) -> None:
+def test_the_summary_lists_unmet_expectations(report: Callable[..., DemoReport]) -> None:
     out = console()
     print_summary(out, report(("3 requests failed",)))
-    assert "Did not hold: 3 requests failed" in printed(out)
-    assert "All that" not in printed(out)
+    assert "Not met: 3 requests failed" in printed(out)
+    assert "All expectations" not in printed(out)

@@ -1,4 +1,4 @@
-"""What kubectl prints is read as it is, also while half of it is still missing."""
+"""Objects are parsed from the output of kubectl, which arrives in pieces."""
 
 import pytest
 
@@ -11,11 +11,11 @@ from aiapi_demo.recording import Recording
     ("text", "value"),
     [("412ms", 0.412), ("1.5s", 1.5), ("43%", 0.43), ("7", 7.0), ("2m", 120.0), ("soon", None)],
 )
-def test_amounts_have_units(text: str, value: float | None) -> None:
+def test_quantities_have_units(text: str, value: float | None) -> None:
     assert parse_quantity(text) == (None if value is None else pytest.approx(value))
 
 
-def test_a_service_is_asked_at_its_cluster_ip_or_where_the_sandbox_says() -> None:
+def test_the_url_of_a_service_is_its_cluster_ip_or_the_sandboxs_address() -> None:
     service = {"metadata": {}, "spec": {"clusterIP": "10.0.0.7", "ports": [{"port": 80}]}}
     assert service_url(service) == "http://10.0.0.7:80"
     service["metadata"] = {"annotations": {"sandbox.aiapi.dev/address": "127.96.1.2:10080"}}
@@ -27,7 +27,7 @@ def test_an_aiapi_without_status_is_empty() -> None:
     assert (view.wanted, view.reason, view.conditions) == (None, "", ())
 
 
-def test_an_aiapis_decision_and_conditions_are_read() -> None:
+def test_the_decision_and_the_conditions_are_read() -> None:
     condition = {"type": "Ready", "status": "True", "reason": "AllServe"}
     view = read_aiapi(
         {
@@ -45,7 +45,7 @@ def test_an_aiapis_decision_and_conditions_are_read() -> None:
     assert view.condition("DependencyBound") is None
 
 
-def test_only_a_running_pod_can_be_asked() -> None:
+def test_only_a_running_pod_has_an_address() -> None:
     pod = {
         "metadata": {"name": "a-1", "deletionTimestamp": "2026-01-01T00:00:00Z"},
         "status": {"phase": "Running", "podIP": "127.64.0.1"},
@@ -56,17 +56,17 @@ def test_only_a_running_pod_can_be_asked() -> None:
     assert read_pod({"metadata": {"name": "a"}, "status": {"phase": "Pending"}}) is None
 
 
-def test_objects_come_out_when_they_are_complete() -> None:
+def test_objects_are_returned_when_they_are_complete() -> None:
     text = '{"type": "ADDED", "object": {"name": "ä"}}\n{"type": "MODIFIED"}\n'.encode()
     objects = JsonStream()
     found = [each for index in range(len(text)) for each in objects.feed(text[index : index + 1])]
     assert found == [{"type": "ADDED", "object": {"name": "ä"}}, {"type": "MODIFIED"}]
 
 
-def test_only_what_changed_is_recorded() -> None:
+def test_only_changes_are_recorded() -> None:
     recording = Recording()
     for at, workers, status in ((0.0, 1, "False"), (1.0, 1, "False"), (2.0, 3, "True")):
-        recording.see(
+        recording.update(
             read_aiapi(
                 {
                     "status": {
@@ -80,7 +80,7 @@ def test_only_what_changed_is_recorded() -> None:
     assert [(change.at, change.workers_before, change.workers) for change in recording.changes] == [
         (2.0, 1, 3)
     ]
-    assert [(each.at, each.condition.status) for each in recording.diagnoses] == [
+    assert [(each.at, each.condition.status) for each in recording.condition_changes] == [
         (0.0, "False"),
         (2.0, "True"),
     ]

@@ -1,4 +1,4 @@
-"""The load is decided before the first request is sent."""
+"""The load is fixed before the first request is sent."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ PHASES = (
 )
 
 
-def test_requests_come_in_order_and_inside_their_phase() -> None:
+def test_requests_are_in_order_and_within_their_phase() -> None:
     due = list(schedule(PHASES, seed=1))
     begins = starts(PHASES)
     assert all(a.at <= b.at for a, b in pairwise(due))
@@ -25,7 +25,7 @@ def test_each_phase_offers_its_rate() -> None:
     assert offered == pytest.approx([20, 120], rel=0.1)
 
 
-def test_arrivals_are_irregular_as_users_are() -> None:
+def test_arrivals_are_a_poisson_process() -> None:
     gaps = [b.at - a.at for a, b in pairwise(schedule(PHASES[:1], seed=1))]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)

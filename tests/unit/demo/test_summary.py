@@ -1,4 +1,4 @@
-"""The summary is computed from what was recorded, and from nothing else."""
+"""The summary is computed from the requests and the recording."""
 
 import json
 from collections.abc import Callable
@@ -15,11 +15,11 @@ Make = Callable[..., DemoReport]
 def test_worker_seconds_are_the_integral_of_the_workers_alive(
     make_sample: Callable[..., Sample],
 ) -> None:
-    looks = [make_sample(0.0, alive=2), make_sample(2.0, alive=6), make_sample(5.0, alive=4)]
-    assert integral(looks, 10.0) == 2 * 2 + 6 * 3 + 4 * 5
+    samples = [make_sample(0.0, alive=2), make_sample(2.0, alive=6), make_sample(5.0, alive=4)]
+    assert integral(samples, 10.0) == 2 * 2 + 6 * 3 + 4 * 5
 
 
-def test_no_look_is_no_worker_time() -> None:
+def test_without_samples_there_is_no_worker_time() -> None:
     assert integral([], 10.0) == 0
 
 
@@ -28,7 +28,7 @@ def test_the_static_fleet_is_the_peak_for_the_whole_time(report: Make) -> None:
     assert summary.static_workers == 8
     assert summary.static_worker_seconds == 8 * 110
     assert summary.worker_seconds == 2 * 24 + 8 * 38 + 2 * 48
-    assert summary.saving_percent == pytest.approx(100 * (1 - 448 / 880))
+    assert summary.saving == pytest.approx(1 - 448 / 880)
 
 
 def test_each_phase_has_its_own_numbers(report: Make) -> None:
@@ -37,8 +37,8 @@ def test_each_phase_has_its_own_numbers(report: Make) -> None:
     assert step.served_rps == step.offered_rps
     assert calm.p95_seconds == pytest.approx(0.30)
     assert slow.p95_seconds == pytest.approx(0.80)
-    assert (step.workers_at_start, step.workers_most, step.workers_at_end) == (2, 8, 8)
-    assert (again.workers_most, again.workers_at_end) == (8, 2)
+    assert (step.workers_at_start, step.workers_max, step.workers_at_end) == (2, 8, 8)
+    assert (again.workers_max, again.workers_at_end) == (8, 2)
 
 
 def test_a_failure_is_counted_by_kind(report: Make, records: list[object]) -> None:
@@ -50,7 +50,7 @@ def test_a_failure_is_counted_by_kind(report: Make, records: list[object]) -> No
     assert summary.phases[0].failed == 2
 
 
-def test_the_json_has_what_readers_are_promised(report: Make) -> None:
+def test_the_json_has_the_documented_content(report: Make) -> None:
     content = json.loads(json.dumps(as_json(report(("it rained",)))))
     assert content["unmet"] == ["it rained"]
     assert content["requests"] == sum(phase["requests"] for phase in content["phases"])
