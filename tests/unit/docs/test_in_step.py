@@ -102,6 +102,26 @@ def test_decisions_are_documented(header: str, values: type[Verdict] | type[Bind
     assert {CODE.findall(row[0])[0] for row in rows(table)} == {each.value for each in values}
 
 
+KUBERNETES = {
+    *("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "KubernetesEmulator"),
+    *("ResourceQuota", "RuntimeDefault", "SubjectAccessReview"),
+    "RateLimit",  # a response header
+}
+"""Names in the docs that other systems define."""
+
+
+def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
+    ours = {"AIApi", *(verdict.value for verdict in Verdict), *(each.value for each in Binding)}
+    for each in conditions_in_code():
+        ours |= {each.type, each.reason}
+    alerts = (ROOT / "charts" / "aiapi-operator" / "files" / "rules.yaml").read_text()
+    ours |= set(re.findall(r"alert: (\w+)", alerts))
+    sandbox = "".join(path.read_text() for path in (ROOT / "sandbox").rglob("*.py"))
+    for path in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")):
+        named = set(re.findall(r"`((?:[A-Z]+[a-z]+){2,})`", path.read_text())) - KUBERNETES
+        assert {name for name in named - ours if f'"{name}"' not in sandbox} == set(), path.name
+
+
 # Metrics
 
 
