@@ -1,7 +1,7 @@
-"""The composition root: ``aiapi-operator`` puts the parts together and runs them.
+"""The composition root: builds the operator from its parts and runs it.
 
-Stopping changes nothing in the cluster but the Lease, which is given back. What was sized stays
-as it is, and the next operator takes it over from there.
+Stopping releases the Lease and changes nothing else in the cluster. Pods keep their size, and the
+next operator continues from there.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from aiapi_operator.console.pages import Pages, PageSources
 from aiapi_operator.console.server import ConsoleServer, is_loopback
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
-from aiapi_operator.engine.ports import Leadership, Ports
+from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
 from aiapi_operator.engine.runner import Runner
-from aiapi_operator.engine.tick import Engine, OperatorConfig
+from aiapi_operator.engine.tick import Engine
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
@@ -45,14 +45,14 @@ from aiapi_operator.process.settings import VERSION, LogFormat, Settings
 
 _KOPF_STOP = 8.0
 _CRD_RETRY = 2.0
-_CRD_REMIND = 30.0
+_CRD_LOG_INTERVAL = 30.0
 
 _log = logging.getLogger("aiapi_operator")
 
 
 @dataclass(frozen=True, slots=True)
-class _Alone:
-    """Leadership without an election: for a single operator on a workstation."""
+class _AlwaysLeader:
+    """Leadership without an election, for a single operator on a workstation."""
 
     term: int = 1
 
@@ -61,20 +61,20 @@ class _Alone:
 
 
 @dataclass(frozen=True, slots=True)
-class _Acting:
-    """What must end before Kopf does: Kopf waits for every task there is when it ends."""
+class _Services:
+    """The parts that stop before Kopf, because Kopf waits for all running tasks at its end."""
 
     runner: Runner
     servers: list[HealthServer | ConsoleServer]
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         await self.runner.stop()
         for server in self.servers:
             await server.stop()
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the operator until ``stop`` is set. It raises when the watches end by themselves."""
+    """Run the operator until ``stop`` is set. Raises when the watches end before that."""
     watching, history = asyncio.Event(), History(wall=time.time)
     metrics = _metrics(settings, history)
     overdue: list[Callable[[], list[str]]] = []
@@ -89,7 +89,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         port = await health.start(settings.host, settings.port)
         stack.push_async_callback(health.stop)
         _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
-        if not await _ready_cluster(connection, stop):
+        if not await _wait_for_crd(connection, stop):
             return
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
@@ -100,21 +100,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             scraper=StatsScraper(session, observer=metrics.record_scrape),
             workers=HttpWorkersClient(session),
             leadership=leadership,
-            meter=metrics,
+            metrics=metrics,
             clock=time.monotonic,
-            wall=_wall,
+            timestamp=_timestamp,
             time_of_day=time.time,
             autoscalers=poller,
         )
         runner = await _runner(settings, connection, ports, metrics)
         overdue.append(runner.overdue)
-        acting = _Acting(runner, [health])
-        stack.push_async_callback(acting.end)
+        services = _Services(runner, [health])
+        stack.push_async_callback(services.stop)
         if settings.console:
             console = _console(settings, runner, leadership, history)
-            acting.servers.append(console)
+            services.servers.append(console)
             await _serve_console(settings, console)
-        await _watch(settings, connection, acting, stop=stop, watching=watching)
+        await _watch(settings, connection, services, stop=stop, watching=watching)
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
@@ -142,11 +142,10 @@ def _console(
 
 async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
     port = await console.start(settings.console_host, settings.console_port)
-    _log.info("the console is at http://%s:%d/", settings.console_host, port)
+    _log.info("serving the console on http://%s:%d/", settings.console_host, port)
     if not is_loopback(settings.console_host):
         _log.warning(
-            "the console has no login and listens on %s: let only a proxy that authenticates"
-            " reach it",
+            "the console has no login and listens on %s: put it behind a proxy that authenticates",
             settings.console_host,
         )
 
@@ -165,9 +164,9 @@ async def _runner(
     return Runner(engine, cache, ports.leadership, metrics, clock=ports.clock)
 
 
-async def _ready_cluster(connection: Connection, stop: asyncio.Event) -> bool:
-    """Wait until the API server answers and serves AIApis; False when told to stop before."""
-    reminded = -_CRD_REMIND
+async def _wait_for_crd(connection: Connection, stop: asyncio.Event) -> bool:
+    """Wait until the API server serves AIApis. Returns False when stopped before that."""
+    logged = -_CRD_LOG_INTERVAL
     while not stop.is_set():
         try:
             if await discovery.has_aiapis(connection):
@@ -178,8 +177,8 @@ async def _ready_cluster(connection: Connection, stop: asyncio.Event) -> bool:
             )
         except ClusterError as error:
             problem = str(error)
-        if time.monotonic() - reminded >= _CRD_REMIND:
-            reminded = time.monotonic()
+        if time.monotonic() - logged >= _CRD_LOG_INTERVAL:
+            logged = time.monotonic()
             _log.warning("waiting: %s", problem)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _CRD_RETRY)
@@ -192,7 +191,7 @@ async def _leadership(
 ) -> AsyncIterator[Leadership]:
     if not settings.leader_election:
         metrics.set_leader(True)
-        yield _Alone()
+        yield _AlwaysLeader()
         return
     elector = LeaderElector(
         connection,
@@ -216,7 +215,7 @@ async def _leadership(
 async def _autoscalers(
     settings: Settings, connection: Connection
 ) -> AsyncIterator[AutoscalerPoller]:
-    """Look once before anything is decided, and then each minute."""
+    """Poll once before the first decision, and then every minute."""
     poller = AutoscalerPoller(
         autoscalers.KINDS,
         lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
@@ -234,19 +233,19 @@ async def _autoscalers(
 async def _watch(
     settings: Settings,
     connection: Connection,
-    acting: _Acting,
+    services: _Services,
     *,
     stop: asyncio.Event,
     watching: asyncio.Event,
 ) -> None:
-    """Run Kopf, and end it when told to. It ends by itself only when it cannot go on."""
+    """Run Kopf until ``stop`` is set. Kopf ends earlier only when it fails."""
     kopf_stop = asyncio.Event()
     where: dict[str, Any] = (
         {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
     )
     task = asyncio.create_task(
         kopf.operator(
-            registry=handlers.registry(acting.runner, connection.endpoint),
+            registry=handlers.registry(services.runner, connection.endpoint),
             settings=handlers.settings(),
             standalone=True,
             stop_flag=kopf_stop,
@@ -258,10 +257,10 @@ async def _watch(
     waiting = [asyncio.create_task(flag.wait()) for flag in (watching, stop)]
     try:
         await asyncio.wait([task, *waiting], return_when=asyncio.FIRST_COMPLETED)
-        # Kopf takes the signals when it starts. They are ours: what acts must end first.
+        # Kopf installs its own signal handlers. Replace them: the services must stop first.
         _on_signals(stop)
         await asyncio.wait([task, waiting[1]], return_when=asyncio.FIRST_COMPLETED)
-        await acting.end()
+        await services.stop()
         kopf_stop.set()
         async with asyncio.timeout(_KOPF_STOP):
             await task
@@ -269,7 +268,7 @@ async def _watch(
         for waiter in waiting:
             waiter.cancel()
     if not stop.is_set():
-        raise RuntimeError("the watches ended by themselves; see the log above")
+        raise RuntimeError("the watches ended unexpectedly; see the log above")
 
 
 def _on_signals(stop: asyncio.Event) -> None:
@@ -278,7 +277,7 @@ def _on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
-def _wall() -> str:
+def _timestamp() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -286,13 +285,13 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     _on_signals(stop)
     await run(settings, stop)
-    _log.info("stopped; nothing in the cluster was changed")
+    _log.info("stopped; the cluster is unchanged")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--namespace", "namespaces", multiple=True, help="Look after this namespace only; repeatable."
+    "--namespace", "namespaces", multiple=True, help="Watch only this namespace; repeatable."
 )
 @click.option("--host", help="Address for health and metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port for health and metrics.")
@@ -304,11 +303,11 @@ async def _serve(settings: Settings) -> None:
 @click.option(
     "--leader-election/--no-leader-election",
     default=None,
-    help="Whether several operators may run, of which one acts.",
+    help="Elect one leader among several operators.",
 )
 @click.version_option(VERSION)
 def main(**flags: Any) -> None:
-    """Right-size async AI APIs: watch AIApi resources and act on them.
+    """Right-size async AI APIs: watch AIApi resources and scale them.
 
     Each option can also be set as AIAPI_OPERATOR_<OPTION> in the environment.
     """
@@ -317,10 +316,10 @@ def main(**flags: Any) -> None:
     try:
         asyncio.run(_serve(settings))
     except NotConfiguredError as error:
-        _log.error("no cluster to connect to: %s. Give --kubeconfig or set KUBECONFIG.", error)
+        _log.error("no cluster is configured: %s. Set --kubeconfig or KUBECONFIG.", error)
         sys.exit(1)
-    except Exception:  # noqa: BLE001 - the last place that can say why
-        _log.exception("the operator ended")
+    except Exception:  # noqa: BLE001 - the last place that can log the cause
+        _log.exception("the operator failed")
         sys.exit(1)
 
 

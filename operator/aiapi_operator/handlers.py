@@ -1,8 +1,8 @@
-"""Kopf glue: what the watches deliver goes to the runner, and nothing is written by Kopf.
+"""Kopf handlers that pass watch events to the runner.
 
 Only ``on.event`` handlers are used: they need no finalizer and no annotation, so an AIApi can be
-deleted while the operator is away. Kopf watches children and pods by the managed-by label, so
-that the API server sends no others.
+deleted while the operator is down. Kopf watches children and pods by the managed-by label, so
+the API server sends no other objects.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,11 @@ from aiapi_operator.cluster.resources import AIAPIS, CHILDREN, MANAGED_BY_SELECT
 from aiapi_operator.engine.runner import Runner
 
 _WORKERS = 64
-"""Objects whose events are handled at the same time."""
+"""Maximum number of objects whose events are handled concurrently."""
 
 
 def settings() -> kopf.OperatorSettings:
-    """Kopf as this operator needs it."""
+    """Kopf's settings."""
     chosen = kopf.OperatorSettings()
     chosen.posting.enabled = False
     chosen.peering.standalone = True
@@ -32,7 +32,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.queueing.worker_limit = _WORKERS
     chosen.queueing.exit_timeout = 1.0
     chosen.process.ultimate_exiting_timeout = 20.0
-    # Neither is ever written; names of our own make sure that nobody wonders whose they are.
+    # Never written. The names show their owner if a later Kopf writes them.
     chosen.persistence.finalizer = "aiapi.dev/operator"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="aiapi.dev")
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="aiapi.dev")
@@ -43,7 +43,7 @@ def settings() -> kopf.OperatorSettings:
 
 
 def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kopf.OperatorRegistry:
-    """The handlers: log in, and pass on what is seen."""
+    """The handlers: log in, and pass events on."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -57,14 +57,14 @@ def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kop
         else:
             runner.on_aiapi_update(dict(event["object"]))
 
-    async def thing(event: kopf.RawEvent, **_: Any) -> None:
+    async def child(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
             runner.on_child_delete(dict(event["object"]))
         else:
             runner.on_child_update(dict(event["object"]))
 
     for resource in (*CHILDREN, PODS):
-        kopf.on.event(**_select(resource), id=resource.plural, registry=handlers)(thing)
+        kopf.on.event(**_select(resource), id=resource.plural, registry=handlers)(child)
     return handlers
 
 

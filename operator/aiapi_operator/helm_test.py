@@ -1,6 +1,6 @@
-"""Whether this operator works here: an AIApi is made, becomes Ready, and is deleted.
+"""The chart's test: create an AIApi, wait until it is Ready, and delete it.
 
-`helm test` runs it in a pod with the rights to do just that. It needs the operator's image only.
+`helm test` runs it in a pod of the operator's image with the permissions for exactly that.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from aiapi_operator.cluster.connection import Connection, NotConfiguredError, Re
 from aiapi_operator.cluster.errors import ClusterError, NotFound
 from aiapi_operator.cluster.resources import AIAPIS
 
-_LOOK_EVERY = 1.0
-_CLEAN_LOOKS = 30
+_POLL_INTERVAL = 1.0
+_DELETE_POLLS = 30
 
 
 async def check(
@@ -27,27 +27,27 @@ async def check(
     namespace: str,
     name: str,
     within: float,
-    say: Callable[[str], None] = lambda _told: None,
+    report: Callable[[str], None] = lambda _line: None,
 ) -> str:
-    """Wait until an AIApi of this name is Ready, and say how long it took."""
+    """Wait until an AIApi of this name is Ready. Returns a line with the time it took."""
     started = time.monotonic()
     await _delete(connection, namespace, name)
     await _create(connection, namespace, name)
     try:
-        told = "nothing yet: does an operator watch this namespace?"
+        last = "no status yet; check that an operator watches this namespace"
         while time.monotonic() - started < within:
             aiapi = await get(connection, AIAPIS, namespace, name)
             conditions = ((aiapi or {}).get("status") or {}).get("conditions") or []
             ready = next((each for each in conditions if each["type"] == "Ready"), None)
             if ready is not None and ready["status"] == "True":
                 return f"{namespace}/{name} is Ready after {time.monotonic() - started:.1f} s"
-            if ready is not None and told != (news := f"{ready['reason']}: {ready['message']}"):
-                told = news
-                say(told)
-            await asyncio.sleep(_LOOK_EVERY)
+            if ready is not None and last != (current := f"{ready['reason']}: {ready['message']}"):
+                last = current
+                report(last)
+            await asyncio.sleep(_POLL_INTERVAL)
     finally:
         await _delete(connection, namespace, name)
-    raise TimeoutError(f"{namespace}/{name} is not Ready after {within:g} s; it says {told}")
+    raise TimeoutError(f"{namespace}/{name} is not Ready after {within:g} s: {last}")
 
 
 async def _create(connection: Connection, namespace: str, name: str) -> None:
@@ -66,17 +66,17 @@ async def _create(connection: Connection, namespace: str, name: str) -> None:
 async def _delete(connection: Connection, namespace: str, name: str) -> None:
     with suppress(NotFound):
         await connection.send(Request("DELETE", AIAPIS.path(namespace, name)))
-    for _ in range(_CLEAN_LOOKS):
+    for _ in range(_DELETE_POLLS):
         if await get(connection, AIAPIS, namespace, name) is None:
             return
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_POLL_INTERVAL)
 
 
 async def _run(namespace: str, name: str, within: float) -> str:
     connection = await Connection.open(None)
     try:
         return await check(
-            connection, namespace=namespace, name=name, within=within, say=click.echo
+            connection, namespace=namespace, name=name, within=within, report=click.echo
         )
     finally:
         await connection.close()
@@ -87,7 +87,7 @@ async def _run(namespace: str, name: str, within: float) -> str:
 @click.option("--name", default="smoke-test", show_default=True)
 @click.option("--timeout", "within", type=click.FloatRange(min=1), default=180, show_default=True)
 def main(namespace: str, name: str, within: float) -> None:
-    """Make an AIApi, wait until it is Ready, delete it."""
+    """Create an AIApi, wait until it is Ready, and delete it."""
     try:
         click.echo(asyncio.run(_run(namespace, name, within)))
     except (ClusterError, NotConfiguredError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""An engine on a fake world whose clock the test moves."""
+"""An engine on a fake cluster with a clock that the test advances."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +9,13 @@ from engine_support.samples import sample
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import ObjectCache
-from aiapi_operator.engine.ports import Ports
-from aiapi_operator.engine.tick import Engine, OperatorConfig
+from aiapi_operator.engine.ports import OperatorConfig, Ports
+from aiapi_operator.engine.tick import Engine
 
 
 @dataclass
 class Leads:
-    """Leadership that a test gives and takes."""
+    """Leadership that a test grants and revokes."""
 
     leads: bool = True
     term: int = 1
@@ -24,12 +24,12 @@ class Leads:
         return self.leads
 
 
-class Meter:
+class NoMetrics:
     def record_decision(self, *_: Any) -> None:
-        """Numbers are not looked at here."""
+        """Ignore the decision."""
 
     def record_conditions(self, *_: Any) -> None:
-        """Nor is what is told."""
+        """Ignore the conditions."""
 
 
 def aiapi(spec: dict[str, Any] | None = None, **status: Any) -> Manifest:
@@ -50,7 +50,7 @@ def aiapi(spec: dict[str, Any] | None = None, **status: Any) -> Manifest:
 
 @dataclass
 class World:
-    """Everything an engine needs, and ``a``, the AIApi it looks after."""
+    """An engine, its fakes, and the AIApi ``a``."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
@@ -62,16 +62,16 @@ class World:
         self.cache = ObjectCache()
         manifest = aiapi(self.spec, **self.status)
         self.cluster.objects["AIApi", "a"] = manifest
-        self.subject = AIApiState(manifest)
+        self.state = AIApiState(manifest)
         self.engine = Engine(
             Ports(
                 cluster=self.cluster,
                 scraper=self.pods,
                 workers=self.pods,
                 leadership=self.leads,
-                meter=Meter(),
+                metrics=NoMetrics(),
                 clock=lambda: self.now,
-                wall=lambda: f"T{self.now:.0f}",
+                timestamp=lambda: f"T{self.now:.0f}",
                 time_of_day=lambda: self.now,
             ),
             self.cache,
@@ -90,19 +90,19 @@ class World:
             self.answer(name, workers=workers, **changes)
 
     def answer(self, pod: str, **changes: Any) -> None:
-        """What the pod says from now on."""
+        """Set the answer of a pod."""
         self.pods.answers[pod] = sample(pod, **{"time": self.now, **changes})
 
     async def tick(self, *, after: float = 2.0) -> None:
-        """Time goes by, pods that answer say so again, and the engine ticks."""
+        """Advance the clock, refresh the samples, and run one tick."""
         self.now += after
-        for name, said in list(self.pods.answers.items()):
-            if hasattr(said, "instance"):
-                self.answer(name, workers=said.workers_wanted)
-        await self.engine.tick(self.subject)
+        for name, answer in list(self.pods.answers.items()):
+            if hasattr(answer, "instance"):
+                self.answer(name, workers=answer.workers_wanted)
+        await self.engine.tick(self.state)
 
     async def settle(self, ticks: int = 6) -> None:
-        """Two idle pods, looked at until nothing is left to do."""
+        """Start two idle pods and tick until nothing changes."""
         await self.tick()
         self.add_pods("a-1", "a-2")
         for _ in range(ticks):
@@ -112,10 +112,10 @@ class World:
         self.cluster.events.clear()
 
     @property
-    def told(self) -> dict[str, Any]:
-        """The status as it was written last."""
+    def written(self) -> dict[str, Any]:
+        """The status as last written."""
         status: dict[str, Any] = self.cluster.objects["AIApi", "a"]["status"]
         return status
 
     def condition(self, kind: str) -> dict[str, Any]:
-        return next(c for c in self.told["conditions"] if c["type"] == kind)
+        return next(c for c in self.written["conditions"] if c["type"] == kind)

@@ -1,2 +1,1 @@
-"""One tick of one AIApi: observe -> decide -> act -> tell. The right-sizer decides; this room
-feeds it and carries out its answer."""
+"""Ticks of AIApis: adopt, reconcile, observe, size, act, report."""

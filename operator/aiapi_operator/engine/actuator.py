@@ -1,8 +1,8 @@
-"""Carries out a decision, in the order that drops no request.
+"""Carries out a decision in an order that drops no request.
 
-Up: CPU and memory of the pods first, then workers, then pods. Down: workers, then CPU and
-memory; before pods go, those with the least in flight are marked to go first. Every step says
-what should be, not what should change, so doing one twice does nothing.
+Up: CPU and memory of the pods first, then workers, then pods. Down: workers, then CPU and memory.
+Before the Deployment is scaled down, the pods with the fewest requests in flight are marked to be
+deleted first. Every step sets a target state, so repeating it changes nothing.
 """
 
 import asyncio
@@ -10,31 +10,30 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aiapi_operator.api.container import APP_CONTAINER
-from aiapi_operator.cluster.errors import ClusterError, Forbidden, Invalid, NotFound
+from aiapi_operator.cluster.errors import ClusterError, Forbidden, Invalid, NotFound, Unavailable
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.aiapi_state import AIApiState, Rejection
+from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
-from aiapi_operator.engine.fleet import scrape_target
+from aiapi_operator.engine.fleet import Observation, SampledPod, scrape_target
 from aiapi_operator.engine.pod_resize import ResizeStep, next_step
 from aiapi_operator.engine.pod_view import PodView, Resources, pod_view
 from aiapi_operator.engine.ports import Cluster, WorkersClient
+from aiapi_operator.engine.rejection import Rejection, reject
 from aiapi_operator.observe.target import ScrapeTarget
-from aiapi_operator.sizing.inputs import PodSample
 
-_AT_ONCE = 16
+_CONCURRENT_REQUESTS = 16
 _FIRST_RETRY = 5.0
-_LAST_RETRY = 60.0
-_LEAST_COST = -1000
+_LOWEST_COST = -1000
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The fleet wanted now. ``resources`` is None where running pods cannot be resized."""
+    """The desired fleet. ``resources`` is None where running pods cannot be resized."""
 
     workers: int
     replicas: int
@@ -42,15 +41,17 @@ class Desired:
 
 
 @dataclass(slots=True)
-class SampledPod:
-    """One pod that answered, and what it said."""
+class ActuatorState:
+    """What was rejected, and which pods have received their size."""
 
-    pod: PodView
-    sample: PodSample
+    rejected_resizes: dict[str, Rejection] = field(default_factory=dict)
+    """Rejected resizes by the pod's uid."""
+    sized: set[str] = field(default_factory=set)
+    """Pod instances that received a PUT /workers: a new pod waits for it before it is ready."""
 
 
 class Actuator:
-    """Does what is left to do between the fleet seen and the fleet wanted."""
+    """Moves the fleet from its observed to its desired size."""
 
     def __init__(
         self,
@@ -64,153 +65,183 @@ class Actuator:
         self._workers = workers
         self._cache = cache
         self._clock = clock
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
-    async def size_pods(
-        self, subject: AIApiState, members: Sequence[SampledPod], wish: Desired
-    ) -> list[str]:
-        """Bring pods nearer to the wanted size; returns what was refused."""
-        _forget_gone(subject, members)
-        steps = await asyncio.gather(*(self._resize(subject, m, wish) for m in members))
-        greeted = [
-            replace(step, workers=wish.workers)
-            if _is_as_wanted(step) and _waits(subject, m)
-            else step
-            for m, step in zip(members, steps, strict=True)
-        ]
-        return await self._set_workers(subject, members, greeted)
-
-    async def greet(self, subject: AIApiState, members: Sequence[SampledPod]) -> None:
-        """Tell new pods to go on with the workers they have, where nothing is to be changed."""
-        _forget_gone(subject, members)
-        steps = [
-            ResizeStep(workers=m.sample.workers_wanted or None)
-            if _waits(subject, m)
-            else ResizeStep()
-            for m in members
-        ]
-        await self._set_workers(subject, members, steps)
-
-    async def set_replicas(
+    async def act(
         self,
-        subject: AIApiState,
-        deployment: Manifest,
-        members: Sequence[SampledPod],
-        wish: Desired,
+        ref: AIApiRef,
+        state: ActuatorState,
+        observation: Observation,
+        desired: Desired,
+        *,
+        tokens: Sequence[str],
+    ) -> list[str]:
+        """Resize pods, set their workers, and scale the Deployment. Returns what failed."""
+        pods = observation.sampled_pods
+        _forget_deleted(state, pods)
+        steps = await asyncio.gather(*(self._resize(ref, state, pod, desired) for pod in pods))
+        confirmed = [
+            replace(step, workers=desired.workers)
+            if step == ResizeStep() and _awaits_size(state, pod)
+            else step
+            for pod, step in zip(pods, steps, strict=True)
+        ]
+        errors = await self._set_workers(state, pods, confirmed, tokens)
+        if observation.deployment is None:
+            return errors
+        try:
+            await self.scale(ref, observation.deployment, pods, desired.replicas)
+        except Unavailable:
+            raise
+        except ClusterError as error:
+            errors.append(f"replicas of the Deployment: {error.message}")
+        return errors
+
+    async def confirm_workers(
+        self,
+        state: ActuatorState,
+        pods: Sequence[SampledPod],
+        *,
+        tokens: Sequence[str],
     ) -> None:
-        """Bring the Deployment to the wanted number of pods."""
-        now = deployment["spec"].get("replicas", 1)
-        if now == wish.replicas:
+        """Confirm the worker count of new pods, so that they become ready without a change."""
+        _forget_deleted(state, pods)
+        steps = [
+            ResizeStep(workers=pod.sample.workers_wanted or None)
+            if _awaits_size(state, pod)
+            else ResizeStep()
+            for pod in pods
+        ]
+        await self._set_workers(state, pods, steps, tokens)
+
+    async def scale(
+        self, ref: AIApiRef, deployment: Manifest, pods: Sequence[SampledPod], replicas: int
+    ) -> None:
+        """Scale the Deployment."""
+        current = deployment["spec"].get("replicas", 1)
+        if current == replicas:
             return
-        if wish.replicas < now:
-            await self._mark(subject, members, now - wish.replicas)
-        namespace, name = subject.key
-        version = await self._cluster.scale(namespace, name, wish.replicas)
+        if replicas < current:
+            await self._mark_for_deletion(ref, pods, current - replicas)
+        version = await self._cluster.scale(ref.namespace, ref.name, replicas)
         self._cache.put(
             {
                 **deployment,
                 "metadata": {**deployment["metadata"], "resourceVersion": version},
-                "spec": {**deployment["spec"], "replicas": wish.replicas},
+                "spec": {**deployment["spec"], "replicas": replicas},
             }
         )
 
-    async def _resize(self, subject: AIApiState, member: SampledPod, wish: Desired) -> ResizeStep:
-        step = _step(member.pod, member.sample, wish)
-        if step.resize is None or not self._may_ask(subject, member.pod, step.resize):
+    async def _resize(
+        self, ref: AIApiRef, state: ActuatorState, pod: SampledPod, desired: Desired
+    ) -> ResizeStep:
+        step = _step(pod, desired)
+        if step.resize is None or self._is_blocked(state, pod.pod, step.resize):
             return step
         async with self._slots:
             try:
                 answer = await self._cluster.resize(
-                    subject.key[0], member.pod.name, APP_CONTAINER, dict(step.resize)
+                    ref.namespace, pod.pod.name, APP_CONTAINER, dict(step.resize)
                 )
             except (Forbidden, Invalid) as error:
-                self._refused(subject, member.pod, step.resize, error)
+                self._record_rejection(ref, state, pod.pod, step.resize, error)
                 return step
             except NotFound:
                 return ResizeStep()
-        subject.resizes.pop(member.pod.uid, None)
+        state.rejected_resizes.pop(pod.pod.uid, None)
         self._cache.put(answer)
-        member.pod = pod_view(answer)
-        after = _step(member.pod, member.sample, wish)
+        after = _step(replace(pod, pod=pod_view(answer)), desired)
         return ResizeStep(workers=after.workers if after.workers is not None else step.workers)
 
-    def _may_ask(self, subject: AIApiState, pod: PodView, resources: Resources) -> bool:
-        refusal = subject.resizes.get(pod.uid)
-        wish = json.dumps(resources, sort_keys=True)
-        return refusal is None or refusal.wish != wish or self._clock() >= refusal.retry
+    def _is_blocked(self, state: ActuatorState, pod: PodView, resources: Resources) -> bool:
+        rejection = state.rejected_resizes.get(pod.uid)
+        return rejection is not None and rejection.blocks(_text(resources), now=self._clock())
 
-    def _refused(
-        self, subject: AIApiState, pod: PodView, resources: Resources, error: ClusterError
+    def _record_rejection(
+        self,
+        ref: AIApiRef,
+        state: ActuatorState,
+        pod: PodView,
+        resources: Resources,
+        error: ClusterError,
     ) -> None:
-        before = subject.resizes.get(pod.uid)
-        delay = min(before.delay * 2, _LAST_RETRY) if before else _FIRST_RETRY
-        wish = json.dumps(resources, sort_keys=True)
         message = f"resize of pod {pod.name}: {error.message}"
-        subject.resizes[pod.uid] = Rejection(wish, message, self._clock() + delay, delay)
-        _log.warning("%s", message, extra={"namespace": subject.key[0], "aiapi": subject.key[1]})
+        state.rejected_resizes[pod.uid] = reject(
+            state.rejected_resizes.get(pod.uid),
+            _text(resources),
+            message,
+            now=self._clock(),
+            first_delay=_FIRST_RETRY,
+        )
+        _log.warning("%s", message, extra=ref.log_fields())
 
     async def _set_workers(
-        self, subject: AIApiState, members: Sequence[SampledPod], steps: Iterable[ResizeStep]
+        self,
+        state: ActuatorState,
+        pods: Sequence[SampledPod],
+        steps: Iterable[ResizeStep],
+        tokens: Sequence[str],
     ) -> list[str]:
-        orders: dict[int, list[ScrapeTarget]] = defaultdict(list)
+        targets: dict[int, list[ScrapeTarget]] = defaultdict(list)
         instances: dict[str, str] = {}
-        for member, step in zip(members, steps, strict=True):
-            where = scrape_target(member.pod)
-            if step.workers is not None and where is not None:
-                orders[step.workers].append(where)
-                instances[member.pod.name] = member.sample.instance
-        problems: dict[str, str] = {}
-        for count, targets in orders.items():
-            problems |= await self._workers.set(targets, count, subject.tokens)
-        subject.sized |= {told for pod, told in instances.items() if pod not in problems}
+        for pod, step in zip(pods, steps, strict=True):
+            target = scrape_target(pod.pod)
+            if step.workers is not None and target is not None:
+                targets[step.workers].append(target)
+                instances[pod.pod.name] = pod.sample.instance
+        errors: dict[str, str] = {}
+        for count, group in targets.items():
+            errors |= await self._workers.set(group, count, tokens)
+        state.sized |= {instance for name, instance in instances.items() if name not in errors}
         return [
-            *(refusal.message for refusal in subject.resizes.values()),
-            *(f"workers of pod {pod}: {problem}" for pod, problem in problems.items()),
+            *(rejection.message for rejection in state.rejected_resizes.values()),
+            *(f"workers of pod {name}: {error}" for name, error in errors.items()),
         ]
 
-    async def _mark(self, subject: AIApiState, members: Sequence[SampledPod], surplus: int) -> None:
-        """Whoever has least in flight goes first; a mark from an earlier time is taken back."""
-        calmest = sorted(members, key=lambda m: (m.sample.in_flight, m.pod.name))
-        costs = {m.pod.name: _LEAST_COST + rank for rank, m in enumerate(calmest[:surplus])}
+    async def _mark_for_deletion(
+        self, ref: AIApiRef, pods: Sequence[SampledPod], surplus: int
+    ) -> None:
+        """Give the pods with the fewest requests in flight the lowest cost; reset the others."""
+        by_load = sorted(pods, key=lambda each: (each.sample.in_flight, each.pod.name))
+        costs = {each.pod.name: _LOWEST_COST + rank for rank, each in enumerate(by_load[:surplus])}
         await asyncio.gather(
-            *(
-                self._set_cost(subject, member.pod, costs.get(member.pod.name, 0))
-                for member in members
-            )
+            *(self._set_cost(ref, each.pod, costs.get(each.pod.name, 0)) for each in pods)
         )
 
-    async def _set_cost(self, subject: AIApiState, pod: PodView, cost: int) -> None:
+    async def _set_cost(self, ref: AIApiRef, pod: PodView, cost: int) -> None:
         if pod.deletion_cost == cost:
             return
         async with self._slots:
             try:
-                await self._cluster.set_deletion_cost(subject.key[0], pod.name, cost)
+                await self._cluster.set_deletion_cost(ref.namespace, pod.name, cost)
             except NotFound:
                 return
 
 
-def _step(pod: PodView, sample: PodSample, wish: Desired) -> ResizeStep:
-    if wish.resources is None:
-        same = sample.workers_wanted == wish.workers
-        return ResizeStep(workers=None if same else wish.workers)
-    return next_step(pod, sample, workers=wish.workers, resources=wish.resources)
+def deferred_resizes(state: ActuatorState, pods: Iterable[PodView]) -> int:
+    """The number of pods whose node has no room for their resize."""
+    return sum(bool(pod.resize_pending) or pod.uid in state.rejected_resizes for pod in pods)
 
 
-def _is_as_wanted(step: ResizeStep) -> bool:
-    return step == ResizeStep()
+def _step(pod: SampledPod, desired: Desired) -> ResizeStep:
+    if desired.resources is None:
+        unchanged = pod.sample.workers_wanted == desired.workers
+        return ResizeStep(workers=None if unchanged else desired.workers)
+    return next_step(pod.pod, pod.sample, workers=desired.workers, resources=desired.resources)
 
 
-def _waits(subject: AIApiState, member: SampledPod) -> bool:
-    """Whether a pod may be waiting to be told its size before it says that it is ready."""
-    return not member.sample.ready and member.sample.instance not in subject.sized
+def _text(resources: Resources) -> str:
+    return json.dumps(resources, sort_keys=True)
 
 
-def _forget_gone(subject: AIApiState, members: Iterable[SampledPod]) -> None:
-    there = {member.pod.uid for member in members}
-    subject.sized &= {member.sample.instance for member in members}
-    subject.resizes = {uid: told for uid, told in subject.resizes.items() if uid in there}
+def _awaits_size(state: ActuatorState, pod: SampledPod) -> bool:
+    """Whether a pod may be waiting for its first PUT /workers before it is ready."""
+    return not pod.sample.ready and pod.sample.instance not in state.sized
 
 
-def deferred_resizes(subject: AIApiState, pods: Iterable[PodView]) -> int:
-    """Pods whose resize the node has no room for (yet)."""
-    return sum(bool(pod.resize_pending) or pod.uid in subject.resizes for pod in pods)
+def _forget_deleted(state: ActuatorState, pods: Iterable[SampledPod]) -> None:
+    uids = {pod.pod.uid for pod in pods}
+    state.sized &= {pod.sample.instance for pod in pods}
+    state.rejected_resizes = {
+        uid: each for uid, each in state.rejected_resizes.items() if uid in uids
+    }

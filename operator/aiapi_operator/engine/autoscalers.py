@@ -1,9 +1,9 @@
-"""Other autoscalers that want the same Deployment: who they are, and what is told of them. Pure.
+"""Other autoscalers of the same Deployment, and the condition that reports them. Pure.
 
-Two loops that set one number fight, and the fleet swings between their answers. So where another
-autoscaler targets the Deployment, the operator only recommends until one of the two is gone. One
-that targets the AIApi's own scale subresource is welcome: it moves the floor, and the operator
-decides between floor and ceiling.
+Two controllers that set the same field fight, and the fleet swings between their decisions. While
+another autoscaler targets the Deployment, the operator only recommends. An autoscaler that
+targets the AIApi's scale subresource is supported: it moves the minimum, and the operator decides
+between minimum and maximum.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,56 +22,56 @@ CONDITION = "ForeignAutoscaler"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignAutoscaler:
-    """An autoscaler and what it scales."""
+    """Another autoscaler and its target."""
 
     kind: str
     name: str
     target_kind: str
     target: Key
-    created_by: str = ""
-    """The object that it was made for, such as ``ScaledObject web``."""
+    owner: str = ""
+    """The object that controls it, such as ``ScaledObject web``."""
 
     @property
     def title(self) -> str:
-        """As people know it."""
-        made = f", made for {self.created_by}" if self.created_by else ""
-        return f"{self.kind} {self.name}{made}"
+        """Kind, name and owner, for messages."""
+        owned = f", owned by {self.owner}" if self.owner else ""
+        return f"{self.kind} {self.name}{owned}"
 
     @property
     def conflicts(self) -> bool:
-        """Whether it sets what the operator sets, and not the AIApi's floor."""
+        """Whether it sets the fields that the operator sets, rather than the AIApi's minimum."""
         return self.target_kind == DEPLOYMENTS.kind
 
 
 class AutoscalerSource(Protocol):
-    """Knows the autoscalers in the cluster."""
+    """Finds the other autoscalers in the cluster."""
 
     def targeting(self, key: Key) -> Sequence[ForeignAutoscaler]:
-        """Those whose target is this AIApi or its Deployment."""
+        """Those that target this AIApi or its Deployment."""
 
     @property
     def list_error(self) -> str:
-        """Why some could not be looked for; empty when all could."""
+        """Why some kinds cannot be listed; empty when all can."""
 
 
 class NoAutoscalers:
-    """A cluster in which there are no others."""
+    """A cluster without other autoscalers."""
 
     list_error = ""
 
     def targeting(self, key: Key) -> Sequence[ForeignAutoscaler]:  # noqa: ARG002 - the protocol's
-        """Nobody."""
+        """No autoscalers."""
         return ()
 
 
 def read(manifest: Manifest) -> ForeignAutoscaler | None:
-    """The autoscaler that a manifest describes; None for one that leaves AIApis alone."""
+    """The autoscaler in a manifest; None for one that does not target an AIApi's fields."""
     kind, metadata = manifest["kind"], manifest["metadata"]
     spec = manifest.get("spec") or {}
     target = spec.get("targetRef" if kind == "VerticalPodAutoscaler" else "scaleTargetRef") or {}
     if kind == "VerticalPodAutoscaler" and not _changes_pods(spec):
         return None
-    # A ScaledObject that does not say what it scales means a Deployment.
+    # The kind of a ScaledObject's target defaults to Deployment.
     target_kind = target.get("kind") or DEPLOYMENTS.kind
     if target_kind not in (DEPLOYMENTS.kind, KIND) or not target.get("name"):
         return None
@@ -80,11 +80,11 @@ def read(manifest: Manifest) -> ForeignAutoscaler | None:
         name=metadata["name"],
         target_kind=target_kind,
         target=(metadata["namespace"], target["name"]),
-        created_by=_created_by(metadata),
+        owner=_owner(metadata),
     )
 
 
-def _created_by(metadata: Mapping[str, Any]) -> str:
+def _owner(metadata: Mapping[str, Any]) -> str:
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller"):
             return f"{owner['kind']} {owner['name']}"
@@ -92,7 +92,7 @@ def _created_by(metadata: Mapping[str, Any]) -> str:
 
 
 def _changes_pods(spec: Mapping[str, Any]) -> bool:
-    """Whether a VerticalPodAutoscaler changes the app's container in pods that run."""
+    """Whether a VerticalPodAutoscaler changes the app container of running pods."""
     mode = (spec.get("updatePolicy") or {}).get("updateMode", "Auto")
     if mode in ("Off", "Initial"):
         return False
@@ -102,28 +102,28 @@ def _changes_pods(spec: Mapping[str, Any]) -> bool:
 
 
 def effective_spec(spec: SizingSpec, autoscalers: Iterable[ForeignAutoscaler]) -> SizingSpec:
-    """The wishes as the operator follows them while others scale the Deployment."""
-    if spec.mode is Mode.AUTO and any(autoscaler.conflicts for autoscaler in autoscalers):
+    """The spec, in mode Recommend while another autoscaler conflicts."""
+    if spec.mode is Mode.AUTO and any(each.conflicts for each in autoscalers):
         return replace(spec, mode=Mode.RECOMMEND)
     return spec
 
 
 def condition(key: Key, autoscalers: Sequence[ForeignAutoscaler], *, list_error: str) -> Condition:
-    """What is told of the others."""
-    conflicting = [autoscaler for autoscaler in autoscalers if autoscaler.conflicts]
+    """The condition ForeignAutoscaler."""
+    conflicting = [each for each in autoscalers if each.conflicts]
     if conflicting:
         return Condition(
             type=CONDITION,
             status=True,
             reason=conflicting[0].kind,
-            message=_what_to_do(key, conflicting),
+            message=_conflict_message(key, conflicting),
         )
     if list_error:
         return Condition(type=CONDITION, status=None, reason="NotAllowedToLook", message=list_error)
     if autoscalers:
-        names = " and ".join(autoscaler.title for autoscaler in autoscalers)
+        titles = " and ".join(each.title for each in autoscalers)
         message = (
-            f"{names} moves the floor (spec.replicas.min) through the scale subresource;"
+            f"{titles} sets the minimum (spec.replicas.min) through the scale subresource;"
             " the operator decides above it."
         )
         return Condition(type=CONDITION, status=False, reason="SetsTheFloor", message=message)
@@ -131,19 +131,17 @@ def condition(key: Key, autoscalers: Sequence[ForeignAutoscaler], *, list_error:
     return Condition(type=CONDITION, status=False, reason="NoneFound", message=message)
 
 
-def _what_to_do(key: Key, conflicting: Sequence[ForeignAutoscaler]) -> str:
+def _conflict_message(key: Key, conflicting: Sequence[ForeignAutoscaler]) -> str:
     namespace, name = key
-    titles = " and ".join(autoscaler.title for autoscaler in conflicting)
+    titles = " and ".join(each.title for each in conflicting)
     first = conflicting[0]
-    delete = first.created_by or f"{first.kind} {first.name}"
-    kind, _, what = delete.partition(" ")
-    beside = (
-        "To run beside it for now, set its updateMode to Off."
+    kind, _, what = (first.owner or f"{first.kind} {first.name}").partition(" ")
+    alternative = (
+        "To keep it, set its updateMode to Off."
         if first.kind == "VerticalPodAutoscaler"
-        else f"To run beside it, let its scaleTargetRef name AIApi {name}: then it moves the floor."
+        else f"To keep it, point its scaleTargetRef at AIApi {name}: it then sets the minimum."
     )
     return (
-        f"{titles} scales Deployment {name}, too. The operator does not fight it: it only"
-        f" recommends, as in mode Recommend. To let the operator act, delete the other one"
-        f" (kubectl delete -n {namespace} {kind.lower()} {what}). {beside}"
+        f"{titles} also scales Deployment {name}, so the operator only recommends. To let the"
+        f" operator act, run: kubectl delete -n {namespace} {kind.lower()} {what}. {alternative}"
     )

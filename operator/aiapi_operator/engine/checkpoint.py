@@ -1,10 +1,11 @@
-"""What the status holds for the next operator: read at a start, written with each decision.
+"""Converts the right-sizer's checkpoint to and from the status.
 
-Totals grow with time alone. They are told along with whatever else is written, and by themselves
-once an hour, so that a settled AIApi is not written over and over. The daily profile is told when
-another jump is known, so twice an hour at most.
+The status carries the savings totals and slowly learned values to the next operator. Totals
+grow all the time: they are written together with other changes, and otherwise once an hour, so
+that a steady AIApi causes no writes. The daily profile is written when another half hour is
+known, at most twice an hour.
 
-Whatever the status says of this is read with care: it may be an older operator's, or a hand's.
+An older version or a user may have written the status, so reading tolerates any content.
 """
 
 from collections.abc import Iterator
@@ -23,54 +24,54 @@ from aiapi_operator.sizing.restore import Checkpoint, checkpoint_of
 from aiapi_operator.sizing.state import Profile, Size, State
 
 
-class Settle(Protocol):
-    """Keeps a number as it was told until it moved by enough."""
+class Filter(Protocol):
+    """Keeps a number until it moves by more than a tolerance."""
 
     def __call__(
-        self, key: str, value: float | None, *, floor: float = 0.0, worth: float = 0.1
+        self, key: str, value: float | None, *, absolute: float = 0.0, relative: float = 0.1
     ) -> float | None: ...
 
 
-TOLD_EVERY = 3600.0
-"""Seconds after which totals that have grown are worth a write by themselves."""
-LITTLE = 0.01
-"""Headroom below this is not worth telling."""
-PROFILE_AFTER = 12
-"""Half hours without news after which it is worth telling how many were seen."""
+TOTALS_INTERVAL = 3600.0
+"""Seconds after which grown totals alone are written."""
+MIN_HEADROOM = 0.01
+"""Smaller headroom is not written."""
+PROFILE_INTERVAL = 12
+"""Half hours after which an otherwise unchanged profile is written."""
 _TOTALS = ("observedSeconds", "workerSeconds", "podSeconds", "peakWorkers", "peakReplicas")
 
 
 def totals(state: State) -> dict[str, Any]:
-    """The counters of the savings, as they are now."""
-    spend = state.usage
+    """The current savings counters."""
+    usage = state.usage
     document = {
-        "observedSeconds": int(spend.seconds),
-        "workerSeconds": int(spend.worker_seconds),
-        "podSeconds": int(spend.pod_seconds),
+        "observedSeconds": int(usage.seconds),
+        "workerSeconds": int(usage.worker_seconds),
+        "podSeconds": int(usage.pod_seconds),
     }
-    if spend.peak is not None:
-        document |= {"peakWorkers": spend.peak.workers, "peakReplicas": spend.peak.replicas}
+    if usage.peak is not None:
+        document |= {"peakWorkers": usage.peak.workers, "peakReplicas": usage.peak.replicas}
     return document
 
 
-def settled_totals(state: State, told: dict[str, Any]) -> dict[str, Any]:
-    """The counters as they were told last, or as they are now where that is too long ago."""
-    now = totals(state)
-    before = {key: told[key] for key in _TOTALS if key in told}
+def settled_totals(state: State, written: dict[str, Any]) -> dict[str, Any]:
+    """The counters as last written, or the current ones when those are too old."""
+    current = totals(state)
+    before = {key: written[key] for key in _TOTALS if key in written}
     peak = ("peakWorkers", "peakReplicas")
-    same_peak = all(before.get(key) == now.get(key) for key in peak)
-    old = now["observedSeconds"] - before.get("observedSeconds", 0) >= TOLD_EVERY
-    return before if before and same_peak and not old else now
+    same_peak = all(before.get(key) == current.get(key) for key in peak)
+    age = current["observedSeconds"] - before.get("observedSeconds", 0)
+    return before if before and same_peak and age < TOTALS_INTERVAL else current
 
 
-def learned(state: State, settle: Settle, told: dict[str, Any]) -> dict[str, Any]:
-    """What took long to learn. Fields without data are absent; ``told`` is what was told last."""
+def learned(state: State, keep: Filter, written: dict[str, Any]) -> dict[str, Any]:
+    """``status.learned``; ``written`` is its last version. Fields without data are absent."""
     found = checkpoint_of(state)
-    base = settle("base_latency", found.base or None)
-    headroom = settle("headroom", found.headroom, floor=0.04, worth=0.0)
+    base = keep("base_latency", found.base or None)
+    headroom = keep("headroom", found.headroom, absolute=0.04, relative=0.0)
     fitted = state.memory.request
-    request = settle("request_memory", fitted.bytes if fitted else None)
-    queueing = settle("queueing", found.queueing or None, floor=0.1, worth=0.0)
+    request = keep("request_memory", fitted.bytes if fitted else None)
+    queueing = keep("queueing", found.queueing or None, absolute=0.1, relative=0.0)
     document = {
         "workerCpu": format_cpu(round(found.worker_cpu, 3)) if found.worker_cpu else None,
         "workerMemory": format_memory(found.worker_memory) if found.worker_memory else None,
@@ -78,20 +79,21 @@ def learned(state: State, settle: Settle, told: dict[str, Any]) -> dict[str, Any
         "podStart": format_duration(round(found.pod_lead)) if found.pod_lead else None,
         "queueingFactor": f"{queueing:.2f}" if queueing else None,
         "baseLatency": format_duration(base) if base else None,
-        "headroom": f"{100 * headroom:.0f}%" if headroom and headroom >= LITTLE else None,
-        "profile": _profile(found.profile, _part(told, "profile")),
+        "headroom": f"{100 * headroom:.0f}%" if headroom and headroom >= MIN_HEADROOM else None,
+        "profile": _profile(found.profile, _part(written, "profile")),
     }
     return {key: value for key, value in document.items() if value is not None}
 
 
-def _profile(profile: Profile, told: dict[str, Any]) -> dict[str, Any] | None:
-    """The daily profile, or as it was told last where it is much the same."""
+def _profile(profile: Profile, written: dict[str, Any]) -> dict[str, Any] | None:
+    """The daily profile, or its last written version when the two are nearly the same."""
     numbers = [round(100 * jump) for jump in profile.jumps]
     if not any(numbers):
         return None
     jumps = " ".join(map(str, numbers))
-    if jumps == told.get("jumps") and profile.seen < _count(told.get("seen")) + PROFILE_AFTER:
-        return told
+    recent = profile.seen < _count(written.get("seen")) + PROFILE_INTERVAL
+    if jumps == written.get("jumps") and recent:
+        return written
     return {
         "jumps": jumps,
         "seen": profile.seen,
@@ -101,7 +103,7 @@ def _profile(profile: Profile, told: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read(status: Any) -> Checkpoint:
-    """What the operator before this one left; it may be of an older version."""
+    """The checkpoint in a status."""
     savings, known = _part(status, "savings"), _part(status, "learned")
     need, load = _part(status, "need"), _part(status, "load")
     peak = Size(
@@ -127,7 +129,7 @@ def read(status: Any) -> Checkpoint:
 
 
 def _read_profile(known: dict[str, Any]) -> Profile:
-    """``Profile`` as it was written; ``sizing`` judges whether it makes sense."""
+    """The profile as written; ``sizing`` checks its values."""
     jumps = tuple(_hundredths(_text(known, "jumps")))
     if not jumps:
         return Profile()
@@ -168,7 +170,7 @@ def _count(value: Any) -> int:
 
 
 def _number(text: str) -> float:
-    """What makes no sense is not a number."""
+    """NaN for text that is not a number."""
     try:
         return float(text)
     except ValueError:

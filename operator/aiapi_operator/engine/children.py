@@ -1,8 +1,8 @@
-"""Keeps an AIApi's children as they should be, and costs no request while they are.
+"""Applies the children of an AIApi, and sends no request while they are up to date.
 
-A child is applied when the wish changed, when it is missing, or when what was seen of it is not
-what our last apply came to: then somebody edited it. Server-side apply sets the operator's own
-fields back and leaves the others alone.
+A child is applied when its manifest changed, when it is missing, or when it differs from the
+result of the last apply because it was edited. Server-side apply restores the operator's fields
+and leaves all others.
 """
 
 import hashlib
@@ -10,26 +10,45 @@ import json
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
 from aiapi_operator.cluster.resources import SECRETS, SERVICES, Manifest, of
-from aiapi_operator.engine.aiapi_state import AIApiState, Applied, Rejection
+from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache, content_hash
 from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.ownership import ownership_conflict
 from aiapi_operator.engine.ports import Cluster
+from aiapi_operator.engine.rejection import Rejection, reject
 from aiapi_operator.manifests import secret
 
 _FIRST_RETRY = 2.0
-_LAST_RETRY = 60.0
 _TOKENS_KEPT = 2
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedChild:
+    """A child after its last apply: hashes of the manifest and of the resulting object."""
+
+    desired: str
+    content: str
+
+
+@dataclass(slots=True)
+class ChildrenState:
+    """What was applied and rejected, by kind, and the admin tokens."""
+
+    applied: dict[str, AppliedChild] = field(default_factory=dict)
+    rejections: dict[str, Rejection] = field(default_factory=dict)
+    tokens: tuple[str, ...] = ()
+    """The admin token and the previous one, because pods receive a new one with a delay."""
+
+
 class Children:
-    """Applies what is wanted where it is not so."""
+    """Applies children."""
 
     def __init__(self, cluster: Cluster, cache: ObjectCache, *, clock: Callable[[], float]) -> None:
         self._cluster = cluster
@@ -37,84 +56,87 @@ class Children:
         self._clock = clock
 
     async def reconcile(
-        self, subject: AIApiState, aiapi: AIApi, wanted: tuple[Manifest, ...]
+        self, ref: AIApiRef, state: ChildrenState, aiapi: AIApi, desired: tuple[Manifest, ...]
     ) -> list[str]:
-        """Bring all children in line; returns what the cluster refused, for people to read."""
-        token = await self._token(subject, aiapi)
-        for child in (secret.build(aiapi, token), *wanted):
-            await self._child(subject, child)
-        return [f"{kind}: {refusal.message}" for kind, refusal in subject.refusals.items()]
+        """Apply all children and the Secret. Returns the errors of the rejected ones."""
+        token = await self._token(ref, state, aiapi)
+        for child in (secret.build(aiapi, token), *desired):
+            await self._reconcile_child(ref, state, child)
+        return [f"{kind}: {rejection.message}" for kind, rejection in state.rejections.items()]
 
-    async def _child(self, subject: AIApiState, child: Manifest) -> None:
-        kind, wish = child["kind"], _digest(child)
-        if not self._due(subject, kind, wish):
+    async def _reconcile_child(self, ref: AIApiRef, state: ChildrenState, child: Manifest) -> None:
+        kind, desired = child["kind"], _hash(child)
+        if not self._is_due(ref, state, kind, desired):
             return
-        applied = subject.applied.get(kind)
-        seen = self._cache.objects(subject.key).children.get(kind)
-        if applied is not None and seen is None:
-            await ensure_exists(self._cluster, subject)
-        elif applied is not None and seen is not None and applied.desired == wish:
-            _log.info("repairing a child that was edited", extra=_where(subject, kind))
+        applied = state.applied.get(kind)
+        cached = self._cache.objects(ref.key).children.get(kind)
+        if applied is not None and cached is None:
+            await ensure_exists(self._cluster, ref)
+        elif applied is not None and cached is not None and applied.desired == desired:
+            _log.info("restoring a child that was edited", extra=ref.log_fields(child=kind))
         try:
-            if applied is None or seen is None:
-                await self._must_be_free(subject, child)
-            if seen is not None and _foreign_ports(seen, child):
+            if applied is None or cached is None:
+                await self._check_ownership(ref, child)
+            if cached is not None and _has_foreign_ports(cached, child):
                 await self._cluster.replace_part(child, {"spec": {"ports": child["spec"]["ports"]}})
             answer = await self._cluster.apply(child)
         except (Conflict, Forbidden, Invalid, NotFound) as error:
-            await self._refused(subject, kind, wish, error)
+            await self._record_rejection(ref, state, kind, desired, error)
             return
-        subject.refusals.pop(kind, None)
-        subject.applied[kind] = Applied(desired=wish, content=content_hash(answer))
+        state.rejections.pop(kind, None)
+        state.applied[kind] = AppliedChild(desired=desired, content=content_hash(answer))
         self._cache.put(answer)
 
-    async def _must_be_free(self, subject: AIApiState, child: Manifest) -> None:
-        """``Conflict`` when somebody else's object has the child's name."""
-        name = child["metadata"]["name"]
-        found = await self._cluster.get(of(child), subject.key[0], name)
-        if found is not None and (whose := ownership_conflict(found, uid=subject.uid)):
-            raise Conflict(whose)
+    async def _check_ownership(self, ref: AIApiRef, child: Manifest) -> None:
+        """Raise ``Conflict`` when an object of another owner has the child's name."""
+        found = await self._cluster.get(of(child), ref.namespace, child["metadata"]["name"])
+        if found is not None and (conflict := ownership_conflict(found, uid=ref.uid)):
+            raise Conflict(conflict)
 
-    def _due(self, subject: AIApiState, kind: str, wish: str) -> bool:
-        refusal = subject.refusals.get(kind)
-        if refusal is not None and refusal.wish == wish and self._clock() < refusal.retry:
+    def _is_due(self, ref: AIApiRef, state: ChildrenState, kind: str, desired: str) -> bool:
+        rejection = state.rejections.get(kind)
+        if rejection is not None and rejection.blocks(desired, now=self._clock()):
             return False
-        applied = subject.applied.get(kind)
-        seen = self._cache.objects(subject.key).children.get(kind)
-        if applied is None or seen is None or applied.desired != wish:
+        applied = state.applied.get(kind)
+        cached = self._cache.objects(ref.key).children.get(kind)
+        if applied is None or cached is None or applied.desired != desired:
             return True
-        return content_hash(seen) != applied.content
+        return content_hash(cached) != applied.content
 
-    async def _refused(
-        self, subject: AIApiState, kind: str, wish: str, error: ClusterError
+    async def _record_rejection(
+        self, ref: AIApiRef, state: ChildrenState, kind: str, desired: str, error: ClusterError
     ) -> None:
         if isinstance(error, NotFound):
-            await ensure_exists(self._cluster, subject)
-        before = subject.refusals.get(kind)
-        delay = min(before.delay * 2, _LAST_RETRY) if before else _FIRST_RETRY
-        subject.refusals[kind] = Rejection(wish, error.message, self._clock() + delay, delay)
-        _log.warning("a child was refused: %s", error.message, extra=_where(subject, kind))
+            await ensure_exists(self._cluster, ref)
+        state.rejections[kind] = reject(
+            state.rejections.get(kind),
+            desired,
+            error.message,
+            now=self._clock(),
+            first_delay=_FIRST_RETRY,
+        )
+        _log.warning("applying a child failed: %s", error.message, extra=ref.log_fields(child=kind))
 
-    async def _token(self, subject: AIApiState, aiapi: AIApi) -> str:
-        """The token in the Secret, whoever wrote it; a new one when there is none."""
-        seen = self._cache.objects(subject.key).children.get(SECRETS.kind)
-        if seen is None:
-            seen = await self._cluster.get(SECRETS, subject.key[0], secret.name(aiapi))
-        token = secret.token(seen or {}) or secrets.token_urlsafe(32)
-        if token not in subject.tokens[:1]:
-            others = tuple(known for known in subject.tokens if known != token)
-            subject.tokens = (token, *others)[:_TOKENS_KEPT]
+    async def _token(self, ref: AIApiRef, state: ChildrenState, aiapi: AIApi) -> str:
+        """The token in the Secret, or a new one when there is no Secret."""
+        cached = self._cache.objects(ref.key).children.get(SECRETS.kind)
+        if cached is None:
+            cached = await self._cluster.get(SECRETS, ref.namespace, secret.name(aiapi))
+        token = secret.token(cached or {}) or secrets.token_urlsafe(32)
+        if token not in state.tokens[:1]:
+            others = tuple(known for known in state.tokens if known != token)
+            state.tokens = (token, *others)[:_TOKENS_KEPT]
         return token
 
 
-def _foreign_ports(seen: Manifest, child: Manifest) -> bool:
-    """Whether a Service has ports that are not ours.
+def _has_foreign_ports(cached: Manifest, child: Manifest) -> bool:
+    """Whether a Service has ports of another field manager.
 
-    Server-side apply would keep them beside our own, which have the same name: no valid Service.
+    Server-side apply would keep them beside ours. Both have the same name, which is invalid.
     """
     if child["kind"] != SERVICES.kind:
         return False
-    return not _ports(seen) <= _ports(child)
+    return not _ports(cached) <= _ports(child)
 
 
 def _ports(service: Manifest) -> set[tuple[int, str]]:
@@ -122,11 +144,6 @@ def _ports(service: Manifest) -> set[tuple[int, str]]:
     return {(port["port"], port.get("protocol", "TCP")) for port in ports}
 
 
-def _digest(manifest: Manifest) -> str:
+def _hash(manifest: Manifest) -> str:
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _where(subject: AIApiState, kind: str) -> dict[str, str]:
-    namespace, name = subject.key
-    return {"namespace": namespace, "aiapi": name, "child": kind}

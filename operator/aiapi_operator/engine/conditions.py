@@ -1,4 +1,4 @@
-"""Conditions as Kubernetes means them: the time of a condition moves with its status alone."""
+"""Conditions as Kubernetes defines them: lastTransitionTime changes with the status only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from typing import Any
 from aiapi_operator.sizing.decision import Condition
 
 _TEXT = {True: "True", False: "False", None: "Unknown"}
+_VALUE = {text: value for value, text in _TEXT.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusCondition:
-    """A condition as it stands in the status."""
+    """One entry of ``status.conditions``."""
 
     type: str
     status: str
@@ -21,7 +22,7 @@ class StatusCondition:
     observed_generation: int
 
     def manifest(self) -> dict[str, Any]:
-        """As it goes over the wire."""
+        """The entry as it is written."""
         return {
             "type": self.type,
             "status": self.status,
@@ -30,6 +31,15 @@ class StatusCondition:
             "lastTransitionTime": self.last_transition_time,
             "observedGeneration": self.observed_generation,
         }
+
+    def condition(self) -> Condition:
+        """The condition without its time and generation."""
+        return Condition(
+            type=self.type,
+            status=_VALUE.get(self.status),
+            reason=self.reason,
+            message=self.message,
+        )
 
 
 def update(
@@ -40,10 +50,10 @@ def update(
     generation: int,
 ) -> dict[str, StatusCondition]:
     """The conditions by type, each with the time of its last change of status."""
-    return {c.type: _one(c, previous.get(c.type), now, generation) for c in conditions}
+    return {c.type: _update_one(c, previous.get(c.type), now, generation) for c in conditions}
 
 
-def _one(
+def _update_one(
     condition: Condition, before: StatusCondition | None, now: str, generation: int
 ) -> StatusCondition:
     status = _TEXT[condition.status]
@@ -59,7 +69,7 @@ def _one(
 
 
 def read(document: dict[str, Any]) -> dict[str, StatusCondition]:
-    """The conditions of a status as it was written, by this operator or the one before it."""
+    """The conditions of a status, by type."""
     return {
         entry["type"]: StatusCondition(
             type=entry["type"],

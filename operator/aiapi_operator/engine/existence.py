@@ -1,18 +1,22 @@
-"""Whether an AIApi is still there. Its deletion may be seen later than what follows from it."""
+"""Checks that an AIApi still exists.
+
+The watch may deliver the deletion of an AIApi later than its consequences, such as missing
+children.
+"""
 
 from aiapi_operator.cluster.resources import AIAPIS
-from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.ports import Cluster
 
 
 class AIApiDeletedError(Exception):
-    """The AIApi was deleted; its children are the garbage collector's."""
+    """The AIApi was deleted. The garbage collector deletes its children."""
 
 
-async def ensure_exists(cluster: Cluster, subject: AIApiState) -> None:
-    """Raise ``GoneError`` when the AIApi was deleted, or replaced by one of the same name."""
-    aiapi = await cluster.get(AIAPIS, *subject.key)
+async def ensure_exists(cluster: Cluster, ref: AIApiRef) -> None:
+    """Raise ``AIApiDeletedError`` when the AIApi was deleted or replaced by another one."""
+    aiapi = await cluster.get(AIAPIS, *ref.key)
     if aiapi is None or aiapi["metadata"].get("deletionTimestamp"):
         raise AIApiDeletedError
-    if aiapi["metadata"]["uid"] != subject.uid:
+    if aiapi["metadata"]["uid"] != ref.uid:
         raise AIApiDeletedError

@@ -1,35 +1,73 @@
-"""From pods to what the right-sizer is told of the fleet. Pure, but for the scrape in between."""
+"""The fleet as one tick observes it. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from aiapi_operator.api import AIApi
+from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledPod:
+    """A pod and its sample."""
+
+    pod: PodView
+    sample: PodSample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The AIApi, its Deployment and its pods in one tick."""
+
+    aiapi: AIApi
+    deployment: Manifest | None
+    pods: Sequence[PodView]
+    answers: tuple[PodSample | PodUnknown, ...] = ()
+    apply_errors: Sequence[str] = ()
+    """Why children could not be applied."""
+
+    @property
+    def samples(self) -> dict[str, PodSample]:
+        """The samples by pod."""
+        return {each.pod: each for each in self.answers if isinstance(each, PodSample)}
+
+    @property
+    def sampled_pods(self) -> list[SampledPod]:
+        """The pods that have a sample."""
+        samples = self.samples
+        return [
+            SampledPod(pod=pod, sample=samples[pod.name])
+            for pod in self.pods
+            if pod.name in samples
+        ]
+
+    @property
+    def silent(self) -> int:
+        """Ready pods without a sample."""
+        return sum(isinstance(each, PodUnknown) and each.ready for each in self.answers)
+
+
 def active_pods(pods: Iterable[PodView]) -> list[PodView]:
-    """The pods that make up the fleet: those that neither leave nor have ended."""
+    """The pods of the fleet: neither terminating nor finished."""
     return [pod for pod in pods if not pod.terminating and not pod.finished]
 
 
 def scrape_target(pod: PodView) -> ScrapeTarget | None:
-    """Where to ask the pod; None while there is nothing to ask."""
+    """The pod's admin port; None while it has none."""
     if not pod.running or not pod.address:
         return None
     return ScrapeTarget(pod=pod.name, address=pod.address, ready=pod.ready)
 
 
 def unreachable_pods(pods: Iterable[PodView]) -> list[PodUnknown]:
-    """The pods that cannot be asked, with why."""
+    """The pods that have no admin port yet, with the reason."""
     return [
         PodUnknown(
-            pod=pod.name, ready=pod.ready, reason=pod.trouble[0] if pod.trouble else "starting"
+            pod=pod.name, ready=pod.ready, reason=pod.problem[0] if pod.problem else "starting"
         )
         for pod in pods
         if scrape_target(pod) is None
     ]
-
-
-def samples_by_pod(answers: Sequence[PodSample | PodUnknown]) -> dict[str, PodSample]:
-    """The samples by pod."""
-    return {answer.pod: answer for answer in answers if isinstance(answer, PodSample)}

@@ -1,7 +1,7 @@
-"""Whose an object is that stands where a child should be. Pure.
+"""Checks whether an existing object is owned by this AIApi. Pure.
 
-Server-side apply with force would take over whatever has the child's name: a Service that
-somebody made by hand, or the Deployment of a Helm release. What is not ours is left alone.
+Server-side apply with force would take over any object that has the child's name, such as a
+Service that was created by hand or the Deployment of a Helm release.
 """
 
 from aiapi_operator.cluster.resources import FIELD_MANAGER, SECRETS, Manifest
@@ -17,20 +17,20 @@ def ownership_conflict(found: Manifest, *, uid: str) -> str:
     if controller is not None:
         if controller["uid"] == uid:
             return ""
-        return _message(found, f"belongs to {controller['kind']} {controller['name']}")
-    # A Secret without an owner is a token that somebody chose: it is kept and used.
+        return _message(found, f"is owned by {controller['kind']} {controller['name']}")
+    # A Secret without an owner holds a token that a user chose: the operator keeps and uses it.
     if found["kind"] == SECRETS.kind or _labels(found).get(_MANAGED_BY) == FIELD_MANAGER:
         return ""
-    return _message(found, "was not made by this operator")
+    return _message(found, "was not created by this operator")
 
 
 def _labels(found: Manifest) -> Manifest:
     return found["metadata"].get("labels") or {}
 
 
-def _message(found: Manifest, whose: str) -> str:
+def _message(found: Manifest, owner: str) -> str:
     name = found["metadata"]["name"]
     return (
-        f"{found['kind']} {name} is there already and {whose}; it is left alone. Delete or rename"
+        f"{found['kind']} {name} already exists and {owner}; it is not changed. Delete or rename"
         " it, or give the AIApi another name."
     )

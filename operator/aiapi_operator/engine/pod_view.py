@@ -1,4 +1,4 @@
-"""What the engine reads of a Pod: where it is, how it does, and what it was given."""
+"""The fields of a Pod that the engine uses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ Resources = dict[str, dict[str, Quantity]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
-    """One pod, as last seen."""
+    """One pod."""
 
     name: str
     uid: str
     address: str
     running: bool
-    """Its app container runs, so that its admin port can be asked."""
+    """The app container runs, so the admin port may answer."""
     ready: bool
     terminating: bool
     finished: bool
-    """It ended for good (evicted, for instance), and its ReplicaSet has another one."""
+    """The pod ended, for instance by eviction, and its ReplicaSet replaced it."""
     resources: Resources
     actual: Resources | None
-    """What the kubelet has given it; None where it does not say."""
+    """The resources in effect on the node; None where the kubelet does not report them."""
     resize_pending: str
     deletion_cost: int
-    trouble: tuple[str, str] | None
-    """Reason and message when it does not get to run, or not for long."""
+    problem: tuple[str, str] | None
+    """Reason and message while the pod does not start or keeps failing."""
 
 
 def pod_view(pod: Manifest) -> PodView:
@@ -52,7 +52,7 @@ def pod_view(pod: Manifest) -> PodView:
         actual=app.get("resources"),
         resize_pending=pending(pod),
         deletion_cost=_cost(metadata.get("annotations") or {}),
-        trouble=_trouble(status, app),
+        problem=_problem(status, app),
     )
 
 
@@ -77,28 +77,28 @@ def _cost(annotations: dict[str, str]) -> int:
         return 0
 
 
-def _trouble(status: dict[str, Any], app: dict[str, Any]) -> tuple[str, str] | None:
+def _problem(status: dict[str, Any], app: dict[str, Any]) -> tuple[str, str] | None:
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
-        return "Unschedulable", scheduled.get("message") or "no node can take it"
+        return "Unschedulable", scheduled.get("message") or "no node is available"
     waiting = (app.get("state") or {}).get("waiting") or {}
     if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
         return None
-    told = (app.get("lastState") or {}).get("terminated") or {}
-    message = told.get("message") or waiting.get("message") or ""
+    terminated = (app.get("lastState") or {}).get("terminated") or {}
+    message = terminated.get("message") or waiting.get("message") or ""
     return waiting["reason"], message.strip()
 
 
 def matches(resources: Resources, wanted: Resources) -> bool:
-    """Whether ``resources`` has exactly the amounts that ``wanted`` names; others are not ours."""
-    there = _amounts(resources)
-    return all(there.get(key) == amount for key, amount in _amounts(wanted).items())
+    """Whether ``resources`` has every amount in ``wanted``; other resources may differ."""
+    amounts = _amounts(resources)
+    return all(amounts.get(key) == amount for key, amount in _amounts(wanted).items())
 
 
 def exceeds(one: Resources, other: Resources) -> bool:
-    """Whether ``one`` asks for more than ``other`` of anything."""
-    less = _amounts(other)
-    return any(amount > less.get(key, 0) for key, amount in _amounts(one).items())
+    """Whether ``one`` has more than ``other`` of any resource."""
+    limits = _amounts(other)
+    return any(amount > limits.get(key, 0) for key, amount in _amounts(one).items())
 
 
 def _amounts(resources: Resources | None) -> dict[tuple[str, str], Any]:

@@ -1,6 +1,9 @@
-"""What the engine needs of the world, so that it runs the same on a cluster and in a test."""
+"""The interfaces through which the engine reaches the outside: cluster, pods, clock, metrics.
 
-from collections.abc import Callable, Iterable, Sequence
+Tests replace them, so the engine runs the same on a cluster and in a test.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,106 +17,116 @@ from aiapi_operator.sizing.savings import Savings
 
 
 class Cluster(Protocol):
-    """Kubernetes. Every call ends by a deadline and raises ``ClusterError``."""
+    """The Kubernetes API. Every call ends by a deadline and raises ``ClusterError``."""
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
-        """The object, or None when it is not there."""
+        """Return the object, or None when it does not exist."""
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
-        """The pods that carry these labels."""
+        """List the pods that match a label selector."""
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Make the object as the manifest says, and return it."""
+        """Apply the manifest and return the object."""
 
     async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
-        """Set the fields in ``part``, lists as a whole, of the object the manifest names."""
+        """Replace the fields in ``part``, lists as a whole, of the object in ``manifest``."""
 
     async def apply_status(self, manifest: Manifest) -> Manifest:
-        """Write the manifest's status, and return the object."""
+        """Apply the manifest's status and return the object."""
 
     async def scale(self, namespace: str, name: str, replicas: int) -> str:
-        """Ask the Deployment for this many pods; returns its new resourceVersion."""
+        """Scale the Deployment and return its new resourceVersion."""
 
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
-        """Say which pods go first: those with the lowest cost."""
+        """Set the pod's deletion cost. Pods with the lowest cost are deleted first."""
 
     async def resize(
         self, namespace: str, pod: str, container: str, resources: dict[str, Any]
     ) -> Manifest:
-        """Give a running container other requests and limits, and return the pod."""
+        """Change requests and limits of a running container, and return the pod."""
 
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
-        """Say something about an object as an Event."""
+        """Post an Event about an object."""
 
 
 class Scraper(Protocol):
-    """The pods' numbers."""
+    """Reads the pods' counters."""
 
     async def scrape(
         self, targets: Sequence[ScrapeTarget], tokens: Sequence[str]
     ) -> tuple[PodSample | PodUnknown, ...]:
-        """One answer a target, in their order. A pod may know any of the tokens."""
+        """One answer per target, in their order. A pod accepts any one of the tokens."""
 
 
 class WorkersClient(Protocol):
-    """The pods' worker counts."""
+    """Sets the pods' worker counts."""
 
     async def set(
         self, targets: Sequence[ScrapeTarget], count: int, tokens: Sequence[str]
     ) -> dict[str, str]:
-        """Ask each pod for ``count`` workers; maps pods that did not agree to why."""
+        """Request ``count`` workers from each pod. Returns an error for each pod that failed."""
 
 
 class Leadership(Protocol):
-    """Whether this operator is the one that acts."""
+    """Whether this operator is the leader."""
 
     def held(self) -> bool:
-        """Whether it may act right now."""
+        """Whether this operator may act now."""
 
     @property
     def term(self) -> int:
-        """Counts how often leadership was gained: what was remembered before is stale."""
+        """Increases each time leadership is gained: state of an earlier term is stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedFleet:
-    """The fleet in numbers, as one tick found it."""
+    """The fleet in numbers, as one tick observed it."""
 
     replicas: int
     ready: int
     workers: int
-    """Workers that run, in all pods that answered."""
+    """Workers that serve, in all pods that answered."""
     silent: int
-    """Pods that should have answered and did not."""
+    """Ready pods that did not answer."""
     savings: Savings | None
     samples: tuple[PodSample, ...] = ()
 
 
 class DecisionMetrics(Protocol):
-    """Takes the numbers of a tick."""
+    """Records the results of ticks."""
 
     def record_decision(
-        self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+        self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision
     ) -> None:
-        """A decision was taken."""
+        """Record a decision and the fleet it was made for."""
 
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
-        """What is told of an AIApi."""
+        """Record the conditions of an AIApi."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorConfig:
+    """The configuration that holds for all AIApis."""
+
+    operator_namespace: str
+    default_image: str
+    resize_in_place: bool
+    metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The world as the engine reaches it."""
+    """All interfaces of the engine."""
 
     cluster: Cluster
     scraper: Scraper
     workers: WorkersClient
     leadership: Leadership
-    meter: DecisionMetrics
+    metrics: DecisionMetrics
     clock: Callable[[], float]
     """Monotonic seconds."""
-    wall: Callable[[], str]
-    """The time of day, as Kubernetes writes it."""
+    timestamp: Callable[[], str]
+    """The current time as Kubernetes writes it."""
     time_of_day: Callable[[], float]
-    """The time of day in seconds since 1970, for schedules."""
+    """Seconds since 1970, for schedules."""
     autoscalers: AutoscalerSource = field(default_factory=NoAutoscalers)

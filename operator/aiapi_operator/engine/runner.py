@@ -1,7 +1,7 @@
-"""One asyncio task for each AIApi, so that none can hold up another.
+"""Runs one asyncio task per AIApi, so that no AIApi delays another.
 
-A task ticks at the AIApi's own interval and at once when something of it changed. A tick that
-fails backs off and is told; the task itself never ends before its AIApi does.
+A task ticks at the AIApi's interval, and at once when the AIApi or its children change. A failed
+tick is reported and repeated with backoff. A task ends only when its AIApi is deleted.
 """
 
 import asyncio
@@ -22,34 +22,33 @@ from aiapi_operator.engine.ports import Leadership
 from aiapi_operator.engine.tick import Engine, LeadershipLostError
 
 DEFAULT_INTERVAL = 2.0
-SHORTEST_PAUSE = 0.25
-"""Seconds between two ticks even when things change all the time."""
-TICK_BOUND = 45.0
-"""Seconds after which a tick is given up."""
-LATEST = 90.0
-"""Seconds without a finished tick after which an AIApi counts as forgotten."""
+MIN_PAUSE = 0.25
+"""Minimum seconds between two ticks of one AIApi."""
+TICK_TIMEOUT = 45.0
+OVERDUE_AFTER = 90.0
+"""Seconds without a finished tick, beyond the interval, after which an AIApi is overdue."""
 _FIRST_BACKOFF = 1.0
-_LAST_BACKOFF = 30.0
-_STANDBY = 1.0
+_MAX_BACKOFF = 30.0
+_STANDBY_INTERVAL = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 class TickMetrics(Protocol):
-    """Takes how ticks went."""
+    """Records ticks."""
 
     def record_tick(self, key: Key, *, seconds: float, lag: float, outcome: str) -> None:
-        """A tick ended: how long it took, how late it began, and how it ended."""
+        """Record a tick: its duration, how late it started, and its outcome."""
 
     def forget(self, key: Key) -> None:
-        """The AIApi is gone."""
+        """Remove the series of a deleted AIApi."""
 
 
 @dataclass(slots=True)
-class _Looked:
-    """One AIApi with its task."""
+class _Entry:
+    """One AIApi and its task."""
 
-    subject: AIApiState
+    state: AIApiState
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     finished: float = 0.0
@@ -57,165 +56,165 @@ class _Looked:
 
 
 class Runner:
-    """Starts and ends tasks as AIApis come and go, and wakes them when something changed."""
+    """Starts, wakes and ends the tasks as watch events arrive."""
 
     def __init__(
         self,
         engine: Engine,
         cache: ObjectCache,
         leadership: Leadership,
-        meter: TickMetrics,
+        metrics: TickMetrics,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._cache = cache
         self._leadership = leadership
-        self._meter = meter
+        self._metrics = metrics
         self._clock = clock
-        self._looked: dict[Key, _Looked] = {}
+        self._entries: dict[Key, _Entry] = {}
         self._stopped = False
 
     def on_aiapi_update(self, manifest: Manifest) -> None:
-        """An AIApi was there at the start, came, or changed."""
+        """Handle an AIApi that exists, was created, or changed."""
         key = _key(manifest)
-        known = self._looked.get(key)
-        if known is not None and known.subject.uid != manifest["metadata"]["uid"]:
+        entry = self._entries.get(key)
+        if entry is not None and entry.state.ref.uid != manifest["metadata"]["uid"]:
             self._end(key)
-            known = None
-        if known is None:
-            self._begin(key, manifest)
-        elif is_newer(manifest, known.subject.manifest):
-            woken = manifest["metadata"]["generation"] != _generation(known.subject.manifest)
-            known.subject.manifest = manifest
-            if woken:
-                known.wake.set()
+            entry = None
+        if entry is None:
+            self._start(key, manifest)
+        elif is_newer(manifest, entry.state.manifest):
+            has_new_spec = manifest["metadata"]["generation"] != _generation(entry.state.manifest)
+            entry.state.update_manifest(manifest)
+            if has_new_spec:
+                entry.wake.set()
 
     def on_aiapi_delete(self, manifest: Manifest) -> None:
-        """An AIApi was deleted. Its children are the garbage collector's."""
-        known = self._looked.get(_key(manifest))
-        if known is not None and known.subject.uid == manifest["metadata"]["uid"]:
+        """Handle a deleted AIApi. The garbage collector deletes its children."""
+        entry = self._entries.get(_key(manifest))
+        if entry is not None and entry.state.ref.uid == manifest["metadata"]["uid"]:
             self._end(_key(manifest))
 
     def on_child_update(self, manifest: Manifest) -> None:
-        """A child or a pod was there at the start, came, or changed."""
+        """Handle a child or a pod that exists, was created, or changed."""
         self._wake(self._cache.put(manifest))
 
     def on_child_delete(self, manifest: Manifest) -> None:
-        """A child or a pod was deleted."""
+        """Handle a deleted child or pod."""
         self._wake(self._cache.remove(manifest))
 
     async def stop(self) -> None:
         """End all tasks. Nothing in the cluster changes."""
         self._stopped = True
-        tasks = [known.task for known in self._looked.values() if known.task]
+        tasks = [entry.task for entry in self._entries.values() if entry.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._looked.clear()
+        self._entries.clear()
 
     def aiapis(self) -> list[Manifest]:
-        """All AIApis as they were seen last."""
-        return [known.subject.manifest for known in self._looked.values()]
+        """The last version of every AIApi."""
+        return [entry.state.manifest for entry in self._entries.values()]
 
     def overdue(self) -> list[str]:
-        """AIApis whose last tick is too long ago: something holds them up."""
-        late = self._clock() - LATEST
+        """The AIApis whose last tick finished too long ago."""
+        limit = self._clock() - OVERDUE_AFTER
         return [
             "/".join(key)
-            for key, known in self._looked.items()
-            if known.finished < late - _interval(known.subject.manifest)
+            for key, entry in self._entries.items()
+            if entry.finished < limit - _interval(entry.state.manifest)
         ]
 
-    def _begin(self, key: Key, manifest: Manifest) -> None:
+    def _start(self, key: Key, manifest: Manifest) -> None:
         if self._stopped or manifest["metadata"].get("deletionTimestamp"):
             return
-        known = _Looked(AIApiState(manifest), finished=self._clock())
-        self._looked[key] = known
-        known.task = asyncio.create_task(self._look_after(key, known), name="/".join(key))
+        entry = _Entry(AIApiState(manifest), finished=self._clock())
+        self._entries[key] = entry
+        entry.task = asyncio.create_task(self._run(key, entry), name="/".join(key))
 
     def _end(self, key: Key) -> None:
-        known = self._looked[key]
-        if known.task is not None:
-            known.task.cancel()
+        entry = self._entries[key]
+        if entry.task is not None:
+            entry.task.cancel()
         self._forget(key)
 
     def _forget(self, key: Key) -> None:
-        del self._looked[key]
+        del self._entries[key]
         self._cache.drop(key)
-        self._meter.forget(key)
+        self._metrics.forget(key)
 
     def _wake(self, key: Key | None) -> None:
-        if key is not None and key in self._looked:
-            self._looked[key].wake.set()
+        if key is not None and key in self._entries:
+            self._entries[key].wake.set()
 
-    async def _look_after(self, key: Key, known: _Looked) -> None:
-        # Spread out, so that many AIApis that start together do not tick together for ever.
-        due = self._clock() + random.uniform(0, 0.1)  # noqa: S311 - spread, not a secret
+    async def _run(self, key: Key, entry: _Entry) -> None:
+        # A random delay keeps AIApis that start together from ticking together.
+        due = self._clock() + random.uniform(0, 0.1)  # noqa: S311 - jitter, not a secret
         while True:
-            await self._pause(known, due)
+            await self._pause(entry, due)
             started = self._clock()
             try:
-                pause = await self._once(key, known, lag=max(0.0, started - due))
+                pause = await self._run_once(key, entry, lag=max(0.0, started - due))
             except AIApiDeletedError:
-                _log.info("the AIApi is gone", extra={"namespace": key[0], "aiapi": key[1]})
+                _log.info("the AIApi was deleted", extra=entry.state.ref.log_fields())
                 self._forget(key)
                 return
-            known.finished = self._clock()
-            due = max(started + pause, known.finished + SHORTEST_PAUSE)
+            entry.finished = self._clock()
+            due = max(started + pause, entry.finished + MIN_PAUSE)
 
-    async def _pause(self, known: _Looked, due: float) -> None:
-        """Until ``due``, or sooner when something changed."""
+    async def _pause(self, entry: _Entry, due: float) -> None:
+        """Wait until ``due``, or less when something changed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, due - self._clock())):
-                await known.wake.wait()
-                if known.failures:
-                    # What failed is not hurried by events, or it would never back off.
-                    await asyncio.sleep(_LAST_BACKOFF)
-                await asyncio.sleep(SHORTEST_PAUSE)
-        known.wake.clear()
+                await entry.wake.wait()
+                if entry.failures:
+                    # Events must not shorten the backoff after a failure.
+                    await asyncio.sleep(_MAX_BACKOFF)
+                await asyncio.sleep(MIN_PAUSE)
+        entry.wake.clear()
 
-    async def _once(self, key: Key, known: _Looked, *, lag: float) -> float:
-        """One tick, and the seconds until the next."""
+    async def _run_once(self, key: Key, entry: _Entry, *, lag: float) -> float:
+        """Run one tick. Returns the seconds until the next one."""
         if not self._leadership.held():
-            return _STANDBY
+            return _STANDBY_INTERVAL
         started = self._clock()
-        outcome = await self._tick(key, known)
-        self._meter.record_tick(key, seconds=self._clock() - started, lag=lag, outcome=outcome)
+        outcome = await self._tick(entry)
+        self._metrics.record_tick(key, seconds=self._clock() - started, lag=lag, outcome=outcome)
         if outcome == "ok":
-            known.failures = 0
-            return _interval(known.subject.manifest)
-        known.failures += 1
-        backoff = min(_FIRST_BACKOFF * 2.0 ** min(known.failures - 1, 8), _LAST_BACKOFF)
+            entry.failures = 0
+            return _interval(entry.state.manifest)
+        entry.failures += 1
+        backoff = min(_FIRST_BACKOFF * 2.0 ** min(entry.failures - 1, 8), _MAX_BACKOFF)
         return backoff * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
 
-    async def _tick(self, key: Key, known: _Looked) -> str:
-        where = {"namespace": key[0], "aiapi": key[1]}
+    async def _tick(self, entry: _Entry) -> str:
+        fields = entry.state.ref.log_fields()
         try:
-            async with asyncio.timeout(TICK_BOUND):
-                await self._engine.tick(known.subject)
+            async with asyncio.timeout(TICK_TIMEOUT):
+                await self._engine.tick(entry.state)
         except LeadershipLostError:
             return "standby"
         except AIApiDeletedError:
             raise
         except ClusterError as error:
-            _log.warning("the tick failed: %s", error, extra=where)
+            _log.warning("the tick failed: %s", error, extra=fields)
             return "cluster"
         except TimeoutError:
-            _log.warning("the tick took longer than %g s", TICK_BOUND, extra=where)
+            _log.warning("the tick took longer than %g s", TICK_TIMEOUT, extra=fields)
             return "timeout"
-        except Exception as error:  # noqa: BLE001 - one AIApi's trouble must not end its task
-            _log.exception("the tick failed", extra=where)
-            await self._tell_failure(known, error, where)
+        except Exception as error:  # noqa: BLE001 - a defect must not end the AIApi's task
+            _log.exception("the tick failed", extra=fields)
+            await self._report_failure(entry, error)
             return "error"
         return "ok"
 
-    async def _tell_failure(self, known: _Looked, error: Exception, where: dict[str, str]) -> None:
+    async def _report_failure(self, entry: _Entry, error: Exception) -> None:
         try:
-            async with asyncio.timeout(TICK_BOUND):
-                await self._engine.fail(known.subject, error)
-        except Exception:  # noqa: BLE001 - telling of a failure must not be another
-            _log.exception("the failure could not be told", extra=where)
+            async with asyncio.timeout(TICK_TIMEOUT):
+                await self._engine.fail(entry.state, error)
+        except Exception:  # noqa: BLE001 - a failed report must not end the AIApi's task
+            _log.exception("reporting the failure failed", extra=entry.state.ref.log_fields())
 
 
 def _key(manifest: Manifest) -> Key:
@@ -227,7 +226,7 @@ def _generation(manifest: Manifest) -> int:
 
 
 def _interval(manifest: Manifest) -> float:
-    told = ((manifest.get("spec") or {}).get("scaling") or {}).get("interval", "")
-    if isinstance(told, str) and is_duration(told):
-        return min(60.0, max(0.5, parse_duration(told)))
+    interval = ((manifest.get("spec") or {}).get("scaling") or {}).get("interval", "")
+    if isinstance(interval, str) and is_duration(interval):
+        return min(60.0, max(0.5, parse_duration(interval)))
     return DEFAULT_INTERVAL

@@ -1,7 +1,7 @@
-"""The status document: what was seen, needed, decided and saved, in rounded numbers. Pure.
+"""Builds the status document: load, need, decision and savings, in rounded numbers. Pure.
 
-Rounding is done with a memory: a number is told anew only when it moved by more than a tenth.
-So a fleet under steady load, or without any, does not write its status over and over.
+Rounding has a deadband: a number changes only when it moved by more than a tenth. A fleet under
+steady load therefore causes no status writes.
 """
 
 from collections.abc import Sequence
@@ -17,33 +17,38 @@ from aiapi_operator.manifests.labels import selector_text
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.savings import Savings
 
-_WORTH = 0.1
-_FINE = 0.02
+_RELATIVE = 0.1
+_RELATIVE_PRICE = 0.02
 
 
 @dataclass(slots=True)
 class Deadband:
-    """Numbers as they were told last."""
+    """Keeps a number until it moves by more than a tolerance."""
 
-    told: dict[str, float] = field(default_factory=dict)
+    kept: dict[str, float] = field(default_factory=dict)
 
-    def settle(
-        self, key: str, value: float | None, *, floor: float = 0.0, worth: float = _WORTH
+    def filter(
+        self,
+        key: str,
+        value: float | None,
+        *,
+        absolute: float = 0.0,
+        relative: float = _RELATIVE,
     ) -> float | None:
-        """``value``, or what was told before if it is near enough to it."""
+        """``value``, or the kept number when the two are within the tolerance."""
         if value is None:
-            self.told.pop(key, None)
+            self.kept.pop(key, None)
             return None
-        before = self.told.get(key)
-        if before is None or abs(value - before) > max(worth * abs(before), floor):
-            self.told[key] = value
+        kept = self.kept.get(key)
+        if kept is None or abs(value - kept) > max(relative * abs(kept), absolute):
+            self.kept[key] = value
             return value
-        return before
+        return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusInputs:
-    """What there is to tell after a tick. Without a decision, what was told of one stays."""
+    """What the status is built from."""
 
     aiapi: AIApi
     pods: Sequence[PodView]
@@ -52,64 +57,64 @@ class StatusInputs:
     decided_at: str
     savings: Savings | None
     conditions: dict[str, StatusCondition]
-    told: dict[str, Any] = field(default_factory=dict)
-    """The status as it was told last."""
+    written: dict[str, Any] = field(default_factory=dict)
+    """The status as last written."""
 
 
-def build(report: StatusInputs, rounding: Deadband) -> dict[str, Any]:
+def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
     """The status. Fields without data are absent."""
-    aiapi, decision = report.aiapi, report.decision
+    aiapi, decision = inputs.aiapi, inputs.decision
     document: dict[str, Any] = {
         "observedGeneration": aiapi.metadata.generation,
         "selector": selector_text(aiapi.name),
-        "replicas": len(report.pods),
-        "readyReplicas": sum(pod.ready for pod in report.pods),
-        "workers": report.workers,
-        "conditions": [told.manifest() for _, told in sorted(report.conditions.items())],
+        "replicas": len(inputs.pods),
+        "readyReplicas": sum(pod.ready for pod in inputs.pods),
+        "workers": inputs.workers,
+        "conditions": [each.manifest() for _, each in sorted(inputs.conditions.items())],
     }
     if decision is not None:
-        document["load"] = _load(aiapi, decision, rounding)
-        document["need"] = _need(decision, rounding)
-        document["decision"] = _decision(decision, report.decided_at)
-        document["learned"] = _learned(report, decision, rounding) or None
-    if report.savings is not None:
-        document["savings"] = _savings(report.savings, rounding)
+        document["load"] = _load(aiapi, decision, deadband)
+        document["need"] = _need(decision, deadband)
+        document["decision"] = _decision(decision, inputs.decided_at)
+        document["learned"] = _learned(inputs, decision, deadband) or None
+    if inputs.savings is not None:
+        document["savings"] = _savings(inputs.savings, deadband)
         if decision is not None:
-            told = report.told.get("savings") or {}
-            document["savings"] |= checkpoint.settled_totals(decision.state, told)
+            written = inputs.written.get("savings") or {}
+            document["savings"] |= checkpoint.settled_totals(decision.state, written)
     return _present(document)
 
 
-def _learned(report: StatusInputs, decision: Decision, rounding: Deadband) -> dict[str, Any]:
-    told = report.told.get("learned") or {}
-    return checkpoint.learned(decision.state, rounding.settle, told)
+def _learned(inputs: StatusInputs, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+    written = inputs.written.get("learned") or {}
+    return checkpoint.learned(decision.state, deadband.filter, written)
 
 
-def _load(aiapi: AIApi, decision: Decision, rounding: Deadband) -> dict[str, Any]:
-    load, settle = decision.load, rounding.settle
-    latency = settle("latency", load.latency, floor=0.0005)
+def _load(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+    load, keep = decision.load, deadband.filter
+    latency = keep("latency", load.latency, absolute=0.0005)
     return {
         "latency": None if latency is None else format_duration(latency),
         "percentile": f"p{aiapi.spec.objective.latency.percentile:g}",
-        "requestsPerSecond": _number(settle("arrivals", load.arrivals_per_second, floor=0.5)),
-        "completedPerSecond": _number(settle("completed", load.completed_per_second, floor=0.5)),
-        "inFlight": _number(settle("in_flight", load.in_flight, floor=0.5)),
-        "utilization": _percent(settle("utilization", load.loop_utilization, floor=0.03)),
-        "upstreamShare": _percent(settle("upstream", load.upstream_share, floor=0.05)),
-        "threads": _percent(settle("threads", load.threads_utilization, floor=0.05)),
-        "shedPerSecond": _number(settle("shed", load.shed_per_second, floor=0.1)),
+        "requestsPerSecond": _number(keep("arrivals", load.arrivals_per_second, absolute=0.5)),
+        "completedPerSecond": _number(keep("completed", load.completed_per_second, absolute=0.5)),
+        "inFlight": _number(keep("in_flight", load.in_flight, absolute=0.5)),
+        "utilization": _percent(keep("utilization", load.loop_utilization, absolute=0.03)),
+        "upstreamShare": _percent(keep("upstream", load.upstream_share, absolute=0.05)),
+        "threads": _percent(keep("threads", load.threads_utilization, absolute=0.05)),
+        "shedPerSecond": _number(keep("shed", load.shed_per_second, absolute=0.1)),
     }
 
 
-def _need(decision: Decision, rounding: Deadband) -> dict[str, Any]:
-    need, settle = decision.need, rounding.settle
-    service = settle("service", need.service_demand)
+def _need(decision: Decision, deadband: Deadband) -> dict[str, Any]:
+    need, keep = decision.need, deadband.filter
+    service = keep("service", need.service_demand)
     return {
         "workers": need.workers,
         "binding": need.binding.value,
-        "demandPerSecond": _number(settle("demand", need.demand, floor=0.5)),
+        "demandPerSecond": _number(keep("demand", need.demand, absolute=0.5)),
         "serviceDemand": None if service is None else format_duration(service),
-        "targetUtilization": _percent(settle("target", need.target_utilization, floor=0.03)),
+        "targetUtilization": _percent(keep("target", need.target_utilization, absolute=0.03)),
     }
 
 
@@ -124,15 +129,15 @@ def _decision(decision: Decision, decided_at: str) -> dict[str, Any]:
     }
 
 
-def _savings(savings: Savings, rounding: Deadband) -> dict[str, Any]:
-    settle = rounding.settle
-    percent = settle("percent", savings.percent, floor=1.0, worth=0.0)
-    cost = settle("cost", savings.cost_hour, worth=_FINE)
-    static = settle("baseline", savings.baseline_hour, worth=_FINE)
+def _savings(savings: Savings, deadband: Deadband) -> dict[str, Any]:
+    keep = deadband.filter
+    percent = keep("percent", savings.percent, absolute=1.0, relative=0.0)
+    cost = keep("cost", savings.cost_hour, relative=_RELATIVE_PRICE)
+    baseline = keep("baseline", savings.baseline_hour, relative=_RELATIVE_PRICE)
     return {
         "percent": None if percent is None else f"{round(percent)}%",
         "costPerHour": None if cost is None else f"{cost:.4g}",
-        "baselinePerHour": None if static is None else f"{static:.4g}",
+        "baselinePerHour": None if baseline is None else f"{baseline:.4g}",
         "currency": savings.currency,
         "baselineWorkers": savings.baseline.workers,
         "baselineReplicas": savings.baseline.replicas,

@@ -1,44 +1,80 @@
-"""Says what happened: the status, Events and metrics, and nothing when there is nothing to say."""
+"""Writes status and Events when they change."""
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
 from aiapi_operator.engine import checkpoint, conditions, status
-from aiapi_operator.engine.aiapi_state import AIApiState, WrittenStatus
+from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
+from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
 from aiapi_operator.sizing.savings import Savings
 
-NUMBERS_EVERY = 5.0
-"""Seconds between two writes for numbers' sake alone."""
-SAVINGS_EVERY = 60.0
+NUMBERS_INTERVAL = 5.0
+"""Minimum seconds between two writes that change only numbers."""
+SAVINGS_INTERVAL = 60.0
 _CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
-_DECIDED = ("workers", "load", "need", "decision", "savings", "learned")
-_GOOD = {"Ready", "Accepted", "Reconciled"}
-"""Conditions that are well when true; the others are diagnoses."""
+_DECISION_FIELDS = ("workers", "load", "need", "decision", "savings", "learned")
+_POSITIVE = {"Ready", "Accepted", "Reconciled"}
+"""Conditions that are healthy when true. All others are healthy when false."""
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenStatus:
+    """The status as last written, and when."""
+
+    document: Manifest
+    time: float
+
+
+@dataclass(slots=True)
+class StatusWriterState:
+    """What was last reported of an AIApi."""
+
+    conditions: dict[str, StatusCondition] = field(default_factory=dict)
+    deadband: Deadband = field(default_factory=Deadband)
+    written: WrittenStatus | None = None
+    decision: Decision | None = None
+    decided_at: str = ""
+    """When the decision last changed."""
+
+    @classmethod
+    def restore(cls, document: Manifest) -> Self:
+        """Start from an existing status."""
+        return cls(
+            conditions=conditions.read(document),
+            written=WrittenStatus(document, 0.0) if document else None,
+            decided_at=(document.get("decision") or {}).get("time", ""),
+        )
+
+    @property
+    def workers(self) -> int:
+        """Workers in each pod according to the status; 0 where it has none."""
+        return int((self.written.document if self.written else {}).get("workers") or 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusUpdate:
-    """What a tick has to tell."""
+    """The result of one tick."""
 
     aiapi: AIApi
-    pods: list[PodView]
+    pods: Sequence[PodView]
     workers: int | None
-    decision: Decision | None
-    acted: bool
-    savings: Savings | None
     conditions: Iterable[Condition]
+    decision: Decision | None = None
+    is_applied: bool = False
+    """Whether the operator carries out the decision, or only recommends it."""
+    savings: Savings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,112 +87,114 @@ class StatusEvent:
 
 
 class StatusWriter:
-    """Writes status and Events of AIApis, as rarely as that serves people."""
+    """Writes the status and Events of AIApis."""
 
     def __init__(
-        self, cluster: Cluster, *, clock: Callable[[], float], wall: Callable[[], str]
+        self, cluster: Cluster, *, clock: Callable[[], float], timestamp: Callable[[], str]
     ) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._wall = wall
+        self._timestamp = timestamp
 
-    async def tell(self, subject: AIApiState, news: StatusUpdate) -> None:
-        """Tell the news of one tick. A status that cannot be written is told with the next."""
-        before, previous = subject.conditions, subject.decision
-        now = self._wall()
-        subject.conditions = conditions.update(
-            news.conditions, before, now=now, generation=news.aiapi.metadata.generation
+    async def write(
+        self, manifest: Manifest, state: StatusWriterState, update: StatusUpdate
+    ) -> None:
+        """Write the result of one tick. A failed status write is repeated in the next tick."""
+        ref = AIApiRef.of(manifest)
+        before, previous = state.conditions, state.decision
+        now = self._timestamp()
+        state.conditions = conditions.update(
+            update.conditions, before, now=now, generation=update.aiapi.metadata.generation
         )
-        if news.decision is not None:
-            if previous is None or _differs(news.decision, previous):
-                subject.decided_at = now
-            subject.decision = news.decision
-        await self._write(subject, self._document(subject, news))
-        for said in (*_orders(news, previous), *_turns(subject.conditions, before)):
-            await self._emit(subject, said)
+        if update.decision is not None:
+            if previous is None or _differs(update.decision, previous):
+                state.decided_at = now
+            state.decision = update.decision
+        await self._write_status(ref, state, _document(state, update))
+        events = (*_decision_events(update, previous), *_condition_events(state.conditions, before))
+        for event in events:
+            await self._emit(manifest, event)
 
-    def _document(self, subject: AIApiState, news: StatusUpdate) -> dict[str, Any]:
-        rounding = status.Deadband(subject.numbers)
-        before = subject.told.document if subject.told is not None else {}
-        report = status.StatusInputs(
-            aiapi=news.aiapi,
-            pods=news.pods,
-            workers=news.workers,
-            decision=news.decision,
-            decided_at=subject.decided_at,
-            savings=news.savings,
-            conditions=subject.conditions,
-            told=before,
-        )
-        document = status.build(report, rounding)
-        if news.decision is None:
-            # Nothing was decided, so what was told of the last decision still stands.
-            return {**_kept(before, *_DECIDED), **document}
-        return {**_kept(before, "savings", "learned"), **document}
-
-    async def _write(self, subject: AIApiState, document: dict[str, Any]) -> None:
-        if not self._worth_writing(subject.told, document):
+    async def _write_status(
+        self, ref: AIApiRef, state: StatusWriterState, document: dict[str, Any]
+    ) -> None:
+        if not self._is_due(state.written, document):
             return
-        if "savings" in document and subject.decision is not None:
-            document["savings"] |= checkpoint.totals(subject.decision.state)
-        namespace, name = subject.key
+        if "savings" in document and state.decision is not None:
+            document["savings"] |= checkpoint.totals(state.decision.state)
         manifest: Manifest = {
             "apiVersion": AIAPIS.api_version,
             "kind": AIAPIS.kind,
-            # The uid keeps the status from an AIApi of the same name that came after.
-            "metadata": {"name": name, "namespace": namespace, "uid": subject.uid},
+            # The uid makes the write fail when a new AIApi has the same name.
+            "metadata": {"name": ref.name, "namespace": ref.namespace, "uid": ref.uid},
             "status": document,
         }
         try:
             await self._cluster.apply_status(manifest)
         except (NotFound, Conflict):
-            await ensure_exists(self._cluster, subject)
+            await ensure_exists(self._cluster, ref)
             return
         except ClusterError as error:
-            _log.warning("the status could not be written: %s", error, extra=_where(subject))
+            _log.warning("writing the status failed: %s", error, extra=ref.log_fields())
             return
-        subject.told = WrittenStatus(document, self._clock())
+        state.written = WrittenStatus(document, self._clock())
 
-    def _worth_writing(self, told: WrittenStatus | None, document: dict[str, Any]) -> bool:
-        if told is None or _essence(document) != _essence(told.document):
+    def _is_due(self, written: WrittenStatus | None, document: dict[str, Any]) -> bool:
+        if written is None or _essential(document) != _essential(written.document):
             return True
-        age = self._clock() - told.written
-        if _numbers(document) != _numbers(told.document):
-            return age >= NUMBERS_EVERY
-        return document.get("savings") != told.document.get("savings") and age >= SAVINGS_EVERY
+        age = self._clock() - written.time
+        if _numbers(document) != _numbers(written.document):
+            return age >= NUMBERS_INTERVAL
+        savings_changed = document.get("savings") != written.document.get("savings")
+        return savings_changed and age >= SAVINGS_INTERVAL
 
-    async def _emit(self, subject: AIApiState, said: StatusEvent) -> None:
-        _log.info("%s: %s", said.reason, said.message, extra=_where(subject))
+    async def _emit(self, manifest: Manifest, event: StatusEvent) -> None:
+        fields = AIApiRef.of(manifest).log_fields()
+        _log.info("%s: %s", event.reason, event.message, extra=fields)
         try:
             await self._cluster.emit(
-                subject.manifest, kind=said.kind, reason=said.reason, message=said.message
+                manifest, kind=event.kind, reason=event.reason, message=event.message
             )
         except ClusterError as error:
-            _log.warning("an event could not be posted: %s", error, extra=_where(subject))
+            _log.warning("posting an event failed: %s", error, extra=fields)
 
 
-def _kept(document: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: document[name] for name in names if name in document}
+def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
+    written = state.written.document if state.written is not None else {}
+    inputs = status.StatusInputs(
+        aiapi=update.aiapi,
+        pods=update.pods,
+        workers=update.workers,
+        decision=update.decision,
+        decided_at=state.decided_at,
+        savings=update.savings,
+        conditions=state.conditions,
+        written=written,
+    )
+    document = status.build(inputs, state.deadband)
+    # Without a decision in this tick, the fields of the last one stay.
+    kept = _DECISION_FIELDS if update.decision is None else ("savings", "learned")
+    return {**{name: written[name] for name in kept if name in written}, **document}
 
 
 def _differs(one: Decision, other: Decision) -> bool:
-    return _order(one) != _order(other) or one.verdict is not other.verdict
+    return _size(one) != _size(other) or one.verdict is not other.verdict
 
 
-def _order(decision: Decision) -> tuple[int, int]:
+def _size(decision: Decision) -> tuple[int, int]:
     return decision.workers, decision.replicas
 
 
-def _essence(document: dict[str, Any]) -> dict[str, Any]:
-    """What is told at once when it changes; sentences and numbers are not in it."""
+def _essential(document: dict[str, Any]) -> dict[str, Any]:
+    """The fields whose change is written at once: no messages and no measured numbers."""
     decision = document.get("decision") or {}
     counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
     return {
         **{key: document.get(key) for key in counts},
         "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
         "conditions": sorted(
-            [told.type, told.status, told.reason, told.observed_generation]
-            for told in conditions.read(document).values()
+            [each.type, each.status, each.reason, each.observed_generation]
+            for each in conditions.read(document).values()
         ),
     }
 
@@ -165,37 +203,39 @@ def _numbers(document: dict[str, Any]) -> dict[str, Any]:
     return {key: document.get(key) for key in ("load", "need", "learned")}
 
 
-def _orders(news: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:
-    decision = news.decision
-    if decision is None or not news.acted or decision.verdict not in _CHANGES:
+def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:
+    decision = update.decision
+    if decision is None or not update.is_applied or decision.verdict not in _CHANGES:
         return
-    if previous is None or _order(previous) != _order(decision):
+    if previous is None or _size(previous) != _size(decision):
         yield StatusEvent(decision.verdict.value, "Normal", decision.message)
 
 
-def _turns(
+def _condition_events(
     now: dict[str, StatusCondition], before: dict[str, StatusCondition]
 ) -> Iterable[StatusEvent]:
-    """Conditions that turned: to bad, or Ready to good. A new AIApi is not ready: no news."""
-    for told in now.values():
-        was = before.get(told.type)
-        if told.type in _GOOD:
-            if told.status == "True" and told.type == "Ready" and not _is(was, "True"):
-                yield StatusEvent("Ready", "Normal", told.message)
-            elif told.status == "False" and _is_news(told, was):
-                yield StatusEvent(told.reason, "Warning", told.message)
-        elif told.status == "True" and not _is(was, "True"):
-            yield StatusEvent(told.type, "Warning", told.message)
+    """Conditions that turned unhealthy, and Ready when it turned true.
+
+    A new AIApi is not ready yet, so a first Ready=False has no Event.
+    """
+    for current in now.values():
+        previous = before.get(current.type)
+        if current.type in _POSITIVE:
+            if (
+                current.status == "True"
+                and current.type == "Ready"
+                and not _has_status(previous, "True")
+            ):
+                yield StatusEvent("Ready", "Normal", current.message)
+            elif current.status == "False" and _has_new_reason(current, previous):
+                yield StatusEvent(current.reason, "Warning", current.message)
+        elif current.status == "True" and not _has_status(previous, "True"):
+            yield StatusEvent(current.type, "Warning", current.message)
 
 
-def _is_news(told: StatusCondition, was: StatusCondition | None) -> bool:
-    return told.type != "Ready" if was is None else was.reason != told.reason
+def _has_new_reason(current: StatusCondition, previous: StatusCondition | None) -> bool:
+    return current.type != "Ready" if previous is None else previous.reason != current.reason
 
 
-def _is(told: StatusCondition | None, status: str) -> bool:
-    return told is not None and told.status == status
-
-
-def _where(subject: AIApiState) -> dict[str, str]:
-    namespace, name = subject.key
-    return {"namespace": namespace, "aiapi": name}
+def _has_status(condition: StatusCondition | None, status: str) -> bool:
+    return condition is not None and condition.status == status

@@ -1,24 +1,35 @@
-"""The workers in the pod template: the user's floor, or what is wanted where pods can't be resized.
+"""The number of workers in the pod template.
 
-A change of the template replaces every pod, so without in-place resize the template follows a
-need only when it has lasted, and not twice within minutes. Workers themselves move at once in
-either case; the template makes the pods' requests honest afterwards.
+With in-place resize it is the user's minimum. Without it, it follows the decision, so that new
+pods request what they need. Each change replaces every pod, so the template follows a decision
+only after it has lasted, and not twice within minutes. The workers of running pods change at
+once in either case.
 """
+
+from dataclasses import dataclass
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine.aiapi_state import Template
 
 UP_AFTER = 30.0
 DOWN_AFTER = 600.0
-NOT_WITHIN = 300.0
-"""Seconds between two changes of the template for the right-sizer's sake."""
+MIN_BETWEEN_CHANGES = 300.0
+"""Seconds between two changes of the template by the right-sizer."""
 
 
-def adopt(aiapi: AIApi, deployment: Manifest | None) -> Template:
-    """What the template has now; a restarted operator must not roll the pods."""
-    return Template(_in_template(deployment) or aiapi.spec.workers.min)
+@dataclass(slots=True)
+class TemplateWorkersState:
+    """The workers in the template, and when they changed or began to differ."""
+
+    workers: int = 0
+    changed: float | None = None
+    differs_since: float | None = None
+
+
+def adopt(state: TemplateWorkersState, aiapi: AIApi, deployment: Manifest | None) -> None:
+    """Take the number from the existing template: a restart must not roll the pods."""
+    state.workers = _in_template(deployment) or aiapi.spec.workers.min
 
 
 def _in_template(deployment: Manifest | None) -> int:
@@ -26,22 +37,22 @@ def _in_template(deployment: Manifest | None) -> int:
     for container in spec.get("containers") or ():
         if container.get("name") == APP_CONTAINER:
             values = {e["name"]: e.get("value", "") for e in container.get("env") or ()}
-            told = values.get("AIAPI_WORKERS", "")
-            return int(told) if told.isdigit() else 0
+            workers = values.get("AIAPI_WORKERS", "")
+            return int(workers) if workers.isdigit() else 0
     return 0
 
 
-def follow(template: Template, aiapi: AIApi, wanted: int, *, now: float) -> None:
-    """Let the template follow ``wanted`` when it has differed for long enough."""
+def follow(state: TemplateWorkersState, aiapi: AIApi, wanted: int, *, now: float) -> None:
+    """Move the template to ``wanted`` once it has differed for long enough."""
     bounds = aiapi.spec.workers
-    template.workers = min(bounds.max, max(bounds.min, template.workers))
-    if wanted == template.workers:
-        template.differs_since = None
+    state.workers = min(bounds.max, max(bounds.min, state.workers))
+    if wanted == state.workers:
+        state.differs_since = None
         return
-    if template.differs_since is None:
-        template.differs_since = now
-    lasting = UP_AFTER if wanted > template.workers else DOWN_AFTER
-    early = template.changed is not None and now - template.changed < NOT_WITHIN
-    if early or now - template.differs_since < lasting:
+    if state.differs_since is None:
+        state.differs_since = now
+    delay = UP_AFTER if wanted > state.workers else DOWN_AFTER
+    too_early = state.changed is not None and now - state.changed < MIN_BETWEEN_CHANGES
+    if too_early or now - state.differs_since < delay:
         return
-    template.workers, template.changed, template.differs_since = wanted, now, None
+    state.workers, state.changed, state.differs_since = wanted, now, None

@@ -1,328 +1,259 @@
-"""One tick of one AIApi: observe, decide, act, tell.
+"""One tick of one AIApi: adopt, reconcile, observe, size, act, report.
 
-The right-sizer decides and is pure; what is around it only brings it what was seen and carries
-out its answer. A tick that fails half-way is repeated in full: every step says what should be.
+A sample goes through these steps once: the observer scrapes it, the sizer decides on it, the
+actuator and the status writer send the result to the API server. A tick that fails is repeated in
+full, because every step sets a target state.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
-from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.field_errors import field_errors
-from aiapi_operator.cluster.errors import ClusterError, Unavailable
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
 from aiapi_operator.engine import autoscalers, pod_requests, readiness, template_workers
-from aiapi_operator.engine.actuator import Actuator, Desired, SampledPod, deferred_resizes
+from aiapi_operator.engine.actuator import Actuator, Desired, deferred_resizes
+from aiapi_operator.engine.adoption import Adoption
 from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.autoscalers import ForeignAutoscaler
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.children import Children
-from aiapi_operator.engine.fleet import active_pods, samples_by_pod, scrape_target, unreachable_pods
-from aiapi_operator.engine.ownership import ownership_conflict
-from aiapi_operator.engine.pod_view import PodView, Resources, pod_view
-from aiapi_operator.engine.ports import ObservedFleet, Ports
+from aiapi_operator.engine.fleet import Observation, active_pods
+from aiapi_operator.engine.observer import Observer
+from aiapi_operator.engine.pod_view import pod_view
+from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
+from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.manifests import Context, desired
-from aiapi_operator.manifests.labels import selector_text
-from aiapi_operator.sizing import worker_use
-from aiapi_operator.sizing.decide import decide
-from aiapi_operator.sizing.decision import Condition, Decision
-from aiapi_operator.sizing.inputs import Fleet, Mode, PodSample, PodUnknown
-from aiapi_operator.sizing.savings import Savings, savings
-from aiapi_operator.sizing.spec import sizing_spec
-
-RELIST_AFTER = 30.0
-"""Seconds of a pod's silence after which the pods are listed anew: a watch may miss a deletion."""
+from aiapi_operator.sizing.decision import Condition
+from aiapi_operator.sizing.inputs import Mode
 
 
 class LeadershipLostError(Exception):
-    """Another operator may act now, so this one must not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorConfig:
-    """What holds for all AIApis."""
-
-    operator_namespace: str
-    default_image: str
-    resize_in_place: bool
-    metrics_from: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Round:
-    """What is known in the course of one tick."""
-
-    aiapi: AIApi
-    deployment: Manifest | None
-    pods: list[PodView]
-    answers: tuple[PodSample | PodUnknown, ...] = ()
-    refused: Sequence[str] = ()
-    troubles: Sequence[str] = ()
-    acted: bool = False
-
-    @property
-    def samples(self) -> dict[str, PodSample]:
-        return samples_by_pod(self.answers)
-
-    @property
-    def asked(self) -> list[SampledPod]:
-        """The pods that answered."""
-        samples = self.samples
-        return [SampledPod(pod, samples[pod.name]) for pod in self.pods if pod.name in samples]
+    """This operator is no longer the leader and must not act."""
 
 
 class Engine:
-    """Runs ticks. All that it remembers of an AIApi is in the ``Subject``."""
+    """Runs ticks. Everything it remembers of an AIApi is in the ``AIApiState``."""
 
-    def __init__(self, ports: Ports, cache: ObjectCache, surroundings: OperatorConfig) -> None:
+    def __init__(self, ports: Ports, cache: ObjectCache, config: OperatorConfig) -> None:
         self._ports = ports
         self._cache = cache
-        self._surroundings = surroundings
-        self._children = Children(ports.cluster, cache, clock=ports.clock)
-        self._actor = Actuator(ports.cluster, ports.workers, cache, clock=ports.clock)
-        self._teller = StatusWriter(ports.cluster, clock=ports.clock, wall=ports.wall)
+        self._config = config
+        cluster, clock = ports.cluster, ports.clock
+        self._observer = Observer(cluster, ports.scraper, cache, clock=clock)
+        self._adoption = Adoption(cluster, cache, self._observer)
+        self._children = Children(cluster, cache, clock=clock)
+        self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
+        self._actuator = Actuator(cluster, ports.workers, cache, clock=clock)
+        self._writer = StatusWriter(cluster, clock=clock, timestamp=ports.timestamp)
 
-    async def tick(self, subject: AIApiState) -> None:
-        """One round. ``ClusterError`` when the cluster could not be asked or told."""
-        self._lead()
-        if subject.term != self._ports.leadership.term:
-            subject.begin(self._ports.leadership.term)
+    async def tick(self, state: AIApiState) -> None:
+        """Run one tick. Raises ``ClusterError`` when the API server is not available."""
+        self._check_leadership()
+        if state.term != self._ports.leadership.term:
+            state.start_term(self._ports.leadership.term)
         try:
-            aiapi = AIApi.model_validate({**subject.manifest, "status": {}})
+            aiapi = AIApi.model_validate({**state.manifest, "status": {}})
         except ValidationError as error:
-            await self._refuse(subject, error)
+            await self._report_invalid(state, error)
             return
-        if not subject.adopted:
-            await self._adopt(subject, aiapi)
-        await self._reconcile_and_size(subject, aiapi)
+        await self._adoption.adopt(state.ref, state.adoption, state.template, aiapi)
+        reconciled = await self._reconcile(state, aiapi)
+        if reconciled.deployment is None:
+            await self._report(state, reconciled, self._conditions(reconciled))
+            return
+        observation = await self._observe(state, reconciled)
+        others = self._ports.autoscalers.targeting(state.ref.key)
+        result = self._size(state, observation, others)
+        self._check_leadership()
+        errors = await self._act(state, observation, result)
+        self._ports.metrics.record_decision(
+            state.ref.key, result.spec, _summary(observation, result), result.decision
+        )
+        conditions = [
+            *self._conditions(observation, errors),
+            self._autoscaler_condition(state, others),
+            *result.decision.conditions,
+        ]
+        await self._report(state, observation, conditions, result)
 
-    async def fail(self, subject: AIApiState, error: Exception) -> None:
-        """Tell people that a tick failed for a reason that is the operator's own."""
-        told = Condition(
+    async def fail(self, state: AIApiState, error: Exception) -> None:
+        """Report a tick that failed because of a defect in the operator."""
+        failed = Condition(
             type="Reconciled",
             status=False,
             reason="OperatorError",
             message=f"The operator failed on this AIApi ({type(error).__name__}: {error}) and"
-            " tries again. Its log has the details; please report them.",
+            " retries. Its log has the details; please report them.",
         )
         others = [
-            Condition(
-                type=known.type,
-                status={"True": True, "False": False}.get(known.status),
-                reason=known.reason,
-                message=known.message,
-            )
-            for known in subject.conditions.values()
-            if known.type != told.type
+            known.condition()
+            for known in state.writer.conditions.values()
+            if known.type != failed.type
         ]
-        now = self._round(subject, _stand_in(subject.manifest))
-        await self._tell(subject, now, [told, *others])
+        observation = self._cached(state, _with_default_spec(state.manifest))
+        await self._report(state, observation, [failed, *others])
 
-    def _lead(self) -> None:
+    def _check_leadership(self) -> None:
         if not self._ports.leadership.held():
             raise LeadershipLostError
 
-    async def _refuse(self, subject: AIApiState, error: ValidationError) -> None:
-        now = self._round(subject, _stand_in(subject.manifest))
-        told = readiness.rejected("; ".join(field_errors(error)[:5]))
-        ready = self._readiness(now) if now.deployment is not None else readiness.NEVER_ACCEPTED
-        await self._tell(subject, now, [told, ready])
+    async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:
+        observation = self._cached(state, _with_default_spec(state.manifest))
+        ready = (
+            readiness.NOT_CREATED
+            if observation.deployment is None
+            else readiness.readiness(observation, default_image=self._config.default_image)
+        )
+        rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
+        await self._report(state, observation, [rejected, ready])
 
-    async def _adopt(self, subject: AIApiState, aiapi: AIApi) -> None:
-        """See what is there already: after a start what runs is taken as it is."""
-        namespace, name = subject.key
-        deployment = await self._ports.cluster.get(DEPLOYMENTS, namespace, name)
-        if deployment is not None and ownership_conflict(deployment, uid=subject.uid):
-            deployment = None
-        if deployment is not None:
-            self._cache.put(deployment)
-        await self._relist(subject)
-        subject.template = template_workers.adopt(aiapi, deployment)
-        subject.adopted = True
+    async def _reconcile(self, state: AIApiState, aiapi: AIApi) -> Observation:
+        is_new = self._deployment(state) is None
+        children = desired(aiapi, self._context(state, aiapi))
+        errors = await self._children.reconcile(state.ref, state.children, aiapi, children)
+        observation = replace(self._cached(state, aiapi), apply_errors=errors)
+        if observation.deployment is None or not is_new:
+            return observation
+        await self._scale_new(state, aiapi, observation.deployment)
+        return replace(observation, deployment=self._deployment(state) or observation.deployment)
 
-    async def _relist(self, subject: AIApiState) -> None:
-        namespace, name = subject.key
-        pods = await self._ports.cluster.pods(namespace, selector_text(name))
-        self._cache.replace_pods(subject.key, pods)
+    async def _scale_new(self, state: AIApiState, aiapi: AIApi, deployment: Manifest) -> None:
+        """Scale a new Deployment: it has one pod, because the manifest sets no replicas."""
+        last = state.writer.decision.replicas if state.writer.decision is not None else 0
+        is_auto = aiapi.spec.scaling.mode.value == Mode.AUTO.value
+        replicas = max(aiapi.spec.replicas.min, last if is_auto else 0)
+        await self._actuator.scale(state.ref, deployment, (), replicas)
 
-    async def _reconcile_and_size(self, subject: AIApiState, aiapi: AIApi) -> None:
-        created = self._deployment(subject) is None
-        wanted = desired(aiapi, self._context(subject, aiapi))
-        refused = await self._children.reconcile(subject, aiapi, wanted)
-        now = self._round(subject, aiapi)
-        now.refused = refused
-        if now.deployment is None:
-            await self._tell(subject, now, self._basics(now))
-            return
-        if created:
-            await self._first_replicas(subject, aiapi, now.deployment)
-            now.deployment = self._deployment(subject) or now.deployment
-        now.answers = await self._observe(subject, aiapi, now.pods)
-        await self._size(subject, now, now.deployment)
-
-    async def _first_replicas(
-        self, subject: AIApiState, aiapi: AIApi, deployment: Manifest
-    ) -> None:
-        """The API server made one pod, since the apply names no number."""
-        last = subject.decision.replicas if subject.decision is not None else 0
-        acting = aiapi.spec.scaling.mode.value == Mode.AUTO.value
-        replicas = max(aiapi.spec.replicas.min, last if acting else 0)
-        wish = Desired(workers=0, replicas=replicas, resources=None)
-        await self._actor.set_replicas(subject, deployment, (), wish)
-
-    def _context(self, subject: AIApiState, aiapi: AIApi) -> Context:
-        around, kept = self._surroundings, subject.template
-        floor = aiapi.spec.workers.min
+    def _context(self, state: AIApiState, aiapi: AIApi) -> Context:
+        config = self._config
+        minimum = aiapi.spec.workers.min
         return Context(
-            operator_namespace=around.operator_namespace,
-            default_image=around.default_image,
-            template_workers=floor if around.resize_in_place or kept is None else kept.workers,
-            resize_in_place=around.resize_in_place,
-            metrics_from=around.metrics_from,
+            operator_namespace=config.operator_namespace,
+            default_image=config.default_image,
+            template_workers=minimum if config.resize_in_place else state.template.workers,
+            resize_in_place=config.resize_in_place,
+            metrics_from=config.metrics_from,
         )
 
-    async def _observe(
-        self, subject: AIApiState, aiapi: AIApi, pods: list[PodView]
-    ) -> tuple[PodSample | PodUnknown, ...]:
-        targets = [where for pod in pods if (where := scrape_target(pod))]
-        interval = parse_duration(aiapi.spec.scaling.interval)
-        workers = subject.decision.workers if subject.decision else None
-        due = subject.panel.due(targets, interval=interval, workers=workers)
-        asked = await self._ports.scraper.scrape(due, subject.tokens)
-        answers = subject.panel.take(targets, asked)
-        if all(isinstance(answer, PodSample) for answer in answers):
-            subject.silent_since = None
-        elif subject.silent_since is None:
-            subject.silent_since = self._ports.clock()
-        elif self._ports.clock() - subject.silent_since > RELIST_AFTER:
-            await self._relist(subject)
-            subject.silent_since = self._ports.clock()
-        return (*answers, *unreachable_pods(pods))
+    async def _observe(self, state: AIApiState, observation: Observation) -> Observation:
+        decision = state.writer.decision
+        return await self._observer.observe(
+            state.ref,
+            state.observer,
+            observation,
+            tokens=state.children.tokens,
+            workers=decision.workers if decision else None,
+        )
 
-    async def _size(self, subject: AIApiState, now: _Round, deployment: Manifest) -> None:
-        others = self._ports.autoscalers.targeting(subject.key)
-        wishes = sizing_spec(now.aiapi.spec, time_of_day=self._ports.time_of_day())
-        spec = autoscalers.effective_spec(wishes, others)
-        fleet = Fleet(
-            replicas=deployment["spec"].get("replicas", 1),
-            pods=now.answers,
-            resize_deferred=deferred_resizes(subject, now.pods),
-            workers=subject.ordered_workers,
+    def _size(
+        self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
+    ) -> SizingResult:
+        return self._sizer.size(
+            state.sizer,
+            observation,
+            others,
+            workers=state.writer.workers,
+            deferred=deferred_resizes(state.actuator, observation.pods),
         )
-        decision = decide(spec, fleet, subject.state, self._ports.clock())
-        subject.state = decision.state
-        self._lead()
-        if spec.mode is Mode.AUTO:
-            now.troubles = await self._act(subject, now, deployment, decision)
-        else:
-            await self._actor.greet(subject, now.asked)
-        saved = savings(
-            worker_use.with_learned_resources(spec, decision.state.use), decision.state.usage
-        )
-        seen = ObservedFleet(
-            replicas=len(now.pods),
-            ready=sum(pod.ready for pod in now.pods),
-            workers=sum(sample.workers_ready for sample in now.samples.values()),
-            silent=sum(isinstance(a, PodUnknown) and a.ready for a in now.answers),
-            savings=saved,
-            samples=tuple(now.samples.values()),
-        )
-        self._ports.meter.record_decision(subject.key, spec, seen, decision)
-        foreign = autoscalers.condition(
-            subject.key, others, list_error=self._ports.autoscalers.list_error
-        )
-        conditions = [*self._basics(now), foreign, *decision.conditions]
-        now.acted = spec.mode is Mode.AUTO
-        await self._tell(subject, now, conditions, decision=decision, saved=saved)
 
     async def _act(
-        self, subject: AIApiState, now: _Round, deployment: Manifest, decision: Decision
-    ) -> list[str]:
-        in_place = self._surroundings.resize_in_place
-        wish = Desired(
-            workers=decision.workers,
-            replicas=decision.replicas,
-            resources=self._share(subject, now, decision) if in_place else None,
+        self, state: AIApiState, observation: Observation, result: SizingResult
+    ) -> Sequence[str]:
+        tokens = state.children.tokens
+        if not result.is_applied:
+            pods = observation.sampled_pods
+            await self._actuator.confirm_workers(state.actuator, pods, tokens=tokens)
+            return ()
+        return await self._actuator.act(
+            state.ref,
+            state.actuator,
+            observation,
+            self._desired(state, observation, result),
+            tokens=tokens,
         )
-        if not in_place and subject.template is not None:
-            template_workers.follow(
-                subject.template, now.aiapi, decision.workers, now=self._ports.clock()
+
+    def _desired(
+        self, state: AIApiState, observation: Observation, result: SizingResult
+    ) -> Desired:
+        aiapi, decision, now = observation.aiapi, result.decision, self._ports.clock()
+        resources = None
+        if self._config.resize_in_place:
+            deferred = deferred_resizes(state.actuator, observation.pods)
+            resources = pod_requests.pod_resources(
+                state.request_cap, aiapi.spec.workers, decision, deferred=deferred, now=now
             )
-        asked = now.asked
-        troubles = await self._actor.size_pods(subject, asked, wish)
-        try:
-            await self._actor.set_replicas(subject, deployment, asked, wish)
-        except Unavailable:
-            raise
-        except ClusterError as error:
-            troubles.append(f"replicas of the Deployment: {error.message}")
-        return troubles
+        else:
+            template_workers.follow(state.template, aiapi, decision.workers, now=now)
+        return Desired(workers=decision.workers, replicas=decision.replicas, resources=resources)
 
-    def _share(self, subject: AIApiState, now: _Round, decision: Decision) -> Resources:
-        return pod_requests.pod_resources(
-            subject,
-            now.aiapi.spec.workers,
-            decision,
-            waiting=deferred_resizes(subject, now.pods),
-            now=self._ports.clock(),
-        )
-
-    def _basics(self, now: _Round) -> list[Condition]:
+    def _conditions(
+        self, observation: Observation, act_errors: Sequence[str] = ()
+    ) -> list[Condition]:
         return [
             readiness.accepted(),
-            readiness.reconciled(now.refused, now.troubles),
-            self._readiness(now),
+            readiness.reconciled(observation.apply_errors, act_errors),
+            readiness.readiness(observation, default_image=self._config.default_image),
         ]
 
-    def _readiness(self, now: _Round) -> Condition:
-        scene = readiness.ReadinessInputs(
-            aiapi=now.aiapi,
-            default_image=self._surroundings.default_image,
-            refused=now.refused,
-            deployment=now.deployment,
-            pods=now.pods,
-            samples=now.samples,
-        )
-        return readiness.readiness(scene)
+    def _autoscaler_condition(
+        self, state: AIApiState, others: Sequence[ForeignAutoscaler]
+    ) -> Condition:
+        list_error = self._ports.autoscalers.list_error
+        return autoscalers.condition(state.ref.key, others, list_error=list_error)
 
-    async def _tell(
+    async def _report(
         self,
-        subject: AIApiState,
-        now: _Round,
+        state: AIApiState,
+        observation: Observation,
         conditions: Sequence[Condition],
-        *,
-        decision: Decision | None = None,
-        saved: Savings | None = None,
+        result: SizingResult | None = None,
     ) -> None:
-        self._ports.meter.record_conditions(subject.key, conditions)
-        running = [sample.workers_wanted for sample in now.samples.values()]
-        news = StatusUpdate(
-            aiapi=now.aiapi,
-            pods=now.pods,
-            workers=decision.workers if decision and now.acted else max(running, default=None),
-            decision=decision,
-            acted=now.acted,
-            savings=saved,
+        self._ports.metrics.record_conditions(state.ref.key, conditions)
+        is_applied = result is not None and result.is_applied
+        running = [sample.workers_wanted for sample in observation.samples.values()]
+        update = StatusUpdate(
+            aiapi=observation.aiapi,
+            pods=observation.pods,
+            workers=result.decision.workers
+            if result is not None and is_applied
+            else max(running, default=None),
             conditions=conditions,
+            decision=result.decision if result is not None else None,
+            is_applied=is_applied,
+            savings=result.savings if result is not None else None,
         )
-        await self._teller.tell(subject, news)
+        await self._writer.write(state.manifest, state.writer, update)
 
-    def _deployment(self, subject: AIApiState) -> Manifest | None:
-        return self._cache.objects(subject.key).children.get(DEPLOYMENTS.kind)
+    def _deployment(self, state: AIApiState) -> Manifest | None:
+        return self._cache.objects(state.ref.key).children.get(DEPLOYMENTS.kind)
 
-    def _round(self, subject: AIApiState, aiapi: AIApi) -> _Round:
-        pods = self._cache.objects(subject.key).pods.values()
-        return _Round(
+    def _cached(self, state: AIApiState, aiapi: AIApi) -> Observation:
+        """What the watches delivered, without samples."""
+        pods = self._cache.objects(state.ref.key).pods.values()
+        return Observation(
             aiapi=aiapi,
-            deployment=self._deployment(subject),
+            deployment=self._deployment(state),
             pods=active_pods(pod_view(pod) for pod in pods),
         )
 
 
-def _stand_in(manifest: Manifest) -> AIApi:
-    """The AIApi with a default spec, where its own cannot be read."""
+def _summary(observation: Observation, result: SizingResult) -> ObservedFleet:
+    samples = tuple(observation.samples.values())
+    return ObservedFleet(
+        replicas=len(observation.pods),
+        ready=sum(pod.ready for pod in observation.pods),
+        workers=sum(sample.workers_ready for sample in samples),
+        silent=observation.silent,
+        savings=result.savings,
+        samples=samples,
+    )
+
+
+def _with_default_spec(manifest: Manifest) -> AIApi:
+    """The AIApi with a default spec, for one whose own spec is not valid."""
     metadata = Metadata.model_validate(manifest["metadata"])
     return AIApi.model_construct(metadata=metadata, spec=AIApiSpec(), status=AIApiStatus())

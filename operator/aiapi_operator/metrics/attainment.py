@@ -1,7 +1,7 @@
-"""How many requests were answered within the objective: what burn rates are made of.
+"""Counts the requests that were answered within the objective, for burn rates.
 
-Pods tell counters since their own start. What a pod had counted before it was first seen is left
-out: after a restart of the operator the old requests must not be counted again.
+Pods report counters since their own start. Counts from before the first sample are left out, so
+that a restart of the operator does not count old requests again.
 """
 
 from collections.abc import Iterable
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from aiapi_operator.sizing.inputs import Histogram, PodSample
 
 OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
-_REMEMBERED = 60
-"""Looks after which a pod that does not answer is forgotten."""
+_KEPT_TICKS = 60
+"""Ticks after which a pod that does not answer is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """What came since the last look: requests by outcome, those measured, those in time."""
+    """The increase since the previous tick: requests by outcome, measured, and within the
+    objective's threshold."""
 
     outcomes: dict[str, int]
     measured: float
@@ -24,46 +25,49 @@ class Increase:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counts:
     instance: str
     outcomes: tuple[int, ...]
     measured: float
     within: float
     threshold: float
-    look: int
+    tick: int
 
 
 class Attainment:
-    """Remembers the pods of one AIApi."""
+    """The last counts of one AIApi's pods."""
 
     def __init__(self) -> None:
-        self._pods: dict[str, _Counted] = {}
-        self._looks = 0
+        self._pods: dict[str, _Counts] = {}
+        self._ticks = 0
 
     def since(self, samples: Iterable[PodSample], threshold: float) -> Increase:
-        """The increase since the samples before. A silent pod is counted when it is back."""
-        self._looks += 1
+        """The increase since the previous samples. A silent pod counts when it answers again."""
+        self._ticks += 1
         total = [0] * len(OUTCOMES)
         measured = within = 0.0
         for sample in samples:
-            now = _count(sample, threshold, self._looks)
+            current = _count(sample, threshold, self._ticks)
             before = self._pods.get(sample.pod)
-            self._pods[sample.pod] = now
-            if before is None or (before.instance, before.threshold) != (now.instance, threshold):
+            self._pods[sample.pod] = current
+            if before is None or (before.instance, before.threshold) != (
+                current.instance,
+                threshold,
+            ):
                 continue
-            # Counters of one instance only grow; what is read off between two bounds may waver.
-            for at, (count, old) in enumerate(zip(now.outcomes, before.outcomes, strict=True)):
+            # Counters of one instance only grow, but a count between two bounds is interpolated.
+            for at, (count, old) in enumerate(zip(current.outcomes, before.outcomes, strict=True)):
                 total[at] += max(0, count - old)
-            more = max(0.0, now.measured - before.measured)
+            more = max(0.0, current.measured - before.measured)
             measured += more
-            within += min(more, max(0.0, now.within - before.within))
-        oldest = self._looks - _REMEMBERED
-        self._pods = {pod: seen for pod, seen in self._pods.items() if seen.look > oldest}
+            within += min(more, max(0.0, current.within - before.within))
+        oldest = self._ticks - _KEPT_TICKS
+        self._pods = {pod: counts for pod, counts in self._pods.items() if counts.tick > oldest}
         return Increase(dict(zip(OUTCOMES, total, strict=True)), measured, within)
 
 
-def _count(sample: PodSample, threshold: float, look: int) -> _Counted:
-    return _Counted(
+def _count(sample: PodSample, threshold: float, tick: int) -> _Counts:
+    return _Counts(
         instance=sample.instance,
         outcomes=(
             sample.succeeded,
@@ -75,12 +79,12 @@ def _count(sample: PodSample, threshold: float, look: int) -> _Counted:
         measured=float(sum(sample.latency.counts)),
         within=below(sample.latency, threshold),
         threshold=threshold,
-        look=look,
+        tick=tick,
     )
 
 
 def below(histogram: Histogram, threshold: float) -> float:
-    """Observations up to ``threshold``, evenly spread within the bucket that holds it."""
+    """Observations up to ``threshold``, interpolated within its bucket."""
     count, lower = 0.0, 0.0
     for upper, here in zip(histogram.bounds, histogram.counts, strict=False):
         if upper > threshold:

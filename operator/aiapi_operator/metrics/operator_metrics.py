@@ -1,8 +1,8 @@
-"""The operator's own Prometheus metrics. docs/metrics.md lists each; a test compares the two.
+"""The operator's Prometheus metrics. docs/metrics.md lists them; a test compares the two.
 
-All begin with ``aiapi_operator_``. Metrics of one AIApi carry the labels ``namespace`` and
-``name``, and go when it goes, or when this operator is no longer the one that acts. What has no
-data is absent: it must not read as zero.
+All names start with ``aiapi_operator_``. Series of one AIApi have the labels ``namespace`` and
+``name``. They are removed when the AIApi is deleted or this operator stops being the leader. A
+metric without data is absent, because zero would be wrong.
 """
 
 from collections import defaultdict
@@ -30,69 +30,75 @@ _AIAPI = ("namespace", "name")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _GAUGES = {
-    "demand_requests_per_second": "Arrivals a second expected when new capacity would serve.",
-    "arrivals_per_second": "Requests that arrive in a second now, those that are shed included.",
-    "in_flight_requests": "Requests being answered, the mean over the fast window.",
-    "need_workers": "Workers that the load asks for, before limits and stabilisation.",
-    "wanted_workers": "Workers in the whole fleet, as decided.",
+    "demand_requests_per_second": "Requests per second expected when new capacity would serve.",
+    "arrivals_per_second": "Requests that arrive per second, including shed requests.",
+    "in_flight_requests": "Requests in flight, averaged over the fast window.",
+    "need_workers": "Workers that the load needs, before limits and stabilisation.",
+    "wanted_workers": "Decided number of workers in the whole fleet.",
     "actual_workers": "Workers that serve, in all pods that answered.",
-    "wanted_replicas": "Pods, as decided.",
-    "actual_replicas": "Pods that are ready.",
-    "max_workers": "The most workers that the spec allows in the whole fleet.",
+    "wanted_replicas": "Decided number of pods.",
+    "actual_replicas": "Ready pods.",
+    "max_workers": "Maximum number of workers that the spec allows in the whole fleet.",
     "loop_utilization_ratio": "Loop utilisation of the busiest pod.",
-    "target_utilization_ratio": "Loop utilisation that is aimed at.",
-    "service_demand_seconds": "Loop time that a request costs.",
-    "upstream_share_ratio": "Part of the requests' time that is spent waiting for upstreams.",
-    "threads_busy_ratio": "Busy threads of those that there are, where requests need threads.",
-    "objective_seconds": "The latency that the objective allows.",
-    "objective_ratio": "Part of the requests that must be answered within it.",
-    "latency_seconds": "The latency measured at the objective's percentile.",
-    "savings_ratio": "Part of the static baseline's cost that is saved.",
-    "savings_cores": "CPU cores saved on the mean, against the static baseline.",
-    "last_tick_timestamp_seconds": "When the last tick ended well, in Unix time.",
+    "target_utilization_ratio": "Target loop utilisation.",
+    "service_demand_seconds": "Loop time per request.",
+    "upstream_share_ratio": "Share of the requests' time spent waiting for upstreams.",
+    "threads_busy_ratio": "Share of busy threads, where requests need threads.",
+    "objective_seconds": "Latency threshold of the objective.",
+    "objective_ratio": "Share of requests that the objective requires within its threshold.",
+    "latency_seconds": "Latency measured at the objective's percentile.",
+    "savings_ratio": "Share of the static baseline's cost that is saved.",
+    "savings_cores": "Average CPU cores saved against the static baseline.",
+    "last_tick_timestamp_seconds": "Unix time of the last successful tick.",
 }
 
 
 class OperatorMetrics:
-    """All metrics, in a registry of their own."""
+    """All metrics, in a separate registry."""
 
     def __init__(self, *, version: str = "") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the client's gap
         self._registry = CollectorRegistry()
         self._attainment: defaultdict[Key, Attainment] = defaultdict(Attainment)
-        self._gauges = {name: self._gauge(name, told) for name, told in _GAUGES.items()}
-        self._make_of_aiapis()
-        self._make_of_the_operator(version)
+        self._gauges = {name: self._gauge(name, text) for name, text in _GAUGES.items()}
+        self._create_aiapi_metrics()
+        self._create_operator_metrics(version)
 
-    def _make_of_aiapis(self) -> None:
+    def _create_aiapi_metrics(self) -> None:
         self._binding = self._gauge(
-            "binding", "1 for the constraint that set the need, 0 for the others.", "constraint"
+            "binding",
+            "1 for the constraint that determines the need, 0 for the others.",
+            "constraint",
         )
         self._condition = self._gauge(
             "condition", "1 while a condition is true, 0 while it is false.", "type"
         )
-        self._cost = self._gauge("cost_per_hour", "Mean price an hour of what ran.", "currency")
+        self._cost = self._gauge(
+            "cost_per_hour", "Average hourly cost of the pods that ran.", "currency"
+        )
         self._baseline_cost = self._gauge(
-            "baseline_cost_per_hour", "Price an hour of the static baseline.", "currency"
+            "baseline_cost_per_hour", "Hourly cost of the static baseline.", "currency"
         )
         self._decisions = self._counter(
-            "decisions", "Decisions by reason; those that changed nothing are among them.", "reason"
+            "decisions", "Decisions by reason, including those without a change.", "reason"
         )
         self._requests = self._counter("requests", "Requests to the fleet by outcome.", "outcome")
         self._measured = self._counter("measured_requests", "Requests whose latency was measured.")
         self._within = self._counter(
-            "within_objective_requests", "Requests that were answered within the objective."
+            "within_objective_requests", "Requests answered within the objective's threshold."
         )
-        self._ticks = self._counter("ticks", "Ticks by outcome: ok, or what went wrong.", "outcome")
+        self._ticks = self._counter(
+            "ticks", "Ticks by outcome: ok or a kind of failure.", "outcome"
+        )
         self._scrape_failures = self._counter(
-            "scrape_failures", "Scrapes of ready pods that gave no sample."
+            "scrape_failures", "Scrapes of ready pods that returned no sample."
         )
 
-    def _make_of_the_operator(self, version: str) -> None:
-        self._tick_seconds = self._histogram("tick_duration_seconds", "How long ticks take.")
-        self._tick_lag = self._histogram("tick_lag_seconds", "How much too late ticks begin.")
+    def _create_operator_metrics(self, version: str) -> None:
+        self._tick_seconds = self._histogram("tick_duration_seconds", "Duration of ticks.")
+        self._tick_lag = self._histogram("tick_lag_seconds", "How late ticks start.")
         self._scrape_seconds = self._histogram(
-            "scrape_duration_seconds", "How long a pod takes to tell its numbers.", "outcome"
+            "scrape_duration_seconds", "Duration of scrapes.", "outcome"
         )
         self._api_seconds = self._histogram(
             "api_request_duration_seconds",
@@ -102,7 +108,7 @@ class OperatorMetrics:
         )
         self._leader = Gauge(
             "aiapi_operator_leader",
-            "1 while this operator acts, 0 while it stands by.",
+            "1 while this operator is the leader, 0 while it stands by.",
             registry=self._registry,
         )
         Info("aiapi_operator_build", "The operator's version.", registry=self._registry).info(
@@ -110,34 +116,34 @@ class OperatorMetrics:
         )
         ProcessCollector(registry=self._registry)
 
-    def _gauge(self, name: str, told: str, *labels: str) -> Gauge:
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         full = f"aiapi_operator_{name}"
-        return Gauge(full, told, (*_AIAPI, *labels), registry=self._registry)
+        return Gauge(full, text, (*_AIAPI, *labels), registry=self._registry)
 
-    def _counter(self, name: str, told: str, *labels: str) -> Counter:
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
         full = f"aiapi_operator_{name}"
-        return Counter(full, told, (*_AIAPI, *labels), registry=self._registry)
+        return Counter(full, text, (*_AIAPI, *labels), registry=self._registry)
 
-    def _histogram(self, name: str, told: str, *labels: str) -> Histogram:
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         full = f"aiapi_operator_{name}"
-        return Histogram(full, told, labels, buckets=_SECONDS, registry=self._registry)
+        return Histogram(full, text, labels, buckets=_SECONDS, registry=self._registry)
 
     def record_decision(
-        self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+        self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision
     ) -> None:
-        """A decision was taken."""
-        self._set(key, _values(spec, seen, decision))
+        """Record a decision and the fleet it was made for."""
+        self._set(key, _values(spec, fleet, decision))
         for constraint in Binding:
             binds = constraint is decision.need.binding
             self._binding.labels(*key, constraint.value).set(binds)
         self._decisions.labels(*key, decision.verdict.value).inc()
-        self._scrape_failures.labels(*key).inc(seen.silent)
-        self._count(key, spec, seen)
-        if seen.savings is not None:
-            currency = seen.savings.currency
+        self._scrape_failures.labels(*key).inc(fleet.silent)
+        self._count(key, spec, fleet)
+        if fleet.savings is not None:
+            currency = fleet.savings.currency
             for family, price in (
-                (self._cost, seen.savings.cost_hour),
-                (self._baseline_cost, seen.savings.baseline_hour),
+                (self._cost, fleet.savings.cost_hour),
+                (self._baseline_cost, fleet.savings.baseline_hour),
             ):
                 family.remove_by_labels(dict(zip(_AIAPI, key, strict=True)))
                 family.labels(*key, currency).set(price)
@@ -149,25 +155,25 @@ class OperatorMetrics:
             else:
                 self._gauges[name].labels(*key).set(value)
 
-    def _count(self, key: Key, spec: SizingSpec, seen: ObservedFleet) -> None:
-        more = self._attainment[key].since(seen.samples, spec.objective.threshold)
+    def _count(self, key: Key, spec: SizingSpec, fleet: ObservedFleet) -> None:
+        more = self._attainment[key].since(fleet.samples, spec.objective.threshold)
         for outcome, count in more.outcomes.items():
             self._requests.labels(*key, outcome).inc(count)
         self._measured.labels(*key).inc(more.measured)
         self._within.labels(*key).inc(more.within)
 
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
-        """What was told of an AIApi. An unknown condition has no series."""
-        for told in conditions:
-            if told.status is None:
-                self._condition.remove(*key, told.type)
+        """Record the conditions of an AIApi. An unknown condition has no series."""
+        for condition in conditions:
+            if condition.status is None:
+                self._condition.remove(*key, condition.type)
             else:
-                self._condition.labels(*key, told.type).set(told.status)
+                self._condition.labels(*key, condition.type).set(condition.status)
 
     def record_tick(
         self, key: Key, *, seconds: float, lag: float, outcome: str, now: float | None = None
     ) -> None:
-        """A tick ended: how long it took, how late it began, and how it ended."""
+        """Record a tick: its duration, how late it started, and its outcome."""
         self._ticks.labels(*key, outcome).inc()
         self._tick_seconds.observe(seconds)
         self._tick_lag.observe(lag)
@@ -176,49 +182,49 @@ class OperatorMetrics:
             last.set_to_current_time() if now is None else last.set(now)
 
     def forget(self, key: Key) -> None:
-        """The AIApi is gone, and its series with it."""
+        """Remove the series of a deleted AIApi."""
         labels = dict(zip(_AIAPI, key, strict=True))
-        for family in self._of_aiapis():
+        for family in self._aiapi_families():
             family.remove_by_labels(labels)
         self._attainment.pop(key, None)
 
-    def _of_aiapis(self) -> tuple[Gauge | Counter, ...]:
+    def _aiapi_families(self) -> tuple[Gauge | Counter, ...]:
         gauges = (self._binding, self._condition, self._cost, self._baseline_cost)
         counters = (self._decisions, self._requests, self._measured, self._within, self._ticks)
         return (*self._gauges.values(), *gauges, *counters, self._scrape_failures)
 
     def record_scrape(self, outcome: str, seconds: float) -> None:
-        """A pod was asked for its numbers."""
+        """Record a scrape of one pod."""
         self._scrape_seconds.labels(outcome).observe(seconds)
 
     def record_api_request(self, verb: str, outcome: str, seconds: float) -> None:
-        """One attempt of a request to the Kubernetes API ended."""
+        """Record one attempt of a request to the Kubernetes API."""
         self._api_seconds.labels(verb, outcome).observe(seconds)
 
     def set_leader(self, leads: bool) -> None:
-        """Whether this operator acts. Who does not has nothing to tell of AIApis."""
+        """Record leadership. Without it, the series of AIApis are removed."""
         self._leader.set(leads)
         if not leads:
-            for family in self._of_aiapis():
+            for family in self._aiapi_families():
                 family.clear()
             self._attainment.clear()
 
     def text(self) -> bytes:
-        """All of it in Prometheus text format."""
+        """All metrics in Prometheus text format."""
         return generate_latest(self._registry)
 
 
-def _values(spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> dict[str, float | None]:
-    load, need, savings = decision.load, decision.need, seen.savings
+def _values(spec: SizingSpec, fleet: ObservedFleet, decision: Decision) -> dict[str, float | None]:
+    load, need, savings = decision.load, decision.need, fleet.savings
     return {
         "demand_requests_per_second": need.demand,
         "arrivals_per_second": load.arrivals_per_second,
         "in_flight_requests": load.in_flight,
         "need_workers": float(need.workers),
         "wanted_workers": float(decision.workers * decision.replicas),
-        "actual_workers": float(seen.workers),
+        "actual_workers": float(fleet.workers),
         "wanted_replicas": float(decision.replicas),
-        "actual_replicas": float(seen.ready),
+        "actual_replicas": float(fleet.ready),
         "max_workers": float(spec.workers.max * spec.replicas.max),
         "loop_utilization_ratio": load.loop_utilization,
         "target_utilization_ratio": need.target_utilization,
@@ -234,7 +240,7 @@ def _values(spec: SizingSpec, seen: ObservedFleet, decision: Decision) -> dict[s
 
 
 def _cores(spec: SizingSpec, savings: Savings) -> float | None:
-    """The baseline's cores less the mean of what ran."""
+    """The baseline's cores minus the average of the pods that ran."""
     baseline = savings.baseline.total
     if savings.baseline_worker_seconds <= 0:
         return None

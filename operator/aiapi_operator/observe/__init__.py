@@ -1,1 +1,1 @@
-"""What the right-sizer is told of the fleet: samples from the pods' admin ports."""
+"""Samples of the fleet, from the pods' admin ports."""

@@ -1,7 +1,7 @@
-"""Asks all pods of an AIApi for their numbers at once, and gives up on each by its own deadline.
+"""Scrapes pods concurrently, each with its own deadline.
 
-A pod that does not answer, refuses the token or answers nonsense is a ``PodUnknown`` with the
-reason, never a sample of zeros.
+A pod that does not answer, rejects the token or returns invalid data becomes a ``PodUnknown``
+with the reason, never a sample of zeros.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ DEADLINE = 1.0
 CONCURRENCY = 64
 
 ScrapeObserver = Callable[[str, float], None]
-"""Told of each pod that was asked: ``ok`` or ``failed``, and the seconds it took."""
+"""Called after each scrape with its outcome, ``ok`` or ``failed``, and its duration in seconds."""
 
 
 class StatsScraper:
-    """Reads ``/stats`` over the operator's session to the pods."""
+    """Reads ``/stats`` from the pods' admin ports."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class StatsScraper:
     async def scrape(
         self, targets: Sequence[ScrapeTarget], tokens: Sequence[str]
     ) -> tuple[PodSample | PodUnknown, ...]:
-        """One answer a target, in their order."""
+        """One answer per target, in their order."""
         return tuple(await asyncio.gather(*(self._one(target, tokens) for target in targets)))
 
     async def _one(self, target: ScrapeTarget, tokens: Sequence[str]) -> PodSample | PodUnknown:
@@ -56,7 +56,7 @@ class StatsScraper:
             except (aiohttp.ClientError, OSError) as error:
                 reason = str(error) or type(error).__name__
             except InvalidStatsError as error:
-                reason = f"refused its answer: {error}"
+                reason = f"invalid answer: {error}"
             else:
                 outcome = "ok"
                 return sample
@@ -65,12 +65,12 @@ class StatsScraper:
         return PodUnknown(pod=target.pod, ready=target.ready, reason=reason)
 
     async def _read(self, target: ScrapeTarget, tokens: Sequence[str]) -> PodSample:
-        # A pod learns of a new token up to a minute late; until then it takes the old one.
+        # A pod receives a new token up to a minute late and accepts the old one until then.
         for token in tokens:
             body = await self._get(target.url("/stats"), token)
             if body is not None:
                 return parse(body, pod=target.pod, time=self._clock())
-        raise InvalidStatsError("it does not accept the admin token (401)")
+        raise InvalidStatsError("the pod rejects the admin token (401)")
 
     async def _get(self, url: str, token: str) -> bytes | None:
         headers = {"Authorization": f"Bearer {token}"}

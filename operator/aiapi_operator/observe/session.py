@@ -1,4 +1,4 @@
-"""The one HTTP session to all pods' admin ports: connections stay open from tick to tick."""
+"""The HTTP session for all pods' admin ports. Connections stay open between ticks."""
 
 import aiohttp
 
@@ -6,7 +6,7 @@ _KEEP_ALIVE = 30.0
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A session without proxies, cookies or a limit; callers bound concurrency and time."""
+    """A session without proxies, cookies or limits: callers limit concurrency and time."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -1,8 +1,8 @@
-"""The pod's ``/stats`` answer, checked field by field before anything is computed from it.
+"""Validates a pod's ``/stats`` answer before any number in it is used.
 
-A pod runs other people's code: its numbers are input from outside. A negative counter, a NaN
-or a list that does not fit would steer the fleet, so an answer that breaks a rule is refused as
-a whole, and the pod counts as unknown.
+A pod runs user code, so its answer is untrusted input. A negative counter, a NaN or a list of the
+wrong length could mislead the right-sizer. An answer with one invalid field is rejected as a
+whole, and the pod counts as unknown.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aiapi_operator.sizing.inputs import Histogram, PodSample, ThreadPool
 
 MAX_BYTES = 64 * 1024
-"""No honest answer comes near this."""
+"""Far above the size of a valid answer."""
 
 _Count = Annotated[int, Field(ge=0, le=10**15)]
 _Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -24,11 +24,11 @@ _Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class InvalidStatsError(ValueError):
-    """The answer breaks a rule; the message names the field and the rule."""
+    """An invalid answer. The message names the field and the rule."""
 
 
 class _Strict(BaseModel):
-    # Unknown fields are let through: a newer pod may say more than this operator reads.
+    # Unknown fields are ignored: a newer pod may send more than this operator reads.
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
@@ -46,12 +46,12 @@ class _Histogram(_Strict):
         return self
 
     def plain(self) -> Histogram:
-        return Histogram(bounds=_once(self.bounds), counts=self.counts, sum=self.sum)
+        return Histogram(bounds=_shared(self.bounds), counts=self.counts, sum=self.sum)
 
 
 @lru_cache(maxsize=16)
-def _once(bounds: tuple[float, ...]) -> tuple[float, ...]:
-    """Equal bounds as one object: a thousand pods would have megabytes of them to compare."""
+def _shared(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    """Share equal bounds: a thousand pods would otherwise hold megabytes of copies."""
     return bounds
 
 
@@ -115,7 +115,7 @@ class _Stats(_Strict):
 
 
 def parse(body: bytes, *, pod: str, time: float) -> PodSample:
-    """The sample in an answer of ``GET /stats``. ``BadStatsError`` when it breaks a rule."""
+    """The sample in an answer of ``GET /stats``. Raises ``InvalidStatsError``."""
     try:
         stats = _Stats.model_validate_json(body)
     except ValidationError as error:
@@ -155,8 +155,8 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
     )
 
 
-def _pools(said: dict[str, _Threads] | None) -> tuple[ThreadPool, ...] | None:
-    return None if said is None else tuple(pool.plain(name) for name, pool in said.items())
+def _pools(threads: dict[str, _Threads] | None) -> tuple[ThreadPool, ...] | None:
+    return None if threads is None else tuple(p.plain(name) for name, p in threads.items())
 
 
 def _first(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""A pod as the operator reaches it: by its own address, on the admin port."""
+"""The address of a pod's admin port."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ ADMIN_PORT = 9000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrapeTarget:
-    """One running pod. ``ready`` is what Kubernetes says, not what the pod says."""
+    """One running pod. ``ready`` is the pod's readiness according to Kubernetes."""
 
     pod: str
     address: str
@@ -15,6 +15,6 @@ class ScrapeTarget:
     port: int = ADMIN_PORT
 
     def url(self, path: str) -> str:
-        """The address of something on the admin port; IPv6 addresses go in brackets."""
+        """The URL of a path on the admin port; IPv6 addresses go in brackets."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{host}:{self.port}{path}"

@@ -1,7 +1,7 @@
-"""Sets how many workers a pod runs, by the admin port's ``PUT /workers``.
+"""Sets a pod's worker count through ``PUT /workers`` on its admin port.
 
-The pod answers at once and starts or drains workers on its own; the next sample shows how far
-it got.
+The pod answers at once and starts or drains workers in the background. The next sample shows the
+progress.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _TEXT_LIMIT = 300
 
 
 class HttpWorkersClient:
-    """Sends the wanted count over the operator's session to the pods."""
+    """Sends worker counts to pods."""
 
     def __init__(
         self,
@@ -33,11 +33,9 @@ class HttpWorkersClient:
     async def set(
         self, targets: Sequence[ScrapeTarget], count: int, tokens: Sequence[str]
     ) -> dict[str, str]:
-        """Ask each pod for ``count`` workers; the answer maps pods that did not agree to why."""
+        """Request ``count`` workers from each pod. Returns an error for each pod that failed."""
         answers = await asyncio.gather(*(self._one(target, count, tokens) for target in targets))
-        return {
-            target.pod: problem for target, problem in zip(targets, answers, strict=True) if problem
-        }
+        return {target.pod: error for target, error in zip(targets, answers, strict=True) if error}
 
     async def _one(self, target: ScrapeTarget, count: int, tokens: Sequence[str]) -> str:
         async with self._slots:
@@ -50,14 +48,14 @@ class HttpWorkersClient:
                 return str(error) or type(error).__name__
 
     async def _put(self, target: ScrapeTarget, count: int, tokens: Sequence[str]) -> str:
-        problem = "no admin token is known"
+        error = "no admin token is known"
         for token in tokens:
-            status, problem = await self._send(target, count, token)
+            status, error = await self._send(target, count, token)
             if status == 200:
                 return ""
             if status != 401:
                 break
-        return problem
+        return error
 
     async def _send(self, target: ScrapeTarget, count: int, token: str) -> tuple[int, str]:
         async with self._session.put(

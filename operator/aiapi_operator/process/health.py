@@ -1,7 +1,7 @@
-"""The operator's own HTTP port: is it alive, is it watching, and its metrics.
+"""The operator's HTTP port: liveness, readiness and metrics.
 
-Alive means that every AIApi was looked at lately. A process that is there but whose watches or
-ticks stand still answers 503, and the kubelet starts it anew.
+The operator is live while no AIApi is overdue. A process whose watches or ticks are blocked
+answers 503, and the kubelet restarts it.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class HealthServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port: 0 asks for any free one."""
+        """Listen and return the port; port 0 selects a free one."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -44,7 +44,7 @@ class HealthServer:
     async def _healthz(self, _request: web.Request) -> web.Response:
         late = self._overdue()
         if late:
-            return web.Response(status=503, text=f"no tick lately: {', '.join(late[:10])}\n")
+            return web.Response(status=503, text=f"overdue: {', '.join(late[:10])}\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:

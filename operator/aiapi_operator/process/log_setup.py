@@ -1,4 +1,4 @@
-"""Log lines for people (text, key=value) or machines (JSON). What is in ``extra`` comes along."""
+"""Log setup: text with key=value fields, or JSON. Both include the fields in ``extra``."""
 
 import json
 import logging
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from aiapi_operator.process.settings import LogFormat
 
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_CHATTY = ("kopf", "aiohttp.access")
-"""Loggers that tell of each event or request."""
+_VERBOSE = ("kopf", "aiohttp.access")
+"""Loggers that write one line per event or request."""
 
 
 def configure(*, style: LogFormat, level: str) -> None:
@@ -17,7 +17,7 @@ def configure(*, style: LogFormat, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style is LogFormat.JSON else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in _CHATTY:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -27,7 +27,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
-    """What the caller gave in ``extra``; Kopf adds objects that nobody wants to read."""
+    """The fields in ``extra``, without the objects that Kopf adds."""
     plain = (str, int, float, bool)
     return {k: v for k, v in vars(record).items() if k not in _OWN and isinstance(v, plain)}
 

@@ -1,4 +1,4 @@
-"""The operator's settings: environment variables ``AIAPI_OPERATOR_*``; flags go before them."""
+"""The operator's settings: environment variables ``AIAPI_OPERATOR_*``, overridden by flags."""
 
 import os
 import secrets
@@ -34,12 +34,12 @@ def _labels(value: object) -> object:
         return value
     pairs = [part.partition("=") for part in value.replace(",", " ").split()]
     if bad := [key + equals + text for key, equals, text in pairs if not key or not equals]:
-        raise ValueError(f"labels are key=value, separated by commas, unlike {bad[0]!r}")
+        raise ValueError(f"{bad[0]!r} is not a label; write key=value, separated by commas")
     return {key: text for key, _, text in pairs}
 
 
 def _not_a_service_link(default: int) -> Callable[[object], object]:
-    """A Service called aiapi-operator makes Kubernetes set AIAPI_OPERATOR_PORT=tcp://... ."""
+    """Ignore AIAPI_OPERATOR_PORT=tcp://..., which Kubernetes sets for a Service aiapi-operator."""
 
     def read(value: object) -> object:
         return default if isinstance(value, str) and value.startswith("tcp://") else value
@@ -59,7 +59,7 @@ def _identity() -> str:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set from outside."""
+    """The settings."""
 
     model_config = SettingsConfigDict(
         env_prefix="AIAPI_OPERATOR_", frozen=True, extra="ignore", populate_by_name=True
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = None
     """Path of a kubeconfig; by default KUBECONFIG, the service account, or ~/.kube/config."""
     namespaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Namespaces to look after, separated by commas; all by default."""
+    """Namespaces to watch, separated by commas; all by default."""
     host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, metrics from Prometheus
     port: Annotated[
         int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link(_DEFAULT_PORT))
@@ -77,30 +77,30 @@ class Settings(BaseSettings):
     console: bool = False
     """Serve the console, a read-only page."""
     console_host: str = "127.0.0.1"
-    """Where the console listens. It has no login: who reaches it may read it."""
+    """Address of the console. It has no login: anyone who can connect can read it."""
     console_port: Annotated[
         int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link(_CONSOLE_PORT))
     ] = _CONSOLE_PORT
     console_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Names beside localhost under which a browser may ask for the console."""
+    """Host names, besides localhost, that the console accepts."""
     log_format: LogFormat = LogFormat.TEXT
     log_level: str = "INFO"
     leader_election: bool = True
-    """Several operators at once: one acts, the others stand by."""
+    """Elect one leader among several operators; the others stand by."""
     lease_name: str = "aiapi-operator"
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
-    """Image of an AIApi that names none."""
+    """Image of an AIApi that sets no image."""
     metrics_from: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict
     )
-    """Labels, key=value,key=value, of the namespaces that may read the metrics of AIApis' pods."""
+    """Labels, key=value,key=value, of namespaces that may scrape the pods of AIApis."""
     pod_namespace: str = Field(
         default_factory=_own_namespace,
         validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAMESPACE", "POD_NAMESPACE"),
     )
-    """The operator's own namespace: the Lease is there, and pods accept it on the admin port."""
+    """The operator's namespace. It holds the Lease, and may reach the pods' admin ports."""
     pod_name: str = Field(
         default_factory=_identity,
         validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAME", "POD_NAME"),
     )
-    """Who holds the Lease. A pod's name, so that a restarted container goes on at once."""
+    """The identity in the Lease: the pod's name, so that a restarted container keeps the Lease."""

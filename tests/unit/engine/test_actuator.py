@@ -6,7 +6,7 @@ import pytest
 from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Forbidden
-from aiapi_operator.engine import tick
+from aiapi_operator.engine import sizer
 from aiapi_operator.engine.tick import LeadershipLostError
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision, Verdict
@@ -24,7 +24,7 @@ def decided(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         fields = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
         return Decision(**{**fields, **changes})
 
-    monkeypatch.setattr(tick, "decide", scripted)
+    monkeypatch.setattr(sizer, "decide", scripted)
     return order
 
 
@@ -103,14 +103,14 @@ async def test_the_calmest_pods_are_marked_before_pods_go(decided: dict[str, int
     world = World(spec={"replicas": {"min": 1, "max": 5}})
     await world.settle()
     world.add_pods("a-3")
-    world.subject.manifest["spec"] = {"replicas": {"min": 1, "max": 5}}
+    world.state.manifest["spec"] = {"replicas": {"min": 1, "max": 5}}
     world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 3}}))
     decided |= {"workers": 1, "replicas": 1}
     world.now += 2
     world.answer("a-1", in_flight=5)
     world.answer("a-2", in_flight=0)
     world.answer("a-3", in_flight=2)
-    await world.engine.tick(world.subject)
+    await world.engine.tick(world.state)
     assert acts(world) == [("cost", "a-2", "-1000"), ("cost", "a-3", "-999"), ("scale", "1")]
 
 
@@ -147,11 +147,11 @@ async def test_a_new_pod_of_the_right_size_is_told_once_so_that_it_need_not_wait
     for _ in range(3):
         world.now += 2
         world.answer("a-1", ready=False)
-        await world.engine.tick(world.subject)
+        await world.engine.tick(world.state)
     assert world.pods.set_workers == [("a-1", 1)]
     world.now += 2
     world.answer("a-1", ready=False, instance="restarted")
-    await world.engine.tick(world.subject)
+    await world.engine.tick(world.state)
     assert world.pods.set_workers == [("a-1", 1), ("a-1", 1)]
     assert acts(world) == []
 
@@ -166,8 +166,8 @@ async def test_other_modes_than_auto_tell_and_touch_nothing(
     await world.tick()
     assert acts(world) == []
     assert world.pods.set_workers == []
-    assert world.told["decision"]["replicas"] == 6
-    assert world.told["workers"] == 1
+    assert world.written["decision"]["replicas"] == 6
+    assert world.written["workers"] == 1
     assert world.cluster.events == []
 
 
@@ -180,7 +180,7 @@ async def test_pods_that_do_not_answer_change_nothing() -> None:
         await world.tick()
     assert acts(world) == []
     assert world.pods.set_workers == []
-    assert world.told["decision"]["reason"] == "HoldingOnMissingMetrics"
+    assert world.written["decision"]["reason"] == "HoldingOnMissingMetrics"
     assert world.condition("MetricsStale")["status"] == "True"
 
 
@@ -208,8 +208,8 @@ async def test_a_new_operator_takes_what_runs_as_it_is() -> None:
         await heir.tick()
     assert heir.pods.set_workers == []
     assert [call for call in acts(heir) if call[0] != "apply"] == []
-    assert heir.told["decision"]["replicas"] == 7
-    assert heir.told["workers"] == 3
+    assert heir.written["decision"]["replicas"] == 7
+    assert heir.written["workers"] == 3
 
 
 async def test_a_new_operator_completes_an_order_that_was_on_its_way() -> None:
@@ -223,7 +223,7 @@ async def test_a_new_operator_completes_an_order_that_was_on_its_way() -> None:
     heir.pods.answers = world.pods.answers
     await heir.tick()
     assert heir.pods.set_workers == [("a-1", 3), ("a-2", 3)]
-    assert heir.told["workers"] == 3
+    assert heir.written["workers"] == 3
 
 
 async def test_who_does_not_lead_does_nothing() -> None:

@@ -58,7 +58,7 @@ def test_the_hpa_that_keda_made_is_told_by_its_maker() -> None:
         {"kind": "ScaledObject", "name": "web", "controller": True}
     ]
     told = condition(KEY, [autoscaler(manifest)], list_error="")
-    assert "keda-hpa-web, made for ScaledObject web" in told.message
+    assert "keda-hpa-web, owned by ScaledObject web" in told.message
     assert "kubectl delete -n shop scaledobject web" in told.message
 
 
@@ -84,7 +84,7 @@ def test_the_condition_says_what_to_do() -> None:
     told = condition(KEY, [autoscaler(hpa())], list_error="")
     assert (told.status, told.reason) == (True, "HorizontalPodAutoscaler")
     assert "kubectl delete -n shop horizontalpodautoscaler web" in told.message
-    assert "scaleTargetRef name AIApi a" in told.message
+    assert "scaleTargetRef at AIApi a" in told.message
     told = condition(KEY, [autoscaler(hpa(kind="AIApi"))], list_error="")
     assert (told.status, told.reason) == (False, "SetsTheFloor")
     assert condition(KEY, [], list_error="").status is False
@@ -122,7 +122,7 @@ async def test_the_engine_only_recommends_while_another_scales() -> None:
     world.cache.put(world.cluster.objects["Deployment", "a"])
     await world.tick()
     assert world.condition("ForeignAutoscaler")["status"] == "True"
-    assert world.told["decision"]["replicas"] == 3
+    assert world.written["decision"]["replicas"] == 3
     assert not [call for call in world.cluster.done if call[0] in ("scale", "resize", "cost")]
     assert world.cluster.events[-1][0] == "ForeignAutoscaler"
     known.autoscalers = []

@@ -8,7 +8,7 @@ from engine_support.world import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiapi_operator.engine import checkpoint, tick
+from aiapi_operator.engine import checkpoint, sizer
 from aiapi_operator.sizing import profile, restore
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
@@ -40,7 +40,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def scripted(*arguments: Any) -> Decision:
         return replace(real_decide(*arguments), **wanted)
 
-    monkeypatch.setattr(tick, "decide", scripted)
+    monkeypatch.setattr(sizer, "decide", scripted)
     return wanted
 
 
@@ -70,7 +70,7 @@ async def test_full_nodes_bring_back_what_the_spec_says(changes: dict[str, Any])
     world.cluster.done.clear()
     await world.tick()
     assert ("resize", "a-1", "500m") in resizes(world)
-    assert world.subject.modest_until > world.now
+    assert world.state.request_cap.until > world.now
 
 
 async def test_a_schedule_orders_its_pods() -> None:
@@ -78,8 +78,8 @@ async def test_a_schedule_orders_its_pods() -> None:
     world = World(spec={"scaling": {"schedules": [always]}})
     world.now = 1_790_000_000.0
     await world.settle()
-    assert world.told["decision"]["replicas"] == 5
-    assert "schedule day: 5 pods x 1" in world.told["decision"]["message"]
+    assert world.written["decision"]["replicas"] == 5
+    assert "schedule day: 5 pods x 1" in world.written["decision"]["message"]
 
 
 async def test_an_unknown_time_zone_is_told_with_the_way_out() -> None:
@@ -95,8 +95,8 @@ async def test_an_unknown_time_zone_is_told_with_the_way_out() -> None:
 async def test_savings_go_on_with_the_next_operator() -> None:
     world = World(status={"workers": 1})
     await world.settle()
-    world.subject.state = replace(
-        world.subject.state,
+    world.state.sizer.sizing = replace(
+        world.state.sizer.sizing,
         usage=Usage(
             seconds=7200.0,
             worker_seconds=20_000.0,
@@ -105,20 +105,20 @@ async def test_savings_go_on_with_the_next_operator() -> None:
         ),
     )
     await world.tick(after=70.0)
-    told = world.told["savings"]
+    told = world.written["savings"]
     assert told["workerSeconds"] == 20_140
     assert (told["peakWorkers"], told["peakReplicas"]) == (4, 3)
     heir = World()
     heir.cluster.objects = world.cluster.objects
     heir.pods.answers = world.pods.answers
-    heir.subject.manifest = world.cluster.objects["AIApi", "a"]
+    heir.state.update_manifest(world.cluster.objects["AIApi", "a"])
     await heir.tick()
     await heir.tick()
-    spend = heir.subject.state.usage
+    spend = heir.state.sizer.sizing.usage
     assert spend.peak == Size(workers=4, replicas=3)
     assert spend.worker_seconds >= 20_140
-    assert heir.told["savings"]["baselineReplicas"] == 3
-    assert heir.told["savings"]["percent"] == told["percent"]
+    assert heir.written["savings"]["baselineReplicas"] == 3
+    assert heir.written["savings"]["percent"] == told["percent"]
 
 
 async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, Any]) -> None:
@@ -127,10 +127,10 @@ async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, 
     for _ in range(59):
         await world.tick(after=60.0)
     assert world.cluster.done.count(("status",)) <= 2
-    before = world.told["savings"]["observedSeconds"]
+    before = world.written["savings"]["observedSeconds"]
     for _ in range(15):
         await world.tick(after=60.0)
-    assert world.told["savings"]["observedSeconds"] > before + 3000
+    assert world.written["savings"]["observedSeconds"] > before + 3000
 
 
 @pytest.mark.parametrize(
@@ -168,21 +168,21 @@ async def test_the_next_operator_knows_what_this_one_learned() -> None:
     world = World(status={"workers": 1})
     await world.settle()
     jumps = (0.0,) * 18 + (1.386,) + (0.0,) * 29
-    world.subject.state = replace(
-        world.subject.state,
+    world.state.sizer.sizing = replace(
+        world.state.sizer.sizing,
         service=ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True),
         base=BaseLatency(percentile=95, current=0.4, calm=0.38, time=world.now),
         forecasts=Forecasts(shortfalls=(0.06,) * 20),
         profile=Profile(jumps=jumps, seen=96, off=0.245, moved=2.04),
     )
     await world.tick(after=70.0)
-    told = world.told["learned"]
+    told = world.written["learned"]
     assert (told["baseLatency"], told["headroom"]) == ("380ms", "6%")
     assert told["profile"]["jumps"].split() == ["0"] * 18 + ["139"] + ["0"] * 29
     heir = World()
-    heir.subject.manifest = world.cluster.objects["AIApi", "a"]
-    heir.subject.begin(term=2)
-    state = heir.subject.state
+    heir.state.update_manifest(world.cluster.objects["AIApi", "a"])
+    heir.state.start_term(2)
+    state = heir.state.sizer.sizing
     assert state.service is not None
     assert (state.service.seconds, state.service.confident) == (0.0091, False)
     assert state.base is not None

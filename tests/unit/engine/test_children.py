@@ -151,8 +151,8 @@ async def test_an_api_server_that_is_away_ends_the_tick() -> None:
 async def test_an_invalid_spec_touches_nothing_and_names_the_field() -> None:
     world = World()
     await world.settle()
-    world.subject.manifest = {
-        **world.subject.manifest,
+    world.state.manifest = {
+        **world.state.manifest,
         "spec": {"workers": {"min": 4, "max": 2}, "imgae": "x"},
     }
     await world.tick()
@@ -160,4 +160,4 @@ async def test_an_invalid_spec_touches_nothing_and_names_the_field() -> None:
     accepted = world.condition("Accepted")
     assert accepted["status"] == "False"
     assert "spec.imgae" in accepted["message"]
-    assert world.told["decision"]["replicas"] == 2
+    assert world.written["decision"]["replicas"] == 2

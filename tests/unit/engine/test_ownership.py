@@ -24,12 +24,12 @@ HELM = {"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/in
     ("there", "whose"),
     [
         (found(ownerReferences=owned_by("1")), ""),
-        (found(ownerReferences=owned_by("2")), "belongs to AIApi old"),
-        (found(), "was not made by this operator"),
-        (found(**HELM), "was not made by this operator"),
+        (found(ownerReferences=owned_by("2")), "is owned by AIApi old"),
+        (found(), "was not created by this operator"),
+        (found(**HELM), "was not created by this operator"),
         (found(**OURS), ""),
         (found("Secret"), ""),
-        (found("Secret", ownerReferences=owned_by("2")), "belongs to AIApi old"),
+        (found("Secret", ownerReferences=owned_by("2")), "is owned by AIApi old"),
     ],
 )
 def test_whose_an_object_is(there: dict[str, Any], whose: str) -> None:
@@ -54,7 +54,7 @@ async def test_somebody_elses_object_is_not_taken_over(kind: str) -> None:
         if c["type"] == "Reconciled"
     ]
     assert told["status"] == "False"
-    assert f"{kind} a is there already and was not made by this operator" in told["message"]
+    assert f"{kind} a already exists and was not created by this operator" in told["message"]
 
 
 async def test_the_child_is_made_once_the_name_is_free() -> None:

@@ -25,7 +25,7 @@ def pod(workers: int) -> PodView:
         actual=size(workers),
         resize_pending="",
         deletion_cost=0,
-        trouble=None,
+        problem=None,
     )
 
 

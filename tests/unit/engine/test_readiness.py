@@ -34,7 +34,7 @@ async def test_an_app_that_does_not_import() -> None:
     await world.tick()
     world.cache.put(world.cluster.add_pod("a-1", ready=False))
     world.answer("a-1", ready=False, failure="ModuleNotFoundError: No module named 'nosuch'")
-    await world.engine.tick(world.subject)
+    await world.engine.tick(world.state)
     ready = world.condition("Ready")
     assert ready["reason"] == "AppFailed"
     for part in ("nosuch.main:app", "No module named 'nosuch'", "spec.app", "kubectl logs"):
@@ -72,7 +72,7 @@ async def test_an_invalid_spec_from_the_start_is_told_at_once() -> None:
     await world.tick()
     ready, accepted = world.condition("Ready"), world.condition("Accepted")
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
-    assert "the condition Accepted says why" in ready["message"]
+    assert "see condition Accepted" in ready["message"]
     assert accepted["message"].startswith(
         "spec.scaling.schedules[0].timeZone: timeZone 'Mars/Phobos' is not in the time zone"
     )

@@ -27,16 +27,16 @@ class FakeEngine:
         self.fails: dict[str, Exception] = {}
         self.failures: list[str] = []
 
-    async def tick(self, subject: AIApiState) -> None:
-        self.ticks.append(subject.uid)
-        if subject.key[1] in self.fails:
-            raise self.fails[subject.key[1]]
+    async def tick(self, state: AIApiState) -> None:
+        self.ticks.append(state.ref.uid)
+        if state.ref.name in self.fails:
+            raise self.fails[state.ref.name]
 
-    async def fail(self, subject: AIApiState, error: Exception) -> None:
-        self.failures.append(f"{subject.key[1]}: {error}")
+    async def fail(self, state: AIApiState, error: Exception) -> None:
+        self.failures.append(f"{state.ref.name}: {error}")
 
 
-class FakeMeter:
+class FakeMetrics:
     def __init__(self) -> None:
         self.outcomes: list[str] = []
         self.forgotten: list[tuple[str, str]] = []
@@ -50,23 +50,23 @@ class FakeMeter:
 
 class Stage:
     def __init__(self) -> None:
-        self.engine, self.meter, self.leads = FakeEngine(), FakeMeter(), Leads()
+        self.engine, self.metrics, self.leads = FakeEngine(), FakeMetrics(), Leads()
         self.cache = ObjectCache()
         self.late = 0.0
         self.runner = Runner(
             self.engine,  # type: ignore[arg-type] # the part of Engine that is used
             self.cache,
             self.leads,
-            self.meter,
+            self.metrics,
             clock=lambda: time.monotonic() + self.late,
         )
 
 
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(runner_module, "SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr(runner_module, "MIN_PAUSE", 0.01)
     monkeypatch.setattr(runner_module, "_FIRST_BACKOFF", 0.02)
-    monkeypatch.setattr(runner_module, "_STANDBY", 0.02)
+    monkeypatch.setattr(runner_module, "_STANDBY_INTERVAL", 0.02)
     stage = Stage()
     yield stage
     await stage.runner.stop()
@@ -124,7 +124,7 @@ async def test_one_that_fails_holds_up_no_other_and_tries_again(stage: Stage) ->
     assert stage.engine.ticks.count("bad") >= 3
     assert stage.engine.ticks.count("worse") >= 3
     assert stage.engine.failures[0] == "bad: boom"
-    assert {"ok", "error", "cluster"} == set(stage.meter.outcomes)
+    assert {"ok", "error", "cluster"} == set(stage.metrics.outcomes)
     stage.engine.fails.clear()
     seen = stage.engine.ticks.count("bad")
     await until(lambda: stage.engine.ticks.count("bad") > seen)
@@ -136,7 +136,7 @@ async def test_events_do_not_hurry_one_that_fails(
     monkeypatch.setattr(runner_module, "_FIRST_BACKOFF", 30.0)
     stage.engine.fails = {"a": Unavailable("no answer")}
     stage.runner.on_aiapi_update(named("a"))
-    await until(lambda: stage.meter.outcomes)
+    await until(lambda: stage.metrics.outcomes)
     for version in range(1, 10):
         stage.runner.on_child_update(pod(str(version)))
         await asyncio.sleep(0.01)
@@ -147,9 +147,9 @@ async def test_a_deleted_one_ends_and_its_series_go(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a", spec={"scaling": {"interval": "500ms"}}))
     await until(lambda: stage.engine.ticks)
     stage.runner.on_aiapi_delete(named("a", uid="another"))
-    assert stage.meter.forgotten == []
+    assert stage.metrics.forgotten == []
     stage.runner.on_aiapi_delete(named("a"))
-    assert stage.meter.forgotten == [("shop", "a")]
+    assert stage.metrics.forgotten == [("shop", "a")]
     seen = len(stage.engine.ticks)
     await asyncio.sleep(0.6)
     assert len(stage.engine.ticks) == seen
@@ -160,13 +160,13 @@ async def test_a_namesake_begins_anew(stage: Stage) -> None:
     await until(lambda: stage.engine.ticks)
     stage.runner.on_aiapi_update(named("a", uid="new"))
     await until(lambda: "new" in stage.engine.ticks)
-    assert stage.meter.forgotten == [("shop", "a")]
+    assert stage.metrics.forgotten == [("shop", "a")]
 
 
 async def test_one_whose_deletion_went_unseen_ends_too(stage: Stage) -> None:
     stage.engine.fails = {"a": AIApiDeletedError()}
     stage.runner.on_aiapi_update(named("a"))
-    await until(lambda: stage.meter.forgotten)
+    await until(lambda: stage.metrics.forgotten)
     stage.engine.fails.clear()
     stage.runner.on_aiapi_update(named("a", uid="new"))
     await until(lambda: "new" in stage.engine.ticks)

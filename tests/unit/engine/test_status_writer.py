@@ -7,7 +7,7 @@ import pytest
 from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Unavailable
-from aiapi_operator.engine import tick
+from aiapi_operator.engine import sizer
 from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decide import decide as real_decide
@@ -22,7 +22,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def scripted(*arguments: Any) -> Decision:
         return replace(real_decide(*arguments), **wanted)
 
-    monkeypatch.setattr(tick, "decide", scripted)
+    monkeypatch.setattr(sizer, "decide", scripted)
     return wanted
 
 
@@ -33,7 +33,7 @@ def writes(world: World) -> int:
 async def test_the_status_says_what_there_is() -> None:
     world = World(spec={"objective": {"latency": {"percentile": 99}}})
     await world.settle()
-    told = world.told
+    told = world.written
     assert told["observedGeneration"] == 1
     assert told["selector"] == "aiapi.dev/name=a"
     assert (told["replicas"], told["readyReplicas"], told["workers"]) == (2, 2, 1)
@@ -54,7 +54,7 @@ async def test_the_uid_keeps_the_status_from_a_namesake() -> None:
     world = World()
     await world.settle()
     del world.cluster.objects["AIApi", "a"]
-    world.subject.told = None
+    world.state.writer.written = None
     with pytest.raises(AIApiDeletedError):
         await world.tick()
 
@@ -64,21 +64,21 @@ async def test_numbers_are_told_when_they_move_and_every_few_seconds_at_most(
 ) -> None:
     world = World()
     await world.settle()
-    decision = world.subject.decision
+    decision = world.state.writer.decision
     assert decision is not None
     for rate in (100.0, 101.0, 99.0, 102.0, 98.0):
         changes["load"] = replace(decision.load, arrivals_per_second=rate)
         await world.tick(after=6.0)
     assert writes(world) == 1
-    assert world.told["load"]["requestsPerSecond"] == "100"
+    assert world.written["load"]["requestsPerSecond"] == "100"
     for rate in (200.0, 400.0, 800.0):
         changes["load"] = replace(decision.load, arrivals_per_second=rate)
         await world.tick(after=1.0)
     assert writes(world) == 2
-    assert world.told["load"]["requestsPerSecond"] == "200"
+    assert world.written["load"]["requestsPerSecond"] == "200"
     await world.tick(after=5.0)
     assert writes(world) == 3
-    assert world.told["load"]["requestsPerSecond"] == "800"
+    assert world.written["load"]["requestsPerSecond"] == "800"
 
 
 async def test_another_sentence_alone_is_not_worth_a_write(changes: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ async def test_a_change_is_told_at_once_with_an_event(changes: dict[str, Any]) -
     await world.tick(after=0.5)
     await world.tick(after=0.5)
     assert writes(world) == 1
-    assert world.told["decision"]["time"] == f"T{world.now - 0.5:.0f}"
+    assert world.written["decision"]["time"] == f"T{world.now - 0.5:.0f}"
     assert world.cluster.events == [("ScaledUp", "3 pods needed")]
 
 
@@ -122,9 +122,9 @@ async def test_a_new_operator_does_not_tell_again_what_was_told(changes: dict[st
     heir = World()
     heir.cluster.objects = world.cluster.objects
     heir.pods.answers = world.pods.answers
-    heir.subject.manifest = world.cluster.objects["AIApi", "a"]
+    heir.state.update_manifest(world.cluster.objects["AIApi", "a"])
     changes |= {
-        name: getattr(world.subject.decision, name)
+        name: getattr(world.state.writer.decision, name)
         for name in ("verdict", "message", "need", "load", "conditions")
     }
     await heir.tick()
@@ -141,20 +141,20 @@ async def test_a_status_that_cannot_be_written_is_told_later(changes: dict[str, 
     assert ("scale", "3") in world.cluster.done
     world.cluster.refuse.clear()
     await world.tick()
-    assert world.told["decision"]["replicas"] == 3
+    assert world.written["decision"]["replicas"] == 3
 
 
 def test_a_number_is_told_anew_only_when_it_moved() -> None:
-    rounding = Deadband()
-    told = [rounding.settle("x", value, floor=0.5) for value in (10.0, 10.9, 11.1, None, 0.4)]
+    deadband = Deadband()
+    told = [deadband.filter("x", value, absolute=0.5) for value in (10.0, 10.9, 11.1, None, 0.4)]
     assert told == [10.0, 10.0, 11.1, None, 0.4]
 
 
 async def test_the_operators_own_failure_is_told() -> None:
     world = World()
     await world.settle()
-    await world.engine.fail(world.subject, KeyError("spec"))
+    await world.engine.fail(world.state, KeyError("spec"))
     told = world.condition("Reconciled")
     assert (told["status"], told["reason"]) == ("False", "OperatorError")
     assert "KeyError" in told["message"]
-    assert world.told["decision"]["replicas"] == 2
+    assert world.written["decision"]["replicas"] == 2

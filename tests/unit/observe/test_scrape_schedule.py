@@ -17,11 +17,15 @@ def fleet(size: int) -> list[ScrapeTarget]:
 
 
 def ask(
-    panel: ScrapeSchedule, targets: list[ScrapeTarget], *, now: float = 0.0, interval: float = 2.0
+    schedule: ScrapeSchedule,
+    targets: list[ScrapeTarget],
+    *,
+    now: float = 0.0,
+    interval: float = 2.0,
 ) -> set[str]:
     """One tick in which each pod that is asked answers; who was asked."""
-    due = panel.due(targets, interval=interval, workers=1)
-    panel.take(targets, [sample(target.pod, time=now) for target in due])
+    due = schedule.due(targets, interval=interval, workers=1)
+    schedule.record(targets, [sample(target.pod, time=now) for target in due])
     return {target.pod for target in due}
 
 
@@ -37,23 +41,23 @@ def test_parts_are_few_enough_for_samples_to_stay_fresh(
 
 
 def test_a_small_fleet_is_asked_as_a_whole() -> None:
-    panel, targets = ScrapeSchedule(), fleet(200)
-    assert len(ask(panel, targets)) == len(ask(panel, targets)) == 200
+    schedule, targets = ScrapeSchedule(), fleet(200)
+    assert len(ask(schedule, targets)) == len(ask(schedule, targets)) == 200
 
 
 def test_a_thousand_pods_are_all_asked_within_four_ticks() -> None:
-    panel, targets = ScrapeSchedule(), fleet(1000)
-    assert len(ask(panel, targets)) == 1000
-    turns = [ask(panel, targets) for _ in range(4)]
+    schedule, targets = ScrapeSchedule(), fleet(1000)
+    assert len(ask(schedule, targets)) == 1000
+    turns = [ask(schedule, targets) for _ in range(4)]
     assert set.union(*turns) == {target.pod for target in targets}
     assert all(150 < len(turn) < 350 for turn in turns)
 
 
 def test_the_last_answer_stands_with_its_own_time() -> None:
-    panel, targets = ScrapeSchedule(), fleet(300)
-    ask(panel, targets, now=10.0)
-    due = panel.due(targets, interval=2.0, workers=1)
-    answers = panel.take(targets, [sample(target.pod, time=12.0) for target in due])
+    schedule, targets = ScrapeSchedule(), fleet(300)
+    ask(schedule, targets, now=10.0)
+    due = schedule.due(targets, interval=2.0, workers=1)
+    answers = schedule.record(targets, [sample(target.pod, time=12.0) for target in due])
     assert [answer.pod for answer in answers] == [target.pod for target in targets]
     asked = {target.pod for target in due}
     assert all(
@@ -64,24 +68,24 @@ def test_the_last_answer_stands_with_its_own_time() -> None:
 
 
 def test_a_silent_pod_stays_unknown_until_it_is_asked_again() -> None:
-    panel, targets = ScrapeSchedule(), fleet(300)
-    panel.take(
+    schedule, targets = ScrapeSchedule(), fleet(300)
+    schedule.record(
         targets, [PodUnknown(pod=target.pod, ready=True, reason="timeout") for target in targets]
     )
-    due = {target.pod for target in panel.due(targets, interval=2.0, workers=1)}
-    answers = panel.take(targets, [sample(pod) for pod in due])
+    due = {target.pod for target in schedule.due(targets, interval=2.0, workers=1)}
+    answers = schedule.record(targets, [sample(pod) for pod in due])
     unknown = {answer.pod for answer in answers if isinstance(answer, PodUnknown)}
     assert unknown == {target.pod for target in targets} - due
 
 
 def test_pods_on_their_way_are_asked_each_time() -> None:
-    panel, targets = ScrapeSchedule(), fleet(300)
-    ask(panel, targets)
+    schedule, targets = ScrapeSchedule(), fleet(300)
+    ask(schedule, targets)
     targets.append(ScrapeTarget(pod="new", address="10.0.0.1", ready=False))
     targets[7] = replace(targets[7], ready=False)
     for _ in range(4):
-        assert {"new", "a-7"} <= ask(panel, targets)
-    everyone = panel.due(targets, interval=2.0, workers=3)
+        assert {"new", "a-7"} <= ask(schedule, targets)
+    everyone = schedule.due(targets, interval=2.0, workers=3)
     assert len(everyone) == 301
 
 
@@ -91,9 +95,9 @@ sizes = st.lists(st.integers(190, 260), min_size=6, max_size=12)
 @settings(max_examples=8, deadline=None)
 @given(sizes)
 def test_pods_that_come_and_go_are_never_made_up(counts: list[int]) -> None:
-    panel = ScrapeSchedule()
+    schedule = ScrapeSchedule()
     for count in counts:
         targets = fleet(count)
-        due = panel.due(targets, interval=2.0, workers=1)
-        answers = panel.take(targets, [sample(target.pod) for target in due])
+        due = schedule.due(targets, interval=2.0, workers=1)
+        answers = schedule.record(targets, [sample(target.pod) for target in due])
         assert [answer.pod for answer in answers] == [target.pod for target in targets]

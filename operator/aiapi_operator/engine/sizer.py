@@ -1,0 +1,70 @@
+"""Runs the right-sizer on one observation and keeps its state."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
+from aiapi_operator.engine.fleet import Observation
+from aiapi_operator.sizing import worker_use
+from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.inputs import Fleet, Mode, SizingSpec
+from aiapi_operator.sizing.savings import Savings, savings
+from aiapi_operator.sizing.spec import sizing_spec
+from aiapi_operator.sizing.state import State
+
+
+@dataclass(slots=True)
+class SizerState:
+    """The right-sizer's state after the last decision."""
+
+    sizing: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingResult:
+    """A decision, the spec it follows, and the savings so far."""
+
+    spec: SizingSpec
+    decision: Decision
+    savings: Savings | None
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the operator carries out the decision, or only recommends it."""
+        return self.spec.mode is Mode.AUTO
+
+
+class Sizer:
+    """Calls ``decide``."""
+
+    def __init__(self, *, clock: Callable[[], float], time_of_day: Callable[[], float]) -> None:
+        self._clock = clock
+        self._time_of_day = time_of_day
+
+    def size(
+        self,
+        state: SizerState,
+        observation: Observation,
+        autoscalers: Iterable[ForeignAutoscaler],
+        *,
+        workers: int,
+        deferred: int,
+    ) -> SizingResult:
+        """Decide. ``workers`` is the number in each pod as last written to the status, and
+        ``deferred`` counts the resizes that wait for room on a node."""
+        wanted = sizing_spec(observation.aiapi.spec, time_of_day=self._time_of_day())
+        spec = effective_spec(wanted, autoscalers)
+        deployment = observation.deployment or {"spec": {}}
+        fleet = Fleet(
+            replicas=deployment["spec"].get("replicas", 1),
+            pods=observation.answers,
+            resize_deferred=deferred,
+            workers=workers,
+        )
+        decision = decide(spec, fleet, state.sizing, self._clock())
+        state.sizing = decision.state
+        priced = worker_use.with_learned_resources(spec, decision.state.use)
+        return SizingResult(
+            spec=spec, decision=decision, savings=savings(priced, decision.state.usage)
+        )
