@@ -19,11 +19,11 @@ class MetricsWithHistory(OperatorMetrics):
         self._history = history
 
     def record_decision(
-        self, key: Key, spec: SizingSpec, seen: ObservedFleet, decision: Decision
+        self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision
     ) -> None:
         """Record a decision."""
-        super().record_decision(key, spec, seen, decision)
-        self._history.record_decision(key, spec, seen, decision)
+        super().record_decision(key, spec, fleet, decision)
+        self._history.record_decision(key, spec, fleet, decision)
 
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """Record the conditions of an AIApi."""
