@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.schedule import Phase
 from aiapi_demo.summary import OperatorKill, PhaseResult, Summary
 
@@ -86,7 +86,7 @@ def _saving(summary: Summary) -> Iterator[str]:
         yield "nothing was saved compared with a static fleet sized for the peak"
 
 
-def _operator_kill(samples: Sequence[Sample], kill: OperatorKill) -> Iterator[str]:
+def _operator_kill(samples: Sequence[RunSample], kill: OperatorKill) -> Iterator[str]:
     """After a restart of the operator, the fleet must not shrink during stabilization.
 
     The first two seconds are left out: orders from before the kill are still carried out.

@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.schedule import Phase
 from aiapi_demo.summary import DemoObjective
 from aiapi_operator.present.numbers import NONE, elapsed, latency, percent
@@ -32,7 +32,7 @@ class LiveView:
         self._console = console
         self._phases = phases
         self._objective = objective
-        self._kept: list[Sample] = []
+        self._kept: list[RunSample] = []
         self._live = None if plain else Live(console=console, auto_refresh=False)
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class LiveView:
         if due:
             self._kept.append(newest)
 
-    def _line(self, sample: Sample) -> str:
+    def _line(self, sample: RunSample) -> str:
         return (
             f"{elapsed(sample.at)} {self._phases[sample.phase].name}: "
             f"offered {sample.offered_rps:.0f} rps, served {sample.served_rps:.0f} rps, "
@@ -71,7 +71,7 @@ class LiveView:
             f"failed {sample.failed}, {sample.reason or 'no decision yet'}: {sample.message}"
         )
 
-    def _table(self, samples: Sequence[Sample], recording: Recording) -> Table:
+    def _table(self, samples: Sequence[RunSample], recording: Recording) -> Table:
         newest = samples[-1]
         table = Table(caption=self._caption(newest, recording), caption_justify="left")
         for name in ("time", "phase"):
@@ -92,7 +92,7 @@ class LiveView:
             table.add_row(*self._cells(sample), style="bold" if sample is newest else "dim")
         return table
 
-    def _cells(self, sample: Sample) -> tuple[str | Text, ...]:
+    def _cells(self, sample: RunSample) -> tuple[str | Text, ...]:
         late = sample.latency is not None and sample.latency > self._objective.seconds
         return (
             elapsed(sample.at),
@@ -108,7 +108,7 @@ class LiveView:
         )
 
     @staticmethod
-    def _caption(newest: Sample, recording: Recording) -> Text:
+    def _caption(newest: RunSample, recording: Recording) -> Text:
         text = Text(f"{newest.reason or 'no decision yet'}: {newest.message}", style="default")
         for condition in recording.view.conditions:
             if condition.status == "True" and condition.type not in HEALTHY_WHEN_TRUE:

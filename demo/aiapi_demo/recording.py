@@ -6,7 +6,7 @@ from aiapi_demo.observed import ObservedAIApi, ObservedCondition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class RunSample:
     """All measurements at one time. Times are seconds since the start of the load."""
 
     at: float
@@ -59,7 +59,7 @@ class ConditionChange:
 class Recording:
     """All measurements so far."""
 
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RunSample] = field(default_factory=list)
     changes: list[FleetChange] = field(default_factory=list)
     condition_changes: list[ConditionChange] = field(default_factory=list)
     view: ObservedAIApi = field(default_factory=ObservedAIApi)

@@ -19,7 +19,7 @@ from aiapi_demo.load import LoadScript
 from aiapi_demo.observed import ObservedPod, read_aiapi, read_pod
 from aiapi_demo.probe import Probe
 from aiapi_demo.processes import ProcessFailedError, spawn, stop
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.schedule import Phase, starts
 from aiapi_demo.summary import DemoReport, OperatorKill, summarize
 from aiapi_operator.present.numbers import elapsed
@@ -131,7 +131,7 @@ class DemoRun:
         seen = self._recording.view
         begins = starts(self._plan.phases)[:-1]
         self._recording.samples.append(
-            Sample(
+            RunSample(
                 at=event["at"],
                 phase=max(i for i, begin in enumerate(begins) if begin <= event["at"]),
                 offered_rps=event["offered_rps"],

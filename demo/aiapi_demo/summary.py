@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiapi_demo.latency import percentile
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.records import RequestRecord
 from aiapi_demo.schedule import Phase, starts
 
@@ -74,7 +74,7 @@ class Summary:
         return 1 - self.worker_seconds / self.static_worker_seconds
 
 
-def integral(samples: Sequence[Sample], until: float) -> float:
+def integral(samples: Sequence[RunSample], until: float) -> float:
     """Worker-seconds from the first sample to the end. Each sample holds until the next one."""
     ends = [sample.at for sample in samples[1:]] + [until]
     return sum(
@@ -119,7 +119,7 @@ def _phase(
     phase: Phase,
     *,
     records: Sequence[RequestRecord],
-    samples: Sequence[Sample],
+    samples: Sequence[RunSample],
     objective: DemoObjective,
 ) -> PhaseResult:
     mine = [record for record in records if record.phase == index]

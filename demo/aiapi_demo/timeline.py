@@ -11,7 +11,7 @@ from typing import Any
 
 from aiapi_demo.console_summary import workers
 from aiapi_demo.live_view import fleet
-from aiapi_demo.recording import FleetChange, Recording, Sample
+from aiapi_demo.recording import FleetChange, Recording, RunSample
 from aiapi_demo.schedule import starts
 from aiapi_demo.summary import DemoObjective, DemoReport, OperatorKill, Summary
 from aiapi_operator.present.chart import Chart, Line, Mark, Point, TimeAxis, stylesheet
@@ -50,12 +50,12 @@ def render(report: DemoReport) -> str:
     return page
 
 
-def _line(name: str, tone: str, samples: Sequence[Sample], field: str, **style: Any) -> Line:
+def _line(name: str, tone: str, samples: Sequence[RunSample], field: str, **style: Any) -> Line:
     points: list[Point] = [(sample.at, getattr(sample, field)) for sample in samples]
     return Line(name=name, tone=tone, points=points, **style)
 
 
-def _load(samples: Sequence[Sample], axis: TimeAxis) -> Chart:
+def _load(samples: Sequence[RunSample], axis: TimeAxis) -> Chart:
     return Chart(
         title="Load",
         unit="requests/s",
@@ -68,7 +68,7 @@ def _load(samples: Sequence[Sample], axis: TimeAxis) -> Chart:
 
 
 def _workers(
-    samples: Sequence[Sample], axis: TimeAxis, marks: tuple[Mark, ...], summary: Summary
+    samples: Sequence[RunSample], axis: TimeAxis, marks: tuple[Mark, ...], summary: Summary
 ) -> Chart:
     return Chart(
         title="Workers in the fleet",
@@ -85,7 +85,7 @@ def _workers(
     )
 
 
-def _latency(samples: Sequence[Sample], axis: TimeAxis, objective: DemoObjective) -> Chart:
+def _latency(samples: Sequence[RunSample], axis: TimeAxis, objective: DemoObjective) -> Chart:
     name = f"p{objective.percentile:g}"
     points: list[Point] = [
         (sample.at, None if sample.latency is None else 1000 * sample.latency) for sample in samples

@@ -284,9 +284,10 @@ def _level(box: _Box) -> Iterator[str]:
     if box.chart.level is not None:
         value, name = box.chart.level
         y, label = box.y(value), f"{name}: {box.chart.format(value)} {box.chart.unit}".rstrip()
+        label_y = y + 14 if value > box.highest / 2 else y - 5
         yield (
             f'<path class="level" d="M{box.left} {y:.1f}H{box.right}"/>'
-            f'<text class="levelname" x="{box.left + 6}" y="{y + 14:.1f}">{escape(label)}</text>'
+            f'<text class="levelname" x="{box.left + 6}" y="{label_y:.1f}">{escape(label)}</text>'
         )
 
 

@@ -11,7 +11,15 @@ from itertools import accumulate
 from math import isfinite
 from typing import Any
 
-from aiapi_operator.present.chart import Chart, Line, Mark, Point, TimeAxis, stylesheet
+from aiapi_operator.present.chart import (
+    Chart,
+    Line,
+    Mark,
+    Point,
+    TimeAxis,
+    nice_ceiling,
+    stylesheet,
+)
 from aiapi_operator.present.numbers import count, elapsed
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.measure import RunResult, SizeChange
@@ -77,7 +85,7 @@ def _capacity(comparison: Comparison, result: RunResult) -> Chart:
             Line(name="capacity", tone="accent", points=_points(capacity), step=True),
             Line(name="demand", tone="strong", points=_points(demand)),
         ),
-        top=1.1 * max(1.0, *demand, min(max(capacity), 3 * max(demand))),
+        top=nice_ceiling(1.1 * max(1.0, *demand, min(max(capacity), 3 * max(demand)))),
     )
 
 
@@ -85,8 +93,8 @@ def _fleet(comparison: Comparison, result: RunResult) -> Chart:
     """The ordered fleet; every change with its reason."""
     return _chart(
         result,
-        title="Workers and pods",
-        unit="hover a dot for the reason of a change",
+        title="Workers and pods (hover over a dot for the reason of a change)",
+        unit="",
         lines=(
             Line(
                 name="workers",
@@ -105,7 +113,7 @@ def _fleet(comparison: Comparison, result: RunResult) -> Chart:
             Mark(time=change.at, kind="decision", text=_change_text(change))
             for change in result.changes
         ),
-        top=1.1 * max(1.0, _highest(comparison, lambda each: each.max_workers)),
+        top=nice_ceiling(1.1 * _highest(comparison, lambda each: each.max_workers)),
     )
 
 
@@ -149,7 +157,7 @@ def _cost(comparison: Comparison, result: RunResult) -> Chart:
             Line(name=result.policy, tone="accent", points=_points(_costs(comparison, result))),
             Line(name="oracle", tone="muted", points=_points(_costs(comparison, oracle))),
         ),
-        top=1.1 * max(0.01, _highest(comparison, lambda each: each.core_hours)),
+        top=nice_ceiling(1.1 * _highest(comparison, lambda each: each.core_hours)),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from aiapi_demo.observed import ObservedAIApi, ObservedCondition
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.records import RequestRecord
 from aiapi_demo.schedule import Phase, schedule, starts
 from aiapi_demo.summary import DemoObjective, DemoReport, summarize
@@ -25,7 +25,7 @@ def size_at(at: float) -> int:
     return [workers for begin, workers in SIZES if begin <= at][-1]
 
 
-def sample(at: float, **changes: object) -> Sample:
+def sample(at: float, **changes: object) -> RunSample:
     begins = starts(PHASES)
     phase = max(i for i in range(len(PHASES)) if begins[i] <= at)
     fields: dict[str, object] = {
@@ -45,7 +45,7 @@ def sample(at: float, **changes: object) -> Sample:
         "reason": "Steady",
         "message": "18 of 30 <loops> are needed",
     }
-    return Sample(**{**fields, **changes})  # type: ignore[arg-type]
+    return RunSample(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def view(workers: int, reason: str, *, bound: str = "False") -> ObservedAIApi:
@@ -116,7 +116,7 @@ def phases() -> tuple[Phase, ...]:
 
 
 @pytest.fixture
-def make_sample() -> Callable[..., Sample]:
+def make_sample() -> Callable[..., RunSample]:
     return sample
 
 

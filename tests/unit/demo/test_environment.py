@@ -31,7 +31,7 @@ def test_the_objective_is_read_from_the_spec() -> None:
 
 
 def test_the_demo_needs_the_repository(tmp_path: Path) -> None:
-    with pytest.raises(ProcessFailedError, match=r"aiapis\.aiapi\.dev\.yaml is missing\. Run in"):
+    with pytest.raises(ProcessFailedError, match=r"aiapis\.aiapi\.dev\.yaml is missing\. Run the"):
         DemoPaths(root=tmp_path, out=tmp_path).check()
     DemoPaths(root=ROOT, out=tmp_path).check()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from aiapi_demo.expectations import unmet_expectations
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.records import RequestRecord
 from aiapi_demo.schedule import Phase
 from aiapi_demo.summary import DemoReport, OperatorKill
@@ -110,7 +110,7 @@ def test_a_scale_down_after_stabilization_is_allowed(
 
 
 def test_a_kill_without_samples_around_it_is_reported(
-    report: Make, recording: Recording, make_sample: Callable[..., Sample]
+    report: Make, recording: Recording, make_sample: Callable[..., RunSample]
 ) -> None:
     recording.samples[:] = [each for each in recording.samples if not 40 <= each.at <= 51]
     assert "no samples of the fleet before or after" in check(report(), KILL)[0]

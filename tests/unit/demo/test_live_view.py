@@ -7,7 +7,7 @@ from rich.console import Console
 
 from aiapi_demo.console_summary import print_summary
 from aiapi_demo.live_view import LiveView
-from aiapi_demo.recording import Recording, Sample
+from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.schedule import Phase
 from aiapi_demo.summary import DemoObjective, DemoReport
 
@@ -22,7 +22,7 @@ def printed(out: Console) -> str:
 
 
 def test_plain_prints_one_line_every_five_seconds(
-    make_sample: Callable[..., Sample], phases: tuple[Phase, ...]
+    make_sample: Callable[..., RunSample], phases: tuple[Phase, ...]
 ) -> None:
     out, recording = console(), Recording()
     view = LiveView(
@@ -41,7 +41,7 @@ def test_plain_prints_one_line_every_five_seconds(
 
 
 def test_the_table_shows_the_newest_row_and_the_diagnoses(
-    make_sample: Callable[..., Sample], phases: tuple[Phase, ...], recording: Recording
+    make_sample: Callable[..., RunSample], phases: tuple[Phase, ...], recording: Recording
 ) -> None:
     out = console(terminal=True)
     view = LiveView(

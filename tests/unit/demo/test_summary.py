@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from aiapi_demo.recording import Sample
+from aiapi_demo.recording import RunSample
 from aiapi_demo.summary import DemoReport, as_json, integral
 
 Make = Callable[..., DemoReport]
 
 
 def test_worker_seconds_are_the_integral_of_the_workers_alive(
-    make_sample: Callable[..., Sample],
+    make_sample: Callable[..., RunSample],
 ) -> None:
     samples = [make_sample(0.0, alive=2), make_sample(2.0, alive=6), make_sample(5.0, alive=4)]
     assert integral(samples, 10.0) == 2 * 2 + 6 * 3 + 4 * 5
