@@ -201,7 +201,7 @@ class Sandbox:
             addresses=AddressPool(),
             folder=self.data_dir / "pods",
             host_ip=HOST,
-            allocatable=self.capacity.as_resources(),
+            allocatable=self.capacity.to_resource_list(),
             backoff=self._backoff,
             issuer=ServiceAccountTokens(self.server, self._ca),
         )

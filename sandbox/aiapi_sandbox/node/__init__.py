@@ -1,1 +1,1 @@
-"""The sandbox's one node: pods' containers as local processes."""
+"""The node: a kubelet that runs containers as local processes."""

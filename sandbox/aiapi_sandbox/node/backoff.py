@@ -1,11 +1,11 @@
-"""How long to wait before the next try: doubling, with a cap, forgotten after a good run."""
+"""Restart back-off: doubles up to a maximum, and resets after a long run."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackoffPolicy:
-    """The kubelet's scheme (10 s doubling to 5 min) in the sandbox's smaller measure."""
+    """Like the kubelet's policy (10 s doubling to 5 min), with shorter times."""
 
     initial: float = 1.0
     factor: float = 2.0
@@ -15,16 +15,16 @@ class BackoffPolicy:
 
 @dataclass(kw_only=True)
 class Backoff:
-    """The state for one container."""
+    """The back-off state of one container."""
 
     policy: BackoffPolicy = field(default_factory=BackoffPolicy)
     current: float = 0.0
 
     def next_delay(self, *, ran_for: float) -> float:
-        """Return the delay after a run of that length. The first failure is retried at once."""
+        """Return the delay after a run of this length. The first restart is immediate."""
         if ran_for >= self.policy.reset_after:
             self.current = 0.0
         delay = self.current
-        grown = self.current * self.policy.factor if self.current else self.policy.initial
-        self.current = min(grown, self.policy.maximum)
+        next_delay = self.current * self.policy.factor if self.current else self.policy.initial
+        self.current = min(next_delay, self.policy.maximum)
         return delay

@@ -1,4 +1,4 @@
-"""A container's state as its status tells it: waiting, running or terminated."""
+"""Container status: the states waiting, running and terminated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.apimachinery.timestamps import format_time
 
-NEVER = "1970-01-01T00:00:00Z"
+UNIX_EPOCH = "1970-01-01T00:00:00Z"
 
 
 def waiting(reason: str, message: str = "") -> Obj:
@@ -22,7 +22,7 @@ def running(since: datetime) -> Obj:
 
 
 def terminated(code: int, *, since: datetime, container_id: str) -> Obj:
-    """Return the state of a container that ran and ended."""
+    """Return the state of a container that ran and exited."""
     return {
         "terminated": {
             "exitCode": code,
@@ -41,7 +41,7 @@ def start_failed(message: str, *, container_id: str) -> Obj:
             "exitCode": 128,
             "reason": "StartError",
             "message": message,
-            "startedAt": NEVER,
+            "startedAt": UNIX_EPOCH,
             "finishedAt": format_time(datetime.now(UTC)),
             "containerID": container_id,
         }
@@ -50,7 +50,7 @@ def start_failed(message: str, *, container_id: str) -> Obj:
 
 @dataclass(kw_only=True)
 class ContainerStatus:
-    """All that the pod's status says about one container."""
+    """The status of one container, as the kubelet maintains it."""
 
     name: str
     image: str
@@ -65,22 +65,22 @@ class ContainerStatus:
 
     @property
     def is_running(self) -> bool:
-        """Whether its process runs."""
+        """Whether the container's process is running."""
         return "running" in self.state
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it waits for its first run (not: between two runs)."""
+        """Whether it waits for its first run, as opposed to a restart."""
         return "waiting" in self.state and "terminated" not in self.last_state
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of a container that has ended."""
+        """The exit code of a terminated container, else None."""
         ended = self.state.get("terminated")
         return ended["exitCode"] if ended else None
 
-    def begin_wait(self, reason: str, message: str = "") -> None:
-        """Wait; what had ended becomes the last state."""
+    def set_waiting(self, reason: str, message: str = "") -> None:
+        """Enter the waiting state. A terminated state becomes the last state."""
         if "terminated" in self.state:
             self.last_state = self.state
         self.state = waiting(reason, message)

@@ -1,7 +1,7 @@
-"""A container's environment, command and arguments, as the kubelet would make them. Pure.
+"""A container's environment, command and arguments, as the kubelet builds them. Pure.
 
-One thing is the sandbox's own: there are no mount namespaces, so a path below a volume's mountPath
-is rewritten, in environment values, command and arguments, to where the volume really lies.
+Unlike a kubelet, the sandbox has no mount namespaces. It rewrites paths below a volume's mountPath,
+in environment values, command and arguments, to the volume's directory.
 """
 
 import re
@@ -20,12 +20,12 @@ _PATH_FIELD = re.compile(r"^metadata\.(labels|annotations)\['(.+)'\]$")
 
 
 class ContainerConfigError(Exception):
-    """The environment cannot be made, for example because a Secret is missing."""
+    """The container's configuration is invalid, for example because a Secret is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvSources:
-    """What references in the environment resolve to."""
+    """The objects that `env` and `envFrom` refer to."""
 
     pod: JsonObject
     container: JsonObject
@@ -35,7 +35,7 @@ class EnvSources:
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
-    """Replace $(NAME); an unknown name stays as it is, and $$ is one dollar."""
+    """Expand $(NAME). Unknown names are kept, and $$ becomes $."""
 
     def replace(match: re.Match[str]) -> str:
         if match.group(0) == "$$":
@@ -46,10 +46,10 @@ def expand(text: str, env: Mapping[str, str]) -> str:
 
 
 def container_env(sources: EnvSources, base: Mapping[str, str]) -> dict[str, str]:
-    """Return `base` overlaid by envFrom, then by env, in their order."""
+    """Return `base` overridden by envFrom, then by env, in order."""
     env = dict(base)
     for source in sources.container.get("envFrom", []):
-        env.update(_from_whole(source, sources))
+        env.update(_from_env_source(source, sources))
     for entry in sources.container.get("env", []):
         value = _entry_value(entry, sources, env)
         if value is not None:
@@ -66,13 +66,15 @@ def _entry_value(entry: JsonObject, sources: EnvSources, env: Mapping[str, str])
     if "resourceFieldRef" in origin:
         return resource_value(sources, origin["resourceFieldRef"])
     if "secretKeyRef" in origin:
-        return _key(origin["secretKeyRef"], sources.secret, "secret", sources)
+        return _key_ref(origin["secretKeyRef"], sources.secret, "secret", sources)
     if "configMapKeyRef" in origin:
-        return _key(origin["configMapKeyRef"], sources.config_map, "configmap", sources)
-    raise ContainerConfigError(f"env {entry['name']}: this kind of valueFrom is not supported")
+        return _key_ref(origin["configMapKeyRef"], sources.config_map, "configmap", sources)
+    raise ContainerConfigError(
+        f"env {entry['name']}: this valueFrom source is not supported in the sandbox"
+    )
 
 
-def _key(reference: JsonObject, lookup: Lookup, kind: str, sources: EnvSources) -> str | None:
+def _key_ref(reference: JsonObject, lookup: Lookup, kind: str, sources: EnvSources) -> str | None:
     name, key = reference.get("name", ""), reference["key"]
     data = lookup(name)
     if data is not None and key in data:
@@ -86,7 +88,7 @@ def _key(reference: JsonObject, lookup: Lookup, kind: str, sources: EnvSources) 
     raise ContainerConfigError(f"couldn't find key {key} in {shown} {namespace}/{name}")
 
 
-def _from_whole(source: JsonObject, sources: EnvSources) -> dict[str, str]:
+def _from_env_source(source: JsonObject, sources: EnvSources) -> dict[str, str]:
     prefix = source.get("prefix", "")
     for name, kind, lookup in (
         ("secretRef", "secret", sources.secret),
@@ -102,7 +104,7 @@ def _from_whole(source: JsonObject, sources: EnvSources) -> dict[str, str]:
 
 
 def field_value(pod: JsonObject, path: str) -> str:
-    """Resolve a downward-API field path."""
+    """Resolve the field path of a fieldRef."""
     metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status", {})
     if match := _PATH_FIELD.match(path):
         return str(metadata.get(match.group(1), {}).get(match.group(2), ""))
@@ -110,8 +112,8 @@ def field_value(pod: JsonObject, path: str) -> str:
         "metadata.name": metadata.get("name"),
         "metadata.namespace": metadata.get("namespace"),
         "metadata.uid": metadata.get("uid"),
-        "metadata.labels": _as_lines(metadata.get("labels", {})),
-        "metadata.annotations": _as_lines(metadata.get("annotations", {})),
+        "metadata.labels": _format_map(metadata.get("labels", {})),
+        "metadata.annotations": _format_map(metadata.get("annotations", {})),
         "spec.nodeName": spec.get("nodeName"),
         "spec.serviceAccountName": spec.get("serviceAccountName", "default"),
         "status.hostIP": status.get("hostIP"),
@@ -124,12 +126,12 @@ def field_value(pod: JsonObject, path: str) -> str:
     return str(values[path] or "")
 
 
-def _as_lines(values: Mapping[str, str]) -> str:
+def _format_map(values: Mapping[str, str]) -> str:
     return "\n".join(f'{key}="{value}"' for key, value in sorted(values.items()))
 
 
 def resource_value(sources: EnvSources, reference: JsonObject) -> str:
-    """Resolve a resourceFieldRef; without a limit, what the node can allocate counts."""
+    """Resolve a resourceFieldRef. A missing limit defaults to the node's allocatable."""
     container = sources.container
     if (name := reference.get("containerName", container["name"])) != container["name"]:
         named = (c for c in sources.pod["spec"]["containers"] if c["name"] == name)
@@ -146,7 +148,7 @@ def resource_value(sources: EnvSources, reference: JsonObject) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PathRewriter:
-    """Turn paths below mount paths into the real ones; the longest mount path wins."""
+    """Rewrites paths below mount paths to volume directories; the longest mount path wins."""
 
     mounts: Mapping[str, Path]
 
@@ -159,9 +161,9 @@ class PathRewriter:
     def environment(
         self, env: Mapping[str, str], *, untouched: Mapping[str, str]
     ) -> dict[str, str]:
-        """Rewrite the values the container asked for, not those that name real places already.
+        """Rewrite the values from the container's spec, but not those in `untouched`.
 
-        With a volume at /tmp and the sandbox's data below the real /tmp, the latter would move.
+        Values such as TMPDIR already are real paths. A volume at /tmp must not rewrite them.
         """
         return {
             name: value if untouched.get(name) == value else self(value)
@@ -169,7 +171,7 @@ class PathRewriter:
         }
 
     def argument(self, text: str) -> str:
-        """Rewrite an argument, also when the path follows `--option=`."""
+        """Rewrite an argument, also in the form `--option=PATH`."""
         option, equals, value = text.partition("=")
         if equals and option.startswith("-"):
             return f"{option}={self(value)}"
@@ -179,13 +181,13 @@ class PathRewriter:
 def command_line(
     container: JsonObject, *, entrypoint: Sequence[str], env: Mapping[str, str]
 ) -> list[str]:
-    """Return command and args with variables expanded; a command replaces the entrypoint."""
+    """Return command and args with variables expanded. A command replaces the entrypoint."""
     command: Iterable[str] = container.get("command") or entrypoint
     return [expand(part, env) for part in (*command, *container.get("args", []))]
 
 
 def service_links(services: Iterable[JsonObject]) -> dict[str, str]:
-    """The variables that tell a container of the Services in its namespace."""
+    """The service environment variables, for the Services in a pod's namespace."""
     env: dict[str, str] = {}
     for service in services:
         address = service["spec"].get("clusterIP", "")

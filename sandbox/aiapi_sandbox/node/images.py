@@ -1,7 +1,7 @@
-"""The catalogue of images: names that stand for programs already on this machine.
+"""The image store: maps image names to programs on this machine.
 
-Nothing is ever pulled. An image is a working directory, an environment and an entrypoint; the tag
-is not looked at for the project's own images, because only the installed version can run.
+Images are never pulled. An image is a working directory, an environment and an entrypoint. The tag
+of the project's own images is ignored, because only the installed version can run.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ OPERATOR_IMAGE = "ghcr.io/aiapi-dev/operator"
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """What a container of this image starts with."""
+    """The defaults that a container gets from its image."""
 
     name: str
     entrypoint: tuple[str, ...] = ()
@@ -24,18 +24,18 @@ class Image:
 
 
 class InvalidImageNameError(Exception):
-    """The reference is not one that any registry could hold."""
+    """The reference is not a valid image name."""
 
 
 def repository(reference: str) -> str:
-    """Return the reference without tag and digest."""
+    """Return the reference without its tag and digest."""
     name = reference.partition("@")[0]
     head, colon, tag = name.rpartition(":")
     return head if colon and "/" not in tag else name
 
 
 class ImageStore:
-    """Look images up by the reference in a container's spec."""
+    """Finds images by the reference in a container's spec."""
 
     def __init__(self, images: Mapping[str, Path] | None = None) -> None:
         self._images = {
@@ -46,7 +46,7 @@ class ImageStore:
             self.add(name, directory)
 
     def add(self, reference: str, directory: Path) -> None:
-        """Add an image whose files (working directory and Python path) are `directory`."""
+        """Add an image with `directory` as its working directory and Python path."""
         resolved = directory.expanduser().resolve()
         if not resolved.is_dir():
             raise ValueError(f"image {reference}: {directory} is not a directory")
@@ -58,13 +58,13 @@ class ImageStore:
         )
 
     def find(self, reference: str) -> Image | None:
-        """Return the image, by its whole reference first, then without its tag."""
+        """Return the image by its full reference, else by its repository; None when unknown."""
         if not reference or reference != reference.strip() or reference != reference.lower():
-            self._refuse_bad_name(reference)
+            self._reject_invalid_name(reference)
         return self._images.get(reference) or self._images.get(repository(reference))
 
     @staticmethod
-    def _refuse_bad_name(reference: str) -> None:
+    def _reject_invalid_name(reference: str) -> None:
         if repository(reference) != repository(reference).lower().strip() or not reference:
             raise InvalidImageNameError(
                 f'Failed to apply default image tag "{reference}": couldn\'t parse image name '

@@ -1,4 +1,4 @@
-"""The node's agent: gives each bound pod a worker, and serves the pods' logs."""
+"""The kubelet: runs a pod worker for each bound pod, and serves container logs."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ from aiapi_sandbox.node.pod import NodeServices, PodWorker
 from aiapi_sandbox.storage.watch_cache import WatchEvent
 
 logger = logging.getLogger(__name__)
-VOLUME_SETTLE = 0.5
+VOLUME_REFRESH_DELAY = 0.5
 
 
 class Kubelet:
-    """Owns the pods' workers; `run` belongs in a task of the sandbox."""
+    """Owns the pod workers. The sandbox runs `run` in a task."""
 
     def __init__(self, node_name: str, services: NodeServices) -> None:
         self._name = node_name
@@ -37,7 +37,7 @@ class Kubelet:
             self._volumes_changed.set()
 
     async def run(self) -> None:
-        """Follow the pods until cancelled."""
+        """Process pod events until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refresh_volumes())
             while True:
@@ -48,7 +48,7 @@ class Kubelet:
         pod, uid = event.object, event.object["metadata"]["uid"]
         worker = self._workers.get(uid)
         if worker is not None:
-            worker.forget() if event.type == "DELETED" else worker.update(pod)
+            worker.abort() if event.type == "DELETED" else worker.update(pod)
         elif event.type != "DELETED" and _may_run(pod) and not self._stopping:
             self._admit(pod)
 
@@ -56,28 +56,28 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         worker = self._workers[uid] = PodWorker(pod, self._services)
         task = self._tasks[uid] = asyncio.create_task(worker.run())
-        task.add_done_callback(lambda done: self._ended(uid, done))
+        task.add_done_callback(lambda done: self._on_worker_done(uid, done))
 
-    def _ended(self, uid: str, task: asyncio.Task[None]) -> None:
+    def _on_worker_done(self, uid: str, task: asyncio.Task[None]) -> None:
         self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
         if not task.cancelled() and (error := task.exception()):
-            logger.error("a pod's worker failed", exc_info=error)
+            logger.error("pod worker failed", exc_info=error)
 
     async def _refresh_volumes(self) -> None:
         while True:
             await self._volumes_changed.wait()
-            await asyncio.sleep(VOLUME_SETTLE)
+            await asyncio.sleep(VOLUME_REFRESH_DELAY)
             self._volumes_changed.clear()
             for worker in tuple(self._workers.values()):
                 worker.refresh_volumes()
 
     async def stop(self, grace: float) -> None:
-        """End all pods: gracefully for so long, then at once."""
+        """Terminate all pods within the grace period, then kill them."""
         self._stopping = True
         running = set(self._tasks.values())
         for worker in tuple(self._workers.values()):
-            worker.end()
+            worker.terminate()
         if running:
             await asyncio.wait(running, timeout=grace)
         await asyncio.gather(*(worker.kill() for worker in tuple(self._workers.values())))
@@ -88,7 +88,7 @@ class Kubelet:
     # --- logs
 
     async def logs(self, options: PodLogOptions) -> AsyncIterator[bytes]:
-        """Yield what `kubectl logs` asks for."""
+        """Yield a container's log as the options select it."""
         runner = self._runner(options)
         log = runner.previous_log if options.previous else runner.log
         if log is None:

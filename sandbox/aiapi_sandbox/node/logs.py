@@ -1,8 +1,7 @@
-"""Container output: captured from a pipe into files of bounded size, read as `kubectl logs` asks.
+"""Container logs: captured from a pipe into files of bounded size, and read with filters.
 
-Every line is stored behind the time at which it arrived, as a kubelet's runtime does, so that
-`--timestamps` and `--since` work on what was written before anybody asked. A container's run has
-one file and one older one; together they keep the newest output.
+As in a container runtime, every line is stored with its arrival time, for `--timestamps` and
+`--since`. Each run of a container has a current and an older file, which keep the newest output.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ MAX_LINE = 16 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class LogOptions:
-    """The options of the log route that the sandbox knows."""
+    """The supported options of a log request."""
 
     follow: bool = False
     previous: bool = False
@@ -30,7 +29,7 @@ class LogOptions:
 
 
 class LogFile:
-    """The output of one run of one container."""
+    """The log of one run of a container."""
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self._path = path
@@ -39,11 +38,11 @@ class LogFile:
         self._file = path.open("ab", buffering=0)
         self._size = 0
         self._total = 0
-        self._grown = asyncio.Event()
+        self._changed = asyncio.Event()
         self.finished = False
 
     def write(self, lines: bytes) -> None:
-        """Append whole lines; the older half goes when the bound is reached."""
+        """Append complete lines. At the size limit, the older half is dropped."""
         if self._size + len(lines) > self._max_bytes // 2 and self._size:
             self._file.close()
             self._path.replace(self._older)
@@ -55,7 +54,7 @@ class LogFile:
         self._wake()
 
     def finish(self) -> None:
-        """Say that nothing more will come, so that followers end."""
+        """Mark the log as complete, which ends followers."""
         self.finished = True
         self._file.close()
         self._wake()
@@ -66,66 +65,66 @@ class LogFile:
             path.unlink(missing_ok=True)
 
     def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def content(self) -> bytes:
-        """All that is kept, oldest first."""
+        """The kept output, oldest first."""
         parts = []
         for path in (self._older, self._path):
             with suppress(FileNotFoundError):
                 parts.append(path.read_bytes())
         return b"".join(parts)
 
-    async def read(self, query: LogOptions) -> AsyncIterator[bytes]:
-        """Yield what the query selects; with `follow`, also what comes until the run ends."""
-        budget = query.limit_bytes
+    async def read(self, options: LogOptions) -> AsyncIterator[bytes]:
+        """Yield the selected output; with `follow`, until the run ends."""
+        budget = options.limit_bytes
         seen = self._total
-        for chunk in select_lines(self.content(), query):
-            part, budget = _within(chunk, budget)
+        for chunk in select_lines(self.content(), options):
+            part, budget = _limit(chunk, budget)
             yield part
-        while query.follow and budget != 0:
-            grown = self._grown
+        while options.follow and budget != 0:
+            changed = self._changed
             if self._total > seen:
                 kept = self.content()
-                fresh = kept[-(self._total - seen) :]
+                added = kept[-(self._total - seen) :]
                 seen = self._total
-                for chunk in select_lines(fresh, LogOptions(timestamps=query.timestamps)):
-                    part, budget = _within(chunk, budget)
+                for chunk in select_lines(added, LogOptions(timestamps=options.timestamps)):
+                    part, budget = _limit(chunk, budget)
                     yield part
             elif self.finished:
                 return
             else:
-                await grown.wait()
+                await changed.wait()
 
 
-def _within(chunk: bytes, budget: int | None) -> tuple[bytes, int | None]:
+def _limit(chunk: bytes, budget: int | None) -> tuple[bytes, int | None]:
     if budget is None:
         return chunk, None
     return chunk[:budget], max(0, budget - len(chunk))
 
 
-def select_lines(content: bytes, query: LogOptions) -> Iterator[bytes]:
-    """Apply `since`, `tail` and `timestamps` to stored lines; yields one block of text."""
+def select_lines(content: bytes, options: LogOptions) -> Iterator[bytes]:
+    """Apply `since`, `tail_lines` and `timestamps` to stored lines; yield at most one block."""
     lines = content.splitlines(keepends=True)
-    if query.since is not None:
-        start = f"{log_timestamp(query.since)} ".encode()
+    if options.since is not None:
+        start = f"{log_timestamp(options.since)} ".encode()
         lines = [line for line in lines if line >= start]
-    if query.tail_lines is not None:
-        lines = lines[-query.tail_lines :] if query.tail_lines > 0 else []
-    if not query.timestamps:
+    if options.tail_lines is not None:
+        lines = lines[-options.tail_lines :] if options.tail_lines > 0 else []
+    if not options.timestamps:
         lines = [line.partition(b" ")[2] for line in lines]
     if lines:
         yield b"".join(lines)
 
 
 def log_timestamp(moment: datetime) -> str:
-    """RFC 3339 with nanosecond digits and a fixed width, so that text order is time order."""
+    """RFC 3339 with nanoseconds and fixed width, so that text order is time order."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
 
 
 class _CaptureProtocol(asyncio.Protocol):
-    """Cut a pipe's bytes into stamped lines."""
+    """Splits a pipe's bytes into timestamped lines."""
 
     def __init__(self, log: LogFile) -> None:
         self._log = log
@@ -152,7 +151,7 @@ class _CaptureProtocol(asyncio.Protocol):
 
 
 class LogCapture:
-    """A pipe whose writing end is given to a process and whose reading end fills a LogFile."""
+    """A pipe whose write end is a process's output and whose read end fills a LogFile."""
 
     def __init__(self, transport: asyncio.ReadTransport, protocol: _CaptureProtocol) -> None:
         self._transport = transport
@@ -160,7 +159,7 @@ class LogCapture:
 
     @classmethod
     async def open(cls, log: LogFile) -> tuple["LogCapture", int]:
-        """Return the capture and the descriptor to write to, which the caller closes."""
+        """Return the capture and the write end, which the caller must close."""
         reader, writer = os.pipe()
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_read_pipe(
@@ -169,7 +168,7 @@ class LogCapture:
         return cls(transport, protocol), writer
 
     async def close(self, *, wait_seconds: float = 1.0) -> None:
-        """Take what is still in the pipe, then let go."""
+        """Read the rest of the pipe, then close it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await self._protocol.closed.wait()

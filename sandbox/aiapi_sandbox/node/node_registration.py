@@ -1,7 +1,7 @@
-"""The Node object and its heartbeat.
+"""Registration of the Node, and its heartbeat.
 
-The capacity is pretended: nothing limits what a container really uses. It is there so that
-requests, scheduling and in-place resize behave as on a cluster.
+The capacity is simulated: it makes requests, scheduling and in-place resize behave as on a cluster,
+but nothing limits what containers actually use.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, kw_only=True)
 class NodeCapacity:
-    """What the node says it can hold."""
+    """The node's simulated capacity."""
 
     cpu: str = "64"
     memory: str = "256Gi"
     pods: str = "500"
 
-    def as_resources(self) -> dict[str, str]:
-        """Return it as a resource list."""
+    def to_resource_list(self) -> dict[str, str]:
+        """Return a ResourceList."""
         return {"cpu": self.cpu, "memory": self.memory, "pods": self.pods}
 
 
 def node_object(name: str, capacity: NodeCapacity, *, address: str, now: str) -> Obj:
-    """Return the Node as the kubelet registers it."""
+    """Return the Node object, as a kubelet registers it."""
     architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
     system = {"kubernetes.io/os": "linux", "kubernetes.io/arch": architecture}
     return {
@@ -49,7 +49,7 @@ def node_object(name: str, capacity: NodeCapacity, *, address: str, now: str) ->
 def node_status(
     name: str, capacity: NodeCapacity, *, address: str, now: str, architecture: str
 ) -> Obj:
-    """Return the Node's status: healthy, with the pretended capacity."""
+    """Return the status of a healthy node with the simulated capacity."""
     healthy = {
         "MemoryPressure": ("False", "KubeletHasSufficientMemory"),
         "DiskPressure": ("False", "KubeletHasNoDiskPressure"),
@@ -57,8 +57,8 @@ def node_status(
         "Ready": ("True", "KubeletReady"),
     }
     return {
-        "capacity": capacity.as_resources(),
-        "allocatable": capacity.as_resources(),
+        "capacity": capacity.to_resource_list(),
+        "allocatable": capacity.to_resource_list(),
         "addresses": [
             {"type": "InternalIP", "address": address},
             {"type": "Hostname", "address": name},
@@ -68,7 +68,7 @@ def node_status(
                 "type": kind,
                 "status": status,
                 "reason": reason,
-                "message": "the sandbox's node",
+                "message": "simulated by the sandbox",
                 "lastHeartbeatTime": now,
                 "lastTransitionTime": now,
             }
@@ -90,7 +90,7 @@ def node_status(
 
 
 class NodeRegistration:
-    """Creates the Node and keeps it alive."""
+    """Creates the Node and renews its heartbeat."""
 
     def __init__(self, store: Store, name: str, capacity: NodeCapacity, *, address: str) -> None:
         self._store = store
@@ -112,28 +112,28 @@ class NodeRegistration:
             self._store.create(NAMESPACES, {"metadata": {"name": LEASE_NAMESPACE}})
         lease = {
             "metadata": {"name": self._name, "namespace": LEASE_NAMESPACE},
-            "spec": {"holderIdentity": self._name, "leaseDurationSeconds": 40} | _renewed(),
+            "spec": {"holderIdentity": self._name, "leaseDurationSeconds": 40} | _renew_time(),
         }
         self._store.create(LEASES, lease)
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Renew the heartbeat until cancelled."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
                 self._store.mutate(LEASES, LEASE_NAMESPACE, self._name, _renew)
-                self._store.mutate(NODES, None, self._name, self._beat, "status")
+                self._store.mutate(NODES, None, self._name, self._update_heartbeat, "status")
             except ApiError:
-                continue  # somebody deleted it; so be it
+                continue  # a user deleted the Node or its Lease
 
-    def _beat(self, node: Obj) -> None:
+    def _update_heartbeat(self, node: Obj) -> None:
         for condition in node["status"]["conditions"]:
             condition["lastHeartbeatTime"] = self._store.now()
 
 
 def _renew(lease: Obj) -> None:
-    lease["spec"] |= _renewed()
+    lease["spec"] |= _renew_time()
 
 
-def _renewed() -> Obj:
+def _renew_time() -> Obj:
     return {"renewTime": format_micro_time(datetime.now(UTC))}

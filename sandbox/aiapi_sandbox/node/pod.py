@@ -1,4 +1,4 @@
-"""One pod on the node, from its binding to its removal."""
+"""The pod worker: runs one pod from its binding to its removal."""
 
 import asyncio
 import logging
@@ -23,13 +23,13 @@ from aiapi_sandbox.storage.store import Store
 
 logger = logging.getLogger(__name__)
 VOLUME_RETRY = 1.0
-STATUS_SETTLE = 0.01
+STATUS_DELAY = 0.01
 JsonObject = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeServices:
-    """What all pods of the node share."""
+    """The services that all pods of the node share."""
 
     store: Store
     events: ComponentEventRecorder
@@ -43,7 +43,7 @@ class NodeServices:
 
 
 class PodWorker:
-    """Runs a pod; `run` belongs in a task of the kubelet."""
+    """Runs one pod. The kubelet runs `run` in a task."""
 
     def __init__(self, pod: Obj, node: NodeServices) -> None:
         self._node = node
@@ -51,9 +51,9 @@ class PodWorker:
         self._started = datetime.now(UTC)
         self._changed = asyncio.Event()
         self._deleting = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._removed = asyncio.Event()
         self._volumes_ready = False
-        self._ip = node.addresses.take(_ports(pod))
+        self._ip = node.addresses.allocate(_ports(pod))
         self._files = PodFiles(
             pod,
             node.folder / pod["metadata"]["uid"],
@@ -65,13 +65,13 @@ class PodWorker:
         self.init = [self._runner(c, init=True) for c in spec.get("initContainers") or ()]
         self.main = [self._runner(c) for c in spec["containers"]]
         for runner in self.main if self.init else ():
-            runner.status.begin_wait("PodInitializing")
+            runner.status.set_waiting("PodInitializing")
         self.update(pod)
 
-    # --- what the kubelet tells
+    # --- called by the kubelet
 
     def update(self, pod: Obj) -> None:
-        """Take the newest version of the pod."""
+        """Process a new version of the pod."""
         self._pod = pod
         by_name = {c["name"]: c for c in pod["spec"]["containers"]}
         for runner in self.main:
@@ -84,41 +84,41 @@ class PodWorker:
         if "deletionTimestamp" in pod["metadata"]:
             self._deleting.set()
 
-    def end(self) -> None:
-        """The sandbox stops: end the pod as if it were deleted."""
+    def terminate(self) -> None:
+        """Terminate the pod because the sandbox stops."""
         self._deleting.set()
 
-    def forget(self) -> None:
-        """The pod is no longer in the API: end it at once."""
-        self._gone.set()
+    def abort(self) -> None:
+        """Kill the pod because it was removed from the API."""
+        self._removed.set()
         self._deleting.set()
 
-    # --- the life of the pod
+    # --- pod lifecycle
 
     async def run(self) -> None:
         """Run the containers until the pod is deleted, then clean up."""
-        reporting = asyncio.create_task(self._report_changes())
-        living = asyncio.create_task(self._live())
+        status_sync = asyncio.create_task(self._sync_status())
+        lifecycle = asyncio.create_task(self._run_containers())
         try:
             await self._deleting.wait()
             await self._terminate()
-            await living
+            await lifecycle
         finally:
-            for task in (living, reporting):
+            for task in (lifecycle, status_sync):
                 task.cancel()
-            await asyncio.gather(living, reporting, return_exceptions=True)
+            await asyncio.gather(lifecycle, status_sync, return_exceptions=True)
             self._node.addresses.release(self._ip)
             await asyncio.to_thread(self._files.remove)
-        self._report()
+        self._update_status()
         self._remove()
 
-    async def _live(self) -> None:
+    async def _run_containers(self) -> None:
         self._changed.set()
         if any(runner.spec.get("restartPolicy") == "Always" for runner in self.init):
-            text = "restartable init containers (sidecars) do not work in the sandbox"
+            text = "restartable init containers (sidecars) are not supported in the sandbox"
             self._node.events.warning(self._pod, "Unsupported", text)
         try:
-            if not await self._prepare():
+            if not await self._set_up_volumes():
                 return
             for runner in self.init:
                 if await runner.run() != 0 or runner.is_stopping:
@@ -130,8 +130,8 @@ class PodWorker:
         except ExceptionGroup:
             logger.exception("pod %s failed", self._pod["metadata"]["name"])
 
-    async def _prepare(self) -> bool:
-        """Make the volumes; wait for what they need. False when the pod is deleted meanwhile."""
+    async def _set_up_volumes(self) -> bool:
+        """Set up the volumes, with retries. False when the pod is deleted first."""
         while not self._deleting.is_set():
             try:
                 self._files.prepare()
@@ -150,37 +150,37 @@ class PodWorker:
         default = self._pod["spec"].get("terminationGracePeriodSeconds", 30)
         grace = float(self._pod["metadata"].get("deletionGracePeriodSeconds", default))
         runners = [*self.init, *self.main]
-        forced = asyncio.create_task(self._kill_when_gone())
+        forced = asyncio.create_task(self._kill_when_removed())
         try:
             await asyncio.gather(*(runner.stop(grace) for runner in runners))
         finally:
             forced.cancel()
 
-    async def _kill_when_gone(self) -> None:
-        """A forced deletion does not wait for the grace period."""
-        await self._gone.wait()
+    async def _kill_when_removed(self) -> None:
+        """Kill the pod when it is force-deleted during its grace period."""
+        await self._removed.wait()
         await self.kill()
 
     async def kill(self) -> None:
-        """End all processes at once, without cleaning up in the API."""
+        """Kill all processes, without updating the API."""
         await asyncio.gather(*(runner.kill() for runner in (*self.init, *self.main)))
 
     def refresh_volumes(self) -> None:
-        """A Secret or ConfigMap changed: write the files again, as a kubelet does in time."""
+        """Update volumes after a Secret or ConfigMap changed."""
         if self._volumes_ready:
             with suppress(VolumeError):
                 self._files.refresh_volumes()
 
-    # --- telling the API
+    # --- status updates
 
-    async def _report_changes(self) -> None:
+    async def _sync_status(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            self._report()
-            await asyncio.sleep(STATUS_SETTLE)
+            self._update_status()
+            await asyncio.sleep(STATUS_DELAY)
 
-    def _report(self) -> None:
+    def _update_status(self) -> None:
         def fill(found: Obj) -> None:
             found["status"] = pod_status.build(
                 found,
@@ -193,21 +193,21 @@ class PodWorker:
             )
 
         meta = self._pod["metadata"]
-        if not self._is_current():
+        if not self._exists_in_api():
             return
         try:
             self._node.store.mutate(PODS, meta["namespace"], meta["name"], fill, "status")
         except ApiError:
-            logger.exception("the status of pod %s was refused", meta["name"])
+            logger.exception("cannot update the status of pod %s", meta["name"])
 
-    def _is_current(self) -> bool:
+    def _exists_in_api(self) -> bool:
         meta = self._pod["metadata"]
         found = self._node.store.find(PODS, meta["namespace"], meta["name"])
         return found is not None and found["metadata"]["uid"] == meta["uid"]
 
     def _remove(self) -> None:
         meta = self._pod["metadata"]
-        if self._is_current():
+        if self._exists_in_api():
             self._node.store.delete(PODS, meta["namespace"], meta["name"], grace_seconds=0)
 
     # --- containers
@@ -221,21 +221,23 @@ class PodWorker:
             record = self._node.events.normal if kind == "Normal" else self._node.events.warning
             record(self._pod, reason, message, path=path)
 
-        host = PodContext(
+        context = PodContext(
             pod_ip=self._ip,
-            pod_title=f"{meta['name']}_{meta['namespace']}({meta['uid']})",
+            title=f"{meta['name']}_{meta['namespace']}({meta['uid']})",
             restart_policy="OnFailure" if init and policy == "Always" else policy,
             grace_seconds=float(spec.get("terminationGracePeriodSeconds", 30)),
             logs=self._files.logs,
             backoff=self._node.backoff,
             find_image=self._node.images.find,
-            command=lambda image: self._files.command(container, image, self._with_address()),
+            process_spec=lambda image: self._files.process_spec(
+                container, image, self._with_addresses()
+            ),
             record_event=record_event,
             changed=self._changed.set,
         )
-        return ContainerRunner(container, host)
+        return ContainerRunner(container, context)
 
-    def _with_address(self) -> JsonObject:
+    def _with_addresses(self) -> JsonObject:
         status = dict(self._pod.get("status", {})) | {
             "podIP": self._ip,
             "hostIP": self._node.host_ip,

@@ -1,7 +1,7 @@
-"""Pod addresses: one of 127.64.0.0/16 for each pod, that the pod's ports can be bound on.
+"""Pod IPs: allocates an address from 127.64.0.0/16 on which the pod's ports are free.
 
-The start is random, so that two sandboxes on one machine seldom meet, and an address on which a
-declared port is taken is passed over.
+Allocation starts at a random address, so that sandboxes on one machine rarely collide, and skips
+addresses on which a declared port is in use.
 """
 
 import random
@@ -12,7 +12,7 @@ PREFIX = "127.64"
 
 
 class AddressPool:
-    """Hands out addresses in turn and takes them back."""
+    """Allocates and releases addresses."""
 
     def __init__(self, *, start: int | None = None) -> None:
         self._next = start or 0
@@ -20,21 +20,21 @@ class AddressPool:
             self._next = random.randrange(256) * 256  # noqa: S311 - not a secret
         self._used: set[str] = set()
 
-    def take(self, ports: Iterable[int] = ()) -> str:
-        """Return an address that no pod has and on which the ports are free."""
+    def allocate(self, ports: Iterable[int] = ()) -> str:
+        """Return an unused address on which the ports are free."""
         wanted = tuple(ports)
         for _ in range(65_536):
-            address = self._address()
+            address = self._next_candidate()
             if address not in self._used and can_bind(address, wanted):
                 self._used.add(address)
                 return address
-        raise OSError("no pod address is left")
+        raise OSError("no pod IP is available: all of 127.64.0.0/16 is in use")
 
     def release(self, address: str) -> None:
-        """Take an address back."""
+        """Return an address to the pool."""
         self._used.discard(address)
 
-    def _address(self) -> str:
+    def _next_candidate(self) -> str:
         while True:
             number = self._next
             self._next = (self._next + 1) % 65_536
@@ -43,7 +43,7 @@ class AddressPool:
 
 
 def can_bind(address: str, ports: Iterable[int]) -> bool:
-    """Whether all ports are free on the address; ports that need root count as free."""
+    """Whether all ports are free on the address. Privileged ports count as free."""
     for port in ports:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What a pod has on disk, and the commands its containers run there."""
+"""A pod's directory, and the process specs of its containers."""
 
 import json
 import os
@@ -25,14 +25,14 @@ _ADDRESS_VARIABLES = ("AIAPI_HOST", "AIAPI_OPERATOR_HOST")
 
 @dataclass(frozen=True, kw_only=True)
 class PodCredentials:
-    """How a pod reaches the API server: a token of its own and the kubeconfig with it."""
+    """A pod's token for the API server, and a kubeconfig with it."""
 
     token: str
     kubeconfig: Obj
 
 
 class CredentialIssuer(Protocol):
-    """Who may talk to the API server."""
+    """Issues and revokes credentials for pods."""
 
     def issue(self, namespace: str, account: str) -> PodCredentials: ...
 
@@ -40,7 +40,7 @@ class CredentialIssuer(Protocol):
 
 
 class PodFiles:
-    """One pod's folder: volumes, home, temporary files, logs and, when wanted, a kubeconfig."""
+    """One pod's directory: volumes, home, temporary files, logs and possibly a kubeconfig."""
 
     def __init__(
         self,
@@ -60,19 +60,19 @@ class PodFiles:
 
     @property
     def logs(self) -> Path:
-        """Where the containers' output is kept."""
+        """The directory of the containers' logs."""
         return self._folder / "logs"
 
     def prepare(self) -> None:
-        """Make the folders and the volumes. Raises VolumeError when something is missing."""
+        """Create the directories and volumes. Raises VolumeError when a source is missing."""
         for name in ("home", "tmp", "logs", "volumes"):
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._wants_token():
+        if self._mounts_token():
             self._write_kubeconfig()
         self.refresh_volumes()
 
     def refresh_volumes(self) -> None:
-        """Write the volumes' files again where their sources have changed."""
+        """Update the volumes' files whose sources have changed."""
         namespace = self._pod["metadata"]["namespace"]
         sources = volumes.VolumeSources(
             pod=self._pod,
@@ -90,12 +90,12 @@ class PodFiles:
                 raise volumes.VolumeError(text) from error
 
     def remove(self) -> None:
-        """Delete everything; the token is worth nothing from now on."""
+        """Delete the directory and revoke the token."""
         if self._credentials is not None:
             self._issuer.revoke(self._credentials)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _wants_token(self) -> bool:
+    def _mounts_token(self) -> bool:
         spec, namespace = self._pod["spec"], self._pod["metadata"]["namespace"]
         if "automountServiceAccountToken" in spec:
             return bool(spec["automountServiceAccountToken"])
@@ -114,10 +114,10 @@ class PodFiles:
     def _kubeconfig(self) -> Path:
         return self._folder / "kubeconfig"
 
-    # --- commands
+    # --- process specs
 
-    def command(self, container: JsonObject, image: Image, pod: JsonObject) -> ProcessSpec:
-        """Return what a container executes. Raises ContainerConfigError."""
+    def process_spec(self, container: JsonObject, image: Image, pod: JsonObject) -> ProcessSpec:
+        """Return the process spec of a container. Raises ContainerConfigError."""
         base = self._base_env(image, pod)
         namespace = pod["metadata"]["namespace"]
         sources = EnvSources(
@@ -137,7 +137,7 @@ class PodFiles:
         resolve = ServiceNameResolver(
             namespace=namespace,
             addresses=cluster_ips(self._store.scan(SERVICES)),
-            serving=expected_address,
+            actual_address=expected_address,
         )
         placed = rewrite.environment(env, untouched=base)
         return ProcessSpec(

@@ -1,4 +1,4 @@
-"""What follows from containers' resources: sums, quality-of-service class. Pure."""
+"""A pod's total resource requests and its QoS class. Pure."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -8,7 +8,7 @@ from aiapi_sandbox.apimachinery.quantities import parse_quantity
 
 
 def pod_requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
-    """What the scheduler counts: the containers' sum, or the largest init container."""
+    """The requests that the scheduler uses: the containers' sum or the largest init container."""
     spec = pod["spec"]
     total = _sum(_requests(container) for container in spec["containers"])
     for container in spec.get("initContainers", []):
@@ -32,17 +32,17 @@ def _sum(parts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
 
 
 def qos_class(spec: Mapping[str, Any]) -> str:
-    """Guaranteed, Burstable or BestEffort, by CPU and memory of all containers."""
-    guaranteed, anything = True, False
+    """Guaranteed, Burstable or BestEffort, from the CPU and memory of all containers."""
+    guaranteed, any_set = True, False
     for container in (*spec["containers"], *spec.get("initContainers", [])):
         resources = container.get("resources", {})
         limits, requests = resources.get("limits", {}), resources.get("requests", {})
         for name in ("cpu", "memory"):
-            anything = anything or name in limits or name in requests
+            any_set = any_set or name in limits or name in requests
             limit = limits.get(name)
             request = requests.get(name, limit)
             same = limit is not None and parse_quantity(limit) == parse_quantity(request)
             guaranteed = guaranteed and same
-    if not anything:
+    if not any_set:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"

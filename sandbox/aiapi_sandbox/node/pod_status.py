@@ -1,4 +1,4 @@
-"""A pod's status from its containers' records: phase and conditions. Pure."""
+"""A pod's status from its containers' statuses: phase and conditions. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ OWN_CONDITIONS = (
 def phase(
     spec: JsonObject, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus]
 ) -> str:
-    """Return the pod's phase, by the kubelet's rules."""
+    """Return the pod's phase, as the kubelet computes it."""
     policy = spec.get("restartPolicy", "Always")
     if not is_initialized(init):
         failed = any(container.exit_code not in (None, 0) for container in init)
@@ -42,7 +42,7 @@ def is_initialized(init: Sequence[ContainerStatus]) -> bool:
     return all(container.exit_code == 0 for container in init)
 
 
-def build(  # noqa: PLR0913 - the parts of a status
+def build(  # noqa: PLR0913 - the inputs of a status
     pod: JsonObject,
     *,
     init: Sequence[ContainerStatus],
@@ -52,16 +52,16 @@ def build(  # noqa: PLR0913 - the parts of a status
     started: datetime,
     volumes_ready: bool,
 ) -> Obj:
-    """Return the whole status, keeping conditions of others."""
+    """Return the complete status. Conditions set by others are kept."""
     spec, before = pod["spec"], pod.get("status", {})
     generation = pod["metadata"].get("generation", 1)
-    now = phase(spec, init, main)
+    pod_phase = phase(spec, init, main)
     if before.get("phase") in ("Succeeded", "Failed"):
-        now = before["phase"]
-    states = _conditions(spec, before, init, main, now=now, volumes_ready=volumes_ready)
+        pod_phase = before["phase"]
+    states = _conditions(spec, before, init, main, pod_phase=pod_phase, volumes_ready=volumes_ready)
     status: Obj = {
         "observedGeneration": generation,
-        "phase": now,
+        "phase": pod_phase,
         "conditions": [_condition(before, kind, generation, state) for kind, state in states]
         + [c for c in before.get("conditions", ()) if c["type"] not in OWN_CONDITIONS],
         "hostIP": host_ip,
@@ -83,16 +83,16 @@ def _conditions(  # noqa: PLR0913 - as above
     init: Sequence[ContainerStatus],
     main: Sequence[ContainerStatus],
     *,
-    now: str,
+    pod_phase: str,
     volumes_ready: bool,
 ) -> list[tuple[str, tuple[bool, str, str]]]:
     unready = [container.name for container in main if not container.ready]
     initialized = is_initialized(init)
     waiting = [container.name for container in init if container.exit_code != 0]
     why_init = ("ContainersNotInitialized", f"containers with incomplete status: {_list(waiting)}")
-    if now == "Succeeded":
+    if pod_phase == "Succeeded":
         ready = (False, "PodCompleted", "")
-    elif now == "Failed":
+    elif pod_phase == "Failed":
         ready = (False, "PodFailed", "")
     elif unready:
         text = f"containers with unready status: {_list(unready)}"

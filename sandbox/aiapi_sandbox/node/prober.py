@@ -1,4 +1,4 @@
-"""The probes of one running container, and what their results lead to."""
+"""The prober: runs a container's probes and acts on their results."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ JsonObject = Mapping[str, Any]
 
 
 class ProbedContainer(Protocol):
-    """What the prober sees of a container."""
+    """The part of a container that the prober uses."""
 
     spec: JsonObject
     status: ContainerStatus
@@ -25,7 +25,7 @@ class ProbedContainer(Protocol):
 
 
 class Prober:
-    """Runs until the container's run ends (then it is cancelled)."""
+    """Runs until cancelled, which happens when the container exits."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Prober:
         self._changed = changed
 
     async def run(self) -> None:
-        """Startup first; then readiness and liveness side by side."""
+        """Run the startup probe, then the readiness and liveness probes concurrently."""
         spec = self._container.spec
         if "startupProbe" in spec:
             if not await self._has_started(spec["startupProbe"]):
@@ -68,14 +68,14 @@ class Prober:
     async def _readiness(self, probe: JsonObject) -> None:
         settings = ProbeSettings.of(probe)
         status = self._container.status
-        in_a_row, last = 0, None
+        streak, last = 0, None
         await asyncio.sleep(settings.initial_delay)
         while True:
             result = await self._succeeds(probe, settings, "Readiness")
-            in_a_row = in_a_row + 1 if result == last else 1
+            streak = streak + 1 if result == last else 1
             last = result
             threshold = settings.success_threshold if result else settings.failure_threshold
-            if in_a_row >= threshold and status.ready != result:
+            if streak >= threshold and status.ready != result:
                 status.ready = result
                 self._changed()
             await asyncio.sleep(settings.period)

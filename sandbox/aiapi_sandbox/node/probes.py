@@ -1,4 +1,4 @@
-"""Probes and lifecycle hooks: one try of an action against a container."""
+"""Handlers of probes and lifecycle hooks: httpGet, tcpSocket, exec and sleep."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,12 +11,12 @@ from aiapi_sandbox.node.process import StartError
 JsonObject = Mapping[str, Any]
 Execute = Callable[[list[str], float], Awaitable[tuple[int, str]]]
 USER_AGENT = "kube-probe/1.36"
-HEAD_LIMIT = 64 * 1024
+MAX_HEADER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSettings:
-    """The numbers of a probe, with Kubernetes' defaults."""
+    """The times and thresholds of a probe, with Kubernetes' defaults."""
 
     initial_delay: float
     period: float
@@ -26,7 +26,7 @@ class ProbeSettings:
 
     @classmethod
     def of(cls, probe: JsonObject) -> "ProbeSettings":
-        """Read them from a probe's spec."""
+        """Read the settings from a probe's spec."""
         return cls(
             initial_delay=float(probe.get("initialDelaySeconds", 0)),
             period=float(probe.get("periodSeconds", 10)),
@@ -38,28 +38,28 @@ class ProbeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeTarget:
-    """What actions are directed at."""
+    """The container that a handler acts on."""
 
     pod_ip: str
     ports: Mapping[str, int]
     execute: Execute
 
     def port(self, value: int | str) -> int:
-        """Resolve a port's number or name."""
+        """Resolve a port number or name."""
         return value if isinstance(value, int) else self.ports[value]
 
 
-async def run_handler(action: JsonObject, target: ProbeTarget, limit: float) -> str:
-    """Carry out one action; return why it failed, or an empty string."""
-    for name, carry_out in _ACTIONS.items():
-        if name in action:
+async def run_handler(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
+    """Run one handler; return the failure message, or an empty string."""
+    for name, handler in _HANDLERS.items():
+        if name in spec:
             try:
-                return await carry_out(action[name], target, limit)
+                return await handler(spec[name], target, limit)
             except KeyError as error:
                 return f"no such port: {error}"
             except StartError as error:
                 return str(error)
-    return f"the sandbox knows {', '.join(_ACTIONS)} only"
+    return f"unsupported handler; the sandbox supports {', '.join(_HANDLERS)}"
 
 
 async def _exec(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
@@ -95,7 +95,7 @@ async def _http_get(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
     path = spec.get("path") or "/"
     url = f"http://{host}:{port}{path}"
     if spec.get("scheme", "HTTP").upper() != "HTTP":
-        return f'Get "{url}": the sandbox probes plain HTTP only'
+        return f'Get "{url}": the sandbox supports only plain HTTP probes'
     try:
         async with asyncio.timeout(limit):
             status = await _status_of(host, port, _request(spec, host, port, path))
@@ -120,7 +120,7 @@ def _request(spec: JsonObject, host: str, port: int, path: str) -> bytes:
 
 
 async def _status_of(host: str, port: int, request: bytes) -> int:
-    reader, writer = await asyncio.open_connection(host, port, limit=HEAD_LIMIT)
+    reader, writer = await asyncio.open_connection(host, port, limit=MAX_HEADER_BYTES)
     try:
         writer.write(request)
         line = await reader.readline()
@@ -132,7 +132,7 @@ async def _status_of(host: str, port: int, request: bytes) -> int:
         writer.close()
 
 
-_ACTIONS: Mapping[str, Callable[[JsonObject, ProbeTarget, float], Awaitable[str]]] = {
+_HANDLERS: Mapping[str, Callable[[JsonObject, ProbeTarget, float], Awaitable[str]]] = {
     "httpGet": _http_get,
     "tcpSocket": _tcp,
     "exec": _exec,

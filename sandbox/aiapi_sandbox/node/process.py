@@ -1,7 +1,7 @@
-"""One supervised local process: a container's main process, or a command run for a probe or hook.
+"""One supervised local process: a container's main process, or an exec for a probe or hook.
 
-The process runs below a shim (see `shim.py`), which ends it and all it started when the sandbox
-goes. Nothing here waits in a thread: the shim reports on a pipe that the event loop reads.
+The process is a child of a shim (see `shim.py`), which kills it and its descendants when the
+sandbox exits. No thread waits for it: the shim reports on a pipe that the event loop reads.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
-    """What to execute, where, and with which environment (nothing is inherited)."""
+    """The command, working directory and environment of a process. Nothing is inherited."""
 
     argv: Sequence[str]
     cwd: Path
@@ -32,7 +32,7 @@ class ProcessSpec:
 
 
 class _StatusProtocol(asyncio.Protocol):
-    """Read the shim's lines; `closed` is set when it has gone."""
+    """Reads the shim's status lines. `closed` is set when the shim exits."""
 
     def __init__(self) -> None:
         self.started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -53,12 +53,12 @@ class _StatusProtocol(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         if not self.started.done():
-            self.started.set_exception(StartError("the process's supervisor ended at once"))
+            self.started.set_exception(StartError("the shim exited immediately"))
         self.closed.set()
 
 
 class SupervisedProcess:
-    """A running command; use `start`, then `wait`, `signal` and `kill`."""
+    """A running process; use `start`, then `wait`, `signal` and `kill`."""
 
     def __init__(self, shim: "subprocess.Popen[bytes]", status: _StatusProtocol, pid: int) -> None:
         self._shim = shim
@@ -66,19 +66,19 @@ class SupervisedProcess:
         self.pid = pid
 
     @classmethod
-    async def start(cls, command: ProcessSpec, *, output: int) -> "SupervisedProcess":
-        """Start `command` with its output on the file descriptor `output`.
+    async def start(cls, spec: ProcessSpec, *, output: int) -> "SupervisedProcess":
+        """Start a process with its output on the file descriptor `output`.
 
         Raises StartError when it cannot be executed.
         """
         reader, writer = os.pipe()
         try:
-            shim = subprocess.Popen(  # noqa: ASYNC220, S603 - only forks, and the caller chose the command
-                [sys.executable, "-I", "-S", SHIM, str(writer), command.cwd, *command.argv],
+            shim = subprocess.Popen(  # noqa: ASYNC220, S603 - does not block, and runs the container's command
+                [sys.executable, "-I", "-S", SHIM, str(writer), spec.cwd, *spec.argv],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env=dict(command.env),
+                env=dict(spec.env),
                 pass_fds=[writer],
                 start_new_session=True,
                 bufsize=0,
@@ -96,7 +96,7 @@ class SupervisedProcess:
                 process.pid = await asyncio.shield(status.started)
         except TimeoutError:
             await process.kill()
-            raise StartError("the process did not start in time") from None
+            raise StartError(f"the process did not start within {START_TIMEOUT:g} s") from None
         except StartError:
             await process.wait()
             raise
@@ -106,23 +106,23 @@ class SupervisedProcess:
         return process
 
     async def wait(self) -> int:
-        """Return the exit code as a container runtime tells it: 128 + n for signal n."""
+        """Return the exit code as a container runtime reports it: 128 + n for signal n."""
         await self._status.closed.wait()
-        while self._shim.poll() is None:  # noqa: ASYNC110 - a dying process sets no event
+        while self._shim.poll() is None:  # noqa: ASYNC110 - there is no event for the shim's exit
             await asyncio.sleep(0.002)
         self._close_control()
         return 137 if self._status.exit_code is None else self._status.exit_code
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the main process alone, as a container runtime does."""
-        self._command(f"signal {int(number)}")
+        """Send a signal to the main process only, as a container runtime does."""
+        self._send(f"signal {int(number)}")
 
     async def kill(self) -> int:
-        """End the process and everything it started, at once."""
-        self._command("kill")
+        """Kill the process and all its descendants."""
+        self._send("kill")
         return await self.wait()
 
-    def _command(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._shim.stdin is not None and not self._shim.stdin.closed:
             with suppress(BrokenPipeError):
                 self._shim.stdin.write(f"{line}\n".encode())
@@ -132,10 +132,10 @@ class SupervisedProcess:
             self._shim.stdin.close()
 
 
-async def run_command(command: ProcessSpec, *, timeout_seconds: float) -> tuple[int, str]:
-    """Run a short command to its end; return its exit code and (bounded) output.
+async def run_to_completion(spec: ProcessSpec, *, timeout_seconds: float) -> tuple[int, str]:
+    """Run a process to completion; return its exit code and its truncated output.
 
-    Raises TimeoutError, after the command was killed, and StartError.
+    Raises StartError, and TimeoutError after killing the process.
     """
     reader, writer = os.pipe()
     collector = _OutputProtocol()
@@ -144,7 +144,7 @@ async def run_command(command: ProcessSpec, *, timeout_seconds: float) -> tuple[
     process = None
     try:
         async with asyncio.timeout(timeout_seconds):
-            process = await SupervisedProcess.start(command, output=writer)
+            process = await SupervisedProcess.start(spec, output=writer)
             code = await process.wait()
     except (TimeoutError, asyncio.CancelledError):
         if process is not None:
@@ -160,7 +160,7 @@ async def run_command(command: ProcessSpec, *, timeout_seconds: float) -> tuple[
 
 
 class _OutputProtocol(asyncio.Protocol):
-    """Keep the first 10 KiB of a command's output."""
+    """Keeps the first 10 KiB of the output."""
 
     LIMIT = 10_240
 

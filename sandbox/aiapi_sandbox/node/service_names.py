@@ -1,8 +1,7 @@
-"""Service names in URLs, resolved before a container starts. Pure.
+"""Resolution of Service names in URLs when a container starts. Pure.
 
-On a cluster `http://llm:8080` is resolved by DNS. The sandbox has no network of its own to answer
-such questions in, so the host of a URL in an environment value, command or argument is replaced by
-the address that the Service has when the container starts.
+A cluster resolves `http://llm:8080` by DNS. The sandbox has no DNS, so it replaces the host of a
+URL in an environment value, command or argument with the Service's address at container start.
 """
 
 import re
@@ -22,11 +21,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceNameResolver:
-    """The Services that a pod of `namespace` can name; `serving` tells of moved ports."""
+    """Resolves names for pods in `namespace`. `actual_address` maps moved ports."""
 
     namespace: str
     addresses: Mapping[tuple[str, str], str]
-    serving: Callable[[Address], Address]
+    actual_address: Callable[[Address], Address]
 
     def __call__(self, text: str) -> str:
         return _HOST.sub(self._resolve, text)
@@ -35,16 +34,16 @@ class ServiceNameResolver:
         address = self.addresses.get((url["namespace"] or self.namespace, url["name"]))
         if address is None:
             return url.group(0)
-        asked = int(url["port"]) if url["port"] else _DEFAULT_PORTS.get(url["scheme"])
+        port = int(url["port"]) if url["port"] else _DEFAULT_PORTS.get(url["scheme"])
         head = f"{url['scheme']}://{url['user'] or ''}"
-        if asked is None:
+        if port is None:
             return f"{head}{address}"
-        host, port = self.serving((address, asked))
+        host, port = self.actual_address((address, port))
         return f"{head}{host}:{port}"
 
 
 def cluster_ips(services: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """Return {(namespace, name): address}, without headless Services."""
+    """Return {(namespace, name): cluster IP}, without headless Services."""
     return {
         (service["metadata"]["namespace"], service["metadata"]["name"]): address
         for service in services

@@ -1,14 +1,14 @@
-"""The process between the sandbox and a container's main process.
+"""The shim: the parent of a container's main process, like containerd-shim.
 
-A container's processes must end with it, and all of them with the sandbox, even when the sandbox
-is killed with -9. Only a parent can hold that promise, so each container gets this small one: as a
-child subreaper it keeps every descendant in reach, and it ends them all when the main process
-exits or when its standard input closes, which the kernel does for a dead sandbox.
+All processes of a container must end when the container ends, and when the sandbox exits, even
+after `kill -9`. Only a parent process can guarantee that. As a child subreaper, the shim finds
+every descendant. It kills them when the main process exits, or when its standard input closes,
+which also happens when the sandbox is killed.
 
-It runs as a plain script (`python -I -S shim.py STATUS_FD CWD ARGV...`) and imports nothing of the
-package, because it is started for every container and must start at once. It tells its parent on
-STATUS_FD, a line each: `started PID`, `failed MESSAGE`, `exited CODE`. It obeys on standard input:
-`signal NUMBER` goes to the main process, `kill` ends it at once (its exit ends the others).
+It is a plain script (`python -I -S shim.py STATUS_FD CWD ARGV...`) that imports nothing from the
+package, because every container starts one and must start fast. It reports on STATUS_FD, one line
+each: `started PID`, `failed MESSAGE`, `exited CODE`. It reads commands from standard input:
+`signal NUMBER` for the main process, and `kill`.
 """
 
 import ctypes
@@ -26,12 +26,12 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def prctl(option: int, argument: int) -> None:
-    """Call prctl(2), which the standard library does not offer."""
+    """Call prctl(2), which the standard library does not provide."""
     ctypes.CDLL(None, use_errno=True).prctl(option, argument, 0, 0, 0)
 
 
-def become(argv: list[str], cwd: str, failure: int) -> NoReturn:
-    """Turn this freshly forked process into the container's main process."""
+def exec_main(argv: list[str], cwd: str, failure: int) -> NoReturn:
+    """Replace this forked process with the container's main process."""
     try:
         os.setsid()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -42,7 +42,7 @@ def become(argv: list[str], cwd: str, failure: int) -> NoReturn:
         executable = shutil.which(argv[0], path=os.environ.get("PATH"))
         if executable is None:
             raise FileNotFoundError(f'exec: "{argv[0]}": executable file not found in $PATH')
-        os.execve(executable, argv, os.environ)  # noqa: S606 - a container's command, without a shell
+        os.execve(executable, argv, os.environ)  # noqa: S606 - the container's command, without a shell
     except OSError as error:
         message = f'exec: "{argv[0]}": {error.strerror}' if error.strerror else str(error)
         os.write(failure, message.encode())
@@ -50,12 +50,12 @@ def become(argv: list[str], cwd: str, failure: int) -> NoReturn:
 
 
 def launch(argv: list[str], cwd: str) -> tuple[int, str]:
-    """Fork the main process; return its pid and, when it could not be executed, why."""
+    """Fork the main process; return its PID and an error message, if exec failed."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        become(argv, cwd, writer)
+        exec_main(argv, cwd, writer)
     os.close(writer)
     message = b""
     while chunk := os.read(reader, 4096):
@@ -65,9 +65,9 @@ def launch(argv: list[str], cwd: str) -> tuple[int, str]:
 
 
 def parents() -> dict[int, int]:
-    """Map every pid to its parent's, as /proc tells it now."""
+    """Map the PID of every process to its parent's, from /proc."""
     found = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would cost more than the whole scan
+    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is slower than the scan itself
         if name.isdigit():
             with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
                 fields = file.read().rpartition(b")")[2].split()
@@ -77,7 +77,7 @@ def parents() -> dict[int, int]:
 
 
 def descendants(root: int) -> list[int]:
-    """Every living process below `root`."""
+    """The PIDs of all running descendants of `root`."""
     parent_of = parents()
     below: list[int] = []
     level = {root}
@@ -88,7 +88,7 @@ def descendants(root: int) -> list[int]:
 
 
 def reap(main: int) -> int | None:
-    """Collect the dead; return the main process's wait status once it is among them."""
+    """Reap exited children; return the main process's wait status when it is one of them."""
     found = None
     with suppress(ChildProcessError):
         while True:
@@ -100,8 +100,8 @@ def reap(main: int) -> int | None:
     return found
 
 
-def end_all() -> None:
-    """Kill every descendant, and again, until none is left that a dying one had forked."""
+def kill_descendants() -> None:
+    """Kill all descendants, repeatedly, because they may fork before they die."""
     while below := descendants(os.getpid()):
         for pid in below:
             with suppress(ProcessLookupError):
@@ -110,8 +110,8 @@ def end_all() -> None:
         select.select([], [], [], 0.002)
 
 
-def obey(line: str, main: int) -> None:
-    """Carry out one line of the parent."""
+def handle_command(line: str, main: int) -> None:
+    """Run one command from the sandbox."""
     verb, _, argument = line.partition(" ")
     number = signal.SIGKILL if verb == "kill" else int(argument)
     with suppress(ProcessLookupError):
@@ -119,7 +119,7 @@ def obey(line: str, main: int) -> None:
 
 
 def supervise(main: int) -> int | None:
-    """Return the main process's wait status, or None when the parent is gone."""
+    """Return the main process's wait status, or None when the sandbox has exited."""
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -138,11 +138,11 @@ def supervise(main: int) -> int | None:
                 return None
             *lines, pending = (pending + data).split("\n")
             for line in lines:
-                obey(line, main)
+                handle_command(line, main)
 
 
 def main() -> NoReturn:
-    """Run one container to its end."""
+    """Run one container until it exits."""
     status_fd, cwd, argv = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     os.set_inheritable(status_fd, False)
     for number in IGNORED:
@@ -157,7 +157,7 @@ def main() -> NoReturn:
         os._exit(1)
     os.write(status_fd, f"started {pid}\n".encode())
     status = supervise(pid)
-    end_all()
+    kill_descendants()
     if status is not None:
         with suppress(OSError):
             code = os.waitstatus_to_exitcode(status)

@@ -1,7 +1,7 @@
-"""A pod's volumes as folders of the sandbox's data directory.
+"""A pod's volumes, as directories below the sandbox's data directory.
 
-There are no mounts, so a volume is one folder, shared by the pod's containers; what lies below a
-mountPath is found there because paths are rewritten (see `environment.py`).
+There are no mounts: the pod's containers share one directory per volume, and paths below a
+mountPath are rewritten to it (see `environment.py`).
 """
 
 import base64
@@ -24,12 +24,12 @@ _EPHEMERAL = ("emptyDir", "ephemeral")
 
 
 class VolumeError(Exception):
-    """A volume cannot be made yet, or not at all."""
+    """A volume cannot be set up, now or ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeSources:
-    """Where volumes get their content."""
+    """The sources of the volumes' content."""
 
     pod: JsonObject
     secret: ObjectLookup
@@ -49,20 +49,20 @@ def config_map_data(config_map: JsonObject) -> FileContents:
     return text | secret_data({"data": config_map.get("binaryData")})
 
 
-def write_volume(volume: JsonObject, folder: Path, sources: VolumeSources) -> None:
-    """Make the folder of one volume, or bring its files up to date."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def write_volume(volume: JsonObject, directory: Path, sources: VolumeSources) -> None:
+    """Create the directory of a volume, or update its files."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(kind in volume for kind in _EPHEMERAL):
         return
     for name, content in contents(volume, sources).items():
-        path = folder / name
+        path = directory / name
         if path.exists() and path.read_bytes() == content:
             continue
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(content)
-        fresh.replace(path)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(content)
+        temporary.replace(path)
 
 
 def contents(volume: JsonObject, sources: VolumeSources) -> FileContents:
@@ -82,11 +82,14 @@ def contents(volume: JsonObject, sources: VolumeSources) -> FileContents:
             origin, "configmap", origin.get("name", ""), sources.config_map, config_map_data
         )
     if "downwardAPI" in volume:
-        return {item["path"]: _downward(item, sources) for item in volume["downwardAPI"]["items"]}
+        return {
+            item["path"]: _downward_api_value(item, sources)
+            for item in volume["downwardAPI"]["items"]
+        }
     if "serviceAccountToken" in volume:
         return {volume["serviceAccountToken"]["path"]: sources.token.encode()}
-    kind = next((key for key in volume if key != "name"), "this kind")
-    raise VolumeError(f"the sandbox has no {kind} volumes")
+    kind = next((key for key in volume if key != "name"), "these")
+    raise VolumeError(f"{kind} volumes are not supported in the sandbox")
 
 
 def _selected(
@@ -110,7 +113,7 @@ def _selected(
     return {item["path"]: data[item["key"]] for item in origin["items"] if item["key"] in data}
 
 
-def _downward(item: JsonObject, sources: VolumeSources) -> bytes:
+def _downward_api_value(item: JsonObject, sources: VolumeSources) -> bytes:
     try:
         if "fieldRef" in item:
             return field_value(sources.pod, item["fieldRef"]["fieldPath"]).encode()
@@ -127,7 +130,7 @@ def _downward(item: JsonObject, sources: VolumeSources) -> bytes:
 
 
 def mounts(container: JsonObject, volumes: Path) -> dict[str, Path]:
-    """Return where each mountPath of a container really lies."""
+    """Map each mountPath of a container to its directory."""
     found = {}
     for mount in container.get("volumeMounts", ()):
         path = volumes / mount["name"]

@@ -1,1 +1,1 @@
-"""The Service proxy: what kube-proxy does, as one process that pumps bytes."""
+"""The Service proxy: a user-space kube-proxy in a process of its own."""

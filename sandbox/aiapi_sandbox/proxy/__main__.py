@@ -1,7 +1,7 @@
-"""The proxy process: takes tables on standard input, a JSON line each, and tells what it applied.
+"""The proxy process: reads Service tables from standard input, and reports what it applied.
 
-It ends when standard input closes, so it never outlives the sandbox. It is a process of its own
-because the bytes of all traffic go through it, and they must not wait for the API server.
+Messages are one JSON object per line. The process exits when standard input closes, so it never
+outlives the sandbox. It is separate so that traffic does not wait for the API server.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiapi_sandbox.proxy.listeners import ListenerTable
 
 
 def parse_table(line: bytes) -> tuple[int, dict[Address, list[Address]]]:
-    """Return the table's number and its content."""
+    """Return the number and the content of a table."""
     message = json.loads(line)
     table = {
         (host, port): [(to_host, to_port) for to_host, to_port in backends]
@@ -25,7 +25,7 @@ def parse_table(line: bytes) -> tuple[int, dict[Address, list[Address]]]:
 
 
 async def serve() -> None:
-    """Apply tables until there are no more."""
+    """Apply tables until standard input closes."""
     reader = asyncio.StreamReader(limit=16 * 1024 * 1024)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -39,7 +39,7 @@ async def serve() -> None:
 
 
 def main() -> None:
-    """Run on uvloop where it is installed."""
+    """Run on uvloop, if it is installed."""
     run = asyncio.run
     with suppress(ImportError):
         import uvloop  # noqa: PLC0415 - an optional speed-up

@@ -1,4 +1,4 @@
-"""Two connections joined into one: bytes, half-closes and resets pass, memory is bounded."""
+"""Proxied connections: forward bytes, half-closes and resets, with bounded memory."""
 
 import asyncio
 import random
@@ -14,12 +14,12 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class ProxiedConnection(asyncio.Protocol):
-    """One of the two connections; what it reads, its peer writes."""
+    """One side of a proxied connection. Data read here is written to its peer."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.peer: ProxiedConnection | None = None
-        self.ended = False
+        self.eof_seen = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -29,9 +29,9 @@ class ProxiedConnection(asyncio.Protocol):
             self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
-        self.ended = True
+        self.eof_seen = True
         peer = self.peer
-        if peer is None or peer.transport is None or peer.ended:
+        if peer is None or peer.transport is None or peer.eof_seen:
             return False
         with suppress(OSError, RuntimeError):
             peer.transport.write_eof()
@@ -55,7 +55,7 @@ class ProxiedConnection(asyncio.Protocol):
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close so that the other end sees a reset, as it would without a proxy between."""
+    """Close with a reset, as the client would see it without a proxy."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
         with suppress(OSError):
@@ -64,7 +64,7 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 async def dial(address: Address) -> ProxiedConnection | None:
-    """Connect to a backend; None when it does not accept in time."""
+    """Connect to a backend; None when it refuses or times out."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -75,16 +75,17 @@ async def dial(address: Address) -> ProxiedConnection | None:
 
 
 class ClientConnection(ProxiedConnection):
-    """A client's connection: finds a backend, and keeps what comes until it has one.
+    """A client's connection: connects to a backend, and buffers data until it is connected.
 
-    It pauses only on data, because uvloop never resumes what was paused in `connection_made`.
+    It pauses reading on the first data, because uvloop does not resume a transport that was paused
+    in `connection_made`.
     """
 
     def __init__(self, backends: Callable[[], Sequence[Address]]) -> None:
         super().__init__()
         self._backends = backends
         self._connecting: asyncio.Task[None] | None = None
-        self._early = b""
+        self._buffered = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -94,14 +95,14 @@ class ClientConnection(ProxiedConnection):
         if self.peer is not None:
             super().data_received(data)
             return
-        self._early += data
+        self._buffered += data
         if self.transport is not None:
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         if self.peer is not None:
             return super().eof_received()
-        self.ended = True
+        self.eof_seen = True
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,7 +111,7 @@ class ClientConnection(ProxiedConnection):
         super().connection_lost(exc)
 
     async def _connect(self) -> None:
-        """Try the backends in random order; a refused connection goes on to the next one."""
+        """Try the backends in random order until one accepts."""
         addresses = list(self._backends())
         random.shuffle(addresses)
         for address in addresses:
@@ -128,9 +129,9 @@ class ClientConnection(ProxiedConnection):
                 upstream.transport.close()
             return
         self.peer, upstream.peer = upstream, self
-        if self._early:
-            super().data_received(self._early)
-            self._early = b""
+        if self._buffered:
+            super().data_received(self._buffered)
+            self._buffered = b""
             self.transport.resume_reading()
-        if self.ended:
+        if self.eof_seen:
             super().eof_received()

@@ -1,4 +1,4 @@
-"""The proxy's listening sockets, kept equal to the table that the sandbox sends."""
+"""The proxy's listening sockets, synchronized with the Service table."""
 
 import asyncio
 import errno
@@ -10,26 +10,28 @@ from aiapi_sandbox.proxy.connections import Address, ClientConnection
 UNPRIVILEGED_OFFSET = 10_000
 BACKLOG = 2048
 _PRIVILEGED_BELOW = 1024
-_REFUSED = (errno.EACCES, errno.EPERM)
+_PERMISSION_ERRORS = (errno.EACCES, errno.EPERM)
 
 
 def expected_address(address: Address) -> Address:
-    """Where an address will be listened on, as far as this user's rights decide it."""
+    """The address that the proxy will bind for a Service address, given this user's privileges."""
     host, port = address
     if port >= _PRIVILEGED_BELOW:
         return address
     with socket.socket() as probe:
-        # It never listens, and so it is not in the way of who binds the same address for good.
+        # It does not listen, so it does not block the proxy from binding the address.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            return (host, port + UNPRIVILEGED_OFFSET) if error.errno in _REFUSED else address
+            return (
+                (host, port + UNPRIVILEGED_OFFSET) if error.errno in _PERMISSION_ERRORS else address
+            )
     return address
 
 
 class Listener:
-    """One Service port. It listens only while there is a backend, so that clients are refused."""
+    """One Service port. Without backends it does not listen, so connections are refused."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -39,7 +41,7 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     async def set_backends(self, backends: Sequence[Address]) -> None:
-        """New connections go to these from now on; those that exist are left alone."""
+        """Set the backends for new connections. Existing connections are not changed."""
         self.backends = tuple(backends)
         if self.backends and self._server is None:
             await self._listen()
@@ -51,13 +53,13 @@ class Listener:
         try:
             self._server, self.bound = await self._bind(host, port), self.address
         except OSError as error:
-            if error.errno not in _REFUSED:
+            if error.errno not in _PERMISSION_ERRORS:
                 self.failure = f"cannot listen on {host}:{port}: {error.strerror or error}"
                 return
             await self._listen_unprivileged(host, port + UNPRIVILEGED_OFFSET)
 
     async def _listen_unprivileged(self, host: str, port: int) -> None:
-        """Ports below 1024 may need root; then the Service is served 10000 ports higher."""
+        """Ports below 1024 may require root; if so, serve the Service 10000 ports higher."""
         try:
             self._server, self.bound = await self._bind(host, port), (host, port)
         except OSError as error:
@@ -76,7 +78,7 @@ class Listener:
         return server
 
     def close(self) -> None:
-        """Stop listening; joined connections live on."""
+        """Stop listening. Existing connections stay open."""
         if self._server is not None:
             self._server.close()
         self._server, self.bound, self.failure = None, None, ""
@@ -89,7 +91,7 @@ class ListenerTable:
         self._listeners: dict[Address, Listener] = {}
 
     async def apply(self, wanted: Mapping[Address, Sequence[Address]]) -> None:
-        """Make the listeners those of `wanted`: Service address to its backends."""
+        """Open and close listeners to match `wanted`: Service address -> backends."""
         for address in self._listeners.keys() - wanted.keys():
             self._listeners.pop(address).close()
         for address, backends in wanted.items():
@@ -97,9 +99,9 @@ class ListenerTable:
             await listener.set_backends(backends)
 
     def bound(self) -> list[tuple[Address, Address]]:
-        """Where each Service address is really listened on."""
+        """The actual address of each Service address."""
         return [(a, item.bound) for a, item in self._listeners.items() if item.bound is not None]
 
     def failures(self) -> list[str]:
-        """Why Service addresses are not served."""
+        """The errors of Service addresses that cannot be served."""
         return [item.failure for item in self._listeners.values() if item.failure]

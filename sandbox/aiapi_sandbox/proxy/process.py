@@ -1,4 +1,4 @@
-"""The sandbox's end of the proxy: starts it, keeps it alive, sends it tables."""
+"""The sandbox's side of the proxy: starts and restarts the process, and sends it tables."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ APPLY_TIMEOUT = 10.0
 RESTART_DELAY = 0.5
 
 
-class _Answers(asyncio.Protocol):
-    """Lines from the proxy; `closed` is set when it has gone."""
+class _ProxyMessages(asyncio.Protocol):
+    """Reads the proxy's messages. `closed` is set when the proxy exits."""
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -29,10 +29,10 @@ class _Answers(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
-            answer = json.loads(line)
-            self.applied = answer["applied"]
-            self.bound = {(a[0], a[1]): (b[0], b[1]) for a, b in answer["bound"]}
-            self.failures = tuple(answer["failures"])
+            message = json.loads(line)
+            self.applied = message["applied"]
+            self.bound = {(a[0], a[1]): (b[0], b[1]) for a, b in message["bound"]}
+            self.failures = tuple(message["failures"])
         self.changed.set()
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -41,53 +41,53 @@ class _Answers(asyncio.Protocol):
 
 
 class ProxyProcess:
-    """Owns the proxy process; `run` belongs in a task of the sandbox."""
+    """Owns the proxy process. The sandbox runs `run` in a task."""
 
     def __init__(self) -> None:
         self._wanted: Mapping[Address, Sequence[Address]] = {}
         self._number = 0
         self._child: subprocess.Popen[bytes] | None = None
-        self._answers: _Answers | None = None
+        self._messages: _ProxyMessages | None = None
         self._reported_failures: tuple[str, ...] = ()
         self._reported_bound: dict[Address, Address] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call back when Services are listened on elsewhere than before."""
+        """Call `listener` when the actual addresses of Services change."""
         self._listeners.append(listener)
 
     @property
     def pid(self) -> int | None:
-        """The running process, for tests and the state file."""
+        """The PID of the running process."""
         return self._child.pid if self._child else None
 
     def address(self, service: Address) -> Address | None:
-        """Where a Service address is listened on now, or None."""
-        return self._answers.bound.get(service) if self._answers else None
+        """The actual address of a Service address, or None when it is not served."""
+        return self._messages.bound.get(service) if self._messages else None
 
     def set_table(self, wanted: Mapping[Address, Sequence[Address]]) -> None:
-        """Send the whole table; the newest one wins."""
+        """Send the complete table."""
         self._wanted = wanted
         self._number += 1
         self._send()
 
     async def run(self) -> None:
-        """Keep the process alive until cancelled; a crash is healed with the last table."""
+        """Run the process until cancelled. After a crash, restart it with the last table."""
         try:
             while True:
-                answers = await self._start()
-                while not answers.closed.is_set():
-                    answers.changed.clear()
-                    await answers.changed.wait()
-                    self._report(answers)
-                logger.warning("the Service proxy ended; starting it again")
+                messages = await self._start()
+                while not messages.closed.is_set():
+                    messages.changed.clear()
+                    await messages.changed.wait()
+                    self._report(messages)
+                logger.warning("the Service proxy exited; restarting it")
                 await self._stop()
                 await asyncio.sleep(RESTART_DELAY)
         finally:
             await self._stop()
 
-    async def _start(self) -> _Answers:
-        self._child = child = subprocess.Popen(  # noqa: ASYNC220 - forks only; our own module
+    async def _start(self) -> _ProxyMessages:
+        self._child = child = subprocess.Popen(  # noqa: ASYNC220 - does not block; runs our own module
             [sys.executable, "-P", "-m", "aiapi_sandbox.proxy"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -95,10 +95,10 @@ class ProxyProcess:
             bufsize=0,
         )
         loop = asyncio.get_running_loop()
-        _, answers = await loop.connect_read_pipe(_Answers, child.stdout)
-        self._answers = answers
+        _, messages = await loop.connect_read_pipe(_ProxyMessages, child.stdout)
+        self._messages = messages
         self._send()
-        return answers
+        return messages
 
     def _send(self) -> None:
         if self._child is None or self._child.stdin is None or self._child.stdin.closed:
@@ -108,18 +108,18 @@ class ProxyProcess:
         with suppress(BrokenPipeError):
             self._child.stdin.write(line.encode())
 
-    def _report(self, answers: _Answers) -> None:
-        if answers.failures != self._reported_failures:
-            self._reported_failures = answers.failures
-            for failure in answers.failures:
+    def _report(self, messages: _ProxyMessages) -> None:
+        if messages.failures != self._reported_failures:
+            self._reported_failures = messages.failures
+            for failure in messages.failures:
                 logger.warning("Service proxy: %s", failure)
-        if answers.bound != self._reported_bound:
-            self._reported_bound = answers.bound
+        if messages.bound != self._reported_bound:
+            self._reported_bound = messages.bound
             for listener in self._listeners:
                 listener()
 
     async def _stop(self) -> None:
-        child, self._child, self._answers = self._child, None, None
+        child, self._child, self._messages = self._child, None, None
         if child is None or child.stdin is None:
             return
         child.stdin.close()

@@ -16,7 +16,7 @@ SERVICES = [
     {"metadata": {"namespace": "b", "name": "llm"}, "spec": {"clusterIP": "127.96.0.8"}},
     {"metadata": {"namespace": "a", "name": "headless"}, "spec": {"clusterIP": "None"}},
 ]
-resolve = ServiceNameResolver(namespace="a", addresses=cluster_ips(SERVICES), serving=moved)
+resolve = ServiceNameResolver(namespace="a", addresses=cluster_ips(SERVICES), actual_address=moved)
 
 
 @pytest.mark.parametrize(
