@@ -1,4 +1,4 @@
-"""The AIApi resource: models, and the CustomResourceDefinition made from them."""
+"""The AIApi resource: its models, and the CustomResourceDefinition generated from them."""
 
 from aiapi_operator.api.aiapi import AIApi, Metadata
 from aiapi_operator.api.spec import AIApiSpec, Mode

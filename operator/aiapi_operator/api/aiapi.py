@@ -1,4 +1,4 @@
-"""The AIApi resource as a whole, as it comes from the API server."""
+"""The AIApi resource: metadata, spec and status."""
 
 import re
 from typing import Annotated, ClassVar
@@ -24,8 +24,8 @@ _NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 
 NAME_RULE = Rule(
     cel=f"size(self.metadata.name) <= {MAX_NAME_LENGTH} && self.metadata.name.matches('{_NAME}')",
-    message=f"metadata.name must have {MAX_NAME_LENGTH} characters at most, lower-case letters,"
-    " digits and dashes, and begin with a letter: the Service takes its name from it",
+    message=f"metadata.name must have at most {MAX_NAME_LENGTH} characters, contain only lower-case"
+    " letters, digits and dashes, and start with a letter: the Service has the same name",
     holds=lambda aiapi: (
         len(aiapi.metadata.name) <= MAX_NAME_LENGTH
         and re.fullmatch(_NAME, aiapi.metadata.name) is not None
@@ -34,51 +34,51 @@ NAME_RULE = Rule(
 
 
 class Metadata(LenientModel):
-    """What the operator reads of the object's metadata."""
+    """The object metadata that the operator reads."""
 
     name: str
-    """Name, unique in the namespace."""
+    """Name, unique within the namespace."""
     namespace: str = "default"
-    """Namespace of the AIApi and of all that belongs to it."""
+    """Namespace of the AIApi and its child objects."""
     uid: str = ""
-    """Tells an object from another of the same name that was there before."""
+    """Unique ID of this object; a recreated object of the same name has another."""
     generation: Annotated[int, Field(ge=0)] = 0
-    """Counts changes of the spec."""
+    """Incremented with each change of the spec."""
     resource_version: str = ""
     """Changes with each write."""
     creation_timestamp: str | None = None
-    """When it was made."""
+    """Creation time."""
     deletion_timestamp: str | None = None
-    """When its deletion was asked for."""
+    """Time at which deletion was requested."""
     labels: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Its labels."""
+    """Labels."""
     annotations: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Its annotations."""
+    """Annotations."""
 
 
 class AIApi(LenientModel):
-    """An async AI API, served by a fleet of pods that is right-sized on two axes: Uvicorn
-    workers in a pod, and pods."""
+    """An async AI API served by a fleet of pods. The operator right-sizes the fleet on two
+    axes: Uvicorn workers per pod, and pods."""
 
     api_version: str = API_VERSION
-    """aiapi.dev/v1alpha1."""
+    """API version, always aiapi.dev/v1alpha1."""
     kind: str = KIND
-    """AIApi."""
+    """Kind of the object, always AIApi."""
     metadata: Metadata
     """Standard object metadata."""
     spec: AIApiSpec = AIApiSpec()
-    """What the user asks for. Every field has a default."""
+    """Desired behavior of the AIApi. All fields are optional."""
     status: AIApiStatus = AIApiStatus()
-    """What was seen, what is needed, what was decided, and why."""
+    """Observed load, current need, last decision and conditions. Written by the operator."""
 
     rules: ClassVar[tuple[Rule, ...]] = (NAME_RULE,)
 
     @property
     def name(self) -> str:
-        """Name of the AIApi, and of its Deployment and Service."""
+        """Name of the AIApi and of its Deployment and Service."""
         return self.metadata.name
 
     @property
     def namespace(self) -> str:
-        """Namespace of the AIApi and of all that belongs to it."""
+        """Namespace of the AIApi and its child objects."""
         return self.metadata.namespace

@@ -1,4 +1,4 @@
-"""What of a container and a pod an AIApi may set, in the words Kubernetes has for it."""
+"""Container and pod fields that an AIApi can set, with the names that Kubernetes uses."""
 
 from typing import Annotated, ClassVar
 
@@ -18,7 +18,7 @@ OWNED_ENV = (
     "AIAPI_SIZE_WAIT",
     "AIAPI_WORKERS",
 )
-"""Environment of the app's container that the operator sets: it sizes the pod through it."""
+"""Environment variables of the app container that the operator sets."""
 
 OWNED_LABELS = (
     "aiapi.dev/name",
@@ -26,7 +26,7 @@ OWNED_LABELS = (
     "app.kubernetes.io/managed-by",
     "app.kubernetes.io/name",
 )
-"""Pod labels that the operator sets: its selectors find the pods by them."""
+"""Pod labels that the operator sets: its selectors use them."""
 
 APP_CONTAINER = "app"
 
@@ -40,16 +40,16 @@ class KeyReference(Model):
     name: _ObjectName
     """Name of the ConfigMap or Secret."""
     key: _DataKey
-    """The key whose value is taken."""
+    """Key to select."""
     optional: Annotated[bool, Strict()] | None = None
-    """Whether the container may start without it."""
+    """If true, the container starts even when the object or key does not exist."""
 
 
 class FieldReference(Model):
     """A field of the pod."""
 
     api_version: Annotated[str, Field(max_length=63)] | None = None
-    """Version of the schema that the path is written in, v1 by default."""
+    """Version of the schema that fieldPath refers to. Defaults to v1."""
     field_path: Annotated[str, Field(max_length=253)]
     """Path of the field, such as status.podIP."""
 
@@ -58,15 +58,15 @@ class ResourceFieldReference(Model):
     """A resource request or limit of a container."""
 
     container_name: Annotated[str, Field(max_length=63)] | None = None
-    """The container, this one by default."""
+    """Name of the container. Defaults to this container."""
     resource: Annotated[str, Field(max_length=253)]
-    """The resource, such as limits.memory."""
+    """Resource to select, such as limits.memory."""
     divisor: Annotated[int, Strict()] | Annotated[str, Field(max_length=32)] | None = None
-    """The unit of the value, 1 by default."""
+    """Unit of the value. Defaults to 1."""
 
 
 class EnvVarSource(Model):
-    """Where a variable's value comes from: exactly one of the references."""
+    """Source of a variable's value. Set exactly one field."""
 
     config_map_key_ref: KeyReference | None = None
     """A key of a ConfigMap."""
@@ -81,7 +81,7 @@ class EnvVarSource(Model):
         Rule(
             cel="[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef),"
             " has(self.resourceFieldRef)].filter(given, given).size() == 1",
-            message="valueFrom must have exactly one of configMapKeyRef, secretKeyRef,"
+            message="valueFrom must set exactly one of configMapKeyRef, secretKeyRef,"
             " fieldRef and resourceFieldRef",
             holds=lambda source: len(source.manifest()) == 1,
         ),
@@ -89,25 +89,25 @@ class EnvVarSource(Model):
 
 
 class EnvVar(Model):
-    """A variable in the environment of the app's container."""
+    """An environment variable of the app container."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """Name of the variable."""
     value: Annotated[str, Field(max_length=32768)] | None = None
-    """Its value. $(NAME) stands for the value of a variable defined before."""
+    """Value of the variable. $(NAME) expands to the value of a variable defined earlier."""
     value_from: EnvVarSource | None = None
-    """Where its value comes from, instead of value."""
+    """Source of the value. Cannot be combined with value."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"!(self.name in {list(OWNED_ENV)})",
-            message="this AIAPI_ variable is set by the operator: see workers, scaling and"
-            " podTemplate.spec.terminationGracePeriodSeconds for what it stands for",
+            message="this AIAPI_ variable is set by the operator: remove it and use spec.workers,"
+            " spec.scaling or podTemplate.spec.terminationGracePeriodSeconds",
             holds=lambda variable: variable.name not in OWNED_ENV,
         ),
         Rule(
             cel="!(has(self.value) && has(self.valueFrom))",
-            message="a variable has either value or valueFrom: remove one of them",
+            message="set either value or valueFrom, not both",
             holds=lambda variable: variable.value is None or variable.value_from is None,
         ),
     )
@@ -119,41 +119,41 @@ class ObjectReference(Model):
     name: _ObjectName
     """Name of the ConfigMap or Secret."""
     optional: Annotated[bool, Strict()] | None = None
-    """Whether the container may start without it."""
+    """If true, the container starts even when the object or key does not exist."""
 
 
 class EnvFromSource(Model):
-    """A ConfigMap or Secret all of whose keys become variables."""
+    """A ConfigMap or Secret whose keys all become environment variables."""
 
     prefix: Annotated[str, Field(max_length=253)] | None = None
-    """Put before each key."""
+    """Prefix for each variable name."""
     config_map_ref: ObjectReference | None = None
-    """The ConfigMap."""
+    """ConfigMap to read."""
     secret_ref: ObjectReference | None = None
-    """The Secret."""
+    """Secret to read."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="has(self.configMapRef) != has(self.secretRef)",
-            message="envFrom must have exactly one of configMapRef and secretRef",
+            message="envFrom must set exactly one of configMapRef and secretRef",
             holds=lambda source: (source.config_map_ref is None) != (source.secret_ref is None),
         ),
     )
 
 
 class ContainerOverlay(Model):
-    """Fields of a container, laid over the generated one of the same name or added to the pod."""
+    """Container fields, merged into the container of the same name or added as a sidecar."""
 
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
-    """Name of the container; app is the one that serves."""
+    """Name of the container. The app container is named app."""
     image: Annotated[str, Field(max_length=512)] | None = None
-    """Image of a container beside the app."""
+    """Image of a sidecar. Not allowed for the app container."""
     command: tuple[str, ...] | None = None
-    """Entry point of a container beside the app."""
+    """Entry point of a sidecar. Not allowed for the app container."""
     args: tuple[str, ...] | None = None
-    """Arguments of a container beside the app."""
+    """Arguments of a sidecar. Not allowed for the app container."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -170,17 +170,17 @@ class ContainerOverlay(Model):
 
 
 class PodSpecOverlay(Model):
-    """Fields of a PodSpec, laid over the generated one."""
+    """PodSpec fields, merged into the generated PodSpec."""
 
     model_config = ConfigDict(extra="allow")
 
     containers: Annotated[tuple[ContainerOverlay, ...], Field(max_length=32)] = ()
-    """Containers by name: app is the one that serves, others are added to the pod."""
+    """Containers by name. app changes the app container; other names add sidecars."""
     termination_grace_period_seconds: Annotated[int, Strict(), Field(ge=10, le=86_400)] | None = (
         None
     )
-    """Seconds from the order to stop until a pod is killed, 30 by default. Raise it where
-    answers take long, such as streams of minutes: accepted requests are finished in it."""
+    """Seconds that a pod has to finish accepted requests before it is killed. Defaults to 30.
+    Raise it for long responses, such as streams that take minutes."""
 
 
 Labels = Annotated[
@@ -189,26 +189,26 @@ Labels = Annotated[
     Rule(
         cel=" && ".join(f"!('{label}' in self)" for label in OWNED_LABELS),
         message=f"the labels {', '.join(OWNED_LABELS)} are set by the operator:"
-        " use other keys for yours",
+        " use other label keys",
         holds=lambda labels: not any(label in labels for label in OWNED_LABELS),
     ),
 ]
 
 
 class PodMetadataOverlay(Model):
-    """Labels and annotations that are added to the pods."""
+    """Labels and annotations to add to the pods."""
 
     labels: Labels | None = None
-    """Labels for the pods."""
+    """Labels to add to the pods."""
     annotations: Annotated[dict[str, str], Field(max_length=64)] | None = None
-    """Annotations for the pods."""
+    """Annotations to add to the pods."""
 
 
 class PodTemplateOverlay(Model):
-    """Laid over the generated pod: lists merge by name (containers, volumes, env) or path
-    (volumeMounts), null removes a field, and what the operator needs always stays."""
+    """Merged into the generated pod. Lists merge by name (containers, volumes, env) or path
+    (volumeMounts), null removes a field, and fields that the operator needs are kept."""
 
     metadata: PodMetadataOverlay = PodMetadataOverlay()
-    """Labels and annotations that are added to the pods."""
+    """Labels and annotations to add to the pods."""
     spec: PodSpecOverlay = PodSpecOverlay()
     """PodSpec fields, such as nodeSelector, tolerations, volumes or imagePullSecrets."""

@@ -1,6 +1,6 @@
-"""The CustomResourceDefinition, made from the models: ``python -m aiapi_operator.api.crd``.
+"""Generates the CustomResourceDefinition from the models: ``python -m aiapi_operator.api.crd``.
 
-``crds/aiapis.aiapi.dev.yaml`` is its output; a test fails when the two differ.
+The output is ``crds/aiapis.aiapi.dev.yaml``; a test fails when they differ.
 """
 
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from aiapi_operator.api import aiapi
-from aiapi_operator.api.schema import structural_schema
+from aiapi_operator.api.schema import default_sentence, structural_schema
 
 NAME = f"{aiapi.PLURAL}.{aiapi.GROUP}"
 
@@ -44,8 +44,8 @@ def _version() -> dict[str, Any]:
         "additionalPrinterColumns": _columns(),
         "subresources": {
             "status": {},
-            # An external scaler raises or lowers the floor; between floor and ceiling the
-            # right-sizer decides. So the two never fight over one number.
+            # External scalers set the minimum; the operator decides between minimum and maximum.
+            # So the two never write the same field.
             "scale": {
                 "specReplicasPath": ".spec.replicas.min",
                 "statusReplicasPath": ".status.replicas",
@@ -57,12 +57,14 @@ def _version() -> dict[str, Any]:
 
 
 def _schema() -> dict[str, Any]:
-    """The models' schema; of the metadata a CustomResourceDefinition may say nothing more."""
+    """The schema of the models. A CustomResourceDefinition may not describe metadata fields."""
     schema = structural_schema(aiapi.AIApi)
     fields = schema["properties"]
     fields["metadata"] = {"type": "object"}
     for name in ("apiVersion", "kind"):
-        fields[name].pop("default")
+        field = fields[name]
+        field["description"] = field["description"].removesuffix(default_sentence(field))
+        field.pop("default")
     schema.pop("required")
     return schema
 
@@ -89,7 +91,7 @@ def _columns() -> list[dict[str, Any]]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists stand indented under their key."""
+    """Indents lists under their key."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless and flow)
@@ -97,7 +99,7 @@ class _Dumper(yaml.SafeDumper):
 
 def render() -> str:
     """The CustomResourceDefinition as YAML."""
-    head = "# Made from the models: python -m aiapi_operator.api.crd\n"
+    head = "# Generated from the models: python -m aiapi_operator.api.crd\n"
     return head + yaml.dump(crd(), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
 
 

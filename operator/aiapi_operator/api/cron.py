@@ -1,8 +1,7 @@
-"""Cron expressions as Kubernetes users write them: minute, hour, day of month, month, day of week.
+"""Cron expressions with five fields: minute, hour, day of month, month, day of week.
 
-The accepted language is the one of CronJobs without macros and seconds, so that one regular
-expression can say it to the API server as well. What a pattern cannot say (30 February, a
-range that runs backwards) the evaluating library refuses.
+The syntax is that of CronJobs without macros and seconds, so that the API server can check it with
+one regular expression. The models reject what a pattern cannot (30 February, a reversed range).
 """
 
 import re
@@ -39,12 +38,12 @@ ZONE_PATTERN = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
 
 
 def looks_like_cron(text: str) -> bool:
-    """Whether the five fields are there, each within its range."""
+    """Whether the text has five fields, each within its range."""
     return re.fullmatch(PATTERN, text) is not None
 
 
 def has_occurrence(text: str) -> bool:
-    """Whether there is ever a time that the expression names."""
+    """Whether the expression matches any date."""
     try:
         next(CronSim(text, _ANY_TIME))
     except (CronSimError, StopIteration):
@@ -53,12 +52,12 @@ def has_occurrence(text: str) -> bool:
 
 
 def looks_like_zone(name: str) -> bool:
-    """Whether it is written as the names of time zones are."""
+    """Whether the text has the syntax of a time zone name."""
     return re.fullmatch(ZONE_PATTERN, name) is not None
 
 
 def is_zone(name: str) -> bool:
-    """Whether the time zone database knows the name."""
+    """Whether the name is in the time zone database."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -67,10 +66,10 @@ def is_zone(name: str) -> bool:
 
 
 def next_occurrence(text: str, at: datetime) -> datetime:
-    """The first time after ``at``."""
+    """The first occurrence after ``at``."""
     return next(CronSim(text, at))
 
 
 def previous_occurrence(text: str, at: datetime) -> datetime:
-    """The last time before ``at``."""
+    """The last occurrence before ``at``."""
     return next(CronSim(text, at, reverse=True))

@@ -1,7 +1,7 @@
-"""Durations in Go's notation, as Kubernetes users write them: 800ms, 1.5s, 2m, 1h30m.
+"""Durations in Go notation: 800ms, 1.5s, 2m, 1h30m.
 
-The accepted language is a subset of Go's that leaves out signs and units below a
-millisecond, so that one regular expression can say it to the API server as well.
+Signs and units below a millisecond are not accepted, so that the API server can check durations
+with one regular expression.
 """
 
 import re
@@ -13,19 +13,21 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def is_duration(text: str) -> bool:
-    """Whether ``text`` is a duration in the accepted notation."""
+    """Whether ``text`` is a valid duration."""
     return re.fullmatch(PATTERN, text) is not None
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a duration; ``ValueError`` with the way out where it is none."""
+    """The duration in seconds; ``ValueError`` if it is invalid."""
     if not is_duration(text):
-        raise ValueError(f"{text!r} is not a duration: write it like 800ms, 1.5s, 2m or 1h30m")
+        raise ValueError(
+            f"{text!r} is not a duration: use a value such as 800ms, 1.5s, 2m or 1h30m"
+        )
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for people: three significant digits, in the unit that keeps it short."""
+    """A readable duration with three significant digits."""
     if seconds < 0:
         raise ValueError(f"a duration cannot be negative: {seconds}")
     if seconds < 0.9995:

@@ -1,10 +1,10 @@
-"""What is wrong with an AIApi, in the words of the API server: by field and rule."""
+"""Formats validation errors of an AIApi by field, as the API server does."""
 
 from pydantic import ValidationError
 
 
 def field_errors(error: ValidationError) -> list[str]:
-    """Each as ``spec.scaling.schedules[0].start: what is wrong``."""
+    """One line per error: ``spec.scaling.schedules[0].start: message``."""
     return [
         f"{_path(found['loc'])}: {found['msg'].removeprefix('Value error, ')}"
         for found in error.errors(include_url=False, include_input=False)

@@ -1,4 +1,4 @@
-"""The base of the AIApi models: immutable, camelCase outside, strict about unknown fields."""
+"""Base classes of the AIApi models: immutable, camelCase in YAML, unknown fields rejected."""
 
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from aiapi_operator.api.rules import Rule, with_rules
 
 
 class Model(BaseModel):
-    """A frozen part of the resource. ``rules`` speak about several of its fields at once."""
+    """An immutable part of the resource. ``rules`` validate several of its fields together."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -41,11 +41,11 @@ class Model(BaseModel):
         return json_schema
 
     def manifest(self) -> dict[str, Any]:
-        """The part as it stands in YAML: camelCase, and without what nobody set."""
+        """The part as in YAML: camelCase, without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class LenientModel(Model):
-    """A part that others write: what is not known of it is passed over, not refused."""
+    """A part that the API server or another version writes: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")

@@ -1,7 +1,7 @@
 """Kubernetes quantities: 500m, 2, 1e3, 256Mi, 1.5Gi.
 
-Arithmetic is exact (``Decimal``): requests are multiplied by the number of workers and
-written back, and a rounding difference would look like a change to server-side apply.
+Arithmetic is exact (``Decimal``): requests are multiplied by the number of workers and written
+back, and server-side apply would treat a rounding difference as a change.
 """
 
 import re
@@ -19,16 +19,18 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
 def is_quantity(value: Quantity) -> bool:
-    """Whether ``value`` is a non-negative quantity in the accepted notation."""
+    """Whether ``value`` is a valid, non-negative quantity."""
     if isinstance(value, int):
         return value >= 0
     return re.fullmatch(PATTERN, value) is not None
 
 
 def parse_quantity(value: Quantity) -> Decimal:
-    """The exact number that a quantity stands for."""
+    """The exact value of a quantity."""
     if not is_quantity(value):
-        raise ValueError(f"{value!r} is not a quantity: write it like 500m, 2, 256Mi or 1.5Gi")
+        raise ValueError(
+            f"{value!r} is not a quantity: use a value such as 500m, 2, 256Mi or 1.5Gi"
+        )
     match = _SPLIT.fullmatch(str(value))
     if match is None:
         raise ValueError(f"{value!r} is not a quantity")
@@ -45,12 +47,12 @@ def parse_cores(value: Quantity) -> float:
 
 
 def parse_bytes(value: Quantity) -> int:
-    """Memory in whole bytes, a part of a byte rounded up."""
+    """Memory in whole bytes, rounded up."""
     return int(parse_quantity(value).to_integral_value(rounding=ROUND_CEILING))
 
 
 def format_cpu(cores: Decimal | float) -> str:
-    """CPU in the form the API server itself would write: 500m, 2, 1500m."""
+    """CPU in canonical form: 500m, 2, 1500m."""
     milli = int((Decimal(str(cores)) * 1000).to_integral_value(rounding=ROUND_CEILING))
     return f"{milli}m" if milli % 1000 else str(milli // 1000)
 

@@ -1,26 +1,28 @@
-"""The reference of all fields for people: ``python -m aiapi_operator.api.reference``.
+"""Generates the reference of all fields: ``python -m aiapi_operator.api.reference``.
 
-``docs/api.md`` is its output, made from the same schema as the CRD; a test fails when the two
-differ.
+The output is ``docs/api.md``, made from the same schema as the CRD; a test fails when they differ.
+Every row has an anchor: the path in lower case with dashes, such as ``#spec-workers-min``.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from aiapi_operator.api.aiapi import API_VERSION, KIND, AIApi
 from aiapi_operator.api.rules import EXTENSION
-from aiapi_operator.api.schema import structural_schema
+from aiapi_operator.api.schema import default_sentence, structural_schema
 
 _HEAD = f"""# {KIND} reference
 
-<!-- Made from the models: python -m aiapi_operator.api.reference > docs/api.md -->
+<!-- Generated from the models: python -m aiapi_operator.api.reference > docs/api.md -->
 
 `{API_VERSION}`, kind `{KIND}`, short name `aia`. Every field of `spec` has a default; an AIApi
-without `spec` is valid. `kubectl explain aiapi.spec` says the same as this page.
+without `spec` is valid. `kubectl explain aiapi.spec` shows the same descriptions. Each field has an
+anchor, such as [#spec-workers-min](#spec-workers-min).
 """
-_TABLE = "| field | type | default | |\n| --- | --- | --- | --- |\n"
+_TABLE = "| field | type | default | description |\n| --- | --- | --- | --- |\n"
 
 
 def render() -> str:
@@ -28,18 +30,28 @@ def render() -> str:
     fields = structural_schema(AIApi)["properties"]
     return _HEAD + "".join(
         f"\n## {name}\n\n{fields[name]['description']}\n\n{_TABLE}"
-        + "".join(_rows(fields[name], ""))
+        + "".join(_rows(fields[name], name))
         for name in ("spec", "status")
     )
 
 
-def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
+def anchor(path: str) -> str:
+    """The anchor of a field: ``spec.env[].name`` -> ``spec-env-name``."""
+    return re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-")
+
+
+def _rows(schema: dict[str, Any], parent: str) -> Iterator[str]:
     for name, field in schema.get("properties", {}).items():
-        where = f"{path}.{name}".lstrip(".")
-        cells = (f"`{where}`", _type(field), _default(field), _text(field))
+        path = f"{parent}.{name}"
+        cells = (
+            f'<a id="{anchor(path)}"></a>`{path}`',
+            _type(field),
+            _default(field),
+            _text(field),
+        )
         yield f"| {' | '.join(cells)} |\n"
-        yield from _rows(field, where)
-        yield from _rows(field.get("items", {}), f"{where}[]")
+        yield from _rows(field, path)
+        yield from _rows(field.get("items", {}), f"{path}[]")
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -49,6 +61,8 @@ def _type(field: dict[str, Any]) -> str:
         return "quantity"
     if field["type"] == "array":
         return f"list of {field['items']['type']}s"
+    if "additionalProperties" in field:
+        return f"map of {field['additionalProperties']['type']}s"
     limits = [field.get("minimum"), field.get("maximum")]
     if None not in limits:
         return f"{field['type']} {limits[0]}..{limits[1]}"
@@ -56,7 +70,7 @@ def _type(field: dict[str, Any]) -> str:
 
 
 def _default(field: dict[str, Any]) -> str:
-    """A part's own default is told field by field."""
+    """The default of a scalar field; an object shows the defaults of its fields."""
     if "default" not in field or "properties" in field:
         return ""
     return f"`{json.dumps(field['default'])}`"
@@ -65,8 +79,14 @@ def _default(field: dict[str, Any]) -> str:
 def _text(field: dict[str, Any]) -> str:
     rules = (rule["message"] for rule in field.get(EXTENSION, []))
     inside = (rule["message"] for rule in field.get("items", {}).get(EXTENSION, []))
-    said = [field["description"], *(f"Rule: {message}." for message in (*rules, *inside))]
-    return " ".join(said).replace("|", "\\|")
+    description = field["description"].removesuffix(default_sentence(field))
+    sentences = [description, *(f"Rule: {message}." for message in (*rules, *inside))]
+    return _escaped(" ".join(sentences))
+
+
+def _escaped(text: str) -> str:
+    """Text for a table cell, without characters that Markdown interprets."""
+    return re.sub(r"([\\|*_\[\]])", r"\\\1", text).replace("<", "&lt;")
 
 
 if __name__ == "__main__":

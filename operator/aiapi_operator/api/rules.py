@@ -1,8 +1,7 @@
-"""A rule is said once and holds twice: as CEL in the API server, as Python in the models.
+"""Validation rules, defined once and checked twice: as CEL in the API server, in Python here.
 
-The API server refuses bad input at apply. The models refuse it too, because an AIApi may
-have been stored under an older CRD, and the right-sizer relies on what the rules promise.
-Each ``Rule`` keeps both forms side by side; a property test compares their verdicts.
+The API server rejects invalid input at apply. The models check it again, because an AIApi may have
+been stored under an older CRD. A property test compares the two forms of each rule.
 """
 
 from collections.abc import Callable
@@ -18,9 +17,9 @@ EXTENSION = "x-kubernetes-validations"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One promise about a value. Use it in ``Annotated[...]`` or in a model's ``rules``.
+    """A constraint on a value. Use it in ``Annotated[...]`` or in a model's ``rules``.
 
-    ``message`` names the field and the rule and the way out; users see it at apply.
+    Users see ``message`` at apply: it names the field, the constraint and what to write.
     """
 
     cel: str
@@ -28,7 +27,7 @@ class Rule:
     holds: Callable[[Any], bool]
 
     def check(self, value: Any) -> Any:
-        """The value itself, or ``ValueError`` with the rule's message."""
+        """Returns the value; raises ``ValueError`` with the message if the rule does not hold."""
         if not self.holds(value):
             raise ValueError(self.message)
         return value
@@ -45,7 +44,7 @@ class Rule:
 
 
 def with_rules(schema: JsonSchemaValue, *rules: Rule) -> JsonSchemaValue:
-    """The schema with the rules added to those it has."""
+    """The schema with the rules appended."""
     if not rules:
         return schema
     added = [{"rule": rule.cel, "message": rule.message} for rule in rules]

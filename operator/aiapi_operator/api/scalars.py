@@ -1,7 +1,7 @@
-"""The kinds of values in a spec, each with the rules that both sides check.
+"""Types of spec values, with the rules that both the API server and the models check.
 
-The rules keep within what the API server lets CEL cost: strings are bounded, and a pattern
-on a quantity stays short, since CEL must assume the longest string there.
+The rules stay within the CEL cost budget of the API server: strings are bounded, and patterns on
+quantities are short, because CEL assumes the longest possible string there.
 """
 
 import re
@@ -16,7 +16,7 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*"
 _APP = f"^{_NAME}:{_NAME}$"
 _PRICE = r"^[0-9]{1,9}([.][0-9]{1,9})?$"
 _IMAGE = r"^[^ \t\r\n]+$"
-_LONGEST = "24h"
+_MAX_DURATION = "24h"
 
 Int = Annotated[int, Strict()]
 
@@ -47,8 +47,8 @@ PositiveDuration = Annotated[
     Field(max_length=32),
     Rule(
         cel=f"self.matches({_cel(duration.PATTERN)}) && duration(self) > duration('0s')"
-        f" && duration(self) <= duration('{_LONGEST}')",
-        message="must be a duration above zero and of 24h at most, such as 800ms, 1.5s or 2m",
+        f" && duration(self) <= duration('{_MAX_DURATION}')",
+        message="must be a duration above zero and at most 24h, such as 800ms, 1.5s or 2m",
         holds=_is_positive_duration,
     ),
 ]
@@ -56,8 +56,9 @@ Duration = Annotated[
     str,
     Field(max_length=32),
     Rule(
-        cel=f"self.matches({_cel(duration.PATTERN)}) && duration(self) <= duration('{_LONGEST}')",
-        message="must be a duration of 24h at most, such as 30s, 5m or 1h30m",
+        cel=f"self.matches({_cel(duration.PATTERN)})"
+        f" && duration(self) <= duration('{_MAX_DURATION}')",
+        message="must be a duration of at most 24h, such as 30s, 5m or 1h30m",
         holds=_is_bounded_duration,
     ),
 ]
@@ -84,7 +85,7 @@ _POSITIVE = Rule(
 )
 _WHOLE_BYTES = Rule(
     cel="type(self) == int || !self.matches('[num]$')",
-    message="is in bytes, so m would be a thousandth of one: write 256Mi instead of 256m",
+    message="must be in bytes: write 256Mi instead of 256m (m means a thousandth of a byte)",
     holds=lambda value: isinstance(value, int) or re.search("[num]$", value) is None,
 )
 Cpu = Annotated[Int | str, _SYNTAX, _POSITIVE]
@@ -122,7 +123,7 @@ Currency = Annotated[
     Field(max_length=3),
     Rule(
         cel="self.matches('^[A-Z]{3}$')",
-        message="must be the three letters of a currency, such as USD or EUR",
+        message="must be a three-letter currency code, such as USD or EUR",
         holds=lambda value: re.fullmatch("[A-Z]{3}", value) is not None,
     ),
 ]

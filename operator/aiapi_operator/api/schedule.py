@@ -1,7 +1,7 @@
-"""Schedules: floors that hold at certain times of the week, for load that is known to come.
+"""Schedules: higher minimums at certain times of the week, for load that is expected.
 
-``floors(schedules, now)`` is pure: the operator and the simulator call it with the time of day
-they have, and the right-sizer is told numbers only.
+``active`` and ``upcoming`` are pure: the operator and the simulator pass the time, and the
+right-sizer receives only numbers.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,15 @@ _LONGEST_CRON = 100
 
 def _require_occurrence(text: str) -> str:
     if not cron.has_occurrence(text):
-        raise ValueError(f"{text!r} names no time that there ever is: check days and ranges")
+        raise ValueError(f"{text!r} never matches any date: check the days and ranges")
     return text
 
 
 def _require_zone(name: str) -> str:
     if not cron.is_zone(name):
         raise ValueError(
-            f"timeZone {name!r} is not in the time zone database: write it like Europe/Berlin"
+            f"timeZone {name!r} is not in the IANA time zone database: use a name such as"
+            " Europe/Berlin"
         )
     return name
 
@@ -57,7 +58,7 @@ TimeZone = Annotated[
     Field(max_length=64),
     Rule(
         cel=f"self.matches(r'{cron.ZONE_PATTERN}')",
-        message="timeZone must be a name of the IANA time zone database, such as Europe/Berlin",
+        message="timeZone must be an IANA time zone name, such as Europe/Berlin",
         holds=cron.looks_like_zone,
     ),
     AfterValidator(_require_zone),
@@ -65,34 +66,33 @@ TimeZone = Annotated[
 
 
 class Schedule(Model):
-    """A time of the week for which the fleet has floors of its own, such as office hours."""
+    """A time of the week with a higher minimum, such as office hours."""
 
     name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """What reasons call it, such as office-hours."""
+    """Name shown in decision messages, such as office-hours."""
     start: Cron
-    """When it begins, as a cron expression of five fields, such as "0 8 * * 1-5". Pods are
-    ordered ahead of it by the time that they take, so that they serve when it begins."""
+    """Start time, as a cron expression of five fields, such as "0 8 * * 1-5". Pods are created
+    ahead of it, so that they are ready at the start."""
     end: Cron | None = None
-    """When it ends, as a cron expression, such as "0 20 * * 1-5". Either this or duration."""
+    """End time, as a cron expression, such as "0 20 * * 1-5". Set either end or duration."""
     duration: PositiveDuration | None = None
-    """How long it holds, such as 12h. Either this or end."""
+    """How long the schedule is active, such as 12h. Set either duration or end."""
     time_zone: TimeZone = "Etc/UTC"
-    """IANA time zone of start and end, such as Europe/Berlin, with its summer time."""
+    """IANA time zone of start and end, such as Europe/Berlin. Daylight saving time applies."""
     min_replicas: Annotated[Int, Field(ge=0, le=MAX_REPLICAS)] = 0
-    """Fewest pods while it holds. replicas.max stays the limit."""
+    """Minimum number of pods while the schedule is active, up to replicas.max."""
     min_workers: Annotated[Int, Field(ge=0, le=MAX_WORKERS)] = 0
-    """Fewest workers in each pod while it holds. workers.max stays the limit."""
+    """Minimum number of workers per pod while the schedule is active, up to workers.max."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="has(self.end) != has(self.duration)",
-            message="a schedule has either end or duration: set exactly one of them",
+            message="a schedule must set exactly one of end and duration",
             holds=lambda one: (one.end is None) != (one.duration is None),
         ),
         Rule(
             cel="!has(self.end) || self.end != self.start",
-            message="end must not be the same as start: a schedule that ends when it begins"
-            " never holds",
+            message="end must not be the same as start: the schedule would never be active",
             holds=lambda one: one.end != one.start,
         ),
         Rule(
@@ -105,7 +105,7 @@ class Schedule(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """The least that a schedule asks for; 0 asks for nothing. ``name`` is for reasons."""
+    """The minimums of a schedule; 0 means none. ``name`` appears in decision messages."""
 
     workers: int = 0
     replicas: int = 0
@@ -114,24 +114,24 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpcomingFloor:
-    """A floor that is to hold in ``seconds``."""
+    """A floor that becomes active in ``seconds``."""
 
     floor: Floor
     seconds: float
 
 
 def label(schedule: Schedule) -> str:
-    """What the time of a schedule is called in reasons."""
+    """The name of a schedule in decision messages."""
     return schedule.name or f"{schedule.start} {schedule.time_zone}"
 
 
 def active(schedules: Sequence[Schedule], *, now: float) -> tuple[Floor, ...]:
-    """The floors of the schedules that hold ``now`` (seconds since 1970, UTC)."""
+    """The floors of the schedules that are active ``now`` (seconds since 1970, UTC)."""
     return tuple(_floor(one) for one in schedules if _is_active(one, _moment(one, now)))
 
 
 def upcoming(schedules: Sequence[Schedule], *, now: float) -> tuple[UpcomingFloor, ...]:
-    """The floors of the schedules that do not hold ``now``, and when each next begins."""
+    """The floors of the schedules that are not active ``now``, with the time until they start."""
     found = []
     for one in schedules:
         at = _moment(one, now)
@@ -150,7 +150,7 @@ def _moment(schedule: Schedule, now: float) -> datetime:
 
 
 def _is_active(schedule: Schedule, at: datetime) -> bool:
-    # A time that is named is the first moment that counts, and "before" leaves it out.
+    # The start itself belongs to the schedule, but previous_occurrence excludes it.
     until = at + timedelta(microseconds=1)
     began = cron.previous_occurrence(schedule.start, until)
     if schedule.duration is not None:

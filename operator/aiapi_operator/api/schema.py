@@ -1,8 +1,9 @@
-"""A pydantic JSON schema turned into a structural schema, as a CustomResourceDefinition wants it.
+"""Converts a pydantic JSON schema to a structural schema for a CustomResourceDefinition.
 
-References are inlined, titles go, unions with null lose the null (the API server drops
-nulls by itself), int-or-string gets its extension, open objects keep unknown fields, and
-defaults are written out in full: CEL rules are run on a default as it stands.
+References are inlined, titles removed, and null removed from unions (the API server drops nulls).
+Int-or-string gets its extension, and open objects preserve unknown fields. Defaults are written in
+full, because the API server runs CEL rules on them, and appended to the descriptions, because
+``kubectl explain`` does not print them.
 """
 
 import json
@@ -20,10 +21,10 @@ _LAST = ("x-kubernetes-validations", "required", "properties", "items")
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """The structural schema of a model and of all that it holds."""
+    """The structural schema of a model and its parts."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})
-    # Parts that are used twice become copies: YAML would write them as aliases otherwise.
+    # Copy parts that are used twice: otherwise YAML writes them as aliases.
     converted: Schema = json.loads(json.dumps(_convert(schema, definitions)))
     return converted
 
@@ -36,6 +37,8 @@ def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     default = _plain(schema.get("default"))
     if default not in (None, [], {}):
         result["default"] = default
+    if "description" in result:
+        result["description"] += default_sentence(result)
     if "properties" in schema:
         result["properties"] = {
             name: _convert(field, definitions) for name, field in schema["properties"].items()
@@ -47,8 +50,14 @@ def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     return _arranged({**result, **_open(schema, definitions), **_union(schema)})
 
 
+def default_sentence(field: Schema) -> str:
+    """The sentence that a description ends with; empty unless the default is a scalar."""
+    default = field.get("default")
+    return "" if default is None or isinstance(default, dict | list) else f" Defaults to {default}."
+
+
 def _arranged(schema: Schema) -> Schema:
-    """The keywords in the order in which people read them."""
+    """The keywords in a readable order."""
     first = [key for key in _FIRST if key in schema]
     last = [key for key in _LAST if key in schema]
     middle = [key for key in schema if key not in _FIRST and key not in _LAST]
@@ -56,7 +65,7 @@ def _arranged(schema: Schema) -> Schema:
 
 
 def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """The schema with a reference replaced by what it refers to; what stands beside it wins."""
+    """The schema with its reference resolved; keywords beside the reference take precedence."""
     if "$ref" not in schema:
         return schema
     target = definitions[schema["$ref"].rsplit("/", 1)[-1]]
@@ -64,7 +73,7 @@ def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
 
 
 def _one_variant(schema: Schema) -> Schema:
-    """The schema without a union that only said: or null."""
+    """The schema without a union that only allows null."""
     variants = [variant for variant in schema.get("anyOf", []) if variant.get("type") != "null"]
     if len(variants) != 1:
         return {**schema, "anyOf": variants} if variants else schema
@@ -72,7 +81,7 @@ def _one_variant(schema: Schema) -> Schema:
 
 
 def _open(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """What an object says of fields that it does not name."""
+    """The keywords for fields that an object does not declare."""
     more = schema.get("additionalProperties")
     if isinstance(more, dict):
         return {"additionalProperties": _convert(more, definitions)}
@@ -93,7 +102,7 @@ def _union(schema: Schema) -> Schema:
 
 
 def _plain(value: Any) -> Any:
-    """A default as it stands in YAML: without what nobody set, whole numbers as such."""
+    """A default as in YAML: without unset fields, and whole numbers as integers."""
     if isinstance(value, dict):
         items = {key: _plain(item) for key, item in value.items()}
         return {key: item for key, item in items.items() if item not in (None, {}, [])}

@@ -1,4 +1,4 @@
-"""``spec`` of an AIApi: what the user asks for. Every field has a default; ``{}`` is valid."""
+"""``spec`` of an AIApi. Every field has a default; ``{}`` is valid."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
@@ -32,7 +32,7 @@ class Mode(StrEnum):
 
 
 class ResourceSource(StrEnum):
-    """Where the CPU and memory come from that a worker requests."""
+    """How the CPU and memory requests of a worker are chosen."""
 
     LEARNED = "Learned"
     FIXED = "Fixed"
@@ -41,130 +41,131 @@ class ResourceSource(StrEnum):
 def _ordered(field: str, default_min: int) -> Rule:
     return Rule(
         cel="self.min <= self.max",
-        message=f"{field}.min must not be above {field}.max (min is {default_min} where it is"
-        f" not given): lower {field}.min or raise {field}.max",
+        message=f"{field}.min must not exceed {field}.max ({field}.min defaults to {default_min}):"
+        f" lower {field}.min or raise {field}.max",
         holds=lambda bounds: bounds.min <= bounds.max,
     )
 
 
 class Latency(Model):
-    """A percentile of the requests is to be answered within the threshold."""
+    """Latency objective: the given percentile of requests completes within the threshold."""
 
     percentile: Annotated[float, Field(ge=50, le=99.9)] = 95.0
-    """The percentile of requests that counts, 50 to 99.9."""
+    """Percentile of the request latency, 50 to 99.9."""
     threshold: PositiveDuration = "800ms"
-    """The longest time it may take, such as 800ms or 1.5s."""
+    """Maximum latency at that percentile, such as 800ms or 1.5s."""
 
 
 class Objective(Model):
-    """What the API promises its callers; the fleet is made just large enough for it."""
+    """Service level objective. The operator keeps the fleet just large enough to meet it."""
 
     latency: Latency = Latency()
-    """The latency to keep."""
+    """Latency objective."""
 
 
 class Workers(Model):
-    """Uvicorn workers in each pod. They change in place, without a restart of the pod."""
+    """Uvicorn workers in each pod. The number changes in place, without restarting the pod."""
 
     min: Annotated[Int, Field(ge=1, le=MAX_WORKERS)] = 1
-    """Fewest workers in a pod."""
+    """Minimum number of workers per pod."""
     max: Annotated[Int, Field(ge=1, le=MAX_WORKERS)] = 8
-    """Most workers in a pod."""
+    """Maximum number of workers per pod."""
     cpu: Cpu = "500m"
-    """CPU that one worker requests, such as 500m. One event loop uses one core at most."""
+    """CPU request of one worker, such as 500m. One event loop uses at most one core."""
     memory: Memory = "256Mi"
-    """Memory that one worker requests, such as 256Mi."""
+    """Memory request of one worker, such as 256Mi."""
     resources: ResourceSource = ResourceSource.LEARNED
-    """Learned: cpu and memory are what workers begin with, and what they request follows what
-    they use, between a fifth and four times of it; running pods are resized in place. Fixed:
-    they always request cpu and memory as given."""
+    """How cpu and memory are used. Learned: they are initial values, and the requests then follow
+    the measured use, within a fifth to four times the initial values. Running pods are resized in
+    place. Fixed: workers always request cpu and memory as given."""
     max_concurrency: Annotated[Int, Field(ge=0, le=1_000_000)] = 0
-    """Requests that one worker may have in flight. 0 means that only what is learned limits
-    it: the threads that requests hold, the service's own --limit, and the memory that requests
-    in flight take, where the pods have a memory limit."""
+    """Maximum number of requests in flight per worker that the operator plans for. 0 means no
+    fixed limit: the operator uses the limits it learns, such as threads and memory, and the
+    service's own --limit."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1),)
 
 
 class Replicas(Model):
-    """Pods of the fleet. The Deployment's own replicas belong to the operator."""
+    """Number of pods. The operator sets the replicas of the Deployment within these bounds."""
 
     min: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 2
-    """Fewest pods. kubectl scale and external autoscalers set this floor; the operator
-    goes above it as the load asks for."""
+    """Minimum number of pods. kubectl scale and external autoscalers set this field; the
+    operator adds pods above it as the load requires."""
     max: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 20
-    """Most pods."""
+    """Maximum number of pods."""
 
     rules: ClassVar[tuple[Rule, ...]] = (_ordered("replicas", 2),)
 
 
 class ScaleDown(Model):
-    """How long a lower need must last before the fleet shrinks."""
+    """How long a lower need must last before the fleet scales down."""
 
     workers_after: Duration = "30s"
-    """For workers, which come back within a second or two."""
+    """Time that a lower need must last before workers are removed, such as 30s."""
     replicas_after: Duration = "300s"
-    """For pods, which take longer to come back. They may go sooner, when keeping them has cost
-    more than the move; but those that stay can carry the highest need of this time with
-    workers.max in each."""
+    """Window for removing pods, such as 300s: the remaining pods, with workers.max in each, must
+    be able to carry the highest need of the window. Pods are removed once the saving exceeds the
+    cost of moving, which may be sooner."""
 
 
 class ScaleUp(Model):
-    """How fast the fleet may grow."""
+    """How fast the fleet may scale up."""
 
     max_replicas_per_minute: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 10
-    """Most pods added within a minute. Workers have no such limit."""
+    """Maximum number of pods added per minute. Adding workers is not limited."""
 
 
 class Scaling(Model):
-    """When and how the size changes."""
+    """When and how the fleet is resized."""
 
     mode: Mode = Mode.AUTO
-    """Auto acts on decisions, Recommend only tells them in the status, Paused decides nothing."""
+    """Auto applies decisions. Recommend only reports them in the status. Paused keeps the fleet as
+    it is."""
     interval: Interval = "2s"
     """Time between two decisions, 500ms to 60s."""
     scale_down: ScaleDown = ScaleDown()
-    """How long a lower need must last before the fleet shrinks."""
+    """How long a lower need must last before the fleet scales down."""
     scale_up: ScaleUp = ScaleUp()
-    """How fast the fleet may grow."""
+    """How fast the fleet may scale up."""
     schedules: Annotated[
         tuple[Schedule, ...],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """Times of the week with floors of their own, for load that is known to come. Where several
-    hold at once, the highest floor counts."""
+    """Times of the week with a higher minimum, for load that you expect. If several schedules
+    are active, the highest minimum applies."""
 
 
 class Baseline(Model):
-    """The static fleet that savings are compared with."""
+    """Static fleet that savings are compared with."""
 
     replicas: Annotated[Int, Field(ge=0, le=MAX_REPLICAS)] = 0
-    """Its pods; 0 stands for the most that were needed so far."""
+    """Number of pods. 0 means the highest number needed so far."""
     workers: Annotated[Int, Field(ge=0, le=MAX_WORKERS)] = 0
-    """Its workers in each pod; 0 stands for the most that were needed so far."""
+    """Number of workers per pod. 0 means the highest number needed so far."""
 
 
 class Cost(Model):
-    """Prices, for the savings in the status and for the choice between workers and pods."""
+    """Prices, used to choose between workers and pods and to compute savings."""
 
     cpu_hour: Price = "0.031611"
-    """Price of one CPU core for an hour."""
+    """Price of one CPU core per hour."""
     memory_gib_hour: Annotated[Price, Field(alias="memoryGiBHour")] = "0.003511"
-    """Price of one GiB of memory for an hour."""
+    """Price of one GiB of memory per hour."""
     currency: Currency = "USD"
-    """Currency of the prices."""
+    """Currency of the prices, as a three-letter code such as USD."""
     baseline: Baseline = Baseline()
-    """The static fleet that savings are compared with."""
+    """Static fleet that savings are compared with."""
 
 
 class AIApiSpec(Model):
-    """The async AI API to run, what it promises, and within which bounds it is sized."""
+    """The app to run, its objective, and the bounds within which the fleet is sized."""
 
     image: Image | None = None
-    """Container image of the app. The project's own service image by default."""
+    """Container image of the app. Defaults to the project's service image."""
     app: AppPath | None = None
-    """The ASGI app in the image, as module:attribute, such as assistant.main:app. The
-    bundled OpenAI-compatible gateway by default."""
+    """ASGI app in the image, as module:attribute, such as assistant.main:app. Defaults to the
+    bundled OpenAI-compatible gateway."""
     env: Annotated[
         tuple[EnvVar, ...],
         Field(
@@ -175,32 +176,32 @@ class AIApiSpec(Model):
             },
         ),
     ] = ()
-    """Environment variables of the app, as in a container."""
+    """Environment variables of the app container."""
     env_from: Annotated[
         tuple[EnvFromSource, ...],
         Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """ConfigMaps and Secrets whose keys become environment variables, as in a container."""
+    """ConfigMaps and Secrets whose keys become environment variables of the app container."""
     objective: Objective = Objective()
-    """What the API promises its callers; the fleet is made just large enough for it."""
+    """Service level objective. The operator keeps the fleet just large enough to meet it."""
     workers: Workers = Workers()
-    """Uvicorn workers in each pod. They change in place, without a restart of the pod."""
+    """Uvicorn workers in each pod. The number changes in place, without restarting the pod."""
     replicas: Replicas = Replicas()
-    """Pods of the fleet."""
+    """Number of pods."""
     scaling: Scaling = Scaling()
-    """When and how the size changes."""
+    """When and how the fleet is resized."""
     cost: Cost = Cost()
-    """Prices, for the savings in the status and for the choice between workers and pods."""
+    """Prices, used to choose between workers and pods and to compute savings."""
     pod_template: PodTemplateOverlay = PodTemplateOverlay()
-    """Metadata and PodSpec fields laid over the generated pod: lists merge by name
-    (containers, volumes, env) or path (volumeMounts), null removes a field, and what the
-    operator needs always stays."""
+    """Metadata and PodSpec fields to merge into the generated pod. Lists merge by name
+    (containers, volumes, env) or path (volumeMounts), null removes a field, and fields that the
+    operator needs are kept."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.scaling.schedules) || self.scaling.schedules.all(one,"
             " one.minReplicas <= self.replicas.max && one.minWorkers <= self.workers.max)",
-            message="minReplicas and minWorkers of scaling.schedules must not be above replicas.max"
+            message="minReplicas and minWorkers of scaling.schedules must not exceed replicas.max"
             " and workers.max: lower them or raise the maximum",
             holds=lambda spec: all(
                 one.min_replicas <= spec.replicas.max and one.min_workers <= spec.workers.max
@@ -210,8 +211,8 @@ class AIApiSpec(Model):
     )
 
     @model_validator(mode="after")
-    def _variables_differ(self) -> Self:
+    def _require_unique_variables(self) -> Self:
         names = [variable.name for variable in self.env]
         if len(names) != len(set(names)):
-            raise ValueError("env must not name a variable twice")
+            raise ValueError("env must not contain a variable twice: remove the duplicate")
         return self

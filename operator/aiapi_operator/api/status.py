@@ -1,7 +1,7 @@
-"""``status`` of an AIApi: what was seen, what is needed, what was decided, and why.
+"""``status`` of an AIApi: load, need, last decision, savings and conditions.
 
-Numbers that are not counts are strings with their unit: Kubernetes APIs keep clear of
-floats, and people read the status more often than programs do.
+Numbers that are not counts are strings with a unit: Kubernetes APIs avoid floats, and the status
+is read mostly by people.
 """
 
 from typing import Annotated
@@ -17,164 +17,166 @@ _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class LoadStatus(LenientModel):
-    """What the fleet carries now. A field is absent while there is no data for it."""
+    """Current load. A field is absent while there is no data for it."""
 
     latency: _Text | None = None
-    """Latency at the objective's percentile, such as 412ms."""
+    """Latency at the percentile of the objective, such as 412ms."""
     percentile: _Text | None = None
-    """The percentile that latency is given at, such as p95."""
+    """Percentile of the latency, such as p95."""
     requests_per_second: _Text | None = None
-    """Requests that arrive in a second, shed ones included."""
+    """Arriving requests per second, including shed requests."""
     completed_per_second: _Text | None = None
-    """Requests that are answered in a second."""
+    """Completed requests per second."""
     in_flight: _Text | None = None
-    """Requests in flight, averaged over the last seconds."""
+    """Requests in flight, averaged over the last 6 seconds."""
     utilization: _Text | None = None
-    """Loop utilisation of the busiest pod: event-loop time over wall time, such as 43%."""
+    """Event-loop utilization of the busiest pod: loop time over wall time, such as 43%."""
     upstream_share: _Text | None = None
-    """Part of the requests' time that was spent waiting for upstreams, such as 91%."""
+    """Share of the request time spent waiting for upstreams, such as 91%."""
     threads: _Text | None = None
-    """Busy threads of those that there are, such as 88%; where requests need threads."""
+    """Share of threads that are busy, such as 88%, if requests need threads."""
     shed_per_second: _Text | None = None
-    """Requests refused in a second because the pods were full."""
+    """Requests per second rejected because the pods were full."""
 
 
 class NeedStatus(LenientModel):
-    """What the load asks for, before limits and stabilisation."""
+    """Workers that the load needs, before limits and stabilization."""
 
     workers: _Count | None = None
-    """Workers needed in the whole fleet."""
+    """Number of workers needed in the whole fleet."""
     binding: _Text | None = None
-    """What sets that number, such as EventLoop, Threads, Concurrency, Memory or Floor."""
+    """Resource or limit that sets the need, such as EventLoop, Threads, Concurrency, Memory or
+    Floor."""
     demand_per_second: _Text | None = None
-    """Requests a second expected by the time new capacity would serve."""
+    """Requests per second expected when new capacity is ready."""
     service_demand: _Text | None = None
-    """Event-loop time that a request costs, such as 12ms."""
+    """Event-loop time per request, such as 12ms."""
     target_utilization: _Text | None = None
-    """Loop utilisation that is aimed at, such as 62%."""
+    """Target event-loop utilization, such as 62%."""
 
 
 class DecisionStatus(LenientModel):
-    """The last decision. A decision that changed nothing has its reason, too."""
+    """Last decision. Decisions that change nothing have a reason, too."""
 
     workers: _Count | None = None
-    """Workers wanted in each pod."""
+    """Desired number of workers per pod."""
     replicas: _Count | None = None
-    """Pods wanted."""
+    """Desired number of pods."""
     reason: _Text | None = None
-    """Why, in one word, such as ScaledUp or Steady."""
+    """Reason in CamelCase, such as ScaledUp or Steady."""
     message: Annotated[str, Field(max_length=1024)] | None = None
-    """Why, in one sentence with the numbers it hangs on."""
+    """Explanation of the decision in one sentence, with the numbers it is based on."""
     binding: _Text | None = None
-    """What sets the size, such as EventLoop, Threads, Concurrency, Memory or Floor."""
+    """Resource or limit that sets the size, such as EventLoop, Threads, Concurrency, Memory or
+    Floor."""
     time: _Time | None = None
-    """When it was taken."""
+    """Time of the decision."""
 
 
 class SavingsStatus(LenientModel):
-    """What right-sizing saves against the static baseline."""
+    """Savings compared with the static baseline."""
 
     percent: _Text | None = None
-    """Part of the baseline's cost that is saved, such as 64%."""
+    """Share of the cost of the baseline that is saved, such as 64%."""
     cost_per_hour: _Text | None = None
-    """What the fleet costs in an hour, at the spec's prices."""
+    """Cost of the fleet per hour, at the prices of the spec."""
     baseline_per_hour: _Text | None = None
-    """What the baseline would cost in an hour."""
+    """Cost of the baseline per hour."""
     currency: _Text | None = None
     """Currency of the costs."""
     baseline_workers: _Count | None = None
-    """Workers in each of the baseline's pods."""
+    """Workers per pod of the baseline."""
     baseline_replicas: _Count | None = None
-    """The baseline's pods."""
+    """Pods of the baseline."""
     observed_seconds: _Long | None = None
-    """Seconds that were observed so far. With this and the four fields that follow the next
-    operator goes on to count; they are told once an hour, and whenever the status is written."""
+    """Seconds observed so far. A restarted operator continues from this and the four fields
+    below. They are written at least once an hour."""
     worker_seconds: _Long | None = None
-    """Seconds that workers ran in that time, all of them together."""
+    """Total worker seconds in that time."""
     pod_seconds: _Long | None = None
-    """Seconds that pods ran in that time, all of them together."""
+    """Total pod seconds in that time."""
     peak_workers: _Count | None = None
-    """Workers in each pod of the dearest fleet that was needed in that time."""
+    """Workers per pod of the most expensive fleet in that time."""
     peak_replicas: _Count | None = None
-    """Pods of the dearest fleet that was needed in that time."""
+    """Pods of the most expensive fleet in that time."""
 
 
 class DailyProfileStatus(LenientModel):
-    """Jumps of the demand that come at the same time every day."""
+    """Jumps of the demand that occur at the same time every day."""
 
     jumps: Annotated[str, Field(max_length=256)] | None = None
-    """For each half hour from 00:00 UTC the natural logarithm, in hundredths, of the requests in
-    the five minutes after it over those in the five before: 139 is four times as many."""
+    """For each half hour from 00:00 UTC, the natural logarithm, in hundredths, of the requests in
+    the five minutes after it over those in the five minutes before: 139 is four times as many."""
     seen: _Count | None = None
-    """Half hours that this was learned from."""
+    """Number of half hours observed."""
     errors: _Text | None = None
-    """Squared errors of what was foretold, of about the last day."""
+    """Sum of squared errors of the predicted jumps over about the last day."""
     errors_without: _Text | None = None
-    """Squared errors that foretelling no jump would have made. Jumps are expected while these are
-    more."""
+    """Sum of squared errors of predicting no jump. Jumps are predicted while this is higher than
+    errors."""
 
 
 class LearnedStatus(LenientModel):
-    """What was learned of this service. The next operator begins with it."""
+    """Learned properties of this service. A restarted operator continues from them."""
 
     worker_cpu: _Text | None = None
-    """CPU that one worker requests, such as 620m."""
+    """CPU request of one worker, such as 620m."""
     worker_memory: _Text | None = None
-    """Memory that one worker requests, such as 320Mi."""
+    """Memory request of one worker, such as 320Mi."""
     request_memory: _Text | None = None
-    """Memory that a request in flight takes, such as 48Ki."""
+    """Memory per request in flight, such as 48Ki."""
     pod_start: _Text | None = None
-    """How long a pod takes from its order until it is ready, such as 8.4s."""
+    """Time from creating a pod until it is ready, such as 8.4s."""
     queueing_factor: _Text | None = None
-    """How much longer requests wait for loops than if each came once, such as 1.46."""
+    """Queueing time for event loops relative to the queueing model, such as 1.46."""
     base_latency: _Text | None = None
-    """Latency at the objective's percentile that the loop has no part in, such as 380ms."""
+    """Latency at the percentile of the objective without queueing for the loop, such as 380ms."""
     headroom: _Text | None = None
-    """What is added to each forecast for its error, such as 6%."""
+    """Margin added to each demand forecast, such as 6%."""
     profile: DailyProfileStatus | None = None
-    """Jumps of the demand that come at the same time every day."""
+    """Jumps of the demand that occur at the same time every day."""
 
 
 class ConditionStatus(LenientModel):
-    """One aspect of the AIApi's state; its message says what to do about it."""
+    """One aspect of the state of the AIApi. The message includes what to do."""
 
     type: Annotated[str, Field(max_length=316)]
-    """The aspect, such as Ready or DependencyBound."""
+    """Type of the condition, such as Ready or DependencyBound."""
     status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})]
     """True, False or Unknown."""
     reason: Annotated[str, Field(max_length=1024)]
-    """Why, in one word."""
+    """Reason in CamelCase."""
     message: Annotated[str, Field(max_length=32768)]
-    """Why, and the way out."""
+    """Explanation and what to do."""
     last_transition_time: _Time
-    """When the status last changed."""
+    """Time at which the status last changed."""
     observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None
-    """The generation of the spec that the condition speaks about."""
+    """Generation of the spec that the condition is based on."""
 
 
 class AIApiStatus(LenientModel):
-    """What the operator saw and did last."""
+    """Observed state of the AIApi. Written by the operator."""
 
     observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None
-    """The generation of the spec that the operator saw last."""
+    """Generation of the spec that the operator last reconciled."""
     selector: Annotated[str, Field(max_length=512)] | None = None
     """Label selector of the pods, for the scale subresource."""
     replicas: _Count | None = None
-    """Pods that exist."""
+    """Number of pods."""
     ready_replicas: _Count | None = None
-    """Pods that serve."""
+    """Number of ready pods."""
     workers: _Count | None = None
-    """Workers wanted in each pod."""
+    """Desired number of workers per pod."""
     load: LoadStatus | None = None
-    """What the fleet carries now."""
+    """Current load."""
     need: NeedStatus | None = None
-    """What the load asks for, before limits and stabilisation."""
+    """Workers that the load needs, before limits and stabilization."""
     decision: DecisionStatus | None = None
-    """The last decision and why it was taken."""
+    """Last decision and its reason."""
     savings: SavingsStatus | None = None
-    """What right-sizing saves against the static baseline."""
+    """Savings compared with the static baseline."""
     learned: LearnedStatus | None = None
-    """What was learned of this service. The next operator begins with it."""
+    """Learned properties of this service. A restarted operator continues from them."""
     conditions: Annotated[
         tuple[ConditionStatus, ...],
         Field(
@@ -185,4 +187,4 @@ class AIApiStatus(LenientModel):
             },
         ),
     ] = ()
-    """Aspects of the AIApi's state, diagnoses included."""
+    """Conditions, including diagnoses."""

@@ -1,4 +1,4 @@
-"""An AIApi at a glance: what its status says, for the commands and the console."""
+"""A summary of an AIApi and its status, for the CLI and the console."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AIApiSummary:
-    """One AIApi. What the status does not say is empty."""
+    """One AIApi. Fields that are not in the status are empty."""
 
     namespace: str
     name: str
@@ -29,7 +29,7 @@ class AIApiSummary:
     decision: dict[str, Any]
     savings: dict[str, Any]
     problems: tuple[dict[str, str], ...]
-    """Conditions that are not as they should be."""
+    """Conditions that need attention."""
 
     @property
     def wanted(self) -> str:
@@ -41,7 +41,7 @@ class AIApiSummary:
 
     @property
     def running(self) -> str:
-        """The fleet there is, as pods x workers."""
+        """The current fleet, as ready pods / pods x workers."""
         return f"{self.ready_replicas}/{self.replicas} x {self.workers}"
 
     @property
@@ -51,7 +51,7 @@ class AIApiSummary:
         return latency is not None and objective is not None and latency > objective
 
     def document(self) -> dict[str, Any]:
-        """For programs."""
+        """The summary as JSON data."""
         return {
             "namespace": self.namespace,
             "name": self.name,
@@ -70,7 +70,7 @@ class AIApiSummary:
 
 
 def from_manifest(manifest: dict[str, Any]) -> AIApiSummary:
-    """The AIApi as it stands in the cluster; old and new fields alike may be missing."""
+    """The summary of a manifest; any field may be missing."""
     spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
     latency = (spec.get("objective") or {}).get("latency") or {}
     conditions = status.get("conditions") or ()
@@ -94,29 +94,29 @@ def from_manifest(manifest: dict[str, Any]) -> AIApiSummary:
 
 
 def is_problem(condition: dict[str, str]) -> bool:
-    """Whether a condition asks for attention. One that is Unknown has nothing to say yet."""
+    """Whether a condition needs attention. Unknown does not."""
     bad = "False" if condition["type"] in HEALTHY_WHEN_TRUE else "True"
     return condition["status"] == bad
 
 
 def seconds(text: str | None) -> float | None:
-    """A duration as the status writes it."""
+    """Seconds of a duration in the status."""
     return parse_duration(text) if text and is_duration(text) else None
 
 
 def number(text: str | None) -> float | None:
-    """A number as the status writes it."""
+    """A number in the status."""
     return float(text) if text and _NUMBER.match(text) else None
 
 
 def fraction(text: str | None) -> float | None:
-    """A percentage as the status writes it, 0..1."""
+    """A percentage in the status, as 0..1."""
     value = number(text.removesuffix("%")) if text and text.endswith("%") else None
     return None if value is None else value / 100
 
 
 def age(time: str | None, now: datetime) -> str:
-    """How long ago that was, in one or two units."""
+    """The age in days, hours, minutes or seconds."""
     if not time:
         return "-"
     then = parse_time(time)
@@ -130,7 +130,7 @@ def age(time: str | None, now: datetime) -> str:
 
 
 def parse_time(time: str) -> datetime | None:
-    """A time as Kubernetes writes it."""
+    """Parses a Kubernetes timestamp; None if it is invalid."""
     try:
         found = datetime.fromisoformat(time)
     except ValueError:

@@ -78,7 +78,7 @@ def body(name: str, spec: dict[str, Any]) -> str:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "min over max": (
         {"workers": {"min": 4, "max": 2}},
-        "workers.min must not be above workers.max",
+        "workers.min must not exceed workers.max",
     ),
     "threshold zero": (
         {"objective": {"latency": {"threshold": "0s"}}},
@@ -100,14 +100,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a schedule for ever": (
         {"scaling": {"schedules": [{"start": "0 8 * * *", "minReplicas": 3}]}},
-        "a schedule has either end or duration",
+        "a schedule must set exactly one of end and duration",
     ),
     "a schedule over the maximum": (
         {
             "replicas": {"min": 1, "max": 2},
             "scaling": {"schedules": [{"start": "0 8 * * *", "duration": "1h", "minReplicas": 3}]},
         },
-        "must not be above replicas.max",
+        "must not exceed replicas.max",
     ),
     "unknown mode": ({"scaling": {"mode": "Sometimes"}}, 'supported values: "Auto"'),
     "unknown field": ({"imgae": "x"}, 'unknown field "spec.imgae"'),
@@ -146,7 +146,7 @@ async def test_bad_input_is_refused_by_field_and_rule(kubectl: Kubectl) -> None:
     for name, (spec, said) in REFUSED.items():
         printed = await kubectl.refused("apply", "-f", "-", stdin=body("bad", spec))
         assert said in printed, f"{name}: {printed}"
-    assert "52 characters at most" in await kubectl.refused(
+    assert "at most 52 characters" in await kubectl.refused(
         "apply", "-f", "-", stdin=body("a" * 53, {})
     )
     assert await kubectl("get", "aia", "-o", "name") == ""

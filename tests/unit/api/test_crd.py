@@ -1,4 +1,4 @@
-"""The CRD is what the models say, in the form that an API server accepts."""
+"""The CRD is generated from the models, in the form that an API server accepts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +77,8 @@ def test_every_field_documents_itself() -> None:
     for path, node in nodes(schema()):
         if path and not path.endswith("[]") and path != ".metadata":
             assert node.get("description", "").endswith("."), path
+            if "default" in node and node["type" if "type" in node else "anyOf"] != "object":
+                assert node["description"].endswith(f" Defaults to {node['default']}."), path
 
 
 def test_defaults_are_whole_and_admitted_as_they_stand() -> None:

@@ -46,11 +46,11 @@ def schedules(*changes: Spec, **around: Any) -> Spec:
 REFUSED: dict[str, tuple[Spec, str]] = {
     "workers min over max": (
         {"workers": {"min": 4, "max": 2}},
-        "spec.workers: workers.min must not be above workers.max",
+        "spec.workers: workers.min must not exceed workers.max",
     ),
     "replicas default min over max": (
         {"replicas": {"max": 1}},
-        "spec.replicas: replicas.min must not be above replicas.max (min is 2 where",
+        "spec.replicas: replicas.min must not exceed replicas.max (replicas.min defaults to 2)",
     ),
     "no replicas": ({"replicas": {"min": 1, "max": 0}}, "spec.replicas.max: breaks minimum 1"),
     "scaled to zero": ({"replicas": {"min": 0}}, "spec.replicas.min: breaks minimum 1"),
@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[Spec, str]] = {
     ),
     "threshold not a duration": (
         latency(threshold="fast"),
-        "threshold: must be a duration above zero and of 24h at most, such as 800ms",
+        "threshold: must be a duration above zero and at most 24h, such as 800ms",
     ),
     "percentile too low": (latency(percentile=49.9), "latency.percentile: breaks minimum 50"),
     "percentile too high": (latency(percentile=99.99), "latency.percentile: breaks maximum 99.9"),
@@ -80,7 +80,10 @@ REFUSED: dict[str, tuple[Spec, str]] = {
         "spec.cost.cpuHour: must be a price of zero or more",
     ),
     "price as a number": ({"cost": {"cpuHour": 0.03}}, "spec.cost.cpuHour: must be of type string"),
-    "unknown currency": ({"cost": {"currency": "usd"}}, "spec.cost.currency: must be the three"),
+    "unknown currency": (
+        {"cost": {"currency": "usd"}},
+        "spec.cost.currency: must be a three-letter",
+    ),
     "unknown mode": ({"scaling": {"mode": "Sometimes"}}, "'Auto', 'Recommend', 'Paused'"),
     "interval too short": ({"scaling": {"interval": "10ms"}}, "from 500ms to 60s"),
     "interval too long": ({"scaling": {"interval": "2m"}}, "from 500ms to 60s"),
@@ -118,17 +121,20 @@ REFUSED: dict[str, tuple[Spec, str]] = {
     ),
     "cron with seconds": (schedules({"start": "0 0 8 * * *"}), "start: must be a cron"),
     "cron macro": (schedules({"end": "@daily"}), "schedules[0].end: must be a cron"),
-    "no zone": (schedules({"timeZone": "CET DST"}), "timeZone must be a name of the IANA"),
+    "no zone": (schedules({"timeZone": "CET DST"}), "timeZone must be an IANA"),
     "ends when it begins": (
         schedules({"end": "0 8 * * 1-5"}),
         "spec.scaling.schedules[0]: end must not be the same as start",
     ),
-    "end and duration": (schedules({"duration": "1h"}), "either end or duration"),
-    "neither end nor duration": (schedules({}, {"end": None}), "schedules[1]: a schedule has"),
+    "end and duration": (schedules({"duration": "1h"}), "exactly one of end and duration"),
+    "neither end nor duration": (
+        schedules({}, {"end": None}),
+        "schedules[1]: a schedule must set exactly",
+    ),
     "schedule for nothing": (schedules({"minReplicas": 0}), "must set minReplicas or minWorkers"),
     "schedule over the maximum": (
         schedules({"minReplicas": 5}, replicas={"min": 1, "max": 4}),
-        "spec: minReplicas and minWorkers of scaling.schedules must not be above",
+        "spec: minReplicas and minWorkers of scaling.schedules must not exceed",
     ),
     "unknown source of resources": (
         {"workers": {"resources": "Auto"}},
@@ -191,10 +197,10 @@ def test_good_input_is_admitted(spec: Spec) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"timeZone": "Europe/Bärlin"}, "timeZone must be a name of the IANA"),
-        ({"timeZone": "Europe/Bonn"}, "'Europe/Bonn' is not in the time zone database"),
-        ({"start": "0 0 30 2 *"}, "names no time that there ever is"),
-        ({"end": "0 8 * * 5-1"}, "names no time that there ever is"),
+        ({"timeZone": "Europe/Bärlin"}, "timeZone must be an IANA"),
+        ({"timeZone": "Europe/Bonn"}, "'Europe/Bonn' is not in the IANA time zone database"),
+        ({"start": "0 0 30 2 *"}, "never matches any date"),
+        ({"end": "0 8 * * 5-1"}, "never matches any date"),
     ],
 )
 def test_what_a_pattern_cannot_say_the_models_refuse(change: Spec, said: str) -> None:
@@ -204,8 +210,8 @@ def test_what_a_pattern_cannot_say_the_models_refuse(change: Spec, said: str) ->
 
 @pytest.mark.parametrize("name", ["a" * 53, "1st", "with.dot", "Upper", "dash-"])
 def test_names_that_no_service_can_have_are_refused(name: str) -> None:
-    assert "metadata.name must have 52 characters at most" in refusals(aiapi({}, name=name))[0]
-    with pytest.raises(ValidationError, match="begin with a letter"):
+    assert "metadata.name must have at most 52 characters" in refusals(aiapi({}, name=name))[0]
+    with pytest.raises(ValidationError, match="start with a letter"):
         AIApi.model_validate(aiapi({}, name=name))
 
 

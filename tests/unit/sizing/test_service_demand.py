@@ -142,7 +142,7 @@ def test_while_confidence_is_low_the_plan_is_careful_and_says_so() -> None:
     need, message = model.last.need, model.last.message
     assert need.target_utilization <= 0.6
     assert "service demand is based on only" in message
-    assert "loops are planned at 60 % at most" in message
+    assert "planning for at most 60 % loop utilization" in message
 
 
 def test_the_doubled_cost_is_known_within_ten_seconds() -> None:

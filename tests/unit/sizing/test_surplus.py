@@ -55,7 +55,7 @@ def test_floors_that_hold_much_more_for_five_minutes_are_named_with_their_price(
     assert status is True
     assert message.startswith("Minimums keep 6 pods x 1 while the recent load needs 2 pods x 1:")
     assert "replicas.min 6 adds 0.0" in message
-    assert "USD an hour more" in message
+    assert "USD per hour" in message
     model.rate = 400.0
     model.run(90)
     assert condition(model.last, "Overprovisioned")[0] is False
