@@ -1,4 +1,4 @@
-"""`python -m aiapi_sandbox up`: the command without the rest of `aiapi`."""
+"""`python -m aiapi_sandbox`: the same commands as `aiapi sandbox`."""
 
 from aiapi_sandbox.cli import sandbox
 

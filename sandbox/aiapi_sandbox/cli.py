@@ -24,8 +24,8 @@ from aiapi_sandbox.state_file import (
 )
 
 WARNING = (
-    "For trying out and for tests, never for serving: containers are plain local processes\n"
-    "of this user, without isolation and without limits."
+    "For development and tests only, never for production: containers are local processes\n"
+    "of this user, without isolation and without resource limits."
 )
 DETACH_SECONDS = 20.0
 STOP_SECONDS = 30.0
@@ -36,12 +36,12 @@ _PATH = click.Path(path_type=Path)
 def parse_images(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, Path]:
-    """Read NAME=DIR."""
+    """Parse NAME=DIR."""
     images = {}
     for value in values:
         name, equals, folder = value.partition("=")
         if not equals or not name or not folder:
-            raise click.BadParameter(f"{value!r} is not NAME=DIR")
+            raise click.BadParameter(f"{value!r} is not of the form NAME=DIR")
         if not Path(folder).expanduser().is_dir():
             raise click.BadParameter(f"{value!r}: {folder} is not a directory")
         images[name] = Path(folder).expanduser().resolve()
@@ -50,34 +50,43 @@ def parse_images(
 
 @click.group()
 def sandbox() -> None:
-    """A Kubernetes API and one node on this computer, to try it all without a cluster.
+    """Run a Kubernetes API and one node on this machine, without a cluster.
 
-    For trying out and for tests, never for serving: containers are plain local processes of this
+    For development and tests only, never for production: containers are local processes of this
     user, without isolation.
     """
 
 
 @sandbox.command()
-@click.option("--kubeconfig", type=_PATH, help="Where to write the kubeconfig (0600).")
-@click.option("--data", type=_PATH, help="Directory for the pods' files; emptied at the end.")
+@click.option("--kubeconfig", type=_PATH, help="Path of the kubeconfig (written with mode 0600).")
+@click.option(
+    "--data", type=_PATH, help="Directory for pod files. Pod files are deleted at the end."
+)
 @click.option(
     "--image",
     "images",
     multiple=True,
     callback=parse_images,
     metavar="NAME=DIR",
-    help="An image whose files (working directory and Python path) are DIR. Repeatable.",
-)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API server.")
-@click.option("--cpu", default="64", show_default=True, help="CPUs the node pretends to have.")
-@click.option(
-    "--memory", default="256Gi", show_default=True, help="Memory the node pretends to have."
+    help="Map an image to a directory: its working directory and Python path. Repeatable.",
 )
 @click.option(
-    "--audit-log", type=_PATH, help="Write who asked the API for what, a JSON line a request."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the API server; 0 selects a free port.",
 )
-@click.option("--detach", is_flag=True, help="Go to the background; `aiapi sandbox down` stops it.")
-def up(  # noqa: PLR0913, PLR0917 - one parameter an option
+@click.option("--cpu", default="64", show_default=True, help="Simulated CPU capacity of the node.")
+@click.option(
+    "--memory", default="256Gi", show_default=True, help="Simulated memory capacity of the node."
+)
+@click.option(
+    "--audit-log", type=_PATH, help="Path of the API audit log, with one JSON line per request."
+)
+@click.option(
+    "--detach", is_flag=True, help="Run in the background; stop it with `aiapi sandbox down`."
+)
+def up(  # noqa: PLR0913, PLR0917 - one parameter per option
     kubeconfig: Path | None,
     data: Path | None,
     images: dict[str, Path],
@@ -88,11 +97,11 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     *,
     detach: bool,
 ) -> None:
-    """Start a sandbox; Ctrl-C stops it and all its pods."""
+    """Start a sandbox. Ctrl-C stops it and all its pods."""
     data = (data or default_data_dir()).expanduser().resolve() if detach or data else None
     if data is not None and (running := find_running(data)):
         raise click.ClickException(
-            f"a sandbox runs with {data} already (pid {running.pid}): "
+            f"a sandbox is already running with {data} (PID {running.pid}); "
             f"stop it with `{_down_command(data)}`"
         )
     if detach and data is not None:
@@ -125,13 +134,13 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
 
 
 async def _serve(instance: Any, data: Path | None) -> None:
-    """Run until a signal comes."""
+    """Run until SIGINT, SIGTERM or SIGHUP."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     async with instance:
-        _say_ready(instance)
+        _print_ready(instance)
         if data is not None:
             running = RunningSandbox.of_this_process(
                 kubeconfig=instance.kubeconfig_path, url=instance.server.url
@@ -144,25 +153,25 @@ async def _serve(instance: Any, data: Path | None) -> None:
     click.echo("Stopped")
 
 
-def _say_ready(instance: Any) -> None:
+def _print_ready(instance: Any) -> None:
     click.echo(
-        f"Sandbox ready in {process_age():.1f} s: {instance.server.url}, one node that pretends "
-        f"to have {instance.capacity.cpu} CPUs and {instance.capacity.memory}.\n"
+        f"Sandbox ready in {process_age():.1f} s: {instance.server.url}, one node with a simulated "
+        f"capacity of {instance.capacity.cpu} CPUs and {instance.capacity.memory}.\n"
         f"{WARNING}\n\n"
         f"  export KUBECONFIG={shlex.quote(str(instance.kubeconfig_path))}\n\n"
-        "Ctrl-C or SIGTERM stops it and removes its data."
+        "Press Ctrl-C or send SIGTERM to stop it and delete its data."
     )
 
 
-# --- in the background
+# --- background
 
 
 def _detach(data: Path) -> None:
-    """Start the same command again in a session of its own, and wait until it is ready."""
+    """Start the same command in a new session, and wait until it is ready."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise click.ClickException(f"{data}: {error.strerror}; give another --data") from error
+        raise click.ClickException(f"{data}: {error.strerror}; specify another --data") from error
     arguments = [part for part in sys.argv[sys.argv.index("up") :] if part != "--detach"]
     if not any(part.partition("=")[0] == "--data" for part in arguments):
         arguments += ["--data", str(data)]
@@ -170,7 +179,7 @@ def _detach(data: Path) -> None:
     log.unlink(missing_ok=True)
     log.touch(mode=0o600)
     with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603 - this very program
+        child = subprocess.Popen(  # noqa: S603 - runs this program
             [sys.executable, "-m", "aiapi_sandbox", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -181,9 +190,9 @@ def _detach(data: Path) -> None:
     if running is None:
         child.kill()
         raise click.ClickException(f"the sandbox did not start:\n{log.read_text().strip()}")
-    child.returncode = 0  # it lives on; nobody is to wait for it
-    click.echo(log.read_text().rpartition("\n\nCtrl-C")[0])
-    click.echo(f"\nIt runs in the background (pid {running.pid}); stop it with")
+    child.returncode = 0  # it keeps running: do not warn about an unreaped child
+    click.echo(log.read_text().rpartition("\n\nPress Ctrl-C")[0])
+    click.echo(f"\nThe sandbox runs in the background (PID {running.pid}). Stop it with")
     click.echo(f"  {_down_command(data)}")
 
 
@@ -203,24 +212,28 @@ def _down_command(data: Path) -> str:
 
 
 @sandbox.command()
-@click.option("--data", type=_PATH, help="The directory given to `up`.")
+@click.option("--data", type=_PATH, help="The --data directory of the sandbox.")
 def down(data: Path | None) -> None:
-    """Stop the sandbox in the background. Fine to call when none runs."""
+    """Stop the background sandbox. Succeeds if none is running."""
     data = (data or default_data_dir()).expanduser().resolve()
     running = find_running(data)
     if running is None:
-        click.echo("No sandbox runs in the background.")
+        click.echo("No sandbox is running.")
         if data.is_dir():
-            _clean(data)
+            _delete_files(data)
         return
     graceful = running.stop(within=STOP_SECONDS)
-    _clean(data)
-    ended = "Stopped the sandbox." if graceful else "Killed the sandbox: it did not stop in time."
-    click.echo(ended)
+    _delete_files(data)
+    outcome = (
+        "Stopped the sandbox."
+        if graceful
+        else f"Killed the sandbox: it did not stop within {STOP_SECONDS:g} s."
+    )
+    click.echo(outcome)
 
 
-def _clean(data: Path) -> None:
-    """Remove what a sandbox leaves there; nothing else in the directory is touched."""
+def _delete_files(data: Path) -> None:
+    """Delete a sandbox's files. Other files in the directory are kept."""
     remove_state_file(data)
     shutil.rmtree(data / "pods", ignore_errors=True)
     for name in (LOG_FILE, "kubeconfig"):

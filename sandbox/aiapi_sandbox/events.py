@@ -1,4 +1,4 @@
-"""Events: what happened to an object, told once with a count, and not kept for ever."""
+"""Events: recording with deduplication by count, and expiry."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,58 +15,54 @@ MAX_EVENTS = 2_000
 
 
 class ComponentEventRecorder:
-    """Records Events on behalf of one component."""
+    """Records Events of one component."""
 
     def __init__(self, store: Store, component: str, *, host: str = "") -> None:
         self._store = store
         self._source = {"component": component} | ({"host": host} if host else {})
         self._seen: dict[tuple[str, ...], tuple[str, str]] = {}
 
-    def normal(
-        self, about: Mapping[str, Any], reason: str, message: str, *, path: str = ""
-    ) -> None:
-        """Record something expected."""
-        self._record(about, "Normal", reason, message, path)
+    def normal(self, obj: Mapping[str, Any], reason: str, message: str, *, path: str = "") -> None:
+        """Record an Event of type Normal."""
+        self._record(obj, "Normal", reason, message, path)
 
-    def warning(
-        self, about: Mapping[str, Any], reason: str, message: str, *, path: str = ""
-    ) -> None:
-        """Record something that a person should look at."""
-        self._record(about, "Warning", reason, message, path)
+    def warning(self, obj: Mapping[str, Any], reason: str, message: str, *, path: str = "") -> None:
+        """Record an Event of type Warning."""
+        self._record(obj, "Warning", reason, message, path)
 
     def _record(
-        self, about: Mapping[str, Any], kind: str, reason: str, message: str, path: str
+        self, obj: Mapping[str, Any], kind: str, reason: str, message: str, path: str
     ) -> None:
-        identity = (about["metadata"]["uid"], path, kind, reason, message)
+        identity = (obj["metadata"]["uid"], path, kind, reason, message)
         if identity in self._seen and self._count_up(*self._seen[identity]):
             return
         try:
-            created = self._store.create(EVENTS, self._event(about, kind, reason, message, path))
+            created = self._store.create(EVENTS, self._event(obj, kind, reason, message, path))
         except ApiError:
-            return  # the namespace is going, and its events with it
+            return  # the namespace is being deleted
         if len(self._seen) > MAX_EVENTS:
             self._seen.clear()
         meta = created["metadata"]
         self._seen[identity] = (meta["namespace"], meta["name"])
 
     def _count_up(self, namespace: str, name: str) -> bool:
-        def again(event: Obj) -> None:
+        def increment(event: Obj) -> None:
             event["count"] = event.get("count", 1) + 1
             event["lastTimestamp"] = self._store.now()
 
         try:
-            self._store.mutate(EVENTS, namespace, name, again)
+            self._store.mutate(EVENTS, namespace, name, increment)
         except ApiError:
             return False
         return True
 
     def _event(
-        self, about: Mapping[str, Any], kind: str, reason: str, message: str, path: str
+        self, obj: Mapping[str, Any], kind: str, reason: str, message: str, path: str
     ) -> Obj:
-        meta, now = about["metadata"], self._store.now()
+        meta, now = obj["metadata"], self._store.now()
         involved = {
-            "apiVersion": about["apiVersion"],
-            "kind": about["kind"],
+            "apiVersion": obj["apiVersion"],
+            "kind": obj["kind"],
             "name": meta["name"],
             "uid": meta["uid"],
             "resourceVersion": meta.get("resourceVersion", ""),
@@ -95,16 +91,16 @@ class ComponentEventRecorder:
 
 
 def expire_events(store: Store, *, now: datetime) -> int:
-    """Delete Events past their time, and the oldest ones beyond the bound; return how many."""
+    """Delete expired Events, and the oldest ones above the limit; return the number."""
     events = [(_last_seen(event), event["metadata"]) for event in store.scan(EVENTS)]
     events.sort(key=lambda item: item[0])
     surplus = len(events) - MAX_EVENTS
-    gone = 0
+    deleted = 0
     for position, (seen, meta) in enumerate(events):
         if position < surplus or now - seen > TIME_TO_LIVE:
             store.delete(EVENTS, meta["namespace"], meta["name"])
-            gone += 1
-    return gone
+            deleted += 1
+    return deleted
 
 
 def _last_seen(event: Mapping[str, Any]) -> datetime:

@@ -1,9 +1,9 @@
-"""The sandbox as a whole: store, API server, controllers, node and Service proxy, in one object.
+"""The sandbox: store, API server, controllers, node and Service proxy, assembled.
 
     async with Sandbox(images={"example/app": folder}) as sandbox:
         kubectl = ["kubectl", "--kubeconfig", str(sandbox.kubeconfig_path)]
 
-It is for trying out and for tests, never for serving: containers are plain local processes.
+For development and tests only, never for production: containers are plain local processes.
 """
 
 import asyncio
@@ -55,13 +55,13 @@ EVENT_SWEEP_SECONDS = 60.0
 
 
 class SandboxError(Exception):
-    """The sandbox cannot start, and what to do about it."""
+    """The sandbox cannot start. The message says what to do."""
 
 
 class Sandbox:
-    """A small cluster in this process; use it as an async context manager."""
+    """A single-node cluster in this process. Use it as an async context manager."""
 
-    def __init__(  # noqa: PLR0913 - each has a default, and all are given by name
+    def __init__(  # noqa: PLR0913 - all are keyword-only with defaults
         self,
         *,
         data_dir: Path | None = None,
@@ -81,21 +81,21 @@ class Sandbox:
         self.capacity = capacity or NodeCapacity()
         self._backoff = backoff or BackoffPolicy()
         self._stop_grace = stop_grace
-        self._makers: list[asyncio.Task[None]] = []
+        self._controllers: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.started_in = 0.0
         self.store = Store()
         self.proxy = ProxyProcess()
 
-    # --- life
+    # --- lifecycle
 
     async def __aenter__(self) -> Self:
         begin = time.monotonic()
         try:
-            self._make_folders()
+            self._create_directories()
         except OSError as error:
             raise SandboxError(
-                f"{error.filename}: {error.strerror}; give another --data"
+                f"{error.filename}: {error.strerror}; specify another --data"
             ) from error
         certificates = await asyncio.to_thread(make_certificates, HOST, "localhost")
         self._ca = certificates.ca
@@ -128,7 +128,7 @@ class Sandbox:
         await self._stop()
 
     async def _stop(self) -> None:
-        await self._cancel(self._makers)  # or they would replace the pods that stop
+        await self._cancel(self._controllers)  # first, or they would replace the pods
         await self._kubelet.stop(self._stop_grace)
         await self._cancel(self._tasks)
         with suppress(TimeoutError):
@@ -142,13 +142,13 @@ class Sandbox:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _make_folders(self) -> None:
+    def _create_directories(self) -> None:
         given = self._given_data_dir
         if given is not None:
             given = given.expanduser().resolve()
-            _refuse_foreign_kubeconfig(given / "kubeconfig")
+            _check_kubeconfig_path(given / "kubeconfig")
         if self._given_kubeconfig is not None:
-            _refuse_foreign_kubeconfig(self._given_kubeconfig)
+            _check_kubeconfig_path(self._given_kubeconfig)
         self.data_dir = given or Path(tempfile.mkdtemp(prefix="aiapi-sandbox-"))
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.data_dir / "pods").mkdir(mode=0o700, exist_ok=True)
@@ -165,7 +165,7 @@ class Sandbox:
             with suppress(OSError):
                 self.data_dir.rmdir()
 
-    # --- parts
+    # --- components
 
     def _assemble(self) -> None:
         store = self.store
@@ -184,14 +184,14 @@ class Sandbox:
             ],
         )
         registration.register()
-        self._makers.append(_task(controllers.run(), "controllers"))
-        self._own(GarbageCollector(store).run(), "garbage collector")
-        self._own(self._kubelet.run(), "kubelet")
-        self._own(registration.run(), "heartbeat")
-        self._own(ServiceTableSync(store, self.proxy.set_table).run(), "service table")
-        self.proxy.on_change(ServiceAddressAnnotator(store, self._serving).sync)
-        self._own(self.proxy.run(), "proxy")
-        self._own(self._expire_events(), "event expiry")
+        self._controllers.append(_task(controllers.run(), "controllers"))
+        self._start(GarbageCollector(store).run(), "garbage collector")
+        self._start(self._kubelet.run(), "kubelet")
+        self._start(registration.run(), "heartbeat")
+        self._start(ServiceTableSync(store, self.proxy.set_table).run(), "service table")
+        self.proxy.on_change(ServiceAddressAnnotator(store, self._actual_address).sync)
+        self._start(self.proxy.run(), "proxy")
+        self._start(self._expire_events(), "event expiry")
 
     def _node_services(self) -> NodeServices:
         return NodeServices(
@@ -206,7 +206,7 @@ class Sandbox:
             issuer=ServiceAccountTokens(self.server, self._ca),
         )
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(_task(work, name))
 
     async def _expire_events(self) -> None:
@@ -214,7 +214,7 @@ class Sandbox:
             await asyncio.sleep(EVENT_SWEEP_SECONDS)
             expire_events(self.store, now=datetime.now(UTC))
 
-    def _serving(self, service: Address) -> Address:
+    def _actual_address(self, service: Address) -> Address:
         return self.proxy.address(service) or expected_address(service)
 
     # --- access
@@ -230,30 +230,32 @@ class Sandbox:
     def service_address(
         self, namespace: str, name: str, port: int | None = None
     ) -> tuple[str, int] | None:
-        """Where a Service is served now; None while it has no ready pod."""
+        """The actual address of a Service; None while it has no ready pod."""
         spec = self.store.peek(SERVICES, namespace, name)["spec"]
         return self.proxy.address((spec["clusterIP"], port or spec["ports"][0]["port"]))
 
     def service_url(self, namespace: str, name: str, port: int | None = None) -> str:
-        """The URL of a Service, whose port may be 10000 higher where low ports need root."""
+        """The URL of a Service. Its port may be 10000 higher when it requires root."""
         address = self.service_address(namespace, name, port)
         if address is None:
             raise LookupError(f"Service {namespace}/{name} has no ready pod")
         return f"http://{address[0]}:{address[1]}"
 
 
-def _refuse_foreign_kubeconfig(path: Path) -> None:
-    """Never overwrite the way to a real cluster: the file goes when the sandbox ends."""
+def _check_kubeconfig_path(path: Path) -> None:
+    """Never overwrite the kubeconfig of a real cluster: the sandbox deletes its file at the end."""
     if path.exists() and '"name": "sandbox"' not in path.read_text(errors="replace"):
-        raise SandboxError(f"{path} exists and is not a sandbox's: give another --kubeconfig")
+        raise SandboxError(
+            f"{path} exists and does not belong to a sandbox; specify another --kubeconfig"
+        )
 
 
 def _task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
     task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_report_end)
+    task.add_done_callback(_log_failure)
     return task
 
 
-def _report_end(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        logger.error("the sandbox's %s failed", task.get_name(), exc_info=error)
+        logger.error("sandbox component failed: %s", task.get_name(), exc_info=error)

@@ -1,4 +1,4 @@
-"""Which sandbox runs with a data directory: its state file, and whether it still lives."""
+"""The state file of a running sandbox, by which `down` finds its process."""
 
 import json
 import os
@@ -12,15 +12,15 @@ POLL_SECONDS = 0.05
 
 
 def default_data_dir() -> Path:
-    """Return where a detached sandbox lives when nothing else is said."""
+    """Return the data directory of a detached sandbox without `--data`."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "aiapi" / "sandbox"
 
 
 def process_start_ticks(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None when there is none.
+    """Return a process's start time in clock ticks since boot; None when it does not run.
 
-    With its pid it names a process for good: pids are used again, start times are not.
+    PID and start time together identify a process, because PIDs are reused.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -31,7 +31,7 @@ def process_start_ticks(pid: int) -> int | None:
 
 
 def process_age() -> float:
-    """Return for how many seconds this process has run, imports included."""
+    """Return the age of this process in seconds, including its imports."""
     ticks = process_start_ticks(os.getpid()) or 0
     uptime = float(Path("/proc/uptime").read_text().split()[0])
     return uptime - ticks / os.sysconf("SC_CLK_TCK")
@@ -39,7 +39,7 @@ def process_age() -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSandbox:
-    """A sandbox that was started with a data directory."""
+    """A sandbox that runs with a data directory."""
 
     pid: int
     started: int
@@ -56,19 +56,19 @@ class RunningSandbox:
 
     @property
     def is_alive(self) -> bool:
-        """Whether that very process still runs."""
+        """Whether the process still runs and its PID was not reused."""
         return process_start_ticks(self.pid) == self.started
 
     def write(self, data_dir: Path) -> None:
-        """Leave the state file."""
+        """Write the state file."""
         path = data_dir / STATE_FILE
-        fresh = path.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(path)
+        temporary = path.with_suffix(".new")
+        temporary.touch(mode=0o600)
+        temporary.write_text(json.dumps(asdict(self)))
+        temporary.replace(path)
 
     def stop(self, *, within: float) -> bool:
-        """Ask it to stop and wait; kill it (its children follow) when it does not."""
+        """Send SIGTERM and wait; on timeout, send SIGKILL and return False."""
         os.kill(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + within
         while self.is_alive and time.monotonic() < deadline:
@@ -80,7 +80,7 @@ class RunningSandbox:
 
 
 def find_running(data_dir: Path) -> RunningSandbox | None:
-    """Return the live sandbox of a data directory."""
+    """Return the running sandbox of a data directory, or None."""
     try:
         running = RunningSandbox(**json.loads((data_dir / STATE_FILE).read_text()))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, TypeError):

@@ -168,7 +168,7 @@ class LogCapture:
         return cls(transport, protocol), writer
 
     async def close(self, *, wait_seconds: float = 1.0) -> None:
-        """Read the rest of the pipe, then close it."""
+        """Read the remaining data, then close it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await self._protocol.closed.wait()

@@ -1,1 +1,1 @@
-"""The Service proxy: a user-space kube-proxy in a process of its own."""
+"""The Service proxy: a user-space kube-proxy in a separate process."""

@@ -1,4 +1,4 @@
-"""One sandbox for all these tests, started as users start it, and driven by the real kubectl."""
+"""One sandbox for all these tests, started like a user does, and driven by real kubectl."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ IMAGE = "example/web"
 async def eventually(
     condition: Callable[[], Awaitable[Any]], *, within: float = 10.0, what: str = "it"
 ) -> Any:
-    """Wait until the condition gives something true; return that."""
+    """Wait until the condition returns a true value; return it."""
     deadline = time.monotonic() + within
     while not (found := await condition()):
         assert time.monotonic() < deadline, f"{what} did not happen within {within:g} s"
@@ -115,7 +115,7 @@ def sandbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 async def kubectl(sandbox_folder: Path, request: pytest.FixtureRequest) -> Kubectl:
-    """A namespace of its own for each test."""
+    """A separate namespace for each test."""
     name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[-50:].strip("-")
     await Kubectl(sandbox_folder / "kubeconfig")("create", "namespace", name)
     return Kubectl(sandbox_folder / "kubeconfig", name)

@@ -1,4 +1,4 @@
-"""Containers on the sandbox's node: their ends and restarts, probes, environment, volumes, logs."""
+"""Containers: restarts, probes, environment, volumes, termination and logs."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ async def reasons(kubectl: Kubectl, pod: str) -> set[str]:
     return {event["reason"] for event in events["items"]}
 
 
-async def test_a_crashing_container_is_restarted_ever_slower(
+async def test_a_crashing_container_restarts_with_back_off(
     kubectl: Any, make_pod: Any, wait_for: Any
 ) -> None:
     await kubectl.apply(make_pod("crash", "sh", "-c", "echo attempt; exit 3"))
@@ -41,7 +41,7 @@ async def test_a_crashing_container_is_restarted_ever_slower(
 async def test_an_unknown_image_is_an_image_pull_error(
     kubectl: Any, make_pod: Any, wait_for: Any
 ) -> None:
-    await kubectl.apply(make_pod("web", image="nobody/nothing:1"))
+    await kubectl.apply(make_pod("web", image="example/missing:1"))
     seen = set()
 
     async def both() -> bool:
@@ -70,7 +70,7 @@ async def test_a_missing_command_is_a_start_error(
     assert 'exec: "no-such-program": executable file not found' in ended["message"]
 
 
-async def test_init_containers_run_first_and_a_job_like_pod_completes(
+async def test_init_containers_run_first_and_a_pod_can_complete(
     kubectl: Any, make_pod: Any
 ) -> None:
     init = {"name": "first", "image": "example/web", "command": ["sh", "-c", "echo first > $F"]}
@@ -143,7 +143,7 @@ async def test_a_pod_with_a_token_reaches_the_api(
     await wait_for(answered, what="kubectl in the pod")
 
 
-async def test_failing_liveness_restarts_and_failing_readiness_only_unreadies(
+async def test_liveness_failures_restart_and_readiness_failures_do_not(
     kubectl: Any, make_pod: Any, wait_for: Any
 ) -> None:
     quick = {"periodSeconds": 1, "failureThreshold": 1}
@@ -167,7 +167,7 @@ async def test_failing_liveness_restarts_and_failing_readiness_only_unreadies(
     assert (condition["status"], condition["reason"]) == ("False", "ContainersNotReady")
 
 
-async def test_a_pod_ends_with_its_hook_its_signal_and_its_grace(
+async def test_termination_runs_pre_stop_then_sigterm_then_sigkill(
     kubectl: Any, make_pod: Any, wait_for: Any
 ) -> None:
     script = "trap 'echo term; exit 0' TERM; while :; do sleep 0.05; done"
@@ -186,7 +186,7 @@ async def test_a_pod_ends_with_its_hook_its_signal_and_its_grace(
     assert "Killing" in await reasons(kubectl, "polite")
 
 
-async def test_init_containers_have_logs_of_their_own(kubectl: Any, make_pod: Any) -> None:
+async def test_init_containers_have_their_own_logs(kubectl: Any, make_pod: Any) -> None:
     init = {"name": "first", "image": "example/web", "command": ["echo", "hello from first"]}
     pod = make_pod("two", "sh", "-c", "echo hello; sleep 60", spec={"initContainers": [init]})
     await kubectl.apply(pod)
@@ -197,9 +197,7 @@ async def test_init_containers_have_logs_of_their_own(kubectl: Any, make_pod: An
     assert sorted(both.splitlines()) == ["hello", "hello from first"]
 
 
-async def test_logs_are_followed_cut_and_stamped(
-    kubectl: Any, make_pod: Any, wait_for: Any
-) -> None:
+async def test_logs_follow_tail_and_timestamps(kubectl: Any, make_pod: Any, wait_for: Any) -> None:
     script = "for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done"
     await kubectl.apply(make_pod("log", "sh", "-c", script, spec={"restartPolicy": "Never"}))
 
@@ -216,7 +214,7 @@ async def test_logs_are_followed_cut_and_stamped(
     assert len((await kubectl("logs", "log", "--since=1h")).splitlines()) == 5
 
 
-async def test_a_resize_in_place_is_told_within_a_second(
+async def test_an_in_place_resize_is_reported_within_a_second(
     kubectl: Any, make_web: Any, wait_for: Any
 ) -> None:
     await kubectl.apply(make_web(1)[0])
@@ -230,11 +228,11 @@ async def test_a_resize_in_place_is_told_within_a_second(
 
     await kubectl("patch", "pod", name, "--subresource=resize", "-p", patch("300m"))
 
-    async def told() -> bool:
+    async def resized() -> bool:
         container = await kubectl.container(name)
         return bool(container["resources"]["limits"]["cpu"] == "300m")
 
-    await wait_for(told, within=1.0, what="the resize")
+    await wait_for(resized, within=1.0, what="the resize")
     container = await kubectl.container(name)
     assert container["allocatedResources"]["cpu"] == "300m"
     assert container["restartCount"] == 0
@@ -245,7 +243,9 @@ async def test_a_resize_in_place_is_told_within_a_second(
     assert "node didn't have enough allocatable resources: cpu" in output
 
 
-async def test_a_pod_too_big_for_the_node_waits(kubectl: Any, make_pod: Any, wait_for: Any) -> None:
+async def test_a_pod_that_does_not_fit_stays_pending(
+    kubectl: Any, make_pod: Any, wait_for: Any
+) -> None:
     await kubectl.apply(make_pod("big", "true", resources={"requests": {"cpu": "900"}}))
 
     async def refused() -> bool:

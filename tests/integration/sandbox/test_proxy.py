@@ -1,4 +1,4 @@
-"""The Service proxy with real connections: spreading, moving on, half-closes, and its speed."""
+"""The Service proxy with real connections: balancing, table changes, half-closes and throughput."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ async def proxy() -> AsyncIterator[ProxyProcess]:
 
 @asynccontextmanager
 async def backend(host: str, *, name: bytes) -> AsyncIterator[Address]:
-    """Answers each line with its name; says goodbye when the client has closed its half."""
+    """Answers each line with its name, and sends `bye` after the client's half-close."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.readline():
@@ -96,9 +96,7 @@ async def test_connections_move_with_the_table(proxy: ProxyProcess, wait_for: Wa
             assert await kept[0].read() == b"bye\n"
 
 
-async def test_a_killed_proxy_comes_back_with_its_table(
-    proxy: ProxyProcess, wait_for: Wait
-) -> None:
+async def test_a_killed_proxy_restarts_with_its_table(proxy: ProxyProcess, wait_for: Wait) -> None:
     async with backend("127.64.255.1", name=b"one") as address:
         proxy.set_table({SERVICE: [address]})
 
@@ -114,7 +112,7 @@ async def test_a_killed_proxy_comes_back_with_its_table(
         await wait_for(answers, what="the new proxy")
 
 
-async def test_small_requests_pass_fast(proxy: ProxyProcess, wait_for: Wait) -> None:
+async def test_throughput_of_small_requests(proxy: ProxyProcess, wait_for: Wait) -> None:
     async def listening() -> bool:
         return proxy.address(SERVICE) is not None
 
@@ -130,5 +128,5 @@ async def test_small_requests_pass_fast(proxy: ProxyProcess, wait_for: Wait) -> 
         begin = time.perf_counter()
         await asyncio.gather(*(client(100) for _ in range(20)))
         rate = 2000 / (time.perf_counter() - begin)
-    print(f"{rate:.0f} requests a second through the proxy")  # noqa: T201 - shown
+    print(f"{rate:.0f} requests per second through the proxy")  # noqa: T201 - shown
     assert rate > 300

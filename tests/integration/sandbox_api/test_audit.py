@@ -1,4 +1,4 @@
-"""The audit log: who asked for what, in the fields that readers of Kubernetes' own know."""
+"""The audit log has the fields of Kubernetes' audit events."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ def _read(log: Path) -> list[str]:
 
 
 async def has_lines(log: Path, count: int) -> list[str]:
-    """A line is written when its answer is out, so a client may be faster than it."""
+    """Read `count` lines. A line is written after the response, so the client may be faster."""
     async with asyncio.timeout(20):
-        while len(lines := _read(log)) < count:  # noqa: ASYNC110 - a file tells nobody
+        while len(lines := _read(log)) < count:  # noqa: ASYNC110 - a file has no events
             await asyncio.sleep(0.01)
     return lines
 
 
-async def test_a_line_a_request(tmp_path: Path) -> None:
+async def test_one_line_per_request(tmp_path: Path) -> None:
     server = ApiServer(Store(), audit=AuditLog(tmp_path / "audit.log"))
     server.authenticator.add("t", "system:serviceaccount:a:b")
     await server.start()

@@ -1,4 +1,4 @@
-"""The API over plain HTTP, where clients that behave do not go."""
+"""The API over plain HTTP, with requests that regular clients do not send."""
 
 import io
 import json
@@ -46,12 +46,12 @@ async def test_401_without_a_token(widgets: Api, header: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SelfSubjectAccessReview", "SubjectAccessReview"])
-async def test_a_review_says_that_all_is_allowed(http: aiohttp.ClientSession, kind: str) -> None:
+async def test_access_reviews_allow_everything(http: aiohttp.ClientSession, kind: str) -> None:
     body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": {"user": "a"}}
     path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
     async with http.post(path, json=body) as answer:
-        told = await answer.json()
-    assert (answer.status, told["kind"], told["status"]["allowed"]) == (201, kind, True)
+        review = await answer.json()
+    assert (answer.status, review["kind"], review["status"]["allowed"]) == (201, kind, True)
 
 
 ODD: list[tuple[str, str, str, Any, int]] = [
@@ -102,7 +102,7 @@ ODD: list[tuple[str, str, str, Any, int]] = [
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{odd[0]} {odd[1]} {odd[3]!r:.40}")
-async def test_odd_requests_are_refused_and_do_no_harm(
+async def test_malformed_requests_are_rejected_without_side_effects(
     widgets: Api, http: aiohttp.ClientSession, odd: tuple[str, str, str, Any, int]
 ) -> None:
     method, path, kind, body, status = odd
@@ -117,13 +117,13 @@ async def test_odd_requests_are_refused_and_do_no_harm(
     assert widgets.store.version == version
 
 
-async def test_bodies_are_bounded(http: aiohttp.ClientSession) -> None:
+async def test_body_size_is_limited(http: aiohttp.ClientSession) -> None:
     async with http.post(WIDGETS, data=io.BytesIO(bytes(3 * 1024 * 1024 + 1))) as answer:
         body = await answer.json()
     assert (answer.status, body["reason"]) == (413, "RequestEntityTooLarge")
 
 
-async def test_pages_add_up(http: aiohttp.ClientSession) -> None:
+async def test_pages_of_a_list_are_complete(http: aiohttp.ClientSession) -> None:
     for index in range(5):
         await (await http.post(WIDGETS, json=widget(f"w{index}", size=1))).release()
     names: list[str] = []
@@ -138,7 +138,7 @@ async def test_pages_add_up(http: aiohttp.ClientSession) -> None:
     assert names == [f"w{index}" for index in range(5)]
 
 
-async def test_a_watch_with_a_selector_sees_objects_come_and_go(
+async def test_a_watch_with_a_selector_sees_objects_start_and_stop_matching(
     http: aiohttp.ClientSession,
 ) -> None:
     await (await http.post(WIDGETS, json=widget(size=1))).release()
@@ -152,7 +152,7 @@ async def test_a_watch_with_a_selector_sees_objects_come_and_go(
     assert [json.loads(line)["type"] for line in lines] == ["ADDED", "MODIFIED", "DELETED"]
 
 
-async def test_metadata_alone_is_enough_for_some(http: aiohttp.ClientSession) -> None:
+async def test_partial_object_metadata(http: aiohttp.ClientSession) -> None:
     await (await http.post(WIDGETS, json=widget(size=1))).release()
     headers = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
     async with http.get(WIDGETS, headers=headers) as answer:
@@ -173,13 +173,13 @@ async def test_collections_are_deleted_by_selector(http: aiohttp.ClientSession) 
     assert [item["metadata"]["name"] for item in left] == ["b"]
 
 
-async def test_unknown_fields_are_told_in_a_warning(http: aiohttp.ClientSession) -> None:
+async def test_unknown_fields_return_a_warning(http: aiohttp.ClientSession) -> None:
     async with http.post(WIDGETS, json=widget(size=1, shape="round")) as answer:
         assert answer.headers["Warning"] == '299 - "unknown field \\"spec.shape\\""'
         assert "shape" not in (await answer.json())["spec"]
 
 
-async def test_aggregated_discovery_lists_what_the_legacy_form_lists(
+async def test_aggregated_discovery_matches_the_unaggregated_form(
     http: aiohttp.ClientSession,
 ) -> None:
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -194,7 +194,7 @@ async def test_aggregated_discovery_lists_what_the_legacy_form_lists(
     assert [sub["subresource"] for sub in resource["subresources"]] == ["status", "scale"]
 
 
-async def test_resizing_keeps_to_resources_and_to_the_qos_class(
+async def test_a_resize_changes_resources_only_and_keeps_the_qos_class(
     widgets: Api, http: aiohttp.ClientSession
 ) -> None:
     container = {

@@ -1,4 +1,4 @@
-"""Real kubectl, unchanged, against the sandbox API."""
+"""Unmodified kubectl against the sandbox's API server."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ async def test_apply_merges_lists_by_their_keys(api: Api) -> None:
     assert json.loads(env.out) == [{"name": "B", "value": "4"}, {"name": "C", "value": "3"}]
 
 
-async def test_server_side_apply_meets_a_conflict_and_forces_it(api: Api) -> None:
+async def test_server_side_apply_conflicts_unless_forced(api: Api) -> None:
     await api.kubectl("apply", "--server-side", "-f", "-", stdin=DEPLOYMENT)
     version = api.store.version
     await api.kubectl("apply", "--server-side", "-f", "-", stdin=DEPLOYMENT)
@@ -88,7 +88,7 @@ async def test_server_side_apply_meets_a_conflict_and_forces_it(api: Api) -> Non
     assert replicas.out == "2"
 
 
-async def test_tables_narrow_and_wide(widgets: Api) -> None:
+async def test_table_columns_normal_and_wide(widgets: Api) -> None:
     await widgets.kubectl("apply", "-f", "-", stdin=WIDGET)
     narrow = (await widgets.kubectl("get", "wd")).out.splitlines()
     wide = (await widgets.kubectl("get", "widgets", "-o", "wide")).out.splitlines()
@@ -113,13 +113,13 @@ async def test_explain_shows_the_descriptions_of_a_custom_kind(widgets: Api) -> 
         ("{shape: round}", 'unknown field "spec.shape"'),
     ],
 )
-async def test_bad_objects_are_refused_at_apply(widgets: Api, spec: str, message: str) -> None:
+async def test_invalid_objects_are_rejected(widgets: Api, spec: str, message: str) -> None:
     manifest = WIDGET.replace("{size: 2, colour: red}", spec)
     refused = await widgets.kubectl("apply", "-f", "-", stdin=manifest, ok=False)
     assert message in refused.err
 
 
-async def test_transition_rules_look_back(widgets: Api) -> None:
+async def test_transition_rules_compare_with_the_old_object(widgets: Api) -> None:
     await widgets.kubectl("apply", "-f", "-", stdin=WIDGET)
     await widgets.kubectl("patch", "wd/w", "--type=merge", "-p", '{"spec":{"size":3}}')
     refused = await widgets.kubectl(
@@ -142,7 +142,7 @@ async def test_scale_and_status_of_a_custom_kind(widgets: Api) -> None:
     assert shown.out == "4 yes"
 
 
-async def test_wait_ends_when_the_field_is_there(widgets: Api) -> None:
+async def test_wait_returns_when_the_field_is_set(widgets: Api) -> None:
     await widgets.kubectl("apply", "-f", "-", stdin=WIDGET)
     waiting = asyncio.ensure_future(
         widgets.kubectl("wait", "wd/w", "--for=jsonpath={.status.ready}=yes", "--timeout=15s")
@@ -183,7 +183,7 @@ async def test_get_watch_prints_changes(widgets: Api) -> None:
     ]
 
 
-async def test_namespaces_go_with_what_is_in_them(widgets: Api) -> None:
+async def test_namespaces_are_deleted_with_their_content(widgets: Api) -> None:
     await widgets.kubectl("create", "namespace", "one")
     await widgets.kubectl("apply", "-n", "one", "-f", "-", stdin=WIDGET)
     await widgets.kubectl("create", "secret", "generic", "s", "-n", "one", "--from-literal=a=b")
@@ -238,7 +238,7 @@ async def test_dry_run_and_diff_write_nothing(api: Api) -> None:
     assert api.store.version == version
 
 
-async def test_what_is_not_there_says_so(api: Api) -> None:
+async def test_missing_resources_and_features_are_reported(api: Api) -> None:
     pod = {
         "metadata": {"name": "p", "namespace": "default"},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
@@ -252,6 +252,6 @@ async def test_what_is_not_there_says_so(api: Api) -> None:
     assert 'the server doesn\'t have a resource type "jobs"' in jobs.err
 
 
-async def test_nobody_gets_in_without_the_token(api: Api) -> None:
+async def test_requests_without_the_token_are_rejected(api: Api) -> None:
     answer = await api.kubectl("--token=wrong", "get", "pods", ok=False)
     assert "You must be logged in to the server" in answer.err

@@ -1,4 +1,4 @@
-"""The clients that the operator is made of: Kopf and the official client's async API."""
+"""The operator's client libraries: Kopf and the official client's async API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -81,7 +81,7 @@ async def test_the_official_client_reads_typed_objects(api: Api) -> None:
         )
         assert scale.spec.replicas == 3
         with pytest.raises(k8s.ApiException) as missing:
-            await core.read_namespaced_pod("nobody", "default")
+            await core.read_namespaced_pod("missing", "default")
         assert missing.value.status == 404
 
 

@@ -1,4 +1,4 @@
-"""Requests that a real API server answered, replayed: the sandbox answers the same."""
+"""Replays requests recorded from a real API server: the sandbox's responses must match."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ TITLES = [item["title"] for item in RECORDED]
 WIDGETS = GroupVersionResource("example.dev", "v1", "widgets")
 POD = next(item for item in RECORDED if item["title"] == "a running Pod")["response"]["body"]
 
-# Where the sandbox answers otherwise on purpose. Each must differ, or its line here must go.
+# Deliberate differences. An entry that no longer differs must be removed.
 DIFFERENCES = {
     "changing pod resources without the subresource: Invalid": "no diff of Go structs is printed",
     "version": "it says what it is",
@@ -46,7 +46,7 @@ _PART_OF_A_REAL_CLUSTER = {"kube-controller-manager", "kubelet", "kube-apiserver
 
 
 def normal(value: Any) -> Any:
-    """An answer without what differs from run to run."""
+    """A response without the values that differ between runs."""
     if isinstance(value, list):
         return [normal(item) for item in value]
     if isinstance(value, str):
@@ -72,7 +72,7 @@ def normal(value: Any) -> Any:
 
 
 class Replay:
-    """Sends the recorded requests in order, and plays controllers and kubelet in between."""
+    """Sends the recorded requests in order, and simulates controllers and kubelet in between."""
 
     def __init__(self) -> None:
         self.store = Store()
@@ -100,7 +100,7 @@ class Replay:
         request = item["request"]
         body = request["body"]
         if isinstance(body, dict):
-            body.get("metadata", {}).pop("uid", None)  # of the recording's own object
+            body.get("metadata", {}).pop("uid", None)  # of the recorded object
         headers = {"Accept": request["accept"]}
         if request.get("contentType"):
             headers["Content-Type"] = request["contentType"]
@@ -151,7 +151,7 @@ class Replay:
 
 
 def parsed(text: str) -> Any:
-    """JSON, JSON lines, or the text."""
+    """Parse as JSON, else as JSON lines, else return the text."""
     try:
         return json.loads(text)
     except ValueError:
@@ -168,7 +168,9 @@ def answers() -> dict[str, tuple[int, str, Any]]:
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_answers_as_recorded(title: str, answers: dict[str, tuple[int, str, Any]]) -> None:
+def test_responses_match_the_recording(
+    title: str, answers: dict[str, tuple[int, str, Any]]
+) -> None:
     expected = RECORDED[TITLES.index(title)]["response"]
     status, kind, body = answers[title]
     wanted = expected["body"]
@@ -179,7 +181,7 @@ def test_answers_as_recorded(title: str, answers: dict[str, tuple[int, str, Any]
     assert status == expected["status"], body
     assert kind.split(";")[0] == expected["contentType"].split(";")[0]
     if title in DIFFERENCES:
-        assert normal(body) != normal(wanted), f"no difference any more: {title}"
+        assert normal(body) != normal(wanted), f"no longer different: {title}"
         assert body.get("reason") == wanted.get("reason")
     else:
         assert normal(body) == normal(wanted)

@@ -1,4 +1,4 @@
-"""Server-side apply: who owns what, and what that means for others."""
+"""Server-side apply: ownership, conflicts and removal of fields."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def owners(obj: dict[str, Any]) -> set[str]:
     return {entry["manager"] for entry in obj["metadata"].get("managedFields", ())}
 
 
-def test_two_managers_own_an_item_each() -> None:
+def test_two_managers_each_own_one_list_item() -> None:
     one = applied(None, config({"a": {"image": "1"}}), "one")
     both = applied(one, config({"b": {"image": "2"}}), "two")
     assert containers(both) == {"a": {"image": "1"}, "b": {"image": "2"}}
@@ -67,7 +67,7 @@ def test_two_managers_own_an_item_each() -> None:
     assert containers(alone) == {"b": {"image": "2"}}
 
 
-def test_a_field_that_two_own_stays_until_both_drop_it() -> None:
+def test_a_shared_field_is_kept_until_both_managers_drop_it() -> None:
     live = applied(None, config({}, x="1"), "one")
     live = applied(live, config({}, x="1"), "two")
     live = applied(live, config({}), "one")
@@ -76,7 +76,7 @@ def test_a_field_that_two_own_stays_until_both_drop_it() -> None:
     assert not live["metadata"].get("labels")
 
 
-def test_another_value_conflicts_and_force_takes_over() -> None:
+def test_a_different_value_conflicts_unless_forced() -> None:
     live = applied(None, config({"a": {"image": "1"}}), "one")
     with pytest.raises(ApiError) as refused:
         applied(live, config({"a": {"image": "2"}}), "two")
@@ -89,7 +89,7 @@ def test_another_value_conflicts_and_force_takes_over() -> None:
     assert containers(live) == {"a": {"image": "2"}}
 
 
-def test_an_ordinary_update_takes_ownership_of_what_it_changes() -> None:
+def test_an_update_takes_ownership_of_changed_fields() -> None:
     live = applied(None, config({"a": {"image": "1"}}), "one")
     changed = {
         **live,
@@ -103,7 +103,7 @@ def test_an_ordinary_update_takes_ownership_of_what_it_changes() -> None:
         applied(changed, config({"a": {"image": "1"}}), "one")
 
 
-def test_the_time_moves_only_with_a_change() -> None:
+def test_the_time_changes_only_with_the_object() -> None:
     live = applied(None, config({"a": {"image": "1"}}), "one", at="t1")
     again = applied(live, config({"a": {"image": "1"}}), "one", at="t2")
     assert again["metadata"]["managedFields"][0]["time"] == "t1"
@@ -111,7 +111,7 @@ def test_the_time_moves_only_with_a_change() -> None:
     assert other["metadata"]["managedFields"][0]["time"] == "t3"
 
 
-def test_atomic_parts_are_owned_as_a_whole() -> None:
+def test_atomic_values_are_owned_as_a_whole() -> None:
     wanted = config({})
     wanted["spec"]["selector"] = {"matchLabels": {"a": "b"}}
     fields = applied_fields(wanted["spec"], builtin_type("DeploymentSpec"))
@@ -120,13 +120,13 @@ def test_atomic_parts_are_owned_as_a_whole() -> None:
 
 
 @given(first=ITEMS)
-def test_applying_again_changes_nothing(first: dict[str, Any]) -> None:
+def test_apply_is_idempotent(first: dict[str, Any]) -> None:
     once = applied(None, config(first), "one")
     assert applied(once, config(first), "one", at="later") == once
 
 
 @given(first=ITEMS, second=ITEMS)
-def test_one_manager_alone_gets_exactly_what_it_last_applied(
+def test_a_sole_manager_gets_exactly_its_last_configuration(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     live = applied(applied(None, config(first), "one"), config(second), "one")
@@ -134,7 +134,7 @@ def test_one_manager_alone_gets_exactly_what_it_last_applied(
 
 
 @given(first=ITEMS, second=ITEMS)
-def test_forced_or_not_the_applier_gets_its_values(
+def test_a_successful_apply_sets_the_applied_values(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     live = applied(applied(None, config(first), "one"), config(second), "two", force=True)
@@ -143,7 +143,9 @@ def test_forced_or_not_the_applier_gets_its_values(
 
 
 @given(first=ITEMS, second=ITEMS)
-def test_leaving_gives_back_only_ones_own(first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_applying_nothing_removes_only_own_fields(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
     start = applied(None, config(first), "one")
     live = applied(start, config(second), "two", force=True)
     left = containers(applied(live, config({}), "two"))
@@ -156,7 +158,7 @@ def test_leaving_gives_back_only_ones_own(first: dict[str, Any], second: dict[st
 
 
 @given(items=ITEMS)
-def test_field_sets_survive_being_written(items: dict[str, Any]) -> None:
+def test_field_sets_round_trip_through_fields_v1(items: dict[str, Any]) -> None:
     obj = {key: value for key, value in config(items, a="b").items() if key in ("metadata", "spec")}
     for fields in (all_fields(obj, DEPLOYMENT), applied_fields(obj, DEPLOYMENT)):
         assert from_fields_v1(to_fields_v1(fields)) == fields

@@ -1,4 +1,4 @@
-"""The table of built-in types has the fields that the official client's models have."""
+"""The built-in types have the same fields as the official client's models."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ def model_of(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(builtin_types()))
-def test_fields_agree(name: str) -> None:
+def test_fields_match_the_official_client(name: str) -> None:
     model = model_of(name)
     ours = builtin_types()[name][1]
     theirs = {

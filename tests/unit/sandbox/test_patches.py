@@ -79,7 +79,7 @@ def test_atomic_lists_are_replaced(target: Any, patch: Any, expected: Any) -> No
     assert strategic_patch(target, patch, POD)["tolerations"] == expected
 
 
-def test_sets_of_strings_grow_and_shrink_by_directive() -> None:
+def test_directives_add_to_and_delete_from_sets() -> None:
     meta = builtin_type("ObjectMeta")
     grown = strategic_patch({"finalizers": ["a"]}, {"finalizers": ["b"]}, meta)
     assert grown == {"finalizers": ["a", "b"]}
@@ -87,19 +87,19 @@ def test_sets_of_strings_grow_and_shrink_by_directive() -> None:
     assert shrunk == {"finalizers": ["b"]}
 
 
-def test_retain_keys_drops_what_it_does_not_name() -> None:
+def test_retain_keys_drops_unlisted_fields() -> None:
     patch = {"type": "Recreate", "$retainKeys": ["type"]}
     old = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}
     assert strategic_patch(old, patch, builtin_type("DeploymentStrategy")) == {"type": "Recreate"}
 
 
-def test_an_item_without_its_merge_key_is_refused() -> None:
+def test_an_item_without_its_merge_key_is_rejected() -> None:
     with pytest.raises(ApiError, match="does not contain declared merge key: name"):
         strategic_patch({"containers": []}, {"containers": [{"image": "x"}]}, POD)
 
 
 @given(target=OBJECTS, patch=OBJECTS)
-def test_a_merge_patch_twice_is_the_same_as_once(target: Any, patch: Any) -> None:
+def test_merge_patch_is_idempotent(target: Any, patch: Any) -> None:
     once = merge_patch(target, patch)
     assert merge_patch(once, patch) == once
 
@@ -111,7 +111,7 @@ def test_an_empty_patch_changes_nothing(target: Any) -> None:
     assert strategic_patch(target, {}, POD) == target
 
 
-def test_json_patch_tests_before_it_writes() -> None:
+def test_a_failed_json_patch_test_rejects_the_patch() -> None:
     operations = [
         {"op": "test", "path": "/a", "value": 1},
         {"op": "replace", "path": "/a", "value": 2},

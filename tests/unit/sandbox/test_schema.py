@@ -1,4 +1,4 @@
-"""Structural schemas: defaults, pruning, validation messages, CEL rules."""
+"""Structural schemas: defaulting, pruning, validation messages and CEL rules."""
 
 from typing import Any
 
@@ -154,7 +154,7 @@ def test_rules(text: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
     assert refusal(schema, **bad) == "spec: Invalid value: no"
 
 
-def test_rules_say_more_when_asked_to() -> None:
+def test_message_expression_sets_the_message() -> None:
     schema = rule(
         "self.low < 5",
         messageExpression="'low is ' + string(self.low)",
@@ -165,12 +165,12 @@ def test_rules_say_more_when_asked_to() -> None:
     assert refusal(rule("self.low < 5"), low=7).endswith("failed rule: self.low < 5")
 
 
-def test_a_rule_that_cannot_be_evaluated_refuses_and_says_why() -> None:
+def test_a_rule_that_fails_to_evaluate_rejects_with_the_reason() -> None:
     assert "low" in refusal(rule("self.low > 1", message="too low"))
     assert refusal(rule("self.low > 1", message="too low")).endswith("evaluating rule: too low")
 
 
-def test_transition_rules_need_a_former_self() -> None:
+def test_transition_rules_require_an_old_value() -> None:
     store = store_with(rule("self.low >= oldSelf.low", message="only up"))
     store.create(THINGS, thing(low=3))
     store.mutate(THINGS, "default", "t", lambda obj: obj["spec"].update(low=4))
@@ -187,14 +187,14 @@ def test_transition_rules_need_a_former_self() -> None:
         (field("x", type="array"), "properties[x].items: Required value"),
     ],
 )
-def test_a_crd_that_could_not_be_served_is_refused(schema: Any, message: str) -> None:
+def test_an_invalid_crd_is_rejected(schema: Any, message: str) -> None:
     with pytest.raises(ApiError) as refused:
         store_with(schema)
     assert refused.value.status == 422
     assert message in refused.value.message
 
 
-def test_defaults_fill_in_at_every_depth() -> None:
+def test_defaults_apply_at_every_depth() -> None:
     inner = {
         "type": "object",
         "default": {},
@@ -214,7 +214,7 @@ def test_defaults_fill_in_at_every_depth() -> None:
     assert bare["spec"] == {"a": {"b": 1, "c": "x"}}
 
 
-def test_what_did_not_change_is_not_checked_again() -> None:
+def test_unchanged_values_are_not_validated_again() -> None:
     store = store_with(field("x", type="integer", default=1))
     store.create(THINGS, thing(x=50))
     tighter = crd(field("x", type="integer", maximum=10))

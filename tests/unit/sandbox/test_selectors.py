@@ -40,7 +40,7 @@ def test_label_queries(query: Any, selected: bool) -> None:
     assert parse_labels(query)(LABELS) is selected
 
 
-def test_a_label_query_that_means_nothing_is_refused() -> None:
+def test_an_invalid_label_query_is_rejected() -> None:
     with pytest.raises(ApiError, match="unable to parse requirement"):
         parse_labels("a b c")
 

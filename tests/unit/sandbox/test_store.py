@@ -1,4 +1,4 @@
-"""The life of objects in the store."""
+"""The write semantics of the store."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ def config(name: str = "c", **meta: Any) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "default", **meta}, "data": {"a": "1"}}
 
 
-def test_create_fills_in_what_the_server_decides(store: Store) -> None:
+def test_create_sets_server_owned_metadata(store: Store) -> None:
     made = store.create(CONFIGMAPS, config(uid="mine", resourceVersion="7"))
     meta = made["metadata"]
     assert meta["uid"] != "mine"
@@ -44,7 +44,7 @@ def test_create_fills_in_what_the_server_decides(store: Store) -> None:
     assert (made["apiVersion"], made["kind"]) == ("v1", "ConfigMap")
 
 
-def test_generate_name_makes_names_that_differ(store: Store) -> None:
+def test_generate_name_creates_unique_names(store: Store) -> None:
     template = {"metadata": {"generateName": "c-", "namespace": "default"}}
     names = {store.create(CONFIGMAPS, template)["metadata"]["name"] for _ in range(20)}
     assert len(names) == 20
@@ -62,21 +62,21 @@ def test_generate_name_makes_names_that_differ(store: Store) -> None:
         ({"name": "l", "namespace": "default", "labels": {"a": "c d"}}, "Invalid"),
     ],
 )
-def test_create_refuses(store: Store, meta: dict[str, Any], reason: str) -> None:
+def test_create_rejects(store: Store, meta: dict[str, Any], reason: str) -> None:
     store.create(CONFIGMAPS, config())
     with pytest.raises(ApiError) as refused:
         store.create(CONFIGMAPS, {"metadata": meta})
     assert refused.value.reason == reason
 
 
-def test_what_is_handed_out_is_a_copy(store: Store) -> None:
+def test_returned_objects_are_copies(store: Store) -> None:
     store.create(CONFIGMAPS, config())
     store.get(CONFIGMAPS, "default", "c")["data"]["a"] = "changed"
     store.list(CONFIGMAPS)[0]["data"]["a"] = "changed"
     assert store.get(CONFIGMAPS, "default", "c")["data"] == {"a": "1"}
 
 
-def test_an_update_that_changes_nothing_writes_nothing(store: Store) -> None:
+def test_an_update_without_changes_is_a_no_op(store: Store) -> None:
     store.create(CONFIGMAPS, config())
     version = store.version
     store.mutate(CONFIGMAPS, "default", "c", lambda obj: None)
@@ -90,7 +90,7 @@ def test_an_old_version_conflicts(store: Store) -> None:
         store.update(CONFIGMAPS, {**old, "data": {"a": "3"}})
 
 
-def test_generation_counts_changes_of_the_spec_alone(store: Store) -> None:
+def test_only_spec_changes_raise_the_generation(store: Store) -> None:
     template = {
         "metadata": {"labels": {"a": "b"}},
         "spec": {"containers": [{"name": "c", "image": "i:1"}]},
@@ -107,7 +107,7 @@ def test_generation_counts_changes_of_the_spec_alone(store: Store) -> None:
     assert generation_after(lambda d: d["spec"].update(replicas=2)) == 2
 
 
-def test_status_and_spec_are_written_apart(store: Store) -> None:
+def test_status_and_spec_are_written_separately(store: Store) -> None:
     store.create(PODS, pod())
 
     def both(obj: dict[str, Any]) -> None:
@@ -119,7 +119,7 @@ def test_status_and_spec_are_written_apart(store: Store) -> None:
     assert after["status"]["phase"] == "Running"
 
 
-def test_a_pod_on_a_node_stays_until_the_node_lets_it_go(store: Store) -> None:
+def test_a_bound_pod_is_removed_by_its_kubelet(store: Store) -> None:
     store.create(PODS, pod(nodeName="n", terminationGracePeriodSeconds=5))
     marked = store.delete(PODS, "default", "p")
     assert marked["metadata"]["deletionTimestamp"] == "2026-01-02T12:00:05Z"
@@ -133,7 +133,9 @@ def test_a_pod_on_a_node_stays_until_the_node_lets_it_go(store: Store) -> None:
 
 
 @pytest.mark.parametrize("phase", [None, "Succeeded", "Failed"])
-def test_a_pod_without_a_process_goes_at_once(store: Store, phase: str | None) -> None:
+def test_a_pod_without_running_containers_is_removed_immediately(
+    store: Store, phase: str | None
+) -> None:
     store.create(PODS, pod(**({"nodeName": "n"} if phase else {})))
     if phase:
         store.mutate(PODS, "default", "p", lambda p: p["status"].update(phase=phase), "status")
@@ -141,7 +143,7 @@ def test_a_pod_without_a_process_goes_at_once(store: Store, phase: str | None) -
     assert not store.list(PODS)
 
 
-def test_a_finalizer_holds_an_object(store: Store) -> None:
+def test_a_finalizer_delays_removal(store: Store) -> None:
     store.create(CONFIGMAPS, config(finalizers=["example.dev/x"]))
     store.delete(CONFIGMAPS, "default", "c")
     assert store.get(CONFIGMAPS, "default", "c")["metadata"]["deletionTimestamp"]
@@ -152,7 +154,7 @@ def test_a_finalizer_holds_an_object(store: Store) -> None:
 @pytest.mark.parametrize(
     ("propagation", "finalizer"), [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")]
 )
-def test_propagation_leaves_the_rest_to_the_garbage_collector(
+def test_propagation_policies_set_garbage_collector_finalizers(
     store: Store, propagation: Any, finalizer: str
 ) -> None:
     store.create(CONFIGMAPS, config())
@@ -160,7 +162,7 @@ def test_propagation_leaves_the_rest_to_the_garbage_collector(
     assert store.get(CONFIGMAPS, "default", "c")["metadata"]["finalizers"] == [finalizer]
 
 
-def test_a_namespace_goes_after_its_content(store: Store) -> None:
+def test_a_namespace_is_removed_after_its_content(store: Store) -> None:
     store.create(NAMESPACES, {"metadata": {"name": "n"}})
     busy = pod(nodeName="x")
     busy["metadata"]["namespace"] = "n"
@@ -175,7 +177,7 @@ def test_a_namespace_goes_after_its_content(store: Store) -> None:
     assert store.find(NAMESPACES, None, "n") is None
 
 
-def test_services_get_addresses_and_keep_them(store: Store) -> None:
+def test_services_keep_their_cluster_ip(store: Store) -> None:
     meta = {"name": "s", "namespace": "default"}
     spec = {"ports": [{"port": 80}], "selector": {"a": "b"}}
     made = store.create(SERVICES, {"metadata": meta, "spec": spec})
@@ -186,7 +188,7 @@ def test_services_get_addresses_and_keep_them(store: Store) -> None:
     assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
 
 
-async def test_a_watch_goes_on_from_a_version(store: Store) -> None:
+async def test_a_watch_resumes_from_a_version(store: Store) -> None:
     store.create(CONFIGMAPS, config("a"))
     since = store.version
     store.create(CONFIGMAPS, config("b"))
@@ -200,7 +202,7 @@ async def test_a_watch_goes_on_from_a_version(store: Store) -> None:
     assert seen == [("ADDED", "b"), ("DELETED", "a")]
 
 
-async def test_a_watch_without_a_version_starts_with_what_is_there(store: Store) -> None:
+async def test_a_watch_without_a_version_starts_with_existing_objects(store: Store) -> None:
     store.create(CONFIGMAPS, config("a"))
     watch = store.watch(CONFIGMAPS, "default")
     assert (await anext(watch))[0] == "ADDED"
@@ -211,7 +213,7 @@ async def test_a_watch_without_a_version_starts_with_what_is_there(store: Store)
         await anext(watch)
 
 
-def test_history_is_bounded_and_says_when_it_forgot() -> None:
+def test_a_watch_from_an_expired_version_is_gone() -> None:
     store = Store(watch_cache_size=5)
     first = store.version
     for index in range(10):

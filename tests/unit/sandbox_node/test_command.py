@@ -1,4 +1,4 @@
-"""The `aiapi` command: help without extras, and a hint for an extra that is missing."""
+"""The `aiapi` command: help without extras, and a hint for a missing extra."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from aiapi_operator.cli import COMMANDS, main, missing_extra
 from aiapi_sandbox.cli import sandbox
 
 
-def test_help_names_the_commands_and_imports_none_of_them() -> None:
+def test_help_lists_commands_without_importing_them() -> None:
     program = (
         "import sys; from click.testing import CliRunner; from aiapi_operator.cli import main;"
         "print(CliRunner().invoke(main, ['--help']).output);"
@@ -25,7 +25,7 @@ def test_help_names_the_commands_and_imports_none_of_them() -> None:
     assert output.splitlines()[-1] == "[]"
 
 
-def test_a_missing_package_names_the_extra() -> None:
+def test_a_missing_package_names_its_extra() -> None:
     hint = missing_extra(ModuleNotFoundError("no", name="aiohttp"), "sandbox")
     assert isinstance(hint, click.ClickException)
     assert "pip install 'aiapi[sandbox]'" in hint.message
@@ -34,7 +34,7 @@ def test_a_missing_package_names_the_extra() -> None:
 
 
 @pytest.mark.parametrize("value", ["name", "=dir", "name="])
-def test_an_image_is_a_name_and_a_directory(value: str) -> None:
+def test_an_image_option_requires_name_and_directory(value: str) -> None:
     result = CliRunner().invoke(sandbox, ["up", "--image", value])
     assert result.exit_code == 2
     assert "is not NAME=DIR" in result.output

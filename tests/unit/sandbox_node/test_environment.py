@@ -116,7 +116,7 @@ def test_order_and_sources() -> None:
         ({"fieldRef": {"fieldPath": "spec.x"}}, "unsupported fieldPath: spec.x"),
     ],
 )
-def test_what_is_missing_is_named(origin: dict[str, Any], message: str) -> None:
+def test_errors_name_the_missing_source(origin: dict[str, Any], message: str) -> None:
     with pytest.raises(ContainerConfigError, match=message):
         container_env(sources({"env": [{"name": "X", "valueFrom": origin}]}), {})
 
@@ -151,7 +151,7 @@ def test_service_links_as_in_a_cluster() -> None:
     assert env["MY_DB_PORT"] == "tcp://127.96.0.1:5432"
 
 
-def test_real_places_below_a_mount_path_are_left_where_they_are() -> None:
+def test_real_paths_below_a_mount_path_are_kept() -> None:
     rewrite = PathRewriter(mounts={"/scratch": Path("/scratch/pod/volumes/scratch")})
     given = {"KUBECONFIG": "/scratch/pod/kubeconfig"}
     env = {**given, "CACHE": "/scratch/cache"}

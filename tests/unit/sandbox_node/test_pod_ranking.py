@@ -1,4 +1,4 @@
-"""Which pods go first when a ReplicaSet shrinks."""
+"""Replica ranking: which pods a ReplicaSet deletes first."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,23 +36,23 @@ def order(*pods: Any) -> list[str]:
     return [item["metadata"]["name"] for item in pods_to_delete(pods, len(pods), now=NOW)]
 
 
-def test_the_order() -> None:
+def test_ranking_order() -> None:
     assert order(
         pod("old"),
         pod("restarted", restarts=3),
         pod("fresh", ready_for=3),
         pod("cheap", cost=-5),
-        pod("dear", cost=9, ready_for=1),
+        pod("expensive", cost=9, ready_for=1),
         pod("unready", ready_for=None, cost=99),
         pod("pending", phase="Pending", ready_for=None),
         pod("unassigned", node="", phase="Pending", ready_for=None),
-    ) == ["unassigned", "pending", "unready", "cheap", "fresh", "restarted", "old", "dear"]
+    ) == ["unassigned", "pending", "unready", "cheap", "fresh", "restarted", "old", "expensive"]
 
 
-def test_younger_goes_before_older_and_nonsense_costs_nothing() -> None:
+def test_newer_pods_first_and_an_invalid_cost_is_zero() -> None:
     assert order(pod("b", age=5000), pod("a", age=10)) == ["a", "b"]
     assert order(pod("b", cost="many"), pod("a", cost=-1)) == ["a", "b"]
 
 
-def test_only_so_many() -> None:
+def test_at_most_count_pods_are_selected() -> None:
     assert len(pods_to_delete([pod("a"), pod("b"), pod("c")], 2, now=NOW)) == 2

@@ -1,4 +1,4 @@
-"""The arithmetic of rollouts."""
+"""Rollout arithmetic."""
 
 from typing import Any
 
@@ -35,28 +35,28 @@ def replica_set(name: str, wanted: int, available: int | None = None, desired: i
         (0, "25%", "25%", 0, 0),
     ],
 )
-def test_bounds(
+def test_limits(
     replicas: int, surge: int | str, unavailable: int | str, most: int, least: int
 ) -> None:
     limits = rollout.rollout_limits(deployment(replicas, surge, unavailable))
     assert (limits.max_pods, limits.min_available) == (most, least)
 
 
-def test_a_new_replica_set_grows_into_the_surge_only() -> None:
+def test_the_new_replica_set_scales_up_within_the_surge() -> None:
     limits = rollout.rollout_limits(deployment(4))
     assert rollout.scale_up_new(limits, None, [replica_set("a", 4)]) == 1
     assert rollout.scale_up_new(limits, replica_set("b", 1), [replica_set("a", 4)]) == 1
     assert rollout.scale_up_new(limits, replica_set("b", 1), [replica_set("a", 2)]) == 3
 
 
-def test_old_pods_go_only_when_enough_are_available() -> None:
+def test_old_replica_sets_scale_down_only_with_enough_available_pods() -> None:
     limits = rollout.rollout_limits(deployment(4, 1, 0))
     new, old = replica_set("b", 1, available=0), replica_set("a", 4)
     assert rollout.scale_down_old(limits, new, [old]) == {"a": 4}
     assert rollout.scale_down_old(limits, replica_set("b", 1), [old]) == {"a": 3}
 
 
-def test_old_pods_that_are_broken_go_first() -> None:
+def test_unavailable_old_pods_are_removed_first() -> None:
     limits = rollout.rollout_limits(deployment(4, 1, 1))
     broken, good = replica_set("a", 1, available=0), replica_set("b", 3)
     new = replica_set("c", 1, available=0)
@@ -65,7 +65,7 @@ def test_old_pods_that_are_broken_go_first() -> None:
 
 @pytest.mark.parametrize("replicas", range(1, 12))
 @pytest.mark.parametrize(("surge", "unavailable"), [("25%", "25%"), (1, 0), (0, 1), ("100%", 0)])
-def test_a_rollout_ends_and_keeps_its_bounds(
+def test_a_rollout_completes_within_its_limits(
     replicas: int, surge: int | str, unavailable: int | str
 ) -> None:
     limits = rollout.rollout_limits(deployment(replicas, surge, unavailable))
@@ -85,7 +85,7 @@ def test_a_rollout_ends_and_keeps_its_bounds(
     assert (rollout.desired_replicas(old), rollout.desired_replicas(new)) == (0, replicas)
 
 
-def test_a_resize_in_the_middle_of_a_rollout_is_shared() -> None:
+def test_scaling_during_a_rollout_is_proportional() -> None:
     limits = rollout.rollout_limits(deployment(20, 0, 1))
     sets = [replica_set("a", 6, desired=10), replica_set("b", 4, desired=10)]
     assert rollout.is_scaling_event(limits, sets)
@@ -93,7 +93,7 @@ def test_a_resize_in_the_middle_of_a_rollout_is_shared() -> None:
     assert sizes == {"a": 12, "b": 8}
 
 
-def test_one_replica_set_simply_gets_the_new_size() -> None:
+def test_a_single_replica_set_gets_all_replicas() -> None:
     limits = rollout.rollout_limits(deployment(7))
     only = replica_set("a", 3, desired=3)
     assert rollout.scale_proportionally(limits, only, []) == {"a": 7}
@@ -110,5 +110,5 @@ def test_one_replica_set_simply_gets_the_new_size() -> None:
         ({"maxUnavailable": 5}, 3, 0),
     ],
 )
-def test_what_a_budget_wants_healthy(spec: dict[str, Any], expected: int, healthy: int) -> None:
+def test_desired_healthy(spec: dict[str, Any], expected: int, healthy: int) -> None:
     assert desired_healthy({"spec": spec}, expected) == healthy

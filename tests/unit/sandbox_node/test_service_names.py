@@ -6,7 +6,7 @@ from aiapi_sandbox.node.service_names import ServiceNameResolver, cluster_ips
 
 
 def moved(address: tuple[str, int]) -> tuple[str, int]:
-    """As without root: ports below 1024 are served 10000 higher."""
+    """Without root, ports below 1024 are served 10000 ports higher."""
     host, port = address
     return (host, port + 10_000) if port < 1024 else address
 
@@ -33,7 +33,7 @@ resolve = ServiceNameResolver(namespace="a", addresses=cluster_ips(SERVICES), ac
         ("http://llm:8080,http://llm.b:8080", "http://127.96.0.7:8080,http://127.96.0.8:8080"),
     ],
 )
-def test_a_known_service_gets_its_address(text: str, resolved: str) -> None:
+def test_service_hosts_are_resolved(text: str, resolved: str) -> None:
     assert resolve(text) == resolved
 
 
@@ -50,5 +50,5 @@ def test_a_known_service_gets_its_address(text: str, resolved: str) -> None:
         "",
     ],
 )
-def test_everything_else_stays_as_it_is(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert resolve(text) == text

@@ -1,6 +1,6 @@
-"""A container for the sandbox's tests: a tiny HTTP server that starts at once and drains well."""
+"""A container for the sandbox's tests: a small HTTP server that starts fast and drains."""
 
-# ruff: noqa: T201 - a container's output is what the log route gives
+# ruff: noqa: T201 - standard output is the container's log
 import asyncio
 import os
 import signal
@@ -9,7 +9,7 @@ DRAIN_SECONDS = 0.5
 
 
 class Server:
-    """Answers every path with its pod's name; `/slow` takes a while, `/fail` makes it unhealthy."""
+    """Answers every path with its pod's name. `/slow` is slow, `/fail` makes it unhealthy."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -69,7 +69,7 @@ async def main() -> None:
     server.draining = True
     await asyncio.sleep(DRAIN_SECONDS)
     listener.close()
-    while server.in_flight:  # noqa: ASYNC110 - simple, and it ends soon
+    while server.in_flight:  # noqa: ASYNC110 - short polling
         await asyncio.sleep(0.01)
     print("done")
 

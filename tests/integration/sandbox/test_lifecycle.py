@@ -1,4 +1,4 @@
-"""The sandbox's own life: how it starts, that everything ends with it, and as a library."""
+"""The sandbox's lifecycle: start, stop, cleanup of all processes, and use as a library."""
 
 import asyncio
 import ctypes
@@ -19,7 +19,7 @@ FREE_FROM = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(
 
 
 def alive(pids: list[int]) -> list[int]:
-    """Those that still run (a zombie does not)."""
+    """The processes that still run, without zombies."""
     found = []
     for pid in pids:
         try:
@@ -33,7 +33,7 @@ def alive(pids: list[int]) -> list[int]:
 
 @pytest.fixture
 def own(tmp_path: Path, launch: Any) -> Iterator[Any]:
-    """A sandbox that this test alone may end."""
+    """A sandbox for one test, which may kill it."""
     process = launch(tmp_path, "--data", str(tmp_path / "data"))
     yield process
     if process.poll() is None:
@@ -42,36 +42,36 @@ def own(tmp_path: Path, launch: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_no_process_survives(
+async def test_no_process_outlives_the_sandbox(
     own: Any, tmp_path: Path, make_pod: Any, wait_for: Any, number: int
 ) -> None:
     kubectl = Kubectl(tmp_path / "kubeconfig")
     script = "setsid sleep 4321 & sh -c 'trap \"\" TERM; sleep 4321' & wait"
     await kubectl.apply(make_pod("family", "sh", "-c", script))
     await kubectl("wait", "pod/family", "--for=condition=Ready", "--timeout=10s")
-    below = descendants(own.pid)
+    pids = descendants(own.pid)
 
     async def all_run() -> bool:
-        below[:] = descendants(own.pid)
-        return len(below) >= 6
+        pids[:] = descendants(own.pid)
+        return len(pids) >= 6
 
     await wait_for(all_run, what="the pod's family")
     own.send_signal(number)
 
-    async def all_gone() -> bool:
-        return not alive(below)
+    async def all_exited() -> bool:
+        return not alive(pids)
 
-    await wait_for(all_gone, within=15, what="the end of all processes")
+    await wait_for(all_exited, within=15, what="the exit of all processes")
     if number == signal.SIGTERM:
         assert own.wait(10) == 0
         assert not (tmp_path / "kubeconfig").exists()
 
 
-async def test_it_says_what_it_is_and_writes_for_its_user_only(own: Any, tmp_path: Path) -> None:
-    said = (tmp_path / "log").read_text()
-    print(said.splitlines()[0])  # noqa: T201 - shown, not asserted
-    assert "never for serving" in said
-    assert "without isolation" in said
+async def test_output_warns_and_the_kubeconfig_is_private(own: Any, tmp_path: Path) -> None:
+    output = (tmp_path / "log").read_text()
+    print(output.splitlines()[0])  # noqa: T201 - shown, not asserted
+    assert "never for production" in output
+    assert "without isolation" in output
     assert (tmp_path / "kubeconfig").stat().st_mode & 0o777 == 0o600
     assert own.poll() is None
 
@@ -93,26 +93,26 @@ async def test_detach_and_down(tmp_path: Path) -> None:
     await Kubectl(data / "kubeconfig")("get", "nodes")
     code, output = await run(aiapi, "sandbox", "up", "--data", data)
     assert code == 1
-    assert "runs with" in output
+    assert "is already running with" in output
     assert await run(aiapi, "sandbox", "down", "--data", data) == (0, "Stopped the sandbox.\n")
     assert not data.exists()
     again = await run(aiapi, "sandbox", "down", "--data", data)
-    assert again == (0, "No sandbox runs in the background.\n")
+    assert again == (0, "No sandbox is running.\n")
 
 
-@pytest.mark.parametrize("how", [(), ("--detach",)])
-async def test_a_data_directory_that_cannot_be_made_is_said(tmp_path: Path, how: Any) -> None:
+@pytest.mark.parametrize("extra", [(), ("--detach",)])
+async def test_an_invalid_data_directory_is_reported(tmp_path: Path, extra: Any) -> None:
     (tmp_path / "file").touch()
     data = tmp_path / "file" / "data"
-    code, output = await run(PROGRAMS / "aiapi", "sandbox", "up", "--data", data, *how)
+    code, output = await run(PROGRAMS / "aiapi", "sandbox", "up", "--data", data, *extra)
     assert (code, "Traceback" in output) == (1, False)
-    assert "Not a directory; give another --data" in output
+    assert "Not a directory; specify another --data" in output
 
 
-async def test_a_foreign_kubeconfig_is_never_overwritten(tmp_path: Path) -> None:
+async def test_another_kubeconfig_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text("apiVersion: v1\ncurrent-context: production\n")
-    with pytest.raises(SandboxError, match="is not a sandbox's"):
+    with pytest.raises(SandboxError, match="does not belong to a sandbox"):
         async with Sandbox(kubeconfig_path=path):
             pass
     assert "production" in path.read_text()
@@ -137,21 +137,21 @@ async def test_as_a_library(tmp_path: Path, make_web: Any, wait_for: Any) -> Non
     assert not (tmp_path / "data").exists()
 
 
-def give_up_low_ports() -> None:
-    """What root gives up here (CAP_NET_BIND_SERVICE), any other user never had."""
+def drop_net_bind_service() -> None:
+    """Drop CAP_NET_BIND_SERVICE, which users other than root do not have."""
     drop_from_bounding_set, net_bind_service = 24, 10
     ctypes.CDLL(None).prctl(drop_from_bounding_set, net_bind_service, 0, 0, 0)
 
 
-async def test_without_root_a_service_on_port_80_tells_where_it_is(
+async def test_without_root_a_service_on_port_80_is_annotated_with_its_address(
     tmp_path: Path, launch: Any, make_web: Any, wait_for: Any
 ) -> None:
-    process = launch(tmp_path, "--data", str(tmp_path / "data"), before=give_up_low_ports)
+    process = launch(tmp_path, "--data", str(tmp_path / "data"), before=drop_net_bind_service)
     kubectl = Kubectl(tmp_path / "kubeconfig")
     deployment, service = make_web(1)
     service["spec"]["ports"][0]["port"] = 80
 
-    async def told() -> Any:
+    async def annotation() -> Any:
         annotations = (await kubectl.get("service", "web"))["metadata"].get("annotations", {})
         return annotations.get("sandbox.aiapi.dev/address", "")
 
@@ -159,7 +159,9 @@ async def test_without_root_a_service_on_port_80_tells_where_it_is(
         await kubectl.apply(service)
         address = (await kubectl.get("service", "web"))["spec"]["clusterIP"]
         if FREE_FROM > 80:
-            assert await told() == f"{address}:10080", "before there is any pod"
+            assert await annotation() == f"{address}:10080", (
+                "the annotation is set before any pod exists"
+            )
             assert "PortMoved" in await kubectl("get", "events")
         await kubectl.apply(deployment)
         await kubectl("rollout", "status", "deployment/web", "--timeout=20s")
@@ -176,7 +178,7 @@ async def test_without_root_a_service_on_port_80_tells_where_it_is(
         await wait_for(serves, what="an answer of the Service")
         service["spec"]["ports"][0]["port"] = 8080
         await kubectl.apply(service)
-        assert not await told()
+        assert not await annotation()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

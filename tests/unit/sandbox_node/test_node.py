@@ -1,4 +1,4 @@
-"""The node's small pure parts: back-off, images, phases, quality of service, log selection."""
+"""Parts of the kubelet: back-off, images, pod phase, QoS class and log selection."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from aiapi_sandbox.node.pod_resources import pod_requests, qos_class
 from aiapi_sandbox.node.pod_status import phase
 
 
-def test_back_off_doubles_to_its_cap_and_forgets_after_a_good_run() -> None:
+def test_back_off_doubles_to_its_maximum_and_resets_after_a_long_run() -> None:
     backoff = Backoff(policy=BackoffPolicy(initial=1, maximum=5, reset_after=60))
     assert [backoff.next_delay(ran_for=0) for _ in range(6)] == [0, 1, 2, 4, 5, 5]
     assert [backoff.next_delay(ran_for=61), backoff.next_delay(ran_for=1)] == [0, 1]
@@ -39,7 +39,7 @@ def test_the_repository_of_a_reference(reference: str, name: str) -> None:
     assert repository(reference) == name
 
 
-def test_the_catalogue_knows_its_images_and_no_others(tmp_path: Path) -> None:
+def test_unknown_images_are_not_found(tmp_path: Path) -> None:
     catalogue = ImageStore({"acme/app:1": tmp_path})
     service, added = catalogue.find(f"{SERVICE_IMAGE}:0.1.0"), catalogue.find("acme/app:1")
     assert service is not None
@@ -106,7 +106,7 @@ def test_requests_are_the_sum_or_the_largest_init_container() -> None:
     assert pod_requests({"spec": spec})["cpu"] == 1
 
 
-def test_log_lines_are_selected_by_time_and_number() -> None:
+def test_log_lines_are_selected_by_time_and_count() -> None:
     content = b"".join(
         b"2026-01-01T00:00:0%d.000000000Z line %d\n" % (number, number) for number in range(5)
     )
