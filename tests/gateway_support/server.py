@@ -1,4 +1,4 @@
-"""The gateway under Uvicorn on loopback, and clients for it."""
+"""Runs the gateway under Uvicorn on loopback, with clients."""
 
 import asyncio
 import json
@@ -18,15 +18,17 @@ QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def settings(**given: Any) -> GatewaySettings:
-    """Without the local models and without authentication, unless told otherwise."""
+    """Settings, by default without local models and authentication."""
     return GatewaySettings(**{"auth": "off", "local": "off", **given})
 
 
 @asynccontextmanager
-async def serving(made: GatewaySettings) -> AsyncIterator[str]:
-    """The base URL."""
+async def serving(gateway_settings: GatewaySettings) -> AsyncIterator[str]:
+    """Serve the gateway. Yields the base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(made), log_level="warning", ws="none", lifespan="on")
+    config = uvicorn.Config(
+        create_app(gateway_settings), log_level="warning", ws="none", lifespan="on"
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

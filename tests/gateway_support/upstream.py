@@ -1,4 +1,4 @@
-"""A stand-in for an OpenAI-compatible server: it notes what reaches it and does as it is told."""
+"""A fake OpenAI-compatible server with scripted responses. It records its requests."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ def chunk(model: str, text: str | None, **more: Any) -> bytes:
 
 
 class StandIn:
-    """Tell it by its attributes; `answers` are given first, one a request."""
+    """Configured by attributes. `answers` are returned first, one per request."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -51,7 +51,7 @@ class StandIn:
         self.half_event = False
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
-        await self._note(request)
+        await self._record(request)
         body = self.bodies[-1]
         try:
             await asyncio.sleep(self.pauses.get(body["model"], self.pause))
@@ -68,7 +68,7 @@ class StandIn:
         return web.json_response(completion(body["model"], "hello"))
 
     async def embed(self, request: web.Request) -> web.StreamResponse:
-        await self._note(request)
+        await self._record(request)
         canned = self._canned()
         if canned is not None:
             return canned
@@ -86,26 +86,31 @@ class StandIn:
         return web.json_response({"object": "list", "data": cards})
 
     async def _stall(self, request: web.Request) -> web.StreamResponse:
-        """The head of a refusal, and then nothing."""
+        """Send the head of an error response, then hang."""
         response = web.StreamResponse(status=503, headers={"Content-Length": "100"})
         await response.prepare(request)
         await asyncio.sleep(60)
         return response
 
-    async def _note(self, request: web.Request) -> None:
+    async def _record(self, request: web.Request) -> None:
         self.requests.append(request)
         self.raw.append(await request.read())
         self.bodies.append(json.loads(self.raw[-1]))
 
     def _canned(self) -> web.Response | None:
-        made = self.answers.pop(0) if self.answers else self.always
-        if made is None:
+        canned = self.answers.pop(0) if self.answers else self.always
+        if canned is None:
             return None
         headers = (
-            {"Retry-After": made.headers["Retry-After"]} if "Retry-After" in made.headers else {}
+            {"Retry-After": canned.headers["Retry-After"]}
+            if "Retry-After" in canned.headers
+            else {}
         )
         return web.Response(
-            status=made.status, body=made.body, content_type=made.content_type, headers=headers
+            status=canned.status,
+            body=canned.body,
+            content_type=canned.content_type,
+            headers=headers,
         )
 
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The whole gateway on a real database, with a model and embeddings that do as they are told."""
+"""The gateway on a real database, with a fake model and fake embeddings."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ DIMENSIONS = 64
 
 
 class Words:
-    """Embeds a text as the words it has: texts with the same words are near."""
+    """Embeds a text by its words, so that texts with common words are similar."""
 
     def __init__(self) -> None:
         self.model = "words"
@@ -52,7 +52,7 @@ class Words:
 
 @dataclass
 class Model:
-    """Answers with a fixed text, or fails, and notes what it was asked."""
+    """Returns a fixed text or fails, and records its requests."""
 
     text: str = "At nine."
     pause: float = 0.0
@@ -95,7 +95,7 @@ class Gateway:
     model: Model
 
     async def key(self, name: str = "", **more: Any) -> str:
-        """A key of a new user, who is a tenant of their own unless told otherwise."""
+        """The key of a new user, by default with its own tenant."""
         accounts = AccountStore(self.database)
         name = name or f"user-{uuid4().hex[:8]}"
         scopes = more.get("scopes", ALL_SCOPES)
@@ -107,7 +107,7 @@ class Gateway:
         return key.text
 
     def client(self, key: str) -> httpx.AsyncClient:
-        # What the app does not handle is answered 500, as a server would, and not raised here.
+        # Unhandled exceptions become 500, as with a server, instead of being raised here.
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
@@ -125,7 +125,7 @@ async def gateway(data_dir: Path, url: str, **values: Any) -> AsyncIterator[Gate
     async with (
         open_database(settings) as database,
         open_auth(settings, database, passwords=passwords) as auth,
-        open_rate_limiter(settings, database) as callers,
+        open_rate_limiter(settings, database) as rate_limiter,
     ):
         assert database is not None
         app.state.services = Services(
@@ -134,6 +134,6 @@ async def gateway(data_dir: Path, url: str, **values: Any) -> AsyncIterator[Gate
             embedder=cast("Embedder", words),
             store=database,
             auth=auth,
-            callers=callers,
+            rate_limiter=rate_limiter,
         )
         yield Gateway(app, database, words, model)

@@ -1,4 +1,4 @@
-"""A real Postgres as the pod runs it: one server a test session, a database a test module."""
+"""A real local Postgres: one server per test session, one database per test module."""
 
 import asyncio
 import os
@@ -17,25 +17,25 @@ from aiapi_service.store import local
 
 
 class Server:
-    """The sidecar process with a folder of its own, which can be killed and started again."""
+    """The Postgres sidecar with its own folder. Tests can kill and restart it."""
 
     def __init__(self) -> None:
-        # pytest's folders are for root alone where root runs the tests; Postgres then does not.
+        # pytest's folders are closed to the user nobody, who runs Postgres when root runs tests.
         self.data_dir = Path(tempfile.mkdtemp(prefix="aiapi-pg-"))
         self.data_dir.chmod(0o755)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.launch()
-        asyncio.run(self.answers())
+        asyncio.run(self.wait_ready())
 
     def launch(self) -> None:
-        """From the main thread only: the server ends with the thread that began it."""
+        """Call from the main thread only: the server ends with the thread that started it."""
         command = [sys.executable, "-m", "aiapi_service.store.local", str(self.data_dir)]
         with (self.data_dir / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
-    async def answers(self) -> None:
+    async def wait_ready(self) -> None:
         async with asyncio.timeout(60):
             await self._connect()
 
@@ -48,7 +48,7 @@ class Server:
                 assert self._process.poll() is None, (self.data_dir / "log").read_text()
                 await asyncio.sleep(0.05)
             else:
-                # Tests need not survive a power cut, and the disk may be busy.
+                # Tests need no durability, and the disk may be busy.
                 await connection.execute("ALTER SYSTEM SET fsync = off")
                 await connection.execute("SELECT pg_reload_conf()")
                 await connection.close()
@@ -76,7 +76,7 @@ class Server:
             return None
 
     def kill(self) -> None:
-        """As the kernel does when memory runs out."""
+        """Kill the server, like the OOM killer."""
         assert self._process is not None
         os.kill(self.pid(), signal.SIGKILL)
         self._process.wait(30)
@@ -86,7 +86,7 @@ class Server:
         return self._process is None or self._process.poll() is not None
 
     def kill_sidecar(self) -> None:
-        """As a supervisor does with who does not end in time."""
+        """Kill the sidecar, like a supervisor after its grace period."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(30)

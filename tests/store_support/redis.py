@@ -1,4 +1,4 @@
-"""A real Redis of a test's own, on a free port, with a password."""
+"""A real Redis for one test, on a free port, with a password."""
 
 import asyncio
 import shutil

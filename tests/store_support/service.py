@@ -1,4 +1,4 @@
-"""Authentication in an app of its own, called without a socket, on a real database."""
+"""A minimal app with authentication on a real database, called without a socket."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from aiapi_service.auth.signing import Keyring, new_key
 from aiapi_service.gateway import problems
 from aiapi_service.store.database import Database, open_database
 
-# What a check costs is the subject of the unit tests; here it would only take time.
+# Cheap parameters: unit tests cover the real ones.
 CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 PASSWORD = "correct horse battery staple"
 
@@ -121,13 +121,13 @@ async def service(
         open_database(settings) as database,
         open_auth(settings, database, passwords=passwords) as auth,
     ):
-        app.state.services = SimpleNamespace(auth=auth, settings=settings, callers=None)
+        app.state.services = SimpleNamespace(auth=auth, settings=settings, rate_limiter=None)
         yield Service(app, auth, settings, database)
 
 
 @cache
 def rsa_keyring() -> str:
-    """An RSA key takes a moment to make: all tests share one."""
+    """RSA keys are slow to generate, so all tests share one."""
     return Keyring((new_key("RS256", signs_from=0),)).dump()
 
 

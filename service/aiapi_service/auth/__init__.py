@@ -1,4 +1,4 @@
-"""Who calls and what they may do: declared once, by `require`, on every route."""
+"""Authentication and authorization. Every route declares its scopes with `require`."""
 
 from aiapi_service.auth.dependency import require
 from aiapi_service.auth.errors import AuthError

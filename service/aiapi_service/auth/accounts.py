@@ -1,4 +1,4 @@
-"""Users and API keys as they lie in the database."""
+"""Users and API keys in the database."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,12 +13,12 @@ from aiapi_service.store.database import Database
 
 
 class AccountError(Exception):
-    """What was asked for cannot be done; the message says why."""
+    """The requested change is not possible; the message says why."""
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who may log in or own keys."""
+    """A user, who may log in and own keys."""
 
     id: UUID
     name: str
@@ -49,25 +49,25 @@ WHERE k.id = $1 AND k.revoked IS NULL AND u.disabled IS NULL
 
 
 class AccountStore:
-    """Every statement about users and keys."""
+    """All SQL statements on users and keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def user(self, name: str) -> User | None:
-        """The user of this name, in whatever case it was typed."""
+        """The user with this name, case-insensitive."""
         row = await self._database.row("SELECT * FROM users WHERE name = $1", name.lower())
         return _user(row) if row else None
 
     async def users(self) -> list[Row]:
-        """All users, without their hashes."""
+        """All users, without their password hashes."""
         return await self._database.rows(
             "SELECT name, tenant, scopes, created, disabled, password_hash IS NOT NULL AS password "
             "FROM users ORDER BY name"
         )
 
     async def add_user(self, name: str, *, tenant: str, scopes: frozenset[str]) -> UUID:
-        """Make a user, without a password as yet."""
+        """Create a user without a password."""
         user = uuid4()
         try:
             await self._database.execute(
@@ -78,17 +78,17 @@ class AccountStore:
                 sorted(scopes),
             )
         except asyncpg.UniqueViolationError:
-            raise AccountError(f"there is a user {name} already") from None
+            raise AccountError(f"user {name} already exists") from None
         return user
 
     async def set_password(self, name: str, password_hash: str) -> None:
-        """Set a hash. A new password ends every session."""
+        """Set the password hash and revoke all sessions of the user."""
         await self._change(
             name, "UPDATE users SET password_hash = $2 WHERE name = $1", password_hash, end=True
         )
 
     async def rehash(self, user: User, password_hash: str) -> User | None:
-        """The user with the same password hashed anew; None when it is another by now."""
+        """Store a new hash of the same password. None when the password has changed meanwhile."""
         changed = await self._database.execute(
             "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = $3",
             user.id,
@@ -98,7 +98,7 @@ class AccountStore:
         return replace(user, password_hash=password_hash) if changed else None
 
     async def set_disabled(self, name: str, *, disabled: bool) -> None:
-        """Let a user in no more, or again. Sessions of a disabled user end for good."""
+        """Disable or enable a user. Disabling revokes all sessions of the user."""
         await self._change(
             name,
             "UPDATE users SET disabled = CASE WHEN $2 THEN now() END WHERE name = $1",
@@ -110,10 +110,10 @@ class AccountStore:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(f"{update} RETURNING id", name.lower(), value)
             if row is None:
-                raise AccountError(f"there is no user {name}")
+                raise AccountError(f"user {name} does not exist")
             if end:
-                # A statement of its own: it sees the session of a log-in that held the user's row
-                # until now, and one statement for both would not.
+                # A separate statement, so that it also sees the session of a login that held the
+                # lock on the user's row until now.
                 await connection.execute(
                     "UPDATE sessions SET revoked = now() WHERE owner = $1 AND revoked IS NULL",
                     row["id"],
@@ -128,7 +128,7 @@ class AccountStore:
         scopes: frozenset[str],
         expires: datetime | None,
     ) -> None:
-        """Store a key's digest."""
+        """Store the digest of a key."""
         await self._database.execute(
             "INSERT INTO api_keys (id, digest, owner, name, scopes, expires) "
             "VALUES ($1, $2, $3, $4, $5, $6)",
@@ -141,7 +141,7 @@ class AccountStore:
         )
 
     async def keys(self, owner: str | None = None) -> list[Row]:
-        """The keys of one user, or of all."""
+        """The keys of one user, or of all users."""
         return await self._database.rows(
             "SELECT k.id, u.name AS owner, k.name, k.scopes, k.created, k.expires, k.revoked "
             "FROM api_keys k JOIN users u ON u.id = k.owner "
@@ -150,15 +150,15 @@ class AccountStore:
         )
 
     async def revoke_key(self, key: str) -> None:
-        """Let a key in no more, for good."""
+        """Revoke a key permanently."""
         changed = await self._database.execute(
             "UPDATE api_keys SET revoked = coalesce(revoked, now()) WHERE id = $1", key
         )
         if not changed:
-            raise AccountError(f"there is no key {key}")
+            raise AccountError(f"key {key} does not exist")
 
-    async def holder(self, key: ApiKey) -> tuple[Principal, float | None] | None:
-        """Whom this key lets in, and until when; None when nobody."""
+    async def principal_for(self, key: ApiKey) -> tuple[Principal, float | None] | None:
+        """The principal of this key and the key's expiry; None when the key is not valid."""
         row = await self._database.row(_KEY, key.id)
         if row is None or not key.matches(row["digest"]):
             return None

@@ -1,4 +1,4 @@
-"""From a credential to whom it stands for."""
+"""Resolves a credential to a principal."""
 
 import time
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.auth.signing import Keyring
 
 ANONYMOUS = Principal("anybody", "anybody", ALL_SCOPES, "off")
-"""Who calls while authentication is off."""
+"""The principal of every request while authentication is off."""
 
 _TYPE = "at+jwt"
 
 
 class AccessTokens:
-    """Makes and reads this service's own access tokens."""
+    """Issues and verifies the access tokens of this service."""
 
     def __init__(self, settings: AuthSettings, keyring: WatchedFile[Keyring]) -> None:
         self._settings = settings
         self._keyring = keyring
 
     def issue(self, session: Session) -> str:
-        """A token for a session."""
+        """Issue an access token for a session."""
         now = time.time()
         key = self._keyring.content().signer(now)
         claims = {
@@ -49,12 +49,12 @@ class AccessTokens:
         header = {"kid": key.kid, "typ": _TYPE}
         return jwt.encode(claims, key.to_sign, algorithm=key.algorithm, headers=header)
 
-    def knows(self, header: jwts.Claims) -> bool:
-        """Whether a token names a key of ours."""
+    def has_key_for(self, header: jwts.Claims) -> bool:
+        """Whether the token was signed with one of our keys, according to its header."""
         return self._keyring.content().verifier(header.get("kid"), time.time()) is not None
 
     def claims(self, text: str, header: jwts.Claims) -> jwts.Claims:
-        """The claims of a token that was made here and holds."""
+        """Verify a token issued here and return its claims."""
         key = self._keyring.content().verifier(header.get("kid"), time.time())
         if key is None or header.get("typ") != _TYPE:
             raise invalid_token()
@@ -69,7 +69,7 @@ class AccessTokens:
 
 @dataclass(frozen=True, kw_only=True)
 class Authenticator:
-    """Knows every kind of credential. What a pod has not (a database, a provider) is None."""
+    """Authenticates every kind of credential. Parts that are not configured are None."""
 
     cache: CredentialCache
     accounts: AccountStore | None = None
@@ -80,13 +80,13 @@ class Authenticator:
     off: bool = False
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """Stop background tasks."""
         await self.cache.close()
         if self.provider is not None:
             await self.provider.close()
 
     async def authenticate(self, credential: str) -> Principal:
-        """Whom an API key or an access token stands for."""
+        """The principal of an API key or an access token."""
         if len(credential) > jwts.MAX_TOKEN_BYTES or not credential.isascii():
             raise invalid_token()
         return await self.cache.get(credential, self._look_up)
@@ -95,7 +95,7 @@ class Authenticator:
         if credential.startswith(keys.PREFIX):
             return await self._by_key(credential)
         header = jwts.header(credential)
-        if self.tokens is not None and self.tokens.knows(header):
+        if self.tokens is not None and self.tokens.has_key_for(header):
             return await self._by_token(self.tokens.claims(credential, header))
         if self.provider is not None:
             return await self.provider.principal(credential, header)
@@ -105,12 +105,13 @@ class Authenticator:
         key = keys.parse(credential)
         if key is None:
             raise invalid_token()
-        held = self.file_keys.content().get(key.id) if self.file_keys else None
-        if held is not None:
-            if not key.matches(held.digest) or (held.expires and held.expires <= time.time()):
+        file_key = self.file_keys.content().get(key.id) if self.file_keys else None
+        if file_key is not None:
+            expired = file_key.expires and file_key.expires <= time.time()
+            if expired or not key.matches(file_key.digest):
                 raise invalid_token()
-            return held.principal, held.expires
-        found = await self.accounts.holder(key) if self.accounts else None
+            return file_key.principal, file_key.expires
+        found = await self.accounts.principal_for(key) if self.accounts else None
         if found is None:
             raise invalid_token()
         return found
@@ -122,12 +123,12 @@ class Authenticator:
         principal = await self.sessions.principal(session, str(claims["sub"]))
         if principal is None:
             raise invalid_token()
-        granted = str(claims.get("scope", "")).split()
-        narrow = principal.scopes.intersection(granted)
-        return Principal(principal.subject, principal.tenant, narrow, "user"), float(claims["exp"])
+        token_scopes = str(claims.get("scope", "")).split()
+        scopes = principal.scopes.intersection(token_scopes)
+        return Principal(principal.subject, principal.tenant, scopes, "user"), float(claims["exp"])
 
     def session_of(self, credential: str) -> UUID | None:
-        """The session of an access token made here, for who wants to end it."""
+        """The session of an access token issued here."""
         if self.tokens is None:
             return None
         return _uuid(self.tokens.claims(credential, jwts.header(credential)).get("sid"))

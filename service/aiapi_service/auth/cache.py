@@ -1,4 +1,4 @@
-"""Who was let in lately, so that a key is not looked up again for each request."""
+"""Caches authenticated credentials, so that not every request needs a lookup."""
 
 import asyncio
 import hashlib
@@ -10,74 +10,77 @@ from time import time as wall_clock
 from aiapi_service.auth.principal import Principal
 
 PrincipalWithExpiry = tuple[Principal, float | None]
-"""Somebody, and the wall-clock time at which their credential expires."""
+"""A principal, and the wall-clock time at which the credential expires."""
 
-_MOST = 10_000
+_MAX_ENTRIES = 10_000
 
 
 class CredentialCache:
-    """Keeps digests of credentials, never credentials, and only of those that were good.
+    """Keeps digests of valid credentials only, never the credentials themselves.
 
-    Requests that come with one credential at once share one look-up.
+    Concurrent requests with the same credential share one lookup.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
-        self._asking: dict[bytes, asyncio.Task[PrincipalWithExpiry]] = {}
+        self._entries: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._pending: dict[bytes, asyncio.Task[PrincipalWithExpiry]] = {}
 
     async def close(self) -> None:
-        """End the look-ups that still run."""
-        tasks = list(self._asking.values())
+        """Cancel the lookups in progress."""
+        tasks = list(self._pending.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def known(self, credential: str) -> Principal | None:
-        """Whom this credential has let in lately; without waiting for anything."""
-        return self._still(_digest(credential))
+        """The cached principal of this credential, without a lookup."""
+        return self._cached(_digest(credential))
 
-    def _still(self, digest: bytes) -> Principal | None:
-        known = self._known.get(digest)
-        return known[1] if known is not None and monotonic() < known[0] else None
+    def _cached(self, digest: bytes) -> Principal | None:
+        entry = self._entries.get(digest)
+        return entry[1] if entry is not None and monotonic() < entry[0] else None
 
     async def get(
-        self, credential: str, ask: Callable[[str], Awaitable[PrincipalWithExpiry]]
+        self, credential: str, resolve: Callable[[str], Awaitable[PrincipalWithExpiry]]
     ) -> Principal:
-        """Whom this credential lets in, as of some seconds ago at most."""
+        """The principal of this credential, at most some seconds old."""
         digest = _digest(credential)
-        known = self._still(digest)
+        known = self._cached(digest)
         if known is not None:
             return known
-        task = self._asking.get(digest)
+        task = self._pending.get(digest)
         if task is None:
-            task = asyncio.create_task(self._ask(digest, credential, ask))
-            self._asking[digest] = task
-            task.add_done_callback(lambda done: self._answered(digest, done))
-        # A caller who leaves does not take the answer from the others who wait for it.
+            task = asyncio.create_task(self._resolve(digest, credential, resolve))
+            self._pending[digest] = task
+            task.add_done_callback(lambda done: self._resolved(digest, done))
+        # Shielded: a caller that disconnects must not cancel the lookup for the others.
         return (await asyncio.shield(task))[0]
 
-    async def _ask(
-        self, digest: bytes, credential: str, ask: Callable[[str], Awaitable[PrincipalWithExpiry]]
+    async def _resolve(
+        self,
+        digest: bytes,
+        credential: str,
+        resolve: Callable[[str], Awaitable[PrincipalWithExpiry]],
     ) -> PrincipalWithExpiry:
         began = monotonic()
-        principal, expires = await ask(credential)
-        lasts = self._seconds if expires is None else min(self._seconds, expires - wall_clock())
-        if lasts > 0:
-            # Counted from before the look-up: what is revoked after it is refused in time.
-            self._known[digest] = (began + lasts, principal)
-            self._known.move_to_end(digest)
-            if len(self._known) > _MOST:
-                self._known.popitem(last=False)
+        principal, expires = await resolve(credential)
+        lifetime = self._seconds if expires is None else min(self._seconds, expires - wall_clock())
+        if lifetime > 0:
+            # Counted from before the lookup, so that a later revocation takes effect in time.
+            self._entries[digest] = (began + lifetime, principal)
+            self._entries.move_to_end(digest)
+            if len(self._entries) > _MAX_ENTRIES:
+                self._entries.popitem(last=False)
         return principal, expires
 
-    def _answered(self, digest: bytes, task: "asyncio.Task[PrincipalWithExpiry]") -> None:
-        del self._asking[digest]
+    def _resolved(self, digest: bytes, task: "asyncio.Task[PrincipalWithExpiry]") -> None:
+        del self._pending[digest]
         if not task.cancelled():
-            # Whoever waited has seen it; nobody may be left to.
+            # Mark it as retrieved: all callers may have disconnected.
             task.exception()
 
 
 def _digest(credential: str) -> bytes:
-    # Headers are latin-1: whatever they hold can be encoded.
+    # Headers are decoded as latin-1, so they can always be encoded.
     return hashlib.sha256(credential.encode()).digest()

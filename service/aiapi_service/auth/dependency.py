@@ -1,4 +1,4 @@
-"""The one dependency that every route declares: who may call it."""
+"""The authentication dependency that every protected route declares."""
 
 from typing import Any
 
@@ -16,68 +16,68 @@ _OAUTH2 = OAuth2PasswordBearer(
     refreshUrl="/v1/auth/token",
     scopes=SCOPES,
     scheme_name="password",
-    description="A user's name and password, for a short access token.",
+    description="User name and password, exchanged for a short-lived access token.",
     auto_error=False,
 )
 
 
-def credential(request: Request) -> str | None:
-    """What the one Authorization header carries; None without one."""
+def bearer_token(request: Request) -> str | None:
+    """The bearer token of the request; None without an Authorization header."""
     values = request.headers.getlist("authorization")
     if not values:
         return None
     scheme, _, token = values[0].partition(" ")
     if len(values) > 1 or scheme.lower() != "bearer" or not token.strip():
-        raise invalid_token("Send one header 'Authorization: Bearer ...'.")
+        raise invalid_token("Send exactly one header 'Authorization: Bearer <token>'.")
     return token.strip()
 
 
-# The list of models costs nobody anything.
+# Listing models is free of cost.
 _LIMITED = frozenset(SCOPES) - {"models:read"}
 
 
 class AuthenticationDependency(SecurityBase):
-    """Who calls, as one dependency: each costs more than a look-up in the cache does.
+    """Authenticates, checks scopes and applies the rate limit.
 
-    Who may call what costs models, vectors or the database may do so only so often.
+    One dependency instead of three, since each dependency costs more than a cache lookup.
 
-    It shows in the documentation as the password flow. That the same header takes API keys and
-    tokens of a provider is added there by the gateway.
+    The OpenAPI document shows it as the password flow. The gateway adds the bearer scheme for API
+    keys and tokens of an OpenID Connect provider.
     """
 
     def __init__(self) -> None:
         self.model = _OAUTH2.model
         self.scheme_name = _OAUTH2.scheme_name
 
-    async def __call__(self, request: Request, wanted: SecurityScopes) -> Principal:
-        """Let the caller in, or say why not."""
+    async def __call__(self, request: Request, required: SecurityScopes) -> Principal:
+        """The principal of the request; raises AuthError."""
         services = request.app.state.services
         principal = await self.identify(request, services.auth.authenticator)
-        missing = [scope for scope in wanted.scopes if scope not in principal.scopes]
+        missing = [scope for scope in required.scopes if scope not in principal.scopes]
         if missing:
             raise insufficient_scope(missing)
-        callers: CallerRateLimiter | None = services.callers
-        if callers is not None and not _LIMITED.isdisjoint(wanted.scopes):
-            await callers.take(request, principal)
+        rate_limiter: CallerRateLimiter | None = services.rate_limiter
+        if rate_limiter is not None and not _LIMITED.isdisjoint(required.scopes):
+            await rate_limiter.take(request, principal)
         return principal
 
     async def identify(self, request: Request, authenticator: Authenticator) -> Principal:
-        """Whom the request's credential stands for."""
+        """The principal of the request's credential."""
         if authenticator.off:
             return ANONYMOUS
-        token = credential(request)
+        token = bearer_token(request)
         if token is None:
             raise unauthenticated()
         return authenticator.cache.known(token) or await authenticator.authenticate(token)
 
 
 authenticate = AuthenticationDependency()
-"""For every route that has nothing more to say about it."""
+"""The default dependency of `require`."""
 
 
 def require(*scopes: str, caller: AuthenticationDependency = authenticate) -> Any:
-    """Who calls a route must have these scopes; without any, must only be known."""
+    """Require these scopes of a caller; without scopes, require authentication only."""
     unknown = set(scopes) - set(SCOPES)
     if unknown:
-        raise ValueError(f"there is no scope {unknown.pop()}")
+        raise ValueError(f"unknown scope {unknown.pop()}")
     return Security(caller, scopes=scopes)

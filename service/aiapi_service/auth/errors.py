@@ -1,10 +1,10 @@
-"""Refusals. Their texts tell a caller what to do, and nothing about who exists."""
+"""Authentication errors. The texts never reveal which users or keys exist."""
 
 from collections.abc import Mapping
 
 
 class AuthError(Exception):
-    """A request that is not let through. ``extra`` are further members of the answer's body."""
+    """A refused request. ``extra`` holds further members of the problem details."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class AuthError(Exception):
 
 
 _TITLES = {
-    "unauthenticated": "Authentication is needed",
+    "unauthenticated": "Authentication is required",
     "invalid-token": "The token is not valid",
     "insufficient-scope": "The token does not allow this",
     "too-many-attempts": "Too many attempts",
@@ -33,12 +33,12 @@ _TITLES = {
     "auth-busy": "Authentication is busy",
     "invalid-grant": "The grant is not valid",
     "invalid-request": "The request is not valid",
-    "no-log-in": "Nobody can log in here",
+    "no-log-in": "Login is not available",
 }
 
 
 def unauthenticated() -> AuthError:
-    """No credentials were given."""
+    """The request has no credentials."""
     return AuthError(
         401,
         "unauthenticated",
@@ -47,8 +47,10 @@ def unauthenticated() -> AuthError:
     )
 
 
-def invalid_token(detail: str = "It is unknown, malformed, expired or revoked.") -> AuthError:
-    """Credentials were given, and they are no good. Why is for the log."""
+def invalid_token(
+    detail: str = "The token is unknown, malformed, expired or revoked.",
+) -> AuthError:
+    """The credentials are not valid. The reason is not revealed."""
     return AuthError(
         401,
         "invalid-token",
@@ -58,51 +60,51 @@ def invalid_token(detail: str = "It is unknown, malformed, expired or revoked.")
 
 
 def insufficient_scope(missing: list[str]) -> AuthError:
-    """Known, but not allowed."""
-    wanted = " ".join(missing)
-    challenge = f'Bearer realm="aiapi", error="insufficient_scope", scope="{wanted}"'
+    """Authenticated, but a scope is missing."""
+    scopes = " ".join(missing)
+    challenge = f'Bearer realm="aiapi", error="insufficient_scope", scope="{scopes}"'
     return AuthError(
         403,
         "insufficient-scope",
-        f"It lacks the scope {wanted}.",
+        f"The token lacks the scope {scopes}.",
         headers={"WWW-Authenticate": challenge},
     )
 
 
 def too_many_attempts(seconds: int) -> AuthError:
-    """Over the limit of an account or an address; which of them is not said."""
+    """Over the limit of an account or an address; which one is not revealed."""
     return AuthError(
         429,
         "too-many-attempts",
-        f"Try again in {seconds} s.",
+        f"Retry in {seconds} s.",
         headers={"Retry-After": str(seconds)},
-        extra={"error": "slow_down", "error_description": f"try again in {seconds} s"},
+        extra={"error": "slow_down", "error_description": f"retry in {seconds} s"},
     )
 
 
 def too_many_requests(allowed: int, seconds: int) -> AuthError:
-    """Over the caller's own limit."""
+    """Over the rate limit of the caller."""
     return AuthError(
         429,
         "too-many-requests",
-        f"You may make {allowed} requests a minute. Try again in {seconds} s.",
+        f"The limit is {allowed} requests a minute. Retry in {seconds} s.",
         headers={"Retry-After": str(seconds)},
     )
 
 
 def hashing_busy(seconds: int = 1) -> AuthError:
-    """More passwords are being checked than there is room for."""
+    """The queue for password checks is full."""
     return AuthError(
         503,
         "auth-busy",
-        "Too many passwords are being checked at once. Try again soon.",
+        "Too many passwords are being checked at once. Retry shortly.",
         headers={"Retry-After": str(seconds)},
         extra={"error": "temporarily_unavailable"},
     )
 
 
 def grant_error(error: str, detail: str, *, status: int = 400) -> AuthError:
-    """An answer of the token endpoint, with the members that OAuth 2 clients read."""
+    """An error response of the token endpoint, with the members of RFC 6749."""
     kind = "invalid-grant" if error == "invalid_grant" else "invalid-request"
     return AuthError(
         status,
@@ -114,12 +116,12 @@ def grant_error(error: str, detail: str, *, status: int = 400) -> AuthError:
 
 
 def login_unavailable(detail: str) -> AuthError:
-    """There is no password flow as this service is configured."""
+    """The password flow is not configured."""
     return AuthError(
         503,
         "no-log-in",
         detail,
-        # Somebody has to change a setting first.
+        # Only a change of settings helps.
         headers={"Retry-After": "60"},
         extra={"error": "temporarily_unavailable"},
     )

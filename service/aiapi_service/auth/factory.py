@@ -1,4 +1,4 @@
-"""Puts authentication together from the settings and what the pod has."""
+"""Builds authentication from the settings."""
 
 import asyncio
 import logging
@@ -28,11 +28,14 @@ logger = logging.getLogger("aiapi.auth")
 
 @dataclass(frozen=True)
 class Auth:
-    """Authentication of one worker. ``no_log_in`` says why nobody can log in, if so."""
+    """Authentication of one worker.
+
+    Without a password flow, ``login_unavailable`` has the reason.
+    """
 
     authenticator: Authenticator
-    log_in: PasswordFlow | None
-    no_log_in: str = ""
+    password_flow: PasswordFlow | None
+    login_unavailable: str = ""
 
 
 @asynccontextmanager
@@ -42,10 +45,10 @@ async def open_auth(
     """Authentication for these settings, until the worker ends."""
     if settings.auth == "off":
         logger.warning(
-            "AIAPI_AUTH=off: every caller may do everything. Never do this where others can "
-            "reach the port."
+            "AIAPI_AUTH=off: every caller has all scopes. Do not use this where others can reach "
+            "the port."
         )
-        async with _swept(database):
+        async with _periodic_cleanup(database):
             yield Auth(
                 Authenticator(cache=CredentialCache(0), off=True), None, "Authentication is off."
             )
@@ -54,9 +57,9 @@ async def open_auth(
         threads=settings.auth_hash_threads, queue=settings.auth_hash_queue
     )
     provider = OidcProvider(settings) if settings.oidc_issuer else None
-    auth = _assemble(settings, database, passwords, provider)
+    auth = _build(settings, database, passwords, provider)
     try:
-        async with _swept(database):
+        async with _periodic_cleanup(database):
             yield auth
     finally:
         await auth.authenticator.close()
@@ -64,18 +67,18 @@ async def open_auth(
 
 
 @asynccontextmanager
-async def _swept(database: Database | None) -> AsyncIterator[None]:
-    """What limits and log-ins leave in the database is removed meanwhile."""
-    janitor = asyncio.create_task(delete_expired_periodically(database)) if database else None
+async def _periodic_cleanup(database: Database | None) -> AsyncIterator[None]:
+    """Deletes expired rows of limits and sessions in the background."""
+    cleanup = asyncio.create_task(delete_expired_periodically(database)) if database else None
     try:
         yield
     finally:
-        if janitor is not None:
-            janitor.cancel()
-            await asyncio.gather(janitor, return_exceptions=True)
+        if cleanup is not None:
+            cleanup.cancel()
+            await asyncio.gather(cleanup, return_exceptions=True)
 
 
-def _assemble(
+def _build(
     settings: AuthSettings,
     database: Database | None,
     passwords: PasswordHasher,
@@ -94,18 +97,20 @@ def _assemble(
         provider=provider,
     )
     if database is None or accounts is None or sessions is None:
-        return Auth(authenticator, None, "There is no database: set AIAPI_DATABASE_URL.")
+        return Auth(authenticator, None, "No database is configured. Set AIAPI_DATABASE_URL.")
     if tokens is None:
-        return Auth(authenticator, None, "No key signs: set AIAPI_AUTH_SIGNING_KEYS_FILE.")
-    log_in = PasswordFlow(
+        return Auth(
+            authenticator, None, "No signing key is configured. Set AIAPI_AUTH_SIGNING_KEYS_FILE."
+        )
+    password_flow = PasswordFlow(
         accounts=accounts,
         sessions=sessions,
         passwords=passwords,
-        guard=LoginThrottle(PostgresLimiter(database), settings),
+        throttle=LoginThrottle(PostgresLimiter(database), settings),
         tokens=tokens,
         authenticator=authenticator,
     )
-    return Auth(authenticator, log_in)
+    return Auth(authenticator, password_flow)
 
 
 def _sessions(settings: AuthSettings, database: Database) -> SessionStore:
@@ -120,13 +125,13 @@ def _sessions(settings: AuthSettings, database: Database) -> SessionStore:
 def _keyring(settings: AuthSettings) -> WatchedFile[Keyring] | None:
     path = settings.auth_signing_keys_file
     if path is None:
-        if not settings.alone:
+        if not settings.is_standalone:
             return None
         path = settings.data_dir / "signing-keys.json"
         try:
             write_secret(path, Keyring((signing.new_key("EdDSA", signs_from=0),)).dump(), keep=True)
         except OSError as error:
-            logger.warning("nobody can log in: %s: %s", path, error.strerror)
+            logger.warning("login is not available: cannot write %s: %s", path, error.strerror)
             return None
     return WatchedFile(path, signing.parse)
 
@@ -134,7 +139,7 @@ def _keyring(settings: AuthSettings) -> WatchedFile[Keyring] | None:
 def _file_keys(settings: AuthSettings) -> WatchedFile[FileKeys] | None:
     if settings.auth_api_keys_file is not None:
         return WatchedFile(settings.auth_api_keys_file, key_file.parse)
-    if not settings.alone or settings.oidc_issuer:
+    if not settings.is_standalone or settings.oidc_issuer:
         return None
     path = settings.data_dir / "api-key"
     try:
@@ -142,20 +147,20 @@ def _file_keys(settings: AuthSettings) -> WatchedFile[FileKeys] | None:
         watched = WatchedFile(path, _parse_local)
     except OSError as error:
         logger.warning(
-            "nobody can call: the first API key cannot be written to %s: %s. Set AIAPI_DATA_DIR "
-            "to a folder that can be written to, or AIAPI_AUTH_API_KEYS_FILE",
+            "no API key: cannot write the first one to %s: %s. Set AIAPI_DATA_DIR to a writable "
+            "folder, or set AIAPI_AUTH_API_KEYS_FILE",
             path,
             error.strerror,
         )
         return None
-    logger.info("the first API key, with all scopes, lies in %s", path)
+    logger.info("the first API key, with all scopes, is in %s", path)
     return watched
 
 
 def _parse_local(text: str) -> FileKeys:
     key = keys.parse(text.strip())
     if key is None:
-        raise ValueError("this is no API key")
+        raise ValueError("not an API key")
     return key_file.local(key)
 
 

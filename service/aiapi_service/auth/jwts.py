@@ -1,7 +1,7 @@
-"""JSON Web Tokens, as far as anybody's can be handled alike. Nothing in a token chooses its key.
+"""Parses and verifies JSON Web Tokens. A token never chooses its own key or algorithm.
 
-``jwk``, ``jku``, ``x5u`` and ``x5c`` in a header are never looked at, and the algorithm is the one
-that the key has here.
+``jwk``, ``jku``, ``x5u`` and ``x5c`` in a header are ignored. The algorithm is that of the
+configured key.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ import jwt
 from aiapi_service.auth.errors import AuthError, invalid_token
 
 MAX_TOKEN_BYTES = 8192
-"""Bytes of a token; longer ones are refused unread."""
+"""Longer tokens are refused without parsing."""
 LEEWAY_SECONDS = 30
-"""Clocks may differ by so much."""
+"""Tolerated clock difference."""
 
 Claims = Mapping[str, Any]
 
 
 def header(text: str) -> Mapping[str, Any]:
-    """The header, of which nobody knows yet who wrote it."""
+    """The header, not verified yet."""
     if len(text) > MAX_TOKEN_BYTES or text.count(".") != 2:
         raise invalid_token()
     try:
@@ -30,7 +30,7 @@ def header(text: str) -> Mapping[str, Any]:
 
 
 def claims(text: str, key: Any, *, algorithm: str, issuer: str, audience: str) -> Claims:
-    """The claims of a token whose signature, times, issuer and audience are right."""
+    """Verify signature, times, issuer and audience of a token and return its claims."""
     try:
         return jwt.decode(
             text,
@@ -46,7 +46,7 @@ def claims(text: str, key: Any, *, algorithm: str, issuer: str, audience: str) -
 
 
 def _refused(error: Exception) -> AuthError:
-    # The kinds of error say nothing that the bearer of a token does not see in it.
+    # The bearer can read the expiry in the token, so this reveals nothing.
     if isinstance(error, jwt.ExpiredSignatureError):
-        return invalid_token("It has expired.")
+        return invalid_token("The token has expired.")
     return invalid_token()

@@ -1,4 +1,4 @@
-"""API keys from a file instead of the database, for pods that have none: digests, not keys."""
+"""API keys from a file, for pods without a database. The file holds digests, not keys."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from aiapi_service.auth.principal import ALL_SCOPES, Principal, narrow_scopes
 
 @dataclass(frozen=True)
 class FileKey:
-    """One entry."""
+    """One entry of the file."""
 
     digest: bytes
     principal: Principal
@@ -25,7 +25,7 @@ FileKeys = Mapping[str, FileKey]
 def entry(
     key: ApiKey, *, subject: str, tenant: str, scopes: frozenset[str], expires: datetime | None
 ) -> dict[str, Any]:
-    """How a key is written into the file."""
+    """The entry for a key."""
     return {
         "id": key.id,
         "digest": key.digest.hex(),
@@ -37,19 +37,19 @@ def entry(
 
 
 def parse(text: str) -> FileKeys:
-    """Read a file's text; ValueError, KeyError or TypeError when it is not as it must be."""
+    """Parse the content of a file; ValueError, KeyError or TypeError when it is not valid."""
     return {one["id"]: _key(one) for one in json.loads(text)["keys"]}
 
 
 def _key(one: Mapping[str, Any]) -> FileKey:
     digest = bytes.fromhex(one["digest"])
     if len(digest) != 32:
-        raise ValueError("a digest has 32 bytes")
+        raise ValueError("a digest must have 32 bytes")
     expires = None
     if one.get("expires"):
         moment = datetime.fromisoformat(one["expires"])
         if moment.tzinfo is None:
-            raise ValueError("an expiry without a time zone could mean anything")
+            raise ValueError("expires must have a time zone")
         expires = moment.timestamp()
     principal = Principal(
         str(one["subject"]), str(one["tenant"]), narrow_scopes(one["scopes"]), "api-key"
@@ -58,5 +58,5 @@ def _key(one: Mapping[str, Any]) -> FileKey:
 
 
 def local(key: ApiKey) -> FileKeys:
-    """The one key of a pod that nobody has configured."""
+    """The generated key of a pod without configuration."""
     return {key.id: FileKey(key.digest, Principal("local", "local", ALL_SCOPES, "api-key"))}

@@ -1,6 +1,6 @@
-"""API keys: ``aiapi_<id>_<secret>``. The id finds the row; only the secret's digest is stored.
+"""API keys: ``aiapi_<id>_<secret>``. Keys are looked up by id; only a digest is stored.
 
-256 random bits need no slow hash: nobody can try them all, so SHA-256 does.
+SHA-256 is enough: a secret of 256 random bits cannot be guessed, so a slow hash adds nothing.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ import secrets
 from dataclasses import dataclass
 
 PREFIX = "aiapi_"
-_FORM = re.compile(r"aiapi_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
+_PATTERN = re.compile(r"aiapi_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as its owner holds it. It prints without its secret."""
+    """An API key. Its repr leaves out the secret."""
 
     id: str
     secret: str
@@ -25,25 +25,25 @@ class ApiKey:
 
     @property
     def text(self) -> str:
-        """What the owner sends."""
+        """The key as the owner sends it."""
         return f"{PREFIX}{self.id}_{self.secret}"
 
     @property
     def digest(self) -> bytes:
-        """What is stored."""
+        """The digest of the key, as it is stored."""
         return hashlib.sha256(self.text.encode()).digest()
 
     def matches(self, digest: bytes) -> bool:
-        """Compare in a time that tells nothing."""
+        """Compare in constant time."""
         return hmac.compare_digest(self.digest, digest)
 
 
 def new_key() -> ApiKey:
-    """A key that nobody can guess."""
+    """Generate a key."""
     return ApiKey(secrets.token_hex(8), secrets.token_urlsafe(32))
 
 
 def parse(text: str) -> ApiKey | None:
-    """The key in this text, if it has the form of one."""
-    match = _FORM.fullmatch(text)
+    """Parse an API key; None when the format is wrong."""
+    match = _PATTERN.fullmatch(text)
     return ApiKey(match[1], match[2]) if match else None

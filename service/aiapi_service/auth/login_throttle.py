@@ -1,4 +1,4 @@
-"""How often anybody may try to log in, over all workers and pods."""
+"""Limits login attempts, across all workers and pods."""
 
 from ipaddress import IPv6Address, ip_address
 
@@ -8,32 +8,32 @@ from aiapi_service.store.limits import PostgresLimiter, Rate
 
 
 class LoginThrottle:
-    """Counts before a password is looked at, so that many at once do not get past the limit."""
+    """Counts before the password is checked, so that concurrent attempts count too."""
 
     def __init__(self, limiter: PostgresLimiter, settings: AuthSettings) -> None:
         self._limiter = limiter
         self._account = Rate(settings.auth_account_burst, settings.auth_account_seconds)
         self._address = Rate(settings.auth_address_burst, settings.auth_address_seconds)
 
-    async def address(self, address: str) -> None:
-        """One try from an address."""
+    async def check_address(self, address: str) -> None:
+        """Count one attempt from an address."""
         wait = await self._limiter.take(self._address, "address", network(address))
         if wait:
             raise too_many_attempts(wait)
 
-    async def account(self, name: str) -> None:
-        """One try for an account, which need not exist: else the limit would tell who does."""
+    async def check_account(self, name: str) -> None:
+        """Count one attempt for an account. Unknown accounts count too, to reveal nothing."""
         wait = await self._limiter.take(self._account, "account", name.lower())
         if wait:
             raise too_many_attempts(wait)
 
-    async def succeeded(self, name: str) -> None:
-        """Who knows the password has made no guesses."""
-        await self._limiter.refill("account", name.lower())
+    async def reset_account(self, name: str) -> None:
+        """Reset the count of an account after a successful login."""
+        await self._limiter.reset("account", name.lower())
 
 
 def network(address: str) -> str:
-    """What one attacker has at least: an IPv4 address, or a /64 of IPv6."""
+    """The network to limit: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ip_address(address)
     except ValueError:

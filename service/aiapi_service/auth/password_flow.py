@@ -13,14 +13,14 @@ from aiapi_service.auth.sessions import Session, SessionStore
 
 logger = logging.getLogger("aiapi.auth")
 
-_LONGEST_NAME = 128
-# Another log-in may have hashed the same password anew meanwhile; then it is checked once more.
-_TRIES = 2
+_MAX_NAME_LENGTH = 128
+# A concurrent login may have rehashed the same password; then it is checked once more.
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class IssuedTokens:
-    """An answer of the token endpoint."""
+    """The tokens for a response of the token endpoint."""
 
     access_token: str
     refresh_token: str
@@ -29,65 +29,67 @@ class IssuedTokens:
 
 @dataclass(frozen=True, kw_only=True)
 class PasswordFlow:
-    """Everything the password flow needs."""
+    """The OAuth 2 password flow."""
 
     accounts: AccountStore
     sessions: SessionStore
     passwords: PasswordHasher
-    guard: LoginThrottle
+    throttle: LoginThrottle
     tokens: AccessTokens
     authenticator: Authenticator
 
-    async def with_password(
+    async def log_in(
         self, name: str, password: str, *, scopes: frozenset[str], address: str
     ) -> IssuedTokens:
-        """Log in. An unknown user, a disabled one and a wrong password look the same."""
-        await self.guard.address(address)
-        await self.guard.account(name[:_LONGEST_NAME])
-        for _ in range(_TRIES):
+        """Log in. Unknown users, disabled users and wrong passwords get the same error."""
+        await self.throttle.check_address(address)
+        await self.throttle.check_account(name[:_MAX_NAME_LENGTH])
+        for _ in range(_ATTEMPTS):
             session = await self._session(name, password, scopes)
             if session is not None:
                 return self._grant(session)
         raise _wrong()
 
     async def _session(self, name: str, password: str, scopes: frozenset[str]) -> Session | None:
-        """A session; None when the user was changed while the password was checked."""
+        """A new session; None when the user changed during the password check."""
         user = await self._user(name, password)
         if user is None:
             return None
-        await self.guard.succeeded(name)
-        wanted = narrow_scopes(scopes or user.scopes, user.scopes)
-        if scopes and not wanted:
-            raise grant_error("invalid_scope", "None of these scopes is the user's.")
-        return await self.sessions.begin(user, wanted)
+        await self.throttle.reset_account(name)
+        granted = narrow_scopes(scopes or user.scopes, user.scopes)
+        if scopes and not granted:
+            raise grant_error("invalid_scope", "The user has none of the requested scopes.")
+        return await self.sessions.begin(user, granted)
 
     async def _user(self, name: str, password: str) -> User | None:
-        sane = len(name) <= _LONGEST_NAME and 0 < len(password) <= MAX_LENGTH and "\0" not in name
-        user = await self.accounts.user(name) if sane else None
+        well_formed = (
+            len(name) <= _MAX_NAME_LENGTH and 0 < len(password) <= MAX_LENGTH and "\0" not in name
+        )
+        user = await self.accounts.user(name) if well_formed else None
         stored = user.password_hash if user and not user.disabled else None
-        right, renewed = await self.passwords.check(password[:MAX_LENGTH], stored)
-        if user is None or not right or not sane:
+        correct, new_hash = await self.passwords.check(password[:MAX_LENGTH], stored)
+        if user is None or not correct or not well_formed:
             raise _wrong()
-        return await self.accounts.rehash(user, renewed) if renewed else user
+        return await self.accounts.rehash(user, new_hash) if new_hash else user
 
-    async def with_refresh_token(self, token: str, *, address: str) -> IssuedTokens:
-        """Change a refresh token for a new pair.
+    async def refresh(self, token: str, *, address: str) -> IssuedTokens:
+        """Exchange a refresh token for a new pair of tokens.
 
-        Only who has none uses up the address's tries: 256 bits need no limit against guesses, and
-        behind one address may be a whole fleet.
+        Only failed refreshes count against the address: a token of 256 bits cannot be guessed, and
+        many clients may share one address.
         """
         session = await self.sessions.rotate(token)
         if session is None:
-            await self.guard.address(address)
-            logger.info("a refresh token was refused")
+            await self.throttle.check_address(address)
+            logger.info("refused a refresh token")
             raise grant_error("invalid_grant", "The refresh token is unknown, used or expired.")
         return self._grant(session)
 
     def _grant(self, session: Session) -> IssuedTokens:
         return IssuedTokens(self.tokens.issue(session), session.refresh_token, session.scopes)
 
-    async def end(self, token: str, *, address: str) -> None:
-        """End the session of either token. That there is none is not said."""
+    async def revoke(self, token: str, *, address: str) -> None:
+        """End the session of a refresh or access token. Unknown tokens are no error (RFC 7009)."""
         if await self.sessions.end_by_token(token):
             return
         try:
@@ -95,11 +97,11 @@ class PasswordFlow:
         except AuthError:
             session = None
         if session is None:
-            await self.guard.address(address)
+            await self.throttle.check_address(address)
         else:
             await self.sessions.end(session)
 
 
 def _wrong() -> AuthError:
-    logger.info("a log-in was refused")
-    return grant_error("invalid_grant", "The name or the password is wrong.")
+    logger.info("refused a login")
+    return grant_error("invalid_grant", "Wrong user name or password.")

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""Principals and scopes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ SCOPES = {
     "embeddings": "Embeddings",
     "models:read": "The list of models",
     "documents:read": "Search and read the tenant's documents",
-    "documents:write": "Put and delete the tenant's documents",
-    "answer": "Answers from the tenant's documents, and its chats",
+    "documents:write": "Store and delete the tenant's documents",
+    "answer": "Answers from the tenant's documents, and the caller's chats",
 }
-"""Every scope there is, with what it allows."""
+"""All scopes, with what they allow."""
 
 ALL_SCOPES = frozenset(SCOPES)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who was authenticated. Documents and chats belong to the tenant."""
+    """An authenticated caller. Documents and chats belong to the tenant."""
 
     subject: str
     tenant: str
     scopes: frozenset[str]
     kind: str
-    """How: user, api-key, oidc, or off where authentication is."""
+    """How the caller authenticated: user, api-key, oidc, or off when authentication is off."""
 
 
 def narrow_scopes(scopes: Iterable[str], *limits: Iterable[str]) -> frozenset[str]:
-    """The known scopes that every limit has, too: nobody gains one by asking."""
+    """The known scopes that are also in every limit."""
     allowed = ALL_SCOPES.intersection(scopes)
     for limit in limits:
         allowed = allowed.intersection(limit)

@@ -1,7 +1,8 @@
-"""How many requests one caller may make, over all workers and pods.
+"""Limits the requests per caller, across all workers and pods.
 
-Counted in Redis where there is one, else in the database, else in the worker. A count that cannot
-be had stops nobody: the limit protects the service from its callers, not from its own store.
+Requests are counted in Redis, else in the database, else in the worker. When the store is not
+available, requests are served uncounted: the limit protects the service from its callers, and an
+outage of the store must not become an outage of the service.
 """
 
 import asyncio
@@ -32,72 +33,76 @@ CHECKS = metrics.counter(
     ["outcome"],
 )
 RATE_LIMIT_HEADERS = "aiapi.rate_limit"
-"""Where the scope of a request has the headers that tell its caller what is left."""
+"""Key in the ASGI scope for the RateLimit response headers."""
 
 _MINUTE = 60.0
-# Also of a busy loop: a worker under load is to count all the same.
+# Long enough for a busy event loop: a loaded worker must still count.
 _TIMEOUT_SECONDS = 2.0
-# Two of them fit: a connection that Redis has closed meanwhile is no failure.
-_TRY_SECONDS = 0.9
-_REST_SECONDS = 1.0
-_WARN_SECONDS = 60.0
+# Two attempts fit into the timeout: Redis may have closed an idle connection.
+_ATTEMPT_SECONDS = 0.9
+_PAUSE_SECONDS = 1.0
+_WARNING_INTERVAL_SECONDS = 60.0
 
 
 class CallerRateLimiter:
-    """The limit of each caller; one a worker, all on the same buckets."""
+    """The limiter of one worker. All workers share the buckets."""
 
-    def __init__(self, buckets: RateLimiter, *, limit: int, burst: int) -> None:
-        self._buckets = buckets
+    def __init__(self, limiter: RateLimiter, *, limit: int, burst: int) -> None:
+        self._limiter = limiter
         self._limit = limit
         self._rate = Rate(burst, _MINUTE / limit)
         self._policy = f'"caller";q={limit};w={_MINUTE:g}'.encode()
-        self._rest_until = 0.0
-        self._warn_at = 0.0
+        self._paused_until = 0.0
+        self._next_warning = 0.0
 
     async def take(self, request: Request, caller: Principal) -> None:
-        """One request."""
+        """Count one request."""
         await self._take(request, caller, 1, 0)
 
-    async def take_more(self, request: Request, caller: Principal, count: int) -> None:
-        """A request that is as many as this; it was taken once already."""
+    async def take_remaining(self, request: Request, caller: Principal, count: int) -> None:
+        """Count the rest of a request that counts as `count` requests and was counted as one."""
         more = min(count, self._rate.burst) - 1
         if more > 0:
-            # Who comes again begins with the one that was taken: it must be there, too.
+            # A retry first takes the one that was already counted, so wait for that one too.
             await self._take(request, caller, more, self._rate.seconds)
 
-    async def _take(self, request: Request, caller: Principal, count: int, later: float) -> None:
-        taken = await self._ask(_name(request, caller), count)
-        if taken is None:
+    async def _take(
+        self, request: Request, caller: Principal, count: int, extra_wait: float
+    ) -> None:
+        result = await self._acquire(_name(request, caller), count)
+        if result is None:
             CHECKS.labels("uncounted").inc()
             return
-        left, full = taken.left(self._rate), math.ceil(taken.ahead)
+        left, full_in = result.left(self._rate), math.ceil(result.full_in)
         request.scope[RATE_LIMIT_HEADERS] = [
             (b"ratelimit-policy", self._policy),
-            (b"ratelimit", f'"caller";r={left};t={full}'.encode()),
+            (b"ratelimit", f'"caller";r={left};t={full_in}'.encode()),
         ]
-        if taken.wait:
+        if result.wait:
             CHECKS.labels("refused").inc()
-            raise too_many_requests(self._limit, max(1, math.ceil(taken.wait + later)))
+            raise too_many_requests(self._limit, max(1, math.ceil(result.wait + extra_wait)))
         CHECKS.labels("allowed").inc()
 
-    async def _ask(self, name: tuple[str, ...], count: int) -> LimitResult | None:
+    async def _acquire(self, name: tuple[str, ...], count: int) -> LimitResult | None:
         now = monotonic()
-        if now < self._rest_until:
+        if now < self._paused_until:
             return None
-        if self._rest_until:
-            # It was away: one request finds out whether it is back, the others do not wait for it.
-            self._rest_until = now + _TIMEOUT_SECONDS + _REST_SECONDS
+        if self._paused_until:
+            # After a failure one request probes the store; the others do not wait for it.
+            self._paused_until = now + _TIMEOUT_SECONDS + _PAUSE_SECONDS
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                taken = await self._buckets.ask(self._rate, *name, count=count)
-                self._rest_until = 0.0
-                return taken
+                result = await self._limiter.acquire(self._rate, *name, count=count)
+                self._paused_until = 0.0
+                return result
         except (StoreUnavailableError, TimeoutError) as error:
-            self._rest_until = monotonic() + _REST_SECONDS
-            if now >= self._warn_at:
-                self._warn_at = now + _WARN_SECONDS
+            self._paused_until = monotonic() + _PAUSE_SECONDS
+            if now >= self._next_warning:
+                self._next_warning = now + _WARNING_INTERVAL_SECONDS
                 reason = str(error) or f"no answer within {_TIMEOUT_SECONDS:g} s"
-                logger.warning("requests are not counted, and served: %s", reason)
+                logger.warning(
+                    "rate limit store not available, serving requests uncounted: %s", reason
+                )
             return None
 
 
@@ -111,20 +116,20 @@ def _name(request: Request, caller: Principal) -> tuple[str, ...]:
 async def open_rate_limiter(
     settings: AuthSettings, database: Database | None
 ) -> AsyncIterator[CallerRateLimiter | None]:
-    """The limits of these settings; None where there are none."""
+    """The rate limiter for these settings; None without a limit."""
     limit = settings.rate_limit
     burst = settings.rate_burst or limit
     if not limit:
         yield None
     elif settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
-        async with open_redis(url, settings.redis_prefix, seconds=_TRY_SECONDS) as buckets:
-            yield CallerRateLimiter(buckets, limit=limit, burst=burst)
+        async with open_redis(url, settings.redis_prefix, seconds=_ATTEMPT_SECONDS) as limiter:
+            yield CallerRateLimiter(limiter, limit=limit, burst=burst)
     elif database is not None:
         yield CallerRateLimiter(PostgresLimiter(database), limit=limit, burst=burst)
     else:
         logger.warning(
-            "AIAPI_RATE_LIMIT holds in each worker for itself: there is neither AIAPI_REDIS_URL "
-            "nor AIAPI_DATABASE_URL"
+            "AIAPI_RATE_LIMIT applies to each worker separately: set AIAPI_REDIS_URL or "
+            "AIAPI_DATABASE_URL to share it"
         )
         yield CallerRateLimiter(MemoryLimiter(), limit=limit, burst=burst)

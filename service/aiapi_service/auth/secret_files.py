@@ -1,4 +1,4 @@
-"""Files with secrets: written whole or not at all, for their owner alone; read again on change."""
+"""Files with secrets: written atomically with mode 0600 and reloaded on change."""
 
 import errno
 import logging
@@ -12,15 +12,15 @@ from typing import Generic, TypeVar
 logger = logging.getLogger("aiapi.auth")
 
 _Content = TypeVar("_Content")
-_LOOK_SECONDS = 5.0
+_CHECK_SECONDS = 5.0
 
 
 class SecretFileError(Exception):
-    """A file cannot be used. The message names it, and nothing of what is in it."""
+    """A file cannot be used. The message names the file and never quotes its content."""
 
 
 def write_secret(path: Path, text: str, *, keep: bool = False) -> None:
-    """Put a file with mode 0600 in place at once; with ``keep``, only where there is none."""
+    """Write a file atomically with mode 0600. With ``keep``, an existing file stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _check_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -31,8 +31,8 @@ def write_secret(path: Path, text: str, *, keep: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
         if keep:
-            # Several workers may make the first one at once: the first link wins.
-            _link_unless_there(draft, path)
+            # Several workers may create the file at once: the first link wins.
+            _link_if_absent(draft, path)
         else:
             draft.replace(path)
     finally:
@@ -40,12 +40,12 @@ def write_secret(path: Path, text: str, *, keep: bool = False) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Whoever owns the folder can put other files in place of ours."""
+    """The owner of the folder can replace files in it, so it must be us or root."""
     if os.geteuid() != 0 and folder.stat().st_uid not in {0, os.geteuid()}:
-        raise PermissionError(errno.EPERM, "its folder belongs to somebody else")
+        raise PermissionError(errno.EPERM, "the folder belongs to another user")
 
 
-def _link_unless_there(draft: Path, path: Path) -> None:
+def _link_if_absent(draft: Path, path: Path) -> None:
     try:
         path.hardlink_to(draft)
     except FileExistsError:
@@ -55,14 +55,14 @@ def _link_unless_there(draft: Path, path: Path) -> None:
 class WatchedFile(Generic[_Content]):
     """A file that may be replaced while the service runs, as Kubernetes does with Secrets.
 
-    One that cannot be read any more leaves what was read before in force: losing a file is no
-    reason to lock everybody out.
+    When the file cannot be read, the last content stays in effect: losing a file must not lock out
+    all callers.
     """
 
     def __init__(self, path: Path, parse: Callable[[str], _Content]) -> None:
         self.path = path
         self._parse = parse
-        self._look_at = 0.0
+        self._next_check = 0.0
         self._seen: tuple[int, int] | None = None
         self._content = self._read()
 
@@ -75,26 +75,26 @@ class WatchedFile(Generic[_Content]):
             raise SecretFileError(f"{self.path}: {reason}") from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SecretFileError(
-                f"{self.path}: not as it must be ({type(error).__name__})"
+                f"{self.path}: invalid content ({type(error).__name__})"
             ) from None
         self._seen = (status.st_mtime_ns, status.st_ino)
         return content
 
     def content(self) -> _Content:
-        """What is in the file, at most a few seconds old."""
+        """The content of the file, at most a few seconds old."""
         now = monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_SECONDS
-            self._look()
+        if now >= self._next_check:
+            self._next_check = now + _CHECK_SECONDS
+            self._reload()
         return self._content
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         try:
             status = self.path.stat()
             if (status.st_mtime_ns, status.st_ino) != self._seen:
                 self._content = self._read()
-                logger.info("read %s again", self.path)
+                logger.info("reloaded %s", self.path)
         except OSError as error:
-            logger.warning("%s: %s; what was read before holds", self.path, error.strerror)
+            logger.warning("%s: %s; keeping the previous content", self.path, error.strerror)
         except SecretFileError as error:
-            logger.warning("%s; what was read before holds", error)
+            logger.warning("%s; keeping the previous content", error)

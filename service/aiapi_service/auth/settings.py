@@ -1,4 +1,4 @@
-"""How callers are authenticated, and how hard anybody may try."""
+"""Settings of authentication, login throttling and rate limits."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,64 +15,65 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 
 
 class AuthSettings(StoreSettings):
-    """A part of the gateway's settings. What authentication knows lies in the database."""
+    """The authentication part of the gateway's settings."""
 
     auth: Literal["on", "off"] = "on"
-    """``off`` lets everybody do everything. It is said at each start."""
+    """``off`` gives every caller all scopes. Logs a warning at each start."""
     auth_issuer: str = Field(default="aiapi", min_length=1)
-    """``iss`` of the access tokens made here."""
+    """``iss`` of the access tokens issued by the gateway."""
     auth_audience: str = Field(default="aiapi", min_length=1)
-    """``aud`` of the access tokens made here."""
+    """``aud`` of the access tokens issued by the gateway."""
     auth_signing_keys_file: Path | None = None
-    """Keys that sign access tokens, made by ``aiapi-admin signing-keys rotate``; the same file for
-    all pods. Without it and without ``AIAPI_DATABASE_URL`` one is made in ``AIAPI_DATA_DIR``."""
+    """File with the keys that sign access tokens, written by ``aiapi-admin signing-keys rotate``.
+    All pods need the same file. Without it and without ``AIAPI_DATABASE_URL`` a key is generated in
+    ``AIAPI_DATA_DIR``."""
     auth_api_keys_file: Path | None = None
-    """API keys from a file instead of the database, as ``aiapi-admin keys make`` writes them."""
+    """File with API keys, written by ``aiapi-admin keys make``, for pods without a database."""
     auth_access_seconds: int = Field(default=600, ge=10, le=86400)
-    """Life of an access token."""
+    """Lifetime of an access token in seconds."""
     auth_refresh_seconds: int = Field(default=14 * 86400, ge=60)
-    """Life of a refresh token that is not used."""
+    """Lifetime of an unused refresh token in seconds."""
     auth_session_seconds: int = Field(default=90 * 86400, ge=60)
-    """A log-in ends after so long, however often it is refreshed."""
+    """Maximum lifetime of a login session in seconds, however often it is refreshed."""
     auth_refresh_grace: float = Field(default=10, ge=0, le=60)
-    """Seconds in which a refresh token may be used once more, for two refreshes that race."""
+    """Seconds in which a refresh token may be used a second time, for concurrent refreshes."""
     auth_cache_seconds: float = Field(default=15, ge=0, le=300)
-    """A revoked key or session, or a disabled user, is refused within so long in every worker."""
+    """Maximum seconds until every worker refuses a revoked key or session, or a disabled user."""
     auth_hash_threads: int = Field(default=2, ge=1, le=64)
-    """Passwords that a worker checks at once; each costs about 0.1 s of a CPU and 64 MiB."""
+    """Concurrent password checks of a worker. Each costs about 0.1 s of CPU and 64 MiB."""
     auth_hash_queue: int = Field(default=16, ge=0, le=10000)
-    """Checks that may wait in a worker; more are refused with 503."""
+    """Password checks that may wait in a worker. Further ones get 503."""
     auth_account_burst: int = Field(default=10, ge=1)
-    """Log-ins that may be tried at once for one account."""
+    """Burst of login attempts for one account."""
     auth_account_seconds: float = Field(default=30, gt=0)
-    """One more is allowed each so many seconds."""
+    """Seconds until one more login attempt for the account is allowed."""
     auth_address_burst: int = Field(default=50, ge=1)
-    """Log-ins, and refreshes that fail, from one address (IPv6: one /64) at once."""
+    """Burst of login attempts and failed refreshes from one address (IPv6: one /64)."""
     auth_address_seconds: float = Field(default=2, gt=0)
-    """One more is allowed each so many seconds."""
+    """Seconds until one more attempt from the address is allowed."""
     rate_limit: int = Field(default=0, ge=0, le=1_000_000)
-    """Requests a minute that one caller may make to the AI routes, over all workers and pods; 0:
-    any number."""
+    """Requests per minute that one caller may make to the AI routes, across all workers and pods.
+    0 means no limit."""
     rate_burst: int = Field(default=0, ge=0, le=1_000_000)
-    """How many of ``AIAPI_RATE_LIMIT`` may come at once; 0: all."""
+    """Maximum burst within ``AIAPI_RATE_LIMIT``. 0 means the whole limit."""
     oidc_issuer: str | None = None
-    """``iss`` of an OpenID Connect provider whose access tokens are accepted, exactly as it is
-    in the tokens."""
+    """``iss`` of an OpenID Connect provider whose access tokens are accepted, exactly as in the
+    tokens."""
     oidc_audience: str | None = None
-    """``aud`` that those tokens must have."""
+    """Required ``aud`` of the provider's tokens."""
     oidc_jwks_url: str | None = None
-    """Where the provider's keys are; found through its discovery document when not set."""
+    """URL of the provider's keys. Defaults to the one in its discovery document."""
     oidc_algorithms: Annotated[tuple[Algorithm, ...], NoDecode] = (
         "RS256",
         "PS256",
         "ES256",
         "EdDSA",
     )
-    """Algorithms that those tokens may have."""
+    """Allowed algorithms of the provider's tokens."""
     oidc_tenant_claim: str | None = None
-    """Claim that names the tenant; without it each subject is a tenant of its own."""
+    """Claim with the tenant. Without it each subject is its own tenant."""
     oidc_scopes: Annotated[tuple[str, ...], NoDecode] = tuple(sorted(ALL_SCOPES))
-    """Scopes that those tokens may have at most."""
+    """Scopes that the provider's tokens may grant."""
 
     @field_validator("oidc_algorithms", "oidc_scopes", mode="before")
     @classmethod
@@ -88,24 +89,26 @@ class AuthSettings(StoreSettings):
     @model_validator(mode="after")
     def _oidc_is_whole(self) -> "AuthSettings":
         if self.oidc_issuer and not self.oidc_audience:
-            raise ValueError("AIAPI_OIDC_ISSUER needs AIAPI_OIDC_AUDIENCE: whom the tokens are for")
+            raise ValueError("AIAPI_OIDC_ISSUER requires AIAPI_OIDC_AUDIENCE")
         if not self.oidc_issuer and (self.oidc_audience or self.oidc_jwks_url):
-            raise ValueError("AIAPI_OIDC_AUDIENCE and AIAPI_OIDC_JWKS_URL need AIAPI_OIDC_ISSUER")
+            raise ValueError(
+                "AIAPI_OIDC_AUDIENCE and AIAPI_OIDC_JWKS_URL require AIAPI_OIDC_ISSUER"
+            )
         if self.oidc_issuer and self.oidc_issuer == self.auth_issuer:
             raise ValueError("AIAPI_OIDC_ISSUER and AIAPI_AUTH_ISSUER must differ")
         for name in ("oidc_issuer", "oidc_jwks_url"):
             value = getattr(self, name)
-            if value and not _keeps_secrets(value):
+            if value and not _is_secure_url(value):
                 raise ValueError(
                     f"AIAPI_{name.upper()} must be an https:// URL (http:// on loopback only)"
                 )
         unknown = sorted(set(self.oidc_scopes) - ALL_SCOPES)
         if unknown:
-            raise ValueError(f"AIAPI_OIDC_SCOPES: there is no scope {unknown[0]}")
+            raise ValueError(f"AIAPI_OIDC_SCOPES: unknown scope {unknown[0]}")
         return self
 
 
-def _keeps_secrets(url: str) -> bool:
+def _is_secure_url(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
         return True

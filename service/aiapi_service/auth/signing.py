@@ -1,7 +1,7 @@
-"""The keys that sign access tokens. Which algorithm a key has is said here, never by a token.
+"""The keys that sign access tokens. The key determines the algorithm, never the token.
 
-A new key is published before it signs, and an old one verifies until its last token has expired,
-so pods that read the file at different times understand each other all along.
+A new key is published before it signs, and an old key verifies until its last token has expired,
+so pods may read the file at different times.
 """
 
 import base64
@@ -41,16 +41,16 @@ class SigningKey:
 
     @property
     def to_sign(self) -> Any:
-        """What PyJWT signs with."""
+        """The key for PyJWT to sign with."""
         return self._private
 
     @cached_property
     def to_verify(self) -> Any:
-        """What PyJWT verifies with."""
+        """The key for PyJWT to verify with."""
         return self._private if self.algorithm == "HS256" else self._private.public_key()
 
     def checked(self) -> "SigningKey":
-        """The key, when it fits its algorithm."""
+        """The key itself; ValueError when it does not fit its algorithm."""
         fits: dict[str, Callable[[Any], bool]] = {
             "HS256": lambda key: isinstance(key, bytes) and len(key) >= 32,
             "EdDSA": lambda key: isinstance(key, ed25519.Ed25519PrivateKey),
@@ -60,13 +60,13 @@ class SigningKey:
             "RS256": lambda key: isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048,
         }
         if not fits[self.algorithm](self._private):
-            raise ValueError("the key is of another kind than its algorithm, or too short")
+            raise ValueError("the key does not match its algorithm or is too short")
         return self
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """All keys of the file."""
+    """All keys of a file."""
 
     keys: tuple[SigningKey, ...]
 
@@ -83,7 +83,7 @@ class Keyring:
         return None
 
     def rotated(self, new_key: SigningKey, *, now: float, token_seconds: float) -> "Keyring":
-        """With a new key; those before it verify on until the last of their tokens has expired."""
+        """Add a key. Older keys verify until their last tokens have expired."""
         until = new_key.signs_from + token_seconds
         kept = [
             SigningKey(**{**asdict(key), "verifies_until": min(until, key.verifies_until or until)})
@@ -93,17 +93,17 @@ class Keyring:
         return Keyring((*kept, new_key))
 
     def dump(self) -> str:
-        """As it lies in the file."""
+        """The content of the file."""
         return json.dumps({"keys": [asdict(key) for key in self.keys]}, indent=2) + "\n"
 
 
 def parse(text: str) -> Keyring:
-    """Read a file's text; ValueError, KeyError or TypeError when it is not as it must be."""
+    """Parse the content of a file; ValueError, KeyError or TypeError when it is not valid."""
     keys = tuple(_key(entry) for entry in json.loads(text)["keys"])
     if not keys:
-        raise ValueError("there is no key")
+        raise ValueError("the file has no keys")
     if len({key.kid for key in keys}) < len(keys):
-        raise ValueError("two keys have one id")
+        raise ValueError("two keys have the same id")
     return Keyring(keys)
 
 
@@ -112,11 +112,11 @@ def _key(entry: Mapping[str, Any]) -> SigningKey:
         raise ValueError("a key has an unknown field")
     for name in ("kid", "algorithm", "secret"):
         if not isinstance(entry[name], str):
-            raise TypeError(f"{name} of a key is not a text")
+            raise TypeError(f"{name} of a key is not a string")
     if not _is_time(entry["signs_from"]):
-        raise TypeError("signs_from of a key is not a number of seconds")
+        raise TypeError("signs_from of a key is not a number")
     if entry.get("verifies_until") is not None and not _is_time(entry["verifies_until"]):
-        raise TypeError("verifies_until of a key is not a number of seconds")
+        raise TypeError("verifies_until of a key is not a number")
     return SigningKey(**entry).checked()
 
 
@@ -125,7 +125,7 @@ def _is_time(value: object) -> bool:
 
 
 def new_key(algorithm: str, *, signs_from: float) -> SigningKey:
-    """A key from the system's randomness."""
+    """Generate a key."""
     return SigningKey(secrets.token_hex(8), algorithm, _secret(algorithm), signs_from)
 
 

@@ -1,7 +1,7 @@
 """The bundled app: an OpenAI-compatible gateway with authentication, embeddings and documents.
 
-``create_app`` makes one for given settings. ``app`` is the one that ``aiapi-serve`` serves when it
-is told of no other; it is made from the environment when it is first asked for.
+``create_app`` builds the app for given settings. ``app`` is the default app of ``aiapi-serve``,
+built from the environment on first use.
 """
 
 from collections.abc import AsyncIterator
@@ -33,12 +33,12 @@ ROUTERS = (
     docs_ui.router,
 )
 
-OPEN_PATHS = frozenset({"/", "/docs", "/redoc", "/docs/{name}", "/openapi.json"})
-"""Open on purpose; every other route declares who may call it."""
+PUBLIC_PATHS = frozenset({"/", "/docs", "/redoc", "/docs/{name}", "/openapi.json"})
+"""Public routes. A test checks that all other routes declare their scopes."""
 
 
 def create_app(settings: GatewaySettings) -> FastAPI:
-    """The app for these settings. What takes long is done here, before workers are forked."""
+    """Build the app. Slow work happens here, before workers are forked."""
     embedder = load_local(settings)
 
     @asynccontextmanager
@@ -60,7 +60,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(RequestMiddleware)
     problems.install(app)
     for router in ROUTERS:
-        # As they are: an included router would be asked, with all its routes, for each request.
+        # Flat: include_router would add a lookup in each router to every request.
         app.router.routes.extend(router.routes)
     app.openapi = lambda: openapi.openapi_document(app)  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""Reads a JSON body within bounds, before anything else sees it."""
+"""Reads and validates JSON bodies within limits of size, time and depth."""
 
 import asyncio
 import json
@@ -15,25 +15,25 @@ from aiapi_service.gateway.problems import FieldError, ProblemError, validation_
 from aiapi_service.gateway.settings import GatewaySettings
 
 Model = TypeVar("Model", bound=BaseModel)
-# The parser gives up at 200 levels, which is deeper than any setting allows, and names no field.
+# Error of the parser at 200 levels, more than AIAPI_MAX_DEPTH allows. It names no field.
 _TOO_DEEP = "recursion limit exceeded"
 
 
-# Only such numbers can be larger than the largest float, about 1.8e308.
+# Only such numbers can exceed the largest float, about 1.8e308.
 _HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 
 
 @dataclass(frozen=True)
 class JsonBody:
-    """The bytes as they came, and what they say."""
+    """A body as received and as parsed."""
 
     raw: bytes
     data: dict[str, Any]
 
-    def faithful(self) -> bytes:
-        """The bytes, in which an upstream reads what was read here.
+    def unambiguous(self) -> bytes:
+        """Bytes that every upstream parses to the same data.
 
-        With a key twice, parsers differ in which they take: then it is written anew.
+        Parsers differ on duplicate keys, so a body that may have them is serialized again.
         """
         if self.raw.count(b'"model"') == 1 and b"\\u00" not in self.raw:
             return self.raw
@@ -41,22 +41,24 @@ class JsonBody:
 
 
 async def read_json(request: Request, model: type[Model], settings: GatewaySettings) -> Model:
-    """The body as this model."""
+    """The body as an instance of the model."""
     return validate(await read_json_object(request, settings), model)
 
 
 async def read_json_object(request: Request, settings: GatewaySettings) -> JsonBody:
-    """The body: a JSON object within the bounds of the settings."""
+    """The body, a JSON object within the limits of the settings."""
     depth = settings.max_depth
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        detail = f"Send the body with Content-Type: application/json, not {kind[:80]}."
-        raise ProblemError(415, "not-json", "The body has the wrong type", detail)
-    packed = request.headers.get("content-encoding", "identity")
-    if packed != "identity":
-        detail = f"Send the body as it is, not as {packed[:80]}."
+    media_type = (
+        request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    )
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        detail = f"Send the body with Content-Type: application/json, not {media_type[:80]}."
+        raise ProblemError(415, "not-json", "The body has the wrong content type", detail)
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        detail = f"Send the body without Content-Encoding: {encoding[:80]}."
         headers = {"Accept-Encoding": "identity"}
-        raise ProblemError(415, "packed", "The body is packed", detail, headers=headers)
+        raise ProblemError(415, "packed", "The body is compressed", detail, headers=headers)
     try:
         async with asyncio.timeout(settings.body_timeout):
             raw = await _read(request, settings.max_body_bytes)
@@ -74,7 +76,7 @@ async def read_json_object(request: Request, settings: GatewaySettings) -> JsonB
         raise ProblemError(
             422, "invalid-request", "The request is not valid", detail, errors=errors
         )
-    # Few brackets cannot be deep: most bodies need no walk.
+    # A body with few brackets cannot be nested deeply, so most bodies need no check.
     if raw.count(b"[") + raw.count(b"{") > depth:
         _check_depth(data, depth)
     if _HUGE.search(raw):
@@ -83,7 +85,7 @@ async def read_json_object(request: Request, settings: GatewaySettings) -> JsonB
 
 
 def validate(body: JsonBody, model: type[Model]) -> Model:
-    """The body as this model, or a problem that names the fields."""
+    """The body as an instance of the model; raises a problem that names the fields."""
     try:
         return model.model_validate(body.data)
     except ValidationError as error:
@@ -91,8 +93,8 @@ def validate(body: JsonBody, model: type[Model]) -> Model:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:19]) > limit:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:19]) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
     size = 0
@@ -105,9 +107,11 @@ async def _read(request: Request, limit: int) -> bytes:
 
 
 def _too_slow(seconds: float) -> ProblemError:
-    detail = f"The body did not come within AIAPI_BODY_TIMEOUT ({seconds:g} s)."
+    detail = f"The body was not received within AIAPI_BODY_TIMEOUT ({seconds:g} s)."
     headers = {"Connection": "close"}
-    return ProblemError(408, "body-too-slow", "The body is too slow", detail, headers=headers)
+    return ProblemError(
+        408, "body-too-slow", "The body was not received in time", detail, headers=headers
+    )
 
 
 def _too_large(limit: int) -> ProblemError:
@@ -117,7 +121,7 @@ def _too_large(limit: int) -> ProblemError:
 
 
 def _check_depth(data: Any, limit: int) -> None:
-    """Level by level, without recursion; names a place that is too deep."""
+    """Check level by level, without recursion."""
     level: list[tuple[str, Any]] = [("", data)]
     for _ in range(limit):
         deeper: list[tuple[str, Any]] = []
@@ -133,19 +137,21 @@ def _check_depth(data: Any, limit: int) -> None:
 
 
 def _check_finite(data: Any) -> None:
-    """1e400 is read as infinity, which no JSON can say to whoever it is passed on to."""
-    places: list[tuple[str, Any]] = [("", data)]
-    while places:
-        path, value = places.pop()
+    """1e400 is parsed as infinity, which JSON cannot represent on the way to an upstream."""
+    pending: list[tuple[str, Any]] = [("", data)]
+    while pending:
+        path, value = pending.pop()
         if isinstance(value, dict):
-            places += [(f"{path}.{key}".removeprefix(".")[:200], one) for key, one in value.items()]
+            pending += [
+                (f"{path}.{key}".removeprefix(".")[:200], one) for key, one in value.items()
+            ]
         elif isinstance(value, list):
-            places += [(f"{path}[{at}]"[:200], one) for at, one in enumerate(value)]
+            pending += [(f"{path}[{at}]"[:200], one) for at, one in enumerate(value)]
         elif isinstance(value, float) and math.isinf(value):
-            found = FieldError(path, "is a number that is too large")
-            detail = f"{path}: {found.message}"
+            error = FieldError(path, "is too large a number")
+            detail = f"{path}: {error.message}"
             raise ProblemError(
-                422, "invalid-request", "The request is not valid", detail, errors=[found]
+                422, "invalid-request", "The request is not valid", detail, errors=[error]
             )
 
 

@@ -1,8 +1,9 @@
-"""A route for what is called most: declared as any other, called without FastAPI's injection.
+"""A route class for hot paths: declared like any route, called without FastAPI's injection.
 
-FastAPI works out dependencies, bodies and exit stacks anew for each request, which costs more than
-all that the gateway itself does to a chat. Such a route's endpoint takes the request, which it
-reads itself, and the principal: the same `require(...)` that the documentation shows lets them in.
+FastAPI resolves dependencies, bodies and exit stacks for each request, which costs more than all
+the work that the gateway does for a chat. The endpoint of a `DirectRoute` takes the request and the
+principal only. The `require(...)` in its signature authenticates, and appears in the OpenAPI
+document as usual.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class DirectRoute(APIRoute):
-    """For `APIRouter(route_class=DirectRoute)`."""
+    """Use with `APIRouter(route_class=DirectRoute)`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -37,7 +38,7 @@ def _direct(endpoint: Callable[[Request, Any], Awaitable[Response]]) -> ASGIApp:
 
 
 def _security(endpoint: Callable[..., Any]) -> params.Security:
-    """The one that the endpoint declares; without one there is no route."""
+    """The `require(...)` of the endpoint; TypeError unless there is exactly one."""
     found = [
         extra
         for hint in get_type_hints(endpoint, include_extras=True).values()
@@ -46,6 +47,6 @@ def _security(endpoint: Callable[..., Any]) -> params.Security:
     ]
     if len(found) != 1:
         raise TypeError(
-            f"{endpoint.__name__} declares {len(found)} times who may call it, not once"
+            f"{endpoint.__name__} must declare require(...) exactly once, found {len(found)}"
         )
     return found[0]

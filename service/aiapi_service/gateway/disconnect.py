@@ -1,4 +1,4 @@
-"""Callers who go away take their work with them."""
+"""Cancels the work of a request when its client disconnects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,31 +12,31 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 class ClientDisconnectedError(Exception):
-    """Nobody is there to read an answer."""
+    """The client disconnected before the response."""
 
 
 @asynccontextmanager
 async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
-    """The body of this is cancelled when the caller goes away, and CallerGoneError comes of it.
+    """Cancel the block when the client disconnects, and raise ClientDisconnectedError.
 
-    The request's own body must have been read before.
+    The request body must have been read before.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - ASGI apps run in tasks
-    gone = False
+    disconnected = False
 
     async def watch() -> None:
-        nonlocal gone
+        nonlocal disconnected
         while (await receive())["type"] != "http.disconnect":
             pass
-        gone = True
+        disconnected = True
         task.cancel()
 
     watcher = asyncio.create_task(watch())
     try:
         yield
     except asyncio.CancelledError:
-        if not gone:
+        if not disconnected:
             raise
         task.uncancel()
         raise ClientDisconnectedError from None
@@ -45,7 +45,7 @@ async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
 
 
 async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """Do the work, unless the caller goes away first."""
+    """Run the work. Returns status 499 when the client disconnects first."""
     try:
         async with cancel_on_disconnect(request.receive):
             return await work

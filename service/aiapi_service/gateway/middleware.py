@@ -1,8 +1,6 @@
-"""Times each request by the route that took it, and answers with its id, as pure ASGI.
+"""ASGI middleware: route metrics, request id, RateLimit headers, and unexpected errors.
 
-An error that nobody has foreseen is answered here, too: as any answer, with its id and its time.
-
-What is left of the caller's limit is said here, too: it is known before there is an answer.
+Unexpected errors are handled here, so that their responses have an id and are measured too.
 """
 
 from time import monotonic
@@ -18,7 +16,7 @@ _UNKNOWN = "none"
 
 
 class RequestMiddleware:
-    """The label is the route's pattern, so that paths do not make series."""
+    """Labels metrics by route pattern, so that paths do not create series."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +28,7 @@ class RequestMiddleware:
         began = monotonic()
         status = 0
 
-        async def noted(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if not status:
                 status = message.get("status", 0)
@@ -41,12 +39,13 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_with_headers)
         except Exception as error:
             if status:
                 raise
-            # Here, so that it has an id and is counted as any other answer.
-            await internal_error(scope["method"], scope["path"], error)(scope, receive, noted)
+            await internal_error(scope["method"], scope["path"], error)(
+                scope, receive, send_with_headers
+            )
         finally:
             route = getattr(scope.get("route"), "path", _UNKNOWN)
             ROUTE.labels(route, f"{status // 100}xx" if status else "gone").observe(

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, and what it cannot know."""
+"""The OpenAPI document, with parts that FastAPI cannot derive from the routes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from aiapi_service.gateway.problems import Problem
 
-# The second way in. Both read one header; one dependency can stand for one scheme only.
+# The second security scheme. A dependency can declare one scheme only.
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
@@ -18,7 +18,7 @@ _REF = "#/components/schemas/{model}"
 
 
 def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    """For a route that reads its body itself: the schema is added to the components below."""
+    """`openapi_extra` for a route that reads its body itself."""
     _bodies[model.__name__] = model
     return {
         "requestBody": {
@@ -37,7 +37,7 @@ _bodies: dict[str, type[BaseModel]] = {"Problem": Problem}
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The document, made once."""
+    """Build the document, once."""
     if app.openapi_schema:
         return app.openapi_schema
     document = get_openapi(
@@ -68,7 +68,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _only_problems(operation: dict[str, Any]) -> None:
-    """FastAPI adds its own 422, which is answered as a problem here."""
+    """Replace FastAPI's 422 schema: the gateway returns problem details."""
     answers = operation.get("responses", {})
     content = answers.get("422", {}).get("content", {})
     if "application/json" in content:

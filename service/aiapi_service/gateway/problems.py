@@ -1,6 +1,6 @@
-"""Errors as problem details (RFC 9457): what went wrong, and the way out.
+"""Errors as problem details (RFC 9457): what went wrong, and what to do.
 
-Each also carries the member ``error`` of OpenAI's API, so that its clients show the same message.
+Each also has the member ``error`` of the OpenAI API, so that OpenAI clients show the message.
 """
 
 import logging
@@ -25,24 +25,24 @@ from aiapi_service.store.errors import StoreUnavailableError
 logger = logging.getLogger("aiapi.gateway")
 
 MEDIA_TYPE = "application/problem+json"
-# Long enough to see what is meant; an input may be megabytes.
-_SHOWN = 200
-# What more workers or pods would help against. An upstream's refusal, a caller's limit or a missing
-# setting is no demand that this pod has turned away.
-_NO_ROOM = frozenset({"model-full"})
+# Bounds quoted input, which may be megabytes.
+_MAX_QUOTED = 200
+# Problems that more workers or pods would solve. An upstream's refusal, a rate limit or a missing
+# setting is not counted as shed demand.
+_CAPACITY_KINDS = frozenset({"model-full"})
 _IDENTIFIER = re.compile(r"(?!(str|int|float|bool|none)$)[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One part of a request that is not as it has to be."""
+    """One invalid field of a request."""
 
     field: str
     message: str
 
 
 class ProblemError(Exception):
-    """An error to answer with. ``detail`` tells the caller or the operator what to do."""
+    """An error response. ``detail`` explains to the caller or the operator what to do."""
 
     def __init__(  # noqa: PLR0913 - the members of a problem, most of them by name
         self,
@@ -104,10 +104,12 @@ def render(problem: ProblemError) -> Response:
 
 
 def validation_problem(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
-    """What pydantic found, by field."""
-    # One mistake is told by each member of a union; the same twice says no more than once.
+    """A problem from pydantic's errors, by field."""
+    # Each member of a union may report the same error: drop duplicates.
     found = list(
-        dict.fromkeys(FieldError(_field(one["loc"]), str(one["msg"])[:_SHOWN]) for one in errors)
+        dict.fromkeys(
+            FieldError(_field(one["loc"]), str(one["msg"])[:_MAX_QUOTED]) for one in errors
+        )
     )
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -121,14 +123,14 @@ def validation_problem(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
 
 
 def _field(location: Sequence[str | int]) -> str:
-    """``messages[0].role`` for a place that pydantic names by its parts."""
+    """A pydantic location as a path such as ``messages[0].role``."""
     text = ""
     for part in location:
         if part == "body" or (isinstance(part, str) and not _IDENTIFIER.fullmatch(part)):
-            # What is no name is pydantic's name for a member of a union.
+            # Not an identifier: pydantic's name for a member of a union.
             continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")[:_SHOWN]
+    return text.removeprefix(".")[:_MAX_QUOTED]
 
 
 class _ProblemErrorItem(BaseModel):
@@ -146,7 +148,7 @@ class _OpenAIError(BaseModel):
 
 
 class Problem(BaseModel):
-    """Problem details (RFC 9457), with the error object of OpenAI's API beside them."""
+    """Problem details (RFC 9457), with the error object of the OpenAI API."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -159,7 +161,7 @@ class Problem(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For the ``responses`` of a route: these statuses are answered with problem details."""
+    """The ``responses`` of a route that returns problem details with these statuses."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {
@@ -172,7 +174,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this type alone
-    if error.kind in _NO_ROOM:
+    if error.kind in _CAPACITY_KINDS:
         shed()
     return render(error)
 
@@ -180,7 +182,7 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     title = HTTPStatus(error.status_code).phrase
-    detail = f"{request.method} {request.url.path[:_SHOWN]}: {error.detail}"
+    detail = f"{request.method} {request.url.path[:_MAX_QUOTED]}: {error.detail}"
     return render(ProblemError(error.status_code, "", title, detail, headers=error.headers))
 
 
@@ -189,9 +191,9 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     return render(validation_problem(error.errors()))
 
 
-async def _on_refusal(_request: Request, error: Exception) -> Response:
+async def _on_auth_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, AuthError)  # noqa: S101 - registered for this type alone
-    # Neither a caller over a limit nor a setting says anything about what the pod can serve.
+    # Only a full hashing queue is shed demand; rate limits and settings are not.
     if error.kind == "auth-busy":
         shed()
     return render(
@@ -208,32 +210,34 @@ async def _on_refusal(_request: Request, error: Exception) -> Response:
 
 async def _on_store_unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreUnavailableError)  # noqa: S101 - registered for this type alone
-    # The reason may name hosts and users, which are nothing for callers.
-    logger.warning("%s %s: %s", request.method, request.url.path[:_SHOWN], error)
-    detail = "The database does not answer now. Nothing was stored by half; send it again."
+    # The reason may contain host and user names, so it goes to the log only.
+    logger.warning("%s %s: %s", request.method, request.url.path[:_MAX_QUOTED], error)
+    detail = "The database is not available. Send the request again; it is safe to repeat."
     headers = {"Retry-After": str(error.retry_after)}
     return render(
-        ProblemError(503, "store-unavailable", "The database is away", detail, headers=headers)
+        ProblemError(
+            503, "store-unavailable", "The database is not available", detail, headers=headers
+        )
     )
 
 
-async def _on_gone(_request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
-    """Whoever left in the middle of their own body: no fault, and nobody to tell."""
+async def _on_disconnect(_request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
+    """The client disconnected while sending its body."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 def internal_error(method: str, path: str, error: Exception) -> Response:
-    """For an error that nobody has foreseen: the log says more than the answer."""
-    logger.error("%s %s failed", method, path[:_SHOWN], exc_info=error)
-    detail = "This is an error of the gateway. Its log says more."
+    """The response for an unexpected error. The log has the traceback."""
+    logger.error("%s %s failed", method, path[:_MAX_QUOTED], exc_info=error)
+    detail = "This is a bug in the gateway. See its log for the traceback."
     return render(ProblemError(500, "internal", "Internal Server Error", detail))
 
 
 def install(app: FastAPI) -> None:
-    """Make an app answer its errors as problem details."""
+    """Register exception handlers that return problem details."""
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(AuthError, _on_refusal)
+    app.add_exception_handler(AuthError, _on_auth_error)
     app.add_exception_handler(StoreUnavailableError, _on_store_unavailable)
-    app.add_exception_handler(ClientDisconnect, _on_gone)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)

@@ -1,4 +1,4 @@
-"""The settings as a table for docs/gateway.md: `python -m aiapi_service.gateway.reference`."""
+"""Prints the settings table of docs/gateway.md: `python -m aiapi_service.gateway.reference`."""
 
 import json
 from typing import Any
@@ -9,13 +9,13 @@ from pydantic_core import PydanticUndefined
 
 from aiapi_service.gateway.settings import PREFIX, GatewaySettings, is_secret
 
-# The runtime sets these for its own workers.
+# Set by aiapi-serve for its workers.
 _INTERNAL = {"local_url", "local_key"}
 
 
 def table() -> str:
-    """Markdown, one row a variable."""
-    rows = ["| variable | default | what |", "| --- | --- | --- |"]
+    """A Markdown table, one row per variable."""
+    rows = ["| variable | default | description |", "| --- | --- | --- |"]
     for name, field in sorted(GatewaySettings.model_fields.items()):
         if name not in _INTERNAL:
             rows.append(f"| {_names(name, field)} | {_default(field)} | {_text(field)} |")
@@ -30,7 +30,7 @@ def _names(name: str, field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is PydanticUndefined:
-        return "[see there](documents.md#settings)"
+        return "[see documents](documents.md#settings)"
     if value is None or value in ("", (), {}) or isinstance(value, SecretStr):
         return "none"
     if isinstance(value, tuple):
@@ -45,4 +45,4 @@ def _text(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    print(table(), end="")  # noqa: T201 - it is what this is for
+    print(table(), end="")  # noqa: T201 - a command line program

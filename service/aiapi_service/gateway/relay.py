@@ -1,6 +1,6 @@
-"""A response that is an upstream's: the call is made, watched and passed on in one place.
+"""A response that proxies a call to an upstream.
 
-A caller who goes away takes the upstream call with them: tokens nobody reads cost money.
+When the client disconnects, the upstream call is cancelled, since unread tokens cost money.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _STREAM = [
 
 
 class RelayResponse(Response):
-    """Made by a route, runs as the response."""
+    """Returned by a route. The call runs when the response is sent."""
 
     def __init__(self, upstreams: UpstreamClient, call: Call, *, hide_usage: bool = False) -> None:
         self.background = None
@@ -41,12 +41,12 @@ class RelayResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         with suppress(ClientDisconnectedError):
             async with cancel_on_disconnect(receive):
-                await self._pass_on(send)
+                await self._proxy(send)
 
-    async def _pass_on(self, send: Send) -> None:
+    async def _proxy(self, send: Send) -> None:
         meter = ModelMeter(self._call.model, self._upstreams.prices)
         if self._call.repeatable:
-            answer, body = await self._upstreams.ask(self._call)
+            answer, body = await self._upstreams.fetch(self._call)
         else:
             answer = await self._upstreams.open(self._call)
             if answer.is_stream:
@@ -59,9 +59,9 @@ class RelayResponse(Response):
         meter.done(answer.target.name, find_usage(body))
 
     async def _stream(self, answer: UpstreamResponse, meter: ModelMeter, send: Send) -> None:
-        """The status is sent when a stream breaks: the caller is told in the stream.
+        """Proxy a stream. The status is already sent, so errors become events.
 
-        OpenAI's clients raise such an event as an error.
+        OpenAI clients raise such an event as an error.
         """
         events = UsageFilter(hide_usage=self._hide_usage)
         last = b""
@@ -73,14 +73,14 @@ class RelayResponse(Response):
                     body = events.feed(piece)
                     if body:
                         await send({"type": "http.response.body", "body": body, "more_body": True})
-            if events.whole:
+            if events.is_complete:
                 last = events.flush()
                 meter.done(answer.target.name, events.tokens)
             else:
-                # Half an event before it would make the error unreadable, too.
-                last = _event(answer.cut().body())
+                # Not flushed: a partial event would make the error event unreadable.
+                last = _event(answer.truncated().body())
         except TimeoutError:
-            last = _event(answer.late().body())
+            last = _event(answer.timed_out().body())
         except ProblemError as problem:
             last = _event(problem.body())
         finally:

@@ -1,4 +1,4 @@
-"""What the routes stand on: opened once a worker, read by dependencies, never changed."""
+"""The services that routes depend on, created once per worker."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,22 +18,22 @@ from aiapi_service.store.database import Database, open_database
 
 @dataclass(frozen=True)
 class Services:
-    """One worker's."""
+    """The services of one worker."""
 
     settings: GatewaySettings
     upstreams: UpstreamClient
     embedder: Embedder
     store: Database | None
     auth: Auth
-    callers: CallerRateLimiter | None = None
-    """How often each caller may call; None: as often as they like."""
+    rate_limiter: CallerRateLimiter | None = None
+    """The limit per caller; None without a limit."""
 
 
 @asynccontextmanager
 async def open_services(
     settings: GatewaySettings, *, local_embedder: LocalEmbedder | None = None
 ) -> AsyncIterator[Services]:
-    """In order of need; closed in the opposite one."""
+    """Open the services in order of dependency, and close them in reverse order."""
     async with AsyncExitStack() as stack:
         upstreams = await stack.enter_async_context(open_upstream_client(settings, settings))
         store = await stack.enter_async_context(open_database(settings))
@@ -44,12 +44,12 @@ async def open_services(
             embedder=Embedder(settings, upstreams, local_embedder),
             store=store,
             auth=auth,
-            callers=await stack.enter_async_context(open_rate_limiter(settings, store)),
+            rate_limiter=await stack.enter_async_context(open_rate_limiter(settings, store)),
         )
 
 
 def services_of(request: Request) -> Services:
-    """For routes that are called often: a dependency costs more than all else they do here."""
+    """For hot paths, where a FastAPI dependency would cost too much."""
     found: Services = request.app.state.services
     return found
 

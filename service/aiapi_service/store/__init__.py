@@ -1,1 +1,1 @@
-"""Postgres: the pool, the schema and what several workers and pods must agree on."""
+"""Postgres: the connection pool, the schema, and state shared by workers and pods."""

@@ -1,4 +1,4 @@
-"""The types of what asyncpg gives, which comes without any."""
+"""Types for asyncpg, which has no type hints."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -8,7 +8,7 @@ Row = Mapping[str, Any]
 
 
 class DatabaseConnection(Protocol):
-    """What is used of asyncpg's connections, which carry no types."""
+    """The part of asyncpg's Connection that is used here."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str: ...  # noqa: ASYNC109 - asyncpg's own
     async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Row]: ...  # noqa: ASYNC109 - see above

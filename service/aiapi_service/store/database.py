@@ -1,7 +1,7 @@
-"""A worker's pool of connections. Every use has a deadline, and every failure one of two names.
+"""The connection pool of a worker. Every use has a deadline.
 
-A statement that Postgres refused for its content raises asyncpg's own error: that is a fault in
-the program, or a conflict that the caller expects. Everything else is `StoreUnavailableError`.
+A statement that Postgres rejects for its content raises asyncpg's error: it is a bug, or a conflict
+that the caller expects. All other failures raise `StoreUnavailableError`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from aiapi_service.store.settings import StoreSettings
 
 logger = logging.getLogger("aiapi.store")
 
-_GONE = (
+_UNAVAILABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -34,48 +34,48 @@ _GONE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DeadlockDetectedError,
 )
-_UNREADABLE = (
-    "AIAPI_DATABASE_URL cannot be read as a postgresql:// URL; percent-encode special characters "
-    "in the password"
+_BAD_URL = (
+    "AIAPI_DATABASE_URL is not a valid postgresql:// URL; percent-encode special characters in the "
+    "password"
 )
 _POLL_SECONDS = 0.25
 
 
 class Database:
-    """Opened once a worker. It outlives any number of restarts of the server."""
+    """One per worker. It survives restarts of the server."""
 
     def __init__(self, pool: Any, *, timeout: float) -> None:
         self._pool = pool
         self._timeout = timeout
-        self._preparing: asyncio.Task[None] | None = None
+        self._migration: asyncio.Task[None] | None = None
         self._prepared = False
 
     async def close(self) -> None:
-        """Close the connections; those still in use are cut after a moment."""
+        """Close the connections. Those still in use are terminated after 2 seconds."""
         try:
             async with asyncio.timeout(2):
-                if self._preparing is not None:
-                    self._preparing.cancel()
-                    await asyncio.wait({self._preparing})
+                if self._migration is not None:
+                    self._migration.cancel()
+                    await asyncio.wait({self._migration})
                 await self._pool.close()
-        except _GONE:
+        except _UNAVAILABLE:
             self._pool.terminate()
 
     async def prepare(self, seconds: float | None = None) -> None:
-        """Bring the schema up to date, once. All who wait for it at once share one try."""
+        """Migrate the schema, once. Concurrent callers share one attempt."""
         if self._prepared:
             return
-        if self._preparing is None:
-            # It belongs to nobody's request: who began it may be gone before it is done.
+        if self._migration is None:
+            # Independent of the request that started it, which may end first.
             task = asyncio.create_task(self._prepare(), context=Context())
-            task.add_done_callback(self._tried)
-            self._preparing = task
-        trying = self._preparing
+            task.add_done_callback(self._migrated)
+            self._migration = task
+        migration = self._migration
         with upstream():
-            await asyncio.wait({trying}, timeout=seconds)
-        if not trying.done() or trying.cancelled():
-            raise StoreUnavailableError("the database's schema is not prepared yet")
-        trying.result()
+            await asyncio.wait({migration}, timeout=seconds)
+        if not migration.done() or migration.cancelled():
+            raise StoreUnavailableError("the database schema is not ready yet")
+        migration.result()
 
     async def _prepare(self) -> None:
         # Another pod may hold the lock for a long migration.
@@ -83,18 +83,18 @@ class Database:
             await migrate(connection)
         self._prepared = True
 
-    def _tried(self, task: asyncio.Task[None]) -> None:
-        self._preparing = None
+    def _migrated(self, task: asyncio.Task[None]) -> None:
+        self._migration = None
         if not task.cancelled():
-            # Whoever waited has seen it; nobody may be left to.
+            # Mark it as retrieved: all callers may have disconnected.
             task.exception()
 
     async def _acquire(self) -> Any:
         try:
             return await self._pool.acquire()
         except ValueError:
-            # It repeats a part of the URL, and that may be the password.
-            raise StoreError(_UNREADABLE) from None
+            # The error quotes a part of the URL, which may be the password.
+            raise StoreError(_BAD_URL) from None
 
     @asynccontextmanager
     async def _borrow(self, seconds: float) -> AsyncIterator[DatabaseConnection]:
@@ -106,13 +106,13 @@ class Database:
                         yield connection
                     finally:
                         await self._pool.release(connection)
-        except _GONE as error:
+        except _UNAVAILABLE as error:
             reason = str(error) or type(error).__name__
-            raise StoreUnavailableError(f"the database does not answer: {reason}") from error
+            raise StoreUnavailableError(f"the database is not available: {reason}") from error
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[DatabaseConnection]:
-        """A connection for a few statements; the deadline holds for all of them together."""
+        """A connection for a few statements, with one deadline for all of them."""
         if not self._prepared:
             await self.prepare(self._timeout)
         async with self._borrow(self._timeout) as connection:
@@ -120,22 +120,22 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[DatabaseConnection]:
-        """All of the statements inside, or none."""
+        """A transaction."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
     async def rows(self, sql: str, *values: Any) -> list[Row]:
-        """Every row of a statement."""
+        """All rows of a query."""
         async with self.connection() as connection:
             return await connection.fetch(sql, *values)
 
     async def row(self, sql: str, *values: Any) -> Row | None:
-        """The first row of a statement, if there is one."""
+        """The first row of a query, if any."""
         async with self.connection() as connection:
             return await connection.fetchrow(sql, *values)
 
     async def execute(self, sql: str, *values: Any) -> int:
-        """Carry out a statement; how many rows it touched."""
+        """Execute a statement. Returns the number of affected rows."""
         async with self.connection() as connection:
             status = await connection.execute(sql, *values)
         last = status.rpartition(" ")[2]
@@ -144,10 +144,9 @@ class Database:
 
 @asynccontextmanager
 async def open_database(settings: StoreSettings) -> AsyncIterator[Database | None]:
-    """The database for these settings; None where there is none.
+    """The database for these settings; None without one.
 
-    A database that is not there yet is waited for, and then done without: a pod that only passes
-    chats on does not stop for it.
+    Waits for the database, then starts without it: a pod that only proxies chats does not need it.
     """
     if settings.database_url is None:
         yield None
@@ -162,7 +161,7 @@ async def open_database(settings: StoreSettings) -> AsyncIterator[Database | Non
 
 
 async def _pool(url: str, settings: StoreSettings) -> Any:
-    # Without a least size nothing is connected yet.
+    # With min_size=0 no connection is opened yet.
     return await asyncpg.create_pool(
         url,
         min_size=0,

@@ -1,16 +1,15 @@
-"""What can go wrong with the database, in the words of those who use it."""
+"""Errors of the database."""
 
 
 class StoreError(Exception):
-    """The database, or what is in it, is not as it must be. The message says what to do."""
+    """The database or its schema is not usable. The message says what to do."""
 
 
 class StoreUnavailableError(Exception):
-    """The database does not answer now.
+    """The database is not available.
 
-    A statement or transaction that raised this was carried out whole or not at all. Which of the
-    two cannot always be known (the connection may break while the server says "done"), so every
-    write can be sent again without doing it twice.
+    The statement or transaction may or may not have been committed, since the connection may break
+    before the confirmation arrives. All writes are therefore idempotent.
     """
 
     def __init__(self, reason: str, *, retry_after: int = 2) -> None:

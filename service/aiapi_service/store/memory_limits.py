@@ -1,4 +1,4 @@
-"""Rate limits in this process alone: for a worker that shares no store with others."""
+"""Rate limits in the memory of one worker, for workers without a shared store."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -6,26 +6,26 @@ from time import monotonic
 
 from aiapi_service.store.limits import LimitResult, Rate, digest
 
-_MOST = 100_000
+_MAX_BUCKETS = 100_000
 
 
 class MemoryLimiter:
-    """Buckets as the times at which they will be full; those of who came last."""
+    """Rate limits in memory. Keeps the most recently used buckets."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._full_at: OrderedDict[bytes, float] = OrderedDict()
 
-    async def ask(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
-        """Take so many, all or none."""
+    async def acquire(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
+        """Take `count`, all or none."""
         bucket, now = digest(name), self._clock()
-        held = max(now, self._full_at.get(bucket, now))
-        after = held + rate.seconds * count
+        full_at = max(now, self._full_at.get(bucket, now))
+        after = full_at + rate.seconds * count
         wait = after - now - rate.span
         if wait > 1e-6:
-            return LimitResult(wait, held - now)
+            return LimitResult(wait, full_at - now)
         self._full_at[bucket] = after
         self._full_at.move_to_end(bucket)
-        if len(self._full_at) > _MOST:
+        if len(self._full_at) > _MAX_BUCKETS:
             self._full_at.popitem(last=False)
         return LimitResult(0.0, after - now)

@@ -1,8 +1,8 @@
-"""The schema: numbered SQL files, each applied once, in order, by one worker at a time.
+"""Schema migrations: numbered SQL files, each applied once, in order, by one worker at a time.
 
-A file that was applied must not change, so its checksum is kept. A schema newer than this program
-is left alone: during a rollout old pods meet what new ones have made, and each file is written so
-that the version before it goes on working.
+Applied files must not change, so their checksums are stored. A schema that is newer than this
+version is left alone: during a rollout old pods use a schema that new pods have migrated, and every
+migration keeps the previous version working.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ from aiapi_service.store.errors import StoreError
 logger = logging.getLogger("aiapi.store")
 
 MIGRATION_SECONDS = 60.0
-"""For all that is missing together, and for another pod that is at it."""
+"""For all pending migrations together, including the wait for another pod."""
 
-# Any number will do, so long as all versions of the program take the same.
+# An arbitrary number, the same in all versions.
 _LOCK = 0x61_69_61_70_69
 _NAME = re.compile(r"(\d{4})_[a-z_]+\.sql")
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One file."""
+    """One SQL file."""
 
     version: int
     name: str
@@ -40,7 +40,7 @@ class Migration:
 
 
 def packaged() -> tuple[Migration, ...]:
-    """The files of this version of the program, in order."""
+    """The migrations in this package, in order."""
     found = []
     for file in files("aiapi_service.store").joinpath("migrations").iterdir():
         if match := _NAME.fullmatch(file.name):
@@ -52,15 +52,15 @@ def packaged() -> tuple[Migration, ...]:
 async def migrate(
     connection: DatabaseConnection, wanted: tuple[Migration, ...] | None = None
 ) -> None:
-    """Apply what is missing: all of it or nothing."""
+    """Apply all pending migrations in one transaction."""
     try:
         async with connection.transaction():
             await _migrate(connection, wanted if wanted is not None else packaged())
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreError(
-            f"the database's user may not prepare the schema: {error}. Let an administrator of the "
-            "database run CREATE EXTENSION IF NOT EXISTS vector in it once, and GRANT CREATE, "
-            "USAGE on its schema to the user."
+            f"the database user may not create the schema: {error}. As a database administrator, "
+            "run CREATE EXTENSION IF NOT EXISTS vector once, and GRANT CREATE, USAGE on the schema "
+            "to the user."
         ) from None
 
 
@@ -81,14 +81,13 @@ async def _migrate(connection: DatabaseConnection, wanted: tuple[Migration, ...]
             await _apply(connection, migration)
         elif applied[migration.version] != migration.checksum:
             raise StoreError(
-                f"the migration {migration.name} is not the one that was applied to this "
-                "database: it was changed afterwards. Restore the file; put changes into a "
-                "new one."
+                f"migration {migration.name} was changed after it was applied to this database. "
+                "Restore the file and put changes into a new migration."
             )
 
 
 async def _run(connection: DatabaseConnection, sql: str, *values: object) -> None:
-    # Without a time of its own it would have that of a caller's statement.
+    # Overrides the shorter timeout of the pool.
     await connection.execute(sql, *values, timeout=MIGRATION_SECONDS)
 
 
@@ -101,4 +100,4 @@ async def _apply(connection: DatabaseConnection, migration: Migration) -> None:
         migration.name,
         migration.checksum,
     )
-    logger.info("applied the migration %s", migration.name)
+    logger.info("applied migration %s", migration.name)

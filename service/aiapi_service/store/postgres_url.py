@@ -1,16 +1,16 @@
-"""What can be read as a Postgres URL. asyncpg reads it when it connects, and quotes what it finds
-wrong: with a password that is not percent-encoded, that is the password."""
+"""Validates Postgres URLs. asyncpg does so only on connect, and its errors may quote the password
+when it is not percent-encoded."""
 
 import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
 _SCHEMES = ("postgresql://", "postgres://")
 _HOST = re.compile(r"(?P<name>\[[^\[\]]+\]|[^\[\]:]+)(:(?P<port>[^:]*))?")
-_LAST_PORT = 65535
+_MAX_PORT = 65535
 
 
 def is_postgres_url(url: str) -> bool:
-    """Whether it can be connected by, as far as that can be known from the URL alone."""
+    """Whether the URL is valid, without connecting."""
     if not url.startswith(_SCHEMES):
         return False
     try:
@@ -19,25 +19,25 @@ def is_postgres_url(url: str) -> bool:
     except ValueError:
         return False
     user, _, hosts = parts.netloc.rpartition("@")
-    # Each of these is the rest of a password, after a character that ends what is before the host.
+    # These characters come from a password that is not percent-encoded.
     if "@" in user or "@" in parts.path or "#" in url:
         return False
     ports = (port for value in query.get("port", ()) for port in value.split(","))
-    named = (hosts, *query.get("host", ()))
-    return all(map(_hosts, named)) and all(map(_port, ports))
+    all_hosts = (hosts, *query.get("host", ()))
+    return all(map(_are_hosts, all_hosts)) and all(map(_is_port, ports))
 
 
-def _hosts(text: str) -> bool:
-    return not text or all(map(_host, text.split(",")))
+def _are_hosts(text: str) -> bool:
+    return not text or all(map(_is_host, text.split(",")))
 
 
-def _host(text: str) -> bool:
+def _is_host(text: str) -> bool:
     found = _HOST.fullmatch(text)
-    return text.startswith("/") or (found is not None and _port(found["port"] or ""))
+    return text.startswith("/") or (found is not None and _is_port(found["port"] or ""))
 
 
-def _port(text: str) -> bool:
+def _is_port(text: str) -> bool:
     digits = unquote(text)
     return not digits or (
-        digits.isascii() and digits.isdecimal() and len(digits) <= 5 and int(digits) <= _LAST_PORT
+        digits.isascii() and digits.isdecimal() and len(digits) <= 5 and int(digits) <= _MAX_PORT
     )

@@ -1,4 +1,4 @@
-"""Where the database is, and how long anybody waits for it."""
+"""Settings of the database and Redis."""
 
 import os
 import tempfile
@@ -11,18 +11,18 @@ from aiapi_service.store import local, postgres_url, redis_client
 
 
 def default_data_dir() -> Path:
-    """The user's data folder, or the system's for root, whose home Postgres could not read.
+    """The data folder of the user, or /var/lib/aiapi for root.
 
-    A container's user often has no home, or none that can be written to: then it is a folder
-    beside other temporary files, and lasts as long as the pod.
+    Root's home folder is not an option, since Postgres runs as another user. A container user
+    without a writable home gets a temporary folder, which is lost with the pod.
     """
-    wanted = _usual_data_dir()
-    if wanted is not None and _can_be_made(wanted):
-        return wanted
+    preferred = _preferred_data_dir()
+    if preferred is not None and _is_creatable(preferred):
+        return preferred
     return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}"
 
 
-def _usual_data_dir() -> Path | None:
+def _preferred_data_dir() -> Path | None:
     if os.geteuid() == 0:
         return Path("/var/lib/aiapi")
     if base := os.environ.get("XDG_DATA_HOME"):
@@ -33,37 +33,37 @@ def _usual_data_dir() -> Path | None:
         return None
 
 
-def _can_be_made(path: Path) -> bool:
+def _is_creatable(path: Path) -> bool:
     nearest = next(one for one in (path, *path.parents) if one.exists())
     return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 class StoreSettings(BaseModel):
-    """A part of the gateway's settings."""
+    """The database part of the gateway's settings."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     database_url: SecretStr | None = None
-    """A ``postgresql://`` URL of a server with pgvector. Without it `aiapi-serve` runs a Postgres
-    of the pod's own in ``AIAPI_DATA_DIR``, where one is installed (``aiapi[local]``)."""
+    """``postgresql://`` URL of a server with pgvector. Without it `aiapi-serve` runs a local
+    Postgres in ``AIAPI_DATA_DIR``, if ``aiapi[local]`` is installed."""
     database_local: Literal["auto", "off"] = "auto"
-    """``off``: no Postgres of the pod's own."""
+    """``off`` disables the local Postgres."""
     database_connections: int = Field(default=10, ge=1, le=1000)
-    """Connections of a worker at most."""
+    """Maximum database connections per worker."""
     database_connect_timeout: float = Field(default=5, gt=0, le=300)
-    """Seconds to connect."""
+    """Seconds to open a connection."""
     database_timeout: float = Field(default=5, gt=0, le=300)
-    """Seconds for a free connection and a statement together."""
+    """Seconds to get a connection and run a statement."""
     database_start_wait: float = Field(default=30, ge=0, le=3600)
-    """Seconds that a starting worker waits for the database. Then it starts without: what needs
-    the database is answered 503 until it is there."""
+    """Seconds that a starting worker waits for the database. Then it starts without it, and routes
+    that need the database return 503 until it is available."""
     redis_url: SecretStr | None = None
-    """A ``redis://`` or ``rediss://`` URL: the requests of callers are then counted there (see
+    """``redis://`` or ``rediss://`` URL. Requests are then counted in Redis (see
     ``AIAPI_RATE_LIMIT``)."""
     redis_prefix: str = Field(default="aiapi", pattern=r"^[\w.:-]{1,64}$")
-    """Begins the names of all keys in Redis; one of its own for each fleet that shares a Redis."""
+    """Prefix of all keys in Redis. Fleets that share a Redis need different prefixes."""
     data_dir: Path = Field(default_factory=default_data_dir)
-    """Folder of the pod's own Postgres, first API key and signing keys."""
+    """Folder of the local Postgres, the first API key and the signing keys."""
 
     @field_validator("database_url")
     @classmethod
@@ -82,8 +82,8 @@ class StoreSettings(BaseModel):
         return value
 
     @property
-    def alone(self) -> bool:
-        """Whether no other pod shares what this one stores."""
+    def is_standalone(self) -> bool:
+        """Whether no other pod shares the storage of this one."""
         if self.database_url is None:
             return True
         return self.database_url.get_secret_value() == local.url(self.data_dir)

@@ -55,20 +55,20 @@ async def test_many_at_once_over_two_pods_get_the_burst_and_no_more(
         _buckets(kind, database_url, redis) as one,
         _buckets(kind, database_url, redis) as other,
     ):
-        tries = [pod.ask(rate, "ann") for pod in (one, other) * 20]
+        tries = [pod.acquire(rate, "ann") for pod in (one, other) * 20]
         taken = await asyncio.gather(*tries)
         granted = [one.left(rate) for one in taken if not one.wait]
         assert sorted(granted) == [0, 1, 2, 3, 4, 5, 6]
         assert {round(one.wait, -1) for one in taken if one.wait} == {1000.0}
-        several = await one.ask(rate, "bob", count=5)
+        several = await one.acquire(rate, "bob", count=5)
         assert (several.wait, several.left(rate)) == (0, 2)
-        assert round((await other.ask(rate, "bob", count=4)).wait, -1) == 2000.0
+        assert round((await other.acquire(rate, "bob", count=4)).wait, -1) == 2000.0
         fast = Rate(burst=1, seconds=0.2)
-        assert (await one.ask(fast, "eve")).wait == 0
-        wait = (await other.ask(fast, "eve")).wait
+        assert (await one.acquire(fast, "eve")).wait == 0
+        wait = (await other.acquire(fast, "eve")).wait
         assert 0 < wait <= 0.2
         await asyncio.sleep(wait)
-        assert (await one.ask(fast, "eve")).wait == 0
+        assert (await one.acquire(fast, "eve")).wait == 0
 
 
 def _keys(folder: Path, *names: str) -> tuple[Path, list[dict[str, str]]]:

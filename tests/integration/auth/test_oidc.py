@@ -298,7 +298,7 @@ async def test_a_provider_that_went_away_or_hangs_leaves_its_keys_behind(
 async def test_a_provider_that_hangs_has_a_deadline(
     issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oidc, "_DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(oidc, "_TIMEOUT_SECONDS", 0.2)
     issuer.pause = 30
     async with trusting(issuer, tmp_path) as one:
         answer = await asyncio.wait_for(one.get("/chat", issuer.token()), 20)

@@ -76,16 +76,16 @@ async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -
     second.data_dir = first.data_dir
     try:
         first.launch()
-        await first.answers()
+        await first.wait_ready()
         pid = first.pid()
         second.launch()
-        await second.answers()
+        await second.wait_ready()
         assert first.pid() == pid, "one server for both"
         first.kill_sidecar()
         async with asyncio.timeout(60):
             while second.pid_or_none() in (None, pid):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
-        await second.answers()
+        await second.wait_ready()
         assert not _lives(pid), "it went with its sidecar"
     finally:
         await asyncio.to_thread(second.stop)
@@ -107,7 +107,7 @@ def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) ->
     settings = StoreSettings.model_validate(
         {"database_url": environ["AIAPI_DATABASE_URL"], "data_dir": tmp_path}
     )
-    assert settings.alone
+    assert settings.is_standalone
     for more in (
         {"AIAPI_DATABASE_URL": "postgresql://elsewhere/db"},
         {"AIAPI_DATABASE_URL_FILE": "/run/secrets/url"},

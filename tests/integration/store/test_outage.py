@@ -33,7 +33,7 @@ async def one(own_server: Server, own_url: str, tmp_path: Path) -> AsyncIterator
         yield made
     if own_server.stopped:
         own_server.launch()
-        await own_server.answers()
+        await own_server.wait_ready()
 
 
 def _is_clean(answer: httpx.Response) -> bool:
@@ -68,7 +68,7 @@ async def test_a_kill_in_the_middle_of_many_requests(
         await asyncio.to_thread(own_server.kill)
         await _until(lambda: sum(answer.status_code == 503 for answer in answers) > 8)
         own_server.launch()
-        await own_server.answers()
+        await own_server.wait_ready()
         seen = len(answers)
         await _until(lambda: sum(one.status_code == 200 for one in answers[seen:]) > 20)
         over.set()
@@ -139,5 +139,5 @@ async def test_a_worker_starts_without_its_database_and_finds_it_later(
         assert away.status_code == 503
         assert _is_clean(away)
         own_server.launch()
-        await own_server.answers()
+        await own_server.wait_ready()
         assert (await client.post("/v1/auth/token", data=form)).status_code == 400

@@ -1,4 +1,4 @@
-"""Who was let in lately is remembered for a stated time, and nobody else."""
+"""Valid credentials are cached for a bounded time; invalid ones are not cached."""
 
 import asyncio
 
@@ -12,19 +12,19 @@ from aiapi_service.auth.principal import Principal
 ANN = Principal("ann", "ann", frozenset({"chat"}), "user")
 
 
-class Asked:
+class Lookup:
     def __init__(self, *, expires: float | None = None) -> None:
-        self.times = 0
+        self.calls = 0
         self.expires = expires
         self.refuse = False
         self.began = asyncio.Event()
-        self.go = asyncio.Event()
-        self.go.set()
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     async def __call__(self, _credential: str) -> PrincipalWithExpiry:
-        self.times += 1
+        self.calls += 1
         self.began.set()
-        await self.go.wait()
+        await self.may_end.wait()
         if self.refuse:
             raise invalid_token()
         return ANN, self.expires
@@ -38,74 +38,74 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-async def test_it_asks_once_and_again_when_the_time_is_over(clock: list[float]) -> None:
-    cache, ask = CredentialCache(15), Asked()
+async def test_it_looks_up_once_until_the_entry_expires(clock: list[float]) -> None:
+    cache, lookup = CredentialCache(15), Lookup()
     for _ in range(3):
-        assert await cache.get("key", ask) == ANN
+        assert await cache.get("key", lookup) == ANN
     clock[0] += 14.9
-    await cache.get("key", ask)
-    assert ask.times == 1
+    await cache.get("key", lookup)
+    assert lookup.calls == 1
     clock[0] += 0.2
-    ask.refuse = True
+    lookup.refuse = True
     with pytest.raises(AuthError):
-        await cache.get("key", ask)
-    assert ask.times == 2
+        await cache.get("key", lookup)
+    assert lookup.calls == 2
 
 
-async def test_a_credential_is_never_remembered_beyond_its_own_end(clock: list[float]) -> None:
-    cache, ask = CredentialCache(15), Asked(expires=1004)
-    await cache.get("key", ask)
+async def test_an_entry_expires_with_its_credential(clock: list[float]) -> None:
+    cache, lookup = CredentialCache(15), Lookup(expires=1004)
+    await cache.get("key", lookup)
     clock[0] += 5
-    await cache.get("key", ask)
-    assert ask.times == 2
+    await cache.get("key", lookup)
+    assert lookup.calls == 2
 
 
-async def test_a_refusal_is_not_remembered(clock: list[float]) -> None:
-    cache, ask = CredentialCache(15), Asked()
-    ask.refuse = True
+async def test_an_invalid_credential_is_not_cached(clock: list[float]) -> None:
+    cache, lookup = CredentialCache(15), Lookup()
+    lookup.refuse = True
     for _ in range(2):
         with pytest.raises(AuthError):
-            await cache.get("key", ask)
-    assert ask.times == 2
+            await cache.get("key", lookup)
+    assert lookup.calls == 2
 
 
-async def test_many_at_once_share_one_look_up_and_one_who_leaves_takes_it_from_none() -> None:
-    cache, ask = CredentialCache(15), Asked()
-    ask.go.clear()
-    callers = [asyncio.create_task(cache.get("key", ask)) for _ in range(5)]
+async def test_concurrent_callers_share_one_lookup_even_if_one_disconnects() -> None:
+    cache, lookup = CredentialCache(15), Lookup()
+    lookup.may_end.clear()
+    callers = [asyncio.create_task(cache.get("key", lookup)) for _ in range(5)]
     await asyncio.sleep(0)
     callers[0].cancel()
     await asyncio.sleep(0)
-    ask.go.set()
+    lookup.may_end.set()
     assert await asyncio.gather(*callers[1:]) == [ANN] * 4
-    assert ask.times == 1
+    assert lookup.calls == 1
     await cache.close()
 
 
-async def test_what_was_refused_after_the_look_up_began_is_refused_in_time(
+async def test_the_lifetime_counts_from_the_start_of_the_lookup(
     clock: list[float],
 ) -> None:
-    cache, ask = CredentialCache(15), Asked()
-    ask.go.clear()
-    caller = asyncio.create_task(cache.get("key", ask))
-    await ask.began.wait()
-    clock[0] += 10  # the look-up is slow
-    ask.go.set()
+    cache, lookup = CredentialCache(15), Lookup()
+    lookup.may_end.clear()
+    caller = asyncio.create_task(cache.get("key", lookup))
+    await lookup.began.wait()
+    clock[0] += 10  # the lookup is slow
+    lookup.may_end.set()
     await caller
     clock[0] += 6
-    await cache.get("key", ask)
-    assert ask.times == 2
+    await cache.get("key", lookup)
+    assert lookup.calls == 2
 
 
-async def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST", 3)
-    cache, ask = CredentialCache(15), Asked()
+async def test_it_keeps_a_bounded_number_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_ENTRIES", 3)
+    cache, lookup = CredentialCache(15), Lookup()
     for number in range(10):
-        await cache.get(f"key {number}", ask)
-    assert len(cache._known) == 3
+        await cache.get(f"key {number}", lookup)
+    assert len(cache._entries) == 3
 
 
-async def test_it_does_not_hold_the_credential() -> None:
+async def test_it_does_not_store_the_credential() -> None:
     cache = CredentialCache(15)
-    await cache.get("a very secret key", Asked())
-    assert b"secret" not in repr(cache._known).encode()
+    await cache.get("a very secret key", Lookup())
+    assert b"secret" not in repr(cache._entries).encode()

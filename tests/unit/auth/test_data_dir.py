@@ -1,4 +1,4 @@
-"""Where a pod keeps what is its own."""
+"""The default data folder."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from aiapi_service.store.settings import default_data_dir
 
 
 @pytest.fixture(autouse=True)
-def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+def unprivileged_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "access", lambda path, _: "read-only" not in str(path))
 
@@ -23,9 +23,7 @@ def test_it_is_the_users_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert default_data_dir() == tmp_path / ".local" / "share" / "aiapi"
 
 
-def test_a_home_that_cannot_be_written_to_is_no_place(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_read_only_home_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "read-only").mkdir()
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "read-only"))
@@ -33,19 +31,19 @@ def test_a_home_that_cannot_be_written_to_is_no_place(
     assert default_data_dir() == tmp_path / "aiapi-1000"
 
 
-def test_root_has_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_uses_the_system_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_data_dir() == Path("/var/lib/aiapi")
 
 
-def test_no_secret_is_written_into_somebody_elses_folder(
+def test_no_secret_is_written_to_a_folder_of_another_user(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     owner = tmp_path.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     if owner == 0:
-        # Root's folders are trusted; take any other that is nobody's here.
+        # Folders of root are trusted, so change the owner to an unused id.
         os.chown(tmp_path, 4711, -1)
-    with pytest.raises(PermissionError, match="belongs to somebody else"):
+    with pytest.raises(PermissionError, match="belongs to another user"):
         write_secret(tmp_path / "key", "secret")
     assert list(tmp_path.iterdir()) == []

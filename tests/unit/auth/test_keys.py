@@ -1,17 +1,17 @@
-"""API keys: their form, and what is kept of them."""
+"""Format and digests of API keys."""
 
 import pytest
 
 from aiapi_service.auth import keys
 
 
-def test_a_key_is_found_in_its_own_text() -> None:
+def test_a_key_is_parsed_from_its_text() -> None:
     key = keys.new_key()
     assert keys.parse(key.text) == key
     assert len(key.secret) == 43, "256 bits in base64url"
 
 
-def test_no_two_keys_are_alike() -> None:
+def test_keys_are_unique() -> None:
     assert len({keys.new_key().text for _ in range(100)}) == 100
 
 
@@ -29,7 +29,7 @@ def test_no_two_keys_are_alike() -> None:
         "aiapi-refresh_" + "a" * 43,
     ],
 )
-def test_what_has_not_the_form_of_a_key_is_none(text: str) -> None:
+def test_other_text_is_not_parsed(text: str) -> None:
     assert keys.parse(text) is None
 
 
@@ -40,6 +40,6 @@ def test_only_the_whole_key_matches_its_digest() -> None:
     assert not keys.ApiKey(other.id, key.secret).matches(key.digest)
 
 
-def test_a_key_does_not_print_its_secret() -> None:
+def test_the_repr_leaves_out_the_secret() -> None:
     key = keys.new_key()
     assert key.secret not in f"{key} {key!r}"

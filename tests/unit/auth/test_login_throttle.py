@@ -1,4 +1,4 @@
-"""What counts as one address."""
+"""Addresses of one network share a limit."""
 
 import pytest
 
@@ -16,10 +16,10 @@ from aiapi_service.auth.login_throttle import network
         ("1.2.3.4, 5.6.7.8", "unknown"),
     ],
 )
-def test_an_address_counts_as_what_one_attacker_has(address: str, counted: str) -> None:
+def test_the_network_of_an_address(address: str, counted: str) -> None:
     assert network(address) == counted
 
 
-def test_all_addresses_of_an_ipv6_network_count_as_one() -> None:
+def test_addresses_of_an_ipv6_64_share_a_limit() -> None:
     assert network("2001:db8::1") == network("2001:db8::ffff:ffff")
     assert network("2001:db8::1") != network("2001:db8:0:1::1")

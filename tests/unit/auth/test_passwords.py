@@ -1,4 +1,4 @@
-"""Passwords: few threads, a short queue, and as much work for nobody as for somebody."""
+"""Password hashing: bounded threads and queue, and constant work for unknown users."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 
 
 class Slow:
-    """Stands in for the hash: ends when it is told to, and counts."""
+    """A hash scheme that blocks until released, and records its calls."""
 
     def __init__(self) -> None:
         self.began = threading.Event()
@@ -34,29 +34,29 @@ class Slow:
 
 @pytest.fixture
 def passwords() -> Iterator[PasswordHasher]:
-    made = PasswordHasher(threads=1, queue=4, scheme=CHEAP)
-    yield made
-    made.close()
+    hasher = PasswordHasher(threads=1, queue=4, scheme=CHEAP)
+    yield hasher
+    hasher.close()
 
 
-async def test_the_right_password_and_no_other(passwords: PasswordHasher) -> None:
+async def test_only_the_right_password_matches(passwords: PasswordHasher) -> None:
     stored = await passwords.hash("correct horse battery")
     assert await passwords.check("correct horse battery", stored) == (True, None)
     assert await passwords.check("correct horse batterie", stored) == (False, None)
 
 
-async def test_a_password_may_be_typed_in_two_unicode_forms(passwords: PasswordHasher) -> None:
+async def test_unicode_forms_of_a_password_are_equivalent(passwords: PasswordHasher) -> None:
     stored = await passwords.hash("Scho\u0308nes Wetter")
     assert (await passwords.check("Sch\u00f6nes Wetter", stored))[0]
 
 
-async def test_where_there_is_no_user_nobody_is_let_in_by_the_decoy(
+async def test_the_decoy_password_does_not_match(
     passwords: PasswordHasher,
 ) -> None:
-    assert await passwords.check("a password that nobody has", None) == (False, None)
+    assert await passwords.check("decoy password", None) == (False, None)
 
 
-async def test_an_outdated_hash_is_made_anew() -> None:
+async def test_an_outdated_hash_is_renewed() -> None:
     stored = CHEAP.hash("correct horse battery")
     stronger = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=16, parallelism=1),))
     passwords = PasswordHasher(threads=1, queue=1, scheme=stronger)
@@ -74,10 +74,10 @@ async def test_an_unknown_user_costs_the_same_hash_as_a_wrong_password() -> None
     await passwords.check("wrong", slow.hash("right"))
     await passwords.check("wrong", None)
     passwords.close()
-    assert slow.checked == [slow.hash("right"), slow.hash("a password that nobody has")]
+    assert slow.checked == [slow.hash("right"), slow.hash("decoy password")]
 
 
-async def test_more_than_the_queue_holds_is_refused_at_once_and_the_loop_runs_on() -> None:
+async def test_a_full_queue_refuses_at_once_without_blocking_the_loop() -> None:
     slow = Slow()
     passwords = PasswordHasher(threads=1, queue=2, scheme=slow)  # type: ignore[arg-type]
     inside = [asyncio.create_task(passwords.check("x", "y")) for _ in range(3)]
@@ -87,11 +87,11 @@ async def test_more_than_the_queue_holds_is_refused_at_once_and_the_loop_runs_on
     assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (503, "1")
     slow.may_end.set()
     assert await asyncio.gather(*inside) == [(False, None)] * 3
-    assert await passwords.check("y", slow.hash("y")) == (True, None), "there is room again"
+    assert await passwords.check("y", slow.hash("y")) == (True, None), "a slot is free again"
     passwords.close()
 
 
-async def test_a_caller_who_leaves_frees_no_room_before_the_thread_does() -> None:
+async def test_a_disconnected_caller_keeps_its_slot_until_the_thread_ends() -> None:
     slow = Slow()
     passwords = PasswordHasher(threads=1, queue=0, scheme=slow)  # type: ignore[arg-type]
     waiting = asyncio.create_task(passwords.check("x", "y"))
@@ -104,6 +104,6 @@ async def test_a_caller_who_leaves_frees_no_room_before_the_thread_does() -> Non
     passwords.close()
 
 
-def test_what_is_stored_is_argon2id_with_todays_parameters() -> None:
+def test_hashes_are_argon2id_with_current_parameters() -> None:
     stored = argon2().hash("correct horse battery")
     assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")

@@ -1,4 +1,4 @@
-"""Scopes can only become fewer."""
+"""Narrowing never adds scopes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +9,11 @@ scopes = st.frozensets(st.sampled_from([*sorted(ALL_SCOPES), "admin", "*", ""]))
 
 
 @given(scopes, scopes, scopes)
-def test_nobody_gains_a_scope(
-    asked: frozenset[str], key: frozenset[str], user: frozenset[str]
+def test_narrowing_never_adds_a_scope(
+    requested: frozenset[str], key: frozenset[str], user: frozenset[str]
 ) -> None:
-    got = narrow_scopes(asked, key, user)
-    assert got <= asked
-    assert got <= key
-    assert got <= user
-    assert got <= ALL_SCOPES
+    narrowed = narrow_scopes(requested, key, user)
+    assert narrowed <= requested
+    assert narrowed <= key
+    assert narrowed <= user
+    assert narrowed <= ALL_SCOPES

@@ -1,4 +1,4 @@
-"""Buckets in memory, and the settings of limits."""
+"""Rate limits in memory, and their settings."""
 
 import asyncio
 
@@ -22,65 +22,65 @@ class Clock:
         return self.now
 
 
-async def test_a_bucket_gives_its_burst_and_then_one_each_so_often() -> None:
+async def test_a_bucket_allows_its_burst_and_then_refills() -> None:
     clock = Clock()
     limiter = MemoryLimiter(clock)
-    left = [(await limiter.ask(RATE, "ann")).left(RATE) for _ in range(3)]
+    left = [(await limiter.acquire(RATE, "ann")).left(RATE) for _ in range(3)]
     assert left == [2, 1, 0]
-    refused = await limiter.ask(RATE, "ann")
+    refused = await limiter.acquire(RATE, "ann")
     assert (refused.wait, refused.left(RATE)) == (10.0, 0)
-    assert (await limiter.ask(RATE, "bob")).wait == 0, "a bucket is one caller's"
+    assert (await limiter.acquire(RATE, "bob")).wait == 0, "each caller has its own bucket"
     clock.now += 10
-    assert (await limiter.ask(RATE, "ann")).wait == 0
-    assert (await limiter.ask(RATE, "ann")).wait == 10.0
+    assert (await limiter.acquire(RATE, "ann")).wait == 0
+    assert (await limiter.acquire(RATE, "ann")).wait == 10.0
 
 
-async def test_several_are_taken_together_or_not_at_all() -> None:
+async def test_a_count_is_taken_completely_or_not_at_all() -> None:
     limiter = MemoryLimiter(Clock())
-    assert (await limiter.ask(RATE, "ann", count=2)).left(RATE) == 1
-    assert (await limiter.ask(RATE, "ann", count=2)).wait == 10.0
-    assert (await limiter.ask(RATE, "ann")).left(RATE) == 0
+    assert (await limiter.acquire(RATE, "ann", count=2)).left(RATE) == 1
+    assert (await limiter.acquire(RATE, "ann", count=2)).wait == 10.0
+    assert (await limiter.acquire(RATE, "ann")).left(RATE) == 0
 
 
 class Stuck:
-    """A store that has stopped answering, without closing a connection."""
+    """A store that hangs without closing connections."""
 
-    asked = 0
-    back = asyncio.Event()
+    calls = 0
+    recovered = asyncio.Event()
 
-    async def ask(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
-        self.asked += 1
-        await self.back.wait()
+    async def acquire(self, rate: Rate, *name: str, count: int = 1) -> LimitResult:
+        self.calls += 1
+        await self.recovered.wait()
         return LimitResult(0.0, 0.0)
 
 
-async def test_one_request_at_a_time_waits_for_a_store_that_is_stuck(
+async def test_one_request_at_a_time_waits_for_a_hanging_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rate_limit, "_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(rate_limit, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(rate_limit, "_PAUSE_SECONDS", 0.01)
     store = Stuck()
-    made = rate_limit.CallerRateLimiter(store, limit=60, burst=60)
+    limiter = rate_limit.CallerRateLimiter(store, limit=60, burst=60)
     request = Request({"type": "http", "client": ("192.0.2.1", 1)})
 
     async def take(times: int) -> None:
-        await asyncio.gather(*(made.take(request, ANONYMOUS) for _ in range(times)))
+        await asyncio.gather(*(limiter.take(request, ANONYMOUS) for _ in range(times)))
 
     await take(5)
-    assert store.asked == 5, "they came before anybody knew"
+    assert store.calls == 5, "all came before the first timeout"
     await take(5)
-    assert store.asked == 5, "it is left alone for a moment"
+    assert store.calls == 5, "the store is not called during the pause"
     await asyncio.sleep(0.02)
     await take(5)
-    assert store.asked == 6
-    store.back.set()
+    assert store.calls == 6
+    store.recovered.set()
     await asyncio.sleep(0.02)
     await take(1)
     await take(5)
-    assert store.asked == 12, "once it is back everybody is counted"
+    assert store.calls == 12, "all requests are counted after recovery"
 
 
-def test_what_is_left_is_never_less_than_nothing() -> None:
+def test_the_remaining_count_is_never_negative() -> None:
     assert LimitResult(5.0, 45.0).left(RATE) == 0
 
 
@@ -94,13 +94,13 @@ def test_what_is_left_is_never_less_than_nothing() -> None:
         "redis://:secret@host/0?db=x",
     ],
 )
-def test_a_url_that_is_no_redis_is_refused_without_saying_it(url: str) -> None:
+def test_an_invalid_redis_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(ValidationError) as refused:
         AuthSettings.model_validate({"redis_url": url})
-    told = refused.value.errors(include_input=False, include_url=False)[0]["msg"]
-    assert told == "Value error, must be a URL such as redis://:password@host:6379/0"
+    message = refused.value.errors(include_input=False, include_url=False)[0]["msg"]
+    assert message == "Value error, must be a URL such as redis://:password@host:6379/0"
 
 
-def test_a_burst_above_the_limit_is_a_contradiction() -> None:
+def test_a_burst_above_the_limit_is_refused() -> None:
     with pytest.raises(ValidationError, match="AIAPI_RATE_BURST must not be more"):
         AuthSettings.model_validate({"rate_limit": 10, "rate_burst": 11})

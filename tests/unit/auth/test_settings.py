@@ -1,4 +1,4 @@
-"""Settings that contradict each other are refused with their names."""
+"""Contradictory settings are refused, with the names of the variables."""
 
 import pytest
 from pydantic import ValidationError
@@ -7,10 +7,10 @@ from aiapi_service.auth.settings import AuthSettings
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
-        ({"oidc_issuer": "https://id.example"}, "needs AIAPI_OIDC_AUDIENCE"),
-        ({"oidc_audience": "me"}, "need AIAPI_OIDC_ISSUER"),
+        ({"oidc_issuer": "https://id.example"}, "requires AIAPI_OIDC_AUDIENCE"),
+        ({"oidc_audience": "me"}, "require AIAPI_OIDC_ISSUER"),
         ({"oidc_issuer": "http://id.example", "oidc_audience": "me"}, "must be an https:// URL"),
         ({"oidc_issuer": "ftp://id.example", "oidc_audience": "me"}, "must be an https:// URL"),
         ({"oidc_issuer": "https://", "oidc_audience": "me"}, "must be an https:// URL"),
@@ -24,17 +24,17 @@ from aiapi_service.auth.settings import AuthSettings
         ),
         ({"oidc_algorithms": "HS256"}, "oidc_algorithms"),
         ({"oidc_algorithms": "none"}, "oidc_algorithms"),
-        ({"oidc_scopes": "chat,everything"}, "there is no scope everything"),
+        ({"oidc_scopes": "chat,everything"}, "unknown scope everything"),
         ({"auth": "no"}, "auth"),
         ({"database_url": "mysql://a"}, "postgresql://"),
     ],
 )
-def test_a_bad_setting_is_refused(settings: dict[str, str], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_a_bad_setting_is_refused(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         AuthSettings.model_validate(settings)
 
 
-def test_http_is_allowed_on_loopback_alone() -> None:
+def test_http_is_allowed_on_loopback_only() -> None:
     values = {"oidc_issuer": "http://127.0.0.1:8080/realm", "oidc_audience": "me"}
     assert AuthSettings.model_validate(values).oidc_issuer == values["oidc_issuer"]
 
@@ -44,5 +44,5 @@ def test_lists_are_separated_by_commas_or_spaces() -> None:
     assert settings.oidc_algorithms == ("RS256", "ES256")
 
 
-def test_authentication_is_on_when_nobody_says_anything() -> None:
+def test_authentication_is_on_by_default() -> None:
     assert AuthSettings().auth == "on"

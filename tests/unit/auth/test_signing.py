@@ -1,4 +1,4 @@
-"""Signing keys: read strictly, rotated with overlap."""
+"""Signing keys: strict parsing, and rotation with overlap."""
 
 import json
 from dataclasses import replace
@@ -10,12 +10,12 @@ from aiapi_service.auth.signing import ALGORITHMS, Keyring, new_key, parse
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_key_comes_back_from_its_file(algorithm: str) -> None:
+def test_a_key_survives_a_round_trip(algorithm: str) -> None:
     ring = Keyring((new_key(algorithm, signs_from=0),))
     assert parse(ring.dump()) == ring
 
 
-def test_a_new_key_is_known_before_it_signs_and_an_old_one_after() -> None:
+def test_rotation_overlaps_old_and_new_keys() -> None:
     old = new_key("EdDSA", signs_from=0)
     ring = Keyring((old,)).rotated(new_key("EdDSA", signs_from=1300), now=1000, token_seconds=600)
     fresh = ring.keys[1]
@@ -26,14 +26,14 @@ def test_a_new_key_is_known_before_it_signs_and_an_old_one_after() -> None:
     assert ring.verifier(old.kid, 1900) is None
 
 
-def test_a_second_rotation_drops_what_is_over_and_prolongs_nothing() -> None:
+def test_a_second_rotation_drops_expired_keys_and_extends_none() -> None:
     ring = Keyring((new_key("HS256", signs_from=0),))
     for now in (1000, 1100, 5000):
         ring = ring.rotated(new_key("HS256", signs_from=now), now=now, token_seconds=600)
     assert [key.verifies_until for key in ring.keys] == [5600, None]
 
 
-def test_a_key_of_nobody_is_unknown() -> None:
+def test_an_unknown_key_id_has_no_verifier() -> None:
     ring = Keyring((new_key("HS256", signs_from=0),))
     assert ring.verifier("another", 0) is None
     assert ring.verifier(None, 0) is None
@@ -67,12 +67,12 @@ def _entry(**changes: object) -> dict[str, object]:
         {"keys": [_entry(kid="one"), _entry(kid="one")]},
     ],
 )
-def test_a_file_that_is_not_right_is_refused(document: object) -> None:
+def test_an_invalid_file_is_refused(document: object) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         parse(json.dumps(document))
 
 
-def test_a_key_does_not_print_its_secret() -> None:
+def test_the_repr_leaves_out_the_secret() -> None:
     key = new_key("HS256", signs_from=0)
     assert key.secret not in f"{key!r} {Keyring((key,))!r}"
     assert replace(key, kid="x") != key

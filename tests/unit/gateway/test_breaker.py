@@ -9,7 +9,7 @@ def failing(breaker: CircuitBreaker, times: int, now: float) -> None:
         breaker.failed(now)
 
 
-def test_it_opens_after_enough_failures_and_says_how_long() -> None:
+def test_it_opens_after_enough_failures() -> None:
     breaker = CircuitBreaker(failures=3, seconds=5)
     failing(breaker, 2, 0)
     assert breaker.state(0) is BreakerState.CLOSED
@@ -19,7 +19,7 @@ def test_it_opens_after_enough_failures_and_says_how_long() -> None:
     assert breaker.wait(1) == 4
 
 
-def test_failures_among_many_good_calls_do_not_open_it() -> None:
+def test_failures_below_half_of_the_calls_do_not_open_it() -> None:
     breaker = CircuitBreaker(failures=3, seconds=5)
     for _ in range(20):
         breaker.succeeded(0)
@@ -34,7 +34,7 @@ def test_old_failures_are_forgotten() -> None:
     assert breaker.state(11) is BreakerState.CLOSED
 
 
-def test_half_open_lets_one_call_try_and_closes_when_it_is_good() -> None:
+def test_half_open_allows_one_trial_call_and_closes_on_success() -> None:
     breaker = CircuitBreaker(failures=1, seconds=5)
     failing(breaker, 1, 0)
     assert breaker.state(5) is BreakerState.HALF_OPEN
@@ -45,7 +45,7 @@ def test_half_open_lets_one_call_try_and_closes_when_it_is_good() -> None:
     assert breaker.allow(6)
 
 
-def test_each_failed_try_doubles_the_pause_up_to_a_minute() -> None:
+def test_each_failed_trial_doubles_the_pause_up_to_a_minute() -> None:
     breaker = CircuitBreaker(failures=1, seconds=5)
     failing(breaker, 1, 0)
     now, pauses = 0.0, []
@@ -56,11 +56,11 @@ def test_each_failed_try_doubles_the_pause_up_to_a_minute() -> None:
     assert pauses == [10, 20, 40, 60, 60, 60]
 
 
-def test_a_try_that_nobody_waits_for_makes_room_for_another() -> None:
+def test_an_abandoned_trial_allows_another() -> None:
     breaker = CircuitBreaker(failures=1, seconds=5)
     failing(breaker, 1, 0)
     assert breaker.allow(5)
-    breaker.dropped()
+    breaker.abandoned()
     assert breaker.allow(5)
 
 
@@ -79,7 +79,7 @@ def test_late_successes_of_earlier_calls_do_not_close_it() -> None:
     assert breaker.wait(1) == 4
 
 
-def test_a_try_that_takes_long_keeps_others_back_for_a_second_only() -> None:
+def test_a_slow_trial_allows_another_after_a_second() -> None:
     breaker = CircuitBreaker(failures=1, seconds=5)
     failing(breaker, 1, 0)
     assert breaker.allow(5)
@@ -90,11 +90,11 @@ def test_a_try_that_takes_long_keeps_others_back_for_a_second_only() -> None:
     assert breaker.state(7) is BreakerState.CLOSED
 
 
-def test_a_call_that_began_well_and_ended_badly_is_one_call() -> None:
+def test_a_call_that_fails_late_counts_once() -> None:
     breaker = CircuitBreaker(failures=3, seconds=5)
     breaker.succeeded(0)
     breaker.succeeded(0)
     for _ in range(3):
         breaker.succeeded(1)
-        breaker.spoiled(2)
+        breaker.failed_late(2)
     assert breaker.state(2) is BreakerState.OPEN, "three of five calls have failed"

@@ -1,4 +1,4 @@
-"""Routes that go past FastAPI's injection still say who may call them, and hold to it."""
+"""Direct routes still require and enforce authentication."""
 
 from typing import Annotated, Any
 
@@ -12,9 +12,11 @@ from aiapi_service.gateway.direct_route import DirectRoute
 from aiapi_service.gateway.problems import ProblemError
 
 
-async def caller(request: Request, wanted: SecurityScopes) -> str:
+async def caller(request: Request, required: SecurityScopes) -> str:
     if request.headers.get("x-name") != "me":
-        raise ProblemError(401, "unauthenticated", "Who are you?", f"needs {wanted.scope_str}")
+        raise ProblemError(
+            401, "unauthenticated", "Authentication is required", f"requires {required.scope_str}"
+        )
     return "me"
 
 
@@ -22,7 +24,7 @@ async def hello(_request: Request, who: Annotated[str, Security(caller, scopes=[
     return Response(f"hello {who}")
 
 
-async def test_it_lets_in_whom_its_dependency_lets_in() -> None:
+async def test_it_enforces_its_security_dependency() -> None:
     app = FastAPI()
     problems.install(app)
     router = APIRouter(route_class=DirectRoute)
@@ -31,13 +33,13 @@ async def test_it_lets_in_whom_its_dependency_lets_in() -> None:
     client = TestClient(app)
     assert client.get("/hello", headers={"x-name": "me"}).text == "hello me"
     refused = client.get("/hello")
-    assert (refused.status_code, refused.json()["detail"]) == (401, "needs chat")
+    assert (refused.status_code, refused.json()["detail"]) == (401, "requires chat")
     assert client.post("/hello").json()["status"] == 405
 
 
-async def test_a_route_that_says_nobody_is_no_route() -> None:
-    async def nobody(_request: Request) -> Any:
+async def test_a_route_without_require_is_an_error() -> None:
+    async def unprotected(_request: Request) -> Any:
         raise AssertionError
 
-    with pytest.raises(TypeError, match="declares 0 times who may call it"):
-        DirectRoute("/x", nobody)
+    with pytest.raises(TypeError, match="must declare require"):
+        DirectRoute("/x", unprotected)

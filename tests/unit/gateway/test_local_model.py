@@ -1,4 +1,4 @@
-"""How the local model is run, and when."""
+"""When the local model runs, and with how many threads."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from aiapi_service.gateway.sidecars import bundled
 
 
 @pytest.mark.parametrize(
-    ("wanted", "cpus", "quota", "count"),
+    ("configured", "cpus", "quota", "count"),
     [
         (0, 8, "max 100000", 4),
         (0, 1, "max 100000", 1),
@@ -17,10 +17,10 @@ from aiapi_service.gateway.sidecars import bundled
         (3, 2, "max", 3),
     ],
 )
-def test_it_leaves_half_of_the_cpus_to_the_workers(
-    wanted: int, cpus: int, quota: str, count: int
+def test_it_uses_half_of_the_cpus_by_default(
+    configured: int, cpus: int, quota: str, count: int
 ) -> None:
-    assert threads(wanted, cpus=cpus, quota=quota) == count
+    assert threads(configured, cpus=cpus, quota=quota) == count
 
 
 def names(environ: dict[str, str]) -> list[str]:
@@ -28,7 +28,7 @@ def names(environ: dict[str, str]) -> list[str]:
     return [one.name for one in bundled.sidecars(environ)]
 
 
-def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_when_no_upstream_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "find_spec", lambda _: object())
     assert names({}) == ["the local model"]
     assert names({"AIAPI_UPSTREAMS": "http://a", "AIAPI_LOCAL": "on"}) == ["the local model"]
@@ -38,10 +38,10 @@ def test_it_is_wanted_where_no_upstream_is_named(monkeypatch: pytest.MonkeyPatch
     assert names({}) == []
 
 
-def test_workers_are_told_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_url_and_key_are_in_the_environment_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "find_spec", lambda _: object())
     environ = {"AIAPI_DATABASE_LOCAL": "off"}
     (sidecar,) = bundled.sidecars(environ)
     assert environ["AIAPI_LOCAL_URL"] == f"http://127.0.0.1:{sidecar.argv[-1]}"
     assert len(environ["AIAPI_LOCAL_KEY"]) > 40
-    assert environ["AIAPI_LOCAL_KEY"] not in sidecar.argv, "arguments can be seen by anybody"
+    assert environ["AIAPI_LOCAL_KEY"] not in sidecar.argv, "other users can see arguments"

@@ -1,4 +1,4 @@
-"""Settings come from AIAPI_ variables; a bad one is refused with its name."""
+"""Settings come from AIAPI_ variables. Errors name the variable."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_several_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAMS", "http://a:8000, https://b/llm/v1 ,")
     assert [one.base for one in load().upstreams] == ["http://a:8000", "https://b/llm"]
     assert [one.title() for one in load().upstreams] == ["a:8000", "b"]
@@ -43,24 +43,24 @@ def test_upstreams_may_be_described_in_json(
     assert (third.key(), third.kinds) == ("from-env", {"embeddings"})
 
 
-def test_no_upstream_is_allowed_so_that_the_pod_can_say_what_is_missing() -> None:
+def test_upstreams_are_optional() -> None:
     assert load().upstreams == ()
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "message"),
     [
         ("AIAPI_UPSTREAMS", "ftp://a", r"\[0\]\.url: URL scheme should be 'http' or 'https'"),
         ("AIAPI_UPSTREAMS", "http://a,nonsense", r"\[1\]\.url: .*valid URL"),
         ("AIAPI_UPSTREAMS", "[{]", "is not JSON"),
         ("AIAPI_UPSTREAMS", '[{"url": "http://a", "wieght": 2}]', r"\[0\]\.wieght: Extra inputs"),
-        ("AIAPI_UPSTREAMS", "http://a,http://a", "two upstreams are called a: give each a name"),
+        ("AIAPI_UPSTREAMS", "http://a,http://a", "two upstreams have the name a"),
         ("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key_file": "/none"}]', "No such file"),
         ("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key_env": "NONE"}]', "NONE is not set"),
         (
             "AIAPI_UPSTREAMS",
             '[{"url": "http://a", "api_key_env": "A", "api_key": "b"}]',
-            "give one of api_key",
+            "set only one of api_key",
         ),
         ("AIAPI_UPSTREAMS", "http://a/v1/chat/completions/", "base URL, without /chat/completions"),
         ("AIAPI_UPSTREAM_CONNECT_TIMEOUT", "0", "greater than 0"),
@@ -69,14 +69,14 @@ def test_no_upstream_is_allowed_so_that_the_pod_can_say_what_is_missing() -> Non
         ("AIAPI_PRICES", '{"m": {"in": 1}}', r"\.m\."),
         ("AIAPI_PRICES", "1.50", "AIAPI_PRICES: "),
         ("AIAPI_PRICES", "free", "AIAPI_PRICES: is not JSON"),
-        ("AIAPI_DATABASE_URL", "rubbish", r"AIAPI_DATABASE_URL: must be a postgresql:// URL"),
+        ("AIAPI_DATABASE_URL", "nonsense", r"AIAPI_DATABASE_URL: must be a postgresql:// URL"),
     ],
 )
-def test_a_bad_value_is_refused_with_its_name(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+def test_an_invalid_value_is_refused_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=says) as refusal:
+    with pytest.raises(SettingsError, match=message) as refusal:
         load()
     assert str(refusal.value).startswith(name)
     assert "\n" not in str(refusal.value), "the runtime reports the last line only"
@@ -99,27 +99,29 @@ def test_a_bad_value_is_refused_with_its_name(
         ),
     ],
 )
-def test_a_default_model_that_nobody_serves_is_refused(
+def test_a_default_model_without_an_upstream_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, others: dict[str, str]
 ) -> None:
     for known, content in (others | {name: value}).items():
         monkeypatch.setenv(known, content)
-    with pytest.raises(SettingsError, match=f"{name}: no upstream in AIAPI_UPSTREAMS serves it"):
+    with pytest.raises(SettingsError, match=f"{name}: no upstream in AIAPI_UPSTREAMS serves this"):
         load()
 
 
-def test_local_models_that_are_not_installed_cannot_be_turned_on(
+def test_missing_local_models_cannot_be_enabled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AIAPI_LOCAL", "on")
     assert load().local == "on"
     for module in (local_model, local_embedder):
         monkeypatch.setattr(module, "find_spec", lambda _: None)
-    with pytest.raises(SettingsError, match="AIAPI_LOCAL: on needs pip install"):
+    with pytest.raises(SettingsError, match="AIAPI_LOCAL: on requires pip install"):
         load()
 
 
-def test_a_default_model_that_somebody_may_serve_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_default_model_that_an_upstream_may_serve_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AIAPI_CHAT_MODEL", "smollm2-135m")
     monkeypatch.setenv("AIAPI_EMBEDDING_MODEL", "foo")
     assert load().chat_model == "smollm2-135m"
@@ -128,12 +130,12 @@ def test_a_default_model_that_somebody_may_serve_is_taken(monkeypatch: pytest.Mo
     assert load().embedding_model == "foo"
 
 
-def test_an_unknown_variable_is_refused_with_the_nearest_known_one() -> None:
-    with pytest.raises(SettingsError, match=r"AIAPI_UPSTREAM: there is no such.*AIAPI_UPSTREAMS"):
+def test_an_unknown_variable_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(SettingsError, match=r"AIAPI_UPSTREAM: unknown setting.*AIAPI_UPSTREAMS"):
         refuse_unknown({"AIAPI_UPSTREAM": "http://a"})
 
 
-def test_variables_of_the_runtime_the_operator_and_kubernetes_are_not_refused() -> None:
+def test_variables_of_runtime_operator_and_kubernetes_are_accepted() -> None:
     names = ("AIAPI_WORKERS", "AIAPI_APP", "AIAPI_ADMIN_TOKEN", "AIAPI_OPERATOR_HOST")
     links = ("AIAPI_SERVICE_HOST", "AIAPI_PORT_80_TCP", "AIAPI_DEMO_SERVICE_PORT_HTTP")
     refuse_unknown(dict.fromkeys((*names, *links, "OTHER"), "x"))
@@ -143,7 +145,7 @@ def test_every_option_of_the_runtime_is_known() -> None:
     refuse_unknown({f"AIAPI_{str(option.name).upper()}": "x" for option in aiapi_serve.params})
 
 
-def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3cret\n")
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY_FILE", str(tmp_path / "key"))
     key = load().upstream_api_key
@@ -157,14 +159,14 @@ def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
-def test_a_secret_and_its_file_contradict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_and_its_file_are_exclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY", "a")
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY_FILE", "/b")
     with pytest.raises(SettingsError, match="not both"):
         load()
 
 
-def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAM_API_KEY", "s3cret")
     monkeypatch.setenv("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key": "t0ken"}]')
     assert "s3cret" not in repr(load())
@@ -175,9 +177,11 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "t0ken" not in str(refusal.value)
 
 
-def test_the_documentation_has_every_setting_with_its_default_and_its_meaning() -> None:
+def test_the_documentation_lists_every_setting() -> None:
     document = Path(__file__).parents[3] / "docs" / "gateway.md"
     command = "python -m aiapi_service.gateway.reference"
     assert table() in document.read_text(encoding="utf-8"), f"{command} prints the table"
-    assert all(row.count(" |  |") == 0 for row in table().splitlines()), "each says what it is for"
+    assert all(row.count(" |  |") == 0 for row in table().splitlines()), (
+        "every setting has a description"
+    )
     assert "AIAPI_UPSTREAMS" in known_variables()

@@ -1,4 +1,4 @@
-"""The small parts that calls to upstreams are made of."""
+"""Retry budget, backoff, round robin, usage and hedging."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ from aiapi_service.gateway.upstreams.usage import TokenCounts
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_the_budget_is_a_reserve_and_then_a_share() -> None:
+def test_the_budget_has_a_reserve_and_a_ratio() -> None:
     budget = RetryBudget(0.1)
     assert sum(budget.spend() for _ in range(50)) == 10
     for _ in range(100):
@@ -51,7 +51,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
     assert backoff.retry_after(value, TODAY) == seconds
 
 
-def test_turns_follow_the_weights_and_are_evenly_spread() -> None:
+def test_turns_follow_the_weights_and_are_spread_evenly() -> None:
     rotation = WeightedRoundRobin([("a", 3), ("b", 1)])
     turns = [rotation.next(lambda _: True) for _ in range(8)]
     assert Counter(turns) == {"a": 6, "b": 2}
@@ -78,18 +78,18 @@ def test_usage_is_found_in_an_answer(text: bytes, tokens: TokenCounts | None) ->
     assert usage.find_usage(text) == tokens
 
 
-def test_cost_is_by_the_million() -> None:
+def test_prices_are_per_million_tokens() -> None:
     assert cost(
         TokenCounts(2_000_000, 500_000), ModelPrice(input=0.15, output=0.6)
     ) == pytest.approx(0.6)
 
 
-async def test_hedging_takes_whichever_comes_first_and_discards_the_other() -> None:
-    asked: list[str] = []
+async def test_hedging_uses_the_first_success_and_discards_the_other() -> None:
+    calls: list[str] = []
     discarded: list[str] = []
 
-    async def ask() -> str:
-        asked.append(name := f"call {len(asked)}")
+    async def call() -> str:
+        calls.append(name := f"call {len(calls)}")
         try:
             await asyncio.sleep(60 if name == "call 0" else 0)
         except asyncio.CancelledError:
@@ -99,12 +99,12 @@ async def test_hedging_takes_whichever_comes_first_and_discards_the_other() -> N
     async def discard(answer: str) -> None:
         discarded.append(answer)
 
-    first = await first_of(ask, after=0.01, may_hedge=lambda: True, discard=discard)
-    assert (first, asked, discarded) == ("call 1", ["call 0", "call 1"], ["late call 0"])
+    first = await first_of(call, after=0.01, may_hedge=lambda: True, discard=discard)
+    assert (first, calls, discarded) == ("call 1", ["call 0", "call 1"], ["late call 0"])
 
 
-async def test_hedging_raises_the_failure_when_there_is_no_answer() -> None:
-    async def ask() -> str:
+async def test_hedging_raises_the_failure_when_all_calls_fail() -> None:
+    async def call() -> str:
         await asyncio.sleep(0.02)
         raise ValueError("no")
 
@@ -113,4 +113,4 @@ async def test_hedging_raises_the_failure_when_there_is_no_answer() -> None:
 
     for may in (True, False):
         with pytest.raises(ValueError, match="no"):
-            await first_of(ask, after=0.001, may_hedge=lambda may=may: may, discard=discard)
+            await first_of(call, after=0.001, may_hedge=lambda may=may: may, discard=discard)

@@ -1,4 +1,4 @@
-"""Streams are passed on whole, however they are cut into pieces."""
+"""Streams pass through unchanged, however they are split into pieces."""
 
 import json
 from itertools import pairwise
@@ -24,14 +24,14 @@ def through(watcher: UsageFilter, pieces: list[bytes]) -> bytes:
 
 
 @given(st.lists(st.integers(0, 500), max_size=8))
-def test_the_usage_event_is_kept_from_who_has_not_asked(places: list[int]) -> None:
+def test_the_usage_event_is_hidden(places: list[int]) -> None:
     watcher = UsageFilter(hide_usage=True)
     assert through(watcher, cut(DELTA + DELTA + USAGE + DONE, places)) == DELTA + DELTA + DONE
     assert watcher.tokens == TokenCounts(7, 3)
 
 
 @given(st.lists(st.integers(0, 500), max_size=8))
-def test_nothing_is_changed_for_who_has_asked(places: list[int]) -> None:
+def test_nothing_is_changed_if_usage_is_not_hidden(places: list[int]) -> None:
     data = (DELTA + USAGE + DONE).replace(b"\n\n", b"\r\n\r\n")
     watcher = UsageFilter(hide_usage=False)
     assert through(watcher, cut(data, places)) == data
@@ -39,11 +39,11 @@ def test_nothing_is_changed_for_who_has_asked(places: list[int]) -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
-def test_rubbish_passes_as_it_is(pieces: list[bytes]) -> None:
+def test_arbitrary_bytes_pass_through_unchanged(pieces: list[bytes]) -> None:
     assert through(UsageFilter(hide_usage=True), pieces) == b"".join(pieces)
 
 
-def test_a_complete_event_is_not_held_back() -> None:
+def test_a_complete_event_passes_through_at_once() -> None:
     watcher = UsageFilter(hide_usage=True)
     assert watcher.feed(DELTA) == DELTA
     assert watcher.feed(DELTA[:10]) == b""
@@ -58,7 +58,7 @@ def test_usage_beside_a_choice_is_not_hidden() -> None:
     assert watcher.tokens == TokenCounts(1, 2)
 
 
-def test_an_event_without_end_is_not_kept_in_memory() -> None:
+def test_an_unfinished_event_is_not_buffered_without_bound() -> None:
     watcher = UsageFilter(hide_usage=True)
     piece = b'"usage"' + b"x" * 600_000
     assert watcher.feed(piece) == b""

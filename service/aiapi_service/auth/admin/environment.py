@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 
 
 class Environment(AuthSettings, BaseSettings):
-    """The service's own settings, from the same variables."""
+    """The settings of the service, from the same variables."""
 
     model_config = SettingsConfigDict(
         env_prefix="AIAPI_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
@@ -33,19 +33,19 @@ class Environment(AuthSettings, BaseSettings):
 
 
 def settings() -> Environment:
-    """The environment, with the local database where no other is named."""
+    """Settings from the environment; the local database is the default."""
     path = os.environ.get("AIAPI_DATABASE_URL_FILE")
     try:
         if path:
-            # Given here it is checked like the variable, which it takes the place of.
+            # Passed as an argument, so that it is validated like AIAPI_DATABASE_URL.
             text = Path(path).read_text(encoding="utf-8").strip()
             return Environment(database_url=SecretStr(text))
         found = Environment()
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        said = first["msg"].removeprefix("Value error, ")
-        raise click.ClickException(f"AIAPI_{name}: {said}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise click.ClickException(f"AIAPI_{name}: {message}") from None
     except UnicodeDecodeError:
         raise click.ClickException("AIAPI_DATABASE_URL_FILE: not UTF-8") from None
     except OSError as error:
@@ -56,7 +56,7 @@ def settings() -> Environment:
 
 
 def with_accounts(work: Callable[[AccountStore], Awaitable[_Result]]) -> _Result:
-    """Do something with the database, or say in one line why it cannot be done."""
+    """Run a function on the accounts; report failures in one line."""
     found = settings().model_copy(update={"database_start_wait": 0.0})
 
     async def connected() -> _Result:
@@ -71,29 +71,31 @@ def with_accounts(work: Callable[[AccountStore], Awaitable[_Result]]) -> _Result
         raise click.ClickException(str(error)) from None
     except StoreUnavailableError as error:
         raise click.ClickException(
-            f"{error}. Set AIAPI_DATABASE_URL as the service has it, or start aiapi-serve for its "
-            "own database."
+            f"{error}. Set AIAPI_DATABASE_URL to the database of the service, or start aiapi-serve "
+            "to use its local database."
         ) from None
 
 
 def scopes_of(_: click.Context, __: click.Parameter, value: Iterable[str]) -> frozenset[str]:
-    """Scopes given one by one or in one word; all of them when none is given."""
+    """Parse repeated or comma-separated scopes. No scope means all scopes."""
     words = {word for part in value for word in part.replace(",", " ").split()}
     unknown = sorted(words - ALL_SCOPES)
     if unknown:
         known = ", ".join(sorted(ALL_SCOPES))
-        raise click.BadParameter(f"there is no scope {unknown[0]}; there are {known}")
+        raise click.BadParameter(f"unknown scope {unknown[0]}; known scopes: {known}")
     return frozenset(words) or ALL_SCOPES
 
 
 def read_password(*, from_stdin: bool) -> str:
-    """From standard input or a prompt, never from the command line: others can read that."""
+    """Read from standard input or a prompt. Other users can see command line arguments."""
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise click.ClickException(f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters")
+        raise click.ClickException(
+            f"the password must have {MIN_LENGTH} to {MAX_LENGTH} characters"
+        )
     return str(password)
 
 
@@ -106,7 +108,7 @@ def _plain(value: object) -> Any:
 
 
 def show(rows: Iterable[Mapping[str, Any]], output: str) -> None:
-    """A table, or JSON."""
+    """Print rows as a table or as JSON."""
     plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
     if output == "json":
         click.echo(json.dumps(plain, indent=2))

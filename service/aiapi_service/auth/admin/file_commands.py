@@ -1,4 +1,4 @@
-"""The commands that work on files: signing keys, and API keys of pods without a database."""
+"""Commands on files: signing keys, and API keys for pods without a database."""
 
 import json
 import time
@@ -21,7 +21,7 @@ FILE = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="AIAPI_AUTH_SIGNING_KEYS_FILE",
     required=True,
-    help="The file; AIAPI_AUTH_SIGNING_KEYS_FILE if not given.",
+    help="File with the signing keys. Defaults to AIAPI_AUTH_SIGNING_KEYS_FILE.",
 )
 
 
@@ -45,12 +45,12 @@ def _keyring(path: Path) -> signing.Keyring:
     try:
         return signing.parse(_read(path))
     except _WRONG:
-        raise click.ClickException(f"{path} is not a file of signing keys") from None
+        raise click.ClickException(f"{path} is not a signing keys file") from None
 
 
 @click.group("signing-keys")
 def signing_keys() -> None:
-    """The keys that sign access tokens, in a file that all pods share."""
+    """Manage the keys that sign access tokens, in a file shared by all pods."""
 
 
 @signing_keys.command("rotate")
@@ -61,15 +61,15 @@ def signing_keys() -> None:
     type=click.FloatRange(0, 86400),
     default=300.0,
     show_default=True,
-    help="Seconds until it signs: by then every pod must have the file.",
+    help="Seconds before the new key signs. Every pod must have the file by then.",
 )
 def rotate(path: Path, algorithm: str, lead: float) -> None:
-    """Add a key. The ones before it verify until the last of their tokens has expired."""
+    """Add a key. Older keys verify until their last tokens have expired."""
     now = time.time()
-    held = _keyring(path)
-    new = signing.new_key(algorithm, signs_from=now + lead if held.keys else 0)
+    keyring = _keyring(path)
+    new = signing.new_key(algorithm, signs_from=now + lead if keyring.keys else 0)
     life = settings().auth_access_seconds + LEEWAY_SECONDS
-    _write(path, held.rotated(new, now=now, token_seconds=life).dump())
+    _write(path, keyring.rotated(new, now=now, token_seconds=life).dump())
     click.echo(f"key {new.kid} added to {path}")
 
 
@@ -77,7 +77,7 @@ def rotate(path: Path, algorithm: str, lead: float) -> None:
 @FILE
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
 def list_keys(path: Path, output: str) -> None:
-    """Show the keys by their ids."""
+    """List the signing keys."""
     now = time.time()
     keys = _keyring(path)
     rows = [
@@ -98,14 +98,14 @@ def _moment(seconds: float | None) -> datetime | None:
 
 
 def add_key(path: Path, key: ApiKey, **of: Any) -> None:
-    """Add a key's digest to a file, which is made when it is not there."""
+    """Add the digest of a key to a file. Creates the file if needed."""
     document: dict[str, list[dict[str, Any]]] = {"keys": []}
     if path.exists():
         text = _read(path)
         try:
             key_file.parse(text)
         except _WRONG:
-            raise click.ClickException(f"{path} is not a file of API keys") from None
+            raise click.ClickException(f"{path} is not an API keys file") from None
         document = json.loads(text)
     document["keys"].append(key_file.entry(key, **of))
     _write(path, json.dumps(document, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The command line of aiapi-admin."""
+"""The aiapi-admin command line."""
 
 import logging
 import re
@@ -19,20 +19,26 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}", re.ASCII)
 
 def _name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and not _NAME.fullmatch(value.lower()):
-        raise click.BadParameter(f"{value!r} is not letters, digits and . _ @ + - (at most 128)")
+        raise click.BadParameter(f"{value!r}: use at most 128 letters, digits and . _ @ + -")
     return value.lower() if value else value
 
 
 OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print."
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Output format."
 )
 SCOPES = click.option(
-    "--scope", "scopes", multiple=True, callback=scopes_of, help="A scope; all when none is given."
+    "--scope",
+    "scopes",
+    multiple=True,
+    callback=scopes_of,
+    help="Scope to grant; may be repeated. All scopes by default.",
 )
 DAYS = click.option(
-    "--days", type=click.IntRange(1, 36500), help="Expires after so many days; never when not set."
+    "--days", type=click.IntRange(1, 36500), help="Days until the key expires. Never by default."
 )
-STDIN = click.option("--password-stdin", is_flag=True, help="Read it from standard input.")
+STDIN = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input."
+)
 
 
 def _expiry(days: int | None) -> datetime | None:
@@ -45,26 +51,31 @@ def _hashed(from_stdin: bool) -> str:
 
 @click.group(context_settings={"max_content_width": 100})
 def main() -> None:
-    """Users, API keys and signing keys of the service that these AIAPI_ variables describe."""
-    # What goes wrong is said once, by the command, and not by the service's log as well.
+    """Manage the users, API keys and signing keys of the gateway.
+
+    Reads the same AIAPI_ variables as the gateway.
+    """
+    # The command reports errors itself; without a handler the log would repeat them.
     logging.getLogger("aiapi").addHandler(logging.NullHandler())
 
 
 @main.group()
 def users() -> None:
-    """Who may log in and own keys."""
+    """Manage users, who may log in and own keys."""
 
 
 @users.command("add")
 @click.argument("name", callback=_name)
-@click.option("--tenant", callback=_name, help="Whose documents they share; their own name if not.")
-@click.option("--no-password", is_flag=True, help="They will use API keys only.")
+@click.option(
+    "--tenant", callback=_name, help="Tenant whose documents the user shares. Defaults to NAME."
+)
+@click.option("--no-password", is_flag=True, help="The user will use API keys only.")
 @SCOPES
 @STDIN
 def add_user(
     name: str, tenant: str | None, no_password: bool, scopes: frozenset[str], password_stdin: bool
 ) -> None:
-    """Make the user NAME. There is no default password: it is asked for."""
+    """Create the user NAME. Prompts for the password."""
     hashed = None if no_password else _hashed(password_stdin)
 
     async def work(accounts: AccountStore) -> None:
@@ -79,7 +90,7 @@ def add_user(
 @users.command("list")
 @OUTPUT
 def list_users(output: str) -> None:
-    """Show all users."""
+    """List all users."""
     show(with_accounts(lambda accounts: accounts.users()), output)
 
 
@@ -87,16 +98,16 @@ def list_users(output: str) -> None:
 @click.argument("name", callback=_name)
 @STDIN
 def set_password(name: str, password_stdin: bool) -> None:
-    """Give NAME a new password, and end all of their log-ins."""
+    """Set the password of NAME and end all of the user's sessions."""
     hashed = _hashed(password_stdin)
     with_accounts(lambda accounts: accounts.set_password(name, hashed))
-    click.echo(f"password of {name} set; their log-ins have ended")
+    click.echo(f"password of {name} set; all sessions of the user ended")
 
 
 @users.command("disable")
 @click.argument("name", callback=_name)
 def disable(name: str) -> None:
-    """Let NAME in no more, neither by password nor by key."""
+    """Disable NAME: refuse the user's password and API keys."""
     with_accounts(lambda accounts: accounts.set_disabled(name, disabled=True))
     click.echo(f"user {name} disabled")
 
@@ -104,31 +115,31 @@ def disable(name: str) -> None:
 @users.command("enable")
 @click.argument("name", callback=_name)
 def enable(name: str) -> None:
-    """Let NAME in again; their keys work again, their log-ins do not."""
+    """Enable NAME again. API keys work again; ended sessions stay ended."""
     with_accounts(lambda accounts: accounts.set_disabled(name, disabled=False))
     click.echo(f"user {name} enabled")
 
 
 @main.group("keys")
 def api_keys() -> None:
-    """API keys. A key is shown once, when it is made; only its digest is kept."""
+    """Manage API keys. A key is shown once, on creation; only its digest is stored."""
 
 
 @api_keys.command("add")
 @click.argument("owner", callback=_name)
-@click.option("--name", default="", help="What it is for.")
+@click.option("--name", default="", help="Description of the key.")
 @SCOPES
 @DAYS
 @OUTPUT
 def add_key(owner: str, name: str, scopes: frozenset[str], days: int | None, output: str) -> None:
-    """Make a key for the user OWNER. It never allows more than its owner may do."""
+    """Create a key for the user OWNER. A key never has more scopes than its owner."""
     key = new_key()
     expires = _expiry(days)
 
     async def work(accounts: AccountStore) -> User:
         user = await accounts.user(owner)
         if user is None:
-            raise AccountError(f"there is no user {owner}")
+            raise AccountError(f"user {owner} does not exist")
         await accounts.add_key(key, owner=user, name=name, scopes=scopes, expires=expires)
         return user
 
@@ -143,21 +154,21 @@ def _show_key(
         show([{"id": key, "key": text, "scopes": scopes, "expires": expires}], output)
     else:
         click.echo(text)
-        click.echo(f"keep it: it is not shown again. Its id is {key}", err=True)
+        click.echo(f"Store this key now; it is not shown again. Its id is {key}.", err=True)
 
 
 @api_keys.command("list")
-@click.option("--owner", callback=_name, help="Of one user only.")
+@click.option("--owner", callback=_name, help="List the keys of this user only.")
 @OUTPUT
 def list_keys(owner: str | None, output: str) -> None:
-    """Show keys by their ids."""
+    """List API keys."""
     show(with_accounts(lambda accounts: accounts.keys(owner)), output)
 
 
 @api_keys.command("revoke")
 @click.argument("key")
 def revoke_key(key: str) -> None:
-    """Let the key with the id KEY in no more, for good."""
+    """Revoke the key with the id KEY permanently."""
     with_accounts(lambda accounts: accounts.revoke_key(key))
     click.echo(f"key {key} revoked")
 
@@ -165,12 +176,19 @@ def revoke_key(key: str) -> None:
 @api_keys.command("make")
 @click.argument("subject", callback=_name)
 @click.option("--file", "path", type=click.Path(path_type=Path, dir_okay=False), required=True)
-@click.option("--tenant", callback=_name, help="Whose documents it sees; SUBJECT if not given.")
+@click.option(
+    "--tenant",
+    callback=_name,
+    help="Tenant whose documents the key can access. Defaults to SUBJECT.",
+)
 @SCOPES
 @DAYS
 @OUTPUT
 def make_key(path: Path, subject: str, tenant: str | None, **options: Any) -> None:
-    """Make a key without a database: its digest goes into FILE, for AIAPI_AUTH_API_KEYS_FILE."""
+    """Create a key without a database.
+
+    Writes its digest to FILE, for AIAPI_AUTH_API_KEYS_FILE.
+    """
     key, expires = new_key(), _expiry(options["days"])
     scopes = options["scopes"]
     file_commands.add_key(

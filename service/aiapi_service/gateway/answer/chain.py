@@ -1,12 +1,11 @@
-"""One answer: what is independent runs together, what depends waits.
+"""The steps of one answer. Independent steps run concurrently.
 
     limit ┐
     embed ┼─> search ─> model ─> store
     chat  ┘
 
-A step that fails ends those beside it, and nothing is stored. Only when the model has answered and
-the store then fails is there an answer all the same, which says that it was not kept: the caller
-has paid for it.
+A failed step cancels the concurrent ones, and nothing is stored. If only the last step fails, the
+caller still gets the answer, with a warning that it was not stored: its tokens are paid for.
 """
 
 import asyncio
@@ -34,66 +33,66 @@ from aiapi_service.store.limits import PostgresLimiter, Rate
 
 logger = logging.getLogger("aiapi.gateway")
 
-_TURNS = 8
-_TRIES = 2
-_NOT_KEPT = "The model answered, but the answer could not be stored: the chat does not hold it."
+_MAX_TURNS = 8
+_STORE_ATTEMPTS = 2
+_NOT_STORED = "The answer could not be stored. The chat does not contain it."
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerChain:
-    """What the steps need."""
+    """Runs the steps of answers."""
 
     settings: AnswerSettings
     store: Database
     embedder: Embedder
     upstreams: UpstreamClient
 
-    async def answer(self, asked: AnswerRequest, caller: Principal, steps: StepTimer) -> Answer:
-        """Run the steps."""
-        model = asked.model or self.upstreams.default_model()
-        manner = prompt.SMALL if model == LOCAL_MODEL else prompt.DEFAULT
-        asked = asked.model_copy(
+    async def answer(self, request: AnswerRequest, caller: Principal, steps: StepTimer) -> Answer:
+        """Answer a question."""
+        model = request.model or self.upstreams.default_model()
+        style = prompt.SMALL if model == LOCAL_MODEL else prompt.DEFAULT
+        request = request.model_copy(
             update={
                 "model": model,
-                "documents": min(asked.documents, manner.documents),
-                "max_tokens": asked.max_tokens or manner.max_tokens,
+                "documents": min(request.documents, style.documents),
+                "max_tokens": request.max_tokens or style.max_tokens,
             }
         )
-        chat, wanted = await self._prepare(asked, caller, steps)
-        hits = await self._search(asked, caller, wanted, steps)
-        completion = await self._ask(asked, chat, hits, manner, steps)
-        answered = AnswerRecord(
+        chat, query = await self._prepare(request, caller, steps)
+        hits = await self._search(request, caller, query, steps)
+        completion = await self._complete(request, chat, hits, style, steps)
+        record = AnswerRecord(
             id=uuid4(),
-            chat=asked.chat_id or uuid4(),
-            question=asked.question,
+            chat=request.chat_id or uuid4(),
+            question=request.question,
             answer=_text(completion),
-            model=_clean(str(completion.get("model") or asked.model or ""))[:256],
+            model=_clean(str(completion.get("model") or request.model or ""))[:256],
             sources=[Source(id=hit.id, score=hit.score) for hit in hits],
             usage=_usage(completion),
         )
-        stored = await self._keep(answered, caller, steps, new=asked.chat_id is None)
+        stored = await self._store(record, caller, steps, new=request.chat_id is None)
         return Answer(
-            id=answered.id,
-            chat_id=answered.chat,
-            answer=answered.answer,
-            model=answered.model,
-            sources=list(answered.sources),
-            usage=answered.usage,
+            id=record.id,
+            chat_id=record.chat,
+            answer=record.answer,
+            model=record.model,
+            sources=list(record.sources),
+            usage=record.usage,
             stored=stored,
-            warning=None if stored else _NOT_KEPT,
+            warning=None if stored else _NOT_STORED,
         )
 
     async def _prepare(
-        self, asked: AnswerRequest, caller: Principal, steps: StepTimer
+        self, request: AnswerRequest, caller: Principal, steps: StepTimer
     ) -> tuple[Chat | None, EmbeddingVector | None]:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._limit(caller, steps))
-                chat = group.create_task(self._chat(asked, caller, steps))
-                wanted = group.create_task(self._embed(asked, steps))
+                chat = group.create_task(self._chat(request, caller, steps))
+                query = group.create_task(self._embed(request, steps))
         except BaseExceptionGroup as failed:
-            raise _worst(failed) from None
-        return chat.result(), wanted.result()
+            raise _most_relevant(failed) from None
+        return chat.result(), query.result()
 
     async def _limit(self, caller: Principal, steps: StepTimer) -> None:
         rate = Rate(self.settings.answer_burst, self.settings.answer_seconds)
@@ -106,105 +105,107 @@ class AnswerChain:
                 429,
                 "too-many-answers",
                 "Too many answers",
-                f"Try again in {wait} s.",
+                f"Retry in {wait} s.",
                 headers={"Retry-After": str(wait)},
             )
 
-    async def _chat(self, asked: AnswerRequest, caller: Principal, steps: StepTimer) -> Chat | None:
-        if asked.chat_id is None:
+    async def _chat(
+        self, request: AnswerRequest, caller: Principal, steps: StepTimer
+    ) -> Chat | None:
+        if request.chat_id is None:
             return None
         async with steps.step("chat", self.settings.answer_search_timeout):
-            found = await ChatStore(self.store).read(asked.chat_id, caller, turns=_TURNS)
+            found = await ChatStore(self.store).read(request.chat_id, caller, turns=_MAX_TURNS)
         if found is None:
             raise no_chat()
         return found
 
-    async def _embed(self, asked: AnswerRequest, steps: StepTimer) -> EmbeddingVector | None:
-        if not asked.documents:
+    async def _embed(self, request: AnswerRequest, steps: StepTimer) -> EmbeddingVector | None:
+        if not request.documents:
             return None
         async with steps.step("embed", self.settings.answer_embed_timeout):
-            found = await self.embedder.embed([asked.question])
+            found = await self.embedder.embed([request.question])
         return validate_vectors(found.vectors, found.model)[0]
 
     async def _search(
         self,
-        asked: AnswerRequest,
+        request: AnswerRequest,
         caller: Principal,
-        wanted: EmbeddingVector | None,
+        query: EmbeddingVector | None,
         steps: StepTimer,
     ) -> list[Hit]:
-        if wanted is None:
+        if query is None:
             return []
         async with steps.step("search", self.settings.answer_search_timeout):
             return await DocumentStore(self.store).search(
-                caller.tenant, wanted, limit=asked.documents, metadata=asked.filter
+                caller.tenant, query, limit=request.documents, metadata=request.filter
             )
 
-    async def _ask(
+    async def _complete(
         self,
-        asked: AnswerRequest,
+        request: AnswerRequest,
         chat: Chat | None,
         hits: Sequence[Hit],
-        manner: prompt.PromptStyle,
+        style: prompt.PromptStyle,
         steps: StepTimer,
     ) -> dict[str, Any]:
-        body = manner.options | {
-            "model": asked.model,
+        body = style.options | {
+            "model": request.model,
             "messages": prompt.messages(
-                asked.question,
+                request.question,
                 hits,
                 chat.turns if chat else (),
                 characters=self.settings.answer_context,
-                manner=manner,
+                style=style,
             ),
-            "max_tokens": asked.max_tokens,
+            "max_tokens": request.max_tokens,
         }
         async with steps.step("model", self.settings.answer_model_timeout):
             return await self.upstreams.chat(body)
 
-    async def _keep(
-        self, answered: AnswerRecord, caller: Principal, steps: StepTimer, *, new: bool
+    async def _store(
+        self, record: AnswerRecord, caller: Principal, steps: StepTimer, *, new: bool
     ) -> bool:
-        """Store it. A broken connection may have stored it: the second try finds out."""
-        for attempt in range(_TRIES):
+        """Store the answer. Storing is idempotent, so it is retried after a broken connection."""
+        for attempt in range(_STORE_ATTEMPTS):
             try:
                 async with steps.step("store", self.settings.answer_store_timeout):
-                    return await ChatStore(self.store).store(answered, caller, new=new)
+                    return await ChatStore(self.store).store(record, caller, new=new)
             except (StoreUnavailableError, ProblemError) as error:
-                if attempt + 1 == _TRIES:
+                if attempt + 1 == _STORE_ATTEMPTS:
                     logger.warning("an answer was not stored: %s", error)
         return False
 
 
 def no_chat() -> ProblemError:
-    """Not there, or somebody else's: that is not told apart."""
-    return ProblemError(404, "no-chat", "There is no such chat", "You have no chat with this id.")
+    """The chat does not exist or belongs to another caller; the response is the same."""
+    return ProblemError(404, "no-chat", "No such chat", "You have no chat with this id.")
 
 
-def _worst(failed: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of several that failed together, the one to tell: a refusal before a fault."""
+def _most_relevant(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to report of several: problems by status first, then unexpected errors."""
     flat: list[BaseException] = []
     for one in failed.exceptions:
-        flat += [_worst(one)] if isinstance(one, BaseExceptionGroup) else [one]
-    refusals = [one for one in flat if isinstance(one, ProblemError | AuthError)]
-    return min(refusals, key=lambda one: one.status) if refusals else flat[0]
+        flat += [_most_relevant(one)] if isinstance(one, BaseExceptionGroup) else [one]
+    problems = [one for one in flat if isinstance(one, ProblemError | AuthError)]
+    return min(problems, key=lambda one: one.status) if problems else flat[0]
 
 
 def _text(completion: dict[str, Any]) -> str:
-    """The model's words, as far as they can be stored and sent."""
+    """The text of a completion."""
     try:
         text = completion["choices"][0]["message"]["content"]
     except (KeyError, IndexError, TypeError):
         text = None
     if not isinstance(text, str):
         raise ProblemError(
-            502, "no-answer", "The model gave no answer", "Its completion holds no text."
+            502, "no-answer", "The model gave no answer", "The completion of the model has no text."
         )
     return _clean(text)
 
 
 def _clean(text: str) -> str:
-    """Without what Postgres cannot store."""
+    """Remove characters that Postgres cannot store."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""``/v1/answer`` and the chats that come of it."""
+"""``/v1/answer`` and ``/v1/chats``."""
 
 from typing import Annotated
 from uuid import UUID
@@ -21,7 +21,7 @@ from aiapi_service.gateway.services import ServicesDep
 router = APIRouter(tags=["answers"])
 
 Caller = Annotated[Principal, require("answer")]
-_MOST_TURNS = 100
+_MAX_TURNS = 100
 
 
 @router.post(
@@ -37,20 +37,20 @@ async def answer(
     services: ServicesDep,
     caller: Annotated[Principal, require("answer", caller=TimedAuthentication())],
     store: DatabaseDep,
-    timings: Annotated[bool, Query(description="Give the times of the steps.")] = False,
+    timings: Annotated[bool, Query(description="Include the timings of the steps.")] = False,
 ) -> Response:
-    """Answer from the tenant's documents, and keep question and answer in a chat."""
+    """Answer a question from the tenant's documents, and store both in a chat."""
     steps = steps_of(request)
     settings = services.settings
-    asked = await read_json(request, AnswerRequest, settings)
+    question = await read_json(request, AnswerRequest, settings)
     chain = AnswerChain(
         settings=settings, store=store, embedder=services.embedder, upstreams=services.upstreams
     )
 
     async def work() -> Response:
-        found = await chain.answer(asked, caller, steps)
-        if timings or asked.timings:
-            found = found.model_copy(update={"timings": steps.all()})
+        found = await chain.answer(question, caller, steps)
+        if timings or question.timings:
+            found = found.model_copy(update={"timings": steps.all_times()})
         return JSONResponse(found.model_dump(mode="json", exclude_none=True))
 
     return await run_until_disconnect(request, work())
@@ -60,8 +60,8 @@ async def answer(
     "/v1/chats/{id}", summary="Get a chat", responses=responses(401, 403, 404, 422, 429, 503)
 )
 async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A002 - the path's
-    """One of the caller's chats with its latest turns."""
-    found = await ChatStore(store).read(id, caller, turns=_MOST_TURNS)
+    """Get a chat of the caller with its latest turns."""
+    found = await ChatStore(store).read(id, caller, turns=_MAX_TURNS)
     if found is None:
         raise no_chat()
     return found
@@ -74,7 +74,7 @@ async def chat(id: UUID, caller: Caller, store: DatabaseDep) -> Chat:  # noqa: A
     responses=responses(401, 403, 404, 422, 429, 503),
 )
 async def delete(id: UUID, caller: Caller, store: DatabaseDep) -> Response:  # noqa: A002 - as above
-    """One of the caller's chats, with all of its turns."""
+    """Delete a chat of the caller with all of its turns."""
     if not await ChatStore(store).delete(id, caller):
         raise no_chat()
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Questions and answers as callers send and get them."""
+"""Request and response models of questions, answers and chats."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,34 +17,34 @@ class AnswerRequest(BaseModel):
 
     question: Query
     chat_id: Annotated[UUID, Field(strict=False)] | None = None
-    """A chat to go on with; without one a new chat begins."""
+    """The chat to continue. Starts a new chat by default."""
     documents: Annotated[int, Field(ge=0, le=20)] = 4
-    """How many documents to look for; the local model is given the nearest alone."""
+    """Number of documents for the prompt. The local model gets the nearest one only."""
     filter: Metadata = {}
-    """Only documents whose metadata contain all of this."""
+    """Only documents whose metadata contains all of this."""
     model: Name | None = None
     max_tokens: Annotated[int, Field(ge=1, le=8192)] | None = None
-    """Of the answer; 512 when not given, for the local model 96."""
+    """Maximum tokens of the answer. Default 512; 96 for the local model."""
     timings: bool = False
-    """Give the times of the steps, as `?timings=true` does."""
+    """Include the timings of the steps, like `?timings=true`."""
 
 
 class Source(BaseModel):
-    """A document that the model was given."""
+    """A document in the prompt."""
 
     id: str
     score: float
 
 
 class StepTime(BaseModel):
-    """When a step began, in seconds after the request came, and how long it took."""
+    """Start of a step in seconds after the request, and its duration."""
 
     began: float
     seconds: float
 
 
 class Answer(BaseModel):
-    """An answer. ``stored`` is false when the model answered but the chat could not be kept."""
+    """An answer. ``stored`` is false when the answer could not be stored."""
 
     id: UUID
     object: Literal["answer"] = "answer"
@@ -59,7 +59,7 @@ class Answer(BaseModel):
 
 
 class Turn(BaseModel):
-    """A question of a chat with its answer."""
+    """A question in a chat and its answer."""
 
     id: UUID
     question: str
@@ -70,7 +70,7 @@ class Turn(BaseModel):
 
 
 class Chat(BaseModel):
-    """A chat with its latest turns, the oldest of them first."""
+    """A chat with its latest turns, oldest first."""
 
     id: UUID
     object: Literal["chat"] = "chat"
@@ -81,7 +81,7 @@ class Chat(BaseModel):
 EXAMPLE = {
     "question": {"summary": "A question", "value": {"question": "When do you open?"}},
     "followup": {
-        "summary": "The next one of a chat, with its timings",
+        "summary": "A follow-up question, with timings",
         "value": {
             "question": "And on Sundays?",
             "chat_id": "5f0c2b0e-6b4c-4f6e-9d1c-3a1f7a1b2c3d",

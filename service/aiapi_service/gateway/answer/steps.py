@@ -1,7 +1,4 @@
-"""The steps of one answer: each has a deadline, a histogram, a span, and a line in the timings.
-
-The first is to authenticate the caller.
-"""
+"""Timeouts and timings of the steps of one answer. The first step is authentication."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,12 +14,12 @@ from aiapi_service.gateway.answer.schemas import StepTime
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.steps import step
 
-# The look-ups in it have deadlines of their own, which are shorter.
+# The lookups in it have shorter timeouts.
 _AUTHENTICATE_SECONDS = 30.0
 
 
 class StepTimer:
-    """Made when the request comes; collects the times of what runs, also side by side."""
+    """Collects the times of the steps of a request, also of concurrent ones."""
 
     def __init__(self) -> None:
         self._began = monotonic()
@@ -30,7 +27,7 @@ class StepTimer:
 
     @asynccontextmanager
     async def step(self, name: str, seconds: float) -> AsyncIterator[None]:
-        """One step, which ends in time or as a problem that names it."""
+        """Run a step with a timeout. Raises a problem that names the step."""
         began = monotonic()
         try:
             with step(name):
@@ -41,26 +38,26 @@ class StepTimer:
                 504,
                 "step-timeout",
                 "A step took too long",
-                f"The step {name} did not end within {seconds:g} s.",
+                f"The step {name} did not finish within {seconds:g} s.",
             ) from None
         finally:
-            self.note(name, began)
+            self.record(name, began)
 
-    def note(self, name: str, began: float) -> None:
-        """A step that ends now."""
+    def record(self, name: str, began: float) -> None:
+        """Record a step that ends now."""
         now = monotonic()
         self.times[name] = StepTime(
             began=round(began - self._began, 6), seconds=round(now - began, 6)
         )
 
-    def all(self) -> dict[str, StepTime]:
-        """The times so far, with the whole."""
-        whole = StepTime(began=0.0, seconds=round(monotonic() - self._began, 6))
-        return {**self.times, "total": whole}
+    def all_times(self) -> dict[str, StepTime]:
+        """The times so far, with the total."""
+        total = StepTime(began=0.0, seconds=round(monotonic() - self._began, 6))
+        return {**self.times, "total": total}
 
 
 class TimedAuthentication(AuthenticationDependency):
-    """Begins the steps of the request that it lets in."""
+    """Authenticates as the first timed step."""
 
     async def identify(self, request: Request, authenticator: Authenticator) -> Principal:
         steps = request.state.steps = StepTimer()
@@ -69,6 +66,6 @@ class TimedAuthentication(AuthenticationDependency):
 
 
 def steps_of(request: Request) -> StepTimer:
-    """Those that its caller began."""
+    """The timer that TimedAuthentication created."""
     found: StepTimer = request.state.steps
     return found

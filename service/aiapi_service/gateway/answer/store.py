@@ -1,4 +1,4 @@
-"""Chats as they lie in the database. Every statement names the tenant and the caller."""
+"""Chats in the database. Every statement filters by tenant and caller."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from aiapi_service.store.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerRecord:
-    """All that is stored of one answer. The id is made before, so that it can be sent twice."""
+    """A stored answer. Its id is generated before, so that storing is idempotent."""
 
     id: UUID
     chat: UUID
@@ -26,13 +26,13 @@ class AnswerRecord:
 
 
 class ChatStore:
-    """Every statement about chats and answers."""
+    """All SQL statements on chats and answers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, chat: UUID, owner: Principal, *, turns: int) -> Chat | None:
-        """A chat of this caller with its last turns; None when there is none."""
+        """A chat of this caller with its latest turns; None when it does not exist."""
         rows = await self._database.rows(
             "SELECT c.created AS began, a.id, a.question, a.answer, a.model, "
             "a.sources::text AS sources, a.created "
@@ -50,17 +50,17 @@ class ChatStore:
             id=chat, created=rows[0]["began"], turns=[_turn(row) for row in rows if row["id"]]
         )
 
-    async def store(self, answered: AnswerRecord, owner: Principal, *, new: bool) -> bool:
-        """Keep an answer, with its chat when that is new: both or neither, and once.
+    async def store(self, record: AnswerRecord, owner: Principal, *, new: bool) -> bool:
+        """Store an answer, and its chat when new, in one transaction. Idempotent.
 
-        False when somebody has deleted the chat meanwhile.
+        False when the chat was deleted meanwhile.
         """
         async with self._database.transaction() as connection:
             if new:
                 await connection.execute(
                     "INSERT INTO chats (id, tenant, subject) VALUES ($1, $2, $3) "
                     "ON CONFLICT DO NOTHING",
-                    answered.chat,
+                    record.chat,
                     owner.tenant,
                     owner.subject,
                 )
@@ -70,20 +70,20 @@ class ChatStore:
                 "kept AS (INSERT INTO answers (id, chat, question, answer, model, sources, usage) "
                 "SELECT $4, id, $5, $6, $7, $8::text::jsonb, $9::text::jsonb FROM mine "
                 "ON CONFLICT DO NOTHING) SELECT id FROM mine",
-                answered.chat,
+                record.chat,
                 owner.tenant,
                 owner.subject,
-                answered.id,
-                answered.question,
-                answered.answer,
-                answered.model,
-                json.dumps([source.model_dump() for source in answered.sources]),
-                json.dumps(answered.usage),
+                record.id,
+                record.question,
+                record.answer,
+                record.model,
+                json.dumps([source.model_dump() for source in record.sources]),
+                json.dumps(record.usage),
             )
         return row is not None
 
     async def delete(self, chat: UUID, owner: Principal) -> bool:
-        """Whether there was one to delete. Its answers go with it."""
+        """Delete a chat with its answers. False when it does not exist."""
         return bool(
             await self._database.execute(
                 "DELETE FROM chats WHERE id = $1 AND tenant = $2 AND subject = $3",

@@ -1,4 +1,4 @@
-"""Where a page ended, as an opaque word."""
+"""Opaque pagination cursors."""
 
 import base64
 import binascii
@@ -7,12 +7,12 @@ from aiapi_service.gateway.problems import FieldError, ProblemError
 
 
 def encode(last: str) -> str:
-    """The cursor for what follows this id."""
+    """The cursor for the documents after this id."""
     return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
 
 
 def decode(cursor: str) -> str:
-    """The id in a cursor, or a problem."""
+    """The id in a cursor; raises a problem when the cursor is not valid."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         last = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
@@ -23,7 +23,7 @@ def decode(cursor: str) -> str:
             422,
             "invalid-request",
             "The request is not valid",
-            "cursor is not one that was given",
-            errors=[FieldError("cursor", "is not one that was given")],
+            "cursor is not a next_cursor of this API",
+            errors=[FieldError("cursor", "is not a next_cursor of this API")],
         )
     return last

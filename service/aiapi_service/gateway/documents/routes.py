@@ -32,18 +32,18 @@ _PLAIN = (401, 403, 422, 429, 503)
 
 
 def no_database() -> ProblemError:
-    """Nowhere to keep anything."""
+    """No database is configured."""
     return ProblemError(
         503,
         "no-database",
         "No database is configured",
-        "Set AIAPI_DATABASE_URL to a Postgres with pgvector, or serve with aiapi-serve where "
-        "aiapi[local] is installed.",
+        "Set AIAPI_DATABASE_URL to a Postgres with pgvector, or install aiapi[local] and run "
+        "aiapi-serve.",
     )
 
 
 async def database(services: ServicesDep) -> Database:
-    """The worker's database, or a problem."""
+    """The database of the worker; raises a problem when there is none."""
     if services.store is None:
         raise no_database()
     return services.store
@@ -56,7 +56,7 @@ Writer = Annotated[Principal, require("documents:write")]
 
 @router.put(
     "/v1/documents",
-    summary="Put documents",
+    summary="Store documents",
     response_model=PutDocumentsResponse,
     responses=responses(*_BODY),
     openapi_extra=json_body(PutDocuments, PUT_EXAMPLE),
@@ -64,16 +64,16 @@ Writer = Annotated[Principal, require("documents:write")]
 async def put(
     request: Request, services: ServicesDep, principal: Writer, store: DatabaseDep
 ) -> PutDocumentsResponse:
-    """Store documents, all of them or none. A document replaces the one with its id."""
+    """Store documents, all or none. A document replaces an existing one with the same id."""
     settings = services.settings
-    asked = await read_json(request, PutDocuments, settings)
-    names = [one.name for one in asked.documents]
+    body = await read_json(request, PutDocuments, settings)
+    names = [one.name for one in body.documents]
     _unique(names)
     with step("embed"):
-        found = await services.embedder.embed([one.content for one in asked.documents])
+        found = await services.embedder.embed([one.content for one in body.documents])
     with step("store"):
         vectors = validate_vectors(found.vectors, found.model)
-        await DocumentStore(store).put(principal.tenant, asked.documents, vectors)
+        await DocumentStore(store).put(principal.tenant, body.documents, vectors)
     return PutDocumentsResponse(ids=names, model=found.model, tokens=found.tokens)
 
 
@@ -83,7 +83,7 @@ def _unique(names: list[str]) -> None:
         if name in seen:
             where, what = (
                 f"documents[{index}]",
-                "is there twice: its id or content is not the first",
+                "has the same id or content as an earlier document",
             )
             raise ProblemError(
                 422,
@@ -102,7 +102,7 @@ async def page(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str, Query(max_length=256)] = "",
 ) -> DocumentPage:
-    """The tenant's documents by their ids, a page at a time."""
+    """List the tenant's documents by id, in pages."""
     after = cursors.decode(cursor)
     found = await DocumentStore(store).page(principal.tenant, after=after, limit=limit + 1)
     more = len(found) > limit
@@ -120,15 +120,15 @@ async def page(
 async def search(
     request: Request, services: ServicesDep, principal: Reader, store: DatabaseDep
 ) -> SearchResponse:
-    """The tenant's documents that are nearest to a text in meaning."""
+    """Find the tenant's documents that are nearest in meaning to a text."""
     settings = services.settings
-    asked = await read_json(request, SearchRequest, settings)
+    body = await read_json(request, SearchRequest, settings)
     with step("embed"):
-        found = await services.embedder.embed([asked.query])
+        found = await services.embedder.embed([body.query])
     with step("search"):
-        wanted = validate_vectors(found.vectors, found.model)[0]
+        query = validate_vectors(found.vectors, found.model)[0]
         hits = await DocumentStore(store).search(
-            principal.tenant, wanted, limit=asked.limit, metadata=asked.filter
+            principal.tenant, query, limit=body.limit, metadata=body.filter
         )
     return SearchResponse(data=hits, model=found.model)
 
@@ -138,7 +138,7 @@ async def get(id: Id, principal: Reader, store: DatabaseDep) -> Document:  # noq
     """One document of the tenant."""
     found = await DocumentStore(store).get(principal.tenant, id)
     if found is None:
-        raise _unknown(id)
+        raise _not_found(id)
     return found
 
 
@@ -151,10 +151,10 @@ async def get(id: Id, principal: Reader, store: DatabaseDep) -> Document:  # noq
 async def delete(id: Id, principal: Writer, store: DatabaseDep) -> Response:  # noqa: A002 - as above
     """One document of the tenant."""
     if not await DocumentStore(store).delete(principal.tenant, id):
-        raise _unknown(id)
+        raise _not_found(id)
     return Response(status_code=204)
 
 
-def _unknown(name: str) -> ProblemError:
-    detail = f"There is no document {name}."
-    return ProblemError(404, "no-document", "There is no such document", detail)
+def _not_found(name: str) -> ProblemError:
+    detail = f"Document {name} does not exist."
+    return ProblemError(404, "no-document", "No such document", detail)

@@ -1,4 +1,4 @@
-"""Documents as callers send and get them."""
+"""Request and response models of documents."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes as JSON")
     # Postgres' jsonb holds neither NUL nor half a surrogate pair.
     if "\\u0000" in text.replace("\\\\", "") or not _encodable(text):
-        raise ValueError("holds a character that cannot be stored")
+        raise ValueError("contains a character that cannot be stored")
     return value
 
 
@@ -47,30 +47,30 @@ class DocumentIn(_Strict):
     """A document to store."""
 
     id: Id | None = None
-    """Replaces the document of this id. Without one it is made of the content, so that sending a
-    document twice stores it once."""
+    """Replaces the document with this id. Defaults to a hash of the content, so that a document
+    sent twice is stored once."""
     content: Content
     metadata: Metadata = {}
 
     @property
     def name(self) -> str:
-        """The id, given or made."""
+        """The id, given or derived from the content."""
         return self.id or hashlib.sha256(self.content.encode()).hexdigest()[:32]
 
 
 class PutDocuments(_Strict):
-    """Documents to store: all of them, or none."""
+    """Documents to store, all or none."""
 
     documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
 
 
 class PutDocumentsResponse(BaseModel):
-    """What became of them."""
+    """The ids of the stored documents."""
 
     object: Literal["list"] = "list"
     ids: list[str]
     model: str
-    """The model that embedded them."""
+    """The embedding model."""
     tokens: int
 
 
@@ -85,35 +85,35 @@ class Document(BaseModel):
 
 
 class DocumentPage(BaseModel):
-    """Some of a tenant's documents, in the order of their ids."""
+    """A page of documents in order of their ids."""
 
     object: Literal["list"] = "list"
     data: list[Document]
     next_cursor: str | None
-    """For the next page; null on the last one."""
+    """Cursor for the next page; null on the last page."""
 
 
 class SearchRequest(_Strict):
-    """What to look for."""
+    """A search for documents."""
 
     query: Query
     limit: Annotated[int, Field(ge=1, le=50)] = 5
     filter: Metadata = {}
-    """Only documents whose metadata contain all of this."""
+    """Only documents whose metadata contains all of this."""
 
 
 class Hit(BaseModel):
-    """A document that was found."""
+    """A found document."""
 
     id: str
     content: str
     metadata: dict[str, Any]
     score: float
-    """Cosine similarity: 1 is the same direction."""
+    """Cosine similarity; 1 is the best match."""
 
 
 class SearchResponse(BaseModel):
-    """The nearest documents, the best first."""
+    """The nearest documents, best first."""
 
     object: Literal["list"] = "list"
     data: list[Hit]
@@ -133,7 +133,7 @@ PUT_EXAMPLE = {
 }
 SEARCH_EXAMPLE = {
     "search": {
-        "summary": "Among the English ones",
+        "summary": "English documents only",
         "value": {"query": "When do you open?", "limit": 3, "filter": {"lang": "en"}},
     }
 }

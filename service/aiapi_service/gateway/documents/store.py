@@ -1,8 +1,7 @@
-"""Documents as they lie in the database. Every statement names the tenant: that is the isolation.
+"""Documents in the database. Every statement filters by tenant, which isolates tenants.
 
-The nearest neighbours come from an HNSW index where the planner finds it worth while, and from an
-exact scan of the tenant's rows where it does not. The index is scanned on until enough rows of the
-tenant are found, since it knows nothing of tenants.
+The planner chooses between an HNSW index and an exact scan of the tenant's rows. The index covers
+all tenants, so it is scanned iteratively until enough rows of the tenant are found.
 """
 
 import json
@@ -15,44 +14,44 @@ from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.store.connection import Row
 from aiapi_service.store.database import Database
 
-_LONGEST_INDEXED = 2000
-_LONGEST = 16_000
+_MAX_INDEXED_DIMENSIONS = 2000
+_MAX_DIMENSIONS = 16_000
 _INDEX_LOCK = 0x69_6E_64_65_78
 _COLUMNS = "id, content, metadata::text AS metadata, created, updated"
 
 
 @dataclass(frozen=True)
 class EmbeddingVector:
-    """A vector, and the model that made it: only vectors of one model can be compared."""
+    """A vector and its model. Only vectors of the same model can be compared."""
 
     vector: Sequence[float]
     model: str
 
     @property
     def text(self) -> str:
-        """As pgvector reads it."""
+        """The vector in the text format of pgvector."""
         return "[" + ",".join(map(repr, self.vector)) + "]"
 
 
 def validate_vectors(vectors: Sequence[Sequence[object]], model: str) -> list[EmbeddingVector]:
-    """Vectors that can be stored and compared, whatever an upstream sent."""
+    """Validate the vectors of an upstream, so that they can be stored and compared."""
     found = []
     for vector in vectors:
         numbers = [float(one) for one in vector if isinstance(one, int | float)]
-        fits = 0 < len(numbers) == len(vector) <= _LONGEST
+        fits = 0 < len(numbers) == len(vector) <= _MAX_DIMENSIONS
         if not fits or not all(math.isfinite(one) and abs(one) < 1e30 for one in numbers):
             raise ProblemError(
                 502,
                 "bad-embedding",
                 "The embedding cannot be used",
-                f"{model} did not answer with a vector of 1 to {_LONGEST} finite numbers.",
+                f"{model} did not return a vector of 1 to {_MAX_DIMENSIONS} finite numbers.",
             )
         found.append(EmbeddingVector(numbers, model))
     return found
 
 
 class DocumentStore:
-    """Every statement about documents."""
+    """All SQL statements on documents."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,7 +59,7 @@ class DocumentStore:
     async def put(
         self, tenant: str, documents: Sequence[DocumentIn], embedded: Sequence[EmbeddingVector]
     ) -> None:
-        """Store all of them or none; sent again it changes nothing."""
+        """Store all documents in one transaction. Idempotent."""
         for length in {len(one.vector) for one in embedded}:
             await self._index(length)
         async with self._database.transaction() as connection:
@@ -69,7 +68,7 @@ class DocumentStore:
                 "SELECT $1, id, content, metadata::jsonb, model, embedding::vector "
                 "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
                 "AS new (id, content, metadata, model, embedding) "
-                # In one order everywhere, so that two batches with the same ids do not deadlock.
+                # Ordered, so that concurrent batches with the same ids do not deadlock.
                 "ORDER BY id "
                 "ON CONFLICT (tenant, id) DO UPDATE SET content = excluded.content, "
                 "metadata = excluded.metadata, model = excluded.model, "
@@ -83,15 +82,15 @@ class DocumentStore:
             )
 
     async def _index(self, length: int) -> None:
-        """An index for vectors of this length, when there is none yet.
+        """Create the index for vectors of this length if needed.
 
-        In a transaction of its own: it locks out writers, who would wait for each other if they
-        were to write in it as well.
+        In a separate transaction: creating the index blocks writers, which could deadlock if they
+        also wrote in this transaction.
         """
         name = f"documents_embedding_{length:d}"
-        there = "SELECT to_regclass($1) IS NOT NULL AS there"
-        row = await self._database.row(there, name)
-        if length > _LONGEST_INDEXED or (row and row["there"]):
+        exists = "SELECT to_regclass($1) IS NOT NULL AS found"
+        row = await self._database.row(exists, name)
+        if length > _MAX_INDEXED_DIMENSIONS or (row and row["found"]):
             return
         async with self._database.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _INDEX_LOCK)
@@ -102,7 +101,7 @@ class DocumentStore:
             )
 
     async def get(self, tenant: str, name: str) -> Document | None:
-        """One document."""
+        """Get a document."""
         row = await self._database.row(
             f"SELECT {_COLUMNS} FROM documents WHERE tenant = $1 AND id = $2",  # noqa: S608 - constant
             tenant,
@@ -111,7 +110,7 @@ class DocumentStore:
         return _document(row) if row else None
 
     async def page(self, tenant: str, *, after: str, limit: int) -> list[Document]:
-        """The documents that follow an id."""
+        """The documents after an id, in order of their ids."""
         rows = await self._database.rows(
             f"SELECT {_COLUMNS} FROM documents WHERE tenant = $1 AND id > $2 "  # noqa: S608 - constant
             "ORDER BY id LIMIT $3",
@@ -122,7 +121,7 @@ class DocumentStore:
         return [_document(row) for row in rows]
 
     async def delete(self, tenant: str, name: str) -> bool:
-        """Whether there was one to delete."""
+        """Delete a document. False when it does not exist."""
         return bool(
             await self._database.execute(
                 "DELETE FROM documents WHERE tenant = $1 AND id = $2", tenant, name
@@ -130,19 +129,19 @@ class DocumentStore:
         )
 
     async def search(
-        self, tenant: str, wanted: EmbeddingVector, *, limit: int, metadata: dict[str, object]
+        self, tenant: str, query: EmbeddingVector, *, limit: int, metadata: dict[str, object]
     ) -> list[Hit]:
-        """The nearest documents among those that the same model has embedded."""
+        """The nearest documents among those embedded with the same model."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 "SELECT set_config('hnsw.iterative_scan', 'strict_order', true), "
                 "set_config('plan_cache_mode', 'force_custom_plan', true)"
             )
             rows = await connection.fetch(
-                _nearest(len(wanted.vector)),
+                _nearest(len(query.vector)),
                 tenant,
-                wanted.model,
-                wanted.text,
+                query.model,
+                query.text,
                 json.dumps(metadata),
                 limit,
             )
@@ -150,7 +149,7 @@ class DocumentStore:
 
 
 def _nearest(length: int) -> str:
-    # The length must be a literal for the planner to see that the index of this length fits.
+    # The length must be a literal, so that the planner can use the index of this length.
     return (
         f"SELECT id, content, metadata::text AS metadata, "  # noqa: S608 - an int
         f"1 - (embedding::vector({length:d}) <=> $3::text::vector({length:d})) AS score "
@@ -165,7 +164,7 @@ def _document(row: Row) -> Document:
 
 
 def _hit(row: Row) -> Hit:
-    # A vector of zeros has no direction: pgvector calls its similarity NaN, which JSON has not.
+    # The similarity of a zero vector is NaN in pgvector, which JSON cannot represent.
     score = float(row["score"])
     return Hit(
         id=row["id"],

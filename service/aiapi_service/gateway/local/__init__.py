@@ -1,1 +1,1 @@
-"""Models that run on this machine, from packages alone: the extra ``aiapi[local]``."""
+"""Models that run in the pod, from the packages of the extra ``aiapi[local]``."""

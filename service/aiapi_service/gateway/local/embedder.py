@@ -1,7 +1,7 @@
-"""Embeddings on this machine: WordLlama's vectors, averaged over the tokens of a text.
+"""The local embedding model: WordLlama's vectors, averaged over the tokens of a text.
 
-Its files are loaded directly, and in the process that workers are forked from, so that all share
-one copy. A text costs tens of microseconds, less than a thread would.
+It is loaded in the process that workers are forked from, so that all share one copy. A text takes
+tens of microseconds, less than a switch to a thread.
 """
 
 import os
@@ -15,34 +15,34 @@ NAME = "wordllama-256"
 DIMENSIONS = 256
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
-_MOST_TOKENS = 8192
-# About as many tokens and half as many more. The tokenizer lets no other thread run meanwhile: a
-# text of megabytes would hold the loop for seconds.
-_MOST_CHARACTERS = 6 * _MOST_TOKENS
+_MAX_TOKENS = 8192
+# Enough characters for about 1.5 times as many tokens. The tokenizer holds the GIL, so a text of
+# megabytes would block the event loop for seconds.
+_MAX_CHARACTERS = 6 * _MAX_TOKENS
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """In the order of the texts, with the tokens that they had."""
+    """One vector per text, in order, and the total number of tokens."""
 
     vectors: Any
     tokens: int
 
 
 def available() -> bool:
-    """Whether the package is installed."""
+    """Whether the packages are installed."""
     return all(find_spec(name) for name in ("numpy", "safetensors", "tokenizers", "wordllama"))
 
 
 class LocalEmbedder:
-    """Loaded when made."""
+    """Loads the model on creation."""
 
     def __init__(self) -> None:
-        # A thread pool for matrices, which this never multiplies, would keep the app from forking.
+        # OpenBLAS would start a thread pool, which prevents forking and is not needed here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        import numpy  # noqa: PLC0415 - after the line above; only where it is used
-        from safetensors.numpy import load_file  # noqa: PLC0415 - belongs to the extra `local`
-        from tokenizers import Tokenizer  # noqa: PLC0415 - belongs to the extra `local`
+        import numpy  # noqa: PLC0415 - after the line above; optional
+        from safetensors.numpy import load_file  # noqa: PLC0415 - from the extra `local`
+        from tokenizers import Tokenizer  # noqa: PLC0415 - from the extra `local`
 
         spec = find_spec("wordllama")
         assert spec is not None and spec.origin is not None  # noqa: S101, PT018 - see available()
@@ -52,13 +52,13 @@ class LocalEmbedder:
         self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """A row of unit length a text; a text without any token is all zeros."""
+        """One unit vector per text; zeros for a text without tokens."""
         numpy = self._numpy
         vectors = numpy.zeros((len(texts), DIMENSIONS), dtype=numpy.float32)
         tokens = 0
         for row, text in enumerate(texts):
-            cut = text[:_MOST_CHARACTERS]
-            ids = self._tokenizer.encode(cut, add_special_tokens=False).ids[:_MOST_TOKENS]
+            cut = text[:_MAX_CHARACTERS]
+            ids = self._tokenizer.encode(cut, add_special_tokens=False).ids[:_MAX_TOKENS]
             tokens += len(ids)
             if ids:
                 mean = self._weights[ids].mean(axis=0, dtype=numpy.float32)

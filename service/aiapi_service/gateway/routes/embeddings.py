@@ -1,4 +1,4 @@
-"""Embeddings, from the upstreams or on this machine."""
+"""Embeddings from the upstreams or the local model."""
 
 from typing import Annotated
 
@@ -33,31 +33,33 @@ router = APIRouter(tags=["embeddings"], route_class=DirectRoute)
 async def embeddings(
     request: Request, _principal: Annotated[Principal, require("embeddings")]
 ) -> Response:
-    """As OpenAI's API has it."""
+    """Create embeddings, as in the OpenAI API."""
     services = services_of(request)
     settings = services.settings
     body = await read_json_object(request, settings)
-    asked = validate(body, EmbeddingsRequest)
-    if services.embedder.is_local(asked.model):
-        return await _here(services, asked)
-    services.embedder.refuse_unknown(asked.model)
-    call = embeddings_call(body.data, body.faithful(), services.upstreams)
+    parsed = validate(body, EmbeddingsRequest)
+    if services.embedder.is_local(parsed.model):
+        return await _embed_locally(services, parsed)
+    services.embedder.refuse_unknown(parsed.model)
+    call = embeddings_call(body.data, body.unambiguous(), services.upstreams)
     return RelayResponse(services.upstreams, call)
 
 
-async def _here(services: Services, asked: EmbeddingsRequest) -> Response:
-    texts = [asked.input] if isinstance(asked.input, str) else list(asked.input)
+async def _embed_locally(services: Services, parsed: EmbeddingsRequest) -> Response:
+    texts = [parsed.input] if isinstance(parsed.input, str) else list(parsed.input)
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            raise _refused(f"input[{index}]", f"must be text: {NAME} takes no token ids")
-    if asked.dimensions not in (None, DIMENSIONS):
-        raise _refused("dimensions", f"must be {DIMENSIONS} for {NAME}")
-    found = await services.embedder.embed_here([text for text in texts if isinstance(text, str)])
-    body = await to_openai_json(found, base64_format=asked.encoding_format == "base64")
+            raise _invalid_field(
+                f"input[{index}]", f"must be text: {NAME} does not accept token ids"
+            )
+    if parsed.dimensions not in (None, DIMENSIONS):
+        raise _invalid_field("dimensions", f"must be {DIMENSIONS} for {NAME}")
+    found = await services.embedder.embed_locally([text for text in texts if isinstance(text, str)])
+    body = await to_openai_json(found, base64_format=parsed.encoding_format == "base64")
     return Response(body, media_type="application/json")
 
 
-def _refused(field: str, message: str) -> ProblemError:
+def _invalid_field(field: str, message: str) -> ProblemError:
     return ProblemError(
         422,
         "invalid-request",

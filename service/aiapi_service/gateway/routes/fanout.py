@@ -1,4 +1,4 @@
-"""Many completions at once, in one worker: they all wait together."""
+"""Many completions in one request, run concurrently in one worker."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ router = APIRouter(tags=["chat"])
 
 @router.post(
     "/v1/fanout",
-    summary="Complete many chats at once",
+    summary="Complete many chats",
     response_model=FanoutResponse,
     responses={
         200: {"content": {"application/json": {"example": examples.FANOUT_ANSWER}}},
@@ -37,26 +37,28 @@ router = APIRouter(tags=["chat"])
 async def fanout(
     request: Request, services: ServicesDep, principal: Annotated[Principal, require("chat")]
 ) -> Response:
-    """One prompt to several models, or several prompts to one.
+    """Send one prompt to several models, or several prompts to one model.
 
-    The answer is 200 when the request was good, whatever became of its items: each has a
-    completion or a problem. Counted as many requests as it has items.
+    The status is 200 even if items fail: each item has a completion or a problem. Each item counts
+    as one request for the rate limit.
     """
     settings = services.settings
-    asked = await read_json(request, FanoutRequest, settings)
-    items = asked.items()
-    if services.callers is not None:
-        await services.callers.take_more(request, principal, len(items))
-    seconds = min(asked.timeout or settings.fanout_timeout, settings.fanout_timeout)
-    work = _all(services.upstreams, items, seconds)
+    body = await read_json(request, FanoutRequest, settings)
+    items = body.items()
+    if services.rate_limiter is not None:
+        await services.rate_limiter.take_remaining(request, principal, len(items))
+    seconds = min(body.timeout or settings.fanout_timeout, settings.fanout_timeout)
+    work = _complete_all(services.upstreams, items, seconds)
     return await run_until_disconnect(request, work)
 
 
-async def _all(upstreams: UpstreamClient, items: list[dict[str, Any]], seconds: float) -> Response:
+async def _complete_all(
+    upstreams: UpstreamClient, items: list[dict[str, Any]], seconds: float
+) -> Response:
     began = monotonic()
     with step("fanout"):
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_one(upstreams, item, seconds)) for item in items]
+            tasks = [group.create_task(_complete(upstreams, item, seconds)) for item in items]
     results = [{"index": index, **task.result()} for index, task in enumerate(tasks)]
     usages = [
         parse_usage((one["completion"] or {}).get("usage")) or TokenCounts() for one in results
@@ -79,20 +81,22 @@ async def _all(upstreams: UpstreamClient, items: list[dict[str, Any]], seconds: 
     )
 
 
-async def _one(upstreams: UpstreamClient, item: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Never raises for what an upstream does: one item does not spoil the others."""
+async def _complete(
+    upstreams: UpstreamClient, item: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Complete one item. Never raises for upstream errors, which would fail the other items."""
     began = monotonic()
     completion = problem = None
     try:
         deadline = asyncio.get_running_loop().time() + seconds
         completion = await upstreams.chat(item, deadline=deadline)
-        # A number too large to be one cannot be sent; it would spoil the other items.
+        # A number too large for JSON would fail the whole response.
         json.dumps(completion, allow_nan=False)
     except ProblemError as error:
         problem = error.body()
     except ValueError:
         completion = None
-        problem = failures.broken("an upstream answered a number that is none").body()
+        problem = failures.broken("an upstream returned a number that is not valid in JSON").body()
     return {
         "model": item["model"],
         "seconds": round(monotonic() - began, 6),

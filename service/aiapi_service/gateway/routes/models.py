@@ -1,4 +1,4 @@
-"""The models that there are."""
+"""The list of models."""
 
 from typing import Annotated, Any
 
@@ -16,17 +16,17 @@ router = APIRouter(tags=["models"])
 
 
 async def _cards(services: Services) -> list[dict[str, Any]]:
-    here: list[dict[str, Any]] = []
+    local: list[dict[str, Any]] = []
     if services.embedder.is_local(embedder.NAME):
-        here = [{"id": embedder.NAME, "object": "model", "created": 0, "owned_by": "local"}]
+        local = [{"id": embedder.NAME, "object": "model", "created": 0, "owned_by": "local"}]
         if not services.upstreams.targets:
-            return here
-    return [*await services.upstreams.cards(), *here]
+            return local
+    return [*await services.upstreams.cards(), *local]
 
 
 @router.get(
     "/v1/models",
-    summary="List the models",
+    summary="List models",
     response_model=ModelList,
     responses={
         200: {"content": {"application/json": {"example": examples.MODELS_ANSWER}}},
@@ -36,13 +36,13 @@ async def _cards(services: Services) -> list[dict[str, Any]]:
 async def models(
     services: ServicesDep, _principal: Annotated[Principal, require("models:read")]
 ) -> dict[str, Any]:
-    """Those that the settings name, and those that other upstreams tell of (kept for a minute)."""
+    """Models from the settings, and models that other upstreams list (cached for a minute)."""
     return {"object": "list", "data": await _cards(services)}
 
 
 @router.get(
     "/v1/models/{model:path}",
-    summary="Show one model",
+    summary="Get a model",
     response_model=ModelCard,
     responses={
         200: {"content": {"application/json": {"example": examples.MODELS_ANSWER["data"][0]}}},
@@ -56,9 +56,9 @@ async def model(
     services: ServicesDep,
     _principal: Annotated[Principal, require("models:read")],
 ) -> dict[str, Any]:
-    """One of the list. A name may have slashes in it."""
+    """Get a model of the list. A name may contain slashes."""
     for card in await _cards(services):
         if card["id"] == model:
             return card
-    detail = f"There is no model {model!r}. GET /v1/models lists those that there are."
-    raise ProblemError(404, "model-not-found", "There is no such model", detail)
+    detail = f"Model {model!r} does not exist. GET /v1/models lists the available models."
+    raise ProblemError(404, "model-not-found", "No such model", detail)

@@ -1,4 +1,4 @@
-"""What a chat completion may look like: checked as far as every upstream agrees on it."""
+"""Chat completions: validates the fields that all upstreams share."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ Stop = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=TE
 
 
 class OpenModel(BaseModel):
-    """Fields that only some upstreams know pass through; known ones are checked."""
+    """Validates known fields and passes unknown fields to the upstream."""
 
     model_config = ConfigDict(
         extra="allow", strict=True, json_schema_extra={"maxProperties": MAX_FIELDS}
@@ -27,7 +27,7 @@ class OpenModel(BaseModel):
 
 
 class Part(OpenModel):
-    """A piece of a message: text, an image, audio."""
+    """A part of a message: text, an image or audio."""
 
     type: Name
     text: Text | None = None
@@ -45,13 +45,13 @@ Messages = Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)
 
 
 class StreamOptions(OpenModel):
-    """How to stream."""
+    """Options for streaming."""
 
     include_usage: bool | None = None
 
 
 class ChatParameters(OpenModel):
-    """How to complete."""
+    """Parameters of a completion."""
 
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
@@ -64,7 +64,7 @@ class ChatParameters(OpenModel):
 
 
 class ChatRequest(ChatParameters):
-    """A chat completion, as the OpenAI API has it."""
+    """A chat completion request, as in the OpenAI API."""
 
     model: Name
     messages: Messages
@@ -73,7 +73,7 @@ class ChatRequest(ChatParameters):
 
 
 class Usage(BaseModel):
-    """Tokens read and written."""
+    """Token usage."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -83,7 +83,7 @@ class Usage(BaseModel):
 
 
 class ChatCompletion(BaseModel):
-    """The answer. Everything that the upstream says passes through."""
+    """A chat completion. Unknown fields of the upstream pass through."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""Embeddings, as the OpenAI API has them."""
+"""Embeddings, as in the OpenAI API."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ TokenList = Annotated[list[Token], Field(min_length=1, max_length=65536)]
 
 
 class EmbeddingsRequest(OpenModel):
-    """Texts to embed. Lists of token ids pass on to upstreams that know them."""
+    """Texts to embed. Lists of token ids are passed to the upstream."""
 
     model: Name
     input: (
@@ -40,7 +40,7 @@ class Embedding(BaseModel):
 
 
 class EmbeddingList(BaseModel):
-    """The vectors in the order of the texts."""
+    """The vectors, in the order of the texts."""
 
     model_config = ConfigDict(extra="allow")
 

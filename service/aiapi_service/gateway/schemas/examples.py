@@ -1,4 +1,4 @@
-"""Examples in the documentation; a test sends them."""
+"""Examples in the OpenAPI document. A test sends them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CHAT: dict[str, Any] = {
         },
     },
     "streamed": {
-        "summary": "The same, streamed",
+        "summary": "A streamed completion",
         "value": {
             "model": "smollm2-135m",
             "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -105,7 +105,7 @@ FANOUT_ANSWER: dict[str, Any] = {
             "completion": None,
             "problem": {
                 "type": "urn:aiapi:problem:model-not-found",
-                "title": "There is no such model",
+                "title": "No such model",
                 "status": 404,
                 "detail": "No upstream serves the model 'another-model' for chat.",
             },

@@ -33,10 +33,10 @@ class FanoutRequest(BaseModel):
         },
     )
 
-    model: Name = Field(default="", description="With `prompts`.")
+    model: Name = Field(default="", description="Use with `prompts`.")
     prompts: Annotated[list[Prompt], Field(min_length=1, max_length=MAX_ITEMS)] = []
     models: Annotated[list[Name], Field(min_length=1, max_length=MAX_ITEMS)] = Field(
-        default=[], description="With `prompt`."
+        default=[], description="Use with `prompt`."
     )
     prompt: Prompt = ""
     parameters: ChatParameters = Field(
@@ -44,18 +44,18 @@ class FanoutRequest(BaseModel):
         description="Further fields of each chat completion, such as `max_tokens`.",
     )
     timeout: Annotated[float, Field(gt=0, le=3600)] | None = Field(
-        default=None, description="Seconds that one item may take; AIAPI_FANOUT_TIMEOUT at most."
+        default=None, description="Timeout of one item in seconds, up to AIAPI_FANOUT_TIMEOUT."
     )
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         given = self.model_fields_set & {"model", "models", "prompt", "prompts"}
         if given not in ({"model", "prompts"}, {"models", "prompt"}):
-            raise ValueError("give either model and prompts, or models and prompt")
+            raise ValueError("set either model and prompts, or models and prompt")
         return self
 
     def items(self) -> list[dict[str, Any]]:
-        """The chat completions that this asks for."""
+        """The requested chat completions."""
         parameters = self.parameters.model_dump(exclude_unset=True)
         pairs = (
             [(self.model, prompt) for prompt in self.prompts]
@@ -74,7 +74,7 @@ def _messages(prompt: Any) -> list[dict[str, Any]]:
 
 
 class FanoutItem(BaseModel):
-    """How one of them went: a completion or a problem."""
+    """The result of one item: a completion or a problem."""
 
     index: int
     model: str
@@ -84,7 +84,7 @@ class FanoutItem(BaseModel):
 
 
 class FanoutResponse(BaseModel):
-    """All of them, in the order of the request."""
+    """The results, in the order of the request."""
 
     object: Literal["fanout"]
     succeeded: int

@@ -1,4 +1,4 @@
-"""The list of models, as the OpenAI API has it."""
+"""The list of models, as in the OpenAI API."""
 
 from typing import Literal
 

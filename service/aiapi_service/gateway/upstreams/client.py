@@ -1,4 +1,4 @@
-"""The upstreams as the rest of the gateway uses them."""
+"""The upstream client: parsed completions and model lists on top of the pool."""
 
 import asyncio
 import json
@@ -28,19 +28,21 @@ _MODELS_TIMEOUT_SECONDS = 10.0
 
 
 def chat_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
-    """A chat completion as a call; the body goes out as it came where nothing in it changes."""
+    """A call for a chat completion. Sends the original bytes if nothing changes."""
     model = str(data["model"])
-    return Call(CHAT_PATH, raw, "chat", model, bodies=_renamed(data, model, pool))
+    return Call(CHAT_PATH, raw, "chat", model, bodies=_renamed_bodies(data, model, pool))
 
 
 def embeddings_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
-    """An embedding costs the same twice: it may be asked for again."""
+    """A call for embeddings, which may be repeated."""
     model = str(data["model"])
-    bodies = _renamed(data, model, pool)
+    bodies = _renamed_bodies(data, model, pool)
     return Call(EMBEDDINGS_PATH, raw, "embeddings", model, repeatable=True, bodies=bodies)
 
 
-def _renamed(data: Mapping[str, Any], model: str, pool: UpstreamPool) -> dict[str, bytes] | None:
+def _renamed_bodies(
+    data: Mapping[str, Any], model: str, pool: UpstreamPool
+) -> dict[str, bytes] | None:
     names = {target.model(model) for target in pool.targets} - {model}
     if not names:
         return None
@@ -48,7 +50,7 @@ def _renamed(data: Mapping[str, Any], model: str, pool: UpstreamPool) -> dict[st
 
 
 class UpstreamClient(UpstreamPool):
-    """With the answers read, for those who want data rather than bytes."""
+    """An upstream pool that returns parsed responses."""
 
     def __init__(
         self, *args: Any, chat_model: str, prices: Mapping[str, ModelPrice], **kwargs: Any
@@ -61,7 +63,7 @@ class UpstreamClient(UpstreamPool):
     async def chat(
         self, body: Mapping[str, Any], *, deadline: float | None = None
     ) -> dict[str, Any]:
-        """A whole completion as data. Without a model it is the default one."""
+        """A complete chat completion. Uses the default model if the body has none."""
         model = body.get("model") or self.default_model()
         data = {**body, "model": model, "stream": False}
         data.pop("stream_options", None)
@@ -69,27 +71,27 @@ class UpstreamClient(UpstreamPool):
         meter = ModelMeter(str(data["model"]), self.prices)
         try:
             async with asyncio.timeout_at(deadline):
-                answer, content = await self.ask(chat_call(data, raw, self))
+                answer, content = await self.fetch(chat_call(data, raw, self))
         except TimeoutError:
-            raise failures.too_slow("no complete answer in the time given") from None
+            raise failures.too_slow("no complete response within the timeout") from None
         parsed = parse_object(content, answer.target.name)
         meter.done(answer.target.name, parse_usage(parsed.get("usage")))
         return parsed
 
     def default_model(self) -> str:
-        """For who names none."""
+        """The model for requests without one."""
         named = [
             name for one in self.targets if "chat" in one.spec.kinds for name in one.spec.models
         ]
         if not self._chat_model and not named:
             if not self.targets:
                 raise failures.no_upstream()
-            text = "Set AIAPI_CHAT_MODEL: no upstream names its models."
-            raise ProblemError(503, "no-model", "No model is configured", text)
+            text = "Set AIAPI_CHAT_MODEL: no upstream lists its models."
+            raise ProblemError(503, "no-model", "No default model is configured", text)
         return self._chat_model or named[0]
 
     async def cards(self) -> list[dict[str, Any]]:
-        """All models: those that the settings name, and those that other upstreams tell of."""
+        """All models: from the settings, and from other upstreams' model lists."""
         if not self.targets:
             raise failures.no_upstream()
         async with asyncio.TaskGroup() as group:
@@ -111,18 +113,18 @@ class UpstreamClient(UpstreamPool):
         until, known = self._cards.get(target, (0.0, []))
         if now < until:
             return known
-        if not target.is_free(now):
+        if not target.is_available(now):
             return known or failures.all_unavailable(target.wait(now))
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
-                body = await self.ask_target(target, Call(MODELS_PATH, method="GET"))
+                body = await self.fetch_from(target, Call(MODELS_PATH, method="GET"))
             listed = parse_object(body, target.name).get("data")
         except TimeoutError:
             return failures.too_slow(f"{target.name} did not list its models in time")
         except ProblemError as problem:
             return problem
         cards = [
-            _told(one, target)
+            _upstream_card(one, target)
             for one in (listed if isinstance(listed, list) else [])
             if isinstance(one, dict) and isinstance(one.get("id"), str)
         ]
@@ -134,21 +136,21 @@ def _card(name: str, target: UpstreamTarget) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": target.name}
 
 
-def _told(card: dict[str, Any], target: UpstreamTarget) -> dict[str, Any]:
-    """What an upstream says of a model, as far as it says it in the API's types."""
+def _upstream_card(card: dict[str, Any], target: UpstreamTarget) -> dict[str, Any]:
+    """A card from an upstream. Fields with a wrong type are dropped."""
     known = _card(card["id"], target)
     fits = {key: one for key, one in card.items() if type(one) is type(known.get(key, one))}
     return known | fits | {"object": "model"}
 
 
 def parse_object(body: bytes, upstream: str) -> dict[str, Any]:
-    """An upstream's answer as data."""
+    """Parse the response of an upstream as a JSON object."""
     try:
         data = lenient_json.load(body)
     except ValueError:
-        raise failures.broken(f"{upstream} answered something that is not JSON") from None
+        raise failures.broken(f"{upstream} did not return JSON") from None
     if not isinstance(data, dict):
-        raise failures.broken(f"{upstream} answered something that is not an object")
+        raise failures.broken(f"{upstream} did not return a JSON object")
     return data
 
 
@@ -162,7 +164,7 @@ def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[UpstreamT
             models={LOCAL_MODEL: LOCAL_MODEL},
             api_key=local.local_key,
         )
-        targets.append(make_target(spec, settings, patience=local.local_start_timeout))
+        targets.append(make_target(spec, settings, start_timeout=local.local_start_timeout))
     return targets
 
 
@@ -170,9 +172,9 @@ def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[UpstreamT
 async def open_upstream_client(
     settings: UpstreamSettings, local: LocalSettings
 ) -> AsyncIterator[UpstreamClient]:
-    """The upstreams with their connections, for the life of a worker."""
+    """The upstream client of a worker."""
     policy = CallPolicy(
-        total=settings.upstream_total_timeout,
+        total_timeout=settings.upstream_total_timeout,
         retries=settings.upstream_retries,
         retry_wait=settings.upstream_retry_wait,
         hedge_after=settings.upstream_hedge_after,

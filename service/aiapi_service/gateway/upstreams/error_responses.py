@@ -1,4 +1,4 @@
-"""Answers of an upstream that are no answers: which are the caller's, which may be tried again."""
+"""Classifies error responses of an upstream: the caller's fault, or a failure to retry."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,76 +16,81 @@ from aiapi_service.gateway.upstreams.response import UpstreamResponse
 from aiapi_service.gateway.upstreams.settings import Kind
 from aiapi_service.gateway.upstreams.target import UpstreamTarget
 
-_MOST_BYTES = 65536
-_MOST_TEXT = 2000
-_MOST_SECONDS = 5.0
-# llama.cpp's words for what is no fault of the model's server, though it says 500.
+_MAX_BYTES = 65536
+_MAX_TEXT = 2000
+_TIMEOUT_SECONDS = 5.0
+# Messages of llama.cpp with status 500 that are not a fault of the server.
 _NO_IMAGES = "image input is not supported"
-_NO_ROOM = "Context size has been exceeded"
-_NO_ROOM_SECONDS = 5
+_CONTEXT_FULL = "Context size has been exceeded"
+_CONTEXT_FULL_RETRY_SECONDS = 5
 
 
 async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
-    """The failure that this is; raises the problem when it is the caller's own."""
+    """The failure of a response; raises a problem when the caller is at fault."""
     status = answer.reply.status
     name = answer.target.name
     wait = backoff.retry_after(answer.reply.header(b"retry-after"), today)
-    said = await _read(answer)
+    error = await _read(answer)
     if status in (401, 403):
-        # It is the gateway's key that was refused, not the caller's; what was said may quote it.
-        text = f"{name} refused the gateway's key ({status}). See AIAPI_UPSTREAM_API_KEY."
+        # The gateway's key was refused, not the caller's. The message may quote it.
+        text = f"{name} refused the gateway's key ({status}). Check AIAPI_UPSTREAM_API_KEY."
         problem = ProblemError(502, "upstream-refused-key", "The upstream refused the key", text)
-        return FailedAttempt(problem, unseen=True, counts=False)
+        return FailedAttempt(problem, retry_safe=True, trips_breaker=False)
     if status in (429, 503):
         return FailedAttempt(
-            _passed_on(status, said, wait), unseen=True, counts=status == 503, wait=wait
+            _pass_through(status, error, wait),
+            retry_safe=True,
+            trips_breaker=status == 503,
+            retry_after=wait,
         )
-    if status >= 500 and answer.target.patience:
-        return _of_local(status, said)
+    if status >= 500 and answer.target.start_timeout:
+        return _from_local_model(status, error)
     if status >= 500:
-        text = f"{name} answered {status}: {_message(said)}"
+        text = f"{name} returned {status}: {_message(error)}"
         problem = ProblemError(502, "upstream-error", "The upstream failed", text)
-        return FailedAttempt(problem, unseen=False)
-    if status == 404 and _names_no_model(said):
-        problem = _passed_on(status, said, None)
-        return FailedAttempt(problem, unseen=True, counts=False, lacks_model=True)
+        return FailedAttempt(problem, retry_safe=False)
+    if status == 404 and _is_model_not_found(error):
+        problem = _pass_through(status, error, None)
+        return FailedAttempt(problem, retry_safe=True, trips_breaker=False, lacks_model=True)
     if status >= 400:
-        raise _passed_on(status, said, None)
-    raise failures.broken(f"{name} answered {status}")
+        raise _pass_through(status, error, None)
+    raise failures.broken(f"{name} returned {status}")
 
 
-def _of_local(status: int, said: Any) -> FailedAttempt:
-    """Of the pod's own model: what one caller asks of it does not close it off for the others."""
-    message = _message(said)
+def _from_local_model(status: int, body: Any) -> FailedAttempt:
+    """An error of the local model. It never opens the circuit breaker for other callers."""
+    message = _message(body)
     if _NO_IMAGES in message:
-        raise _passed_on(400, said, None)
-    if _NO_ROOM in message:
-        text = "The local model has no room for so much text at once. Try again, or ask for less."
-        headers = {"Retry-After": str(_NO_ROOM_SECONDS)}
-        problem = ProblemError(503, "model-full", "The model is full", text, headers=headers)
+        raise _pass_through(400, body, None)
+    if _CONTEXT_FULL in message:
+        text = "The context of the local model is full. Retry, or send a shorter prompt."
+        headers = {"Retry-After": str(_CONTEXT_FULL_RETRY_SECONDS)}
+        problem = ProblemError(
+            503, "model-full", "The context of the model is full", text, headers=headers
+        )
     else:
-        text = f"The local model answered {status}: {message}"
+        text = f"The local model returned {status}: {message}"
         problem = ProblemError(502, "upstream-error", "The upstream failed", text)
-    return FailedAttempt(problem, unseen=False, counts=False)
+    return FailedAttempt(problem, retry_safe=False, trips_breaker=False)
 
 
-def _names_no_model(said: Any) -> bool:
-    """OpenAI's code for it, or words to the same effect, as vLLM and Ollama put it."""
-    error = said.get("error") if isinstance(said, dict) else None
+def _is_model_not_found(body: Any) -> bool:
+    """Checks OpenAI's error code, and the message for vLLM and Ollama, which have no code."""
+    error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict) and error.get("code") == "model_not_found":
         return True
-    return "model" in _message(said).lower()
+    return "model" in _message(body).lower()
 
 
 async def _read(answer: UpstreamResponse) -> Any:
-    """The error as the upstream has put it, within bounds."""
+    """The error body of the upstream, within limits; None when it is not JSON."""
     body = bytearray()
     try:
         with suppress(httpx.HTTPError, ProblemError, TimeoutError):
-            async with asyncio.timeout(_MOST_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 async for piece in answer.pieces():
                     body += piece
-                    if len(body) > _MOST_BYTES:
+                    if len(body) > _MAX_BYTES:
                         return None
         return lenient_json.load(bytes(body))
     except ValueError:
@@ -94,22 +99,22 @@ async def _read(answer: UpstreamResponse) -> Any:
         await answer.close()
 
 
-def _message(said: Any) -> str:
-    """What the upstream says, wherever it says it."""
-    error = said.get("error", said) if isinstance(said, dict) else said
+def _message(body: Any) -> str:
+    """The message of an error body, in any of the usual formats."""
+    error = body.get("error", body) if isinstance(body, dict) else body
     text = error.get("message") or error.get("detail") if isinstance(error, dict) else error
-    return text[:_MOST_TEXT] if isinstance(text, str) and text else "no reason given"
+    return text[:_MAX_TEXT] if isinstance(text, str) and text else "no reason given"
 
 
-def _passed_on(status: int, said: Any, wait: float | None) -> ProblemError:
+def _pass_through(status: int, body: Any, wait: float | None) -> ProblemError:
     try:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = "The upstream refused the request"
-    problem = ProblemError(status, "upstream-refused", title, _message(said))
+    problem = ProblemError(status, "upstream-refused", title, _message(body))
     if wait is not None:
         problem.headers["Retry-After"] = str(max(1, round(wait + 0.5)))
-    error = said.get("error") if isinstance(said, dict) else None
+    error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         ours = problem.body()["error"]
         kept = {
@@ -122,24 +127,24 @@ def _passed_on(status: int, said: Any, wait: float | None) -> ProblemError:
 
 
 def unknown_model(
-    model: str, kind: Kind, targets: Sequence[UpstreamTarget], *, here: Sequence[str] = ()
+    model: str, kind: Kind, targets: Sequence[UpstreamTarget], *, local_models: Sequence[str] = ()
 ) -> ProblemError:
-    """No upstream has it, nor is it here; names some that there are."""
+    """Neither an upstream nor a local model serves the model. The detail lists known models."""
     named = {name for one in targets if kind in one.spec.kinds for name in one.spec.models}
-    known = sorted(named.union(here))
-    listed = f" There are: {', '.join(known[:20])}." if known else ""
+    known = sorted(named.union(local_models))
+    listed = f" Known models: {', '.join(known[:20])}." if known else ""
     return ProblemError(
         404,
         "model-not-found",
-        "There is no such model",
+        "No such model",
         f"No upstream serves the model {model!r} for {kind}.{listed}",
-        errors=[FieldError("model", "is not served here")],
+        errors=[FieldError("model", "is not served")],
     )
 
 
 def still_starting(target: UpstreamTarget) -> ProblemError:
-    """It could not be connected to for all the time it may take to start."""
-    text = f"The model at {target.name} has not started within {target.patience:g} s."
+    """The upstream was not reachable for its whole start timeout."""
+    text = f"The model at {target.name} did not start within {target.start_timeout:g} s."
     return ProblemError(
-        503, "model-starting", "The model is not there yet", text, headers={"Retry-After": "5"}
+        503, "model-starting", "The model is not ready yet", text, headers={"Retry-After": "5"}
     )

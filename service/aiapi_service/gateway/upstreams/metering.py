@@ -1,4 +1,4 @@
-"""What the gateway counts beside the runtime: routes, models, tokens, money, upstreams."""
+"""Metrics of the gateway: routes, models, tokens, cost and upstreams."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -11,19 +11,19 @@ LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 ROUTE = metrics.histogram(
     "aiapi_route_duration_seconds",
-    "Requests by route, to the end.",
+    "Duration of requests by route, including the body.",
     ["route", "status"],
     bounds=LONG,
 )
 MODEL = metrics.histogram(
     "aiapi_model_duration_seconds",
-    "Answers of a model, to the end.",
+    "Duration of model responses, including the body.",
     ["upstream", "model"],
     bounds=LONG,
 )
 FIRST_BYTE = metrics.histogram(
     "aiapi_model_first_byte_seconds",
-    "From the call to the first byte of an answer.",
+    "Time from the call to the first byte of the response.",
     ["upstream", "model"],
     bounds=LONG,
 )
@@ -32,11 +32,11 @@ COST = metrics.counter(
     "aiapi_cost", "Cost of the tokens, in the currency of AIAPI_PRICES.", ["model"]
 )
 CALLS = metrics.counter(
-    "aiapi_upstream_calls", "Attempts by upstream and how they went.", ["upstream", "outcome"]
+    "aiapi_upstream_calls", "Attempts by upstream and outcome.", ["upstream", "outcome"]
 )
 STATE = metrics.gauge(
     "aiapi_upstream_state",
-    "The circuit breaker: 0 closed, 1 half open, 2 open; the worst of all workers.",
+    "State of the circuit breaker: 0 closed, 1 half open, 2 open; the maximum of all workers.",
     ["upstream"],
     merge="max",
 )
@@ -45,7 +45,7 @@ _MILLION = 1e6
 
 
 class ModelMeter:
-    """One answer of a model."""
+    """Measures one response of a model."""
 
     def __init__(self, model: str, prices: Mapping[str, ModelPrice]) -> None:
         self._model = model
@@ -54,11 +54,11 @@ class ModelMeter:
         self._first = 0.0
 
     def first_byte(self) -> None:
-        """The answer has begun."""
+        """Record the first byte."""
         self._first = self._first or monotonic()
 
     def done(self, upstream: str, tokens: TokenCounts | None) -> None:
-        """The answer was good: only such a model's name is surely a model's."""
+        """Record a success. Failures are not labeled by model: the name may not be a model."""
         now = monotonic()
         MODEL.labels(upstream, self._model).observe(now - self._began)
         FIRST_BYTE.labels(upstream, self._model).observe((self._first or now) - self._began)
@@ -72,5 +72,5 @@ class ModelMeter:
 
 
 def cost(tokens: TokenCounts, price: ModelPrice) -> float:
-    """What these tokens cost."""
+    """The cost of the tokens."""
     return (tokens.prompt * price.input + tokens.completion * price.output) / _MILLION

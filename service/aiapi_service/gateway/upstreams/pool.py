@@ -1,4 +1,4 @@
-"""Calls to the upstreams: chooses one, tries again where that is safe, and knows when to stop."""
+"""Calls upstreams: selects one, retries where safe, and enforces deadlines and budgets."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ _STARTING_PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Call:
-    """What to ask. A repeatable one may be sent again although an upstream may have seen it."""
+    """A call. A repeatable one may be sent again although an upstream may have processed it."""
 
     path: str
     body: bytes = b""
@@ -36,7 +36,7 @@ class Call:
     method: str = "POST"
     repeatable: bool = False
     bodies: "dict[str, bytes] | None" = None
-    """Bodies for upstreams that call the model something else, by that name."""
+    """Bodies for upstreams with another name for the model, by that name."""
 
     def body_for(self, target: UpstreamTarget) -> bytes:
         return (self.bodies or {}).get(target.model(self.model), self.body)
@@ -44,9 +44,9 @@ class Call:
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """How patient to be."""
+    """Timeouts, retries and hedging of calls."""
 
-    total: float
+    total_timeout: float
     retries: int
     retry_wait: float
     hedge_after: float
@@ -80,25 +80,25 @@ class UpstreamPool:
         return any(target.serves(kind, model) for target in self.targets)
 
     async def open(self, call: Call) -> UpstreamResponse:
-        """The head of an answer that is good; a problem when none is to be had."""
+        """Call an upstream. Returns a response with a good head; raises a problem otherwise."""
         if not self.targets:
             raise failures.no_upstream()
         if call.model and not self.serves(call.kind, call.model):
             raise error_responses.unknown_model(call.model, call.kind, self.targets)
         self._budget.earn()
-        deadline = asyncio.get_running_loop().time() + self._policy.total
+        deadline = asyncio.get_running_loop().time() + self._policy.total_timeout
         if not self._policy.hedge_after:
-            return await self._ask(call, deadline, set())
+            return await self._open(call, deadline, set())
         tried: set[UpstreamTarget] = set()
         return await first_of(
-            lambda: self._ask(call, deadline, tried),
+            lambda: self._open(call, deadline, tried),
             after=self._policy.hedge_after,
-            may_hedge=lambda: self._other(call, tried) is not None and self._budget.spend(),
+            may_hedge=lambda: self._alternative(call, tried) is not None and self._budget.spend(),
             discard=UpstreamResponse.close,
         )
 
-    async def ask(self, call: Call) -> tuple[UpstreamResponse, bytes]:
-        """The whole answer. One that breaks off is asked for again where that is safe."""
+    async def fetch(self, call: Call) -> tuple[UpstreamResponse, bytes]:
+        """Call an upstream and read the whole response. Retries a broken one where safe."""
         try:
             answer = await self.open(call)
             return answer, await answer.read()
@@ -111,15 +111,15 @@ class UpstreamPool:
     def _may_repeat(self, call: Call) -> bool:
         return call.repeatable and self._policy.retries > 0 and self._budget.spend()
 
-    async def ask_target(self, target: UpstreamTarget, call: Call) -> bytes:
-        """One upstream's own answer, without another attempt."""
-        deadline = asyncio.get_running_loop().time() + self._policy.total
+    async def fetch_from(self, target: UpstreamTarget, call: Call) -> bytes:
+        """Call one upstream without retries and read the whole response."""
+        deadline = asyncio.get_running_loop().time() + self._policy.total_timeout
         outcome = await self._attempt(target, call, deadline)
         if isinstance(outcome, FailedAttempt):
             raise outcome.problem
         return await outcome.read()
 
-    async def _ask(
+    async def _open(
         self, call: Call, deadline: float, tried: set[UpstreamTarget]
     ) -> UpstreamResponse:
         loop = asyncio.get_running_loop()
@@ -133,35 +133,35 @@ class UpstreamPool:
                 return outcome
             now = loop.time()
             if outcome.lacks_model:
-                if self._other(call, tried) is None:
+                if self._alternative(call, tried) is None:
                     raise outcome.problem
-                target.lacked(call.model, now)
+                target.note_missing_model(call.model, now)
                 pause = 0.0
-            elif target.patience and outcome.unseen:
-                if now - began > target.patience:
+            elif target.start_timeout and outcome.retry_safe:
+                if now - began > target.start_timeout:
                     raise error_responses.still_starting(target)
                 pause = _STARTING_PAUSE_SECONDS
             else:
                 pause = self._pause(outcome, call, tried, retries)
                 if retries >= self._policy.retries or now + pause >= deadline:
                     raise outcome.problem
-                if not (outcome.unseen or call.repeatable) or not self._budget.spend():
+                if not (outcome.retry_safe or call.repeatable) or not self._budget.spend():
                     raise outcome.problem
                 retries += 1
             await asyncio.sleep(pause)
 
     def _choose(self, call: Call, tried: set[UpstreamTarget], now: float) -> UpstreamTarget:
-        """The first tier with an upstream that is free; rather one that has not failed just now.
+        """Select an available upstream: untried ones first, then by tier.
 
-        In a tier those that name the model go before those that may have it.
+        Within a tier, upstreams that list the model come before those that list none.
         """
-        for again, tier, named in product((False, True), self._tiers, (True, False)):
+        for retry, tier, listed in product((False, True), self._tiers, (True, False)):
             target = tier.next(
-                lambda one, again=again, named=named: (  # type: ignore[misc]  # mypy cannot infer the defaults
+                lambda one, retry=retry, listed=listed: (  # type: ignore[misc]  # mypy cannot infer the defaults
                     one.serves(call.kind, call.model)
-                    and one.names(call.model) == named
-                    and (again or one not in tried)
-                    and self._may_be_asked(one, call, now)
+                    and one.lists_model(call.model) == listed
+                    and (retry or one not in tried)
+                    and self._is_candidate(one, call, now)
                 )
             )
             if target is not None:
@@ -170,27 +170,29 @@ class UpstreamPool:
         raise failures.all_unavailable(min(waits, default=0.0))
 
     @staticmethod
-    def _may_be_asked(one: UpstreamTarget, call: Call, now: float) -> bool:
-        return one.is_free(now) and not one.lacks(call.model, now)
+    def _is_candidate(one: UpstreamTarget, call: Call, now: float) -> bool:
+        return one.is_available(now) and not one.lacks_model(call.model, now)
 
-    def _other(self, call: Call, tried: set[UpstreamTarget]) -> UpstreamTarget | None:
-        """An upstream for this call that has not been tried, and may be."""
+    def _alternative(self, call: Call, tried: set[UpstreamTarget]) -> UpstreamTarget | None:
+        """An available upstream for this call that has not been tried."""
         now = asyncio.get_running_loop().time()
         for one in self.targets:
             fits = one not in tried and one.serves(call.kind, call.model)
-            if fits and self._may_be_asked(one, call, now):
+            if fits and self._is_candidate(one, call, now):
                 return one
         return None
 
     def _pause(
         self, failure: FailedAttempt, call: Call, tried: set[UpstreamTarget], retries: int
     ) -> float:
-        """None before an upstream that has not failed; else as long as was asked for, or jitter."""
-        if self._other(call, tried) is not None:
+        """No pause before an untried upstream; else its Retry-After, or backoff."""
+        if self._alternative(call, tried) is not None:
             return 0.0
-        if failure.wait is None:
+        if failure.retry_after is None:
             return backoff.pause(retries, random.random)
-        return failure.wait if failure.wait <= self._policy.retry_wait else float("inf")
+        return (
+            failure.retry_after if failure.retry_after <= self._policy.retry_wait else float("inf")
+        )
 
     async def _attempt(
         self, target: UpstreamTarget, call: Call, deadline: float
@@ -201,17 +203,19 @@ class UpstreamPool:
             reply = await self._send(target, call, deadline)
             limit = self._policy.answer_limit
             answer = UpstreamResponse(target, reply, deadline=deadline, limit=limit)
-            outcome: UpstreamResponse | FailedAttempt = await self._judge(answer)
+            outcome: UpstreamResponse | FailedAttempt = await self._classify(answer)
         except httpx.HTTPError as error:
-            outcome = failures.from_transport_error(error, target.name, free=target.patience > 0)
+            outcome = failures.from_transport_error(
+                error, target.name, free=target.start_timeout > 0
+            )
         except BaseException:
-            # Also a caller who leaves while a refusal is read: another call may try then.
-            target.breaker.dropped()
+            # Also when the client disconnects: lets another call be the trial call.
+            target.breaker.abandoned()
             raise
-        self._note(target, outcome)
+        self._record(target, outcome)
         return outcome
 
-    async def _judge(self, answer: UpstreamResponse) -> UpstreamResponse | FailedAttempt:
+    async def _classify(self, answer: UpstreamResponse) -> UpstreamResponse | FailedAttempt:
         if 200 <= answer.reply.status < 300:
             return answer
         try:
@@ -219,26 +223,26 @@ class UpstreamPool:
         except ProblemError as problem:
             target, now = answer.target, asyncio.get_running_loop().time()
             target.breaker.succeeded(now)
-            target.note(now)
+            target.report_state(now)
             CALLS.labels(target.name, problem.kind).inc()
             raise
 
-    def _note(self, target: UpstreamTarget, outcome: UpstreamResponse | FailedAttempt) -> None:
+    def _record(self, target: UpstreamTarget, outcome: UpstreamResponse | FailedAttempt) -> None:
         now = asyncio.get_running_loop().time()
         if isinstance(outcome, UpstreamResponse):
             target.breaker.succeeded(now)
             outcome.outcome = OK
         elif outcome.lacks_model:
             target.breaker.succeeded(now)
-        elif outcome.counts and not (target.patience and outcome.unseen):
+        elif outcome.trips_breaker and not (target.start_timeout and outcome.retry_safe):
             target.breaker.failed(now)
         else:
-            target.breaker.dropped()
+            target.breaker.abandoned()
         if isinstance(outcome, FailedAttempt):
-            if outcome.wait and not target.patience:
-                target.rest(now, outcome.wait)
+            if outcome.retry_after and not target.start_timeout:
+                target.pause(now, outcome.retry_after)
             CALLS.labels(target.name, outcome.problem.kind).inc()
-        target.note(now)
+        target.report_state(now)
 
     async def _send(self, target: UpstreamTarget, call: Call, deadline: float) -> ResponseHead:
         left = deadline - asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""An upstream's answer whose head has come and whose body is still to be read."""
+"""The response of an upstream: the head is received, the body is read later."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,12 +11,12 @@ from aiapi_service.gateway.upstreams.metering import CALLS
 from aiapi_service.gateway.upstreams.target import UpstreamTarget
 from aiapi_service.gateway.upstreams.wire import ResponseHead
 
-_MOST_READ_BYTES = 65536
+_MAX_PARSED_BYTES = 65536
 OK = "ok"
 
 
 class UpstreamResponse:
-    """Must be closed by who has it; leaving early closes the connection to the upstream."""
+    """Callers must close it. Closing before the end closes the connection to the upstream."""
 
     def __init__(
         self, target: UpstreamTarget, reply: ResponseHead, *, deadline: float, limit: int
@@ -27,25 +27,25 @@ class UpstreamResponse:
         self.deadline = deadline
         self._limit = limit
         self.outcome = ""
-        """What is counted when it is closed; nothing where its head was no good answer."""
+        """The outcome to count on close; empty when the head was an error."""
 
     @property
     def is_stream(self) -> bool:
         return self.reply.header(b"content-type").startswith("text/event-stream")
 
     async def read(self) -> bytes:
-        """The whole body, a JSON object."""
+        """Read the whole body, a JSON object."""
         try:
             async with asyncio.timeout_at(self.deadline):
                 body = await self._collect()
         except TimeoutError:
-            raise self.late() from None
+            raise self.timed_out() from None
         except httpx.HTTPError as error:
             raise self._broken(error) from error
         else:
             if not _is_object(body):
-                raise self._failed(
-                    failures.broken(f"{self.target.name} answered something that is not JSON")
+                raise self._record_failure(
+                    failures.broken(f"{self.target.name} did not return a JSON object")
                 )
         finally:
             await self.close()
@@ -62,13 +62,13 @@ class UpstreamResponse:
         return b"".join(pieces).strip() if len(pieces) != 1 else pieces[0].strip()
 
     def _too_long(self) -> ProblemError:
-        text = f"{self.target.name} answered more than AIAPI_MAX_ANSWER_BYTES ({self._limit})"
+        text = f"{self.target.name} returned more than AIAPI_MAX_ANSWER_BYTES ({self._limit})"
         return failures.broken(text)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes; raises ProblemError when it breaks off.
+        """Iterate over the body; raises ProblemError when the connection breaks.
 
-        The deadline is for the reader to keep: a timeout around a `yield` would strike outside.
+        The reader must enforce the deadline: a timeout around a `yield` would cancel its code.
         """
         try:
             async for piece in self._stream:
@@ -78,23 +78,25 @@ class UpstreamResponse:
 
     def _broken(self, error: httpx.HTTPError) -> ProblemError:
         detail = failures.from_transport_error(error, self.target.name).problem.detail
-        return self._failed(failures.broken(detail))
+        return self._record_failure(failures.broken(detail))
 
-    def late(self) -> ProblemError:
-        """The deadline has passed: the upstream is to blame."""
-        return self._failed(failures.too_slow(f"{self.target.name}: no complete answer in time"))
+    def timed_out(self) -> ProblemError:
+        """Record that the upstream missed the deadline."""
+        return self._record_failure(
+            failures.too_slow(f"{self.target.name}: no complete response in time")
+        )
 
-    def cut(self) -> ProblemError:
-        """A stream has ended, and its text has not."""
-        return self._failed(failures.broken(f"{self.target.name} ended the stream in the middle"))
+    def truncated(self) -> ProblemError:
+        """Record that the stream ended before its text was complete."""
+        return self._record_failure(failures.broken(f"{self.target.name} ended the stream early"))
 
-    def _failed(self, problem: ProblemError) -> ProblemError:
-        """Begun well, ended badly."""
+    def _record_failure(self, problem: ProblemError) -> ProblemError:
+        """Record a failure after a good head."""
         now = asyncio.get_running_loop().time()
         if self.outcome:
             self.outcome = problem.kind
-        self.target.breaker.spoiled(now)
-        self.target.note(now)
+        self.target.breaker.failed_late(now)
+        self.target.report_state(now)
         return problem
 
     async def close(self) -> None:
@@ -105,10 +107,10 @@ class UpstreamResponse:
 
 
 def _is_object(body: bytes) -> bool:
-    """A long one is looked at from outside: reading megabytes would hold the loop."""
+    """Check long bodies by their brackets only: parsing them would block the event loop."""
     if not (body[:1] == b"{" and body[-1:] == b"}"):
         return False
-    if len(body) > _MOST_READ_BYTES:
+    if len(body) > _MAX_PARSED_BYTES:
         return True
     try:
         lenient_json.load(body)

@@ -1,4 +1,4 @@
-"""Whose turn it is, in proportion to weights and evenly spread. Pure."""
+"""Smooth weighted round robin, as in nginx. Pure."""
 
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -7,14 +7,14 @@ Item = TypeVar("Item")
 
 
 class WeightedRoundRobin(Generic[Item]):
-    """Smooth weighted turns: with weights 3 and 1 the order is a a b a, not a a a b."""
+    """Spreads turns evenly: with weights 3 and 1 the order is a a b a, not a a a b."""
 
     def __init__(self, items: Iterable[tuple[Item, float]]) -> None:
         self._weights = dict(items)
         self._credit = dict.fromkeys(self._weights, 0.0)
 
     def next(self, allowed: Callable[[Item], bool]) -> Item | None:
-        """The next of those that are allowed."""
+        """The next item among the allowed ones."""
         best: Item | None = None
         total = 0.0
         for item, weight in self._weights.items():

@@ -1,4 +1,4 @@
-"""What the gateway is told of its upstreams."""
+"""Settings of the upstreams."""
 
 import json
 import os
@@ -41,13 +41,13 @@ class UpstreamSpec(BaseModel):
     def _is_a_base(cls, value: HttpUrl) -> HttpUrl:
         for path in ("/chat/completions", "/embeddings", "/models"):
             if str(value).rstrip("/").endswith(path):
-                raise ValueError(f"give the base URL, without {path}")
+                raise ValueError(f"set the base URL, without {path}")
         return value
 
     @field_validator("models", mode="before")
     @classmethod
     def _models_by_name(cls, value: object) -> object:
-        """A list means that each model has the same name at the upstream."""
+        """A list of models is a mapping of each name to itself."""
         if isinstance(value, list):
             return {str(name): str(name) for name in value}
         return value
@@ -56,7 +56,7 @@ class UpstreamSpec(BaseModel):
     def _one_key(self) -> "UpstreamSpec":
         given = [self.api_key, self.api_key_file, self.api_key_env]
         if sum(one is not None for one in given) > 1:
-            raise ValueError("give one of api_key, api_key_file and api_key_env")
+            raise ValueError("set only one of api_key, api_key_file and api_key_env")
         try:
             self.key()
         except (OSError, UnicodeDecodeError) as error:
@@ -65,11 +65,11 @@ class UpstreamSpec(BaseModel):
 
     @property
     def base(self) -> str:
-        """The URL up to and without ``/v1``, which many people add."""
+        """The URL without a trailing ``/v1``, which is optional in the setting."""
         return str(self.url).rstrip("/").removesuffix("/v1")
 
     def may_serve(self, kind: Kind, model: str) -> bool:
-        """Whether it serves this model; one that names none may serve any."""
+        """Whether it may serve this model. An upstream without a list may serve any."""
         return kind in self.kinds and (not self.models or model in self.models)
 
     def title(self) -> str:
@@ -77,19 +77,19 @@ class UpstreamSpec(BaseModel):
         return self.name or urlsplit(self.base).netloc.rpartition("@")[2]
 
     def key(self) -> str | None:
-        """The key, wherever it lies."""
+        """The key, from the setting, a file or a variable."""
         if self.api_key_file is not None:
             return self.api_key_file.read_text(encoding="utf-8").strip()
         if self.api_key_env is not None:
             try:
                 return os.environ[self.api_key_env]
             except KeyError:
-                raise ValueError(f"the variable {self.api_key_env} is not set") from None
+                raise ValueError(f"variable {self.api_key_env} is not set") from None
         return self.api_key.get_secret_value() if self.api_key else None
 
 
 class ModelPrice(BaseModel):
-    """Of one model, for a million tokens."""
+    """Price of one model per million tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,44 +98,44 @@ class ModelPrice(BaseModel):
 
 
 class UpstreamSettings(BaseModel):
-    """Where the models are, and how patient the gateway is with them."""
+    """The upstreams part of the gateway's settings."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     upstreams: Annotated[tuple[UpstreamSpec, ...], NoDecode] = ()
-    """OpenAI-compatible servers: base URLs separated by commas, or a JSON list of objects."""
+    """OpenAI-compatible servers: comma-separated base URLs, or a JSON list of objects."""
     upstream_api_key: SecretStr | None = None
-    """The key for every upstream that has none of its own."""
+    """API key for upstreams without a key of their own."""
     upstream_connect_timeout: float = Field(default=5, gt=0)
-    """Seconds to connect."""
+    """Connect timeout in seconds."""
     upstream_pool_timeout: float = Field(default=10, gt=0)
-    """Seconds to get a connection, connecting included."""
+    """Timeout in seconds to get a connection from the pool, including connecting."""
     upstream_read_timeout: float = Field(default=120, gt=0)
-    """Seconds to the first byte, and between two pieces."""
+    """Timeout in seconds for the first byte, and between two reads."""
     upstream_total_timeout: float = Field(default=600, gt=0)
-    """Seconds for a whole answer, all attempts included."""
+    """Timeout in seconds for a complete response, including retries."""
     upstream_connections: int = Field(default=1000, ge=1)
-    """Connections of a worker to its upstreams at most."""
+    """Maximum connections of a worker to its upstreams."""
     upstream_retries: int = Field(default=2, ge=0, le=10)
-    """Further attempts a request may make; 0 turns them off."""
+    """Maximum retries per request. 0 disables retries."""
     upstream_retry_ratio: float = Field(default=0.1, ge=0, le=1)
-    """Retries a worker may make for each request it serves, so that retries never pile up."""
+    """Retry budget: retries that a worker may make per request that it serves."""
     upstream_retry_wait: float = Field(default=5, ge=0, le=60)
-    """The longest a request waits for an upstream that says when to come back."""
+    """Maximum seconds that a request waits for an upstream that sent Retry-After."""
     upstream_break_after: int = Field(default=5, ge=1)
-    """Failures in ten seconds, and half of all calls, that close an upstream off."""
+    """Failures in ten seconds that open the circuit breaker, if they are half of all calls."""
     upstream_break_seconds: float = Field(default=5, gt=0)
-    """How long it stays closed off before one call tries it again; doubles up to a minute."""
+    """Seconds that the circuit breaker stays open before a trial call. Doubles up to a minute."""
     upstream_hedge_after: float = Field(default=0, ge=0)
-    """Ask a second upstream when the first has not begun to answer for so long; 0: never."""
+    """Seconds without a response after which a second upstream is called. 0 disables hedging."""
     prices: dict[str, ModelPrice] = {}
-    """Prices for a million tokens, as JSON: `{"gpt-4o-mini": {"input": 0.15, "output": 0.6}}`."""
+    """Prices per million tokens, as JSON: `{"gpt-4o-mini": {"input": 0.15, "output": 0.6}}`."""
     chat_model: str = ""
-    """The model for `/v1/answer`; empty: the first that an upstream names, or the local one."""
+    """Model for `/v1/answer`. Defaults to the first that an upstream lists, or the local one."""
     embedding_model: str = ""
-    """The model for documents; empty: the first that an upstream names, or the local one."""
+    """Model for documents. Defaults to the first that an upstream lists, or the local one."""
     max_answer_bytes: int = Field(default=128 * 2**20, ge=1024)
-    """A longer answer of an upstream is broken off."""
+    """Maximum size of a response of an upstream. A longer one is an error."""
 
     @field_validator("upstreams", mode="before")
     @classmethod
@@ -155,5 +155,5 @@ class UpstreamSettings(BaseModel):
         titles = [one.title() for one in value]
         for title in titles:
             if titles.count(title) > 1:
-                raise ValueError(f"two upstreams are called {title}: give each a name")
+                raise ValueError(f"two upstreams have the name {title}: set a unique name for each")
         return value

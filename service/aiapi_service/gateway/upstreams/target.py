@@ -1,4 +1,4 @@
-"""One upstream: how to reach it, and how it does."""
+"""One upstream: its connection data and its health."""
 
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -12,30 +12,30 @@ from aiapi_service.gateway.upstreams.metering import STATE
 from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings, UpstreamSpec
 from aiapi_service.gateway.upstreams.wire import UpstreamEndpoint, make_endpoint
 
-_LONGEST_REST_SECONDS = 30.0
-_LACKS_SECONDS = 60.0
-_MOST_LACKED = 256
+_MAX_PAUSE_SECONDS = 30.0
+_MISSING_MODEL_SECONDS = 60.0
+_MAX_MISSING_MODELS = 256
 
 
 @dataclass(eq=False)
 class UpstreamTarget:
-    """Owned by one worker; others have their own view of the same upstream."""
+    """The view of one worker on an upstream."""
 
     spec: UpstreamSpec
     breaker: CircuitBreaker
     headers: httpx.Headers
-    patience: float = 0.0
-    """Seconds for which a call waits while it cannot be connected to: it may be starting."""
+    start_timeout: float = 0.0
+    """Seconds that a call waits while the upstream refuses connections (it may be starting)."""
     name: str = field(init=False)
     _endpoints: dict[str, UpstreamEndpoint] = field(default_factory=dict)
-    _rest_until: float = 0.0
-    _lacks: dict[str, float] = field(default_factory=dict)
+    _paused_until: float = 0.0
+    _missing_models: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name = self.spec.title()
 
     def endpoint(self, method: str, path: str) -> UpstreamEndpoint:
-        """For calls to this path, each of which has one method."""
+        """The endpoint of a path. Each path has one method."""
         if path not in self._endpoints:
             self._endpoints[path] = make_endpoint(method, self.spec.base + path, self.headers)
         return self._endpoints[path]
@@ -43,49 +43,49 @@ class UpstreamTarget:
     def serves(self, kind: Kind, model: str) -> bool:
         return self.spec.may_serve(kind, model)
 
-    def names(self, model: str) -> bool:
-        """Whether the settings say that it has this model; an upstream that names none may."""
+    def lists_model(self, model: str) -> bool:
+        """Whether the settings list this model for the upstream."""
         return model in self.spec.models
 
-    def lacks(self, model: str, now: float) -> bool:
-        """Whether it has said lately that it has not got the model."""
-        return now < self._lacks.get(model, 0.0)
+    def lacks_model(self, model: str, now: float) -> bool:
+        """Whether it recently reported the model as not found."""
+        return now < self._missing_models.get(model, 0.0)
 
-    def lacked(self, model: str, now: float) -> None:
-        """It has just said so. Callers choose the names: only so many are kept."""
-        if len(self._lacks) >= _MOST_LACKED:
-            self._lacks.clear()
-        self._lacks[model] = now + _LACKS_SECONDS
+    def note_missing_model(self, model: str, now: float) -> None:
+        """Remember that it does not have the model. Bounded, since callers choose the names."""
+        if len(self._missing_models) >= _MAX_MISSING_MODELS:
+            self._missing_models.clear()
+        self._missing_models[model] = now + _MISSING_MODEL_SECONDS
 
-    def note(self, now: float) -> None:
-        """Show how it does."""
+    def report_state(self, now: float) -> None:
+        """Set the metric of the circuit breaker."""
         STATE.labels(self.name).set(self.breaker.state(now).value)
 
     def model(self, name: str) -> str:
-        """What this upstream calls the model."""
+        """The name of the model at this upstream."""
         return self.spec.models.get(name, name)
 
-    def is_free(self, now: float) -> bool:
-        return now >= self._rest_until and self.breaker.would_allow(now)
+    def is_available(self, now: float) -> bool:
+        return now >= self._paused_until and self.breaker.would_allow(now)
 
     def wait(self, now: float) -> float:
-        """Seconds until it may be asked again."""
-        return max(self._rest_until - now, self.breaker.wait(now), 0.0)
+        """Seconds until the next call is allowed."""
+        return max(self._paused_until - now, self.breaker.wait(now), 0.0)
 
-    def rest(self, now: float, seconds: float) -> None:
-        """It has said that it wants to be left alone."""
-        self._rest_until = now + min(seconds, _LONGEST_REST_SECONDS)
+    def pause(self, now: float, seconds: float) -> None:
+        """Stop calling it for a while, after Retry-After."""
+        self._paused_until = now + min(seconds, _MAX_PAUSE_SECONDS)
 
 
 def make_target(
-    spec: UpstreamSpec, settings: UpstreamSettings, *, patience: float = 0.0
+    spec: UpstreamSpec, settings: UpstreamSettings, *, start_timeout: float = 0.0
 ) -> UpstreamTarget:
-    """An upstream with its key, its own or that of all."""
-    key = spec.key() or _open(settings.upstream_api_key)
+    """Create an upstream with its own key or the common one."""
+    key = spec.key() or _reveal(settings.upstream_api_key)
     url = httpx.URL(spec.base)
     headers = httpx.Headers(
         {
-            # Given here, it need not be added to the headers of each call.
+            # Set once, so that it is not computed for each call.
             "Host": url.netloc.decode(),
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",
@@ -99,8 +99,8 @@ def make_target(
     breaker = CircuitBreaker(
         failures=settings.upstream_break_after, seconds=settings.upstream_break_seconds
     )
-    return UpstreamTarget(spec, breaker, headers, patience)
+    return UpstreamTarget(spec, breaker, headers, start_timeout)
 
 
-def _open(secret: SecretStr | None) -> str | None:
+def _reveal(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None

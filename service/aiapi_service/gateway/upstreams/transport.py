@@ -1,8 +1,8 @@
-"""The connections of a worker to its upstreams: one pool of aiohttp's.
+"""The connections of a worker to its upstreams: one aiohttp pool.
 
-httpx's own transport costs a loop several times as much a call, and httpx's requests and responses
-around aiohttp cost as much again as aiohttp. So aiohttp is asked directly. Errors are httpx's, as
-everywhere else. A call says which request it is for: by its id, and by the trace's context.
+A call through httpx's transport takes several times the loop time of aiohttp, and httpx's request
+and response objects around aiohttp double its cost. So this uses aiohttp directly, and raises
+httpx errors like the rest of the gateway. Calls carry the request id and the trace context.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -20,9 +20,9 @@ from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import ResponseHead, UpstreamEndpoint
 
 _IDLE_SECONDS = 15.0
-_PIECE_BYTES = 16 * 1024
+_CHUNK_BYTES = 16 * 1024
 
-# From the particular to the general: the first that fits tells.
+# Most specific first: the first match is used.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
     (TimeoutError, httpx.ReadTimeout),
@@ -35,7 +35,7 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 
 
 @contextmanager
-def _errors_of_httpx() -> Iterator[None]:
+def _as_httpx_errors() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, HttpProcessingError, TimeoutError) as error:
@@ -44,12 +44,12 @@ def _errors_of_httpx() -> Iterator[None]:
 
 
 class UpstreamTransport:
-    """Directly, and by the proxies that the environment names."""
+    """Connects directly, or through the proxies in the environment."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self._limit = settings.upstream_connections
         self._session: aiohttp.ClientSession | None = None
-        # Looking for proxies reads all of the environment: once a host.
+        # Cached per host: the lookup of proxies reads the whole environment.
         self._proxies: dict[tuple[str, str], str | None] = {}
         self._timeouts = aiohttp.ClientTimeout(
             connect=settings.upstream_pool_timeout,
@@ -63,7 +63,7 @@ class UpstreamTransport:
         )
 
     async def send(self, to: UpstreamEndpoint, body: bytes, left: float) -> ResponseHead:
-        """The head of an answer. No phase may take longer than what is left of the call's time."""
+        """Send a request and receive the head of the response within `left` seconds."""
         headers = to.headers
         known: dict[str, str] = {}
         inject(known)
@@ -74,7 +74,7 @@ class UpstreamTransport:
             headers.update(known)
         call = UpstreamCall()
         try:
-            with _errors_of_httpx():
+            with _as_httpx_errors():
                 response = await self._pool().request(
                     to.method,
                     to.url,
@@ -82,7 +82,7 @@ class UpstreamTransport:
                     data=body or None,
                     allow_redirects=False,
                     timeout=self._within(left),
-                    proxy=self._proxy(to.place),
+                    proxy=self._proxy(to.origin),
                 )
         except BaseException:
             call.end()
@@ -99,16 +99,16 @@ class UpstreamTransport:
             connect=connect, sock_connect=sock_connect, sock_read=sock_read
         )
 
-    def _proxy(self, place: tuple[str, str]) -> str | None:
-        if place not in self._proxies:
-            scheme, host = place
-            self._proxies[place] = None if proxy_bypass(host) else getproxies().get(scheme)
-        return self._proxies[place]
+    def _proxy(self, origin: tuple[str, str]) -> str | None:
+        if origin not in self._proxies:
+            scheme, host = origin
+            self._proxies[origin] = None if proxy_bypass(host) else getproxies().get(scheme)
+        return self._proxies[origin]
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._limit, keepalive_timeout=_IDLE_SECONDS)
-            # A cookie that one caller's answer sets must not go out with another's call.
+            # No cookies: one caller's response must not affect another's call.
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -123,15 +123,15 @@ class UpstreamTransport:
 
 
 class _Body:
-    """Closed before its end, it closes the connection."""
+    """A response body. Closing it before its end closes the connection."""
 
     def __init__(self, response: aiohttp.ClientResponse, call: UpstreamCall) -> None:
         self._response = response
         self._call = call
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of_httpx():
-            async for piece in self._response.content.iter_chunked(_PIECE_BYTES):
+        with _as_httpx_errors():
+            async for piece in self._response.content.iter_chunked(_CHUNK_BYTES):
                 yield piece
 
     async def aclose(self) -> None:

@@ -1,23 +1,23 @@
-"""Finds the tokens that an answer says it used, without parsing all of it. Pure."""
+"""Finds token usage in a response without parsing all of it. Pure."""
 
 import json
 from typing import Any, NamedTuple
 
 _KEY = b'"usage"'
 _DECODER = json.JSONDecoder()
-# A usage object is small; more than this behind the key is something else.
-_MOST_BYTES = 4096
+# Usage objects are small.
+_MAX_BYTES = 4096
 
 
 class TokenCounts(NamedTuple):
-    """What was read and written."""
+    """Numbers of prompt and completion tokens."""
 
     prompt: int = 0
     completion: int = 0
 
 
 def parse_usage(data: Any) -> TokenCounts | None:
-    """The tokens in a usage object; None when it is none."""
+    """The tokens of a usage object; None when it is not valid."""
     if not isinstance(data, dict):
         return None
     counts = [data.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
@@ -29,12 +29,12 @@ def parse_usage(data: Any) -> TokenCounts | None:
 def find_usage(text: bytes) -> TokenCounts | None:
     """The tokens in the last usage object of a JSON text.
 
-    Inside a string the key's quotes are escaped, so what a model says cannot be taken for it.
+    Text of the model cannot be mistaken for the key, since quotes in strings are escaped.
     """
     at = text.rfind(_KEY)
     if at < 0:
         return None
-    rest = text[at + len(_KEY) : at + len(_KEY) + _MOST_BYTES].decode("utf-8", "replace").lstrip()
+    rest = text[at + len(_KEY) : at + len(_KEY) + _MAX_BYTES].decode("utf-8", "replace").lstrip()
     if not rest.startswith(":"):
         return None
     try:
@@ -45,5 +45,5 @@ def find_usage(text: bytes) -> TokenCounts | None:
 
 
 def request_usage(raw: bytes) -> bytes:
-    """A streaming request's body with the wish for usage added, without writing it anew."""
+    """Add `include_usage` to the body of a streaming request, without parsing it."""
     return raw.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)

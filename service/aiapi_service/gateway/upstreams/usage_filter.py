@@ -1,7 +1,7 @@
-"""Watches a stream of server-sent events for the tokens it used. Pure.
+"""Extracts token usage from a stream of server-sent events. Pure.
 
-An event that is complete passes on at once. When the gateway itself has asked for the usage, the
-event that carries nothing else is kept from the caller, who did not.
+Complete events pass through immediately. When the gateway and not the caller requested the usage,
+the event with the usage only is removed.
 """
 
 import json
@@ -9,46 +9,46 @@ import re
 
 from aiapi_service.gateway.upstreams.usage import TokenCounts, find_usage
 
-# An event that does not end is passed on as it is rather than kept.
-_LONGEST_EVENT = 1 << 20
+# A longer event is passed through without waiting for its end.
+_MAX_EVENT_BYTES = 1 << 20
 _DONE = b"data: [DONE]"
-# What an upstream says last, where it does not say that it is done.
+# The last event of upstreams that do not send [DONE].
 _LAST = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
-# The usage comes alone, after the text; some upstreams also tell it with each piece of that.
+# The usage event has no choices. Some upstreams also add usage to each event with text.
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
 class UsageFilter:
-    """One stream's."""
+    """The filter of one stream."""
 
     def __init__(self, *, hide_usage: bool) -> None:
         self._hide = hide_usage
-        self._rest = b""
+        self._partial = b""
         self._last = b""
         self.tokens: TokenCounts | None = None
 
     @property
-    def whole(self) -> bool:
-        """Whether the last that was said is an end. Where a connection's end is the answer's, it
-        is all that tells an answer from one that was cut."""
+    def is_complete(self) -> bool:
+        """Whether the last event ends the stream. Without chunked encoding or a length, nothing
+        else distinguishes a complete stream from a broken one."""
         last = self._last
         if _DONE in last or _LAST.search(last) is not None:
             return True
         return self.tokens is not None and _NO_CHOICES.search(last) is not None
 
     def feed(self, piece: bytes) -> bytes:
-        """What of this may go on to the caller now."""
-        data = self._rest + piece if self._rest else piece
-        self._rest = b""
+        """Feed a piece. Returns the bytes to send to the caller now."""
+        data = self._partial + piece if self._partial else piece
+        self._partial = b""
         self._last = data
         if b'"usage"' not in data and data.endswith(b"\n\n"):
             return data
         return self._by_event(data)
 
     def flush(self) -> bytes:
-        """What is left when the stream has ended."""
-        rest, self._rest = self._rest, b""
-        return rest
+        """The remaining bytes at the end of the stream."""
+        partial, self._partial = self._partial, b""
+        return partial
 
     def _by_event(self, data: bytes) -> bytes:
         kept = bytearray()
@@ -59,10 +59,10 @@ class UsageFilter:
                 kept += event
             start = end
         rest = data[start:]
-        if len(rest) > _LONGEST_EVENT:
+        if len(rest) > _MAX_EVENT_BYTES:
             kept += rest
         else:
-            self._rest = rest
+            self._partial = rest
         return bytes(kept)
 
     def _is_hidden(self, event: bytes) -> bool:
@@ -76,7 +76,7 @@ class UsageFilter:
 
 
 def _end_of_event(data: bytes, start: int) -> int:
-    """Where the event that starts here is over; 0 when it is not."""
+    """The end of the event that starts here; 0 when it is incomplete."""
     ends = [
         at + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if (at := data.find(mark, start)) >= 0
     ]

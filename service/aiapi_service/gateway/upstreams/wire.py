@@ -1,4 +1,4 @@
-"""What goes out to an upstream and what comes back."""
+"""Types of requests to upstreams and their responses."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from yarl import URL
 
 
 class ResponseBody(Protocol):
-    """Of an answer. Must be closed; raises httpx's errors when it breaks off."""
+    """A response body. Callers must close it. Raises httpx errors."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -17,34 +17,34 @@ class ResponseBody(Protocol):
 
 
 class ResponseHead(NamedTuple):
-    """The head of an answer, and what its body will be read from."""
+    """The head of a response, with its unread body."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
     body: ResponseBody
 
-    def header(self, wanted: bytes) -> str:
-        """The first of that name, in small letters, or nothing."""
+    def header(self, lower_name: bytes) -> str:
+        """The first header with this lower-case name; empty when missing."""
         for name, value in self.headers:
-            if name.lower() == wanted:
+            if name.lower() == lower_name:
                 return value.decode("latin-1")
         return ""
 
 
 @dataclass(frozen=True, eq=False)
 class UpstreamEndpoint:
-    """Where calls of one kind go, made once."""
+    """Precomputed request data of one path of an upstream."""
 
     method: str
     url: URL
     headers: CIMultiDict[str]
-    place: tuple[str, str]
+    origin: tuple[str, str]
     """Scheme and host."""
 
 
 def make_endpoint(method: str, address: str, headers: Mapping[str, str]) -> UpstreamEndpoint:
-    """Credentials in the address are for the headers to say."""
+    """Create an endpoint. Drops credentials from the URL, since the headers have them."""
     url = URL(address).with_user(None)
     if any("\r" in value or "\n" in value for value in headers.values()):
-        raise ValueError(f"a header for {url.host} has a line end in it")
+        raise ValueError(f"a header for {url.host} contains a line break")
     return UpstreamEndpoint(method, url, CIMultiDict(headers), (url.scheme, url.host or ""))
