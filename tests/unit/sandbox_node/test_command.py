@@ -37,7 +37,7 @@ def test_a_missing_package_names_its_extra() -> None:
 def test_an_image_option_requires_name_and_directory(value: str) -> None:
     result = CliRunner().invoke(sandbox, ["up", "--image", value])
     assert result.exit_code == 2
-    assert "is not NAME=DIR" in result.output
+    assert "is not of the form NAME=DIR" in result.output
 
 
 def test_an_image_directory_must_exist(tmp_path: Path) -> None:
