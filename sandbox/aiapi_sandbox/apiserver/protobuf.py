@@ -84,7 +84,9 @@ def decode(body: bytes) -> Obj:
         head = envelope.get("type") or {}
         kind = head.get("kind", "")
         if kind not in _KINDS:
-            raise not_implemented(f"protobuf bodies of kind {kind}; send JSON or use `kubectl apply`")
+            raise not_implemented(
+                f"protobuf bodies of kind {kind}; send JSON or use `kubectl apply`"
+            )
         return {**head, **_message(envelope.get("raw", b""), kind)}
     except (IndexError, UnicodeDecodeError) as error:
         raise bad_request(f"illegal protobuf message: {error}") from None
