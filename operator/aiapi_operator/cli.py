@@ -1,7 +1,7 @@
-"""`aiapi`, also installed as `kubectl aiapi`: which commands there are, and where they live.
+"""The `aiapi` command, also installed as `kubectl aiapi`: a list of the commands.
 
-A command's module is imported only when it is used: help stays fast, and what needs an extra that
-is not installed says which one instead of failing on an import.
+The module of a command is imported when it runs: help stays fast, and a missing extra gives a
+message instead of a failed import.
 """
 
 import importlib
@@ -15,7 +15,7 @@ import click
 
 @dataclass(frozen=True, kw_only=True)
 class LazyCommand:
-    """A command that is imported when it is needed."""
+    """A command that is imported when it runs."""
 
     module: str
     attribute: str
@@ -26,43 +26,45 @@ class LazyCommand:
 SIMULATE = "plugin,simulate"
 
 
-def _plugin(name: str, told: str, *, module: str = "", extra: str = "plugin") -> LazyCommand:
+def _plugin(name: str, help_text: str, *, module: str = "", extra: str = "plugin") -> LazyCommand:
     where = f"aiapi_operator.plugin.{module or name}"
-    return LazyCommand(module=where, attribute=name, help=told, extra=extra)
+    return LazyCommand(module=where, attribute=name, help=help_text, extra=extra)
 
 
 COMMANDS = {
-    "top": _plugin("top", "Load, need, size and savings of all AIApis, live."),
-    "explain": _plugin("explain", "Why an AIApi has the size it has, and what would change it."),
-    "doctor": _plugin("doctor", "Check the cluster, the CRD, the operator and its rights."),
-    "pause": _plugin("pause", "Decide nothing for an AIApi; what runs stays.", module="mode"),
-    "recommend": _plugin("recommend", "Tell what would be done, and do nothing.", module="mode"),
-    "resume": _plugin("resume", "Act on an AIApi again.", module="mode"),
-    "manifest": _plugin("manifest", "The children of an AIApi as YAML."),
+    "top": _plugin("top", "Show load, need, size and savings of all AIApis, live."),
+    "explain": _plugin("explain", "Explain the size of an AIApi, and what would change it."),
+    "doctor": _plugin("doctor", "Check the cluster, the CRD, the operator and its permissions."),
+    "pause": _plugin("pause", "Stop making decisions for an AIApi.", module="mode"),
+    "recommend": _plugin("recommend", "Report decisions without applying them.", module="mode"),
+    "resume": _plugin("resume", "Apply decisions for an AIApi again.", module="mode"),
+    "manifest": _plugin("manifest", "Print the children of an AIApi as YAML."),
     "sandbox": LazyCommand(
         module="aiapi_sandbox.cli",
         attribute="sandbox",
-        help="A Kubernetes API and one node on this computer, to try it all without a cluster.",
+        help="Run a Kubernetes API and one node on this computer.",
         extra="sandbox",
     ),
     "demo": LazyCommand(
         module="aiapi_demo.command",
         attribute="demo",
-        help="Show the whole main job live on this computer.",
+        help="Show right-sizing live on this computer.",
         extra="sandbox",
     ),
     "simulate": _plugin(
-        "simulate", "What an AIApi's traffic, or a trace, costs and would cost.", extra=SIMULATE
+        "simulate",
+        "Simulate autoscalers with the traffic of an AIApi or with a trace.",
+        extra=SIMULATE,
     ),
-    "completion": _plugin("completion", "Completion for bash, zsh or fish."),
+    "completion": _plugin("completion", "Print the completion script for bash, zsh or fish."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named above."""
+    """A group of ``COMMANDS``."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run under the name that was typed: kubectl starts a plugin by its file's name."""
+        """Use the name that was typed: kubectl runs a plugin by its file name."""
         if "prog_name" not in extra:
             typed = Path(sys.argv[0]).name
             extra["prog_name"] = "kubectl aiapi" if typed == "kubectl-aiapi" else "aiapi"
@@ -81,7 +83,7 @@ class LazyGroup(click.Group):
 
 
 def load(entry: LazyCommand) -> click.Command:
-    """Import a command; a missing package becomes a hint."""
+    """Import a command. A missing package gives a message with the extra to install."""
     try:
         command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
     except ModuleNotFoundError as error:
@@ -90,12 +92,10 @@ def load(entry: LazyCommand) -> click.Command:
 
 
 def missing_extra(error: ModuleNotFoundError, extra: str) -> click.ClickException:
-    """Return what to tell; a missing module of our own is a defect and stays one."""
+    """The message for a missing package. A missing module of this project is a bug: re-raise it."""
     if (error.name or "").startswith("aiapi_"):
         raise error
-    return click.ClickException(
-        f"this command needs the package that gives {error.name!r}: pip install 'aiapi[{extra}]'"
-    )
+    return click.ClickException(f"this command needs {error.name!r}: pip install 'aiapi[{extra}]'")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def complete_for_kubectl() -> None:
-    """``kubectl_complete-aiapi``: what may follow the words typed after ``kubectl aiapi``."""
+    """Run ``kubectl_complete-aiapi``: print the candidates for ``kubectl aiapi``."""
     from aiapi_operator.plugin.completion import kubectl_candidates  # noqa: PLC0415 - as the commands
 
     click.echo("\n".join(kubectl_candidates(main, sys.argv[1:])))

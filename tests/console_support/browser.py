@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its own debugging protocol."""
+"""A headless Chromium, controlled through the DevTools protocol."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ ANSWERS_WITHIN = 30.0
 
 
 class Tab:
-    """One tab. ``complaints`` has what the page's console and its policy complained of."""
+    """One tab. ``complaints`` has the errors of the page and of its content security policy."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, session: str) -> None:
         self._socket = socket
@@ -49,22 +49,22 @@ class Tab:
         async with asyncio.timeout(ANSWERS_WITHIN):
             while True:
                 message = await self._socket.receive_json()
-                self._hear(message)
+                self._record(message)
                 if wanted(message):
                     assert "error" not in message, message
                     return message.get("result")
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        told = message.get("params", {})
+    def _record(self, message: dict[str, Any]) -> None:
+        params = message.get("params", {})
         if message.get("method") == "Log.entryAdded":
-            self.complaints.append(told["entry"]["text"])
+            self.complaints.append(params["entry"]["text"])
         elif message.get("method") == "Runtime.exceptionThrown":
-            self.complaints.append(str(told["exceptionDetails"]))
+            self.complaints.append(str(params["exceptionDetails"]))
 
     async def see(
         self, width: int, height: int, *, dark: bool = False, phone: bool = False
     ) -> None:
-        """Look with this window."""
+        """Set the size and mode of the window."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -76,8 +76,8 @@ class Tab:
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     async def open(self, url: str) -> None:
-        """Go there, and wait until all of it is loaded."""
-        # What the page before asks of a server that is gone is no complaint of this one.
+        """Open a page, and wait until it is loaded."""
+        # Failed requests of the page before do not count for this one.
         await self.call("Page.navigate", url="about:blank")
         await self.wait("location.href === 'about:blank'")
         self.complaints.clear()
@@ -85,7 +85,7 @@ class Tab:
         await self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     async def run(self, expression: str) -> Any:
-        """What an expression is in the page."""
+        """Evaluate an expression in the page."""
         result = await self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
@@ -93,20 +93,20 @@ class Tab:
         return result["result"].get("value")
 
     async def wait(self, expression: str) -> None:
-        """Until it is true in the page."""
+        """Wait until an expression is true in the page."""
         async with asyncio.timeout(ANSWERS_WITHIN):
             while not await self.run(expression):  # noqa: ASYNC110 - asked over a socket
                 await asyncio.sleep(0.05)
 
     async def picture(self) -> bytes:
-        """What is seen, as a PNG."""
+        """A screenshot, as PNG."""
         result = await self.call("Page.captureScreenshot", format="png")
         return base64.b64decode(result["data"])
 
 
 @asynccontextmanager
 async def browsing(folder: Path) -> AsyncIterator[Tab]:
-    """A tab of a Chromium of its own."""
+    """A tab in a new Chromium."""
     process = await asyncio.create_subprocess_exec(
         CHROMIUM,
         *FLAGS,
@@ -131,7 +131,7 @@ async def browsing(folder: Path) -> AsyncIterator[Tab]:
 async def _address(path: Path, process: asyncio.subprocess.Process) -> str:
     async with asyncio.timeout(STARTS_WITHIN):
         while not (path.exists() and path.read_text().count("\n") == 1):  # noqa: ASYNC240
-            assert process.returncode is None, "Chromium ended by itself"
+            assert process.returncode is None, "Chromium exited"
             await asyncio.sleep(0.05)
     port, where = path.read_text().split("\n")  # noqa: ASYNC240
     return f"ws://127.0.0.1:{port}{where}"

@@ -1,1 +1,1 @@
-"""``kubectl aiapi``: what people at a terminal ask of their AIApis, and the three switches."""
+"""The ``kubectl aiapi`` commands: read the state of AIApis, and switch their mode."""

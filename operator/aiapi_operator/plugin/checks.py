@@ -1,4 +1,4 @@
-"""The checks of ``kubectl aiapi doctor``. Each says what it found, and the way out."""
+"""The checks of ``kubectl aiapi doctor``. Each has a result, a message and a hint."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -18,58 +18,59 @@ MIN_VERSION = (1, 29)
 DEFAULT_LEASE = "aiapi-operator"
 OPERATOR_LABEL = "app.kubernetes.io/name=aiapi-operator"
 STALE_LEASE = 60.0
-"""Seconds without a renewal after which nobody leads; two machines' clocks differ a little."""
-_AT_ONCE = 8
+"""Seconds after the last renewal. Generous, because the clocks of two machines differ."""
+_MAX_CONCURRENT = 8
 
 
 class CheckResult(StrEnum):
-    """How a check ended."""
+    """The result of a check."""
 
     OK = "ok"
     NOTE = "note"
-    """Worth knowing; nothing is wrong."""
+    """For information; nothing is wrong."""
     UNKNOWN = "unknown"
-    """It could not be checked, for want of a right or of an answer."""
+    """Could not be checked: a permission or a response is missing."""
     PROBLEM = "problem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """One check."""
 
     name: str
     result: CheckResult
     message: str
-    way_out: str = ""
+    hint: str = ""
+    """What to do."""
 
     def document(self) -> dict[str, str]:
-        """For programs."""
-        told = {"name": self.name, "result": self.result.value, "message": self.message}
-        return told | ({"wayOut": self.way_out} if self.way_out else {})
+        """The JSON form."""
+        fields = {"name": self.name, "result": self.result.value, "message": self.message}
+        return fields | ({"hint": self.hint} if self.hint else {})
 
 
 def ok(name: str, message: str) -> Check:
-    """All is well."""
+    """A check that passed."""
     return Check(name=name, result=CheckResult.OK, message=message)
 
 
-def problem(name: str, message: str, way_out: str) -> Check:
-    """Something is wrong."""
-    return Check(name=name, result=CheckResult.PROBLEM, message=message, way_out=way_out)
+def problem(name: str, message: str, hint: str) -> Check:
+    """A check that failed."""
+    return Check(name=name, result=CheckResult.PROBLEM, message=message, hint=hint)
 
 
-def note(name: str, message: str, way_out: str = "") -> Check:
-    """Worth knowing."""
-    return Check(name=name, result=CheckResult.NOTE, message=message, way_out=way_out)
+def note(name: str, message: str, hint: str = "") -> Check:
+    """A check with information."""
+    return Check(name=name, result=CheckResult.NOTE, message=message, hint=hint)
 
 
-def unknown(name: str, error: ClusterError, way_out: str = "") -> Check:
-    """It could not be looked at."""
+def unknown(name: str, error: ClusterError, hint: str = "") -> Check:
+    """A check that could not run."""
     return Check(
         name=name,
         result=CheckResult.UNKNOWN,
         message=f"could not be checked: {error.message}",
-        way_out=way_out or "ask with the rights to read this",
+        hint=hint or "use an account that may read this",
     )
 
 
@@ -80,24 +81,24 @@ def version(text: str) -> Check:
     found = tuple(int(part) if part.isdigit() else 0 for part in numbers[:2])
     if found < MIN_VERSION:
         oldest = ".".join(map(str, MIN_VERSION))
-        return problem(name, f"{text} is older than {oldest}", "update the cluster")
+        return problem(name, f"{text} is older than {oldest}", "upgrade the cluster")
     return ok(name, text)
 
 
-def resize(there: bool) -> Check:
+def resize(available: bool) -> Check:
     """Whether pods can be resized in place."""
     name = "In-place resize"
-    if there:
-        return ok(name, "pods/resize is there: CPU and memory follow the workers at once")
+    if available:
+        return ok(name, "pods/resize is available: CPU and memory follow the workers immediately")
     return note(
         name,
-        "pods/resize is not there: workers change at once, requests with a rollout later",
-        "Kubernetes 1.33 or later has it",
+        "pods/resize is not available: requests follow the workers with a later rollout",
+        "upgrade to Kubernetes 1.33 or later",
     )
 
 
 def crd_version(found: Manifest | None) -> Check:
-    """Whether the cluster's CustomResourceDefinition is the one this program was made with."""
+    """Whether the CustomResourceDefinition in the cluster is that of this release."""
     name = "CRD"
     if found is None:
         return problem(
@@ -110,16 +111,16 @@ def crd_version(found: Manifest | None) -> Check:
     if missing:
         return problem(
             name,
-            f"the cluster's is older than this program: it lacks {_some(missing)}",
+            f"older than this program: {_some(missing)} missing",
             "apply the CRD of this release (kubectl apply --server-side -f crds/)",
         )
     if more:
         return note(
             name,
-            f"the cluster's is newer than this program: it has {_some(more)}",
+            f"newer than this program: it also has {_some(more)}",
             "update this program",
         )
-    return ok(name, "the same as this program's")
+    return ok(name, "matches this program")
 
 
 def _some(names: list[str]) -> str:
@@ -128,7 +129,7 @@ def _some(names: list[str]) -> str:
 
 
 def _fields(document: Manifest) -> set[str]:
-    """The paths of all fields that a CustomResourceDefinition's versions know."""
+    """The paths of all fields in the served versions of a CustomResourceDefinition."""
     return {
         f"{each['name']}{path}"
         for each in document["spec"]["versions"]
@@ -146,26 +147,24 @@ def _paths(schema: Mapping[str, Any], at: str = "") -> Iterable[str]:
 
 
 def operator(deployments: list[Manifest], leases: list[Manifest], now: datetime) -> Check:
-    """Whether an operator is there, and which one acts."""
+    """Whether an operator is running, and which replica leads."""
     name = "Operator"
     ready = [d for d in deployments if (d.get("status") or {}).get("readyReplicas")]
     leader = next((lease for lease in leases if _is_fresh(lease, now)), None)
-    where = ", ".join(_place(d) for d in ready) or "outside of this cluster"
+    where = ", ".join(_place(d) for d in ready) or "outside this cluster"
     if leader is not None:
-        return ok(name, f"runs ({where}); {leader['spec']['holderIdentity']} leads")
+        return ok(name, f"running ({where}), leader: {leader['spec']['holderIdentity']}")
     if ready and not leases:
-        return ok(name, f"runs ({where}), without leader election")
+        return ok(name, f"running ({where}), without leader election")
     if deployments or leases:
         place = ", ".join(map(_place, deployments or leases))
         namespace = (deployments or leases)[0]["metadata"]["namespace"]
         return problem(
             name,
-            f"is installed ({place}), and does not act: no pod holds the Lease",
-            f"kubectl -n {namespace} describe pods -l {OPERATOR_LABEL}, and read their logs",
+            f"installed ({place}), but no pod holds the Lease",
+            f"kubectl -n {namespace} describe pods -l {OPERATOR_LABEL}; check their logs",
         )
-    return problem(
-        name, "none was found: nothing is sized", "install the chart charts/aiapi-operator"
-    )
+    return problem(name, "not found", "install the chart charts/aiapi-operator")
 
 
 def _place(manifest: Manifest) -> str:
@@ -181,53 +180,52 @@ def _is_fresh(lease: Manifest, now: datetime) -> bool:
 
 
 def metrics(aiapis: list[Manifest]) -> Check:
-    """Whether the pods' numbers reach the operator."""
+    """Whether the operator gets the pods' metrics."""
     name = "Pods' metrics"
     if not aiapis:
-        return note(name, "there is no AIApi yet", "kubectl apply -f examples/assistant.yaml")
+        return note(name, "no AIApis yet", "kubectl apply -f examples/assistant.yaml")
     views = [from_manifest(item) for item in aiapis]
     for view in views:
-        for told in view.problems:
-            if told["type"] == "MetricsStale":
-                return problem(
-                    name, f"{view.namespace}/{view.name}: {told['message']}", told["reason"]
-                )
-    accepted = [view for view in views if not _refused(view)]
-    untold = [view.name for view in accepted if not view.decision]
-    if untold:
+        for condition in view.problems:
+            if condition["type"] == "MetricsStale":
+                message = f"{view.namespace}/{view.name}: {condition['message']}"
+                return problem(name, message, condition["reason"])
+    accepted = [view for view in views if not _rejected(view)]
+    undecided = [view.name for view in accepted if not view.decision]
+    if undecided:
         return problem(
             name,
-            f"no decision was taken yet for {_some(untold)}",
-            "see whether the operator runs, and kubectl describe the AIApi",
+            f"no decision yet for {_some(undecided)}",
+            "check that the operator is running; kubectl describe the AIApi",
         )
     if not accepted:
-        return note(name, "no AIApi has a valid spec, so none has pods")
+        return note(name, "no AIApi has a valid spec")
     if len(accepted) == 1:
-        return ok(name, f"1 AIApi ({accepted[0].name}), and its pods answer")
-    return ok(name, f"{len(accepted)} AIApis, and the pods of each answer")
+        return ok(name, f"1 AIApi ({accepted[0].name}), all pods respond")
+    return ok(name, f"{len(accepted)} AIApis, all pods respond")
 
 
-def _refused(view: AIApiSummary) -> bool:
-    return any(told["type"] == "Accepted" for told in view.problems)
+def _rejected(view: AIApiSummary) -> bool:
+    return any(condition["type"] == "Accepted" for condition in view.problems)
 
 
 def needs_attention(aiapis: list[Manifest]) -> list[Check]:
-    """AIApis that ask for attention."""
+    """The AIApis that need attention."""
     return [
         problem(
             f"{view.namespace}/{view.name}",
-            f"{told['type']}={told['status']}: {told.get('message', '')}",
+            f"{condition['type']}={condition['status']}: {condition.get('message', '')}",
             f"kubectl aiapi explain {view.name} -n {view.namespace}",
         )
         for view in map(from_manifest, aiapis)
-        for told in view.problems
-        if told["type"] != "MetricsStale"
+        for condition in view.problems
+        if condition["type"] != "MetricsStale"
     ]
 
 
-async def operator_rights(reader: Reader, deployments: list[Manifest]) -> Check:
-    """Whether the operator's account may do all that the operator does."""
-    name, user, own = "Rights", "", reader.namespace
+async def operator_permissions(reader: Reader, deployments: list[Manifest]) -> Check:
+    """Whether the operator's service account has all permissions that it needs."""
+    name, user, own = "Permissions", "", reader.namespace
     groups: tuple[str, ...] = ()
     if deployments:
         own = deployments[0]["metadata"]["namespace"]
@@ -236,49 +234,49 @@ async def operator_rights(reader: Reader, deployments: list[Manifest]) -> Check:
         user = f"system:serviceaccount:{own}:{account}"
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{own}")
     watched = _watched(deployments)
-    slots = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def may(attributes: dict[str, str]) -> tuple[dict[str, str], bool]:
+    async def review(attributes: dict[str, str]) -> tuple[dict[str, str], bool]:
         async with slots:
             return attributes, await reader.review(attributes, user=user, groups=groups)
 
-    questions = [q for right in PERMISSIONS for q in _questions(right, own, watched)]
+    reviews = [r for each in PERMISSIONS for r in _reviews(each, own, watched)]
     try:
-        answers = await asyncio.gather(*map(may, questions))
+        answers = await asyncio.gather(*map(review, reviews))
     except Unavailable:
         raise
     except NotFound as error:
-        return unknown(name, error, "this API server does not answer access reviews")
+        return unknown(name, error, "this API server has no access reviews")
     except ClusterError as error:
-        return unknown(name, error, "ask as somebody who may create subjectaccessreviews")
-    whose = user or "your own account (the operator runs outside of this cluster)"
-    refused = [f"{q['verb']} {_named(q)}" for q, allowed in answers if not allowed]
-    if refused:
+        return unknown(name, error, "use an account that may create subjectaccessreviews")
+    account = user or "your own account (the operator runs outside this cluster)"
+    denied = [f"{each['verb']} {_resource(each)}" for each, allowed in answers if not allowed]
+    if denied:
         return problem(
             name,
-            f"{whose} may not {_some(refused)}",
-            "apply the chart's (or deploy/operator.yaml's) roles of this release",
+            f"{account} may not {_some(denied)}",
+            "apply the roles of this release (chart or deploy/operator.yaml)",
         )
-    return ok(name, f"{whose} may do all {len(questions)} things that the operator does")
+    return ok(name, f"{account} has all {len(reviews)} permissions that the operator needs")
 
 
-def _named(attributes: Mapping[str, str]) -> str:
+def _resource(attributes: Mapping[str, str]) -> str:
     sub = f"/{attributes['subresource']}" if attributes.get("subresource") else ""
     return f"{attributes['resource']}{sub}"
 
 
 def lease_name(deployments: list[Manifest]) -> str:
-    """The Lease that the operator was told to hold."""
-    return _told(deployments, "AIAPI_OPERATOR_LEASE_NAME") or DEFAULT_LEASE
+    """The name of the operator's Lease."""
+    return _env(deployments, "AIAPI_OPERATOR_LEASE_NAME") or DEFAULT_LEASE
 
 
 def _watched(deployments: list[Manifest]) -> tuple[str, ...]:
-    """The namespaces that the operator was told to watch; empty for all."""
-    return tuple(_told(deployments, "AIAPI_OPERATOR_NAMESPACES").replace(",", " ").split())
+    """The namespaces that the operator watches; empty for all."""
+    return tuple(_env(deployments, "AIAPI_OPERATOR_NAMESPACES").replace(",", " ").split())
 
 
-def _told(deployments: list[Manifest], name: str) -> str:
-    """A variable of the operator's; empty where there is none."""
+def _env(deployments: list[Manifest], name: str) -> str:
+    """An environment variable of the operator; empty if not set."""
     for deployment in deployments:
         for container in deployment["spec"]["template"]["spec"].get("containers") or ():
             for variable in container.get("env") or ():
@@ -287,16 +285,24 @@ def _told(deployments: list[Manifest], name: str) -> str:
     return ""
 
 
-def _questions(right: Permission, own: str, watched: tuple[str, ...]) -> Iterable[dict[str, str]]:
-    where = (own,) if right.scope is Scope.OPERATOR else watched or ("",)
-    resource, _, subresource = right.resource.partition("/")
+def _reviews(
+    permission: Permission, own: str, watched: tuple[str, ...]
+) -> Iterable[dict[str, str]]:
+    """The attributes of the access reviews for a permission."""
+    where = (own,) if permission.scope is Scope.OPERATOR else watched or ("",)
+    resource, _, subresource = permission.resource.partition("/")
     for namespace in where:
-        for verb in sorted(right.verbs):
-            told = {"group": right.group, "resource": resource, "subresource": subresource}
-            question = {**told, "namespace": namespace, "verb": verb}
-            yield {key: value for key, value in question.items() if value or key == "group"}
+        for verb in sorted(permission.verbs):
+            attributes = {
+                "group": permission.group,
+                "resource": resource,
+                "subresource": subresource,
+                "namespace": namespace,
+                "verb": verb,
+            }
+            yield {key: value for key, value in attributes.items() if value or key == "group"}
 
 
 def now() -> datetime:
-    """The time of day."""
+    """The current time."""
     return datetime.now(UTC)

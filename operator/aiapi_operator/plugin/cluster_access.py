@@ -1,4 +1,4 @@
-"""How every command reaches the cluster: its options, one connection, errors in sentences."""
+"""Access to the cluster for all commands: options, connection, errors."""
 
 import asyncio
 import logging
@@ -20,18 +20,18 @@ from aiapi_operator.plugin import errors
 T = TypeVar("T")
 Command = Callable[..., Any]
 REQUEST_TIMEOUT = 5.0
-"""Seconds for one request: a person waits."""
+"""Seconds. Short, because a person waits."""
 COMPLETION_TIMEOUT = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """Which cluster and which namespace a command is about."""
+    """The cluster and the namespace of a command."""
 
     kubeconfig: Path | None = None
     context: str | None = None
     namespace: str | None = None
-    """None stands for the namespace of the context."""
+    """None: the namespace of the context."""
     everywhere: bool = False
 
     def scope(self, reader: Reader) -> str | None:
@@ -39,31 +39,33 @@ class ClusterOptions:
         return None if self.everywhere else self.namespace or reader.namespace
 
     def home(self, reader: Reader) -> str:
-        """The namespace of a named AIApi."""
+        """The namespace of an AIApi given by name."""
         return self.namespace or reader.namespace
 
 
 def cluster_options(*, everywhere: bool = False) -> Callable[[Command], Command]:
-    """Add the options that say where, and give the command a ``Where``."""
+    """Add the options for the cluster, passed to the command as ``ClusterOptions``."""
     options = [
-        click.option("-n", "--namespace", help="Namespace; by default that of the context."),
-        click.option("--context", help="Context of the kubeconfig.", shell_complete=_contexts),
+        click.option("-n", "--namespace", help="Namespace. Default: that of the context."),
+        click.option("--context", help="Context in the kubeconfig.", shell_complete=_contexts),
         click.option(
             "--kubeconfig",
             type=click.Path(path_type=Path),
-            help="Path of a kubeconfig; by default KUBECONFIG, then ~/.kube/config.",
+            help="Path of the kubeconfig. Default: KUBECONFIG, then ~/.kube/config.",
         ),
     ]
     if everywhere:
         options.append(
-            click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="All of them.")
+            click.option(
+                "-A", "--all-namespaces", "everywhere", is_flag=True, help="All namespaces."
+            )
         )
 
     def decorate(command: Command) -> Command:
         def with_where(**options: Any) -> Any:
-            told = {name: options.pop(name, None) for name in ("kubeconfig", "context")}
+            given = {name: options.pop(name, None) for name in ("kubeconfig", "context")}
             where = ClusterOptions(
-                **told,
+                **given,
                 namespace=options.pop("namespace", None),
                 everywhere=options.pop("everywhere", False),
             )
@@ -71,7 +73,7 @@ def cluster_options(*, everywhere: bool = False) -> Callable[[Command], Command]
 
         with_where.__name__, with_where.__doc__ = command.__name__, command.__doc__
         wrapped: Command = with_where
-        # What the command itself declared stays in front.
+        # Keep the command's own options first.
         wrapped.__dict__.update(command.__dict__)
         for option in reversed(options):
             wrapped = option(wrapped)
@@ -83,8 +85,8 @@ def cluster_options(*, everywhere: bool = False) -> Callable[[Command], Command]
 def with_reader(
     where: ClusterOptions, work: Callable[[Reader], Awaitable[T]], *, deadline: float | None = None
 ) -> T:
-    """Do ``work`` with a connection; whatever the cluster says becomes a ``Failure``."""
-    # What the client has to say is in its exceptions, too.
+    """Run ``work`` with a connection. Errors of the cluster become a ``CommandError``."""
+    # The client logs what it also raises.
     logging.getLogger("kubernetes").setLevel(logging.ERROR)
     try:
         return asyncio.run(_connected(where, work, deadline or REQUEST_TIMEOUT))
@@ -107,7 +109,7 @@ async def _connected(
 
 
 async def get_aiapi(reader: Reader, where: ClusterOptions, name: str) -> Manifest:
-    """The AIApi, or a ``Failure`` that names those that are near."""
+    """The AIApi, or a ``CommandError`` that suggests similar names."""
     namespace = where.home(reader)
     found = await reader.aiapi(namespace, name)
     if found is not None:
@@ -116,7 +118,7 @@ async def get_aiapi(reader: Reader, where: ClusterOptions, name: str) -> Manifes
 
 
 async def _known(reader: Reader, namespace: str) -> list[tuple[str, str]]:
-    """All AIApis that may be seen; those of the namespace where all may not."""
+    """All AIApis; those of the namespace if listing all is forbidden."""
     try:
         items = await reader.aiapis(None)
     except ClusterError:
@@ -125,14 +127,14 @@ async def _known(reader: Reader, namespace: str) -> list[tuple[str, str]]:
 
 
 def name_argument(command: Command) -> Command:
-    """NAME, completed from the cluster."""
+    """Add the argument NAME, completed from the cluster."""
     return click.argument("name", shell_complete=complete_names)(command)
 
 
 def complete_names(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """The AIApis whose names begin so; none where the cluster does not answer at once."""
+    """The AIApis whose names start with ``incomplete``; none if the cluster does not answer."""
     where = ClusterOptions(
         kubeconfig=ctx.params.get("kubeconfig"),
         context=ctx.params.get("context"),

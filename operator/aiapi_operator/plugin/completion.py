@@ -1,7 +1,7 @@
-"""Completion: click's for ``aiapi``, and what kubectl asks of a plugin.
+"""Shell completion for ``aiapi`` (from click) and for ``kubectl aiapi``.
 
-kubectl completes a plugin's words by running ``kubectl_complete-aiapi`` with the words typed so
-far, and reads one candidate a line and, last, a number that says what the shell may add.
+kubectl completes a plugin by running ``kubectl_complete-aiapi`` with the words typed so far. It
+reads one candidate per line, and a directive for the shell on the last line.
 """
 
 from contextlib import redirect_stderr
@@ -11,17 +11,17 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 NO_FILES = ":4"
-"""For kubectl: the candidates are all there is, no file names."""
+"""The directive that disables file name completion."""
 VARIABLE = "_AIAPI_COMPLETE"
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion of `aiapi` for a shell.
+    """Print the completion script of `aiapi` for a shell.
 
-    For bash: eval "$(aiapi completion bash)". For `kubectl aiapi`, kubectl's own completion asks
-    the program kubectl_complete-aiapi, which is installed beside kubectl-aiapi.
+    For bash: eval "$(aiapi completion bash)". For `kubectl aiapi`, the completion of kubectl runs
+    kubectl_complete-aiapi, which is installed with kubectl-aiapi.
     """
     root = click.get_current_context().find_root().command
     found = get_completion_class(shell)
@@ -31,7 +31,7 @@ def completion(shell: str) -> None:
 
 
 def candidates(command: click.Command, words: list[str]) -> list[tuple[str, str]]:
-    """What may stand in place of the last word, each with its help."""
+    """The candidates for the last word, each with its help."""
     *before, incomplete = words or [""]
     completer = ShellComplete(command, {}, "kubectl aiapi", VARIABLE)
     return [
@@ -40,11 +40,11 @@ def candidates(command: click.Command, words: list[str]) -> list[tuple[str, str]
 
 
 def kubectl_candidates(command: click.Command, words: list[str]) -> list[str]:
-    """The lines that kubectl reads. Whatever goes wrong, nothing but candidates is in them."""
+    """The lines for kubectl. On any error there are no candidates."""
     try:
         with redirect_stderr(StringIO()):
             found = candidates(command, words)
-    except Exception:  # noqa: BLE001 - a traceback in the prompt helps nobody
+    except Exception:  # noqa: BLE001 - a traceback must not appear in the prompt
         found = []
-    lines = [f"{value}\t{told}" if told else value for value, told in found]
+    lines = [f"{value}\t{text}" if text else value for value, text in found]
     return [*lines, NO_FILES]

@@ -1,4 +1,4 @@
-"""``kubectl aiapi doctor``: is everything there that right-sizing needs?"""
+"""``kubectl aiapi doctor``: checks everything that right-sizing needs."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -17,6 +17,7 @@ from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.checks import Check, CheckResult
 from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
 from aiapi_operator.plugin.errors import PROBLEM
+from aiapi_operator.present.numbers import count
 
 T = TypeVar("T")
 _STYLES = {
@@ -29,17 +30,15 @@ _STYLES = {
 
 @click.command()
 @cluster_options()
-@click.option(
-    "--lease-name", help="Name of the Lease that operators hold; by default their Deployment's."
-)
+@click.option("--lease-name", help="Name of the operator's Lease. Default: from its Deployment.")
 @out.output_option()
 @click.pass_context
 def doctor(
     ctx: click.Context, where: ClusterOptions, *, lease_name: str | None, output: out.Format
 ) -> None:
-    """Check the cluster, the CRD, the operator, its rights and the AIApis.
+    """Check the cluster, the CRD, the operator, its permissions and the AIApis.
 
-    Ends with 1 when something is wrong. All namespaces are looked at, or the one of -n.
+    Exits with 1 if there is a problem. Checks all namespaces, or the one given with -n.
     """
     found = with_reader(where, lambda reader: examine(reader, where, lease_name))
     if output == "table":
@@ -51,12 +50,12 @@ def doctor(
 
 
 async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None) -> list[Check]:
-    """All checks. A right that is missing costs its own check only."""
+    """Run all checks. A missing permission affects its own check only."""
     found = [checks.version(await reader.version()), checks.resize(await reader.has_resize())]
     definition, (deployments, leases), aiapis = await asyncio.gather(
-        _tried(reader.crd()),
+        _or_error(reader.crd()),
         _operators(reader, lease_name),
-        _tried(reader.aiapis(where.namespace)),
+        _or_error(reader.aiapis(where.namespace)),
     )
     if isinstance(definition, ClusterError):
         found.append(checks.unknown("CRD", definition))
@@ -70,7 +69,7 @@ async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None)
     else:
         found.append(checks.operator(deployments, leases, checks.now()))
         known = deployments
-    found.append(await checks.operator_rights(reader, known))
+    found.append(await checks.operator_permissions(reader, known))
     if isinstance(aiapis, NotFound):
         return found
     if isinstance(aiapis, ClusterError):
@@ -81,14 +80,14 @@ async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None)
 async def _operators(
     reader: Reader, lease_name: str | None
 ) -> tuple[list[Manifest] | ClusterError, list[Manifest] | ClusterError]:
-    """The operators' Deployments and Leases; the first says how the second are called."""
-    deployments = await _tried(reader.deployments(checks.OPERATOR_LABEL))
+    """The Deployments of the operator, and the Leases whose name they set."""
+    deployments = await _or_error(reader.deployments(checks.OPERATOR_LABEL))
     known = [] if isinstance(deployments, ClusterError) else deployments
     name = lease_name or checks.lease_name(known)
-    return deployments, await _tried(reader.leases(name))
+    return deployments, await _or_error(reader.leases(name))
 
 
-async def _tried(call: Awaitable[T]) -> T | ClusterError:
+async def _or_error(call: Awaitable[T]) -> T | ClusterError:
     try:
         return await call
     except Unavailable:
@@ -98,14 +97,14 @@ async def _tried(call: Awaitable[T]) -> T | ClusterError:
 
 
 def show(found: list[Check], console: Console) -> None:
-    """Write the checks for people."""
+    """Print the checks as a table."""
     grid = Table.grid(padding=(0, 2))
     for check in found:
-        told = Text(check.message)
-        if check.way_out:
-            told.append(f"\n-> {check.way_out}", style="dim")
-        grid.add_row(Text(check.result.value, _STYLES[check.result]), Text(check.name), told)
+        text = Text(check.message)
+        if check.hint:
+            text.append(f"\n-> {check.hint}", style="dim")
+        grid.add_row(Text(check.result.value, _STYLES[check.result]), Text(check.name), text)
     out.print_for_people(console, grid)
-    wrong = sum(check.result is CheckResult.PROBLEM for check in found)
+    problems = sum(check.result is CheckResult.PROBLEM for check in found)
     console.print()
-    console.print(f"{wrong} problem{'s' if wrong != 1 else ''} found." if wrong else "All is well.")
+    console.print(f"{count(problems, 'problem')} found." if problems else "No problems found.")

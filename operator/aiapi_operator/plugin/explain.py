@@ -1,4 +1,4 @@
-"""``kubectl aiapi explain NAME``: the last decisions, what binds, and what would change it."""
+"""``kubectl aiapi explain NAME``: the last decision, what binds it, and what would change it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,14 +23,15 @@ from aiapi_operator.plugin.cluster_access import (
     name_argument,
     with_reader,
 )
+from aiapi_operator.present.numbers import count
 
-_BY_OTHER_THAN_LOOPS = {"Concurrency", "Threads"}
+_NOT_BY_LOOP_TIME = {"Concurrency", "Threads"}
 DECISIONS = {"ScaledUp", "ScaledDown", "Rebalanced"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentEvent:
-    """One Event of the AIApi."""
+    """An Event of the AIApi."""
 
     time: str
     reason: str
@@ -41,7 +42,7 @@ class RecentEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Everything that is told of one AIApi. ``events`` is None where they may not be read."""
+    """The content of the output. ``events`` is None if reading them is forbidden."""
 
     view: AIApiSummary
     binds: str
@@ -49,7 +50,7 @@ class Explanation:
     events: list[RecentEvent] | None
 
     def document(self) -> dict[str, Any]:
-        """For programs."""
+        """The JSON form."""
         events = None if self.events is None else [_event_document(each) for each in self.events]
         return {
             **self.view.document(),
@@ -59,13 +60,13 @@ class Explanation:
         }
 
 
-def _event_document(said: RecentEvent) -> dict[str, Any]:
+def _event_document(event: RecentEvent) -> dict[str, Any]:
     return {
-        "time": said.time,
-        "reason": said.reason,
-        "message": said.message,
-        "count": said.count,
-        "type": "Warning" if said.warning else "Normal",
+        "time": event.time,
+        "reason": event.reason,
+        "message": event.message,
+        "count": event.count,
+        "type": "Warning" if event.warning else "Normal",
     }
 
 
@@ -77,7 +78,7 @@ def _event_document(said: RecentEvent) -> dict[str, Any]:
     type=click.IntRange(1, 200),
     default=10,
     show_default=True,
-    help="How many events to show at most.",
+    help="Maximum number of events.",
 )
 @out.output_option()
 def explain(where: ClusterOptions, *, name: str, last: int, output: out.Format) -> None:
@@ -101,18 +102,20 @@ def explain(where: ClusterOptions, *, name: str, last: int, output: out.Format) 
 
 
 def explanation(aiapi: Manifest, events: list[Manifest] | None, *, last: int) -> Explanation:
-    """Put together what there is to say."""
+    """Build the explanation."""
     view = from_manifest(aiapi)
-    said = None if events is None else sorted(map(_said, events), key=lambda e: e.time)[-last:]
+    recent = None
+    if events is not None:
+        recent = sorted(map(_recent_event, events), key=lambda each: each.time)[-last:]
     return Explanation(
         view=view,
         binds=describe_binding(view),
         changes=what_would_change_it(view, aiapi.get("spec") or {}),
-        events=said,
+        events=recent,
     )
 
 
-def _said(event: Manifest) -> RecentEvent:
+def _recent_event(event: Manifest) -> RecentEvent:
     times = (event.get(key) for key in ("lastTimestamp", "eventTime", "firstTimestamp"))
     return RecentEvent(
         time=next((time for time in times if time), event["metadata"].get("creationTimestamp", "")),
@@ -124,23 +127,19 @@ def _said(event: Manifest) -> RecentEvent:
 
 
 def show(found: Explanation, console: Console, *, now: datetime) -> None:
-    """Write it for people."""
+    """Print the explanation."""
     view = found.view
     title = Text.assemble(
         (view.name, "bold"),
-        f" in {view.namespace}: {view.ready_replicas} of {_count(view.replicas, 'pod')} ready,"
-        f" {_count(view.workers, 'worker')} in each, mode {view.mode}",
+        f" in {view.namespace}: {view.ready_replicas} of {count(view.replicas, 'pod')} ready,"
+        f" {count(view.workers, 'worker')} per pod, mode {view.mode}",
     )
     console.print(title)
     out.print_for_people(console, _facts(view, now))
     _section(console, "What binds", [Text(_binding(found))])
     _section(console, "What would change it", [_bullet(text) for text in found.changes])
-    _section(console, "What asks for attention", [_problem(each) for each in view.problems])
+    _section(console, "What needs attention", [_problem(each) for each in view.problems])
     _section(console, "Last events", _events(found.events, now))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _facts(view: AIApiSummary, now: datetime) -> Table:
@@ -167,15 +166,15 @@ def _objective(view: AIApiSummary) -> Text:
 
 def _load(view: AIApiSummary) -> Text | None:
     load = view.load
-    told = (
-        ("requestsPerSecond", "{} rps arrive"),
+    formats = (
+        ("requestsPerSecond", "{} rps"),
         ("inFlight", "{} in flight"),
-        ("utilization", "busiest pod's loops {} busy"),
+        ("utilization", "busiest pod's event loops {} busy"),
         ("upstreamShare", "{} of the time waiting for upstreams"),
         ("threads", "{} of the threads busy"),
         ("shedPerSecond", "{} rps shed"),
     )
-    facts = [text.format(load[key]) for key, text in told if load.get(key) not in (None, "0")]
+    facts = [text.format(load[key]) for key, text in formats if load.get(key) not in (None, "0")]
     return Text(", ".join(facts)) if facts else None
 
 
@@ -183,11 +182,11 @@ def _need(view: AIApiSummary) -> Text | None:
     need = view.need
     if not need:
         return None
-    text = _count(need.get("workers", 0), "worker")
-    by_loops = need.get("binding") not in _BY_OTHER_THAN_LOOPS
+    text = count(need.get("workers", 0), "worker")
+    by_loops = need.get("binding") not in _NOT_BY_LOOP_TIME
     if by_loops and need.get("demandPerSecond") and need.get("serviceDemand"):
         text += (
-            f" for {need['demandPerSecond']} rps expected x {need['serviceDemand']}"
+            f" for {need['demandPerSecond']} expected rps x {need['serviceDemand']}"
             f" / {need.get('targetUtilization', '?')}"
         )
     return Text(text)
@@ -210,12 +209,12 @@ def _saved(view: AIApiSummary) -> Text | None:
     text = f"{saved['percent']}"
     if saved.get("costPerHour"):
         text += (
-            f": {saved['costPerHour']} {saved.get('currency', '')} an hour instead of"
+            f": {saved['costPerHour']} {saved.get('currency', '')} per hour instead of"
             f" {saved.get('baselinePerHour', '?')}"
         )
-    pods = _count(saved.get("baselineReplicas", 0), "pod")
+    pods = count(saved.get("baselineReplicas", 0), "pod")
     baseline = f"{pods} x {saved.get('baselineWorkers', '?')}"
-    return Text(f"{text}, against {baseline} all day")
+    return Text(f"{text}, compared with {baseline} all the time")
 
 
 def _binding(found: Explanation) -> str:
@@ -236,16 +235,16 @@ def _problem(condition: dict[str, str]) -> Text:
 
 def _events(events: list[RecentEvent] | None, now: datetime) -> list[RenderableType]:
     if events is None:
-        return [Text("The events may not be read with your rights.")]
+        return [Text("You are not allowed to read events.")]
     if not events:
-        return [Text("None within the hour that Kubernetes keeps them.")]
+        return [Text("None. Kubernetes keeps events for an hour.")]
     grid = Table.grid(padding=(0, 2))
-    for said in events:
-        style = "yellow" if said.warning else "bold" if said.reason in DECISIONS else ""
-        times = f" (x{said.count})" if said.count > 1 else ""
-        when = parse_time(said.time)
+    for event in events:
+        style = "yellow" if event.warning else "bold" if event.reason in DECISIONS else ""
+        times = f" (x{event.count})" if event.count > 1 else ""
+        when = parse_time(event.time)
         clock = when.astimezone().strftime("%H:%M:%S") if when else "-"
-        grid.add_row(clock, age(said.time, now), Text(said.reason, style), said.message + times)
+        grid.add_row(clock, age(event.time, now), Text(event.reason, style), event.message + times)
     return [grid]
 
 

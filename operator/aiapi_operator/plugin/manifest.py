@@ -34,37 +34,37 @@ DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
     "-f",
     "--filename",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="Take AIApis from a file (- is standard input) instead; no cluster is asked.",
+    help="Read AIApis from a file (- for standard input) instead of from the cluster.",
 )
 @cluster_options()
 @click.option(
     "--operator-namespace",
     default=OPERATOR_NAMESPACE,
     show_default=True,
-    help="Where the operator runs: pods accept it on their admin port.",
+    help="Namespace of the operator, which may connect to the pods' admin port.",
 )
-@click.option("--default-image", default=DEFAULT_IMAGE, help="Image of an AIApi that names none.")
+@click.option("--default-image", default=DEFAULT_IMAGE, help="Image of AIApis without one.")
 @click.option(
     "--resize/--no-resize",
     default=None,
-    help="Whether the cluster resizes pods in place; asked of the cluster, or yes with -f.",
+    help="Whether the cluster supports in-place resize. Default: detected, or yes with -f.",
 )
 @out.output_option("yaml", "yaml", "json")
 def manifest(
     where: ClusterOptions, *, name: str | None, filename: Path | None, **options: Any
 ) -> None:
-    """Show the children of NAME, or of the AIApis in a file, as the operator applies them.
+    """Print the children of NAME, or of the AIApis in a file, as the operator applies them.
 
-    The Secret with the admin port's token is not shown: the operator makes it once and keeps it.
+    The Secret with the token of the admin port is left out: the operator generates it.
     """
     if (name is None) == (filename is None):
-        raise click.UsageError("give either NAME or -f FILE")
+        raise click.UsageError("specify either NAME or -f FILE")
     output = options.pop("output")
     resize = options.pop("resize")
     if filename is not None:
-        found, in_place = _read(filename, where.namespace or "default"), resize is not False
+        found, in_place = _from_file(filename, where.namespace or "default"), resize is not False
     else:
-        found, in_place = _asked(where, str(name), resize)
+        found, in_place = _from_cluster(where, str(name), resize)
     children = [
         child
         for document in found
@@ -76,7 +76,9 @@ def manifest(
         click.echo("---\n".join(out.to_yaml(child) for child in children), nl=False)
 
 
-def _asked(where: ClusterOptions, name: str, resize: bool | None) -> tuple[list[Manifest], bool]:
+def _from_cluster(
+    where: ClusterOptions, name: str, resize: bool | None
+) -> tuple[list[Manifest], bool]:
     async def work(reader: Reader) -> tuple[Manifest, bool]:
         aiapi = await get_aiapi(reader, where, name)
         return aiapi, await reader.has_resize() if resize is None else resize
@@ -85,17 +87,17 @@ def _asked(where: ClusterOptions, name: str, resize: bool | None) -> tuple[list[
     return [aiapi], in_place
 
 
-def _read(path: Path, namespace: str) -> list[Manifest]:
+def _from_file(path: Path, namespace: str) -> list[Manifest]:
     try:
         with click.open_file(str(path), encoding="utf-8") as file:
             documents = [each for each in yaml.safe_load_all(file) if each is not None]
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} is no YAML: {error}") from error
+        raise CommandError(f"{path} is not valid YAML: {error}") from error
     found = [each for each in documents if isinstance(each, dict) and each.get("kind") == KIND]
     if not found:
-        raise CommandError(f"{path} has no {KIND} ({API_VERSION}) in it")
+        raise CommandError(f"{path} contains no {KIND} ({API_VERSION})")
     for each in found:
         each.setdefault("metadata", {}).setdefault("namespace", namespace)
     return found
@@ -104,13 +106,13 @@ def _read(path: Path, namespace: str) -> list[Manifest]:
 def children_of(
     document: Manifest, *, operator_namespace: str, default_image: str, resize_in_place: bool
 ) -> list[Manifest]:
-    """The children of one AIApi; ``Failure`` with every field that is wrong."""
+    """The children of one AIApi. Raises ``CommandError`` with every invalid field."""
     try:
         aiapi = AIApi.model_validate({**document, "status": {}})
     except ValidationError as error:
         name = (document.get("metadata") or {}).get("name", "?")
         problems = "".join(f"\n  {fault}" for fault in field_errors(error))
-        raise CommandError(f"AIApi {name} is not valid:{problems}") from error
+        raise CommandError(f"AIApi {name} is invalid:{problems}") from error
     context = Context(
         operator_namespace=operator_namespace,
         default_image=default_image,
@@ -120,7 +122,7 @@ def children_of(
     children = [dict(child) for child in desired(aiapi, context)]
     if not aiapi.metadata.uid:
         for child in children:
-            # An AIApi that is not in a cluster has no uid that a reference could name.
+            # An AIApi that is not in a cluster has no uid for a reference.
             child["metadata"] = {
                 key: value for key, value in child["metadata"].items() if key != "ownerReferences"
             }

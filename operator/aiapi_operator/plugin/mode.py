@@ -17,18 +17,18 @@ from aiapi_operator.plugin.cluster_access import (
 )
 
 _MEANS = {
-    "Auto": "the operator acts on its decisions",
-    "Recommend": "the operator tells what it would do, and changes no size",
-    "Paused": "the operator decides nothing; what runs stays",
+    "Auto": "the operator applies its decisions",
+    "Recommend": "the operator reports its decisions and does not apply them",
+    "Paused": "the operator makes no decisions; workers and pods are not changed",
 }
 
 
-def _switch(command: str, mode: str, told: str) -> click.Command:
-    @click.command(name=command, help=told)
+def _mode_command(command: str, mode: str, help_text: str) -> click.Command:
+    @click.command(name=command, help=help_text)
     @name_argument
     @cluster_options()
     @click.option(
-        "--dry-run", is_flag=True, help="Let the API server check it, and change nothing."
+        "--dry-run", is_flag=True, help="Validate on the API server without changing anything."
     )
     @out.output_option("table")
     def switch(where: ClusterOptions, *, name: str, dry_run: bool, output: out.Format) -> None:
@@ -55,19 +55,19 @@ def mode_of(aiapi: Manifest) -> str:
 
 
 def summary_lines(before: Manifest, after: Manifest, *, dry_run: bool) -> list[str]:
-    """What was before, what is now, and who may set it back."""
+    """The mode before and after, and who may revert it."""
     name, was, now = after["metadata"]["name"], mode_of(before), mode_of(after)
     if was == now:
-        return [f"aiapi/{name}: mode is {now} already; {_MEANS.get(now, '')}"]
-    tried = " (dry run: nothing was changed)" if dry_run else ""
-    told = [f"aiapi/{name}: mode was {was}, is now {now}{tried}; {_MEANS.get(now, '')}"]
+        return [f"aiapi/{name}: mode is already {now}: {_MEANS.get(now, '')}"]
+    suffix = " (dry run)" if dry_run else ""
+    lines = [f"aiapi/{name}: mode changed from {was} to {now}{suffix}: {_MEANS.get(now, '')}"]
     if other := mode_manager(before):
-        told.append(f"note: {other} set the mode before, and may set it back")
-    return told
+        lines.append(f"note: {other} also manages the mode and may revert it")
+    return lines
 
 
 def mode_manager(aiapi: Manifest) -> str:
-    """Who else manages the mode, such as a GitOps controller; empty where nobody does."""
+    """Another field manager of the mode, such as a GitOps controller; empty if none."""
     for entry in aiapi["metadata"].get("managedFields") or ():
         fields: Any = entry.get("fieldsV1") or {}
         for key in ("f:spec", "f:scaling", "f:mode"):
@@ -78,7 +78,7 @@ def mode_manager(aiapi: Manifest) -> str:
 
 
 def document(before: Manifest, after: Manifest, *, dry_run: bool) -> dict[str, Any]:
-    """For programs."""
+    """The JSON form."""
     metadata = after["metadata"]
     return {
         "namespace": metadata["namespace"],
@@ -89,10 +89,10 @@ def document(before: Manifest, after: Manifest, *, dry_run: bool) -> dict[str, A
     }
 
 
-pause: Callable[..., Any] = _switch(
-    "pause", "Paused", "Let the operator decide nothing for NAME; what runs stays as it is."
+pause: Callable[..., Any] = _mode_command(
+    "pause", "Paused", "Stop making decisions for NAME. Workers and pods are not changed."
 )
-resume: Callable[..., Any] = _switch("resume", "Auto", "Let the operator act on NAME again.")
-recommend: Callable[..., Any] = _switch(
-    "recommend", "Recommend", "Let the operator tell what it would do with NAME, and not do it."
+resume: Callable[..., Any] = _mode_command("resume", "Auto", "Apply decisions for NAME again.")
+recommend: Callable[..., Any] = _mode_command(
+    "recommend", "Recommend", "Report decisions for NAME without applying them."
 )

@@ -1,4 +1,4 @@
-"""How answers are written: tables for people, JSON and YAML for programs."""
+"""Output: tables for people, JSON and YAML for programs."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,8 @@ import yaml
 from rich.console import Console, RenderableType
 
 Format = Literal["table", "json", "yaml"]
-_UNCUT = 240
+_WIDTH = 240
+"""Characters, where there is no terminal to fit."""
 
 Command = Callable[..., Any]
 
@@ -22,35 +23,35 @@ def output_option(default: Format = "table", *formats: Format) -> Callable[[Comm
         type=click.Choice(formats or ("table", "json", "yaml")),
         default=default,
         show_default=True,
-        help="How to write the answer.",
+        help="Output format.",
     )
 
 
 def console() -> Console:
-    """Colours only on a terminal and without NO_COLOR; in a file no line is cut."""
+    """Colors on a terminal only, and not with NO_COLOR. Lines in a file are not truncated."""
     found = Console(highlight=False, soft_wrap=False)
-    return found if found.is_terminal else Console(highlight=False, width=_UNCUT)
+    return found if found.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
-def print_for_people(target: Console, what: RenderableType) -> None:
-    """Write for people; in a file no line ends in blanks."""
+def print_for_people(target: Console, content: RenderableType) -> None:
+    """Print. Lines in a file have no trailing blanks."""
     if target.is_terminal:
-        target.print(what)
+        target.print(content)
         return
     with target.capture() as captured:
-        target.print(what)
+        target.print(content)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what is used twice twice: people do not read anchors."""
+    """Writes no anchors and aliases."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - signature of the base class
         return True
 
 
 def emit(document: Any, output: Format) -> None:
-    """Write a document for programs."""
+    """Print a document as JSON or YAML."""
     if output == "json":
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
@@ -58,5 +59,5 @@ def emit(document: Any, output: Format) -> None:
 
 
 def to_yaml(document: Any) -> str:
-    """A document as YAML, in the order it was made."""
+    """A document as YAML, with its keys in order."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -1,6 +1,6 @@
-"""``simulate NAME``: an AIApi's own traffic, what its objective costs, and what another would.
+"""``simulate NAME``: what an objective costs with the traffic of an AIApi, and what others would.
 
-Without NAME it is the simulator's own command, which needs no cluster.
+Without NAME it is the command of the simulator, which needs no cluster.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from aiapi_operator.plugin.cluster_access import (
     with_reader,
 )
 from aiapi_operator.plugin.errors import CommandError
+from aiapi_operator.present.numbers import number, percent
 from aiapi_operator.simulate import command as traced
 from aiapi_operator.simulate import prometheus, what_if
 from aiapi_operator.simulate.measure import RunResult
@@ -36,11 +37,11 @@ from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.spec import sizing_spec
 
 _OTHERS = (0.5, 2.0)
-"""The objective's threshold times these is what is tried beside it, unless told otherwise."""
+"""Factors of the objective's threshold that are simulated by default."""
 
 
 class SimulateCommand(click.Command):
-    """One command in two forms: of an AIApi in a cluster, or of a trace without one."""
+    """One command in two forms: for an AIApi in a cluster, or for a trace without a cluster."""
 
     def make_context(
         self,
@@ -49,7 +50,7 @@ class SimulateCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """The context of the form that was meant: only one of them has a name."""
+        """The context of the form with a NAME, or of the form without."""
         given = {arg.partition("=")[0] for arg in args}
         if not given & _only_traced():
             ctx = super().make_context(info_name, list(args), parent, **extra)
@@ -58,9 +59,9 @@ class SimulateCommand(click.Command):
         return traced.simulate.make_context(info_name, args, parent, **extra)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the other form, too."""
+        """Show the help of the form without NAME."""
         formatter.write_paragraph()
-        formatter.write_text("Without NAME, a trace of any service:")
+        formatter.write_text("Without NAME, for a trace of any service:")
         traced.simulate.format_help(ctx, formatter)
 
 
@@ -72,13 +73,13 @@ def _only_traced() -> set[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIfInputs:
-    """What is played."""
+    """The inputs of the simulation."""
 
     aiapi: AIApi
     trace: Trace
     service: ServiceModel
     assumed: bool
-    """Nothing was measured yet: the service is the simulator's usual one."""
+    """Not measured yet: the default service model of the simulator."""
     objectives: tuple[LatencyObjective, ...]
 
 
@@ -86,34 +87,34 @@ class WhatIfInputs:
 @click.argument("name", required=False, shell_complete=complete_names)
 @cluster_options()
 @click.option("--prometheus", "url", metavar="URL", help="Prometheus that scrapes the operator.")
-@click.option("--last", default="7d", show_default=True, help="How far back, such as 12h or 7d.")
-@click.option("--step", help="Time between two samples; 15s by default.")
-@click.option("--query", help="PromQL for its requests a second, in place of the operator's.")
+@click.option("--last", default="7d", show_default=True, help="Period, such as 12h or 7d.")
+@click.option("--step", help="Time between two samples. Default: 15s.")
+@click.option("--query", help="PromQL for requests per second. Default: the operator's metric.")
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with the bearer token for the Prometheus.",
+    help="File with the bearer token for Prometheus.",
 )
 @click.option(
     "--ca-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="CA certificates to trust, in place of the system's.",
+    help="CA certificates to trust. Default: those of the system.",
 )
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
     metavar="p95=800ms",
-    help="Another objective to try; may be given again. By default half and twice its own.",
+    help="Another objective. Repeatable. Default: half and twice its own threshold.",
 )
 @out.output_option()
 def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: Any) -> None:
-    """Show what NAME's objective costs with its own traffic, and what another would.
+    """Show what the objective of NAME costs with its own traffic, and what others would.
 
-    The traffic of the last days comes from Prometheus, the cost of a request from the status.
+    Prometheus has the traffic of the last days, the status has the loop time of a request.
     """
     if not url:
-        raise click.UsageError("--prometheus URL is missing: it has the traffic of the last days")
+        raise click.UsageError("--prometheus URL is missing")
     output = options.pop("output")
     others = tuple(traced.parse_objective(text) for text in options.pop("objectives"))
 
@@ -121,14 +122,18 @@ def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: An
         return await get_aiapi(reader, where, name)
 
     aiapi = _valid(with_reader(where, look))
-    scene = _scene(aiapi, others, _traffic(aiapi, url, **options))
+    inputs = _inputs(aiapi, others, _traffic(aiapi, url, **options))
     rows = what_if.what_if(
-        scene.trace, aiapi.spec, scene.objectives, service=scene.service, on_result=_tell
+        inputs.trace,
+        aiapi.spec,
+        inputs.objectives,
+        service=inputs.service,
+        on_result=_print_progress,
     )
     if output == "table":
-        show(scene, rows)
+        show(inputs, rows)
     else:
-        out.emit(document(scene, rows), output)
+        out.emit(document(inputs, rows), output)
 
 
 def _valid(manifest: Manifest) -> AIApi:
@@ -136,13 +141,13 @@ def _valid(manifest: Manifest) -> AIApi:
         return AIApi.model_validate(manifest)
     except ValidationError as error:
         raise CommandError(
-            f"AIApi {manifest['metadata']['name']} has something that this program does not know:"
-            f" update it. ({field_errors(error)[0]})"
+            f"AIApi {manifest['metadata']['name']} is not valid for this version of aiapi:"
+            f" {field_errors(error)[0]}. Upgrade aiapi."
         ) from error
 
 
 def query_of(aiapi: AIApi) -> str:
-    """Its requests a second as the operator has seen them; only one operator acts at a time."""
+    """Its requests per second. ``max``, because only the leader reports them."""
     return (
         "max(aiapi_operator_arrivals_per_second"
         f'{{namespace="{aiapi.namespace}",name="{aiapi.name}"}})'
@@ -165,7 +170,7 @@ def _traffic(aiapi: AIApi, url: str, *, last: str, **options: Any) -> Trace:
         raise InputError(str(error)) from error
 
 
-def _scene(aiapi: AIApi, others: tuple[LatencyObjective, ...], trace: Trace) -> WhatIfInputs:
+def _inputs(aiapi: AIApi, others: tuple[LatencyObjective, ...], trace: Trace) -> WhatIfInputs:
     own = sizing_spec(aiapi.spec).objective
     tried = others or tuple(
         LatencyObjective(percentile=own.percentile, threshold=own.threshold * factor)
@@ -181,7 +186,7 @@ def _scene(aiapi: AIApi, others: tuple[LatencyObjective, ...], trace: Trace) -> 
     )
 
 
-def _tell(objective: LatencyObjective, result: RunResult) -> None:
+def _print_progress(objective: LatencyObjective, result: RunResult) -> None:
     click.echo(f"{_text(objective)} {result.policy}: {result.seconds:.1f} s", err=True)
 
 
@@ -189,55 +194,55 @@ def _text(objective: LatencyObjective) -> str:
     return f"p{objective.percentile:g} <= {format_duration(objective.threshold)}"
 
 
-def show(scene: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> None:
-    """Write it for people."""
+def show(inputs: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> None:
+    """Print the results as a table."""
     console = out.console()
-    currency = scene.aiapi.spec.cost.currency
-    console.print(Text(f"{scene.aiapi.name} in {scene.aiapi.namespace}: {_about(scene)}"))
-    for line in scene.trace.notes:
+    currency = inputs.aiapi.spec.cost.currency
+    console.print(Text(f"{inputs.aiapi.name} in {inputs.aiapi.namespace}: {_about(inputs)}"))
+    for line in inputs.trace.notes:
         console.print(Text(f"note: {line}", style="yellow"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("OBJECTIVE", "FLEET"):
         table.add_column(title, no_wrap=True)
-    for title in ("KEPT", "P95", "MOST WORKERS", "LOST", f"COST {currency}", "SAVED"):
+    for title in ("KEPT", "P95", "MAX WORKERS", "LOST", f"COST {currency}", "SAVED"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         result = row.result
-        own = row.objective == scene.objectives[0] and result.policy == "aiapi"
+        own = row.objective == inputs.objectives[0] and result.policy == "aiapi"
         table.add_row(
             _text(row.objective),
             "right-sized" if result.policy == "aiapi" else result.policy,
-            f"{100 * result.attainment_windows:.1f}%",
+            percent(result.attainment_windows, decimals=1),
             format_duration(result.p95),
             str(result.max_workers),
             str(result.shed + result.failed),
-            f"{row.cost:.4g}",
-            "-" if row.saving is None or result.policy == "static" else f"{100 * row.saving:.0f}%",
+            number(row.cost, digits=4),
+            percent(None if result.policy == "static" else row.saving),
             style="bold" if own else "",
         )
     console.print()
     out.print_for_people(console, table)
 
 
-def _about(scene: WhatIfInputs) -> str:
-    service = scene.service
+def _about(inputs: WhatIfInputs) -> str:
+    service = inputs.service
     model = (
-        f"{service.loop.mean} of loop time a request,"
+        f"{service.loop.mean} of loop time per request,"
         f" upstream {service.upstream.median} (p95 {service.upstream.p95})"
     )
-    if scene.assumed:
-        model += ", assumed: nothing was measured yet"
+    if inputs.assumed:
+        model += " (defaults: not measured yet)"
     return model
 
 
-def document(scene: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> dict[str, Any]:
-    """For programs."""
+def document(inputs: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> dict[str, Any]:
+    """The JSON form."""
     return {
-        "namespace": scene.aiapi.namespace,
-        "name": scene.aiapi.name,
-        "assumedService": scene.assumed,
-        "notes": list(scene.trace.notes),
-        "currency": scene.aiapi.spec.cost.currency,
+        "namespace": inputs.aiapi.namespace,
+        "name": inputs.aiapi.name,
+        "assumedService": inputs.assumed,
+        "notes": list(inputs.trace.notes),
+        "currency": inputs.aiapi.spec.cost.currency,
         "rows": [
             {
                 "percentile": row.objective.percentile,
@@ -245,7 +250,7 @@ def document(scene: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> dict[str, An
                 "policy": row.result.policy,
                 "kept": row.result.attainment_windows,
                 "p95Seconds": row.result.p95,
-                "mostWorkers": row.result.max_workers,
+                "maxWorkers": row.result.max_workers,
                 "requests": row.result.requests,
                 "lost": row.result.shed + row.result.failed,
                 "cost": row.cost,

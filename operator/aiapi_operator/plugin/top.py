@@ -1,4 +1,4 @@
-"""``kubectl aiapi top``: all AIApis in a table that renews itself."""
+"""``kubectl aiapi top``: all AIApis in a table that refreshes."""
 
 import asyncio
 from contextlib import suppress
@@ -26,13 +26,13 @@ ORDERS = {
 
 @click.command()
 @cluster_options(everywhere=True)
-@click.option("--once", is_flag=True, help="Write the table once; so it is without a terminal.")
+@click.option("--once", is_flag=True, help="Print the table once. Default without a terminal.")
 @click.option(
     "--interval",
     type=click.FloatRange(0.5, 60),
     default=2.0,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Seconds between refreshes.",
 )
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="name", show_default=True)
 @out.output_option()
@@ -41,7 +41,7 @@ def top(
 ) -> None:
     """Show load, need, size and savings of all AIApis.
 
-    FLEET is pods ready / pods x workers in each; WANTED is what was decided last.
+    FLEET is ready pods / pods x workers per pod. WANTED is the last decision.
     """
 
     async def views(reader: Reader) -> list[AIApiSummary]:
@@ -67,7 +67,7 @@ def _print(console: Console, views: list[AIApiSummary], where: ClusterOptions) -
 
 
 def nothing(where: ClusterOptions) -> str:
-    """What to say when there is none."""
+    """The message if there are no AIApis."""
     if where.everywhere:
         return "No AIApis in this cluster."
     named = where.namespace or namespace_of(where.kubeconfig, where.context)
@@ -85,7 +85,7 @@ async def _live(
             try:
                 live.update(_frame(await views(reader), where), refresh=True)
             except Unavailable as error:
-                live.update(Text(f"{error.message}; trying again", style="red"), refresh=True)
+                live.update(Text(f"{error.message}. Retrying.", style="red"), refresh=True)
 
 
 def _frame(views: list[AIApiSummary], where: ClusterOptions) -> Table | Text:
@@ -93,7 +93,7 @@ def _frame(views: list[AIApiSummary], where: ClusterOptions) -> Table | Text:
 
 
 def table(views: list[AIApiSummary], where: ClusterOptions) -> Table:
-    """One line an AIApi."""
+    """One line per AIApi."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     if where.everywhere:
         found.add_column("NAMESPACE", no_wrap=True)

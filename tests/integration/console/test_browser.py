@@ -1,4 +1,4 @@
-"""The console as a browser shows it: empty, one and 500, phone and dark, and hostile names."""
+"""The console in a browser: empty, one and 500 AIApis, phone, dark mode, and hostile names."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,7 +15,7 @@ pytestmark = [
 
 HOSTILE = '"><script>document.title="broken"</script><img src=x onerror=alert(1)>{{7*7}}'
 NAME = HOSTILE.replace("/", "")
-"""No address has a slash in a name."""
+"""A path segment cannot contain a slash."""
 LONG = "a" + "-very" * 9 + "-long"
 
 
@@ -26,7 +26,7 @@ async def tab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tab]:
 
 
 async def fits(tab: Tab) -> bool:
-    """Nothing sticks out to the right."""
+    """Whether nothing overflows to the right."""
     return bool(
         await tab.run(
             "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
@@ -35,14 +35,14 @@ async def fits(tab: Tab) -> bool:
 
 
 async def color(tab: Tab, selector: str, name: str) -> tuple[int, ...]:
-    """A computed colour."""
+    """A computed color."""
     text = await tab.run(f"getComputedStyle(document.querySelector('{selector}')).{name}")
     inside = text[text.index("(") + 1 : -1]
     return tuple(int(float(part)) for part in inside.split(",")[:3])
 
 
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """As WCAG 2 counts it."""
+    """The contrast ratio of WCAG 2."""
 
     def light(rgb: tuple[int, ...]) -> float:
         parts = [part / 255 for part in rgb]
@@ -74,7 +74,7 @@ def one(**status: Any) -> ConsoleWorld:
     return world
 
 
-async def test_an_empty_console_says_what_to_do(tab: Tab) -> None:
+async def test_an_empty_console_shows_what_to_do(tab: Tab) -> None:
     await tab.see(1280, 800)
     async with ConsoleWorld().served() as url:
         await tab.open(url)
@@ -84,7 +84,7 @@ async def test_an_empty_console_says_what_to_do(tab: Tab) -> None:
         assert tab.complaints == []
 
 
-async def test_five_hundred_at_a_glance_with_the_failing_one_first(tab: Tab) -> None:
+async def test_five_hundred_aiapis_with_the_failing_one_first(tab: Tab) -> None:
     await tab.see(1280, 800)
     async with five_hundred().served() as url:
         await tab.open(url)
@@ -98,7 +98,7 @@ async def test_five_hundred_at_a_glance_with_the_failing_one_first(tab: Tab) -> 
 
 
 @pytest.mark.parametrize("dark", [False, True])
-async def test_it_is_readable_on_a_phone(tab: Tab, dark: bool) -> None:
+async def test_pages_are_readable_on_a_phone(tab: Tab, dark: bool) -> None:
     await tab.see(360, 740, dark=dark, phone=True)
     world = one()
     world.aiapis.append(manifest(LONG, namespace=LONG))
@@ -116,26 +116,26 @@ async def test_it_is_readable_on_a_phone(tab: Tab, dark: bool) -> None:
     assert tab.complaints == []
 
 
-async def test_charts_are_drawn_and_told(tab: Tab) -> None:
+async def test_charts_are_drawn_and_described(tab: Tab) -> None:
     await tab.see(1280, 800)
     async with one().served() as url:
         await tab.open(f"{url}/aiapis/shop/assistant")
         assert await tab.run("document.querySelectorAll('figure').length") == 6
         drawn = "[...document.querySelectorAll('figure .line')].every(p => p.getTotalLength() > 0)"
         assert await tab.run(drawn)
-        told = await tab.run("document.querySelector('.plot svg').getAttribute('aria-label')")
-        assert "arrivals" in told
-        assert "now" in told
+        label = await tab.run("document.querySelector('.plot svg').getAttribute('aria-label')")
+        assert "arrivals" in label
+        assert "at most" in label
         rows = "document.querySelectorAll('#table1 tbody tr').length"
         assert 8 <= await tab.run(rows) <= 13
-        # The stretched box is as wide as its place, so the drawing fills it.
+        # The plot is stretched to the width of its container.
         assert await tab.run(
             "document.querySelector('.plot svg').getBoundingClientRect().width > 300"
         )
     assert tab.complaints == []
 
 
-async def test_it_can_be_used_with_the_keyboard_alone(tab: Tab) -> None:
+async def test_pages_can_be_used_with_the_keyboard_alone(tab: Tab) -> None:
     await tab.see(1280, 800)
     async with one().served() as url:
         await tab.open(url)
@@ -152,7 +152,7 @@ async def test_it_can_be_used_with_the_keyboard_alone(tab: Tab) -> None:
         assert await tab.run(names)
 
 
-async def test_it_renews_itself_keeps_what_is_open_and_can_be_paused(tab: Tab) -> None:
+async def test_pages_refresh_keep_open_details_and_can_be_paused(tab: Tab) -> None:
     await tab.see(1280, 800)
     world = one()
     async with world.served() as url:
@@ -168,7 +168,7 @@ async def test_it_renews_itself_keeps_what_is_open_and_can_be_paused(tab: Tab) -
     assert tab.complaints == []
 
 
-async def test_an_operator_that_went_away_is_told(tab: Tab) -> None:
+async def test_an_operator_that_stopped_is_reported(tab: Tab) -> None:
     async with one().served() as url:
         await tab.open(url)
     await tab.wait("document.querySelector('#live').textContent.includes('does not answer')")
@@ -194,7 +194,7 @@ async def test_names_and_messages_cannot_inject(tab: Tab) -> None:
         await tab.wait("document.querySelector('.crumbs') !== null")
         assert await tab.run("document.querySelector('h1').textContent") == NAME
         assert await tab.run(inside) == 0
-        # The title is the page's own, with the name in it as text.
+        # The title has the name as text.
         assert await tab.run("document.title") == f"{NAME} · {NAME} · aiapi"
         await tab.open(f"{url}/?q=%3Cscript%3Ealert(1)%3C/script%3E")
         assert await tab.run(inside) == 0

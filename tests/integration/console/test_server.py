@@ -1,4 +1,4 @@
-"""The console's port: read-only, careful about who asks, and within its limits."""
+"""The console's server: read-only, with a check of the Host header, and within its limits."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def test_pages_and_files_are_served_with_a_strict_policy(world: ConsoleWor
                 assert "default-src 'none'" in policy
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
                 assert answer.headers["Cache-Control"] == "no-store"
-                # What the policy forbids is not there either.
+                # The page has nothing that the policy forbids.
                 text = await answer.text()
                 assert " style=" not in text
                 assert " onclick=" not in text
@@ -45,7 +45,7 @@ async def test_pages_and_files_are_served_with_a_strict_policy(world: ConsoleWor
 @pytest.mark.parametrize(
     "path", ["/nothing", "/aiapis/shop/other", "/static/../server.py", "/static/server.py"]
 )
-async def test_what_is_not_there_is_not_found(world: ConsoleWorld, path: str) -> None:
+async def test_unknown_paths_are_not_found(world: ConsoleWorld, path: str) -> None:
     async with (
         world.served() as url,
         aiohttp.ClientSession() as session,
@@ -78,9 +78,7 @@ async def test_nothing_can_be_changed(world: ConsoleWorld, method: str) -> None:
         ("", 421),
     ],
 )
-async def test_a_browser_is_not_lured_here_by_another_name(
-    world: ConsoleWorld, host: str, status: int
-) -> None:
+async def test_other_host_names_are_rejected(world: ConsoleWorld, host: str, status: int) -> None:
     async with (
         world.served(allowed_hosts=["console.example.com"]) as url,
         aiohttp.ClientSession() as session,
@@ -90,7 +88,7 @@ async def test_a_browser_is_not_lured_here_by_another_name(
         assert ("assistant" in await answer.text()) is (status == 200)
 
 
-async def test_a_connection_too_many_is_closed(
+async def test_connections_above_the_limit_are_closed(
     world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
@@ -109,7 +107,7 @@ async def test_a_connection_too_many_is_closed(
             await each.wait_closed()
 
 
-async def test_one_that_stands_by_says_who_acts(world: ConsoleWorld) -> None:
+async def test_a_standby_replica_shows_the_leader(world: ConsoleWorld) -> None:
     world.leads, world.leader = False, "aiapi-operator-7"
     async with (
         world.served() as url,
@@ -117,11 +115,11 @@ async def test_one_that_stands_by_says_who_acts(world: ConsoleWorld) -> None:
         session.get(url) as answer,
     ):
         text = await answer.text()
-    assert "stands by" in text
+    assert "on standby" in text
     assert "aiapi-operator-7" in text
 
 
-def test_which_addresses_are_the_machines_own() -> None:
+def test_loopback_addresses() -> None:
     assert is_loopback("127.0.0.1")
     assert is_loopback("::1")
     assert is_loopback("localhost")

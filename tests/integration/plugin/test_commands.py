@@ -1,4 +1,4 @@
-"""The commands against a Kubernetes API, started as users start them: by kubectl, as a plugin."""
+"""The commands against a Kubernetes API, run by kubectl as a plugin."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from engine_support.live import ROOT
 
 NOT_FOUND = 5
 KNOWN = ("EventLoop", "Floor")
-"""What binds a fleet of one idle worker, once the operator knows its load."""
+"""The binding constraints of a fleet of one idle worker with known load."""
 CRDS = ROOT / "crds"
 SCALED_OBJECTS = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -84,7 +84,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
 
 @pytest.fixture(scope="module")
 def decided(plugin: Plugin) -> Iterator[str]:
-    """An AIApi that an operator has decided about, and goes on to."""
+    """An AIApi with a running operator that has taken decisions."""
     plugin.kubectl("apply", "--server-side", "-f", str(CRDS))
     plugin.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(SCALED_OBJECTS))
     plugin.kubectl(
@@ -116,7 +116,7 @@ def decided(plugin: Plugin) -> Iterator[str]:
             plugin.kubectl.run("apply", "-f", "-", stdin=yaml.safe_dump(scaled)).returncode == 0
         ),
         within=20,
-        what="the ScaledObject is there",
+        what="the ScaledObject exists",
     )
     operator = subprocess.Popen(
         [
@@ -128,22 +128,22 @@ def decided(plugin: Plugin) -> Iterator[str]:
     )
     try:
 
-        def told() -> bool:
+        def has_decided() -> bool:
             status = plugin.kubectl.json("aiapi", "assistant").get("status", {})
             ready = {c["type"]: c["status"] for c in status.get("conditions", ())}.get("Ready")
             return ready == "True" and status.get("need", {}).get("binding") in KNOWN
 
-        eventually(told, within=60, what="the operator has decided")
+        eventually(has_decided, within=60, what="the operator has decided")
         yield "assistant"
     finally:
         operator.terminate()
         operator.wait(timeout=30)
 
 
-def test_a_cluster_without_the_crd_is_told_so(plugin: Plugin) -> None:
+def test_a_missing_crd_is_reported(plugin: Plugin) -> None:
     done = plugin.run("top")
     assert done.returncode == NOT_FOUND
-    assert "the CustomResourceDefinition is not installed" in done.stderr
+    assert "the CustomResourceDefinition of AIApi is not installed" in done.stderr
     done = plugin.run("doctor")
     assert done.returncode == 1
     assert "aiapis.aiapi.dev is not installed" in done.stdout
@@ -157,7 +157,7 @@ def test_kubectl_finds_the_plugin_and_its_exit_codes(plugin: Plugin, decided: st
     assert "\x1b[" not in done.stdout
     done = plugin.through_kubectl("explain", "asistant")
     assert done.returncode == NOT_FOUND
-    assert "did you mean assistant?" in done.stderr
+    assert "Did you mean assistant?" in done.stderr
     assert "Usage: kubectl aiapi" in plugin.through_kubectl("--help").stdout
 
 
@@ -165,14 +165,14 @@ def test_explain_has_the_events_of_the_cluster(plugin: Plugin, decided: str) -> 
     text = plugin("explain", decided)
     assert re.search(r"What binds\n  (EventLoop: event-loop time|Floor: the floor)", text)
     assert "Ready" in text
-    told = json.loads(plugin("explain", decided, "-o", "json"))
-    assert told["decision"]["replicas"] == 1
-    assert "Ready" in [event["reason"] for event in told["events"]]
+    document = json.loads(plugin("explain", decided, "-o", "json"))
+    assert document["decision"]["replicas"] == 1
+    assert "Ready" in [event["reason"] for event in document["events"]]
 
 
-def test_another_autoscaler_is_seen_and_not_fought(plugin: Plugin, decided: str) -> None:
-    told = json.loads(plugin("explain", decided, "-o", "json"))
-    (problem,) = [p for p in told["problems"] if p["type"] == "ForeignAutoscaler"]
+def test_another_autoscaler_is_detected_and_left_alone(plugin: Plugin, decided: str) -> None:
+    document = json.loads(plugin("explain", decided, "-o", "json"))
+    (problem,) = [p for p in document["problems"] if p["type"] == "ForeignAutoscaler"]
     assert problem["reason"] == "ScaledObject"
     assert "kubectl delete -n default scaledobject old" in problem["message"]
     plugin.kubectl("scale", "deployment", decided, "--replicas", "2")
@@ -181,30 +181,32 @@ def test_another_autoscaler_is_seen_and_not_fought(plugin: Plugin, decided: str)
         status = plugin.kubectl.json("aiapi", decided)["status"]
         return status["replicas"] == 2 and status["decision"]["replicas"] == 2
 
-    eventually(grown, within=30, what="the other autoscaler's word stands")
+    eventually(grown, within=30, what="the size set by the other autoscaler is kept")
 
 
-def test_the_doctor_knows_who_leads_and_names_what_is_wrong(plugin: Plugin, decided: str) -> None:
+def test_the_doctor_shows_the_leader_and_the_problems(plugin: Plugin, decided: str) -> None:
     done = plugin.run("doctor", "-o", "json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 1
     assert checks["CRD"]["result"] == "ok"
-    assert "leads" in checks["Operator"]["message"]
-    assert checks["Rights"]["result"] == "ok"
+    assert "leader: " in checks["Operator"]["message"]
+    assert checks["Permissions"]["result"] == "ok"
     assert "ForeignAutoscaler" in checks[f"default/{decided}"]["message"]
 
 
-def test_switches_change_the_mode_and_nothing_on_a_dry_run(plugin: Plugin, decided: str) -> None:
+def test_mode_commands_change_the_mode_and_nothing_on_a_dry_run(
+    plugin: Plugin, decided: str
+) -> None:
     def mode() -> str:
         return str(plugin.kubectl.json("aiapi", decided)["spec"]["scaling"]["mode"])
 
     assert "dry run" in plugin("pause", decided, "--dry-run")
     assert mode() == "Auto"
-    assert "mode was Auto, is now Paused" in plugin("pause", decided)
+    assert "mode changed from Auto to Paused" in plugin("pause", decided)
     assert mode() == "Paused"
     assert json.loads(plugin("recommend", decided, "-o", "json"))["before"] == "Paused"
-    assert "mode was Recommend, is now Auto" in plugin("resume", decided)
-    assert "Auto already" in plugin("resume", decided)
+    assert "mode changed from Recommend to Auto" in plugin("resume", decided)
+    assert "already Auto" in plugin("resume", decided)
     managers = [
         entry["manager"]
         for entry in plugin.kubectl.json("aiapi", decided, "--show-managed-fields")["metadata"][
@@ -232,7 +234,7 @@ def test_names_are_completed_from_the_cluster(plugin: Plugin, decided: str) -> N
     assert done.stdout.splitlines() == [decided, ":4"]
 
 
-def test_the_operators_console_shows_what_was_decided(plugin: Plugin, decided: str) -> None:
+def test_the_console_shows_the_decisions(plugin: Plugin, decided: str) -> None:
     def page(path: str) -> str:
         address = f"http://127.0.0.1:{plugin.console_port}{path}"
         with urllib.request.urlopen(address, timeout=10) as answer:
@@ -242,4 +244,4 @@ def test_the_operators_console_shows_what_was_decided(plugin: Plugin, decided: s
     text = page(f"/aiapis/default/{decided}")
     assert "Demand and capacity" in text
     assert "ForeignAutoscaler" in text
-    assert "stands by" not in text
+    assert "on standby" not in text

@@ -1,4 +1,4 @@
-"""An AIApi as the commands get it, and a way to run a command."""
+"""An AIApi as returned by the API server, and a way to run a command."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from aiapi_operator.cli import main
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run ``aiapi`` with these words, without any cluster in the environment."""
+    """Run ``aiapi`` with these arguments, without a cluster in the environment."""
     for name in ("KUBECONFIG", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -22,8 +22,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 
 def condition(kind: str, status: str, reason: str, message: str) -> dict[str, str]:
-    told = {"type": kind, "status": status, "reason": reason, "message": message}
-    return {**told, "lastTransitionTime": "2026-01-01T12:00:00Z"}
+    fields = {"type": kind, "status": status, "reason": reason, "message": message}
+    return {**fields, "lastTransitionTime": "2026-01-01T12:00:00Z"}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The doctor's checks: right, wrong and not to be known, each with the way out."""
+"""The checks of the doctor: passed, failed and unknown, each with a hint."""
 
 import copy
 from datetime import UTC, datetime
@@ -16,8 +16,11 @@ NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
 def deployment(*, ready: int = 1, namespaces: str = "", lease_name: str = "") -> dict[str, Any]:
-    told = {"AIAPI_OPERATOR_NAMESPACES": namespaces, "AIAPI_OPERATOR_LEASE_NAME": lease_name}
-    env = [{"name": name, "value": value} for name, value in told.items() if value]
+    variables = {
+        "AIAPI_OPERATOR_NAMESPACES": namespaces,
+        "AIAPI_OPERATOR_LEASE_NAME": lease_name,
+    }
+    env = [{"name": name, "value": value} for name, value in variables.items() if value]
     pod = {"serviceAccountName": "aiapi", "containers": [{"name": "operator", "env": env}]}
     return {
         "metadata": {"name": "aiapi-operator", "namespace": "aiapi-system"},
@@ -46,9 +49,9 @@ def test_the_clusters_version(text: str, result: CheckResult) -> None:
     assert checks.version(text).result is result
 
 
-def test_the_definition_of_this_release_and_of_others() -> None:
+def test_the_crd_of_this_release_and_of_others() -> None:
     assert checks.crd_version(crd()).result is CheckResult.OK
-    assert checks.crd_version(None).way_out.endswith("kubectl apply --server-side -f crds/")
+    assert checks.crd_version(None).hint.endswith("kubectl apply --server-side -f crds/")
     older, newer = copy.deepcopy(crd()), copy.deepcopy(crd())
     fields = [
         each["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
@@ -62,16 +65,16 @@ def test_the_definition_of_this_release_and_of_others() -> None:
     assert "v1alpha1.spec.sparkle" in checks.crd_version(newer).message
 
 
-def test_an_operator_that_leads_one_that_does_not_and_none() -> None:
+def test_an_operator_with_a_leader_without_one_and_no_operator() -> None:
     found = checks.operator([deployment()], [lease()], NOON)
-    assert found.message == "runs (aiapi-system/aiapi-operator); one leads"
-    assert "outside of this cluster" in checks.operator([], [lease()], NOON).message
+    assert found.message == "running (aiapi-system/aiapi-operator), leader: one"
+    assert "outside this cluster" in checks.operator([], [lease()], NOON).message
     assert "without leader election" in checks.operator([deployment()], [], NOON).message
     stale = checks.operator([deployment()], [lease(renewed="2026-01-01T11:00:00Z")], NOON)
-    assert (stale.result, "does not act" in stale.message) == (CheckResult.PROBLEM, True)
+    assert (stale.result, "no pod holds the Lease" in stale.message) == (CheckResult.PROBLEM, True)
     assert checks.operator([], [lease(holder="")], NOON).result is CheckResult.PROBLEM
     assert checks.operator([deployment(ready=0)], [], NOON).result is CheckResult.PROBLEM
-    assert "none was found" in checks.operator([], [], NOON).message
+    assert "not found" in checks.operator([], [], NOON).message
 
 
 def test_the_lease_is_the_one_that_the_deployment_names() -> None:
@@ -81,17 +84,22 @@ def test_the_lease_is_the_one_that_the_deployment_names() -> None:
     assert checks.lease_name([deployment()]) == checks.lease_name([]) == "aiapi-operator"
 
 
-def test_an_aiapi_with_an_invalid_spec_has_no_pods_to_ask(aiapi: dict[str, Any]) -> None:
-    refused = copy.deepcopy(aiapi)
-    told = {"type": "Accepted", "status": "False", "reason": "InvalidSpec", "message": "no zone"}
-    refused["status"] = {"conditions": [told]}
-    found = checks.metrics([refused, aiapi])
+def test_an_aiapi_with_an_invalid_spec_has_no_metrics(aiapi: dict[str, Any]) -> None:
+    rejected = copy.deepcopy(aiapi)
+    condition = {
+        "type": "Accepted",
+        "status": "False",
+        "reason": "InvalidSpec",
+        "message": "no zone",
+    }
+    rejected["status"] = {"conditions": [condition]}
+    found = checks.metrics([rejected, aiapi])
     assert (found.result, found.message) == (
         CheckResult.OK,
-        "1 AIApi (assistant), and its pods answer",
+        "1 AIApi (assistant), all pods respond",
     )
-    assert checks.metrics([refused]).result is CheckResult.NOTE
-    assert [each.message for each in checks.needs_attention([refused])] == [
+    assert checks.metrics([rejected]).result is CheckResult.NOTE
+    assert [each.message for each in checks.needs_attention([rejected])] == [
         "Accepted=False: no zone"
     ]
 
@@ -102,13 +110,13 @@ def test_metrics_that_do_not_reach_the_operator(aiapi: dict[str, Any]) -> None:
     aiapi["status"]["conditions"][2] |= {"status": "True", "message": "No pod answers."}
     assert checks.metrics([aiapi]).message == "shop/assistant: No pod answers."
     del aiapi["status"]
-    assert "no decision was taken yet for assistant" in checks.metrics([aiapi]).message
+    assert "no decision yet for assistant" in checks.metrics([aiapi]).message
 
 
-def test_aiapis_that_ask_for_attention(aiapi: dict[str, Any]) -> None:
+def test_aiapis_that_need_attention(aiapi: dict[str, Any]) -> None:
     (found,) = checks.needs_attention([aiapi])
     assert found.name == "shop/assistant"
-    assert found.way_out == "kubectl aiapi explain assistant -n shop"
+    assert found.hint == "kubectl aiapi explain assistant -n shop"
 
 
 class Reviews:
@@ -116,8 +124,8 @@ class Reviews:
 
     namespace = "default"
 
-    def __init__(self, *, refused: str = "", error: Exception | None = None) -> None:
-        self._refused = refused
+    def __init__(self, *, rejected: str = "", error: Exception | None = None) -> None:
+        self._rejected = rejected
         self._error = error
         self.asked: list[dict[str, str]] = []
         self.users: set[str] = set()
@@ -129,15 +137,15 @@ class Reviews:
             raise self._error
         self.asked.append(attributes)
         self.users.add(user)
-        return attributes["resource"] != self._refused
+        return attributes["resource"] != self._rejected
 
 
-async def test_the_operators_account_is_asked_for_all_that_it_does() -> None:
+async def test_all_permissions_of_the_operators_account_are_reviewed() -> None:
     reader: Any = Reviews()
-    found = await checks.operator_rights(reader, [deployment()])
+    found = await checks.operator_permissions(reader, [deployment()])
     assert found.result is CheckResult.OK
     assert reader.users == {"system:serviceaccount:aiapi-system:aiapi"}
-    assert len(reader.asked) == sum(len(right.verbs) for right in PERMISSIONS)
+    assert len(reader.asked) == sum(len(each.verbs) for each in PERMISSIONS)
     resize = {"group": "", "resource": "pods", "subresource": "resize", "verb": "patch"}
     assert resize in reader.asked
     assert {"coordination.k8s.io"} == {
@@ -145,17 +153,17 @@ async def test_the_operators_account_is_asked_for_all_that_it_does() -> None:
     }
 
 
-async def test_named_namespaces_are_asked_one_by_one_and_refusals_told() -> None:
-    reader: Any = Reviews(refused="secrets")
-    found = await checks.operator_rights(reader, [deployment(namespaces="shop, search")])
+async def test_each_watched_namespace_is_reviewed_and_denials_reported() -> None:
+    reader: Any = Reviews(rejected="secrets")
+    found = await checks.operator_permissions(reader, [deployment(namespaces="shop, search")])
     assert found.result is CheckResult.PROBLEM
     assert "may not create secrets" in found.message
     assert {"shop", "search"} < {each.get("namespace") for each in reader.asked}
 
 
-async def test_reviews_that_may_not_be_made_are_not_a_problem() -> None:
+async def test_forbidden_reviews_are_unknown_and_not_a_problem() -> None:
     reader: Any = Reviews(error=Forbidden("may not"))
-    assert (await checks.operator_rights(reader, [deployment()])).result is CheckResult.UNKNOWN
+    assert (await checks.operator_permissions(reader, [deployment()])).result is CheckResult.UNKNOWN
     away: Any = Reviews(error=Unavailable("away"))
     with pytest.raises(Unavailable):
-        await checks.operator_rights(away, [])
+        await checks.operator_permissions(away, [])

@@ -47,42 +47,42 @@ def test_every_command_has_help(run: Run, name: str) -> None:
     assert "Usage:" in result.output
 
 
-def test_without_a_kubeconfig_the_way_out_is_told(run: Run, tmp_path: Path) -> None:
+def test_without_a_kubeconfig_the_error_says_what_to_do(run: Run, tmp_path: Path) -> None:
     result = run("top", "--kubeconfig", str(tmp_path / "none"))
     assert result.exit_code == UNREACHABLE
-    assert "Give --kubeconfig, or set KUBECONFIG" in result.output
+    assert "Set --kubeconfig or KUBECONFIG" in result.output
     assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize("text", [": : {", "", "- a list", "text", "clusters: 3\ncontexts: 4"])
 @pytest.mark.parametrize("words", [("top", "--once"), ("doctor",)])
-def test_a_file_that_is_no_kubeconfig_is_named(
+def test_an_invalid_kubeconfig_is_named(
     run: Run, tmp_path: Path, text: str, words: tuple[str, ...]
 ) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     result = run(*words, "--kubeconfig", str(path))
     assert result.exit_code == UNREACHABLE
-    assert f"{path} is no kubeconfig. Give --kubeconfig" in result.output
+    assert f"{path} is no kubeconfig. Set --kubeconfig" in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_context_that_is_not_there_names_those_that_are(run: Run, far: str) -> None:
+def test_a_missing_context_lists_the_available_ones(run: Run, far: str) -> None:
     result = run("top", "--kubeconfig", far, "--context", "near")
     assert result.exit_code == UNREACHABLE
-    assert "The contexts there are: far." in result.output
+    assert "Available contexts: far." in result.output
 
 
 @pytest.mark.parametrize(
     "words", [("top",), ("explain", "a"), ("doctor",), ("pause", "a"), ("manifest", "a")]
 )
-def test_an_api_that_does_not_answer_is_told_within_seconds(
+def test_an_unreachable_api_is_reported_within_seconds(
     run: Run, far: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiapi_operator.plugin.cluster_access.REQUEST_TIMEOUT", 0.3)
     result = run(*words, "--kubeconfig", far)
     assert result.exit_code == UNREACHABLE, result.output
-    assert "Is the cluster up" in result.output
+    assert "Check that the cluster is up" in result.output
     assert "Traceback" not in result.output
 
 
@@ -95,22 +95,22 @@ def test_kubeconfig_from_the_environment(
     assert "did not answer" in result.output
 
 
-def test_what_the_api_server_says_becomes_a_sentence_and_a_code() -> None:
+def test_errors_of_the_api_server_have_a_message_and_an_exit_code() -> None:
     assert cluster_error(errors.Forbidden("may not list")).exit_code == FORBIDDEN
     assert "the CustomResourceDefinition" in cluster_error(errors.NotFound("no")).message
     assert cluster_error(errors.NotFound("no")).exit_code == NOT_FOUND
     assert cluster_error(errors.Invalid("bad")).exit_code == 1
 
 
-def test_a_name_that_is_not_there_names_those_that_are_near() -> None:
+def test_a_missing_name_suggests_similar_ones() -> None:
     known = [("shop", "assistant"), ("search", "ranker"), ("shop", "embedder")]
-    assert "did you mean assistant?" in aiapi_not_found("asistant", "shop", known).message
-    assert "add -n search" in aiapi_not_found("ranker", "shop", known).message
-    assert "there are: assistant, embedder" in aiapi_not_found("zzz", "shop", known).message
+    assert "Did you mean assistant?" in aiapi_not_found("asistant", "shop", known).message
+    assert "Use -n search" in aiapi_not_found("ranker", "shop", known).message
+    assert "It has: assistant, embedder" in aiapi_not_found("zzz", "shop", known).message
     assert aiapi_not_found("zzz", "shop", []).exit_code == NOT_FOUND
 
 
-def test_manifests_of_a_file_need_no_cluster(run: Run) -> None:
+def test_manifests_from_a_file_need_no_cluster(run: Run) -> None:
     example = str(ROOT / "examples" / "assistant.yaml")
     result = run("manifest", "-f", example, "-n", "shop")
     assert result.exit_code == 0, result.output
@@ -130,26 +130,26 @@ def test_manifests_of_a_file_need_no_cluster(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("kind: ConfigMap", "has no AIApi"),
+        ("kind: ConfigMap", "contains no AIApi"),
         ("kind: AIApi\nmetadata: {name: a}\nspec: {replicas: {min: 5, max: 2}}", "replicas"),
         ("kind: AIApi\nmetadata: {name: a}\nspec: {sparkle: true}", "spec.sparkle"),
-        ("a: [", "is no YAML"),
+        ("a: [", "is not valid YAML"),
     ],
 )
-def test_a_file_that_is_wrong_is_told_with_its_field(
-    run: Run, tmp_path: Path, text: str, told: str
+def test_an_invalid_file_is_reported_with_its_field(
+    run: Run, tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "aiapi.yaml"
     path.write_text(text)
     result = run("manifest", "-f", str(path))
     assert result.exit_code == 1
-    assert told in result.output
+    assert message in result.output
     assert "Traceback" not in result.output
 
 
-def test_manifest_needs_one_of_name_and_file(run: Run) -> None:
+def test_manifest_needs_either_a_name_or_a_file(run: Run) -> None:
     assert run("manifest").exit_code == 2
     assert run("manifest", "a", "-f", "b").exit_code == 2
 
@@ -167,7 +167,7 @@ def test_simulate_has_two_forms(run: Run, tmp_path: Path) -> None:
         assert parameter.opts[0] in text
 
 
-def test_completion_of_words_and_for_kubectl(
+def test_completion_for_the_shell_and_for_kubectl(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     lines = kubectl_candidates(main, ["ex"])

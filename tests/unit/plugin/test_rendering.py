@@ -1,4 +1,4 @@
-"""What the commands write: every number from the status, and what would change it."""
+"""The output of the commands: the numbers from the status, and what would change it."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_a_line_of_top(aiapi: dict[str, Any]) -> None:
     assert "\x1b[" in written(top.table([from_manifest(aiapi)], ClusterOptions()), color=True)
 
 
-def test_one_that_the_operator_has_not_seen_yet_has_a_line_too(aiapi: dict[str, Any]) -> None:
+def test_an_aiapi_without_a_status_has_a_line(aiapi: dict[str, Any]) -> None:
     del aiapi["status"]
     line = written(top.table([from_manifest(aiapi)], ClusterOptions())).splitlines()[1]
     assert line.split()[:4] == ["assistant", "Unknown", "-", "-"]
@@ -63,74 +63,76 @@ def event(reason: str, minute: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_an_explanation_has_the_numbers_what_binds_and_what_would_change_it(
+def test_an_explanation_has_the_numbers_the_constraint_and_what_would_change_it(
     aiapi: dict[str, Any], explained: Callable[..., str]
 ) -> None:
     text = explained(aiapi, [event("ScaledUp", 4, count=3), event("Ready", 1), event("Old", 0)])
-    for told in (
+    for line in (
         "p95 within 800ms",
         "now 912ms",
-        "118 rps arrive, 36 in flight, busiest pod's loops 62% busy, 94% of the time",
-        "6 workers for 148 rps expected x 27ms / 70%",
+        "118 rps, 36 in flight, busiest pod's event loops 62% busy, 94% of the time",
+        "6 workers for 148 expected rps x 27ms / 70%",
         "Steady since 5m: 6 workers needed",
-        "38%: 0.13 USD an hour instead of 0.21, against 2 pods x 5 all day",
+        "38%: 0.13 USD per hour instead of 0.21, compared with 2 pods x 5 all the time",
         "EventLoop: event-loop time",
-        "above about 156 rps expected (148 now) one more worker is needed: each carries 26 rps",
-        "below about 130 rps one fewer is",
-        "if a request cost 13.5ms of loop time instead of 27ms, about 3 of the 6 workers would do",
+        "above about 156 expected rps (now 148): one more worker, as each serves 26 rps",
+        "below about 130 expected rps: one worker fewer",
+        "loop time of 13.5ms per request instead of 27ms: about 3 instead of 6 workers",
         "DependencyBound=True (UpstreamSlow) Look at the upstream.",
         "because of ScaledUp (x3)",
         "because of Ready",
     ):
-        assert told in text, told
+        assert line in text, line
     assert "because of Old" not in text
     assert "MetricsStale" not in text
     assert "rps shed" not in text
 
 
-def test_events_that_may_not_be_read_are_told(
+def test_forbidden_events_are_reported(
     aiapi: dict[str, Any], explained: Callable[..., str]
 ) -> None:
-    assert "may not be read" in explained(aiapi, None)
-    assert "None within the hour" in explained(aiapi, [])
+    assert "not allowed to read events" in explained(aiapi, None)
+    assert "None. Kubernetes keeps events" in explained(aiapi, [])
 
 
 @pytest.mark.parametrize(
-    ("binding", "told"),
+    ("binding", "change"),
     [
-        ("Floor", "a lower spec.replicas.min (2 now)"),
-        ("Ceiling", "a higher spec.replicas.max (20 now)"),
+        ("Floor", "a lower spec.replicas.min (now 2)"),
+        ("Ceiling", "a higher spec.replicas.max (now 20)"),
         ("Concurrency", "a higher spec.workers.maxConcurrency"),
-        ("Threads", "more threads in a worker"),
-        ("Held", "answers of the pods"),
+        ("Threads", "more threads per worker"),
+        ("Held", "responses of the pods"),
         ("SomethingNew", ""),
     ],
 )
-def test_each_constraint_has_its_own_way_out(
-    aiapi: dict[str, Any], binding: str, told: str
+def test_each_constraint_has_its_own_changes(
+    aiapi: dict[str, Any], binding: str, change: str
 ) -> None:
     aiapi["status"]["need"]["binding"] = binding
-    assert told in " ".join(what_would_change_it(from_manifest(aiapi), aiapi["spec"]))
+    assert change in " ".join(what_would_change_it(from_manifest(aiapi), aiapi["spec"]))
 
 
-def test_what_is_switched_off_is_told_first(aiapi: dict[str, Any]) -> None:
+def test_the_mode_is_reported_first(aiapi: dict[str, Any]) -> None:
     aiapi["spec"]["scaling"]["mode"] = "Paused"
     assert what_would_change_it(from_manifest(aiapi), aiapi["spec"]) == [
         "spec.scaling.mode is Paused: kubectl aiapi resume assistant"
     ]
     aiapi["spec"]["scaling"]["mode"] = "Recommend"
-    assert "nothing is acted on" in what_would_change_it(from_manifest(aiapi), aiapi["spec"])[-1]
+    assert (
+        "decisions are not applied" in what_would_change_it(from_manifest(aiapi), aiapi["spec"])[-1]
+    )
 
 
-def test_a_switch_says_what_was_before_and_who_may_set_it_back(aiapi: dict[str, Any]) -> None:
+def test_a_mode_change_shows_the_mode_before_and_who_may_revert_it(aiapi: dict[str, Any]) -> None:
     after = {**aiapi, "spec": {"scaling": {"mode": "Paused"}}}
     first, second = mode.summary_lines(aiapi, after, dry_run=True)
-    assert first.startswith("aiapi/assistant: mode was Auto, is now Paused (dry run")
-    assert second == "note: argocd-controller set the mode before, and may set it back"
+    assert first.startswith("aiapi/assistant: mode changed from Auto to Paused (dry run")
+    assert second == "note: argocd-controller also manages the mode and may revert it"
     assert "already" in mode.summary_lines(aiapi, aiapi, dry_run=False)[0]
 
 
-def test_numbers_as_the_status_writes_them() -> None:
+def test_numbers_from_the_status() -> None:
     assert (seconds("912ms"), seconds(None), seconds("soon")) == (0.912, None, None)
     assert (fraction("38%"), fraction("38"), number("0.13"), number("-")) == (
         0.38,
@@ -141,7 +143,7 @@ def test_numbers_as_the_status_writes_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "told"),
+    ("time", "text"),
     [
         ("2026-01-01T12:04:10Z", "50s"),
         ("2026-01-01T12:00:00Z", "5m"),
@@ -152,5 +154,5 @@ def test_numbers_as_the_status_writes_them() -> None:
         (None, "-"),
     ],
 )
-def test_how_long_ago(time: str | None, told: str) -> None:
-    assert age(time, NOON) == told
+def test_how_long_ago(time: str | None, text: str) -> None:
+    assert age(time, NOON) == text

@@ -1,4 +1,4 @@
-"""``simulate NAME``: its own traffic, its own and other objectives, one row each."""
+"""``simulate NAME``: its own traffic, with its own and other objectives."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from aiapi_operator.simulate.prometheus import PrometheusError, Rates
 
 
 class Prometheus:
-    """What a Prometheus has of the last minutes."""
+    """A Prometheus with a few minutes of samples."""
 
     def __init__(self) -> None:
         self.queries: list[str] = []
@@ -40,27 +40,27 @@ def words(*more: str) -> tuple[str, ...]:
     return ("simulate", "assistant", "--prometheus", "http://prometheus", "--last", "2m", *more)
 
 
-def test_what_the_objective_costs_and_what_another_would(
+def test_the_objective_and_another_are_simulated(
     run: Callable[..., Result], prometheus: Prometheus
 ) -> None:
     result = run(*words("--objective", "p95=2s", "-o", "json"))
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["assumedService"] is False
-    assert [(row["thresholdSeconds"], row["policy"]) for row in told["rows"]] == [
+    document = json.loads(result.stdout)
+    assert document["assumedService"] is False
+    assert [(row["thresholdSeconds"], row["policy"]) for row in document["rows"]] == [
         (0.8, "aiapi"),
         (0.8, "static"),
         (2.0, "aiapi"),
         (2.0, "static"),
     ]
-    assert all(row["cost"] > 0 and row["requests"] > 1000 for row in told["rows"])
+    assert all(row["cost"] > 0 and row["requests"] > 1000 for row in document["rows"])
     text = run(*words("--objective", "p95=2s")).stdout
-    assert "27ms of loop time a request" in text
+    assert "27ms of loop time per request" in text
     assert "p95 <= 800ms  right-sized" in text
     assert "COST USD" in text
 
 
-def test_the_question_is_one_that_the_operators_metrics_answer(
+def test_the_query_uses_a_metric_of_the_operator(
     run: Callable[..., Result], prometheus: Prometheus
 ) -> None:
     run(*words("--objective", "p95=800ms"))
@@ -71,7 +71,7 @@ def test_the_question_is_one_that_the_operators_metrics_answer(
     assert prometheus.queries[-1] == "sum(rate(http_requests_total[1m]))"
 
 
-def test_a_prometheus_that_has_nothing_is_told(
+def test_a_prometheus_without_samples_is_an_error(
     run: Callable[..., Result], prometheus: Prometheus
 ) -> None:
     prometheus.error = PrometheusError("no samples")
@@ -79,8 +79,8 @@ def test_a_prometheus_that_has_nothing_is_told(
     assert (result.exit_code, "no samples" in result.output) == (2, True)
 
 
-def test_a_service_that_was_never_measured_is_assumed_and_that_is_told(
+def test_an_unmeasured_service_uses_the_default_model_and_says_so(
     run: Callable[..., Result], prometheus: Prometheus, aiapi: dict[str, Any]
 ) -> None:
     del aiapi["status"]["need"]["serviceDemand"]
-    assert "assumed: nothing was measured yet" in run(*words("--objective", "p95=800ms")).stdout
+    assert "(defaults: not measured yet)" in run(*words("--objective", "p95=800ms")).stdout
