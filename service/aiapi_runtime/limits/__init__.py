@@ -1,9 +1,9 @@
-"""Protection of a worker from more than it can serve: `aiapi-serve --limit auto`.
+"""Overload protection of a worker: `aiapi-serve --limit auto`.
 
-An app needs nothing from here. It may say which requests matter most:
+An app needs nothing from here. It may set which requests matter most:
 
     @limits.classify
-    def by_plan(scope):
+    def by_path(scope):
         return limits.Priority.HIGH if scope["path"] == "/checkout" else limits.Priority.NORMAL
 """
 

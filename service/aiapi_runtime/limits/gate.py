@@ -1,87 +1,89 @@
-"""Counts what is open and lets in, queues or refuses what comes. Knows no clock and no HTTP."""
+"""Counts open requests, and admits, queues or refuses new ones. No clock and no HTTP in here."""
 
 import asyncio
 from collections import deque
 
 from aiapi_runtime.limits.priority import Priority
 
-# Low priority ends below the limit, so that the rest finds room at once.
+# Low priority stops below the limit, so that other requests are admitted without waiting.
 _LOW_SHARE = 0.8
 _QUEUE_SHARE = 0.125
 
-Place = asyncio.Future[bool]
+QueuePlace = asyncio.Future[bool]
 
 
 class Gate:
-    """One a worker; `limit` may change at any time."""
+    """One per worker; `limit` may change at any time."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.open = 0
-        # Let through by the early_rejection, and not here yet.
-        self.coming = 0
+        # Passed the early check but not arrived at the gate yet.
+        self.arriving = 0
         self.peak = 0
-        self._first: deque[Place] = deque()
-        self._rest: deque[Place] = deque()
+        self._high: deque[QueuePlace] = deque()
+        self._normal: deque[QueuePlace] = deque()
 
-    def enter(self, priority: Priority) -> bool:
-        """Whether there is room now."""
+    def try_enter(self, priority: Priority) -> bool:
+        """Admit a request if there is space now."""
         limit = self.limit * _LOW_SHARE if priority is Priority.LOW else self.limit
-        if self.open >= limit or self._first or self._rest:
+        if self.open >= limit or self._high or self._normal:
             return False
-        self._let_in()
+        self._admit_one()
         return True
 
-    def hopeless(self, priority: Priority) -> bool:
-        """Whether one that comes now will find neither room nor a place in the queue."""
-        before = self.open + self.coming + len(self._first) + len(self._rest)
+    def is_full(self, priority: Priority) -> bool:
+        """Whether a request that arrives now can be neither admitted nor queued."""
+        ahead = self.open + self.arriving + len(self._high) + len(self._normal)
         if priority is Priority.LOW:
-            return before >= self.limit * _LOW_SHARE
-        if priority is Priority.HIGH and self._rest:
+            return ahead >= self.limit * _LOW_SHARE
+        if priority is Priority.HIGH and self._normal:
             return False
-        return before >= self.limit + self._queue_room
+        return ahead >= self.limit + self._queue_limit
 
     @property
-    def _queue_room(self) -> int:
+    def _queue_limit(self) -> int:
         return max(1, int(self.limit * _QUEUE_SHARE))
 
-    def queue(self, priority: Priority) -> Place | None:
-        """A place in the queue, whose result says whether its turn came; None where it is full."""
+    def enqueue(self, priority: Priority) -> QueuePlace | None:
+        """A place in the queue, whose result is whether it was admitted; None where it is full."""
         if priority is Priority.LOW:
             return None
-        if len(self._first) + len(self._rest) >= self._queue_room and not self._make_room(priority):
+        queued = len(self._high) + len(self._normal)
+        if queued >= self._queue_limit and not self._displace_for(priority):
             return None
-        place: Place = asyncio.get_running_loop().create_future()
-        (self._first if priority is Priority.HIGH else self._rest).append(place)
+        place: QueuePlace = asyncio.get_running_loop().create_future()
+        (self._high if priority is Priority.HIGH else self._normal).append(place)
         return place
 
-    def _make_room(self, priority: Priority) -> bool:
-        if priority is not Priority.HIGH or not self._rest:
+    def _displace_for(self, priority: Priority) -> bool:
+        """A request of high priority takes the place of the last normal one."""
+        if priority is not Priority.HIGH or not self._normal:
             return False
-        last = self._rest.pop()
+        last = self._normal.pop()
         if not last.done():
             last.set_result(False)
         return True
 
     def leave(self) -> None:
-        """One is done: its room is for the next in the queue."""
+        """A request has ended: the next in the queue is admitted."""
         self.open -= 1
-        self.admit()
+        self.admit_queued()
 
-    def admit(self) -> None:
-        """Let in from the queue what there is room for."""
-        while self.open < self.limit and (self._first or self._rest):
-            place = (self._first or self._rest).popleft()
+    def admit_queued(self) -> None:
+        """Admit from the queue as many as there is space for."""
+        while self.open < self.limit and (self._high or self._normal):
+            place = (self._high or self._normal).popleft()
             if not place.done():
-                self._let_in()
+                self._admit_one()
                 place.set_result(True)
 
-    def gone(self, place: Place) -> None:
-        """Nobody waits at this place any more."""
-        for queue in (self._first, self._rest):
+    def abandon(self, place: QueuePlace) -> None:
+        """Remove a place whose request does not wait any more."""
+        for queue in (self._high, self._normal):
             if place in queue:
                 queue.remove(place)
 
-    def _let_in(self) -> None:
+    def _admit_one(self) -> None:
         self.open += 1
         self.peak = max(self.peak, self.open)

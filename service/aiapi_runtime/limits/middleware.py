@@ -1,7 +1,7 @@
-"""The limit around an app: what is over it is refused at once, for a fraction of serving it.
+"""The limit around an app: requests beyond it are refused early, at a fraction of their cost.
 
-A refusal is a 503 with Retry-After, counted as `shed`. Retry-After varies, so that those who were
-refused together do not come back together.
+A refusal is a 503 with Retry-After, counted as `shed`. Retry-After varies, so that clients that
+were refused together do not come back together.
 
 A request frees its place only after the loop has made a full pass. Otherwise an app that never
 awaits would finish one request before the next is read, and would seem to have one open, however
@@ -16,17 +16,17 @@ from time import monotonic
 
 from aiapi_runtime.limits.adaptive import AdaptiveLimit, LimitWindow
 from aiapi_runtime.limits.gate import Gate
-from aiapi_runtime.limits.priority import Priority, chosen
+from aiapi_runtime.limits.priority import Priority, current_classifier
 from aiapi_runtime.telemetry.clock import LoopClock
 from aiapi_runtime.telemetry.requests import App, Message, Receive, Scope, Send, shed
 
 _WINDOW_SECONDS = 0.1
 _FIXED_WAIT_SECONDS = 0.1
-# A part of what a request takes anyway; and bounded, where that is next to nothing or very much.
-_WAIT_SHARE, _SHORTEST_WAIT, _LONGEST_WAIT = 0.25, 0.005, 0.5
+# The wait in the queue: a share of the usual time of a request, within bounds.
+_WAIT_SHARE, _MIN_WAIT, _MAX_WAIT = 0.25, 0.005, 0.5
 RETRY_AFTER = (b"1", b"2", b"3")
-_COMING = "aiapi.coming"
-BODY = b'{"detail":"this worker has all the requests it can serve; try again"}'
+_ARRIVING = "aiapi.arriving"
+BODY = b'{"detail":"the worker is at its limit of open requests; retry later"}'
 CONTENT = (b"content-type", b"application/json")
 LENGTH = (b"content-length", b"%d" % len(BODY))
 
@@ -39,45 +39,45 @@ class ConcurrencyLimiter:
         self._clock = clock
         self._adaptive = AdaptiveLimit() if limit == "auto" else None
         self.gate = Gate(int(self._adaptive.limit) if self._adaptive else int(limit))
-        self._wait = _FIXED_WAIT_SECONDS
+        self._max_wait = _FIXED_WAIT_SECONDS
         self._seconds = 0.0
         self._answered = 0
-        self._ticking = False
+        self._window_open = False
         self._before = (0.0, 0.0)
 
-    def hopeless(self, scope: Scope) -> bool:
-        """Whether a request that has just come has no room; one that may have it is on its way."""
+    def would_refuse(self, scope: Scope) -> bool:
+        """Whether a new request would be refused; otherwise it is counted as arriving."""
         try:
-            priority = chosen()(scope)
-        except Exception:  # noqa: BLE001 - an app's own; on the usual way it is told as its error
+            priority = current_classifier()(scope)
+        except Exception:  # noqa: BLE001 - the app's own; on the usual path it is the request's error
             return False
         if priority is Priority.EXEMPT:
             return False
-        if self.gate.hopeless(priority):
+        if self.gate.is_full(priority):
             return True
-        self.gate.coming += 1
-        scope[_COMING] = True
+        self.gate.arriving += 1
+        scope[_ARRIVING] = True
         return False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.pop(_COMING, False):
-            self.gate.coming -= 1
-        priority = chosen()(scope)
+        if scope.pop(_ARRIVING, False):
+            self.gate.arriving -= 1
+        priority = current_classifier()(scope)
         if priority is Priority.EXEMPT:
             await self._app(scope, receive, send)
             return
-        if self._adaptive is not None and not self._ticking:
+        if self._adaptive is not None and not self._window_open:
             self._begin_window()
-        if self.gate.enter(priority) or await self._queued(priority):
+        if self.gate.try_enter(priority) or await self._wait_in_queue(priority):
             await self._serve(scope, receive, send)
         else:
             await _refuse(send)
 
-    async def _queued(self, priority: Priority) -> bool:
-        place = self.gate.queue(priority)
+    async def _wait_in_queue(self, priority: Priority) -> bool:
+        place = self.gate.enqueue(priority)
         if place is None:
             return False
-        timer = asyncio.get_running_loop().call_later(self._wait, _expire, place)
+        timer = asyncio.get_running_loop().call_later(self._max_wait, _expire, place)
         try:
             return await place
         except asyncio.CancelledError:
@@ -86,10 +86,10 @@ class ConcurrencyLimiter:
             raise
         finally:
             timer.cancel()
-            self.gate.gone(place)
+            self.gate.abandon(place)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = monotonic()
+        started = monotonic()
         first = 0.0
 
         def noted(message: Message) -> Awaitable[None]:
@@ -101,22 +101,22 @@ class ConcurrencyLimiter:
         try:
             await self._app(scope, receive, noted)
         finally:
-            asyncio.get_running_loop().call_soon(self._left, began, first)
+            asyncio.get_running_loop().call_soon(self._ended, started, first)
 
-    def _left(self, began: float, first: float) -> None:
-        # A stream lasts as long as it has something to say; how soon it begins shows the queueing.
-        self._seconds += (first or monotonic()) - began
+    def _ended(self, started: float, first: float) -> None:
+        # The length of a stream depends on its content; the time to its start shows the queueing.
+        self._seconds += (first or monotonic()) - started
         self._answered += 1
         self.gate.leave()
 
     def _begin_window(self) -> None:
-        self._ticking = True
+        self._window_open = True
         self._before = self._clock.read()
         self._seconds, self._answered, self.gate.peak = 0.0, 0, self.gate.open
         asyncio.get_running_loop().call_later(_WINDOW_SECONDS, self._end_window)
 
     def _end_window(self) -> None:
-        assert self._adaptive is not None  # noqa: S101 - there are windows for it alone
+        assert self._adaptive is not None  # noqa: S101 - only an adaptive limit has windows
         loop_seconds, wall = self._clock.read()
         passed = max(wall - self._before[1], 1e-9)
         self._adaptive.update(
@@ -128,9 +128,9 @@ class ConcurrencyLimiter:
             )
         )
         self.gate.limit = int(self._adaptive.limit)
-        self._wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT, _WAIT_SHARE * self._adaptive.base))
-        self.gate.admit()
-        self._ticking = False
+        self._max_wait = min(_MAX_WAIT, max(_MIN_WAIT, _WAIT_SHARE * self._adaptive.base))
+        self.gate.admit_queued()
+        self._window_open = False
         if self.gate.open:
             self._begin_window()
 
@@ -142,7 +142,7 @@ def _expire(place: asyncio.Future[bool]) -> None:
 
 async def _refuse(send: Send) -> None:
     shed()
-    later = random.choice(RETRY_AFTER)  # noqa: S311 - spreads, hides nothing
-    headers = [CONTENT, LENGTH, (b"retry-after", later)]
+    seconds = random.choice(RETRY_AFTER)  # noqa: S311 - spreads retries, hides nothing
+    headers = [CONTENT, LENGTH, (b"retry-after", seconds)]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": BODY})

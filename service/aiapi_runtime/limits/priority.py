@@ -1,4 +1,4 @@
-"""Who waits and who goes first when a worker has more requests than it can serve."""
+"""Which requests wait and which go first when a worker has more than it can serve."""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -16,20 +16,21 @@ class Priority(IntEnum):
     """Never refused: probes."""
 
     HIGH = 1
-    """Overtakes in the queue."""
+    """Queues before normal requests."""
 
     NORMAL = 2
     LOW = 3
-    """Only where there is room to spare, and never queued."""
+    """Admitted below 80 % of the limit, and never queued."""
 
 
 Classifier = Callable[[Scope], Priority]
 
 
 def by_header(scope: Scope) -> Priority:
-    """Probes are exempt; a caller may step back with RFC 9218's `Priority: u=4` to 7.
+    """Probes are exempt; a caller may lower its priority with RFC 9218's `Priority: u=4` to 7.
 
-    It cannot step forward: everybody would. An app that knows its callers says so by `classify`.
+    It cannot raise it, since then every caller would. An app that can rank its callers uses
+    `classify`.
     """
     if scope["path"] in _HEALTH:
         return Priority.EXEMPT
@@ -40,18 +41,18 @@ def by_header(scope: Scope) -> Priority:
     return Priority.NORMAL
 
 
-class _Chosen:
+class _Current:
     classifier: Classifier = staticmethod(by_header)
 
 
 def classify(classifier: Classifier) -> Classifier:
-    """Have this function, cheap and pure, say the priority of each request of the worker.
+    """Use this function for the priority of each request of the worker; it must be fast and pure.
 
-    When it is first asked, `client` is the connection's own: no proxy's header has been read.
+    At its first call for a request no proxy header has been read: `client` is the connection's own.
     """
-    _Chosen.classifier = staticmethod(classifier)
+    _Current.classifier = staticmethod(classifier)
     return classifier
 
 
-def chosen() -> Classifier:
-    return _Chosen.classifier
+def current_classifier() -> Classifier:
+    return _Current.classifier

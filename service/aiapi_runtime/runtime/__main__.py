@@ -1,4 +1,4 @@
-"""`python -m aiapi_runtime.runtime` is aiapi-serve."""
+"""`python -m aiapi_runtime.runtime` runs aiapi-serve."""
 
 from aiapi_runtime.runtime.cli import main
 

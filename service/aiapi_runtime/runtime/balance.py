@@ -9,10 +9,11 @@ _SLACK = 2
 _STEP = 0.25
 
 
-def shares(connections: list[int]) -> list[int]:
-    """How many connections each worker should let go now: a part of its excess at a time.
+def excess(connections: list[int]) -> list[int]:
+    """How many connections each worker should release now: a part of its excess at a time.
 
-    Those let go come back to whichever worker accepts first, perhaps the same, so it takes rounds.
+    A released connection comes back to whichever worker accepts first, perhaps the same one, so
+    balancing takes several rounds.
     """
     mean = sum(connections) / len(connections)
     return [
@@ -23,8 +24,8 @@ def shares(connections: list[int]) -> list[int]:
     ]
 
 
-def give(items: int, loads: list[int]) -> list[int]:
-    """Split `items` so that the least loaded get the most."""
+def distribute(items: int, loads: list[int]) -> list[int]:
+    """Split `items` over workers, each to the least loaded one."""
     heap = [(load, index) for index, load in enumerate(loads)]
     heapq.heapify(heap)
     given = [0] * len(loads)

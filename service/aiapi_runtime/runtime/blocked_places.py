@@ -1,34 +1,34 @@
-"""Where event loops have stood still: each place is logged once, and counted."""
+"""Where event loops were blocked: each place is logged once and counted."""
 
 import logging
 
 logger = logging.getLogger("aiapi.supervisor")
 
-_MOST_PLACES = 50
+_MAX_PLACES = 50
 _OTHER = "other"
 
 
 class BlockedPlaces:
-    """All workers of the pod, those that have left included."""
+    """Covers all workers of the pod, departed ones included."""
 
     def __init__(self) -> None:
-        self.places: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
         self._seen: dict[int, int] = {}
 
-    def note(self, slot: int, blocks: int, place: str) -> None:
-        """A worker has been seen to stand still so many times so far, the last time here."""
+    def record(self, slot: int, blocks: int, place: str) -> None:
+        """A worker's loop has been blocked `blocks` times so far, the last time at `place`."""
         new = blocks - self._seen.get(slot, 0)
         if new <= 0:
             return
         self._seen[slot] = blocks
-        known = place if place in self.places or len(self.places) < _MOST_PLACES else _OTHER
-        if known not in self.places:
+        name = place if place in self.counts or len(self.counts) < _MAX_PLACES else _OTHER
+        if name not in self.counts:
             logger.warning(
-                "an event loop stands still at %s: no other request of this worker moves meanwhile",
-                f"{place} (further places count as {_OTHER})" if known == _OTHER else place,
+                "an event loop is blocked at %s: the worker's other requests wait",
+                f"{place} (further places count as {_OTHER})" if name == _OTHER else place,
             )
-        self.places[known] = self.places.get(known, 0) + new
+        self.counts[name] = self.counts.get(name, 0) + new
 
     def forget(self, slot: int) -> None:
-        """The slot is for another worker now."""
+        """The slot is about to get another worker."""
         self._seen.pop(slot, None)

@@ -1,7 +1,7 @@
-"""Messages between the pod's processes: one JSON object a packet, open files beside it.
+"""Messages between the pod's processes: one JSON object per packet, with open files beside it.
 
-A SOCK_SEQPACKET pair keeps packets whole and reports the other side's end as an empty packet. The
-supervisor never waits on it: a full buffer is a refusal, which the caller has to deal with.
+A SOCK_SEQPACKET pair keeps packets whole and reports the end of the other side as an empty packet.
+The supervisor never waits on it: a full buffer makes `send` return False, which its caller handles.
 """
 
 import contextlib
@@ -10,14 +10,14 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-_PACKET = 65536
-_FILES = 100
+FILES_PER_MESSAGE = 100
 # Leaves room for JSON escapes in a packet.
 TEXT_LIMIT = 8000
+_PACKET = 65536
 
 
 class ClosedError(Exception):
-    """The other side is gone."""
+    """The other side has closed the channel."""
 
 
 class Channel:
@@ -39,7 +39,7 @@ class Channel:
         return self.sock.fileno()
 
     def send(self, message: dict[str, Any], files: Sequence[int] = ()) -> bool:
-        """False when the message could not be handed over now, or not at all."""
+        """False when the buffer is full or the other side has closed."""
         try:
             text = json.dumps(message, ensure_ascii=False)
             socket.send_fds(self.sock, [text.encode(errors="replace")], files)
@@ -48,9 +48,9 @@ class Channel:
         return True
 
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        """The next message; None when there is none now (non-blocking ends only)."""
+        """The next message; None when there is none yet (non-blocking ends only)."""
         try:
-            data, files, _, _ = socket.recv_fds(self.sock, _PACKET, _FILES)
+            data, files, _, _ = socket.recv_fds(self.sock, _PACKET, FILES_PER_MESSAGE)
         except BlockingIOError:
             return None
         except ConnectionError as error:
@@ -63,6 +63,3 @@ class Channel:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.sock.close()
-
-
-FILES_PER_MESSAGE = _FILES

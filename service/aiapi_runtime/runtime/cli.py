@@ -1,4 +1,4 @@
-"""The command line of aiapi-serve: each flag is an AIAPI_* variable too; bad values end it."""
+"""The command line of aiapi-serve: every option is an AIAPI_* variable too."""
 
 import asyncio
 import errno
@@ -14,7 +14,7 @@ import click
 
 from aiapi_runtime.runtime import bundled_app, logs
 from aiapi_runtime.runtime.admin_routes import Token
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.supervisor import Supervisor, bind
 
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -22,7 +22,7 @@ _PORT = click.IntRange(0, 65535)
 
 
 class _Seconds(click.FloatRange):
-    """A range lets NaN through, since nothing is less or more than it."""
+    """A range that excludes NaN, which is neither below nor above any bound."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -35,8 +35,8 @@ class _Seconds(click.FloatRange):
 
 _SECONDS = _Seconds(min=0.0, max=86400.0)
 _BOUND = _Seconds(min=0.05, max=86400.0)
-# The heart beats every 0.1 s: below two beats any loop would seem to stand still.
-_STANDSTILL = _Seconds(min=0.25, max=86400.0)
+# The heartbeat is every 0.1 s: below two of them every loop would seem blocked.
+_BLOCKED = _Seconds(min=0.25, max=86400.0)
 _COUNT = click.IntRange(1, 1024)
 _Command = Callable[..., None]
 
@@ -65,13 +65,13 @@ def _check_limit(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
-    """An option named and defaulted as the field of Settings; an error names its variable too."""
+    """An option with the name and default of a field of RuntimeSettings."""
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
     return click.option(
         flag,
         name,
         type=kind,
-        default=getattr(Settings, name),
+        default=getattr(RuntimeSettings, name),
         show_default=True,
         envvar=f"AIAPI_{name.upper()}",
         show_envvar=True,
@@ -83,17 +83,17 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     try:
         return bind(host, port, backlog)
     except OSError as error:
-        way_out = f"; {option} takes another" if error.errno == errno.EADDRINUSE else ""
+        hint = f"; choose another with {option}" if error.errno == errno.EADDRINUSE else ""
         raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}{way_out}"
+            f"cannot listen on {host}:{port}: {error.strerror}{hint}"
         ) from error
 
 
 @click.command(context_settings={"auto_envvar_prefix": "AIAPI", "max_content_width": 100})
 @click.argument("app", envvar="AIAPI_APP", required=False, callback=_check_app)
-@_option("--app-dir", click.Path(exists=True, file_okay=False), "Where the app's modules lie.")
+@_option("--app-dir", click.Path(exists=True, file_okay=False), "Directory of the app's modules.")
 @_option("--host", str, "Address to serve on.")
-@_option("--port", _PORT, "Port to serve on; 0 takes a free one.")
+@_option("--port", _PORT, "Port to serve on; 0 picks a free one.")
 @_option("--admin-host", str, "Address of the admin port; that of --host when empty.")
 @_option("--admin-port", _PORT, "Port for probes, metrics and the worker count.")
 @click.option(
@@ -105,42 +105,51 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     help="File with the bearer token; AIAPI_ADMIN_TOKEN is the token itself.",
 )
 @_option("--workers", _COUNT, "Workers to start with.")
-@_option("--max-workers", _COUNT, "The most that may be asked for.")
+@_option("--max-workers", _COUNT, "Maximum of PUT /workers.")
 @_option("--backlog", click.IntRange(1, 65535), "Connections that may wait to be accepted.")
-@_option("--keep-alive", _BOUND, "Close a connection that was idle for so long.")
+@_option("--keep-alive", _BOUND, "Time after which an idle connection is closed.")
 @_option("--loop", click.Choice(["auto", "uvloop", "asyncio"]), "Event loop.")
 @_option("--lifespan", click.Choice(["auto", "on", "off"]), "The app's lifespan protocol.")
 @_option("--preload", click.Choice(["auto", "off"]), "Import the app once and fork workers.")
-@_option("--size-wait", _SECONDS, "Wait so long for a first PUT /workers before being ready.")
-@_option("--drain-delay", _SECONDS, "After SIGTERM go on accepting for so long.")
-@_option("--grace", _BOUND, "After the drain delay end within so long.")
-@_option("--idle-wait", _SECONDS, "At the end an idle connection may still ask for so long.")
-@_option("--leave-limit", _BOUND, "A worker that leaves has so long for open responses.")
-@_option("--start-limit", _BOUND, "A worker that starts has so long.")
-@_option("--blocked-after", _STANDSTILL, "A loop that stands still for so long is blocked.")
 @_option(
-    "--stuck-after", _STANDSTILL, "Neither ready nor live when all loops stand still for so long."
+    "--size-wait",
+    _SECONDS,
+    "Time to wait for the first PUT /workers before reporting ready.",
+)
+@_option("--drain-delay", _SECONDS, "Time to go on accepting connections after SIGTERM.")
+@_option("--grace", _BOUND, "Time to finish after the drain delay.")
+@_option("--idle-wait", _SECONDS, "Time an idle connection stays open while the pod ends.")
+@_option("--leave-limit", _BOUND, "Time a departing worker has to finish open responses.")
+@_option("--start-limit", _BOUND, "Time a worker has to start.")
+@_option("--blocked-after", _BLOCKED, "Time after which a loop that does not run is blocked.")
+@_option(
+    "--stuck-after",
+    _BLOCKED,
+    "Time after which a pod is neither ready nor live when all its loops are blocked.",
 )
 @_option("--wsgi/--no-wsgi", bool, "APP is a WSGI app, such as Flask's.")
-@_option("--threads", _COUNT, "Threads of a worker for a WSGI app.")
+@_option("--threads", _COUNT, "Threads per worker for a WSGI app.")
 @click.option(
     "--limit",
     envvar="AIAPI_LIMIT",
     show_envvar=True,
-    default=Settings.limit,
+    default=RuntimeSettings.limit,
     show_default=True,
     callback=_check_limit,
     metavar="off|auto|N",
-    help="Requests a worker has open at once; what is over it is refused with 503.",
+    help="Open requests per worker; requests beyond it are refused with 503.",
 )
-@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls to others.")
-@_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are believed.")
+@_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls to upstreams.")
+@_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are trusted.")
 @_option("--access-log/--no-access-log", bool, "Log each request.")
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
 @_option("--log-format", click.Choice(["plain", "json"]), "Log format.")
 def main(admin_token_file: str | None, **options: Any) -> None:
-    """Serve APP (module:attribute, ASGI or WSGI) with workers that may change while it serves."""
-    settings = Settings(**options)
+    """Serve APP (module:attribute, ASGI or WSGI) with a number of workers that can change live.
+
+    Without APP, serve the app that an installed package provides.
+    """
+    settings = RuntimeSettings(**options)
     if settings.workers > settings.max_workers:
         raise click.BadParameter(
             f"{settings.workers} is more than --max-workers {settings.max_workers}",

@@ -1,40 +1,45 @@
-"""When a response should end its connection, decided at the last moment before its headers go out.
+"""Decides which responses end their connection, just before their headers are sent.
 
-Saying `Connection: close` takes a connection back without a client losing a request by it: the
-client knows before it sends the next one. It is said only where it is safe to close after this
-response: the request has been read to its end, and no other is waiting behind it.
+`Connection: close` ends a connection without losing a request: the client reads it before it would
+send the next one. It is sent only where closing after this response is safe: the request has been
+read to its end, and no other request waits behind it.
 """
 
 import select
 from typing import Any
 
+from aiapi_runtime.telemetry.requests import Message, Receive
+
 
 class ConnectionCloser:
-    """One a worker. While it leaves, every response says it; after a growth only some do."""
+    """One per worker. A draining worker closes with every response, a rebalanced one with some."""
 
     def __init__(self) -> None:
-        self.leaving = False
-        # Read for each request, so no property; nearly always there is nothing to do.
+        self.draining = False
+        # Read for every request, so not a property; nearly always there is nothing to do.
         self.active = False
-        self._to_shed = 0
+        self._remaining = 0
 
-    def leave(self) -> None:
-        self.leaving = self.active = True
+    def close_all(self) -> None:
+        """From now on every response ends its connection."""
+        self.draining = self.active = True
 
-    def shed(self, count: int) -> None:
-        """So many responses say it from now on."""
-        self._to_shed = count
-        self.active = self.leaving or count > 0
+    def close_next(self, count: int) -> None:
+        """The next `count` responses end their connections."""
+        self._remaining = count
+        self.active = self.draining or count > 0
 
-    def at_start(self, receive: Any) -> None:
+    def before_headers(self, message: Message, receive: Receive) -> Message:
+        """The `http.response.start` to send. Apps may reuse theirs, so it is never changed."""
         cycle = getattr(receive, "__self__", None)
         if cycle is None or not getattr(cycle, "keep_alive", False) or cycle.more_body:
-            return
+            return message
         protocol = getattr(cycle.on_response, "__self__", None)
         if protocol is None or getattr(protocol, "pipeline", None) or protocol.cycle is not cycle:
-            return
-        cycle.keep_alive = False
-        self.shed(self._to_shed - 1)
+            return message
+        self.close_next(self._remaining - 1)
+        headers = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
+        return {**message, "headers": [*headers, (b"connection", b"close")]}
 
 
 def is_idle(connection: Any) -> bool:
@@ -56,7 +61,7 @@ def is_idle(connection: Any) -> bool:
 
 
 def has_unread(connection: Any) -> bool:
-    """Whether a request has come that the loop has not read yet."""
+    """Whether data has arrived that the loop has not read yet."""
     poll = select.poll()
     poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(poll.poll(0))

@@ -1,12 +1,12 @@
 """The process that workers are forked from.
 
-It has everything imported and, where that is safe, the user's app too, but never a thread or an
-event loop: so a fork of it is a worker in milliseconds, with the app's memory shared. A worker is a
-grandchild, which the kernel then gives to the supervisor (a subreaper): the supervisor alone reaps,
-and workers outlive a zygote that dies.
+It has imported everything and, where that is safe, the user's app too, but never has a thread or an
+event loop. So a fork of it becomes a worker within milliseconds and shares the app's memory. A
+worker is a grandchild, which the kernel hands to the supervisor (a subreaper): only the supervisor
+reaps workers, and they outlive a fork server that dies.
 
-An app that starts threads or opens sockets while it is imported cannot be forked safely. That is
-seen after the import; the supervisor then starts a zygote that leaves the import to the workers.
+An app that starts threads or opens sockets on import cannot be forked safely. The fork server
+detects this after the import; the supervisor then starts one that leaves the import to the workers.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from aiapi_runtime.runtime import logs
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.loading import describe, load_app
 from aiapi_runtime.runtime.process_attributes import die_with_parent, set_process_name
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_init import WorkerInit
 
 
@@ -39,8 +39,8 @@ def _sockets() -> set[str]:
     return found
 
 
-def _preload(settings: Settings) -> tuple[Any, str]:
-    """The app, and what it did on import that a fork would not survive."""
+def _preload(settings: RuntimeSettings) -> tuple[Any, str]:
+    """The app, and what its import did that does not survive a fork."""
     before = _sockets()
     app = load_app(settings.app, settings.app_dir)
     threads = len(list(Path("/proc/self/task").iterdir()))
@@ -57,30 +57,33 @@ def _fork(channel: Channel, order: dict[str, Any], worker_fd: int) -> bool:
     try:
         child = os.fork()
     except OSError as error:
-        channel.send({"is": "full", "why": str(error)})
+        channel.send({"event": "fork_failed", "why": str(error)})
         os.close(worker_fd)
         return False
     if child:
         os.close(worker_fd)
-        # An app that ignores SIGCHLD has it reaped already.
+        # In an app that ignores SIGCHLD the kernel has reaped it already.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(child, 0)
         return False
     try:
         worker = os.fork()
     except OSError as error:
-        channel.send({"is": "full", "why": str(error)})
+        channel.send({"event": "fork_failed", "why": str(error)})
         os._exit(1)
     if worker:
-        channel.send({"is": "forked", "slot": order["slot"], "pid": worker})
+        channel.send({"event": "forked", "slot": order["slot"], "pid": worker})
         os._exit(0)
     return True
 
 
 def _serve(channel: Channel, listener: socket.socket, memory_fd: int) -> WorkerInit | None:
-    """Fork on request until the supervisor is gone; returns in the workers, and None at the end."""
+    """Fork on request until the supervisor is gone.
+
+    Returns in each worker; in the fork server only when the import failed (None).
+    """
     first, _ = channel.receive() or ({}, [])
-    settings = Settings(**first["settings"])
+    settings = RuntimeSettings(**first["settings"])
     supervisor = first["supervisor"]
     die_with_parent()
     if os.getppid() != supervisor:
@@ -93,15 +96,15 @@ def _serve(channel: Channel, listener: socket.socket, memory_fd: int) -> WorkerI
     if settings.preload != "off":
         try:
             app, unsafe = _preload(settings)
-        except BaseException as error:  # noqa: BLE001 - whatever the app raises is the report
-            channel.send({"is": "failed", "traceback": describe(error)})
+        except BaseException as error:  # noqa: BLE001 - whatever the app raises is reported
+            channel.send({"event": "failed", "traceback": describe(error)})
             return None
         if unsafe:
-            channel.send({"is": "unforkable", "why": unsafe})
+            channel.send({"event": "unforkable", "why": unsafe})
             return None
     gc.collect()
     gc.freeze()
-    channel.send({"is": "loaded"})
+    channel.send({"event": "loaded"})
     while True:
         order, files = channel.receive() or ({}, [])
         if _fork(channel, order, files[0]):
@@ -117,21 +120,21 @@ def _serve(channel: Channel, listener: socket.socket, memory_fd: int) -> WorkerI
             )
 
 
-def _leave_signals_to_the_supervisor() -> None:
-    """It alone hears the terminal and the kubelet, and tells the others in order."""
+def _ignore_signals() -> None:
+    """The supervisor alone reacts to the terminal and the kubelet, and ends the others in order."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            # Programs that the app starts would inherit SIG_IGN, but no handler.
+            # Programs that the app starts would inherit SIG_IGN, but they do not inherit a handler.
             signal.signal(number, lambda _number, _frame: None)
 
 
 def main() -> int:
-    _leave_signals_to_the_supervisor()
+    _ignore_signals()
     faulthandler.enable()
-    set_process_name("aiapi-zygote")
+    set_process_name("aiapi-forksrv")
     channel_fd, listener_fd, memory_fd = fds = [int(text) for text in sys.argv[1:4]]
     for fd in fds:
-        # Programs that the app starts have no business with them.
+        # Programs that the app starts must not inherit them.
         os.set_inheritable(fd, False)
     try:
         init = _serve(Channel.from_fd(channel_fd), socket.socket(fileno=listener_fd), memory_fd)

@@ -1,4 +1,4 @@
-"""Finds the user's app by its name, and says in one line why it cannot be had."""
+"""Imports the user's app by its name, and describes why that failed."""
 
 import importlib
 import sys
@@ -26,7 +26,7 @@ def describe(error: BaseException) -> str:
 
 
 def shorten(text: str) -> str:
-    """Cut at its head when long: the end of a traceback says what happened."""
+    """Cut at the start when long: the end of a traceback has the error."""
     return text[-TEXT_LIMIT:]
 
 

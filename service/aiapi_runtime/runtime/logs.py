@@ -1,4 +1,4 @@
-"""One log line a record, on standard error: plain text or JSON. Nothing else writes there."""
+"""The log on standard error, as plain text or JSON, one line per record."""
 
 import json
 import logging
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from aiapi_runtime.telemetry import request_id
 
 
-class JsonLine(logging.Formatter):
-    """A record as one JSON object, tracebacks inside it, with the request it was written in."""
+class JsonFormatter(logging.Formatter):
+    """A record as one JSON object, with its traceback and the id of the current request."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -29,7 +29,7 @@ class JsonLine(logging.Formatter):
 def set_up(level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonLine()
+        JsonFormatter()
         if style == "json"
         else logging.Formatter("%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s")
     )
@@ -39,5 +39,5 @@ def set_up(level: str, style: str) -> None:
     # Uvicorn's lines for each start and end of a worker repeat the supervisor's own.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").setLevel(logging.INFO)
-    # httpx writes a line for each call of the app to an upstream: that is an access log, too.
+    # httpx logs one line per call to an upstream, which is an access log too.
     logging.getLogger("httpx").setLevel(max(logging.WARNING, root.level))

@@ -1,4 +1,4 @@
-"""The pod as the admin port shows it: probes, totals, and one worker's row at a time."""
+"""The pod as the admin port shows it: probes, totals, and one row per worker."""
 
 import secrets
 import socket
@@ -6,23 +6,23 @@ from time import monotonic
 from typing import Any
 
 from aiapi_runtime.runtime.loading import last_line
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
-from aiapi_runtime.runtime.worker_process import State, WorkerProcess
+from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
 from aiapi_runtime.telemetry import cgroup, prometheus, stats
 from aiapi_runtime.telemetry.layout import Cell
 from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
 
-# A scrape every few seconds should still see where a loop stood, when it moves again.
+# A scrape every few seconds still shows where a loop was blocked after it runs again.
 _REMEMBER_BLOCK_SECONDS = 30.0
 
 
 class PodAdmin:
-    """Reads; the one thing it changes is the wanted worker count."""
+    """Only reads, except for the wanted worker count."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RuntimeSettings,
         pool: WorkerPool,
         memory: tuple[WorkerMemory, PodTotals],
         listener: socket.socket,
@@ -32,8 +32,8 @@ class PodAdmin:
         self._memory, self._totals = memory
         self._listener = listener
         self._instance = secrets.token_hex(8)
-        self._began = monotonic()
-        self._sized = False
+        self._started_at = monotonic()
+        self._was_resized = False
         self._first_ready_at = 0.0
         self._was_ready = False
         self.terminating = False
@@ -45,46 +45,46 @@ class PodAdmin:
 
     @property
     def has_served(self) -> bool:
-        """Whether it ever had a worker, and so may have clients."""
+        """Whether a worker was ever ready, so that the pod may have clients."""
         return self._first_ready_at > 0
 
     def _note_ready(self) -> None:
         self._first_ready_at = self._first_ready_at or monotonic()
 
     def resize(self, count: int) -> dict[str, int]:
-        self._sized = True
-        self._pool.want(count)
+        self._was_resized = True
+        self._pool.scale(count)
         return {
             "wanted": self._pool.wanted,
-            "ready": len(self._pool.of(State.READY)),
-            "draining": len(self._pool.of(State.DRAINING)),
+            "ready": len(self._pool.in_state(WorkerState.READY)),
+            "draining": len(self._pool.in_state(WorkerState.DRAINING)),
         }
 
-    def _stuck(self) -> bool:
+    def _is_stuck(self) -> bool:
         now = monotonic()
-        ready = self._pool.of(State.READY)
+        ready = self._pool.in_state(WorkerState.READY)
         return bool(ready) and all(
-            self._pool.blocked(worker, self._settings.stuck_after, now) for worker in ready
+            self._pool.is_blocked(worker, self._settings.stuck_after, now) for worker in ready
         )
 
     def live(self) -> str:
-        """Why it is not live; empty when it is."""
-        if self._stuck() and not self.terminating:
-            return f"no event loop has moved for {self._settings.stuck_after:g} s"
+        """Why the pod is not live; empty when it is."""
+        if self._is_stuck() and not self.terminating:
+            return f"all event loops have been blocked for {self._settings.stuck_after:g} s"
         return ""
 
     def ready(self) -> str:
-        """Why it is not ready; empty when it is."""
+        """Why the pod is not ready; empty when it is."""
         if self.terminating:
             return "terminating"
-        ready = len(self._pool.of(State.READY))
+        ready = len(self._pool.in_state(WorkerState.READY))
         if ready == 0:
             return last_line(self._pool.failure) or "no worker is ready yet"
-        if self._stuck():
+        if self._is_stuck():
             return self.live()
         if not self._was_ready:
             waited = monotonic() - self._first_ready_at
-            if not self._sized and waited < self._settings.size_wait:
+            if not self._was_resized and waited < self._settings.size_wait:
                 return "waiting for the first PUT /workers"
             if ready < self._pool.wanted and waited < self._settings.start_limit:
                 return f"{ready} of {self._pool.wanted} workers are ready"
@@ -96,18 +96,18 @@ class PodAdmin:
 
     def _counts(self, now: float) -> stats.WorkerCounts:
         pool = self._pool
-        ready = pool.of(State.READY)
-        starting = len(pool.of(State.STARTING))
+        ready = pool.in_state(WorkerState.READY)
+        starting = len(pool.in_state(WorkerState.STARTING))
         missing = max(0, pool.wanted - len(ready) - starting)
         failing = pool.failures > 0
         return stats.WorkerCounts(
             wanted=pool.wanted,
             starting=starting if failing else starting + missing,
             ready=len(ready),
-            draining=len(pool.of(State.DRAINING)),
+            draining=len(pool.in_state(WorkerState.DRAINING)),
             failed=missing if failing else 0,
             blocked=sum(
-                pool.blocked(worker, self._settings.blocked_after, now) for worker in ready
+                pool.is_blocked(worker, self._settings.blocked_after, now) for worker in ready
             ),
         )
 
@@ -118,17 +118,17 @@ class PodAdmin:
             if slot.text
         ]
         since, place = max(places, default=(0.0, ""))
-        return place if now - since < _REMEMBER_BLOCK_SECONDS or self._still(place) else ""
+        recent = now - since < _REMEMBER_BLOCK_SECONDS
+        return place if recent or self._is_still_blocked(place, now) else ""
 
-    def _still(self, place: str) -> bool:
-        now = monotonic()
+    def _is_still_blocked(self, place: str, now: float) -> bool:
         return any(
             self._memory.slots[worker.slot].text == place
-            and self._pool.blocked(worker, self._settings.blocked_after, now)
+            and self._pool.is_blocked(worker, self._settings.blocked_after, now)
             for worker in self._pool.workers.values()
         )
 
-    def reading(self, rows: dict[int, list[float]], now: float) -> stats.PodSnapshot:
+    def _snapshot(self, rows: dict[int, list[float]], now: float) -> stats.PodSnapshot:
         try:
             depth, limit = stats.accept_queue(self._listener)
         except OSError:
@@ -136,7 +136,7 @@ class PodAdmin:
         total = self._totals.total(list(rows.values()))
         return stats.PodSnapshot(
             instance=self._instance,
-            uptime=now - self._began,
+            uptime=now - self._started_at,
             ready=not self.ready(),
             workers=self._counts(now),
             blocked_at=self._blocked_at(now),
@@ -147,30 +147,30 @@ class PodAdmin:
             accept_limit=limit,
             worker_limit=self._settings.worker_limit,
             limits=cgroup.read(),
-            threads=stats.pools(total, rows.values()),
+            threads=stats.thread_pools(total, rows.values()),
         )
 
     def stats(self) -> dict[str, Any]:
         now = monotonic()
-        return stats.as_json(self.reading(self._rows(now), now))
+        return stats.as_json(self._snapshot(self._rows(now), now))
 
     def metrics(self, accept: str) -> tuple[str, bytes]:
         now = monotonic()
         rows = self._rows(now)
+        pool = self._pool
         workers = [
-            prometheus.WorkerReading(slot, row, stats.resident_bytes(self._pool.workers[slot].pid))
+            prometheus.WorkerReading(slot, row, stats.resident_bytes(pool.workers[slot].pid))
             for slot, row in rows.items()
         ]
-        pool = self._pool
-        more = prometheus.ExtraMetrics(
+        extra = prometheus.ExtraMetrics(
             list(pool.app_metrics.families()),
-            pool.blocks.places,
+            pool.blocked_places.counts,
             prometheus.exemplars(self._memory.slots[slot].exemplars for slot in rows),
         )
-        return prometheus.render(self.reading(rows, now), workers, more, accept)
+        return prometheus.render(self._snapshot(rows, now), workers, extra, accept)
 
     def status(self) -> dict[str, Any]:
-        """For people: all that is known, the full traceback included."""
+        """For people: everything that is known, with the full traceback."""
         now = monotonic()
         rows = self._rows(now)
         pool = self._pool
@@ -182,7 +182,7 @@ class PodAdmin:
             "terminating": self.terminating,
             "workers": [self._worker(pool.workers[slot], row, now) for slot, row in rows.items()],
             "wanted": pool.wanted,
-            "blocked_places": pool.blocks.places,
+            "blocked_places": pool.blocked_places.counts,
             "failure": pool.failure,
             "failures": pool.failures,
             "retry_in": round(max(0.0, pool.retry_at - now), 3) if pool.failures else 0.0,
@@ -194,14 +194,14 @@ class PodAdmin:
             "slot": worker.slot,
             "pid": worker.pid,
             "state": worker.state.value,
-            "age": round(now - worker.born, 3),
+            "age": round(now - worker.started_at, 3),
             "requests": int(sum(row[: Cell.SHED + 1])),
             "in_flight": int(row[Cell.IN_FLIGHT]),
             "connections": int(row[Cell.CONNECTIONS]),
             "loop_utilisation": round(
                 row[Cell.LOOP_SECONDS] / max(row[Cell.WORKER_SECONDS], 1e-9), 4
             ),
-            "blocked": self._pool.blocked(worker, self._settings.blocked_after, now),
+            "blocked": self._pool.is_blocked(worker, self._settings.blocked_after, now),
             "blocked_at": slot.text,
             "blocks": int(row[Cell.BLOCKS]),
         }

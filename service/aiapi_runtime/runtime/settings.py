@@ -1,4 +1,4 @@
-"""What aiapi-serve was told, checked."""
+"""The options of aiapi-serve, validated by the command line."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,8 +7,8 @@ SPARE_SLOTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Times are in seconds. docs/runtime.md has the table for users."""
+class RuntimeSettings:
+    """Times are in seconds. docs/runtime.md documents each option."""
 
     app: str
     app_dir: str = "."
@@ -42,12 +42,12 @@ class Settings:
 
     @property
     def slots(self) -> int:
-        """Room for every worker twice: those that leave overlap with those that come."""
+        """Twice the maximum of workers: departing workers overlap with their replacements."""
         return 2 * self.max_workers + SPARE_SLOTS
 
     @property
     def worker_limit(self) -> int:
-        """Requests that a worker can have open at once; 0 where only its loop limits it."""
+        """The maximum of open requests per worker; 0 where only its loop limits it."""
         limits = [self.threads] if self.wsgi else []
         if self.limit.isdecimal():
             limits.append(int(self.limit))

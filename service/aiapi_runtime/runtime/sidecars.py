@@ -1,9 +1,9 @@
-"""Processes that a pod has once, beside its workers: a model, a database.
+"""Programs that run once per pod, beside its workers: a model server, a database.
 
-The supervisor starts them before the first worker, starts them again when they end, and ends them
-after the last worker. They are programs of their own: the supervisor runs none of their code. Such
-a program calls `kernel.die_with_parent`, so that nothing is left when the supervisor is killed.
-What they write to their standard output and error becomes the supervisor's log, line by line.
+The supervisor starts them before the first worker, restarts them when they end, and ends them after
+the last worker. They are separate programs: the supervisor runs none of their code. A sidecar calls
+`process_attributes.die_with_parent`, so that nothing is left behind when the supervisor is killed.
+The supervisor logs their standard output and error line by line.
 """
 
 import asyncio
@@ -18,42 +18,43 @@ from aiapi_runtime.runtime.log_pipe import LogPipe
 
 logger = logging.getLogger("aiapi.supervisor")
 
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
-# One that ran for so long has been well: its next start does not wait for the sins of its youth.
-_WELL_SECONDS = 60.0
+_MIN_BACKOFF_SECONDS = 0.5
+_MAX_BACKOFF_SECONDS = 30.0
+# After this time without a restart the back-off starts over.
+_STABLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """A program, and what its environment has beyond the supervisor's."""
+    """A program; its environment is the supervisor's, with additions."""
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     logger: str = "aiapi.sidecar"
-    """Under this name its lines are logged."""
+    """The logger of its output."""
 
 
 class _Process:
-    """One sidecar over all of its starts."""
+    """One sidecar, over all of its restarts."""
 
     def __init__(self, sidecar: Sidecar) -> None:
         self.sidecar = sidecar
         self.pid = 0
-        self.began = 0.0
-        self.pause = _FIRST_PAUSE_SECONDS
+        self.started_at = 0.0
+        self.backoff = _MIN_BACKOFF_SECONDS
         self.start_at = 0.0
-        self.words: LogPipe | None = None
+        self.output: LogPipe | None = None
 
     def start(self, now: float) -> None:
         sidecar = self.sidecar
         self.start_at = float("inf")
-        self.began = now
+        self.started_at = now
         ours, theirs = os.pipe()
-        self.words = LogPipe(ours, sidecar.logger)
+        self.output = LogPipe(ours, sidecar.logger)
         try:
-            # A group of its own: a terminal's Ctrl-C is for the supervisor, which ends it in order.
+            # In its own process group: a terminal's Ctrl-C reaches the supervisor only, which ends
+            # everything in order.
             self.pid = os.posix_spawn(
                 sidecar.argv[0],
                 sidecar.argv,
@@ -68,60 +69,60 @@ class _Process:
 
     def ended(self, text: str, now: float) -> None:
         self.pid = 0
-        self.listen()
-        if now - self.began > _WELL_SECONDS:
-            self.pause = _FIRST_PAUSE_SECONDS
-        self.start_at = now + self.pause
-        logger.warning("%s %s, starting it again in %g s", self.sidecar.name, text, self.pause)
-        self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
+        self.read_output()
+        if now - self.started_at > _STABLE_SECONDS:
+            self.backoff = _MIN_BACKOFF_SECONDS
+        self.start_at = now + self.backoff
+        logger.warning("%s %s, restarting in %g s", self.sidecar.name, text, self.backoff)
+        self.backoff = min(2 * self.backoff, _MAX_BACKOFF_SECONDS)
 
-    def listen(self) -> None:
-        """Its last words, which explain its end, come before it."""
-        if self.words is not None:
-            self.words.hear()
+    def read_output(self) -> None:
+        """Its last lines explain its end, so they are logged before it."""
+        if self.output is not None:
+            self.output.read()
 
 
 class SidecarGroup:
-    """All of a pod's. The supervisor reaps, and says here what it has reaped."""
+    """All sidecars of a pod. The supervisor reaps processes and calls `ended`."""
 
-    def __init__(self, wanted: Sequence[Sidecar]) -> None:
-        self._processes = [_Process(sidecar) for sidecar in wanted]
-        self._ending = False
-        self.over = asyncio.Event()
+    def __init__(self, sidecars: Sequence[Sidecar]) -> None:
+        self._processes = [_Process(sidecar) for sidecar in sidecars]
+        self._stopping = False
+        self.stopped = asyncio.Event()
 
     def tick(self) -> None:
         """Start what is due."""
         now = monotonic()
         for process in self._processes:
-            if not self._ending and now >= process.start_at:
+            if not self._stopping and now >= process.start_at:
                 process.start(now)
 
     def ended(self, pid: int, text: str) -> bool:
-        """True when the process was one of these."""
+        """True when the process was a sidecar."""
         for process in self._processes:
             if process.pid == pid:
-                if self._ending:
+                if self._stopping:
                     process.pid = 0
-                    process.listen()
-                    self._note_end()
+                    process.read_output()
+                    self._check_stopped()
                 else:
                     process.ended(text, monotonic())
                 return True
         return False
 
-    def end(self) -> None:
-        """Ask them to go. They are not started again."""
-        self._ending = True
+    def stop(self) -> None:
+        """Send SIGTERM. Nothing is restarted after that."""
+        self._stopping = True
         self._signal(signal.SIGTERM)
-        self._note_end()
+        self._check_stopped()
 
     def kill(self) -> None:
-        self._ending = True
+        self._stopping = True
         self._signal(signal.SIGKILL)
 
-    def _note_end(self) -> None:
+    def _check_stopped(self) -> None:
         if not any(process.pid for process in self._processes):
-            self.over.set()
+            self.stopped.set()
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes:

@@ -1,4 +1,4 @@
-"""The supervisor's side of the zygote: starts it, orders workers from it, hears why it failed."""
+"""The supervisor's side of the fork server: starts it, requests workers, and reports failures."""
 
 import asyncio
 import logging
@@ -11,16 +11,16 @@ from time import monotonic
 from typing import Protocol
 
 from aiapi_runtime.runtime.channel import Channel, ClosedError
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 
 logger = logging.getLogger("aiapi.supervisor")
 
-# The app has no business with it.
+# Not passed on to the app.
 _SECRETS = ("AIAPI_ADMIN_TOKEN",)
 
 
-class Owner(Protocol):
-    """Who is told of what happens."""
+class SpawnObserver(Protocol):
+    """Receives the results of spawning."""
 
     def reconcile(self) -> None: ...
     def failed(self, traceback: str) -> None: ...
@@ -28,18 +28,22 @@ class Owner(Protocol):
 
 
 class Spawner:
-    """At most one zygote at a time."""
+    """Runs at most one fork server at a time."""
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, memory_fd: int, owner: Owner
+        self,
+        settings: RuntimeSettings,
+        listener: socket.socket,
+        memory_fd: int,
+        observer: SpawnObserver,
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._memory_fd = memory_fd
-        self._owner = owner
+        self._observer = observer
         self._channel: Channel | None = None
-        self._told = False
-        self._began = 0.0
+        self._end_explained = False
+        self._started_at = 0.0
         self.pid = 0
         self.loaded = False
 
@@ -57,7 +61,7 @@ class Spawner:
             os.set_inheritable(fd, True)
         fds = (str(theirs.fileno()), str(self._listener.fileno()), str(self._memory_fd))
         environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
-        # -P: files beside the app must not stand in for Python's own modules.
+        # -P: files beside the app must not shadow Python's own modules.
         command = [sys.executable, "-P", "-m", "aiapi_runtime.runtime.fork_server", *fds]
         try:
             self.pid = os.posix_spawn(sys.executable, command, environment)
@@ -69,77 +73,79 @@ class Spawner:
         ours.sock.setblocking(False)
         ours.send({"settings": self._settings.as_dict(), "supervisor": os.getpid()})
         self._channel = ours
-        self._told = False
-        self._began = monotonic()
-        asyncio.get_running_loop().add_reader(ours.fileno(), self.listen)
+        self._end_explained = False
+        self._started_at = monotonic()
+        asyncio.get_running_loop().add_reader(ours.fileno(), self.receive)
 
-    def order(self, slot: int, channel: Channel) -> bool:
-        """Ask for a worker that talks through `channel`."""
+    def request_worker(self, slot: int, channel: Channel) -> bool:
+        """Have a worker forked that uses `channel`."""
         return self._channel is not None and self._channel.send(
-            {"do": "fork", "slot": slot}, [channel.fileno()]
+            {"command": "fork", "slot": slot}, [channel.fileno()]
         )
 
-    def listen(self) -> None:
+    def receive(self) -> None:
+        """Handle the messages that have arrived."""
         while self._channel is not None:
             try:
                 received = self._channel.receive()
             except ClosedError:
-                self._hang_up()
+                self._close_channel()
                 return
             if received is None:
                 return
             message, _ = received
-            match message["is"]:
+            match message["event"]:
                 case "loaded":
                     self.loaded = True
-                    self._owner.reconcile()
+                    self._observer.reconcile()
                 case "forked":
-                    self._owner.forked(message["slot"], message["pid"])
+                    self._observer.forked(message["slot"], message["pid"])
                 case "unforkable":
                     self._leave_import_to_workers(message["why"])
-                case "full":
-                    self._owner.failed(f"cannot fork a worker: {message['why']}")
+                case "fork_failed":
+                    self._observer.failed(f"cannot fork a worker: {message['why']}")
                 case "failed":
-                    self._told = True
-                    self._owner.failed(message["traceback"])
+                    self._end_explained = True
+                    self._observer.failed(message["traceback"])
 
     def _leave_import_to_workers(self, why: str) -> None:
-        self._told = True
+        self._end_explained = True
         self._settings = replace(self._settings, preload="off")
         logger.warning(
-            "%s %s on import: each worker will import it anew, as with --preload off",
+            "%s %s on import: each worker imports it again, as with --preload off",
             self._settings.app,
             why,
         )
 
-    def died(self, status: str) -> None:
+    def ended(self, status: str) -> None:
         """Its process was reaped."""
-        self.listen()
-        self._hang_up()
-        if not self._told:
-            self._owner.failed(f"the process that imports the app {status}")
+        self.receive()
+        self._close_channel()
+        if not self._end_explained:
+            self._observer.failed(f"the process that imports the app {status}")
         self.pid = 0
         self.loaded = False
-        self._owner.reconcile()
+        self._observer.reconcile()
 
     def check(self, now: float) -> None:
-        """An import that never ends is a failure like another."""
-        if self.loading and now - self._began > self._settings.start_limit and not self._told:
-            self._told = True
-            self._owner.failed(
+        """End an import that takes too long."""
+        overdue = self.loading and now - self._started_at > self._settings.start_limit
+        if overdue and not self._end_explained:
+            self._end_explained = True
+            self._observer.failed(
                 f"the import of {self._settings.app} takes longer than --start-limit"
             )
             os.kill(self.pid, signal.SIGKILL)
 
-    def _hang_up(self) -> None:
+    def _close_channel(self) -> None:
         if self._channel is not None:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._channel.close()
             self._channel = None
 
     def stop(self) -> None:
-        """It ends by itself when nobody talks to it any more; a running import is cut short."""
-        self._hang_up()
-        self._told = True
+        """End the fork server, also in the middle of an import."""
+        self._close_channel()
+        self._end_explained = True
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)

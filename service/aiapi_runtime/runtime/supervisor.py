@@ -1,6 +1,6 @@
 """PID 1 of a pod: owns the socket, the shared memory, the workers and the admin port.
 
-It runs none of the user's code and never waits for a worker, so it always answers.
+It runs no user code and never waits for a worker, so its admin port always answers.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from aiapi_runtime.runtime.process_attributes import (
     raise_open_file_limit,
     set_process_name,
 )
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.sidecars import Sidecar, SidecarGroup
 from aiapi_runtime.runtime.spawner import Spawner
 from aiapi_runtime.runtime.worker_pool import WorkerPool
-from aiapi_runtime.runtime.worker_process import State
+from aiapi_runtime.runtime.worker_process import WorkerState
 from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
 
 logger = logging.getLogger("aiapi.supervisor")
 
 _TICK_SECONDS = 0.25
-_SIDECARS_END_SECONDS = 2.0
-# What the workers' own end (lifespan shutdown, exit) may take of the grace period.
+_SIDECARS_STOP_SECONDS = 2.0
+# The part of the grace period for the workers' own end (lifespan shutdown, exit).
 _RESERVE_SECONDS = 2.0
 
 
 def bind(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening socket. Listening at once is what makes a port in use an error at the start."""
+    """A listening socket. It listens right away, so that a port in use is an error at the start."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -50,11 +50,11 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
 
 
 class Supervisor:
-    """From the first worker to the last."""
+    """Runs from before the first worker until after the last."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RuntimeSettings,
         token: Token,
         *,
         listener: socket.socket,
@@ -72,8 +72,8 @@ class Supervisor:
         self._admin = AdminServer(build(self._pod, token))
         self._sidecars = SidecarGroup(sidecars)
         self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._at_once = asyncio.Event()
+        self._skip_delay = asyncio.Event()
+        self._kill_now = asyncio.Event()
 
     async def run(self) -> int:
         set_process_name("aiapi-serve")
@@ -81,13 +81,13 @@ class Supervisor:
         raise_open_file_limit()
         self._handle_signals()
         admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
-        self._say_hello()
+        self._log_start()
         self._sidecars.tick()
         self._pool.reconcile()
         try:
             await self._supervise()
             await self._end()
-            await self._end_sidecars()
+            await self._stop_sidecars()
         finally:
             self._pool.kill()
             self._sidecars.kill()
@@ -95,10 +95,10 @@ class Supervisor:
             self._admin.stop()
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
-        logger.info("all workers have left")
+        logger.info("all workers have ended")
         return 0
 
-    def _say_hello(self) -> None:
+    def _log_start(self) -> None:
         logger.info(
             "serving %s on %s with %d %s, admin on %s",
             self._settings.app,
@@ -114,28 +114,28 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGTERM, self._terminate, False)
         loop.add_signal_handler(signal.SIGINT, self._terminate, True)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # Not under nohup: the terminal has gone, which is no reason to drop requests.
+            # Under nohup it is ignored: a closed terminal is no reason to drop requests.
             loop.add_signal_handler(signal.SIGHUP, self._terminate, False)
         loop.add_signal_handler(signal.SIGTTIN, self._step, +1)
         loop.add_signal_handler(signal.SIGTTOU, self._step, -1)
 
-    def _terminate(self, hurry: bool) -> None:
-        # A person at a terminal does not wait for a load balancer, and who asks twice for nobody.
+    def _terminate(self, interactive: bool) -> None:
+        # A person at a terminal does not wait for a load balancer, and a second signal for nothing.
         if self._stop.is_set():
-            self._at_once.set()
-        if hurry or self._stop.is_set():
-            self._hurry.set()
+            self._kill_now.set()
+        if interactive or self._stop.is_set():
+            self._skip_delay.set()
         self._pod.terminating = True
         self._stop.set()
 
     def _step(self, change: int) -> None:
         wanted = self._pool.wanted + change
         if 1 <= wanted <= self._settings.max_workers:
-            self._pool.want(wanted)
+            self._pool.scale(wanted)
 
     def _reap(self) -> None:
-        # What they said before they died explains why: hear it first.
-        self._pool.spawner.listen()
+        # The last messages of a process explain its end, so they are read first.
+        self._pool.spawner.receive()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -143,9 +143,9 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            text = _told(os.waitstatus_to_exitcode(status))
+            text = _describe_exit(os.waitstatus_to_exitcode(status))
             if pid == self._pool.spawner.pid:
-                self._pool.spawner.died(text)
+                self._pool.spawner.ended(text)
             elif not self._sidecars.ended(pid, text):
                 self._pool.ended(pid, text)
 
@@ -156,33 +156,33 @@ class Supervisor:
             self._pool.tick()
 
     async def _end(self) -> None:
-        """Not ready at once; serve on until nobody sends more; then let all leave."""
+        """The pod is not ready from now on; it serves through the drain delay, then drains."""
         grace = self._settings.grace
         delay = self._settings.drain_delay if self._pod.has_served else 0.0
-        logger.info("terminating: not ready, draining in %g s, for up to %g s", delay, grace)
-        began = monotonic()
-        while monotonic() - began < delay and not self._hurry.is_set():
-            await _wait(self._hurry, min(_TICK_SECONDS, delay))
+        logger.info("terminating: draining starts in %g s and takes up to %g s", delay, grace)
+        started = monotonic()
+        while monotonic() - started < delay and not self._skip_delay.is_set():
+            await _wait(self._skip_delay, min(_TICK_SECONDS, delay))
             self._pool.tick()
-        began = monotonic()
+        started = monotonic()
         self._pool.end(max(grace / 2, grace - _RESERVE_SECONDS))
-        while self._pool.workers and monotonic() - began < grace:
-            if self._at_once.is_set():
-                logger.warning("told twice to end: killing %d workers", len(self._pool.workers))
+        while self._pool.workers and monotonic() - started < grace:
+            if self._kill_now.is_set():
+                logger.warning("second signal: killing %d workers", len(self._pool.workers))
                 return
-            await _wait(self._at_once, 0.05)
+            await _wait(self._kill_now, 0.05)
             self._pool.tick()
-        for worker in self._pool.of(State.DRAINING):
+        for worker in self._pool.in_state(WorkerState.DRAINING):
             logger.error("worker %d did not end within the grace period", worker.pid)
 
-    async def _end_sidecars(self) -> None:
-        """After the workers, which need them to the last."""
-        self._sidecars.end()
-        if not self._at_once.is_set():
-            await _wait(self._sidecars.over, _SIDECARS_END_SECONDS)
+    async def _stop_sidecars(self) -> None:
+        """After the workers, which use them until they end."""
+        self._sidecars.stop()
+        if not self._kill_now.is_set():
+            await _wait(self._sidecars.stopped, _SIDECARS_STOP_SECONDS)
 
 
-def _told(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with {code}"
     try:
@@ -198,7 +198,7 @@ def _url(sock: socket.socket) -> str:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    # Unlike wait_for it makes no task, which counts for what happens four times a second.
+    # Unlike wait_for this makes no task, which matters at four calls a second.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

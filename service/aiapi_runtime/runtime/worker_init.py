@@ -1,18 +1,18 @@
-"""What the zygote gives a worker."""
+"""What the fork server passes to a new worker."""
 
 import socket
 from dataclasses import dataclass
 from typing import Any
 
 from aiapi_runtime.runtime.channel import Channel
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 
 
 @dataclass(frozen=True)
 class WorkerInit:
-    """What a new worker is born with."""
+    """`app` is None where the worker imports it itself."""
 
-    settings: Settings
+    settings: RuntimeSettings
     app: Any
     slot: int
     supervisor: int

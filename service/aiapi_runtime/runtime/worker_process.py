@@ -1,4 +1,4 @@
-"""One worker as the supervisor sees it."""
+"""One worker process, from the supervisor's point of view."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,13 +6,13 @@ from time import monotonic
 
 from aiapi_runtime.runtime.channel import Channel
 
-# To hear of it, for the lifespan's shutdown and to exit.
+# To receive the command, for the lifespan's shutdown, and to exit.
 _MARGIN_SECONDS = 15.0
-# For a worker that has never served, when the pod ends: it may hear nothing while it imports.
-_UNBORN_SECONDS = 2.0
+# For a worker that has never served when the pod ends: it may not react while it imports.
+_STARTING_SECONDS = 2.0
 
 
-class State(Enum):
+class WorkerState(Enum):
     """A worker only ever moves down this list."""
 
     STARTING = "starting"
@@ -22,36 +22,40 @@ class State(Enum):
 
 @dataclass(kw_only=True, eq=False)
 class WorkerProcess:
-    """Owned and changed by the pool alone."""
+    """Owned and changed by the worker pool alone."""
 
     slot: int
     channel: Channel
-    born: float
+    started_at: float
     pid: int = 0
-    state: State = State.STARTING
+    state: WorkerState = WorkerState.STARTING
     ready_at: float = 0.0
     deadline: float = float("inf")
     full_deadline: float = float("inf")
-    asked_to_go: bool = False
-    last: bool = False
-    failure: str = ""
-    gifts: int = 0
-    shedding: bool = False
+    exit_requested: bool = False
+    """It received a SIGTERM and drains once its replacement is ready."""
 
-    def leave(self, *, last: bool, seconds: float) -> None:
-        starting = self.state is State.STARTING
-        self.state = State.DRAINING
-        self.last = self.last or last
-        self.channel.send({"do": "leave", "last": last, "seconds": seconds})
+    pod_ends: bool = False
+    failure: str = ""
+    adopted: int = 0
+    """Connections handed to it that its own count may not include yet."""
+
+    releasing: bool = False
+
+    def drain(self, *, pod_ends: bool, seconds: float) -> None:
+        starting = self.state is WorkerState.STARTING
+        self.state = WorkerState.DRAINING
+        self.pod_ends = self.pod_ends or pod_ends
+        self.channel.send({"command": "drain", "pod_ends": pod_ends, "seconds": seconds})
         now = monotonic()
         self.full_deadline = min(self.full_deadline, now + seconds + _MARGIN_SECONDS)
-        # One that does not serve yet has nothing to finish. Should it just have begun to, it is
-        # given its full time when it says so.
-        patience = seconds + _MARGIN_SECONDS
+        # A worker that does not serve yet has nothing to finish. If it has just begun to, it gets
+        # its full time when it reports ready.
+        allowed = seconds + _MARGIN_SECONDS
         if starting:
-            patience = _UNBORN_SECONDS if last else _MARGIN_SECONDS
-        self.deadline = min(self.deadline, now + patience)
+            allowed = _STARTING_SECONDS if pod_ends else _MARGIN_SECONDS
+        self.deadline = min(self.deadline, now + allowed)
 
-    def serves_after_all(self) -> None:
+    def became_ready_while_draining(self) -> None:
         self.ready_at = monotonic()
         self.deadline = self.full_deadline

@@ -1,4 +1,4 @@
-"""A WSGI app, such as Flask's, as an ASGI app: each request has a thread of a pool."""
+"""Serves a WSGI app, such as Flask's, as an ASGI app: each request runs in a thread of a pool."""
 
 import inspect
 from typing import Any
@@ -8,24 +8,24 @@ from aiapi_runtime.telemetry.requests import App
 
 
 def as_asgi(app: Any, threads: int) -> App:
-    """What more requests than threads wait for is a thread: the pool's size limits a worker."""
+    """Requests beyond the number of threads wait, so the pool's size limits a worker."""
     try:
-        from aiapi_runtime.runtime.wsgi_response import Middleware  # noqa: PLC0415 - an extra
+        from aiapi_runtime.runtime.wsgi_response import WsgiMiddleware  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise RuntimeError("--wsgi needs a2wsgi: pip install 'aiapi[wsgi]'") from error
-    middleware = Middleware(app, workers=threads)
-    middleware.executor = pools.watched("wsgi", threads)
+        raise RuntimeError("--wsgi needs a2wsgi: pip install 'aiapi-runtime[wsgi]'") from error
+    middleware = WsgiMiddleware(app, workers=threads)
+    middleware.executor = pools.counting_executor("wsgi", threads)
     return middleware
 
 
 def refuse_wsgi(app: Any, name: str) -> None:
-    """An ASGI app takes three arguments, or one at a time. Two would fail at each request."""
+    """A callable of two arguments is a WSGI app, which would fail at each request."""
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
         return
     if _takes(signature, 2) and not _takes(signature, 3) and not _takes(signature, 1):
-        raise TypeError(f"{name} is called as a WSGI app is: serve it with --wsgi or AIAPI_WSGI=1")
+        raise TypeError(f"{name} is a WSGI app: serve it with --wsgi or AIAPI_WSGI=1")
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

@@ -1,8 +1,8 @@
 """What a worker counts, and how an app may add to it.
 
-An app needs nothing from here. It may mark a request as refused on purpose (`shed`), say when it
-waits for something outside that is not called through httpx (`upstream`), ask for the id of its
-request (`request_id`), and count things of its own (`metrics`).
+An app needs nothing from here. It may mark a request as refused on purpose (`shed`), mark a wait
+for a dependency that is not called through a known HTTP client (`upstream`), read the id of its
+request (`request_id`), and define its own metrics (`metrics`).
 """
 
 from aiapi_runtime.telemetry.identity import request_id

@@ -1,7 +1,7 @@
-"""Counts the time an app waits for its upstreams where it calls them by aiohttp's own client.
+"""Counts the time an app waits for upstreams that it calls with aiohttp's client.
 
-As `httpx_calls` does for httpx, by what aiohttp offers for it: a trace of each session, from the
-start of a request to the end of its answer's body.
+Like `httpx_calls`, but through aiohttp's own tracing of sessions: from the start of a request to
+the end of its response's body.
 """
 
 import sys
@@ -13,26 +13,26 @@ from aiapi_runtime.telemetry.tracing import inject
 
 
 def track() -> None:
-    """Have each session that is made from now on traced, if the app has imported aiohttp."""
+    """Trace each session that is created from now on, if the app has imported aiohttp."""
     session = getattr(sys.modules.get("aiohttp"), "ClientSession", None)
     if session is None or hasattr(session.__init__, "__wrapped__"):
         return
-    make, trace = session.__init__, _trace()
+    original, trace = session.__init__, _trace()
 
-    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - it stands for that of the session
+    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - replaces the session's
         options["trace_configs"] = [*(options.get("trace_configs") or ()), trace]
-        make(self, *args, **options)
+        original(self, *args, **options)
 
-    __init__.__wrapped__ = make  # type: ignore[attr-defined]
+    __init__.__wrapped__ = original  # type: ignore[attr-defined]
     session.__init__ = __init__
 
 
 def _trace() -> Any:
-    import aiohttp  # noqa: PLC0415 - present, or there were no session
+    import aiohttp  # noqa: PLC0415 - present, since there is a session class
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(_started)
-    trace.on_request_end.append(_answered)
+    trace.on_request_end.append(_responded)
     trace.on_request_exception.append(_failed)
     return trace
 
@@ -43,8 +43,8 @@ async def _started(_: Any, call: SimpleNamespace, request: Any) -> None:
         inject(request.headers)
 
 
-async def _answered(_: Any, call: SimpleNamespace, answer: Any) -> None:
-    # One that is not read to its end counts to the end of the request it was made in.
+async def _responded(_: Any, call: SimpleNamespace, answer: Any) -> None:
+    # A response that is not read to its end counts until the end of the request that made the call.
     answer.response.content.on_eof(call.upstream.end)
 
 

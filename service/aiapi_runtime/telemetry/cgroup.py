@@ -1,7 +1,7 @@
-"""What the pod's cgroup allows it: CPU and memory limits, and how long a CPU limit held it up.
+"""The limits of the pod's cgroup: CPU, memory, and how long the CPU limit throttled it.
 
-A throttled pod looks like a busy one: its loops take longer for the same work. Only the kernel can
-tell the two apart. Both versions of cgroups are read; where a number is not there it is 0.
+A throttled pod looks like a busy one: its loops take longer for the same work. Only the kernel's
+counter distinguishes the two. Both versions of cgroups are read; a missing number is 0.
 """
 
 from dataclasses import dataclass
@@ -10,43 +10,43 @@ from pathlib import Path
 MOUNT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 _NO_LIMIT = 2**60
-"""The first version writes a number near the largest one where there is no limit."""
+"""Without a limit, version 1 has a number near the largest one."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Zero stands for no limit, or none that can be seen."""
+class CgroupLimits:
+    """Zero means no limit, or an unknown one."""
 
     cpu_throttled_seconds: float = 0.0
     cpu_limit_cores: float = 0.0
     memory_limit_bytes: int = 0
 
 
-UNKNOWN = Limits()
+UNKNOWN = CgroupLimits()
 
 
-def read(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Limits:
-    """The limits of the cgroup that this process is in."""
+def read(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> CgroupLimits:
+    """The limits of this process's cgroup."""
     paths = _paths(membership)
     if (mount / "cgroup.controllers").exists():
-        home = _home(mount, paths.get("", "/"), "cpu.stat")
-        quota, _, period = _text(home / "cpu.max").partition(" ")
-        return Limits(
-            cpu_throttled_seconds=_stat(home, "throttled_usec") / 1e6,
+        folder = _folder(mount, paths.get("", "/"), "cpu.stat")
+        quota, _, period = _text(folder / "cpu.max").partition(" ")
+        return CgroupLimits(
+            cpu_throttled_seconds=_stat(folder, "throttled_usec") / 1e6,
             cpu_limit_cores=_cores(quota, period),
-            memory_limit_bytes=_octets(_text(home / "memory.max")),
+            memory_limit_bytes=_bytes(_text(folder / "memory.max")),
         )
-    cpu = _home(mount / "cpu", paths.get("cpu", "/"), "cpu.stat")
-    memory = _home(mount / "memory", paths.get("memory", "/"), "memory.limit_in_bytes")
-    return Limits(
+    cpu = _folder(mount / "cpu", paths.get("cpu", "/"), "cpu.stat")
+    memory = _folder(mount / "memory", paths.get("memory", "/"), "memory.limit_in_bytes")
+    return CgroupLimits(
         cpu_throttled_seconds=_stat(cpu, "throttled_time") / 1e9,
         cpu_limit_cores=_cores(_text(cpu / "cpu.cfs_quota_us"), _text(cpu / "cpu.cfs_period_us")),
-        memory_limit_bytes=_octets(_text(memory / "memory.limit_in_bytes")),
+        memory_limit_bytes=_bytes(_text(memory / "memory.limit_in_bytes")),
     )
 
 
 def _paths(membership: Path) -> dict[str, str]:
-    """The cgroup by controller; the second version has one for all, named by nothing."""
+    """The cgroup by controller; version 2 has one for all of them, under the empty name."""
     found: dict[str, str] = {}
     for line in _text(membership).splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
@@ -54,7 +54,7 @@ def _paths(membership: Path) -> dict[str, str]:
     return found
 
 
-def _home(mount: Path, path: str, file: str) -> Path:
+def _folder(mount: Path, path: str, file: str) -> Path:
     """The cgroup's own folder, or the mount itself, as which a container sees it."""
     own = mount / path.lstrip("/")
     return own if (own / file).exists() else mount
@@ -81,5 +81,5 @@ def _cores(quota: str, period: str) -> float:
     return int(quota) / int(period)
 
 
-def _octets(text: str) -> int:
+def _bytes(text: str) -> int:
     return int(text) if text.isdigit() and int(text) < _NO_LIMIT else 0

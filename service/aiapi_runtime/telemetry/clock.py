@@ -1,7 +1,7 @@
 """Loop time: how long a worker's event loop was running callbacks instead of waiting.
 
-With uvloop the number is libuv's own (`uv_metrics_idle_time`), exact to the nanosecond and free
-until it is read. With plain asyncio a selector that times its own waiting gives the same.
+With uvloop it comes from libuv (`uv_metrics_idle_time`), exact to the nanosecond and free until it
+is read. With plain asyncio, a selector that times its own waiting gives the same number.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ _UV_METRICS_IDLE_TIME = 1
 
 
 class LoopClock(Protocol):
-    """Loop time and wall time since the clock was made, both in seconds."""
+    """Loop time and wall time since the clock was created, both in seconds."""
 
     def read(self) -> tuple[float, float]: ...
 
 
 class UvloopClock:
-    """Asks libuv how long it has waited in the poll."""
+    """Reads from libuv how long the loop has waited in poll."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         import uvloop.loop  # noqa: PLC0415 - a worker may run without uvloop
@@ -37,27 +37,27 @@ class UvloopClock:
         self._idle.argtypes = [ctypes.c_void_p]
         if library.uv_loop_configure(self._loop, _UV_METRICS_IDLE_TIME) != 0:
             raise RuntimeError("libuv does not measure idle time")
-        self._began = monotonic()
+        self._started_at = monotonic()
 
     def read(self) -> tuple[float, float]:
         idle = self._idle(self._loop) / 1e9
-        wall = monotonic() - self._began
+        wall = monotonic() - self._started_at
         return max(0.0, wall - idle), wall
 
 
 class IdleSelector(selectors.DefaultSelector):
-    """The platform's selector, with the time spent waiting in it added up."""
+    """The platform's selector, which also sums up the time spent waiting in it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.idle = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        began = perf_counter()
+        started = perf_counter()
         try:
             return super().select(timeout)
         finally:
-            self.idle += perf_counter() - began
+            self.idle += perf_counter() - started
 
 
 class SelectorClock:
@@ -65,16 +65,16 @@ class SelectorClock:
 
     def __init__(self, selector: IdleSelector) -> None:
         self._selector = selector
-        self._before = selector.idle
-        self._began = perf_counter()
+        self._idle_before = selector.idle
+        self._started_at = perf_counter()
 
     def read(self) -> tuple[float, float]:
-        wall = perf_counter() - self._began
-        return max(0.0, wall - (self._selector.idle - self._before)), wall
+        wall = perf_counter() - self._started_at
+        return max(0.0, wall - (self._selector.idle - self._idle_before)), wall
 
 
 def new_loop(kind: str) -> tuple[asyncio.AbstractEventLoop, Callable[[], LoopClock]]:
-    """A loop of the kind asked for ("auto", "uvloop", "asyncio") and what makes its clock."""
+    """A loop of that kind ("auto", "uvloop", "asyncio") and the function that makes its clock."""
     if kind != "asyncio":
         try:
             import uvloop  # noqa: PLC0415 - optional on platforms without it

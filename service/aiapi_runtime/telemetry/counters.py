@@ -1,8 +1,8 @@
-"""What a worker counts, in plain Python, and when it writes it where the supervisor reads.
+"""What a worker counts, in plain Python, and when it writes that to the shared memory.
 
-A store into shared memory costs several times a plain addition, so requests only add here. The
-sums go out at once where the last writing is `WRITE_SECONDS` ago, and else when it will be: that
-much of a busy worker's numbers is lost when it is killed.
+A store into shared memory costs several times a plain addition, so requests only add here. The sums
+are written right away when the last write is at least `WRITE_SECONDS` ago, and otherwise as soon as
+it is: a busy worker that is killed loses that much of its numbers.
 """
 
 import asyncio
@@ -17,87 +17,88 @@ WRITE_SECONDS = 0.02
 
 
 class RequestCounters:
-    """One a worker.
+    """One per worker.
 
-    The time that requests have been open, finished or not, is `moments + open * now`, where
-    `moments` is the sum of the instants they ended at less those they began at: one addition for
-    each, instead of an integral brought forward at each change.
+    The time that requests have been open, ended or not, is `moments + open * now`, where `moments`
+    is the sum of the times at which they ended minus those at which they started. That takes one
+    addition for each, instead of an integral brought forward at each change.
     """
 
     __slots__ = (
+        "_ended_at_write",
         "_exemplar_memory",
-        "_shown",
-        "began",
-        "begun",
         "clean",
-        "ended",
         "exemplars",
-        "first_seconds",
-        "last_seconds",
+        "first_byte",
+        "first_byte_seconds",
         "moments",
         "numbers",
         "outcomes",
-        "seconds",
+        "started",
+        "streamed",
+        "streamed_seconds",
+        "unary",
+        "unary_seconds",
         "upstream_lock",
         "upstream_moments",
         "upstream_open",
-        "whole",
-        "written",
+        "written_at",
     )
 
     def __init__(self, numbers: "memoryview[float]", exemplars: memoryview) -> None:
         self.numbers = numbers
         self._exemplar_memory = exemplars
-        # By coarse bucket: trace id and seconds of the last traced request since the last writing.
+        # By coarse bucket: trace id and seconds of the last traced request since the last write.
         self.exemplars: dict[int, tuple[bytes, float]] = {}
+        # Whether no write is due.
         self.clean = True
-        self.written = 0.0
-        # Requests that had ended by the last writing.
-        self._shown = 0
-        self.begun = 0
+        self.written_at = 0.0
+        self._ended_at_write = 0
+        self.started = 0
         self.moments = 0.0
         self.outcomes = [0] * len(OUTCOMES)
-        # Answers in one piece have their first byte when they have their last: counted once.
-        self.whole, self.seconds = [0] * BUCKETS, 0.0
-        self.began, self.first_seconds = [0] * BUCKETS, 0.0
-        self.ended, self.last_seconds = [0] * BUCKETS, 0.0
-        # A call may begin and end in threads; what is lost there would never be made good.
+        # Responses in one piece have their first and last byte at the same time: counted once.
+        self.unary, self.unary_seconds = [0] * BUCKETS, 0.0
+        # All others: the time to the first byte, and the time to the end.
+        self.first_byte, self.first_byte_seconds = [0] * BUCKETS, 0.0
+        self.streamed, self.streamed_seconds = [0] * BUCKETS, 0.0
+        # A call may start and end in threads, where a lost update would never be corrected.
         self.upstream_lock = Lock()
         self.upstream_open = 0
         self.upstream_moments = 0.0
 
-    def touch(self, now: float) -> None:
-        """Have this change written, now or soon."""
-        since = now - self.written
+    def schedule_write(self, now: float) -> None:
+        """Write now or soon."""
+        since = now - self.written_at
         if since >= WRITE_SECONDS:
-            # Before the app goes on: should it hold the loop or die, this request is seen.
+            # Before the app continues: should it block the loop or die, this request is counted.
             self.write()
             return
         self.clean = False
         asyncio.get_running_loop().call_later(WRITE_SECONDS - since, self.write)
 
-    def refused(self, now: float) -> None:
-        """One that was answered before any app saw it."""
-        self.begun += 1
+    def count_refused(self, now: float) -> None:
+        """A request that was refused before the app was called."""
+        self.started += 1
         self.outcomes[Cell.SHED] += 1
         if self.clean:
-            self.touch(now)
+            self.schedule_write(now)
 
     def upstream(self, change: int) -> None:
-        """A request begins (+1) or stops (-1) waiting for something outside."""
+        """A request starts (+1) or stops (-1) waiting for an upstream."""
         with self.upstream_lock:
             self.upstream_open += change
             self.upstream_moments -= change * monotonic()
 
     def write(self) -> None:
         self.clean = True
-        self.written = now = monotonic()
+        self.written_at = now = monotonic()
         numbers = self.numbers
         numbers[: len(OUTCOMES)] = array("d", self.outcomes)
         ended = sum(self.outcomes)
-        in_flight = self.begun - ended
-        # The time goes first and the count last: who reads in between, cells in their order, gets
-        # too little and corrects it later. A new count with an old time would be hours too much.
+        in_flight = self.started - ended
+        # The time is written first and the count last: a reader in between gets too little and
+        # corrects it later. A new count with an old time would be hours too much.
         numbers[Cell.IN_FLIGHT_AT] = now
         numbers[Cell.IN_FLIGHT_SECONDS] = self.moments + in_flight * now
         numbers[Cell.IN_FLIGHT] = in_flight
@@ -105,8 +106,8 @@ class RequestCounters:
             numbers[Cell.UPSTREAM_AT] = now
             numbers[Cell.UPSTREAM_SECONDS] = self.upstream_moments + self.upstream_open * now
             numbers[Cell.UPSTREAM_OPEN] = self.upstream_open
-        if ended != self._shown:
-            self._shown = ended
+        if ended != self._ended_at_write:
+            self._ended_at_write = ended
             self._write_histograms()
         while self.exemplars:
             bucket, (trace, seconds) = self.exemplars.popitem()
@@ -115,13 +116,13 @@ class RequestCounters:
             )
 
     def _write_histograms(self) -> None:
-        """Most of a writing's cost, and at low load half of all writings are of a beginning."""
+        """Most of the cost of a write; at low load half of all writes are for a start only."""
         numbers = self.numbers
-        latency = ttfb = array("d", self.whole)
-        if self.last_seconds:
-            latency = array("d", map(add, latency, self.ended))
-            ttfb = array("d", map(add, ttfb, self.began))
+        latency = ttfb = array("d", self.unary)
+        if self.streamed_seconds:
+            latency = array("d", map(add, latency, self.streamed))
+            ttfb = array("d", map(add, ttfb, self.first_byte))
         numbers[Cell.LATENCY : Cell.LATENCY + BUCKETS] = memoryview(latency)
         numbers[Cell.TTFB : Cell.TTFB + BUCKETS] = memoryview(ttfb)
-        numbers[Cell.LATENCY_SUM] = self.seconds + self.last_seconds
-        numbers[Cell.TTFB_SUM] = self.seconds + self.first_seconds
+        numbers[Cell.LATENCY_SUM] = self.unary_seconds + self.streamed_seconds
+        numbers[Cell.TTFB_SUM] = self.unary_seconds + self.first_byte_seconds

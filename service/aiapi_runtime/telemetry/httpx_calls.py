@@ -1,7 +1,7 @@
-"""Counts the time an app waits for its upstreams, without a line in the app, where it uses httpx.
+"""Counts the time an app waits for upstreams that it calls with httpx, without changes to the app.
 
-The public `handle_async_request` of httpx's transports is wrapped: from sending the request to the
-end of the response's stream. The caller's trace context goes on with the call.
+Wraps the public `handle_async_request` of httpx's transports: from sending the request to the end
+of the response's stream. The call also carries the caller's trace context.
 """
 
 import sys
@@ -36,7 +36,7 @@ class _Stream:
 
 
 def track() -> None:
-    """Wrap the transports of the libraries that the app has imported; does it once."""
+    """Wrap the transports of the libraries that the app has imported, each once."""
     for module, name in _TRANSPORTS:
         transport = getattr(sys.modules.get(module), name, None)
         if transport is not None and not hasattr(transport.handle_async_request, "__wrapped__"):
@@ -44,7 +44,7 @@ def track() -> None:
 
 
 def _counted(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    import httpx  # noqa: PLC0415 - present, or there were no transport
+    import httpx  # noqa: PLC0415 - present, since there is a transport
 
     class Stream(_Stream, httpx.AsyncByteStream):
         """httpx checks the type of a stream."""

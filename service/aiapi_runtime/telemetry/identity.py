@@ -1,6 +1,6 @@
-"""Which request this is: the caller's own id where it sends one, so that logs can be joined.
+"""The id of a request: the caller's own where it sends one, so that logs can be joined.
 
-Nothing is done for a request whose id nobody asks for.
+A request whose id is never read costs nothing.
 """
 
 import re
@@ -8,24 +8,24 @@ import secrets
 
 from aiapi_runtime.telemetry.requests import CurrentRequest, current
 
-# What others send goes into our logs and headers: no spaces, no line ends, no length without end.
-_SANE = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
-# Version 00 of W3C Trace Context; a later version begins alike and may go on.
+# A caller's id goes into logs and headers: no spaces, no line breaks, a bounded length.
+_VALID_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
+# Version 00 of W3C Trace Context; a later version starts the same way and may be longer.
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
 def request_id() -> str:
-    """`x-request-id` of the request, or its trace id, or a new one; empty outside any request."""
+    """The request's `x-request-id`, or its trace id, or a new one; empty outside any request."""
     request = current.get()
     if request is None:
         return ""
     if not request.id:
-        request.id = _given(request) or secrets.token_hex(16)
+        request.id = _received_id(request) or secrets.token_hex(16)
     return request.id
 
 
 def header(request: CurrentRequest, wanted: bytes) -> bytes:
-    """The first header of that name, or nothing."""
+    """The first header of that name; empty when there is none."""
     value: bytes
     for name, value in request.scope["headers"]:
         if name == wanted:
@@ -34,7 +34,7 @@ def header(request: CurrentRequest, wanted: bytes) -> bytes:
 
 
 def traceparent(request: CurrentRequest) -> tuple[str, str, int] | None:
-    """Trace id, parent's span id and flags, where the caller sent valid ones."""
+    """Trace id, parent span id and flags, when the caller sent valid ones."""
     match = _TRACEPARENT.fullmatch(header(request, b"traceparent"))
     if match is None or (match[4] and match[0].startswith(b"00")):
         return None
@@ -44,9 +44,9 @@ def traceparent(request: CurrentRequest) -> tuple[str, str, int] | None:
     return trace, parent, int(match[3], 16)
 
 
-def _given(request: CurrentRequest) -> str:
+def _received_id(request: CurrentRequest) -> str:
     own = header(request, b"x-request-id")
-    if _SANE.fullmatch(own):
+    if _VALID_ID.fullmatch(own):
         return own.decode()
     parent = traceparent(request)
     return parent[0] if parent else ""

@@ -1,6 +1,6 @@
-"""Where each number of a worker lies in its slot of the shared memory.
+"""Where each number of a worker is in its slot of the shared memory.
 
-A slot is a fixed row of 8-byte cells, all doubles: one aligned store a cell, so that a reader in
+A slot is a fixed row of 8-byte cells, all doubles: one aligned store per cell, so a reader in
 another process never sees half a number. Integers are exact up to 2**53.
 """
 
@@ -20,7 +20,7 @@ def _bounds() -> tuple[float, ...]:
 
 BOUNDS = _bounds()
 BUCKETS = len(BOUNDS) + 1
-# Prometheus is shown one bound in three: queries interpolate, and there are fewer series.
+# Prometheus gets every third bound: queries interpolate, and there are fewer series.
 COARSE = 3
 OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
 
@@ -56,7 +56,7 @@ class Cell(IntEnum):
 
 
 class ThreadCell(IntEnum):
-    """The numbers of one pool of threads, from `Cell.THREADS` on; one pool follows the other."""
+    """The numbers of one thread pool; the pools follow each other from `Cell.THREADS` on."""
 
     LIMIT = 0
     BUSY = 1
@@ -68,15 +68,15 @@ class ThreadCell(IntEnum):
 # anyio's default limiter (plain `def` endpoints), asyncio's default executor, and `--wsgi`.
 POOLS = ("anyio", "asyncio", "wsgi")
 NUMBERS = Cell.THREADS + len(POOLS) * len(ThreadCell)
-# Room for the app's own metrics: see metrics.py.
+# For the app's own metrics: see metrics.py.
 CUSTOM_NUMBERS = 2048
 TEXT_BYTES = 256
-# For each coarse bucket the last traced request in it: trace id, seconds, when.
+# The last traced request of each coarse bucket: trace id, seconds, time.
 EXEMPLAR = Struct("16sdd")
 EXEMPLARS = (BUCKETS - 1) // COARSE + 1
 SLOT_BYTES = (NUMBERS + CUSTOM_NUMBERS) * 8 + EXEMPLARS * EXEMPLAR.size + TEXT_BYTES
 
-# These fall back to nothing when the worker ends; all else is a counter and is kept.
+# Dropped when the worker ends; all other numbers are counters and are kept.
 GAUGES = (
     Cell.IN_FLIGHT,
     Cell.IN_FLIGHT_AT,

@@ -3,9 +3,9 @@
     STEPS = metrics.histogram("step_seconds", "Time of one step.", ["step"])
     STEPS.labels("embed").observe(0.012)
 
-A series' numbers lie in plain Python and are copied into the worker's slot of the shared memory
-with each heartbeat; the supervisor hears once what they mean. Everything is bounded: a metric has
-at most `MAX_LABEL_SETS` label sets, and what comes after them is counted under the label values
+The numbers of a series are in plain Python and are copied into the worker's slot of the shared
+memory with each heartbeat; the supervisor receives once what they mean. Everything is bounded: a
+metric has at most `MAX_LABEL_SETS` label sets, and further ones are counted under the label values
 `other`. Outside a worker (in tests, under another server) the numbers stay in the process.
 """
 
@@ -41,12 +41,12 @@ LATENCY_BOUNDS = (
     30.0,
 )
 
-_LONGEST_VALUE = 128
+_MAX_VALUE_LENGTH = 128
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _Define = Callable[[dict[str, Any]], bool]
 
 
-class _Board:
+class _Registry:
     """All of this process's series, and the memory they are copied to once it is a worker."""
 
     def __init__(self) -> None:
@@ -65,9 +65,9 @@ class _Board:
             self._changed.append(series)
 
     def attach(self, cells: "memoryview[float]", define: _Define) -> None:
-        """This process is a worker from now on; what its parent counted is not its own.
+        """This process is a worker from now on, so counts from before the fork are dropped.
 
-        Gauges that were set count nothing: they say what is, here as there.
+        Gauges that were set keep their values, which hold in the worker too.
         """
         self.lock = Lock()
         self._cells, self._define, self._used, self._full = cells, define, 0, False
@@ -82,7 +82,7 @@ class _Board:
                     self.changed(series)
 
     def write(self) -> None:
-        """Copy what has changed to where the supervisor reads."""
+        """Copy changed series to the shared memory."""
         if not self._changed or self._cells is None:
             return
         with self.lock:
@@ -99,18 +99,18 @@ class _Board:
         if self._used + len(series.values) > CUSTOM_NUMBERS:
             if not self._full:
                 self._full = True
-                logger.warning("no room is left for more series: %s is not shown", series.metric)
+                logger.warning("too many series: %s is not shown in /metrics", series.metric)
             return False
-        if not self._define({**series.meaning(), "at": self._used}):
+        if not self._define({**series.definition(), "at": self._used}):
             return False
         series.at = self._used
         self._used += len(series.values)
         return True
 
 
-_board = _Board()
-attach = _board.attach
-write = _board.write
+_registry = _Registry()
+attach = _registry.attach
+write = _registry.write
 
 
 class _Series:
@@ -125,60 +125,60 @@ class _Series:
         self.at = -1
         self.changed = False
 
-    def meaning(self) -> dict[str, Any]:
+    def definition(self) -> dict[str, Any]:
         return {**self.metric.shape, "values": self.label_values}
 
 
 class CounterSeries(_Series):
-    """Only goes up."""
+    """A value that only increases."""
 
     __slots__ = ()
 
     def inc(self, amount: float = 1.0) -> None:
         if amount < 0:
-            raise ValueError(f"{self.metric} is a counter and cannot go down by {-amount}")
-        with _board.lock:
+            raise ValueError(f"{self.metric} is a counter and cannot decrease by {-amount}")
+        with _registry.lock:
             self.values[0] += amount
-            _board.changed(self)
+            _registry.changed(self)
 
 
 class GaugeSeries(_Series):
-    """A value of now; it goes with its worker."""
+    """A current value; it is dropped with its worker."""
 
     __slots__ = ()
 
     def set(self, value: float) -> None:
-        with _board.lock:
+        with _registry.lock:
             self.values[0] = value
-            _board.changed(self)
+            _registry.changed(self)
 
     def inc(self, amount: float = 1.0) -> None:
-        with _board.lock:
+        with _registry.lock:
             self.values[0] += amount
-            _board.changed(self)
+            _registry.changed(self)
 
     def dec(self, amount: float = 1.0) -> None:
         self.inc(-amount)
 
 
 class HistogramSeries(_Series):
-    """Counts by bucket, then the sum."""
+    """Counts per bucket, followed by the sum."""
 
     __slots__ = ()
 
     def observe(self, value: float) -> None:
         bucket = bisect_left(self.metric.bounds, value)
-        with _board.lock:
+        with _registry.lock:
             self.values[bucket] += 1
             self.values[-1] += value
-            _board.changed(self)
+            _registry.changed(self)
 
 
 _S = TypeVar("_S", bound=_Series)
 
 
 class _Metric(Generic[_S]):
-    """One name. `labels` gives the series to count in; with no labels it is `labels()`."""
+    """One metric. `labels(...)` returns the series to count in, also without labels: `labels()`."""
 
     def __init__(self, make: type[_S], shape: dict[str, Any]) -> None:
         self._make = make
@@ -198,8 +198,8 @@ class _Metric(Generic[_S]):
     def _new(self, values: tuple[str, ...]) -> _S:
         if len(values) != self._width:
             raise ValueError(f"{self} has the labels {self.shape['labels']}, not {values}")
-        with _board.lock:
-            key = tuple(str(value)[:_LONGEST_VALUE] for value in values)
+        with _registry.lock:
+            key = tuple(str(value)[:_MAX_VALUE_LENGTH] for value in values)
             if key not in self.series and len(self.series) >= MAX_LABEL_SETS:
                 key = (OTHER,) * self._width
             if key not in self.series:
@@ -213,14 +213,14 @@ Histogram = _Metric[HistogramSeries]
 
 
 def counter(name: str, description: str, labels: Sequence[str] = ()) -> Counter:
-    """What only goes up; shown with `_total` behind its name."""
+    """A value that only increases; shown with the suffix `_total`."""
     return _metric(CounterSeries, "counter", name.removesuffix("_total"), description, labels)
 
 
 def gauge(
     name: str, description: str, labels: Sequence[str] = (), *, merge: Literal["sum", "max"] = "sum"
 ) -> Gauge:
-    """What is now; the pod's value is the sum or the greatest of its workers'."""
+    """A current value; the pod's is the sum or the maximum over its workers."""
     return _metric(GaugeSeries, "gauge", name, description, labels, merge=merge)
 
 
@@ -230,7 +230,7 @@ def histogram(
     labels: Sequence[str] = (),
     bounds: Sequence[float] = LATENCY_BOUNDS,
 ) -> Histogram:
-    """How often a value was in which range; `bounds` are the upper ends, ascending."""
+    """The distribution of a value; `bounds` are the upper bounds of the buckets, ascending."""
     bounds = tuple(map(float, bounds))
     ascending = all(low < high for low, high in pairwise(bounds))
     if not bounds or not ascending:
@@ -250,7 +250,7 @@ def _metric(  # noqa: PLR0913 - the parts of a metric
 ) -> "_Metric[_S]":
     for word in (name, *labels):
         if not _NAME.fullmatch(word) or word in ("le", "quantile"):
-            raise ValueError(f"{word!r} cannot name a metric or a label")
+            raise ValueError(f"{word!r} is not a valid name of a metric or label")
     shape = {
         "kind": kind,
         "name": name,
@@ -259,8 +259,10 @@ def _metric(  # noqa: PLR0913 - the parts of a metric
         "bounds": bounds,
         "merge": merge,
     }
-    with _board.lock:
-        known = _board.metrics.setdefault(name, _Metric(make, shape))
+    with _registry.lock:
+        known = _registry.metrics.setdefault(name, _Metric(make, shape))
     if known.shape != shape:
-        raise ValueError(f"there is another metric {name}, of another shape")
+        raise ValueError(
+            f"the metric {name} already exists with another type, help, labels or bounds"
+        )
     return known

@@ -1,7 +1,7 @@
 """Counts every request of a worker, as a pure ASGI wrapper around the user's app.
 
-It runs for each request of each worker, so it does little: one small object and one closure a
-request, sums in plain Python, one bisection. All that is rare is in functions of its own.
+It runs for each request, so it does little: one small object and one closure per request, sums in
+plain Python, one bisection. Rare cases are in separate functions.
 """
 
 from bisect import bisect_left
@@ -20,16 +20,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Plain integers: an attribute of an enum costs more than all the rest of an addition.
+# Plain integers: an attribute of an enum costs more than the whole addition.
 _SUCCESS, _CLIENT_ERROR = int(Cell.SUCCESS), int(Cell.CLIENT_ERROR)
 _SERVER_ERROR, _CANCELLED, _SHED = int(Cell.SERVER_ERROR), int(Cell.CANCELLED), int(Cell.SHED)
 _FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
 
 
 class CurrentRequest:
-    """What its own tasks know of a request; they share it through the context.
+    """The state of a request; its tasks share it through the context.
 
-    Defaults lie in the class and there is no __init__: most requests never write to theirs.
+    Defaults are in the class and there is no __init__: most requests never write to theirs.
     """
 
     counters: RequestCounters
@@ -45,14 +45,14 @@ current: ContextVar[CurrentRequest | None] = ContextVar("aiapi_request", default
 
 
 def shed() -> None:
-    """Mark the request that is being answered as refused on purpose (overload), not as failed."""
+    """Mark the current request as refused on purpose (overload), not as failed."""
     request = current.get()
     if request is not None:
         request.shed = True
 
 
 class UpstreamCall:
-    """One wait for something outside. Calls side by side in one request count once in time."""
+    """One wait for an upstream. The time of concurrent calls of one request counts once."""
 
     __slots__ = ("_request",)
 
@@ -86,19 +86,19 @@ def upstream() -> Iterator[None]:
         call.end()
 
 
-class AtStart(Protocol):
-    """Sees each response before its headers while it is active."""
+class ResponseHook(Protocol):
+    """May change the head of each response while it is active."""
 
     active: bool
 
-    def at_start(self, receive: Receive) -> None: ...
+    def before_headers(self, message: Message, receive: Receive) -> Message: ...
 
 
-class _Never:
+class _NoHook:
     active = False
 
-    def at_start(self, receive: Receive) -> None:
-        """Nobody asked."""
+    def before_headers(self, message: Message, receive: Receive) -> Message:  # noqa: ARG002 - as in the protocol
+        return message
 
 
 def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object more costs every request
@@ -107,16 +107,16 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
     *,
     forwarded: App | None = None,
     other: App | None = None,
-    closer: AtStart | None = None,
+    hook: ResponseHook | None = None,
 ) -> App:
     """The wrapper.
 
-    `forwarded` is the app for requests with a proxy's headers; `other` gets all but HTTP.
+    `forwarded` gets requests with a proxy's headers; `other` gets all that is not HTTP.
     """
-    watcher = closer or _Never()
-    for_proxied, for_other = forwarded or app, other or app
-    outcomes, whole = counters.outcomes, counters.whole
-    # A class attribute costs a request nothing; one of its own would.
+    watcher = hook or _NoHook()
+    for_forwarded, for_other = forwarded or app, other or app
+    outcomes, unary = counters.outcomes, counters.unary
+    # A class attribute costs a request nothing; an instance attribute would.
     new_request: type[CurrentRequest] = type(
         "CurrentRequest", (CurrentRequest,), {"counters": counters}
     )
@@ -128,11 +128,11 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
         request = new_request()
         request.scope = scope
         current.set(request)
-        began = monotonic()
-        counters.begun += 1
-        counters.moments -= began
+        started = monotonic()
+        counters.started += 1
+        counters.moments -= started
         if counters.clean:
-            counters.touch(began)
+            counters.schedule_write(started)
         status = 0
         first = 0.0
 
@@ -141,7 +141,7 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
             if not status:
                 status = message.get("status", 0)
                 if watcher.active:
-                    watcher.at_start(receive)
+                    message = watcher.before_headers(message, receive)
             elif not first and message.get("more_body") and message.get("body"):
                 first = monotonic()
             return send(message)
@@ -149,32 +149,32 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
         target = app
         for name, _ in scope["headers"]:
             if name in _FORWARDED:
-                target = for_proxied
+                target = for_forwarded
         try:
             await target(scope, receive, observed)
         except BaseException as error:
             stopped = _SERVER_ERROR if isinstance(error, Exception) else _CANCELLED
-            _finish(request, _rare(request, receive, stopped), began, first)
+            _finish(request, _rare(request, receive, stopped), started, first)
             raise
         try:
             # Uvicorn's request cycle knows; asking it is cheaper than wrapping every receive().
-            left = receive.__self__.disconnected  # type: ignore[attr-defined]
+            disconnected = receive.__self__.disconnected  # type: ignore[attr-defined]
         except AttributeError:
-            left = False
-        rare = left or first or request.shed or request.calls or request.trace
+            disconnected = False
+        rare = disconnected or first or request.shed or request.calls or request.trace
         if rare or not 0 < status < 500:
-            _finish(request, _rare(request, receive, _outcome(status)), began, first)
+            _finish(request, _rare(request, receive, _outcome(status)), started, first)
             return
         request.over = True
         now = monotonic()
         counters.moments += now
-        took = now - began
-        counters.seconds += took
+        seconds = now - started
+        counters.unary_seconds += seconds
         outcomes[status >= 400] += 1
-        whole[bisect_left(BOUNDS, took)] += 1
+        unary[bisect_left(BOUNDS, seconds)] += 1
         if counters.clean:
-            # It may write at once, so all of the request must have been counted.
-            counters.touch(now)
+            # This may write right away, so the whole request must have been counted.
+            counters.schedule_write(now)
 
     return counted
 
@@ -188,18 +188,18 @@ def _outcome(status: int) -> int:
 
 
 def _rare(request: CurrentRequest, receive: Receive, outcome: int) -> int:
-    """The outcome, unless what the status does not show decides it."""
+    """The outcome, unless something that the status does not show decides it."""
     if request.shed:
         return _SHED
     cycle = getattr(receive, "__self__", None)
-    left = getattr(cycle, "disconnected", False) is True and not _has_all(cycle)
-    return _CANCELLED if left else outcome
+    disconnected = getattr(cycle, "disconnected", False) is True
+    return _CANCELLED if disconnected and not _has_whole_body(cycle) else outcome
 
 
-def _has_all(cycle: Any) -> bool:
-    """Whether the client had all of the body that it was promised: it need not wait for the app.
+def _has_whole_body(cycle: Any) -> bool:
+    """Whether the client got all of the promised body, so that it need not wait for the app.
 
-    A WSGI app says that a body has ended when its thread has come round, after the last of it.
+    A WSGI app reports the end of a body only when its thread runs again, after the last chunk.
     """
     sent = getattr(cycle, "response_started", False) and not getattr(
         cycle, "chunked_encoding", True
@@ -207,7 +207,7 @@ def _has_all(cycle: Any) -> bool:
     return bool(sent) and getattr(cycle, "expected_content_length", 1) == 0
 
 
-def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -> None:
+def _finish(request: CurrentRequest, outcome: int, started: float, first: float) -> None:
     """The end of a request that was not simply answered in one piece."""
     counters = request.counters
     if request.calls:
@@ -217,14 +217,14 @@ def _finish(request: CurrentRequest, outcome: int, began: float, first: float) -
     counters.moments += now
     counters.outcomes[outcome] += 1
     if outcome <= _CLIENT_ERROR:
-        took = now - began
-        counters.last_seconds += took
-        bucket = bisect_left(BOUNDS, took)
-        counters.ended[bucket] += 1
+        seconds = now - started
+        counters.streamed_seconds += seconds
+        bucket = bisect_left(BOUNDS, seconds)
+        counters.streamed[bucket] += 1
         if request.trace:
-            counters.exemplars[bucket // COARSE] = request.trace, took
-        took = (first or now) - began
-        counters.first_seconds += took
-        counters.began[bisect_left(BOUNDS, took)] += 1
+            counters.exemplars[bucket // COARSE] = request.trace, seconds
+        seconds = (first or now) - started
+        counters.first_byte_seconds += seconds
+        counters.first_byte[bisect_left(BOUNDS, seconds)] += 1
     if counters.clean:
-        counters.touch(now)
+        counters.schedule_write(now)

@@ -1,9 +1,9 @@
-"""One shared memory for the numbers of all workers of a pod, of fixed size.
+"""The shared memory, of fixed size, for the numbers of all workers of a pod.
 
-The supervisor owns it and hands each worker one slot. A worker alone writes its slot; the
-supervisor alone reads and, once the worker's process is gone, folds the slot into the total of the
-departed and clears it for the next one. Reading and folding happen in the supervisor's one thread,
-so no reading falls between the two: totals never go back.
+The supervisor owns it and assigns each worker one slot. A worker alone writes its slot. The
+supervisor alone reads it and, after the worker's process has ended, adds it to the totals of
+departed workers and clears it for the next one. Reading and folding happen in the supervisor's one
+thread, so no reading falls between the two, and totals never decrease.
 """
 
 import mmap
@@ -18,12 +18,12 @@ from aiapi_runtime.telemetry.layout import (
     Cell,
 )
 
-# A heartbeat later than this is a loop that stands still, not a timer that was a little late.
+# A loop whose heartbeat is later than this is blocked; its timer is not merely a little late.
 BEAT_SECONDS = 0.1
 
 
 class WorkerSlot:
-    """A worker's own numbers, as seen from either side."""
+    """One worker's numbers; both sides use it."""
 
     def __init__(self, memory: memoryview, index: int) -> None:
         start = index * SLOT_BYTES
@@ -43,21 +43,21 @@ class WorkerSlot:
 
     @text.setter
     def text(self, value: str) -> None:
-        # The tail names the place; the head of a long path does not.
+        # The end of a long path identifies the place; its start does not.
         data = value.encode()[-(TEXT_BYTES - 1) :]
         self._text[0] = 0
         self._text[1 : 1 + len(data)] = data
         self._text[0] = len(data)
 
     def clear(self) -> None:
-        """All but the app's own metrics, which `series.AppMetrics` folds and clears."""
+        """Clears all but the app's own metrics, which `AppMetrics` folds and clears."""
         self.numbers[:] = memoryview(bytes(NUMBERS * 8)).cast("d")
         self.exemplars[:] = bytes(len(self.exemplars))
         self.text = ""
 
 
 class WorkerMemory:
-    """The mapping itself: anonymous, so that nothing stays behind when the pod ends."""
+    """The mapping. It is anonymous, so nothing is left behind when the pod ends."""
 
     def __init__(self, fd: int, slots: int) -> None:
         self.fd = fd
@@ -73,7 +73,7 @@ class WorkerMemory:
 
 
 class PodTotals:
-    """The supervisor's view: readings that never go back, and the total of the departed."""
+    """The supervisor's view: readings that never decrease, and the totals of departed workers."""
 
     def __init__(self, memory: WorkerMemory) -> None:
         self._memory = memory
@@ -81,7 +81,7 @@ class PodTotals:
         self._floors: dict[int, tuple[float, ...]] = {}
 
     def read(self, index: int, now: float) -> list[float]:
-        """One worker's numbers, brought forward from when they were written to `now`."""
+        """One worker's numbers, brought forward from the time of writing to `now`."""
         row = list(self._memory.slots[index].numbers)
         _advance(row, now)
         moving = (
@@ -92,17 +92,17 @@ class PodTotals:
         )
         floor = self._floors.get(index)
         if floor is not None:
-            # The cells of one change are not written at one instant: a reading between two of them
-            # may run ahead by a hair. It is held until the true value has caught up.
-            for cell, least in zip(moving, floor, strict=True):
-                row[cell] = max(row[cell], least)
+            # A worker does not write the cells of one change at one instant, so a reading in
+            # between may be slightly ahead. It is held until the true value has caught up.
+            for cell, minimum in zip(moving, floor, strict=True):
+                row[cell] = max(row[cell], minimum)
         self._floors[index] = tuple(row[cell] for cell in moving)
         return row
 
     def fold(self, index: int, now: float) -> None:
         """Keep the counters of a worker whose process has ended, and free its slot.
 
-        What it still had in flight was lost with it: those requests count as server errors.
+        Its requests in flight were lost with it and count as server errors.
         """
         row = self.read(index, now)
         row[Cell.SERVER_ERROR] += row[Cell.IN_FLIGHT]
@@ -113,12 +113,12 @@ class PodTotals:
         self._memory.slots[index].clear()
 
     def total(self, rows: list[list[float]]) -> list[float]:
-        """All workers ever, the ones in `rows` being those alive."""
+        """All workers that ever ran; `rows` are those of the running ones."""
         return [sum(column) for column in zip(self.retired, *rows, strict=True)]
 
 
 def _advance(row: list[float], now: float) -> None:
-    """Add what has passed since the worker wrote: requests wait on, and a late loop is busy."""
+    """Add the time since the worker wrote: open requests still wait, and a late loop is busy."""
     for count, seconds, at in (
         (Cell.IN_FLIGHT, Cell.IN_FLIGHT_SECONDS, Cell.IN_FLIGHT_AT),
         (Cell.UPSTREAM_OPEN, Cell.UPSTREAM_SECONDS, Cell.UPSTREAM_AT),

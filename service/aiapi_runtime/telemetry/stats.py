@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiapi_runtime.telemetry.cgroup import UNKNOWN, Limits
+from aiapi_runtime.telemetry.cgroup import UNKNOWN, CgroupLimits
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, ThreadCell
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -29,7 +29,7 @@ class WorkerCounts:
 
 @dataclass(frozen=True)
 class ThreadPoolStats:
-    """One pool, of all workers together but for the limit."""
+    """One kind of thread pool; all but the limit are sums over the workers."""
 
     limit: int
     """ThreadCell in each worker."""
@@ -42,8 +42,10 @@ class ThreadPoolStats:
     waiting_seconds: float
 
 
-def pools(total: Sequence[float], rows: Iterable[Sequence[float]]) -> dict[str, ThreadPoolStats]:
-    """The pools that were ever used; of the others nobody needs to hear."""
+def thread_pools(
+    total: Sequence[float], rows: Iterable[Sequence[float]]
+) -> dict[str, ThreadPoolStats]:
+    """The pools that were ever used."""
     found = {}
     alive = list(rows)
     for number, name in enumerate(POOLS):
@@ -62,7 +64,7 @@ def pools(total: Sequence[float], rows: Iterable[Sequence[float]]) -> dict[str, 
 
 @dataclass(frozen=True)
 class PodSnapshot:
-    """All of a pod at one instant."""
+    """The numbers of a pod at one instant."""
 
     instance: str
     uptime: float
@@ -75,7 +77,7 @@ class PodSnapshot:
     accept_depth: int
     accept_limit: int
     worker_limit: int
-    limits: Limits = UNKNOWN
+    limits: CgroupLimits = UNKNOWN
     threads: Mapping[str, ThreadPoolStats] = field(default_factory=dict)
 
 
@@ -87,16 +89,16 @@ def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
     }
 
 
-def as_json(reading: PodSnapshot) -> dict[str, Any]:
-    row = reading.total
+def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
+    row = snapshot.total
     return {
         "version": 1,
-        "instance": reading.instance,
-        "uptime": round(reading.uptime, 3),
-        "ready": reading.ready,
-        "workers": vars(reading.workers),
-        "blocked_at": reading.blocked_at,
-        "failure": reading.failure,
+        "instance": snapshot.instance,
+        "uptime": round(snapshot.uptime, 3),
+        "ready": snapshot.ready,
+        "workers": vars(snapshot.workers),
+        "blocked_at": snapshot.blocked_at,
+        "failure": snapshot.failure,
         "requests": {name: int(row[index]) for index, name in enumerate(OUTCOMES)},
         "in_flight": int(row[Cell.IN_FLIGHT]),
         "in_flight_seconds": round(row[Cell.IN_FLIGHT_SECONDS], 6),
@@ -104,14 +106,14 @@ def as_json(reading: PodSnapshot) -> dict[str, Any]:
         "worker_seconds": round(row[Cell.WORKER_SECONDS], 6),
         "cpu_seconds": round(row[Cell.CPU_SECONDS], 6),
         "upstream_seconds": round(row[Cell.UPSTREAM_SECONDS], 6),
-        "rss_bytes": reading.rss_bytes,
-        "cpu_throttled_seconds": round(reading.limits.cpu_throttled_seconds, 6),
-        "cpu_limit_cores": reading.limits.cpu_limit_cores,
-        "memory_limit_bytes": reading.limits.memory_limit_bytes,
+        "rss_bytes": snapshot.rss_bytes,
+        "cpu_throttled_seconds": round(snapshot.limits.cpu_throttled_seconds, 6),
+        "cpu_limit_cores": snapshot.limits.cpu_limit_cores,
+        "memory_limit_bytes": snapshot.limits.memory_limit_bytes,
         "open_connections": int(row[Cell.CONNECTIONS]),
-        "worker_limit": reading.worker_limit,
-        "threads": {name: vars(pool) for name, pool in reading.threads.items()},
-        "accept_queue": {"depth": reading.accept_depth, "limit": reading.accept_limit},
+        "worker_limit": snapshot.worker_limit,
+        "threads": {name: vars(pool) for name, pool in snapshot.threads.items()},
+        "accept_queue": {"depth": snapshot.accept_depth, "limit": snapshot.accept_limit},
         "latency": histogram(row, Cell.LATENCY, Cell.LATENCY_SUM),
         "ttfb": histogram(row, Cell.TTFB, Cell.TTFB_SUM),
         "loop_lag": histogram(row, Cell.LAG, Cell.LAG_SUM),
@@ -119,14 +121,14 @@ def as_json(reading: PodSnapshot) -> dict[str, Any]:
 
 
 def accept_queue(listener: socket.socket) -> tuple[int, int]:
-    """Connections that wait to be accepted, and how many may: a listener's own use of TCP_INFO."""
+    """Connections that wait to be accepted, and their maximum: what TCP_INFO has for a listener."""
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     depth, limit = _TCP_INFO_UNACKED_AND_SACKED.unpack_from(info)
     return depth, limit
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of one process; 0 once it is gone."""
+    """Resident memory of one process; 0 after it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE
     except (OSError, IndexError):

@@ -1,6 +1,6 @@
-"""Counts the time a WSGI app waits for its upstreams, where it calls them by requests or httpx.
+"""Counts the time a WSGI app waits for upstreams that it calls with requests or httpx.
 
-As `httpx_calls` does for ASGI apps; a thread of the pool has its request's context.
+Like `httpx_calls` for ASGI apps; a thread of the pool has the context of its request.
 """
 
 import sys
@@ -10,12 +10,12 @@ from typing import Any
 from aiapi_runtime.telemetry.requests import upstream
 from aiapi_runtime.telemetry.tracing import inject
 
-# requests reads the body in `send`, unless told to stream it.
+# requests reads the body in `send`, unless the app streams it.
 _SENDERS = (("requests", "Session", "send"), ("httpx", "HTTPTransport", "handle_request"))
 
 
 def track() -> None:
-    """Wrap what the app has imported; does it once."""
+    """Wrap what the app has imported, each once."""
     for module, owner_name, name in _SENDERS:
         owner = getattr(sys.modules.get(module), owner_name, None)
         send = getattr(owner, name, None)

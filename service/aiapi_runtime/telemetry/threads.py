@@ -1,10 +1,10 @@
 """How many threads of a worker's pools are busy, and how many calls wait for one.
 
-What more calls than threads wait for is a thread, while the loop is idle and no upstream is asked:
-nothing else shows it. Three pools are known: anyio's default limiter, which FastAPI and Starlette
-use for plain `def` endpoints (40 a worker, unless the app says otherwise); asyncio's default
-executor, for `asyncio.to_thread`; and the pool of `--wsgi`. The executors count exactly. anyio's
-limiter is looked at with each heartbeat, ten times a second.
+Calls beyond the number of threads wait while the loop is idle and no upstream is called: no other
+number shows it. Three pools are known: anyio's default limiter, which FastAPI and Starlette use for
+plain `def` endpoints (40 per worker unless the app changes it); asyncio's default executor, for
+`asyncio.to_thread`; and the pool of `--wsgi`. The executors count exactly. anyio's limiter is
+sampled with each heartbeat, ten times a second.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from aiapi_runtime.telemetry.layout import POOLS, Cell, ThreadCell
 _T = TypeVar("_T")
 
 
-class _Now(NamedTuple):
+class _PoolReading(NamedTuple):
     """In the order of `ThreadCell`."""
 
     limit: float
@@ -33,42 +33,42 @@ class _Now(NamedTuple):
 
 
 class _Pool(Protocol):
-    def read(self, now: float) -> _Now: ...
+    def read(self, now: float) -> _PoolReading: ...
 
 
 class CountingExecutor(ThreadPoolExecutor):
-    """A pool that knows how long its threads were busy, and calls waited for them."""
+    """A thread pool that measures how long its threads were busy and how long calls waited."""
 
     def __init__(self, threads: int, prefix: str) -> None:
         super().__init__(max_workers=threads, thread_name_prefix=prefix)
-        self._threads_limit = threads
-        self._counts = Lock()
+        self._thread_limit = threads
+        self._counts_lock = Lock()
         self._busy = self._waiting = 0
-        # As in a RequestCounters: the sum of the instants of ends less those of beginnings.
+        # As in RequestCounters: the sum of the times of ends minus those of starts.
         self._busy_moments = self._waiting_moments = 0.0
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        self._wait(+1)
+        self._count_waiting(+1)
         try:
             future = super().submit(self._run, fn, args, kwargs)
         except BaseException:
-            self._wait(-1)
+            self._count_waiting(-1)
             raise
-        future.add_done_callback(self._cancelled)
+        future.add_done_callback(self._on_done)
         return future
 
-    def _cancelled(self, future: Future[Any]) -> None:
-        # What is cancelled never ran: a call that runs can no longer be.
+    def _on_done(self, future: Future[Any]) -> None:
+        # A cancelled call never ran: a running one cannot be cancelled.
         if future.cancelled():
-            self._wait(-1)
+            self._count_waiting(-1)
 
-    def _wait(self, change: int) -> None:
-        with self._counts:
+    def _count_waiting(self, change: int) -> None:
+        with self._counts_lock:
             self._waiting += change
             self._waiting_moments -= change * monotonic()
 
     def _run(self, fn: Callable[..., _T], args: Any, kwargs: Any) -> _T:
-        with self._counts:
+        with self._counts_lock:
             now = monotonic()
             self._waiting -= 1
             self._waiting_moments += now
@@ -77,16 +77,16 @@ class CountingExecutor(ThreadPoolExecutor):
         try:
             return fn(*args, **kwargs)
         finally:
-            with self._counts:
+            with self._counts_lock:
                 self._busy -= 1
                 self._busy_moments += monotonic()
 
-    def read(self, now: float) -> _Now:
-        with self._counts:
-            # Not before what threads have counted meanwhile: a sum could be less than nothing.
+    def read(self, now: float) -> _PoolReading:
+        with self._counts_lock:
+            # Not earlier than what threads have counted meanwhile, or a sum could be negative.
             now = monotonic()
-            return _Now(
-                self._threads_limit,
+            return _PoolReading(
+                self._thread_limit,
                 self._busy,
                 self._waiting,
                 self._busy_moments + self._busy * now,
@@ -95,20 +95,20 @@ class CountingExecutor(ThreadPoolExecutor):
 
 
 class AnyioLimiterPool:
-    """A limiter of anyio; its calls are counted as they are seen."""
+    """A limiter of anyio, sampled."""
 
     def __init__(self, limiter: Any, now: float) -> None:
         self._limiter = limiter
-        self._at = now
+        self._sampled_at = now
         self._busy_seconds = self._waiting_seconds = 0.0
 
-    def read(self, now: float) -> _Now:
+    def read(self, now: float) -> _PoolReading:
         seen = self._limiter.statistics()
-        passed, self._at = max(0.0, now - self._at), now
+        passed, self._sampled_at = max(0.0, now - self._sampled_at), now
         self._busy_seconds += passed * seen.borrowed_tokens
         self._waiting_seconds += passed * seen.tasks_waiting
         limit = 0.0 if math.isinf(seen.total_tokens) else seen.total_tokens
-        return _Now(
+        return _PoolReading(
             limit,
             seen.borrowed_tokens,
             seen.tasks_waiting,
@@ -120,18 +120,18 @@ class AnyioLimiterPool:
 _pools: dict[str, _Pool] = {}
 
 
-def watched(name: str, threads: int) -> CountingExecutor:
-    """A pool of this process that is counted under `name`, one of `layout.POOLS`."""
+def counting_executor(name: str, threads: int) -> CountingExecutor:
+    """A thread pool whose numbers are reported under `name`, one of `layout.POOLS`."""
     pool = CountingExecutor(threads, name)
     _pools[name] = pool
     return pool
 
 
-def watch() -> None:
-    """Count the default pools of the running loop; in a task, before the app starts."""
+def watch_default_pools() -> None:
+    """Measure the default pools of the running loop. Call it in a task, before the app starts."""
     loop = asyncio.get_running_loop()
-    # As many threads as asyncio itself gives it.
-    loop.set_default_executor(watched("asyncio", min(32, (os.cpu_count() or 1) + 4)))
+    # The number of threads that asyncio uses by default.
+    loop.set_default_executor(counting_executor("asyncio", min(32, (os.cpu_count() or 1) + 4)))
     if "anyio" in sys.modules:
         from anyio.to_thread import current_default_thread_limiter  # noqa: PLC0415 - see above
 
@@ -139,7 +139,7 @@ def watch() -> None:
 
 
 def write(numbers: "memoryview[float]", now: float) -> None:
-    """Put all pools' numbers into a worker's slot."""
+    """Write the numbers of all pools into a worker's slot."""
     for number, name in enumerate(POOLS):
         pool = _pools.get(name)
         if pool is not None:

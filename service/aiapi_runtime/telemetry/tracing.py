@@ -1,8 +1,8 @@
-"""Traces: one span a request, and those that the app opens in it. Nothing where nobody collects.
+"""Traces: one span per request, and the spans that the app opens within it.
 
-On when `OTEL_EXPORTER_OTLP_ENDPOINT` is set (the extra `aiapi[otel]`); all other `OTEL_*` variables
-are OpenTelemetry's own. Off, a span costs one comparison, and the caller's trace context is still
-passed on to upstreams.
+On when `OTEL_EXPORTER_OTLP_ENDPOINT` is set (extra `aiapi-runtime[otel]`); all other `OTEL_*`
+variables are OpenTelemetry's own. When off, a span costs one comparison, and the caller's trace
+context is still passed on to upstreams.
 """
 
 import logging
@@ -31,20 +31,20 @@ _NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
 class _Tracing:
-    """OpenTelemetry's parts, once a worker has them."""
+    """OpenTelemetry's objects, once a worker has set them up."""
 
     tracer: Any = None
     provider: Any = None
 
 
 def span(name: str, **attributes: str | float | bool) -> AbstractContextManager[Any]:
-    """`with span("embed", model="m"):` a step of the request, where traces are collected."""
+    """A step of the request as a span: `with span("embed", model="m"):`."""
     tracer = _Tracing.tracer
     return _NOTHING if tracer is None else tracer.start_as_current_span(name, attributes=attributes)
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
-    """Put the W3C trace context of now into the headers of a call to somebody else."""
+    """Put the current W3C trace context into the headers of a call to an upstream."""
     request = current.get()
     if _Tracing.tracer is not None:
         from opentelemetry import trace  # noqa: PLC0415 - present, since there is a tracer
@@ -63,7 +63,7 @@ def inject(headers: MutableMapping[str, str]) -> None:
 
 
 def set_up() -> bool:
-    """Begin to trace, in a worker: the exporter has a thread, which no fork survives."""
+    """Start tracing. Call it in a worker: the exporter's thread does not survive a fork."""
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if disabled or not any(os.environ.get(name) for name in _ENDPOINTS):
         return False
@@ -75,7 +75,9 @@ def set_up() -> bool:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - see above
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - see above
     except ImportError as error:
-        logger.warning("no traces, although an endpoint is set: %s; install aiapi[otel]", error)
+        logger.warning(
+            "traces are off although an endpoint is set: %s; install aiapi-runtime[otel]", error
+        )
         return False
     name = os.environ.get("OTEL_SERVICE_NAME", "aiapi")
     provider = TracerProvider(
@@ -88,7 +90,7 @@ def set_up() -> bool:
 
 
 def shut_down() -> None:
-    """Send what is left, for at most a short while: a collector that is away holds up nobody."""
+    """Send the remaining spans. The time is bounded, so that an absent collector delays nothing."""
     if _Tracing.provider is not None:
         ending = Thread(target=_Tracing.provider.shutdown, daemon=True)
         ending.start()
@@ -97,7 +99,7 @@ def shut_down() -> None:
 
 
 def trace_requests(app: App) -> App:
-    """Each request to the app as one server span, a child of the caller's where it sends one."""
+    """Each request as one server span, a child of the caller's span where it sends one."""
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - an extra
 
     async def traced(scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +125,7 @@ def trace_requests(app: App) -> App:
 
             async def noted(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    _answered(server, scope, message["status"])
+                    _responded(server, scope, message["status"])
                 await send(message)
 
             await app(scope, receive, noted)
@@ -132,7 +134,7 @@ def trace_requests(app: App) -> App:
 
 
 def _context(request: CurrentRequest) -> Any:
-    """The caller's span as the parent; an empty context makes a root."""
+    """The caller's span as the parent; an empty context makes a root span."""
     from opentelemetry import trace  # noqa: PLC0415 - an extra
     from opentelemetry.context import Context  # noqa: PLC0415 - an extra
 
@@ -148,11 +150,11 @@ def _context(request: CurrentRequest) -> Any:
     return trace.set_span_in_context(trace.NonRecordingSpan(caller), Context())
 
 
-def _answered(server: Any, scope: Scope, status: int) -> None:
+def _responded(server: Any, scope: Scope, status: int) -> None:
     from opentelemetry.trace import StatusCode  # noqa: PLC0415 - an extra
 
     server.set_attribute("http.response.status_code", status)
-    # FastAPI leaves the route that matched; its template is a name with few values, the path not.
+    # FastAPI leaves the matched route in the scope; unlike the path, its template has few values.
     route = getattr(scope.get("route"), "path", "")
     if route:
         server.set_attribute("http.route", route)

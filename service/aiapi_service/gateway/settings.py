@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as NotReadable
 
-from aiapi_runtime.runtime.settings import Settings as RuntimeSettings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.gateway.answer_settings import AnswerSettings
 from aiapi_service.gateway.local import embedder, model

@@ -20,7 +20,7 @@ async def test_an_address_in_use_is_named_with_the_way_out():
             assert process.returncode == 1
             assert said.decode() == (
                 f"Error: cannot listen on 127.0.0.1:{port}: Address already in use;"
-                f" {option} takes another\n"
+                f" choose another with {option}\n"
             )
 
 

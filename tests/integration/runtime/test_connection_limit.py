@@ -7,10 +7,10 @@ from pathlib import Path
 from runtime_support.pod import serve, until
 
 
-def _zygote(pid):
+def _fork_server(pid):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     names = {Path(f"/proc/{child}/comm").read_text().strip(): int(child) for child in children}
-    return names["aiapi-zygote"]
+    return names["aiapi-forksrv"]
 
 
 async def _spread(pod):
@@ -21,7 +21,7 @@ async def test_a_worker_without_files_pauses_and_comes_back(tmp_path):
     async with serve(tmp_path, "--workers=1") as pod:
         await pod.ready(1)
         (first,) = await _spread(pod)
-        resource.prlimit(_zygote(pod.process.pid), resource.RLIMIT_NOFILE, (160, 160))
+        resource.prlimit(_fork_server(pod.process.pid), resource.RLIMIT_NOFILE, (160, 160))
         await pod.resize(2)
         await pod.ready(2)
         small = next(pid for pid in await _spread(pod) if pid != first)

@@ -255,9 +255,9 @@ async def test_pieces_of_the_pod_killed_in_any_phase_come_back(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         for count in (3, 1, 4, 2):
-            zygotes = _children_named(pod.process.pid, "aiapi-zygote")
+            fork_servers = _children_named(pod.process.pid, "aiapi-forksrv")
             await pod.resize(count)
-            for pid in zygotes:
+            for pid in fork_servers:
                 os.kill(pid, signal.SIGKILL)
             await pod.settled(count)
 

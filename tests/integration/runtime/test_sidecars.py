@@ -44,10 +44,10 @@ async def test_a_sidecar_is_started_again_and_ended(tmp_path: Path) -> None:
         (process,) = sidecars._processes
         os.kill(process.pid, signal.SIGKILL)
         await until(lambda: noted("me\nme\n"), 30)
-        sidecars.end()
+        sidecars.stop()
         await until(lambda: noted("me\nme\nended\n"), 30)
         async with asyncio.timeout(30):
-            while not sidecars.over.is_set():
+            while not sidecars.stopped.is_set():
                 reap()
                 await asyncio.sleep(0.01)
         sidecars.tick()
@@ -72,7 +72,7 @@ async def test_what_a_sidecar_says_is_logged_line_by_line_in_our_format(caplog) 
         (process,) = sidecars._processes
         await asyncio.to_thread(os.waitpid, process.pid, 0)
         sidecars.ended(process.pid, "ended")
-        sidecars.end()
+        sidecars.stop()
     said = [(one.levelname, one.message) for one in caplog.records if one.name == "aiapi.store"]
     assert said[:4] == [
         ("INFO", "ready"),
@@ -88,6 +88,6 @@ async def test_a_program_that_is_not_there_is_told_and_tried_again(caplog) -> No
     sidecars = SidecarGroup([Sidecar("a program", ("/nowhere/program",))])
     sidecars.tick()
     assert "a program cannot be started" in caplog.text
-    assert "again in 0.5 s" in caplog.text
-    sidecars.end()
-    assert sidecars.over.is_set()
+    assert "restarting in 0.5 s" in caplog.text
+    sidecars.stop()
+    assert sidecars.stopped.is_set()

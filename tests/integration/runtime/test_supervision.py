@@ -117,7 +117,7 @@ async def test_a_pod_whose_app_is_still_being_imported_leaves_at_once(tmp_path, 
         assert await asyncio.wait_for(pod.process.wait(), 10) == 0
         log = pod.log.read_text()
         assert "ERROR" not in log
-        assert "all workers have left" in log
+        assert "all workers have ended" in log
 
 
 async def test_an_app_that_starts_threads_on_import_is_imported_by_each_worker(tmp_path):
@@ -180,7 +180,7 @@ async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
         assert (await pod.status())["blocked_places"][place] == 1
         sample = f'aiapi_loop_blocked_places_total{{place="{place}"}} 1.0'
         assert sample in (await pod.get("/metrics"))[1]
-        assert pod.log.read_text().count(f"stands still at {place}") == 1
+        assert pod.log.read_text().count(f"blocked at {place}") == 1
         await connection.close()
 
 

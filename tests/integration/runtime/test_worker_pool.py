@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from aiapi_runtime.runtime.channel import Channel
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
-from aiapi_runtime.runtime.worker_process import State, WorkerProcess
+from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
 from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
 
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
-    settings = Settings(app="app:app", max_workers=4)
+    settings = RuntimeSettings(app="app:app", max_workers=4)
     memory = WorkerMemory.create(settings.slots)
     yield WorkerPool(settings, memory, PodTotals(memory), wanted=1)
     os.close(memory.fd)
@@ -27,18 +27,22 @@ async def test_more_connections_than_one_message_holds_wait_for_a_worker_and_all
     for end in (ours, theirs, leaver):
         end.sock.setblocking(False)
     loop = asyncio.get_running_loop()
-    leaving = WorkerProcess(slot=0, channel=leaver, born=loop.time(), pid=1, state=State.DRAINING)
+    leaving = WorkerProcess(
+        slot=0, channel=leaver, started_at=loop.time(), pid=1, state=WorkerState.DRAINING
+    )
     pool.workers[0] = leaving
     sent = []
     for _ in range(3):
         files = [os.open("/dev/null", os.O_RDONLY) for _ in range(90)]
-        assert leaver_end.send({"is": "idle"}, files)
+        assert leaver_end.send({"event": "idle"}, files)
         sent += files
         for file in files:
             os.close(file)
-    pool._listen(leaving)
-    pool.workers[1] = WorkerProcess(slot=1, channel=ours, born=loop.time(), state=State.READY)
-    pool._place_orphans()
+    pool._receive(leaving)
+    pool.workers[1] = WorkerProcess(
+        slot=1, channel=ours, started_at=loop.time(), state=WorkerState.READY
+    )
+    pool._place_connections()
     arrived = []
     while (received := theirs.receive()) is not None:
         arrived += received[1]

@@ -209,5 +209,5 @@ async def test_a_wsgi_app_that_is_not_called_one_is_refused_with_the_way_out(tmp
             return (await pod.stats())["failure"]
 
         assert await until(reported) == (
-            "TypeError: shop:app is called as a WSGI app is: serve it with --wsgi or AIAPI_WSGI=1"
+            "TypeError: shop:app is a WSGI app: serve it with --wsgi or AIAPI_WSGI=1"
         )

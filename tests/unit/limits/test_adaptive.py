@@ -78,7 +78,7 @@ def test_the_limit_stays_within_its_bounds():
     limit = AdaptiveLimit(base=0.01)
     for _ in range(100):
         limit.update(LimitWindow(10.0, answered=10, peak=32, busy=1.0))
-    assert limit.limit >= limit.least
+    assert limit.limit >= limit.minimum
     for _ in range(100):
         limit.update(LimitWindow(0.01, answered=10, peak=10**9, busy=0.1))
-    assert limit.limit == limit.most
+    assert limit.limit == limit.maximum

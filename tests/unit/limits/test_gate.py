@@ -11,14 +11,14 @@ NORMAL, HIGH, LOW = Priority.NORMAL, Priority.HIGH, Priority.LOW
 def full(limit=8):
     gate = Gate(limit)
     for _ in range(limit):
-        assert gate.enter(NORMAL)
+        assert gate.try_enter(NORMAL)
     return gate
 
 
 async def test_room_that_is_given_back_goes_to_who_has_waited_longest():
     gate = full(16)
-    first, second = gate.queue(NORMAL), gate.queue(NORMAL)
-    assert gate.queue(NORMAL) is None, "the queue is short"
+    first, second = gate.enqueue(NORMAL), gate.enqueue(NORMAL)
+    assert gate.enqueue(NORMAL) is None, "the queue is short"
     gate.leave()
     assert first.result() is True
     assert not second.done()
@@ -27,37 +27,37 @@ async def test_room_that_is_given_back_goes_to_who_has_waited_longest():
 
 async def test_nobody_overtakes_the_queue_but_high_priority():
     gate = full(16)
-    waiting = gate.queue(NORMAL)
-    important = gate.queue(HIGH)
+    waiting = gate.enqueue(NORMAL)
+    important = gate.enqueue(HIGH)
     gate.leave()
     assert important.result() is True
     assert not waiting.done()
     gate.limit = 15
-    assert not gate.enter(NORMAL)
+    assert not gate.try_enter(NORMAL)
 
 
 async def test_high_priority_takes_the_place_of_the_last_when_the_queue_is_full():
     gate = full()
-    waiting = gate.queue(NORMAL)
-    important = gate.queue(HIGH)
+    waiting = gate.enqueue(NORMAL)
+    important = gate.enqueue(HIGH)
     assert waiting.result() is False
     gate.leave()
     assert important.result() is True
     second = full()
-    second.queue(HIGH)
-    assert second.queue(HIGH) is None
+    second.enqueue(HIGH)
+    assert second.enqueue(HIGH) is None
 
 
 async def test_low_priority_only_has_room_to_spare_and_never_waits():
     gate = Gate(10)
-    assert [gate.enter(LOW) for _ in range(10)] == [True] * 8 + [False] * 2
-    assert gate.queue(LOW) is None
-    assert gate.enter(NORMAL)
+    assert [gate.try_enter(LOW) for _ in range(10)] == [True] * 8 + [False] * 2
+    assert gate.enqueue(LOW) is None
+    assert gate.try_enter(NORMAL)
 
 
 async def test_who_no_longer_waits_is_passed_over():
     gate = full(16)
-    gone, next_one = gate.queue(NORMAL), gate.queue(NORMAL)
+    gone, next_one = gate.enqueue(NORMAL), gate.enqueue(NORMAL)
     gone.set_result(False)
     gate.leave()
     assert next_one.result() is True
@@ -65,9 +65,9 @@ async def test_who_no_longer_waits_is_passed_over():
 
 async def test_a_limit_that_grows_lets_the_queue_in():
     gate = full()
-    waiting = gate.queue(NORMAL)
+    waiting = gate.enqueue(NORMAL)
     gate.limit = 9
-    gate.admit()
+    gate.admit_queued()
     assert waiting.result() is True
 
 

@@ -23,10 +23,10 @@ class Clock:
 class App:
     def __init__(self):
         self.gate = asyncio.Event()
-        self.begun = 0
+        self.started = 0
 
     async def __call__(self, scope, receive, send):
-        self.begun += 1
+        self.started += 1
         await self.gate.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"x"})
@@ -63,7 +63,7 @@ async def test_what_is_over_the_limit_waits_shortly_and_is_told_when_to_come_bac
     assert (await queued)[0] == 503, "the queue has a deadline"
     app.gate.set()
     assert [(await one)[0] for one in inside] == [200, 200]
-    assert app.begun == 2
+    assert app.started == 2
     await asyncio.sleep(0)
     assert limiter.gate.open == 0
 
@@ -77,7 +77,7 @@ async def test_probes_are_never_refused(app):
 
 
 async def test_an_app_may_say_what_matters(app, monkeypatch):
-    monkeypatch.setattr(priority._Chosen, "classifier", staticmethod(priority.by_header))
+    monkeypatch.setattr(priority._Current, "classifier", staticmethod(priority.by_header))
 
     @classify
     def by_path(scope):

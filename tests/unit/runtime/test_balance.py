@@ -3,23 +3,23 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapi_runtime.runtime.balance import give, shares
+from aiapi_runtime.runtime.balance import distribute, excess
 
 loads = st.lists(st.integers(0, 10_000), min_size=1, max_size=16)
 
 
 def test_an_even_spread_is_left_alone():
-    assert shares([10, 11, 9, 10]) == [0, 0, 0, 0]
+    assert excess([10, 11, 9, 10]) == [0, 0, 0, 0]
 
 
 def test_the_one_that_has_all_lets_a_part_go():
-    assert shares([40, 0, 0, 0]) == [10, 0, 0, 0]
+    assert excess([40, 0, 0, 0]) == [10, 0, 0, 0]
 
 
 @given(loads)
 def test_nobody_falls_below_the_mean(connections):
     mean = sum(connections) / len(connections)
-    for count, part in zip(connections, shares(connections), strict=True):
+    for count, part in zip(connections, excess(connections), strict=True):
         assert part >= 0
         assert part == 0 or count - part >= mean - 1
 
@@ -27,18 +27,18 @@ def test_nobody_falls_below_the_mean(connections):
 @given(loads)
 def test_letting_go_ends_within_the_tolerance(connections):
     for _ in range(200):
-        parts = shares(connections)
+        parts = excess(connections)
         if not any(parts):
             break
         left = [count - part for count, part in zip(connections, parts, strict=True)]
-        connections = [a + b for a, b in zip(left, give(sum(parts), left), strict=True)]
+        connections = [a + b for a, b in zip(left, distribute(sum(parts), left), strict=True)]
     mean = sum(connections) / len(connections)
     assert max(connections) <= mean * 1.15 + 2
 
 
 @given(st.integers(0, 300), loads)
 def test_all_that_is_given_is_given_to_the_least_loaded(items, connections):
-    given_out = give(items, connections)
+    given_out = distribute(items, connections)
     assert sum(given_out) == items
     after = [a + b for a, b in zip(connections, given_out, strict=True)]
     receivers = [load for load, got in zip(after, given_out, strict=True) if got]

@@ -6,7 +6,7 @@ import sysconfig
 import pytest
 
 from aiapi_runtime.runtime.blocked_places import BlockedPlaces
-from aiapi_runtime.telemetry.heartbeat import where
+from aiapi_runtime.telemetry.heartbeat import code_location
 
 
 def call_from(path, module, inner):
@@ -22,7 +22,9 @@ def call_from(path, module, inner):
 def test_an_app_among_the_libraries_is_named_before_what_it_calls(own, named):
     libraries = sysconfig.get_path("purelib")
     driver = call_from(
-        f"{libraries}/driver/wire.py", "driver.wire", lambda: where(_Cut(sys._getframe(1)), own)
+        f"{libraries}/driver/wire.py",
+        "driver.wire",
+        lambda: code_location(_Cut(sys._getframe(1)), own),
     )
     app = call_from(f"{libraries}/myapp/main.py", "myapp.main", driver)
     assert app() == f"{libraries}/{named}"
@@ -40,9 +42,9 @@ class _Cut:
 def test_each_place_is_logged_once_and_so_is_that_there_are_too_many(caplog):
     blocks = BlockedPlaces()
     for count in range(1, 61):
-        blocks.note(0, count, f"app.py:{count} f")
-        blocks.note(1, count, f"app.py:{count} f")
-    assert len(blocks.places) == 51
-    assert blocks.places["other"] == 20
+        blocks.record(0, count, f"app.py:{count} f")
+        blocks.record(1, count, f"app.py:{count} f")
+    assert len(blocks.counts) == 51
+    assert blocks.counts["other"] == 20
     assert len(caplog.messages) == 51
     assert "at app.py:51 f (further places count as other): " in caplog.messages[-1]

@@ -1,4 +1,4 @@
-"""When a response tells its client that the connection ends with it."""
+"""Which responses end their connection, and which connections are idle."""
 
 from collections import deque
 from types import SimpleNamespace
@@ -27,36 +27,50 @@ class Cycle:
         pass
 
 
-def ask(closer, connection):
+START = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"1")]}
+
+
+def closes(closer, connection, message=START):
+    """Whether the head of a response on this connection ends it."""
     if closer.active:
-        closer.at_start(connection.cycle.receive)
-    return connection.cycle.keep_alive
+        message = closer.before_headers(message, connection.cycle.receive)
+    return (b"connection", b"close") in message.get("headers", ())
 
 
 def test_nothing_is_closed_in_quiet_times():
-    assert ask(ConnectionCloser(), Connection()) is True
+    assert not closes(ConnectionCloser(), Connection())
 
 
-def test_all_are_closed_while_leaving():
+def test_all_are_closed_while_draining():
     closer = ConnectionCloser()
-    closer.leave()
-    assert [ask(closer, Connection()) for _ in range(3)] == [False] * 3
+    closer.close_all()
+    assert [closes(closer, Connection()) for _ in range(3)] == [True] * 3
 
 
-def test_only_as_many_are_shed_as_asked():
+def test_only_as_many_are_closed_as_requested():
     closer = ConnectionCloser()
-    closer.shed(2)
-    assert [ask(closer, Connection()) for _ in range(4)] == [False, False, True, True]
+    closer.close_next(2)
+    assert [closes(closer, Connection()) for _ in range(4)] == [True, True, False, False]
 
 
-@pytest.mark.parametrize("state", [{"more_body": True}, {"pipeline": [1]}])
-def test_a_connection_with_more_to_read_stays_and_costs_no_share(state):
+def test_the_apps_message_is_copied_and_its_own_connection_header_replaced():
     closer = ConnectionCloser()
-    closer.leave()
-    closer.shed(1)
-    assert ask(closer, Connection(**state)) is True
-    closer.leaving = False
-    assert [ask(closer, Connection()) for _ in range(2)] == [False, True]
+    closer.close_all()
+    message = {**START, "headers": ((b"connection", b"keep-alive"), (b"x", b"1"))}
+    sent = closer.before_headers(message, Connection().cycle.receive)
+    assert sent["headers"] == [(b"x", b"1"), (b"connection", b"close")]
+    assert len(message["headers"]) == 2, "an app may send one constant message many times"
+    assert closes(closer, Connection(), {"type": "http.response.start", "status": 204})
+
+
+@pytest.mark.parametrize("state", [{"more_body": True}, {"pipeline": [1]}, {"keep_alive": False}])
+def test_a_connection_that_cannot_be_closed_safely_is_not_counted(state):
+    closer = ConnectionCloser()
+    closer.close_all()
+    closer.close_next(1)
+    assert not closes(closer, Connection(**state))
+    closer.draining = False
+    assert [closes(closer, Connection()) for _ in range(2)] == [True, False]
 
 
 def test_a_server_that_is_not_uvicorn_is_left_alone():
@@ -64,11 +78,11 @@ def test_a_server_that_is_not_uvicorn_is_left_alone():
         pass
 
     closer = ConnectionCloser()
-    closer.leave()
-    closer.shed(1)
-    closer.at_start(receive)
-    closer.leaving = False
-    assert [ask(closer, Connection()) for _ in range(2)] == [False, True]
+    closer.close_all()
+    closer.close_next(1)
+    assert closer.before_headers(START, receive) is START
+    closer.draining = False
+    assert [closes(closer, Connection()) for _ in range(2)] == [True, False]
 
 
 def idle_connection(**changes):

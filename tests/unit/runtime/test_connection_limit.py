@@ -1,11 +1,11 @@
 """A worker says when it has no room for more connections, and when it has some again."""
 
-from aiapi_runtime.runtime.connection_limit import Connections, connection_limit
+from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
 
 
 def test_it_is_told_once_that_it_is_full_and_once_that_there_is_room():
     said = []
-    connections = Connections(100, lambda: said.append("full"), lambda: said.append("room"))
+    connections = LimitedConnections(100, lambda: said.append("full"), lambda: said.append("room"))
     for number in range(105):
         connections.add(number)
     assert said == ["full"]

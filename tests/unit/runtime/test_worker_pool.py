@@ -4,14 +4,14 @@ from time import monotonic
 
 import pytest
 
-from aiapi_runtime.runtime.settings import Settings
+from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
 
 
 @pytest.fixture
 def pool():
-    settings = Settings(app="x:app")
+    settings = RuntimeSettings(app="x:app")
     memory = WorkerMemory.create(settings.slots)
     return WorkerPool(settings, memory, PodTotals(memory), 1)
 

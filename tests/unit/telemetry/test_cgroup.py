@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aiapi_runtime.telemetry.cgroup import Limits, read
+from aiapi_runtime.telemetry.cgroup import CgroupLimits, read
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -31,7 +31,7 @@ def test_the_second_version(tmp_path: Path, membership: Path) -> None:
             "memory.max": "536870912\n",
         },
     )
-    assert read(mount, membership) == Limits(2.5, 1.5, 2**29)
+    assert read(mount, membership) == CgroupLimits(2.5, 1.5, 2**29)
 
 
 def test_no_limits_at_all(tmp_path: Path, membership: Path) -> None:
@@ -45,7 +45,7 @@ def test_no_limits_at_all(tmp_path: Path, membership: Path) -> None:
             "memory.max": "max\n",
         },
     )
-    assert read(mount, membership) == Limits()
+    assert read(mount, membership) == CgroupLimits()
 
 
 def test_the_first_version_and_a_path_below_the_mount(tmp_path: Path, membership: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_first_version_and_a_path_below_the_mount(tmp_path: Path, membership
             "memory/pod/a/memory.limit_in_bytes": "1073741824",
         },
     )
-    assert read(mount, membership) == Limits(3.0, 0.5, 2**30)
+    assert read(mount, membership) == CgroupLimits(3.0, 0.5, 2**30)
 
 
 def test_the_first_version_without_limits(tmp_path: Path, membership: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_first_version_without_limits(tmp_path: Path, membership: Path) -> N
             "memory/memory.limit_in_bytes": "9223372036854771712",
         },
     )
-    assert read(mount, membership) == Limits()
+    assert read(mount, membership) == CgroupLimits()
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "0::", "a:b"])
@@ -80,5 +80,5 @@ def test_where_nothing_can_be_read_nothing_is_known(
     tmp_path: Path, membership: Path, text: str
 ) -> None:
     membership.write_text(text)
-    assert read(tmp_path / "nowhere", membership) == Limits()
-    assert read(tmp_path / "nowhere", tmp_path / "missing") == Limits()
+    assert read(tmp_path / "nowhere", membership) == CgroupLimits()
+    assert read(tmp_path / "nowhere", tmp_path / "missing") == CgroupLimits()

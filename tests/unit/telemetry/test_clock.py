@@ -7,7 +7,7 @@ import time
 import pytest
 
 from aiapi_runtime.telemetry.clock import new_loop
-from aiapi_runtime.telemetry.heartbeat import where
+from aiapi_runtime.telemetry.heartbeat import code_location
 
 
 @pytest.mark.parametrize("kind", ["uvloop", "asyncio"])
@@ -31,8 +31,8 @@ def test_loop_time_is_the_time_spent_in_callbacks(kind):
 
 def test_the_place_is_the_innermost_own_line():
     def here():
-        return where(sys._getframe())
+        return code_location(sys._getframe())
 
     assert here().endswith("test_the_place_is_the_innermost_own_line.<locals>.here")
     assert "test_clock.py:" in here()
-    assert where(None) == ""
+    assert code_location(None) == ""

@@ -8,21 +8,21 @@ from aiapi_runtime.telemetry.shared_memory import WorkerMemory
 
 
 class Worker:
-    """One process's metrics: a board of its own, as after a fork."""
+    """One process's metrics: a registry of its own, as after a fork."""
 
     def __init__(self, monkeypatch, memory, app_metrics, slot):
         self._monkeypatch = monkeypatch
-        self._board = metrics._Board()
-        self._board.attach(
+        self._registry = metrics._Registry()
+        self._registry.attach(
             memory.slots[slot].custom, lambda said: app_metrics.define(slot, said) or 1
         )
 
     def __enter__(self):
-        self._monkeypatch.setattr(metrics, "_board", self._board)
+        self._monkeypatch.setattr(metrics, "_registry", self._registry)
         return metrics
 
     def __exit__(self, *_):
-        self._board.write()
+        self._registry.write()
 
 
 @pytest.fixture
@@ -91,17 +91,17 @@ def test_the_greatest_of_values_below_zero_is_one_of_them(app_metrics, worker):
 
 
 def test_what_a_module_sets_is_shown_and_what_it_counts_is_not(monkeypatch, memory, app_metrics):
-    board = metrics._Board()
-    monkeypatch.setattr(metrics, "_board", board)
+    registry = metrics._Registry()
+    monkeypatch.setattr(metrics, "_registry", registry)
     metrics.gauge("build", "Of this.", ["version"]).labels("1.2").set(1)
     metrics.gauge("build", "Of this.", ["version"]).labels("never set")
     calls = metrics.counter("calls", "Calls.").labels()
     calls.inc(3)
-    board.attach(memory.slots[0].custom, lambda said: app_metrics.define(0, said) or True)
-    board.write()
+    registry.attach(memory.slots[0].custom, lambda said: app_metrics.define(0, said) or True)
+    registry.write()
     assert shown(app_metrics) == {'build{version="1.2"}': "1.0"}
     calls.inc()
-    board.write()
+    registry.write()
     assert shown(app_metrics)["calls_total"] == "1.0"
 
 
@@ -120,16 +120,16 @@ def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(app_met
 
 def test_values_that_find_no_room_or_no_ear_now_are_not_lost_before_they_do(monkeypatch, memory):
     said = []
-    board = metrics._Board()
-    board.attach(memory.slots[0].custom, lambda meaning: len(said) > 0)
-    monkeypatch.setattr(metrics, "_board", board)
+    registry = metrics._Registry()
+    registry.attach(memory.slots[0].custom, lambda meaning: len(said) > 0)
+    monkeypatch.setattr(metrics, "_registry", registry)
     calls = metrics.counter("calls", "Calls.").labels()
     calls.inc()
-    board.write()
+    registry.write()
     assert not any(memory.slots[0].custom)
     said.append(1)
     calls.inc()
-    board.write()
+    registry.write()
     assert memory.slots[0].custom[0] == 2
 
 
@@ -137,14 +137,14 @@ def test_a_name_has_one_shape(worker):
     with worker(0) as app:
         first = app.counter("calls", "Calls.", ["a"])
         assert app.counter("calls", "Calls.", ["a"]) is first
-        with pytest.raises(ValueError, match="another metric calls"):
+        with pytest.raises(ValueError, match="the metric calls already exists"):
             app.counter("calls", "Calls.", ["b"])
         for wrong in ("le", "1st", "a b", ""):
-            with pytest.raises(ValueError, match="cannot name"):
+            with pytest.raises(ValueError, match="not a valid name"):
                 app.counter("fine", "Calls.", [wrong])
         with pytest.raises(ValueError, match="has the labels"):
             first.labels()
-        with pytest.raises(ValueError, match="cannot go down"):
+        with pytest.raises(ValueError, match="cannot decrease"):
             first.labels("x").inc(-1)
         with pytest.raises(ValueError, match="must ascend"):
             app.histogram("times", "Times.", bounds=[1, 1])

@@ -239,16 +239,19 @@ async def test_an_upstream_call_outside_any_request_is_not_counted(numbers):
     assert numbers[Cell.UPSTREAM_SECONDS] == 0
 
 
-async def test_the_start_of_a_response_is_announced_before_it_is_sent(numbers):
-    order = []
+async def test_an_active_hook_may_change_the_head_of_a_response(numbers):
+    sent = []
 
     async def noted(message):
-        order.append(message["type"])
+        sent.append(message)
 
-    watcher = SimpleNamespace(active=True, at_start=lambda _: order.append("at_start"))
-    wrapper = count_requests(answering(200), numbers, closer=watcher)
+    hook = SimpleNamespace(active=True, before_headers=lambda message, _: {**message, "seen": True})
+    wrapper = count_requests(answering(200), numbers, hook=hook)
     await wrapper(SCOPE, receive, noted)
-    assert order == ["at_start", "http.response.start", "http.response.body"]
+    assert [(one["type"], one.get("seen")) for one in sent] == [
+        ("http.response.start", True),
+        ("http.response.body", None),
+    ]
 
 
 async def test_only_requests_with_a_proxys_headers_go_the_longer_way(numbers):

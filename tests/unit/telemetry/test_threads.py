@@ -82,7 +82,7 @@ def row(name: str, *numbers: float) -> list[float]:
 def test_pools_of_workers_are_added_up_but_for_the_limit() -> None:
     rows = [row("anyio", 40, 40, 12, 90.5, 3.25), row("anyio", 40, 10, 0, 9.5, 0.75)]
     total = [sum(column) for column in zip(*rows, strict=True)]
-    found = stats.pools(total, rows)
+    found = stats.thread_pools(total, rows)
     assert found == {
         "anyio": stats.ThreadPoolStats(
             limit=40, busy=50, waiting=12, busy_seconds=100.0, waiting_seconds=4.0
@@ -92,7 +92,7 @@ def test_pools_of_workers_are_added_up_but_for_the_limit() -> None:
 
 def test_a_pool_that_nobody_used_is_not_told() -> None:
     unused = row("wsgi", 10, 0, 0, 0.0, 0.0)
-    assert stats.pools(unused, [unused]) == {}
+    assert stats.thread_pools(unused, [unused]) == {}
 
 
 def test_what_workers_that_left_had_used_stays_and_what_they_used_does_not() -> None:

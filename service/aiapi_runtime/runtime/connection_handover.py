@@ -1,0 +1,67 @@
+"""Moves idle connections between the workers of a pod, as open files; clients notice nothing."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiapi_runtime.runtime.channel import FILES_PER_MESSAGE, Channel
+from aiapi_runtime.runtime.connection_close import ConnectionCloser
+
+
+class ConnectionHandover:
+    """A worker's side: the supervisor decides which worker gets a connection."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        closer: ConnectionCloser,
+        make_protocol: Callable[[], Any],
+        keep_alive: float,
+    ) -> None:
+        self._channel = channel
+        self._closer = closer
+        self._make_protocol = make_protocol
+        self._keep_alive = keep_alive
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a connection that was handed to this worker is not set up yet."""
+        return bool(self._tasks)
+
+    def give(self, idle: Sequence[Any]) -> None:
+        """Send idle connections to the supervisor, which finds another worker for them."""
+        for start in range(0, len(idle), FILES_PER_MESSAGE):
+            batch = idle[start : start + FILES_PER_MESSAGE]
+            files = [one.transport.get_extra_info("socket").fileno() for one in batch]
+            if not self._channel.send({"event": "idle"}, files):
+                return
+            for one in batch:
+                one.transport.close()
+
+    def adopt(self, files: Sequence[int]) -> None:
+        """Continue connections that other workers have accepted."""
+        for file in files:
+            self.run(self._adopt(file))
+
+    def run(self, work: Any) -> None:
+        """Run a coroutine that the drain waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _adopt(self, file: int) -> None:
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(fileno=file)
+        sock.setblocking(False)
+        try:
+            _, connection = await loop.connect_accepted_socket(self._make_protocol, sock)
+        except OSError:
+            sock.close()
+            return
+        if self._closer.draining or connection.cycle is not None:
+            return
+        connection.timeout_keep_alive_task = loop.call_later(
+            self._keep_alive, connection.timeout_keep_alive_handler
+        )

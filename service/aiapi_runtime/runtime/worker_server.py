@@ -1,0 +1,227 @@
+"""A worker's Uvicorn server, commanded by the supervisor; it drains without losing a request."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator
+from time import monotonic
+from typing import Any
+
+import uvicorn
+
+from aiapi_runtime.runtime.channel import Channel, ClosedError
+from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread, is_idle
+from aiapi_runtime.runtime.connection_handover import ConnectionHandover
+from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
+from aiapi_runtime.runtime.settings import RuntimeSettings
+
+logger = logging.getLogger("aiapi.worker")
+
+START_FAILURE = 3
+_LIFESPAN_END_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+
+class WorkerServer(uvicorn.Server):
+    """Uvicorn's server with the supervisor's commands in place of signals."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: RuntimeSettings,
+        channel: Channel,
+        closer: ConnectionCloser,
+    ) -> None:
+        super().__init__(config)
+        self._channel = channel
+        self._settings = settings
+        self._closer = closer
+        self._handover = ConnectionHandover(
+            channel, closer, self._make_protocol, settings.keep_alive
+        )
+        self._drain_requested = asyncio.Event()
+        self._pod_ends = False
+        self._deadline = 0.0
+        self._starting: asyncio.Task[None] | None = None
+        self.server_state.connections = LimitedConnections(
+            connection_limit(), self._pause_accepting, self._resume_accepting
+        )
+        self._paused: list[socket.socket] = []
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """A SIGTERM to a single worker is passed to the supervisor, which replaces it first."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._channel.send, {"event": "exit_requested"})
+        loop.add_reader(self._channel.fileno(), self._receive)
+        yield
+        loop.remove_reader(self._channel.fileno())
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._starting = asyncio.current_task()
+        try:
+            await super().startup(sockets)
+        except asyncio.CancelledError:
+            if not self._drain_requested.is_set():
+                raise
+            # Drained before it served a request: there is nothing to finish.
+            self.should_exit = True
+            return
+        finally:
+            self._starting = None
+        if self.lifespan.should_exit:
+            # Recent versions of Uvicorn exit by themselves, older ones return.
+            sys.exit(START_FAILURE)
+        self._channel.send({"event": "ready", "pid": os.getpid()})
+
+    async def main_loop(self) -> None:
+        """Only keeps the date header fresh until a drain is requested."""
+        while not self._drain_requested.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drain_requested.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - Uvicorn's signature
+        if not self._pod_ends:
+            self._stop_accepting()
+        await self._drain()
+        self._stop_accepting()
+        await self._cut_remaining()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.lifespan.shutdown(), _LIFESPAN_END_SECONDS)
+
+    def _receive(self) -> None:
+        try:
+            received = self._channel.receive()
+        except ClosedError:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            logger.warning("the supervisor is gone, draining")
+            self._begin_drain(pod_ends=True, seconds=self._settings.grace)
+            return
+        if received is None:
+            return
+        message, files = received
+        match message["command"]:
+            case "drain":
+                self._begin_drain(pod_ends=message["pod_ends"], seconds=message["seconds"])
+            case "release":
+                self._release(message["count"])
+            case "adopt":
+                self._handover.adopt(files)
+
+    def _begin_drain(self, *, pod_ends: bool, seconds: float) -> None:
+        # A second call comes when the pod ends while this worker drains already.
+        self._pod_ends = self._pod_ends or pod_ends
+        deadline = monotonic() + seconds
+        self._deadline = min(self._deadline or deadline, deadline)
+        self._closer.close_all()
+        self._drain_requested.set()
+        if self._starting is not None:
+            self._starting.cancel()
+
+    async def _drain(self) -> None:
+        """Answer requests until no connection is left, or until the deadline.
+
+        An idle connection moves to another worker as it is. When there is no other worker (the pod
+        ends), it stays open for a while, in which its next request is answered with
+        `Connection: close`; it is closed only when it was silent for all of that time.
+        """
+        silent: dict[Any, float] = {}
+        quiet_rounds = 0
+        while quiet_rounds < 2 and monotonic() < self._deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+            await self.on_tick(0)
+            now = monotonic()
+            idle = [one for one in self.server_state.connections if is_idle(one)]
+            if self._pod_ends:
+                silent = {one: silent.get(one, now) for one in idle}
+                for one, since in silent.items():
+                    if now - since > self._settings.idle_wait and not has_unread(one):
+                        one.transport.close()
+            else:
+                self._handover.give(idle)
+            state = self.server_state
+            busy = state.connections or state.tasks or self._handover.pending
+            quiet_rounds = 0 if busy else quiet_rounds + 1
+
+    async def _cut_remaining(self) -> None:
+        state = self.server_state
+        if state.connections or state.tasks:
+            logger.warning(
+                "the time to drain is over: closing %d connections, %d requests in progress",
+                len(state.connections),
+                len(state.tasks),
+            )
+        for one in list(state.connections):
+            one.shutdown()
+        for task in list(state.tasks):
+            task.cancel("the worker's time to drain is over")
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=1.0)
+
+    def _release(self, count: int) -> None:
+        """Give away `count` connections, idle ones first: that costs their clients nothing."""
+        idle = [one for one in self.server_state.connections if is_idle(one)][:count]
+        self._handover.give(idle)
+        self._closer.close_next(count - len(idle))
+
+    def _stop_accepting(self) -> None:
+        # Closes this process's listener only: the others accept what waits on the shared socket.
+        for server in self.servers:
+            server.close()
+        while self._paused:
+            self._paused.pop().close()
+
+    def _pause_accepting(self) -> None:
+        """The other workers accept, or connections wait until some of this worker's are closed."""
+        if self._closer.draining:
+            return
+        logger.warning("no files are left for more than %d connections", connection_limit())
+        copies = [sock.dup() for server in self.servers for sock in server.sockets]
+        self._stop_accepting()
+        self._paused = copies
+
+    def _resume_accepting(self) -> None:
+        if self._paused and not self._closer.draining:
+            self._handover.run(self._listen_again())
+
+    async def _listen_again(self) -> None:
+        sockets, self._paused = self._paused, []
+        loop, backlog = asyncio.get_running_loop(), self._settings.backlog
+        self.servers = [
+            await loop.create_server(self._make_protocol, sock=sock, backlog=backlog)
+            for sock in sockets
+        ]
+        if self._closer.draining:
+            self._stop_accepting()
+
+    def _make_protocol(self) -> Any:
+        make: Callable[..., Any] = self.config.http_protocol_class
+        return make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+
+def make_config(app: Any, protocol: Any, settings: RuntimeSettings) -> uvicorn.Config:
+    """Uvicorn's configuration for an app that needs no adaptation."""
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        host=settings.host,
+        port=settings.port,
+        http=protocol,
+        lifespan=settings.lifespan,  # type: ignore[arg-type]  # the command line checks it
+        log_config=None,
+        access_log=settings.access_log,
+        backlog=settings.backlog,
+        # Uvicorn only passes it to a timer, which takes fractions.
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
+        # Only requests with such headers pay for reading them: see app_stack.
+        proxy_headers=False,
+        server_header=False,
+    )
