@@ -1,6 +1,6 @@
-"""Options of the end-to-end suite, and the second try of tests that watch real processes.
+"""Options of the end-to-end tests, and markers by the kind of test.
 
-pytest reads options only from a conftest this high up.
+pytest reads options only from the topmost conftest.
 """
 
 from pathlib import Path
@@ -8,21 +8,24 @@ from pathlib import Path
 import pytest
 
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
-REAL_PARTS = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
+REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("e2e", "end to end")
-    group.addoption("--kubeconfig", help="a real cluster; without it a sandbox is started")
+    group = parser.getgroup("e2e", "end-to-end tests")
+    group.addoption("--kubeconfig", help="use a real cluster; by default a sandbox is started")
     group.addoption("--image", default=ASSISTANT_IMAGE, help="image with examples/assistant")
-    group.addoption("--operator-image", help="image of the operator (default: as released)")
+    group.addoption("--operator-image", help="image of the operator; default: the released image")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One more try where real processes share a busy machine; each is listed as RERUN at the end.
+    """Mark tests with generated cases, and retry tests of real processes once.
 
-    Unit tests have no such excuse and get none.
+    The summary lists each retry as RERUN. Unit tests do not depend on the machine's load and are
+    not retried.
     """
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in REAL_PARTS):
+        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.property)
+        if any(item.path.is_relative_to(folder) for folder in REAL_PROCESSES):
             item.add_marker(pytest.mark.flaky(reruns=1))
