@@ -1,1 +1,1 @@
-"""All that talks to Kubernetes, and the only importer of its client."""
+"""Access to the Kubernetes API. The only package that imports its client."""

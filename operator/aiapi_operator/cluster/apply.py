@@ -1,7 +1,7 @@
-"""Server-side apply, and the plain reads that go with it.
+"""Server-side apply, and plain reads.
 
-``force`` is right here: the operator sets only fields it owns, and what it owns it repairs.
-Fields that it does not name (``spec.replicas``, anything another manager added) stay as they are.
+``force`` is safe because the operator sends only fields that it owns. Fields that it does not send,
+such as ``spec.replicas`` or fields of other managers, keep their values.
 """
 
 from aiapi_operator.cluster.connection import APPLY, MERGE, Connection, Request
@@ -12,14 +12,14 @@ _QUERY = {"fieldManager": FIELD_MANAGER, "force": "true"}
 
 
 async def apply(connection: Connection, manifest: Manifest) -> Manifest:
-    """Make the object as ``manifest`` says and return it. An unchanged one costs no write."""
+    """Apply ``manifest`` and return the object. An unchanged object causes no write."""
     metadata = manifest["metadata"]
     path = of(manifest).path(metadata["namespace"], metadata["name"])
     return await _send(connection, path, manifest)
 
 
 async def apply_status(connection: Connection, manifest: Manifest) -> Manifest:
-    """Apply the ``status`` of ``manifest``; a ``metadata.uid`` in it guards against a namesake."""
+    """Apply the ``status`` of ``manifest``. A ``metadata.uid`` in it must match the object."""
     metadata = manifest["metadata"]
     path = of(manifest).path(metadata["namespace"], metadata["name"], "status")
     return await _send(connection, path, manifest)
@@ -33,9 +33,9 @@ async def _send(connection: Connection, path: str, manifest: Manifest) -> Manife
 
 
 async def replace_part(connection: Connection, manifest: Manifest, part: Manifest) -> None:
-    """Set the fields in ``part`` of the object that ``manifest`` names, lists as a whole.
+    """Replace the fields in ``part``, lists as a whole, of the object in ``manifest``.
 
-    Server-side apply merges lists by their keys, and leaves entries that somebody else added.
+    Server-side apply merges lists by key and keeps the entries of other managers.
     """
     metadata = manifest["metadata"]
     path = of(manifest).path(metadata["namespace"], metadata["name"])
@@ -46,7 +46,7 @@ async def replace_part(connection: Connection, manifest: Manifest, part: Manifes
 async def get(
     connection: Connection, resource: Resource, namespace: str, name: str
 ) -> Manifest | None:
-    """The object, or None when it is not there."""
+    """Return the object, or None when it does not exist."""
     try:
         answer: Manifest = await connection.send(Request("GET", resource.path(namespace, name)))
     except NotFound:
@@ -57,10 +57,10 @@ async def get(
 async def list_labelled(
     connection: Connection, resource: Resource, namespace: str, selector: str
 ) -> list[Manifest]:
-    """All objects of one kind in a namespace that carry the labels."""
+    """List the objects of one kind in a namespace that match a label selector."""
     answer = await connection.send(
         Request("GET", resource.collection(namespace), query={"labelSelector": selector})
     )
-    # Items of a list come without their kind, which is how manifests are told apart here.
+    # Items of a list have no kind, but callers distinguish manifests by kind.
     kind = {"apiVersion": resource.api_version, "kind": resource.kind}
     return [{**kind, **item} for item in answer["items"]]

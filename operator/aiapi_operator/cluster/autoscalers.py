@@ -1,7 +1,7 @@
-"""Lists the autoscalers that a cluster may have beside the operator.
+"""Lists other autoscalers.
 
-Two of the three kinds are custom resources of other projects: where they are not installed, the
-API server says 404, and there are none.
+Two of the three kinds are custom resources of other projects. Where they are not installed, the
+API server answers 404, and there are none.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ _PAGE = "500"
 async def autoscalers(
     connection: Connection, resource: Resource, namespaces: Sequence[str]
 ) -> list[Manifest]:
-    """All objects of one kind, in these namespaces or, where none is named, in all."""
+    """All objects of one kind, in these namespaces; in all namespaces if none is given."""
     found: list[Manifest] = []
     for namespace in namespaces or (None,):
         try:

@@ -1,8 +1,8 @@
 """One connection pool to the Kubernetes API: credentials, deadlines and retries.
 
-Requests go through the official client (``kubernetes.aio``), which knows kubeconfig files,
-exec plugins, in-cluster tokens and TLS. Its typed models are left aside: building and checking
-them costs more CPU than the request, and plain dictionaries are what server-side apply wants.
+Requests use the official client (``kubernetes.aio``), which supports kubeconfig files, exec
+plugins, in-cluster tokens and TLS. Its typed models are not used: building and validating them
+costs more CPU than the request, and server-side apply takes plain dictionaries.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 DEADLINE = 15.0
-"""Seconds for one request with all its retries."""
+"""Seconds for one request including its retries."""
 ATTEMPT = 8.0
 """Seconds for one attempt."""
 _BACKOFF_START = 0.2
@@ -35,16 +35,16 @@ _BACKOFF_MAX = 5.0
 _POOL_SIZE = 32
 
 RequestObserver = Callable[[str, str, float], None]
-"""Told of each attempt: verb, outcome (a status code or ``error``), seconds."""
+"""Called after each attempt: verb, outcome (a status code or ``error``), seconds."""
 
 
 class NotConfiguredError(Exception):
-    """No kubeconfig was found, and this is not a pod with a service account."""
+    """There is no kubeconfig, and no service account of a pod."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where the API server is and how to log in, for another client of the same cluster."""
+    """Address and credentials of the API server, for another client of the same cluster."""
 
     server: str
     ca_path: str | None
@@ -59,7 +59,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the API. ``deadline`` covers all its retries."""
+    """One API request. ``deadline`` includes its retries."""
 
     method: str
     path: str
@@ -73,11 +73,11 @@ class Request:
 async def load_configuration(
     kubeconfig: Path | None, *, context: str | None = None
 ) -> Configuration:
-    """What is given or in KUBECONFIG, else the pod's service account, else ~/.kube/config."""
+    """The given kubeconfig or KUBECONFIG, else the pod's service account, else ~/.kube/config."""
     configuration = Configuration()
-    told = kubeconfig is not None or context is not None or "KUBECONFIG" in os.environ
+    is_given = kubeconfig is not None or context is not None or "KUBECONFIG" in os.environ
     try:
-        if not told and _in_cluster(configuration):
+        if not is_given and _in_cluster(configuration):
             return configuration
         # The client reads KUBECONFIG once, when it is imported.
         path = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG")
@@ -87,7 +87,7 @@ async def load_configuration(
     except (ConfigException, OSError) as error:
         raise NotConfiguredError(str(error)) from error
     except UNREADABLE as error:
-        raise NotConfiguredError(f"{path or '~/.kube/config'} is no kubeconfig") from error
+        raise NotConfiguredError(f"{path or '~/.kube/config'} is not a valid kubeconfig") from error
     return configuration
 
 
@@ -102,7 +102,7 @@ def _in_cluster(configuration: Configuration) -> bool:
 
 
 class Connection:
-    """Sends requests. Every one ends by its deadline, with an answer or a ``ClusterError``."""
+    """Sends requests. Each ends by its deadline with an answer or a ``ClusterError``."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Connection:
         context: str | None = None,
         observer: RequestObserver | None = None,
     ) -> Self:
-        """Connect as ``load_configuration`` finds it."""
+        """Connect with the configuration that ``load_configuration`` finds."""
         configuration = await load_configuration(kubeconfig, context=context)
         return cls(configuration, kubeconfig=kubeconfig, context=context, observer=observer)
 
@@ -135,7 +135,7 @@ class Connection:
         await self._client.close()  # type: ignore[no-untyped-call] # the client's gap
 
     async def endpoint(self) -> Endpoint:
-        """The same credentials, read afresh, for another client."""
+        """The credentials, read again, for another client."""
         configuration = await load_configuration(self._kubeconfig, context=self._context)
         key = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         scheme, _, token = (key or "").partition(" ")
@@ -154,8 +154,8 @@ class Connection:
     async def send(self, request: Request) -> Any:
         """Send one request and return the parsed answer.
 
-        Retried with jittered backoff while the API server sheds load (429), fails (5xx) or
-        cannot be reached; any other refusal is raised at once.
+        Retries with jittered backoff while the API server sheds load (429), fails (5xx) or
+        cannot be reached. Any other error is raised immediately.
         """
         end = time.monotonic() + request.deadline
         delay = _BACKOFF_START
@@ -213,7 +213,7 @@ class Connection:
         return response.status, response.headers, body
 
     async def _renew_credentials(self) -> None:
-        """Tokens from files and exec plugins expire: read them again, once, before giving up."""
+        """Read the credentials again: tokens from files and exec plugins expire."""
         try:
             fresh = await load_configuration(self._kubeconfig, context=self._context)
         except NotConfiguredError:
@@ -222,5 +222,5 @@ class Connection:
 
 
 def _unreachable(error: BaseException) -> errors.Unavailable:
-    what = str(error) or type(error).__name__
-    return errors.Unavailable(f"the Kubernetes API did not answer: {what}", reason="Unreachable")
+    detail = str(error) or type(error).__name__
+    return errors.Unavailable(f"the Kubernetes API did not answer: {detail}", reason="Unreachable")

@@ -1,4 +1,4 @@
-"""The namespace that a person works in: the one of the kubeconfig's context."""
+"""The contexts of a kubeconfig, and the current namespace."""
 
 import os
 from pathlib import Path
@@ -8,20 +8,20 @@ import yaml
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
 UNREADABLE = (yaml.YAMLError, TypeError, AttributeError, ValueError)
-"""What the client raises for a kubeconfig that is no YAML, or another document altogether."""
-_OWN = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""The client's exceptions for a file that is not YAML or not a kubeconfig."""
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def namespace_of(kubeconfig: Path | None, context: str | None) -> str:
     """The context's namespace, the pod's own inside a cluster, or ``default``."""
-    told = kubeconfig is not None or context is not None or "KUBECONFIG" in os.environ
-    if not told and _OWN.is_file():
-        return _OWN.read_text(encoding="utf-8").strip() or "default"
+    is_given = kubeconfig is not None or context is not None or "KUBECONFIG" in os.environ
+    if not is_given and _POD_NAMESPACE.is_file():
+        return _POD_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
     return str((_context(kubeconfig, context).get("context") or {}).get("namespace") or "default")
 
 
 def names(kubeconfig: Path | None) -> list[str]:
-    """The contexts there are; empty where none can be read."""
+    """The names of the contexts; empty when the kubeconfig cannot be read."""
     return [str(each["name"]) for each in _read(kubeconfig)[0]]
 
 

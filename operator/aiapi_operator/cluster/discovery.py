@@ -1,4 +1,4 @@
-"""What this cluster has: whether our CRD is there, and whether pods can be resized in place."""
+"""API discovery: whether the CRD is installed and pods can be resized in place."""
 
 from aiapi_operator.cluster.connection import Connection, Request
 from aiapi_operator.cluster.errors import NotFound

@@ -1,9 +1,9 @@
-"""What can go wrong when talking to Kubernetes, in types that callers can tell apart.
+"""Errors of the Kubernetes API, one type per kind.
 
-The API server answers every refusal with a ``Status`` object. It is turned into one of these
-here, so that nothing outside this room knows status codes or the client's exceptions.
+The API server rejects a request with a ``Status`` object. It is converted here, so that no other
+package handles status codes or exceptions of the client.
 """
-# ruff: noqa: N818 - these carry the names that Kubernetes gives its reasons
+# ruff: noqa: N818 - the names are the reasons of the Kubernetes API
 
 import json
 from collections.abc import Mapping
@@ -13,44 +13,44 @@ _TEXT_LIMIT = 500
 
 
 class ClusterError(Exception):
-    """A request that did not succeed. ``reason`` and ``message`` are the API server's own."""
+    """A failed request. ``reason`` and ``message`` come from the API server."""
 
     def __init__(self, message: str, *, reason: str = "", fields: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason or type(self).__name__
         self.fields = fields
-        """The fields that the API server blames, as in ``spec.template.spec``."""
+        """The invalid fields, such as ``spec.template.spec``."""
         self.retry_after = 0.0
-        """Seconds that the API server asks to wait before the next attempt."""
+        """Seconds to wait before the next attempt, as requested by the API server."""
 
 
 class NotFound(ClusterError):
-    """404: the object, its namespace, or the whole resource is not there."""
+    """404: the object, its namespace, or the resource does not exist."""
 
 
 class Conflict(ClusterError):
-    """409: somebody else changed the object first, or it exists already."""
+    """409: the object was changed by another client, or already exists."""
 
 
 class Forbidden(ClusterError):
-    """403: RBAC, a quota, an admission rule, or a node that cannot hold what was asked."""
+    """403: RBAC, a quota, an admission rule, or a node without room."""
 
 
 class Unauthorized(ClusterError):
-    """401: the credentials are not, or no longer, valid."""
+    """401: the credentials are invalid or expired."""
 
 
 class Invalid(ClusterError):
-    """422 or 400: the object breaks a rule of its schema."""
+    """422 or 400: the object violates its schema."""
 
 
 class TooManyRequests(ClusterError):
-    """429: the API server sheds load. It was retried until the deadline."""
+    """429: the API server sheds load. Retried until the deadline."""
 
 
 class Unavailable(ClusterError):
-    """The API server could not be reached, failed (5xx), or did not answer in time."""
+    """The API server cannot be reached, failed (5xx), or did not answer in time."""
 
 
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
@@ -66,7 +66,7 @@ _BY_STATUS: Mapping[int, type[ClusterError]] = {
 
 
 def from_answer(status: int, headers: Mapping[str, str], body: bytes) -> ClusterError:
-    """The error that an answer with this status and body stands for."""
+    """The error for an answer with this status and body."""
     answer = _status_object(body)
     kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ClusterError)
     message = answer.get("message") or body[:_TEXT_LIMIT].decode(errors="replace").strip()
@@ -80,9 +80,9 @@ def from_answer(status: int, headers: Mapping[str, str], body: bytes) -> Cluster
     return error
 
 
-def _seconds(told: object) -> float:
+def _seconds(value: object) -> float:
     try:
-        return max(0.0, float(str(told)))
+        return max(0.0, float(str(value)))
     except ValueError:
         return 0.0
 

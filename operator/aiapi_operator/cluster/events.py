@@ -1,7 +1,7 @@
-"""Events on an AIApi: what ``kubectl describe`` and ``kubectl events`` show people.
+"""Posts Events on an AIApi, as shown by ``kubectl describe`` and ``kubectl events``.
 
-The same thing said again raises the count of the event there is. A budget per AIApi keeps a
-flapping one from flooding the API server, as client-go's recorder does.
+A repeated event increases the count of the existing one. As in client-go's recorder, a token
+bucket per AIApi keeps a flapping one from flooding the API server.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from aiapi_operator.cluster.resources import EVENTS, FIELD_MANAGER, Manifest
 
 _BURST = 60
 _REFILL_SECONDS = 10.0
-_REMEMBERED = 4096
+_MAX_ENTRIES = 4096
 _SERIES_SECONDS = 600.0
 _MESSAGE_LIMIT = 1024
 
@@ -32,13 +32,13 @@ class _Series:
 
 
 @dataclass(slots=True)
-class _Budget:
+class _Bucket:
     tokens: float
     filled: float
 
 
 class EventRecorder:
-    """Posts events, one per thing said, and counts repetitions."""
+    """Posts events and counts repetitions."""
 
     def __init__(
         self, connection: Connection, *, instance: str, clock: Callable[[], float] = time.monotonic
@@ -47,18 +47,18 @@ class EventRecorder:
         self._instance = instance
         self._clock = clock
         self._series: OrderedDict[str, _Series] = OrderedDict()
-        self._budgets: OrderedDict[str, _Budget] = OrderedDict()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
-        """Say ``message`` about an object. ``kind`` is ``Normal`` or ``Warning``."""
-        if not self._affordable(regarding["metadata"]["uid"]):
+        """Post an event about an object. ``kind`` is ``Normal`` or ``Warning``."""
+        if not self._take_token(regarding["metadata"]["uid"]):
             return
         message = message[:_MESSAGE_LIMIT]
         uid = regarding["metadata"]["uid"]
         key = hashlib.sha256(f"{uid}\n{kind}\n{reason}\n{message}".encode()).hexdigest()
         series = self._series.get(key)
         recent = series is not None and self._clock() - series.seen < _SERIES_SECONDS
-        if series and recent and await self._count_up(regarding["metadata"]["namespace"], series):
+        if series and recent and await self._increment(regarding["metadata"]["namespace"], series):
             return
         await self._post(regarding, key=key, kind=kind, reason=reason, message=message)
 
@@ -77,7 +77,7 @@ class EventRecorder:
             )
         )
         self._series[key] = _Series(name=name, count=1, first=now, seen=self._clock())
-        while len(self._series) > _REMEMBERED:
+        while len(self._series) > _MAX_ENTRIES:
             self._series.popitem(last=False)
 
     def _body(
@@ -107,7 +107,7 @@ class EventRecorder:
             "reportingInstance": self._instance[:128],
         }
 
-    async def _count_up(self, namespace: str, series: _Series) -> bool:
+    async def _increment(self, namespace: str, series: _Series) -> bool:
         series.count += 1
         series.seen = self._clock()
         try:
@@ -123,16 +123,16 @@ class EventRecorder:
             return False
         return True
 
-    def _affordable(self, uid: str) -> bool:
+    def _take_token(self, uid: str) -> bool:
         now = self._clock()
-        budget = self._budgets.setdefault(uid, _Budget(tokens=_BURST, filled=now))
-        budget.tokens = min(_BURST, budget.tokens + (now - budget.filled) / _REFILL_SECONDS)
-        budget.filled = now
-        while len(self._budgets) > _REMEMBERED:
-            self._budgets.popitem(last=False)
-        if budget.tokens < 1:
+        bucket = self._buckets.setdefault(uid, _Bucket(tokens=_BURST, filled=now))
+        bucket.tokens = min(_BURST, bucket.tokens + (now - bucket.filled) / _REFILL_SECONDS)
+        bucket.filled = now
+        while len(self._buckets) > _MAX_ENTRIES:
+            self._buckets.popitem(last=False)
+        if bucket.tokens < 1:
             return False
-        budget.tokens -= 1
+        bucket.tokens -= 1
         return True
 
 

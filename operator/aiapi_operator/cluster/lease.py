@@ -1,9 +1,9 @@
-"""Which of several operators acts: a ``coordination.k8s.io`` Lease, as client-go does it.
+"""Leader election with a ``coordination.k8s.io`` Lease, as in client-go.
 
-The holder renews the Lease; a candidate takes it over once it has not seen it change for the
-Lease's whole duration, measured on the candidate's own monotonic clock, so that clocks that
-disagree cannot make two leaders. The holder stops acting before that: ``held()`` turns false
-when the last renewal is older than ``RENEW_DEADLINE``, whatever the network does.
+The holder renews the Lease. A candidate takes it over when it has not changed for its whole
+duration, measured on the candidate's monotonic clock, so clock skew cannot cause two leaders. The
+holder stops acting before that: ``held()`` turns false once the last renewal is older than
+``RENEW_DEADLINE``, whatever the network does.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseIdentity:
-    """Who runs for which Lease."""
+    """The Lease, and the identity of this candidate."""
 
     namespace: str
     name: str
@@ -38,13 +38,13 @@ class LeaseIdentity:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Observed:
     version: str
     since: float
 
 
 class LeaderElector:
-    """Runs for the Lease until stopped, and knows at any moment whether it holds it."""
+    """Acquires and renews the Lease until cancelled."""
 
     def __init__(
         self,
@@ -61,18 +61,18 @@ class LeaderElector:
         self._changed = changed
         self._clock = clock
         self.term = 0
-        """Counts how often leadership was gained."""
+        """How often leadership was gained."""
         self._renewed: float | None = None
-        self._seen: _Seen | None = None
+        self._observed: _Observed | None = None
         self.holder = ""
-        """Who holds the Lease, as last seen."""
+        """The last known holder of the Lease."""
 
     def held(self) -> bool:
         """Whether this operator may act right now."""
         return self._renewed is not None and self._clock() - self._renewed < RENEW_DEADLINE
 
     async def run(self) -> NoReturn:
-        """Try to get the Lease and keep it, for ever. Cancelling gives it back."""
+        """Acquire and renew the Lease until cancelled, then release it."""
         try:
             while True:
                 await self._try_once()
@@ -87,9 +87,9 @@ class LeaderElector:
             async with asyncio.timeout(_REQUEST_DEADLINE):
                 won = await self._acquire_or_renew()
         except (ClusterError, TimeoutError) as error:
-            _log.warning("the lease could not be renewed or read: %s", error)
+            _log.warning("reading or renewing the lease failed: %s", error)
             return
-        # The moment before the request, not after it: the other side counts from the write.
+        # The time before the request: candidates measure the duration from the write.
         self._renewed = started if won else None
         if won and not before:
             self.term += 1
@@ -116,10 +116,10 @@ class LeaderElector:
         if self.holder in ("", self._identity):
             return True
         version = lease["metadata"]["resourceVersion"]
-        if self._seen is None or self._seen.version != version:
-            self._seen = _Seen(version, self._clock())
+        if self._observed is None or self._observed.version != version:
+            self._observed = _Observed(version, self._clock())
         duration = _spec_of(lease).get("leaseDurationSeconds") or DURATION
-        return self._clock() - self._seen.since >= duration
+        return self._clock() - self._observed.since >= duration
 
     async def _create(self) -> None:
         body = {
@@ -161,7 +161,7 @@ class LeaderElector:
         }
 
     async def _release(self) -> None:
-        """Give the Lease back, so that the next operator need not wait for it to run out."""
+        """Release the Lease, so that the next leader does not wait for it to expire."""
         if not self.held():
             return
         self._renewed = None
@@ -172,11 +172,11 @@ class LeaderElector:
                 if lease is not None and spec.get("holderIdentity") == self._identity:
                     await self._put(lease, spec | {"holderIdentity": ""})
         except (ClusterError, TimeoutError) as error:
-            _log.warning("the lease could not be given back: %s", error)
+            _log.warning("releasing the lease failed: %s", error)
 
 
 def _spec_of(lease: Manifest) -> Manifest:
-    """Empty in a Lease that was installed beforehand, and that nobody held yet."""
+    """The spec; empty in a preinstalled Lease that was never held."""
     spec: Manifest = lease.get("spec") or {}
     return spec
 

@@ -13,7 +13,7 @@ class Scope(StrEnum):
     WATCHED = "watched"
     """In every watched namespace: cluster-wide, or in each listed one."""
     OPERATOR = "operator"
-    """In the operator's own namespace."""
+    """In the operator's namespace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""The cluster as a person at a terminal asks it: few requests, and each ends within seconds.
+"""Requests of the command line: few, and each ends within seconds.
 
-The operator waits for an API server that comes back; a person wants to be told that it is away.
+Unlike the operator, a command reports an API server that is down instead of waiting for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _REVIEWS = "/apis/authorization.k8s.io/v1"
 
 
 class Reader:
-    """Reads what the commands show, and changes an AIApi's mode."""
+    """Reads objects for commands, and changes an AIApi's mode."""
 
     def __init__(self, connection: Connection, *, namespace: str, deadline: float):
         self._connection = connection
@@ -31,7 +31,7 @@ class Reader:
 
     @classmethod
     async def open(cls, *, kubeconfig: Path | None, context: str | None, deadline: float) -> Self:
-        """Connect as kubectl would."""
+        """Connect as kubectl does."""
         connection = await Connection.open(kubeconfig, context=context)
         namespace = namespace_of(kubeconfig, context)
         return cls(connection, namespace=namespace, deadline=deadline)
@@ -41,15 +41,15 @@ class Reader:
         await self._connection.close()
 
     async def aiapis(self, namespace: str | None) -> list[Manifest]:
-        """All AIApis of one namespace, or (None) of all."""
+        """The AIApis of one namespace, or (None) of all."""
         return await self._list(AIAPIS, namespace)
 
     async def aiapi(self, namespace: str, name: str) -> Manifest | None:
-        """One AIApi, or None when it is not there."""
+        """One AIApi, or None when it does not exist."""
         return await self._get(AIAPIS.path(namespace, name))
 
     async def events(self, namespace: str, name: str) -> list[Manifest]:
-        """What was said about an AIApi lately."""
+        """The recent Events of an AIApi."""
         selector = f"involvedObject.kind={AIAPIS.kind},involvedObject.name={name}"
         return await self._list(EVENTS, namespace, fieldSelector=selector)
 
@@ -62,21 +62,21 @@ class Reader:
         return await discovery.has_resize(self._connection)
 
     async def crd(self) -> Manifest | None:
-        """The CustomResourceDefinition of AIApis, or None when it is not there."""
+        """The CustomResourceDefinition of AIApis, or None when it does not exist."""
         return await self._get(f"{CRDS.collection(None)}/{AIAPIS.plural}.{AIAPIS.group}")
 
     async def deployments(self, selector: str) -> list[Manifest]:
-        """The Deployments with these labels, in all namespaces."""
+        """The Deployments that match a label selector, in all namespaces."""
         return await self._list(DEPLOYMENTS, None, labelSelector=selector)
 
     async def leases(self, name: str) -> list[Manifest]:
-        """The Leases of this name, in all namespaces."""
+        """The Leases with this name, in all namespaces."""
         return await self._list(LEASES, None, fieldSelector=f"metadata.name={name}")
 
     async def review(
         self, attributes: Mapping[str, str], *, user: str = "", groups: Sequence[str] = ()
     ) -> bool:
-        """Whether the user, by default the one who asks, may do this."""
+        """Whether a user, by default the current one, has this permission."""
         kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
         spec: Manifest = {"resourceAttributes": dict(attributes)}
         if user:
@@ -86,7 +86,7 @@ class Reader:
         return bool((answer.get("status") or {}).get("allowed"))
 
     async def set_mode(self, namespace: str, name: str, mode: str, *, dry_run: bool) -> Manifest:
-        """Set ``spec.scaling.mode``, and return the AIApi."""
+        """Set ``spec.scaling.mode`` and return the AIApi."""
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
         answer: Manifest = await self._send(
             "PATCH",

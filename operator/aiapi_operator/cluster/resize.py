@@ -1,9 +1,9 @@
-"""A running pod's CPU and memory, changed in place through the ``resize`` subresource.
+"""Resizes running pods in place through the ``resize`` subresource.
 
-The patch is a strategic merge, because a plain merge patch replaces the list of containers.
-Kubernetes accepts it and the kubelet carries it out later, or says in the pod's conditions why
-not: ``PodResizePending`` with the reason ``Deferred`` (the node is full now) or ``Infeasible``
-(the node could never hold it).
+The patch is a strategic merge patch, because a plain merge patch replaces the list of containers.
+The kubelet carries out the resize later. Until then the pod has the condition
+``PodResizePending`` with reason ``Deferred`` (the node has no room now) or ``Infeasible`` (the
+node is too small).
 """
 
 from typing import Any
@@ -15,9 +15,9 @@ from aiapi_operator.cluster.resources import FIELD_MANAGER, PODS, Manifest
 async def resize(
     connection: Connection, namespace: str, pod: str, container: str, resources: dict[str, Any]
 ) -> Manifest:
-    """Give the container these requests and limits, and return the pod.
+    """Change requests and limits of a container, and return the pod.
 
-    ``Forbidden`` when the node (or a quota) cannot hold it, ``Invalid`` when a rule forbids it.
+    Raises ``Forbidden`` when the node or a quota has no room, ``Invalid`` when a rule rejects it.
     """
     answer: Manifest = await connection.send(
         Request(
@@ -32,7 +32,7 @@ async def resize(
 
 
 def pending(pod: Manifest) -> str:
-    """``Deferred`` or ``Infeasible`` while the node has not taken up a resize, else empty."""
+    """``Deferred`` or ``Infeasible`` while a resize is pending, else empty."""
     for condition in pod.get("status", {}).get("conditions") or ():
         if condition.get("type") == "PodResizePending" and condition.get("status") == "True":
             return str(condition.get("reason") or "Deferred")

@@ -1,15 +1,15 @@
-"""Where each kind lives in the API: its group, version, plural and path."""
+"""API resources: group, version, plural, kind and path."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Manifest: TypeAlias = dict[str, Any]
-"""A Kubernetes object as plain data, as it goes over the wire."""
+"""A Kubernetes object as plain data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind. ``group`` is empty for the core group."""
+    """One resource. ``group`` is empty for the core group."""
 
     group: str
     version: str
@@ -18,21 +18,21 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """As in a manifest's ``apiVersion``."""
+        """A manifest's ``apiVersion``."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def root(self) -> str:
-        """The path of the group version; what lives there is listed by a GET on it."""
+        """The path of the group version. A GET on it lists its resources."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def collection(self, namespace: str | None) -> str:
-        """The path of all objects of this kind, in one namespace or (None) in all of them."""
+        """The path of all objects, in one namespace or (None) in all."""
         where = f"/namespaces/{namespace}" if namespace is not None else ""
         return f"{self.root}{where}/{self.plural}"
 
     def path(self, namespace: str, name: str, subresource: str = "") -> str:
-        """The path of one object, or of a subresource of it."""
+        """The path of one object or its subresource."""
         tail = f"/{subresource}" if subresource else ""
         return f"{self.collection(namespace)}/{name}{tail}"
 
@@ -56,19 +56,19 @@ CHILDREN = (
     POD_DISRUPTION_BUDGETS,
     DEPLOYMENTS,
 )
-"""The kinds an AIApi owns, in the order they are applied."""
+"""The kinds that an AIApi owns, in the order in which they are applied."""
 
 _BY_KIND = {resource.kind: resource for resource in (AIAPIS, PODS, *CHILDREN)}
 
 
 def of(manifest: Manifest) -> Resource:
-    """The resource a manifest belongs to. KeyError for a kind the operator does not handle."""
+    """The resource of a manifest. Raises KeyError for a kind that the operator does not handle."""
     return _BY_KIND[manifest["kind"]]
 
 
 FIELD_MANAGER = "aiapi-operator"
-"""Who owns the fields that the operator writes, and the value of the managed-by label."""
+"""The field manager of the operator, and the value of the managed-by label."""
 MANAGED_BY_SELECTOR = f"app.kubernetes.io/managed-by={FIELD_MANAGER}"
-"""Selects everything the operator made, pods included."""
+"""Selects all objects that the operator creates, including pods."""
 INSTANCE_LABEL = "app.kubernetes.io/instance"
-"""Names the AIApi that a child or a pod belongs to."""
+"""The label with the name of the AIApi that a child or a pod belongs to."""

@@ -1,18 +1,18 @@
-"""How many pods: the Deployment's ``scale`` subresource, and which pods go first.
+"""Scales Deployments through the ``scale`` subresource, and sets pod deletion costs.
 
-The ``scale`` subresource writes ``spec.replicas`` and nothing else, so neither an apply of the
-Deployment nor a person's edit of another field gets in the way.
+The ``scale`` subresource writes only ``spec.replicas``, so it does not conflict with an apply of
+the Deployment or an edit of another field.
 """
 
 from aiapi_operator.cluster.connection import MERGE, Connection, Request
 from aiapi_operator.cluster.resources import DEPLOYMENTS, FIELD_MANAGER, PODS
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-"""The ReplicaSet controller removes pods with the lowest cost first."""
+"""The ReplicaSet controller deletes pods with the lowest cost first."""
 
 
 async def scale(connection: Connection, namespace: str, name: str, replicas: int) -> str:
-    """Ask the Deployment for this many pods, and return its new resourceVersion."""
+    """Scale the Deployment and return its new resourceVersion."""
     answer = await connection.send(
         Request(
             "PATCH",
@@ -26,7 +26,7 @@ async def scale(connection: Connection, namespace: str, name: str, replicas: int
 
 
 async def set_deletion_cost(connection: Connection, namespace: str, pod: str, cost: int) -> None:
-    """Say how much it would cost to lose this pod."""
+    """Set the deletion cost of a pod."""
     await connection.send(
         Request(
             "PATCH",

@@ -1,4 +1,4 @@
-"""From an AIApi to the children it wants, as plain objects. Pure."""
+"""Builds the children of an AIApi as plain objects. Pure."""
 
 from aiapi_operator.manifests.children import desired
 from aiapi_operator.manifests.context import Context

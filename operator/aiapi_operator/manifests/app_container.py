@@ -1,4 +1,4 @@
-"""The container that serves: ``aiapi-serve`` with the app, restricted in all it can do."""
+"""The app container: runs ``aiapi-serve`` with restricted privileges."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from aiapi_operator.manifests.secret import TOKEN_KEY
 TOKEN_VOLUME = "admin-token"  # noqa: S105 - the name of a volume
 TOKEN_FOLDER = "/var/run/secrets/aiapi.dev"  # noqa: S105 - where the token is mounted
 SCRATCH_VOLUME = "tmp"
-SCRATCH_FOLDER = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
+SCRATCH_FOLDER = "/tmp"  # noqa: S108 - an emptyDir of the pod
 
 SIZE_WAIT = 10
-"""Seconds that a new pod waits to be brought to the wanted size before it takes traffic. The
-same in all modes: a change of mode must not roll the pods."""
+"""Seconds that a new pod waits for its first PUT /workers before it reports ready. The same in
+all modes: a change of mode must not roll the pods."""
 GRACE_PERIOD = 30
-"""Seconds until a pod that was told to stop is killed, where the user says nothing."""
+"""Default of terminationGracePeriodSeconds."""
 DRAIN_DELAY = 3
-"""Seconds for which a stopping pod goes on accepting, until everyone knows that it leaves."""
+"""Seconds that a terminating pod keeps accepting, until no endpoint lists it."""
 _MARGIN = 2
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
-    """The app's container."""
+    """The app container."""
     spec = aiapi.spec
     container: dict[str, Any] = {
         "name": APP_CONTAINER,
@@ -58,12 +58,12 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
 
 
 def grace_period(aiapi: AIApi) -> int:
-    """Seconds until a pod that was told to stop is killed."""
+    """The pod's terminationGracePeriodSeconds."""
     return aiapi.spec.pod_template.spec.termination_grace_period_seconds or GRACE_PERIOD
 
 
 def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
-    """The operator's variables first, so that the user's may refer to them."""
+    """The operator's variables come first, so that the user's can refer to them."""
     grace = grace_period(aiapi) - DRAIN_DELAY - _MARGIN
     values = {
         "AIAPI_WORKERS": context.template_workers,
@@ -89,10 +89,10 @@ def _from_field(name: str, path: str) -> dict[str, Any]:
 
 
 def _probes() -> dict[str, Any]:
-    """All on the admin port, which answers also while every worker is busy.
+    """All probes use the admin port, which answers even while every worker is busy.
 
-    Start-up asks only whether PID 1 is there: an app that does not import is told in the
-    pod's own status, and restarting it over and over would hide that.
+    The startup probe checks PID 1 only: an import error of the app is reported by the admin port,
+    and restarts would hide it.
     """
     return {
         "startupProbe": {

@@ -1,4 +1,4 @@
-"""All children of an AIApi in the order in which they are applied."""
+"""All children of an AIApi, in the order in which they are applied."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from aiapi_operator.manifests.context import Context
 
 
 def desired(aiapi: AIApi, context: Context) -> tuple[dict[str, Any], ...]:
-    """The children but the Secret, which is made once and kept (``secret.build``).
+    """All children except the Secret, which is created once (``secret.build``).
 
-    The Deployment comes last: its pods find all they need.
+    The Deployment comes last, because its pods need the others.
     """
     return (
         service_account.build(aiapi),

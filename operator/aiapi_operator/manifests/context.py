@@ -1,4 +1,4 @@
-"""What the children depend on besides the AIApi itself."""
+"""Inputs of the children besides the AIApi."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The operator's surroundings, and what the right-sizer wants of the pod template."""
+    """The operator's configuration, and the workers in the pod template."""
 
     operator_namespace: str
-    """Where the operator runs: the only namespace that may reach the pods' admin port."""
+    """The operator's namespace: the only one that may reach the pods' admin port."""
     default_image: str
-    """Image of an AIApi that names none."""
+    """Image of an AIApi that sets no image."""
     template_workers: int
-    """Workers that a new pod starts with: ``spec.workers.min`` where running pods can be
-    resized, the wanted number where they cannot."""
+    """Workers of a new pod: ``spec.workers.min`` with in-place resize, else the wanted number."""
     resize_in_place: bool
     """Whether the API server has ``pods/resize``."""
     metrics_from: Mapping[str, str] = field(default_factory=dict)
-    """Labels of the namespaces that may read the pods' metrics as well; nobody where empty."""
+    """Labels of other namespaces that may scrape the pods; empty for none."""

@@ -1,4 +1,4 @@
-"""The fleet. ``spec.replicas`` is left out: the number of pods is the right-sizer's alone."""
+"""The Deployment. It sets no ``spec.replicas``, because the right-sizer scales it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
         "metadata": child_metadata(aiapi, aiapi.name),
         "spec": {
             "selector": {"matchLabels": selector(aiapi.name)},
-            # No pod goes before its successor serves: a rollout must not shrink the fleet.
+            # A rollout must not shrink the fleet: no pod stops before its replacement serves.
             "strategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0},

@@ -1,6 +1,6 @@
-"""Who may reach a pod: anyone on the HTTP port, only the operator on the admin port.
+"""The NetworkPolicy: all peers may reach the HTTP port, only the operator the admin port.
 
-A Prometheus may be let in as well. What is not for it wants the pod's token.
+Other namespaces can be admitted for Prometheus. Everything but metrics requires the pod's token.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from aiapi_operator.manifests.ports import ADMIN, HTTP, Port
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
-    """The NetworkPolicy. Users' own policies add to it."""
+    """The NetworkPolicy. Users' policies add to it."""
     operator: dict[str, Any] = {
         "namespaceSelector": {
             "matchLabels": {"kubernetes.io/metadata.name": context.operator_namespace}

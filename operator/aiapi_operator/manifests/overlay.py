@@ -1,9 +1,9 @@
-"""The user's podTemplate laid over the generated pod.
+"""Merges the user's podTemplate into the generated pod.
 
-Maps merge key by key and null removes a key. Lists that Kubernetes keys by a name merge by it:
-containers field by field, other items as a whole (a volume has one source, a variable one
-value). Any other list is replaced. What is malformed passes through to the API server, which
-says what is wrong with it.
+Maps merge key by key, and null removes a key. Lists with a merge key in Kubernetes merge by that
+key: containers field by field, other items as a whole (a volume has one source, a variable one
+value). Other lists are replaced. Malformed values pass through to the API server, which rejects
+them with a message.
 """
 
 from collections.abc import Iterable
@@ -29,13 +29,13 @@ _MERGED_ITEMS = {"containers", "initContainers"}
 _DEFAULTS = {"protocol": "TCP"}
 
 
-def given(overlay: PodTemplateOverlay) -> Json:
-    """What the user wrote and nothing else; nulls included, since they remove fields."""
+def set_fields(overlay: PodTemplateOverlay) -> Json:
+    """The fields that the user set, including nulls, which remove fields."""
     return overlay.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def merge(base: Json, overlay: Json) -> Json:
-    """``overlay`` on ``base``. Neither is changed."""
+    """Merge ``overlay`` into ``base``. Both arguments stay unchanged."""
     merged = {key: value for key, value in base.items() if key not in overlay}
     for key, value in overlay.items():
         if value is not None:
@@ -54,7 +54,7 @@ def _merged_value(key: str, below: Any, above: Any) -> Any:
 
 
 def are_objects(value: Any) -> bool:
-    """Whether this is a list that can be merged by key."""
+    """Whether ``value`` is a list of objects, so that it can merge by key."""
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
@@ -68,5 +68,5 @@ def _merged_items(key: str, below: Iterable[Json], above: Iterable[Json]) -> lis
 
 
 def _identity(key: str, item: Json) -> tuple[str, ...]:
-    """As text: a malformed key must not stop the merge."""
+    """The merge key as text, so that a malformed key does not fail the merge."""
     return tuple(repr(item.get(part, _DEFAULTS.get(part))) for part in _KEYED[key])

@@ -1,4 +1,4 @@
-"""What makes a child go with its AIApi, also while the operator is away."""
+"""Owner references: the garbage collector deletes children with their AIApi."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from aiapi_operator.manifests.labels import labels
 
 
 def owner_reference(aiapi: AIApi) -> dict[str, Any]:
-    """The AIApi as the one controller of a child.
+    """The AIApi as the controller of a child.
 
     ``blockOwnerDeletion`` lets ``kubectl delete --cascade=foreground`` wait for the pods.
-    Where OwnerReferencesPermissionEnforcement is on, it needs ``update`` on
-    ``aiapis/finalizers``; the operator has that right and sets no finalizer with it.
+    If OwnerReferencesPermissionEnforcement is enabled, it requires ``update`` on
+    ``aiapis/finalizers``. The operator has this permission and sets no finalizer.
     """
     return {
         "apiVersion": aiapi.api_version,

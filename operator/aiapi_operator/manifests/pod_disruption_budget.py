@@ -1,7 +1,7 @@
-"""A drained node takes a tenth of the fleet at a time, and one pod at least.
+"""The PodDisruptionBudget: a drain evicts a tenth of the fleet at a time, and at least one pod.
 
-``maxUnavailable`` rather than ``minAvailable``: a fleet of one pod must not block a drain for
-ever, and the number of pods is not known here.
+``maxUnavailable`` is used because ``minAvailable`` would let a fleet of one pod block a drain
+forever, and because the number of pods is not known here.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ def build(aiapi: AIApi) -> dict[str, Any]:
         "spec": {
             "maxUnavailable": "10%",
             "selector": {"matchLabels": selector(aiapi.name)},
-            # A pod that does not serve anyway must not hold up a drain.
+            # A pod that is not ready must not block a drain.
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }

@@ -6,15 +6,15 @@ from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import app_container, secret, service_account
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.labels import labels, selector
-from aiapi_operator.manifests.needs import put_back
-from aiapi_operator.manifests.overlay import given, merge
+from aiapi_operator.manifests.overlay import merge, set_fields
+from aiapi_operator.manifests.required_fields import restore_required
 
-_NOBODY = 65532
-"""The user of the project's images; set here, so that any image runs without root."""
+_NONROOT_USER = 65532
+"""The user of the project's images. Set here so that any image runs without root."""
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
-    """The pod template, with the user's podTemplate laid over it."""
+    """The pod template, merged with the user's podTemplate."""
     generated: dict[str, Any] = {
         "metadata": {"labels": labels(aiapi.name)},
         "spec": {
@@ -24,8 +24,8 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             "terminationGracePeriodSeconds": app_container.grace_period(aiapi),
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": _NOBODY,
-                "runAsGroup": _NOBODY,
+                "runAsUser": _NONROOT_USER,
+                "runAsGroup": _NONROOT_USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [app_container.build(aiapi, context)],
@@ -36,7 +36,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             ],
         },
     }
-    return put_back(generated, merge(generated, given(aiapi.spec.pod_template)))
+    return restore_required(generated, merge(generated, set_fields(aiapi.spec.pod_template)))
 
 
 def _token_volume(aiapi: AIApi) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _scratch_volume() -> dict[str, Any]:
 
 
 def _spread(aiapi: AIApi, topology: str) -> dict[str, Any]:
-    """Preferred, not required: a pod in the wrong place is better than none."""
+    """Preferred, not required: an unevenly placed pod is better than no pod."""
     return {
         "maxSkew": 1,
         "topologyKey": topology,

@@ -1,4 +1,4 @@
-"""The two ports of a pod: requests come to one, the operator and the kubelet to the other."""
+"""The two ports of a pod: HTTP for requests, admin for the operator and the kubelet."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ class Port:
     number: int
 
     def manifest(self) -> dict[str, Any]:
-        """As in a container's ``ports``."""
+        """An entry of a container's ``ports``."""
         return {"name": self.name, "containerPort": self.number, "protocol": "TCP"}
 
 

@@ -1,4 +1,4 @@
-"""The bearer token of the pods' admin port. Made once and kept: pods read it when they start."""
+"""The Secret with the bearer token of the pods' admin port. It is created once and kept."""
 
 import base64
 from typing import Any
@@ -10,7 +10,7 @@ TOKEN_KEY = "token"  # noqa: S105 - the name of the key, not a token
 
 
 def name(aiapi: AIApi) -> str:
-    """Name of the Secret."""
+    """The name of the Secret."""
     return f"{aiapi.name}-admin-token"
 
 
@@ -26,7 +26,7 @@ def build(aiapi: AIApi, token: str) -> dict[str, Any]:
 
 
 def token(secret: dict[str, Any]) -> str | None:
-    """The token in a Secret as the API server gives it, or None where there is none."""
+    """The token in a Secret; None where it has none."""
     try:
         return base64.b64decode(secret["data"][TOKEN_KEY], validate=True).decode() or None
     except (KeyError, TypeError, ValueError):

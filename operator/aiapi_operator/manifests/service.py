@@ -1,4 +1,4 @@
-"""The address of an AIApi: port 80 of its Service. The admin port is not on it."""
+"""The Service: exposes the AIApi on port 80. It does not expose the admin port."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The pods' identity: one without a token, since the app has no business with the API server."""
+"""The ServiceAccount of the pods. It has no token, because apps do not need the Kubernetes API."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from aiapi_operator.manifests.owner import child_metadata
 
 
 def name(aiapi: AIApi) -> str:
-    """Not the AIApi's own name: one called ``default`` would take the namespace's account."""
+    """The name has a suffix: an AIApi called ``default`` would take the namespace's account."""
     return f"{aiapi.name}-aiapi"
 
 

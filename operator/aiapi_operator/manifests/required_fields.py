@@ -1,8 +1,8 @@
-"""What the operator needs of a pod, put back after the user's podTemplate was laid over it.
+"""Restores the fields that the operator requires after the user's podTemplate was merged.
 
-Without its labels a pod is not found, without its command it has no workers to count, without
-the token and the admin port it cannot be asked, without ``/readyz`` it takes traffic too soon,
-and its requests belong to the right-sizer. No podTemplate can take these away.
+The operator finds pods by their labels, needs the command to set workers, the token and the admin
+port to scrape, and ``/readyz`` to keep a pod from receiving traffic too early. The right-sizer
+sets the requests. A podTemplate cannot change these fields.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ _PORT_NAMES = {HTTP.name, ADMIN.name}
 _PORT_NUMBERS = {HTTP.number, ADMIN.number}
 
 
-def put_back(generated: Json, merged: Json) -> Json:
-    """The merged pod template with everything that the operator needs as it was generated."""
+def restore_required(generated: Json, merged: Json) -> Json:
+    """The merged pod template with all required fields as generated."""
     spec = merged["spec"]
     app = _app(generated["spec"])
     containers = [
@@ -42,7 +42,7 @@ def _app(spec: Json) -> Json:
 
 
 def _serving(generated: Json, merged: Json) -> Json:
-    """The app's container with what makes it the operator's."""
+    """The app container with its required fields."""
     free = {key: value for key, value in merged.items() if key not in _FIXED}
     fixed = {key: generated[key] for key in _FIXED if key in generated}
     return {
@@ -58,7 +58,7 @@ def _serving(generated: Json, merged: Json) -> Json:
 
 
 def _kept(generated: Json, merged: Json, key: str, mark: tuple[str, str]) -> Any:
-    """The merged list with the one marked item as it was generated."""
+    """The merged list with the marked item as generated."""
     field, value = mark
     needed = [item for item in generated[key] if item[field] == value]
     found = merged.get(key, [])
@@ -88,7 +88,7 @@ def _env(generated: Json, merged: Json) -> Any:
 
 
 def _resources(generated: Json, merged: Json) -> Any:
-    """Limits and other resources, such as GPUs, are the user's; CPU and memory requests not."""
+    """Users may set limits and other resources, such as GPUs, but no CPU or memory requests."""
     found = merged.get("resources", {})
     if not isinstance(found, dict) or not isinstance(found.get("requests", {}), dict):
         return found
@@ -96,9 +96,9 @@ def _resources(generated: Json, merged: Json) -> Any:
 
 
 def _probe(generated: Json, merged: Json) -> Any:
-    """Its times are the user's; what it asks is not."""
+    """Users may change the probe's timing, but not its handler."""
     found = merged.get("readinessProbe", generated["readinessProbe"])
     if not isinstance(found, dict):
         return found
-    times = {key: value for key, value in found.items() if key not in _HANDLERS}
-    return {**times, "httpGet": generated["readinessProbe"]["httpGet"]}
+    timing = {key: value for key, value in found.items() if key not in _HANDLERS}
+    return {**timing, "httpGet": generated["readinessProbe"]["httpGet"]}
