@@ -1,7 +1,7 @@
-"""A closed-loop HTTP/1.1 client in a process of its own that never repeats a request.
+"""A closed-loop HTTP/1.1 load generator that never retries a request. Runs as a separate process.
 
-Some of its clients keep their connection until the server says it closes it, some open one for each
-request. Anything but a whole answer with status 200 is a lost request.
+Some clients keep their connection until the server announces its close; others open one per
+request. Anything but a complete response with status 200 counts as a lost request.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import uvloop
 
 
 class Client(asyncio.Protocol):
-    """One connection; `answer` is a future of the answer that is awaited."""
+    """One connection; `answer` is a future for the pending response."""
 
     def __init__(self) -> None:
         self.buffer = b""
@@ -67,7 +67,7 @@ class Run:
             began = perf_counter()
             try:
                 if connection is not None and connection.gone:
-                    # Closed between two requests: a client sees that, and none is lost.
+                    # Closed between two requests: the client notices, and no request is lost.
                     self.closed_idle += 1
                     connection = None
                 if connection is None:

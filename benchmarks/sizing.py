@@ -1,18 +1,19 @@
-"""All policies on synthetic loads and the traces of a folder. Run: make bench-sizing TRACES=DIR.
+"""All policies on synthetic loads and the traces of a directory. Run: make bench-sizing TRACES=DIR.
 
-The traces are not part of the project. Public ones that suit:
+The traces are not part of the project. Suitable public ones:
 
-- Azure LLM inference trace 2023: https://github.com/Azure/AzurePublicDataset (CC-BY-4.0); make its
-  timestamps seconds from the first, in a column arrival_s.
+- Azure LLM inference trace 2023: https://github.com/Azure/AzurePublicDataset (CC-BY-4.0); convert
+  its timestamps to seconds from the first, in a column arrival_s.
 - Twitter, August 2021, and NASA-HTTP (Internet Traffic Archive), requests in each second:
-  https://github.com/reconfigurable-ml-pipeline/web-service-datasets, a column
+  https://github.com/reconfigurable-ml-pipeline/web-service-datasets, in a column
   requests_per_second.
 
-For each peer the best of a few settings (workers a pod, target) is taken: of those that met the
-objective at least as often as the operator the cheapest, else the one that met it most often.
-The settings are tried on the busiest hour of the very load they are judged by, which no one could
-do in life. At the largest peak a trace is cut to its busiest hours, so that it all takes minutes
-and not days; what was cut says so. Writes a table, JSON, and a page with charts for each load.
+Each other autoscaler also runs at the best of a few settings (workers per pod, target): the
+cheapest setting that meets the objective at least as often as the operator, else the setting that
+meets it most often. The settings are tried on the busiest hour of the same load, which is not
+possible in production. At large peaks a trace is cut to its busiest hours, so that the benchmark
+takes minutes instead of days; the trace's name then shows it. Writes a table, JSON, and a page
+with charts for each load.
 """
 
 import argparse
@@ -32,8 +33,8 @@ from time import monotonic
 from rich.console import Console
 from rich.table import Table
 from sizing_goals import (
+    CaseResults,
     Goal,
-    Outcome,
     day,
     of_case,
     of_day,
@@ -53,14 +54,14 @@ from aiapi_operator.simulate.policies import catalogue
 from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.simulate.traces import Trace
 
-YARDSTICKS = ("aiapi", "static", "oracle")
-PEERS = tuple(name for name in catalogue.NAMES if name not in YARDSTICKS)
+BASELINES = ("aiapi", "static", "oracle")
+PEERS = tuple(name for name in catalogue.NAMES if name not in BASELINES)
 POD_WORKERS = (1, 2, 4)
 FACTORS = (0.5, 0.75, 1.0, 1.4)
-USUAL = (2, 1.0)
+DEFAULT = (2, 1.0)
 FAULT_POLICIES = ("aiapi", "kpa", "hpa-cpu")
 LARGE = 100
-"""Peaks above this are played on the busiest hours only."""
+"""Above this peak only the busiest hours are simulated."""
 LARGE_HOURS = 2.0
 SWEEP_HOURS = 1.0
 
@@ -69,10 +70,10 @@ Job = tuple[int, str, Setting]
 """(case, policy, setting)"""
 
 _cases: list[Case] = []
-"""What the workers play: they are forked, so nothing is copied."""
+"""Inherited by the forked worker processes, so nothing is copied."""
 
 
-def _play(job: Job) -> RunResult:
+def _simulate(job: Job) -> RunResult:
     index, name, (workers, factor) = job
     case = _cases[index]
     policy = catalogue.build(
@@ -81,25 +82,25 @@ def _play(job: Job) -> RunResult:
     return Simulation(case.load, case.spec, policy).run()
 
 
-def play(cases: Sequence[Case], jobs: Sequence[Job]) -> list[RunResult]:
-    """Play all of it on all cores."""
+def simulate(cases: Sequence[Case], jobs: Sequence[Job]) -> list[RunResult]:
+    """Run all simulations on all cores."""
     _cases[:] = cases
     fork = multiprocessing.get_context("fork")
     with fork.Pool(os.cpu_count(), maxtasksperchild=8) as pool:
-        return pool.map(_play, jobs, chunksize=1)
+        return pool.map(_simulate, jobs, chunksize=1)
 
 
 def best_settings(cases: Sequence[Case]) -> list[dict[str, Setting]]:
-    """For each case, the setting of each peer that suits its busiest hour best."""
+    """For each case, the best setting of each other autoscaler for its busiest hour."""
     hours = [
         replace(case, load=replace(case.load, trace=busiest(case.load.trace, SWEEP_HOURS)))
         for case in cases
     ]
-    own = play(hours, [(index, "aiapi", USUAL) for index in range(len(hours))])
+    own = simulate(hours, [(index, "aiapi", DEFAULT) for index in range(len(hours))])
     settings = list(product(POD_WORKERS, FACTORS))
     jobs = list(product(range(len(hours)), PEERS, settings))
     found: list[dict[str, dict[Setting, RunResult]]] = [{} for _ in cases]
-    for (index, name, setting), result in zip(jobs, play(hours, jobs), strict=True):
+    for (index, name, setting), result in zip(jobs, simulate(hours, jobs), strict=True):
         found[index].setdefault(name, {})[setting] = result
     return [
         {name: _best(tried, goal.attainment_windows) for name, tried in peers.items()}
@@ -114,21 +115,23 @@ def _best(tried: dict[Setting, RunResult], goal: float) -> Setting:
     return max(tried, key=lambda key: tried[key].attainment_windows)
 
 
-def outcomes(cases: Sequence[Case], peak: int, settings: list[dict[str, Setting]]) -> list[Outcome]:
-    """Every policy on every case: peers as usual and, where one was looked for, at their best."""
-    jobs: list[Job] = [(i, name, USUAL) for i in range(len(cases)) for name in catalogue.NAMES]
+def run_cases(
+    cases: Sequence[Case], peak: int, settings: list[dict[str, Setting]]
+) -> list[CaseResults]:
+    """Every policy on every case: at its default and, with ``settings``, at its best setting."""
+    jobs: list[Job] = [(i, name, DEFAULT) for i in range(len(cases)) for name in catalogue.NAMES]
     extra = [
         (i, name, setting)
         for i, best in enumerate(settings)
         for name, setting in best.items()
-        if setting != USUAL
+        if setting != DEFAULT
     ]
-    results = dict(zip([*jobs, *extra], play(cases, [*jobs, *extra]), strict=True))
+    results = dict(zip([*jobs, *extra], simulate(cases, [*jobs, *extra]), strict=True))
     return [
-        Outcome(
+        CaseResults(
             case=case,
             peak=peak,
-            results={name: results[i, name, USUAL] for name in catalogue.NAMES},
+            results={name: results[i, name, DEFAULT] for name in catalogue.NAMES},
             best={
                 name: (results[i, name, setting], f"{setting[0]} workers, x{setting[1]:g}")
                 for name, setting in (settings[i] if settings else {}).items()
@@ -138,52 +141,52 @@ def outcomes(cases: Sequence[Case], peak: int, settings: list[dict[str, Setting]
     ]
 
 
-def comparison(outcome: Outcome) -> Comparison:
-    """As the report takes it; a peer at its best is a row of its own."""
+def comparison(case_results: CaseResults) -> Comparison:
+    """The case as a comparison for the report; a best setting is a separate row."""
     best = [
         replace(result, policy=f"{name} ({setting})")
-        for name, (result, setting) in outcome.best.items()
+        for name, (result, setting) in case_results.best.items()
     ]
     return Comparison(
-        load=outcome.case.load,
-        spec=outcome.case.spec,
-        pod_workers=USUAL[0],
-        utilization=GroundTruth(outcome.case.load, outcome.case.spec).utilization,
-        results=(*outcome.results.values(), *best),
-        oracle=outcome.results["oracle"],
+        load=case_results.case.load,
+        spec=case_results.case.spec,
+        pod_workers=DEFAULT[0],
+        utilization=GroundTruth(case_results.case.load, case_results.case.spec).utilization,
+        results=(*case_results.results.values(), *best),
+        oracle=case_results.results["oracle"],
     )
 
 
-def show(outcome: Outcome, console: Console, out: Path) -> dict[str, object]:
-    """Print one load's table, write its page, and return its measures."""
-    shown = comparison(outcome)
-    console.print(f"\n{outcome.peak} workers at the peak. ", end="")
+def show(case_results: CaseResults, console: Console, out: Path) -> dict[str, object]:
+    """Print the table of one load, write its page, and return its measures."""
+    shown = comparison(case_results)
+    console.print(f"\n{case_results.peak} workers at the peak. ", end="")
     report.print_introduction(shown, console)
     console.print(report.table(shown))
-    name = "".join(letter if letter.isalnum() else "-" for letter in outcome.case.name)
-    file = out / f"{name}-{outcome.peak}.html"
+    name = "".join(letter if letter.isalnum() else "-" for letter in case_results.case.name)
+    file = out / f"{name}-{case_results.peak}.html"
     file.write_text(page.render(shown), "utf-8")
-    return {"peak_workers": outcome.peak, "page": file.name, **report.as_json(shown)}
+    return {"peak_workers": case_results.peak, "page": file.name, **report.as_json(shown)}
 
 
-def play_faults() -> list[tuple[Case, dict[str, RunResult]]]:
-    """Each fault, under some of the policies."""
+def run_faults() -> list[tuple[Case, dict[str, RunResult]]]:
+    """Each fault with some of the policies."""
     cases = list(fault_cases())
-    jobs: list[Job] = [(i, name, USUAL) for i in range(len(cases)) for name in FAULT_POLICIES]
-    results = dict(zip(jobs, play(cases, jobs), strict=True))
+    jobs: list[Job] = [(i, name, DEFAULT) for i in range(len(cases)) for name in FAULT_POLICIES]
+    results = dict(zip(jobs, simulate(cases, jobs), strict=True))
     return [
-        (case, {name: results[i, name, USUAL] for name in FAULT_POLICIES})
+        (case, {name: results[i, name, DEFAULT] for name in FAULT_POLICIES})
         for i, case in enumerate(cases)
     ]
 
 
-def fault_table(played: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
-    """What each did when something else went wrong."""
-    columns = ("load, fault", "policy", "workers added", "scale-downs in it", "windows met")
+def fault_table(runs: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
+    """How each policy reacted to each fault."""
+    columns = ("load, fault", "policy", "workers added", "scale-downs in fault", "windows met")
     table = Table(box=None, pad_edge=False)
-    for column in (*columns, "shed", "failed", "tries again"):
+    for column in (*columns, "shed", "failed", "retries"):
         table.add_column(column, no_wrap=True)
-    for case, results in played:
+    for case, results in runs:
         for name, result in results.items():
             known = case.fault is not None
             table.add_row(
@@ -200,7 +203,7 @@ def fault_table(played: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
 
 
 def goal_table(goals: Sequence[Goal]) -> Table:
-    """The goals, and whether they hold."""
+    """The goals and their results."""
     table = Table(box=None, pad_edge=False)
     for column in ("measure", "must", "found", ""):
         table.add_column(column, overflow="fold")
@@ -210,7 +213,7 @@ def goal_table(goals: Sequence[Goal]) -> Table:
 
 
 def machine() -> str:
-    """What it ran on, and how to run it again."""
+    """The machine, the versions, and the command."""
     return (
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()},"
         f" numpy {version('numpy')}, aiapi {version('aiapi')}, seed {SEED}:"
@@ -219,7 +222,7 @@ def machine() -> str:
 
 
 def cut(trace: Trace, peak: int) -> Trace:
-    """A trace as it is played at this peak."""
+    """The part of a trace that is simulated at this peak."""
     return busiest(trace, LARGE_HOURS) if peak > LARGE else trace
 
 
@@ -238,10 +241,10 @@ def run(folder: Path | None, peaks: Sequence[int], out: Path, *, sweep: bool, on
         cases = [scaled_case(cut(each, peak), peak, recorded=real) for each, real in all_traces]
         if sweep and not settings:
             settings = best_settings(cases)
-        for outcome in outcomes(cases, peak, settings):
-            written.append(show(outcome, console, out))
-            goals += of_case(outcome)
-    faults = play_faults()
+        for case_results in run_cases(cases, peak, settings):
+            written.append(show(case_results, console, out))
+            goals += of_case(case_results)
+    faults = run_faults()
     console.print()
     console.print(fault_table(faults))
     goals += of_faults(faults)
@@ -249,7 +252,7 @@ def run(folder: Path | None, peaks: Sequence[int], out: Path, *, sweep: bool, on
     console.print(goal_table(goals))
     held = sum(goal.holds for goal in goals)
     took = monotonic() - began
-    console.print(f"{held} of {len(goals)} goals hold; {took:.0f} s in all; pages in {out}")
+    console.print(f"{held} of {len(goals)} goals hold; {took:.0f} s in total; pages in {out}")
     content = {
         "machine": machine(),
         "seconds": took,
@@ -261,7 +264,7 @@ def run(folder: Path | None, peaks: Sequence[int], out: Path, *, sweep: bool, on
 
 
 def markdown(goals: Sequence[Goal]) -> str:
-    """The goals as a table for documents."""
+    """The goals as a Markdown table."""
     rows = [
         f"| {goal.measure} | {goal.must} | {goal.found} | {'holds' if goal.holds else 'missed'} |"
         for goal in goals
@@ -272,14 +275,21 @@ def markdown(goals: Sequence[Goal]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--traces", type=Path, help="a folder with traces")
+    parser.add_argument("--traces", type=Path, help="directory with traces")
     parser.add_argument("--peaks", type=int, nargs="+", default=[24, 200])
-    parser.add_argument("--no-sweep", action="store_true", help="peers at their usual setting only")
-    parser.add_argument("--only", default="", help="loads whose name contains this")
+    parser.add_argument(
+        "--no-sweep",
+        action="store_true",
+        help="run other autoscalers at their default setting only",
+    )
+    parser.add_argument("--only", default="", help="run only loads whose name contains this")
     parser.add_argument("--out", type=Path, default=Path("build/bench-sizing"))
     arguments = parser.parse_args()
     if arguments.traces is None:
-        print("No folder of traces was given (TRACES=DIR): synthetic ones only.", file=sys.stderr)
+        print(
+            "No directory of traces is set (TRACES=DIR): running synthetic loads only.",
+            file=sys.stderr,
+        )
     run(
         arguments.traces,
         arguments.peaks,

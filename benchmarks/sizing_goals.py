@@ -1,4 +1,4 @@
-"""What the right-sizer must show, each as a row: the goal, what arrived of it, whether it holds."""
+"""The goals of the right-sizer, each as a row with its result."""
 
 import resource
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ CHEAPER = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """One row."""
+    """A goal and its result."""
 
     measure: str
     must: str
@@ -36,68 +36,71 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """All that was played on one case."""
+class CaseResults:
+    """The results of all policies on one case."""
 
     case: Case
     peak: int
     results: dict[str, RunResult]
-    """By policy: the operator, the yardsticks, and peers at their default setting."""
+    """By policy, at the default setting."""
     best: dict[str, tuple[RunResult, str]]
-    """Peers at the setting that suits this load best, and which that is."""
+    """Other autoscalers at their best setting for this load, with the setting."""
 
     @property
     def own(self) -> RunResult:
-        """The operator's."""
+        """The operator's result."""
         return self.results["aiapi"]
 
     def vs_oracle(self, result: RunResult) -> float:
-        """Cost over the oracle's."""
+        """Cost divided by the oracle's."""
         return result.core_hours / self.results["oracle"].core_hours
 
 
-def of_case(outcome: Outcome) -> Iterator[Goal]:
-    """Rows of one trace."""
-    own, where = outcome.own, f"{outcome.case.name}, {outcome.peak} workers"
+def of_case(case_results: CaseResults) -> Iterator[Goal]:
+    """The goals of one trace."""
+    own, where = case_results.own, f"{case_results.case.name}, {case_results.peak} workers"
     yield Goal(
         measure=f"{where}: windows that meet the objective",
         must=">= 99.5 %",
         found=f"{100 * own.attainment_windows:.2f} %",
         holds=own.attainment_windows >= WINDOWS,
     )
-    cost = outcome.vs_oracle(own)
+    cost = case_results.vs_oracle(own)
     yield Goal(
-        measure=f"{where}: cost against the oracle",
+        measure=f"{where}: cost relative to the oracle",
         must="<= 1.10",
         found=f"{cost:.3f}",
         holds=cost <= COST,
     )
-    if outcome.case.name == "steady":
+    if case_results.case.name == "steady":
         turns = own.direction_changes_per_hour
         yield Goal(
-            measure=f"{where}: direction changes an hour",
+            measure=f"{where}: direction changes per hour",
             must="<= 2",
             found=f"{turns:.1f}",
             holds=turns <= 2,
         )
-    for name, (peer, setting) in outcome.best.items():
-        yield from _against(outcome, name, peer, setting)
+    for name, (peer, setting) in case_results.best.items():
+        yield from _against(case_results, name, peer, setting)
 
 
-def _against(outcome: Outcome, name: str, peer: RunResult, setting: str) -> Iterator[Goal]:
-    own = outcome.own
-    dearer = own.core_hours > peer.core_hours
+def _against(case_results: CaseResults, name: str, peer: RunResult, setting: str) -> Iterator[Goal]:
+    own = case_results.own
+    costlier = own.core_hours > peer.core_hours
     worse = own.attainment_windows < peer.attainment_windows
     ratio = own.core_hours / peer.core_hours
     found = (
-        f"{100 * own.attainment_windows:.2f} % against {100 * peer.attainment_windows:.2f} % of"
+        f"{100 * own.attainment_windows:.2f} % vs {100 * peer.attainment_windows:.2f} % of"
         f" windows, cost x{ratio:.2f}"
     )
-    where = f"{outcome.case.name}, {outcome.peak} workers: {name} ({setting})"
+    where = f"{case_results.case.name}, {case_results.peak} workers: {name} ({setting})"
     yield Goal(
-        measure=where, must="not both dearer and worse", found=found, holds=not (dearer and worse)
+        measure=where,
+        must="not both more expensive and worse",
+        found=found,
+        holds=not (costlier and worse),
     )
-    if outcome.case.recorded and peer.attainment_windows >= own.attainment_windows:
+    if case_results.case.recorded and peer.attainment_windows >= own.attainment_windows:
         yield Goal(
             measure=where,
             must="20 % cheaper at equal attainment",
@@ -106,15 +109,15 @@ def _against(outcome: Outcome, name: str, peer: RunResult, setting: str) -> Iter
         )
 
 
-def of_faults(played: Sequence[tuple[Case, dict[str, RunResult]]]) -> Iterator[Goal]:
-    """Rows of the faults."""
-    for case, results in played:
+def of_faults(runs: Sequence[tuple[Case, dict[str, RunResult]]]) -> Iterator[Goal]:
+    """The goals under faults."""
+    for case, results in runs:
         if case.fault is None:
             continue
         if case.fault.kind is FaultKind.UPSTREAM_SLOW:
             added, kpa = (workers_added(case, results[name]) for name in ("aiapi", "kpa"))
             yield Goal(
-                measure="upstream x3 slower at constant load: workers added",
+                measure="upstream 3x slower at constant load: workers added",
                 must="0",
                 found=f"{added} (kpa: {kpa})",
                 holds=added == 0,
@@ -130,7 +133,7 @@ def of_faults(played: Sequence[tuple[Case, dict[str, RunResult]]]) -> Iterator[G
 
 
 def workers_added(case: Case, result: RunResult) -> int:
-    """Workers at the most during the fault, over the most in the ten minutes before it."""
+    """Maximum workers during the fault, less the maximum in the ten minutes before it."""
     assert case.fault is not None
     start, end = case.fault.start, case.fault.end
     size = result.changes[0].before.total if result.changes else result.max_workers
@@ -149,7 +152,7 @@ def workers_added(case: Case, result: RunResult) -> int:
 
 
 def scale_downs(case: Case, result: RunResult) -> int:
-    """How often the fleet was made smaller during the fault."""
+    """Scale-downs during the fault."""
     assert case.fault is not None
     return sum(
         case.fault.start <= change.at < case.fault.end and change.after.total < change.before.total
@@ -158,7 +161,7 @@ def scale_downs(case: Case, result: RunResult) -> int:
 
 
 def time_to_right_size() -> Goal:
-    """Seconds from a step x4 until the workers that its load needs are ordered."""
+    """Seconds from a 4x step in load until the needed workers are requested."""
     rate = np.array([100.0] * int(BEGIN / 2) + [400.0] * 120)
     counts = np.random.default_rng(SEED).poisson(rate).astype(np.float64)
     scenario = Scenario()
@@ -173,7 +176,7 @@ def time_to_right_size() -> Goal:
         if change.at >= begin and change.after.total >= needed
     ]
     return Goal(
-        measure=f"step x4: time until the {needed:.1f} workers needed are ordered",
+        measure=f"step x4: time until the {needed:.1f} needed workers are requested",
         must="<= 5 s",
         found=f"{reached[0]:.0f} s" if reached else "never",
         holds=bool(reached) and reached[0] <= 5,
@@ -181,19 +184,19 @@ def time_to_right_size() -> Goal:
 
 
 def of_decide() -> Iterator[Goal]:
-    """Time of a decision for large fleets."""
-    for pods, most in ((100, 1.0), (1000, 10.0)):
+    """Duration of a decision for large fleets."""
+    for pods, limit_ms in ((100, 1.0), (1000, 10.0)):
         took = median(deciding.measure(pods))
         yield Goal(
             measure=f"decide for {pods:,} pods, median",
-            must=f"<= {most:g} ms",
+            must=f"<= {limit_ms:g} ms",
             found=f"{took:.2f} ms",
-            holds=took <= most,
+            holds=took <= limit_ms,
         )
 
 
 def day() -> tuple[float, float]:
-    """CPU seconds and MB that a day at 64 requests a second takes. Call it in a fresh process."""
+    """CPU seconds and MB to simulate a day at 64 requests a second. Call it in a new process."""
     case = day_at_64()
     began = process_time()
     policy = catalogue.build("aiapi", GroundTruth(case.load, case.spec), pod_workers=1)
@@ -203,7 +206,7 @@ def day() -> tuple[float, float]:
 
 
 def of_day(took: float, megabytes: float) -> Goal:
-    """The row for it."""
+    """The goal for ``day``."""
     return Goal(
         measure="one day at 64/s, one policy: CPU time on one core, memory",
         must="<= 60 s, <= 500 MB",

@@ -1,4 +1,4 @@
-"""What the policies are tried on: synthetic shapes, and the traces of a folder."""
+"""The loads of the sizing benchmark: synthetic shapes, and the traces of a directory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ SEED = 1
 STEADY_RATE = 400.0
 BEGIN = 1200.0
 LENGTHS = {FaultKind.UPSTREAM_OUTAGE: 120.0}
-"""Of faults that do not last for five minutes."""
+"""Duration of faults other than five minutes, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A load, and what the AIApi asks for."""
+    """A load, and the AIApi's sizing spec."""
 
     name: str
     load: Workload
@@ -34,7 +34,7 @@ class Case:
 
 
 def synthetic() -> Iterator[Trace]:
-    """Shapes that traffic takes; they are scaled to a peak afterwards."""
+    """Typical traffic shapes, to be scaled to a peak."""
     second = np.arange(HOUR, dtype=np.float64)
     rates = {
         "step x4": np.where((second >= 1200) & (second < 2400), 100.0, 25.0),
@@ -51,14 +51,14 @@ def synthetic() -> Iterator[Trace]:
 
 
 def recorded(folder: Path) -> Iterator[Trace]:
-    """The traces of a folder."""
+    """The traces of a directory."""
     for path in sorted(folder.iterdir()):
         if path.name.endswith((".csv", ".csv.gz")):
             yield traces.read_trace(path)
 
 
 def busiest(trace: Trace, hours: float) -> Trace:
-    """The hours with most requests, or all of a shorter trace."""
+    """The hours with the most requests, or all of a shorter trace."""
     length = int(hours * HOUR)
     if trace.seconds <= length:
         return trace
@@ -84,7 +84,7 @@ def scaled_case(trace: Trace, peak: int, *, recorded: bool) -> Case:
 
 
 def fault_cases() -> Iterator[Case]:
-    """Constant load, and one fault after the other; slow pods meet a step x4."""
+    """Constant load with one fault per case; slow pods get a 4x step in load."""
     rng = np.random.default_rng(SEED)
     steady = Trace(name="steady 400/s", counts=rng.poisson(STEADY_RATE, HOUR).astype(np.float64))
     step = np.where(np.arange(HOUR) >= BEGIN + 5, STEADY_RATE, STEADY_RATE / 4)
@@ -106,7 +106,7 @@ def fault_cases() -> Iterator[Case]:
 
 
 def day_at_64() -> Case:
-    """A day at 64 requests a second on average, for the time that a simulation takes."""
+    """A day at 64 requests a second on average, to measure the simulator itself."""
     second = np.arange(24 * HOUR)
     rate = 64.0 * (1 - 0.6 * np.cos(2 * np.pi * second / len(second)))
     counts = np.random.default_rng(SEED).poisson(rate).astype(np.float64)
