@@ -60,7 +60,7 @@ def sandbox() -> None:
 @sandbox.command()
 @click.option("--kubeconfig", type=_PATH, help="Path of the kubeconfig (written with mode 0600).")
 @click.option(
-    "--data", type=_PATH, help="Directory for pod files. Pod files are deleted at the end."
+    "--data", type=_PATH, help="Directory for the pods' files, which are deleted at the end."
 )
 @click.option(
     "--image",

@@ -8,8 +8,8 @@ from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.apimachinery.quantities import parse_quantity
 from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
 from aiapi_sandbox.events import ComponentEventRecorder
+from aiapi_sandbox.kinds.pod_resources import pod_requests
 from aiapi_sandbox.kinds.resources import NODES, PODS, GroupVersionResource
-from aiapi_sandbox.node.pod_resources import pod_requests
 from aiapi_sandbox.storage.store import Store
 
 RETRY_SECONDS = 5.0

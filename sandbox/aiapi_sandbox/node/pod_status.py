@@ -6,8 +6,8 @@ from typing import Any
 
 from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.apimachinery.timestamps import format_time
+from aiapi_sandbox.kinds.pod_resources import qos_class
 from aiapi_sandbox.node.container_status import ContainerStatus
-from aiapi_sandbox.node.pod_resources import qos_class
 
 JsonObject = Mapping[str, Any]
 OWN_CONDITIONS = (

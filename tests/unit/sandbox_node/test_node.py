@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiapi_sandbox.kinds.pod_resources import pod_requests, qos_class
 from aiapi_sandbox.node.backoff import Backoff, BackoffPolicy
 from aiapi_sandbox.node.container_status import ContainerStatus, waiting
 from aiapi_sandbox.node.images import (
@@ -15,7 +16,6 @@ from aiapi_sandbox.node.images import (
     repository,
 )
 from aiapi_sandbox.node.logs import LogOptions, select_lines
-from aiapi_sandbox.node.pod_resources import pod_requests, qos_class
 from aiapi_sandbox.node.pod_status import phase
 
 
