@@ -6,6 +6,7 @@ Pure: the same arguments give the same answer. Nothing here or below reads a clo
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing import (
     demand,
     floors,
@@ -167,7 +168,7 @@ def _hold(inputs: _TickInputs, state: State) -> _Outcome:
         return _Outcome(size, verdict, f"no pod is ready yet; {step}")
     if seen.all_unknown:
         silent = reasons.format_silent_pods(tuple((pod.pod, pod.reason) for pod in seen.unknown))
-        message = f"no metrics from any of {reasons.count(seen.ready, 'ready pod')} ({silent})"
+        message = f"no metrics from any of {count(seen.ready, 'ready pod')} ({silent})"
         return _Outcome(size, Verdict.HOLDING, f"{message}; {step}")
     fresh = state.since is not None and inputs.now - state.since <= inputs.spec.interval
     verdict = Verdict.WARMING_UP if fresh else Verdict.HOLDING

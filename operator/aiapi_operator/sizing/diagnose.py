@@ -6,20 +6,14 @@ Every condition is always present: true, false, or unknown when there is no data
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiapi_operator.present.numbers import count, duration, number, percent
 from aiapi_operator.sizing import capacity, windows
 from aiapi_operator.sizing.assess import Assessment
 from aiapi_operator.sizing.decision import Binding, Condition
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.limits import ThreadPoolNeed
 from aiapi_operator.sizing.rates import FleetSamples
-from aiapi_operator.sizing.reasons import (
-    count,
-    duration,
-    format_silent_pods,
-    format_size,
-    number,
-    percent,
-)
+from aiapi_operator.sizing.reasons import format_silent_pods, format_size
 from aiapi_operator.sizing.state import Size, State
 
 RAISED_FACTOR = 2.0

@@ -7,7 +7,15 @@ from aiapi_operator.present import numbers
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.0, "0"), (0.1234, "0.123"), (1.5, "1.5"), (42.0, "42"), (12345.6, "12,300")],
+    [
+        (None, "-"),
+        (0.0, "0"),
+        (0.6049, "0.605"),
+        (1.5, "1.5"),
+        (412.3, "412"),
+        (12345.0, "12,300"),
+        (1e20, "1e+20"),
+    ],
 )
 def test_number_has_three_significant_digits(value: float | None, text: str) -> None:
     assert numbers.number(value) == text

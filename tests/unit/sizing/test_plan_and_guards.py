@@ -305,22 +305,6 @@ def test_needs_of_the_windows() -> None:
 # Sentences
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(412.3, "412"), (0.6049, "0.605"), (12345.0, "12,300"), (0.0, "0"), (1e20, "1e+20")],
-)
-def test_numbers(value: float, text: str) -> None:
-    assert reasons.number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.0091, "9.1 ms"), (2.41, "2.4 s"), (0.00004, "40 us"), (0.0, "0 ms"), (35.0, "35 s")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert reasons.duration(seconds) == text
-
-
 def test_steps() -> None:
     assert reasons.describe_change(size(3, 2), size(4, 2)) == "2 pods x 3 -> 2 pods x 4"
     assert reasons.describe_change(size(3, 1), size(3, 1)) == "keeping 1 pod x 3 workers"
