@@ -1,9 +1,9 @@
-"""What async, the runtime and the gateway are worth, beside their peers in the same run.
+"""Benchmarks of async, the runtime and the gateway against peers in the same run.
 
     python benchmarks/service.py [--only NAME ...] [--list]
 
-Servers have one core, the load generator and the fake upstream another. Peers other than Uvicorn
-run in build/bench/venv and build/bench/litellm (made by `make bench-service`); without these, their
+Servers use one core, the load generator and the fake upstream another. Peers other than Uvicorn run
+in build/bench/venv and build/bench/litellm (created by `make bench-service`); without these, their
 rows are not measured.
 Prints a table and writes build/bench/service.json.
 """
@@ -24,9 +24,9 @@ from typing import Any
 
 from runtime import machine
 from service_bench import concurrency, connections, overload_rows, passthrough, runtime_rows
-from service_bench.stand import CLIENT, LITELLM, PEERS, ROOT, SERVER, Row
+from service_bench.harness import CLIENT, LITELLM, PEERS, ROOT, SERVER, Row
 
-QUIET_CORES = 0.1
+MAX_OTHER_CORES = 0.1
 OUT = ROOT / "build" / "bench" / "service.json"
 ROWS: dict[str, Callable[[], Awaitable[Row]]] = {
     "ai-endpoint": concurrency.ai_endpoint,
@@ -47,18 +47,18 @@ ROWS: dict[str, Callable[[], Awaitable[Row]]] = {
 }
 
 
-def about() -> dict[str, Any]:
-    known = machine()
-    known["command"] = " ".join(["python", "benchmarks/service.py", *sys.argv[1:]])
-    known["server_cores"], known["client_cores"] = sorted(SERVER), sorted(CLIENT)
-    known["peers"] = {
+def environment() -> dict[str, Any]:
+    info = machine()
+    info["command"] = " ".join(["python", "benchmarks/service.py", *sys.argv[1:]])
+    info["server_cores"], info["client_cores"] = sorted(SERVER), sorted(CLIENT)
+    info["peers"] = {
         one["name"]: one["version"]
         for folder in (LITELLM, PEERS)
         if (folder / "pip").exists()
         for one in json.loads(_output(str(folder / "pip"), "list", "--format=json"))
         if one["name"].lower() in ("flask", "gunicorn", "gevent", "litellm", "requests")
     }
-    return known
+    return info
 
 
 def _output(*command: str) -> str:
@@ -75,8 +75,8 @@ def show(row: Row, seconds: float) -> None:
     sys.stdout.flush()
 
 
-def busy() -> tuple[float, float]:
-    """CPU seconds of the whole machine, and of this run's processes that have ended."""
+def cpu_seconds() -> tuple[float, float]:
+    """CPU seconds of the whole machine, and of the ended processes of this run."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     whole = sum(int(fields[at]) for at in (1, 2, 3, 6, 7, 8)) / sysconf("SC_CLK_TCK")
     own = sum(
@@ -86,22 +86,22 @@ def busy() -> tuple[float, float]:
     return whole, own
 
 
-async def measured(name: str) -> Row:
-    """A row, with a note where others have used the machine meanwhile."""
-    (whole, own), began = busy(), perf_counter()
-    row = await attempted(name)
-    (whole_now, own_now), seconds = busy(), perf_counter() - began
+async def measure(name: str) -> Row:
+    """Measure a row, with a note if other processes used the machine meanwhile."""
+    (whole, own), began = cpu_seconds(), perf_counter()
+    row = await attempt(name)
+    (whole_now, own_now), seconds = cpu_seconds(), perf_counter() - began
     others = (whole_now - whole - (own_now - own)) / seconds
-    if others > QUIET_CORES:
-        row.notes.append(f"not quiet: other processes took {others:.2f} cores on average")
+    if others > MAX_OTHER_CORES:
+        row.notes.append(f"other processes used {others:.2f} cores on average")
     return row
 
 
-async def attempted(name: str) -> Row:
+async def attempt(name: str) -> Row:
     try:
         return await ROWS[name]()
     except (OSError, RuntimeError, TimeoutError, ValueError, KeyError) as error:
-        # One row that cannot be measured is told, and does not cost the others.
+        # A failed row must not fail the others.
         traceback.print_exc()
         return Row(name, {}, {}, "", None, [f"{type(error).__name__}: {error}"])
 
@@ -114,11 +114,11 @@ async def main() -> int:
     if options.list:
         print("\n".join(ROWS))
         return 0
-    report = {"machine": about(), "rows": []}
+    report = {"machine": environment(), "rows": []}
     print("  ".join(f"{key}: {value}" for key, value in report["machine"].items()))
     for name in options.only:
         began = perf_counter()
-        row = await measured(name)
+        row = await measure(name)
         show(row, perf_counter() - began)
         report["rows"].append({"key": name, **asdict(row)})
     OUT.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 from runtime import TOKEN, machine
-from service_bench.stand import ROOT, Row, Server, load, ours, running
+from service_bench.harness import ROOT, Row, Server, load, ours, running
 
 OUT = ROOT / "build" / "bench" / "soak.json"
 CHANGE_SECONDS = 10.0

@@ -1,4 +1,4 @@
-"""`/answer` of examples/flask-app without a framework: the least that asyncio takes for it."""
+"""`/answer` of examples/flask-app in bare ASGI: the minimum cost with asyncio."""
 
 import json
 import os
@@ -24,7 +24,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
         return
-    answer = await _asked(await _body(receive)) if scope["method"] == "POST" else {"status": "ok"}
+    answer = (
+        await _complete(await _body(receive)) if scope["method"] == "POST" else {"status": "ok"}
+    )
     body = json.dumps(answer).encode()
     headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -40,8 +42,8 @@ async def _body(receive: Any) -> bytes:
     return body
 
 
-async def _asked(body: bytes) -> dict[str, str]:
+async def _complete(body: bytes) -> dict[str, str]:
     messages = [{"role": "user", "content": json.loads(body)["question"]}]
-    asked = {"model": "small", "messages": messages}
-    async with State.session.post(URL, json=asked) as answer:
+    payload = {"model": "small", "messages": messages}
+    async with State.session.post(URL, json=payload) as answer:
         return {"answer": (await answer.json())["choices"][0]["message"]["content"]}

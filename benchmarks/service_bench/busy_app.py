@@ -1,4 +1,4 @@
-"""An endpoint as AI APIs have them under load: some work of its own around a wait for others."""
+"""A typical AI API endpoint: some CPU work around a wait."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ app = FastAPI()
 
 
 def work(seconds: float) -> None:
-    """Time of the loop, as parsing and templates take it."""
+    """Use the event loop, like parsing and templating do."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass

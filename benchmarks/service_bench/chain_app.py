@@ -1,4 +1,4 @@
-"""Calls and steps side by side and in turn, in FastAPI with aiohttp; and one that only waits."""
+"""Concurrent and sequential calls and steps in FastAPI with aiohttp, and a plain wait."""
 
 import asyncio
 import os
@@ -49,8 +49,8 @@ async def calls() -> dict[str, Any]:
     return {"sizes": await asyncio.gather(*map(call, DELAYS))}
 
 
-@app.get("/calls-in-turn")
-async def calls_in_turn() -> dict[str, Any]:
+@app.get("/calls-sequential")
+async def calls_sequential() -> dict[str, Any]:
     return {"sizes": [await call(delay) for delay in DELAYS]}
 
 
@@ -60,8 +60,8 @@ async def steps() -> dict[str, int]:
     return {"steps": 4}
 
 
-@app.get("/steps-in-turn")
-async def steps_in_turn() -> dict[str, int]:
+@app.get("/steps-sequential")
+async def steps_sequential() -> dict[str, int]:
     for _ in range(4):
         await asyncio.sleep(STEP)
     return {"steps": 4}

@@ -1,4 +1,4 @@
-"""The same calls and steps in Flask with requests, where each waits in line."""
+"""The same calls and steps in Flask with requests, all sequential."""
 
 import os
 import time

@@ -1,10 +1,10 @@
-"""Rows about waiting: an AI endpoint, users, calls and steps side by side."""
+"""Rows about waiting: an AI endpoint, users, concurrent calls and steps."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from service_bench.stand import (
+from service_bench.harness import (
     CORES,
     HERE,
     ROOT,
@@ -29,13 +29,13 @@ FLASK = {
     "flask gevent": ("--workers=1", "--worker-class=gevent", "--worker-connections=2000"),
 }
 
-# What the same users cost without this project's runtime, and without a framework either.
+# The same users without this project's runtime, and without a framework.
 ASYNC = {
     "uvicorn, same app": ("async_desk:app", DESK),
     "uvicorn, bare ASGI": ("bare_desk:app", HERE),
 }
 
-# Sixteen workers wait for 53 calls a second; what more of them bring, and weigh.
+# Sixteen workers are limited to 53 requests a second, so measure more of them too.
 MORE_FLASK = {"flask sync x64": ("--workers=64", "--worker-class=sync")}
 
 
@@ -57,7 +57,7 @@ async def _desk(kind: str, url: str, cores: set[int], workers: int = 1) -> Async
 
 
 async def ai_endpoint() -> Row:
-    """The highest open-loop rate of one core at which p95 stays within 400 ms."""
+    """The maximum open-loop rate of one core with p95 within 400 ms."""
     rates: dict[str, int] = {}
     async with upstream(300) as url:
         for kind, start in (("ours", 400), *((peer, 30) for peer in FLASK)):
@@ -68,11 +68,11 @@ async def ai_endpoint() -> Row:
                     seen = await load(server, *ASK, *flags)
                     return not seen["errors"] and 0 < seen["p95"] <= 0.4
 
-                rates[kind] = await highest(holds, start, closer=2)
+                rates[kind] = await highest(holds, start, steps=2)
     mine = rates.pop("ours")
     slow = max(rates["flask sync x16"], rates["flask gthread 4x16"])
     return Row(
-        "AI endpoint, one 300 ms call: rps a core at p95 <= 400 ms",
+        "AI endpoint, one 300 ms call: rps per core at p95 <= 400 ms",
         {"rps": mine},
         {kind: {"rps": rate} for kind, rate in rates.items()},
         ">= 5x sync and gthread",
@@ -81,15 +81,15 @@ async def ai_endpoint() -> Row:
 
 
 async def _users(kind: str, url: str, cores: set[int], count: int | None) -> dict[str, Any]:
-    """The most users that are served in time, or the CPU that `count` of them take."""
+    """The maximum number of users served in time, or the CPU for `count` users."""
     best: dict[str, Any] = {}
     async with _desk(kind, url, cores, workers=len(cores)) as server:
-        # The first of many workers answers long before the last has started.
+        # The first worker responds long before the last one has started.
         await settled(server)
 
         async def holds(users: int) -> bool:
             nonlocal best
-            # CPU is counted in ticks of 10 ms: what is compared is measured for longer.
+            # CPU is counted in ticks of 10 ms, so measure longer for comparisons.
             seconds = 3 if count is None else 15
             seen = await load(server, *ASK, f"--users={users}", f"--seconds={seconds}", "--warm=2")
             good = not seen["errors"] and 0 < seen["p95"] <= 0.5
@@ -99,14 +99,14 @@ async def _users(kind: str, url: str, cores: set[int], count: int | None) -> dic
             return good
 
         if count is None:
-            await highest(holds, 40 if kind != "ours" else 500, closer=2)
+            await highest(holds, 40 if kind != "ours" else 500, steps=2)
         else:
             await holds(count)
     return best
 
 
 async def users_paid() -> Row:
-    """What is paid for is cores and memory: what each needs for 1,000 users, at its own best."""
+    """Cores and memory for 1,000 users, from the maximum users per core of each server."""
     found: dict[str, dict[str, Any]] = {}
     async with upstream(300) as url:
         for kind in ("ours", *FLASK, *MORE_FLASK):
@@ -117,7 +117,7 @@ async def users_paid() -> Row:
     mine, sync = found.pop("ours"), found["flask sync x16"]
     shares = [mine[key] / sync[key] for key in ("cores_for_1000", "mb_for_1000")]
     return Row(
-        "cores and memory (PSS) for 1,000 users, by the most that each holds on one core",
+        "cores and memory (PSS) for 1,000 users, from the maximum users per core",
         {**mine, "of_the_cores": round(shares[0], 3), "of_the_memory": round(shares[1], 3)},
         found,
         "<= 28 % of the cores and of the memory of Flask with 16 workers",
@@ -134,7 +134,7 @@ async def users(cores: set[int]) -> Row:
         same = await _users("ours", url, cores, held)
         others = {kind: await _users(kind, url, cores, held) for kind in ASYNC}
         most = await _users("ours", url, cores, None)
-    # At their very most, they may not hold it a second time.
+    # The peer may fail at its maximum when repeated.
     paid = (again or theirs)["cpu"]
     share = same.get("cpu", 99.0) / paid
     shares = {kind: round(found.get("cpu", 99.0) / paid, 3) for kind, found in others.items()}
@@ -160,29 +160,29 @@ async def users_two_cores() -> Row:
 
 
 async def ten_calls() -> Row:
-    """One request at a time, so that only the calls' own order counts."""
+    """One request at a time, to measure the order of the calls only."""
     one = ("--closed=1", "--seconds=8", "--warm=1", "--timeout=10")
     async with upstream(300) as url:
         environment = {"UPSTREAM_URL": url}
         async with running(ours("chain_app:app"), environment=environment) as server:
             mine = await load(server, "--path=/calls", *one)
-            turn = await load(server, "--path=/calls-in-turn", *one)
+            turn = await load(server, "--path=/calls-sequential", *one)
         async with running(
             gunicorn("chain_flask:app", "--workers=1"), environment=environment
         ) as server:
             flask = await load(server, "--path=/calls", *one)
     return Row(
-        "10 parallel calls a request (the slowest takes 300 ms): p50 in s",
+        "10 concurrent calls per request (the slowest takes 300 ms): p50 in s",
         {"p50": mine["p50"]},
-        {"in turn": {"p50": turn["p50"]}, "flask": {"p50": flask["p50"]}},
+        {"sequential": {"p50": turn["p50"]}, "flask": {"p50": flask["p50"]}},
         "<= 1.2x the slowest call",
         0.3 <= mine["p50"] <= 0.36,
     )
 
 
 async def four_steps() -> Row:
-    """Alone, and many at the same instant: where gathering stops paying."""
-    found: dict[str, dict[str, float]] = {"steps": {}, "steps-in-turn": {}}
+    """One request and many concurrent ones: where gather becomes slower."""
+    found: dict[str, dict[str, float]] = {"steps": {}, "steps-sequential": {}}
     async with running(ours("chain_app:app")) as server:
         for burst in (1, 100, 1000, 2000, 4000):
             for path, times in found.items():
@@ -192,14 +192,16 @@ async def four_steps() -> Row:
     async with running(gunicorn("chain_flask:app", "--workers=16")) as server:
         flask = await load(server, "--path=/steps", "--closed=1", "--seconds=3")
         many = await load(server, "--path=/steps", "--burst=1000", "--rounds=1", "--timeout=60")
-    mine, turn = found["steps"], found["steps-in-turn"]
+    mine, turn = found["steps"], found["steps-sequential"]
     lost = [burst for burst in mine if mine[burst] >= turn[burst]]
-    where = f"gathering stops paying at {lost[0]}" if lost else "gathering paid at all of these"
+    where = (
+        f"gather is slower from {lost[0]} requests" if lost else "gather is faster at all of these"
+    )
     return Row(
-        "four independent 80 ms steps, side by side: p50 in s, by requests at one instant",
+        "four independent 80 ms steps, concurrent: p50 in s, by number of simultaneous requests",
         mine,
-        {"in turn": turn, "flask x16": {"p50 at 1": flask["p50"], "p50 at 1000": many["p50"]}},
-        "<= 0.095 alone",
+        {"sequential": turn, "flask x16": {"p50 at 1": flask["p50"], "p50 at 1000": many["p50"]}},
+        "<= 0.095 for one request",
         mine["p50 at 1"] <= 0.095,
         [where],
     )

@@ -1,4 +1,4 @@
-"""Rows about connections: what each weighs, idle and with a request in progress."""
+"""Rows about connections: memory per connection, idle and with a request in progress."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import uvloop
-from service_bench.stand import (
+from service_bench.harness import (
     CLIENT,
     HERE,
     SERVER,
@@ -24,12 +24,12 @@ from service_bench.stand import (
 
 EACH = 19_000
 _BIND_ADDRESS_NO_PORT = 24
-# One each: the ports of those that were closed a moment ago are not free yet.
+# One address per client process: ports of recently closed connections are not free yet.
 _HOSTS = (f"127.0.1.{number}" for number in range(1, 250))
 
 
 async def _hold(server: Server, count: int, host: str, wait: float) -> asyncio.subprocess.Process:
-    """A process with so many connections; with `wait`, each has a request that takes so long."""
+    """Start a client process with `count` connections, each with a request of `wait` seconds."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, __file__, host, str(server.port), str(count), str(wait)),
         env={"PYTHONPATH": str(HERE.parent)},
@@ -83,7 +83,7 @@ async def _kind(
 
 async def _app_alone() -> int:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HERE / "weigh_app.py")), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, str(HERE / "memory_app.py")), stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     return int(out)
@@ -99,17 +99,17 @@ async def connections() -> Row:
         for one in kind.values()
     )
     return Row(
-        f"{EACH} connections a worker, {2 * EACH} a pod of two (FastAPI): bytes each (PSS)",
+        f"{EACH} connections per worker, {2 * EACH} per pod of two (FastAPI): bytes each (PSS)",
         {"worker": mine, "pod": pod, "worker_of_bare_asgi": bare},
         {"uvicorn": stock, "FastAPI alone": {"bytes_each": await _app_alone()}},
         "0 errors, <= 15 kB each",
         good,
-        ["FastAPI alone: a request in progress in the same app, called by no server"],
+        ["FastAPI alone: a request in progress in the same app, without a server"],
     )
 
 
 class _Client(asyncio.Protocol):
-    """Says when its connection or its request has failed."""
+    """Counts failed connections and requests."""
 
     def __init__(self, state: dict[str, int]) -> None:
         self.state = state
@@ -129,11 +129,11 @@ class _Client(asyncio.Protocol):
 
 
 async def _connect(make: Callable[[], _Client], host: str, port: int) -> Any:
-    """From the holder's own address: one address has ports for one worker's connections."""
+    """Connect from the process's own address: one address has ports for one worker only."""
     loop = asyncio.get_running_loop()
     sock = socket.socket()
     sock.setblocking(False)
-    # Else the kernel looks for a port that nobody uses towards anyone, which takes ever longer.
+    # Otherwise the kernel searches for a globally unused port, which gets slower and slower.
     sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
     sock.bind((host, 0))
     try:

@@ -1,4 +1,4 @@
-"""The least a pass-through can do in ASGI with aiohttp: the limit a gateway is held against."""
+"""A minimal ASGI proxy with aiohttp: the upper bound for a gateway."""
 
 import os
 from typing import Any

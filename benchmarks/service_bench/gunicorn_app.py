@@ -1,4 +1,4 @@
-"""The pid of the worker, in bare ASGI: gunicorn's environment has no FastAPI."""
+"""Returns the pid of the worker. Bare ASGI, since gunicorn's environment has no FastAPI."""
 
 import os
 import time

@@ -1,13 +1,13 @@
-"""Load on an HTTP server from a process of its own, with times from when a request was due.
+"""A load generator for HTTP servers, in a separate process.
 
-    --rate R    open loop: requests come at Poisson times, whether or not others were answered
-    --users N   each has one request at a time and pauses for --pause after its answer
-    --closed N  as many at once as N connections carry: for the most a server can do
-    --burst N   N at the same instant, --rounds times, each when the last is answered
+    --rate R    open loop: requests start at Poisson times, independent of responses
+    --users N   each user has one request at a time and pauses for --pause after each response
+    --closed N  closed loop with N connections, to measure the maximum rate of a server
+    --burst N   N requests at once, --rounds times, each round after the last one has ended
 
-A request that had to wait for its connection, or for this process, has waited: its time counts from
-the instant it was due (no coordinated omission). Prints one JSON object; `late_p95` says how far
-behind the generator itself was: where that counts, it is what was measured.
+Latency counts from the scheduled time of a request, so it includes waiting for a connection or for
+this process (no coordinated omission). Prints one JSON object. `late_p95` is the lag of the
+generator itself: when it is not small, the latencies are those of the generator.
 """
 
 import argparse
@@ -22,16 +22,16 @@ import uvloop
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1, one request at a time, bodies with a length, in chunks or up to the end."""
+    """HTTP/1.1, one request at a time; bodies with a length, chunked or up to the end."""
 
     def __init__(self) -> None:
-        self.gone = False
+        self.closed = False
         self.answer: asyncio.Future[int] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
-    def ask(self, request: bytes) -> "asyncio.Future[int]":
+    def send(self, request: bytes) -> "asyncio.Future[int]":
         self.buffer = b""
         self.status = 0
         self.left: int | None = None
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
             self.left = int(rest.split(b"\r\n", 1)[0])
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.gone = True
+        self.closed = True
         if self.answer is not None and not self.answer.done():
             if self.status and self.left is None and error is None:
                 self.answer.set_result(self.status)
@@ -89,35 +89,35 @@ class Load:
         self.connections = 0
         self.open = 0
 
-    async def ask(self, due: float) -> None:
+    async def request_at(self, due: float) -> None:
         connection: Connection | None = None
         self.open += 1
         try:
             async with asyncio.timeout(self.options.timeout):
                 while self.idle and connection is None:
                     connection = self.idle.pop()
-                    if connection.gone:
+                    if connection.closed:
                         connection = None
                 if connection is None:
                     self.connections += 1
                     _, connection = await asyncio.get_running_loop().create_connection(
                         Connection, self.options.host, self.options.port
                     )
-                status = await connection.ask(self.request)
+                status = await connection.send(self.request)
         except (OSError, TimeoutError) as error:
-            self._note(due, type(error).__name__)
+            self._record(due, type(error).__name__)
             if connection is not None:
                 connection.transport.abort()
             return
         finally:
             self.open -= 1
-        self._note(due, str(status))
+        self._record(due, str(status))
         if connection.closes:
             connection.transport.close()
         else:
             self.idle.append(connection)
 
-    def _note(self, due: float, what: str) -> None:
+    def _record(self, due: float, what: str) -> None:
         if due >= self.counts_from:
             self.statuses[what] += 1
             if what == "200":
@@ -129,7 +129,7 @@ class Load:
         tasks = set()
         while due < self.ends_at:
             while due <= perf_counter():
-                task = asyncio.create_task(self.ask(due))
+                task = asyncio.create_task(self.request_at(due))
                 self.late.append(perf_counter() - due)
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
@@ -142,7 +142,7 @@ class Load:
         due = perf_counter() + random.random() * pause
         while due < self.ends_at:
             await asyncio.sleep(max(0.0, due - perf_counter()))
-            await self.ask(due)
+            await self.request_at(due)
             due = perf_counter() + pause
 
     async def bursts(self) -> None:
@@ -150,9 +150,9 @@ class Load:
         for number in range(self.options.rounds + 1):
             due = perf_counter()
             if number == 1:
-                # The first round only opened the connections.
+                # The first round only opens the connections.
                 self.counts_from = due
-            await asyncio.gather(*(self.ask(due) for _ in range(self.options.burst)))
+            await asyncio.gather(*(self.request_at(due) for _ in range(self.options.burst)))
 
     async def run(self) -> dict[str, object]:
         options = self.options
@@ -165,8 +165,8 @@ class Load:
             await self.open_loop()
         else:
             pause = options.pause if options.users else 0.0
-            people = options.users or options.closed
-            await asyncio.gather(*(self.user(pause) for _ in range(people)))
+            users = options.users or options.closed
+            await asyncio.gather(*(self.user(pause) for _ in range(users)))
         ordered = sorted(self.times) or [0.0]
         late = sorted(self.late) or [0.0]
         used = resource.getrusage(resource.RUSAGE_SELF)

@@ -1,18 +1,18 @@
-"""Rows about overload: what is refused, how fast the rest is answered, and how many are."""
+"""Rows about overload: rejections, latency of accepted requests, and goodput."""
 
 from typing import Any
 
-from service_bench.stand import Row, load, ours, running
+from service_bench.harness import Row, load, ours, running
 
-# Work of the loop and a wait, in ms; connections that find the peak.
+# Loop time and wait in ms; number of connections to find the peak.
 TIMES = {(3, 60): 64, (5, 0): 8, (10, 500): 128, (1, 200): 512}
 TIMES_THE_PEAK = (2, 5, 10)
-# Later than this, and what is measured is the generator.
+# With more lag, the generator is the bottleneck.
 LATE_SECONDS = 0.02
 
 
 async def overload() -> Row:
-    """Five times what one worker can do, with the limit and without it."""
+    """Five times the peak of one worker, with and without the limit."""
     flags = ("--seconds=6", "--warm=3", "--timeout=5")
     seen: dict[str, dict[str, Any]] = {}
     async with running(ours("busy_app:app")) as server:
@@ -61,14 +61,14 @@ async def _other(work: int, wait: int, connections: int) -> dict[str, Any]:
 
 
 async def overload_by_times() -> Row:
-    """The same limit where requests take other times, and at other loads."""
+    """The same limit with other request times and loads."""
     found = {
         f"{work} ms, wait {wait} ms": await _other(work, wait, connections)
         for (work, wait), connections in TIMES.items()
     }
     loads = [one[load] for one in found.values() for load in ("2x", "5x") if load in one]
     return Row(
-        "overload of one worker by other times and loads, each with a seed of its own",
+        "overload of one worker with other times and loads, each with its own seed",
         {
             "worst_p95_of_calm": max(one["p95_of_calm"] for one in loads),
             "worst_goodput_share": min(one["goodput_share"] for one in loads),
@@ -77,5 +77,5 @@ async def overload_by_times() -> Row:
         {},
         "at 2x and 5x: p95 of the accepted <= 2x calm; goodput >= 90 % of the peak",
         all(one["p95_of_calm"] <= 2 and one["goodput_share"] >= 0.9 for one in loads),
-        ["loads that the generator cannot make from one core are left out"],
+        ["loads above the capacity of the generator on one core are left out"],
     )

@@ -1,9 +1,9 @@
-"""The row about passing a chat on: the gateway, LiteLLM's proxy, and a bare forwarder."""
+"""The row about proxying a chat: the gateway, the LiteLLM proxy, and a bare forwarder."""
 
 import json
 from typing import Any
 
-from service_bench.stand import LITELLM, ROOT, Row, load, ours, running, upstream, uvicorn
+from service_bench.harness import LITELLM, ROOT, Row, load, ours, running, upstream, uvicorn
 
 DELAY = 0.02
 BODY = {"model": "small", "messages": [{"role": "user", "content": "Say something ordinary."}]}
@@ -22,7 +22,7 @@ async def _measure(command: Any, url: str, path: str = "/") -> dict[str, Any]:
         "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
-    async with running(command, environment=environment, path=path, patience=120) as server:
+    async with running(command, environment=environment, path=path, start_timeout=120) as server:
         most = await load(server, *ASK, "--closed=64", "--seconds=5", "--warm=2")
         calm = await load(server, *ASK, "--rate=20", "--seconds=5", "--warm=1")
     return {
@@ -56,7 +56,7 @@ async def pass_through() -> Row:
     times = round(mine["rps"] / peers["litellm"]["rps"], 1) if "litellm" in peers else None
     holds = share >= 0.5 and times is not None and times >= 10
     return Row(
-        f"pass-through chat ({1000 * DELAY:.0f} ms upstream): rps a core, added latency",
+        f"pass-through chat ({1000 * DELAY:.0f} ms upstream): rps per core, added latency",
         {**mine, "of_the_limit": share, "times_litellm": times},
         peers,
         ">= 10x LiteLLM; >= 50 % of the raw forwarder",

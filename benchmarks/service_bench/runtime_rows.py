@@ -1,4 +1,4 @@
-"""Rows about the runtime: what it costs, how soon a worker serves, and what is lost meanwhile."""
+"""Rows about the runtime: overhead, worker start time, and lost requests."""
 
 import asyncio
 import re
@@ -7,7 +7,7 @@ import statistics
 from typing import Any
 
 from runtime import changes, overhead, start
-from service_bench.stand import (
+from service_bench.harness import (
     CLIENT,
     HERE,
     PEERS,
@@ -26,11 +26,11 @@ APPS = HERE.parent / "apps"
 
 
 async def runtime_overhead() -> Row:
-    """CPU a request of one worker each, in turns, since a machine is never quiet for long."""
+    """CPU per request of one worker each, alternating, since the machine is rarely idle."""
     mine, stock = await overhead(8, 2.0)
     percent = round(100 * (mine["cpu_us"] / stock["cpu_us"] - 1), 1)
     return Row(
-        "runtime + metrics on a trivial raw ASGI route: CPU a request",
+        "runtime + metrics on a trivial raw ASGI route: CPU per request",
         {"cpu_us": mine["cpu_us"], "rps": mine["rps"], "overhead_percent": percent},
         {"uvicorn": {"cpu_us": stock["cpu_us"], "rps": stock["rps"]}},
         "<= 8 %",
@@ -39,7 +39,7 @@ async def runtime_overhead() -> Row:
 
 
 async def _weights(kind: str, most: int) -> dict[str, float]:
-    """Memory of the first worker (with the zygote, without the supervisor) and of a further one."""
+    """Memory of the first worker (with fork server, without supervisor) and of further ones."""
     app = "bench_app:api"
     sizes = []
     for workers in (1 if kind == "ours" else 2, most):
@@ -69,7 +69,7 @@ async def worker_start() -> Row:
     weights = {kind: await _weights(kind, 6) for kind in ("ours", "uvicorn")}
     share = weights["ours"]["further_mb"] / weights["ours"]["first_mb"]
     return Row(
-        "from PUT /workers to the new worker's first answer; memory (PSS) of a further worker",
+        "from PUT /workers to the first response of the new worker; memory (PSS) of further workers",
         {"start_ms": mine["start_ms"], **weights["ours"], "share": round(share, 2)},
         {"uvicorn": {"start_ms": stock["start_ms"], **weights["uvicorn"]}},
         "<= 150 ms; further <= 40 % of the first",
@@ -97,17 +97,17 @@ async def _gunicorn_changes(requests: int) -> dict[str, Any]:
                     await process.wait()
 
         changer = asyncio.create_task(change())
-        seen = await _keeping(server, requests)
+        seen = await _keep_alive_load(server, requests)
         changer.cancel()
         await asyncio.gather(changer, return_exceptions=True)
     return seen
 
 
-async def _keeping(server: Server, requests: int) -> dict[str, Any]:
-    from runtime import load as keep  # noqa: PLC0415 - a generator of its own, that repeats nothing
+async def _keep_alive_load(server: Server, requests: int) -> dict[str, Any]:
+    from runtime import load as keep  # noqa: PLC0415 - a separate generator without retries
 
     flags = (f"--requests={requests}", "--keeping=32", "--opening=8")
-    return await keep(server, *flags)  # type: ignore[arg-type]  # it asks for the port alone
+    return await keep(server, *flags)  # type: ignore[arg-type]  # it uses the port only
 
 
 async def lost_requests() -> Row:
@@ -123,7 +123,7 @@ async def lost_requests() -> Row:
             "workers_seen": len(other["pids"]),
         }
     return Row(
-        "requests lost while workers go 2 <-> 4 each second (32 keep-alive clients, 8 new)",
+        "requests lost while workers change 2 <-> 4 every second (32 keep-alive clients, 8 new)",
         {key: mine[key] for key in ("answered", "lost", "reasons", "workers_seen")},
         peers,
         "0 of 100,000",
@@ -132,11 +132,11 @@ async def lost_requests() -> Row:
 
 
 async def at_rest() -> Row:
-    """What a pod costs that nobody asks anything."""
+    """CPU of an idle pod."""
     found = {}
     app = "bench_app:api"
     for kind in ("ours", "uvicorn"):
-        # Two workers: stock Uvicorn has no supervisor below that.
+        # Two workers: Uvicorn has no supervisor with one.
         command = (ours if kind == "ours" else uvicorn)(app, "--workers=2")
         async with running(command, folder=APPS) as server:
             await asyncio.sleep(2.0)
@@ -145,7 +145,7 @@ async def at_rest() -> Row:
             found[kind] = {"millicores": round((server.cpu() - before) / 30.0 * 1000, 1)}
     mine = found.pop("ours")
     return Row(
-        "a pod of two workers at rest",
+        "an idle pod of two workers",
         mine,
         found,
         "<= 10 millicores",
@@ -154,7 +154,7 @@ async def at_rest() -> Row:
 
 
 async def generator() -> Row:
-    """The same closed loop by this generator and by wrk, in turns."""
+    """The same closed loop with this generator and with wrk, alternating."""
     wrk = shutil.which("wrk")
     goal = "within 10 % of wrk"
     if wrk is None:

@@ -1,6 +1,6 @@
-"""An upstream that answers any request after a fixed time, cheaply: `python upstream.py PORT MS`.
+"""A cheap fake upstream with a fixed response time: `python upstream.py PORT MS`.
 
-A request may name its own time in the header `x-delay-ms`.
+A request can set another time with the header `x-delay-ms`.
 """
 
 import asyncio

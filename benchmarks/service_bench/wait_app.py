@@ -1,4 +1,4 @@
-"""Waits for `s` seconds, in bare ASGI: what is in flight is the server's and nothing else."""
+"""Waits for `s` seconds, in bare ASGI, to measure the memory of the server only."""
 
 import asyncio
 from typing import Any

@@ -1,8 +1,8 @@
-"""A stand-in for an LLM: waits as long as one would, and answers with a fixed sentence.
+"""A fake LLM: waits like a real one, then returns a fixed sentence.
 
-There is no model in it. It exists so that the demo and the tests have an upstream whose
-latency is known and can be changed while it serves: ``PUT /latency {"seconds": 0.75}``.
-The latency varies by ``jitter`` (a fraction) around ``seconds``, evenly spread.
+The demo and the tests use it as an upstream with a known latency, which can be changed at
+runtime: ``PUT /latency {"seconds": 0.75}``. The latency is distributed uniformly around
+``seconds``, within the fraction ``jitter``.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-SENTENCE = "This is a stand-in for an LLM; it waited and made nothing up."
+SENTENCE = "This is a fake LLM with a fixed response."
 
 
 class Latency(BaseModel):
-    """How long an answer takes."""
+    """The latency of responses."""
 
     seconds: float = Field(default=0.25, ge=0, le=60)
     jitter: float = Field(default=0.2, ge=0, le=1)
 
 
-app = FastAPI(title="Stand-in LLM")
+app = FastAPI(title="Fake LLM")
 app.state.latency = Latency(
     seconds=float(os.environ.get("LLM_LATENCY_SECONDS", "0.25")),
     jitter=float(os.environ.get("LLM_LATENCY_JITTER", "0.2")),
@@ -33,21 +33,21 @@ app.state.latency = Latency(
 
 @app.get("/latency")
 async def read_latency() -> Latency:
-    """Say how long an answer takes now."""
+    """Get the current latency."""
     latency: Latency = app.state.latency
     return latency
 
 
 @app.put("/latency")
 async def change_latency(latency: Latency) -> Latency:
-    """Change how long the answers to come take. Those under way are not touched."""
+    """Set the latency of new requests. Requests in progress are not changed."""
     app.state.latency = latency
     return latency
 
 
 @app.post("/v1/chat/completions")
 async def complete(body: dict[str, Any]) -> dict[str, Any]:
-    """Answer in the shape of the OpenAI API, after the latency."""
+    """Return a completion in the format of the OpenAI API, after the latency."""
     latency: Latency = app.state.latency
     spread = random.uniform(-latency.jitter, latency.jitter)  # noqa: S311 - not a secret
     await asyncio.sleep(latency.seconds * (1 + spread))

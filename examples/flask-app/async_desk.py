@@ -1,8 +1,8 @@
-"""The support desk's assistant of flask_desk.py, moved to async: same routes, same answers.
+"""The support desk assistant of flask_desk.py, migrated to async: same routes, same responses.
 
     aiapi-serve async_desk:app
 
-What is independent runs at once; what waits holds no thread.
+Independent calls run concurrently, and waiting takes no threads.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ class Question(BaseModel):
 
 
 class State:
-    """One session a worker: its connections are used again."""
+    """One session per worker, which reuses connections."""
 
     session: aiohttp.ClientSession
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    # 100 connections are the default: at 300 ms a call, no more than 333 calls a second.
+    # The default of 100 connections allows at most 333 calls a second at 300 ms each.
     connector = aiohttp.TCPConnector(limit=5000)
     async with aiohttp.ClientSession(
         connector=connector, timeout=TIMEOUT, raise_for_status=True
@@ -46,15 +46,15 @@ app = FastAPI(lifespan=lifespan)
 
 async def complete(prompt: str, model: str = "small") -> str:
     body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-    async with State.session.post(f"{UPSTREAM}/v1/chat/completions", json=body) as answer:
-        text: str = (await answer.json())["choices"][0]["message"]["content"]
+    async with State.session.post(f"{UPSTREAM}/v1/chat/completions", json=body) as response:
+        text: str = (await response.json())["choices"][0]["message"]["content"]
     return text
 
 
 async def desk(path: str) -> dict[str, Any]:
-    async with State.session.get(f"{DESK}{path}") as answer:
-        found: dict[str, Any] = await answer.json()
-    return found
+    async with State.session.get(f"{DESK}{path}") as response:
+        result: dict[str, Any] = await response.json()
+    return result
 
 
 @app.get("/health")
@@ -63,13 +63,13 @@ async def health() -> dict[str, str]:
 
 
 @app.post("/answer")
-async def answer(asked: Question) -> dict[str, str]:
-    return {"answer": await complete(asked.question)}
+async def answer(body: Question) -> dict[str, str]:
+    return {"answer": await complete(body.question)}
 
 
 @app.post("/compare")
-async def compare(asked: Question) -> dict[str, dict[str, str]]:
-    answers = await asyncio.gather(*(complete(asked.question, model) for model in MODELS))
+async def compare(body: Question) -> dict[str, dict[str, str]]:
+    answers = await asyncio.gather(*(complete(body.question, model) for model in MODELS))
     return {"answers": dict(zip(MODELS, answers, strict=True))}
 
 

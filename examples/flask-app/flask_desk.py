@@ -1,9 +1,9 @@
-"""A support desk's assistant in Flask, as many were written: each call waits in line.
+"""A typical support desk assistant in Flask, with sequential calls.
 
     aiapi-serve --wsgi flask_desk:app --threads 20
 
 It needs an OpenAI-compatible upstream (`UPSTREAM_URL`) and the ticket system (`DESK_URL`).
-docs/migrating-from-flask.md takes it to async, one endpoint after the other.
+docs/migrating-from-flask.md migrates it to async, one endpoint at a time.
 """
 
 import os
@@ -27,17 +27,17 @@ def complete(prompt: str, model: str = "small") -> str:
         "model": model,
         "messages": [{"role": "user", "content": prompt}],
     }
-    answer = session.post(f"{UPSTREAM}/v1/chat/completions", json=body, timeout=TIMEOUT)
-    answer.raise_for_status()
-    text: str = answer.json()["choices"][0]["message"]["content"]
+    response = session.post(f"{UPSTREAM}/v1/chat/completions", json=body, timeout=TIMEOUT)
+    response.raise_for_status()
+    text: str = response.json()["choices"][0]["message"]["content"]
     return text
 
 
 def desk(path: str) -> dict[str, Any]:
-    answer = session.get(f"{DESK}{path}", timeout=TIMEOUT)
-    answer.raise_for_status()
-    found: dict[str, Any] = answer.json()
-    return found
+    response = session.get(f"{DESK}{path}", timeout=TIMEOUT)
+    response.raise_for_status()
+    result: dict[str, Any] = response.json()
+    return result
 
 
 @app.get("/health")
@@ -53,20 +53,20 @@ def answer() -> dict[str, str]:
 
 @app.post("/compare")
 def compare() -> dict[str, dict[str, str]]:
-    """The same question to three models."""
+    """Send a question to three models."""
     question = request.get_json()["question"]
     return {"answers": {model: complete(question, model) for model in MODELS}}
 
 
 @app.get("/tickets/<int:number>")
 def ticket(number: int) -> dict[str, Any]:
-    """A ticket and its customer, who both are somewhere else."""
+    """Fetch a ticket and its customer."""
     return {"ticket": desk(f"/tickets/{number}"), "customer": desk(f"/customers/{number}")}
 
 
 @app.post("/tickets/<int:number>/triage")
 def triage(number: int) -> dict[str, str]:
-    """What depends on the ticket, and what depends on all of that."""
+    """Fetch the ticket, classify it, and write a reply."""
     found = desk(f"/tickets/{number}")
     urgency = complete(f"How urgent is this? {found}")
     topic = complete(f"What is this about? {found}")

@@ -1,4 +1,4 @@
-"""aiapi-admin, as somebody types it."""
+"""The aiapi-admin command line."""
 
 import json
 from collections.abc import Callable
@@ -29,27 +29,27 @@ def _ok(result: Result) -> str:
     return result.stdout
 
 
-def test_a_user_is_made_with_a_password_from_standard_input(run: Run) -> None:
-    said = _ok(run("users", "add", "Ann", "--password-stdin", stdin=PASSWORD + "\n"))
-    assert said == "user ann added\n"
+def test_a_user_is_created_with_a_password_from_standard_input(run: Run) -> None:
+    output = _ok(run("users", "add", "Ann", "--password-stdin", stdin=PASSWORD + "\n"))
+    assert output == "user ann added\n"
     rows = json.loads(_ok(run("users", "list", "-o", "json")))
     ann = next(row for row in rows if row["name"] == "ann")
     assert (ann["tenant"], ann["password"], ann["disabled"]) == ("ann", True, None)
     assert "password_hash" not in ann
     again = run("users", "add", "ann", "--no-password")
     assert again.exit_code == 1
-    assert "there is a user ann already" in again.output
+    assert "user ann already exists" in again.output
 
 
-def test_a_password_is_asked_for_twice_and_never_shown(run: Run) -> None:
+def test_a_password_is_confirmed_and_never_shown(run: Run) -> None:
     result = run("users", "add", "bea", stdin=f"{PASSWORD}\n{PASSWORD}\n")
     assert PASSWORD not in _ok(result)
     short = run("users", "set-password", "bea", "--password-stdin", stdin="short\n")
     assert short.exit_code == 1
-    assert "a password has 12 to 256 characters" in short.output
+    assert "the password must have 12 to 256 characters" in short.output
 
 
-def test_there_is_no_way_to_give_a_password_on_the_command_line(run: Run) -> None:
+def test_no_option_takes_a_password(run: Run) -> None:
     for command in (["users", "add", "x"], ["users", "set-password", "x"]):
         assert run(*command, "--password", PASSWORD).exit_code == 2
 
@@ -64,21 +64,21 @@ def test_users_are_disabled_and_enabled(run: Run) -> None:
     _ok(run("users", "enable", "cleo"))
     assert "cleo  cleo    answer,chat" in _ok(run("users", "list")).replace("   ", "  ", 0)
     for command in ("disable", "enable"):
-        assert "there is no user nobody" in run("users", command, "nobody").output
+        assert "user nobody does not exist" in run("users", command, "nobody").output
 
 
 def test_a_key_is_shown_once_and_revoked_by_its_id(run: Run) -> None:
     _ok(run("users", "add", "dana", "--no-password", "--scope", "chat"))
     made = json.loads(_ok(run("keys", "add", "dana", "--days", "30", "-o", "json")))[0]
     assert made["key"].startswith(f"aiapi_{made['id']}_")
-    assert made["scopes"] == ["chat"], "no more than its owner's"
+    assert made["scopes"] == ["chat"], "no more scopes than the owner"
     listed = _ok(run("keys", "list", "--owner", "dana", "-o", "json"))
     assert made["key"].rpartition("_")[2] not in listed
     assert json.loads(listed)[0]["revoked"] is None
     _ok(run("keys", "revoke", made["id"]))
     assert json.loads(_ok(run("keys", "list", "--owner", "dana", "-o", "json")))[0]["revoked"]
-    assert "there is no key" in run("keys", "revoke", "0" * 16).output
-    assert "there is no user nobody" in run("keys", "add", "nobody").output
+    assert "does not exist" in run("keys", "revoke", "0" * 16).output
+    assert "user nobody does not exist" in run("keys", "add", "nobody").output
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_a_key_is_shown_once_and_revoked_by_its_id(run: Run) -> None:
         ("keys", "add", "eva", "--days", "0"),
     ],
 )
-def test_what_cannot_be_is_refused(run: Run, words: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_refused(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words).exit_code == 2
 
 
-def test_a_database_that_is_not_there_is_named_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_an_unavailable_database_is_reported_in_one_line(run: Run, tmp_path: Path) -> None:
     away = f"postgresql:///x?host={tmp_path}&user=x"
     result = run("users", "list", AIAPI_DATABASE_URL=away)
     assert result.exit_code == 1
-    assert "Set AIAPI_DATABASE_URL as the service has it" in result.output
+    assert "Set AIAPI_DATABASE_URL to the database of the service" in result.output
     assert "Traceback" not in result.output
     wrong = run("users", "list", AIAPI_DATABASE_URL="mysql://user:s3cret@host")
     assert "AIAPI_DATABASE_URL: " in wrong.output
@@ -107,7 +107,7 @@ def test_a_database_that_is_not_there_is_named_in_one_line(run: Run, tmp_path: P
 
 
 @pytest.mark.parametrize("password", ["word/x", "1/word", "word#", "wo?word", "w[word", "x@:word"])
-def test_a_password_that_is_not_percent_encoded_is_not_told(
+def test_a_password_that_is_not_percent_encoded_is_not_shown(
     run: Run, tmp_path: Path, password: str
 ) -> None:
     url = f"postgresql://user:{password}@127.0.0.1:1/app"
@@ -119,10 +119,10 @@ def test_a_password_that_is_not_percent_encoded_is_not_told(
         assert result.exit_code == 1
         assert "percent-encode special characters in the password" in result.output
         assert "word" not in result.output.replace("password", "")
-        assert isinstance(result.exception, SystemExit), "said in one line"
+        assert isinstance(result.exception, SystemExit), "reported in one line"
 
 
-async def test_a_key_made_without_a_database_works_from_its_file(run: Run, tmp_path: Path) -> None:
+async def test_a_key_in_a_file_works_without_a_database(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     for name in ("one", "two"):
         made = run("keys", "make", name, "--file", str(path), "--scope", "chat", "-o", "json")
@@ -132,7 +132,7 @@ async def test_a_key_made_without_a_database_works_from_its_file(run: Run, tmp_p
         me = (await one.get("/v1/auth/me", key)).json()
         assert (me["subject"], me["scopes"]) == ("two", ["chat"])
     path.write_text("{}")
-    assert "is not a file of API keys" in run("keys", "make", "x", "--file", str(path)).output
+    assert "is not an API keys file" in run("keys", "make", "x", "--file", str(path)).output
 
 
 def test_signing_keys_rotate_with_overlap(run: Run, tmp_path: Path) -> None:
@@ -141,8 +141,10 @@ def test_signing_keys_rotate_with_overlap(run: Run, tmp_path: Path) -> None:
     _ok(run("signing-keys", "rotate", "--file", path, "--algorithm", "ES256"))
     rows = json.loads(_ok(run("signing-keys", "list", "--file", path, "-o", "json")))
     assert [row["algorithm"] for row in rows] == ["EdDSA", "ES256"]
-    assert [row["signs"] for row in rows] == [True, False], "every pod gets the file first"
+    assert [row["signs"] for row in rows] == [True, False], (
+        "the new key signs after every pod has the file"
+    )
     assert rows[0]["verifies_until"] is not None
     assert "PRIVATE" not in json.dumps(rows)
     (tmp_path / "signing.json").write_text("nonsense")
-    assert "is not a file of signing keys" in run("signing-keys", "list", "--file", path).output
+    assert "is not a signing keys file" in run("signing-keys", "list", "--file", path).output

@@ -1,4 +1,4 @@
-"""API keys: what they allow, and when they end."""
+"""API keys: scopes, expiry and revocation."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from aiapi_service.auth.accounts import AccountError
 from aiapi_service.auth.secret_files import SecretFileError, write_secret
 
 
-async def test_a_key_lets_its_owner_in(database_url: str, tmp_path: Path) -> None:
+async def test_a_key_authenticates_its_owner(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url) as one:
         await one.add_user("ann")
         key = await one.add_key("ann")
@@ -22,7 +22,7 @@ async def test_a_key_lets_its_owner_in(database_url: str, tmp_path: Path) -> Non
         assert answer.json()["kind"] == "api-key"
 
 
-async def test_a_key_with_another_secret_does_not(database_url: str, tmp_path: Path) -> None:
+async def test_a_key_with_another_secret_is_refused(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url) as one:
         await one.add_user("berta")
         key = await one.add_key("berta")
@@ -32,7 +32,7 @@ async def test_a_key_with_another_secret_does_not(database_url: str, tmp_path: P
         assert (await one.get("/chat", key.text + "a")).status_code == 401
 
 
-async def test_a_keys_scopes_narrow_its_owners_and_follow_them(
+async def test_the_scopes_of_a_key_are_limited_to_those_of_its_owner(
     database_url: str, tmp_path: Path
 ) -> None:
     async with service(tmp_path, database_url) as one:
@@ -41,13 +41,13 @@ async def test_a_keys_scopes_narrow_its_owners_and_follow_them(
         assert (await one.get("/v1/auth/me", key.text)).json()["scopes"] == ["chat"]
         refused = await one.get("/both", key.text)
         assert refused.status_code == 403
-        assert refused.json()["detail"] == "It lacks the scope documents:write."
+        assert refused.json()["detail"] == "The token lacks the scope documents:write."
         assert one.database is not None
         await one.database.execute("UPDATE users SET scopes = '{answer}' WHERE name = 'cora'")
         assert (await one.get("/chat", key.text)).status_code == 403
 
 
-async def test_an_expired_a_revoked_and_a_disabled_owners_key_let_nobody_in(
+async def test_expired_revoked_and_disabled_keys_are_refused(
     database_url: str, tmp_path: Path
 ) -> None:
     async with service(tmp_path, database_url) as one:
@@ -68,11 +68,11 @@ async def test_an_expired_a_revoked_and_a_disabled_owners_key_let_nobody_in(
         assert (await one.get("/chat", disabled.text)).status_code == 401
         await one.accounts.set_disabled("dora", disabled=False)
         assert (await one.get("/chat", disabled.text)).status_code == 200
-        with pytest.raises(AccountError, match="there is no key"):
+        with pytest.raises(AccountError, match="does not exist"):
             await one.accounts.revoke_key("0" * 16)
 
 
-async def test_a_revoked_key_is_refused_within_the_stated_time(
+async def test_a_revoked_key_is_refused_after_the_cache_time(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -97,7 +97,7 @@ def _file(path: Path, **changes: object) -> keys.ApiKey:
     return key
 
 
-async def test_a_file_of_keys_needs_no_database(tmp_path: Path) -> None:
+async def test_a_keys_file_needs_no_database(tmp_path: Path) -> None:
     key = _file(tmp_path / "keys.json")
     assert key.secret not in (tmp_path / "keys.json").read_text()
     async with service(tmp_path, auth_api_keys_file=tmp_path / "keys.json") as one:
@@ -109,7 +109,7 @@ async def test_a_file_of_keys_needs_no_database(tmp_path: Path) -> None:
         assert (await one.get("/chat", keys.ApiKey(key.id, "a" * 43).text)).status_code == 401
 
 
-async def test_a_key_of_the_file_expires(tmp_path: Path) -> None:
+async def test_a_key_in_a_file_expires(tmp_path: Path) -> None:
     key = _file(tmp_path / "keys.json", expires="2020-01-01T00:00:00+00:00")
     async with service(tmp_path, auth_api_keys_file=tmp_path / "keys.json") as one:
         assert (await one.get("/chat", key.text)).status_code == 401
@@ -118,16 +118,16 @@ async def test_a_key_of_the_file_expires(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"digest": "abc"}, {"digest": "00"}, {"expires": "2020-01-01"}, {"scopes": None}]
 )
-async def test_a_file_that_is_not_right_is_refused_at_the_start(
+async def test_an_invalid_keys_file_is_refused_at_start(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     _file(tmp_path / "keys.json", **changes)
-    with pytest.raises(SecretFileError, match=r"keys\.json: not as it must be"):
+    with pytest.raises(SecretFileError, match=r"keys\.json: invalid content"):
         async with service(tmp_path, auth_api_keys_file=tmp_path / "keys.json"):
             pass
 
 
-async def test_who_configures_nothing_finds_a_key_in_a_file_of_their_own(
+async def test_a_key_is_generated_without_configuration(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -138,20 +138,20 @@ async def test_who_configures_nothing_finds_a_key_in_a_file_of_their_own(
         assert (await one.get("/both", key)).status_code == 200
         assert (await other_worker.get("/both", key)).status_code == 200
         assert (await one.get("/both")).status_code == 401
-    assert f"lies in {path}" in caplog.text
+    assert f"is in {path}" in caplog.text
     assert key.rpartition("_")[2] not in caplog.text
 
 
-async def test_a_folder_that_cannot_be_written_to_stops_nobody_and_is_named(
+async def test_a_read_only_data_folder_is_logged_and_not_fatal(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
     async with service(tmp_path / "file", auth_signing_keys_file=None) as one:
         assert (await one.get("/chat", keys.new_key().text)).status_code == 401
-    assert "nobody can call: the first API key cannot be written" in caplog.text
+    assert "no API key: cannot write the first one" in caplog.text
 
 
-async def test_off_lets_everybody_in_and_says_so(
+async def test_authentication_off_gives_all_scopes_and_logs_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with service(tmp_path, auth="off") as one:
@@ -159,4 +159,4 @@ async def test_off_lets_everybody_in_and_says_so(
         assert answer.json()["kind"] == "off"
         assert (await one.get("/both")).status_code == 200
         assert (await one.log_in("ann")).json()["detail"] == "Authentication is off."
-    assert "AIAPI_AUTH=off: every caller may do everything" in caplog.text
+    assert "AIAPI_AUTH=off: every caller has all scopes" in caplog.text

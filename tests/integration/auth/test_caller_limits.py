@@ -1,4 +1,4 @@
-"""How often a caller may call: in Redis, in Postgres and in a worker's memory."""
+"""Rate limits of callers in Redis, in Postgres and in the memory of a worker."""
 
 import asyncio
 import json
@@ -37,8 +37,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 @asynccontextmanager
 async def _buckets(kind: str, url: str, redis: RedisServer) -> AsyncIterator[RateLimiter]:
     if kind == "redis":
-        async with open_redis(redis.url, "test", seconds=20) as made:
-            yield made
+        async with open_redis(redis.url, "test", seconds=20) as limiter:
+            yield limiter
         return
     async with open_database(StoreSettings.model_validate({"database_url": url})) as database:
         assert database is not None
@@ -46,7 +46,7 @@ async def _buckets(kind: str, url: str, redis: RedisServer) -> AsyncIterator[Rat
 
 
 @pytest.mark.parametrize("kind", ["redis", "postgres"])
-async def test_many_at_once_over_two_pods_get_the_burst_and_no_more(
+async def test_concurrent_requests_on_two_pods_share_one_burst(
     kind: str, redis: RedisServer, database_url: str
 ) -> None:
     await redis.start()
@@ -55,11 +55,11 @@ async def test_many_at_once_over_two_pods_get_the_burst_and_no_more(
         _buckets(kind, database_url, redis) as one,
         _buckets(kind, database_url, redis) as other,
     ):
-        tries = [pod.acquire(rate, "ann") for pod in (one, other) * 20]
-        taken = await asyncio.gather(*tries)
-        granted = [one.left(rate) for one in taken if not one.wait]
+        attempts = [pod.acquire(rate, "ann") for pod in (one, other) * 20]
+        results = await asyncio.gather(*attempts)
+        granted = [one.left(rate) for one in results if not one.wait]
         assert sorted(granted) == [0, 1, 2, 3, 4, 5, 6]
-        assert {round(one.wait, -1) for one in taken if one.wait} == {1000.0}
+        assert {round(one.wait, -1) for one in results if one.wait} == {1000.0}
         several = await one.acquire(rate, "bob", count=5)
         assert (several.wait, several.left(rate)) == (0, 2)
         assert round((await other.acquire(rate, "bob", count=4)).wait, -1) == 2000.0
@@ -85,13 +85,13 @@ def _keys(folder: Path, *names: str) -> tuple[Path, list[dict[str, str]]]:
 
 @asynccontextmanager
 async def _pods(count: int, **given: Any) -> AsyncIterator[list[aiohttp.ClientSession]]:
-    """Gateways that know nothing of each other, before one upstream."""
+    """Separate gateways with one upstream."""
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(stand_in())
         sessions = []
         for _ in range(count):
-            made = settings(**{"upstreams": upstream.url, **SCARCE, **given})
-            base = await stack.enter_async_context(serving(made))
+            gateway_settings = settings(**{"upstreams": upstream.url, **SCARCE, **given})
+            base = await stack.enter_async_context(serving(gateway_settings))
             sessions.append(await stack.enter_async_context(aiohttp.ClientSession(base)))
         yield sessions
 
@@ -102,13 +102,13 @@ async def _chat(pod: aiohttp.ClientSession, headers: Any = None) -> aiohttp.Clie
     return answer
 
 
-def _told(answer: aiohttp.ClientResponse) -> tuple[int, int]:
+def _limit_header(answer: aiohttp.ClientResponse) -> tuple[int, int]:
     found = re.fullmatch(r'"caller";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
     assert found is not None
     return int(found[1]), int(found[2])
 
 
-async def test_a_callers_limit_holds_over_pods_and_is_told_in_each_answer(
+async def test_the_limit_of_a_caller_applies_across_pods_and_is_in_each_response(
     tmp_path: Path, redis: RedisServer
 ) -> None:
     await redis.start()
@@ -118,25 +118,27 @@ async def test_a_callers_limit_holds_over_pods_and_is_told_in_each_answer(
         first, second = await _chat(one, ann), await _chat(other, ann)
         assert (first.status, second.status) == (200, 200)
         assert first.headers["RateLimit-Policy"] == '"caller";q=2;w=60'
-        assert _told(first) == (1, pytest.approx(30, abs=5))
-        assert _told(second) == (0, pytest.approx(60, abs=5))
+        assert _limit_header(first) == (1, pytest.approx(30, abs=5))
+        assert _limit_header(second) == (0, pytest.approx(60, abs=5))
         refused = await _chat(one, ann)
         assert refused.status == 429
         wait = int(refused.headers["Retry-After"])
         assert wait == pytest.approx(30, abs=5)
-        assert _told(refused) == (0, pytest.approx(60, abs=5))
+        assert _limit_header(refused) == (0, pytest.approx(60, abs=5))
         details = await refused.json()
         assert details["type"] == "urn:aiapi:problem:too-many-requests"
-        assert details["detail"] == f"You may make 2 requests a minute. Try again in {wait} s."
+        assert details["detail"] == f"The limit is 2 requests a minute. Retry in {wait} s."
         assert details["error"]["type"] == "rate_limit_error"
-        asked = {"model": "m", "input": "x"}
-        assert (await other.post("/v1/embeddings", json=asked, headers=ann)).status == 429
-        assert (await other.get("/v1/models", headers=ann)).status == 200, "costs nobody anything"
+        body = {"model": "m", "input": "x"}
+        assert (await other.post("/v1/embeddings", json=body, headers=ann)).status == 429
+        assert (await other.get("/v1/models", headers=ann)).status == 200, (
+            "listing models is not limited"
+        )
         assert (await other.get("/v1/auth/me", headers=ann)).status == 200
-        assert (await _chat(other, bob)).status == 200, "a limit is one caller's"
+        assert (await _chat(other, bob)).status == 200, "each caller has its own limit"
 
 
-async def test_while_redis_is_away_requests_are_served_with_one_warning(
+async def test_during_a_redis_outage_requests_are_served_with_one_warning(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     uncounted = CHECKS.labels("uncounted")
@@ -153,29 +155,33 @@ async def test_while_redis_is_away_requests_are_served_with_one_warning(
             await until(counts_again)
             redis.kill()
             assert {(await _chat(pod)).status for _ in range(3)} == {200}
-    said = [one.message for one in caplog.records if "not counted" in one.message]
-    assert len(said) == 1, "once a minute"
-    assert said[0].startswith("requests are not counted, and served: Redis does not answer: ")
+    warnings = [one.message for one in caplog.records if "uncounted" in one.message]
+    assert len(warnings) == 1, "once a minute"
+    assert warnings[0].startswith(
+        "rate limit store not available, serving requests uncounted: Redis is not available: "
+    )
     assert PASSWORD not in caplog.text
 
 
-async def test_a_fan_out_counts_as_its_items_and_can_be_had_after_the_wait(
+async def test_a_fan_out_counts_as_its_items_and_succeeds_after_retry_after(
     redis: RedisServer,
 ) -> None:
     await redis.start()
-    ask: dict[str, Any] = {"model": "m", "prompts": ["x"] * 5}
+    body: dict[str, Any] = {"model": "m", "prompts": ["x"] * 5}
     async with _pods(1, redis_url=redis.url, rate_limit=600, rate_burst=8) as (pod,):
-        assert (await pod.post("/v1/fanout", json=ask)).status == 200
-        refused = await pod.post("/v1/fanout", json=ask)
+        assert (await pod.post("/v1/fanout", json=body)).status == 200
+        refused = await pod.post("/v1/fanout", json=body)
         assert refused.status == 429
         await asyncio.sleep(int(refused.headers["Retry-After"]))
-        assert (await pod.post("/v1/fanout", json=ask)).status == 200
+        assert (await pod.post("/v1/fanout", json=body)).status == 200
         await asyncio.sleep(1)
-        ask["prompts"] *= 4
-        assert (await pod.post("/v1/fanout", json=ask)).status == 200, "never more than the burst"
+        body["prompts"] *= 4
+        assert (await pod.post("/v1/fanout", json=body)).status == 200, (
+            "never counted as more than the burst"
+        )
 
 
-async def test_without_redis_the_database_counts_for_answers_and_documents(
+async def test_without_redis_the_database_counts_answers_and_documents(
     database_url: str, tmp_path: Path
 ) -> None:
     async with (
@@ -194,15 +200,15 @@ async def test_without_redis_the_database_counts_for_answers_and_documents(
             )
 
 
-async def test_without_any_store_a_worker_counts_by_address_where_nobody_is_known(
+async def test_without_a_store_a_worker_counts_by_address(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with _pods(1) as (pod,):
         assert [(await _chat(pod)).status for _ in range(3)] == [200, 200, 429]
-    assert "AIAPI_RATE_LIMIT holds in each worker for itself" in caplog.text
+    assert "AIAPI_RATE_LIMIT applies to each worker separately" in caplog.text
 
 
-async def test_without_a_limit_nothing_is_counted_or_told() -> None:
+async def test_without_a_limit_responses_have_no_rate_limit_headers() -> None:
     async with _pods(1, rate_limit=0) as (pod,):
         answers = [await _chat(pod) for _ in range(5)]
         assert {one.status for one in answers} == {200}

@@ -1,4 +1,4 @@
-"""Logging in: nothing tells who exists, and nobody tries for ever."""
+"""Login: no user enumeration, and limited attempts."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from aiapi_service.gateway import problems
 
 
 class Counting(PasswordHasher):
-    """Notes what was checked against what."""
+    """Records the stored hashes that passwords are checked against."""
 
     def __init__(self) -> None:
         super().__init__(threads=1, queue=50, scheme=CHEAP)
@@ -23,7 +23,7 @@ class Counting(PasswordHasher):
         return await super().check(password, stored)
 
 
-async def test_unknown_disabled_and_wrong_look_the_same_and_cost_a_hash_each(
+async def test_all_failed_logins_get_the_same_response_and_cost_a_hash(
     database_url: str, tmp_path: Path
 ) -> None:
     counting = Counting()
@@ -47,13 +47,13 @@ async def test_unknown_disabled_and_wrong_look_the_same_and_cost_a_hash_each(
     assert [stored is None for stored in counting.stored] == [False, True, True, True, True, True]
 
 
-async def test_a_name_may_be_typed_in_any_case(database_url: str, tmp_path: Path) -> None:
+async def test_names_are_case_insensitive(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url) as one:
         await one.add_user("frieda")
         assert (await one.log_in("Frieda")).status_code == 200
 
 
-async def test_scopes_can_only_become_fewer(database_url: str, tmp_path: Path) -> None:
+async def test_login_never_adds_scopes(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url) as one:
         await one.add_user("greta", scopes=frozenset({"chat", "answer"}))
         assert (await one.log_in("greta")).json()["scope"] == "answer chat"
@@ -62,7 +62,7 @@ async def test_scopes_can_only_become_fewer(database_url: str, tmp_path: Path) -
         assert answer.json()["error"] == "invalid_scope"
 
 
-async def test_the_limit_of_an_account_holds_over_pods_and_for_who_does_not_exist(
+async def test_the_account_limit_applies_across_pods_and_to_unknown_users(
     database_url: str, tmp_path: Path
 ) -> None:
     limits: dict[str, Any] = {"auth_account_burst": 3, "auth_account_seconds": 100}
@@ -79,10 +79,12 @@ async def test_the_limit_of_an_account_holds_over_pods_and_for_who_does_not_exis
             assert 1 <= int(refused.headers["Retry-After"]) <= 100
             assert refused.json()["title"] == "Too many attempts"
         right = await one.log_in("hanna")
-        assert right.status_code == 429, "the right password is not tried either"
+        assert right.status_code == 429, "the right password is not checked either"
 
 
-async def test_who_knows_the_password_is_not_counted(database_url: str, tmp_path: Path) -> None:
+async def test_a_successful_login_resets_the_account_limit(
+    database_url: str, tmp_path: Path
+) -> None:
     async with service(
         tmp_path, database_url, auth_account_burst=3, auth_account_seconds=1000
     ) as one:
@@ -93,9 +95,7 @@ async def test_who_knows_the_password_is_not_counted(database_url: str, tmp_path
             assert (await one.log_in("ida")).status_code == 200
 
 
-async def test_the_limit_of_an_address_holds_over_accounts(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_the_address_limit_applies_across_accounts(database_url: str, tmp_path: Path) -> None:
     async with service(
         tmp_path, database_url, auth_address_burst=3, auth_address_seconds=1000
     ) as one:
@@ -107,7 +107,7 @@ async def test_the_limit_of_an_address_holds_over_accounts(
         assert (await one.log_in("anybody", address="198.51.100.9")).status_code == 400
 
 
-async def test_a_caller_cannot_choose_their_address(database_url: str, tmp_path: Path) -> None:
+async def test_a_caller_cannot_forge_its_address(database_url: str, tmp_path: Path) -> None:
     async with service(
         tmp_path, database_url, auth_address_burst=2, auth_address_seconds=1000
     ) as one:
@@ -128,7 +128,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "says"),
+    ("content", "kind", "expected"),
     [
         (b"{}", "application/json", (415, "invalid_request")),
         (b"", FORM, (400, "invalid_request")),
@@ -142,23 +142,21 @@ FORM = "application/x-www-form-urlencoded"
         (b"a" * 20_000, FORM, (413, "invalid_request")),
     ],
 )
-async def test_a_form_that_is_none_is_refused(
-    database_url: str, tmp_path: Path, content: bytes, kind: str, says: tuple[int, str]
+async def test_an_invalid_form_is_refused(
+    database_url: str, tmp_path: Path, content: bytes, kind: str, expected: tuple[int, str]
 ) -> None:
     async with service(tmp_path, database_url) as one, one.client() as client:
         headers = {"Content-Type": kind}
         answer = await client.post("/v1/auth/token", content=content, headers=headers)
-        assert (answer.status_code, answer.json()["error"]) == says
+        assert (answer.status_code, answer.json()["error"]) == expected
         answer = await client.post("/v1/auth/revoke", content=content, headers=headers)
-        assert answer.status_code == says[0]
+        assert answer.status_code == expected[0]
 
 
-async def test_where_nobody_can_log_in_it_says_what_to_set(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_unavailable_login_names_the_setting(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, None) as one:
         answer = await one.log_in("ann")
-        assert (answer.status_code, answer.json()["title"]) == (503, "Nobody can log in here")
+        assert (answer.status_code, answer.json()["title"]) == (503, "Login is not available")
         assert int(answer.headers["Retry-After"]) > 0
         assert "AIAPI_DATABASE_URL" in answer.json()["detail"]
     async with service(tmp_path, database_url, auth_signing_keys_file=None) as one:
@@ -166,7 +164,7 @@ async def test_where_nobody_can_log_in_it_says_what_to_set(
         assert "AIAPI_AUTH_SIGNING_KEYS_FILE" in answer.json()["detail"]
 
 
-async def test_only_a_lack_of_room_is_told_as_demand(
+async def test_only_a_full_hashing_queue_counts_as_shed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shed: list[int] = []

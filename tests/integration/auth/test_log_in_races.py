@@ -1,4 +1,4 @@
-"""What an administrator does while somebody logs in is not undone by the log-in."""
+"""A login does not undo a concurrent change of the user."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,17 +25,17 @@ Change = Callable[[Service, str], Awaitable[None]]
 
 
 class Gated(PasswordHasher):
-    """Says when a check is done, and gives its answer when it is told to."""
+    """Holds back the result of a check until released."""
 
     def __init__(self) -> None:
         super().__init__(threads=1, queue=50, scheme=CHEAP)
         self.checked = asyncio.Event()
-        self.go = asyncio.Event()
+        self.release = asyncio.Event()
 
     async def check(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         answer = await super().check(password, stored)
         self.checked.set()
-        await self.go.wait()
+        await self.release.wait()
         return answer
 
 
@@ -54,7 +54,7 @@ async def _log_in_during(
     await gate.checked.wait()
     if change is not None:
         await change(one, name)
-    gate.go.set()
+    gate.release.set()
     return await logging_in
 
 
@@ -70,7 +70,7 @@ async def _open_sessions(one: Service, name: str) -> int:
 
 @pytest.mark.parametrize("change", [_set_password, _disable])
 @pytest.mark.parametrize("scheme", [CHEAP, OLD], ids=["current", "outdated"])
-async def test_a_log_in_does_not_survive_what_happens_while_its_password_is_checked(
+async def test_a_login_fails_if_the_user_changes_during_the_password_check(
     database_url: str, tmp_path: Path, change: Change, scheme: PasswordHash
 ) -> None:
     gate, name = Gated(), f"user-{uuid4().hex[:8]}"
@@ -82,7 +82,7 @@ async def test_a_log_in_does_not_survive_what_happens_while_its_password_is_chec
         assert await _open_sessions(one, name) == 0
 
 
-async def test_an_outdated_hash_made_anew_does_not_bring_the_old_password_back(
+async def test_renewing_a_hash_does_not_restore_the_old_password(
     database_url: str, tmp_path: Path
 ) -> None:
     gate, name = Gated(), f"user-{uuid4().hex[:8]}"
@@ -94,7 +94,7 @@ async def test_an_outdated_hash_made_anew_does_not_bring_the_old_password_back(
         assert (await one.log_in(name, NEW_PASSWORD)).status_code == 200
 
 
-async def test_many_log_ins_at_once_with_an_outdated_hash_are_all_let_in(
+async def test_concurrent_logins_with_an_outdated_hash_succeed(
     database_url: str, tmp_path: Path
 ) -> None:
     gate, name = Gated(), f"user-{uuid4().hex[:8]}"
@@ -111,7 +111,7 @@ async def test_many_log_ins_at_once_with_an_outdated_hash_are_all_let_in(
 
 
 class Within:
-    """Statements of a transaction that its test ends."""
+    """Statements in the open transaction of a test."""
 
     def __init__(self, connection: DatabaseConnection) -> None:
         self._connection = connection
@@ -122,7 +122,7 @@ class Within:
 
 
 @pytest.mark.parametrize("change", [_set_password, _disable])
-async def test_a_session_that_is_just_being_stored_ends_too(
+async def test_a_session_that_is_being_stored_is_revoked_too(
     database_url: str, tmp_path: Path, change: Change
 ) -> None:
     name = f"user-{uuid4().hex[:8]}"

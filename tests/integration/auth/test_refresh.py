@@ -1,4 +1,4 @@
-"""Refresh tokens: used once, and a thief ends the log-in."""
+"""Refresh tokens: used once, and reuse ends the session."""
 
 import asyncio
 from pathlib import Path
@@ -13,12 +13,12 @@ from aiapi_service.auth.sessions import digest
 async def _pair(one: Service) -> dict[str, str]:
     name = f"user-{uuid4().hex[:8]}"
     await one.add_user(name)
-    # From an address of its own: its tries are not this test's to use up.
+    # From a separate address, so that its login attempts do not count for other tests.
     pair: dict[str, str] = (await one.log_in(name, address=f"2001:db8:{name[-4:]}::")).json()
     return pair
 
 
-async def test_a_refresh_gives_a_new_pair(database_url: str, tmp_path: Path) -> None:
+async def test_a_refresh_returns_a_new_pair(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url) as one:
         first = await _pair(one)
         answer = await one.refresh(first["refresh_token"])
@@ -29,9 +29,7 @@ async def test_a_refresh_gives_a_new_pair(database_url: str, tmp_path: Path) -> 
         assert (await one.refresh(second["refresh_token"])).status_code == 200
 
 
-async def test_a_token_that_is_used_again_later_ends_the_whole_log_in(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_reuse_of_a_token_ends_the_session(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url, auth_refresh_grace=0) as one:
         stolen = await _pair(one)
         owner = (await one.refresh(stolen["refresh_token"])).json()
@@ -42,20 +40,20 @@ async def test_a_token_that_is_used_again_later_ends_the_whole_log_in(
         assert (await one.get("/chat", stolen["access_token"])).status_code == 401
 
 
-async def test_two_that_race_both_go_on_and_a_third_ends_nothing(
+async def test_two_concurrent_refreshes_succeed_and_a_third_ends_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
     async with service(tmp_path, database_url) as one:
         token = (await _pair(one))["refresh_token"]
         answers = await asyncio.gather(*(one.refresh(token) for _ in range(8)))
         won = [answer.json() for answer in answers if answer.status_code == 200]
-        assert len(won) == 2, "however many come at once, two get a successor"
+        assert len(won) == 2, "exactly two concurrent refreshes succeed"
         assert len({pair["refresh_token"] for pair in won}) == 2
         for pair in won:
             assert (await one.refresh(pair["refresh_token"])).status_code == 200
 
 
-async def test_of_many_at_once_one_wins_where_there_is_no_grace(
+async def test_without_grace_one_concurrent_refresh_succeeds(
     database_url: str, tmp_path: Path
 ) -> None:
     async with service(tmp_path, database_url, auth_refresh_grace=0) as one:
@@ -64,11 +62,11 @@ async def test_of_many_at_once_one_wins_where_there_is_no_grace(
         assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
         won = next(answer.json() for answer in answers if answer.status_code == 200)
         again = await one.refresh(won["refresh_token"])
-        assert again.status_code == 400, "seven of them were thieves, as far as anybody can tell"
+        assert again.status_code == 400, "the reuse has ended the session"
 
 
 @pytest.mark.parametrize("table", ["refresh_tokens", "sessions"])
-async def test_an_expired_one_is_refused(database_url: str, tmp_path: Path, table: str) -> None:
+async def test_an_expired_token_is_refused(database_url: str, tmp_path: Path, table: str) -> None:
     async with service(tmp_path, database_url) as one:
         token = (await _pair(one))["refresh_token"]
         assert one.database is not None
@@ -77,7 +75,7 @@ async def test_an_expired_one_is_refused(database_url: str, tmp_path: Path, tabl
         assert (await one.refresh(token)).status_code == 400
 
 
-async def test_no_refresh_outlives_the_log_in(database_url: str, tmp_path: Path) -> None:
+async def test_a_refresh_token_expires_with_its_session(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url, auth_session_seconds=100) as one:
         token = (await _pair(one))["refresh_token"]
         fresh = (await one.refresh(token)).json()["refresh_token"]
@@ -92,7 +90,7 @@ async def test_no_refresh_outlives_the_log_in(database_url: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "aiapi-refresh_" + "a" * 43, "x" * 9000, "\0"])
-async def test_a_token_of_nobody_is_refused(database_url: str, tmp_path: Path, token: str) -> None:
+async def test_an_unknown_token_is_refused(database_url: str, tmp_path: Path, token: str) -> None:
     async with service(tmp_path, database_url) as one:
         assert (await one.refresh(token)).status_code == 400
         assert (await one.revoke(token)).status_code in (200, 400)
@@ -110,7 +108,7 @@ async def test_only_digests_are_stored(database_url: str, tmp_path: Path) -> Non
             assert token.encode().hex() not in stored
 
 
-async def test_good_refreshes_and_log_outs_leave_an_address_its_tries(
+async def test_valid_refreshes_do_not_count_for_the_address(
     database_url: str, tmp_path: Path
 ) -> None:
     limits = {"auth_address_burst": 2, "auth_address_seconds": 1000}

@@ -1,4 +1,4 @@
-"""Nothing is open by accident: every route of the gateway says who may call it."""
+"""Every route of the gateway authenticates, except for the listed public ones."""
 
 import asyncio
 import socket
@@ -21,14 +21,14 @@ from aiapi_service.auth.principal import SCOPES
 from aiapi_service.gateway.app import create_app
 from aiapi_service.gateway.settings import GatewaySettings
 
-OPEN = {
-    "/": "what this is",
+PUBLIC = {
+    "/": "status",
     "/docs": "the documentation",
     "/redoc": "the documentation",
     "/docs/{name}": "files of the documentation",
     "/openapi.json": "the documentation",
-    "/v1/auth/token": "whoever calls it has no token yet",
-    "/v1/auth/revoke": "the token to end is in the form",
+    "/v1/auth/token": "callers have no token yet",
+    "/v1/auth/revoke": "the token is in the form",
 }
 
 
@@ -39,7 +39,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
 
 
 def _routes(routes: Iterator[BaseRoute] | list[BaseRoute]) -> Iterator[BaseRoute]:
-    """All routes, those of included routers too, however this FastAPI keeps them."""
+    """All routes, including those of included routers."""
     for route in routes:
         inner = getattr(route, "original_router", None) or getattr(route, "app", None)
         nested = getattr(inner, "routes", None)
@@ -55,31 +55,31 @@ def _authenticates(dependant: Dependant) -> bool:
     )
 
 
-def test_every_route_authenticates_but_those_that_are_open_on_purpose(app: FastAPI) -> None:
+def test_every_route_authenticates_except_public_ones(app: FastAPI) -> None:
     found = list(_routes(app.routes))
     paths = {getattr(route, "path", None) for route in found}
     assert {"/v1/chat/completions", "/v1/answer", "/v1/documents"} <= paths
-    assert paths >= set(OPEN), "the list names no route that is gone"
+    assert paths >= set(PUBLIC), "all listed routes exist"
     for route in found:
         path = getattr(route, "path", "")
-        guarded = isinstance(route, APIRoute) and _authenticates(route.dependant)
-        assert guarded != (path in OPEN), f"{path} is {'guarded' if guarded else 'open'}"
+        protected = isinstance(route, APIRoute) and _authenticates(route.dependant)
+        assert protected != (path in PUBLIC), f"{path} is {'protected' if protected else 'public'}"
 
 
-def test_the_documentation_shows_both_ways_in_and_every_scope(app: FastAPI) -> None:
+def test_the_openapi_document_has_both_schemes_and_all_scopes(app: FastAPI) -> None:
     document = app.openapi()
     schemes = document["components"]["securitySchemes"]
     assert schemes["password"]["flows"]["password"]["scopes"] == SCOPES
     assert schemes["bearer"]["scheme"] == "bearer"
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            ways = [set(one) for one in operation.get("security", [])]
-            assert ways == ([] if path in OPEN else [{"password"}, {"bearer"}]), path
-            if ways and path != "/v1/auth/me":
-                assert operation["security"][0]["password"], f"{path} asks for no scope"
+            schemes_of_route = [set(one) for one in operation.get("security", [])]
+            assert schemes_of_route == ([] if path in PUBLIC else [{"password"}, {"bearer"}]), path
+            if schemes_of_route and path != "/v1/auth/me":
+                assert operation["security"][0]["password"], f"{path} has no scope"
 
 
-async def test_called_without_a_token_every_guarded_route_refuses(
+async def test_every_protected_route_returns_401_without_a_token(
     app: FastAPI, tmp_path: Path
 ) -> None:
     async with service(tmp_path) as one:
@@ -88,14 +88,14 @@ async def test_called_without_a_token_every_guarded_route_refuses(
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             for path, operations in app.openapi()["paths"].items():
                 for method in operations:
-                    if path in OPEN:
+                    if path in PUBLIC:
                         continue
                     answer = await client.request(method, path.replace("{id}", "x"), content=b"{}")
                     assert answer.status_code == 401, (method, path, answer.text)
 
 
 @pytest.mark.parametrize(("trusted", "statuses"), [("10.0.0.1", {429}), ("127.0.0.1", {400})])
-async def test_a_proxys_word_on_the_address_is_taken_only_when_it_is_trusted(
+async def test_forwarded_addresses_are_used_from_trusted_proxies_only(
     database_url: str, tmp_path: Path, trusted: str, statuses: set[int]
 ) -> None:
     limits: dict[str, Any] = {"auth_address_burst": 2, "auth_address_seconds": 1000}

@@ -1,4 +1,4 @@
-"""No secret is in a log, a metric or an error, whatever goes wrong."""
+"""No secret appears in logs, metrics or errors."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from aiapi_service.store.settings import StoreSettings
 PASSWORD = "a-password-that-nobody-may-see"
 
 
-async def test_what_is_logged_and_answered_holds_no_secret(
+async def test_logs_and_responses_contain_no_secrets(
     database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -61,9 +61,9 @@ async def test_what_is_logged_and_answered_holds_no_secret(
         "new refresh token": second["refresh_token"],
     }
     everything = "\n".join([*texts, caplog.text, *(str(vars(one)) for one in caplog.records)])
-    assert "a log-in was refused" in everything, "there is a log to look at"
+    assert "refused a login" in everything, "the log is captured"
     for name, secret in secrets.items():
-        assert secret not in everything, f"the {name} was told"
+        assert secret not in everything, f"the {name} was revealed"
 
 
 UNENCODED = [
@@ -85,7 +85,7 @@ UNENCODED = [
         ("AIAPI_DATABASE_CONNECTIONS", "s3cret-word"),
     ],
 )
-def test_a_refused_setting_is_named_without_its_value(
+def test_an_invalid_setting_is_named_without_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -95,7 +95,7 @@ def test_a_refused_setting_is_named_without_its_value(
 
 
 @pytest.mark.parametrize("url", UNENCODED)
-async def test_a_url_that_was_not_checked_is_not_told_either(
+async def test_an_unvalidated_url_is_not_logged(
     tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     checked = StoreSettings(database_start_wait=0, data_dir=tmp_path)
@@ -117,7 +117,7 @@ async def test_a_url_that_was_not_checked_is_not_told_either(
         "postgresql:///app?host=%2Frun%2Fpostgresql&user=aiapi",
     ],
 )
-def test_a_url_that_asyncpg_understands_is_taken(url: str) -> None:
+def test_a_valid_url_is_accepted(url: str) -> None:
     found = StoreSettings.model_validate({"database_url": url}).database_url
     assert found is not None
     assert found.get_secret_value() == url
@@ -135,6 +135,6 @@ def test_a_url_that_asyncpg_understands_is_taken(url: str) -> None:
         "postgresql:///app?host=one:many",
     ],
 )
-def test_a_url_that_asyncpg_does_not_understand_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="must be a postgresql:// URL; percent-encode"):
         StoreSettings.model_validate({"database_url": url})

@@ -1,4 +1,4 @@
-"""The gateway under Uvicorn, with stand-in upstreams on loopback."""
+"""The gateway under Uvicorn, with fake upstreams on loopback."""
 
 import asyncio
 import json
@@ -17,15 +17,15 @@ from aiapi_service.gateway.upstreams import metering
 async def test_a_completion_passes_through_with_the_upstreams_key(upstream: StandIn) -> None:
     async with gateway(upstreams=upstream.url, upstream_api_key="s3cret") as client:
         mine = {"Authorization": "Bearer mine"}
-        asked = {**QUESTION, "guided_regex": "a+", "top_k": 3}
-        async with client.post(CHAT, json=asked, headers=mine) as answer:
+        body = {**QUESTION, "guided_regex": "a+", "top_k": 3}
+        async with client.post(CHAT, json=body, headers=mine) as answer:
             assert answer.status == 200
             assert (await answer.json())["choices"][0]["message"]["content"] == "hello"
-    assert upstream.bodies == [asked], "fields that only some upstreams know pass through"
+    assert upstream.bodies == [body], "unknown fields pass through"
     assert upstream.requests[0].headers["Authorization"] == "Bearer s3cret"
 
 
-async def test_a_callers_key_is_never_given_to_the_upstream(upstream: StandIn) -> None:
+async def test_a_callers_key_is_never_sent_to_the_upstream(upstream: StandIn) -> None:
     async with gateway(upstreams=upstream.url) as client:
         mine = {"Authorization": "Bearer mine", "Cookie": "a=b"}
         async with client.post(CHAT, json=QUESTION, headers=mine) as answer:
@@ -33,9 +33,7 @@ async def test_a_callers_key_is_never_given_to_the_upstream(upstream: StandIn) -
     assert not {"Authorization", "Cookie"} & set(upstream.requests[0].headers)
 
 
-async def test_a_model_goes_by_the_name_that_its_upstream_has_for_it(
-    upstream: StandIn, second: StandIn
-) -> None:
+async def test_a_model_is_renamed_for_its_upstream(upstream: StandIn, second: StandIn) -> None:
     config = json.dumps(
         [
             {"url": upstream.url, "models": {"fast": "llama-3-8b"}},
@@ -49,12 +47,12 @@ async def test_a_model_goes_by_the_name_that_its_upstream_has_for_it(
         async with client.post(CHAT, json={**QUESTION, "model": "none"}) as answer:
             details = await problem(answer)
             assert (answer.status, details["errors"][0]["field"]) == (404, "model")
-            assert "There are: fast, slow" in details["detail"]
+            assert "Known models: fast, slow" in details["detail"]
     assert [body["model"] for body in upstream.bodies] == ["llama-3-8b"]
     assert [body["model"] for body in second.bodies] == ["slow"]
 
 
-async def test_a_key_given_twice_is_read_alike_by_both(upstream: StandIn) -> None:
+async def test_duplicate_keys_are_resolved_before_the_upstream(upstream: StandIn) -> None:
     async with gateway(upstreams=upstreams(upstream.url, models=["a", "b"])) as client:
         body = b'{"model": "a", "messages": [{"role": "user", "content": "x"}], "model": "b"}'
         async with client.post(CHAT, data=body, headers=JSON) as answer:
@@ -62,7 +60,7 @@ async def test_a_key_given_twice_is_read_alike_by_both(upstream: StandIn) -> Non
     assert upstream.raw[0].count(b'"model"') == 1
 
 
-async def test_leaving_a_stream_cancels_the_upstream_call(upstream: StandIn) -> None:
+async def test_disconnecting_from_a_stream_cancels_the_upstream_call(upstream: StandIn) -> None:
     upstream.pieces = ["x"] * 10_000
     async with gateway(upstreams=upstream.url) as client:
         answer = await client.post(CHAT, json={**QUESTION, "stream": True})
@@ -71,7 +69,9 @@ async def test_leaving_a_stream_cancels_the_upstream_call(upstream: StandIn) -> 
         await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_leaving_before_the_first_byte_cancels_the_upstream_call(upstream: StandIn) -> None:
+async def test_disconnecting_before_the_first_byte_cancels_the_upstream_call(
+    upstream: StandIn,
+) -> None:
     upstream.pause = 60
     async with gateway(upstreams=upstream.url) as client:
         with suppress(TimeoutError):
@@ -79,33 +79,33 @@ async def test_leaving_before_the_first_byte_cancels_the_upstream_call(upstream:
         await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_usage_is_asked_for_and_kept_from_who_has_not_asked(upstream: StandIn) -> None:
+async def test_usage_is_requested_and_hidden_from_callers_that_did_not(upstream: StandIn) -> None:
     async with gateway(upstreams=upstream.url) as client:
         async with client.post(CHAT, json={**QUESTION, "stream": True}) as answer:
             assert answer.content_type == "text/event-stream"
             assert "usage" not in (text := await answer.text())
             assert text.endswith("data: [DONE]\n\n")
-        asked = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
-        async with client.post(CHAT, json=asked) as answer:
+        body = {**QUESTION, "stream": True, "stream_options": {"include_usage": True}}
+        async with client.post(CHAT, json=body) as answer:
             assert '"usage": {"prompt_tokens": 7' in await answer.text()
     assert [body["stream_options"]["include_usage"] for body in upstream.bodies] == [True, True]
 
 
 @pytest.mark.parametrize("options", [None, {"include_usage": False}, {}, {"x": 1}])
-async def test_tokens_are_counted_although_the_caller_wants_none(
+async def test_tokens_are_counted_even_if_the_caller_disables_usage(
     upstream: StandIn, options: Any
 ) -> None:
     counted = metering.TOKENS.labels(upstream.url.removeprefix("http://"), "m", "out")
     async with gateway(upstreams=upstream.url) as client:
-        asked = {**QUESTION, "stream": True, "stream_options": options}
-        async with client.post(CHAT, json=asked) as answer:
+        body = {**QUESTION, "stream": True, "stream_options": options}
+        async with client.post(CHAT, json=body) as answer:
             assert "usage" not in (await answer.text())
     assert upstream.bodies[0]["stream_options"] == {**(options or {}), "include_usage": True}
     assert upstream.raw[0].count(b"stream_options") == 1
     assert counted.values[0] == 3
 
 
-async def test_a_broken_stream_is_told_in_the_stream(upstream: StandIn) -> None:
+async def test_a_broken_stream_ends_with_an_error_event(upstream: StandIn) -> None:
     upstream.break_after = 0
     async with (
         gateway(upstreams=upstream.url) as client,
@@ -127,10 +127,10 @@ async def test_the_upstreams_own_errors_pass_through_as_problems(upstream: Stand
         details = await problem(answer)
     assert (details["status"], details["detail"]) == (400, "max_tokens is too large")
     assert details["error"]["code"] == "the_code"
-    assert len(upstream.bodies) == 1, "the caller's own error is not tried again"
+    assert len(upstream.bodies) == 1, "errors of the caller are not retried"
 
 
-async def test_a_refused_key_is_the_gateways_fault_and_is_not_quoted(upstream: StandIn) -> None:
+async def test_a_refused_gateway_key_is_502_and_not_quoted(upstream: StandIn) -> None:
     upstream.always = refusal(401, "Incorrect API key provided: sk-secret")
     async with (
         gateway(upstreams=upstream.url, upstream_retries=0) as client,
@@ -152,10 +152,10 @@ async def test_models_are_those_of_all_upstreams(upstream: StandIn, second: Stan
             assert (await answer.json())["owned_by"] == second.url.removeprefix("http://")
         async with client.get("/v1/models/none") as answer:
             assert (await problem(answer))["status"] == 404
-    assert len(upstream.requests) == 1, "what an upstream lists is kept for a while"
+    assert len(upstream.requests) == 1, "model lists are cached"
 
 
-async def test_without_an_upstream_the_answer_names_the_way_out() -> None:
+async def test_without_an_upstream_the_problem_names_the_setting() -> None:
     async with gateway() as client:
         for method, path in (("POST", CHAT), ("GET", "/v1/models")):
             async with client.request(method, path, json=QUESTION) as answer:
@@ -182,7 +182,7 @@ async def test_a_silent_upstream_is_a_timeout(upstream: StandIn) -> None:
     ):
         assert answer.status == 504
         assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-timeout"
-    assert len(upstream.bodies) == 1, "it may have been paid for: it is not sent again"
+    assert len(upstream.bodies) == 1, "it may be billed, so it is not retried"
 
 
 JSON = {"Content-Type": "application/json"}
@@ -205,7 +205,7 @@ _DEEP = b'{"model": "m", "messages": [], "tools": ' + b"[" * 40 + b"]" * 40 + b"
         (b'{"model":' + b"[" * 400 + b"]" * 400 + b"}", 422, ""),
     ],
 )
-async def test_a_bad_body_is_refused_before_the_upstream_sees_it(
+async def test_an_invalid_body_is_refused_before_the_upstream_call(
     upstream: StandIn, body: bytes, status: int, field: str | None
 ) -> None:
     async with (
@@ -233,17 +233,17 @@ async def test_a_body_without_a_length_is_bounded_too(upstream: StandIn) -> None
 _BEGUN = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
+async def test_a_body_that_is_not_sent_times_out() -> None:
     async with gateway(body_timeout=0.2) as client:
         reader, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
         writer.write(f"POST {CHAT} HTTP/1.1\r\n{_BEGUN}".encode())
         answer = await asyncio.wait_for(reader.read(), 20)
         writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"did not come within AIAPI_BODY_TIMEOUT (0.2 s)" in answer
+    assert b"was not received within AIAPI_BODY_TIMEOUT (0.2 s)" in answer
 
 
-async def test_who_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(
+async def test_a_disconnect_during_the_body_is_not_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     gone = metering.ROUTE.labels(CHAT, "4xx")
@@ -273,11 +273,13 @@ async def test_every_error_is_a_problem() -> None:
             assert (await problem(answer))["status"] == 415
         packed = {"Content-Encoding": "gzip", **JSON}
         async with client.post(CHAT, data=b"abcd", headers=packed) as answer:
-            assert (await problem(answer))["detail"] == "Send the body as it is, not as gzip."
+            assert (await problem(answer))[
+                "detail"
+            ] == "Send the body without Content-Encoding: gzip."
             assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "identity")
 
 
-async def test_a_number_that_no_float_can_hold_is_refused_by_its_name(upstream: StandIn) -> None:
+async def test_a_number_that_is_too_large_is_refused_with_its_field(upstream: StandIn) -> None:
     async with gateway(upstreams=upstream.url) as client:
         for number in ("1e400", "-1e999", "1" * 400 + ".0"):
             raw = json.dumps(QUESTION)[:-1] + f', "metadata": {{"a": [0, {number}]}}}}'
@@ -292,7 +294,7 @@ async def test_a_number_that_no_float_can_hold_is_refused_by_its_name(upstream: 
     assert len(upstream.requests) == 1
 
 
-async def test_an_error_that_nobody_has_foreseen_is_a_problem_like_others(
+async def test_an_unexpected_error_is_a_problem(
     upstream: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_args: object) -> None:

@@ -1,4 +1,4 @@
-"""Upstreams that are away, slow, overloaded or talk nonsense."""
+"""Upstreams that are down, slow, overloaded or return invalid data."""
 
 import asyncio
 import json
@@ -12,20 +12,18 @@ from gateway_support.upstream import StandIn, refusal
 from aiapi_service.gateway.upstreams import metering
 
 
-async def test_an_upstream_that_is_away_is_passed_over_and_then_left_alone(
+async def test_an_unreachable_upstream_is_skipped(
     upstream: StandIn,
 ) -> None:
-    away = dead_url()
-    async with gateway(upstreams=f"{away},{upstream.url}", upstream_break_after=2) as client:
+    unreachable = dead_url()
+    async with gateway(upstreams=f"{unreachable},{upstream.url}", upstream_break_after=2) as client:
         for _ in range(8):
             async with client.post(CHAT, json=QUESTION) as answer:
                 assert answer.status == 200
     assert len(upstream.requests) == 8
 
 
-async def test_the_fall_back_is_asked_only_when_the_first_tier_cannot(
-    upstream: StandIn, second: StandIn
-) -> None:
+async def test_the_second_tier_is_a_fallback(upstream: StandIn, second: StandIn) -> None:
     config = json.dumps([{"url": upstream.url}, {"url": second.url, "tier": 1}])
     async with gateway(upstreams=config) as client:
         for _ in range(3):
@@ -38,7 +36,7 @@ async def test_the_fall_back_is_asked_only_when_the_first_tier_cannot(
     assert len(second.requests) == 1
 
 
-async def test_weights_are_kept(upstream: StandIn, second: StandIn) -> None:
+async def test_calls_follow_the_weights(upstream: StandIn, second: StandIn) -> None:
     config = json.dumps([{"url": upstream.url, "weight": 3}, {"url": second.url}])
     async with gateway(upstreams=config) as client:
         for _ in range(8):
@@ -57,7 +55,7 @@ async def test_a_short_retry_after_is_waited_for(upstream: StandIn) -> None:
     assert len(upstream.requests) == 2
 
 
-async def test_a_long_retry_after_is_the_callers_to_wait_for(upstream: StandIn) -> None:
+async def test_a_long_retry_after_is_returned_to_the_caller(upstream: StandIn) -> None:
     upstream.always = refusal(429, "slow down", retry_after="20")
     async with gateway(upstreams=upstream.url) as client:
         async with client.post(CHAT, json=QUESTION) as answer:
@@ -66,24 +64,26 @@ async def test_a_long_retry_after_is_the_callers_to_wait_for(upstream: StandIn) 
         async with client.post(CHAT, json=QUESTION) as answer:
             assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-unavailable"
             assert 1 <= int(answer.headers["Retry-After"]) <= 20
-    assert len(upstream.requests) == 1, "it has said when to come back: it is left alone until then"
+    assert len(upstream.requests) == 1, "no calls until Retry-After has passed"
 
 
-async def test_a_storm_of_refusals_is_not_multiplied(upstream: StandIn) -> None:
+async def test_retries_of_many_failures_are_bounded(upstream: StandIn) -> None:
     upstream.always = refusal(429)
     settings = {"upstream_retries": 5, "upstream_break_after": 1000}
     async with gateway(upstreams=upstream.url, **settings) as client:
 
-        async def ask() -> int:
+        async def call() -> int:
             async with client.post(CHAT, json=QUESTION) as answer:
                 return answer.status
 
-        statuses = await asyncio.gather(*(ask() for _ in range(60)))
+        statuses = await asyncio.gather(*(call() for _ in range(60)))
     assert set(statuses) == {429}
-    assert len(upstream.requests) <= 60 * 1.1 + 10, "the budget is a tenth, and a reserve"
+    assert len(upstream.requests) <= 60 * 1.1 + 10, "the budget is a tenth plus a reserve"
 
 
-async def test_a_failing_upstream_is_closed_off_and_tried_again(upstream: StandIn) -> None:
+async def test_a_failing_upstream_opens_the_breaker_until_a_trial_succeeds(
+    upstream: StandIn,
+) -> None:
     upstream.always = refusal(500)
     settings = {"upstream_break_after": 3, "upstream_break_seconds": 0.5}
     async with gateway(upstreams=upstream.url, **settings) as client:
@@ -102,19 +102,19 @@ async def test_a_failing_upstream_is_closed_off_and_tried_again(upstream: StandI
                 await asyncio.sleep(0.05)
 
 
-async def test_only_what_may_be_repeated_is_sent_again_after_a_failure(upstream: StandIn) -> None:
+async def test_only_repeatable_calls_are_retried_after_a_failure(upstream: StandIn) -> None:
     upstream.answers = [refusal(500), refusal(500)]
     async with gateway(upstreams=upstream.url) as client:
         async with client.post(CHAT, json=QUESTION) as answer:
             assert answer.status == 502
         assert len(upstream.requests) == 1
-        asked = {"model": "m", "input": "text"}
-        async with client.post("/v1/embeddings", json=asked) as answer:
+        body = {"model": "m", "input": "text"}
+        async with client.post("/v1/embeddings", json=body) as answer:
             assert answer.status == 200
     assert len(upstream.requests) == 3
 
 
-async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
+async def test_invalid_responses_are_502(upstream: StandIn) -> None:
     settings = {"max_answer_bytes": 2000, "upstream_break_after": 1000}
     async with gateway(upstreams=upstream.url, **settings) as client:
         for nonsense in (
@@ -136,7 +136,7 @@ async def test_nonsense_is_a_bad_gateway(upstream: StandIn) -> None:
 _DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 
 
-async def test_a_list_of_models_that_is_none_hides_no_other(
+async def test_an_invalid_model_list_does_not_hide_others(
     upstream: StandIn, second: StandIn
 ) -> None:
     upstream.models = [1e999]  # type: ignore[list-item]
@@ -149,44 +149,42 @@ async def test_a_list_of_models_that_is_none_hides_no_other(
 
 @pytest.mark.parametrize("status", [400, 500])
 @pytest.mark.parametrize(
-    "said", [b'{"error": "\\ud800 bad"}', b'{"error": NaN}', _DEEP, b"[" * 9999]
+    "sent", [b'{"error": "\\ud800 bad"}', b'{"error": NaN}', _DEEP, b"[" * 9999]
 )
-async def test_an_error_that_cannot_be_written_again_is_told_all_the_same(
-    upstream: StandIn, said: bytes, status: int
+async def test_an_error_body_that_is_not_valid_json_is_a_problem(
+    upstream: StandIn, sent: bytes, status: int
 ) -> None:
-    upstream.always = web.Response(status=status, body=said, content_type="application/json")
+    upstream.always = web.Response(status=status, body=sent, content_type="application/json")
     async with gateway(upstreams=upstream.url, upstream_break_after=1000) as client:
-        for path, asked in ((CHAT, QUESTION), ("/v1/embeddings", {"model": "m", "input": "x"})):
-            async with client.post(path, json=asked) as answer:
+        for path, body in ((CHAT, QUESTION), ("/v1/embeddings", {"model": "m", "input": "x"})):
+            async with client.post(path, json=body) as answer:
                 assert (await problem(answer))["status"] == {400: 400, 500: 502}[status]
 
 
-@pytest.mark.parametrize("said", [b'{"x": "\\ud800"}', b'{"x": 1e999}', b'{"x": NaN}', _DEEP])
-async def test_one_item_of_a_fan_out_does_not_spoil_the_others(
-    upstream: StandIn, said: bytes
-) -> None:
-    upstream.answers = [web.Response(body=said, content_type="application/json")]
+@pytest.mark.parametrize("sent", [b'{"x": "\\ud800"}', b'{"x": 1e999}', b'{"x": NaN}', _DEEP])
+async def test_one_invalid_item_does_not_fail_the_fan_out(upstream: StandIn, sent: bytes) -> None:
+    upstream.answers = [web.Response(body=sent, content_type="application/json")]
     async with gateway(upstreams=upstream.url, upstream_break_after=1000) as client:
-        asked = {"model": "m", "prompts": ["x", "y", "z"]}
-        async with client.post("/v1/fanout", json=asked) as answer:
+        body = {"model": "m", "prompts": ["x", "y", "z"]}
+        async with client.post("/v1/fanout", json=body) as answer:
             assert answer.status == 200
             got = await answer.json()
     assert got["succeeded"] + got["failed"] == 3
     assert got["succeeded"] >= 2
 
 
-async def test_half_a_surrogate_pair_is_the_callers_to_read(upstream: StandIn) -> None:
-    said = b'{"choices": [{"message": {"content": "\\ud83d"}}]}'
-    upstream.always = web.Response(body=said, content_type="application/json")
+async def test_a_lone_surrogate_passes_through(upstream: StandIn) -> None:
+    sent = b'{"choices": [{"message": {"content": "\\ud83d"}}]}'
+    upstream.always = web.Response(body=sent, content_type="application/json")
     async with (
         gateway(upstreams=upstream.url) as client,
         client.post(CHAT, json=QUESTION) as answer,
     ):
-        assert (answer.status, await answer.read()) == (200, said)
+        assert (answer.status, await answer.read()) == (200, sent)
 
 
 @pytest.mark.parametrize(
-    ("said", "whole"),
+    ("sent", "is_complete"),
     [
         (b"", False),
         (b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": null}]}\n\n', False),
@@ -195,25 +193,26 @@ async def test_half_a_surrogate_pair_is_the_callers_to_read(upstream: StandIn) -
         (b"data: [DONE]\n\n", True),
     ],
 )
-async def test_a_stream_that_stops_before_its_end_is_told_however_it_was_framed(
-    upstream: StandIn, said: bytes, whole: bool
+async def test_an_incomplete_stream_ends_with_an_error_event(
+    upstream: StandIn, sent: bytes, is_complete: bool
 ) -> None:
-    upstream.always = web.Response(body=said, content_type="text/event-stream")
+    upstream.always = web.Response(body=sent, content_type="text/event-stream")
     async with (
         gateway(upstreams=upstream.url) as client,
         client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
     ):
         got = await answer.read()
-    assert got.startswith(said)
-    told = got.removeprefix(said)
-    assert (told == b"") == whole
-    if not whole:
+    assert got.startswith(sent)
+    appended = got.removeprefix(sent)
+    assert (appended == b"") == is_complete
+    if not is_complete:
         assert (
-            json.loads(told.removeprefix(b"data: "))["type"] == "urn:aiapi:problem:upstream-broken"
+            json.loads(appended.removeprefix(b"data: "))["type"]
+            == "urn:aiapi:problem:upstream-broken"
         )
 
 
-async def test_a_slow_body_is_bounded_as_a_whole(upstream: StandIn) -> None:
+async def test_a_slow_body_hits_the_total_timeout(upstream: StandIn) -> None:
     upstream.pieces = ["x"] * 10_000
     async with (
         gateway(upstreams=upstream.url, upstream_total_timeout=0.5) as client,
@@ -224,7 +223,7 @@ async def test_a_slow_body_is_bounded_as_a_whole(upstream: StandIn) -> None:
     await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_hedging_asks_a_second_upstream_and_cancels_the_first(
+async def test_hedging_calls_a_second_upstream_and_cancels_the_first(
     upstream: StandIn, second: StandIn
 ) -> None:
     upstream.pause = 60
@@ -236,7 +235,7 @@ async def test_hedging_asks_a_second_upstream_and_cancels_the_first(
     await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_a_caller_who_leaves_while_a_refusal_is_read_closes_nothing_off(
+async def test_a_disconnect_during_an_error_response_does_not_block_the_breaker(
     upstream: StandIn,
 ) -> None:
     upstream.always = refusal(500)
@@ -245,11 +244,11 @@ async def test_a_caller_who_leaves_while_a_refusal_is_read_closes_nothing_off(
         for _ in range(2):
             async with client.post(CHAT, json=QUESTION) as answer:
                 assert answer.status == 502
-        await asyncio.sleep(0.4)  # The pause of the breaker: time is what is tested.
+        await asyncio.sleep(0.4)  # Until the breaker is half-open.
         upstream.stall = True
         with pytest.raises(TimeoutError):
             await client.post(CHAT, json=QUESTION, timeout=aiohttp.ClientTimeout(total=0.5))
-        assert len(upstream.requests) == 3, "the trial has reached the upstream"
+        assert len(upstream.requests) == 3, "the trial call has reached the upstream"
         upstream.stall, upstream.always = False, None
         async with asyncio.timeout(10):
             while True:
@@ -259,7 +258,7 @@ async def test_a_caller_who_leaves_while_a_refusal_is_read_closes_nothing_off(
                 await asyncio.sleep(0.05)
 
 
-async def test_a_list_of_models_says_nothing_of_an_upstream_that_fails_its_chats(
+async def test_listing_models_does_not_close_the_breaker(
     upstream: StandIn,
 ) -> None:
     upstream.always = refusal(500)
@@ -274,7 +273,7 @@ async def test_a_list_of_models_says_nothing_of_an_upstream_that_fails_its_chats
     assert len(upstream.requests) == 2
 
 
-async def test_an_embedding_that_breaks_off_is_asked_for_again(upstream: StandIn) -> None:
+async def test_a_broken_embeddings_response_is_retried(upstream: StandIn) -> None:
     upstream.answers = [web.Response(body=b'{"data": [', content_type="application/json")]
     async with (
         gateway(upstreams=upstream.url) as client,
@@ -284,7 +283,7 @@ async def test_an_embedding_that_breaks_off_is_asked_for_again(upstream: StandIn
     assert len(upstream.requests) == 2
 
 
-async def test_one_upstream_alone_is_not_asked_twice_for_being_late(upstream: StandIn) -> None:
+async def test_a_single_upstream_is_not_hedged(upstream: StandIn) -> None:
     upstream.pause = 0.4
     async with (
         gateway(upstreams=upstream.url, upstream_hedge_after=0.05) as client,
@@ -294,7 +293,7 @@ async def test_one_upstream_alone_is_not_asked_twice_for_being_late(upstream: St
     assert len(upstream.requests) == 1
 
 
-async def test_calls_are_counted_by_how_they_ended(upstream: StandIn) -> None:
+async def test_calls_are_counted_by_outcome(upstream: StandIn) -> None:
     named = upstreams(upstream.url, name="counted")
 
     def counted(outcome: str) -> float:
@@ -314,4 +313,4 @@ async def test_calls_are_counted_by_how_they_ended(upstream: StandIn) -> None:
                 await answer.read()
     after = [counted(one) for one in outcomes]
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 3]
-    assert metering.STATE.labels("counted").values[0] == 2, "closed off"
+    assert metering.STATE.labels("counted").values[0] == 2, "open"

@@ -1,4 +1,4 @@
-"""The gateway's connections to upstreams: what is kept, what is not, and what is no answer."""
+"""Connections to upstreams: reuse, limits, errors and proxies."""
 
 import asyncio
 import ssl
@@ -23,21 +23,21 @@ from aiapi_service.gateway.upstreams.settings import UpstreamSettings
 from aiapi_service.gateway.upstreams.transport import UpstreamTransport
 from aiapi_service.gateway.upstreams.wire import ResponseHead, UpstreamEndpoint, make_endpoint
 
-PATIENT = 20.0
+LONG_TIMEOUT = 20.0
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 BEGUN = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbegun"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Upstream:
-    """Answers each request with the next of `answers`, the last of them for ever."""
+    """Sends the next of `answers` for each request, and repeats the last one."""
 
     def __init__(self, *answers: bytes, close: bool = False) -> None:
         self.answers = list(answers)
         self.close = close
         self.connections = 0
         self.requests: list[bytes] = []
-        self.gone = asyncio.Event()
+        self.disconnected = asyncio.Event()
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,7 +53,7 @@ class Upstream:
                 if self.close:
                     return
         except (asyncio.IncompleteReadError, OSError):
-            self.gone.set()
+            self.disconnected.set()
         finally:
             writer.close()
 
@@ -74,11 +74,11 @@ async def listening(upstream: Upstream, tls: ssl.SSLContext | None = None) -> As
 
 @asynccontextmanager
 async def connections(limit: int = 10) -> AsyncIterator[UpstreamTransport]:
-    opened = UpstreamTransport(UpstreamSettings(upstream_connections=limit))
+    transport = UpstreamTransport(UpstreamSettings(upstream_connections=limit))
     try:
-        yield opened
+        yield transport
     finally:
-        await opened.close()
+        await transport.close()
 
 
 async def read(reply: ResponseHead) -> bytes:
@@ -88,15 +88,15 @@ async def read(reply: ResponseHead) -> bytes:
         await reply.body.aclose()
 
 
-async def test_a_call_carries_the_id_and_the_trace_of_its_request() -> None:
+async def test_a_call_has_the_request_id_and_the_trace_context() -> None:
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     upstream, request = Upstream(OK), CurrentRequest()
     request.scope = {"headers": [(b"x-request-id", b"order-7"), (b"traceparent", trace)]}
     request.counters = cast("RequestCounters", SimpleNamespace(upstream=lambda _: None))
-    async with listening(upstream), connections() as opened:
-        await read(await opened.send(upstream.at(), b"{}", PATIENT))
+    async with listening(upstream), connections() as transport:
+        await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT))
         token = current.set(request)
-        await read(await opened.send(upstream.at(), b"{}", PATIENT))
+        await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT))
         current.reset(token)
     outside, inside = (one.lower() for one in upstream.requests)
     assert b"x-request-id" not in outside
@@ -104,11 +104,11 @@ async def test_a_call_carries_the_id_and_the_trace_of_its_request() -> None:
     assert b"\r\ntraceparent: " + trace + b"\r\n" in inside
 
 
-async def test_a_connection_is_kept_and_the_request_goes_out_whole() -> None:
+async def test_a_connection_is_reused() -> None:
     upstream = Upstream(OK)
-    async with listening(upstream), connections() as way:
+    async with listening(upstream), connections() as transport:
         for _ in range(3):
-            reply = await way.send(upstream.at(), b'{"a": 1}', PATIENT)
+            reply = await transport.send(upstream.at(), b'{"a": 1}', LONG_TIMEOUT)
             assert (reply.status, await read(reply)) == (200, b"ok")
     assert upstream.connections == 1
     head, _, sent = upstream.requests[-1].partition(b"\r\n\r\n")
@@ -128,95 +128,95 @@ async def test_a_connection_is_kept_and_the_request_goes_out_whole() -> None:
         b"",
     ],
 )
-async def test_what_is_no_answer_is_an_error_of_httpx(answer: bytes) -> None:
+async def test_an_invalid_response_is_an_httpx_error(answer: bytes) -> None:
     upstream = Upstream(answer, close=True)
-    async with listening(upstream), connections() as way:
+    async with listening(upstream), connections() as transport:
         with pytest.raises(httpx.HTTPError):
-            await read(await way.send(upstream.at(), b"{}", PATIENT))
+            await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT))
 
 
-async def test_silence_is_a_timeout_and_ends_the_connection() -> None:
+async def test_no_response_is_a_timeout_and_closes_the_connection() -> None:
     upstream = Upstream(b"")
-    async with listening(upstream), connections() as way:
+    async with listening(upstream), connections() as transport:
         with pytest.raises(httpx.TimeoutException):
-            await way.send(upstream.at(), b"{}", 0.05)
-        await asyncio.wait_for(upstream.gone.wait(), 20)
+            await transport.send(upstream.at(), b"{}", 0.05)
+        await asyncio.wait_for(upstream.disconnected.wait(), 20)
 
 
-async def test_what_may_be_paid_for_is_not_asked_again() -> None:
+async def test_a_call_is_not_repeated_on_a_broken_connection() -> None:
     upstream = Upstream(OK, b"", OK)
-    async with listening(upstream), connections() as way:
-        assert await read(await way.send(upstream.at(), b"{}", PATIENT)) == b"ok"
+    async with listening(upstream), connections() as transport:
+        assert await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)) == b"ok"
         upstream.close = True
         with pytest.raises(httpx.HTTPError):
-            await way.send(upstream.at(), b"{}", PATIENT)
+            await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
     assert len(upstream.requests) == 2
 
 
-async def test_calls_over_the_limit_wait_for_their_turn() -> None:
+async def test_calls_over_the_limit_wait_for_a_connection() -> None:
     upstream = Upstream(BEGUN, OK)
-    async with listening(upstream), connections(limit=1) as way:
-        held = await way.send(upstream.at(), b"{}", PATIENT)
+    async with listening(upstream), connections(limit=1) as transport:
+        held = await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
         with pytest.raises(httpx.ConnectTimeout):
-            await way.send(upstream.at(), b"{}", 0.05)
-        waiting = asyncio.create_task(way.send(upstream.at(), b"{}", PATIENT))
+            await transport.send(upstream.at(), b"{}", 0.05)
+        waiting = asyncio.create_task(transport.send(upstream.at(), b"{}", LONG_TIMEOUT))
         await asyncio.sleep(0)
         assert not waiting.done()
         await held.body.aclose()
         assert await read(await waiting) == b"ok"
 
 
-async def test_leaving_an_answer_closes_its_connection_and_makes_room() -> None:
+async def test_closing_a_response_early_frees_its_connection() -> None:
     upstream = Upstream(BEGUN, OK)
-    async with listening(upstream), connections(limit=1) as way:
-        reply = await way.send(upstream.at(), b"{}", PATIENT)
+    async with listening(upstream), connections(limit=1) as transport:
+        reply = await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
         await reply.body.aclose()
-        await asyncio.wait_for(upstream.gone.wait(), 20)
-        assert await read(await way.send(upstream.at(), b"{}", PATIENT)) == b"ok"
+        await asyncio.wait_for(upstream.disconnected.wait(), 20)
+        assert await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)) == b"ok"
 
 
-async def test_nobody_there_is_told_apart() -> None:
+async def test_a_refused_connection_is_a_connect_error() -> None:
     upstream = Upstream(OK)
     async with listening(upstream):
         pass
-    async with connections() as way:
+    async with connections() as transport:
         with pytest.raises(httpx.ConnectError):
-            await way.send(upstream.at(), b"{}", PATIENT)
+            await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
 
 
-def test_a_header_cannot_begin_another_request() -> None:
-    with pytest.raises(ValueError, match="line end"):
+def test_headers_must_not_contain_line_breaks() -> None:
+    with pytest.raises(ValueError, match="line break"):
         make_endpoint("POST", "http://127.0.0.1/v1", {"Authorization": "Bearer x\r\nHost: other"})
 
 
-async def test_a_proxy_is_used_where_the_environment_names_one(
+async def test_the_proxy_of_the_environment_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy = Upstream(OK)
-    async with listening(proxy), connections() as way:
+    async with listening(proxy), connections() as transport:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("no_proxy", "")
         headers = {"Host": "far.example", "Authorization": "Bearer key"}
         far = make_endpoint("POST", "http://user:word@far.example/v1/chat", headers)
-        reply = await way.send(far, b"{}", PATIENT)
+        reply = await transport.send(far, b"{}", LONG_TIMEOUT)
         assert (reply.status, await read(reply)) == (200, b"ok")
     assert proxy.requests[0].startswith(b"POST http://far.example/v1/chat HTTP/1.1\r\n")
     assert b"authorization: bearer key" in proxy.requests[0].lower()
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     make_certificate(certificate, key)
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(certificate, key)
     upstream = Upstream(OK)
-    async with listening(upstream, server), connections() as way:
+    async with listening(upstream, server), connections() as transport:
         with pytest.raises(httpx.HTTPError, match="CERTIFICATE_VERIFY_FAILED"):
-            await way.send(upstream.at(scheme="https"), b"{}", PATIENT)
+            await transport.send(upstream.at(scheme="https"), b"{}", LONG_TIMEOUT)
 
 
 def make_certificate(certificate: Path, key: Path) -> None:
-    """For 127.0.0.1, signed by itself."""
+    """A self-signed certificate for 127.0.0.1."""
     secret = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "upstream")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, the pages that show it, and a machine that reads it."""
+"""The OpenAPI document, its pages, and Schemathesis."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ async def document(client: aiohttp.ClientSession) -> dict[str, Any]:
         return found
 
 
-async def test_every_route_has_an_example_and_says_which_errors_it_gives() -> None:
+async def test_every_route_documents_its_errors_and_examples() -> None:
     async with gateway() as client:
         found = await document(client)
     assert found["openapi"].startswith("3.1")
@@ -40,7 +40,7 @@ async def test_every_route_has_an_example_and_says_which_errors_it_gives() -> No
             assert {"401", "403"} <= set(operation["responses"]), where
 
 
-async def test_the_examples_are_what_they_show(upstream: StandIn) -> None:
+async def test_the_examples_are_valid(upstream: StandIn) -> None:
     models = upstreams(upstream.url, models=["smollm2-135m", "wordllama-256"])
     sent = [
         (CHAT, examples.CHAT),
@@ -63,7 +63,7 @@ async def test_the_examples_are_what_they_show(upstream: StandIn) -> None:
         assert validator_for(schema).is_valid(value), name
 
 
-async def test_the_pages_need_nothing_from_elsewhere() -> None:
+async def test_the_pages_load_no_external_resources() -> None:
     async with gateway() as client:
         for page in ("/docs", "/redoc"):
             async with client.get(page) as answer:
@@ -72,7 +72,7 @@ async def test_the_pages_need_nothing_from_elsewhere() -> None:
                 text = await answer.text()
             script = next(part for part in policy.split("; ") if part.startswith("script-src"))
             assert script == "script-src 'self'"
-            assert not re.findall(r"<script(?![^>]*\ssrc=)", text), "no script in the page"
+            assert not re.findall(r"<script(?![^>]*\ssrc=)", text), "no inline script"
             links = re.findall(r'(?:src|href)="([^"]+)"', text)
             assert len(links) >= 3
             for link in links:
@@ -85,10 +85,10 @@ async def test_the_pages_need_nothing_from_elsewhere() -> None:
             assert answer.status == 404
 
 
-async def test_schemathesis_finds_nothing(upstream: StandIn, tmp_path: Path) -> None:
-    """Some seconds of it: every operation, with data that keeps and that breaks the schema."""
-    made = settings(upstreams=upstream.url, auth="on", data_dir=tmp_path, local="auto")
-    async with serving(made) as base:
+async def test_schemathesis_finds_no_errors(upstream: StandIn, tmp_path: Path) -> None:
+    """A few seconds of valid and invalid data for every operation."""
+    gateway_settings = settings(upstreams=upstream.url, auth="on", data_dir=tmp_path, local="auto")
+    async with serving(gateway_settings) as base:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{base}/openapi.json"]
         command += ["--phases=coverage,fuzzing", "--max-examples=10", "--max-time=8"]
         command += ["--include-path-regex=^/(v1/(chat/|fanout|embeddings|models).*)?$"]

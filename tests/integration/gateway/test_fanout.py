@@ -12,20 +12,20 @@ from gateway_support.upstream import StandIn
 FANOUT = "/v1/fanout"
 
 
-async def test_several_prompts_go_to_one_model_all_at_once(upstream: StandIn) -> None:
+async def test_several_prompts_are_sent_to_one_model_concurrently(upstream: StandIn) -> None:
     upstream.pause = 0.5
-    asked = {
+    body = {
         "model": "m",
         "prompts": ["a", *([[{"role": "user", "content": "b"}]] * 9)],
         "parameters": {"max_tokens": 5, "top_k": 1},
     }
-    async with gateway(upstreams=upstream.url) as client, client.post(FANOUT, json=asked) as answer:
+    async with gateway(upstreams=upstream.url) as client, client.post(FANOUT, json=body) as answer:
         assert answer.status == 200
-        said = await answer.json()
-    assert (said["object"], said["succeeded"], said["failed"]) == ("fanout", 10, 0)
-    assert said["usage"] == {"prompt_tokens": 70, "completion_tokens": 30, "total_tokens": 100}
-    assert [item["index"] for item in said["results"]] == list(range(10))
-    assert sum(item["seconds"] for item in said["results"]) > 2 * said["seconds"]
+        result = await answer.json()
+    assert (result["object"], result["succeeded"], result["failed"]) == ("fanout", 10, 0)
+    assert result["usage"] == {"prompt_tokens": 70, "completion_tokens": 30, "total_tokens": 100}
+    assert [item["index"] for item in result["results"]] == list(range(10))
+    assert sum(item["seconds"] for item in result["results"]) > 2 * result["seconds"]
     assert upstream.bodies[0]["messages"] in (
         [{"role": "user", "content": "a"}],
         [{"role": "user", "content": "b"}],
@@ -33,32 +33,32 @@ async def test_several_prompts_go_to_one_model_all_at_once(upstream: StandIn) ->
     assert all(body["top_k"] == 1 and body["stream"] is False for body in upstream.bodies)
 
 
-async def test_one_item_that_fails_or_is_late_does_not_spoil_the_others(upstream: StandIn) -> None:
+async def test_one_failed_or_slow_item_does_not_fail_the_others(upstream: StandIn) -> None:
     upstream.pauses = {"slow": 60}
-    asked = {"models": ["good", "slow", "none"], "prompt": "hi", "timeout": 0.5}
+    body = {"models": ["good", "slow", "none"], "prompt": "hi", "timeout": 0.5}
     config = upstreams(upstream.url, models=["good", "slow"])
-    async with gateway(upstreams=config) as client, client.post(FANOUT, json=asked) as answer:
-        said = await answer.json()
+    async with gateway(upstreams=config) as client, client.post(FANOUT, json=body) as answer:
+        result = await answer.json()
     assert answer.status == 200
-    good, slow, none = said["results"]
+    good, slow, none = result["results"]
     assert good["completion"]["choices"][0]["message"]["content"] == "hello"
     assert (good["problem"], slow["completion"], none["completion"]) == (None, None, None)
     assert (slow["problem"]["status"], none["problem"]["status"]) == (504, 404)
-    assert (said["succeeded"], said["failed"]) == (1, 2)
+    assert (result["succeeded"], result["failed"]) == (1, 2)
     await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
-async def test_leaving_cancels_all_calls(upstream: StandIn) -> None:
+async def test_a_disconnect_cancels_all_calls(upstream: StandIn) -> None:
     upstream.pause = 60
-    asked = {"model": "m", "prompts": ["a", "b"]}
+    body = {"model": "m", "prompts": ["a", "b"]}
     async with gateway(upstreams=upstream.url) as client:
         with suppress(TimeoutError):
-            await client.post(FANOUT, json=asked, timeout=aiohttp.ClientTimeout(total=0.3))
+            await client.post(FANOUT, json=body, timeout=aiohttp.ClientTimeout(total=0.3))
         await asyncio.wait_for(upstream.cancelled.wait(), 15)
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("body", "field"),
     [
         ({"model": "m"}, ""),
         ({"model": "m", "prompts": ["a"], "prompt": "b"}, ""),
@@ -69,10 +69,10 @@ async def test_leaving_cancels_all_calls(upstream: StandIn) -> None:
         ({"models": ["m"], "prompt": "a", "more": 0}, "more"),
     ],
 )
-async def test_a_bad_fan_out_names_its_field(
-    upstream: StandIn, asked: dict[str, Any], field: str
+async def test_an_invalid_fan_out_names_its_field(
+    upstream: StandIn, body: dict[str, Any], field: str
 ) -> None:
-    async with gateway(upstreams=upstream.url) as client, client.post(FANOUT, json=asked) as answer:
+    async with gateway(upstreams=upstream.url) as client, client.post(FANOUT, json=body) as answer:
         details = await problem(answer)
     assert (details["status"], details["errors"][0]["field"]) == (422, field)
     assert upstream.requests == []

@@ -1,4 +1,4 @@
-"""With nothing configured: the local models, one process of the chat model a pod."""
+"""The local models: one chat model process per pod, and embeddings in the workers."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def children(pid: int) -> list[int]:
 
 
 @installed
-async def test_a_pod_runs_one_model_for_all_workers_and_starts_it_again(tmp_path: Path) -> None:
+async def test_a_pod_runs_one_model_for_all_workers_and_restarts_it(tmp_path: Path) -> None:
     flags = ("--workers=2",)
     environment = {"AIAPI_AUTH": "off", "AIAPI_DATABASE_LOCAL": "off"}
     app = "aiapi_service.gateway.app:app"
@@ -64,8 +64,8 @@ async def test_a_pod_runs_one_model_for_all_workers_and_starts_it_again(tmp_path
         async with aiohttp.ClientSession(base, timeout=timeout) as client:
             async with client.post(CHAT, json=ASK) as answer:
                 assert answer.status == 200, await answer.text()
-                said = await answer.json()
-                assert "Paris" in said["choices"][0]["message"]["content"]
+                result = await answer.json()
+                assert "Paris" in result["choices"][0]["message"]["content"]
                 assert len(answer.headers["X-Request-ID"]) == 32
             (model,) = models()
             os.kill(model, signal.SIGKILL)
@@ -84,29 +84,29 @@ async def _is_ready(pod: Any, count: int) -> bool:
     return bool((await pod.stats())["workers"]["ready"] == count)
 
 
-async def test_embeddings_of_this_machine() -> None:
+async def test_local_embeddings() -> None:
     texts = ["how do I reset my password", "password recovery steps", "the weather in Paris", ""]
     async with gateway(local="auto") as client:
 
         async def embed(**more: Any) -> tuple[int, dict[str, Any]]:
-            asked = {"model": "wordllama-256", **more}
-            async with client.post("/v1/embeddings", json=asked) as answer:
+            body = {"model": "wordllama-256", **more}
+            async with client.post("/v1/embeddings", json=body) as answer:
                 return answer.status, await answer.json()
 
-        status, said = await embed(input=texts[:3])
+        status, result = await embed(input=texts[:3])
         assert status == 200
-        a, b, c = (item["embedding"] for item in said["data"])
+        a, b, c = (item["embedding"] for item in result["data"])
         assert len(a) == 256
         assert sum(x * x for x in a) == pytest.approx(1)
         assert dot(a, b) > 0.5
         assert dot(a, c) < 0.2
-        assert said["usage"]["total_tokens"] > 10
+        assert result["usage"]["total_tokens"] > 10
         _, packed = await embed(input=texts[0], encoding_format="base64")
         assert isinstance(packed["data"][0]["embedding"], str)
-        status, said = await embed(model="none", input="a")
-        assert (status, said["error"]["code"]) == (404, "model_not_found")
-        assert said["detail"] == (
-            "No upstream serves the model 'none' for embeddings. There are: wordllama-256."
+        status, result = await embed(model="none", input="a")
+        assert (status, result["error"]["code"]) == (404, "model_not_found")
+        assert result["detail"] == (
+            "No upstream serves the model 'none' for embeddings. Known models: wordllama-256."
         )
         long = "word " * 10_000
         status, _ = await embed(input=[long, long])
@@ -115,34 +115,36 @@ async def test_embeddings_of_this_machine() -> None:
         assert [item["index"] for item in many["data"]] == list(range(40))
         assert (many["object"], many["usage"]["total_tokens"]) == ("list", 40)
         for more, field in (({"input": [1, 2]}, "input[0]"), ({"input": "a", "dimensions": 8}, "")):
-            status, said = await embed(**more)
-            assert (status, said["errors"][0]["field"]) == (422, field or "dimensions")
+            status, result = await embed(**more)
+            assert (status, result["errors"][0]["field"]) == (422, field or "dimensions")
         async with client.get("/v1/models") as answer:
             assert [card["id"] for card in (await answer.json())["data"]] == ["wordllama-256"]
 
 
-async def test_a_very_long_text_holds_up_nobody_else() -> None:
+async def test_a_very_long_text_does_not_block_the_loop() -> None:
     async with gateway(local="auto") as client:
-        asked = json.dumps({"model": "wordllama-256", "input": "word " * 390_000}).encode()
+        body = json.dumps({"model": "wordllama-256", "input": "word " * 390_000}).encode()
         kind = {"Content-Type": "application/json"}
         slowest, began = 0.0, monotonic()
         embedding = asyncio.create_task(
-            client.post("/v1/embeddings", data=BytesIO(asked), headers=kind)
+            client.post("/v1/embeddings", data=BytesIO(body), headers=kind)
         )
         while not embedding.done():
             await asyncio.sleep(0.01)
             slowest, began = max(slowest, monotonic() - began), monotonic()
         answer = await embedding
-        said = await answer.json()
-    assert said["usage"]["total_tokens"] == 8192, "the first of them stand for the text"
-    assert slowest < 1.5, "the server shares this loop: the whole text took it for seconds"
+        result = await answer.json()
+    assert result["usage"]["total_tokens"] == 8192, "the text is truncated"
+    assert slowest < 1.5, (
+        "the server shares this loop, which the whole text would block for seconds"
+    )
 
 
 def dot(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-async def test_a_model_that_does_not_start_is_said_to_be_missing() -> None:
+async def test_a_model_that_does_not_start_is_a_problem() -> None:
     async with (
         gateway(local="on", local_url="http://127.0.0.1:9", local_start_timeout=0.5) as client,
         client.post(CHAT, json=ASK) as answer,
@@ -152,7 +154,7 @@ async def test_a_model_that_does_not_start_is_said_to_be_missing() -> None:
     assert answer.headers["Retry-After"] == "5"
 
 
-async def test_calls_wait_for_a_model_that_is_being_loaded(upstream: StandIn) -> None:
+async def test_calls_wait_while_the_model_starts(upstream: StandIn) -> None:
     upstream.answers = [refusal(503, "Loading model")] * 3
     async with (
         gateway(local="on", local_url=upstream.url, local_key="k") as client,

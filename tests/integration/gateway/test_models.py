@@ -1,4 +1,4 @@
-"""Which upstream has which model."""
+"""Selecting upstreams by model."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from gateway_support.upstream import StandIn, refusal
 _NO_MODEL = "The model `m` does not exist."
 
 
-async def test_one_that_names_the_model_goes_before_one_that_may_have_it(
+async def test_an_upstream_that_lists_the_model_is_preferred(
     upstream: StandIn, second: StandIn
 ) -> None:
     config = json.dumps([{"url": upstream.url}, {"url": second.url, "models": ["m"]}])
@@ -24,7 +24,7 @@ async def test_one_that_names_the_model_goes_before_one_that_may_have_it(
     assert (len(upstream.requests), len(second.requests)) == (1, 5)
 
 
-async def test_another_is_asked_for_what_one_has_not_got(
+async def test_another_upstream_is_used_when_one_lacks_the_model(
     upstream: StandIn, second: StandIn
 ) -> None:
     upstream.always = refusal(404, _NO_MODEL)
@@ -32,10 +32,10 @@ async def test_another_is_asked_for_what_one_has_not_got(
         for _ in range(6):
             async with client.post(CHAT, json=QUESTION) as answer:
                 assert answer.status == 200
-    assert len(upstream.requests) == 1, "it is not asked for that model again for a while"
+    assert len(upstream.requests) == 1, "it gets no calls for this model for a while"
 
 
-async def test_what_none_has_got_is_not_found(upstream: StandIn, second: StandIn) -> None:
+async def test_a_model_that_no_upstream_has_is_404(upstream: StandIn, second: StandIn) -> None:
     upstream.always = second.always = refusal(404, _NO_MODEL)
     async with gateway(upstreams=upstreams(upstream.url, second.url)) as client:
         for _ in range(3):
@@ -47,7 +47,7 @@ async def test_what_none_has_got_is_not_found(upstream: StandIn, second: StandIn
 @pytest.mark.parametrize(
     "odd", [{"created": None}, {"owned_by": None}, {"object": "engine"}, {"created": 1.5}]
 )
-async def test_an_odd_card_hides_no_model(
+async def test_a_card_with_invalid_fields_is_repaired(
     upstream: StandIn, second: StandIn, odd: dict[str, Any]
 ) -> None:
     upstream.cards = [{"id": "odd", "mark": "kept", **odd}]

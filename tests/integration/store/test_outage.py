@@ -1,4 +1,4 @@
-"""Postgres is killed in the middle: requests fail cleanly, the pool recovers, nothing is half."""
+"""Postgres is killed under load: requests fail cleanly, the pool recovers, no partial data."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,7 +16,7 @@ ASK = {"question": "when does the shop open"}
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Server]:
-    """One that may be killed without harm to other tests."""
+    """A server that is not shared with other tests."""
     with running() as server:
         yield server
 
@@ -29,15 +29,15 @@ def own_url(own_server: Server) -> str:
 @pytest.fixture
 async def one(own_server: Server, own_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     limits = {"answer_burst": 100_000, "database_connections": 4}
-    async with gateway(tmp_path, own_url, **limits) as made:
-        yield made
+    async with gateway(tmp_path, own_url, **limits) as running_gateway:
+        yield running_gateway
     if own_server.stopped:
         own_server.launch()
         await own_server.wait_ready()
 
 
 def _is_clean(answer: httpx.Response) -> bool:
-    """Good, or a problem that says when to come again."""
+    """A success, or a 503 with Retry-After."""
     if answer.status_code in (200, 204):
         return True
     return (
@@ -47,9 +47,7 @@ def _is_clean(answer: httpx.Response) -> bool:
     )
 
 
-async def test_a_kill_in_the_middle_of_many_requests(
-    one: Gateway, own_server: Server, own_url: str
-) -> None:
+async def test_a_kill_under_load(one: Gateway, own_server: Server, own_url: str) -> None:
     over = asyncio.Event()
     answers: list[httpx.Response] = []
 
@@ -79,7 +77,7 @@ async def test_a_kill_in_the_middle_of_many_requests(
         halves = await one.database.rows(
             "SELECT left(id, -2) AS pair FROM documents GROUP BY 1 HAVING count(*) <> 2"
         )
-        assert halves == [], "of a batch both documents are stored or none"
+        assert halves == [], "a batch is stored completely or not at all"
         empty = await one.database.rows(
             "SELECT c.id FROM chats c LEFT JOIN answers a ON a.chat = c.id WHERE a.id IS NULL"
         )
@@ -88,16 +86,16 @@ async def test_a_kill_in_the_middle_of_many_requests(
             body = answer.json()
             if answer.status_code == 200 and body.get("stored"):
                 kept = await client.get(f"/v1/chats/{body['chat_id']}")
-                assert len(kept.json()["turns"]) == 1, "what was said to be stored is"
+                assert len(kept.json()["turns"]) == 1, "a confirmed answer is stored"
 
 
 async def _until(check: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
-        while not check():  # noqa: ASYNC110 - what is waited for has no event
+        while not check():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
 
 
-async def test_when_it_is_killed_while_the_model_thinks_the_answer_is_given_unkept(
+async def test_a_kill_during_the_model_call_returns_the_answer_unstored(
     one: Gateway, own_server: Server
 ) -> None:
     async with one.client(await one.key()) as client:
@@ -110,11 +108,11 @@ async def test_when_it_is_killed_while_the_model_thinks_the_answer_is_given_unke
         assert (answer.json()["answer"], answer.json()["stored"]) == ("At nine.", False)
         refused = await client.get("/v1/documents")
         assert refused.status_code == 503
-        assert refused.json()["title"] == "The database is away"
-        assert "socket" not in refused.text, "where it is, is nothing for callers"
+        assert refused.json()["title"] == "The database is not available"
+        assert "socket" not in refused.text, "callers do not see its address"
 
 
-async def test_a_statement_that_hangs_ends_in_time(own_url: str, tmp_path: Path) -> None:
+async def test_a_hanging_statement_times_out(own_url: str, tmp_path: Path) -> None:
     async with (
         gateway(tmp_path, own_url, database_timeout=0.5) as one,
         one.client(await one.key()) as client,
@@ -129,15 +127,15 @@ async def test_a_statement_that_hangs_ends_in_time(own_url: str, tmp_path: Path)
         assert (await client.get("/v1/documents")).status_code == 200
 
 
-async def test_a_worker_starts_without_its_database_and_finds_it_later(
+async def test_a_worker_starts_without_its_database_and_connects_later(
     own_server: Server, own_url: str, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(own_server.kill)
     form = {"grant_type": "password", "username": "ann", "password": "x"}
     async with service(tmp_path, own_url, database_start_wait=0) as one, one.client() as client:
-        away = await client.post("/v1/auth/token", data=form)
-        assert away.status_code == 503
-        assert _is_clean(away)
+        refused = await client.post("/v1/auth/token", data=form)
+        assert refused.status_code == 503
+        assert _is_clean(refused)
         own_server.launch()
         await own_server.wait_ready()
         assert (await client.post("/v1/auth/token", data=form)).status_code == 400

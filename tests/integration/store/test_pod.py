@@ -1,4 +1,4 @@
-"""`aiapi-serve` with nothing configured: its own Postgres, its own key, and nothing left behind."""
+"""`aiapi-serve` without configuration: local Postgres, generated API key, clean shutdown."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from aiapi_service.auth.admin.main import main
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """pytest's own folders are for root alone, and Postgres does not run as root."""
+    """A folder that user nobody can enter: Postgres does not run as root."""
     folder = Path(tempfile.mkdtemp(prefix="aiapi-pod-"))
     folder.chmod(0o755)
     yield folder
@@ -34,7 +34,7 @@ def _postmaster(data_dir: Path) -> int | None:
         return None
 
 
-async def test_it_serves_from_its_own_database_gets_it_back_and_takes_it_along(
+async def test_it_uses_restarts_and_stops_the_local_database(
     tmp_path: Path, data_dir: Path
 ) -> None:
     environment = {"AIAPI_DATA_DIR": str(data_dir), "AIAPI_LOCAL": "off"}
@@ -64,15 +64,15 @@ async def test_it_serves_from_its_own_database_gets_it_back_and_takes_it_along(
             assert first is not None
             os.kill(first, signal.SIGKILL)
 
-            async def answers_again() -> bool:
+            async def is_available_again() -> bool:
                 return _postmaster(data_dir) not in (None, first) and await documents() == 200
 
-            await until(answers_again, 120)
-    assert _postmaster(data_dir) is None, "it was ended in order"
+            await until(is_available_again, 120)
+    assert _postmaster(data_dir) is None, "it was shut down cleanly"
     log = (tmp_path / "log").read_text()
     loggers = {json.loads(line)["logger"] for line in log.splitlines()}
-    assert "aiapi.postgres" in loggers, "it writes no lines of its own"
-    assert "the first API key, with all scopes, lies in" in log
+    assert "aiapi.postgres" in loggers, "its output goes through the log"
+    assert "the first API key, with all scopes, is in" in log
     for secret in (key.rpartition("_")[2], PASSWORD):
         assert secret not in log
 

@@ -1,4 +1,4 @@
-"""Until the schema is as it must be nobody waits longer than they would for a statement."""
+"""Requests wait for migrations no longer than for a statement."""
 
 import asyncio
 from time import monotonic
@@ -28,7 +28,7 @@ async def test_a_migration_may_take_longer_than_a_statement(
         assert row["version"] == slow.version
 
 
-async def test_a_pod_waits_longer_for_the_migration_of_another_than_for_a_statement(
+async def test_a_starting_pod_waits_for_the_migration_of_another(
     database_url: str,
 ) -> None:
     values = {"database_url": database_url, "database_timeout": 0.5, "database_start_wait": 0}
@@ -45,7 +45,7 @@ async def test_a_pod_waits_longer_for_the_migration_of_another_than_for_a_statem
         )
         return starting.done() or await other.fetchrow(waits) is not None
 
-    # Not in a transaction, which would see who waits as of its beginning.
+    # Not in a transaction, which would see a snapshot of its start.
     other = await asyncpg.connect(database_url)
     await other.execute("SELECT pg_advisory_lock($1)", migrating._LOCK)
     starting = asyncio.create_task(start())
@@ -56,7 +56,7 @@ async def test_a_pod_waits_longer_for_the_migration_of_another_than_for_a_statem
     await other.close()
 
 
-async def test_a_user_who_may_not_apply_a_migration_is_told_what_to_do(database_url: str) -> None:
+async def test_missing_privileges_are_an_error_with_instructions(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "CREATE SCHEMA theirs; CREATE ROLE limited; GRANT ALL ON SCHEMA theirs TO limited; "
@@ -70,7 +70,7 @@ async def test_a_user_who_may_not_apply_a_migration_is_told_what_to_do(database_
         await connection.close()
 
 
-async def test_all_who_wait_for_a_silent_server_are_answered_together() -> None:
+async def test_requests_to_a_hanging_server_fail_together() -> None:
     callers: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _, caller: callers.append(caller), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
@@ -84,19 +84,19 @@ async def test_all_who_wait_for_a_silent_server_are_answered_together() -> None:
     assert monotonic() - began < 3
     assert {type(answer) for answer in answers} == {StoreUnavailableError}
     await database.close()
-    assert not asyncio.all_tasks() - before, "the try that was still under way has ended"
+    assert not asyncio.all_tasks() - before, "the pending attempt has ended"
     silent.close()
     for caller in callers:
         caller.close()
         await caller.wait_closed()
 
 
-async def test_all_who_wait_share_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = []
+async def test_concurrent_requests_share_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = []
 
     async def fails(_connection: object) -> None:
-        tries.append(1)
-        raise OSError("away")
+        attempts.append(1)
+        raise OSError("down")
 
     class Pool:
         async def acquire(self) -> None: ...
@@ -107,4 +107,4 @@ async def test_all_who_wait_share_one_failure(monkeypatch: pytest.MonkeyPatch) -
     calls = [database.row("SELECT 1") for _ in range(20)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(answer) for answer in answers} == {StoreUnavailableError}
-    assert len(tries) == 1
+    assert len(attempts) == 1

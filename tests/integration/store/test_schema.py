@@ -1,4 +1,4 @@
-"""The schema is made once, by one worker at a time, and nobody changes what was applied."""
+"""Migrations are applied once, by one worker at a time, and must not change."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ BROKEN = Migration(2, "0002_broken.sql", "CREATE TABLE half (a int); SELECT 1 / 
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[DatabaseConnection]:
-    """In a schema of its own."""
+    """A connection with its own schema."""
     made = await asyncpg.connect(database_url)
     await made.execute("DROP SCHEMA IF EXISTS mine CASCADE; CREATE SCHEMA mine")
     await made.execute("SET search_path = mine, public")
@@ -35,7 +35,7 @@ async def _tables(connection: DatabaseConnection) -> set[str]:
     return {row["tablename"] for row in rows}
 
 
-async def test_what_is_missing_is_applied_in_order_and_once(connection: DatabaseConnection) -> None:
+async def test_pending_migrations_are_applied_once_in_order(connection: DatabaseConnection) -> None:
     await migrate(connection, (FIRST,))
     await migrate(connection, (FIRST, SECOND))
     await migrate(connection, (FIRST, SECOND))
@@ -43,17 +43,17 @@ async def test_what_is_missing_is_applied_in_order_and_once(connection: Database
     assert [row["version"] for row in rows] == [1, 2]
 
 
-async def test_one_that_fails_leaves_nothing(connection: DatabaseConnection) -> None:
+async def test_a_failed_migration_is_rolled_back(connection: DatabaseConnection) -> None:
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(connection, (FIRST, BROKEN))
     assert await _tables(connection) == set()
 
 
-async def test_one_that_was_changed_afterwards_is_refused_by_name(
+async def test_a_changed_migration_is_refused(
     connection: DatabaseConnection,
 ) -> None:
     await migrate(connection, (FIRST,))
-    with pytest.raises(StoreError, match=r"0001_first\.sql is not the one that was applied"):
+    with pytest.raises(StoreError, match=r"0001_first\.sql was changed after it was applied"):
         await migrate(connection, (Migration(1, FIRST.name, FIRST.sql + " "),))
 
 
@@ -65,11 +65,11 @@ async def test_a_newer_schema_is_left_alone(connection: DatabaseConnection) -> N
     assert await connection.fetch("SELECT a, b FROM first") == []
 
 
-def test_the_packaged_ones_are_numbered_without_a_gap() -> None:
+def test_packaged_migrations_are_numbered_without_gaps() -> None:
     assert [one.version for one in packaged()] == list(range(1, len(packaged()) + 1))
 
 
-async def test_many_workers_that_start_at_once_apply_it_once(
+async def test_concurrent_workers_migrate_once(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -81,10 +81,10 @@ async def test_many_workers_that_start_at_once_apply_it_once(
             assert await database.rows("SELECT * FROM documents") == []
 
     await asyncio.gather(*(start() for _ in range(6)))
-    assert caplog.text.count("applied the migration 0001_accounts.sql") == 1
+    assert caplog.text.count("applied migration 0001_accounts.sql") == 1
 
 
-async def test_a_limit_counts_every_try_of_all_at_once(database_url: str) -> None:
+async def test_a_limit_counts_concurrent_attempts(database_url: str) -> None:
     settings = StoreSettings.model_validate({"database_url": database_url})
     async with open_database(settings) as one, open_database(settings) as other:
         assert one is not None
@@ -94,12 +94,12 @@ async def test_a_limit_counts_every_try_of_all_at_once(database_url: str) -> Non
         waits = await asyncio.gather(*(limiter.take(rate, "many") for limiter in limiters))
         assert sum(wait == 0 for wait in waits) == 10
         assert all(0 <= wait <= 1000 for wait in waits)
-        await limiters[0].refill("many")
+        await limiters[0].reset("many")
         assert await limiters[0].take(rate, "many") == 0
         assert await limiters[0].take(rate, "man", "y") == 0, "another bucket"
 
 
-async def test_a_bucket_fills_up_again(database_url: str) -> None:
+async def test_a_bucket_refills(database_url: str) -> None:
     settings = StoreSettings.model_validate({"database_url": database_url})
     async with open_database(settings) as database:
         assert database is not None
@@ -113,7 +113,7 @@ async def test_a_bucket_fills_up_again(database_url: str) -> None:
         assert await limiter.take(rate, "slow") > 0
 
 
-async def test_what_is_stale_is_swept_and_the_rest_stays(database_url: str) -> None:
+async def test_only_expired_rows_are_deleted(database_url: str) -> None:
     settings = StoreSettings.model_validate({"database_url": database_url})
     async with open_database(settings) as database:
         assert database is not None

@@ -1,4 +1,4 @@
-"""What every row needs: servers on cores of their own, load from another core, CPU and memory."""
+"""The harness of all rows: pinned servers, load from another core, CPU and memory."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ CLIENT = {CORES[0]}
 
 @dataclass
 class Row:
-    """One line of the table. `holds` is None where a peer or a part was not there to measure."""
+    """One row of the table. `holds` is None when a peer or a part was not available."""
 
     name: str
     ours: dict[str, Any]
@@ -64,9 +64,9 @@ async def running(  # noqa: PLR0913 - how a server is started
     folder: Path = HERE,
     environment: Mapping[str, str] | None = None,
     path: str = "/",
-    patience: float = 60,
+    start_timeout: float = 60,
 ) -> AsyncIterator[Server]:
-    """A server started with the command that `command` makes of two free ports."""
+    """Start a server with the command that `command` returns for two free ports."""
     port, admin = free_port(), free_port()
     quiet = {"AIAPI_ADMIN_TOKEN": TOKEN, "AIAPI_LOG_LEVEL": "error"}
     process = await asyncio.create_subprocess_exec(
@@ -78,8 +78,8 @@ async def running(  # noqa: PLR0913 - how a server is started
     )
     server = Server(process, port, admin)
     try:
-        async with asyncio.timeout(patience):
-            while not await _answers(port, path):
+        async with asyncio.timeout(start_timeout):
+            while not await _is_ready(port, path):
                 if process.returncode is not None:
                     raise RuntimeError(f"{command(port, admin)} ended with {process.returncode}")
                 await asyncio.sleep(0.1)
@@ -88,7 +88,7 @@ async def running(  # noqa: PLR0913 - how a server is started
         await _end(process)
 
 
-async def _answers(port: int, path: str) -> bool:
+async def _is_ready(port: int, path: str) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -145,7 +145,7 @@ def gunicorn(app: str, *flags: str) -> Callable[[int, int], list[str]]:
 
 @asynccontextmanager
 async def upstream(milliseconds: float) -> AsyncIterator[str]:
-    """On the generator's core: what it costs is not the server's."""
+    """A fake upstream on the core of the generator, so that it does not slow down the server."""
 
     def command(port: int, _: int) -> list[str]:
         return [sys.executable, str(HERE / "upstream.py"), str(port), str(milliseconds)]
@@ -155,7 +155,7 @@ async def upstream(milliseconds: float) -> AsyncIterator[str]:
 
 
 async def load(server: Server, *flags: str, cores: set[int] | None = None) -> dict[str, Any]:
-    """One run of the generator; adds the server's CPU seconds for the time of the run."""
+    """Run the generator. Adds the CPU usage of the server during the run."""
     before = server.cpu()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -172,7 +172,7 @@ async def load(server: Server, *flags: str, cores: set[int] | None = None) -> di
 
 
 async def settled(server: Server) -> None:
-    """Until all that the server has begun, its start or requests, only waits."""
+    """Wait until the server is idle, after its start or with requests that only wait."""
     used = -1.0
     while server.cpu() - used > 0.05:
         used = server.cpu()
@@ -180,13 +180,13 @@ async def settled(server: Server) -> None:
 
 
 async def highest(
-    holds: Callable[[int], Awaitable[bool]], start: int, *, most: int = 100_000, closer: int = 3
+    holds: Callable[[int], Awaitable[bool]], start: int, *, limit: int = 100_000, steps: int = 3
 ) -> int:
-    """The greatest number that holds: doubled until it does not, then halved in."""
+    """The maximum number that holds, by doubling and then bisection."""
     low, high = 0, start
-    while high <= most and await holds(high):
+    while high <= limit and await holds(high):
         low, high = high, 2 * high
-    for _ in range(closer):
+    for _ in range(steps):
         middle = (low + high) // 2
         if middle in (low, high):
             break

@@ -1,4 +1,4 @@
-"""What a FastAPI request in progress weighs where no server is around it: prints bytes each."""
+"""Prints the memory of a FastAPI request in progress without a server, in bytes."""
 
 import asyncio
 import gc
@@ -30,17 +30,17 @@ async def forever() -> None:
     await asyncio.sleep(600)
 
 
-async def nothing(_: Any) -> None:
-    """Nobody listens."""
+async def discard(_: Any) -> None:
+    """Discard messages."""
 
 
 async def main() -> None:
-    # The first ones bring what all share.
-    tasks = [asyncio.create_task(app(scope(), forever, nothing)) for _ in range(200)]
+    # The first requests allocate shared memory.
+    tasks = [asyncio.create_task(app(scope(), forever, discard)) for _ in range(200)]
     await asyncio.sleep(1)
     gc.collect()
     before = resident()
-    tasks += [asyncio.create_task(app(scope(), forever, nothing)) for _ in range(COUNT)]
+    tasks += [asyncio.create_task(app(scope(), forever, discard)) for _ in range(COUNT)]
     await asyncio.sleep(6)
     gc.collect()
     print(round((resident() - before) / COUNT), flush=True)
