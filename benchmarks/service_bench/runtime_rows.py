@@ -69,7 +69,7 @@ async def worker_start() -> Row:
     weights = {kind: await _weights(kind, 6) for kind in ("ours", "uvicorn")}
     share = weights["ours"]["further_mb"] / weights["ours"]["first_mb"]
     return Row(
-        "from PUT /workers to the first response of the new worker; memory (PSS) of further workers",
+        "from PUT /workers to the first response of a new worker; memory (PSS) of further workers",
         {"start_ms": mine["start_ms"], **weights["ours"], "share": round(share, 2)},
         {"uvicorn": {"start_ms": stock["start_ms"], **weights["uvicorn"]}},
         "<= 150 ms; further <= 40 % of the first",
