@@ -63,7 +63,7 @@ def test_an_invalid_kubeconfig_is_named(
     path.write_text(text)
     result = run(*words, "--kubeconfig", str(path))
     assert result.exit_code == UNREACHABLE
-    assert f"{path} is no kubeconfig. Set --kubeconfig" in result.output
+    assert f"{path} is not a valid kubeconfig. Set --kubeconfig" in result.output
     assert "Traceback" not in result.output
 
 
