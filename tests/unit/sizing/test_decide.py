@@ -84,6 +84,7 @@ def test_workers_go_down_after_their_window_and_not_before() -> None:
     assert model.size == (1, 2)
 
 
+@pytest.mark.property
 def test_pods_that_carry_the_highest_need_of_their_window_stay_for_it() -> None:
     model = settled(workers=Bounds(min=1, max=4))
     model.rate = 500.0
@@ -157,6 +158,7 @@ def test_no_requests_at_all_come_down_to_the_smallest_fleet() -> None:
     assert condition(model.last, "DependencyBound")[0] is None
 
 
+@pytest.mark.property
 def test_steady_noise_does_not_flap() -> None:
     model = FleetModel(spec())
     model.noise = Random(7)  # noqa: S311 - a repeatable load, no secret
@@ -227,6 +229,7 @@ def test_a_worker_limit_on_concurrency_binds() -> None:
     assert "requests in flight expected / (5 per worker x 0.8)" in model.last.message
 
 
+@pytest.mark.property
 def test_fewer_pods_with_more_workers_raises_the_workers_first() -> None:
     model = FleetModel(spec(workers=Bounds(min=1, max=8)), replicas=12, workers=1)
     model.rate = 150.0

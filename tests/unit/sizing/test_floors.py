@@ -38,6 +38,7 @@ def test_a_schedule_holds_pods_and_is_named() -> None:
     assert "schedule office-hours: 6 pods x 2" in model.last.message
 
 
+@pytest.mark.property
 def test_pods_serve_when_the_schedule_begins_and_go_after_it() -> None:
     model = FleetModel(spec())
     model.pod_start = 8.0

@@ -189,6 +189,7 @@ def until(model: FleetModel, start: float, end: float) -> None:
         model.run(2.0)
 
 
+@pytest.mark.property
 def test_workers_are_there_when_the_jump_comes() -> None:
     expecting, unaware = morning(after(2, office)), morning(UNKNOWN)
     assert expecting.size == unaware.size

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import inf, nan
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
@@ -193,6 +194,7 @@ def test_the_first_decisions_after_a_start_keep_or_raise(
         before = decision.workers, decision.replicas
 
 
+@pytest.mark.property
 def test_memory_is_bounded() -> None:
     model = FleetModel(spec())
     model.run(700)

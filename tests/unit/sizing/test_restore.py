@@ -12,6 +12,7 @@ from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.state import Queueing, Size, State
 
 
+@pytest.mark.property
 def test_savings_and_the_peak_go_on() -> None:
     model = FleetModel(spec())
     model.run(30)

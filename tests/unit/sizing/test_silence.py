@@ -10,6 +10,7 @@ from aiapi_operator.sizing.inputs import Bounds, Fleet, PodUnknown
 from aiapi_operator.sizing.state import State
 
 
+@pytest.mark.property
 def test_five_minutes_without_metrics_shrink_nothing() -> None:
     model = settled(workers=Bounds(min=1, max=4))
     model.rate = 300.0
@@ -34,6 +35,7 @@ def test_five_minutes_without_metrics_shrink_nothing() -> None:
     assert model.size == (1, 2)
 
 
+@pytest.mark.property
 def test_one_silent_pod_of_three_holds_the_fleet() -> None:
     model = FleetModel(spec(replicas=Bounds(min=3, max=3)), replicas=3)
     model.rate = 200.0
@@ -115,6 +117,7 @@ def test_a_clock_that_went_back_begins_anew_without_shrinking() -> None:
     assert decision.state.since == 5.0
 
 
+@pytest.mark.property
 def test_an_hour_of_silence_of_the_operator_itself_shrinks_nothing() -> None:
     model = settled()
     model.rate = 120.0

@@ -46,6 +46,7 @@ def test_the_redundancy_alone_is_no_surplus() -> None:
     assert "the spare pod costs 0.0" in message
 
 
+@pytest.mark.property
 def test_floors_that_hold_much_more_for_five_minutes_are_named_with_their_price() -> None:
     model = FleetModel(spec(replicas=Bounds(min=6, max=20)), replicas=6)
     model.run(250)
@@ -87,6 +88,7 @@ def test_a_latch_never_turns_twice_within_its_time(findings: list[bool | None]) 
             turned = 2.0 * step
 
 
+@pytest.mark.property
 def test_an_objective_at_the_edge_does_not_flap() -> None:
     model = FleetModel(spec())
     model.run(60)
