@@ -1,10 +1,10 @@
-"""The simulator beside reality, under the same five minutes of load. Run: make bench-fidelity.
+"""Compares the simulator with reality for five minutes of load. Run: make bench-fidelity.
 
-Reality is the sandbox with the operator, examples/assistant and its stand-in LLM, as the demo
-sets them up: real workers, real connections, one machine. The load begins with a quiet phase,
-from which the latency at idle loops is taken. Loop time a request, the loops' idle work and the
-lead times are measured over the whole run. The simulator gets those, the very same arrivals, the
-AIApi's spec, and the fleet that ran when the load began. Nothing else is fitted.
+Reality is the sandbox with the operator, examples/assistant and its stand-in LLM, set up as in the
+demo: real workers, real connections, one machine. The load begins with a quiet phase, which gives
+the latency at idle loops. Loop time per request, idle utilization and lead times are measured over
+the whole run. The simulator gets these, the same arrivals, the spec of the AIApi, and the fleet at
+the start of the load. Nothing else is fitted.
 """
 
 import argparse
@@ -48,14 +48,14 @@ SEED = 1
 LLM = 0.25
 QUIET = 4.0
 STEPS = 40
-"""Steps in which the distribution of the latency at idle loops is told to the simulator."""
+"""Steps of the latency distribution at idle loops that the simulator gets."""
 VARIATION = 0.1
-"""Of the loop time: the example's pause is fixed, what FastAPI adds to it is not."""
+"""Of the loop time. The sleep of the example is constant, the overhead of FastAPI is not."""
 POLL = 0.25
 
 
 def phases(minutes: float) -> tuple[Phase, ...]:
-    """Quiet, then up and down."""
+    """A quiet phase, then up and down."""
     seconds = 60 * minutes
     shares = (("quiet", 0.15, QUIET), ("low", 0.15, 20.0), ("high", 0.4, 60.0), ("calm", 0.3, 20.0))
     return tuple(
@@ -65,41 +65,41 @@ def phases(minutes: float) -> tuple[Phase, ...]:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What was seen of the real fleet. Times are ``monotonic``."""
+class Observations:
+    """Observations of the real fleet. Times are ``monotonic``."""
 
     pods: dict[str, ObservedPod] = field(default_factory=dict)
-    born: dict[str, float] = field(default_factory=dict)
+    created: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
-    """Seconds from a pod's appearance until it was ready."""
+    """Seconds from the creation of a pod until it was ready."""
     worker_starts: list[float] = field(default_factory=list)
     changes: list[tuple[float, Size, str]] = field(default_factory=list)
     view: ObservedAIApi = field(default_factory=ObservedAIApi)
     stats: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
-    """By instance: when, and what its admin port said."""
+    """By instance: the time, and the response of its admin port."""
 
     def size(self) -> Size:
-        """What the operator wants now."""
+        """The wanted size."""
         return Size(workers=self.view.workers or 1, replicas=self.view.replicas or 1)
 
 
-async def watch_pods(environment: DemoEnvironment, seen: Seen) -> None:
-    """Follow the pods, and note how long each took to be ready."""
+async def watch_pods(environment: DemoEnvironment, seen: Observations) -> None:
+    """Watch the pods, and record how long each took to become ready."""
     labels = f"app.kubernetes.io/instance={NAME}"
     async for kind, obj in environment.kubectl.watch("pods", "-l", labels):
         name = obj["metadata"]["name"]
-        seen.born.setdefault(name, monotonic())
+        seen.created.setdefault(name, monotonic())
         pod = None if kind == "DELETED" else read_pod(obj)
         before = seen.pods.pop(name, None)
         if pod is None:
             continue
         seen.pods[name] = pod
         if pod.ready and not (before and before.ready):
-            seen.starts.append(monotonic() - seen.born[name])
+            seen.starts.append(monotonic() - seen.created[name])
 
 
-async def watch_decisions(environment: DemoEnvironment, seen: Seen) -> None:
-    """Follow the operator's decisions."""
+async def watch_decisions(environment: DemoEnvironment, seen: Observations) -> None:
+    """Watch the decisions of the operator."""
     async for kind, obj in environment.kubectl.watch("aiapi", NAME):
         if kind == "DELETED":
             continue
@@ -108,8 +108,8 @@ async def watch_decisions(environment: DemoEnvironment, seen: Seen) -> None:
             seen.changes.append((monotonic(), seen.size(), seen.view.message))
 
 
-async def watch_stats(environment: DemoEnvironment, seen: Seen) -> None:
-    """Ask the pods for their counters, and note how long workers take to be there."""
+async def watch_stats(environment: DemoEnvironment, seen: Observations) -> None:
+    """Scrape the pods' counters, and record how long workers take to start."""
     asked: dict[str, float] = {}
     timeout = aiohttp.ClientTimeout(total=2)
     headers = {"Authorization": f"Bearer {environment.token}"}
@@ -117,13 +117,13 @@ async def watch_stats(environment: DemoEnvironment, seen: Seen) -> None:
         while True:
             for pod in list(seen.pods.values()):
                 try:
-                    async with session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as answer:
-                        told = await answer.json()
+                    async with session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as response:
+                        stats = await response.json()
                 except (aiohttp.ClientError, TimeoutError, OSError):
                     continue
-                now, instance = monotonic(), told["instance"]
-                seen.stats.setdefault(instance, []).append((now, told))
-                workers = told["workers"]
+                now, instance = monotonic(), stats["instance"]
+                seen.stats.setdefault(instance, []).append((now, stats))
+                workers = stats["workers"]
                 missing = workers["ready"] < workers["wanted"]
                 if missing and pod.ready:
                     asked.setdefault(instance, now)
@@ -133,7 +133,7 @@ async def watch_stats(environment: DemoEnvironment, seen: Seen) -> None:
 
 
 async def send(environment: DemoEnvironment, plan: tuple[Phase, ...], out: Path) -> float:
-    """Send the load; returns when it began."""
+    """Send the load. Returns its start time."""
     script = LoadScript(
         url=f"{environment.url}/v1/answer",
         body={"question": "What does an event loop do while it waits?"},
@@ -163,14 +163,14 @@ async def send(environment: DemoEnvironment, plan: tuple[Phase, ...], out: Path)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reality:
-    """A run in the sandbox. Times are seconds from the beginning of the load."""
+    """A run in the sandbox. Times are seconds since the start of the load."""
 
     p50: float
     p95: float
     failed: int
     requests: int
     utilization: float
-    loop_a_request: float
+    loop_per_request: float
     idle: float
     quiet: tuple[float, ...]
     """Latencies of the quiet phase."""
@@ -179,22 +179,22 @@ class Reality:
     changes: tuple[tuple[float, Size, str], ...]
     first: Size
     lead_in: float
-    """Seconds for which the operator had watched before the load began."""
+    """Seconds that the operator had run before the load began."""
     spec: AIApiSpec
 
 
 async def live(plan: tuple[Phase, ...], root: Path, out: Path, say: Any) -> Reality:
-    """Set the stage, send the load, and measure."""
+    """Set up the environment, send the load, and measure."""
     async with DemoEnvironment(DemoPaths(root=root, out=out), say) as environment:
         await environment.set_up()
         await environment.llm.set_latency(LLM)
-        seen, operator_began = Seen(), monotonic()
+        seen, operator_began = Observations(), monotonic()
         async with asyncio.TaskGroup() as tasks:
             watchers = [
                 tasks.create_task(watch(environment, seen))
                 for watch in (watch_pods, watch_decisions, watch_stats)
             ]
-            await asyncio.sleep(12)  # the loops' idle work is measured before the load
+            await asyncio.sleep(12)  # the idle utilization of the loops is measured before the load
             began = await send(environment, plan, out)
             for watcher in watchers:
                 watcher.cancel()
@@ -210,16 +210,16 @@ async def live(plan: tuple[Phase, ...], root: Path, out: Path, say: Any) -> Real
     )
 
 
-def measure(  # noqa: PLR0913 - all that there is of a run
+def measure(  # noqa: PLR0913 - all inputs of a run
     plan: tuple[Phase, ...],
     requests: Sequence[records.RequestRecord],
-    seen: Seen,
+    seen: Observations,
     *,
     spec: AIApiSpec,
     began: float,
     operator_began: float,
 ) -> Reality:
-    """What the run says of the service, and what came of it."""
+    """The properties of the service, and the results of the run."""
     latency = [record.latency for record in requests if record.ok]
     end = began + starts(plan)[-1]
     idle_loop, idle_workers, _ = growth(seen, 0.0, began)
@@ -232,7 +232,7 @@ def measure(  # noqa: PLR0913 - all that there is of a run
         failed=sum(not record.ok for record in requests),
         requests=len(requests),
         utilization=loop / workers,
-        loop_a_request=(loop - idle * workers) / done,
+        loop_per_request=(loop - idle * workers) / done,
         idle=idle,
         quiet=tuple(record.latency for record in requests if record.ok and record.phase == 0),
         pod_start=statistics.median(seen.starts[2:]) if len(seen.starts) > 2 else None,
@@ -244,11 +244,11 @@ def measure(  # noqa: PLR0913 - all that there is of a run
     )
 
 
-def growth(seen: Seen, start: float, end: float) -> tuple[float, float, float]:
-    """Loop seconds, worker seconds and answers of all pods in between."""
+def growth(seen: Observations, start: float, end: float) -> tuple[float, float, float]:
+    """The increase of loop seconds, worker seconds and responses of all pods."""
     loop = workers = done = 0.0
     for samples in seen.stats.values():
-        inside = [told for at, told in samples if start <= at <= end]
+        inside = [stats for at, stats in samples if start <= at <= end]
         if len(inside) < 2:
             continue
         first, last = inside[0], inside[-1]
@@ -259,12 +259,12 @@ def growth(seen: Seen, start: float, end: float) -> tuple[float, float, float]:
 
 
 def simulated(reality: Reality, plan: tuple[Phase, ...]) -> RunResult:
-    """The same load on the model of what was measured."""
+    """The same load on a model with the measured properties."""
     lead = round(reality.lead_in)
     stamps = np.array([lead + due.at for due in schedule(plan, seed=SEED)])
     seconds = lead + round(starts(plan)[-1])
     counts = np.bincount(stamps.astype(np.int64), minlength=seconds).astype(np.float64)
-    base = np.quantile(reality.quiet, np.linspace(0, 1, STEPS + 1)) - reality.loop_a_request
+    base = np.quantile(reality.quiet, np.linspace(0, 1, STEPS + 1)) - reality.loop_per_request
     pods = {}
     if reality.pod_start is not None:
         pods["start"] = f"{1000 * reality.pod_start:.0f}ms"
@@ -272,7 +272,7 @@ def simulated(reality: Reality, plan: tuple[Phase, ...]) -> RunResult:
         pods["workerStart"] = f"{1000 * reality.worker_start:.0f}ms"
     service = ServiceModel.model_validate(
         {
-            "loop": {"mean": f"{1000 * reality.loop_a_request:.3f}ms", "variation": VARIATION},
+            "loop": {"mean": f"{1000 * reality.loop_per_request:.3f}ms", "variation": VARIATION},
             "upstream": {"quantiles": [f"{1000 * max(0.001, step):.3f}ms" for step in base]},
             "clients": {"lifetime": "8s", "deadline": "10s", "retries": {"most": 0}},
             "pods": pods,
@@ -285,14 +285,14 @@ def simulated(reality: Reality, plan: tuple[Phase, ...]) -> RunResult:
 
 
 def table(reality: Reality, model: RunResult) -> Table:
-    """Both, side by side."""
+    """Sandbox and simulator, side by side."""
     shown = Table(box=None, pad_edge=False)
-    for column in ("measure", "sandbox", "simulator", "apart", "goal"):
+    for column in ("measure", "sandbox", "simulator", "difference", "goal"):
         shown.add_column(column, justify="left" if column == "measure" else "right")
     rows = (
         ("p50", reality.p50, model.p50, 0.15, "ms"),
         ("p95", reality.p95, model.p95, 0.15, "ms"),
-        ("mean loop utilisation", reality.utilization, model.utilization, 0.10, "%"),
+        ("mean loop utilization", reality.utilization, model.utilization, 0.10, "%"),
     )
     for name, real, played, goal, unit in rows:
         factor = 1000 if unit == "ms" else 100
@@ -310,7 +310,7 @@ def table(reality: Reality, model: RunResult) -> Table:
 def decisions(
     real: Sequence[tuple[float, Size, str]], played: Sequence[SizeChange], lead_in: float
 ) -> Table:
-    """Both sequences of decisions."""
+    """The decisions of both, in order."""
     shown = Table(box=None, pad_edge=False)
     for column in ("decision", "sandbox at", "pods x workers", "simulator at", "pods x workers"):
         shown.add_column(column, justify="right")
@@ -328,11 +328,11 @@ def decisions(
 
 
 def reasons(reality: Reality, model: RunResult) -> str:
-    """Why each decided as it did."""
+    """The reasons of the decisions."""
     lead = round(reality.lead_in)
-    told = [(at, "sandbox", why) for at, _, why in reality.changes]
-    told += [(change.at - lead, "simulator", change.why) for change in model.changes]
-    return "\n".join(f"{at:6.1f} s {where}: {why}" for at, where, why in sorted(told))
+    lines = [(at, "sandbox", why) for at, _, why in reality.changes]
+    lines += [(change.at - lead, "simulator", change.why) for change in model.changes]
+    return "\n".join(f"{at:6.1f} s {where}: {why}" for at, where, why in sorted(lines))
 
 
 def main() -> None:
@@ -353,9 +353,9 @@ def main() -> None:
     load = ", ".join(f"{phase.rate:g}/s for {phase.seconds:.0f} s" for phase in plan)
     console.print(f"Load: {load}; {reality.requests} requests, {reality.failed} failed")
     console.print(
-        f"Measured: {1000 * reality.loop_a_request:.2f} ms of loop time a request; idle loops"
+        f"Measured: {1000 * reality.loop_per_request:.2f} ms of loop time per request; idle loops"
         f" {100 * reality.idle:.2f} % busy (model: {100 * IDLE:.2f} %); quiet p50"
-        f" {1000 * float(np.percentile(reality.quiet, 50)):.0f} ms; workers there after"
+        f" {1000 * float(np.percentile(reality.quiet, 50)):.0f} ms; workers ready after"
         f" {seconds(reality.worker_start)}, pods after {seconds(reality.pod_start)}",
         highlight=False,
     )
@@ -372,7 +372,7 @@ def main() -> None:
 
 
 def seconds(value: float | None) -> str:
-    """For people."""
+    """A start time."""
     return "- (none started)" if value is None else f"{value:.2f} s"
 
 
