@@ -76,21 +76,21 @@ def _parse_fault(text: str) -> Fault:
 @click.option(
     "--query", help="PromQL for requests per second as one series, such as sum(rate(...[1m]))."
 )
-@click.option("--last", default="7d", show_default=True, help="Range to read, such as 12h or 7d.")
-@click.option("--step", help="Time between two samples.  [default: 15s]")
+@click.option("--last", default="7d", show_default=True, help="Period, such as 12h or 7d.")
+@click.option("--step", help="Time between two samples. Default: 15s.")
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with the bearer token for the Prometheus.",
+    help="File with the bearer token for Prometheus.",
 )
 @click.option(
     "--ca-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="CA certificates to trust instead of the system's.",
+    help="CA certificates to trust. Default: those of the system.",
 )
 @click.option("--policy", default="all", show_default=True, help="Policies, separated by commas.")
 @click.option(
-    "--objective", help="Latency objective, such as p95=800ms.  [default: from --service]"
+    "--objective", help="Latency objective, such as p95=800ms. Default: that of --service."
 )
 @click.option(
     "--service",

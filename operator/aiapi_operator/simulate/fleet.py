@@ -112,11 +112,11 @@ class FleetModel:
         self._reconnect(end - start)
         slot = self._slot_of[requests.connection]
         loop_id = slot * LOOPS_PER_POD + self._worker_key[requests.connection] % self._serving[slot]
-        arrived = self._in_flight.serve(requests, slot, loop_id, end=end)
-        self._loop_work += np.bincount(slot, arrived.cost, len(self._loop_work))
-        self._record_blocks(arrived, slot)
-        self.counters.add(arrived.batch, end)
-        return arrived.served
+        result = self._in_flight.serve(requests, slot, loop_id, end=end)
+        self._loop_work += np.bincount(slot, result.cost, len(self._loop_work))
+        self._record_blocks(result, slot)
+        self.counters.add(result.batch, end)
+        return result.served
 
     def finish(self) -> ServedRequests | None:
         """The run is over: the outcome of the requests in flight."""
@@ -170,10 +170,10 @@ class FleetModel:
         """Worker time of each slot."""
         return self._worker_seconds
 
-    def _record_blocks(self, arrived: ServeResult, slot: Ints) -> None:
-        for index in np.flatnonzero(arrived.cost > BLOCKED_AFTER).tolist():
-            end = float(arrived.done[index])
-            begin = end - float(arrived.cost[index]) + BLOCKED_AFTER
+    def _record_blocks(self, result: ServeResult, slot: Ints) -> None:
+        for index in np.flatnonzero(result.cost > BLOCKED_AFTER).tolist():
+            end = float(result.done[index])
+            begin = end - float(result.cost[index]) + BLOCKED_AFTER
             self._blocks.append((int(slot[index]), begin, end))
 
     def _account(self, seconds: float) -> None:

@@ -45,20 +45,22 @@ class Simulation:
 class _SimulationRun:
     """The state of a running simulation."""
 
-    def __init__(self, run: Simulation) -> None:
-        self._run = run
-        self._fleet = FleetModel(run.load, run.policy.initial_size, worker_cpu=run.spec.worker_cpu)
-        self._clients = RetryingClients(run.load)
-        self._recorder = RunRecorder(run.spec.objective, self._clients.max_request_seconds)
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._fleet = FleetModel(
+            simulation.load, simulation.policy.initial_size, worker_cpu=simulation.spec.worker_cpu
+        )
+        self._clients = RetryingClients(simulation.load)
+        self._recorder = RunRecorder(simulation.spec.objective, self._clients.max_request_seconds)
         self._now = 0.0
         self._next_tick = 0.0
         self._changes: list[SizeChange] = []
         self._decide_ms: list[float] = []
-        self._max_workers = run.policy.initial_size.total
+        self._max_workers = simulation.policy.initial_size.total
 
     def serve_minute(self, requests: Requests) -> None:
         """Serve a minute of requests."""
-        end = min(self._now + MINUTE, float(self._run.load.trace.seconds))
+        end = min(self._now + MINUTE, float(self._simulation.load.trace.seconds))
         while self._now < end:
             if self._now >= self._next_tick:
                 self._tick()
@@ -82,9 +84,9 @@ class _SimulationRun:
                 self._recorder.add(served)
 
     def _tick(self) -> None:
-        policy = self._run.policy
+        policy = self._simulation.policy
         self._next_tick = self._now + policy.interval
-        metrics_gone = self._run.load.faults.active(FaultKind.METRICS_GONE, self._now)
+        metrics_gone = self._simulation.load.faults.active(FaultKind.METRICS_GONE, self._now)
         snapshot = FleetSnapshot(self._fleet, self._now, metrics_gone=metrics_gone)
         before = self._fleet.size
         decision = policy.decide(snapshot)
@@ -103,8 +105,8 @@ class _SimulationRun:
         recorder, changes = self._recorder, tuple(self._changes)
         minutes = recorder.minutes()
         return RunResult(
-            policy=self._run.policy.name,
-            attainment_windows=attainment_windows(minutes, self._run.spec.objective),
+            policy=self._simulation.policy.name,
+            attainment_windows=attainment_windows(minutes, self._simulation.spec.objective),
             attainment_requests=attainment_requests(minutes),
             core_hours=self._fleet.core_seconds / 3600,
             pod_hours=self._fleet.pod_seconds / 3600,

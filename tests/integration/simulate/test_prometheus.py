@@ -1,4 +1,4 @@
-"""Traffic from the real Prometheus, fed with data that is known to the last sample."""
+"""Reading traffic from a real Prometheus with generated data."""
 
 import http.server
 import json
@@ -18,19 +18,19 @@ from click.testing import CliRunner
 from aiapi_operator.cli import main
 from aiapi_operator.simulate.prometheus import PrometheusError, as_trace, fetch_rates
 
-# A multiple of all steps, in a year that is past wherever the test runs.
+# A multiple of all steps, in the past.
 END = 1_700_006_400
 SECONDS = 26 * 3600
 QUERY = "sum(rate(requests_total[1m]))"
 
 
 def rate(second: int) -> float:
-    """Requests a second that the counter has counted: a slow wave."""
+    """Requests per second of the counter: a slow wave."""
     return 50 + 40 * math.sin(2 * math.pi * second / 7200)
 
 
 def open_metrics() -> str:
-    """A counter each 15 s in two series, with a gap of ten minutes; the other metrics are odd."""
+    """A counter every 15 s in two series with a gap of ten minutes, and a gauge named odd."""
     lines = ["# TYPE requests counter"]
     total = 0.0
     for second in range(0, SECONDS + 1, 15):
@@ -92,7 +92,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
         try:
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5):
                 pass
-            # It listens before it has read its data.
+            # Prometheus listens before it has loaded its data.
             fetch_rates(url, "vector(1)", 60)
         except (OSError, PrometheusError):
             assert process.poll() is None, log.read_text()
@@ -104,13 +104,13 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 def test_a_long_range_is_queried_in_pieces_and_matches_the_counter(prometheus: str) -> None:
     rates = fetch_rates(prometheus, QUERY, 86_400, end=END, step=5)
-    assert len(rates.values) == 86_400 / 5 + 1  # more than Prometheus gives at once
+    assert len(rates.values) == 86_400 / 5 + 1  # more than one query may return
     assert np.isnan(rates.values).sum() == pytest.approx(600 / 5, abs=60 / 5)
     seconds = np.arange(len(rates.values)) * 5 + SECONDS - 86_400
     expected = np.array([2 * rate(second - 30) for second in seconds.tolist()])
     known = ~np.isnan(rates.values)
     wrong = np.abs(rates.values[known] - expected[known]) > 3
-    assert wrong.sum() < 24  # Prometheus extrapolates beside the gap
+    assert wrong.sum() < 24  # Prometheus extrapolates next to the gap
     trace = as_trace(rates)
     assert trace.seconds == len(rates.values) * 5
     assert trace.requests == pytest.approx(expected.sum() * 5, rel=0.01)
@@ -169,7 +169,7 @@ Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 @pytest.fixture
 def answer_with() -> Iterator[Callable[[Answer], str]]:
-    """A server that answers as the test says, for what a Prometheus does not do on demand."""
+    """A server with scripted responses, for what a real Prometheus does not do on demand."""
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(answer: Answer) -> str:

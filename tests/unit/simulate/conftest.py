@@ -1,4 +1,4 @@
-"""Small loads for the simulator's tests: all traffic is generated here."""
+"""Fixtures for the simulator's tests. All traffic is generated."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def spec() -> SizingSpec:
 @pytest.fixture(scope="session")
 def make_load() -> MakeLoad:
     def make(*phases: tuple[float, float], seed: int = 7, **changes: object) -> Workload:
-        """Phases of (seconds, requests a second), with the noise of independent callers."""
+        """Phases of (seconds, requests per second), with Poisson noise."""
         rng = np.random.default_rng(seed)
         rates = np.concatenate([np.full(int(length), float(rate)) for length, rate in phases])
         trace = Trace(name="generated", counts=rng.poisson(rates).astype(np.float64))

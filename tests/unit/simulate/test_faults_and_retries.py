@@ -1,4 +1,4 @@
-"""Callers that try again, workers that refuse, and each fault: by its figures."""
+"""Client retries, load shedding, and the effect of each fault."""
 
 from dataclasses import replace
 
@@ -57,7 +57,7 @@ def test_clients_retry_with_exponential_backoff_up_to_a_limit(make_load) -> None
     assert len(clients.schedule_retries(ended(first, Outcome.SERVER_ERROR), 2.0).ended_at) == 0
     assert clients.max_step == pytest.approx(0.375)
     second = clients.with_retries(NO_REQUESTS, 60.0)
-    # Not before what the callers have seen already is over.
+    # Not before the end of the step that was just served.
     assert second.at.tolist() == [2.0]
     assert (second.first_at.tolist(), second.prior_attempts.tolist()) == ([0.0], [1])
     assert len(clients.schedule_retries(ended(second, Outcome.SHED), 2.5).ended_at) == 0
@@ -87,7 +87,7 @@ def test_a_budget_limits_the_retries_of_all_clients(make_load) -> None:
         first = clients.with_retries(requests(*(second + np.arange(20) / 20)), second + 1.0)
         again = clients.retries
         clients.schedule_retries(ended(first, Outcome.SERVER_ERROR), second + 1.0)
-    # What was saved for ten seconds, and a tenth of 20 a second from then on.
+    # The budget saved over ten seconds, then a tenth of 20/s.
     assert 0.1 * 20 * 28 <= again <= 0.1 * 20 * 31 + 20
 
 
@@ -113,7 +113,7 @@ def window(some: Requests, *, end: float = 10.0) -> AdmissionWindow:
 
 
 def test_a_worker_at_its_limit_rejects_until_a_request_ends() -> None:
-    # Each holds the loop for 0.1 s and waits 1 s: the first leaves at 1.1, the second at 1.2.
+    # Each uses the loop for 0.1 s and waits 1 s: the first ends at 1.1, the second at 1.2.
     some = requests(0.0, 0.0, 0.5, 1.15, 1.16, 1.35)
     upstream = UpstreamModel(UpstreamSpec(), Faults())
     assert admission.admits_all(window(some), 6)
@@ -137,7 +137,7 @@ def test_requests_already_in_flight_count_towards_the_limit() -> None:
 def test_rejected_requests_are_counted_by_the_pod_and_are_shed_without_retries(
     make_load, spec
 ) -> None:
-    # 100 a second x 0.3 s are 30 in flight, 7.5 a worker.
+    # 100/s x 0.3 s are 30 in flight, 7.5 per worker.
     service = {"pods": {"inFlight": 5}, "clients": {"retries": {"most": 0}}}
     load = make_load((120, 100), service=service)
     fleet = FleetModel(load, Size(workers=2, replicas=2), worker_cpu=0.5)
@@ -162,7 +162,7 @@ def test_a_limit_that_is_not_reached_changes_nothing(make_load, spec) -> None:
 
 
 def test_retries_sustain_an_overload(make_load, spec) -> None:
-    # Four workers do 40 a second; 60 for half a minute and 34 from then on.
+    # Four workers serve 40/s; the load is 60/s for half a minute, then 34/s.
     phases = ((30, 20), (30, 60), (180, 34))
     loop = {"mean": "100ms"}
     once, often = (
@@ -182,7 +182,7 @@ def test_calls_fail_after_a_second_in_an_outage_and_are_retried(make_load, spec)
     )
     before, after = simulate(calm, spec), simulate(out, spec)
     assert before.failed == before.retries == 0
-    # Three prior_attempts take under six seconds: all that come in the outage's first 114 s fail.
+    # Three attempts take under six seconds: all requests of the outage's first 114 s fail.
     assert 0.9 * 40 * 114 <= after.failed <= 1.1 * 40 * 120
     assert after.retries == pytest.approx(2 * after.failed, rel=0.1)
     assert [minute.in_time for minute in after.minutes[1:3]] == pytest.approx([0, 0], abs=300)
@@ -195,10 +195,10 @@ def test_calls_fail_after_a_second_in_an_outage_and_are_retried(make_load, spec)
 def test_a_slow_upstream_and_a_doubled_demand_raise_the_latency(
     make_load, spec, fault: str, factor: float
 ) -> None:
-    wrong = Faults((parse_fault(fault),))
+    injected = Faults((parse_fault(fault),))
     before, after = (
         simulate(make_load((240, 40)), spec),
-        simulate(make_load((240, 40), faults=wrong), spec),
+        simulate(make_load((240, 40), faults=injected), spec),
     )
     for minute in (1, 2):
         was, became = before.minutes[minute].latency, after.minutes[minute].latency
@@ -244,5 +244,5 @@ def test_a_deadline_ends_the_request_but_not_the_work(make_load) -> None:
     late = served.outcome == Outcome.CANCELLED
     assert late.mean() > 0.8
     assert (served.ended_at - served.requests.at).max() <= 1 + 1e-9
-    # The loop is busy all the time, and has not come to the end of it.
+    # The loop is busy all the time, and still has work left.
     assert fleet.loop_seconds(20.0).sum() == pytest.approx(20, rel=0.02)

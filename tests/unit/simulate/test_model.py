@@ -1,4 +1,4 @@
-"""The fleet model against what is known of queues in closed form."""
+"""The fleet model, checked against closed-form results for queues."""
 
 import math
 
@@ -62,7 +62,7 @@ def test_the_time_in_a_random_queue_matches_theory() -> None:
     assert (ends - at).mean() == pytest.approx(cost / (1 - rho), rel=0.03)
     p95 = np.percentile(ends - at, 95)
     assert p95 == pytest.approx(cost * math.log(20) / (1 - rho), rel=0.04)
-    # Whoever comes back at a random moment waits as long as one that comes does.
+    # A request that returns at a random moment waits as long as a new arrival.
     again = np.sort(rng.uniform(0, at[-1], size))
     assert work.waits(again, only, free).mean() == pytest.approx(cost * rho / (1 - rho), rel=0.05)
 
@@ -140,7 +140,7 @@ def test_samples_match_the_work_of_the_pods(make_load) -> None:
     loop = sum(pod.loop_seconds for pod in seen.pods)
     workers = sum(pod.worker_seconds for pod in seen.pods)
     assert workers == pytest.approx(2 * 2 * 120)
-    # 60 a second x 20 ms, and 0.2 % of four workers.
+    # 60/s x 20 ms, plus 0.2 % of four workers.
     assert loop == pytest.approx(120 * (60 * 0.02 + 4 * 0.002), rel=0.05)
     in_flight = sum(pod.in_flight_seconds for pod in seen.pods) / 120
     latency = sum(pod.latency.sum for pod in seen.pods) / sum(pod.succeeded for pod in seen.pods)

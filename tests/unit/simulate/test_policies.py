@@ -1,4 +1,4 @@
-"""Peers against cases worked by hand from their documentation."""
+"""Other autoscalers, checked against cases calculated by hand from their documentation."""
 
 import pytest
 

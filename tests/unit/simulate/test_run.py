@@ -70,7 +70,7 @@ def test_the_old_pods_keep_their_workers_while_new_pods_have_no_connections(
     load = make_load((120, 40), (360, 160))
     result = compare(load, spec, ["aiapi"], pod_workers=1).results[0]
     assert any(change.after.replicas > change.before.replicas for change in result.changes)
-    # The step itself is at 120 s; two minutes later all is calm, whatever moves.
+    # The step is at 120 s; two minutes later latencies are normal again.
     assert all(minute.latency < 0.8 for minute in result.minutes[3:])
 
 
@@ -227,7 +227,7 @@ def test_an_invalid_trace_exits_with_code_2_and_its_line(tmp_path: Path) -> None
 
 
 def test_the_results_of_a_run_stay_the_same(make_load, spec) -> None:
-    """Numbers of one run under trouble: whoever makes the simulation faster must not move them."""
+    """The results of one run with an outage, to detect unintended changes of the model."""
     load = make_load((120, 40), (120, 120), faults=Faults((parse_fault("upstream-outage@150+30"),)))
     result = compare(load, spec, ["kpa"], pod_workers=2).results[0]
     counts = (result.requests, result.shed, result.failed, result.retries, result.max_workers)

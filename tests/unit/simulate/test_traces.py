@@ -1,4 +1,4 @@
-"""A trace is read as it stands, or refused with the line that is wrong."""
+"""Reading, validating and scaling traces."""
 
 import gzip
 import tracemalloc
@@ -96,7 +96,7 @@ def test_a_file_is_streamed_whatever_its_size(
     with gzip.open(path, "wt", compresslevel=1) as out:
         out.write("arrival_s\n")
         out.writelines(f"{index / 100:.6f}\n" for index in range(150_000))
-    # From Python 3.12 on gzip's own buffers take a quarter of a megabyte, whatever the file's size.
+    # From Python 3.12 on, gzip's buffers take 0.25 MB for a file of any size.
     unpacked = 1_500_000
     tracemalloc.start()
     trace = traces.read_trace(path)
@@ -163,7 +163,7 @@ def test_scaling_up_does_not_multiply_the_noise() -> None:
     dense = trace_scaling.scale_to_peak(trace, 1000, seed=1)
     assert dense.peak_minute == pytest.approx(1000, rel=0.02)
     minutes = dense.counts.reshape(60, 60)
-    # Independent callers: the variance within a minute is about the mean, not 100 times it.
+    # Independent clients: the variance within a minute is about the mean, not 100 times it.
     assert (minutes.var(axis=1) / minutes.mean(axis=1)).mean() < 3
     assert dense.counts.sum() == pytest.approx(trace.counts.sum() * 1000 / 10, rel=0.2)
 

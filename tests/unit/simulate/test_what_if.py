@@ -1,4 +1,4 @@
-"""What an AIApi would have cost: rows by objective and policy, and a service as it was seen."""
+"""What-if rows by objective and policy, and service models from measurements."""
 
 import numpy as np
 import pytest
@@ -103,7 +103,7 @@ def test_rates_of_zero_are_rejected() -> None:
 
 
 def test_a_trace_from_prometheus_has_its_time_of_day() -> None:
-    """Each value holds for the step that ends with it, and the first is missing."""
+    """Each value applies to the step that ends at it; the first value is missing."""
     values = np.array([np.nan, *[5.0] * 20])
     found = as_trace(Rates(name="q", start=1785.0, step=15.0, values=values))
     assert found.start_time == 1785.0
@@ -111,5 +111,5 @@ def test_a_trace_from_prometheus_has_its_time_of_day() -> None:
     policy = catalogue.build("aiapi", GroundTruth(load, sizing_spec(AIApiSpec())), pod_workers=2)
     assert isinstance(policy, AIApiPolicy)
     Simulation(load, policy.spec, policy).run()
-    # From 00:29:45 to 00:34:45: the seventh five minutes of the day.
+    # From 00:29:45 to 00:34:45: the seventh five-minute slot of the day.
     assert policy.state.slot.number == 6
