@@ -11,13 +11,13 @@ from starlette.types import Receive
 CLIENT_CLOSED_REQUEST = 499
 
 
-class ClientDisconnectedError(Exception):
+class CallerDisconnectedError(Exception):
     """The client disconnected before the response."""
 
 
 @asynccontextmanager
 async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
-    """Cancel the block when the client disconnects, and raise ClientDisconnectedError.
+    """Cancel the block when the client disconnects, and raise CallerDisconnectedError.
 
     The request body must have been read before.
     """
@@ -39,7 +39,7 @@ async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
         if not disconnected:
             raise
         task.uncancel()
-        raise ClientDisconnectedError from None
+        raise CallerDisconnectedError from None
     finally:
         watcher.cancel()
 
@@ -49,5 +49,5 @@ async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, Respo
     try:
         async with cancel_on_disconnect(request.receive):
             return await work
-    except ClientDisconnectedError:
+    except CallerDisconnectedError:
         return Response(status_code=CLIENT_CLOSED_REQUEST)

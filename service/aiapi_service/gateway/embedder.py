@@ -43,8 +43,8 @@ class Embedder:
         named = [
             name
             for one in upstreams.targets
-            if "embeddings" in one.spec.kinds
-            for name in one.spec.models
+            if "embeddings" in one.config.kinds
+            for name in one.config.models
         ]
         named += [local.NAME] if local_embedder else []
         self.default_model = settings.embedding_model or next(iter(named), "")

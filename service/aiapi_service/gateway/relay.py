@@ -11,7 +11,7 @@ from contextlib import suppress
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from aiapi_service.gateway.disconnect import ClientDisconnectedError, cancel_on_disconnect
+from aiapi_service.gateway.disconnect import CallerDisconnectedError, cancel_on_disconnect
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams.client import UpstreamClient
 from aiapi_service.gateway.upstreams.metering import ModelMeter
@@ -39,7 +39,7 @@ class RelayResponse(Response):
         self._hide_usage = hide_usage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        with suppress(ClientDisconnectedError):
+        with suppress(CallerDisconnectedError):
             async with cancel_on_disconnect(receive):
                 await self._proxy(send)
 

@@ -72,7 +72,7 @@ class ChatRequest(ChatParameters):
     stream_options: StreamOptions | None = None
 
 
-class Usage(BaseModel):
+class TokenUsage(BaseModel):
     """Token usage."""
 
     model_config = ConfigDict(extra="allow")
@@ -92,4 +92,4 @@ class ChatCompletion(BaseModel):
     created: int
     model: str
     choices: list[dict[str, Any]]
-    usage: Usage | None = None
+    usage: TokenUsage | None = None

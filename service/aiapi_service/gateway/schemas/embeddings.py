@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiapi_service.gateway.field_types import TEXT, WHOLE, Name
-from aiapi_service.gateway.schemas.chat import OpenModel, Usage
+from aiapi_service.gateway.schemas.chat import OpenModel, TokenUsage
 
 MAX_INPUTS = 2048
 
@@ -47,4 +47,4 @@ class EmbeddingList(BaseModel):
     object: Literal["list"]
     data: list[Embedding]
     model: str
-    usage: Usage
+    usage: TokenUsage

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from aiapi_service.gateway.field_types import TEXT, Name
 from aiapi_service.gateway.problems import Problem
-from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatParameters, Messages, Usage
+from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatParameters, Messages, TokenUsage
 
 MAX_ITEMS = 64
 
@@ -90,5 +90,5 @@ class FanoutResponse(BaseModel):
     succeeded: int
     failed: int
     seconds: float
-    usage: Usage
+    usage: TokenUsage
     results: list[FanoutItem]

@@ -15,7 +15,7 @@ from aiapi_service.gateway.upstreams import failures, lenient_json
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.metering import ModelMeter
 from aiapi_service.gateway.upstreams.pool import Call, CallPolicy, UpstreamPool
-from aiapi_service.gateway.upstreams.settings import ModelPrice, UpstreamSettings, UpstreamSpec
+from aiapi_service.gateway.upstreams.settings import ModelPrice, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.target import UpstreamTarget, make_target
 from aiapi_service.gateway.upstreams.transport import UpstreamTransport
 from aiapi_service.gateway.upstreams.usage import parse_usage
@@ -81,7 +81,7 @@ class UpstreamClient(UpstreamPool):
     def default_model(self) -> str:
         """The model for requests without one."""
         named = [
-            name for one in self.targets if "chat" in one.spec.kinds for name in one.spec.models
+            name for one in self.targets if "chat" in one.config.kinds for name in one.config.models
         ]
         if not self._chat_model and not named:
             if not self.targets:
@@ -107,8 +107,8 @@ class UpstreamClient(UpstreamPool):
         return list(cards.values())
 
     async def _cards_of(self, target: UpstreamTarget) -> list[dict[str, Any]] | ProblemError:
-        if target.spec.models:
-            return [_card(name, target) for name in target.spec.models]
+        if target.config.models:
+            return [_card(name, target) for name in target.config.models]
         now = asyncio.get_running_loop().time()
         until, known = self._cards.get(target, (0.0, []))
         if now < until:
@@ -155,16 +155,16 @@ def parse_object(body: bytes, upstream: str) -> dict[str, Any]:
 
 
 def _targets(settings: UpstreamSettings, local: LocalSettings) -> list[UpstreamTarget]:
-    targets = [make_target(spec, settings) for spec in settings.upstreams]
+    targets = [make_target(config, settings) for config in settings.upstreams]
     if local.local_url and local.local != "off":
-        spec = UpstreamSpec(
+        config = UpstreamConfig(
             name="local",
             url=HttpUrl(local.local_url),
             kinds=frozenset({"chat"}),
             models={LOCAL_MODEL: LOCAL_MODEL},
             api_key=local.local_key,
         )
-        targets.append(make_target(spec, settings, start_timeout=local.local_start_timeout))
+        targets.append(make_target(config, settings, start_timeout=local.local_start_timeout))
     return targets
 
 

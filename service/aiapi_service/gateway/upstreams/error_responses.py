@@ -130,7 +130,7 @@ def unknown_model(
     model: str, kind: Kind, targets: Sequence[UpstreamTarget], *, local_models: Sequence[str] = ()
 ) -> ProblemError:
     """Neither an upstream nor a local model serves the model. The detail lists known models."""
-    named = {name for one in targets if kind in one.spec.kinds for name in one.spec.models}
+    named = {name for one in targets if kind in one.config.kinds for name in one.config.models}
     known = sorted(named.union(local_models))
     listed = f" Known models: {', '.join(known[:20])}." if known else ""
     return ProblemError(

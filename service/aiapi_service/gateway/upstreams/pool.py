@@ -67,9 +67,11 @@ class UpstreamPool:
         self._connections = connections
         self._policy = policy
         self._budget = budget
-        tiers = sorted({target.spec.tier for target in targets})
+        tiers = sorted({target.config.tier for target in targets})
         self._tiers = [
-            WeightedRoundRobin((one, one.spec.weight) for one in targets if one.spec.tier == tier)
+            WeightedRoundRobin(
+                (one, one.config.weight) for one in targets if one.config.tier == tier
+            )
             for tier in tiers
         ]
 

@@ -21,7 +21,7 @@ Kind = Literal["chat", "embeddings"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
-class UpstreamSpec(BaseModel):
+class UpstreamConfig(BaseModel):
     """One OpenAI-compatible server."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,7 @@ class UpstreamSpec(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _one_key(self) -> "UpstreamSpec":
+    def _one_key(self) -> "UpstreamConfig":
         given = [self.api_key, self.api_key_file, self.api_key_env]
         if sum(one is not None for one in given) > 1:
             raise ValueError("set only one of api_key, api_key_file and api_key_env")
@@ -102,7 +102,7 @@ class UpstreamSettings(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    upstreams: Annotated[tuple[UpstreamSpec, ...], NoDecode] = ()
+    upstreams: Annotated[tuple[UpstreamConfig, ...], NoDecode] = ()
     """OpenAI-compatible servers: comma-separated base URLs, or a JSON list of objects."""
     upstream_api_key: SecretStr | None = None
     """API key for upstreams without a key of their own."""
@@ -151,7 +151,7 @@ class UpstreamSettings(BaseModel):
 
     @field_validator("upstreams")
     @classmethod
-    def _names_differ(cls, value: tuple[UpstreamSpec, ...]) -> tuple[UpstreamSpec, ...]:
+    def _names_differ(cls, value: tuple[UpstreamConfig, ...]) -> tuple[UpstreamConfig, ...]:
         titles = [one.title() for one in value]
         for title in titles:
             if titles.count(title) > 1:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from aiapi_service.gateway.upstreams.breaker import CircuitBreaker
 from aiapi_service.gateway.upstreams.metering import STATE
-from aiapi_service.gateway.upstreams.settings import Kind, UpstreamSettings, UpstreamSpec
+from aiapi_service.gateway.upstreams.settings import Kind, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import UpstreamEndpoint, make_endpoint
 
 _MAX_PAUSE_SECONDS = 30.0
@@ -21,7 +21,7 @@ _MAX_MISSING_MODELS = 256
 class UpstreamTarget:
     """The view of one worker on an upstream."""
 
-    spec: UpstreamSpec
+    config: UpstreamConfig
     breaker: CircuitBreaker
     headers: httpx.Headers
     start_timeout: float = 0.0
@@ -32,20 +32,20 @@ class UpstreamTarget:
     _missing_models: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.name = self.spec.title()
+        self.name = self.config.title()
 
     def endpoint(self, method: str, path: str) -> UpstreamEndpoint:
         """The endpoint of a path. Each path has one method."""
         if path not in self._endpoints:
-            self._endpoints[path] = make_endpoint(method, self.spec.base + path, self.headers)
+            self._endpoints[path] = make_endpoint(method, self.config.base + path, self.headers)
         return self._endpoints[path]
 
     def serves(self, kind: Kind, model: str) -> bool:
-        return self.spec.may_serve(kind, model)
+        return self.config.may_serve(kind, model)
 
     def lists_model(self, model: str) -> bool:
         """Whether the settings list this model for the upstream."""
-        return model in self.spec.models
+        return model in self.config.models
 
     def lacks_model(self, model: str, now: float) -> bool:
         """Whether it recently reported the model as not found."""
@@ -63,7 +63,7 @@ class UpstreamTarget:
 
     def model(self, name: str) -> str:
         """The name of the model at this upstream."""
-        return self.spec.models.get(name, name)
+        return self.config.models.get(name, name)
 
     def is_available(self, now: float) -> bool:
         return now >= self._paused_until and self.breaker.would_allow(now)
@@ -78,11 +78,11 @@ class UpstreamTarget:
 
 
 def make_target(
-    spec: UpstreamSpec, settings: UpstreamSettings, *, start_timeout: float = 0.0
+    config: UpstreamConfig, settings: UpstreamSettings, *, start_timeout: float = 0.0
 ) -> UpstreamTarget:
     """Create an upstream with its own key or the common one."""
-    key = spec.key() or _reveal(settings.upstream_api_key)
-    url = httpx.URL(spec.base)
+    key = config.key() or _reveal(settings.upstream_api_key)
+    url = httpx.URL(config.base)
     headers = httpx.Headers(
         {
             # Set once, so that it is not computed for each call.
@@ -99,7 +99,7 @@ def make_target(
     breaker = CircuitBreaker(
         failures=settings.upstream_break_after, seconds=settings.upstream_break_seconds
     )
-    return UpstreamTarget(spec, breaker, headers, start_timeout)
+    return UpstreamTarget(config, breaker, headers, start_timeout)
 
 
 def _reveal(secret: SecretStr | None) -> str | None:
