@@ -28,7 +28,7 @@ class LoopTimeSpec(Model):
     """Standard deviation divided by the mean; 1 is an exponential distribution."""
 
 
-class UpstreamSpec(Model):
+class UpstreamModelSpec(Model):
     """Upstream latency: lognormal, or measured quantiles."""
 
     median: PositiveDuration = "250ms"
@@ -42,7 +42,7 @@ class UpstreamSpec(Model):
     """Calls that the upstream processes concurrently; further calls queue. 0 is no limit."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> "UpstreamSpec":
+    def _in_order(self) -> "UpstreamModelSpec":
         steps = [parse_duration(step) for step in self.quantiles]
         if len(steps) == 1 or steps != sorted(steps):
             raise ValueError("upstream.quantiles must be two or more values in ascending order")
@@ -93,7 +93,7 @@ class ServiceModel(Model):
 
     loop: LoopTimeSpec = LoopTimeSpec()
     """Event-loop time per request."""
-    upstream: UpstreamSpec = UpstreamSpec()
+    upstream: UpstreamModelSpec = UpstreamModelSpec()
     """Upstream latency."""
     clients: ClientSpec = ClientSpec()
     """Clients."""

@@ -6,14 +6,14 @@ import numpy as np
 
 from aiapi_operator.simulate.faults import OUTAGE_LATENCY, SLOW_FACTOR, FaultKind, Faults
 from aiapi_operator.simulate.loops import Ints
-from aiapi_operator.simulate.scenario import UpstreamSpec
+from aiapi_operator.simulate.scenario import UpstreamModelSpec
 from aiapi_operator.simulate.traces import Floats
 
 
 class UpstreamModel:
     """The upstream that all pods share. With a concurrency limit, calls queue in FIFO order."""
 
-    def __init__(self, model: UpstreamSpec, faults: Faults) -> None:
+    def __init__(self, model: UpstreamModelSpec, faults: Faults) -> None:
         self._faults = faults
         self._free_at = [0.0] * model.concurrency
 
@@ -24,7 +24,7 @@ class UpstreamModel:
 
     def copy(self) -> "UpstreamModel":
         """A copy, to try calls without changing this model."""
-        copy = UpstreamModel(UpstreamSpec(), self._faults)
+        copy = UpstreamModel(UpstreamModelSpec(), self._faults)
         copy._free_at = list(self._free_at)
         return copy
 

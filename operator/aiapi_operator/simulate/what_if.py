@@ -17,7 +17,7 @@ from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
 from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.run import Simulation
-from aiapi_operator.simulate.scenario import LoopTimeSpec, ServiceModel, UpstreamSpec
+from aiapi_operator.simulate.scenario import LoopTimeSpec, ServiceModel, UpstreamModelSpec
 from aiapi_operator.simulate.traces import Trace
 from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import LatencyObjective
@@ -100,12 +100,14 @@ def service_from_status(status: AIApiStatus) -> ServiceModel | None:
     loop = parse_duration(demand)
     if loop <= 0:
         return None
-    usual = UpstreamSpec()
+    usual = UpstreamModelSpec()
     sigma = ServiceModel().upstream_sigma
     at = NormalDist().inv_cdf(float(percentile.removeprefix("p")) / 100)
     median = max(MIN_UPSTREAM, parse_duration(latency) - loop) / exp(sigma * at)
     ratio = parse_duration(usual.p95) / parse_duration(usual.median)
     return ServiceModel(
         loop=LoopTimeSpec(mean=format_duration(loop)),
-        upstream=UpstreamSpec(median=format_duration(median), p95=format_duration(median * ratio)),
+        upstream=UpstreamModelSpec(
+            median=format_duration(median), p95=format_duration(median * ratio)
+        ),
     )

@@ -18,7 +18,7 @@ from aiapi_operator.simulate.policies.baselines import StaticPolicy
 from aiapi_operator.simulate.requests import Requests, Workload
 from aiapi_operator.simulate.retries import RetryingClients
 from aiapi_operator.simulate.run import Simulation
-from aiapi_operator.simulate.scenario import UpstreamSpec
+from aiapi_operator.simulate.scenario import UpstreamModelSpec
 from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.simulate.upstream import UpstreamModel
 from aiapi_operator.sizing.inputs import PodSample
@@ -115,7 +115,7 @@ def window(some: Requests, *, end: float = 10.0) -> AdmissionWindow:
 def test_a_worker_at_its_limit_rejects_until_a_request_ends() -> None:
     # Each uses the loop for 0.1 s and waits 1 s: the first ends at 1.1, the second at 1.2.
     some = requests(0.0, 0.0, 0.5, 1.15, 1.16, 1.35)
-    upstream = UpstreamModel(UpstreamSpec(), Faults())
+    upstream = UpstreamModel(UpstreamModelSpec(), Faults())
     assert admission.admits_all(window(some), 6)
     assert not admission.admits_all(window(some), 2)
     refused = admission.find_rejected(window(some), upstream, 2)
@@ -130,7 +130,7 @@ def test_requests_already_in_flight_count_towards_the_limit() -> None:
         departures=(np.array([0.4]), loop_id),
         awaiting_upstream=(np.array([1.4]), loop_id),
     )
-    upstream = UpstreamModel(UpstreamSpec(), Faults())
+    upstream = UpstreamModel(UpstreamModelSpec(), Faults())
     assert admission.find_rejected(before, upstream, 2).tolist() == [True, False, False]
 
 

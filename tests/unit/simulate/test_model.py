@@ -10,7 +10,7 @@ from aiapi_operator.simulate.counters import Counters, Outcome, RequestBatch
 from aiapi_operator.simulate.faults import Fault, FaultError, FaultKind, Faults, parse_fault
 from aiapi_operator.simulate.fleet import FleetModel
 from aiapi_operator.simulate.requests import Requests, Workload
-from aiapi_operator.simulate.scenario import UpstreamSpec
+from aiapi_operator.simulate.scenario import UpstreamModelSpec
 from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.simulate.upstream import UpstreamModel
 from aiapi_operator.sizing.state import Size
@@ -68,14 +68,14 @@ def test_the_time_in_a_random_queue_matches_theory() -> None:
 
 
 def test_an_upstream_with_a_limit_queues_and_faults_affect_calls_within_them() -> None:
-    limited = UpstreamModel(UpstreamSpec(concurrency=1), Faults())
+    limited = UpstreamModel(UpstreamModelSpec(concurrency=1), Faults())
     ends, _ = limited.call(floats(0.1, 0.0), floats(1.0, 1.0))
     assert ends == pytest.approx([2.0, 1.0])
-    slow = UpstreamModel(UpstreamSpec(), Faults((parse_fault("upstream-slow@10+5"),)))
+    slow = UpstreamModel(UpstreamModelSpec(), Faults((parse_fault("upstream-slow@10+5"),)))
     ends, failed = slow.call(floats(9.0, 10.0, 15.0), floats(1.0, 1.0, 1.0))
     assert ends == pytest.approx([10.0, 13.0, 16.0])
     assert not failed.any()
-    down = UpstreamModel(UpstreamSpec(), Faults((parse_fault("upstream-outage@10+5"),)))
+    down = UpstreamModel(UpstreamModelSpec(), Faults((parse_fault("upstream-outage@10+5"),)))
     assert down.call(floats(9.0, 10.0), floats(1.0, 1.0))[1].tolist() == [0, 1]
 
 
