@@ -1,4 +1,4 @@
-"""Assess: from what is remembered to what the fleet carries now and what it needs."""
+"""Assesses the load and computes the need from the remembered samples."""
 
 from dataclasses import dataclass, replace
 from math import ceil
@@ -24,9 +24,9 @@ from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import FAST_WINDOW, ServiceDemand, State, Tick
 
 WORKER_LEAD = 1.0
-"""Seconds until a worker that is started serves, beside the tick that orders it."""
+"""Seconds until a new worker serves, in addition to the tick that orders it."""
 FIRST_POD_LEAD = 10.0
-"""Before an order of this fleet was filled."""
+"""Seconds until a new pod serves, assumed before it has been measured in this fleet."""
 UNKNOWN_LOAD = Load(
     arrivals_per_second=None,
     completed_per_second=None,
@@ -40,29 +40,29 @@ UNKNOWN_LOAD = Load(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What is known of the load, and what it needs."""
+    """The current load and the need that follows from it."""
 
     load: Load
     latency: Percentile | None
     loop: float
-    """Loop seconds used a second, all workers together."""
+    """Loop seconds used per second by all workers."""
     demand: Demand
     service: ServiceDemand | None
     target: UtilizationTarget
     workers: need.WorkerNeed
     soon: RequiredWorkers
-    """The need when pods that are ordered now have taken their share."""
+    """The need at the time when pods ordered now have their share of the load."""
     need: Need
     threads: ThreadPoolNeed | None = None
-    """The pool of threads that asks for the most workers, where requests need threads."""
+    """The thread pool that needs the most workers, if requests need threads."""
     limit: int = 0
-    """Requests that a worker takes at once; 0 where nothing limits them."""
+    """Requests that a worker handles concurrently; 0 means no limit."""
     retried: float = 0.0
-    """Arrivals a second that were taken for retries and left out of the demand."""
+    """Arrivals per second that are treated as retries and excluded from the demand."""
 
     @property
     def carry(self) -> RequiredWorkers:
-        """The need as the planner takes it."""
+        """The need in the form that the planner takes."""
         return _carry(self.workers)
 
 
@@ -71,12 +71,12 @@ def _carry(wanted: need.WorkerNeed) -> RequiredWorkers:
 
 
 def stale_after(spec: SizingSpec) -> float:
-    """Seconds without a rate after which nothing is known."""
+    """Seconds without a rate after which the load is unknown."""
     return max(3 * spec.interval, 10.0)
 
 
 def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Assessment | None:
-    """What the fleet needs, or None when that cannot be told from recent samples."""
+    """What the fleet needs, or None if there are no recent samples."""
     ticks = state.ticks
     if not ticks or ticks[-1].time < now - stale_after(spec):
         return None
@@ -109,7 +109,7 @@ def assess(spec: SizingSpec, state: State, *, replicas: int, now: float) -> Asse
     pods_ready = spec.interval + (state.pod_lead or FIRST_POD_LEAD)
     soon = after(pods_ready + replica_moves.SETTLES)
     if plan.workers_for(_carry(wanted), replicas) > spec.workers.max:
-        # Workers alone will not do: what counts is the load when pods will be there.
+        # Workers alone do not suffice: plan for the load at the time new pods are ready.
         wanted = after(pods_ready)
     return Assessment(
         load=load if pool is None else replace(load, threads_utilization=pool.utilization),

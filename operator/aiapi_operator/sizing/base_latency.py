@@ -1,19 +1,18 @@
-"""Base latency b: what the objective's percentile would be if no request queued for a loop.
+"""Estimates the base latency b: the objective's percentile without queueing for the loop.
 
-It is read off ticks in which the busiest pod was idle enough, less the little queueing there was.
-Loops that are sized well are seldom idle, so between two such readings it is moved by what
-upstreams take: where a request waits for 600 ms instead of 300, b doubles.
+It is measured in ticks in which the busiest pod was idle enough, less the small queueing delay in
+them. Well-sized loops are seldom idle, so between measurements b follows the upstream time: if a
+request waits 600 ms for its upstream instead of 300, b doubles.
 
     b = b then x (upstream then + growth) / upstream then
 
-The wait for an upstream ends when the loop takes the request up again, so it is measured with a
-queue in it, and that is about as long as the queue before the call. The growth is therefore that
-of the difference: (upstream - the rest of the request's time) now, less the same then. It counts
-from a tenth on.
+The measured upstream time ends when the loop resumes the request, so it includes a queueing time,
+about as long as the one before the call. Therefore growth is the change of the difference (upstream
+time - all other time of the request). Changes under a tenth are ignored.
 
-b = 520 ms was read while a request waited 300 ms for its upstream and was 25 ms at the loop. Now
-these are 340 and 65 ms: 340 - 65 is what 300 - 25 was, so loops are fuller and b is the same. 930
-and 55 ms: 875 instead of 275, and b = 520 x 900 / 300 = 1560 ms.
+Example: b = 520 ms was measured while a request waited 300 ms for its upstream and spent 25 ms at
+the loop. Now these are 340 and 65 ms: 340 - 65 equals 300 - 25, so the loops are busier and b is
+unchanged. With 930 and 55 ms, 875 instead of 275: b = 520 x 900 / 300 = 1560 ms.
 """
 
 from collections.abc import Sequence
@@ -31,22 +30,22 @@ from aiapi_operator.sizing.state import (
 )
 
 IDLE_ENOUGH = 0.5
-"""Utilisation of the busiest pod up to which the delay is small and the model good."""
+"""Utilization of the busiest pod up to which the queueing delay is small and well modeled."""
 FIRST_IDLE_ENOUGH = 0.7
-"""The same while no base is known at all: fleets are held below it until one is."""
+"""The same while no base latency is known: fleets stay below it until one is."""
 USUAL_QUEUEING = 1.5
-"""The delay at a loop that is idle enough, over that of a queue which is visited once."""
+"""Queueing delay at an idle loop, relative to a queue that is visited once."""
 MIN_REQUESTS = 50
-"""Requests for a base latency."""
+"""Requests needed to measure the base latency."""
 CALM_RISES = 600.0
 CALM_FALLS = 20.0
-"""Seconds in which the calm level comes to 1/e of a higher or lower base."""
+"""Time constants in seconds with which the calm level follows a higher or lower base."""
 MOVES = 0.1
-"""Growth of the wait for upstreams that counts, as a part of it."""
+"""Relative change of the upstream time below which it is ignored."""
 MIN_UPSTREAM_REQUESTS = 200
-"""Requests for what upstreams take now. Waits vary by about half: their mean by 4 %."""
+"""Requests needed for the upstream time. Waits vary by about half: their mean by 4 %."""
 SECONDS = 30.0
-"""Seconds to look back for them where 6 s have fewer."""
+"""Seconds to look back if the last 6 s have too few requests."""
 
 
 def estimate(
@@ -57,7 +56,7 @@ def estimate(
     last: BaseLatency | None,
     now: float,
 ) -> BaseLatency | None:
-    """The latency that the loop has no part in, or what was known before."""
+    """The base latency, or the last known one if it cannot be measured now."""
     if last is not None and last.percentile != objective.percentile:
         last = None
     idle = windows.undisturbed(ticks, limit=FIRST_IDLE_ENOUGH if last is None else IDLE_ENOUGH)
@@ -79,7 +78,7 @@ def estimate(
 
 
 def _waits(ticks: Sequence[Tick], base: float) -> BaseReference | None:
-    """What a request waits for upstreams, and how much more than for all else."""
+    """The upstream time of a request, and the excess over all its other time."""
     completed = windows.mean(ticks, "completed")
     upstream = windows.mean(ticks, "upstream")
     if completed <= 0 or upstream <= 0:
@@ -89,7 +88,7 @@ def _waits(ticks: Sequence[Tick], base: float) -> BaseReference | None:
 
 
 def _moved(last: BaseLatency, ticks: tuple[Tick, ...], *, now: float) -> BaseLatency:
-    """The base by what upstreams take now; the calm level follows in its own time."""
+    """The base latency adjusted to the current upstream time."""
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
     if windows.mean(recent, "completed") * windows.span(recent) < MIN_UPSTREAM_REQUESTS:
         recent = windows.last(ticks, now=now, seconds=SECONDS)

@@ -1,6 +1,6 @@
-"""The right-sizer's one door: what was seen goes in, the fleet wanted now comes out, with why.
+"""The entry point of the right-sizer: computes the desired fleet, and why, from one tick's inputs.
 
-Pure: the same arguments give the same answer. Nothing here or below reads a clock.
+Pure: the same arguments give the same result. Nothing in this package reads a clock.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ MAX_PODS = 10**6
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A decision before it is dressed up for people."""
+    """The chosen size with its verdict and message."""
 
     size: Size
     verdict: Verdict
@@ -46,27 +46,27 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TickInputs:
-    """One tick: the user_spec, what was seen of the fleet, and what runs."""
+    """The inputs of one tick: specs, samples, and the running fleet."""
 
     user_spec: SizingSpec
-    """As the user has them."""
+    """The spec as the user wrote it."""
     spec: SizingSpec
-    """With all floors that hold now."""
+    """The spec with all floors that apply now."""
     fleet: Fleet
     seen: FleetSamples
     now: float
     running: Size
-    """As the pods say; a restarted pod may be at the template's size."""
+    """The running fleet as the pods report it; a restarted pod may be at the template's size."""
     base: Size
-    """What moves start from: what runs, or more workers where more were decided."""
+    """The size that moves start from: what runs, or more workers if more were decided."""
 
 
 def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision:
-    """The fleet wanted now.
+    """The desired fleet.
 
-    Verdict and message compare it with what runs. In ``Recommend`` mode the answer is what
-    ``Auto`` would do. ``Verdict.HOLDING`` and ``WARMING_UP`` never shrink anything, but where
-    no pod answered their ``workers`` is the best guess: order it of no pod that is silent.
+    Verdict and message compare it with the running fleet. In ``Recommend`` mode the result is what
+    ``Auto`` would do. ``Verdict.HOLDING`` and ``WARMING_UP`` never shrink anything. If no pod
+    answered, ``workers`` is only a guess: do not apply it to pods that did not answer.
     """
     now, state = _handle_clock_reset(state, now)
     inputs = _observe(spec, fleet, state, now)
@@ -87,7 +87,7 @@ def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision
 
 
 def _with_floors(spec: SizingSpec, state: State) -> SizingSpec:
-    """The spec with the floors that hold beside the user's."""
+    """The spec with schedule and memory floors."""
     return floors.apply(
         spec,
         pod_lead=state.pod_lead or FIRST_POD_LEAD,
@@ -96,7 +96,7 @@ def _with_floors(spec: SizingSpec, state: State) -> SizingSpec:
 
 
 def _handle_clock_reset(state: State, now: float) -> tuple[float, State]:
-    """A clock that went back makes all times in memory worthless: begin anew, as after a start."""
+    """Restarts from the checkpoint when the clock went back: remembered times are invalid."""
     if not isfinite(now):
         return (0.0 if state.now is None else state.now), state
     if state.now is not None and now < state.now:
@@ -108,7 +108,7 @@ def _handle_clock_reset(state: State, now: float) -> tuple[float, State]:
 
 def _observe(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> _TickInputs:
     seen = rates.validate(fleet, now=now, interval=spec.interval)
-    # After a start the status tells what was decided last: an order may still be on its way.
+    # After a restart the status has the last decision: its workers may still be starting.
     decided = fleet.workers if state.decided is None else state.decided.workers
     workers = seen.workers_wanted or decided or spec.workers.min
     replicas = min(MAX_PODS, max(0, fleet.replicas))
@@ -126,7 +126,7 @@ def _observe(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> _TickI
 def _update_windows(
     inputs: _TickInputs, before: State, state: State, assessment: Assessment | None
 ) -> State:
-    """Put this tick's need, or what ran while it was not known, into the windows."""
+    """Adds this tick's need, or the running size if the need is unknown, to the windows."""
     spec, now = inputs.spec, inputs.now
     recent = state.recent
     gap = before.now is None or now - before.now > max(5 * spec.interval, 15.0)
@@ -159,7 +159,7 @@ def _choose_size(inputs: _TickInputs, state: State, assessment: Assessment | Non
 
 
 def _hold(inputs: _TickInputs, state: State) -> _Outcome:
-    """Nothing is known: keep what runs."""
+    """Keeps the running fleet while the load is unknown."""
     size = guards.clamp(inputs.spec, inputs.base)
     step = reasons.describe_change(inputs.running, size)
     seen = inputs.seen
@@ -189,7 +189,7 @@ def _move(inputs: _TickInputs, state: State, assessment: Assessment) -> _Outcome
 
 
 def _constraints(inputs: _TickInputs, state: State, assessment: Assessment) -> MoveConstraints:
-    """What runs, and what bars a move."""
+    """The running fleet and the limits on a move."""
     spec, seen, now = inputs.spec, inputs.seen, inputs.now
     heaviest = windows.heaviest(state.ticks, now=now, seconds=spec.workers_down_after)
     return MoveConstraints(
@@ -225,7 +225,7 @@ def _verdict(inputs: _TickInputs, move: Move, assessment: Assessment, *, age: fl
 
 
 def _record_decision(inputs: _TickInputs, before: State, state: State, answer: _Outcome) -> State:
-    """Remember what was ordered and what it costs."""
+    """Records the ordered pods and the cost."""
     size, now = answer.size, inputs.now
     usage = savings.add(
         state.usage,

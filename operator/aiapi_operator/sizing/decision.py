@@ -1,4 +1,4 @@
-"""What the right-sizer answers: the fleet wanted now, why, and what to tell people."""
+"""The result of the right-sizer: the desired fleet, the reasons, and what to report."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from aiapi_operator.sizing.state import State
 
 
 class Binding(StrEnum):
-    """What set the number of workers. Shown in status, so names are part of the API."""
+    """What set the number of workers. Shown in the status, so the names are part of the API."""
 
     LOOP = "EventLoop"
     CONCURRENCY = "Concurrency"
@@ -16,7 +16,7 @@ class Binding(StrEnum):
     FLOOR = "Floor"
     CEILING = "Ceiling"
     HELD = "Held"
-    """Data is missing or the operator has only just started: what runs is kept."""
+    """Data is missing or the operator has just started: the running fleet is kept."""
 
 
 class Verdict(StrEnum):
@@ -35,54 +35,54 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A diagnosis: ``type`` and ``reason`` in CamelCase, the message says what to do about it."""
+    """A diagnosis: ``type`` and ``reason`` in CamelCase; the message includes what to do."""
 
     type: str
     status: bool | None
-    """None is Kubernetes' ``Unknown``: there is no data to say either."""
+    """None means ``Unknown``: there is no data."""
     reason: str
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What the fleet carries now. A field is None while there is no data for it."""
+    """The current load. A field is None while there is no data for it."""
 
     arrivals_per_second: float | None
     completed_per_second: float | None
     in_flight: float | None
-    """Mean over the fast window, by the integral of in-flight time, not a gauge."""
+    """Mean over the fast window, from the integral of in-flight time."""
     loop_utilization: float | None
-    """Busiest pod's loop time over wall time, 0..1."""
+    """Loop time over wall time of the busiest pod, 0..1."""
     latency: float | None
     """The objective's percentile over the recent window, in seconds."""
     upstream_share: float | None
-    """Part of the requests' time that was spent waiting for upstreams, 0..1."""
+    """Share of the request time spent waiting for upstreams, 0..1."""
     shed_per_second: float | None
     threads_utilization: float | None = None
-    """Busy threads of those that there are, in the pool that is needed most, 0..1."""
+    """Share of busy threads in the most needed pool, 0..1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What the load asks for, before guards and limits."""
+    """The workers that the load needs, before guards and limits."""
 
     workers: int
     binding: Binding
     demand: float | None
-    """Arrivals a second expected when new capacity would serve."""
+    """Arrivals per second expected when new capacity is ready."""
     service_demand: float | None
-    """Loop seconds a request costs (c)."""
+    """Loop seconds per request (c)."""
     target_utilization: float
-    """The loop utilisation the plan aims at (rho*)."""
+    """The planned loop utilization (rho*)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The fleet wanted now: ``workers`` in each of ``replicas`` pods.
+    """The desired fleet: ``workers`` in each of ``replicas`` pods.
 
-    ``message`` is one sentence with the numbers it hangs on; a decision to hold has one too.
-    ``state`` goes into the next call of ``decide``.
+    ``message`` is one sentence with the numbers behind the decision, also for decisions that change
+    nothing. Pass ``state`` to the next call of ``decide``.
     """
 
     workers: int
@@ -94,6 +94,6 @@ class Decision:
     conditions: tuple[Condition, ...]
     state: State
     worker_cpu: float = 0.0
-    """Cores that a worker should request; 0 where the spec's value is meant."""
+    """CPU request of a worker in cores; 0 means the value of the spec."""
     worker_memory: int = 0
-    """Bytes that a worker should request; 0 where the spec's value is meant."""
+    """Memory request of a worker in bytes; 0 means the value of the spec."""

@@ -1,29 +1,28 @@
-"""Demand: how many requests a second come now, and will when new capacity serves.
+"""Estimates the demand: requests per second now, and when new capacity is ready.
 
-Level. A long window is steady but late, a short one is early but noisy. The level is the mean
-of the longest window that contradicts no shorter one (Lepski, 1991): from the last 6 s back to
-60 s, windows grow as long as their mean lies within what chance explains of all shorter ones.
-Arrivals that are independent of each other make a count of n vary by sqrt(n), so 600 requests
-in 6 s are 100 +- 4 a second (one sigma). Over 60 s 94 are within two sigmas of that, and are
-the level; 60 are not, and then the level is what the last window said that still agreed, moved
-to 100 - 2 x 4 = 92. Where neighbouring ticks differ by more than independence explains, sigma
-is that much larger.
+Level. A long window is steady but late; a short one is early but noisy. The level is the mean of
+the longest window that is consistent with all shorter ones (Lepski, 1991). Windows grow from the
+last 6 s to 60 s while their mean lies within the chance variation of all shorter ones. A count of n
+independent arrivals varies by sqrt(n), so 600 requests in 6 s are 100 +- 4 rps (one sigma). If the
+mean over 60 s is 94 rps, it is within two sigmas and becomes the level. If it is 60, it is not;
+then the level is the mean of the last consistent window, moved to 100 - 2 x 4 = 92. Where
+consecutive ticks differ by more than independence explains, sigma is larger by that ratio.
 
-Burst. If the newest tick alone is far above the slow rate, it is taken at once: at 20 a
-second a tick of 2 s has 40 +- 6.3; 120 a second are 240, and no noise.
+Burst. If the newest tick is far above the slow rate, it takes effect immediately: at 20 rps a tick
+of 2 s has 40 +- 6.3 requests; 240 requests (120 rps) are not noise.
 
-Trend. Half of a straight ramp looks like the other half; half of a step does not. The slope
-is the lesser of the two halves', less two standard errors, and never negative. Jumps that
-come at the same time every day are expected where that has proven itself (see profile.py).
+Trend. On a steady ramp both halves of the window have the same slope; on a step they do not. The
+slope is the smaller of the two, less two standard errors, and never negative. Jumps at the same
+time every day are added once they have proven predictable (see profile.py).
 
-Headroom. What was forecast is compared with what came, less one sigma: chance is part of what
-rho* allows for. Workers are not taken back at once, so it is the highest forecast of that time
-that had to suffice. A high quantile of the shortfalls of the last two minutes is added to the
-next forecast, up to 30 % (split conformal prediction on a moving window: Vovk, Gammerman, Shafer,
-Algorithmic Learning in a Random World, 2005). Nine in ten are to be covered. Where the past is not
-like the present, the quantile 0.9 covers more or fewer, so it moves: by 0.018 up with each that
-was not covered, by 0.002 down with each that was (adaptive conformal inference: Gibbs and Candes,
-2021). At nine covered to one that is not it rests.
+Headroom. Each forecast is compared with the arrivals that followed, less one sigma, because rho*
+already allows for chance. Workers are not removed immediately, so the highest forecast of that time
+had to suffice. A high quantile of the shortfalls of the last two minutes is added to the next
+forecast, up to 30 % (split conformal prediction on a moving window: Vovk, Gammerman, Shafer,
+Algorithmic Learning in a Random World, 2005). The goal is to cover nine in ten. When the past
+differs from the present, the quantile 0.9 covers more or fewer, so it adapts: up by 0.018 for each
+forecast not covered, down by 0.002 for each that was (adaptive conformal inference: Gibbs and
+Candes, 2021). It is stable at nine covered for each one that is not.
 """
 
 from collections.abc import Sequence
@@ -40,18 +39,18 @@ BURST_SIGMAS = 4.0
 RISE_SIGMAS = 2.0
 """How far a longer window may lie below a shorter one."""
 FALL_SIGMAS = 3.0
-"""How far it may lie above: a fleet that is too large for a while costs less than the reverse."""
+"""How far it may lie above: a temporarily oversized fleet costs less than the reverse."""
 LONGER = 1.6
-"""Each window over the one before: 6, 10, 16, 26, 42, 60 s."""
+"""Ratio of consecutive window lengths: 6, 10, 16, 26, 42, 60 s."""
 MAX_NOISE = 4.0
 MIN_TICKS_FOR_NOISE = 8
 COVERED = 0.9
-"""Part of the forecasts that headroom is to suffice for. An objective leaves a part of each
-minute's requests for the rest, and most shortfalls last for seconds."""
+"""Share of the forecasts that headroom should cover. The objective tolerates the rest, and most
+shortfalls last for seconds."""
 ADAPTS = 0.02
 MIN_QUANTILE = 0.5
 FIRST_HEADROOM = 0.1
-"""Before a forecast of this fleet has come due."""
+"""Headroom before the first forecast of this fleet is due."""
 MAX_HEADROOM = 0.3
 SHORTFALLS = 60
 MIN_SHORTFALLS = 10
@@ -61,19 +60,19 @@ MIN_TICKS_FOR_TREND = 4
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Arrivals a second: ``level`` now, ``slope`` a second, ``headroom`` as a part (0.1: 10 %)."""
+    """Arrivals per second: ``level`` now, ``slope`` per second, ``headroom`` as a fraction."""
 
     level: float
     slope: float
     headroom: float
     burst: bool
     daily: DailyForecast = FLAT
-    """The jumps that come every day, which may only add."""
+    """The daily jumps; they only add demand."""
 
     def expected(self, lead: float) -> float:
-        """Arrivals a second in ``lead`` seconds, headroom included.
+        """Arrivals per second in ``lead`` seconds, including headroom.
 
-        100 now, rising by 0.5 a second, 10 % headroom: in 35 s (100 + 17.5) x 1.1 = 129. A trend
+        100 now, rising by 0.5 per second, 10 % headroom: in 35 s (100 + 17.5) x 1.1 = 129. A trend
         is followed up to twice the level.
         """
         trend = min(self.level + self.slope * lead, 2 * self.level)
@@ -81,7 +80,7 @@ class Demand:
 
 
 def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, daily: DailyForecast = FLAT) -> Demand:
-    """Demand from the ticks of the slow window; there must be one."""
+    """The demand from the ticks of the slow window (at least one)."""
     headroom = _headroom(forecasts)
     newest = ticks[-1]
     level = _level(ticks, noise(ticks))
@@ -91,10 +90,10 @@ def estimate(ticks: tuple[Tick, ...], forecasts: Forecasts, daily: DailyForecast
 
 
 def noise(ticks: Sequence[Tick]) -> float:
-    """Variance of the requests in a tick over their mean: 1 for arrivals that are independent.
+    """Variance of the requests in a tick over their mean: 1 for independent arrivals.
 
-    From the differences of neighbours (von Neumann, 1941), so that a trend is no noise. 200
-    requests a tick of 2 s, neighbours 28 apart: 28^2 / 2 / 200 = 2.
+    Uses the differences of consecutive ticks (von Neumann, 1941), so a trend does not count as
+    noise. 200 requests in a tick of 2 s, consecutive ticks 28 apart: 28^2 / 2 / 200 = 2.
     """
     mean = windows.mean(ticks, "arrivals")
     if len(ticks) < MIN_TICKS_FOR_NOISE or mean <= 0:
@@ -105,7 +104,7 @@ def noise(ticks: Sequence[Tick]) -> float:
 
 
 def _level(ticks: Sequence[Tick], dispersion: float) -> float:
-    """The mean of the longest window that contradicts no shorter one."""
+    """The mean of the longest window that is consistent with all shorter ones."""
     low, high = 0.0, inf
     seconds = requests = 0.0
     enough = FAST_WINDOW
@@ -118,7 +117,7 @@ def _level(ticks: Sequence[Tick], dispersion: float) -> float:
             continue
         if not low <= mean <= high:
             break
-        # Under one request a second, one more or less is no contradiction.
+        # Under one request per second, one more or less is not a contradiction.
         sigma = sqrt(max(mean, 1.0) * dispersion / seconds)
         low, high = max(low, mean - RISE_SIGMAS * sigma), min(high, mean + FALL_SIGMAS * sigma)
         enough = seconds * LONGER
@@ -141,7 +140,7 @@ def _slope(ticks: tuple[Tick, ...]) -> float:
 
 
 def _sure_slope(ticks: Sequence[Tick]) -> float:
-    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does)."""
+    """Least-squares slope less two standard errors (for Poisson arrivals)."""
     middle = sum(tick.time for tick in ticks) / len(ticks)
     spread = sum((tick.time - middle) ** 2 for tick in ticks)
     if spread <= 0:
@@ -158,7 +157,7 @@ def _headroom(forecasts: Forecasts) -> float:
 
 
 def learned_headroom(forecasts: Forecasts) -> float | None:
-    """Headroom by the errors of late; None while too few forecasts have come due."""
+    """Headroom from recent errors; None while too few forecasts are due."""
     short = sorted(forecasts.shortfalls)
     if len(short) < MIN_SHORTFALLS:
         return None
@@ -166,14 +165,14 @@ def learned_headroom(forecasts: Forecasts) -> float | None:
 
 
 def score_forecasts(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float) -> Forecasts:
-    """Compare the forecasts that are due with what came in the last seconds of ``ticks``."""
+    """Compares the forecasts that are due with the recent arrivals."""
     due = [forecast for forecast in forecasts.pending if forecast[0] <= now]
     if not due:
         return forecasts
     recent = windows.last(ticks, now=now, seconds=FAST_WINDOW)
     came = windows.mean(recent, "arrivals")
     came -= sqrt(max(came, 1.0) * noise(ticks) / windows.span(recent))
-    # Under one request a second, one more or less says nothing about the forecast.
+    # Under one request per second, one more or less does not test the forecast.
     short = tuple(max(0.0, (came - value) / max(value, 1.0)) for _, value in due)
     room = _headroom(forecasts)
     missed = sum(one > room for one in short)
@@ -189,11 +188,10 @@ def score_forecasts(forecasts: Forecasts, ticks: tuple[Tick, ...], *, now: float
 def record_forecast(
     forecasts: Forecasts, demand: Demand, *, now: float, lead: float, hold: float
 ) -> Forecasts:
-    """Remember what is forecast for ``lead`` seconds from now, without its headroom.
+    """Stores the forecast for ``lead`` seconds from now, without its headroom.
 
-    What counts is the highest forecast of the last ``hold`` seconds: workers for that are still
-    there. The newest for a time replaces older ones for the same time or later, which keeps the
-    rest in order.
+    The value is the highest forecast of the last ``hold`` seconds, because workers for it are still
+    running. It replaces older forecasts for the same time or later, which keeps the list sorted.
     """
     due = now + lead
     pending = tuple(old for old in forecasts.pending if old[0] < due)

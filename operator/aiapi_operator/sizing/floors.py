@@ -1,10 +1,10 @@
-"""Floors: the least fleet there may be, raised by schedules and by the memory that requests take.
+"""Raises the minimums of the spec to the floors of schedules and of memory in use.
 
-A schedule's floor holds from its start. Pods take a while, so it counts already when it is
-nearer than one and a half times the time they have taken lately (they do not always take the
-same): with pods that take 20 s and a tick of 2 s, from 33 s before the start.
+A schedule's floor applies from its start. Pods take time to start, so it applies early: from one
+and a half times the recent pod lead time (which varies) plus the interval before the start. With
+pods that take 20 s and a tick of 2 s, from 33 s before the start.
 
-    replicas.min 2, a schedule with 6 from 08:00: at 07:59:27 the least fleet has 6 pods
+    replicas.min 2, a schedule with 6 from 08:00: at 07:59:27 the minimum is 6 pods
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ MARGIN = 1.5
 
 
 def apply(spec: SizingSpec, *, pod_lead: float, memory_pods: int) -> SizingSpec:
-    """The spec with its minima raised to what counts now, never above the maxima."""
+    """The spec with its minimums raised to the current floors, never above the maximums."""
     ahead = MARGIN * (pod_lead + spec.interval)
     floors = (*spec.floors, *(one.floor for one in spec.upcoming if one.seconds <= ahead))
     if not floors and memory_pods <= spec.replicas.min:
@@ -37,5 +37,5 @@ def _raised(bounds: Bounds, least: int) -> Bounds:
 
 
 def names(floors: tuple[Floor, ...]) -> str:
-    """The schedules as people call them."""
+    """The names of the schedules."""
     return ", ".join(floor.name for floor in floors)

@@ -1,19 +1,19 @@
-"""Guards: from what is needed to what may be done now, on both axes at once.
+"""Guards: turns the need into the move that is allowed now, on both axes at once.
 
-Up is quick: workers in the pods that serve, at once; pods as soon as the workers a pod may have
-will not suffice by the time that new pods have their share. Down waits: workers for the highest
-need of the last 30 s, as HPA and KPA stabilise. A need that is up to 5 % above what runs changes
-nothing.
+Scaling up is fast: workers immediately, in the pods that serve; pods as soon as the maximum workers
+per pod will not suffice by the time new pods have their share. Scaling down waits: workers follow
+the highest need of the last 30 s, like the stabilization windows of HPA and KPA. A need up to 5 %
+above what runs changes nothing.
 
 Pods otherwise move when the saving exceeds the cost of the move (see replica_moves.py). They scale
 down only as far as the remaining pods, with workers.max each, can carry the highest need of the
 last 300 s. Both windows are configurable.
 
-Pods that were ordered and are not ready yet count as ordered, so one need orders them once;
-they do not count as serving, so workers in the pods that do serve make up for them.
+Ordered pods that are not ready count as ordered, so one need orders them once. They do not count as
+serving, so workers in the serving pods make up for them.
 
-Connections stay where they are, so a pod that has just become ready has little to do, and those
-before it still have nearly all. A pod keeps the workers that its own load needs.
+Connections are not moved: a new pod has little load, and the older pods still have nearly all of
+it. A pod keeps the workers that its own load needs.
 """
 
 from dataclasses import dataclass, replace
@@ -29,31 +29,31 @@ MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveConstraints:
-    """What runs, and what bars a move."""
+    """The running fleet and the limits on a move."""
 
     running: Size
     ordered: int
-    """Pods that were decided on last: more than run while an order is carried out, or only told."""
+    """Pods of the last decision: more than run while pods start, or in Recommend mode."""
     ready: int
     """Pods that take traffic."""
     ready_workers: int
-    """Workers that serve in the pod that has the fewest."""
+    """Ready workers in the pod that has the fewest."""
     may_shrink: bool
     more_pods: int
     """Pods that the rate limit still allows."""
     lead: float = 10.0
-    """Seconds until a pod that is ordered takes traffic."""
+    """Seconds until a newly ordered pod takes traffic."""
     heaviest: float = 0.0
-    """Workers that the pods with the most to do need, each: their part of the need now."""
+    """Workers needed by each of the pods with the highest load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StabilizedNeeds:
-    """Needs by how long they count: now, for workers, for pods; and the pods that would pay."""
+    """The needs by window: now, for workers and for pods; and a move that saves cost."""
 
     current: RequiredWorkers
     soon: RequiredWorkers
-    """When pods that are ordered now have taken their share."""
+    """The need when pods ordered now have their share of the load."""
     workers: RequiredWorkers
     replicas: RequiredWorkers
     move: ReplicaMove | None
@@ -63,20 +63,20 @@ class StabilizedNeeds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Where to go now, and what a guard kept back."""
+    """The fleet to have now, and what the guards held back."""
 
     size: Size
     workers_held: bool = False
     replicas_held: bool = False
     rate_limited: bool = False
     uneven: bool = False
-    """Workers are kept for one pod that has more to do than the others."""
+    """Workers are kept for pods with more load than the others."""
 
 
 def record_need(
     recent: StabilizationWindows, spec: SizingSpec, need: float, *, now: float
 ) -> StabilizationWindows:
-    """Add this tick's need to the windows."""
+    """Adds this tick's need to the windows."""
     workers, replicas = spec.workers_down_after, spec.replicas_down_after
     return replace(
         recent,
@@ -95,7 +95,7 @@ def update_replica_move(
     *,
     now: float,
 ) -> StabilizationWindows:
-    """Every few seconds: whether another number of pods has paid by now."""
+    """Checks, every few seconds, whether another number of pods saves more than the move costs."""
     if not replica_moves.sample_due(recent.samples, now=now):
         return recent
     need = found.current
@@ -117,7 +117,7 @@ def update_replica_move(
 
 
 def _fewest(spec: SizingSpec, needs: StabilizedNeeds) -> int:
-    """Pods that carry what was needed lately, and what will be."""
+    """The fewest pods that carry the highest recent need and the need soon."""
     pods = plan.fewest_replicas(spec, needs.replicas, at_least=spec.replicas.min)
     return plan.fewest_replicas(spec, needs.soon, at_least=pods)
 
@@ -125,10 +125,9 @@ def _fewest(spec: SizingSpec, needs: StabilizedNeeds) -> int:
 def record_running(
     recent: StabilizationWindows, spec: SizingSpec, running: Size, *, now: float
 ) -> StabilizationWindows:
-    """Add what runs to the windows, for a time of which the need is not known.
+    """Adds the running size to the windows while the need is unknown.
 
-    After a start, or five minutes without metrics, nothing shrinks until a whole window has
-    been seen.
+    After a start, or five minutes without metrics, nothing shrinks until a full window has passed.
     """
     workers, replicas = spec.workers_down_after, spec.replicas_down_after
     return StabilizationWindows(
@@ -147,7 +146,7 @@ def record_running(
 def stabilized_needs(
     recent: StabilizationWindows, current: RequiredWorkers, soon: RequiredWorkers
 ) -> StabilizedNeeds:
-    """What the windows say; the part that must survive a lost pod is as large as it is current."""
+    """The needs of the windows; the share that must survive a lost pod is the current one."""
     share = current.survivors / current.total if current.total > 0 else 1.0
 
     def carry(total: float | None) -> RequiredWorkers:
@@ -189,7 +188,7 @@ def move(spec: SizingSpec, needs: StabilizedNeeds, at: MoveConstraints) -> Move:
         replicas = min(floor, start.replicas)
     workers = _workers(spec, needs, at, start, replicas)
     if replicas < start.replicas and workers > at.ready_workers:
-        # Fewer pods with more workers each: the workers come first, the pods go afterwards.
+        # Fewer pods with more workers each: add the workers first, then remove the pods.
         replicas = start.replicas
     soon = needs.current.times(1 + plan.TOLERANCE)
     return Move(
@@ -211,7 +210,7 @@ def _wanted_replicas(spec: SizingSpec, needs: StabilizedNeeds, start: Size) -> i
 
 
 def _less(spec: SizingSpec, need: RequiredWorkers, replicas: int) -> bool:
-    """Whether one pod less would carry the need for less."""
+    """Whether one pod less would carry the need at a lower cost."""
     if replicas <= spec.replicas.min:
         return False
     fewer = plan.fit(spec, need, replicas - 1)
@@ -232,12 +231,13 @@ def _workers(
     lower = min(most, max(spec.workers.min, needs.workers_floor, lower))
     if lower < start.workers:
         return lower if at.may_shrink else start.workers
-    # Raised only where fewer pods must carry the same need.
+    # Raise only if fewer pods must carry the same need.
     return lower if replicas < start.replicas else start.workers
 
 
 def _each(need: RequiredWorkers, at: MoveConstraints, replicas: int) -> int:
-    """Workers a pod: the pods that serve carry it all, those ordered survive the loss of one."""
+    """Workers per pod: the serving pods carry all of it, and the ordered pods survive the loss of
+    one."""
     serving = min(at.ready, replicas) or replicas
     each = need.total / max(1, serving)
     if replicas >= 2:
@@ -246,5 +246,5 @@ def _each(need: RequiredWorkers, at: MoveConstraints, replicas: int) -> int:
 
 
 def _for_the_heaviest(at: MoveConstraints) -> int:
-    # No tolerance: connections even out by themselves, and until then these loops are the fullest.
+    # No tolerance: until connections even out, these loops are the busiest.
     return ceil(at.heaviest - 1e-9)

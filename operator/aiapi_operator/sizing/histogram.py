@@ -1,8 +1,7 @@
 """Latency histograms: merged by adding counts, read by interpolation.
 
-A percentile is only ever read off merged counts. The mean of two pods' p95 is not a p95 of
-anything: pod A with 1,000 requests at 10 ms and pod B with 10 at 5 s have a p95 of 10 ms
-together, not of 2.5 s.
+A percentile is only read from merged counts. The mean of two pods' p95 is meaningless: pod A with
+1,000 requests at 10 ms and pod B with 10 at 5 s have a combined p95 of 10 ms, not of 2.5 s.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,32 +15,32 @@ Counts = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
-    """A percentile in seconds. ``at_least``: it lies above the last bound, which is given."""
+    """A percentile in seconds. ``at_least``: it is above the last bound, which is given."""
 
     seconds: float
     at_least: bool = False
 
 
 def same_bounds(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
-    """Whether two histograms' counts may be added. Bounds are mostly one and the same object."""
+    """Whether the counts of two histograms can be added. Bounds are mostly the same object."""
     return bounds is others or bounds == others
 
 
 def merge(histograms: Iterable[Counts]) -> Counts:
-    """Add histograms that have the same bounds."""
+    """Adds histograms with the same bounds."""
     return tuple(map(sum, zip(*histograms, strict=True)))
 
 
 def difference(after: Counts, before: Counts) -> Counts | None:
-    """What was counted between two readings; None when a bucket went back."""
+    """The counts between two readings; None if a bucket decreased."""
     result = tuple(map(sub, after, before))
     return result if not result or min(result) >= 0 else None
 
 
 def percentile(bounds: tuple[float, ...], counts: Counts, percent: float) -> Percentile | None:
-    """Read ``percent`` (0..100) off the counts, or None when nothing was counted.
+    """Reads ``percent`` (0..100) from the counts, or None if there are none.
 
-    Within a bucket observations are taken as spread evenly. 100 requests in the bucket
+    Observations are assumed to be spread evenly within a bucket. 100 requests in the bucket
     0.1..0.2 s: p50 = 0.1 + 0.1 x 50/100 = 0.15 s.
     """
     seen = list(accumulate(counts))

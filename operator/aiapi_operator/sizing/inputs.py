@@ -1,8 +1,8 @@
-"""What the right-sizer is told: the user's user_spec and what was seen of the fleet.
+"""Inputs of the right-sizer: the user's spec and the samples of the fleet.
 
-Everything here is plain, frozen data. Samples carry monotonic counters, never rates: a
-rate is a difference of two samples, and only the estimators take differences. A pod that
-did not answer is a ``PodUnknown``, never a ``PodSample`` full of zeros.
+Everything here is plain, frozen data. Samples carry monotonic counters, never rates; only the
+estimators compute differences. A pod that did not answer is a ``PodUnknown``, never a ``PodSample``
+of zeros.
 
 Units: seconds for time, bytes for memory, cores for CPU, unless a name says otherwise.
 """
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyObjective:
-    """The latency asked for: ``percentile`` (50..99.9) of requests within ``threshold`` seconds."""
+    """``percentile`` (50..99.9) of the requests within ``threshold`` seconds."""
 
     percentile: float
     threshold: float
@@ -46,7 +46,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
-    """What compute costs, and the static fleet to compare savings with (0: the peak seen)."""
+    """Prices, and the static fleet to compare savings with (0: the peak so far)."""
 
     cpu_hour: float
     memory_gib_hour: float
@@ -57,7 +57,7 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizingSpec:
-    """One AIApi's user_spec as the right-sizer reads them (defaults already filled in)."""
+    """The spec of one AIApi in plain numbers, with all defaults."""
 
     objective: LatencyObjective
     workers: Bounds
@@ -65,7 +65,7 @@ class SizingSpec:
     worker_cpu: float
     worker_memory: int
     max_concurrency: int
-    """Requests a worker may have in flight; 0 means: learn it."""
+    """Requests that a worker may have in flight; 0 means no fixed limit."""
     mode: Mode
     interval: float
     workers_down_after: float
@@ -73,22 +73,22 @@ class SizingSpec:
     max_replicas_per_minute: int
     price: Pricing
     learn_resources: bool = False
-    """Whether ``worker_cpu`` and ``worker_memory`` are only what is begun with."""
+    """Whether ``worker_cpu`` and ``worker_memory`` are only initial values."""
     floors: tuple[Floor, ...] = ()
-    """Floors of the schedules that hold now."""
+    """Floors of the active schedules."""
     upcoming: tuple[UpcomingFloor, ...] = ()
-    """Floors of the other schedules, with the seconds until they hold."""
+    """Floors of the other schedules, with the seconds until they start."""
     time_of_day: float | None = None
-    """Seconds since 1970, for the daily profile. Without it there is none."""
+    """Seconds since 1970, for the daily profile; None disables it."""
     memory_pods: int = 0
-    """Pods that the memory of requests in flight asks for; the right-sizer sets it itself."""
+    """Pods needed for the memory of requests in flight; set by the right-sizer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
-    """Counts of observations by upper bound, cumulative over time, not over buckets.
+    """Cumulative counts by bucket since the instance started.
 
-    ``counts`` has one entry more than ``bounds`` (seconds, ascending): what lies above the last.
+    ``counts`` has one entry more than ``bounds`` (seconds, ascending), for values above the last.
     """
 
     bounds: tuple[float, ...]
@@ -98,33 +98,33 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadPool:
-    """A pool of threads that requests need, over all workers of a pod."""
+    """A pool of threads that requests use, summed over all workers of a pod."""
 
     name: str
     limit: int
-    """Threads in each worker."""
+    """Threads per worker."""
     busy_seconds: float
-    """Threads that were busy, summed over time. A counter."""
+    """Busy threads, summed over time. A counter."""
     waiting_seconds: float
-    """Calls that waited for a thread, summed over time. A counter."""
+    """Calls waiting for a thread, summed over time. A counter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSample:
-    """One scrape of one pod. ``time`` is on the same clock as ``now`` in ``decide``."""
+    """One scrape of one pod. ``time`` uses the same clock as ``now`` in ``decide``."""
 
     pod: str
     time: float
     instance: str
-    """Changes when the pod's PID 1 starts anew, and with it all counters."""
+    """Changes when the pod's PID 1 restarts and all counters start from zero."""
     ready: bool
     workers_wanted: int
     workers_ready: int
     workers_draining: int
     workers_blocked: int
-    """Workers whose event loop has stood still for longer than the runtime's bound."""
+    """Workers whose event loop is blocked for longer than the runtime's limit."""
     blocked_at: str
-    """``file:line function`` of the blocking call seen last, or empty."""
+    """``file:line function`` of the last blocking call, or empty."""
     failure: str
     """Why workers do not start (the last line of the traceback), or empty."""
     # Counters since the instance started.
@@ -136,7 +136,7 @@ class PodSample:
     in_flight_seconds: float
     loop_seconds: float
     worker_seconds: float
-    """Wall time for which workers were there to serve: the denominator of loop utilisation."""
+    """Wall time of serving workers: the denominator of loop utilization."""
     cpu_seconds: float
     upstream_seconds: float
     latency: Histogram
@@ -146,18 +146,18 @@ class PodSample:
     open_connections: int
     accept_queue_depth: int
     rss_bytes: int
-    # What the cgroup says; pods of an older image do not.
+    # From the cgroup; older images do not report these.
     cpu_throttled_seconds: float = 0.0
-    """Time for which a CPU limit kept the pod from running. A counter."""
+    """Time for which a CPU limit throttled the pod. A counter."""
     cpu_limit_cores: float = 0.0
-    """0 where there is no limit, or none is known."""
+    """0 if there is no limit or it is unknown."""
     memory_limit_bytes: int = 0
-    """0 where there is no limit, or none is known."""
-    # What else limits a worker; pods of an older image do not say.
+    """0 if there is no limit or it is unknown."""
+    # Other limits of a worker; older images do not report these.
     worker_limit: int = 0
-    """Requests that a worker takes at once; 0 where there is no limit, or none is known."""
+    """Requests that a worker handles concurrently; 0 if unlimited or unknown."""
     threads: tuple[ThreadPool, ...] | None = None
-    """Pools that were used. None where the pod does not say."""
+    """The pools that were used. None if the pod does not report them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,13 +171,12 @@ class PodUnknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All that was seen of one AIApi's fleet in one tick.
+    """The observed fleet of one AIApi in one tick.
 
-    ``replicas`` is what the Deployment asks for now. ``pods`` has every pod that is not
+    ``replicas`` is the current spec of the Deployment. ``pods`` has every pod that is not
     terminating. ``resize_deferred`` counts pods whose in-place resize waits for the node.
-    ``workers`` is what was last ordered for each pod as the cluster remembers it (the
-    status); 0 where nothing remembers. It keeps a restarted operator from shrinking a
-    fleet that does not answer.
+    ``workers`` is the last number ordered per pod according to the status, or 0. It keeps a
+    restarted operator from shrinking a fleet that does not answer.
     """
 
     replicas: int

@@ -1,9 +1,9 @@
-"""Hysteresis: a finding turns on when it lasts, and off when it is clearly gone.
+"""Hysteresis: a finding turns on after it lasts, and off after it is clearly gone.
 
-A value that wavers around its threshold would turn a condition on and off with every tick. So
-there are two thresholds, and either side has to last:
+A value around its threshold would toggle a condition every tick. So there are two thresholds, and
+the value must stay beyond either for a time:
 
-    latency 0.79, 0.81, 0.79, 0.81 s against 0.8 s: neither lasts for 10 s, nothing turns
+    latency 0.79, 0.81, 0.79, 0.81 s against 0.8 s: neither lasts for 10 s, so nothing changes
 """
 
 from aiapi_operator.sizing.state import Latch
@@ -14,8 +14,7 @@ def update(
 ) -> Latch:
     """The latch after ``finding``: True is beyond the upper threshold, False below the lower one.
 
-    None is in between, or not known: it leaves things as they are and ends what was about to
-    turn.
+    None is in between or unknown: the latch keeps its value, and a pending change is canceled.
     """
     if finding is None or finding == latch.on:
         return Latch(on=latch.on)
