@@ -1,4 +1,4 @@
-"""The OAuth 2 endpoints: log in and refresh (RFC 6749), log out (RFC 7009), and who am I."""
+"""The OAuth 2 endpoints: log in and refresh (RFC 6749), log out (RFC 7009), and show the caller."""
 
 from typing import Annotated, Any
 

@@ -50,12 +50,12 @@ def packaged() -> tuple[Migration, ...]:
 
 
 async def migrate(
-    connection: DatabaseConnection, wanted: tuple[Migration, ...] | None = None
+    connection: DatabaseConnection, migrations: tuple[Migration, ...] | None = None
 ) -> None:
     """Apply all pending migrations in one transaction."""
     try:
         async with connection.transaction():
-            await _migrate(connection, wanted if wanted is not None else packaged())
+            await _migrate(connection, migrations if migrations is not None else packaged())
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreError(
             f"the database user may not create the schema: {error}. As a database administrator, "
@@ -64,7 +64,7 @@ async def migrate(
         ) from None
 
 
-async def _migrate(connection: DatabaseConnection, wanted: tuple[Migration, ...]) -> None:
+async def _migrate(connection: DatabaseConnection, migrations: tuple[Migration, ...]) -> None:
     await _run(connection, "SELECT pg_advisory_xact_lock($1)", _LOCK)
     await _run(
         connection,
@@ -76,7 +76,7 @@ async def _migrate(connection: DatabaseConnection, wanted: tuple[Migration, ...]
         "SELECT version, checksum FROM aiapi_migrations", timeout=MIGRATION_SECONDS
     )
     applied = {row["version"]: row["checksum"] for row in rows}
-    for migration in wanted:
+    for migration in migrations:
         if migration.version not in applied:
             await _apply(connection, migration)
         elif applied[migration.version] != migration.checksum:

@@ -1,1 +1,1 @@
-"""aiapi-admin: users, API keys and signing keys, by those who can reach the database."""
+"""aiapi-admin: manages users, API keys and signing keys through the database."""

@@ -61,13 +61,13 @@ def messages(
     if style.by_example:
         text = "\n".join(hit.content for hit in hits)[:characters]
         found = list(_EXAMPLE) if hits else [{"role": "system", "content": _BRIEF}]
-        asked = f"Text: {text}\n\nQuestion: {question}" if hits else question
+        user_message = f"Text: {text}\n\nQuestion: {question}" if hits else question
     else:
-        found, asked = [{"role": "system", "content": _system(hits, characters)}], question
+        found, user_message = [{"role": "system", "content": _system(hits, characters)}], question
     for turn in _latest(turns, characters):
         found.append({"role": "user", "content": turn.question})
         found.append({"role": "assistant", "content": turn.answer})
-    return [*found, {"role": "user", "content": asked}]
+    return [*found, {"role": "user", "content": user_message}]
 
 
 def _system(hits: Sequence[Hit], characters: int) -> str:

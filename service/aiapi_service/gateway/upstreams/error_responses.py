@@ -27,9 +27,9 @@ _CONTEXT_FULL_RETRY_SECONDS = 5
 
 async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
     """The failure of a response; raises a problem when the caller is at fault."""
-    status = answer.reply.status
+    status = answer.head.status
     name = answer.target.name
-    wait = backoff.retry_after(answer.reply.header(b"retry-after"), today)
+    wait = backoff.retry_after(answer.head.header(b"retry-after"), today)
     error = await _read(answer)
     if status in (401, 403):
         # The gateway's key was refused, not the caller's. The message may quote it.

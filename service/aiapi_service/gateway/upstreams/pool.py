@@ -202,9 +202,9 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         target.breaker.allow(loop.time())
         try:
-            reply = await self._send(target, call, deadline)
+            head = await self._send(target, call, deadline)
             limit = self._policy.answer_limit
-            answer = UpstreamResponse(target, reply, deadline=deadline, limit=limit)
+            answer = UpstreamResponse(target, head, deadline=deadline, limit=limit)
             outcome: UpstreamResponse | FailedAttempt = await self._classify(answer)
         except httpx.HTTPError as error:
             outcome = failures.from_transport_error(
@@ -218,7 +218,7 @@ class UpstreamPool:
         return outcome
 
     async def _classify(self, answer: UpstreamResponse) -> UpstreamResponse | FailedAttempt:
-        if 200 <= answer.reply.status < 300:
+        if 200 <= answer.head.status < 300:
             return answer
         try:
             return await error_responses.classify(answer, datetime.now(UTC))

@@ -19,11 +19,11 @@ class UpstreamResponse:
     """Callers must close it. Closing before the end closes the connection to the upstream."""
 
     def __init__(
-        self, target: UpstreamTarget, reply: ResponseHead, *, deadline: float, limit: int
+        self, target: UpstreamTarget, head: ResponseHead, *, deadline: float, limit: int
     ) -> None:
         self.target = target
-        self.reply = reply
-        self._stream = reply.body
+        self.head = head
+        self._stream = head.body
         self.deadline = deadline
         self._limit = limit
         self.outcome = ""
@@ -31,7 +31,7 @@ class UpstreamResponse:
 
     @property
     def is_stream(self) -> bool:
-        return self.reply.header(b"content-type").startswith("text/event-stream")
+        return self.head.header(b"content-type").startswith("text/event-stream")
 
     async def read(self) -> bytes:
         """Read the whole body, a JSON object."""
