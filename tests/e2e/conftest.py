@@ -1,6 +1,6 @@
 """One suite for the sandbox and for any cluster.
 
-    pytest tests/e2e                                            # starts a sandbox of its own
+    pytest tests/e2e                                            # starts a sandbox
     pytest tests/e2e --kubeconfig PATH --image NAME [--operator-image NAME]
 
 ``--image`` has the example assistant (examples/assistant) on top of the service image;
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def audit_log(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path | None:
-    """Where the sandbox writes who asked for what; None on a real cluster."""
+    """The sandbox's audit log; None on a real cluster."""
     if request.config.getoption("--kubeconfig"):
         return None
     return tmp_path_factory.mktemp("audit") / "audit.log"
@@ -48,7 +48,7 @@ def kubeconfig(
 
 @pytest.fixture(scope="session")
 def operator(request: pytest.FixtureRequest, kubeconfig: Path) -> Iterator[Operator]:
-    """The operator, installed from the repository's own manifests; removed at the end."""
+    """The operator, installed from the repository's manifests and removed at the end."""
     installed = Operator(
         kubectl=Kubectl(kubeconfig=kubeconfig, namespace="aiapi-system"),
         image=request.config.getoption("--operator-image"),
@@ -65,7 +65,7 @@ def operator(request: pytest.FixtureRequest, kubeconfig: Path) -> Iterator[Opera
 def cluster(
     request: pytest.FixtureRequest, kubeconfig: Path, operator: Operator
 ) -> Iterator[Cluster]:
-    """A namespace of the test's own that admits only restricted pods."""
+    """A namespace for one test that admits only restricted pods."""
     cluster = Cluster(
         kubectl=Kubectl(kubeconfig=kubeconfig, namespace=fresh_name()),
         image=request.config.getoption("--image"),

@@ -1,4 +1,4 @@
-"""What can only be known later becomes a condition with the way out, for that AIApi alone."""
+"""Failures after admission become conditions with what to do."""
 
 from e2e_support.cluster import Cluster
 from e2e_support.kubectl import eventually
@@ -18,9 +18,9 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster) -> None:
 def test_an_app_that_does_not_import(cluster: Cluster) -> None:
     cluster.apply("broken", app="nosuch.main:app", **ONE)
 
-    def told() -> bool:
+    def is_reported() -> bool:
         return "nosuch" in cluster.condition("broken", "Ready").get("message", "")
 
     ready = cluster.wait_condition("broken", "Ready", status="False")
-    eventually(told, within=60, what=f"the import error is told, now {ready}")
+    eventually(is_reported, within=60, what=f"the import error is reported, now {ready}")
     assert "spec.app" in cluster.condition("broken", "Ready")["message"]

@@ -1,4 +1,4 @@
-"""The children of an AIApi: made, kept as wanted, left alone when settled, gone with it."""
+"""The children of an AIApi: created, restored, unchanged when settled, deleted with it."""
 
 from typing import Any
 
@@ -31,32 +31,34 @@ def test_an_aiapi_gets_its_children_and_serves(cluster: Cluster) -> None:
         assert column in table.splitlines()[0]
 
 
-def test_a_settled_aiapi_is_left_alone(cluster: Cluster) -> None:
+def test_a_settled_aiapi_causes_no_writes(cluster: Cluster) -> None:
     cluster.apply("a", **SMALL)
     cluster.wait_ready("a")
     eventually(
-        lambda: cluster.status("a").get("decision"), within=30, what="a first decision is told"
+        lambda: cluster.status("a").get("decision"),
+        within=30,
+        what="the first decision is reported",
     )
-    # The first status may still be followed by one with first numbers.
-    before, told = {}, {}
+    # The first status may be followed by one with the first numbers.
+    before, current = {}, {}
 
     def settled() -> bool:
-        before.update(told)
-        told.update(versions(cluster, "a"))
-        return before == told
+        before.update(current)
+        current.update(versions(cluster, "a"))
+        return before == current
 
     eventually(settled, every=5, within=60, what="nothing is written for five seconds")
     status = cluster.status("a")
     throughout(
-        lambda: versions(cluster, "a") == told or f"{status} -> {cluster.status('a')}",
+        lambda: versions(cluster, "a") == current or f"{status} -> {cluster.status('a')}",
         seconds=10,
         what="nothing is written",
     )
     cluster.apply("a", **SMALL)
-    assert versions(cluster, "a")["aiapi"] == told["aiapi"]
+    assert versions(cluster, "a")["aiapi"] == current["aiapi"]
 
 
-def test_drift_is_repaired(cluster: Cluster) -> None:
+def test_drift_is_restored(cluster: Cluster) -> None:
     cluster.apply("a", **SMALL)
     cluster.wait_ready("a")
     for kind in ("service", "networkpolicy", "poddisruptionbudget", "secret"):
@@ -76,11 +78,11 @@ def test_drift_is_repaired(cluster: Cluster) -> None:
         return found
 
     eventually(
-        lambda: [p["port"] for p in ports()] == [80], within=5, what="the edited port is back"
+        lambda: [p["port"] for p in ports()] == [80], within=5, what="the edited port is restored"
     )
 
 
-def test_replicas_set_by_hand_are_the_right_sizers(cluster: Cluster) -> None:
+def test_replicas_set_by_hand_are_reset(cluster: Cluster) -> None:
     cluster.apply("a", **SMALL)
     cluster.wait_ready("a")
     cluster.kubectl("scale", "aiapi", "a", "--replicas=2")
@@ -90,9 +92,7 @@ def test_replicas_set_by_hand_are_the_right_sizers(cluster: Cluster) -> None:
     )
 
 
-def test_deleting_while_the_operator_is_away_leaves_nothing(
-    cluster: Cluster, operator: Operator
-) -> None:
+def test_deletion_without_the_operator_leaves_nothing(cluster: Cluster, operator: Operator) -> None:
     cluster.apply("a", **SMALL)
     cluster.apply("b", **SMALL)
     cluster.wait_ready("a")
@@ -100,13 +100,15 @@ def test_deleting_while_the_operator_is_away_leaves_nothing(
     operator.stop()
     try:
         cluster.kubectl("delete", "aiapi", "a", "--timeout=20s")
-        eventually(lambda: not cluster.children("a"), within=60, what="the children of a are gone")
-        eventually(lambda: not cluster.pods("a"), within=60, what="the pods of a are gone")
+        eventually(
+            lambda: not cluster.children("a"), within=60, what="the children of a are deleted"
+        )
+        eventually(lambda: not cluster.pods("a"), within=60, what="the pods of a are deleted")
         cluster.apply("b", **{**SMALL, "replicas": {"min": 2, "max": 4}})
     finally:
         operator.start()
     eventually(
         lambda: cluster.status("b").get("readyReplicas") == 2,
         within=60,
-        what="the change made while the operator was away is carried out",
+        what="the change made during the downtime is carried out",
     )

@@ -1,4 +1,4 @@
-"""What `kubectl apply` says: good specs are filled in, bad ones are refused by field and rule."""
+"""`kubectl apply`: valid specs get defaults, invalid ones are rejected by field and rule."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def body(name: str, spec: dict[str, Any]) -> str:
     return json.dumps({**head, "spec": spec})
 
 
-def test_an_empty_spec_is_enough(cluster: Cluster) -> None:
+def test_an_empty_spec_is_valid(cluster: Cluster) -> None:
     cluster.kubectl("apply", "-f", "-", stdin=body("empty", {}))
     spec = cluster.aiapi("empty")["spec"]
     assert spec["objective"]["latency"] == {"percentile": 95, "threshold": "800ms"}
@@ -52,17 +52,17 @@ def test_an_empty_spec_is_enough(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(("spec", "field", "rule"), REFUSED.values(), ids=REFUSED.keys())
-def test_bad_input_is_refused_by_name(
+def test_invalid_specs_are_rejected_by_field(
     cluster: Cluster, spec: dict[str, Any], field: str, rule: str
 ) -> None:
-    said = cluster.kubectl.refused("apply", "-f", "-", stdin=body("bad", spec))
-    assert field in said
-    assert rule in said
+    output = cluster.kubectl.refused("apply", "-f", "-", stdin=body("bad", spec))
+    assert field in output
+    assert rule in output
     assert not cluster.kubectl.exists("aiapi", "bad")
 
 
-def test_the_resource_documents_itself(cluster: Cluster) -> None:
-    said = cluster.kubectl("explain", "aiapi.spec.objective.latency.threshold")
-    assert "threshold" in said
-    assert "DESCRIPTION" in said
+def test_kubectl_explain_documents_the_resource(cluster: Cluster) -> None:
+    output = cluster.kubectl("explain", "aiapi.spec.objective.latency.threshold")
+    assert "threshold" in output
+    assert "DESCRIPTION" in output
     assert "aiapis" in cluster.kubectl("api-resources", "--categories=all", "-o", "name")

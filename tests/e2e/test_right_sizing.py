@@ -1,4 +1,4 @@
-"""The main job under real load: grow for the loops, not for the LLM; lose nothing on the way."""
+"""Right-sizing under real load: grow for busy loops, not for a slow LLM; drop no request."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from e2e_support.operator import Operator
 
 
 def size(cluster: Cluster, name: str) -> int:
-    """Workers that the AIApi wants over all its pods."""
+    """The wanted workers in all pods of the AIApi."""
     status: dict[str, Any] = cluster.status(name)
     return int(status.get("workers", 0)) * int(status.get("replicas", 0))
 
 
 def sized_in_place(cluster: Cluster, name: str) -> bool:
-    """Whether the pods that were there request 100m for each worker, and never restarted."""
+    """Whether the existing pods request 100m per worker and never restarted."""
     workers = cluster.status(name)["workers"]
     pods = cluster.pods(name)
     cpu = {pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] for pod in pods}
@@ -24,7 +24,7 @@ def sized_in_place(cluster: Cluster, name: str) -> bool:
     return cpu == {f"{workers * 100}m"} and restarts == 0 and workers > 1
 
 
-def test_load_brings_workers_and_its_end_takes_them_back(cluster: Cluster) -> None:
+def test_load_adds_workers_and_its_end_removes_them(cluster: Cluster) -> None:
     deploy_assistant(cluster, "a", deploy_llm(cluster))
     before = size(cluster, "a")
     load = start_load(cluster, service="a", rate=120, seconds=25)
@@ -44,14 +44,14 @@ def test_load_brings_workers_and_its_end_takes_them_back(cluster: Cluster) -> No
     eventually(lambda: size(cluster, "a") == before, within=90, what="the fleet shrinks again")
 
 
-def test_a_slow_llm_brings_no_workers_but_a_reason(cluster: Cluster) -> None:
+def test_a_slow_llm_adds_no_workers_and_is_diagnosed(cluster: Cluster) -> None:
     deploy_assistant(cluster, "a", deploy_llm(cluster))
     load = start_load(cluster, service="a", rate=20, seconds=60)
     load.wait_started()
     eventually(
         lambda: cluster.status("a").get("load", {}).get("latency"),
         within=30,
-        what="the calm latency is known",
+        what="the base latency is known",
     )
     before = size(cluster, "a")
     set_llm_latency(cluster, seconds=0.75)
@@ -61,10 +61,10 @@ def test_a_slow_llm_brings_no_workers_but_a_reason(cluster: Cluster) -> None:
     assert load.wait(within=90).failed == 0
 
 
-def test_killing_the_operator_shrinks_nothing_and_loses_nothing(
+def test_killing_the_operator_shrinks_nothing_and_drops_no_request(
     cluster: Cluster, operator: Operator
 ) -> None:
-    # Long enough that nobody shrinks the fleet for a good reason meanwhile.
+    # Long enough that no scale-down is due in the meantime.
     scaling = {"scaleDown": {"workersAfter": "60s", "replicasAfter": "60s"}}
     deploy_assistant(cluster, "a", deploy_llm(cluster), scaling=scaling)
     before = size(cluster, "a")
@@ -77,7 +77,7 @@ def test_killing_the_operator_shrinks_nothing_and_loses_nothing(
     killed = operator.leader()
     operator.kill()
     eventually(
-        lambda: operator.leader() not in {"", killed}, within=40, what="another operator acts"
+        lambda: operator.leader() not in {"", killed}, within=40, what="another operator leads"
     )
     throughout(
         lambda: size(cluster, "a") >= grown or f"under {grown}: {cluster.status('a')}",
@@ -87,7 +87,7 @@ def test_killing_the_operator_shrinks_nothing_and_loses_nothing(
     assert load.wait(within=90).failed == 0
 
 
-def test_recommend_tells_and_touches_nothing(cluster: Cluster) -> None:
+def test_recommend_reports_and_changes_nothing(cluster: Cluster) -> None:
     scaling = {"mode": "Recommend"}
     deploy_assistant(cluster, "a", deploy_llm(cluster), scaling=scaling)
     load = start_load(cluster, service="a", rate=120, seconds=20)
@@ -101,7 +101,7 @@ def test_recommend_tells_and_touches_nothing(cluster: Cluster) -> None:
     assert "ScaledUp" not in cluster.kubectl("events", "--for", "aiapi/a")
 
 
-def test_an_objective_below_the_llms_own_latency(cluster: Cluster) -> None:
+def test_an_objective_below_the_latency_of_the_llm_is_infeasible(cluster: Cluster) -> None:
     objective = {"latency": {"percentile": 95, "threshold": "100ms"}}
     deploy_assistant(cluster, "a", deploy_llm(cluster), objective=objective)
     load = start_load(cluster, service="a", rate=20, seconds=40)

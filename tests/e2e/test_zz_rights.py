@@ -64,7 +64,7 @@ def used(audit: Path) -> set[Right]:
     return found
 
 
-def test_every_right_is_used_and_every_call_has_one(
+def test_permissions_match_the_recorded_calls(
     request: pytest.FixtureRequest, audit_log: Path | None, operator: Operator
 ) -> None:
     if audit_log is None:

@@ -1,4 +1,4 @@
-"""The example assistant and its stand-in LLM in a test's namespace."""
+"""The example assistant and its fake LLM in a test's namespace."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ print(urllib.request.urlopen(request, timeout=10).status)
 
 
 def deploy_llm(cluster: Cluster) -> str:
-    """One pod with one worker, so that its latency is one number; gives its address."""
+    """Start one pod with one worker, so that latency is one number. Returns its address."""
     labels = {"app": "llm"}
     container = {
         "name": "llm",
@@ -53,7 +53,7 @@ def deploy_llm(cluster: Cluster) -> str:
 
 
 def set_llm_latency(cluster: Cluster, *, seconds: float) -> None:
-    """From inside the cluster, as the test may have no way to the Service."""
+    """Run inside the cluster, because the test may not reach the Service."""
     name = f"latency-{int(seconds * 1000)}"
     url = f"{cluster.service_address('llm')}/latency"
     body = json.dumps({"seconds": seconds, "jitter": 0.1})
@@ -66,7 +66,7 @@ def set_llm_latency(cluster: Cluster, *, seconds: float) -> None:
 
 
 def deploy_assistant(cluster: Cluster, name: str, llm: str, **spec: Any) -> None:
-    """An AIApi of the assistant, whose requests hold the loop for 8 ms each."""
+    """An AIApi of the assistant; each request blocks the loop for 8 ms."""
     wanted: dict[str, Any] = {
         "app": "assistant.main:app",
         "env": [{"name": "LLM_URL", "value": llm}],

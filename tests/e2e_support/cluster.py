@@ -1,4 +1,4 @@
-"""What the tests say about AIApis in a namespace of their own."""
+"""AIApis in the namespace of one test."""
 
 import json
 import secrets
@@ -55,7 +55,7 @@ class Cluster:
         return found
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
-        """The condition as it stands, or an empty dict."""
+        """The condition, or an empty dict."""
         conditions = self.status(name).get("conditions", [])
         return next((c for c in conditions if c["type"] == kind), {})
 
@@ -74,7 +74,7 @@ class Cluster:
         self.wait_condition(name, "Ready", within=within)
 
     def children(self, name: str) -> dict[str, dict[str, Any]]:
-        """By kind, all children of an AIApi that exist now."""
+        """The existing children of an AIApi, by kind."""
         found = {}
         for kind in CHILDREN:
             items = self.kubectl.json(kind, "-l", f"app.kubernetes.io/instance={name}")["items"]
@@ -84,12 +84,12 @@ class Cluster:
         return found
 
     def pods(self, name: str) -> list[dict[str, Any]]:
-        """The AIApi's pods that are not on their way out."""
+        """The AIApi's pods that are not terminating."""
         items = self.kubectl.json("pods", "-l", f"aiapi.dev/name={name}")["items"]
         return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
 
     def service_address(self, service: str) -> str:
-        """``http://ip:port``: a cluster IP, since not every cluster here has a DNS.
+        """``http://ip:port``: a cluster IP, because not every cluster has DNS.
 
         A cluster may tell of another address; the sandbox does so where port 80 needs root.
         """

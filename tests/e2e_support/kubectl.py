@@ -1,4 +1,4 @@
-"""The real kubectl against one namespace, and waiting for what it shows."""
+"""kubectl in one namespace, and waiting for its results."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ Seen = TypeVar("Seen")
 
 @dataclass(frozen=True, kw_only=True)
 class Kubectl:
-    """Runs kubectl; a call that fails is an assertion with kubectl's own words."""
+    """Runs kubectl. A failed call is an assertion with kubectl's output."""
 
     kubeconfig: Path
     namespace: str
@@ -36,7 +36,7 @@ class Kubectl:
         return done.stdout
 
     def refused(self, *args: str, stdin: str | None = None) -> str:
-        """What kubectl says of a call that the API server must refuse."""
+        """The output of a call that the API server must reject."""
         done = self.run(*args, stdin=stdin)
         assert done.returncode != 0, f"kubectl {' '.join(args)} was accepted: {done.stdout}"
         return done.stderr
@@ -50,7 +50,7 @@ class Kubectl:
 
 
 def eventually(look: Callable[[], Seen], *, within: float, what: str, every: float = 0.2) -> Seen:
-    """The first true answer of ``look`` within so many seconds; else the last answer is told."""
+    """The first true result of ``look`` within ``within`` seconds. Fails with the last result."""
     deadline = time.monotonic() + within
     between_looks = threading.Event()
     while not (seen := look()):
@@ -60,7 +60,7 @@ def eventually(look: Callable[[], Seen], *, within: float, what: str, every: flo
 
 
 def throughout(look: Callable[[], bool | str], *, seconds: float, what: str) -> None:
-    """``look`` stays True for so long; a text says what is wrong."""
+    """Fail unless ``look`` stays True; a string describes the problem."""
     deadline = time.monotonic() + seconds
     between_looks = threading.Event()
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Load from a pod inside the cluster: the demo's generator, with the script in its environment."""
+"""Load from a pod inside the cluster: the demo's generator, passed in its environment."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ANSWER = {"question": "What is an event loop?"}
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What the generator counted."""
+    """The generator's counts."""
 
     requests: int
     failed: int
@@ -35,7 +35,7 @@ class Load:
         phase: str = self.cluster.kubectl.json("pod", self.pod)["status"].get("phase", "")
         return phase
 
-    def _said(self) -> list[dict[str, Any]]:
+    def _lines(self) -> list[dict[str, Any]]:
         lines = self.cluster.kubectl("logs", self.pod).splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
@@ -43,25 +43,25 @@ class Load:
         eventually(
             lambda: self.cluster.kubectl.run("logs", self.pod).stdout.count("progress") > 0,
             within=60,
-            what="the load has begun",
+            what="the load has started",
         )
 
     def wait(self, *, within: float) -> Sent:
-        """The count at the end. The pod must end well."""
+        """The final counts. The pod must succeed."""
         phase = eventually(
             lambda: p if (p := self._phase()) in {"Succeeded", "Failed"} else None,
             within=within,
-            what="the load has ended",
+            what="the load has finished",
         )
         assert phase == "Succeeded", self.cluster.kubectl("logs", self.pod)
-        end = next(line for line in self._said() if line["event"] == "end")
+        end = next(line for line in self._lines() if line["event"] == "end")
         return Sent(requests=end["requests"], failed=end["failed"])
 
 
 def start_load(
     cluster: Cluster, *, service: str, rate: float, seconds: float, path: str = "/v1/answer"
 ) -> Load:
-    """Open-loop load on a Service from now on, for so many seconds."""
+    """Start open-loop load on a Service for some seconds."""
     script = {
         "url": cluster.service_address(service) + path,
         "body": ANSWER,
@@ -74,7 +74,7 @@ def start_load(
 
 
 def run_pod(cluster: Cluster, name: str, command: list[str], **env: str) -> None:
-    """A pod that runs once, from the image under test."""
+    """A pod that runs once with the image under test."""
     container = {
         "name": "main",
         "image": cluster.image,

@@ -15,7 +15,7 @@ class Operator:
     root: Path
 
     def manifests(self) -> str:
-        """deploy/operator.yaml, with the image under test where one is given."""
+        """deploy/operator.yaml with the image under test, if any."""
         documents = list(yaml.safe_load_all((self.root / "deploy/operator.yaml").read_text()))
         for document in documents:
             if document["kind"] == "Deployment" and self.image:
@@ -48,18 +48,18 @@ class Operator:
         return found
 
     def leader(self) -> str:
-        """Who acts; empty when nobody does."""
+        """The leader; empty without one."""
         lease = self.kubectl.json("lease", "aiapi-operator")["spec"]
         return str(lease.get("holderIdentity", ""))
 
     def kill(self) -> None:
-        """As a lost node would: no grace, no goodbye. The Deployment starts another."""
+        """Kill the pods without a grace period, like a lost node. The Deployment replaces them."""
         names = [pod["metadata"]["name"] for pod in self.pods()]
         self.kubectl("delete", "pod", *names, "--force", "--grace-period=0")
 
     def stop(self) -> None:
         self.kubectl("scale", "deployment/aiapi-operator", "--replicas=0")
-        eventually(lambda: not self.pods(), within=60, what="the operator's pods are gone")
+        eventually(lambda: not self.pods(), within=60, what="the operator's pods are deleted")
 
     def start(self) -> None:
         self.kubectl("scale", "deployment/aiapi-operator", "--replicas=1")

@@ -1,4 +1,4 @@
-"""The sandbox as users start it: as a command."""
+"""The sandbox, started by its command."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ AIAPI = Path(sys.executable).with_name("aiapi")
 
 @contextmanager
 def running_sandbox(folder: Path, *, image: str, audit_log: Path | None = None) -> Iterator[Path]:
-    """A sandbox for as long as the block lasts; gives the path of its kubeconfig."""
+    """Run a sandbox for the block. Yields the path of its kubeconfig."""
     kubeconfig = folder / "kubeconfig"
     log = folder / "sandbox.log"
     command = [AIAPI, "sandbox", "up", "--kubeconfig", kubeconfig]

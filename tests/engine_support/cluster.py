@@ -1,4 +1,4 @@
-"""Kubernetes as the engine's port sees it: objects in memory, and a list of what was done."""
+"""A fake ``Cluster`` for the engine: objects in memory, and recorded requests."""
 
 import copy
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Call = tuple[str, ...]
 
 
 class FakeCluster:
-    """``done`` has all writes, ``asked`` all reads; ``refuse`` maps a call's start to an error."""
+    """``done`` has all writes, ``asked`` all reads; ``refuse`` maps call prefixes to errors."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Manifest] = {}
@@ -21,10 +21,10 @@ class FakeCluster:
         self.events: list[tuple[str, str]] = []
         self.refuse: dict[Call, ClusterError] = {}
         self.grants = True
-        """Whether the kubelet gives pods what a resize promises."""
+        """Whether the kubelet carries out resizes."""
         self._version = 100
 
-    # --- the port
+    # --- the interface
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
         self.asked.append(("get", resource.kind, name))
@@ -77,10 +77,10 @@ class FakeCluster:
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
         self.events.append((reason, message))
 
-    # --- what a test does to it
+    # --- for tests
 
     def edit(self, kind: str, name: str, part: Manifest) -> Manifest:
-        """As a person would with kubectl; returns the object as a watch would deliver it."""
+        """Edit an object as with kubectl. Returns it as a watch delivers it."""
         return self._put((kind, name), _merge(self.objects[kind, name], part))
 
     def add_pod(
@@ -129,7 +129,7 @@ class FakeCluster:
 
 
 class FakePods:
-    """The pods' admin ports: what each answers, and which worker counts were set."""
+    """The pods' admin ports: their answers and the worker counts that were set."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -139,14 +139,16 @@ class FakePods:
 
     async def scrape(self, targets: Sequence[Any], tokens: Sequence[str]) -> tuple[Any, ...]:
         self.tokens = tokens
-        return tuple(self.answers[where.pod] for where in targets)
+        return tuple(self.answers[target.pod] for target in targets)
 
     async def set(
         self, targets: Sequence[Any], count: int, tokens: Sequence[str]
     ) -> dict[str, str]:
-        self.set_workers += [(where.pod, count) for where in targets]
+        self.set_workers += [(target.pod, count) for target in targets]
         return {
-            where.pod: self.problems[where.pod] for where in targets if where.pod in self.problems
+            target.pod: self.problems[target.pod]
+            for target in targets
+            if target.pod in self.problems
         }
 
 

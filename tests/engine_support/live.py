@@ -1,4 +1,4 @@
-"""The operator in this process, Kopf and all, and a cluster as a person reaches it."""
+"""The operator in this process, with Kopf, and a client of its cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,10 +25,10 @@ CRDS = Resource(
 async def eventually(
     holds: Callable[[], Awaitable[Any]], *, within: float = 15.0, what: str
 ) -> Any:
-    """Wait until ``holds`` gives something true; return that."""
+    """Wait until ``holds`` returns a true value, and return it."""
     try:
         async with asyncio.timeout(within):
-            while not (found := await holds()):  # noqa: ASYNC110 - asked over HTTP
+            while not (found := await holds()):  # noqa: ASYNC110 - polled over HTTP
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise AssertionError(f"not within {within:g} s: {what}") from None
@@ -37,7 +37,7 @@ async def eventually(
 
 @dataclass
 class Cluster:
-    """The sandbox as a test talks to it: with the operator's own client, as another manager."""
+    """The sandbox, through the operator's client with another field manager."""
 
     connection: Connection
     namespace: str = "default"
@@ -78,8 +78,8 @@ class Cluster:
 
     async def condition(self, name: str, kind: str) -> dict[str, Any]:
         aiapi = await self.get(AIAPIS, name) or {}
-        told = aiapi.get("status", {}).get("conditions", ())
-        return next((c for c in told if c["type"] == kind), {})
+        conditions = aiapi.get("status", {}).get("conditions", ())
+        return next((c for c in conditions if c["type"] == kind), {})
 
     async def ready(self, name: str) -> None:
         async def holds() -> bool:
@@ -90,7 +90,7 @@ class Cluster:
 
 @asynccontextmanager
 async def operating(kubeconfig: Path, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
-    """The operator, until the block ends; it must then end well within seconds."""
+    """Run the operator for the block. It must then stop within seconds."""
     settings = Settings(
         kubeconfig=kubeconfig, host="127.0.0.1", port=0, **{"leader_election": False, **changes}
     )

@@ -1,4 +1,4 @@
-"""Pods' samples with everything filled in that a test does not care about."""
+"""Samples of pods with default values."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ _NONE = Histogram(bounds=(0.1, 1.0), counts=(0, 0, 0), sum=0.0)
 
 
 def sample(pod: str = "a-1", *, workers: int = 1, time: float = 0.0, **changes: Any) -> PodSample:
-    """An idle pod's sample, ``workers`` of them wanted and ready."""
+    """A sample of an idle pod with ``workers`` wanted and ready workers."""
     idle = PodSample(
         pod=pod,
         time=time,

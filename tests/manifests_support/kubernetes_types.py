@@ -1,4 +1,4 @@
-"""A plain object against the types of the official client: no unknown field, no wrong type."""
+"""Checks plain objects against the types of the official client."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _PLAIN: dict[str, tuple[type, ...]] = {
 
 
 def mismatches(manifest: dict[str, Any]) -> list[str]:
-    """What of the manifest Kubernetes has no field or another type for."""
+    """Fields that are unknown or have the wrong type."""
     return list(_walk(manifest, _KINDS[manifest["kind"]].__name__, manifest["kind"]))
 
 

@@ -11,7 +11,7 @@ _PROFILES = {"RuntimeDefault", "Localhost"}
 
 
 def violations(spec: dict[str, Any]) -> list[str]:
-    """What of a PodSpec breaks the standard."""
+    """The violations in a PodSpec."""
     return [*_of_the_pod(spec), *_of_the_containers(spec)]
 
 

@@ -1,4 +1,4 @@
-"""AIApis to make children of: one by hand, and any that is valid."""
+"""AIApis for tests: a given one, and any valid one."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import Context
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine is no reason to fail."""
+"""No deadline, for busy machines."""
 
 CONTEXT = Context(
     operator_namespace="aiapi-system",
@@ -25,7 +25,7 @@ def aiapi(*, name: str = "assistant", **spec: Any) -> AIApi:
     return AIApi.model_validate({"metadata": metadata, "spec": spec})
 
 
-def laid_over(*, metadata: dict[str, Any] | None = None, **spec: Any) -> AIApi:
+def with_template(*, metadata: dict[str, Any] | None = None, **spec: Any) -> AIApi:
     """An AIApi with this podTemplate."""
     return aiapi(podTemplate={"metadata": metadata or {}, "spec": spec})
 

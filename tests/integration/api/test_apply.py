@@ -1,4 +1,4 @@
-"""The CRD at an API server, with real kubectl: what is filled in, refused, scaled, explained."""
+"""The CRD on an API server, with real kubectl: defaults, rules, scale, explain."""
 
 import asyncio
 import json
@@ -24,12 +24,12 @@ KUBECTL = str(Path(sys.executable).parent / "kubectl")
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl against one API server."""
+    """kubectl with one API server."""
 
     kubeconfig: Path
 
     async def run(self, *args: str, stdin: str = "") -> tuple[int, str]:
-        """Exit code, and what was printed."""
+        """Returns the exit code and the output."""
         process = await asyncio.create_subprocess_exec(
             KUBECTL,
             *("--kubeconfig", str(self.kubeconfig), *args),
@@ -54,7 +54,7 @@ class Kubectl:
 
 @pytest.fixture
 async def kubectl(tmp_path: Path) -> AsyncIterator[Kubectl]:
-    """An API server that has the CRD."""
+    """An API server with the CRD."""
     certificates = make_certificates("127.0.0.1")
     server = ApiServer(Store(), certificates=certificates)
     await server.start()
@@ -75,7 +75,7 @@ def body(name: str, spec: dict[str, Any]) -> str:
     return json.dumps({**head, "spec": spec})
 
 
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "min over max": (
         {"workers": {"min": 4, "max": 2}},
         "workers.min must not exceed workers.max",
@@ -129,7 +129,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-async def test_examples_are_admitted_and_filled_in(kubectl: Kubectl) -> None:
+async def test_examples_are_admitted_with_defaults(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", str(ROOT / "examples"))
     for name in ("assistant", "minimal", "office-hours"):
         stored = json.loads(await kubectl("get", "aia", name, "-o", "json"))
@@ -142,17 +142,17 @@ async def test_examples_are_admitted_and_filled_in(kubectl: Kubectl) -> None:
     )
 
 
-async def test_bad_input_is_refused_by_field_and_rule(kubectl: Kubectl) -> None:
-    for name, (spec, said) in REFUSED.items():
+async def test_invalid_specs_are_rejected_by_field_and_rule(kubectl: Kubectl) -> None:
+    for name, (spec, output) in INVALID.items():
         printed = await kubectl.refused("apply", "-f", "-", stdin=body("bad", spec))
-        assert said in printed, f"{name}: {printed}"
+        assert output in printed, f"{name}: {printed}"
     assert "at most 52 characters" in await kubectl.refused(
         "apply", "-f", "-", stdin=body("a" * 53, {})
     )
     assert await kubectl("get", "aia", "-o", "name") == ""
 
 
-async def test_kubectl_scale_moves_the_floor(kubectl: Kubectl) -> None:
+async def test_kubectl_scale_sets_the_minimum(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "-", stdin=body("a", {"replicas": {"max": 6}}))
     await kubectl("scale", "aiapi", "a", "--replicas=5")
     floor = await kubectl("get", "aiapi", "a", "-o", "jsonpath={.spec.replicas}")
@@ -163,6 +163,6 @@ async def test_kubectl_scale_moves_the_floor(kubectl: Kubectl) -> None:
     )
 
 
-async def test_fields_explain_themselves(kubectl: Kubectl) -> None:
-    said = await kubectl("explain", "aiapi.spec.objective.latency.threshold")
-    assert "The longest time it may take, such as 800ms or 1.5s." in said
+async def test_kubectl_explain_describes_fields(kubectl: Kubectl) -> None:
+    output = await kubectl("explain", "aiapi.spec.objective.latency.threshold")
+    assert "The longest time it may take, such as 800ms or 1.5s." in output

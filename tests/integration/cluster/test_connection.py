@@ -1,4 +1,4 @@
-"""Requests over a real socket: what is retried, what is not, and that all of it ends in time."""
+"""Requests over a real socket: retries and deadlines."""
 
 import json
 import time
@@ -27,7 +27,7 @@ PATH = "/api/v1/namespaces/shop/pods/a"
 
 
 class Server:
-    """Answers with what a test lines up, and keeps what was asked."""
+    """Returns prepared answers and records the requests."""
 
     def __init__(self, folder: Path) -> None:
         self.answers: list[tuple[int, Any]] = []
@@ -77,7 +77,7 @@ async def server(tmp_path: Path) -> AsyncIterator[tuple[Server, Connection, str]
 Served = tuple[Server, Connection, str]
 
 
-async def test_a_busy_api_server_is_given_the_time_it_asks_for(server: Served) -> None:
+async def test_retry_after_is_respected(server: Served) -> None:
     api, connection, _ = server
     storage = {"message": "storage is (re)initializing", "details": {"retryAfterSeconds": 1}}
     api.answers = [(429, storage), (503, {}), (200, {"kind": "Pod"})]
@@ -87,7 +87,7 @@ async def test_a_busy_api_server_is_given_the_time_it_asks_for(server: Served) -
     assert api.seen == [("GET", "429"), ("GET", "503"), ("GET", "200")]
 
 
-async def test_a_busy_api_server_is_not_asked_beyond_the_deadline(server: Served) -> None:
+async def test_retries_end_at_the_deadline(server: Served) -> None:
     api, connection, _ = server
     api.answers = [(429, {"details": {"retryAfterSeconds": 60}})] * 5
     with pytest.raises(TooManyRequests):
@@ -95,7 +95,7 @@ async def test_a_busy_api_server_is_not_asked_beyond_the_deadline(server: Served
     assert len(api.asked) == 1
 
 
-async def test_a_refusal_is_final(server: Served) -> None:
+async def test_a_rejection_is_not_retried(server: Served) -> None:
     api, connection, _ = server
     api.answers = [(403, {"message": "no", "reason": "Forbidden"})]
     with pytest.raises(Forbidden, match="no"):
@@ -103,7 +103,7 @@ async def test_a_refusal_is_final(server: Served) -> None:
     assert len(api.asked) == 1
 
 
-async def test_credentials_that_ran_out_are_read_anew_once(server: Served) -> None:
+async def test_expired_credentials_are_read_again_once(server: Served) -> None:
     api, connection, url = server
     api.answers = [(401, {})]
     api.kubeconfig(url, "second")
@@ -114,7 +114,9 @@ async def test_credentials_that_ran_out_are_read_anew_once(server: Served) -> No
         await connection.send(Request("GET", PATH))
 
 
-async def test_nobody_there_ends_at_the_deadline(unused_tcp_port: int, tmp_path: Path) -> None:
+async def test_an_unreachable_api_server_fails_at_the_deadline(
+    unused_tcp_port: int, tmp_path: Path
+) -> None:
     connection = await Server(tmp_path).connect(f"http://127.0.0.1:{unused_tcp_port}")
     began = time.monotonic()
     with pytest.raises(Unavailable, match="did not answer"):
@@ -123,7 +125,7 @@ async def test_nobody_there_ends_at_the_deadline(unused_tcp_port: int, tmp_path:
     await connection.close()
 
 
-async def test_what_each_act_sends(server: Served) -> None:
+async def test_each_write_sends_the_expected_request(server: Served) -> None:
     api, connection, _ = server
     secret = {"kind": "Secret", "metadata": {"namespace": "shop", "name": "t"}}
     await apply(connection, secret)
@@ -162,7 +164,7 @@ async def test_reads(server: Served) -> None:
     assert api.asked[1][1] == "/api/v1/namespaces/shop/pods?labelSelector=aiapi.dev/name%3Da"
 
 
-async def test_what_a_cluster_has(server: Served) -> None:
+async def test_discovery_finds_the_crd_and_resize(server: Served) -> None:
     api, connection, _ = server
     api.answers = [(404, {}), (200, {"resources": [{"name": "aiapis"}]})]
     assert not await discovery.has_aiapis(connection)
@@ -171,12 +173,12 @@ async def test_what_a_cluster_has(server: Served) -> None:
     assert await discovery.has_resize(connection)
 
 
-async def test_the_same_login_serves_another_client(server: Served) -> None:
+async def test_the_endpoint_has_the_same_credentials(server: Served) -> None:
     _, connection, url = server
     endpoint = await connection.endpoint()
     assert (endpoint.server, endpoint.scheme, endpoint.token) == (url, "Bearer", "first")
 
 
-async def test_no_kubeconfig_is_said_as_such(tmp_path: Path) -> None:
+async def test_a_missing_kubeconfig_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotConfiguredError):
         await load_configuration(tmp_path / "absent")

@@ -1,4 +1,4 @@
-"""What pods may do to a scraper: hang, refuse, lie, flood. None of it holds up the others."""
+"""Pods that hang, refuse, return invalid data or flood do not delay other scrapes."""
 
 import asyncio
 import time
@@ -47,7 +47,7 @@ async def sends_elsewhere(_: web.Request) -> web.Response:
     raise web.HTTPFound("http://192.0.2.1/stats")
 
 
-async def test_each_trouble_is_named_and_none_takes_longer_than_its_deadline(
+async def test_each_failure_is_named_and_ends_by_its_deadline(
     session: aiohttp.ClientSession,
 ) -> None:
     handlers = [hangs, floods, lies, fails, sends_elsewhere]
@@ -65,7 +65,7 @@ async def test_each_trouble_is_named_and_none_takes_longer_than_its_deadline(
     began = time.monotonic()
     answers = await StatsScraper(session, deadline=0.5).scrape(targets, ("t",))
     assert time.monotonic() - began < 1.5
-    reasons = {said.pod: said.reason for said in answers if isinstance(said, PodUnknown)}
+    reasons = {each.pod: each.reason for each in answers if isinstance(each, PodUnknown)}
     assert reasons["hangs"] == "no answer within 0.5 s"
     assert "longer than 65536 bytes" in reasons["floods"]
     assert "Field required" in reasons["lies"]
@@ -75,20 +75,20 @@ async def test_each_trouble_is_named_and_none_takes_longer_than_its_deadline(
         await server.close()
 
 
-async def test_nobody_there_is_unknown(
+async def test_an_unreachable_pod_is_unknown(
     session: aiohttp.ClientSession, unused_tcp_port: int
 ) -> None:
     target = ScrapeTarget(pod="a-1", address="127.0.0.1", port=unused_tcp_port, ready=False)
-    heard: list[str] = []
-    scraper = StatsScraper(session, observer=lambda outcome, _seconds: heard.append(outcome))
-    (said,) = await scraper.scrape([target], ("t",))
-    assert heard == ["failed"]
-    assert isinstance(said, PodUnknown)
-    assert not said.ready
+    outcomes: list[str] = []
+    scraper = StatsScraper(session, observer=lambda outcome, _seconds: outcomes.append(outcome))
+    (answer,) = await scraper.scrape([target], ("t",))
+    assert outcomes == ["failed"]
+    assert isinstance(answer, PodUnknown)
+    assert not answer.ready
     assert (await HttpWorkersClient(session).set([target], 2, ("t",)))["a-1"]
 
 
-def test_an_ipv6_pod_is_addressed_in_brackets() -> None:
+def test_an_ipv6_address_is_in_brackets() -> None:
     assert (
         ScrapeTarget(pod="a", address="fd00::7", ready=True).url("/x") == "http://[fd00::7]:9000/x"
     )

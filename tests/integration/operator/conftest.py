@@ -1,4 +1,4 @@
-"""One sandbox for all these tests, and the CRD in it."""
+"""One sandbox with the CRD for all tests."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The check behind `helm test`, where it must fail: no operator is there, or it cannot help."""
+"""`helm test` fails when no operator runs or the AIApi does not become Ready."""
 
 from pathlib import Path
 
@@ -9,14 +9,16 @@ from aiapi_operator import helm_test
 from aiapi_operator.cluster.resources import AIAPIS
 
 
-async def test_it_says_that_no_operator_is_there(cluster: Cluster) -> None:
+async def test_a_missing_operator_is_reported(cluster: Cluster) -> None:
     await cluster.install_crd()
     with pytest.raises(TimeoutError, match="check that an operator watches this namespace"):
         await helm_test.check(cluster.connection, namespace="default", name="smoke", within=1)
     assert await cluster.get(AIAPIS, "smoke") is None
 
 
-async def test_it_says_what_the_operator_says(cluster: Cluster, kubeconfig: Path) -> None:
+async def test_the_reason_of_the_ready_condition_is_reported(
+    cluster: Cluster, kubeconfig: Path
+) -> None:
     lines: list[str] = []
     await cluster.install_crd()
     async with operating(kubeconfig, default_image="example.com/missing:1"):

@@ -41,24 +41,22 @@ async def gone(cluster: Cluster, name: str) -> bool:
     return not any(left)
 
 
-async def test_it_waits_for_the_crd_and_says_so(
+async def test_the_operator_waits_for_the_crd(
     cluster: Cluster, kubeconfig: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with operating(kubeconfig):
 
-        async def said() -> bool:
+        async def is_waiting() -> bool:
             return "CustomResourceDefinition is not installed" in caplog.text
 
-        await eventually(said, what="the operator says what it waits for")
+        await eventually(is_waiting, what="the operator waits for the CRD")
         await cluster.install_crd()
         await cluster.create("early", **SMALL)
         await cluster.ready("early")
     await cluster.delete(AIAPIS, "early")
 
 
-async def test_an_aiapi_is_served_and_nothing_of_it_is_held_back(
-    cluster: Cluster, kubeconfig: Path
-) -> None:
+async def test_an_aiapi_is_served_without_finalizers(cluster: Cluster, kubeconfig: Path) -> None:
     await cluster.install_crd()
     async with operating(kubeconfig):
         await cluster.create("a", **SMALL)
@@ -71,10 +69,10 @@ async def test_an_aiapi_is_served_and_nothing_of_it_is_held_back(
         assert "annotations" not in aiapi["metadata"]
         assert aiapi["status"]["workers"] == 1
         await cluster.delete(AIAPIS, "a")
-        await eventually(lambda: gone(cluster, "a"), what="its children are gone")
+        await eventually(lambda: gone(cluster, "a"), what="its children are deleted")
 
 
-async def test_drift_comes_back_within_five_seconds(cluster: Cluster, kubeconfig: Path) -> None:
+async def test_drift_is_restored_within_five_seconds(cluster: Cluster, kubeconfig: Path) -> None:
     await cluster.install_crd()
     async with operating(kubeconfig):
         await cluster.create("b", **SMALL)
@@ -96,7 +94,7 @@ async def test_drift_comes_back_within_five_seconds(cluster: Cluster, kubeconfig
             service = await cluster.get(SERVICES, "b")
             return service is not None and [p["port"] for p in service["spec"]["ports"]] == [80]
 
-        await eventually(ports, within=5, what="the port is back")
+        await eventually(ports, within=5, what="the port is restored")
         await cluster.ready("b")
         await cluster.delete(AIAPIS, "b")
 
@@ -109,9 +107,7 @@ def is_new(cluster: Cluster, resource: Resource, name: str, *, uid: str) -> Call
     return holds
 
 
-async def test_what_happened_while_it_was_away_is_taken_up(
-    cluster: Cluster, kubeconfig: Path
-) -> None:
+async def test_changes_during_downtime_are_reconciled(cluster: Cluster, kubeconfig: Path) -> None:
     await cluster.install_crd()
     async with operating(kubeconfig):
         for name in ("kept", "deleted"):
@@ -121,7 +117,9 @@ async def test_what_happened_while_it_was_away_is_taken_up(
     assert settled is not None
     await cluster.patch(AIAPIS, "kept", {"spec": {"replicas": {"min": 2}}})
     await cluster.delete(AIAPIS, "deleted")
-    await eventually(lambda: gone(cluster, "deleted"), what="the children go without the operator")
+    await eventually(
+        lambda: gone(cluster, "deleted"), what="the children are deleted without the operator"
+    )
     kept = await cluster.get(DEPLOYMENTS, "kept")
     assert kept is not None
     assert kept["spec"] == settled["spec"]
@@ -131,27 +129,27 @@ async def test_what_happened_while_it_was_away_is_taken_up(
             aiapi = await cluster.get(AIAPIS, "kept") or {}
             return aiapi["status"].get("readyReplicas") == 2
 
-        await eventually(grown, within=30, what="the change made meanwhile is carried out")
+        await eventually(grown, within=30, what="the change is carried out")
         assert await gone(cluster, "deleted")
     await cluster.delete(AIAPIS, "kept")
 
 
-async def test_one_that_cannot_work_holds_up_no_other(cluster: Cluster, kubeconfig: Path) -> None:
+async def test_a_broken_aiapi_does_not_delay_others(cluster: Cluster, kubeconfig: Path) -> None:
     await cluster.install_crd()
     async with operating(kubeconfig):
         await cluster.create("broken", image="registry.invalid/no:1", replicas={"min": 1, "max": 1})
         await cluster.create("fine", **SMALL)
         await cluster.ready("fine")
 
-        async def told() -> bool:
+        async def is_reported() -> bool:
             return (await cluster.condition("broken", "Ready")).get("reason") == "ImagePullFailed"
 
-        await eventually(told, what="the image that cannot be pulled is told")
+        await eventually(is_reported, what="the pull failure is reported")
         for name in ("broken", "fine"):
             await cluster.delete(AIAPIS, name)
 
 
-async def test_of_two_operators_one_acts_and_hands_over(cluster: Cluster, kubeconfig: Path) -> None:
+async def test_one_of_two_operators_acts_and_hands_over(cluster: Cluster, kubeconfig: Path) -> None:
     await cluster.install_crd()
 
     async def holder() -> str:
@@ -159,12 +157,12 @@ async def test_of_two_operators_one_acts_and_hands_over(cluster: Cluster, kubeco
         return str(lease["spec"].get("holderIdentity", ""))
 
     async with operating(kubeconfig, leader_election=True, pod_name="two", pod_namespace="default"):
-        await eventually(holder, what="somebody leads")
+        await eventually(holder, what="a leader is elected")
         assert await holder() == "two"
     assert await holder() == ""
 
 
-async def test_the_process_tells_its_health_and_ends_on_sigterm(
+async def test_the_process_serves_health_and_stops_on_sigterm(
     cluster: Cluster, kubeconfig: Path, unused_tcp_port: int
 ) -> None:
     await cluster.install_crd()
@@ -187,7 +185,7 @@ async def test_the_process_tells_its_health_and_ends_on_sigterm(
         async def is_watching() -> bool:
             return (await fetch("/readyz"))[0] == 200
 
-        await eventually(is_watching, what="it watches")
+        await eventually(is_watching, what="the operator is ready")
         await cluster.ready("watched")
         assert await fetch("/healthz") == (200, "ok\n")
         _, metrics = await fetch("/metrics")
@@ -195,14 +193,14 @@ async def test_the_process_tells_its_health_and_ends_on_sigterm(
         before = await cluster.get(DEPLOYMENTS, "watched")
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(8):
-            _, said = await process.communicate()
-    assert process.returncode == 0, said.decode()
-    assert b"stopped" in said
+            _, output = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    assert b"stopped" in output
     after = await cluster.get(DEPLOYMENTS, "watched")
     assert before is not None
     assert after is not None
     assert after["spec"] == before["spec"]
     secret = await cluster.get(SECRETS, "watched-admin-token")
     assert secret is not None
-    assert secret["data"]["token"].encode() not in said
+    assert secret["data"]["token"].encode() not in output
     await cluster.delete(AIAPIS, "watched")

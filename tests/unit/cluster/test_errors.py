@@ -1,4 +1,4 @@
-"""Refusals as a real API server words them become errors that callers can tell apart."""
+"""Answers of a real API server become typed errors."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_each_status_has_its_type(status: int, kind: type[errors.ClusterError]) 
     assert type(errors.from_answer(status, {}, b"")) is kind
 
 
-def test_the_api_servers_words_are_kept() -> None:
+def test_the_message_of_the_api_server_is_kept() -> None:
     error = errors.from_answer(403, {}, json.dumps(NODE_FULL).encode())
     assert error.reason == "Forbidden"
     assert "allocatable" in error.message
@@ -52,12 +52,12 @@ def test_the_api_servers_words_are_kept() -> None:
     assert "min must not exceed max" in str(invalid)
 
 
-def test_an_answer_that_is_no_status_is_quoted() -> None:
+def test_an_answer_without_a_status_object_becomes_the_message() -> None:
     assert errors.from_answer(404, {}, b"404 page not found\n").message == "404 page not found"
     assert errors.from_answer(503, {}, b"").message == "HTTP 503"
 
 
-def test_how_long_to_wait_comes_from_the_header_or_the_body() -> None:
+def test_retry_after_comes_from_the_header_or_the_body() -> None:
     body = json.dumps({"details": {"retryAfterSeconds": 2}}).encode()
     assert errors.from_answer(429, {}, body).retry_after == 2.0
     assert errors.from_answer(429, {"Retry-After": "3"}, body).retry_after == 3.0

@@ -1,4 +1,4 @@
-"""Events: one for each thing said, counted when said again, and bounded for each AIApi."""
+"""Events: posted once, counted when repeated, limited per AIApi."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class Desk:
         return [request.method for request in self.api.sent]
 
 
-async def test_an_event_says_who_what_and_why() -> None:
+async def test_an_event_has_object_reason_and_message() -> None:
     desk = Desk()
     await desk.say("2 pods x 1 -> 2 pods x 2")
     (request,) = desk.api.sent
@@ -55,14 +55,14 @@ async def test_an_event_says_who_what_and_why() -> None:
     assert body["metadata"]["name"].startswith("a.")
 
 
-async def test_the_same_again_is_counted() -> None:
+async def test_a_repeated_event_increases_the_count() -> None:
     desk = Desk()
     await desk.say("same", times=3)
     assert desk.methods == ["POST", "PATCH", "PATCH"]
     assert desk.api.sent[-1].body["count"] == 3
 
 
-async def test_an_event_that_expired_is_made_anew() -> None:
+async def test_an_expired_event_is_posted_again() -> None:
     desk = Desk()
     await desk.say("same")
     desk.api.expired = True
@@ -70,7 +70,7 @@ async def test_an_event_that_expired_is_made_anew() -> None:
     assert desk.methods == ["POST", "PATCH", "POST"]
 
 
-async def test_one_that_flaps_does_not_flood_the_api_server() -> None:
+async def test_a_flapping_aiapi_is_rate_limited() -> None:
     desk = Desk()
     for number in range(500):
         await desk.say(f"change {number}")

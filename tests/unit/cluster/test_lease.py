@@ -1,4 +1,4 @@
-"""One acts and the others watch: the Lease on a fake API server and a clock the test moves."""
+"""Leader election with a fake API server and a clock that the test advances."""
 
 import copy
 from typing import Any
@@ -12,7 +12,7 @@ from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE, LeaderElector
 
 
 class FakeApi:
-    """Keeps one Lease and minds its version."""
+    """Stores one Lease and checks its version."""
 
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
@@ -47,14 +47,14 @@ class Race:
         return LeaderElector(self.api, candidacy, clock=lambda: self.now)  # type: ignore[arg-type]
 
     async def goes_on(self, seconds: float, *electors: LeaderElector) -> None:
-        """Time passes, and those still alive try again every two seconds."""
+        """Advance the clock; live candidates retry every two seconds."""
         for _ in range(int(seconds / 2)):
             self.now += 2
             for elector in electors:
                 await elector._try_once()
 
 
-async def test_the_first_leads_and_goes_on_leading() -> None:
+async def test_the_first_candidate_leads_and_keeps_the_lease() -> None:
     race = Race()
     await race.goes_on(60, race.one, race.two)
     assert race.one.held()
@@ -63,7 +63,7 @@ async def test_the_first_leads_and_goes_on_leading() -> None:
     assert race.two.holder == "one"
 
 
-async def test_a_dead_leader_is_followed_within_fifteen_seconds() -> None:
+async def test_a_dead_leader_is_replaced_within_fifteen_seconds() -> None:
     race = Race()
     await race.goes_on(10, race.one, race.two)
     await race.goes_on(14, race.two)
@@ -72,7 +72,7 @@ async def test_a_dead_leader_is_followed_within_fifteen_seconds() -> None:
     assert race.api.lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_the_old_leader_stops_before_the_new_one_may_begin() -> None:
+async def test_the_old_leader_stops_before_the_new_one_starts() -> None:
     race = Race()
     await race.goes_on(4, race.one, race.two)
     race.now += RENEW_DEADLINE
@@ -80,7 +80,7 @@ async def test_the_old_leader_stops_before_the_new_one_may_begin() -> None:
     assert RENEW_DEADLINE < DURATION
 
 
-async def test_a_leader_that_cannot_reach_the_api_gives_up_and_comes_back() -> None:
+async def test_a_leader_without_the_api_server_stops_and_recovers() -> None:
     race = Race()
     await race.goes_on(4, race.one)
     race.api.away = True
@@ -94,7 +94,7 @@ async def test_a_leader_that_cannot_reach_the_api_gives_up_and_comes_back() -> N
     assert race.one.term == 2
 
 
-async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
+async def test_a_released_lease_is_acquired_immediately() -> None:
     race = Race()
     await race.goes_on(4, race.one, race.two)
     await race.one._release()
@@ -103,7 +103,7 @@ async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     assert race.two.held()
 
 
-async def test_a_restarted_container_of_the_same_pod_goes_on_at_once() -> None:
+async def test_a_restarted_container_of_the_same_pod_keeps_the_lease() -> None:
     race = Race()
     await race.goes_on(4, race.one)
     again = race.elector("one")
@@ -111,7 +111,7 @@ async def test_a_restarted_container_of_the_same_pod_goes_on_at_once() -> None:
     assert again.held()
 
 
-async def test_of_two_at_the_same_moment_one_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_two_concurrent_candidates_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     race = Race()
     stale = {"metadata": {"resourceVersion": "7"}, "spec": {"holderIdentity": ""}}
     race.api.lease = {"metadata": {"resourceVersion": "8"}, "spec": {"holderIdentity": "one"}}

@@ -1,4 +1,4 @@
-"""Why a resize waits is in the pod's conditions."""
+"""The reason of a pending resize, from the pod's conditions."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ def pod(*conditions: dict[str, Any]) -> dict[str, Any]:
     return {"status": {"conditions": list(conditions)}}
 
 
-def test_a_node_that_is_full_now_or_always() -> None:
+def test_pending_returns_the_reason() -> None:
     for reason in ("Deferred", "Infeasible"):
-        told = {"type": "PodResizePending", "status": "True", "reason": reason}
-        assert pending(pod({"type": "Ready", "status": "True"}, told)) == reason
+        condition = {"type": "PodResizePending", "status": "True", "reason": reason}
+        assert pending(pod({"type": "Ready", "status": "True"}, condition)) == reason
 
 
-def test_nothing_waits() -> None:
+def test_pending_is_empty_without_the_condition() -> None:
     assert pending({}) == ""
     assert pending(pod({"type": "PodResizePending", "status": "False"})) == ""
     assert pending(pod({"type": "PodResizeInProgress", "status": "True"})) == ""

@@ -1,4 +1,4 @@
-"""Acts: their order, what is refused, and what must not be done at all."""
+"""Actions: their order, rejected requests, and actions that must not happen."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiapi_operator.sizing.inputs import PodUnknown
 
 @pytest.fixture
 def decided(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """What the right-sizer answers from now on, where a test says so."""
+    """Fields of the next decisions, set by a test."""
     order: dict[str, int] = {}
 
     def scripted(*arguments: Any) -> Decision:
@@ -32,7 +32,7 @@ def acts(world: World) -> list[tuple[str, ...]]:
     return [call for call in world.cluster.done if call != ("status",)]
 
 
-async def test_up_resizes_each_pod_and_then_sets_its_workers(decided: dict[str, int]) -> None:
+async def test_up_resizes_each_pod_before_its_workers(decided: dict[str, int]) -> None:
     world = World()
     await world.settle()
     decided |= {"workers": 3, "replicas": 2}
@@ -41,7 +41,7 @@ async def test_up_resizes_each_pod_and_then_sets_its_workers(decided: dict[str, 
     assert world.pods.set_workers == [("a-1", 3), ("a-2", 3)]
 
 
-async def test_workers_wait_for_the_kubelet(decided: dict[str, int]) -> None:
+async def test_new_workers_wait_for_the_resize(decided: dict[str, int]) -> None:
     world = World()
     await world.settle()
     world.cluster.grants = False
@@ -54,13 +54,13 @@ async def test_workers_wait_for_the_kubelet(decided: dict[str, int]) -> None:
     assert world.pods.set_workers == [("a-1", 3)]
 
 
-async def test_a_refused_resize_adds_no_workers_and_is_not_asked_each_tick(
+async def test_a_rejected_resize_adds_no_workers_and_backs_off(
     decided: dict[str, int],
 ) -> None:
     world = World()
     await world.settle()
-    told = 'pods "a-1" is forbidden: node didn\'t have enough allocatable resources: cpu'
-    world.cluster.refuse["resize", "a-1"] = Forbidden(told)
+    message = 'pods "a-1" is forbidden: node didn\'t have enough allocatable resources: cpu'
+    world.cluster.refuse["resize", "a-1"] = Forbidden(message)
     decided |= {"workers": 3, "replicas": 2}
     asked: list[str] = []
     resize = world.cluster.resize
@@ -99,7 +99,7 @@ async def test_down_sets_workers_first(decided: dict[str, int]) -> None:
     assert acts(world) == [("resize", "a-1", "500m"), ("resize", "a-2", "500m")]
 
 
-async def test_the_calmest_pods_are_marked_before_pods_go(decided: dict[str, int]) -> None:
+async def test_the_least_loaded_pods_are_marked_before_scale_down(decided: dict[str, int]) -> None:
     world = World(spec={"replicas": {"min": 1, "max": 5}})
     await world.settle()
     world.add_pods("a-3")
@@ -114,7 +114,7 @@ async def test_the_calmest_pods_are_marked_before_pods_go(decided: dict[str, int
     assert acts(world) == [("cost", "a-2", "-1000"), ("cost", "a-3", "-999"), ("scale", "1")]
 
 
-async def test_a_scaled_deployment_is_not_scaled_again_by_an_old_event(
+async def test_a_stale_event_does_not_scale_again(
     decided: dict[str, int],
 ) -> None:
     world = World()
@@ -140,7 +140,7 @@ async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) ->
 
 
 @pytest.mark.parametrize("mode", ["Auto", "Recommend", "Paused"])
-async def test_a_new_pod_of_the_right_size_is_told_once_so_that_it_need_not_wait(mode: str) -> None:
+async def test_a_new_pod_of_the_right_size_is_confirmed_once(mode: str) -> None:
     world = World(spec={"scaling": {"mode": mode}})
     await world.settle()
     world.cache.put(world.cluster.add_pod("a-1", ready=False))
@@ -157,7 +157,7 @@ async def test_a_new_pod_of_the_right_size_is_told_once_so_that_it_need_not_wait
 
 
 @pytest.mark.parametrize("mode", ["Recommend", "Paused"])
-async def test_other_modes_than_auto_tell_and_touch_nothing(
+async def test_other_modes_than_auto_report_and_change_nothing(
     mode: str, decided: dict[str, int]
 ) -> None:
     world = World(spec={"scaling": {"mode": mode}})
@@ -171,7 +171,7 @@ async def test_other_modes_than_auto_tell_and_touch_nothing(
     assert world.cluster.events == []
 
 
-async def test_pods_that_do_not_answer_change_nothing() -> None:
+async def test_silent_pods_change_nothing() -> None:
     world = World()
     await world.settle()
     for pod in ("a-1", "a-2"):
@@ -184,7 +184,7 @@ async def test_pods_that_do_not_answer_change_nothing() -> None:
     assert world.condition("MetricsStale")["status"] == "True"
 
 
-async def test_silent_pods_are_listed_anew_since_a_deletion_may_go_unseen() -> None:
+async def test_pods_are_listed_again_after_a_missed_deletion() -> None:
     world = World()
     await world.settle()
     world.pods.answers["a-2"] = PodUnknown(pod="a-2", ready=True, reason="connection refused")
@@ -194,39 +194,39 @@ async def test_silent_pods_are_listed_anew_since_a_deletion_may_go_unseen() -> N
     assert "a-2" not in world.cache.objects(("shop", "a")).pods
 
 
-async def test_a_new_operator_takes_what_runs_as_it_is() -> None:
+async def test_a_new_leader_keeps_the_running_fleet() -> None:
     world = World(status={"workers": 3})
     await world.settle()
     world.cluster.edit("Deployment", "a", {"spec": {"replicas": 7}})
     for number in range(1, 8):
         world.cluster.add_pod(f"a-{number}", cpu="1500m", memory="768Mi")
         world.answer(f"a-{number}", workers=3)
-    heir = World(status={"workers": 3})
-    heir.cluster.objects = world.cluster.objects
-    heir.pods.answers = world.pods.answers
+    successor = World(status={"workers": 3})
+    successor.cluster.objects = world.cluster.objects
+    successor.pods.answers = world.pods.answers
     for _ in range(5):
-        await heir.tick()
-    assert heir.pods.set_workers == []
-    assert [call for call in acts(heir) if call[0] != "apply"] == []
-    assert heir.written["decision"]["replicas"] == 7
-    assert heir.written["workers"] == 3
+        await successor.tick()
+    assert successor.pods.set_workers == []
+    assert [call for call in acts(successor) if call[0] != "apply"] == []
+    assert successor.written["decision"]["replicas"] == 7
+    assert successor.written["workers"] == 3
 
 
-async def test_a_new_operator_completes_an_order_that_was_on_its_way() -> None:
-    """The old one was killed after it had resized the pods, and before it set their workers."""
+async def test_a_new_leader_completes_an_interrupted_change() -> None:
+    """The old leader was killed after it resized the pods and before it set their workers."""
     world = World()
     await world.settle()
     for pod in ("a-1", "a-2"):
         world.cluster.add_pod(pod, cpu="1500m", memory="768Mi")
-    heir = World(status={"workers": 3})
-    heir.cluster.objects = world.cluster.objects
-    heir.pods.answers = world.pods.answers
-    await heir.tick()
-    assert heir.pods.set_workers == [("a-1", 3), ("a-2", 3)]
-    assert heir.written["workers"] == 3
+    successor = World(status={"workers": 3})
+    successor.cluster.objects = world.cluster.objects
+    successor.pods.answers = world.pods.answers
+    await successor.tick()
+    assert successor.pods.set_workers == [("a-1", 3), ("a-2", 3)]
+    assert successor.written["workers"] == 3
 
 
-async def test_who_does_not_lead_does_nothing() -> None:
+async def test_a_standby_does_nothing() -> None:
     world = World()
     world.leads.leads = False
     with pytest.raises(LeadershipLostError):
@@ -234,7 +234,7 @@ async def test_who_does_not_lead_does_nothing() -> None:
     assert world.cluster.done == []
 
 
-async def test_a_new_term_begins_with_nothing_remembered(decided: dict[str, int]) -> None:
+async def test_a_new_term_starts_without_state(decided: dict[str, int]) -> None:
     world = World()
     await world.settle()
     world.leads.term = 2
@@ -242,7 +242,7 @@ async def test_a_new_term_begins_with_nothing_remembered(decided: dict[str, int]
     assert ("get", "Deployment", "a") in world.cluster.asked
 
 
-async def test_without_in_place_resize_the_template_follows_what_lasts(
+async def test_without_in_place_resize_the_template_follows_lasting_decisions(
     decided: dict[str, int],
 ) -> None:
     world = World(resize_in_place=False)

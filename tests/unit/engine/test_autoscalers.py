@@ -1,4 +1,4 @@
-"""Other autoscalers: recognised, told with the way out, and never fought."""
+"""Other autoscalers: detected, reported with what to do, and never fought."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def autoscaler(manifest: Manifest) -> ForeignAutoscaler:
     return found
 
 
-def test_an_hpa_on_the_deployment_fights_and_one_on_the_aiapi_does_not() -> None:
+def test_an_hpa_conflicts_on_the_deployment_and_not_on_the_aiapi() -> None:
     assert autoscaler(hpa()).conflicts
     assert autoscaler(hpa()).target == KEY
     assert not autoscaler(hpa(kind="AIApi")).conflicts
@@ -47,23 +47,23 @@ def test_an_hpa_on_the_deployment_fights_and_one_on_the_aiapi_does_not() -> None
     assert read(hpa(target="")) is None
 
 
-def test_a_scaled_object_without_a_kind_means_a_deployment() -> None:
+def test_the_target_of_a_scaled_object_defaults_to_a_deployment() -> None:
     manifest = {**hpa(), "kind": "ScaledObject", "spec": {"scaleTargetRef": {"name": "a"}}}
     assert autoscaler(manifest).conflicts
 
 
-def test_the_hpa_that_keda_made_is_told_by_its_maker() -> None:
+def test_an_hpa_of_keda_is_reported_with_its_scaled_object() -> None:
     manifest = hpa("keda-hpa-web")
     manifest["metadata"]["ownerReferences"] = [
         {"kind": "ScaledObject", "name": "web", "controller": True}
     ]
-    told = condition(KEY, [autoscaler(manifest)], list_error="")
-    assert "keda-hpa-web, owned by ScaledObject web" in told.message
-    assert "kubectl delete -n shop scaledobject web" in told.message
+    found = condition(KEY, [autoscaler(manifest)], list_error="")
+    assert "keda-hpa-web, owned by ScaledObject web" in found.message
+    assert "kubectl delete -n shop scaledobject web" in found.message
 
 
 @pytest.mark.parametrize(
-    ("spec", "fights"),
+    ("spec", "conflicts"),
     [
         ({}, True),
         ({"updatePolicy": {"updateMode": "Recreate"}}, True),
@@ -76,23 +76,25 @@ def test_the_hpa_that_keda_made_is_told_by_its_maker() -> None:
         ),
     ],
 )
-def test_a_vpa_fights_when_it_changes_running_pods(spec: dict[str, Any], fights: bool) -> None:
-    assert (read(vpa(**spec)) is not None) is fights
+def test_a_vpa_conflicts_when_it_changes_running_pods(
+    spec: dict[str, Any], conflicts: bool
+) -> None:
+    assert (read(vpa(**spec)) is not None) is conflicts
 
 
 def test_the_condition_says_what_to_do() -> None:
-    told = condition(KEY, [autoscaler(hpa())], list_error="")
-    assert (told.status, told.reason) == (True, "HorizontalPodAutoscaler")
-    assert "kubectl delete -n shop horizontalpodautoscaler web" in told.message
-    assert "scaleTargetRef at AIApi a" in told.message
-    told = condition(KEY, [autoscaler(hpa(kind="AIApi"))], list_error="")
-    assert (told.status, told.reason) == (False, "SetsTheFloor")
+    found = condition(KEY, [autoscaler(hpa())], list_error="")
+    assert (found.status, found.reason) == (True, "HorizontalPodAutoscaler")
+    assert "kubectl delete -n shop horizontalpodautoscaler web" in found.message
+    assert "scaleTargetRef at AIApi a" in found.message
+    found = condition(KEY, [autoscaler(hpa(kind="AIApi"))], list_error="")
+    assert (found.status, found.reason) == (False, "SetsTheFloor")
     assert condition(KEY, [], list_error="").status is False
-    told = condition(KEY, [], list_error="may not list")
-    assert (told.status, told.reason) == (None, "NotAllowedToLook")
+    found = condition(KEY, [], list_error="may not list")
+    assert (found.status, found.reason) == (None, "NotAllowedToLook")
 
 
-def test_only_auto_is_restrained() -> None:
+def test_only_mode_auto_is_restricted() -> None:
     spec = sizing_spec(AIApiSpec())
     assert effective_spec(spec, [autoscaler(hpa())]).mode is Mode.RECOMMEND
     assert effective_spec(spec, [autoscaler(hpa(kind="AIApi"))]).mode is Mode.AUTO
@@ -102,7 +104,7 @@ def test_only_auto_is_restrained() -> None:
 
 
 class Known:
-    """A poller that a test fills."""
+    """A poller with results set by a test."""
 
     list_error = ""
 
@@ -132,7 +134,7 @@ async def test_the_engine_only_recommends_while_another_scales() -> None:
 
 
 class Lister:
-    """What the API server says, by plural."""
+    """Answers of the API server, by plural."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Manifest] | Exception] = {}
@@ -144,7 +146,7 @@ class Lister:
         return answer
 
 
-async def test_what_was_seen_stays_while_the_api_does_not_answer() -> None:
+async def test_the_last_result_stays_when_listing_fails() -> None:
     lister = Lister()
     poller = AutoscalerPoller(KINDS, lister)
     lister.answers["horizontalpodautoscalers"] = [hpa()]
@@ -158,7 +160,7 @@ async def test_what_was_seen_stays_while_the_api_does_not_answer() -> None:
     assert poller.targeting(KEY) == ()
 
 
-async def test_a_missing_right_is_told_and_taken_back() -> None:
+async def test_a_missing_permission_is_reported_until_granted() -> None:
     lister = Lister()
     poller = AutoscalerPoller(KINDS, lister)
     lister.answers["scaledobjects"] = Forbidden("cannot list scaledobjects")
@@ -170,7 +172,7 @@ async def test_a_missing_right_is_told_and_taken_back() -> None:
 
 
 class Wire:
-    """A connection that answers lists in pages."""
+    """A connection that returns lists in pages."""
 
     def __init__(self, *pages: list[str], missing: bool = False) -> None:
         self._pages = pages
@@ -187,7 +189,7 @@ class Wire:
         return {"metadata": {"continue": following}, "items": items}
 
 
-async def test_lists_are_read_to_their_end_and_a_missing_kind_is_nobody() -> None:
+async def test_all_pages_are_read_and_a_missing_kind_is_empty() -> None:
     wire: Any = Wire(["a", "b"], ["c"])
     found = await autoscalers(wire, KINDS[0], [])
     assert [each["metadata"]["name"] for each in found] == ["a", "b", "c"]

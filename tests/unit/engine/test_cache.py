@@ -1,4 +1,4 @@
-"""What was seen: the newer of two versions is kept, whatever order they come in."""
+"""The cache keeps the newer of two versions, in whatever order they arrive."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from aiapi_operator.engine.cache import ObjectCache, content_hash, is_newer
 KEY = ("shop", "a")
 
 
-def thing(version: str, uid: str = "1", kind: str = "Service", **spec: Any) -> dict[str, Any]:
+def manifest(version: str, uid: str = "1", kind: str = "Service", **spec: Any) -> dict[str, Any]:
     return {
         "kind": kind,
         "metadata": {
@@ -21,48 +21,48 @@ def thing(version: str, uid: str = "1", kind: str = "Service", **spec: Any) -> d
     }
 
 
-def test_an_older_version_is_passed_over() -> None:
+def test_an_older_version_is_ignored() -> None:
     cache = ObjectCache()
-    assert cache.put(thing("100", x=1)) == KEY
-    assert cache.put(thing("99", x=2)) is None
-    assert cache.put(thing("100", x=1)) is None
+    assert cache.put(manifest("100", x=1)) == KEY
+    assert cache.put(manifest("99", x=2)) is None
+    assert cache.put(manifest("100", x=1)) is None
     assert cache.objects(KEY).children["Service"]["spec"] == {"x": 1}
 
 
-def test_versions_that_are_no_numbers_count_as_newer() -> None:
-    assert is_newer(thing("abc"), thing("100"))
-    assert not is_newer(thing("abc"), thing("abc"))
+def test_non_numeric_versions_count_as_newer() -> None:
+    assert is_newer(manifest("abc"), manifest("100"))
+    assert not is_newer(manifest("abc"), manifest("abc"))
 
 
-def test_a_late_deletion_does_not_take_the_successor() -> None:
+def test_a_late_deletion_keeps_the_successor() -> None:
     cache = ObjectCache()
-    cache.put(thing("100", uid="old"))
-    cache.put(thing("200", uid="new"))
-    assert cache.remove(thing("150", uid="old")) is None
+    cache.put(manifest("100", uid="old"))
+    cache.put(manifest("200", uid="new"))
+    assert cache.remove(manifest("150", uid="old")) is None
     assert cache.objects(KEY).children["Service"]["metadata"]["uid"] == "new"
-    assert cache.remove(thing("200", uid="new")) == KEY
+    assert cache.remove(manifest("200", uid="new")) == KEY
 
 
-def test_things_without_our_label_are_nobodys() -> None:
-    foreign = thing("1")
+def test_objects_without_the_label_are_ignored() -> None:
+    foreign = manifest("1")
     foreign["metadata"]["labels"] = {}
     assert ObjectCache().put(foreign) is None
 
 
-def test_a_fresh_list_of_pods_takes_out_those_that_are_gone() -> None:
+def test_a_fresh_list_removes_deleted_pods() -> None:
     cache = ObjectCache()
-    cache.put(thing("1", kind="Pod"))
-    other = thing("2", kind="Pod")
+    cache.put(manifest("1", kind="Pod"))
+    other = manifest("2", kind="Pod")
     other["metadata"]["name"] = "b"
     cache.replace_pods(KEY, [other])
     assert set(cache.objects(KEY).pods) == {"b"}
 
 
-def test_content_is_what_somebody_set() -> None:
-    deployment = thing("1", kind="Deployment", replicas=2, paused=False)
-    scaled = thing("2", kind="Deployment", replicas=9, paused=False)
+def test_the_content_hash_covers_user_fields_only() -> None:
+    deployment = manifest("1", kind="Deployment", replicas=2, paused=False)
+    scaled = manifest("2", kind="Deployment", replicas=9, paused=False)
     scaled["status"] = {"replicas": 9}
     assert content_hash(deployment) == content_hash(scaled)
     assert content_hash(deployment) != content_hash(
-        thing("2", kind="Deployment", replicas=2, paused=True)
+        manifest("2", kind="Deployment", replicas=2, paused=True)
     )

@@ -1,4 +1,4 @@
-"""What is learned and scheduled reaches the pods, and outlives the operator in the status."""
+"""Learned values and schedules reach the pods, and the status carries them to the next leader."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ NAMES = (
 
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Fields of the decision as a test wants them."""
+    """Fields of the next decisions, set by a test."""
     wanted: dict[str, Any] = {}
 
     def scripted(*arguments: Any) -> Decision:
@@ -48,7 +48,7 @@ def resizes(world: World) -> list[tuple[str, ...]]:
     return [call for call in world.cluster.done if call[0] == "resize"]
 
 
-async def test_what_a_worker_uses_is_what_its_pod_requests(changes: dict[str, Any]) -> None:
+async def test_pods_request_the_learned_resources(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
     changes |= {"worker_cpu": 0.64, "worker_memory": 300 * MIB}
@@ -56,7 +56,7 @@ async def test_what_a_worker_uses_is_what_its_pod_requests(changes: dict[str, An
     assert resizes(world) == [("resize", "a-1", "640m"), ("resize", "a-2", "640m")]
 
 
-async def test_full_nodes_bring_back_what_the_spec_says(changes: dict[str, Any]) -> None:
+async def test_full_nodes_cap_requests_at_the_spec(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
     world.cluster.grants = False
@@ -73,7 +73,7 @@ async def test_full_nodes_bring_back_what_the_spec_says(changes: dict[str, Any])
     assert world.state.request_cap.until > world.now
 
 
-async def test_a_schedule_orders_its_pods() -> None:
+async def test_a_schedule_sets_its_pods() -> None:
     always = {"name": "day", "start": "0 0 * * *", "duration": "24h", "minReplicas": 5}
     world = World(spec={"scaling": {"schedules": [always]}})
     world.now = 1_790_000_000.0
@@ -82,7 +82,7 @@ async def test_a_schedule_orders_its_pods() -> None:
     assert "schedule day: 5 pods x 1" in world.written["decision"]["message"]
 
 
-async def test_an_unknown_time_zone_is_told_with_the_way_out() -> None:
+async def test_an_unknown_time_zone_is_reported_with_an_example() -> None:
     lost = {"start": "0 8 * * *", "end": "0 9 * * *", "timeZone": "Europe/Bonn", "minReplicas": 3}
     world = World(spec={"scaling": {"schedules": [lost]}})
     await world.tick()
@@ -92,7 +92,7 @@ async def test_an_unknown_time_zone_is_told_with_the_way_out() -> None:
     assert "write it like Europe/Berlin" in accepted["message"]
 
 
-async def test_savings_go_on_with_the_next_operator() -> None:
+async def test_savings_continue_with_the_next_leader() -> None:
     world = World(status={"workers": 1})
     await world.settle()
     world.state.sizer.sizing = replace(
@@ -105,23 +105,23 @@ async def test_savings_go_on_with_the_next_operator() -> None:
         ),
     )
     await world.tick(after=70.0)
-    told = world.written["savings"]
-    assert told["workerSeconds"] == 20_140
-    assert (told["peakWorkers"], told["peakReplicas"]) == (4, 3)
-    heir = World()
-    heir.cluster.objects = world.cluster.objects
-    heir.pods.answers = world.pods.answers
-    heir.state.update_manifest(world.cluster.objects["AIApi", "a"])
-    await heir.tick()
-    await heir.tick()
-    spend = heir.state.sizer.sizing.usage
-    assert spend.peak == Size(workers=4, replicas=3)
-    assert spend.worker_seconds >= 20_140
-    assert heir.written["savings"]["baselineReplicas"] == 3
-    assert heir.written["savings"]["percent"] == told["percent"]
+    written = world.written["savings"]
+    assert written["workerSeconds"] == 20_140
+    assert (written["peakWorkers"], written["peakReplicas"]) == (4, 3)
+    successor = World()
+    successor.cluster.objects = world.cluster.objects
+    successor.pods.answers = world.pods.answers
+    successor.state.update_manifest(world.cluster.objects["AIApi", "a"])
+    await successor.tick()
+    await successor.tick()
+    usage = successor.state.sizer.sizing.usage
+    assert usage.peak == Size(workers=4, replicas=3)
+    assert usage.worker_seconds >= 20_140
+    assert successor.written["savings"]["baselineReplicas"] == 3
+    assert successor.written["savings"]["percent"] == written["percent"]
 
 
-async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, Any]) -> None:
+async def test_a_settled_fleet_writes_its_totals_once_an_hour(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
     for _ in range(59):
@@ -142,7 +142,7 @@ async def test_a_settled_fleet_tells_its_totals_once_an_hour(changes: dict[str, 
         {"learned": {"queueingFactor": "most", "podStart": "soon", "workerMemory": "-1"}},
     ],
 )
-def test_a_status_that_says_nothing_leaves_nothing(status: dict[str, Any]) -> None:
+def test_a_status_without_values_gives_an_empty_checkpoint(status: dict[str, Any]) -> None:
     assert checkpoint.read(status) == Checkpoint()
 
 
@@ -160,11 +160,11 @@ statuses = st.dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(values | statuses)
-def test_a_status_of_any_kind_is_read(status: Any) -> None:
+def test_any_status_can_be_read(status: Any) -> None:
     restore.initial_state(checkpoint.read(status))
 
 
-async def test_the_next_operator_knows_what_this_one_learned() -> None:
+async def test_the_next_leader_starts_from_the_learned_values() -> None:
     world = World(status={"workers": 1})
     await world.settle()
     jumps = (0.0,) * 18 + (1.386,) + (0.0,) * 29
@@ -176,13 +176,13 @@ async def test_the_next_operator_knows_what_this_one_learned() -> None:
         profile=Profile(jumps=jumps, seen=96, off=0.245, moved=2.04),
     )
     await world.tick(after=70.0)
-    told = world.written["learned"]
-    assert (told["baseLatency"], told["headroom"]) == ("380ms", "6%")
-    assert told["profile"]["jumps"].split() == ["0"] * 18 + ["139"] + ["0"] * 29
-    heir = World()
-    heir.state.update_manifest(world.cluster.objects["AIApi", "a"])
-    heir.state.start_term(2)
-    state = heir.state.sizer.sizing
+    written = world.written["learned"]
+    assert (written["baseLatency"], written["headroom"]) == ("380ms", "6%")
+    assert written["profile"]["jumps"].split() == ["0"] * 18 + ["139"] + ["0"] * 29
+    successor = World()
+    successor.state.update_manifest(world.cluster.objects["AIApi", "a"])
+    successor.state.start_term(2)
+    state = successor.state.sizer.sizing
     assert state.service is not None
     assert (state.service.seconds, state.service.confident) == (0.0091, False)
     assert state.base is not None
@@ -192,25 +192,25 @@ async def test_the_next_operator_knows_what_this_one_learned() -> None:
     assert state.profile.jumps[18] == pytest.approx(1.386, abs=0.01)
 
 
-def test_the_profile_is_told_when_it_changed() -> None:
-    def tell(state: State, told: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = checkpoint.learned(state, lambda _, value, **__: value, told)
+def test_the_profile_is_written_when_it_changed() -> None:
+    def learned(state: State, written: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = checkpoint.learned(state, lambda _, value, **__: value, written)
         return found
 
     jumps = (0.5,) + (0.0,) * 47
     first = replace(State(), profile=Profile(jumps=jumps, seen=60, off=0.1, moved=0.2))
-    told = tell(first, {})
-    assert told["profile"]["seen"] == 60
-    much_the_same = replace(first, profile=replace(first.profile, seen=71, off=0.11))
-    assert tell(much_the_same, told) == told
-    assert tell(replace(first, profile=replace(first.profile, seen=72)), told) != told
+    written = learned(first, {})
+    assert written["profile"]["seen"] == 60
+    similar = replace(first, profile=replace(first.profile, seen=71, off=0.11))
+    assert learned(similar, written) == written
+    assert learned(replace(first, profile=replace(first.profile, seen=72)), written) != written
     other = replace(first.profile, jumps=(0.52, *jumps[1:]))
-    assert tell(replace(first, profile=other), told)["profile"]["jumps"].startswith("52 0")
+    assert learned(replace(first, profile=other), written)["profile"]["jumps"].startswith("52 0")
     nothing = replace(first, profile=replace(first.profile, jumps=(0.001,) * 48))
-    assert "profile" not in tell(nothing, told)
+    assert "profile" not in learned(nothing, written)
 
 
-def test_what_was_learned_is_read_as_it_was_written() -> None:
+def test_learned_values_round_trip() -> None:
     state = replace(
         State(),
         use=replace(State().use, cpu=0.64, memory=300 * MIB),

@@ -1,4 +1,4 @@
-"""Children: applied in order, left alone when settled, brought back when they drift."""
+"""Children: applied in order, unchanged when settled, restored when they drift."""
 
 import base64
 
@@ -22,7 +22,7 @@ def applied(world: World) -> list[str]:
     return [call[1] for call in world.cluster.done if call[0] == "apply"]
 
 
-async def test_children_are_applied_in_order_and_the_deployment_starts_at_the_floor() -> None:
+async def test_children_are_applied_in_order_and_the_deployment_starts_at_the_minimum() -> None:
     world = World(spec={"replicas": {"min": 3, "max": 5}})
     await world.tick()
     assert applied(world) == ORDER
@@ -30,7 +30,7 @@ async def test_children_are_applied_in_order_and_the_deployment_starts_at_the_fl
     assert world.cluster.objects["Deployment", "a"]["spec"]["replicas"] == 3
 
 
-async def test_a_settled_aiapi_costs_no_write_and_no_request() -> None:
+async def test_a_settled_aiapi_sends_no_request() -> None:
     world = World()
     await world.settle()
     for _ in range(60):
@@ -40,7 +40,7 @@ async def test_a_settled_aiapi_costs_no_write_and_no_request() -> None:
     assert world.pods.set_workers == []
 
 
-async def test_the_controllers_revision_annotation_is_no_drift() -> None:
+async def test_the_revision_annotation_is_not_drift() -> None:
     world = World()
     await world.settle()
     annotations = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}}}
@@ -49,7 +49,7 @@ async def test_the_controllers_revision_annotation_is_no_drift() -> None:
     assert world.cluster.done == []
 
 
-async def test_an_edited_child_alone_is_applied_again() -> None:
+async def test_only_the_edited_child_is_applied_again() -> None:
     world = World()
     await world.settle()
     edited = world.cluster.edit("NetworkPolicy", "a", {"spec": {"policyTypes": []}})
@@ -61,7 +61,7 @@ async def test_an_edited_child_alone_is_applied_again() -> None:
     assert world.cluster.done == [("apply", "NetworkPolicy")]
 
 
-async def test_replicas_set_by_hand_are_no_drift_of_the_deployment() -> None:
+async def test_edited_replicas_are_not_drift_of_the_deployment() -> None:
     world = World(spec={"scaling": {"mode": "Recommend"}})
     await world.settle()
     world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 4}}))
@@ -69,7 +69,7 @@ async def test_replicas_set_by_hand_are_no_drift_of_the_deployment() -> None:
     assert applied(world) == []
 
 
-async def test_a_port_that_somebody_put_in_place_of_ours_goes() -> None:
+async def test_a_foreign_port_is_removed() -> None:
     world = World()
     await world.settle()
     foreign = {"spec": {"ports": [{"name": "http", "port": 81, "protocol": "TCP"}]}}
@@ -79,7 +79,7 @@ async def test_a_port_that_somebody_put_in_place_of_ours_goes() -> None:
     assert [p["port"] for p in world.cluster.objects["Service", "a"]["spec"]["ports"]] == [80]
 
 
-async def test_a_deleted_child_comes_back() -> None:
+async def test_a_deleted_child_is_applied_again() -> None:
     world = World()
     await world.settle()
     world.cache.remove(world.cluster.objects.pop(("Service", "a")))
@@ -87,7 +87,7 @@ async def test_a_deleted_child_comes_back() -> None:
     assert world.cluster.done == [("apply", "Service")]
 
 
-async def test_children_of_a_deleted_aiapi_do_not_come_back() -> None:
+async def test_children_of_a_deleted_aiapi_are_not_applied() -> None:
     world = World()
     await world.settle()
     world.cache.remove(world.cluster.objects.pop(("Service", "a")))
@@ -97,7 +97,7 @@ async def test_children_of_a_deleted_aiapi_do_not_come_back() -> None:
     assert world.cluster.done == []
 
 
-async def test_a_token_that_is_there_is_kept() -> None:
+async def test_an_existing_token_is_kept() -> None:
     world = World()
     await world.cluster.apply(
         {
@@ -110,7 +110,7 @@ async def test_a_token_that_is_there_is_kept() -> None:
     assert world.pods.tokens == ("known",)
 
 
-async def test_a_deleted_token_is_replaced_and_the_old_one_still_tried() -> None:
+async def test_a_deleted_token_is_replaced_and_the_old_one_still_used() -> None:
     world = World()
     await world.settle()
     (old,) = world.pods.tokens
@@ -123,7 +123,7 @@ async def test_a_deleted_token_is_replaced_and_the_old_one_still_tried() -> None
     assert base64.b64decode(stored).decode() == new
 
 
-async def test_a_refused_child_is_told_and_asked_again_ever_more_rarely() -> None:
+async def test_a_rejected_child_is_reported_and_retried_with_backoff() -> None:
     world = World()
     quota = Forbidden("services is forbidden: exceeded quota: small")
     world.cluster.refuse["apply", "Service"] = quota
@@ -141,14 +141,14 @@ async def test_a_refused_child_is_told_and_asked_again_ever_more_rarely() -> Non
     assert world.condition("Reconciled")["status"] == "True"
 
 
-async def test_an_api_server_that_is_away_ends_the_tick() -> None:
+async def test_an_unavailable_api_server_ends_the_tick() -> None:
     world = World()
     world.cluster.refuse[("apply",)] = Unavailable("no answer")
     with pytest.raises(Unavailable):
         await world.tick()
 
 
-async def test_an_invalid_spec_touches_nothing_and_names_the_field() -> None:
+async def test_an_invalid_spec_changes_nothing_and_names_the_field() -> None:
     world = World()
     await world.settle()
     world.state.manifest = {

@@ -1,4 +1,4 @@
-"""What has a child's name and is not one is left alone, and people are told."""
+"""A foreign object with a child's name is reported and not changed."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ HELM = {"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/in
 
 
 @pytest.mark.parametrize(
-    ("there", "whose"),
+    ("existing", "owner"),
     [
         (found(ownerReferences=owned_by("1")), ""),
         (found(ownerReferences=owned_by("2")), "is owned by AIApi old"),
@@ -32,32 +32,32 @@ HELM = {"labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/in
         (found("Secret", ownerReferences=owned_by("2")), "is owned by AIApi old"),
     ],
 )
-def test_whose_an_object_is(there: dict[str, Any], whose: str) -> None:
-    said = ownership_conflict(there, uid="1")
-    assert whose in said
-    assert bool(said) is bool(whose)
+def test_ownership_conflict(existing: dict[str, Any], owner: str) -> None:
+    message = ownership_conflict(existing, uid="1")
+    assert owner in message
+    assert bool(message) is bool(owner)
 
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment"])
-async def test_somebody_elses_object_is_not_taken_over(kind: str) -> None:
+async def test_a_foreign_object_is_not_taken_over(kind: str) -> None:
     world = World()
-    theirs = {"kind": kind, "metadata": {"name": "a", **HELM}, "spec": {"mine": True, "ports": []}}
-    before = await world.cluster.apply(theirs)
+    foreign = {"kind": kind, "metadata": {"name": "a", **HELM}, "spec": {"mine": True, "ports": []}}
+    before = await world.cluster.apply(foreign)
     world.cluster.done.clear()
     await world.tick()
     assert ("apply", kind) not in world.cluster.done
     assert not [call for call in world.cluster.done if call[0] == "scale" and kind == "Deployment"]
     assert world.cluster.objects[kind, "a"] == before
-    (told,) = [
+    (found,) = [
         c
         for c in world.cluster.objects["AIApi", "a"]["status"]["conditions"]
         if c["type"] == "Reconciled"
     ]
-    assert told["status"] == "False"
-    assert f"{kind} a already exists and was not created by this operator" in told["message"]
+    assert found["status"] == "False"
+    assert f"{kind} a already exists and was not created by this operator" in found["message"]
 
 
-async def test_the_child_is_made_once_the_name_is_free() -> None:
+async def test_the_child_is_created_once_the_name_is_free() -> None:
     world = World()
     await world.cluster.apply({"kind": "Service", "metadata": {"name": "a"}, "spec": {}})
     await world.tick()

@@ -29,31 +29,31 @@ def pod(workers: int) -> PodView:
     )
 
 
-def step(of: PodView, wanted: int, **said: int) -> ResizeStep:
-    says = sample(**{"workers": 2, **said})
-    return next_step(of, says, workers=wanted, resources=size(wanted))
+def step(of: PodView, wanted: int, **counts: int) -> ResizeStep:
+    current = sample(**{"workers": 2, **counts})
+    return next_step(of, current, workers=wanted, resources=size(wanted))
 
 
-def test_a_pod_as_wanted_needs_nothing() -> None:
+def test_a_pod_of_the_wanted_size_needs_no_step() -> None:
     assert step(pod(2), 2) == ResizeStep()
 
 
-def test_amounts_count_and_not_how_they_are_written() -> None:
+def test_equal_quantities_match_in_any_notation() -> None:
     same = {"requests": {"cpu": 1, "memory": "524288Ki"}, "limits": {"nvidia.com/gpu": "1"}}
     assert step(replace(pod(2), resources=same, actual=same), 2) == ResizeStep()
 
 
-def test_up_begins_with_resources() -> None:
+def test_up_starts_with_resources() -> None:
     assert step(pod(2), 4) == ResizeStep(resize=size(4))
 
 
-def test_workers_wait_until_the_kubelet_has_given_the_resources() -> None:
-    promised = replace(pod(4), actual=size(2))
-    assert step(promised, 4) == ResizeStep()
+def test_workers_wait_until_the_resize_is_in_effect() -> None:
+    resizing = replace(pod(4), actual=size(2))
+    assert step(resizing, 4) == ResizeStep()
     assert step(pod(4), 4) == ResizeStep(workers=4)
 
 
-def test_a_kubelet_that_does_not_tell_is_taken_at_its_word() -> None:
+def test_without_actual_resources_the_resize_counts_as_in_effect() -> None:
     assert step(replace(pod(4), actual=None), 4) == ResizeStep(workers=4)
 
 
@@ -61,7 +61,7 @@ def test_no_workers_while_the_node_has_no_room() -> None:
     assert step(replace(pod(4), resize_pending="Deferred"), 4) == ResizeStep(deferred=True)
 
 
-def test_down_begins_with_workers_and_resources_wait_until_they_are_gone() -> None:
+def test_down_starts_with_workers_and_resources_follow() -> None:
     assert step(pod(4), 2, workers=4) == ResizeStep(workers=2)
     leaving = {"workers_wanted": 2, "workers_ready": 2, "workers_draining": 2}
     assert step(pod(4), 2, **leaving) == ResizeStep()
@@ -69,5 +69,5 @@ def test_down_begins_with_workers_and_resources_wait_until_they_are_gone() -> No
     assert step(pod(4), 2, **gone) == ResizeStep(resize=size(2))
 
 
-def test_fewer_workers_do_not_wait_for_more_resources_each() -> None:
+def test_fewer_workers_do_not_wait_for_larger_requests() -> None:
     assert step(pod(1), 2, workers=4) == ResizeStep(resize=size(2), workers=2)

@@ -1,4 +1,4 @@
-"""Why an AIApi does not serve, and what to do about it."""
+"""The condition Ready: why an AIApi does not serve, and what to do."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
     return {**WAITING, "containerStatuses": [state]}
 
 
-async def told(world: World, **status: Any) -> dict[str, Any]:
+async def ready_condition(world: World, **status: Any) -> dict[str, Any]:
     await world.tick()
     world.cache.put(world.cluster.add_pod("a-1", ready=False, **status))
     await world.tick()
@@ -23,7 +23,7 @@ async def told(world: World, **status: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"])
 async def test_an_image_that_cannot_be_pulled(reason: str) -> None:
     world = World(spec={"image": "registry.invalid/no:1"})
-    ready = await told(world, **waiting(reason, "no such host"))
+    ready = await ready_condition(world, **waiting(reason, "no such host"))
     assert (ready["status"], ready["reason"]) == ("False", "ImagePullFailed")
     for part in ("registry.invalid/no:1", "no such host", "spec.image", "imagePullSecret"):
         assert part in ready["message"]
@@ -41,32 +41,34 @@ async def test_an_app_that_does_not_import() -> None:
         assert part in ready["message"]
 
 
-async def test_a_container_that_ends_again_and_again() -> None:
+async def test_a_container_that_crash_loops() -> None:
     last = {"terminated": {"message": "permission denied: /data"}}
-    ready = await told(World(), **waiting("CrashLoopBackOff", "back-off 10s", lastState=last))
+    ready = await ready_condition(
+        World(), **waiting("CrashLoopBackOff", "back-off 10s", lastState=last)
+    )
     assert ready["reason"] == "AppFailed"
     assert "permission denied: /data" in ready["message"]
 
 
-async def test_no_node_can_take_a_pod() -> None:
+async def test_an_unschedulable_pod() -> None:
     condition = {
         "type": "PodScheduled",
         "status": "False",
         "message": "0/3 nodes are available: 3 Insufficient cpu",
     }
-    ready = await told(World(), **WAITING, conditions=[condition], containerStatuses=[])
+    ready = await ready_condition(World(), **WAITING, conditions=[condition], containerStatuses=[])
     assert ready["reason"] == "Unschedulable"
     assert "Insufficient cpu" in ready["message"]
     assert "spec.workers.cpu" in ready["message"]
 
 
-async def test_pods_that_start_are_no_trouble() -> None:
-    ready = await told(World(), **waiting("ContainerCreating"))
+async def test_starting_pods_are_not_a_problem() -> None:
+    ready = await ready_condition(World(), **waiting("ContainerCreating"))
     assert (ready["status"], ready["reason"]) == ("False", "PodsNotReady")
     assert ready["message"] == "0 of 2 pods are ready; the others are starting."
 
 
-async def test_an_invalid_spec_from_the_start_is_told_at_once() -> None:
+async def test_an_initially_invalid_spec_is_reported() -> None:
     schedule = {"start": "0 8 * * 1", "duration": "1h", "minReplicas": 4, "timeZone": "Mars/Phobos"}
     world = World(spec={"scaling": {"schedules": [schedule]}})
     await world.tick()
@@ -79,7 +81,7 @@ async def test_an_invalid_spec_from_the_start_is_told_at_once() -> None:
     assert world.cluster.events == [("InvalidSpec", accepted["message"])]
 
 
-async def test_pods_that_a_quota_forbids() -> None:
+async def test_pods_rejected_by_a_quota() -> None:
     world = World()
     await world.tick()
     failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}
@@ -91,9 +93,9 @@ async def test_pods_that_a_quota_forbids() -> None:
     assert "exceeded quota: small" in ready["message"]
 
 
-async def test_trouble_is_told_as_a_warning_once() -> None:
+async def test_a_problem_is_one_warning_event() -> None:
     world = World()
-    await told(world, **waiting("ImagePullBackOff"))
+    await ready_condition(world, **waiting("ImagePullBackOff"))
     for _ in range(5):
         await world.tick()
     assert [reason for reason, _ in world.cluster.events] == ["ImagePullFailed"]

@@ -1,4 +1,4 @@
-"""Tasks: one an AIApi, woken by what changes, and never ended by a failure."""
+"""Tasks: one per AIApi, woken by changes, never ended by a failure."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ SLOW = {"scaling": {"interval": "60s"}}
 
 
 class FakeEngine:
-    """Counts ticks by uid; ``fails`` maps a name to what its tick raises."""
+    """Records ticks by uid; ``fails`` maps a name to the error of its ticks."""
 
     def __init__(self) -> None:
         self.ticks: list[str] = []
@@ -74,7 +74,7 @@ async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
 
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(3):
-        while not holds():  # noqa: ASYNC110 - what is waited for has no event of its own
+        while not holds():  # noqa: ASYNC110 - the state has no event to wait for
             await asyncio.sleep(0.005)
 
 
@@ -90,14 +90,14 @@ def pod(version: str) -> Manifest:
     return {"kind": "Pod", "metadata": {**metadata, "resourceVersion": version}}
 
 
-async def test_it_ticks_at_the_aiapis_own_interval(stage: Stage) -> None:
+async def test_ticks_follow_the_interval_of_the_aiapi(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a", spec={"scaling": {"interval": "500ms"}}))
     stage.runner.on_aiapi_update(named("b"))
     await until(lambda: stage.engine.ticks.count("a") == 3)
     assert stage.engine.ticks.count("b") == 1
 
 
-async def test_what_changes_wakes_it(stage: Stage) -> None:
+async def test_changes_wake_the_task(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a"))
     await until(lambda: len(stage.engine.ticks) == 1)
     stage.runner.on_child_update(pod("1"))
@@ -108,7 +108,7 @@ async def test_what_changes_wakes_it(stage: Stage) -> None:
     await until(lambda: len(stage.engine.ticks) == 4)
 
 
-async def test_its_own_status_does_not_wake_it(stage: Stage) -> None:
+async def test_a_status_write_does_not_wake_the_task(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a"))
     await until(lambda: len(stage.engine.ticks) == 1)
     stage.runner.on_aiapi_update(named("a", resourceVersion="2"))
@@ -116,7 +116,7 @@ async def test_its_own_status_does_not_wake_it(stage: Stage) -> None:
     assert len(stage.engine.ticks) == 1
 
 
-async def test_one_that_fails_holds_up_no_other_and_tries_again(stage: Stage) -> None:
+async def test_a_failing_aiapi_does_not_delay_others_and_is_retried(stage: Stage) -> None:
     stage.engine.fails = {"bad": RuntimeError("boom"), "worse": Unavailable("no answer")}
     for name in ("bad", "worse", "good"):
         stage.runner.on_aiapi_update(named(name, spec={"scaling": {"interval": "500ms"}}))
@@ -130,7 +130,7 @@ async def test_one_that_fails_holds_up_no_other_and_tries_again(stage: Stage) ->
     await until(lambda: stage.engine.ticks.count("bad") > seen)
 
 
-async def test_events_do_not_hurry_one_that_fails(
+async def test_events_do_not_shorten_the_backoff(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_module, "_FIRST_BACKOFF", 30.0)
@@ -143,7 +143,7 @@ async def test_events_do_not_hurry_one_that_fails(
     assert len(stage.engine.ticks) == 1
 
 
-async def test_a_deleted_one_ends_and_its_series_go(stage: Stage) -> None:
+async def test_deletion_ends_the_task_and_removes_its_series(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a", spec={"scaling": {"interval": "500ms"}}))
     await until(lambda: stage.engine.ticks)
     stage.runner.on_aiapi_delete(named("a", uid="another"))
@@ -155,7 +155,7 @@ async def test_a_deleted_one_ends_and_its_series_go(stage: Stage) -> None:
     assert len(stage.engine.ticks) == seen
 
 
-async def test_a_namesake_begins_anew(stage: Stage) -> None:
+async def test_an_aiapi_of_the_same_name_starts_over(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a", uid="old"))
     await until(lambda: stage.engine.ticks)
     stage.runner.on_aiapi_update(named("a", uid="new"))
@@ -163,7 +163,7 @@ async def test_a_namesake_begins_anew(stage: Stage) -> None:
     assert stage.metrics.forgotten == [("shop", "a")]
 
 
-async def test_one_whose_deletion_went_unseen_ends_too(stage: Stage) -> None:
+async def test_a_missed_deletion_ends_the_task(stage: Stage) -> None:
     stage.engine.fails = {"a": AIApiDeletedError()}
     stage.runner.on_aiapi_update(named("a"))
     await until(lambda: stage.metrics.forgotten)
@@ -172,7 +172,7 @@ async def test_one_whose_deletion_went_unseen_ends_too(stage: Stage) -> None:
     await until(lambda: "new" in stage.engine.ticks)
 
 
-async def test_who_stands_by_watches_and_does_not_tick(stage: Stage) -> None:
+async def test_a_standby_watches_and_does_not_tick(stage: Stage) -> None:
     stage.leads.leads = False
     stage.runner.on_aiapi_update(named("a"))
     await asyncio.sleep(0.2)
@@ -181,7 +181,7 @@ async def test_who_stands_by_watches_and_does_not_tick(stage: Stage) -> None:
     await until(lambda: stage.engine.ticks)
 
 
-async def test_an_overdue_tick_is_named(stage: Stage) -> None:
+async def test_an_overdue_aiapi_is_listed(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a"))
     await until(lambda: stage.engine.ticks)
     assert stage.runner.overdue() == []
@@ -189,7 +189,7 @@ async def test_an_overdue_tick_is_named(stage: Stage) -> None:
     assert stage.runner.overdue() == ["shop/a"]
 
 
-async def test_what_is_seen_after_the_end_starts_nothing(stage: Stage) -> None:
+async def test_events_after_stop_start_nothing(stage: Stage) -> None:
     await stage.runner.stop()
     stage.runner.on_aiapi_update(named("a"))
     await asyncio.sleep(0.2)

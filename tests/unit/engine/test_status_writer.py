@@ -1,4 +1,4 @@
-"""Telling: status when it means something, an Event for each change, and no more than that."""
+"""The status is written when it matters, with one Event per change."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from aiapi_operator.sizing.decision import Condition, Decision, Verdict
 
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Fields of the decision as a test wants them."""
+    """Fields of the next decisions, set by a test."""
     wanted: dict[str, Any] = {}
 
     def scripted(*arguments: Any) -> Decision:
@@ -30,16 +30,16 @@ def writes(world: World) -> int:
     return world.cluster.done.count(("status",))
 
 
-async def test_the_status_says_what_there_is() -> None:
+async def test_the_status_has_all_fields() -> None:
     world = World(spec={"objective": {"latency": {"percentile": 99}}})
     await world.settle()
-    told = world.written
-    assert told["observedGeneration"] == 1
-    assert told["selector"] == "aiapi.dev/name=a"
-    assert (told["replicas"], told["readyReplicas"], told["workers"]) == (2, 2, 1)
-    assert told["load"]["percentile"] == "p99"
-    assert told["need"]["binding"] == "Floor"
-    assert told["decision"]["reason"] == "Steady"
+    found = world.written
+    assert found["observedGeneration"] == 1
+    assert found["selector"] == "aiapi.dev/name=a"
+    assert (found["replicas"], found["readyReplicas"], found["workers"]) == (2, 2, 1)
+    assert found["load"]["percentile"] == "p99"
+    assert found["need"]["binding"] == "Floor"
+    assert found["decision"]["reason"] == "Steady"
     assert world.condition("Ready") == {
         "type": "Ready",
         "status": "True",
@@ -50,7 +50,7 @@ async def test_the_status_says_what_there_is() -> None:
     }
 
 
-async def test_the_uid_keeps_the_status_from_a_namesake() -> None:
+async def test_the_status_is_not_written_to_an_aiapi_of_the_same_name() -> None:
     world = World()
     await world.settle()
     del world.cluster.objects["AIApi", "a"]
@@ -59,7 +59,7 @@ async def test_the_uid_keeps_the_status_from_a_namesake() -> None:
         await world.tick()
 
 
-async def test_numbers_are_told_when_they_move_and_every_few_seconds_at_most(
+async def test_changed_numbers_are_written_every_few_seconds_at_most(
     changes: dict[str, Any],
 ) -> None:
     world = World()
@@ -81,15 +81,15 @@ async def test_numbers_are_told_when_they_move_and_every_few_seconds_at_most(
     assert world.written["load"]["requestsPerSecond"] == "800"
 
 
-async def test_another_sentence_alone_is_not_worth_a_write(changes: dict[str, Any]) -> None:
+async def test_a_changed_message_alone_is_not_written(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
-    changes["message"] = "the same in other words"
+    changes["message"] = "another message"
     await world.tick(after=60)
     assert writes(world) == 0
 
 
-async def test_a_change_is_told_at_once_with_an_event(changes: dict[str, Any]) -> None:
+async def test_a_change_is_written_immediately_with_an_event(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
     changes |= {"replicas": 3, "verdict": Verdict.SCALED_UP, "message": "3 pods needed"}
@@ -100,7 +100,7 @@ async def test_a_change_is_told_at_once_with_an_event(changes: dict[str, Any]) -
     assert world.cluster.events == [("ScaledUp", "3 pods needed")]
 
 
-async def test_a_diagnosis_that_turns_true_is_an_event_and_keeps_its_time(
+async def test_a_true_diagnosis_is_one_event_and_keeps_its_time(
     changes: dict[str, Any],
 ) -> None:
     world = World()
@@ -111,28 +111,28 @@ async def test_a_diagnosis_that_turns_true_is_an_event_and_keeps_its_time(
     since = world.condition("DependencyBound")["lastTransitionTime"]
     changes["conditions"] = (replace(slow, reason="UpstreamSlower"),)
     await world.tick(after=20)
-    told = world.condition("DependencyBound")
-    assert (told["reason"], told["lastTransitionTime"]) == ("UpstreamSlower", since)
+    found = world.condition("DependencyBound")
+    assert (found["reason"], found["lastTransitionTime"]) == ("UpstreamSlower", since)
     assert world.cluster.events == [("DependencyBound", "slow")]
 
 
-async def test_a_new_operator_does_not_tell_again_what_was_told(changes: dict[str, Any]) -> None:
+async def test_a_new_leader_does_not_repeat_events(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
-    heir = World()
-    heir.cluster.objects = world.cluster.objects
-    heir.pods.answers = world.pods.answers
-    heir.state.update_manifest(world.cluster.objects["AIApi", "a"])
+    successor = World()
+    successor.cluster.objects = world.cluster.objects
+    successor.pods.answers = world.pods.answers
+    successor.state.update_manifest(world.cluster.objects["AIApi", "a"])
     changes |= {
         name: getattr(world.state.writer.decision, name)
         for name in ("verdict", "message", "need", "load", "conditions")
     }
-    await heir.tick()
-    assert writes(heir) == 0
-    assert heir.cluster.events == []
+    await successor.tick()
+    assert writes(successor) == 0
+    assert successor.cluster.events == []
 
 
-async def test_a_status_that_cannot_be_written_is_told_later(changes: dict[str, Any]) -> None:
+async def test_a_failed_status_write_is_repeated(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
     world.cluster.refuse[("status",)] = Unavailable("no answer")
@@ -144,17 +144,17 @@ async def test_a_status_that_cannot_be_written_is_told_later(changes: dict[str, 
     assert world.written["decision"]["replicas"] == 3
 
 
-def test_a_number_is_told_anew_only_when_it_moved() -> None:
+def test_a_number_changes_only_outside_the_deadband() -> None:
     deadband = Deadband()
-    told = [deadband.filter("x", value, absolute=0.5) for value in (10.0, 10.9, 11.1, None, 0.4)]
-    assert told == [10.0, 10.0, 11.1, None, 0.4]
+    found = [deadband.filter("x", value, absolute=0.5) for value in (10.0, 10.9, 11.1, None, 0.4)]
+    assert found == [10.0, 10.0, 11.1, None, 0.4]
 
 
-async def test_the_operators_own_failure_is_told() -> None:
+async def test_a_failure_of_the_operator_is_reported() -> None:
     world = World()
     await world.settle()
     await world.engine.fail(world.state, KeyError("spec"))
-    told = world.condition("Reconciled")
-    assert (told["status"], told["reason"]) == ("False", "OperatorError")
-    assert "KeyError" in told["message"]
+    found = world.condition("Reconciled")
+    assert (found["status"], found["reason"]) == ("False", "OperatorError")
+    assert "KeyError" in found["message"]
     assert world.written["decision"]["replicas"] == 2

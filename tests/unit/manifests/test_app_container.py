@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from manifests_support.samples import CONTEXT, aiapi, laid_over
+from manifests_support.samples import CONTEXT, aiapi, with_template
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import app_container
@@ -19,12 +19,12 @@ def test_the_bundled_app_needs_no_arguments() -> None:
     assert "args" not in container
 
 
-def test_the_users_image_and_app_are_served() -> None:
+def test_the_users_image_and_app_are_used() -> None:
     container = app_container.build(aiapi(image="x:1", app="a.b:c"), CONTEXT)
     assert (container["image"], container["args"]) == ("x:1", ["a.b:c"])
 
 
-def test_a_pod_starts_with_the_templates_workers_and_waits_for_its_size() -> None:
+def test_a_pod_starts_with_the_template_workers_and_waits_for_its_size() -> None:
     workers = {"min": 1, "max": 8, "cpu": "500m", "memory": "256Mi"}
     container = app_container.build(aiapi(workers=workers), replace(CONTEXT, template_workers=3))
     env = {variable["name"]: variable.get("value") for variable in container["env"]}
@@ -32,7 +32,7 @@ def test_a_pod_starts_with_the_templates_workers_and_waits_for_its_size() -> Non
     assert container["resources"] == {"requests": {"cpu": "1500m", "memory": "768Mi"}}
 
 
-def test_a_change_of_mode_or_bounds_does_not_roll_the_pods() -> None:
+def test_a_change_of_mode_or_limits_does_not_roll_the_pods() -> None:
     built = [
         app_container.build(aiapi(scaling={"mode": mode}, replicas={"max": most}), CONTEXT)
         for mode, most in (("Auto", 20), ("Recommend", 20), ("Paused", 40))
@@ -40,16 +40,16 @@ def test_a_change_of_mode_or_bounds_does_not_roll_the_pods() -> None:
     assert built[0] == built[1] == built[2]
 
 
-def test_draining_ends_before_the_kubelet_kills() -> None:
+def test_draining_ends_before_the_grace_period() -> None:
     for seconds, grace in ((30, "25"), (600, "595"), (10, "5")):
-        wishes = laid_over(terminationGracePeriodSeconds=seconds)
+        wishes = with_template(terminationGracePeriodSeconds=seconds)
         assert app_container.grace_period(wishes) == seconds
         assert env_of(wishes)["AIAPI_GRACE"] == grace
         assert int(grace) + app_container.DRAIN_DELAY < seconds
     assert app_container.grace_period(aiapi()) == 30
 
 
-def test_user_variables_come_after_the_operators_and_may_replace_what_describes_the_pod() -> None:
+def test_user_variables_come_last_and_may_replace_pod_fields() -> None:
     variables = [{"name": "POD_NAME", "value": "mine"}, {"name": "URL", "value": "$(POD_IP)"}]
     found = app_container.build(aiapi(env=variables), CONTEXT)["env"]
     names = [variable["name"] for variable in found]
@@ -62,7 +62,7 @@ def test_env_from_is_passed_on() -> None:
     assert app_container.build(aiapi(envFrom=sources), CONTEXT)["envFrom"] == sources
 
 
-def test_probes_ask_the_admin_port() -> None:
+def test_probes_use_the_admin_port() -> None:
     container = app_container.build(aiapi(), CONTEXT)
     paths = {
         probe: container[f"{probe}Probe"]["httpGet"]
@@ -76,7 +76,7 @@ def test_probes_ask_the_admin_port() -> None:
     assert {get["port"] for get in paths.values()} == {"admin"}
 
 
-def test_a_resize_restarts_nothing_where_there_is_one() -> None:
+def test_an_in_place_resize_restarts_no_container() -> None:
     assert app_container.build(aiapi(), CONTEXT)["resizePolicy"] == [
         {"resourceName": "cpu", "restartPolicy": "NotRequired"},
         {"resourceName": "memory", "restartPolicy": "NotRequired"},

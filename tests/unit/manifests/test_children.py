@@ -1,4 +1,4 @@
-"""What holds for the children of every valid AIApi."""
+"""Properties of the children of every valid AIApi."""
 
 import copy
 import json
@@ -30,13 +30,13 @@ def labels_in(node: Any) -> list[dict[str, str]]:
     return here + [found for value in node.values() for found in labels_in(value)]
 
 
-def test_children_come_in_the_order_of_their_use() -> None:
+def test_children_are_ordered_by_dependency() -> None:
     assert [child["kind"] for child in desired(aiapi(), CONTEXT)] == ORDER
 
 
 @patient
 @given(aiapis, contexts)
-def test_kubernetes_knows_every_field(aiapi: AIApi, context: Context) -> None:
+def test_every_field_exists_in_kubernetes(aiapi: AIApi, context: Context) -> None:
     for child in all_children(aiapi, context):
         assert mismatches(child) == []
         json.dumps(child)
@@ -51,7 +51,7 @@ def test_pods_meet_the_restricted_standard(aiapi: AIApi, context: Context) -> No
 
 @patient
 @given(aiapis, contexts)
-def test_the_same_aiapi_always_has_the_same_children(aiapi: AIApi, context: Context) -> None:
+def test_children_are_deterministic(aiapi: AIApi, context: Context) -> None:
     first = json.dumps(all_children(aiapi, context))
     again = AIApi.model_validate(copy.deepcopy(aiapi.model_dump(by_alias=True, exclude_unset=True)))
     assert json.dumps(all_children(again, context)) == first
@@ -59,7 +59,7 @@ def test_the_same_aiapi_always_has_the_same_children(aiapi: AIApi, context: Cont
 
 @patient
 @given(aiapis, contexts)
-def test_names_and_labels_are_valid_and_lead_to_the_owner(aiapi: AIApi, context: Context) -> None:
+def test_names_labels_and_owner_references_are_valid(aiapi: AIApi, context: Context) -> None:
     for child in all_children(aiapi, context):
         metadata = child["metadata"]
         assert re.fullmatch(r"[a-z]([-a-z0-9]{0,63}[a-z0-9])?", metadata["name"])
@@ -75,11 +75,11 @@ def test_names_and_labels_are_valid_and_lead_to_the_owner(aiapi: AIApi, context:
 
 @patient
 @given(aiapis, contexts)
-def test_the_number_of_pods_is_left_to_the_right_sizer(aiapi: AIApi, context: Context) -> None:
+def test_the_deployment_sets_no_replicas(aiapi: AIApi, context: Context) -> None:
     assert "replicas" not in desired(aiapi, context)[-1]["spec"]
 
 
-def test_the_longest_name_leaves_room_for_the_suffixes() -> None:
+def test_the_longest_name_fits_with_suffixes() -> None:
     for child in all_children(aiapi(name="a" * 52), CONTEXT):
         assert len(child["metadata"]["name"]) <= 64
     service = desired(aiapi(name="a" * 52), CONTEXT)[1]

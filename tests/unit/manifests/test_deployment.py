@@ -8,7 +8,7 @@ def test_a_rollout_never_shrinks_the_fleet() -> None:
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": 0}
 
 
-def test_the_selector_finds_the_pods() -> None:
+def test_the_selector_matches_the_pods() -> None:
     spec = deployment.build(aiapi(), CONTEXT)["spec"]
     wanted = spec["selector"]["matchLabels"]
     assert wanted.items() <= spec["template"]["metadata"]["labels"].items()
@@ -21,7 +21,7 @@ def test_the_pods_do_not_roll_when_the_token_changes() -> None:
     assert "annotations" not in made["spec"]["template"]["metadata"]
 
 
-def test_the_pods_have_no_account_token() -> None:
+def test_pods_have_no_service_account_token() -> None:
     pod = deployment.build(aiapi(), CONTEXT)["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["serviceAccountName"] == "assistant-aiapi"

@@ -5,7 +5,7 @@ from manifests_support.samples import CONTEXT, aiapi
 from aiapi_operator.manifests import network_policy
 
 
-def test_the_admin_port_is_for_the_operator_alone() -> None:
+def test_only_the_operator_may_reach_the_admin_port() -> None:
     spec = network_policy.build(aiapi(), CONTEXT)["spec"]
     everyone, operator = spec["ingress"]
     assert everyone == {"ports": [{"protocol": "TCP", "port": 8000}]}
@@ -20,7 +20,7 @@ def test_the_admin_port_is_for_the_operator_alone() -> None:
     assert spec["policyTypes"] == ["Ingress"]
 
 
-def test_a_prometheus_may_be_let_in_as_well() -> None:
+def test_prometheus_can_be_admitted() -> None:
     context = replace(CONTEXT, metrics_from={"team": "monitoring"})
     admin = network_policy.build(aiapi(), context)["spec"]["ingress"][1]
     assert admin["from"][1:] == [{"namespaceSelector": {"matchLabels": {"team": "monitoring"}}}]

@@ -1,10 +1,10 @@
-"""podTemplate over the generated pod: what it changes, and what it cannot take away."""
+"""podTemplate: what it changes, and what it cannot change."""
 
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from manifests_support.samples import CONTEXT, aiapi, aiapis, laid_over, patient
+from manifests_support.samples import CONTEXT, aiapi, aiapis, patient, with_template
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.container import OWNED_ENV
@@ -28,13 +28,13 @@ def named(items: list[Json], name: str) -> list[Json]:
     return [item for item in items if item.get("name") == name]
 
 
-def test_nothing_laid_over_changes_nothing() -> None:
-    assert pod_template.build(laid_over(), CONTEXT) == pod_template.build(aiapi(), CONTEXT)
+def test_an_empty_overlay_changes_nothing() -> None:
+    assert pod_template.build(with_template(), CONTEXT) == pod_template.build(aiapi(), CONTEXT)
 
 
 def test_labels_and_annotations_are_added() -> None:
-    wishes = laid_over(metadata={"labels": {"team": "search"}, "annotations": {"a": "b"}})
-    metadata = pod_template.build(wishes, CONTEXT)["metadata"]
+    spec = with_template(metadata={"labels": {"team": "search"}, "annotations": {"a": "b"}})
+    metadata = pod_template.build(spec, CONTEXT)["metadata"]
     assert metadata["labels"]["team"] == "search"
     assert metadata["labels"]["aiapi.dev/name"] == "assistant"
     assert metadata["annotations"] == {"a": "b"}
@@ -42,7 +42,7 @@ def test_labels_and_annotations_are_added() -> None:
 
 def test_pod_fields_are_set_and_null_removes() -> None:
     found = pod(
-        laid_over(
+        with_template(
             nodeSelector={"disk": "fast"},
             securityContext={"runAsUser": None, "runAsGroup": None, "fsGroup": 1000},
             topologySpreadConstraints=None,
@@ -58,7 +58,7 @@ def test_pod_fields_are_set_and_null_removes() -> None:
 
 
 def test_the_app_container_merges_field_by_field() -> None:
-    wishes: Json = {
+    spec: Json = {
         "name": "app",
         "env": [{"name": "EXTRA", "value": "1"}],
         "volumeMounts": [{"name": "models", "mountPath": "/models"}],
@@ -66,7 +66,7 @@ def test_the_app_container_merges_field_by_field() -> None:
         "readinessProbe": {"failureThreshold": 9, "exec": {"command": ["true"]}},
         "ports": [{"containerPort": 8001, "name": "extra"}],
     }
-    found = app(pod(laid_over(containers=[wishes])))
+    found = app(pod(with_template(containers=[spec])))
     assert named(found["env"], "EXTRA")
     assert [mount["mountPath"] for mount in found["volumeMounts"]] == [
         "/var/run/secrets/aiapi.dev",
@@ -83,18 +83,18 @@ def test_the_app_container_merges_field_by_field() -> None:
     assert [port["name"] for port in found["ports"]] == ["http", "admin", "extra"]
 
 
-def test_a_sidecar_is_added_beside_the_app() -> None:
-    found = pod(laid_over(containers=[{"name": "side", "image": "side:1"}]))
+def test_a_sidecar_is_added() -> None:
+    found = pod(with_template(containers=[{"name": "side", "image": "side:1"}]))
     assert [container["name"] for container in found["containers"]] == ["app", "side"]
     assert found["containers"][1] == {"name": "side", "image": "side:1"}
 
 
-def test_a_volume_of_the_same_name_is_replaced_as_a_whole() -> None:
+def test_a_volume_with_the_same_name_is_replaced() -> None:
     claim = {"name": "tmp", "persistentVolumeClaim": {"claimName": "scratch"}}
-    assert named(pod(laid_over(volumes=[claim]))["volumes"], "tmp") == [claim]
+    assert named(pod(with_template(volumes=[claim]))["volumes"], "tmp") == [claim]
 
 
-def test_merging_changes_neither_side() -> None:
+def test_merge_leaves_its_arguments_unchanged() -> None:
     below, above = {"a": {"b": 1}}, {"a": {"c": None, "d": 2}}
     assert merge(below, above) == {"a": {"b": 1, "d": 2}}
     assert (below, above) == ({"a": {"b": 1}}, {"a": {"c": None, "d": 2}})
@@ -140,8 +140,8 @@ _HOSTILE_APP = st.fixed_dictionaries(
 
 @patient
 @given(app_overlay=_HOSTILE_APP, volumes=st.none() | _ITEMS)
-def test_what_the_operator_needs_always_stays(app_overlay: Json, volumes: Any) -> None:
-    clean, found = pod(aiapi()), pod(laid_over(containers=[app_overlay], volumes=volumes))
+def test_required_fields_cannot_be_changed(app_overlay: Json, volumes: Any) -> None:
+    clean, found = pod(aiapi()), pod(with_template(containers=[app_overlay], volumes=volumes))
     wanted, served = app(clean), app(found)
     for field in ("image", "command", "resizePolicy"):
         assert served[field] == wanted[field]
@@ -161,15 +161,15 @@ def test_what_the_operator_needs_always_stays(app_overlay: Json, volumes: Any) -
 
 @patient
 @given(fields=st.dictionaries(st.sampled_from(["volumes", "tolerations", "x"]), _JSON), inner=_JSON)
-def test_malformed_wishes_pass_through_to_the_api_server(fields: Json, inner: Any) -> None:
-    wishes = {"name": "app", "env": inner, "resources": inner, "readinessProbe": inner}
-    built = pod(laid_over(containers=[wishes], **fields))
+def test_malformed_values_pass_through_to_the_api_server(fields: Json, inner: Any) -> None:
+    spec = {"name": "app", "env": inner, "resources": inner, "readinessProbe": inner}
+    built = pod(with_template(containers=[spec], **fields))
     assert app(built)["command"] == ["aiapi-serve"]
 
 
 @patient
 @given(aiapis)
-def test_laying_over_twice_is_laying_over_once(wishes: AIApi) -> None:
-    overlay = wishes.spec.pod_template.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def test_the_merge_is_idempotent(spec: AIApi) -> None:
+    overlay = spec.spec.pod_template.model_dump(mode="json", by_alias=True, exclude_unset=True)
     once = merge({"metadata": {}, "spec": {}}, overlay)
     assert merge(once, overlay) == once

@@ -3,7 +3,7 @@ from manifests_support.samples import aiapi
 from aiapi_operator.manifests.resources import requests
 
 
-def test_each_worker_adds_its_share() -> None:
+def test_requests_grow_with_the_workers() -> None:
     workers = aiapi(workers={"cpu": "250m", "memory": "384Mi"}).spec.workers
     assert requests(workers, 1) == {"cpu": "250m", "memory": "384Mi"}
     assert requests(workers, 4) == {"cpu": "1", "memory": "1536Mi"}

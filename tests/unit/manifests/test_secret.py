@@ -7,7 +7,7 @@ from manifests_support.samples import aiapi
 from aiapi_operator.manifests import secret
 
 
-def test_the_token_comes_back() -> None:
+def test_a_token_round_trips() -> None:
     built = secret.build(aiapi(), "s3cret")
     assert built["metadata"]["name"] == "assistant-admin-token"
     assert base64.b64decode(built["data"]["token"]) == b"s3cret"
@@ -17,5 +17,5 @@ def test_the_token_comes_back() -> None:
 @pytest.mark.parametrize(
     "spoilt", [{}, {"data": None}, {"data": {}}, {"data": {"token": "%"}}, {"data": {"token": ""}}]
 )
-def test_a_spoilt_secret_has_no_token(spoilt: dict[str, Any]) -> None:
+def test_a_malformed_secret_has_no_token(spoilt: dict[str, Any]) -> None:
     assert secret.token(spoilt) is None

@@ -7,5 +7,5 @@ def test_no_token_is_mounted() -> None:
     assert service_account.build(aiapi())["automountServiceAccountToken"] is False
 
 
-def test_it_never_takes_the_namespaces_own_account() -> None:
+def test_the_namespaces_default_account_is_not_used() -> None:
     assert service_account.name(aiapi(name="default")) == "default-aiapi"

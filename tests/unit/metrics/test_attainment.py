@@ -1,4 +1,4 @@
-"""Counting requests within the objective, from counters that begin anew with each pod."""
+"""Requests within the objective, from counters that start at zero with each pod."""
 
 from engine_support.samples import sample
 
@@ -11,7 +11,7 @@ def pod(count: int, *, name: str = "a", instance: str = "1") -> PodSample:
     return sample(name, instance=instance, latency=latency, succeeded=2 * count)
 
 
-def test_only_what_came_since_counts() -> None:
+def test_only_the_increase_counts() -> None:
     attainment = Attainment()
     first = attainment.since([pod(100)], 1.0)
     assert (first.measured, first.within, first.outcomes["success"]) == (0, 0, 0)
@@ -26,7 +26,7 @@ def test_a_restart_counts_nothing_twice_and_nothing_negative() -> None:
     assert attainment.since([pod(3, instance="2")], 1.0).measured == 2
 
 
-def test_a_silent_pod_is_counted_when_it_is_back() -> None:
+def test_a_silent_pod_counts_when_it_answers_again() -> None:
     attainment = Attainment()
     attainment.since([pod(1), pod(1, name="b")], 1.0)
     attainment.since([pod(1)], 1.0)
@@ -36,14 +36,14 @@ def test_a_silent_pod_is_counted_when_it_is_back() -> None:
     assert attainment.since([pod(1), pod(9, name="b")], 1.0).measured == 0
 
 
-def test_another_objective_begins_anew() -> None:
+def test_a_changed_objective_starts_over() -> None:
     attainment = Attainment()
     attainment.since([pod(1)], 1.0)
     assert attainment.since([pod(5)], 0.05).within == 0
     assert attainment.since([pod(7)], 0.05).within == 1.0
 
 
-def test_a_threshold_within_a_bucket_takes_its_share() -> None:
+def test_a_threshold_within_a_bucket_is_interpolated() -> None:
     histogram = Histogram(bounds=(0.1, 0.3), counts=(10, 20, 5), sum=1.0)
     assert below(histogram, 0.2) == 20.0
     assert below(histogram, 9.0) == 30.0

@@ -1,4 +1,4 @@
-"""The operator's metrics: what has no data is absent, what is gone is gone, all are documented."""
+"""Metrics without data are absent, series of deleted AIApis are removed, all are documented."""
 
 import re
 import shutil
@@ -24,11 +24,11 @@ DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
 SPEC = sizing_spec(AIApiSpec())
 
 
-def told(metrics: OperatorMetrics) -> str:
+def text_of(metrics: OperatorMetrics) -> str:
     return metrics.text().decode()
 
 
-def decided(metrics: OperatorMetrics, *, requests: int = 0) -> None:
+def record(metrics: OperatorMetrics, *, requests: int = 0) -> None:
     latency = Histogram(bounds=(0.4, 1.2), counts=(requests, requests, 0), sum=1.0)
     pods = tuple(
         sample(name, time=5.0, latency=latency, succeeded=2 * requests) for name in ("a-1", "a-2")
@@ -37,22 +37,22 @@ def decided(metrics: OperatorMetrics, *, requests: int = 0) -> None:
     spend = Usage(
         seconds=10.0, worker_seconds=20.0, pod_seconds=20.0, peak=Size(workers=2, replicas=2)
     )
-    seen = ObservedFleet(
+    fleet = ObservedFleet(
         replicas=2, ready=2, workers=2, silent=1, savings=savings(SPEC, spend), samples=pods
     )
-    metrics.record_decision(KEY, SPEC, seen, decision)
+    metrics.record_decision(KEY, SPEC, fleet, decision)
     metrics.record_tick(KEY, seconds=0.1, lag=0.0, outcome="ok", now=7.0)
 
 
 @pytest.fixture
 def metrics() -> OperatorMetrics:
-    made = OperatorMetrics(version="1.2.3")
-    decided(made)
-    return made
+    created = OperatorMetrics(version="1.2.3")
+    record(created)
+    return created
 
 
-def test_a_decision_in_numbers(metrics: OperatorMetrics) -> None:
-    text = told(metrics)
+def test_a_decision_sets_the_gauges(metrics: OperatorMetrics) -> None:
+    text = text_of(metrics)
     for line in (
         f"aiapi_operator_objective_seconds{{{LABELS}}} 0.8",
         f"aiapi_operator_objective_ratio{{{LABELS}}} 0.95",
@@ -66,14 +66,14 @@ def test_a_decision_in_numbers(metrics: OperatorMetrics) -> None:
         assert line in text
 
 
-def test_savings_in_cores_and_money(metrics: OperatorMetrics) -> None:
-    # 2 workers ran on the mean where 4 stood by at half a core each.
-    assert f"aiapi_operator_savings_cores{{{LABELS}}} 1.0" in told(metrics)
-    assert f'aiapi_operator_cost_per_hour{{currency="USD",{LABELS}}}' in told(metrics)
+def test_savings_are_exported_in_cores_and_money(metrics: OperatorMetrics) -> None:
+    # An average of 2 workers ran; the baseline has 4 workers with half a core each.
+    assert f"aiapi_operator_savings_cores{{{LABELS}}} 1.0" in text_of(metrics)
+    assert f'aiapi_operator_cost_per_hour{{currency="USD",{LABELS}}}' in text_of(metrics)
 
 
-def test_one_constraint_binds(metrics: OperatorMetrics) -> None:
-    values = re.findall(r"aiapi_operator_binding\{.*\} ([01])\.0", told(metrics))
+def test_exactly_one_constraint_is_binding(metrics: OperatorMetrics) -> None:
+    values = re.findall(r"aiapi_operator_binding\{.*\} ([01])\.0", text_of(metrics))
     assert values.count("1") == 1
     assert len(values) > 1
 
@@ -81,38 +81,38 @@ def test_one_constraint_binds(metrics: OperatorMetrics) -> None:
 def test_requests_within_the_objective_are_counted_from_differences(
     metrics: OperatorMetrics,
 ) -> None:
-    decided(metrics, requests=10)
+    record(metrics, requests=10)
     # Two pods; all of 10 are below 0.4 s, and half of the 10 between 0.4 and 1.2 s below 0.8 s.
-    assert f"aiapi_operator_measured_requests_total{{{LABELS}}} 40.0" in told(metrics)
+    assert f"aiapi_operator_measured_requests_total{{{LABELS}}} 40.0" in text_of(metrics)
     within = f"aiapi_operator_within_objective_requests_total{{{LABELS}}} "
-    assert float(told(metrics).partition(within)[2].split()[0]) == pytest.approx(30.0)
-    assert f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 40.0' in told(metrics)
+    assert float(text_of(metrics).partition(within)[2].split()[0]) == pytest.approx(30.0)
+    assert f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 40.0' in text_of(metrics)
 
 
-def test_what_is_not_known_is_not_zero(metrics: OperatorMetrics) -> None:
-    assert "aiapi_operator_latency_seconds{" not in told(metrics)
+def test_unknown_values_are_absent(metrics: OperatorMetrics) -> None:
+    assert "aiapi_operator_latency_seconds{" not in text_of(metrics)
     known = Condition(type="DependencyBound", status=True, reason="R", message="m")
     metrics.record_conditions(KEY, [known])
     line = f'aiapi_operator_condition{{{LABELS},type="DependencyBound"}}'
-    assert f"{line} 1.0" in told(metrics)
+    assert f"{line} 1.0" in text_of(metrics)
     unknown = Condition(type="DependencyBound", status=None, reason="R", message="m")
     metrics.record_conditions(KEY, [unknown])
-    assert line not in told(metrics)
+    assert line not in text_of(metrics)
 
 
-def test_the_series_of_a_deleted_aiapi_go(metrics: OperatorMetrics) -> None:
+def test_the_series_of_a_deleted_aiapi_are_removed(metrics: OperatorMetrics) -> None:
     metrics.forget(KEY)
-    assert 'namespace="shop"' not in told(metrics)
+    assert 'namespace="shop"' not in text_of(metrics)
 
 
-def test_who_does_not_lead_tells_of_no_aiapi(metrics: OperatorMetrics) -> None:
+def test_a_standby_exports_no_aiapi_series(metrics: OperatorMetrics) -> None:
     metrics.set_leader(False)
-    assert 'namespace="shop"' not in told(metrics)
-    assert "aiapi_operator_leader 0.0" in told(metrics)
+    assert 'namespace="shop"' not in text_of(metrics)
+    assert "aiapi_operator_leader 0.0" in text_of(metrics)
 
 
 def families(text: str) -> dict[str, str]:
-    """Type by name of everything the registry has."""
+    """The type of each metric family, by name."""
     pairs = re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE)
     return {name: kind for name, kind in pairs if name.startswith("aiapi_")}
 
@@ -120,13 +120,13 @@ def families(text: str) -> dict[str, str]:
 def test_the_documentation_lists_all_metrics_and_no_others(metrics: OperatorMetrics) -> None:
     row = r"^\| `(aiapi_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
     rows = re.findall(row, DOCS.read_text(), re.MULTILINE)
-    assert {name: kind for name, kind, *_ in rows} == families(told(metrics))
+    assert {name: kind for name, kind, *_ in rows} == families(text_of(metrics))
     for name, _, _, _, example in rows:
         assert name.removesuffix("_info") in example
 
 
-def test_the_documentation_says_what_the_metric_says(metrics: OperatorMetrics) -> None:
-    listed = dict(re.findall(r"^# HELP (aiapi_\w+) (.+)$", told(metrics), re.MULTILINE))
+def test_documentation_and_help_texts_agree(metrics: OperatorMetrics) -> None:
+    listed = dict(re.findall(r"^# HELP (aiapi_\w+) (.+)$", text_of(metrics), re.MULTILINE))
     for name, meaning in re.findall(
         r"^\| `(aiapi_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
     ):
@@ -134,7 +134,7 @@ def test_the_documentation_says_what_the_metric_says(metrics: OperatorMetrics) -
         assert meaning.replace("`", "").startswith(words), f"{name}: {words!r} is not {meaning!r}"
 
 
-def test_promtool_likes_the_names(metrics: OperatorMetrics) -> None:
+def test_promtool_accepts_the_metrics(metrics: OperatorMetrics) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not on the PATH")
@@ -143,5 +143,5 @@ def test_promtool_likes_the_names(metrics: OperatorMetrics) -> None:
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=metrics.text(), capture_output=True, check=False
     )
-    complaints = (checked.stdout + checked.stderr).decode().splitlines()
-    assert [line for line in complaints if "process_" not in line] == []
+    problems = (checked.stdout + checked.stderr).decode().splitlines()
+    assert [line for line in problems if "process_" not in line] == []

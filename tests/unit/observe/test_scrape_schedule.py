@@ -1,4 +1,4 @@
-"""A large fleet is asked in parts: each pod in time, those on their way at once, none made up."""
+"""Large fleets are scraped in parts: each pod in time, pods in transition in every tick."""
 
 from dataclasses import replace
 
@@ -16,14 +16,14 @@ def fleet(size: int) -> list[ScrapeTarget]:
     return [ScrapeTarget(pod=f"a-{i}", address="10.0.0.1", ready=True) for i in range(size)]
 
 
-def ask(
+def scrape(
     schedule: ScrapeSchedule,
     targets: list[ScrapeTarget],
     *,
     now: float = 0.0,
     interval: float = 2.0,
 ) -> set[str]:
-    """One tick in which each pod that is asked answers; who was asked."""
+    """One tick in which every scraped pod answers. Returns the scraped pods."""
     due = schedule.due(targets, interval=interval, workers=1)
     schedule.record(targets, [sample(target.pod, time=now) for target in due])
     return {target.pod for target in due}
@@ -33,29 +33,27 @@ def ask(
     ("pods", "interval", "expected"),
     [(200, 2.0, 1), (201, 2.0, 4), (5000, 0.5, 4), (1000, 5.0, 2), (1000, 60.0, 2)],
 )
-def test_parts_are_few_enough_for_samples_to_stay_fresh(
-    pods: int, interval: float, expected: int
-) -> None:
+def test_a_full_turn_keeps_samples_fresh(pods: int, interval: float, expected: int) -> None:
     assert parts(pods, interval=interval) == expected
     assert expected == 1 or expected * interval < max(3 * interval, 10.0)
 
 
-def test_a_small_fleet_is_asked_as_a_whole() -> None:
+def test_a_small_fleet_is_scraped_as_a_whole() -> None:
     schedule, targets = ScrapeSchedule(), fleet(200)
-    assert len(ask(schedule, targets)) == len(ask(schedule, targets)) == 200
+    assert len(scrape(schedule, targets)) == len(scrape(schedule, targets)) == 200
 
 
-def test_a_thousand_pods_are_all_asked_within_four_ticks() -> None:
+def test_a_thousand_pods_are_scraped_within_four_ticks() -> None:
     schedule, targets = ScrapeSchedule(), fleet(1000)
-    assert len(ask(schedule, targets)) == 1000
-    turns = [ask(schedule, targets) for _ in range(4)]
+    assert len(scrape(schedule, targets)) == 1000
+    turns = [scrape(schedule, targets) for _ in range(4)]
     assert set.union(*turns) == {target.pod for target in targets}
     assert all(150 < len(turn) < 350 for turn in turns)
 
 
-def test_the_last_answer_stands_with_its_own_time() -> None:
+def test_the_last_answer_keeps_its_time() -> None:
     schedule, targets = ScrapeSchedule(), fleet(300)
-    ask(schedule, targets, now=10.0)
+    scrape(schedule, targets, now=10.0)
     due = schedule.due(targets, interval=2.0, workers=1)
     answers = schedule.record(targets, [sample(target.pod, time=12.0) for target in due])
     assert [answer.pod for answer in answers] == [target.pod for target in targets]
@@ -67,7 +65,7 @@ def test_the_last_answer_stands_with_its_own_time() -> None:
     )
 
 
-def test_a_silent_pod_stays_unknown_until_it_is_asked_again() -> None:
+def test_a_silent_pod_stays_unknown_until_the_next_scrape() -> None:
     schedule, targets = ScrapeSchedule(), fleet(300)
     schedule.record(
         targets, [PodUnknown(pod=target.pod, ready=True, reason="timeout") for target in targets]
@@ -78,13 +76,13 @@ def test_a_silent_pod_stays_unknown_until_it_is_asked_again() -> None:
     assert unknown == {target.pod for target in targets} - due
 
 
-def test_pods_on_their_way_are_asked_each_time() -> None:
+def test_pods_in_transition_are_scraped_in_every_tick() -> None:
     schedule, targets = ScrapeSchedule(), fleet(300)
-    ask(schedule, targets)
+    scrape(schedule, targets)
     targets.append(ScrapeTarget(pod="new", address="10.0.0.1", ready=False))
     targets[7] = replace(targets[7], ready=False)
     for _ in range(4):
-        assert {"new", "a-7"} <= ask(schedule, targets)
+        assert {"new", "a-7"} <= scrape(schedule, targets)
     everyone = schedule.due(targets, interval=2.0, workers=3)
     assert len(everyone) == 301
 
@@ -94,7 +92,7 @@ sizes = st.lists(st.integers(190, 260), min_size=6, max_size=12)
 
 @settings(max_examples=8, deadline=None)
 @given(sizes)
-def test_pods_that_come_and_go_are_never_made_up(counts: list[int]) -> None:
+def test_only_existing_pods_have_answers(counts: list[int]) -> None:
     schedule = ScrapeSchedule()
     for count in counts:
         targets = fleet(count)

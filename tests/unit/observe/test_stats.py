@@ -1,4 +1,4 @@
-"""A pod's numbers are input from outside: what breaks a rule is refused as a whole."""
+"""A pod's answer is untrusted input: one invalid field rejects it as a whole."""
 
 import copy
 import json
@@ -57,7 +57,7 @@ def _with(path: str, value: object) -> bytes:
     return json.dumps(stats).encode()
 
 
-def test_an_honest_answer_becomes_a_sample_on_the_loops_clock() -> None:
+def test_a_valid_answer_becomes_a_sample_with_the_operators_time() -> None:
     sample = parse(json.dumps(_STATS).encode(), pod="a-1", time=42.0)
     assert (sample.pod, sample.time, sample.instance) == ("a-1", 42.0, "9f2c")
     assert (sample.succeeded, sample.client_errors, sample.server_errors) == (9, 1, 2)
@@ -69,27 +69,27 @@ def test_an_honest_answer_becomes_a_sample_on_the_loops_clock() -> None:
     assert sample.latency.bounds == (0.01, 0.1)
 
 
-def test_equal_bounds_of_all_pods_are_one_object() -> None:
+def test_equal_bounds_are_shared() -> None:
     one, two = (parse(json.dumps(_STATS).encode(), pod=pod, time=42.0) for pod in ("a-1", "a-2"))
     assert one.latency.bounds is two.latency.bounds
 
 
-def test_what_limits_a_worker_is_read_where_the_pod_says_it() -> None:
+def test_worker_limits_are_optional() -> None:
     older = parse(json.dumps(_STATS).encode(), pod="a", time=0)
     assert (older.worker_limit, older.threads) == (0, None), "missing is not zero threads"
-    said = {"limit": 40, "busy": 40, "waiting": 7, "busy_seconds": 90.5, "waiting_seconds": 3}
-    found = parse(_with("threads", {"anyio": said}), pod="a", time=0).threads
+    threads = {"limit": 40, "busy": 40, "waiting": 7, "busy_seconds": 90.5, "waiting_seconds": 3}
+    found = parse(_with("threads", {"anyio": threads}), pod="a", time=0).threads
     assert found == (ThreadPool(name="anyio", limit=40, busy_seconds=90.5, waiting_seconds=3.0),)
     assert parse(_with("threads", {}), pod="a", time=0).threads == ()
     assert parse(_with("worker_limit", 8), pod="a", time=0).worker_limit == 8
 
 
-def test_fields_of_a_newer_pod_are_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     assert parse(_with("novelty", {"a": 1}), pod="a", time=0).instance == "9f2c"
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         ("requests.success", -1, "requests.success"),
         ("requests.success", "9", "requests.success"),
@@ -110,14 +110,14 @@ def test_fields_of_a_newer_pod_are_passed_over() -> None:
         ("instance", "", "instance"),
     ],
 )
-def test_a_broken_rule_refuses_the_whole_answer_and_names_the_field(
-    path: str, value: object, said: str
+def test_an_invalid_field_rejects_the_answer_and_is_named(
+    path: str, value: object, message: str
 ) -> None:
-    with pytest.raises(InvalidStatsError, match=said):
+    with pytest.raises(InvalidStatsError, match=message):
         parse(_with(path, value), pod="a", time=0)
 
 
 @pytest.mark.parametrize("body", [b"", b"nope", b"[]", b"{}", b"null", b'{"version": 1}'])
-def test_what_is_no_answer_at_all_is_refused(body: bytes) -> None:
+def test_malformed_answers_are_rejected(body: bytes) -> None:
     with pytest.raises(InvalidStatsError):
         parse(body, pod="a", time=0)

@@ -1,4 +1,4 @@
-"""Log lines: a line for a person, or an object for a machine, with what came along."""
+"""Log lines as text or JSON, with their extra fields."""
 
 import json
 import logging
@@ -19,19 +19,19 @@ def root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_text_has_key_and_value(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_lines_have_key_value_fields(capsys: pytest.CaptureFixture[str]) -> None:
     log_setup.configure(style=LogFormat.TEXT, level="info")
     logging.getLogger("x").info("scaled to %d", 3, extra={"namespace": "shop", "aiapi": "a"})
     assert capsys.readouterr().err.endswith("INFO    scaled to 3 namespace=shop aiapi=a\n")
 
 
-def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     log_setup.configure(style=LogFormat.JSON, level="info")
     try:
         int("two\nlines")
     except ValueError:
         logging.getLogger("x").exception("failed", extra={"aiapi": "a"})
     (line,) = capsys.readouterr().err.splitlines()
-    said = json.loads(line)
-    assert (said["level"], said["message"], said["aiapi"]) == ("error", "failed", "a")
-    assert "ValueError: invalid literal" in said["exception"]
+    entry = json.loads(line)
+    assert (entry["level"], entry["message"], entry["aiapi"]) == ("error", "failed", "a")
+    assert "ValueError: invalid literal" in entry["exception"]

@@ -1,11 +1,11 @@
-"""Settings come from the environment, and survive what Kubernetes puts there."""
+"""Settings come from the environment and ignore variables set by Kubernetes."""
 
 import pytest
 
 from aiapi_operator.process.settings import Settings
 
 
-def test_defaults_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_are_sufficient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POD_NAME", raising=False)
     settings = Settings()
     assert (settings.port, settings.namespaces, settings.leader_election) == (8080, (), True)
@@ -13,7 +13,7 @@ def test_defaults_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().pod_name != settings.pod_name
 
 
-def test_the_environment_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_OPERATOR_NAMESPACES", "shop, search")
     monkeypatch.setenv("AIAPI_OPERATOR_LOG_FORMAT", "json")
     monkeypatch.setenv("POD_NAME", "aiapi-operator-1")
@@ -24,13 +24,13 @@ def test_the_environment_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.pod_name, settings.pod_namespace) == ("aiapi-operator-1", "aiapi-system")
 
 
-def test_a_service_link_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_link_is_not_used_as_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kubernetes sets this for a Service called aiapi-operator."""
     monkeypatch.setenv("AIAPI_OPERATOR_PORT", "tcp://10.0.0.7:8080")
     assert Settings().port == 8080
 
 
-def test_labels_are_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_must_be_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_OPERATOR_METRICS_FROM", "team=sre, kubernetes.io/metadata.name=mon")
     assert Settings().metrics_from == {"team": "sre", "kubernetes.io/metadata.name": "mon"}
     monkeypatch.setenv("AIAPI_OPERATOR_METRICS_FROM", "monitoring")
