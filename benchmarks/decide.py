@@ -1,4 +1,4 @@
-"""How long one decision takes, for small and large fleets. Run: make bench-decide."""
+"""Measures how long a decision takes for small and large fleets. Run: make bench-decide."""
 
 import sys
 from dataclasses import replace
@@ -18,12 +18,12 @@ MEASURED = 100
 
 
 def measure(pods: int) -> list[float]:
-    """Milliseconds a decision, over consecutive ticks of a fleet whose windows are full."""
+    """Milliseconds per decision, over consecutive ticks of a fleet with full windows."""
     user_spec = spec(replicas=Bounds(min=pods, max=2 * pods), workers=Bounds(min=2, max=8))
     model = FleetModel(user_spec, replicas=pods, workers=2)
     model.rate = 40.0 * pods
     ticks = []
-    # One pod is simulated and stands for all: the model is slower than what is measured.
+    # Simulate one pod and copy its samples: the model is slower than the decision.
     single = FleetModel(user_spec, replicas=1, workers=2)
     single.rate = 40.0
     for _ in range(WARM + MEASURED):

@@ -1,4 +1,4 @@
-"""Learn: one tick's samples go into memory. No decision is taken here."""
+"""Updates the state from one tick's samples. Takes no decision."""
 
 from dataclasses import replace
 
@@ -36,15 +36,15 @@ from aiapi_operator.sizing.state import (
 BLOCKED_REMEMBERED = 60.0
 MAX_LEAD = 600.0
 IN_REACH = 0.9
-"""Part of the threshold up to which the base latency leaves something for the loop to miss."""
+"""Relative base latency up to which queueing can cause a miss of the objective."""
 WITHIN = 0.95
-"""Part of the threshold below which the base latency is clearly within reach again."""
+"""Relative base latency below which the objective is clearly feasible again."""
 INFEASIBLE_AFTER = 10.0
-"""Seconds for which the base must be over the threshold to call the objective infeasible."""
+"""Seconds that the base must exceed the threshold before the objective is infeasible."""
 
 
 def learn(spec: SizingSpec, seen: FleetSamples, state: State, *, now: float) -> State:
-    """The state with this tick in it."""
+    """The state updated with this tick."""
     measured = rates.measure(seen, state, now=now)
     tick, failures = measured.tick, state.failures
     if tick is not None:
@@ -85,12 +85,12 @@ def learn(spec: SizingSpec, seen: FleetSamples, state: State, *, now: float) -> 
 
 
 def is_failing(failures: FailureHistory | None) -> bool:
-    """Whether so much fails that what is measured says little of what requests cost."""
+    """Whether so many requests fail that measurements do not reflect the cost of a request."""
     return failures is not None and failures.level is not None
 
 
 def _service_demand(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | None:
-    """What a request costs. While many fail it may only rise: those that fail are cheaper."""
+    """The cost of a request. While many fail it may only rise, because failures are cheaper."""
     found, last = service_demand.estimate(ticks, state.service), state.service
     if is_failing(state.failures) and found and last and found.seconds < last.seconds:
         return last
@@ -98,7 +98,7 @@ def _service_demand(state: State, ticks: tuple[Tick, ...]) -> ServiceDemand | No
 
 
 def _learn_use(state: State, spec: SizingSpec, seen: FleetSamples, *, now: float) -> State:
-    """What workers use of CPU and memory, and the pods that memory asks for."""
+    """CPU and memory use of workers, and the pods needed for memory."""
     recent = windows.last(state.ticks, now=now, seconds=FAST_WINDOW)
     known = memory.learn(state.memory, seen.samples, seconds=state.ticks[-1].seconds)
     pods = memory.pods(
@@ -133,7 +133,7 @@ def _learn_use(state: State, spec: SizingSpec, seen: FleetSamples, *, now: float
 def _infeasible(
     known: Latch, base: BaseLatency | None, objective: LatencyObjective, *, now: float
 ) -> Latch:
-    """Whether the objective is out of reach of any fleet, with hysteresis."""
+    """Whether no fleet can meet the objective, with hysteresis."""
     if base is None:
         return known
     part = base.current / objective.threshold
@@ -153,7 +153,7 @@ def _target(state: State, objective: LatencyObjective) -> capacity.UtilizationTa
 
 
 def _learn_queueing(state: State, objective: LatencyObjective, *, now: float) -> State:
-    """Learn from the latency, unless it would have missed without any queue at a loop."""
+    """Learns q from the latency, unless the objective would be missed without queueing."""
     base, service = state.base, state.service
     if base is None or service is None or base.current > IN_REACH * objective.threshold:
         return state
@@ -198,7 +198,7 @@ def _blocked(state: State, seen: FleetSamples, now: float) -> BlockedLoop | None
 
 
 def _learn_pod_lead(state: State, seen: FleetSamples, *, now: float) -> State:
-    """Learn how long a pod takes from the order that was filled: new and old weigh the same."""
+    """Learns the pod lead time from a completed order: new and old value weigh the same."""
     order = state.awaited
     if order is None:
         return state
@@ -212,7 +212,7 @@ def _learn_pod_lead(state: State, seen: FleetSamples, *, now: float) -> State:
 
 
 def record_order(state: State, *, before: int, after: int, now: float) -> State:
-    """Remember that pods were ordered, or that an order was taken back."""
+    """Records that pods were ordered, or that an order was canceled."""
     orders = tuple(order for order in state.orders if order.time > now - 60.0)
     if after > before:
         order = PodOrder(time=now, added=after - before, replicas=after)

@@ -1,20 +1,20 @@
-"""What else than its loop limits a worker: threads, and requests that it takes at once.
+"""Limits of a worker other than its loop: threads, and the number of concurrent requests.
 
-A call that finds no thread free waits, while the loop is idle and no upstream is asked. Threads are
-held for as long as a call takes, so an upstream that gets slower needs more of them; requests that
-await it in a coroutine hold none. With t thread seconds a request, over the last minute:
+A call that finds no free thread waits while the loop is idle and no upstream is called. A call
+holds its thread until it ends, so a slower upstream needs more threads; requests that await the
+upstream in a coroutine hold none. With t thread seconds per request over the last minute:
 
-    threads = arrivals x t, at least those that are busy, at most those and the calls that wait
+    threads = arrivals x t, at least the busy ones, at most the busy ones plus the waiting calls
 
-100 a second, 0.3 s each: 30 threads. 200 a second come to a worker with 40: 133 are done, 40
+Example: 100 rps, 0.3 s each: 30 threads. 200 rps arrive at a worker with 40: 133 rps complete, 40
 threads are busy, t = 40 / 133 = 0.3 s, and 200 x 0.3 = 60 threads are needed.
 
-Of a worker's threads a part is planned for. Few threads need more room than many: by square-root
-staffing (Halfin and Whitt, 1981) n threads leave about sqrt(n) / 1.6 free, so that calls seldom
-wait: 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
+Only a share of a worker's threads is planned for. Small pools need relatively more spare threads:
+by square-root staffing (Halfin and Whitt, 1981) n threads leave about sqrt(n) / 1.6 free, so that
+calls seldom wait: 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
 
-While half or more of what ends has failed, t is what it was before: that calls hang is no demand
-for threads.
+While half or more of the completed requests fail, t does not change: calls that hang are not
+demand.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,41 +25,41 @@ from aiapi_operator.sizing.inputs import PodSample
 from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse, Tick
 
 FULL_SHARE = 0.8
-"""Part of a worker's limit that is planned for: the rest is for uneven spread."""
+"""Planned share of a worker's limit: the rest allows for uneven load."""
 ROOM = 0.632
-"""Room that is left, in square roots of the threads: 80 % of ten are planned for."""
+"""Spare threads, in square roots of the pool size: 80 % of ten are planned."""
 CERTAIN_SIGMAS = 2.0
 MAX_SHED_FACTOR = 1.5
 LOADED = 0.05
-"""Part of the threads below which it is chance how many are busy to a busy loop."""
+"""Share of busy threads below which their ratio to the loop time is noise."""
 MAX_COUNTER = 1e15
-"""No counter of a real pod gets here, nor is it this when it is not a number."""
+"""No counter of a real pod exceeds this; NaN is rejected, too."""
 MOSTLY = 0.5
 MIN_REQUESTS = 20
-"""Requests for the thread time of one."""
+"""Requests needed to measure the thread time."""
 
 Costs = tuple[tuple[str, float], ...]
-"""Thread seconds a request, by pool."""
+"""Thread seconds per request, by pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadPoolNeed:
-    """The pool of threads that asks for the most workers."""
+    """The thread pool that needs the most workers."""
 
     name: str
     limit: int
-    """Threads in a worker."""
+    """Threads per worker."""
     needed: float
     """Threads that the load needs now, in all workers together."""
     busy: float
     waiting: float
-    """Calls that wait for a thread."""
+    """Calls waiting for a thread."""
     utilization: float
-    """Busy threads, of those that there are: 0..1."""
+    """Share of busy threads, 0..1."""
 
     @property
     def planned_share(self) -> float:
-        """Part of a worker's threads that is planned for."""
+        """Planned share of a worker's threads."""
         return planned_share(self.limit)
 
     @property
@@ -69,16 +69,17 @@ class ThreadPoolNeed:
 
 
 def planned_share(limit: int) -> float:
-    """Part of so many threads that can be busy before calls wait for one."""
+    """Share of ``limit`` threads that can be busy before calls wait."""
     return min(FULL_SHARE, 1 - ROOM / sqrt(limit))
 
 
 def measure(
     pods: Iterable[tuple[PodSample, PodSample | None]], *, ready: int
 ) -> tuple[tuple[ThreadUse, ...], int]:
-    """Threads of all ready pods since their last samples, and the requests a worker takes at once.
+    """Thread use of all ready pods since their last samples, and the concurrent requests per
+    worker.
 
-    A pod that does not say counts as the mean of those that do.
+    A pod that does not report counts as the mean of those that do.
     """
     sums: dict[str, list[float]] = {}
     said, most = 0, 0
@@ -87,7 +88,7 @@ def measure(
         if pools is None and pod.worker_limit == 0:
             continue
         if pod.worker_limit > 0 and not any(p.limit == pod.worker_limit for p in pools or ()):
-            # A pool that is as large is that limit: what counts is how its threads are used.
+            # A pool of the same size is that limit: use its thread use instead.
             most = min(most or pod.worker_limit, pod.worker_limit)
         uses = None if pools is None or before is None else _since(pod, before)
         if uses is None:
@@ -107,14 +108,14 @@ def measure(
 
 
 def _since(pod: PodSample, before: PodSample) -> list[tuple[str, int, float, float]] | None:
-    """Each pool's name, limit, busy threads and waiting calls; None where that cannot be told."""
+    """Name, limit, busy threads and waiting calls of each pool; None if unknown."""
     if before.threads is None:
         return None
     past = {each.name: each for each in before.threads}
     seconds = pod.time - before.time
     uses = []
     for pool in pod.threads or ():
-        # A pool that was not used before was not told of.
+        # A pool is reported only once it has been used.
         old = past.get(pool.name)
         busy = pool.busy_seconds - (old.busy_seconds if old else 0.0)
         waiting = pool.waiting_seconds - (old.waiting_seconds if old else 0.0)
@@ -125,7 +126,7 @@ def _since(pod: PodSample, before: PodSample) -> list[tuple[str, int, float, flo
 
 
 def learn(ticks: Sequence[Tick], last: Costs) -> Costs:
-    """Thread seconds a request over the slow window; as before while most requests fail."""
+    """Thread seconds per request over the slow window; unchanged while most requests fail."""
     if not ticks[-1].threads or _fails(ticks[-1]):
         return last
     sound = [tick for tick in ticks if not _fails(tick)]
@@ -140,15 +141,15 @@ def learn(ticks: Sequence[Tick], last: Costs) -> Costs:
 
 
 def _fails(tick: Tick) -> bool:
-    """Whether most of what ended failed. Of what came it may be little: the rest waits."""
+    """Whether most completed requests failed. Few may have completed: the rest waits."""
     failed = tick.server_errors + tick.cancelled
     return failed > 0 and failed >= MOSTLY * tick.completed
 
 
 def threads(recent: Sequence[Tick], costs: Costs, *, level: float) -> ThreadPoolNeed | None:
-    """What the pool needs that asks for the most workers; None where no threads are known.
+    """The need of the pool that needs the most workers; None if no pool is known.
 
-    ``level`` is the arrivals a second now, and ``recent`` the ticks of the fast window.
+    ``level`` is the current arrivals per second, and ``recent`` the ticks of the fast window.
     """
     known = dict(costs)
     pools = {pool.name: pool for tick in recent for pool in tick.threads}
@@ -172,7 +173,7 @@ def _one(
     most = max(busy + waiting, pool.busy + pool.waiting)
     needed = busy
     if cost is not None:
-        # Calls that last t overlap: so much may chance have added to the mean of the window.
+        # Calls that last t overlap: chance may add this much to the mean of the window.
         chance = CERTAIN_SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
         least = 0.0 if any(map(_fails, recent)) else max(0.0, busy - chance)
         needed = min(max(least, level * cost), most + chance)
@@ -187,9 +188,9 @@ def _one(
 
 
 def max_loop_utilization(ticks: Sequence[Tick], target: float) -> float:
-    """How busy loops get at most: ``target``, or less where threads run out before.
+    """The highest loop utilization: ``target``, or less if threads run out earlier.
 
-    Loops 10 % busy with 40 % of the threads: with 80 % of the threads loops are 20 % busy.
+    Loops 10 % busy with 40 % of the threads: with 80 % of the threads, loops are 20 % busy.
     """
     loop = sum(tick.loop * tick.seconds for tick in ticks)
     workers = sum(tick.workers * tick.seconds for tick in ticks)
@@ -213,16 +214,16 @@ def calls_in_threads(recent: Sequence[Tick]) -> float:
 
 
 def concurrency(recent: Sequence[Tick], spec_limit: int) -> int:
-    """Requests that a worker takes at once: the lesser of the user's limit and the pods' own."""
+    """Concurrent requests per worker: the lower of the user's limit and the pods' own."""
     own = recent[-1].worker_limit if recent else 0
     return min((limit for limit in (spec_limit, own) if limit > 0), default=0)
 
 
 def unshed_in_flight(recent: Sequence[Tick], in_flight: float) -> float:
-    """Requests in flight had none been refused: those that were shed would be in flight, too.
+    """Requests in flight if none had been shed.
 
-    A limit of 50 a worker, 100 a second come, 20 of them are shed: 50 x 100 / 80 = 62. At most
-    half more at a time: what was refused a moment ago may be what comes now.
+    A limit of 50 per worker, 100 rps arrive, 20 of them are shed: 50 x 100 / 80 = 62. At most half
+    more at a time, because a shed request may be retried and counted again.
     """
     came = sum((tick.arrivals + tick.retried) * tick.seconds for tick in recent)
     counted = sum(tick.arrivals * tick.seconds for tick in recent)

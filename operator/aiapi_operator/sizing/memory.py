@@ -1,16 +1,16 @@
-"""Memory of requests in flight: where pods have a memory limit, it limits how many they can hold.
+"""Memory of requests in flight: if pods have a memory limit, it limits how many requests they hold.
 
-What a worker has resident is noted by how much it has in flight, in bins that double (0, 1, 2-3,
-4-7, ...). A bin keeps the least that was seen in it, for an allocator gives memory back late, if
-at all; it rises by a part in ten minutes, so that a change is learned. The median slope between
-the bins is what a request takes, and what is left at none is the worker itself.
+The resident memory of a worker is recorded by its requests in flight, in bins that double (0, 1,
+2-3, 4-7, ...). A bin keeps the minimum, because allocators return memory late or never; the minimum
+rises slowly, over ten minutes, so that a change is learned. The median slope between bins
+is the memory of a request, and the intercept is the memory of the worker itself.
 
-    100 MiB at 0 in flight, 110 at 100, 150 at 500: 0.1 MiB a request
-    limit 512 MiB a pod, 2 workers: (0.8 x 512 - 2 x 100) / 0.1 = 2,096 requests a pod
+    100 MiB at 0 in flight, 110 at 100, 150 at 500: 0.1 MiB per request
+    limit 512 MiB per pod, 2 workers: (0.8 x 512 - 2 x 100) / 0.1 = 2,096 requests per pod
     6,000 in flight are expected: 3 pods
 
-More workers in a pod share the same limit, so this asks for pods, not for workers. Without a
-limit nothing is asked.
+Workers of a pod share its limit, so this needs more pods, not more workers. Without a limit there
+is no need.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ LEAK = 600.0
 MIN_BINS = 3
 MIN_SAMPLES_PER_BIN = 5
 MIN_SPAN = 20.0
-"""Requests in flight a worker between the emptiest and the fullest bin."""
+"""Difference in requests in flight per worker between the emptiest and the fullest bin."""
 SAMPLES = 20
 
 
 def learn(known: WorkerMemory, samples: Sequence[PodSample], *, seconds: float) -> WorkerMemory:
-    """What is remembered, with the samples of this tick."""
+    """The state updated with the samples of this tick."""
     limited = [s for s in samples if s.memory_limit_bytes > 0 and s.ready and s.workers_ready > 0]
     if not limited:
         return WorkerMemory()
@@ -74,12 +74,12 @@ def _fit(bins: tuple[MemoryBin, ...]) -> RequestMemory | None:
 def pods(
     known: WorkerMemory, samples: Sequence[PodSample], *, in_flight: float, workers: int
 ) -> int:
-    """Pods with ``workers`` each that can hold so many requests in flight; 0 where any can."""
+    """Pods with ``workers`` each that can hold ``in_flight`` requests; 0 if any number can."""
     limits = [sample.memory_limit_bytes for sample in samples if sample.memory_limit_bytes > 0]
     if known.request is None or not limits:
         return 0
     room = FULL_SHARE * min(limits) - workers * known.request.worker
     if room <= 0:
-        # The workers alone fill the limit: no number of pods makes room for requests.
+        # The workers alone fill the limit: more pods do not help.
         return 0
     return ceil(min(1e6, in_flight * known.request.bytes / room) - 1e-9)

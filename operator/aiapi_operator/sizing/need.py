@@ -1,11 +1,11 @@
-"""Need: how many workers the load asks for, before guards and limits, and what sets it.
+"""Computes how many workers the load needs, before guards and limits, and what sets the number.
 
     loop:         expected arrivals x c / rho*, or the loop time used now / rho* if that is more
-    concurrency:  expected in flight / (0.8 x limit of a worker), where there is a limit
-    threads:      expected busy threads / (0.8 x threads of a worker), where requests need threads
+    concurrency:  expected in flight / (0.8 x limit of a worker), if there is a limit
+    threads:      expected busy threads / (0.8 x threads of a worker), if requests need threads
 
-412 rps x 9.1 ms / 0.61 = 6.15 workers; the plan rounds up. Concurrency without a limit asks
-for nothing: a worker that only waits can hold thousands of requests. See limits.py for threads.
+412 rps x 9.1 ms / 0.61 = 6.15 workers; the plan rounds up. Without a limit, concurrency adds no
+need: a worker that only waits can hold thousands of requests. See limits.py for threads.
 """
 
 from dataclasses import dataclass
@@ -17,35 +17,35 @@ from aiapi_operator.sizing.limits import FULL_SHARE, ThreadPoolNeed
 from aiapi_operator.sizing.state import ServiceDemand
 
 MAX_UTILIZATION_AFTER_LOSS = 0.95
-"""Utilisation allowed while a pod is lost."""
+"""Allowed utilization while a pod is lost."""
 MAX_WORKERS = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredLoad:
-    """What runs now: loop seconds used a second, requests in flight, and c where it is known."""
+    """The current load: loop seconds used per second, requests in flight, and c if it is known."""
 
     loop: float
     in_flight: float
     service: ServiceDemand | None
     limit: int = 0
-    """Requests that a worker takes at once; 0 where nothing limits them."""
+    """Concurrent requests per worker; 0 means no limit."""
     threads: ThreadPoolNeed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerNeed:
-    """Workers asked for, not rounded: ``total``, and ``survivors`` when one pod is lost."""
+    """Workers needed, not rounded: ``total``, and ``survivors`` when one pod is lost."""
 
     total: float
     survivors: float
     binding: Binding
     expected: float
-    """Arrivals a second at the end of ``lead``."""
+    """Arrivals per second at the end of ``lead``."""
     in_flight: float
-    """Requests in flight then."""
+    """Requests in flight at that time."""
     threads: float
-    """Threads that are needed then, in the pool that asks for the most workers."""
+    """Threads needed at that time, in the pool that needs the most workers."""
     lead: float
 
 
@@ -56,7 +56,7 @@ def workers(
     expected = demand.expected(lead)
     forecast = 0.0 if load.service is None else expected * load.service.seconds
     busy = min(MAX_WORKERS, max(forecast, load.loop))
-    # Headroom is for an error of the forecast: not for one while a pod is lost.
+    # Headroom covers a forecast error, but not one at the same time as the loss of a pod.
     usual = min(MAX_WORKERS, max(forecast / (1 + demand.headroom), load.loop))
     growth = max(1.0, expected / demand.level) if demand.level > 0 else 1.0
     in_flight = load.in_flight * growth
@@ -80,7 +80,7 @@ def workers(
 
 
 def _limited(held: float, limit: int, share: float) -> tuple[float, float]:
-    """Workers for what is held of a limit, and when a pod is lost: then all of it may be used."""
+    """Workers for a number held against a limit, and the same after a pod is lost (full limit)."""
     if limit <= 0:
         return 0.0, 0.0
     return min(MAX_WORKERS, held / (limit * share)), min(MAX_WORKERS, held / limit)

@@ -1,7 +1,7 @@
-"""The largest value of a sliding window, in little memory.
+"""The maximum of a sliding window, in little memory (a monotonic queue).
 
-A stabilisation window takes the highest recommendation of its length, as HPA and KPA do. To
-know it, only those values matter that no later value reaches: a staircase going down.
+A stabilization window takes the highest recommendation of its length, as HPA and KPA do. Only
+values that no later value reaches matter, so the stored values decrease.
 
     push 5, then 3, then 4:  (5), (5 3), (5 4)   - the 3 can never be the maximum again
 """
@@ -10,10 +10,10 @@ from aiapi_operator.sizing.state import PeakWindow
 
 
 def push(stairs: PeakWindow, *, time: float, value: float, window: float) -> PeakWindow:
-    """Add ``value`` seen at ``time`` and forget what is older than ``window``.
+    """Adds ``value`` at ``time`` and drops values older than ``window``.
 
-    A value is kept until it is more than ``window`` old: with 30 s, one from t=0 still
-    counts at t=30 and no longer at t=32.
+    A value is kept until it is more than ``window`` old: with 30 s, one from t=0 still counts at
+    t=30 but not at t=32.
     """
     kept = [step for step in stairs if step[1] > value and step[0] >= time - window]
     kept.append((time, value))
@@ -21,12 +21,12 @@ def push(stairs: PeakWindow, *, time: float, value: float, window: float) -> Pea
 
 
 def expire(stairs: PeakWindow, *, time: float, window: float) -> PeakWindow:
-    """Forget what is older than ``window``."""
+    """Drops values older than ``window``."""
     if not stairs or stairs[0][0] >= time - window:
         return stairs
     return tuple(step for step in stairs if step[0] >= time - window)
 
 
 def peak(stairs: PeakWindow) -> float | None:
-    """The largest value in the window, or None when there is none."""
+    """The maximum of the window, or None if it is empty."""
     return stairs[0][1] if stairs else None

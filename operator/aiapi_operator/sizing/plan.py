@@ -1,12 +1,12 @@
-"""Plan: which workers a pod and how many pods carry a need at the least cost. One planner.
+"""Plans workers per pod and pods together, at the lowest cost that carries a need.
 
-A fleet carries a need when all of it has the workers, and when it still has enough at
-rho = 0.95 after any one pod is lost (with two pods or more).
+A fleet carries a need if it has the workers for it, and if it still has enough at rho = 0.95 after
+the loss of any one pod (with two pods or more).
 
-Need 7 workers, 5.2 with one pod lost, at most 8 a pod: 2 pods x 6 carry it (12, after a loss
-6), 3 x 3 too (9, after a loss 6), 4 x 2 too (8, after a loss 6), and 7 x 1. With 0.1 cores a
-pod and 0.5 a worker they cost 6.2, 4.8, 4.4 and 4.2 cores. 4 x 2 is the plan: it is within 5 %
-of the cheapest, and of two such fleets the one with fewer pods has more room to grow in place.
+Example: need 7 workers, 5.2 with one pod lost, at most 8 per pod. 2 pods x 6 carry it (12, after a
+loss 6), also 3 x 3 (9, after a loss 6), 4 x 2 (8, after a loss 6), and 7 x 1. With 0.1 cores per
+pod and 0.5 per worker they cost 6.2, 4.8, 4.4 and 4.2 cores. The plan is 4 x 2: it is within 5 % of
+the cheapest, and of two such fleets the one with fewer pods has more room to grow in place.
 """
 
 from dataclasses import dataclass
@@ -16,53 +16,53 @@ from aiapi_operator.sizing.inputs import Pricing, SizingSpec
 from aiapi_operator.sizing.state import Size
 
 POD_CPU = 0.1
-"""Cores a pod takes beside its workers. Assumed, not measured: the supervisor, its admin port
-and the node's share for a pod (sandbox container, probes, proxy rules)."""
+"""Cores of a pod in addition to its workers. Assumed, not measured: the supervisor, its admin port
+and the node's overhead (sandbox container, probes, proxy rules)."""
 POD_MEMORY = 128 * 2**20
-"""Bytes a pod takes beside its workers: a Python supervisor of about 60 MiB and the same again
-for the node's share. Assumed."""
+"""Bytes of a pod in addition to its workers: a Python supervisor of about 60 MiB and the same again
+for the node's overhead. Assumed."""
 GIB = 2**30
 TOLERANCE = 0.05
-"""Part by which a need may be over what runs before anything changes."""
+"""Share by which a need may exceed what runs before anything changes."""
 CLOSE = 1.05
-"""Fleets whose costs differ by less are taken as equal."""
+"""Fleets whose costs differ by less count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredWorkers:
-    """Workers needed, not rounded: in all, and when one pod is lost."""
+    """Workers needed, not rounded: in total, and when one pod is lost."""
 
     total: float
     survivors: float
 
     def times(self, factor: float) -> "RequiredWorkers":
-        """The same need, larger or smaller."""
+        """The need multiplied by ``factor``."""
         return RequiredWorkers(self.total * factor, self.survivors * factor)
 
 
 def worker_hourly_cost(spec: SizingSpec) -> float:
-    """Price of one worker for an hour."""
+    """Cost of one worker per hour."""
     return _hour(spec.price, spec.worker_cpu, spec.worker_memory)
 
 
 def pod_hourly_cost(spec: SizingSpec) -> float:
-    """Price of one pod for an hour, its workers apart."""
+    """Cost of one pod per hour, without its workers."""
     return _hour(spec.price, POD_CPU, POD_MEMORY)
 
 
 def hourly_cost(spec: SizingSpec, size: Size) -> float:
-    """Price of a fleet for an hour."""
+    """Cost of a fleet per hour."""
     return size.replicas * pod_hourly_cost(spec) + size.total * worker_hourly_cost(spec)
 
 
 def _hour(price: Pricing, cores: float, memory: float) -> float:
     cost = cores * price.cpu_hour + memory / GIB * price.memory_gib_hour
-    # With all prices at zero the cheapest fleet is the one with the fewest cores.
+    # If all prices are zero, the cheapest fleet is the one with the fewest cores.
     return cost if price.cpu_hour + price.memory_gib_hour > 0 else cores
 
 
 def workers_for(need: RequiredWorkers, replicas: int) -> int:
-    """Workers a pod with which ``replicas`` pods carry the need (at least 1)."""
+    """Workers per pod with which ``replicas`` pods carry the need (at least 1)."""
     if replicas <= 0:
         return 1
     each = need.total / replicas
@@ -72,12 +72,12 @@ def workers_for(need: RequiredWorkers, replicas: int) -> int:
 
 
 def fewest_replicas(spec: SizingSpec, need: RequiredWorkers, *, at_least: int) -> int:
-    """The fewest pods that carry the need with as many workers as a pod may have."""
+    """The fewest pods that carry the need with the maximum workers per pod."""
     return min(spec.replicas.max, _fewest(need, spec.workers.max, at_least=max(1, at_least)))
 
 
 def _fewest(need: RequiredWorkers, workers: int, *, at_least: int) -> int:
-    """The fewest pods that carry the need with ``workers`` each, whatever the bounds."""
+    """The fewest pods that carry the need with ``workers`` each, ignoring the bounds."""
     replicas = max(at_least, int(need.total / (workers + 1e-6)))
     while workers_for(need, replicas) > workers:
         replicas += 1
@@ -85,11 +85,11 @@ def _fewest(need: RequiredWorkers, workers: int, *, at_least: int) -> int:
 
 
 def cheapest(spec: SizingSpec, need: RequiredWorkers) -> Size:
-    """The fleet within the bounds that carries the need at the least cost, or the largest."""
+    """The cheapest fleet within the bounds that carries the need, or the largest fleet."""
     worker, pod = worker_hourly_cost(spec), pod_hourly_cost(spec)
     able: list[tuple[float, Size]] = []
     replicas = max(1, spec.replicas.min)
-    # More pods than the fewest for so many workers each only cost more.
+    # More pods than the fewest for this many workers only cost more.
     for each in range(spec.workers.max, spec.workers.min - 1, -1):
         replicas = _fewest(need, each, at_least=replicas)
         if replicas > spec.replicas.max:

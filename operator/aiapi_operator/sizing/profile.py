@@ -1,28 +1,28 @@
-"""Daily profile: jumps of demand that come at the same time every day.
+"""Daily profile: jumps of demand that occur at the same time every day.
 
-A load that grows steadily is followed by its trend in good time: workers take a second, and pods
-less time than most loads take to grow. What no trend foretells is the jump: jobs that start at
-02:00, an office that opens at nine. Such things happen on the hour or half past it. So what is
-learned is by how much the five minutes after each half hour differ from the five before, as the
-logarithm of their ratio: 40 a second until 09:00 and 160 from then on are ln 4 = 1.386. Ratios,
-since a Sunday may have half of a Monday's requests. The day is a day in UTC; time zones need not be
-known, since only what comes 24 hours later is compared.
+The trend follows steady growth in time: workers take a second, and pods less time than most loads
+take to grow. What a trend cannot predict is a jump: jobs that start at 02:00, an office that opens
+at nine. Such jumps happen on the hour or half hour. So the profile learns the ratio of the five
+minutes after each half hour to the five minutes before, as a logarithm: 40 rps until 09:00 and 160
+rps afterwards are ln 4 = 1.386. Ratios are used because a Sunday may have half of a Monday's
+requests. A day is a UTC day; the time zone is not needed, because only times 24 hours apart are
+compared.
 
-Learning. A day weighs 0.3 of what is known of a jump, and counts as no further off than x2, so
-that one strange day does not rule: 1.386 was known, and a holiday makes it 0. It is taken as
-1.386 - 0.693, and the next forecast is 1.386 - 0.3 x 0.693 = 1.178. Of the first days each weighs
-as much as those before it. Minutes that were seen for less than half say nothing.
+Learning. A new day weighs 0.3 and is limited to a factor of x2, so that one unusual day does not
+dominate: 1.386 was known, and a holiday has 0. It counts as 1.386 - 0.693, and the next forecast is
+1.386 - 0.3 x 0.693 = 1.178. Each of the first days weighs as much as those before it. Five minutes
+with samples for less than half are ignored.
 
-Skill. Before a jump is learned it is foretold, and the squared error is compared with that of "as
-it is now": 1 - with / without (Murphy, Monthly Weather Review 116, 1988), over about a day. A whole
-day must be known, and a quarter of another foretold. One jump of 1.386 and 47 half hours that only
-chance moves, by 0.05: 1.92 + 47 x 0.0025 = 2.04 without. Foretold to 0.1, and what chance did to
-twice its square: 0.01 + 47 x 0.005 = 0.245 with. The skill is 0.88. Without skill nothing is
-foretold; a week-end after five working days ends it within a jump or two.
+Skill. Each jump is predicted before it is learned, and the squared error is compared with that of
+predicting no change: 1 - with / without (Murphy, Monthly Weather Review 116, 1988), over about a
+day. A whole day must be known, and a quarter of another predicted. Example: one jump of 1.386 and
+47 half hours that only vary by chance, by 0.05: 1.92 + 47 x 0.0025 = 2.04 without. Predicted to
+within 0.1, and twice the variance of chance: 0.01 + 47 x 0.005 = 0.245 with. The skill is 0.88.
+Without skill no jump is predicted; a weekend after five working days ends it within a jump or two.
 
-Forecast. Where the way from now to the end of the lead time crosses a half hour, demand is
-multiplied: by exp(0.88 x 1.386) = 3.4, from 35 s + the start of a pod before 09:00 for pods, and
-from 3 s before for workers. It only ever adds, and at most x4: a foretold fall is not heard.
+Forecast. If the lead time crosses a half hour, demand is multiplied: by exp(0.88 x 1.386) = 3.4,
+from 35 s + the pod start time before 09:00 for pods, and from 3 s before for workers. The profile
+only adds demand, at most x4: predicted falls are ignored.
 """
 
 from dataclasses import dataclass
@@ -33,25 +33,25 @@ from aiapi_operator.sizing.state import Profile, ProfileSlot, Tick
 SLOT = 300.0
 HALF_HOUR = 1800.0
 SLOTS = 6
-"""In a half hour."""
+"""Slots in a half hour."""
 JUMPS = 48
 MAX_TIME = 1e11
-"""Seconds since 1970 from which on a time is no time."""
+"""Upper bound of a valid time, in seconds since 1970."""
 MAX_RATIO = 4.0
 MAX_JUMP = log(MAX_RATIO)
 MAX_UPDATE = log(2)
-"""How far a day may be off what is known, once there is something."""
+"""Maximum change by one day, once a jump is known."""
 WEIGHT = 0.3
 MIN_SECONDS = SLOT / 2
 REMEMBERS = 1 - 1 / JUMPS
 MIN_FORECASTS = 12
-"""Jumps that must have been foretold before anything hangs on it."""
+"""Jumps that must have been predicted before the profile is used."""
 UNKNOWN = Profile()
 
 
 @dataclass(frozen=True, slots=True)
 class DailyForecast:
-    """The profile from one moment ``at`` (seconds of the day) on."""
+    """The profile as seen from ``at`` (seconds of the day)."""
 
     jumps: tuple[float, ...]
     skill: float
@@ -73,7 +73,7 @@ FLAT = DailyForecast((), 0.0, 0.0)
 
 
 def forecast(profile: Profile, *, at: float | None) -> DailyForecast:
-    """What is to be expected from ``at`` (seconds since 1970) on: nothing while it has no skill."""
+    """The forecast from ``at`` (seconds since 1970); flat while there is no skill."""
     known = skill(profile)
     if known <= 0 or at is None or not 0 <= at < MAX_TIME:
         return FLAT
@@ -81,7 +81,7 @@ def forecast(profile: Profile, *, at: float | None) -> DailyForecast:
 
 
 def skill(profile: Profile) -> float:
-    """How much less the profile was off than "as it is now": 0 (no better) .. 1 (never off)."""
+    """How much smaller the errors are than with no prediction: 0 (not smaller) .. 1 (no errors)."""
     if profile.seen < JUMPS + MIN_FORECASTS or not 0 <= profile.off < profile.moved:
         return 0.0
     return 1 - profile.off / profile.moved
@@ -90,7 +90,7 @@ def skill(profile: Profile) -> float:
 def add_tick(
     profile: Profile, current: ProfileSlot, tick: Tick, *, at: float | None
 ) -> tuple[Profile, ProfileSlot]:
-    """Add a tick that ended at ``at`` (seconds since 1970); what is over is learned."""
+    """Adds a tick that ended at ``at`` (seconds since 1970); completed slots are learned."""
     if at is None or not 0 <= at < MAX_TIME:
         return profile, current
     number, requests = int(at / SLOT), tick.arrivals * tick.seconds
@@ -107,7 +107,7 @@ def add_tick(
 
 
 def learn(profile: Profile, over: ProfileSlot) -> Profile:
-    """Take in the five minutes that are over, where a half hour began with them."""
+    """Learns from a completed slot if a half hour started with it."""
     mean = _mean(over)
     if over.number % SLOTS or mean is None or over.before is None:
         return profile
@@ -131,7 +131,7 @@ def learn(profile: Profile, over: ProfileSlot) -> Profile:
 
 
 def sanitized(profile: Profile) -> Profile:
-    """A profile from outside; what makes no sense is as if nothing had been learned."""
+    """A profile from outside; an invalid one counts as unknown."""
     fine = (
         len(profile.jumps) == JUMPS
         and all(map(isfinite, (*profile.jumps, profile.off, profile.moved)))
@@ -149,7 +149,7 @@ def sanitized(profile: Profile) -> Profile:
 
 
 def _mean(slot: ProfileSlot) -> float | None:
-    """Arrivals a second, where enough of it was seen."""
+    """Arrivals per second, if the slot has enough samples."""
     return slot.requests / slot.seconds if slot.seconds >= MIN_SECONDS else None
 
 

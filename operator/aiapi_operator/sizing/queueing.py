@@ -1,21 +1,21 @@
-"""Queueing q: how much longer requests queue for loops than in the queue that capacity.py assumes.
+"""Learns the queueing factor q: the queueing time relative to the model in capacity.py.
 
-It is measured whenever loops are about as busy as planned, from 30 s at a time:
+It is measured over 30 s whenever loops are about as busy as planned:
 
-    q = (the percentile that was read - base latency) / (k x rho / (1 - rho))
+    q = (measured percentile - base latency) / (k x rho / (1 - rho))
 
-c = 20 ms at p95: k = 60 ms. At rho = 0.74 the percentile is 780 ms with a base of 530 ms:
-q = 250 / (60 x 2.85) = 1.46. Two visits to the loop, one before and one after an upstream's
-answer, make about 1.5 of it, and that is where it begins.
+c = 20 ms at p95: k = 60 ms. At rho = 0.74 the percentile is 780 ms with a base of 530 ms: q = 250 /
+(60 x 2.85) = 1.46. Two visits to the loop, before and after an upstream call, account for about
+1.5, and that is the initial value.
 
-q is the mean of what was measured, over the last five minutes of full load at most. Readings at
-emptier loops say less and weigh less; one that came with a missed objective weighs three times.
-Half of all minutes are worse than the mean, so the plan is made with q x (1 + sigma), where
-sigma is how far readings lay apart, as a part of q: 0.05 in a large and steady fleet, which may be
-filled nearly to the edge, and 0.3 in one of six workers, where chance does more.
+q is the mean of the readings of at most the last five minutes of full load. Readings at less busy
+loops weigh less; one taken while the objective was missed weighs three times. Half of all minutes
+are worse than the mean, so the plan uses q x (1 + sigma), where sigma is the relative standard
+deviation of the readings: 0.05 in a large, steady fleet, which can run close to its capacity, and
+0.3 in one of six workers, where chance matters more.
 
-Ticks in which loops were full, and the seconds after, show a backlog and not a queue at some
-utilisation. They say nothing of q, and neither does a latency that upstreams alone explain.
+Ticks in which loops were full, and the seconds after, show a backlog and not the queueing at a
+utilization. They are not used for q, and neither is a latency that upstreams alone explain.
 """
 
 from collections.abc import Sequence
@@ -27,50 +27,50 @@ from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import FAST_WINDOW, Queueing, Tick
 
 SECONDS = 30.0
-"""Half of the window that an objective is judged by."""
+"""Half of the window in which an objective is evaluated."""
 MIN_SHARE = 0.7
-"""Part of ``SECONDS`` that must be left without full loops."""
+"""Share of ``SECONDS`` that must remain without full loops."""
 FULL = 0.92
 MIN_FACTOR, MAX_FACTOR = 0.5, 3.0
-"""Bounds of a reading: what lies outside is an error of the base latency."""
+"""Bounds of a reading: values outside indicate an error of the base latency."""
 REMEMBERS = 300.0
-"""Seconds of full load that the mean reaches back."""
+"""Seconds of full load that the mean covers."""
 FIRST_WEIGHT = 20.0
-"""Seconds that the value to begin with counts for."""
+"""Seconds that the initial value counts for."""
 MISSED_WEIGHT = 3.0
 BEYOND = 1.5
-"""rho / (1 - rho) over the planned one, up to which loops are about as busy as planned."""
+"""rho / (1 - rho) relative to the planned value, up to which loops are as busy as planned."""
 MAX_STEP = 10.0
-"""Seconds since the last reading that a reading may count for."""
+"""Maximum seconds since the last reading that a reading counts for."""
 MAX_BUSY = 0.95
 
 
 MARGIN = 1.0
-"""Sigmas of the readings that the plan allows for."""
+"""Standard deviations of the readings that the plan allows for."""
 
 
 def planned_factor(found: Queueing) -> float:
-    """q with its margin, as the target takes it."""
+    """q with its margin, as used for the target."""
     return found.factor * (1 + MARGIN * sqrt(found.variance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanAssumptions:
-    """What the plan assumes: latencies in seconds, and how busy loops are to be (0..1)."""
+    """What the plan assumes: latencies in seconds, and the planned utilization (0..1)."""
 
     objective: LatencyObjective
     k: float
     """See ``capacity.tail``."""
     base: float
     since: float
-    """Since when the base is what it is."""
+    """Time of the last change of the base latency."""
     utilization: float
 
 
 def learn(
     last: Queueing, ticks: tuple[Tick, ...], assumed: PlanAssumptions, *, now: float
 ) -> Queueing:
-    """q with the last 30 s in it, where they say something of it."""
+    """q updated with the last 30 s, if they are usable."""
     recent = windows.last(ticks, now=now, seconds=min(SECONDS, now - assumed.since))
     calm = _calm(recent)
     if not calm or windows.span(calm) < MIN_SHARE * SECONDS:
@@ -103,7 +103,7 @@ def _add(last: Queueing, found: float, *, seconds: float, now: float) -> Queuein
 
 
 def _calm(ticks: Sequence[Tick]) -> list[Tick]:
-    """Ticks with latencies in which, and for the fast window before, loops were not full."""
+    """Ticks with latencies in which loops were not full, nor during the fast window before."""
     chosen = []
     full = float("-inf")
     for tick in ticks:
@@ -115,7 +115,8 @@ def _calm(ticks: Sequence[Tick]) -> list[Tick]:
 
 
 def _busy(ticks: list[Tick]) -> float:
-    """rho / (1 - rho) as requests met it: by a few ticks, and in pods that have more to do."""
+    """rho / (1 - rho) as experienced by requests: in groups of ticks, weighted by the uneven
+    load."""
     uneven = min(tick.uneven for tick in ticks)
     total = requests = 0.0
     for first in range(0, len(ticks), 3):

@@ -1,13 +1,13 @@
-"""From counters to rates: which pods are known, and what the fleet did since the last tick.
+"""Turns counters into rates: which pods are known, and the fleet's rates since the last tick.
 
-A rate is a difference of two samples of one instance, over the time between those two
-samples. Worked example, one pod, 2 s apart: 100 -> 150 completed, 4 -> 10 in flight, nothing
-shed: 50 / 2 = 25 completed a second, and (50 + 6) / 2 = 28 arrivals a second. What is in
-flight came, though it is not done: a saturated fleet completes no more than it can, and only
-the requests that pile up show what is asked of it.
+A rate is the difference of two samples of one instance, over the time between them. Example, one
+pod, 2 s apart: 100 -> 150 completed, 4 -> 10 in flight, nothing shed: 50 / 2 = 25 completed per
+second, and (50 + 6) / 2 = 28 arrivals per second. Requests in flight have arrived although they are
+not complete: a saturated fleet completes no more than it can, and only the backlog shows the actual
+demand.
 
-Three pods are ready and one did not answer: the other two do 28 and 32 a second, so the
-fleet does (28 + 32) x 3/2 = 90. Unknown is never zero.
+Three pods are ready and one did not answer: the other two have 28 and 32 rps, so the fleet has (28
++ 32) x 3/2 = 90. Unknown is never zero.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,16 @@ from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
 from aiapi_operator.sizing.state import SLOW_WINDOW, MergedHistogram, ParsedSample, State, Tick
 
 MAX_NEW_INSTANCE_AGE = 10.0
-"""Seconds. An instance younger than this did all it ever did within the windows."""
+"""Seconds. A younger instance did all its work within the windows."""
 MIN_SECONDS = 0.1
-"""Seconds. Two samples closer than this say nothing about a rate."""
+"""Seconds. Two samples closer than this give no rate."""
 MAX_SILENT_SHARE = 0.02
-"""Part of the ready pods that may be silent while the fleet shrinks."""
+"""Share of the ready pods that may be silent while the fleet scales down."""
 _Latencies = tuple[tuple[float, ...], histogram.Counts]
 """Bounds and counts."""
 MAX_COUNTER = 1e15
-"""No counter of a real pod gets here: 30 million years of seconds, a million rps for 30 years."""
+"""No counter of a real pod exceeds this: 30 million years of seconds, a million rps for 30
+years."""
 
 _NAMES = (
     # Counters of seconds,
@@ -61,56 +62,56 @@ _NAMES = (
 _NUMBERS = attrgetter(*_NAMES)
 _COUNTERS = 11
 _DIFFERENCES = _COUNTERS + 2
-"""Numbers of which the difference is used: the counters, and requests in flight and queued."""
+"""Numbers whose difference is used: the counters, and requests in flight and queued."""
 _NOTHING = (0,) * len(_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetSamples:
-    """One tick's pods, sifted: ``samples`` can be trusted, ``unknown`` are ready and silent."""
+    """The validated pods of one tick: ``samples`` are usable, ``unknown`` are ready but silent."""
 
     samples: tuple[PodSample, ...]
     known: tuple[ParsedSample, ...]
-    """The same, with their numbers."""
+    """The samples with their numbers."""
     unknown: tuple[PodUnknown, ...]
     pods: int
     ready: int
-    """Pods that take traffic, those that did not answer included."""
+    """Pods that take traffic, including those that did not answer."""
 
     @property
     def mostly_known(self) -> bool:
-        """So few ready pods are silent that they cannot hide a load: one in fifty at most.
+        """Whether so few ready pods are silent that they cannot hide a load: at most one in fifty.
 
-        In a fleet under fifty pods that is none. The silent ones count as the mean of the others,
-        and are the last to go and never told to shrink, so they may be wrong by no more than that.
+        In a fleet under fifty pods that is none. Silent pods count as the mean of the others, are
+        removed last and never get fewer workers, so they may differ by no more than that.
         """
         return len(self.unknown) <= MAX_SILENT_SHARE * self.ready
 
     @property
     def all_unknown(self) -> bool:
-        """Nothing is known of any pod that takes traffic."""
+        """Whether no pod that takes traffic has a usable sample."""
         return not any(sample.ready for sample in self.samples)
 
     @property
     def workers_wanted(self) -> int | None:
-        """Workers a pod that run now: fresh pods may still be at the template's size."""
+        """Workers per pod that run now: new pods may still be at the template's size."""
         wanted = [s.workers_wanted for s in self.samples if s.ready and s.workers_wanted > 0]
         return max(wanted) if wanted else None
 
 
 _Flow = tuple[ParsedSample, ParsedSample | None, float]
-"""One pod now and as it was so many seconds before: None for a new one, which began at zero.
+"""One pod's samples now and before, and the seconds between them; None for a new pod.
 
-Plain tuples, here and in ``Known``: a large fleet makes thousands a second.
+Plain tuples, here and in ``ParsedSample``: a large fleet creates thousands per second.
 """
 
 
 def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
-    """Take each pod once, and doubt what is old or cannot be."""
+    """Keeps one sample per pod, and treats stale or invalid samples as unknown."""
     oldest, newest = now - max(3 * interval, 10.0), now + interval
     pods: dict[str, ParsedSample | PodUnknown] = {}
     numbers = [_NUMBERS(pod) for pod in fleet.pods if isinstance(pod, PodSample)]
-    # Number by number over all pods first: that is quick, and mostly all of them make sense.
+    # Check number by number over all pods first: this is fast, and mostly all are valid.
     all_sane, following = all(map(_sane, zip(*numbers, strict=True))), iter(numbers)
     for pod in fleet.pods:
         judged = (
@@ -144,14 +145,14 @@ def _judge(
 
 
 def _sane(values: Sequence[float]) -> bool:
-    # Three passes in C beat one in Python. NaN hides from min and max, but not from a sum.
+    # Three passes in C beat one in Python. NaN can escape min and max, but not the sum.
     return not values or (min(values) >= 0 and max(values) <= MAX_COUNTER and sum(values) >= 0)
 
 
 def _surer(
     one: ParsedSample | PodUnknown, two: ParsedSample | PodUnknown
 ) -> ParsedSample | PodUnknown:
-    """Of two reports on one pod: silence counts more than an answer, then the later one."""
+    """The one of two reports on a pod to use: silence before an answer, then the later one."""
     if isinstance(one, PodUnknown):
         other = two if isinstance(two, PodUnknown) else two[0]
         reason = two.reason if isinstance(two, PodUnknown) else one.reason
@@ -163,7 +164,7 @@ def _surer(
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The fleet's rates since the last tick, and what the next tick starts from."""
+    """The fleet's rates since the last tick, and the state for the next tick."""
 
     tick: Tick | None
     samples: tuple[ParsedSample, ...]
@@ -203,14 +204,14 @@ def _flow(known: ParsedSample, last: ParsedSample | None, elapsed: float) -> _Fl
         seconds = sample.time - last[0].time
         if not went_back:
             return (known, last, seconds) if seconds <= SLOW_WINDOW else None
-    # A new instance: its counters began at zero, about as long ago as its workers are old.
+    # A new instance: its counters started at zero, about when its workers started.
     workers = max(1, sample.workers_ready + sample.workers_draining)
     age = max(elapsed, sample.worker_seconds / workers)
     return (known, None, age) if MIN_SECONDS <= age <= MAX_NEW_INSTANCE_AGE else None
 
 
 class _Rates(NamedTuple):
-    """Of some pods, each a second; one entry of each list is one pod."""
+    """Rates per second of some pods; each list has one entry per pod."""
 
     arrivals: list[float]
     completed: list[float]
@@ -226,7 +227,7 @@ class _Rates(NamedTuple):
 
 
 def _rates(flows: list[_Flow]) -> _Rates:
-    """Counter by counter, not pod by pod: so a large fleet's numbers are summed in C."""
+    """Computes counter by counter, not pod by pod, so that large fleets are summed in C."""
     seconds = [length for _, _, length in flows]
     now = zip(*(numbers for (_, numbers), _, _ in flows), strict=True)
     before = zip(*(_NOTHING if last is None else last[1] for _, last, _ in flows), strict=True)
@@ -286,16 +287,16 @@ def _sum(
 
 
 def _busiest(rates: _Rates) -> float:
-    """Loop utilisation of the pod that is busiest."""
+    """Loop utilization of the busiest pod."""
     pairs = zip(rates.loop, rates.workers, strict=True)
     return max(min(1.0, loop / workers) if workers > 0 else 0.0 for loop, workers in pairs)
 
 
 def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, MergedHistogram]:
-    """Latencies of this tick, over the pods that have the same bounds.
+    """Latencies of this tick, over the pods with the same bounds.
 
-    During a roll-out from one set of bounds to another the old set counts as long as any
-    pod has it: two sets cannot be added.
+    During a rollout that changes the bounds, the old bounds are used while any pod has them:
+    histograms with different bounds cannot be added.
     """
     bounds = state.ticks[-1].bounds if state.ticks else ()
     if not any(histogram.same_bounds(sample.latency.bounds, bounds) for (sample, _), _, _ in flows):
@@ -321,7 +322,8 @@ def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, MergedHist
 
 
 def _merge(parts: list[histogram.Counts], known: MergedHistogram) -> histogram.Counts:
-    """Add them, unless that was done a tick ago: it takes most of a large fleet's time."""
+    """Adds histograms, or reuses the last tick's sum: adding takes most of the time in large
+    fleets."""
     if len(parts) == len(known.parts) and all(map(is_, parts, known.parts)):
         return known.counts
     return histogram.merge(parts)

@@ -1,23 +1,24 @@
-"""Pods: whether another number of them would have been cheaper lately, by more than a move costs.
+"""Decides whether another number of pods would recently have been cheaper by more than a move
+costs.
 
-Workers follow the load within seconds; pods set in which steps they can. 24 workers are 8 pods
-x 3, and one more worker than that is 8 pods x 4: a third of the fleet idle. 9 pods x 3 would
-carry it for less, if it stays like that. Nobody knows how long it stays, so the rule is the one
-of who may rent skis or buy them: pay the dearer rent until it has cost as much as the purchase,
-then buy. For one purchase that costs at most twice what a clairvoyant pays (Karlin, Manasse,
-Rudolph, Sleator, 1988), and it needs no forecast.
+Workers follow the load within seconds; the number of pods sets the size of their steps. 24 workers
+are 8 pods x 3; one more worker means 8 pods x 4, a third of the fleet idle. 9 pods x 3 would carry
+it for less, if the load lasts. How long it lasts is unknown, so the rule is that of the ski rental
+problem: keep paying the higher rent until it has cost as much as the purchase, then buy. For one
+purchase that costs at most twice the optimum (Karlin, Manasse, Rudolph, Sleator, 1988), and it
+needs no forecast.
 
-    rent:      what the fleet cost above another number of pods, needs being as they were
-    purchase:  SETTLES seconds of the pods that come or go, and the start of those that come:
-               until connections are spread, all have the workers for the old spread
+    rent:      excess cost of the fleet over another number of pods, for the recent needs
+    purchase:  SETTLES seconds of the pods added or removed, and the start of those added:
+               until connections are spread, all pods have the workers for the old spread
 
-The meter starts again when pods have moved: what another number would have saved before says
-nothing of the fleet as it is now. And who moves back within ten minutes pays twice as much for the
-next move, up to four times: a need that goes up and down around a whole number of workers is no
-reason to move to and fro. Two moves the same way halve it again.
+The accounting restarts when the number of pods has changed. A move in the opposite direction within
+ten minutes doubles the price of the next move, up to four times: a need that oscillates around a
+whole number of workers is no reason to move back and forth. Two moves in the same direction halve
+it again.
 
 5 pods x 2 for a need of 7.2, which 8 pods x 1 would carry: 5.5 against 4.8 cores. Three more pods
-with 2 workers are 3.3 cores, for 45 s 148 core-seconds: after 212 s of it the pods are ordered.
+with 2 workers are 3.3 cores, for 45 s 148 core-seconds: after 212 s the pods are ordered.
 """
 
 from collections.abc import Iterable
@@ -31,12 +32,12 @@ from aiapi_operator.sizing.state import MoveHistory, Size
 SAMPLE_INTERVAL = 10.0
 """Seconds between two samples of the need."""
 MAX_SAMPLES = 30
-"""Five minutes of them. What was longer ago says little about what is to come."""
+"""Five minutes of samples. Older ones say little about the future."""
 SETTLES = 35.0
-"""Seconds until most connections have found new pods, beside the time that these take to start."""
+"""Seconds until most connections are on new pods, in addition to the pod start."""
 
 REVERSAL = 600.0
-"""Seconds within which a move the other way counts as moving to and fro."""
+"""Seconds within which a move in the opposite direction counts as a reversal."""
 MAX_PATIENCE = 4.0
 
 Samples = tuple[tuple[float, float], ...]
@@ -44,17 +45,17 @@ Samples = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveTerms:
-    """What a move hangs on beside the needs."""
+    """The conditions of a move, in addition to the needs."""
 
     running: Size
     ready: int
-    """Pods that take traffic. No more are ordered for their cost before all do."""
+    """Pods that take traffic. No pods are added to save cost before all are ready."""
     lead: float
-    """Seconds until a pod that is ordered takes traffic."""
+    """Seconds until a newly ordered pod takes traffic."""
     survivors: float
-    """The part of a need that must be there when a pod is lost."""
+    """The share of a need that must remain when a pod is lost."""
     fewest: int
-    """Pods that must stay."""
+    """Minimum number of pods."""
     patience: float = 1.0
     """Factor on the price of a move."""
 
@@ -65,12 +66,12 @@ def sample_due(samples: Samples, *, now: float) -> bool:
 
 
 def add_sample(samples: Samples, need: float, *, now: float) -> Samples:
-    """Add the workers that the fleet had to have."""
+    """Adds the workers that the fleet needed."""
     return (*samples, (now, need))[-MAX_SAMPLES:]
 
 
 def next_history(last: MoveHistory, replicas: int, *, now: float) -> MoveHistory:
-    """The meter for the pods that run now: it starts again when their number has changed."""
+    """The history for the current number of pods; it restarts when the number changes."""
     if replicas == last.replicas:
         return last
     if last.replicas == 0:
@@ -82,11 +83,12 @@ def next_history(last: MoveHistory, replicas: int, *, now: float) -> MoveHistory
 
 
 def best_replicas(spec: SizingSpec, samples: Samples, terms: MoveTerms) -> int:
-    """The number of pods to have: as many as run, until another number has paid."""
+    """The desired number of pods: the current one until another has saved more than the move
+    costs."""
     running = terms.running
     here = _costs(spec, samples, running, terms.survivors)
     pod = plan.pod_hourly_cost(spec) + running.workers * plan.worker_hourly_cost(spec)
-    # Pods that go start nowhere; and who wants them gone sooner than that gets it.
+    # Removed pods have no start time, and a shorter replicas_down_after lowers the price.
     up, down = terms.lead + SETTLES, min(SETTLES, spec.replicas_down_after)
     best, gain = running.replicas, 0.0
     for pods in sorted({terms.fewest, *_candidates(spec, samples, terms.survivors)}):
@@ -106,10 +108,10 @@ def best_replicas(spec: SizingSpec, samples: Samples, terms: MoveTerms) -> int:
 
 
 def _costs(spec: SizingSpec, samples: Samples, size: Size, survivors: float) -> list[float]:
-    """What the needs cost with so many pods.
+    """Cost of the recent needs with ``size.replicas`` pods.
 
-    Workers that run bear a little more than they are planned for, and are not taken back before
-    the need is under the plan (see guards.py): so between the two it is they that count.
+    Running workers carry slightly more than planned, and are not removed before the need is below
+    the plan (see guards.py). Between the two, the running workers count.
     """
     worker, pod, pods = plan.worker_hourly_cost(spec), plan.pod_hourly_cost(spec), size.replicas
     low, high = spec.workers.min, spec.workers.max
@@ -124,7 +126,8 @@ def _costs(spec: SizingSpec, samples: Samples, size: Size, survivors: float) -> 
 
 
 def _rent(here: list[float], there: list[float]) -> float:
-    """The most that was paid too much in any time up to now; nothing if it is cheaper here now."""
+    """The highest excess cost over any time up to now; zero if the current number is cheaper
+    now."""
     if here[-1] <= there[-1]:
         return 0.0
     total = most = 0.0
@@ -135,7 +138,7 @@ def _rent(here: list[float], there: list[float]) -> float:
 
 
 def _candidates(spec: SizingSpec, samples: Samples, survivors: float) -> Iterable[int]:
-    """Numbers of pods which some need fills with whole workers: those between only cost more."""
+    """Numbers of pods that some need fills with whole workers: those in between only cost more."""
     needs = sorted(need for _, need in samples)
     found = set()
     for need in {needs[0], needs[-1], needs[len(needs) // 2], samples[-1][1]}:

@@ -1,10 +1,10 @@
-"""What one operator leaves to the next: totals of the savings, and what took long to learn.
+"""The checkpoint that one operator leaves in the status for the next: savings and learned values.
 
-The status holds it, so it is as old as its last write. All of it is taken so that the fleet keeps
-or grows: totals go on from where they were, what a worker requests falls only after a whole
-window, and loops are planned as busy as the latency had allowed. Demand is measured anew.
-So are service demand and base latency, within a minute; until then a burst is sized by those that
-were left, without confidence, and a slow upstream is known from the calm level of before.
+The status holds it, so it is as old as the last status write. All values are used such that the
+fleet keeps its size or grows: totals continue, requests of a worker fall only after a full window,
+and loops are planned at the learned utilization. Demand is measured again. So are service demand
+and base latency, within a minute; until then bursts are sized by the restored values, without
+confidence, and the restored calm level identifies a slow upstream.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from aiapi_operator.sizing.state import (
 )
 
 MAX_SERVICE_DEMAND = 60.0
-"""Loop seconds of a request: more is taken for an error."""
+"""Loop seconds per request; higher values are treated as errors."""
 MAX_BASE_LATENCY = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What an operator left; None or 0 where it left nothing."""
+    """The values that an operator stores; None or 0 means unknown."""
 
     seconds: float = 0.0
     worker_seconds: float = 0.0
@@ -42,19 +42,19 @@ class Checkpoint:
     worker_memory: int = 0
     pod_lead: float | None = None
     queueing: float = 0.0
-    """q, how much longer requests queue for loops than in the assumed queue."""
+    """q, the queueing factor."""
     service: float = 0.0
-    """Loop seconds a request costs."""
+    """Loop seconds per request."""
     base: float = 0.0
     """The calm base latency at ``percentile``, in seconds."""
     percentile: float = 0.0
     headroom: float | None = None
-    """As a part of the forecast."""
+    """As a fraction of the forecast."""
     profile: Profile = UNKNOWN
 
 
 def checkpoint_of(state: State) -> Checkpoint:
-    """What there is to leave."""
+    """The checkpoint of a state."""
     usage, base = state.usage, state.base
     return Checkpoint(
         seconds=usage.seconds,
@@ -74,7 +74,7 @@ def checkpoint_of(state: State) -> Checkpoint:
 
 
 def initial_state(found: Checkpoint) -> State:
-    """The state that a new operator begins with. What makes no sense counts as not left."""
+    """The initial state of a new operator. Invalid values are ignored."""
     return State(
         usage=Usage(
             seconds=_amount(found.seconds),
@@ -109,12 +109,12 @@ def _service(seconds: float) -> ServiceDemand | None:
 def _base(found: Checkpoint) -> BaseLatency | None:
     if not 0 < found.base <= MAX_BASE_LATENCY:
         return None
-    # Whenever it was: the calm level moves from the first measurement on.
+    # An infinite time: the calm level changes only from the first measurement on.
     return BaseLatency(percentile=found.percentile, current=found.base, calm=found.base, time=inf)
 
 
 def _forecasts(headroom: float | None) -> Forecasts:
-    """As many shortfalls as are needed to go by, all the same; real ones outweigh them soon."""
+    """The minimum number of equal shortfalls; measured ones soon outweigh them."""
     if headroom is None or not 0 <= headroom <= demand.MAX_HEADROOM:
         return Forecasts()
     return Forecasts(shortfalls=(headroom,) * demand.MIN_SHORTFALLS)

@@ -1,27 +1,26 @@
-"""Retries: a rise in arrivals that follows failures is not new demand.
+"""Removes retries from the demand: a rise in arrivals that follows failures is not new demand.
 
-A request that failed may come again, at most once for each failure. So of the arrivals of now,
-no more can be retries than failed in the last 15 s (a client's back-off), and what was asked
-before the failures began is asked still:
+A failed request may be retried, at most once per failure. So at most as many of the current
+arrivals are retries as requests failed in the last 15 s (a client's back-off), and the demand from
+before the failures still exists:
 
     demand = max(level before, arrivals - failures)
 
-100 a second come and all succeed. The upstream goes down; each request fails, and clients try
-twice again: 300 a second come, 300 fail. max(100, 300 - 300) = 100: no more capacity. Had it
-been real growth to 300 with a third failing, max(100, 300 - 100) = 200 are counted: all that
-can succeed.
+Example: 100 rps arrive and all succeed. The upstream goes down; each request fails, and clients
+retry twice: 300 rps arrive, 300 fail. max(100, 300 - 300) = 100: no more capacity. If it were real
+growth to 300 with a third failing, max(100, 300 - 100) = 200 are counted: all that can succeed.
 
-Failures that the loops cause are another matter: they end when there is capacity. So
+Failures caused by busy loops end when there is capacity. Therefore:
 
-- nothing is taken for a retry where loops were busy when the failures began,
-- what is shed or cancelled while a loop is busy is no failure here. Were it one, retries that have
-  filled the loops would keep them filled when the upstream is back: nothing would be answered in
-  time, and all of it come again (a metastable failure),
-- neither is what pods shed that say how many requests a worker takes: more workers take more,
-- while loops are busy and a fifth of the requests or more succeed, at least all that succeed
-  count: they wait for the retries, and with the room that this makes, more succeed.
+- nothing counts as a retry if loops were busy when the failures began,
+- requests shed or cancelled while a loop is busy are not failures here. Otherwise retries that have
+  filled the loops would keep them filled after the upstream recovers: no request would complete in
+  time, and all would be retried (a metastable failure),
+- neither are requests shed by pods that report a concurrency limit: more workers accept more,
+- while loops are busy and at least a fifth of the requests succeed, the demand is at least all that
+  succeed: they compete with the retries, and the added capacity lets more succeed.
 
-What always fails (bots, broken clients) is usual and no trouble.
+Requests that always fail (bots, broken clients) are the usual level and not an incident.
 """
 
 from dataclasses import dataclass, replace
@@ -31,24 +30,24 @@ from aiapi_operator.sizing import windows
 from aiapi_operator.sizing.state import FAST_WINDOW, FailureHistory, Tick
 
 BUSY = 0.85
-"""Utilisation of the busiest pod from which a loop may be what fails requests."""
+"""Utilization of the busiest pod from which a loop may be the cause of failures."""
 BEGINS = 0.05
 ENDS = 0.02
-"""Parts of the arrivals, above the usual, with which a trouble begins and ends."""
+"""Shares of the arrivals, above the usual share, at which an incident begins and ends."""
 MIN_FAILURES = 5
-"""Failures in a tick for a trouble: fewer are chance."""
+"""Minimum failures in a tick for an incident: fewer are chance."""
 GOODPUT = 0.2
 CHEAPER = 0.2
-"""Part of failed requests from which a tick says nothing about what a request costs."""
+"""Share of failed requests from which a tick is not used for the cost of a request."""
 REACH = 15.0
-"""Seconds in which a failed request comes again, and for which calm must last."""
+"""Seconds within which a failed request is retried, and for which calm must last."""
 USUAL = 1800.0
-"""Seconds in which the usual part of failures comes to 1/e of a lasting one."""
+"""Time constant in seconds of the usual share of failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryEstimate:
-    """A tick without its retries, and what is remembered of failures."""
+    """A tick without its retries, and the updated failure history."""
 
     tick: Tick
     failures: FailureHistory
@@ -57,7 +56,7 @@ class RetryEstimate:
 def remove_retries(
     tick: Tick, ticks: tuple[Tick, ...], known: FailureHistory | None
 ) -> RetryEstimate:
-    """Take the retries out of a new ``tick``; ``ticks`` are those before it."""
+    """Removes the retries from a new ``tick``; ``ticks`` are those before it."""
     came = tick.arrivals
     share = min(1.0, _failed(tick) / came) if came > 0 else 0.0
     if known is None:
@@ -91,7 +90,7 @@ def remove_retries(
 def _turned(
     known: FailureHistory, tick: Tick, ticks: tuple[Tick, ...], share: float
 ) -> FailureHistory:
-    """Whether a trouble begins or ends with this tick."""
+    """Whether an incident begins or ends with this tick."""
     if known.level is None:
         count = _failed(tick) * tick.seconds
         if share < known.usual + BEGINS or count < MIN_FAILURES or not ticks:
@@ -110,7 +109,7 @@ def _turned(
 
 
 def _failed(tick: Tick) -> float:
-    """Failures a second that a busy loop, or a worker's own limit, did not cause."""
+    """Failures per second that were not caused by a busy loop or a worker's own limit."""
     if tick.busiest >= BUSY:
         return tick.server_errors
     shed = 0.0 if tick.worker_limit > 0 else tick.shed

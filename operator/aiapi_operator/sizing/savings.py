@@ -1,8 +1,8 @@
-"""Savings: what the fleet cost against a static one that is sized for the peak.
+"""Savings: the cost of the fleet compared with a static fleet sized for the peak.
 
-10 workers for 50 minutes and 40 for 10, in 2 pods throughout, are 15 worker-hours and 2
-pod-hours; the static fleet of 2 x 20 is 40 and 2. At 0.0167 a worker-hour and 0.0036 a
-pod-hour: 0.258 against 0.675, so 62 % saved, 0.417 an hour, 304 a month.
+10 workers for 50 minutes and 40 for 10, in 2 pods throughout, are 15 worker-hours and 2 pod-hours;
+the static fleet of 2 x 20 is 40 and 2. At 0.0167 per worker-hour and 0.0036 per pod-hour: 0.258
+against 0.675, so 62 % saved, 0.417 per hour, 304 per month.
 """
 
 from dataclasses import dataclass, replace
@@ -16,23 +16,24 @@ HOURS_PER_MONTH = 730.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Savings:
-    """Saved since this operator started to watch, against the ``baseline`` fleet."""
+    """Savings since observation began, compared with the ``baseline`` fleet."""
 
     percent: float
     per_month: float
     currency: str
     baseline: Size
     baseline_is_peak: bool
-    """The baseline is the largest fleet seen; otherwise it was given in the spec."""
+    """Whether the baseline is the largest fleet so far; otherwise it is set in the spec."""
     cost_hour: float
-    """Mean price an hour of what ran."""
+    """Mean cost per hour of the fleet that ran."""
     baseline_hour: float
     worker_seconds: float
     baseline_worker_seconds: float
 
 
 def add(usage: Usage, spec: SizingSpec, size: Size, *, seconds: float, decided: Size) -> Usage:
-    """Add ``size`` for ``seconds``, and see whether the fleet ``now`` is the dearest yet."""
+    """Adds ``size`` for ``seconds``, and updates the peak if ``decided`` is the most expensive
+    fleet."""
     peak = usage.peak
     if peak is None or plan.hourly_cost(spec, decided) > plan.hourly_cost(spec, peak):
         peak = decided
@@ -46,7 +47,7 @@ def add(usage: Usage, spec: SizingSpec, size: Size, *, seconds: float, decided: 
 
 
 def baseline(spec: SizingSpec, peak: Size) -> Size:
-    """The static fleet to compare with: each number as given, or as in the peak."""
+    """The static fleet to compare with: each number from the spec, or from the peak."""
     return Size(
         workers=spec.price.baseline_workers or peak.workers,
         replicas=spec.price.baseline_replicas or peak.replicas,
@@ -54,9 +55,9 @@ def baseline(spec: SizingSpec, peak: Size) -> Size:
 
 
 def savings(spec: SizingSpec, usage: Usage) -> Savings | None:
-    """What was saved, or None before anything was measured.
+    """The savings, or None before anything was measured.
 
-    A baseline that is smaller than what ran gives a negative number: that is the truth, too.
+    A baseline that is smaller than what ran gives a negative number.
     """
     if usage.peak is None or usage.seconds <= 0:
         return None

@@ -1,33 +1,32 @@
-"""Service demand c: the loop seconds that a request costs.
+"""Estimates the service demand c: the loop seconds per request.
 
     loop time = idle work x workers + c x requests
 
-over the slow window, fitted in two robust steps:
+It is fitted over the slow window, in two robust steps:
 
-Idle work. Where the load of a worker doubled or halved within the window, the slope between
-each two blocks of ticks is taken, and the median of what they leave at no request is the idle
-work (Theil 1950, Sen 1968): half of the blocks may be wrong. Otherwise it is what ticks without
-requests showed, or what was known before.
+Idle work. If the load per worker doubled or halved within the window, the slope between each two
+blocks of ticks is computed, and the median intercept is the idle work (Theil 1950, Sen 1968): half
+of the blocks may be outliers. Otherwise it comes from ticks without requests, or from before.
 
-c. Ticks are joined to blocks of at least 25 requests, so that a mix of cheap and dear requests
-is in each block much as in all. Blocks whose own cost is over three times the median, or under
-a third of it, are left out: a handler that blocks a loop once for 4 s is not what a request
-costs. c is the loop time of the others over their requests - a mean, since dear requests count.
+c. Ticks are grouped into blocks of at least 25 requests, so that cheap and expensive requests are
+mixed in each block much as overall. Blocks whose cost is over three times the median, or under a
+third, are dropped: a handler that blocks a loop once for 4 s is not the cost of a request. c is the
+loop time of the other blocks over their requests: a mean, so that expensive requests count.
 
-30 ticks of 2 s, 100 requests a second, 4 workers, 0.92 loop seconds a second of which 0.02
-are idle work (0.005 a worker): c = (0.92 - 4 x 0.005) / 100 = 9 ms.
+30 ticks of 2 s, 100 rps, 4 workers, 0.92 loop seconds per second, of which 0.02 are idle work
+(0.005 per worker): c = (0.92 - 4 x 0.005) / 100 = 9 ms.
 
-A rise of cost. When the newest blocks, three and 6 s at least, cost a quarter more than those
-before, with nine in ten of either on its side of the middle, a deploy changed the service: what is
-older is left out, and the new cost is known within seconds. A cost that fell is believed as the
-window fills with it: requests that answer "not found" for a while are cheap, too.
+Rising cost. When the newest blocks (at least three and 6 s) cost a quarter more than those before,
+with nine in ten of either on their side of the middle, a deployment is assumed: older blocks are
+dropped, and the new cost is known within seconds. A lower cost is accepted only as the window
+fills, because requests that answer "not found" for a while are cheap, too.
 
-Confidence. c is confident with 200 requests in 5 blocks and a standard error of its mean of no
-more than a tenth.
+Confidence. c is confident with 200 requests in 5 blocks and a standard error of the mean of at most
+a tenth.
 
-What is in flight has had a part of its work done, so a tick's requests are taken midway between
-those that came and those that ended; only when a loop is full are those that ended the measure.
-Ticks in which many requests failed are left out: a failure is cheaper than an answer.
+Part of the work of requests in flight is done, so a tick's requests are the mean of those that
+arrived and those that completed; only if a loop is full, those that completed are used. Ticks in
+which many requests failed are excluded: a failure is cheaper than an answer.
 """
 
 from bisect import bisect_left, insort
@@ -47,22 +46,22 @@ OUTLIER = 3.0
 CHANGED = 1.25
 CHANGE_BLOCKS = 3
 INTERCEPT_BLOCKS = 16
-"""Their 120 slopes are enough for a median, and quick."""
+"""Their 120 slopes suffice for a median and are fast to compute."""
 CHANGE_SECONDS = 6.0
 CONFIDENT_ERROR = 0.1
 FULL = 0.8
-"""Utilisation of the busiest pod from which requests wait for the loop."""
+"""Utilization of the busiest pod from which requests wait for the loop."""
 MAX_IDLE = 0.02
-"""Heartbeats and housekeeping take well under this part of a worker's time."""
+"""Upper bound of idle work, as a share of a worker's time."""
 SPREAD = 2.0
-"""The load of a worker must vary by this for an intercept, outer fifths apart: chance alone makes
+"""Minimum variation of the load per worker for an intercept, outer fifths apart: chance alone makes
 blocks of 25 requests vary by 1.4."""
 MAX_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some ticks together: seconds of wall time, loop time and workers' time, and requests."""
+    """Several ticks together: seconds of wall time, loop time and worker time, and requests."""
 
     seconds: float
     loop: float
@@ -74,7 +73,7 @@ class _Block:
 
 
 def estimate(ticks: tuple[Tick, ...], last: ServiceDemand | None) -> ServiceDemand | None:
-    """c from the slow window, or what was known before when there is too little in it."""
+    """c from the slow window, or the last known value if there is too little data."""
     blocks = _blocks([tick for tick in ticks if not tick.failing])
     if not blocks:
         return last
@@ -103,7 +102,7 @@ def estimate(ticks: tuple[Tick, ...], last: ServiceDemand | None) -> ServiceDema
 
 
 def _blocks(ticks: list[Tick]) -> list[_Block]:
-    """Ticks joined until they have enough requests, from the newest back."""
+    """Groups ticks until they have enough requests, from the newest back."""
     blocks: list[_Block] = []
     seconds = loop = workers = requests = 0.0
     for tick in reversed(ticks):
@@ -122,7 +121,7 @@ def _blocks(ticks: list[Tick]) -> list[_Block]:
 
 
 def _change(blocks: list[_Block], costs: list[float]) -> int:
-    """The first block since the cost rose for good, or 0."""
+    """The first block since the cost rose permanently, or 0."""
     if min(costs) * CHANGED > max(costs):
         return 0
     before: list[float] = []
@@ -137,7 +136,7 @@ def _change(blocks: list[_Block], costs: list[float]) -> int:
 
 
 def _rose(before: list[float], after: list[float]) -> bool:
-    """Whether the medians are a quarter apart, and nine in ten on either side of the middle."""
+    """Whether the medians are a quarter apart, with nine in ten on either side of the middle."""
     highest, lowest = _quantile(before, 0.9), _quantile(after, 0.1)
     if highest >= lowest:
         return False
@@ -146,7 +145,7 @@ def _rose(before: list[float], after: list[float]) -> bool:
 
 
 def _middle(ascending: list[float]) -> float:
-    """The median of what is sorted already."""
+    """The median of a sorted list."""
     half = len(ascending) // 2
     return ascending[half] if len(ascending) % 2 else (ascending[half - 1] + ascending[half]) / 2
 
@@ -156,7 +155,7 @@ def _quantile(ascending: list[float], part: float) -> float:
 
 
 def _error(costs: list[float], mean: float) -> float:
-    """Standard error of the mean cost, as a part of it."""
+    """Relative standard error of the mean cost."""
     if len(costs) < 2 or mean <= 0:
         return 1.0
     spread = sum((cost - mean) ** 2 for cost in costs) / (len(costs) - 1)
@@ -170,7 +169,7 @@ def _requests(tick: Tick) -> float:
 
 
 def _idle(ticks: tuple[Tick, ...], blocks: list[_Block], known: float) -> float:
-    """Loop time of a worker that serves nothing."""
+    """Loop time of a worker without requests."""
     quiet = [tick for tick in ticks if tick.workers > 0 and tick.arrivals + tick.completed <= 0.1]
     if quiet:
         workers = sum(tick.workers * tick.seconds for tick in quiet)

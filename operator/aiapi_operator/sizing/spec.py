@@ -1,4 +1,4 @@
-"""The user's spec as the right-sizer reads it: numbers in place of notations."""
+"""Converts the user's spec to plain numbers for the right-sizer."""
 
 from aiapi_operator.api import AIApiSpec, schedule
 from aiapi_operator.api.duration import parse_duration
@@ -8,10 +8,10 @@ from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Pricing, Sizi
 
 
 def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingSpec:
-    """Seconds, cores and bytes; the models have filled in all defaults.
+    """The spec in seconds, cores and bytes.
 
-    ``time_of_day`` is in seconds since 1970. Without it no schedule holds and no daily profile is
-    learned.
+    ``time_of_day`` is in seconds since 1970. Without it, no schedule is active and no daily profile
+    is learned.
     """
     latency, scaling = spec.objective.latency, spec.scaling
     schedules = scaling.schedules

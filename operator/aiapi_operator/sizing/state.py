@@ -1,7 +1,7 @@
-"""What the right-sizer remembers between two decisions. What a restart leaves: restore.py.
+"""State of the right-sizer between two decisions. See restore.py for what survives a restart.
 
-All of it is frozen and bounded: tuples are cut to the windows below on every tick, so that
-an operator that runs for a year remembers as much as one that runs for ten minutes.
+All of it is frozen and bounded: tuples are cut to the windows below on every tick, so the memory
+does not grow over time.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from aiapi_operator.sizing.inputs import PodSample
 
 FAST_WINDOW = 6.0
-"""Seconds. Three ticks of the default interval: what is happening now."""
+"""Seconds. Three ticks of the default interval: the current load."""
 SLOW_WINDOW = 60.0
-"""Seconds. What has lasted."""
+"""Seconds. The recent load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,88 +33,88 @@ class ThreadUse:
 
     name: str
     limit: int
-    """Threads in a worker."""
+    """Threads per worker."""
     busy: float
     waiting: float
-    """Calls that waited for a thread."""
+    """Calls waiting for a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """The fleet's rates between two ticks: differences of counters, summed over the pods.
 
-    Pods that did not answer are already counted in, as the mean of those that did. A pod that
-    left since stays in the ticks it was there for.
+    Pods that did not answer are included as the mean of those that did. A pod that has left remains
+    in the ticks in which it ran.
     """
 
     time: float
     seconds: float
     arrivals: float
-    """Requests a second that came, those that were shed included."""
+    """Arriving requests per second, including shed requests."""
     completed: float
     shed: float
     in_flight: float
     loop: float
-    """Loop seconds a second: the number of workers' worth of loop that was busy."""
+    """Loop seconds per second, all workers together."""
     workers: float
     busiest: float
-    """Loop utilisation of the busiest pod, 0..1."""
+    """Loop utilization of the busiest pod, 0..1."""
     heaviest: float
-    """Loop seconds a second of the ready pods that had most to do. See ``windows.uneven``."""
+    """Loop seconds per second of the ready pods with the highest load. See ``windows.uneven``."""
     upstream: float
-    """Seconds that requests waited for upstreams, a second."""
+    """Seconds per second that requests waited for upstreams."""
     uneven: float = 1.0
     """``heaviest`` over the mean of the ready pods."""
     server_errors: float = 0.0
     cancelled: float = 0.0
     retried: float = 0.0
-    """Arrivals that were taken for retries and left out of ``arrivals``."""
+    """Arrivals that are treated as retries and excluded from ``arrivals``."""
     failing: bool = False
-    """So many requests failed that it says nothing about what one costs."""
+    """So many requests failed that the tick is not used for the cost of a request."""
     cpu: float = 0.0
-    """CPU seconds a second."""
+    """CPU seconds per second."""
     throttled: float = 0.0
-    """Seconds a second for which the pod that was hit most was kept from running by its limit."""
+    """Seconds per second that the most throttled pod was throttled by its CPU limit."""
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    """Latencies of this tick alone, by bucket of ``bounds``; empty where they cannot be told."""
+    """Latencies of this tick alone, by bucket of ``bounds``; empty if unknown."""
     worker_limit: int = 0
-    """Requests that a worker takes at once, as the pods say; 0 where they do not."""
+    """Concurrent requests per worker as reported by the pods; 0 if they do not report it."""
     threads: tuple[ThreadUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDemand:
-    """What a request costs: ``seconds`` of loop time (c)."""
+    """The cost of a request: ``seconds`` of loop time (c)."""
 
     seconds: float
     idle: float
-    """Loop time a worker spends without any request, 0..1."""
+    """Loop time of a worker without requests, 0..1."""
     requests: int
     confident: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseLatency:
-    """The objective's percentile with the loop's queueing taken off."""
+    """The objective's percentile without queueing for the loop."""
 
     percentile: float
-    """The percentile this is of: an objective that is edited starts this anew."""
+    """The percentile it was measured at; a changed objective starts over."""
     current: float
-    """Over the slow window, seconds."""
+    """Over the slow window, in seconds."""
     calm: float
-    """The level it comes back to: falls fast, rises slowly."""
+    """The level it returns to: falls fast, rises slowly."""
     time: float
     reference: "BaseReference | None" = None
-    """What upstreams took at the time; None where that is not known."""
+    """The upstream time at the measurement; None if unknown."""
     moved: float = float("-inf")
-    """When an upstream was seen to take another time."""
+    """When the upstream time last changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseReference:
-    """When ``base`` was read: the seconds that a request waited for upstreams, and ``apart``, that
-    less all its other time."""
+    """When ``base`` was measured: the upstream seconds per request, and ``apart``, the excess of
+    that over all its other time."""
 
     upstream: float
     apart: float
@@ -123,11 +123,11 @@ class BaseReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queueing:
-    """How much longer requests queue for loops than in a queue that each visits once."""
+    """The queueing time for loops relative to a queue that each request visits once."""
 
     factor: float = 1.5
     variance: float = 0.04
-    """Of the readings, relative to the factor."""
+    """Variance of the readings, relative to the factor."""
     seconds: float = 20.0
     """Seconds of full load that it was learned from."""
     time: float | None = None
@@ -135,46 +135,46 @@ class Queueing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecasts:
-    """Forecasts that are not due yet, and how far the due ones fell short (0.1: by 10 %)."""
+    """Forecasts that are not due yet, and the shortfalls of the due ones (0.1: 10 %)."""
 
     pending: tuple[tuple[float, float], ...] = ()
     """(due time, arrivals a second)."""
     shortfalls: tuple[float, ...] = ()
     quantile: float = 0.9
-    """Of the shortfalls, the one that headroom is: moves until as many are covered as should be."""
+    """The quantile of the shortfalls used as headroom; adapts until enough are covered."""
     held: "PeakWindow" = ()
-    """The highest forecasts of the time for which workers stay."""
+    """The highest forecasts while their workers are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Jumps of demand that come every day. See profile.py."""
+    """Daily jumps of demand. See profile.py."""
 
     jumps: tuple[float, ...] = ()
-    """For each half hour from 00:00 UTC the logarithm of the arrivals in the five minutes after it
-    over those in the five before; empty while none is known."""
+    """For each half hour from 00:00 UTC, the logarithm of the arrivals in the five minutes after it
+    over those in the five minutes before; empty while unknown."""
     seen: int = 0
-    """Jumps that were learned in all."""
+    """Number of jumps learned."""
     off: float = 0.0
-    """Squared errors of the jumps that were foretold, summed over about a day."""
+    """Sum of squared errors of the predicted jumps over about a day."""
     moved: float = 0.0
-    """Squared errors that "as it is now" would have made of the same ones."""
+    """Sum of squared errors of predicting no change for the same jumps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSlot:
-    """The five minutes that it is: ``number`` since 1970, and what was seen of them."""
+    """The current five minutes: ``number`` since 1970, and the samples in them."""
 
     number: int = -2
     seconds: float = 0.0
     requests: float = 0.0
     before: float | None = None
-    """Arrivals a second in those before; None where too little of it was seen."""
+    """Arrivals per second in the five minutes before; None if too few samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodOrder:
-    """Pods that were ordered: the rate limit counts them, the lead time is learned from them."""
+    """Ordered pods: for the rate limit and for learning the lead time."""
 
     time: float
     added: int
@@ -182,12 +182,12 @@ class PodOrder:
 
 
 PeakWindow = tuple[tuple[float, float], ...]
-"""(time, value), newest last and smallest last: a sliding window's maximum. See peaks.py."""
+"""(time, value), newest and smallest last: the maximum of a sliding window. See peaks.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaMove:
-    """Another number of pods that pays by now: in place of ``before``, have ``after``."""
+    """Another number of pods that saves more than the move costs: from ``before`` to ``after``."""
 
     before: int
     after: int
@@ -195,7 +195,7 @@ class ReplicaMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveHistory:
-    """How many pods the samples are of, and how pods moved before. See replica_moves.py."""
+    """The number of pods that the samples belong to, and past moves. See replica_moves.py."""
 
     replicas: int = 0
     """0 before the first sample."""
@@ -207,21 +207,21 @@ class MoveHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StabilizationWindows:
-    """What the stabilisation windows hold: needs, and what ran when nothing could be known."""
+    """Needs in the stabilization windows, and running sizes while the need was unknown."""
 
     workers_need: PeakWindow = ()
     replicas_need: PeakWindow = ()
     workers_floor: PeakWindow = ()
     replicas_floor: PeakWindow = ()
     samples: tuple[tuple[float, float], ...] = ()
-    """(time, workers that the fleet had to have), some seconds apart. See replica_moves.py."""
+    """(time, workers that the fleet needed), some seconds apart. See replica_moves.py."""
     move: ReplicaMove | None = None
     history: MoveHistory = MoveHistory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What was used since this operator started, and the largest fleet it asked for."""
+    """Resources used since observation began, and the most expensive fleet."""
 
     seconds: float = 0.0
     worker_seconds: float = 0.0
@@ -231,7 +231,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedLoop:
-    """An event loop that stood still: when it was seen last, where, and in which pod."""
+    """A blocked event loop: when it was last seen, where, and in which pod."""
 
     time: float
     where: str
@@ -240,18 +240,18 @@ class BlockedLoop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureHistory:
-    """What is usual of failures, and the trouble that goes on. See retries.py."""
+    """The usual share of failures, and the current incident. See retries.py."""
 
     usual: float
-    """Part of the arrivals that fails at all times."""
+    """Share of the arrivals that usually fails."""
     level: float | None = None
-    """Arrivals a second before the trouble began; None while there is none."""
+    """Arrivals per second before the incident; None if there is none."""
     calm_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latch:
-    """A finding with hysteresis: whether it is on, and since when it is about to turn."""
+    """A finding with hysteresis: whether it is on, and since when a change is pending."""
 
     on: bool = False
     since: float | None = None
@@ -259,24 +259,24 @@ class Latch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surplus:
-    """What floors hold beyond the need, as seen at ``time``. See surplus.py."""
+    """The cost of floors beyond the need, at ``time``. See surplus.py."""
 
     time: float
     lean: Size
-    """The fleet that the load needs, one pod in reserve."""
+    """The fleet that the load needs, with a spare pod."""
     held: Size
-    """The fleet that the floors hold."""
+    """The fleet that the floors require."""
     lean_hour: float
     reserve_hour: float
-    """What of it is for the pod in reserve."""
+    """The hourly cost of the spare pod."""
     parts: tuple[tuple[str, float], ...]
-    """Each floor that costs something, with its price of an hour."""
+    """Each floor that adds cost, with its hourly cost."""
     latch: Latch = Latch()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerUse:
-    """What a worker requests as learned (0: as in the spec), and what it used lately."""
+    """The learned requests of a worker (0: as in the spec), and its recent use."""
 
     cpu: float = 0.0
     """Cores."""
@@ -289,7 +289,7 @@ class WorkerUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryBin:
-    """The least that a worker had resident with about so much in flight."""
+    """The minimum resident memory of a worker at about this number of requests in flight."""
 
     bin: int
     in_flight: float
@@ -299,7 +299,7 @@ class MemoryBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMemory:
-    """Bytes that a request in flight takes, and a worker without any."""
+    """Bytes per request in flight, and bytes of a worker without requests."""
 
     bytes: float
     worker: float
@@ -314,12 +314,12 @@ class WorkerMemory:
 
 
 ParsedSample = tuple[PodSample, tuple[float, ...]]
-"""A sample that can be trusted, and its numbers in the order in which rates.py reads them."""
+"""A usable sample, and its numbers in the order in which rates.py reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedHistogram:
-    """The pods' latency counts as they were added last: the next tick takes them off its own."""
+    """The pods' merged latency counts of the last tick; the next tick subtracts them."""
 
     parts: tuple[tuple[int, ...], ...] = ()
     counts: tuple[int, ...] = ()
@@ -333,7 +333,7 @@ class State:
     now: float | None = None
     decided: Size | None = None
     samples: tuple[ParsedSample, ...] = ()
-    """The last good sample of each pod."""
+    """The last usable sample of each pod."""
     merged: MergedHistogram = MergedHistogram()
     ticks: tuple[Tick, ...] = ()
     service: ServiceDemand | None = None
@@ -347,7 +347,7 @@ class State:
     awaited: PodOrder | None = None
     """The order whose pods are not all ready yet."""
     pod_lead: float | None = None
-    """Seconds from ordering a pod until it is ready, as seen in this fleet."""
+    """Seconds from ordering a pod until it is ready, as measured in this fleet."""
     unknown_since: float | None = None
     blocked: BlockedLoop | None = None
     usage: Usage = Usage()
@@ -357,5 +357,5 @@ class State:
     memory_pods: PeakWindow = ()
     infeasible: Latch = Latch()
     thread_costs: tuple[tuple[str, float], ...] = ()
-    """Thread seconds a request, by pool."""
+    """Thread seconds per request, by pool."""
     surplus: Surplus | None = None

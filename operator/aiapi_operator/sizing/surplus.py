@@ -1,16 +1,15 @@
-"""Surplus: what the floors cost beyond what the load needs, each by itself, in an hour.
+"""Surplus: the hourly cost of each floor beyond what the load needs.
 
-The cheapest fleet for the highest need of the last ``scaleDown.replicasAfter`` is planned again
-and again, with one floor more each time; what it then costs more is that floor's:
+The cheapest fleet for the highest need of the last ``scaleDown.replicasAfter`` is planned
+repeatedly, with one floor more each time; the added cost is the price of that floor:
 
-    load alone, 2 workers          1 pod x 2     0.0370 USD an hour
-    survive the loss of a pod      3 pods x 1    0.0608    the redundancy: 0.0239
+    load alone, 2 workers          1 pod x 2     0.0370 USD per hour
+    survive the loss of a pod      3 pods x 1    0.0608    the spare pod: 0.0239
     replicas.min 6                 6 pods x 1    0.1217    0.0608 more
     workers.min 2                  6 pods x 2    0.2218    0.1001 more
 
-The redundancy is what a fleet should have, so it is told and not held against anybody. The
-floors are a surplus from a fifth of the rest on, when that has lasted for five minutes; it is
-over below a tenth.
+The spare pod is recommended, so it is reported but does not count as surplus. The floors are a
+surplus when they have added a fifth to the rest for five minutes, until it is under a tenth.
 """
 
 from dataclasses import replace
@@ -21,7 +20,7 @@ from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import Latch, State, Surplus
 
 INTERVAL = 10.0
-"""Seconds between two looks: floors do not change with every tick."""
+"""Seconds between two evaluations."""
 MUCH, LITTLE = 0.2, 0.1
 ON_AFTER, OFF_AFTER = 300.0, 60.0
 
@@ -29,7 +28,7 @@ ON_AFTER, OFF_AFTER = 300.0, 60.0
 def update(
     user_spec: SizingSpec, spec: SizingSpec, state: State, need: RequiredWorkers, *, now: float
 ) -> Surplus:
-    """What is remembered of the surplus. ``user_spec`` has the user's floors, ``spec`` all."""
+    """The updated surplus. ``user_spec`` has the user's floors, ``spec`` has all."""
     last = state.surplus
     if last is not None and now - last.time < INTERVAL:
         return last
@@ -52,7 +51,7 @@ def update(
 def compute(
     user_spec: SizingSpec, spec: SizingSpec, need: RequiredWorkers, *, now: float
 ) -> Surplus:
-    """The fleet with all floors beside the leanest that survives the loss of a pod."""
+    """Compares the fleet with all floors to the smallest one that survives the loss of a pod."""
     memory = max(1, min(spec.memory_pods, spec.replicas.max))
     two = max(memory, min(2, user_spec.replicas.min))
     steps = (

@@ -1,17 +1,17 @@
-"""What a worker needs of CPU and memory: what it uses at rho*, with some to spare.
+"""Learns the CPU and memory requests of a worker: its use at rho*, with a margin.
 
-The spec's values are what is begun with. CPU is learned from the CPU seconds that a second of
-loop time takes - less than one where callbacks block, more where threads compute:
+The spec's values are the initial values. CPU is learned from the CPU seconds per second of loop
+time: less than one if callbacks block, more if threads compute:
 
     CPU = max(rho*, busiest loop) x CPU seconds / loop seconds x 1.1
 
-A service that uses 0.9 CPU seconds a loop second, planned at rho* = 0.65: 0.65 x 0.9 x 1.1 =
-0.64 cores. Where threads run out before loops are at rho*, what loops reach then counts in its
-place. Memory is the most that workers of a pod had resident, divided by their number, x 1.25.
+A service that uses 0.9 CPU seconds per loop second, planned at rho* = 0.65: 0.65 x 0.9 x 1.1 = 0.64
+cores. If threads run out before loops reach rho*, the utilization that loops reach is used instead.
+Memory is the highest resident memory of a pod's workers, divided by their number, x 1.25.
 
-More than is requested is requested at once, so that nothing is requested below its use for
-long. Less has to suffice for ten minutes first, and by 15 %: each change resizes every pod.
-Either stays between a fifth and four times of what is begun with.
+An increase is applied immediately, so that requests are not below the use for long. A decrease must
+suffice for ten minutes and be at least 15 %, because each change resizes every pod. Both stay
+between a fifth and four times the initial value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ from aiapi_operator.sizing.state import SLOW_WINDOW, PeakWindow, Tick, WorkerUse
 CPU_SPARE = 1.1
 MEMORY_SPARE = 1.25
 LOADED = 0.05
-"""Utilisation below which housekeeping blurs what a loop second costs."""
+"""Utilization below which housekeeping distorts the cost of a loop second."""
 MORE = 1.05
 LESS = 0.85
 DOWN_AFTER = 600.0
@@ -33,13 +33,13 @@ MIN_FACTOR, MAX_FACTOR = 1 / 5, 4.0
 CPU_STEP = 0.01
 MEMORY_STEP = 2**20
 MAX_SAMPLES = 50
-"""Pods that are looked at in a tick: one in so many of a large fleet."""
+"""Pods that are checked per tick; large fleets are subsampled."""
 
 
 def learn(
     use: WorkerUse, spec: SizingSpec, *, cpu: float | None, memory: float | None, now: float
 ) -> WorkerUse:
-    """What is remembered of a worker's use, with what is wanted now (None: not known)."""
+    """The updated use, with the values wanted now (None: unknown)."""
     if not spec.learn_resources:
         return WorkerUse()
     since = now if use.since is None else use.since
@@ -67,7 +67,7 @@ def _push(stairs: PeakWindow, value: float | None, now: float) -> PeakWindow:
 
 
 def with_learned_resources(spec: SizingSpec, use: WorkerUse) -> SizingSpec:
-    """The spec with what a worker really requests."""
+    """The spec with the learned requests of a worker."""
     if not spec.learn_resources:
         return spec
     return replace(
@@ -82,7 +82,7 @@ def _bounded(value: float, begun: float) -> float:
 
 
 def cpu(ticks: tuple[Tick, ...], *, utilization: float) -> float | None:
-    """Cores that a worker wants, from a whole window; None where too little is known."""
+    """Cores that a worker needs, from a full window; None if there is too little data."""
     if windows.span(ticks) < 0.9 * SLOW_WINDOW:
         return None
     loop, workers = windows.mean(ticks, "loop"), windows.mean(ticks, "workers")
@@ -93,7 +93,7 @@ def cpu(ticks: tuple[Tick, ...], *, utilization: float) -> float | None:
 
 
 def memory(samples: Sequence[PodSample]) -> float | None:
-    """Bytes that a worker wants, by the pod that uses most."""
+    """Bytes that a worker needs, from the pod that uses most."""
     used = [
         sample.rss_bytes / (sample.workers_ready + sample.workers_draining)
         for sample in _some(samples)
@@ -109,7 +109,8 @@ def _some(samples: Sequence[PodSample]) -> Iterable[PodSample]:
 def _follow(
     learned: float, begun: float, wanted: float | None, step: float, *, down: bool
 ) -> float:
-    """The new value: up at once, down when ``down``; 0 means that it is what was begun with."""
+    """The new value: increases apply immediately, decreases if ``down``; 0 means the initial
+    value."""
     current = learned or begun
     if wanted is None:
         return learned
