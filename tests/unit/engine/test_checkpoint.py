@@ -89,7 +89,7 @@ async def test_an_unknown_time_zone_is_reported_with_an_example() -> None:
     accepted = world.condition("Accepted")
     assert accepted["status"] == "False"
     assert "scaling.schedules[0].timeZone" in accepted["message"]
-    assert "write it like Europe/Berlin" in accepted["message"]
+    assert "use a name such as Europe/Berlin" in accepted["message"]
 
 
 async def test_savings_continue_with_the_next_leader() -> None:

@@ -76,7 +76,7 @@ async def test_an_initially_invalid_spec_is_reported() -> None:
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
     assert "see condition Accepted" in ready["message"]
     assert accepted["message"].startswith(
-        "spec.scaling.schedules[0].timeZone: timeZone 'Mars/Phobos' is not in the time zone"
+        "spec.scaling.schedules[0].timeZone: timeZone 'Mars/Phobos' is not in the IANA time zone"
     )
     assert world.cluster.events == [("InvalidSpec", accepted["message"])]
 
