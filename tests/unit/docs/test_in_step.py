@@ -7,6 +7,7 @@ command-line options and settings.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +67,7 @@ def autoscaler_kinds() -> set[str]:
     return kinds
 
 
+@cache
 def conditions_in_code() -> set[Condition]:
     return conditions([OPERATOR / "sizing", OPERATOR / "engine"], autoscaler_kinds())
 
