@@ -85,9 +85,9 @@ async def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -
     code = f"""
 import asyncio
 from pathlib import Path
-from aiapi_demo.processes import Child
+from aiapi_demo.processes import ChildProcess
 async def main():
-    child = Child("a child", {SLEEP!r}, log=Path({str(tmp_path / "log")!r}))
+    child = ChildProcess("a child", {SLEEP!r}, log=Path({str(tmp_path / "log")!r}))
     await child.start()
     print(child._process.pid, flush=True)
     await asyncio.sleep(60)
