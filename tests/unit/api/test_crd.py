@@ -45,7 +45,7 @@ def test_names_and_subresources() -> None:
     }
 
 
-def test_columns_for_people() -> None:
+def test_printer_columns() -> None:
     columns = crd()["spec"]["versions"][0]["additionalPrinterColumns"]
     narrow = [column["name"] for column in columns if not column.get("priority")]
     wide = [column["name"] for column in columns if column.get("priority")]
@@ -73,7 +73,7 @@ def test_the_schema_is_structural() -> None:
             assert path == ".spec.objective.latency.percentile", "floats lose digits"
 
 
-def test_every_field_documents_itself() -> None:
+def test_every_field_has_a_description_with_its_default() -> None:
     for path, node in nodes(schema()):
         if path and not path.endswith("[]") and path != ".metadata":
             assert node.get("description", "").endswith("."), path
@@ -81,7 +81,7 @@ def test_every_field_documents_itself() -> None:
                 assert node["description"].endswith(f" Defaults to {node['default']}."), path
 
 
-def test_defaults_are_whole_and_admitted_as_they_stand() -> None:
+def test_defaults_are_complete_and_valid() -> None:
     """An API server checks a default, rules included, without filling anything in."""
     fields = schema()["properties"]["spec"]["properties"]
     for name, value in schema()["properties"]["spec"]["default"].items():
@@ -91,7 +91,7 @@ def test_defaults_are_whole_and_admitted_as_they_stand() -> None:
     AIApiSpec.model_validate(schema()["properties"]["spec"]["default"])
 
 
-def test_what_has_no_structural_form_is_refused() -> None:
+def test_types_without_structural_form_are_rejected() -> None:
     class Odd(BaseModel):
         either: int | list[int]
 

@@ -16,7 +16,7 @@ def test_parses_go_notation(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1 s", "1d", "1.s", ".5s", "1s\n", "fast"])
-def test_refuses_what_is_no_duration_and_says_what_is(text: str) -> None:
+def test_rejects_invalid_durations_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"800ms, 1\.5s, 2m or 1h30m"):
         parse_duration(text)
 
@@ -35,7 +35,7 @@ def test_refuses_what_is_no_duration_and_says_what_is(text: str) -> None:
         (5400, "1h30m"),
     ],
 )
-def test_formats_for_people(seconds: float, text: str) -> None:
+def test_formats_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
@@ -45,7 +45,7 @@ def test_a_negative_duration_cannot_be_formatted() -> None:
 
 
 @given(st.floats(min_value=1e-6, max_value=1e8))
-def test_what_is_formatted_parses_to_nearly_the_same(seconds: float) -> None:
+def test_formatted_durations_parse_to_nearly_the_same(seconds: float) -> None:
     text = format_duration(seconds)
     assert is_duration(text)
     assert math.isclose(parse_duration(text), seconds, rel_tol=0.01, abs_tol=1e-6)

@@ -38,7 +38,7 @@ def test_parses_kubernetes_notation(text: Quantity, number: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-1", -1, "1KB", "1 Gi", "lots", "1e", "1Gi\n", "9" * 25, "."]
 )
-def test_refuses_what_is_no_quantity_and_says_what_is(text: Quantity) -> None:
+def test_rejects_invalid_quantities_with_examples(text: Quantity) -> None:
     assert not is_quantity(text)
     with pytest.raises(ValueError, match=r"500m, 2, 256Mi or 1\.5Gi"):
         parse_quantity(text)

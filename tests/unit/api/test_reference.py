@@ -37,7 +37,7 @@ def test_every_field_has_a_row_with_its_full_path() -> None:
     assert "spec.env[].valueFrom.secretKeyRef.key" in expected
 
 
-def test_every_row_has_an_anchor_of_its_own() -> None:
+def test_every_row_has_a_unique_anchor() -> None:
     anchors = [row["id"] for row in rows()]
     assert len(set(anchors)) == len(anchors)
     assert anchors == [anchor(row["path"]) for row in rows()]

@@ -148,7 +148,7 @@ REFUSED: dict[str, tuple[Spec, str]] = {
 
 
 @pytest.mark.parametrize(("spec", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_bad_input_is_refused_by_field_and_rule(spec: Spec, said: str) -> None:
+def test_invalid_input_is_rejected_by_field_and_rule(spec: Spec, said: str) -> None:
     assert said in "\n".join(refusals(aiapi(spec)))
     with pytest.raises(ValidationError):
         AIApi.model_validate(aiapi(spec))
@@ -203,13 +203,13 @@ def test_good_input_is_admitted(spec: Spec) -> None:
         ({"end": "0 8 * * 5-1"}, "never matches any date"),
     ],
 )
-def test_what_a_pattern_cannot_say_the_models_refuse(change: Spec, said: str) -> None:
+def test_models_reject_what_a_pattern_cannot(change: Spec, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         AIApi.model_validate(aiapi(schedules(change)))
 
 
 @pytest.mark.parametrize("name", ["a" * 53, "1st", "with.dot", "Upper", "dash-"])
-def test_names_that_no_service_can_have_are_refused(name: str) -> None:
+def test_names_that_no_service_can_have_are_rejected(name: str) -> None:
     assert "metadata.name must have at most 52 characters" in refusals(aiapi({}, name=name))[0]
     with pytest.raises(ValidationError, match="start with a letter"):
         AIApi.model_validate(aiapi({}, name=name))
@@ -266,7 +266,7 @@ def test_crd_and_models_agree(spec: Spec) -> None:
     assert _models_take(spec) == (refusals(aiapi(spec)) == [])
 
 
-def test_patterns_stay_within_the_cost_that_an_api_server_allows_a_rule() -> None:
+def test_patterns_stay_within_the_cel_cost_budget() -> None:
     longest_request = 3 * 1024 * 1024
     found = list(patterns())
     assert len(found) > 10

@@ -45,38 +45,38 @@ def holds(one: Schedule, text: str) -> bool:
     ],
     ids=["before", "first moment", "last moment", "over", "a Sunday", "in summer time"],
 )
-def test_a_floor_holds_from_start_to_end(time: str, expected: bool) -> None:
+def test_a_floor_is_active_from_start_to_end(time: str, expected: bool) -> None:
     assert holds(schedule(), time) == expected
 
 
-def test_a_duration_does_instead_of_an_end() -> None:
+def test_a_duration_replaces_an_end() -> None:
     night = schedule(start="0 22 * * *", end=None, duration="10h")
     assert holds(night, "2026-11-23 23:00:00")
     assert holds(night, "2026-11-24 07:59:59")
     assert not holds(night, "2026-11-24 08:00:00")
 
 
-def test_an_end_on_the_next_day_is_found() -> None:
+def test_an_end_on_the_next_day() -> None:
     weekend = schedule(start="0 18 * * FRI", end="0 6 * * MON")
     assert holds(weekend, "2026-11-22 03:00:00")
     assert not holds(weekend, "2026-11-23 06:00:00")
 
 
-def test_the_hour_that_the_clock_skips_is_not_lost() -> None:
+def test_the_hour_skipped_by_daylight_saving_time() -> None:
     """On 29 March 2026 there is no 02:30 in Berlin."""
     early = schedule(start="30 2 * * *", end="0 5 * * *")
     assert holds(early, "2026-03-29 03:30:00")
     assert not holds(early, "2026-03-29 05:00:00")
 
 
-def test_what_comes_next_is_told_with_its_distance() -> None:
+def test_upcoming_floors_have_the_seconds_until_their_start() -> None:
     assert upcoming([schedule()], now=at("2026-11-23 07:59:15")) == (
         UpcomingFloor(floor=Floor(replicas=4, name="office"), seconds=45.0),
     )
     assert upcoming([schedule()], now=at("2026-11-23 09:00:00")) == ()
 
 
-def test_a_schedule_without_a_name_is_called_by_its_time() -> None:
+def test_a_schedule_without_a_name_is_labeled_by_its_time() -> None:
     (found,) = active([schedule(name=None, minWorkers=2)], now=at("2026-11-23 09:00:00"))
     assert found == Floor(workers=2, replicas=4, name="0 8 * * 1-5 Europe/Berlin")
 
@@ -90,7 +90,9 @@ zones = st.sampled_from(["Etc/UTC", "Europe/Berlin", "America/St_Johns", "Pacifi
 
 @settings(max_examples=60, deadline=None)
 @given(times, crons, crons, zones)
-def test_it_holds_or_is_to_come_at_every_time(now: int, start: str, end: str, zone: str) -> None:
+def test_a_schedule_is_active_or_upcoming_at_any_time(
+    now: int, start: str, end: str, zone: str
+) -> None:
     if start == end:
         return
     one = schedule(start=start, end=end, timeZone=zone)

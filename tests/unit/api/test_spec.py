@@ -38,14 +38,14 @@ def test_an_aiapi_without_spec_is_complete() -> None:
     }
 
 
-def test_what_is_given_partly_is_filled_in() -> None:
+def test_partial_specs_get_defaults() -> None:
     spec = AIApiSpec.model_validate({"workers": {"max": 2}, "scaling": {"mode": "Recommend"}})
     assert (spec.workers.min, spec.workers.max) == (1, 2)
     assert spec.scaling.mode is Mode.RECOMMEND
     assert spec.scaling.interval == "2s"
 
 
-def test_models_cannot_be_changed() -> None:
+def test_models_are_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         AIApiSpec().image = "other"  # type: ignore[misc]
 
@@ -64,6 +64,6 @@ def test_a_newer_api_server_may_add_metadata_and_status_fields() -> None:
     }
 
 
-def test_the_operator_reads_by_name_and_namespace() -> None:
+def test_name_and_namespace() -> None:
     aiapi = AIApi.model_validate({"metadata": {"name": "a", "namespace": "prod"}})
     assert (aiapi.namespace, aiapi.name) == ("prod", "a")

@@ -11,7 +11,7 @@ from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import BaseLatency, BaseReference, Tick
 
 
-def test_the_base_has_the_loops_queueing_taken_off() -> None:
+def test_the_base_excludes_queueing_for_the_loop() -> None:
     ticks = row(5, busiest=0.5)
     found = base_latency.estimate(ticks, objective=OBJECTIVE, service=known(), last=None, now=10.0)
     assert found is not None
@@ -25,7 +25,7 @@ def after(ticks: tuple[Tick, ...], last: BaseLatency | None) -> BaseLatency | No
     )
 
 
-def test_busy_loops_tell_nothing_about_the_base() -> None:
+def test_busy_loops_do_not_update_the_base() -> None:
     last = level(0.2)
     found = after(row(5, busiest=0.65), last)
     assert found is not None
@@ -33,7 +33,7 @@ def test_busy_loops_tell_nothing_about_the_base() -> None:
     assert found.moved == float("-inf")
 
 
-def test_a_first_base_is_taken_from_busier_loops_rather_than_none() -> None:
+def test_the_first_base_may_come_from_busier_loops() -> None:
     found = after(row(5, busiest=0.65), None)
     assert found is not None
     assert found.current == pytest.approx(0.195 - 1.5 * 0.06 * 0.65 / 0.35, abs=0.001)
@@ -55,7 +55,7 @@ SEEN = BaseReference(upstream=0.3, apart=0.275, base=0.52)
         (0.0, 20.0, 0.52),  # nothing is known of upstreams
     ],
 )
-def test_the_base_moves_with_upstreams_while_loops_are_busy(
+def test_the_base_follows_upstreams_while_loops_are_busy(
     upstream: float, elsewhere: float, base: float
 ) -> None:
     last = replace(level(0.52), reference=SEEN)
@@ -67,7 +67,7 @@ def test_the_base_moves_with_upstreams_while_loops_are_busy(
     assert found.calm == pytest.approx(0.52, abs=0.2), "the calm level rises slowly"
 
 
-def test_a_slow_upstream_that_recovers_leaves_the_base_as_it_was_read() -> None:
+def test_the_base_returns_after_an_upstream_recovers() -> None:
     base: BaseLatency | None = replace(level(0.52), reference=SEEN)
     for second, upstream in enumerate((30, 30, 55, 80, 93, 93, 90, 60, 32, 30, 30), start=600):
         ticks = (tick(2.0 * second, **BUSY, upstream=float(upstream), in_flight=upstream + 2.5),)
@@ -79,7 +79,7 @@ def test_a_slow_upstream_that_recovers_leaves_the_base_as_it_was_read() -> None:
     assert base.current == 0.52
 
 
-def test_what_upstreams_take_is_read_when_the_base_is() -> None:
+def test_the_upstream_time_is_measured_with_the_base() -> None:
     found = after(row(5, upstream=29.0, in_flight=30.0), None)
     assert found is not None
     assert found.reference is not None
@@ -87,7 +87,7 @@ def test_what_upstreams_take_is_read_when_the_base_is() -> None:
     assert found.reference.apart == pytest.approx(0.28)
 
 
-def test_a_base_that_was_left_takes_upstreams_as_they_are() -> None:
+def test_a_restored_base_uses_the_current_upstream_time() -> None:
     found = after(row(5, **BUSY, upstream=30.0, in_flight=32.5), level(0.52))
     assert found is not None
     assert found.current == 0.52
@@ -107,7 +107,7 @@ def test_the_calm_level_falls_fast_and_rises_slowly() -> None:
     assert risen.calm == pytest.approx(0.1 + 0.095 * 0.033, abs=0.001)
 
 
-def test_another_percentile_starts_the_base_anew() -> None:
+def test_another_percentile_resets_the_base() -> None:
     p99 = LatencyObjective(percentile=99, threshold=0.8)
     found = base_latency.estimate(row(5), objective=p99, service=None, last=level(0.1), now=10.0)
     assert found is not None

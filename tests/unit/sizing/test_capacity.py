@@ -50,7 +50,7 @@ def test_a_base_over_the_objective_is_infeasible_and_held_at_an_efficient_load()
     )
 
 
-def test_loops_that_make_requests_wait_for_longer_are_to_be_less_busy() -> None:
+def test_longer_queueing_lowers_the_target() -> None:
     k = capacity.tail(0.009, OBJECTIVE)
     for queueing in (1.0, 1.5, 3.0):
         found = target(0.75, queueing=queueing)
@@ -58,27 +58,27 @@ def test_loops_that_make_requests_wait_for_longer_are_to_be_less_busy() -> None:
 
 
 @pytest.mark.parametrize("base", [0.5, 0.7, 0.74, 0.759, 0.9])
-def test_an_upstream_that_gets_slower_never_makes_loops_idle(base: float) -> None:
+def test_a_slower_upstream_does_not_lower_the_target(base: float) -> None:
     risen = level(base, calm=0.31)
     found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=risen, queueing=1.0)
     assert found.utilization >= capacity.INFEASIBLE_UTILIZATION / (1 + capacity.ERROR)
 
 
-def test_a_base_that_stays_high_is_paid_for_with_idle_loops() -> None:
+def test_a_base_that_stays_high_lowers_the_target() -> None:
     stayed = level(0.74, calm=0.72)
     found = capacity.target(OBJECTIVE, service=known(0.027), base_latency=stayed, queueing=1.0)
     k = capacity.tail(0.027, OBJECTIVE)
     assert found.utilization == pytest.approx(0.08 / (0.08 + k) / 1.02)
 
 
-def test_what_is_not_known_well_is_planned_with_care() -> None:
+def test_uncertain_estimates_lower_the_target() -> None:
     nothing = capacity.target(OBJECTIVE, service=None, base_latency=None, queueing=1.0)
     assert nothing.utilization == capacity.CAUTIOUS_UTILIZATION
     unsure = ServiceDemand(seconds=0.009, idle=0.0, requests=30, confident=False)
     assert target(0.3, unsure).utilization == capacity.CAUTIOUS_UTILIZATION
 
 
-def test_the_queue_for_loops_is_told_from_the_wait_for_upstreams() -> None:
+def test_queueing_for_loops_is_separated_from_upstream_time() -> None:
     measured = {"arrivals": 100.0, "in_flight": 34.0, "upstream": 30.0}
     assert capacity.measured_queueing_delay(0.01, OBJECTIVE, **measured) == pytest.approx(
         0.09, rel=0.01

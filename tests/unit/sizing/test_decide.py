@@ -30,14 +30,14 @@ def settled(**changes: object) -> FleetModel:
     return _calm(spec(**changes)).copy()
 
 
-def test_a_new_aiapi_without_pods_asks_for_the_smallest_fleet() -> None:
+def test_a_new_aiapi_without_pods_gets_the_smallest_fleet() -> None:
     decision = decide(spec(), Fleet(replicas=0, pods=()), State(), 0.0)
     assert (decision.workers, decision.replicas) == (1, 2)
     assert decision.verdict is Verdict.WARMING_UP
     assert decision.message.startswith("no pod is ready yet")
 
 
-def test_the_first_sample_gives_no_rate_and_is_no_reason_to_shrink() -> None:
+def test_the_first_sample_gives_no_rate_and_shrinks_nothing() -> None:
     model = FleetModel(spec(), replicas=6, workers=4)
     model.rate = 0.0
     [(_, decision)] = model.run(2)
@@ -60,7 +60,7 @@ def test_a_step_is_answered_within_two_ticks() -> None:
     assert "2 pods x 1 -> 2 pods x 3" in decisions[0][1].message
 
 
-def test_a_step_in_the_middle_of_a_tick_is_answered_too() -> None:
+def test_a_step_in_the_middle_of_a_tick_is_answered_within_two_ticks() -> None:
     model = settled()
     model.serve(1.2)
     model.rate = 120.0
@@ -70,7 +70,7 @@ def test_a_step_in_the_middle_of_a_tick_is_answered_too() -> None:
     assert model.last.workers >= 3
 
 
-def test_workers_go_down_after_their_window_and_not_before() -> None:
+def test_workers_scale_down_after_their_window() -> None:
     model = settled()
     model.rate = 120.0
     model.run(60)
@@ -85,7 +85,7 @@ def test_workers_go_down_after_their_window_and_not_before() -> None:
 
 
 @pytest.mark.property
-def test_pods_that_carry_the_highest_need_of_their_window_stay_for_it() -> None:
+def test_pods_needed_for_the_peak_of_the_window_are_kept() -> None:
     model = settled(workers=Bounds(min=1, max=4))
     model.rate = 500.0
     model.run(240)
@@ -100,7 +100,7 @@ def test_pods_that_carry_the_highest_need_of_their_window_stay_for_it() -> None:
     assert model.size == (1, 2)
 
 
-def test_a_slow_upstream_adds_no_worker_and_is_named() -> None:
+def test_a_slow_upstream_adds_no_worker_and_is_reported() -> None:
     model = settled()
     model.rate = 60.0
     model.run(400)
@@ -148,7 +148,7 @@ def test_a_queue_that_was_cheap_requests_is_not_blamed_on_the_upstream() -> None
         assert condition(decision, "DependencyBound")[0] is not True
 
 
-def test_no_requests_at_all_come_down_to_the_smallest_fleet() -> None:
+def test_without_requests_the_fleet_shrinks_to_the_minimum() -> None:
     model = FleetModel(spec(), replicas=5, workers=3)
     model.rate = 0.0
     model.run(340)
@@ -190,7 +190,7 @@ def test_the_lead_time_of_pods_is_learned() -> None:
     assert model.state.pod_lead == pytest.approx(24, abs=2)
 
 
-def test_the_maximum_is_named_with_the_way_out() -> None:
+def test_reaching_the_maximum_is_reported_with_what_to_do() -> None:
     model = settled(workers=Bounds(min=1, max=2), replicas=Bounds(min=2, max=3))
     model.rate = 600.0
     model.run(30)
@@ -240,7 +240,7 @@ def test_fewer_pods_with_more_workers_raises_the_workers_first() -> None:
         assert workers * replicas >= 4
 
 
-def test_a_recommendation_that_nobody_follows_stays() -> None:
+def test_a_recommendation_that_is_not_applied_is_repeated() -> None:
     model = settled(workers=Bounds(min=1, max=1), mode=Mode.RECOMMEND, max_replicas_per_minute=30)
     model.acting = False
     model.rate = 90.0
@@ -250,7 +250,7 @@ def test_a_recommendation_that_nobody_follows_stays() -> None:
     assert {(d.workers, d.replicas) for _, d in model.run(30)} == {told}
 
 
-def test_recommend_computes_what_auto_would_do_and_paused_keeps_what_runs() -> None:
+def test_recommend_matches_auto_and_paused_keeps_the_fleet() -> None:
     auto, recommend = settled(), settled(mode=Mode.RECOMMEND)
     recommend.acting = False
     auto.rate = recommend.rate = 120.0
@@ -265,14 +265,14 @@ def test_recommend_computes_what_auto_would_do_and_paused_keeps_what_runs() -> N
     assert paused.last.need.workers > 12, "the need is told nevertheless"
 
 
-def test_bounds_that_were_edited_are_obeyed_at_once() -> None:
+def test_edited_bounds_apply_immediately() -> None:
     model = settled()
     model.spec = spec(replicas=Bounds(min=4, max=20), workers=Bounds(min=2, max=8))
     model.run(2)
     assert model.size == (2, 4)
 
 
-def test_doubled_service_demand_is_followed_within_a_minute() -> None:
+def test_a_doubled_service_demand_is_learned_within_a_minute() -> None:
     model = settled()
     model.rate = 100.0
     model.run(120)
@@ -283,7 +283,7 @@ def test_doubled_service_demand_is_followed_within_a_minute() -> None:
     assert model.last.workers * (model.last.replicas - 1) >= 4
 
 
-def test_a_blocked_loop_and_a_failing_app_are_named() -> None:
+def test_a_blocked_loop_and_a_failing_app_are_reported() -> None:
     model = settled()
     fleet = model.fleet()
     first = replace(fleet.pods[0], workers_blocked=1, blocked_at="app.py:12 load", time=model.now)

@@ -87,7 +87,7 @@ def test_a_percentile_above_the_last_bound_is_a_lower_limit() -> None:
     )
 
 
-def test_nothing_counted_is_no_percentile() -> None:
+def test_empty_histograms_have_no_percentile() -> None:
     assert histogram.percentile((0.1,), (0, 0), 95) is None
     assert histogram.percentile((), (), 95) is None
 
@@ -99,7 +99,7 @@ def test_merged_histograms_are_not_averaged_percentiles() -> None:
     assert read.seconds <= 0.01
 
 
-def test_a_bucket_that_went_back_is_no_difference() -> None:
+def test_a_decreased_bucket_has_no_difference() -> None:
     assert histogram.difference((5, 3), (2, 3)) == (3, 0)
     assert histogram.difference((5, 2), (2, 3)) is None
 
@@ -123,7 +123,7 @@ def test_peaks_keep_what_can_still_be_the_maximum() -> None:
 # Rates
 
 
-def test_what_piles_up_in_flight_came_too() -> None:
+def test_growth_in_flight_counts_as_arrivals() -> None:
     found = measured((pod(100.0),), (pod(102.0, succeeded=150, in_flight=10),))
     assert found is not None
     assert (found.completed, found.arrivals) == (25.0, 28.0)
@@ -151,7 +151,7 @@ def test_a_silent_pod_that_is_not_ready_is_not_counted() -> None:
     assert found.completed == 25.0
 
 
-def test_a_pod_back_from_silence_does_not_bring_all_of_it_at_once() -> None:
+def test_a_pod_that_answers_again_causes_no_spike() -> None:
     known = rates.validate(Fleet(replicas=1, pods=(pod(100.0),)), now=100.0, interval=2.0)
     silent = rates.validate(
         Fleet(replicas=1, pods=(PodUnknown(pod="a", ready=True, reason=""),)), now=110, interval=2.0
@@ -188,7 +188,7 @@ def test_an_old_instance_seen_for_the_first_time_has_no_rate() -> None:
         {"in_flight": 10**400},
     ],
 )
-def test_a_sample_that_cannot_be_makes_its_pod_unknown(broken: dict) -> None:
+def test_an_invalid_sample_makes_its_pod_unknown(broken: dict) -> None:
     seen = rates.validate(Fleet(replicas=1, pods=(pod(100.0, **broken),)), now=100.0, interval=2.0)
     assert seen.samples == ()
     assert [each.reason for each in seen.unknown] == ["invalid counters"]
@@ -196,12 +196,12 @@ def test_a_sample_that_cannot_be_makes_its_pod_unknown(broken: dict) -> None:
 
 
 @pytest.mark.parametrize("at", [50.0, 500.0, float("nan")])
-def test_a_sample_of_another_time_makes_its_pod_unknown(at: float) -> None:
+def test_a_stale_sample_makes_its_pod_unknown(at: float) -> None:
     seen = rates.validate(Fleet(replicas=1, pods=(pod(at),)), now=100.0, interval=2.0)
     assert [each.reason for each in seen.unknown] == ["stale sample"]
 
 
-def test_a_pod_named_twice_counts_once_and_silence_wins() -> None:
+def test_a_duplicate_pod_counts_once_and_silence_wins() -> None:
     silent = PodUnknown(pod="a", ready=False, reason="timeout")
     seen = rates.validate(Fleet(replicas=1, pods=(pod(100.0), silent)), now=100.0, interval=2.0)
     assert (seen.samples, seen.ready) == ((), 1)
@@ -210,7 +210,7 @@ def test_a_pod_named_twice_counts_once_and_silence_wins() -> None:
     assert [sample.succeeded for sample in seen.samples] == [2]
 
 
-def test_latencies_of_other_bounds_are_left_out() -> None:
+def test_latencies_with_other_bounds_are_excluded() -> None:
     other = Histogram(bounds=(0.5,), counts=(9, 9), sum=0.0)
     before = (pod(100.0, "a"), pod(100.0, "b", latency=other))
     grown = Histogram(bounds=(0.1, 1.0), counts=(1, 4, 0), sum=0.0)
@@ -220,7 +220,7 @@ def test_latencies_of_other_bounds_are_left_out() -> None:
     assert (found.bounds, found.counts) == ((0.1, 1.0), (0, 3, 0))
 
 
-def test_a_pod_that_left_stays_in_the_window() -> None:
+def test_a_removed_pod_stays_in_the_window() -> None:
     model = FleetModel(spec())
     model.run(60)
     del model.pods[1]
@@ -236,7 +236,7 @@ def test_a_mean_weighs_each_tick_by_its_length() -> None:
     assert windows.mean(ticks, "arrivals") == pytest.approx(30.0)
 
 
-def test_a_queue_left_over_from_before_disturbs_what_follows() -> None:
+def test_a_backlog_disturbs_the_following_ticks() -> None:
     ticks = (tick(2.0), tick(4.0, busiest=0.9), tick(6.0), tick(10.0), tick(12.0))
     assert [each.time for each in windows.undisturbed(ticks, limit=0.5)] == [2.0, 12.0]
 
@@ -252,19 +252,19 @@ def test_service_demand_is_loop_time_less_idle_work_over_requests() -> None:
     assert found.confident
 
 
-def test_one_blocking_handler_is_not_what_a_request_costs() -> None:
+def test_one_blocking_handler_does_not_raise_the_service_demand() -> None:
     found = service_demand.estimate((*row(29), tick(60.0, loop=4.0, busiest=0.7)), None)
     assert found is not None
     assert found.seconds == pytest.approx(0.0092)
 
 
-def test_a_tick_that_did_next_to_nothing_is_not_what_a_request_costs() -> None:
+def test_a_nearly_idle_tick_does_not_lower_the_service_demand() -> None:
     found = service_demand.estimate((*row(20), *(tick(42.0, loop=0.01) for _ in range(9))), None)
     assert found is not None
     assert found.seconds == pytest.approx(0.0092)
 
 
-def test_too_few_requests_keep_what_was_known() -> None:
+def test_too_few_requests_keep_the_last_service_demand() -> None:
     known = ServiceDemand(seconds=0.01, idle=0.0, requests=500, confident=True)
     few = row(3, arrivals=1.0, completed=1.0)
     assert service_demand.estimate(few, known) is known
@@ -272,7 +272,7 @@ def test_too_few_requests_keep_what_was_known() -> None:
     assert service_demand.estimate((), known) is known
 
 
-def test_idle_work_is_learned_while_nothing_comes() -> None:
+def test_idle_work_is_learned_without_requests() -> None:
     quiet = row(10, arrivals=0.0, completed=0.0, loop=0.02)
     busy = tuple(tick(20.0 + 2 * i) for i in range(1, 11))
     found = service_demand.estimate(quiet + busy, None)
@@ -284,20 +284,20 @@ def test_idle_work_is_learned_while_nothing_comes() -> None:
 # Demand
 
 
-def test_a_steady_load_is_read_slowly() -> None:
+def test_a_steady_load_uses_the_long_window() -> None:
     ticks = (*row(27, arrivals=98.0), *(tick(54.0 + 2 * i, arrivals=100.0) for i in (1, 2, 3)))
     found = demand.estimate(ticks, Forecasts())
     assert found.level == pytest.approx(windows.mean(ticks, "arrivals"))
     assert not found.burst
 
 
-def test_a_burst_is_taken_from_the_newest_tick_alone() -> None:
+def test_a_burst_uses_only_the_newest_tick() -> None:
     ticks = (*row(29, arrivals=20.0), tick(60.0, arrivals=120.0))
     found = demand.estimate(ticks, Forecasts())
     assert (found.level, found.slope, found.burst) == (120.0, 0.0, True)
 
 
-def test_noise_is_no_burst() -> None:
+def test_noise_is_not_a_burst() -> None:
     ticks = (*row(29, arrivals=2.0), tick(60.0, arrivals=5.0))
     assert not demand.estimate(ticks, Forecasts()).burst
 
@@ -320,7 +320,7 @@ def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
     assert demand.Demand(100.0, 50.0, 0.0, burst=False).expected(35.0) == 200.0
 
 
-def test_headroom_is_the_shortfall_of_late() -> None:
+def test_headroom_is_the_recent_shortfall() -> None:
     forecasts = Forecasts(shortfalls=(0.0,) * 50 + (0.2,) * 10)
     assert demand.estimate(row(), forecasts).headroom == 0.2
     forecasts = Forecasts(shortfalls=(5.0,) * 60)
@@ -328,7 +328,7 @@ def test_headroom_is_the_shortfall_of_late() -> None:
     assert demand.estimate(row(), Forecasts()).headroom == demand.FIRST_HEADROOM
 
 
-def test_forecasts_are_held_against_what_came_less_what_chance_adds() -> None:
+def test_forecasts_are_compared_with_arrivals_less_chance() -> None:
     known = demand.Demand(100.0, 0.0, 0.1, burst=False)
     made = demand.record_forecast(Forecasts(), known, now=0.0, lead=3.0, hold=30.0)
     assert made.pending == ((3.0, 100.0),)
@@ -339,7 +339,7 @@ def test_forecasts_are_held_against_what_came_less_what_chance_adds() -> None:
     assert demand.score_forecasts(made, row(3, arrivals=80.0), now=6.0).shortfalls == (0.0,)
 
 
-def test_workers_that_are_still_there_need_no_headroom() -> None:
+def test_running_workers_need_no_headroom() -> None:
     high, low = (demand.Demand(rate, 0.0, 0.0, burst=False) for rate in (100.0, 60.0))
     made = demand.record_forecast(Forecasts(), high, now=0.0, lead=3.0, hold=30.0)
     made = demand.record_forecast(made, low, now=20.0, lead=3.0, hold=30.0)
@@ -358,7 +358,7 @@ def test_the_level_is_the_longest_window_that_chance_allows() -> None:
     assert demand.estimate(fallen, Forecasts()).level == pytest.approx(112.2, abs=0.1)
 
 
-def test_arrivals_that_come_in_clumps_are_noisier_than_independent_ones() -> None:
+def test_clumped_arrivals_are_noisier_than_independent_ones() -> None:
     assert demand.noise(row()) == 1.0
     clumps = tuple(tick(2.0 * i, arrivals=114.0 if i % 2 else 86.0) for i in range(1, 31))
     assert demand.noise(clumps) == pytest.approx(28**2 / 2 / 100 * 2 / 2 * 2, rel=0.51)
@@ -369,33 +369,33 @@ def test_arrivals_that_come_in_clumps_are_noisier_than_independent_ones() -> Non
 # Capacity
 
 
-def test_one_pod_is_the_heaviest_only_if_it_always_has_more_to_do() -> None:
+def test_a_pod_is_heaviest_only_if_its_load_is_always_higher() -> None:
     chance = tuple(tick(2.0 * i, loop=4.0, heaviest=1.9 if i % 2 else 0.8) for i in range(30))
     lasting = tuple(tick(2.0 * i, loop=4.0, heaviest=1.6) for i in range(30))
     assert windows.heaviest(chance, now=58.0, seconds=30.0) == 0.2
     assert windows.heaviest(lasting, now=58.0, seconds=30.0) == 0.4
 
 
-def test_the_heaviest_has_its_part_of_a_load_that_has_risen() -> None:
+def test_the_heaviest_share_applies_to_a_risen_load() -> None:
     rising = tuple(tick(2.0 * i, loop=3.0 + i, heaviest=(3.0 + i) / 3) for i in range(15))
     assert windows.heaviest(rising, now=28.0, seconds=30.0) == pytest.approx(1 / 3)
     idle = (tick(0.0, loop=0.0, heaviest=0.0),)
     assert windows.heaviest(idle, now=0.0, seconds=30.0) == 0.0
 
 
-def test_many_pods_with_an_even_load_and_one_that_is_fuller() -> None:
+def test_one_busier_pod_among_many() -> None:
     assert windows.uneven([1.0, 1.0, 1.0, 0.0]) == pytest.approx(1.0)
     assert windows.uneven([1.0] * 7 + [1.3]) == pytest.approx(1.1, abs=0.01)
     assert windows.uneven([0.0, 0.0]) == 0.0
 
 
-def test_what_chance_may_have_added_to_the_loop_time_is_not_certain() -> None:
+def test_certain_loop_time_excludes_chance() -> None:
     ticks = row(3, loop=6.4)
     assert windows.certain_loop(ticks, 0.02) == pytest.approx(6.4 - 2 * 0.02 * (640 / 6) ** 0.5)
     assert windows.certain_loop(ticks, None) == pytest.approx(6.4)
 
 
-def test_the_models_own_p95_is_read_within_ten_per_cent() -> None:
+def test_the_p95_of_the_model_is_read_within_ten_percent() -> None:
     model = FleetModel(spec())
     model.run(60)
     assert len(BOUNDS) == 117

@@ -28,7 +28,7 @@ def test_the_worked_example() -> None:
     assert applied(33.0) == (2, 6)
 
 
-def test_a_schedule_holds_pods_and_is_named() -> None:
+def test_a_schedule_keeps_pods_and_is_reported() -> None:
     model = FleetModel(spec())
     model.run(20)
     model.spec = spec(floors=(OFFICE,))
@@ -39,7 +39,7 @@ def test_a_schedule_holds_pods_and_is_named() -> None:
 
 
 @pytest.mark.property
-def test_pods_serve_when_the_schedule_begins_and_go_after_it() -> None:
+def test_pods_are_ready_at_the_schedule_start_and_removed_after_it() -> None:
     model = FleetModel(spec())
     model.pod_start = 8.0
     model.run(60)
@@ -63,7 +63,7 @@ several = st.lists(
 
 @settings(max_examples=50, deadline=None)
 @given(several, several, st.floats(0, 1e5), st.integers(0, 10**6))
-def test_floors_never_leave_the_bounds_nor_lower_them(
+def test_floors_stay_within_the_bounds_and_never_lower_them(
     now: list[Floor], later: list[Floor], seconds: float, pods: int
 ) -> None:
     user_spec = spec(
@@ -108,7 +108,7 @@ def test_the_worked_example_of_memory() -> None:
     assert memory.pods(known, [held(0, rss=100)], in_flight=6000, workers=2) == 3
 
 
-def test_memory_that_is_given_back_late_does_not_hide_what_a_request_takes() -> None:
+def test_memory_released_late_does_not_hide_the_request_memory() -> None:
     known = seen((0, 100), (100, 110), (500, 150))
     for _ in range(30):
         known = memory.learn(known, [held(0, rss=150)], seconds=2.0)
@@ -116,23 +116,23 @@ def test_memory_that_is_given_back_late_does_not_hide_what_a_request_takes() -> 
     assert known.request.bytes == pytest.approx(0.1 * MIB, rel=0.3)
 
 
-def test_without_a_limit_memory_asks_for_nothing() -> None:
+def test_without_a_memory_limit_no_pods_are_needed() -> None:
     known = seen((0, 100), (100, 110), (500, 150), limit=0)
     assert known == WorkerMemory()
     assert memory.pods(known, [held(0, rss=100, limit=0)], in_flight=10**6, workers=1) == 0
 
 
-def test_too_little_seen_asks_for_nothing() -> None:
+def test_too_little_memory_data_needs_no_pods() -> None:
     assert seen((0, 100), (5, 101), (9, 103)).request is None
     assert seen((500, 150), (510, 151)).request is None
 
 
-def test_workers_that_fill_the_limit_alone_ask_for_no_pods() -> None:
+def test_workers_that_fill_the_memory_limit_need_no_pods() -> None:
     known = seen((0, 100), (100, 110), (500, 150))
     assert memory.pods(known, [held(0, rss=100)], in_flight=6000, workers=8) == 0
 
 
-def test_memory_that_binds_adds_pods_and_is_named() -> None:
+def test_binding_memory_adds_pods_and_is_reported() -> None:
     model = FleetModel(spec())
     model.run(20)
     known = seen((0, 100), (100, 110), (500, 150))

@@ -36,7 +36,7 @@ def shrinks(silent: int) -> FleetModel:
     return model
 
 
-def test_a_large_fleet_shrinks_past_one_silent_pod_and_says_that_it_is_silent() -> None:
+def test_a_large_fleet_shrinks_despite_one_silent_pod_and_reports_it() -> None:
     model = shrinks(1)
     assert model.last.workers == 1
     status, message = condition(model.last, "MetricsStale")
@@ -45,7 +45,7 @@ def test_a_large_fleet_shrinks_past_one_silent_pod_and_says_that_it_is_silent() 
     assert "Their load is estimated as the mean of the other pods." in message
 
 
-def test_two_silent_pods_of_sixty_hold_it() -> None:
+def test_two_silent_pods_of_sixty_prevent_scale_down() -> None:
     model = shrinks(2)
     assert model.last.workers == 4
     assert model.last.verdict is Verdict.HOLDING

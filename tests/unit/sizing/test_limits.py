@@ -57,22 +57,22 @@ def test_threads_of_a_fleet(
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e300, -1.0])
-def test_a_pod_that_says_nonsense_says_nothing(seconds: float) -> None:
+def test_invalid_thread_counters_are_ignored(seconds: float) -> None:
     odd = pods((pool(0), pool(seconds)), (pool(0), pool(2, seconds)), (pool(0), pool(20)))
     (use,), _ = limits.measure(odd, ready=3)
     assert use.busy == pytest.approx(30.0)
 
 
-def test_pods_that_do_not_say_have_no_threads_rather_than_idle_ones() -> None:
+def test_pods_without_thread_data_have_no_threads() -> None:
     assert limits.measure(pods((None, None)), ready=1) == ((), 0)
 
 
-def test_the_smallest_limit_of_a_fleet_counts() -> None:
+def test_the_smallest_limit_of_a_fleet_applies() -> None:
     mixed = pods((pool(0), pool(2, limit=60)), (pool(0), pool(2, limit=20)))
     assert limits.measure(mixed, ready=2)[0][0].limit == 20
 
 
-def test_a_limit_that_is_the_pools_own_is_no_other() -> None:
+def test_a_limit_equal_to_the_pool_is_not_a_second_limit() -> None:
     threads = pods((pool(0, limit=8), pool(2, limit=8)), worker_limit=8)
     assert limits.measure(threads, ready=1)[1] == 0
     assert limits.measure(pods((None, None), worker_limit=8), ready=1)[1] == 8
@@ -100,7 +100,7 @@ def asked(
 @pytest.mark.parametrize(
     ("threads", "part"), [(1, 0.37), (2, 0.55), (4, 0.68), (9, 0.79), (10, 0.8), (40, 0.8)]
 )
-def test_few_threads_need_more_room_than_many(threads: int, part: float) -> None:
+def test_small_pools_need_more_spare_threads(threads: int, part: float) -> None:
     assert limits.planned_share(threads) == pytest.approx(part, abs=0.005)
 
 
@@ -115,11 +115,11 @@ def test_few_threads_need_more_room_than_many(threads: int, part: float) -> None
         pytest.param(asked(row(80.0, 500.0), failing=True), 30.0, id="calls hang and fail"),
     ],
 )
-def test_threads_that_are_needed(found: ThreadPoolNeed, needed: float) -> None:
+def test_needed_threads(found: ThreadPoolNeed, needed: float) -> None:
     assert found.needed == pytest.approx(needed, abs=0.5)
 
 
-def test_the_pool_that_asks_for_the_most_workers_counts() -> None:
+def test_the_pool_that_needs_the_most_workers_applies() -> None:
     small = ThreadUse(name="asyncio", limit=5, busy=8.0, waiting=0.0)
     ticks = [replace(each, threads=(*each.threads, small)) for each in row(30.0)]
     found = asked(ticks)
@@ -128,7 +128,7 @@ def test_the_pool_that_asks_for_the_most_workers_counts() -> None:
     assert found.workers == pytest.approx(8 / (5 * 0.717), abs=0.01)
 
 
-def test_what_a_request_takes_is_not_learned_from_failures() -> None:
+def test_thread_time_is_not_learned_from_failures() -> None:
     assert limits.learn(row(30.0), ()) == (("anyio", pytest.approx(0.3)),)
     known = (("anyio", 0.3),)
     hung = [replace(each, server_errors=10.0) for each in row(80.0, completed=10.0)]
@@ -139,7 +139,7 @@ def test_what_a_request_takes_is_not_learned_from_failures() -> None:
     assert limits.learn(slow, known) == (("anyio", pytest.approx(0.9)),), "a few always fail"
 
 
-def test_what_was_refused_would_be_in_flight_too() -> None:
+def test_shed_requests_would_be_in_flight() -> None:
     assert limits.unshed_in_flight(row(0.0, shed=20.0), 50.0) == pytest.approx(62.5)
     assert limits.unshed_in_flight(row(0.0), 50.0) == 50.0
     assert limits.unshed_in_flight(row(0.0, shed=98.0), 50.0) == 75.0, (
@@ -158,9 +158,7 @@ def test_what_was_refused_would_be_in_flight_too() -> None:
         pytest.param(2.0, 0.01, 0.65, id="hardly any thread is busy"),
     ],
 )
-def test_loops_get_no_busier_than_threads_let_them(
-    busy: float, loop: float, reached: float
-) -> None:
+def test_threads_limit_the_loop_utilization(busy: float, loop: float, reached: float) -> None:
     ticks = row(busy, loop=loop)
     assert limits.max_loop_utilization(ticks, 0.65) == pytest.approx(reached)
 
@@ -181,7 +179,7 @@ def sync(*, threads: int = 40, tracked: bool = True, **changes: object) -> Fleet
     return model
 
 
-def test_threads_bind_where_loops_are_idle() -> None:
+def test_threads_bind_while_loops_are_idle() -> None:
     model = sync()
     model.rate = 400.0
     model.run(90)
@@ -210,7 +208,7 @@ def test_a_step_gets_its_threads_within_seconds() -> None:
 
 
 @pytest.mark.parametrize(("threads", "more"), [(40, True), (0, False)])
-def test_a_slower_upstream_holds_threads_and_no_loops(threads: int, more: bool) -> None:
+def test_a_slower_upstream_holds_threads_but_no_loops(threads: int, more: bool) -> None:
     model = sync(threads=threads)
     model.rate = 400.0
     model.run(90)
@@ -231,7 +229,7 @@ def test_calls_that_hang_in_an_outage_add_no_workers() -> None:
     assert max(d.workers * d.replicas for _, d in seen) <= 1.5 * before
 
 
-def test_pods_of_an_older_image_ask_for_no_threads() -> None:
+def test_older_images_need_no_threads() -> None:
     model = sync(threads=0)
     model.rate = 400.0
     model.run(60)
@@ -239,7 +237,7 @@ def test_pods_of_an_older_image_ask_for_no_threads() -> None:
     assert model.last.load.threads_utilization is None
 
 
-def test_a_limit_of_the_pods_binds_as_the_users_does() -> None:
+def test_a_limit_of_the_pods_binds_like_the_users_limit() -> None:
     model = FleetModel(spec())
     model.limit, model.rate = 5, 100.0
     model.run(60)
@@ -328,7 +326,7 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
         ),
     ],
 )
-def test_what_is_said_of_a_raised_latency(
+def test_the_diagnosis_of_a_raised_latency(
     model: object, status: bool, reason: str, parts: tuple[str, ...]
 ) -> None:
     assert callable(model)
@@ -339,7 +337,7 @@ def test_what_is_said_of_a_raised_latency(
         assert part in found.message
 
 
-def test_waiting_for_a_thread_is_no_part_of_what_a_request_takes_by_itself() -> None:
+def test_waiting_for_a_thread_is_not_part_of_the_base_latency() -> None:
     model = starved()
     assert model.last.load.latency is not None
     assert model.last.load.latency > 1.0
@@ -376,7 +374,7 @@ def test_threads_of_any_kind_stay_within_the_bounds(
     st.floats(0, 500),
     st.floats(1, 4),
 )
-def test_more_arrivals_never_ask_for_fewer_threads(
+def test_more_arrivals_never_need_fewer_threads(
     use: tuple[float, float, int], cost: float, level: float, more: float
 ) -> None:
     busy, waiting, limit = use

@@ -95,18 +95,18 @@ def test_the_loop_need_is_demand_times_cost_over_target() -> None:
     assert found.binding is Binding.LOOP
 
 
-def test_loop_time_that_is_used_now_counts_when_it_is_more() -> None:
+def test_used_loop_time_counts_if_it_exceeds_the_forecast() -> None:
     assert wanted(loop=6.1).total == pytest.approx(10.0)
 
 
-def test_concurrency_counts_only_where_it_is_limited() -> None:
+def test_concurrency_counts_only_with_a_limit() -> None:
     assert wanted(in_flight=10_000.0).binding is Binding.LOOP
     found = wanted(limit=100, in_flight=800.0)
     assert (found.total, found.binding) == (pytest.approx(10.0), Binding.CONCURRENCY)
     assert found.survivors == pytest.approx(8.0)
 
 
-def test_threads_count_where_requests_need_them() -> None:
+def test_threads_count_if_requests_need_them() -> None:
     found = wanted(threads=pool(limit=40, needed=320.0))
     assert (found.total, found.binding) == (pytest.approx(10.0), Binding.THREADS)
     assert (found.survivors, found.threads) == (pytest.approx(8.0), pytest.approx(320.0))
@@ -128,21 +128,21 @@ def test_a_plan_survives_the_loss_of_a_pod() -> None:
     assert [plan.workers_for(SEVEN, pods) for pods in (1, 2, 3, 4, 7)] == [7, 6, 3, 2, 1]
 
 
-def test_the_cheapest_plan_with_the_fewest_pods_is_taken() -> None:
+def test_the_cheapest_plan_with_the_fewest_pods_is_chosen() -> None:
     assert plan.cheapest(spec(), SEVEN) == size(2, 4)
 
 
-def test_dear_pods_are_filled_up() -> None:
+def test_expensive_pods_are_filled() -> None:
     assert plan.cheapest(spec(worker_cpu=0.05, worker_memory=2**20), SEVEN).replicas <= 3
 
 
-def test_a_need_beyond_all_bounds_takes_the_largest_fleet() -> None:
+def test_a_need_beyond_the_bounds_uses_the_largest_fleet() -> None:
     small = spec(workers=Bounds(min=1, max=2), replicas=Bounds(min=2, max=3))
     assert plan.cheapest(small, SEVEN) == size(2, 3)
     assert plan.fewest_replicas(small, SEVEN, at_least=2) == 3
 
 
-def test_no_prices_compare_cores() -> None:
+def test_without_prices_cores_are_compared() -> None:
     free = spec(price=replace(spec().price, cpu_hour=0.0, memory_gib_hour=0.0))
     assert plan.cheapest(free, SEVEN) == plan.cheapest(spec(), SEVEN)
 
@@ -154,12 +154,12 @@ def test_workers_grow_first() -> None:
     assert move(always(7.0, 5.2), at(2, 2)).size == size(6, 2)
 
 
-def test_pods_follow_when_workers_do_not_suffice() -> None:
+def test_pods_are_added_when_workers_do_not_suffice() -> None:
     grown = move(always(20.0, 14.0), at(2, 2))
     assert grown.size == size(8, 3)
 
 
-def test_pods_are_ordered_for_the_time_when_they_will_have_their_share() -> None:
+def test_pods_are_ordered_ahead_of_the_load() -> None:
     steep = replace(always(14.0, 7.0), soon=RequiredWorkers(20.0, 10.0))
     assert move(steep, at(7, 2)).size == size(7, 3), "14 are needed now, and run"
     assert move(replace(steep, soon=RequiredWorkers(16.5, 8.2)), at(7, 2)).size == size(7, 2), (
@@ -176,7 +176,7 @@ def test_a_small_excess_changes_nothing() -> None:
     assert move(always(4.3), at(2, 2)).size == size(3, 2)
 
 
-def test_workers_stay_for_a_pod_that_has_more_to_do_than_the_others() -> None:
+def test_workers_are_kept_for_the_busiest_pod() -> None:
     uneven = move(always(4.0), at(3, 5, heaviest=1.9))
     assert uneven.size == size(2, 5)
     assert uneven.uneven
@@ -185,17 +185,17 @@ def test_workers_stay_for_a_pod_that_has_more_to_do_than_the_others() -> None:
     assert not even.uneven
 
 
-def test_workers_go_down_to_what_was_needed_lately() -> None:
+def test_workers_scale_down_to_the_recent_need() -> None:
     assert move(always(4.1), at(3, 2)).size == size(3, 2)
     assert move(always(4.0), at(3, 2)).size == size(2, 2)
 
 
-def test_a_silent_pod_bars_every_step_down() -> None:
+def test_a_silent_pod_prevents_scale_down() -> None:
     fewer = replace(always(1.0), move=ReplicaMove(before=6, after=2))
     assert move(fewer, at(6, 6, may_shrink=False)).size == size(6, 6)
 
 
-def test_the_window_keeps_what_was_needed_lately() -> None:
+def test_the_window_keeps_the_recent_need() -> None:
     lately = replace(
         always(1.0), workers=RequiredWorkers(8.0, 0.0), replicas=RequiredWorkers(8.0, 0.0)
     )
@@ -204,13 +204,13 @@ def test_the_window_keeps_what_was_needed_lately() -> None:
     assert kept.workers_held
 
 
-def test_what_ran_while_nothing_was_known_is_a_floor() -> None:
+def test_the_running_size_is_a_floor_while_the_load_is_unknown() -> None:
     assert move(replace(always(1.0), workers_floor=5), at(6, 2)).size.workers == 5
     fewer = replace(always(1.0), replicas_floor=4, move=ReplicaMove(before=6, after=2))
     assert move(fewer, at(1, 6)).size.replicas == 4
 
 
-def test_workers_are_up_before_pods_go() -> None:
+def test_workers_are_added_before_pods_are_removed() -> None:
     fewer = replace(always(5.0, 3.6), move=ReplicaMove(before=12, after=3))
     first = move(fewer, at(1, 12))
     assert first.size == size(2, 12)
@@ -218,7 +218,7 @@ def test_workers_are_up_before_pods_go() -> None:
     assert second.size == size(2, 3)
 
 
-def test_a_move_of_pods_is_carried_out_once() -> None:
+def test_a_replica_move_is_applied_once() -> None:
     more = replace(always(7.0, 5.2), move=ReplicaMove(before=2, after=4))
     assert move(more, at(6, 2)).size == size(4, 4)
     assert move(more, at(4, 4)).size == size(2, 4)
@@ -245,39 +245,39 @@ def after(seconds: int, *needs: float) -> replica_moves.Samples:
     return samples
 
 
-def test_pods_move_when_what_was_paid_too_much_is_the_price_of_the_move() -> None:
+def test_pods_move_once_the_excess_cost_equals_the_price_of_the_move() -> None:
     # 5 x 2 costs 0.7 cores more than 8 x 1, and three more pods with 2 workers 149 core-seconds.
     assert replica_moves.best_replicas(spec(), after(200, 7.2), terms(2, 5)) == 5
     assert replica_moves.best_replicas(spec(), after(250, 7.2), terms(2, 5)) == 8
 
 
-def test_a_need_that_comes_and_goes_moves_no_pods() -> None:
+def test_an_oscillating_need_moves_no_pods() -> None:
     turns = after(300, *(7.2 if step % 6 < 3 else 9.5 for step in range(30)))
     assert replica_moves.best_replicas(spec(), turns, terms(2, 5)) == 5
 
 
-def test_pods_stay_that_the_highest_need_may_ask_for() -> None:
+def test_pods_for_the_highest_need_are_kept() -> None:
     low = after(300, 2.0)
     assert replica_moves.best_replicas(spec(), low, terms(1, 10)) < 4
     assert replica_moves.best_replicas(spec(), low, terms(1, 10, fewest=6)) == 6
 
 
-def test_no_more_pods_are_ordered_for_their_cost_while_some_are_starting() -> None:
+def test_no_pods_are_added_to_save_cost_while_some_are_starting() -> None:
     assert replica_moves.best_replicas(spec(), after(300, 7.2), terms(2, 5, ready=4)) == 5
 
 
-def test_slow_pods_must_pay_for_their_start() -> None:
+def test_slow_pod_starts_raise_the_price_of_a_move() -> None:
     assert replica_moves.best_replicas(spec(), after(300, 7.2), terms(2, 5, lead=60.0)) == 5
 
 
-def test_pods_go_sooner_where_that_is_wished() -> None:
+def test_a_short_window_removes_pods_sooner() -> None:
     low = after(30, 2.0)
     assert replica_moves.best_replicas(spec(), low, terms(1, 4)) == 4
     soon = spec(replicas_down_after=10.0)
     assert replica_moves.best_replicas(soon, low, terms(1, 4)) < 4
 
 
-def test_pods_are_considered_every_few_seconds_only() -> None:
+def test_replica_moves_are_evaluated_every_few_seconds() -> None:
     samples = replica_moves.add_sample((), 3.0, now=100.0)
     assert not replica_moves.sample_due(samples, now=108.0)
     assert replica_moves.sample_due(samples, now=110.0)
@@ -293,7 +293,7 @@ def test_the_rate_limit_counts_a_minute() -> None:
     assert (limited.size, limited.rate_limited) == (size(8, 3), True)
 
 
-def test_needs_of_the_windows() -> None:
+def test_stabilized_needs() -> None:
     recent = StabilizationWindows()
     for when, total in ((0.0, 6.0), (20.0, 2.0), (40.0, 3.0)):
         recent = guards.record_need(recent, spec(), total, now=when)
@@ -305,12 +305,12 @@ def test_needs_of_the_windows() -> None:
 # Sentences
 
 
-def test_steps() -> None:
+def test_describe_change() -> None:
     assert reasons.describe_change(size(3, 2), size(4, 2)) == "2 pods x 3 -> 2 pods x 4"
     assert reasons.describe_change(size(3, 1), size(3, 1)) == "keeping 1 pod x 3 workers"
 
 
-def test_many_silent_pods_are_not_all_named() -> None:
+def test_only_some_silent_pods_are_listed() -> None:
     pods = tuple((f"p{i}", "timeout") for i in range(5))
     assert reasons.format_silent_pods(pods) == "p0: timeout, p1: timeout, p2: timeout and 2 more"
 
@@ -354,13 +354,13 @@ def sentence(seen: Assessment, before: Size, after: Move, verdict: Verdict = Ver
     return reasons.describe(spec(max_concurrency=100), seen, after, verdict=verdict, running=before)
 
 
-def test_the_sentence_has_the_numbers_it_hangs_on() -> None:
+def test_the_message_has_its_numbers() -> None:
     assert sentence(assessment(spec()), size(3, 2), Move(size=size(4, 2))) == (
         "7 workers needed: 412 rps expected in 35 s x 9.1 ms / 0.61; 2 pods x 3 -> 2 pods x 4"
     )
 
 
-def test_the_sentence_says_when_the_loss_of_a_pod_decides() -> None:
+def test_the_message_mentions_the_tolerated_loss_of_a_pod() -> None:
     crowded = assessment(spec(), loop=5.6)
     assert sentence(crowded, size(6, 2), Move(size=size(6, 2))) == (
         "10 workers needed: event loops use 5.6 s per second / 0.61;"
@@ -368,14 +368,14 @@ def test_the_sentence_says_when_the_loss_of_a_pod_decides() -> None:
     )
 
 
-def test_the_sentence_of_a_concurrency_limit() -> None:
+def test_the_message_of_a_concurrency_limit() -> None:
     seen = assessment(spec(max_concurrency=100), in_flight=800.0)
     assert sentence(seen, size(6, 2), Move(size=size(6, 2))).startswith(
         "12 workers needed: 928 requests in flight expected / (100 per worker x 0.8)"
     )
 
 
-def test_the_sentence_of_a_hold_says_what_it_waits_for() -> None:
+def test_the_message_of_a_hold_explains_what_it_waits_for() -> None:
     held = Move(size=size(5, 3), workers_held=True, replicas_held=True)
     assert sentence(assessment(spec()), size(5, 3), held, Verdict.STABILIZING).endswith(
         "keeping 3 pods x 5 workers; workers scale down once the need has been lower for 30 s,"
@@ -400,7 +400,7 @@ def test_savings_against_the_peak() -> None:
     assert found.per_month == pytest.approx(0.4175 * 730, rel=0.001)
 
 
-def test_a_baseline_that_was_given_counts() -> None:
+def test_a_baseline_of_the_spec_is_used() -> None:
     price = replace(spec().price, baseline_replicas=4, baseline_workers=3)
     usage = add(Usage(), spec(), size(2, 2), seconds=10.0, decided=size(2, 2))
     found = savings(spec(price=price), usage)
@@ -409,7 +409,7 @@ def test_a_baseline_that_was_given_counts() -> None:
     assert not found.baseline_is_peak
 
 
-def test_nothing_measured_is_no_saving() -> None:
+def test_without_measurements_there_are_no_savings() -> None:
     assert savings(spec(), Usage()) is None
 
 
@@ -422,7 +422,7 @@ def test_free_compute_saves_no_money() -> None:
     assert found.percent > 0
 
 
-def test_the_meter_starts_again_when_pods_have_moved() -> None:
+def test_the_accounting_restarts_after_a_move() -> None:
     first = replica_moves.next_history(MoveHistory(), 4, now=0.0)
     assert (first.replicas, first.patience) == (4, 1.0)
     assert replica_moves.next_history(first, 4, now=10.0) is first
@@ -430,7 +430,7 @@ def test_the_meter_starts_again_when_pods_have_moved() -> None:
     assert (more.replicas, more.patience, more.up) == (5, 1.0, True)
 
 
-def test_moving_to_and_fro_makes_moves_dearer_and_moving_on_cheaper_again() -> None:
+def test_reversals_raise_the_price_of_a_move() -> None:
     history = replica_moves.next_history(MoveHistory(), 4, now=0.0)
     paid = []
     for turn, replicas in enumerate((5, 4, 5, 4, 3, 2)):
@@ -441,6 +441,6 @@ def test_moving_to_and_fro_makes_moves_dearer_and_moving_on_cheaper_again() -> N
     assert late.patience == 1.0, "what was long ago is no moving to and fro"
 
 
-def test_who_moves_to_and_fro_waits_for_longer() -> None:
+def test_reversals_delay_the_next_move() -> None:
     assert replica_moves.best_replicas(spec(), after(250, 7.2), terms(2, 5)) == 8
     assert replica_moves.best_replicas(spec(), after(250, 7.2), terms(2, 5, patience=2.0)) == 5

@@ -38,7 +38,7 @@ def after(days: float, rate: Rate, known: Profile = UNKNOWN, *, seed: int = 1) -
     return known
 
 
-def test_a_jump_that_came_each_day_is_expected_when_the_lead_crosses_it() -> None:
+def test_a_daily_jump_is_predicted_when_the_lead_time_crosses_it() -> None:
     known = after(2, office)
     assert known.jumps[18] == pytest.approx(log(4), abs=0.15)
     assert known.jumps[34] == pytest.approx(-log(4), abs=0.15)
@@ -56,11 +56,11 @@ def test_the_example_of_the_module() -> None:
     assert forecast(small, at=NINE - 1).ratio(3.0) == pytest.approx(exp(0.88 * 0.693), abs=0.001)
 
 
-def test_a_fall_is_not_heard() -> None:
+def test_a_predicted_fall_is_ignored() -> None:
     assert forecast(after(2, office), at=17 * HOUR - 10).ratio(60.0) == 1.0
 
 
-def test_the_way_over_midnight_goes_on_with_the_next_day() -> None:
+def test_the_lead_time_may_cross_midnight() -> None:
     def nightly(at: float) -> float:
         return 100.0 if at % DAY < HOUR else 50.0
 
@@ -69,7 +69,7 @@ def test_the_way_over_midnight_goes_on_with_the_next_day() -> None:
 
 
 @pytest.mark.parametrize("days", [0, 0.5, 1, 1.2])
-def test_nothing_is_expected_before_it_has_proven_itself(days: float) -> None:
+def test_nothing_is_predicted_without_skill(days: float) -> None:
     assert forecast(after(days, office), at=NINE - 10) == FLAT
 
 
@@ -79,7 +79,7 @@ def test_chance_has_no_skill(seed: int) -> None:
     assert forecast(known, at=NINE - 10).ratio(60.0) < 1.01
 
 
-def test_one_strange_day_does_not_rule() -> None:
+def test_one_unusual_day_does_not_dominate() -> None:
     known = after(5, office)
     strange = after(1, lambda at: 0.0 if 8 * HOUR <= at < 12 * HOUR else 40.0, known)
     assert strange.jumps[18] > 0.8 * known.jumps[18]
@@ -131,7 +131,7 @@ def test_ticks_are_counted_by_five_minutes(
     assert profile.add_tick(UNKNOWN, current, tick(2.0, arrivals=100.0), at=at) == (UNKNOWN, known)
 
 
-def test_what_comes_under_one_request_a_second_is_no_jump() -> None:
+def test_less_than_one_request_per_second_is_not_a_jump() -> None:
     seen = ProfileSlot(number=108, seconds=SLOT, requests=0.9 * SLOT, before=0.0)
     assert learn(UNKNOWN, seen).jumps == (0.0,) * JUMPS
 
@@ -150,7 +150,7 @@ rubbish = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(rubbish, numbers, st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 10))
-def test_whatever_is_known_it_only_adds_and_not_without_end(
+def test_any_profile_only_adds_bounded_demand(
     known: Profile, at: float, lead: float, level: float, slope: float
 ) -> None:
     found = forecast(profile.sanitized(known), at=at)
@@ -164,7 +164,7 @@ def test_whatever_is_known_it_only_adds_and_not_without_end(
 
 @settings(max_examples=50, deadline=None)
 @given(rubbish, st.floats(0, 1e9), numbers)
-def test_learning_goes_on_from_whatever_was_left(
+def test_learning_continues_from_any_restored_profile(
     known: Profile, mean: float, before: float
 ) -> None:
     begun = profile.sanitized(known)
@@ -190,7 +190,7 @@ def until(model: FleetModel, start: float, end: float) -> None:
 
 
 @pytest.mark.property
-def test_workers_are_there_when_the_jump_comes() -> None:
+def test_workers_are_ready_for_a_daily_jump() -> None:
     expecting, unaware = morning(after(2, office)), morning(UNKNOWN)
     assert expecting.size == unaware.size
     for model in (expecting, unaware):
@@ -206,15 +206,13 @@ def test_workers_are_there_when_the_jump_comes() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(1, 5), st.floats(0, 3))
-def test_more_arrivals_need_no_fewer_workers_where_a_jump_is_expected(
-    more: float, ahead: float
-) -> None:
+def test_more_arrivals_never_need_fewer_workers_before_a_jump(more: float, ahead: float) -> None:
     model = FleetModel(spec())
     model.run(30)
     known = replace(model.state, profile=after(2, office))
-    wish = replace(spec(), time_of_day=NINE - ahead)
+    user_spec = replace(spec(), time_of_day=NINE - ahead)
     ticks = tuple(replace(one, arrivals=one.arrivals * more) for one in known.ticks)
-    low = decide(wish, model.fleet(), known, model.now)
-    high = decide(wish, model.fleet(), replace(known, ticks=ticks), model.now)
+    low = decide(user_spec, model.fleet(), known, model.now)
+    high = decide(user_spec, model.fleet(), replace(known, ticks=ticks), model.now)
     assert high.need.demand >= low.need.demand
     assert high.need.workers >= low.need.workers

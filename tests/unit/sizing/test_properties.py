@@ -73,10 +73,10 @@ garbage = st.builds(
 unknown = st.builds(PodUnknown, pod=st.sampled_from("abcd"), ready=st.booleans(), reason=st.text())
 
 
-def busy(wish: SizingSpec, rate: float = 40.0) -> FleetModel:
+def busy(user_spec: SizingSpec, rate: float = 40.0) -> FleetModel:
     """A fleet within the bounds that has served for a while."""
-    workers = (wish.workers.min + wish.workers.max) // 2
-    model = FleetModel(wish, replicas=wish.replicas.max, workers=workers)
+    workers = (user_spec.workers.min + user_spec.workers.max) // 2
+    model = FleetModel(user_spec, replicas=user_spec.replicas.max, workers=workers)
     model.rate = rate
     model.run(20)
     return model
@@ -84,16 +84,16 @@ def busy(wish: SizingSpec, rate: float = 40.0) -> FleetModel:
 
 @EXAMPLES
 @given(user_spec, loads)
-def test_within_bounds_and_deterministic(wish: SizingSpec, steps: list) -> None:
-    model = FleetModel(wish)
+def test_within_bounds_and_deterministic(user_spec: SizingSpec, steps: list) -> None:
+    model = FleetModel(user_spec)
     for rate, service, upstream in steps:
         model.rate, model.service, model.upstream = rate, service, upstream
         for _, decision in model.run(12):
-            assert wish.workers.min <= decision.workers <= wish.workers.max
-            assert wish.replicas.min <= decision.replicas <= wish.replicas.max
+            assert user_spec.workers.min <= decision.workers <= user_spec.workers.max
+            assert user_spec.replicas.min <= decision.replicas <= user_spec.replicas.max
             assert decision.message
-        again = decide(wish, model.fleet(), model.state, model.now)
-        assert again == decide(wish, model.fleet(), model.state, model.now)
+        again = decide(user_spec, model.fleet(), model.state, model.now)
+        assert again == decide(user_spec, model.fleet(), model.state, model.now)
 
 
 @EXAMPLES
@@ -120,10 +120,10 @@ def test_more_arrivals_never_need_fewer_workers(rate: float, more: float, cost: 
 
 @EXAMPLES
 @given(user_spec, st.floats(0, 500))
-def test_idempotent_at_rest(wish: SizingSpec, rate: float) -> None:
-    model = busy(wish, rate)
-    first = decide(wish, model.fleet(), model.state, model.now)
-    second = decide(wish, model.fleet(), first.state, model.now)
+def test_idempotent_at_rest(user_spec: SizingSpec, rate: float) -> None:
+    model = busy(user_spec, rate)
+    first = decide(user_spec, model.fleet(), model.state, model.now)
+    second = decide(user_spec, model.fleet(), first.state, model.now)
     assert (second.workers, second.replicas) == (first.workers, first.replicas)
     assert second.message == first.message
     assert second.conditions == first.conditions
@@ -133,9 +133,9 @@ def test_idempotent_at_rest(wish: SizingSpec, rate: float) -> None:
 @EXAMPLES
 @given(user_spec, st.lists(garbage | unknown, max_size=5), st.floats(0, 200), st.booleans())
 def test_survives_garbage_without_shrinking(
-    wish: SizingSpec, pods: list, later: float, known: bool
+    user_spec: SizingSpec, pods: list, later: float, known: bool
 ) -> None:
-    model = busy(wish)
+    model = busy(user_spec)
     size = model.size
     extra = model.fleet().pods if known else ()
     # One pod that takes traffic is silent for certain: nothing may shrink on what the rest say.
@@ -143,22 +143,22 @@ def test_survives_garbage_without_shrinking(
     fleet = Fleet(replicas=size[1], pods=(*extra, silent, *pods))
     state = model.state
     for step in range(3):
-        decision = decide(wish, fleet, state, model.now + later + 2 * step)
+        decision = decide(user_spec, fleet, state, model.now + later + 2 * step)
         state = decision.state
-        assert size[0] <= decision.workers <= wish.workers.max
-        assert size[1] <= decision.replicas <= wish.replicas.max
+        assert size[0] <= decision.workers <= user_spec.workers.max
+        assert size[1] <= decision.replicas <= user_spec.replicas.max
 
 
 @EXAMPLES
 @given(st.lists(garbage | unknown, max_size=6), st.lists(number, min_size=1, max_size=5), number)
 def test_survives_any_clock_and_any_fleet(pods: list, times: list, replicas: float) -> None:
-    wish = spec()
+    user_spec = spec()
     state = State()
     fleet = Fleet(replicas=int(replicas) if abs(replicas) < inf else 3, pods=tuple(pods))
     for now in times:
         if isinstance(now, int) and abs(now) > 10**300:
             continue
-        decision = decide(wish, fleet, state, now)
+        decision = decide(user_spec, fleet, state, now)
         state = decision.state
         assert 1 <= decision.workers <= 8
         assert 2 <= decision.replicas <= 20
@@ -166,14 +166,14 @@ def test_survives_any_clock_and_any_fleet(pods: list, times: list, replicas: flo
 
 @EXAMPLES
 @given(user_spec, st.integers(1, 100), st.floats(2, 400))
-def test_never_shrinks_on_unknowns(wish: SizingSpec, ticks: int, apart: float) -> None:
-    model = busy(wish)
+def test_never_shrinks_on_unknowns(user_spec: SizingSpec, ticks: int, apart: float) -> None:
+    model = busy(user_spec)
     size = model.size
     state = model.state
     pods = tuple(PodUnknown(pod=pod.name, ready=True, reason="timeout") for pod in model.pods)
     for tick in range(1, ticks + 1):
         fleet = Fleet(replicas=size[1], pods=pods)
-        decision = decide(wish, fleet, state, model.now + tick * apart)
+        decision = decide(user_spec, fleet, state, model.now + tick * apart)
         state = decision.state
         assert (decision.workers, decision.replicas) == size
         assert decision.verdict is Verdict.HOLDING
@@ -182,9 +182,9 @@ def test_never_shrinks_on_unknowns(wish: SizingSpec, ticks: int, apart: float) -
 @EXAMPLES
 @given(user_spec, st.floats(0, 1000), st.floats(-50, 50))
 def test_the_first_decisions_after_a_start_keep_or_raise(
-    wish: SizingSpec, rate: float, shift: float
+    user_spec: SizingSpec, rate: float, shift: float
 ) -> None:
-    model = busy(wish, rate)
+    model = busy(user_spec, rate)
     model.state = State()
     model.now = max(0.0, model.now + shift)
     before = model.size
@@ -221,16 +221,16 @@ def test_memory_is_bounded() -> None:
 
 @EXAMPLES
 @given(user_spec, st.floats(1, 400), st.lists(st.floats(-300, 300), min_size=1, max_size=6))
-def test_clocks_that_jump_stay_within_bounds_and_shrink_nothing_at_once(
-    wish: SizingSpec, rate: float, jumps: list
+def test_clock_jumps_stay_within_bounds_and_shrink_nothing(
+    user_spec: SizingSpec, rate: float, jumps: list
 ) -> None:
-    model = busy(wish, rate)
+    model = busy(user_spec, rate)
     for jump in jumps:
         model.now = max(0.0, model.now + jump)
         before = model.size
         decision = model.decide()
-        assert wish.workers.min <= decision.workers <= wish.workers.max
-        assert wish.replicas.min <= decision.replicas <= wish.replicas.max
+        assert user_spec.workers.min <= decision.workers <= user_spec.workers.max
+        assert user_spec.replicas.min <= decision.replicas <= user_spec.replicas.max
         if jump < 0:
             assert (decision.workers, decision.replicas) >= before
         model.run(4)
@@ -238,25 +238,25 @@ def test_clocks_that_jump_stay_within_bounds_and_shrink_nothing_at_once(
 
 @EXAMPLES
 @given(user_spec, st.floats(1, 400), st.integers(0, 4))
-def test_pods_reported_twice_change_nothing(wish: SizingSpec, rate: float, which: int) -> None:
-    model = busy(wish, rate)
+def test_pods_reported_twice_change_nothing(user_spec: SizingSpec, rate: float, which: int) -> None:
+    model = busy(user_spec, rate)
     model.serve(2)
     fleet = model.fleet()
     again = fleet.pods[which % len(fleet.pods)]
     twice = replace(fleet, pods=(*fleet.pods, again))
-    one = decide(wish, fleet, model.state, model.now)
-    two = decide(wish, twice, model.state, model.now)
+    one = decide(user_spec, fleet, model.state, model.now)
+    two = decide(user_spec, twice, model.state, model.now)
     assert (two.workers, two.replicas) == (one.workers, one.replicas)
     assert two.need == one.need
 
 
 @EXAMPLES
 @given(user_spec, st.floats(1, 400), st.integers(0, 4), st.sampled_from([0, 1, 10**6]))
-def test_counters_that_went_back_are_a_restart_and_no_load(
-    wish: SizingSpec, rate: float, which: int, left: int
+def test_decreased_counters_are_a_restart_not_load(
+    user_spec: SizingSpec, rate: float, which: int, left: int
 ) -> None:
-    model = busy(wish, rate)
-    before = decide(wish, model.fleet(), model.state, model.now).need.demand
+    model = busy(user_spec, rate)
+    before = decide(user_spec, model.fleet(), model.state, model.now).need.demand
     model.serve(2)
     fleet = model.fleet()
     index = which % len(fleet.pods)
@@ -264,18 +264,18 @@ def test_counters_that_went_back_are_a_restart_and_no_load(
         fleet.pods[index], succeeded=0, loop_seconds=0.0, worker_seconds=float(left), in_flight=0
     )
     pods = (*fleet.pods[:index], back, *fleet.pods[index + 1 :])
-    decision = decide(wish, replace(fleet, pods=pods), model.state, model.now)
+    decision = decide(user_spec, replace(fleet, pods=pods), model.state, model.now)
     # Counters are whole numbers: in a tick each pod may show one request that was there before.
-    whole = len(pods) / wish.interval
+    whole = len(pods) / user_spec.interval
     assert decision.need.demand <= 2 * before + 2 + 1.3 * whole
 
 
 @EXAMPLES
 @given(user_spec, st.floats(10, 400))
-def test_latencies_beyond_the_last_bucket_leave_a_size_within_bounds(
-    wish: SizingSpec, rate: float
+def test_latencies_beyond_the_last_bucket_stay_within_bounds(
+    user_spec: SizingSpec, rate: float
 ) -> None:
-    model = busy(wish, rate)
+    model = busy(user_spec, rate)
     state = model.state
     for step in range(1, 11):
         model.serve(2)
@@ -288,7 +288,7 @@ def test_latencies_beyond_the_last_bucket_leave_a_size_within_bounds(
             )
             for pod in model.fleet().pods
         )
-        decision = decide(wish, replace(model.fleet(), pods=pods), state, model.now)
+        decision = decide(user_spec, replace(model.fleet(), pods=pods), state, model.now)
         state = decision.state
-        assert wish.workers.min <= decision.workers <= wish.workers.max
-        assert wish.replicas.min <= decision.replicas <= wish.replicas.max
+        assert user_spec.workers.min <= decision.workers <= user_spec.workers.max
+        assert user_spec.replicas.min <= decision.replicas <= user_spec.replicas.max

@@ -45,7 +45,7 @@ def test_the_worked_example() -> None:
     )
 
 
-def test_it_comes_to_what_is_measured_and_says_how_sure_it_is() -> None:
+def test_q_converges_to_the_measurement_with_its_variance() -> None:
     found = Queueing()
     for round_ in range(60):
         ticks = tuple(replace(t, time=t.time + 10.0 * round_) for t in at(0.74, 0.70))
@@ -70,13 +70,13 @@ def test_it_comes_to_what_is_measured_and_says_how_sure_it_is() -> None:
         ("an upstream has just become slower", at(0.74, 0.9), replace(ASSUMED, since=20.0)),
     ],
 )
-def test_what_says_nothing_of_it_changes_nothing(
+def test_unusable_readings_change_nothing(
     why: str, ticks: tuple[Tick, ...], assumed: PlanAssumptions
 ) -> None:
     assert learn(ticks, assumed=assumed) == Queueing(), why
 
 
-def test_emptier_loops_say_less() -> None:
+def test_less_busy_loops_weigh_less() -> None:
     assumed = replace(ASSUMED, objective=replace(OBJECTIVE, threshold=9.0))
     half = learn(at(0.5, 0.53 + 2 * K), assumed=assumed)
     full = learn(at(0.74, 0.53 + 2 * K * 0.74 / 0.26), assumed=assumed)
@@ -91,7 +91,7 @@ def test_a_missed_objective_counts_three_times() -> None:
     assert 2.5 < (missed.factor - 1.5) / (met.factor - 1.5) < 3
 
 
-def test_pods_that_have_more_to_do_are_seen_for_what_they_are() -> None:
+def test_uneven_load_is_accounted_for() -> None:
     even = learn(at(0.74, 0.85))
     uneven = learn(at(0.74, 0.85, uneven=1.05))
     assert uneven.factor < even.factor

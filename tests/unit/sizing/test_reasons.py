@@ -194,7 +194,7 @@ TABLE: list[tuple[Callable[[], Decision], Verdict, str]] = [
 @pytest.mark.parametrize(
     ("story", "verdict", "said"), TABLE, ids=[row[0].__name__ for row in TABLE]
 )
-def test_the_sentence_of_a_decision(
+def test_the_message_of_a_decision(
     story: Callable[[], Decision], verdict: Verdict, said: str
 ) -> None:
     decision = story()
@@ -202,5 +202,5 @@ def test_the_sentence_of_a_decision(
     assert re.fullmatch(said, decision.message), decision.message
 
 
-def test_every_verdict_has_a_sentence_in_the_table() -> None:
+def test_every_verdict_has_a_message_in_the_table() -> None:
     assert {verdict for _, verdict, _ in TABLE} == set(Verdict)

@@ -13,7 +13,7 @@ from aiapi_operator.sizing.state import Queueing, Size, State
 
 
 @pytest.mark.property
-def test_savings_and_the_peak_go_on() -> None:
+def test_savings_and_the_peak_are_restored() -> None:
     model = FleetModel(spec())
     model.run(30)
     model.rate = 200.0
@@ -31,7 +31,7 @@ def test_savings_and_the_peak_go_on() -> None:
     assert after.worker_seconds >= before.worker_seconds
 
 
-def test_what_a_worker_requests_is_kept_at_the_start() -> None:
+def test_the_requests_of_a_worker_are_restored() -> None:
     model = FleetModel(spec(learn_resources=True))
     model.state = restore.initial_state(
         Checkpoint(worker_cpu=0.8, worker_memory=400 * 2**20, pod_lead=20.0)
@@ -42,14 +42,14 @@ def test_what_a_worker_requests_is_kept_at_the_start() -> None:
     assert model.state.pod_lead == 20.0
 
 
-def test_an_earlier_miss_of_the_objective_is_not_forgotten() -> None:
+def test_the_queueing_factor_is_restored() -> None:
     assert restore.initial_state(Checkpoint(queueing=2.4)).queueing.factor == 2.4
     for nonsense in (0.0, 0.1, 50.0, float("nan")):
         assert restore.initial_state(Checkpoint(queueing=nonsense)).queueing == Queueing()
     assert restore.checkpoint_of(State()).queueing == 0.0, "nothing was learned yet"
 
 
-def test_the_cost_that_was_left_holds_until_enough_requests_came() -> None:
+def test_the_restored_service_demand_applies_until_enough_requests() -> None:
     model = FleetModel(spec())
     model.rate = 4.0
     model.run(60)
@@ -62,7 +62,7 @@ def test_the_cost_that_was_left_holds_until_enough_requests_came() -> None:
     assert "before the operator started" not in model.last.message
 
 
-def test_the_calm_base_latency_is_known_at_the_start() -> None:
+def test_the_calm_base_latency_is_restored() -> None:
     """An upstream that is slow while operators change is still slower than usual."""
     model = FleetModel(spec())
     model.run(60)
@@ -78,7 +78,7 @@ def test_the_calm_base_latency_is_known_at_the_start() -> None:
     assert "DependencyBound" in turned
 
 
-def test_a_base_latency_of_another_percentile_is_not_taken() -> None:
+def test_a_base_latency_of_another_percentile_is_ignored() -> None:
     model = FleetModel(spec())
     model.state = restore.initial_state(Checkpoint(base=0.1, percentile=50.0))
     model.run(30)
@@ -87,7 +87,7 @@ def test_a_base_latency_of_another_percentile_is_not_taken() -> None:
     assert model.state.base.calm > 0.3
 
 
-def test_headroom_goes_on_as_it_was() -> None:
+def test_headroom_is_restored() -> None:
     state = restore.initial_state(Checkpoint(headroom=0.08))
     assert demand.learned_headroom(state.forecasts) == 0.08
     assert restore.checkpoint_of(state).headroom == 0.08
@@ -115,11 +115,11 @@ left = st.builds(
 
 @settings(max_examples=30, deadline=None)
 @given(left, st.floats(0, 300))
-def test_whatever_was_left_the_first_decisions_keep_or_raise(
+def test_with_any_checkpoint_the_first_decisions_keep_or_raise(
     found: Checkpoint, rate: float
 ) -> None:
-    wish = spec(learn_resources=True, time_of_day=8.999 * 3600)
-    model = FleetModel(wish, replicas=5, workers=3)
+    user_spec = spec(learn_resources=True, time_of_day=8.999 * 3600)
+    model = FleetModel(user_spec, replicas=5, workers=3)
     model.rate = rate
     model.state = restore.initial_state(found)
     for _, decision in model.run(8):

@@ -62,7 +62,7 @@ def test_growth_without_failures_is_demand() -> None:
     assert (last.arrivals, last.retried, last.failing) == (300.0, 0.0, False)
 
 
-def test_retries_that_come_after_the_last_failure_are_known_too() -> None:
+def test_retries_after_the_last_failure_are_recognized() -> None:
     down = tuple(tick(20.0 + 2 * i, 300.0, 300.0) for i in range(1, 6))
     *_, after = told(*CALM, *down, tick(32.0, 250.0))
     assert after.arrivals == 100.0
@@ -70,26 +70,26 @@ def test_retries_that_come_after_the_last_failure_are_known_too() -> None:
     assert later.arrivals == 250.0
 
 
-def test_failures_of_busy_loops_are_no_reason_to_doubt() -> None:
+def test_failures_of_busy_loops_are_not_retries() -> None:
     overload = tick(22.0, 300.0, 0.0, shed=150.0, completed=150.0, busiest=1.0)
     assert told(*CALM, overload)[-1].arrivals == 300.0
     timeouts = tick(22.0, 300.0, 150.0, busiest=0.95)
     assert told(*CALM, timeouts)[-1].arrivals == 300.0
 
 
-def test_what_a_limit_of_the_worker_refuses_is_no_reason_to_doubt() -> None:
+def test_requests_shed_by_a_worker_limit_are_not_retries() -> None:
     refused = {"shed": 150.0, "completed": 150.0}
     assert told(*CALM, tick(22.0, 300.0, worker_limit=20, **refused))[-1].arrivals == 300.0
     assert told(*CALM, tick(22.0, 300.0, **refused))[-1].arrivals == 150.0, "why is not known"
 
 
-def test_what_succeeds_is_not_made_to_wait_for_retries() -> None:
+def test_successful_requests_always_count() -> None:
     down = tick(22.0, 300.0, 300.0)
     back = tick(24.0, 300.0, 50.0, busiest=0.95)
     assert told(*CALM, down, back)[-1].arrivals == 250.0
 
 
-def test_what_always_fails_is_usual() -> None:
+def test_constant_failures_are_the_usual_level() -> None:
     bots = tuple(tick(2.0 * i, 100.0, 20.0) for i in range(1, 30))
     *_, grown = told(*bots, tick(60.0, 300.0, 60.0))
     assert grown.arrivals == 300.0
@@ -104,7 +104,7 @@ streams = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(streams)
-def test_no_request_that_can_succeed_goes_uncounted(stream: list[tuple[float, ...]]) -> None:
+def test_every_request_that_can_succeed_is_counted(stream: list[tuple[float, ...]]) -> None:
     """Demand lies between what came less all failures of the reach, and what came."""
     ticks = [
         tick(2.0 * i, rate, rate * failing, shed=rate * (1 - failing) * shed, busiest=busiest)
@@ -130,7 +130,7 @@ def most_workers(model: FleetModel, seconds: float) -> int:
     return max(d.workers * d.replicas for _, d in model.run(seconds))
 
 
-def test_an_outage_with_a_retry_adds_no_worker_and_neither_does_its_end() -> None:
+def test_an_outage_with_retries_adds_no_worker() -> None:
     model = _calm().copy()
     before = model.last.workers * model.last.replicas
     model.outage, model.retries = True, 1

@@ -59,7 +59,7 @@ def test_noise_averages_out(seed: int, cost: float, rate: float) -> None:
 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(2, 100), st.integers(5, 40))
-def test_dear_requests_of_a_mix_count(seed: int, rate: float, dearer: int) -> None:
+def test_expensive_requests_of_a_mix_count(seed: int, rate: float, dearer: int) -> None:
     """One in ten is many times dearer. A median of ticks would not see it at a low rate."""
     costs = [0.002] * 9 + [0.002 * dearer]
     mean = sum(costs) / 10
@@ -85,7 +85,7 @@ def test_outliers_change_little(seed: int, rate: float, blocked: list[float]) ->
 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(0.002, 0.018))
-def test_idle_work_is_told_from_requests_when_the_load_varies(seed: int, idle: float) -> None:
+def test_idle_work_is_separated_when_the_load_varies(seed: int, idle: float) -> None:
     rng = chance(seed)
     ticks = [
         tick(2.0 * step, rate=rate, loop=0.004 * rate * rng.uniform(0.97, 1.03) + 4 * idle)
@@ -99,7 +99,7 @@ def test_idle_work_is_told_from_requests_when_the_load_varies(seed: int, idle: f
 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(0.001, 0.01), st.floats(10, 100), st.floats(1.7, 4))
-def test_a_deploy_that_makes_requests_dearer_is_followed(
+def test_a_deployment_with_more_expensive_requests_is_learned(
     seed: int, cost: float, rate: float, dearer: float
 ) -> None:
     rng = chance(seed)
@@ -115,7 +115,7 @@ def test_a_deploy_that_makes_requests_dearer_is_followed(
 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(10, 100))
-def test_failures_are_not_taken_for_cheap_requests(seed: int, rate: float) -> None:
+def test_failures_do_not_count_as_cheap_requests(seed: int, rate: float) -> None:
     ticks = [*stream(chance(seed), [0.01], rate=rate, count=15)]
     failing = [
         tick(30.0 + 2 * step, rate=3 * rate, loop=0.001 * rate, failing=True) for step in range(15)
@@ -125,7 +125,7 @@ def test_failures_are_not_taken_for_cheap_requests(seed: int, rate: float) -> No
     assert found.seconds == pytest.approx(0.01, rel=0.12)
 
 
-def test_few_requests_are_no_confidence() -> None:
+def test_few_requests_are_not_confident() -> None:
     few = service_demand.estimate(stream(chance(1), [0.01], rate=1.0), None)
     assert few is not None
     assert not few.confident
@@ -135,7 +135,7 @@ def test_few_requests_are_no_confidence() -> None:
     assert not unsure.confident
 
 
-def test_while_confidence_is_low_the_plan_is_careful_and_says_so() -> None:
+def test_low_confidence_lowers_the_target_and_is_reported() -> None:
     model = FleetModel(spec())
     model.rate = 3.0
     model.run(30)
@@ -145,7 +145,7 @@ def test_while_confidence_is_low_the_plan_is_careful_and_says_so() -> None:
     assert "planning for at most 60 % loop utilization" in message
 
 
-def test_the_doubled_cost_is_known_within_ten_seconds() -> None:
+def test_a_doubled_cost_is_learned_within_ten_seconds() -> None:
     model = FleetModel(spec())
     model.rate = 100.0
     model.run(120)

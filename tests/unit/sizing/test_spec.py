@@ -16,7 +16,7 @@ def test_defaults_become_seconds_cores_and_bytes() -> None:
     assert found.max_replicas_per_minute == 10
 
 
-def test_what_is_given_is_taken_over() -> None:
+def test_given_values_are_used() -> None:
     spec = AIApiSpec.model_validate(
         {
             "objective": {"latency": {"percentile": 99.9, "threshold": "1.5s"}},

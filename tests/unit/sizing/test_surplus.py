@@ -27,7 +27,7 @@ def test_the_worked_example() -> None:
     }
 
 
-def test_a_schedule_is_told_apart_from_the_usual_floors() -> None:
+def test_a_schedule_is_listed_separately() -> None:
     user_spec = spec()
     held = spec(
         workers=Bounds(min=2, max=8),
@@ -38,7 +38,7 @@ def test_a_schedule_is_told_apart_from_the_usual_floors() -> None:
     assert [name for name, _ in found.parts] == ["schedule office"]
 
 
-def test_the_redundancy_alone_is_no_surplus() -> None:
+def test_the_spare_pod_is_not_a_surplus() -> None:
     model = FleetModel(spec())
     model.run(320)
     status, message = condition(model.last, "Overprovisioned")
@@ -47,7 +47,7 @@ def test_the_redundancy_alone_is_no_surplus() -> None:
 
 
 @pytest.mark.property
-def test_floors_that_hold_much_more_for_five_minutes_are_named_with_their_price() -> None:
+def test_expensive_floors_are_reported_with_their_price_after_five_minutes() -> None:
     model = FleetModel(spec(replicas=Bounds(min=6, max=20)), replicas=6)
     model.run(250)
     assert condition(model.last, "Overprovisioned")[0] is False
@@ -62,7 +62,7 @@ def test_floors_that_hold_much_more_for_five_minutes_are_named_with_their_price(
     assert condition(model.last, "Overprovisioned")[0] is False
 
 
-def test_a_latch_turns_only_for_what_lasts() -> None:
+def test_a_latch_changes_only_for_lasting_findings() -> None:
     def after(*findings: bool | None) -> Latch:
         found = Latch()
         for step, finding in enumerate(findings):
@@ -78,7 +78,7 @@ def test_a_latch_turns_only_for_what_lasts() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([True, False, None]), max_size=60))
-def test_a_latch_never_turns_twice_within_its_time(findings: list[bool | None]) -> None:
+def test_a_latch_never_changes_twice_within_its_delay(findings: list[bool | None]) -> None:
     found, turned = Latch(), float("-inf")
     for step, finding in enumerate(findings):
         before = found.on

@@ -41,12 +41,12 @@ def test_the_worked_example() -> None:
     assert worker_use.cpu(row(), utilization=0.65) == pytest.approx(0.64, abs=0.005)
 
 
-def test_a_loop_that_is_busier_than_planned_counts() -> None:
+def test_a_loop_busier_than_planned_raises_the_cpu() -> None:
     found = worker_use.cpu(row(busiest=0.9), utilization=0.65)
     assert found == pytest.approx(0.9 * 0.9 * 1.1)
 
 
-def test_idle_loops_and_a_short_time_say_nothing() -> None:
+def test_idle_loops_and_short_windows_give_no_cpu() -> None:
     assert worker_use.cpu(row(loop=0.1), utilization=0.65) is None
     assert worker_use.cpu(row()[:10], utilization=0.65) is None
 
@@ -56,7 +56,7 @@ def follow(use: WorkerUse, wanted: float | None, now: float) -> WorkerUse:
     return worker_use.learn(use, LEARNED, cpu=wanted, memory=memory, now=now)
 
 
-def test_more_is_requested_at_once_and_less_after_ten_minutes() -> None:
+def test_requests_rise_immediately_and_fall_after_ten_minutes() -> None:
     use = follow(WorkerUse(), 0.8, 0.0)
     assert (use.cpu, use.memory) == (pytest.approx(0.8), 410 * MIB)
     for now in range(2, 600, 2):
@@ -66,7 +66,7 @@ def test_more_is_requested_at_once_and_less_after_ten_minutes() -> None:
     assert (use.cpu, use.memory) == (pytest.approx(0.3), 154 * MIB)
 
 
-def test_a_little_more_or_less_is_no_reason_for_a_resize() -> None:
+def test_small_changes_cause_no_resize() -> None:
     use = follow(WorkerUse(), 0.8, 0.0)
     assert follow(use, 0.83, 2.0).cpu == use.cpu
     for now in range(2, 1400, 2):
@@ -74,7 +74,7 @@ def test_a_little_more_or_less_is_no_reason_for_a_resize() -> None:
     assert use.cpu == pytest.approx(0.8)
 
 
-def test_what_is_not_known_keeps_what_is_requested() -> None:
+def test_unknown_use_keeps_the_requests() -> None:
     use = follow(WorkerUse(), 0.8, 0.0)
     for now in range(2, 1400, 2):
         use = follow(use, None, float(now))
@@ -83,7 +83,7 @@ def test_what_is_not_known_keeps_what_is_requested() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 50)), min_size=1, max_size=60))
-def test_it_stays_within_a_fifth_and_four_times(wanted: list[float | None]) -> None:
+def test_requests_stay_within_a_fifth_and_four_times(wanted: list[float | None]) -> None:
     use = WorkerUse()
     for tick, value in enumerate(wanted):
         use = follow(use, value, 37.0 * tick)
@@ -98,7 +98,7 @@ def test_fixed_resources_learn_nothing() -> None:
     assert worker_use.learn(WorkerUse(), spec(), cpu=2.0, memory=1e9, now=0.0) == WorkerUse()
 
 
-def test_a_decision_says_what_a_worker_should_request() -> None:
+def test_a_decision_has_the_requests_of_a_worker() -> None:
     model = FleetModel(LEARNED)
     model.rate = 40.0
     model.run(50)
@@ -112,7 +112,7 @@ def test_a_decision_says_what_a_worker_should_request() -> None:
     assert model.last.worker_cpu == 0.5
 
 
-def test_throttling_is_named_with_its_limit() -> None:
+def test_throttling_is_reported_with_its_limit() -> None:
     model = FleetModel(spec())
     model.run(20)
     assert condition(model.last, "CPUThrottled") == (False, "No CPU limit throttles the pods.")
