@@ -1,7 +1,7 @@
-"""What an API server says to an AIApi, as far as the CRD's schema and CEL rules decide it.
+"""The validation that an API server does for an AIApi, by the CRD's schema and CEL rules.
 
-Small on purpose: the keywords that our CRD uses, and an error for any other. The sandbox and
-real clusters have the last word, in tests/integration/api and tests/e2e.
+It supports only the keywords that our CRD uses, and fails for any other. The tests against the
+sandbox and real clusters are in tests/integration/api and tests/e2e.
 """
 
 import copy
@@ -41,7 +41,7 @@ def schema() -> Schema:
 
 
 def refusals(aiapi: dict[str, Any]) -> list[str]:
-    """What is wrong with the object, as ``field: message``; empty when it is admitted."""
+    """The errors of the object, as ``field: message``; empty if it is valid."""
     given = copy.deepcopy(aiapi)
     _fill_in(given, schema())
     by_schema = list(_violations(given, schema(), ""))
@@ -133,7 +133,7 @@ def _broken_rules(value: Any, schema: Schema, path: str) -> Iterator[str]:
 
 
 def patterns() -> Iterator[tuple[Schema, str]]:
-    """Each pattern in a rule, with the schema of the value it is matched against."""
+    """Each pattern in a rule, with the schema of the value that it matches."""
     yield from _patterns(schema())
 
 

@@ -1,4 +1,4 @@
-"""Bad input is refused twice with the same verdict: by the CRD at apply, by the models later."""
+"""Invalid input is rejected by the CRD at apply and, with the same result, by the models."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def app_container(**fields: Any) -> Spec:
 
 
 def _without_nulls(value: Any) -> Any:
-    """The API server drops nulls before it fills in defaults."""
+    """The API server drops nulls before it applies defaults."""
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return value
@@ -147,9 +147,9 @@ REFUSED: dict[str, tuple[Spec, str]] = {
 }
 
 
-@pytest.mark.parametrize(("spec", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_invalid_input_is_rejected_by_field_and_rule(spec: Spec, said: str) -> None:
-    assert said in "\n".join(refusals(aiapi(spec)))
+@pytest.mark.parametrize(("spec", "expected"), REFUSED.values(), ids=REFUSED.keys())
+def test_invalid_input_is_rejected_by_field_and_rule(spec: Spec, expected: str) -> None:
+    assert expected in "\n".join(refusals(aiapi(spec)))
     with pytest.raises(ValidationError):
         AIApi.model_validate(aiapi(spec))
 
@@ -195,7 +195,7 @@ def test_good_input_is_admitted(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"timeZone": "Europe/Bärlin"}, "timeZone must be an IANA"),
         ({"timeZone": "Europe/Bonn"}, "'Europe/Bonn' is not in the IANA time zone database"),
@@ -203,8 +203,8 @@ def test_good_input_is_admitted(spec: Spec) -> None:
         ({"end": "0 8 * * 5-1"}, "never matches any date"),
     ],
 )
-def test_models_reject_what_a_pattern_cannot(change: Spec, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_models_reject_what_a_pattern_cannot(change: Spec, expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
         AIApi.model_validate(aiapi(schedules(change)))
 
 

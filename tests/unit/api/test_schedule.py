@@ -1,4 +1,4 @@
-"""Schedules: when their floors hold, across zones, weekends and changes of the clock."""
+"""Schedules: when floors are active, across time zones, weekends and daylight saving time."""
 
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ def schedule(**changes: Any) -> Schedule:
 
 
 def at(text: str) -> float:
-    """Seconds since 1970 of a time in Berlin."""
+    """A Berlin time in seconds since 1970."""
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
 
 
@@ -101,5 +101,5 @@ def test_a_schedule_is_active_or_upcoming_at_any_time(
     for coming_floor in later:
         assert coming_floor.seconds > 0
         begun = active([one], now=now + coming_floor.seconds)
-        # An end at the very moment of the start ends it before it began.
+        # An end at the moment of the start ends it before it starts.
         assert begun or active([one], now=now + coming_floor.seconds + 1) == ()

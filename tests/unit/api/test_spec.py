@@ -1,4 +1,4 @@
-"""What the models promise: defaults, immutability, the notation of the resource."""
+"""The models: defaults, immutability, and camelCase notation."""
 
 import pytest
 from pydantic import ValidationError

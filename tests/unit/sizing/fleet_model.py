@@ -1,9 +1,9 @@
-"""A small model of a fleet for tests: fluid requests, exact counters, no randomness of its own.
+"""A small, deterministic model of a fleet for tests: fluid requests, exact counters.
 
-Each pod's workers drain a backlog of loop time. A request costs ``service`` seconds of loop
-time, then waits ``upstream`` seconds, in one of ``threads`` of its worker where that is not 0.
-Latencies are spread around that by fixed factors, so
-that percentiles are known in closed form: p95 is about 1.5 x upstream at an idle loop.
+Each pod's workers drain a backlog of loop time. A request costs ``service`` seconds of loop time,
+then waits ``upstream`` seconds, in one of ``threads`` of its worker if that is not 0. Latencies are
+spread around that by fixed factors, so that percentiles are known in closed form: p95 is about
+1.5 x upstream at an idle loop.
 """
 
 from bisect import bisect_left
@@ -35,7 +35,7 @@ IDLE = 0.002
 
 
 def spec(**changes: object) -> SizingSpec:
-    """The defaults of an empty AIApi, with a few fields changed."""
+    """The defaults of an empty AIApi, with the given changes."""
     usual = SizingSpec(
         objective=LatencyObjective(percentile=95, threshold=0.8),
         workers=Bounds(min=1, max=8),
@@ -73,7 +73,7 @@ class Pod:
     backlog: float = 0.0
     waiting: deque[tuple[float, float, float]] = field(default_factory=deque)
     queue: float = 0.0
-    """Calls that wait for a thread."""
+    """Calls waiting for a thread."""
     busy_seconds: float = 0.0
     queue_seconds: float = 0.0
     upstream_now: float = 0.0
@@ -87,7 +87,7 @@ class Pod:
     counts: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
 
     def order(self, workers: int, now: float) -> None:
-        """PUT /workers: fewer at once, more in a second."""
+        """PUT /workers: fewer apply immediately, more after a second."""
         self.wanted = workers
         if workers < self.serving:
             self.serving = workers
@@ -118,7 +118,7 @@ class Pod:
         queued = STEP * (self.queue / requests - 1) if requests > 0 else 0.0
         self.queue -= requests
         delay = service * rho / (1 - rho) + max(0.0, wait - STEP) + queued
-        # Half a step off, lest rounding keep a thread for a step more.
+        # Half a step less, so that rounding does not keep a thread for another step.
         done_at = now + upstream - (STEP / 2 if threads else 0.0)
         self.waiting.append((done_at, requests, delay))
         self.upstream_now += requests
@@ -158,7 +158,7 @@ class Pod:
     def sample(
         self, now: float, service: float, *, threads: int = 0, limit: int = 0, tracked: bool = True
     ) -> PodSample:
-        """What a scrape of this pod says; calls that are not ``tracked`` are not told."""
+        """A scrape of this pod; calls that are not ``tracked`` are not reported."""
         return PodSample(
             pod=self.name,
             time=now,
@@ -192,7 +192,7 @@ class Pod:
 
 
 class FleetModel:
-    """A fleet under load, and the right-sizer that looks after it."""
+    """A fleet under load, with its right-sizer."""
 
     def __init__(self, user_spec: SizingSpec, *, replicas: int = 2, workers: int = 1) -> None:
         self.spec = user_spec
@@ -206,7 +206,7 @@ class FleetModel:
         self.threads = 0
         """Threads of a worker; 0 where requests await the upstream without one."""
         self.limit = 0
-        """What pods say of the requests that a worker takes at once."""
+        """The reported concurrent requests per worker."""
         self.tracked = True
         """Whether calls to the upstream are measured."""
         self.outage = False
@@ -243,7 +243,7 @@ class FleetModel:
         return self.last.workers, self.last.replicas
 
     def run(self, seconds: float) -> list[tuple[float, Decision]]:
-        """Serve for so long, with a decision every interval; the decisions taken meanwhile."""
+        """Serve for ``seconds`` with a decision every interval; returns the decisions."""
         first = len(self.decisions)
         end = self.now + seconds
         while self.now < end - 1e-9:
@@ -279,12 +279,12 @@ class FleetModel:
         )
 
     def restart(self, index: int) -> None:
-        """The pod's container starts anew: all its counters with it."""
+        """The pod's container restarts, with all its counters."""
         old = self.pods[index]
         self.pods[index] = Pod(old.name, born=self.now, ready=True, generation=old.generation + 1)
 
     def serve(self, seconds: float) -> None:
-        """Serve for so long without any decision."""
+        """Serve for ``seconds`` without decisions."""
         for _ in range(round(seconds / STEP)):
             self.now = round(self.now + STEP, 6)
             for pod in self.pods:

@@ -1,4 +1,4 @@
-"""Base latency: read off idle loops, and moved by what upstreams take."""
+"""Base latency: measured at idle loops, and adjusted to the upstream time."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def test_the_base_excludes_queueing_for_the_loop() -> None:
     ticks = row(5, busiest=0.5)
     found = base_latency.estimate(ticks, objective=OBJECTIVE, service=known(), last=None, now=10.0)
     assert found is not None
-    # p95 of what lies evenly in 100..200 ms is 195 ms; 1.5 x 27 ms x 0.5 / 0.5 are the loop's.
+    # p95 of an even spread over 100..200 ms is 195 ms; 1.5 x 27 ms x 0.5 / 0.5 are queueing.
     assert found.current == pytest.approx(0.195 - 1.5 * 0.027, abs=0.001)
 
 
@@ -75,7 +75,7 @@ def test_the_base_returns_after_an_upstream_recovers() -> None:
         assert base is not None
         if second == 602:
             assert base.current > 0.9
-            assert base.calm < 0.53, "twenty calm minutes are no reason for it to rise at once"
+            assert base.calm < 0.53, "the calm level rises slowly"
     assert base.current == 0.52
 
 

@@ -1,4 +1,4 @@
-"""Capacity: the target utilisation, on the worked examples and at its edges."""
+"""Capacity: the target utilization, on the worked examples and at its limits."""
 
 from math import log
 
@@ -29,7 +29,7 @@ def target(
 
 def test_the_target_is_where_base_and_queueing_meet_the_objective() -> None:
     found = target(0.75)
-    # 50 / (50 + 27) of which 2 % are for what the demand may be off.
+    # 50 / (50 + 27), less 2 % for errors of the demand.
     assert found.utilization == pytest.approx(0.65 / 1.02, abs=0.005)
     queueing = capacity.queueing_delay(0.009, OBJECTIVE, 1.02 * found.utilization)
     assert 0.75 + queueing == pytest.approx(0.8)

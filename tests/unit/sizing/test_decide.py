@@ -1,4 +1,4 @@
-"""What the right-sizer does to a fleet, told as stories on a model of one."""
+"""Decisions of the right-sizer for a simulated fleet."""
 
 from dataclasses import replace
 from functools import cache
@@ -26,7 +26,7 @@ def _calm(user_spec: SizingSpec) -> FleetModel:
 
 
 def settled(**changes: object) -> FleetModel:
-    """A fleet that has run calmly for six minutes: every window is full."""
+    """A fleet after six minutes at a steady load: every window is full."""
     return _calm(spec(**changes)).copy()
 
 
@@ -52,7 +52,7 @@ def test_a_step_is_answered_within_two_ticks() -> None:
     model.rate = 120.0
     decisions = model.run(4)
     decision = decisions[-1][1]
-    # 120 rps x 20 ms are 2.4 workers' worth of loop; 2.5 must remain when a pod is lost.
+    # 120 rps x 20 ms need 2.4 loops; 2.5 must remain when a pod is lost.
     assert decision.workers * (decision.replicas - 1) >= 2.4
     assert 3 <= decision.workers <= 4
     assert decision.replicas == 2
@@ -179,7 +179,7 @@ def test_pods_that_are_not_ready_are_not_ordered_twice() -> None:
     ordered = model.last.replicas
     assert ordered > 2
     assert {decision.replicas for _, decision in model.run(50)} == {ordered}
-    assert model.last.workers == 4, "the pods that serve make up for those that do not yet"
+    assert model.last.workers == 4, "serving pods make up for starting pods"
 
 
 def test_the_lead_time_of_pods_is_learned() -> None:
@@ -245,9 +245,9 @@ def test_a_recommendation_that_is_not_applied_is_repeated() -> None:
     model.acting = False
     model.rate = 90.0
     model.run(10)
-    told = model.size
-    assert told[1] > 2
-    assert {(d.workers, d.replicas) for _, d in model.run(30)} == {told}
+    size = model.size
+    assert size[1] > 2
+    assert {(d.workers, d.replicas) for _, d in model.run(30)} == {size}
 
 
 def test_recommend_matches_auto_and_paused_keeps_the_fleet() -> None:
@@ -262,7 +262,7 @@ def test_recommend_matches_auto_and_paused_keeps_the_fleet() -> None:
     paused.run(30)
     assert paused.size == (3, 4)
     assert paused.last.verdict is Verdict.PAUSED
-    assert paused.last.need.workers > 12, "the need is told nevertheless"
+    assert paused.last.need.workers > 12, "the need is still reported"
 
 
 def test_edited_bounds_apply_immediately() -> None:

@@ -1,4 +1,4 @@
-"""The numbers in docs/how-it-decides.md are what the code computes."""
+"""The numbers in docs/how-it-decides.md are computed by the code."""
 
 import doctest
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The small pure pieces, each on the worked example of its docstring and at its edges."""
+"""The pure functions, each on the worked example of its docstring and at its limits."""
 
 import pytest
 from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
@@ -66,7 +66,7 @@ def pod(at: float, name: str = "a", **changes: object) -> PodSample:
 
 
 def measured(before: tuple, after: tuple) -> Tick | None:
-    """The tick between two looks at a fleet, 2 s apart, from 100 s on."""
+    """The tick between two samples of a fleet, 2 s apart, from 100 s on."""
     first = rates.validate(Fleet(replicas=9, pods=before), now=100.0, interval=2.0)
     samples = rates.measure(first, State(), now=100.0).samples
     second = rates.validate(Fleet(replicas=9, pods=after), now=102.0, interval=2.0)

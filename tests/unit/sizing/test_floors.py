@@ -1,4 +1,4 @@
-"""Floors beside the user's: schedules ahead of their time, and memory of requests in flight."""
+"""Floors in addition to the user's: upcoming schedules and memory of requests in flight."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ OFFICE = Floor(replicas=6, workers=2, name="office-hours")
 
 
 def applied(seconds: float) -> tuple[int, int]:
-    """(workers.min, replicas.min) that many seconds before the schedule; pods take 20 s."""
+    """(workers.min, replicas.min) ``seconds`` before the schedule; pods take 20 s."""
     user_spec = spec(upcoming=(UpcomingFloor(floor=OFFICE, seconds=seconds),))
     found = floors.apply(user_spec, pod_lead=20.0, memory_pods=0)
     return found.workers.min, found.replicas.min

@@ -1,4 +1,4 @@
-"""A few silent pods of a large fleet bar nothing; a minority never speaks for the rest."""
+"""Large fleets tolerate a few silent pods; a minority never decides for the rest."""
 
 import pytest
 from unit.sizing.fleet_model import FleetModel, condition, spec

@@ -1,4 +1,4 @@
-"""Threads and other limits of a worker: what they ask for, and what is said of them."""
+"""Threads and other limits of a worker: their need and their diagnoses."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def pool(busy: float, waiting: float = 0.0, *, limit: int = 40, name: str = "any
 def pods(
     *changes: tuple[ThreadPool | None, ThreadPool | None], **fields: object
 ) -> list[tuple[PodSample, PodSample | None]]:
-    """Two samples a pod, 2 s apart; None is a pod that does not say."""
+    """Two samples per pod, 2 s apart; None is a pod without thread data."""
     return [
         (
             sample(12.0, threads=None if after is None else (after,), **fields),
@@ -43,9 +43,9 @@ def pods(
         pytest.param([(pool(10), pool(30, 4))], 1, 10.0, 2.0, id="difference over time"),
         pytest.param([(pool(0), pool(20)), (pool(0), pool(40))], 2, 30.0, 0.0, id="pods add up"),
         pytest.param([(pool(0), pool(20)), (pool(0), pool(40))], 3, 45.0, 0.0, id="one is silent"),
-        pytest.param([(pool(0), pool(20)), (None, None)], 2, 20.0, 0.0, id="one does not say"),
-        pytest.param([(pool(0), pool(20)), (None, pool(9))], 2, 20.0, 0.0, id="one is new to it"),
-        pytest.param([(pool(9), pool(5)), (pool(0), pool(20))], 2, 20.0, 0.0, id="one went back"),
+        pytest.param([(pool(0), pool(20)), (None, None)], 2, 20.0, 0.0, id="one has no data"),
+        pytest.param([(pool(0), pool(20)), (None, pool(9))], 2, 20.0, 0.0, id="one has a new pool"),
+        pytest.param([(pool(9), pool(5)), (pool(0), pool(20))], 2, 20.0, 0.0, id="one decreased"),
     ],
 )
 def test_threads_of_a_fleet(
@@ -108,7 +108,7 @@ def test_small_pools_need_more_spare_threads(threads: int, part: float) -> None:
     ("found", "needed"),
     [
         pytest.param(asked(row(30.0)), 30.0, id="as many as are busy"),
-        pytest.param(asked(row(30.0), cost=None), 30.0, id="nothing is known of a request"),
+        pytest.param(asked(row(30.0), cost=None), 30.0, id="thread time is unknown"),
         pytest.param(asked(row(80.0, 500.0), level=400.0), 120.0, id="full: arrivals x cost"),
         pytest.param(asked(row(30.0), level=400.0), 33.5, id="not more than are busy and wait"),
         pytest.param(asked(row(90.0), level=100.0), 84.0, id="calls take longer than before"),
@@ -142,12 +142,10 @@ def test_thread_time_is_not_learned_from_failures() -> None:
 def test_shed_requests_would_be_in_flight() -> None:
     assert limits.unshed_in_flight(row(0.0, shed=20.0), 50.0) == pytest.approx(62.5)
     assert limits.unshed_in_flight(row(0.0), 50.0) == 50.0
-    assert limits.unshed_in_flight(row(0.0, shed=98.0), 50.0) == 75.0, (
-        "clients that come again at once"
-    )
-    assert limits.unshed_in_flight(row(0.0, shed=100.0), 50.0) == 50.0, "nothing was taken"
+    assert limits.unshed_in_flight(row(0.0, shed=98.0), 50.0) == 75.0, "immediate retries"
+    assert limits.unshed_in_flight(row(0.0, shed=100.0), 50.0) == 50.0, "all were shed"
     again = row(0.0, shed=50.0, arrivals=100.0, retried=50.0)
-    assert limits.unshed_in_flight(again, 50.0) == 50.0, "what was refused came again"
+    assert limits.unshed_in_flight(again, 50.0) == 50.0, "shed requests were retried"
 
 
 @pytest.mark.parametrize(
@@ -245,13 +243,13 @@ def test_a_limit_of_the_pods_binds_like_the_users_limit() -> None:
     assert "requests in flight expected / (5 per worker x 0.8)" in model.last.message
 
 
-# What is said
+# Diagnoses
 
 
 def starved(*, tracked: bool = True) -> FleetModel:
     """Calls wait for a thread, and no worker may be added.
 
-    (The model hands a thread on a step after it was given back: 60 of 80 are always busy.)
+    The model reuses a thread one step after it was released: 60 of 80 are always busy.
     """
     one = Bounds(min=1, max=1)
     model = sync(workers=one, replicas=Bounds(min=2, max=2), tracked=tracked)
@@ -322,7 +320,7 @@ def slow(*, threads: int, tracked: bool = True) -> FleetModel:
             False,
             "WaitUnexplained",
             ("Check locks, thread pools and clients that are not instrumented.",),
-            id="nothing is known",
+            id="nothing is measured",
         ),
     ],
 )

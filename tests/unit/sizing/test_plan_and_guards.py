@@ -1,4 +1,4 @@
-"""The planner, the guards, the sentences and the savings."""
+"""The planner, the guards, the messages and the savings."""
 
 from dataclasses import replace
 from math import ceil
@@ -196,10 +196,10 @@ def test_a_silent_pod_prevents_scale_down() -> None:
 
 
 def test_the_window_keeps_the_recent_need() -> None:
-    lately = replace(
+    recent = replace(
         always(1.0), workers=RequiredWorkers(8.0, 0.0), replicas=RequiredWorkers(8.0, 0.0)
     )
-    kept = move(lately, at(4, 2))
+    kept = move(recent, at(4, 2))
     assert kept.size == size(4, 2)
     assert kept.workers_held
 
@@ -222,7 +222,7 @@ def test_a_replica_move_is_applied_once() -> None:
     more = replace(always(7.0, 5.2), move=ReplicaMove(before=2, after=4))
     assert move(more, at(6, 2)).size == size(4, 4)
     assert move(more, at(4, 4)).size == size(2, 4)
-    assert move(more, at(6, 5)).size.replicas == 5, "what was planned from another fleet is void"
+    assert move(more, at(6, 5)).size.replicas == 5, "a move planned for another size does not apply"
 
 
 # Pods
@@ -236,7 +236,7 @@ def terms(workers: int, replicas: int, **changes: object) -> replica_moves.MoveT
 
 
 def after(seconds: int, *needs: float) -> replica_moves.Samples:
-    """A need each ten seconds, the last one for the rest of the time."""
+    """A need every ten seconds; the last one repeats."""
     samples: replica_moves.Samples = ()
     for step in range(seconds // 10):
         samples = replica_moves.add_sample(
@@ -438,7 +438,7 @@ def test_reversals_raise_the_price_of_a_move() -> None:
         paid.append(history.patience)
     assert paid == [1.0, 2.0, 4.0, 4.0, 2.0, 1.0]
     late = replica_moves.next_history(history, 3, now=10_000.0)
-    assert late.patience == 1.0, "what was long ago is no moving to and fro"
+    assert late.patience == 1.0, "an old move is not a reversal"
 
 
 def test_reversals_delay_the_next_move() -> None:

@@ -1,4 +1,4 @@
-"""The daily profile: jumps that come every day are expected, and nothing else is."""
+"""The daily profile: it predicts daily jumps and nothing else."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,12 +24,12 @@ Rate = Callable[[float], float]
 
 
 def office(at: float) -> float:
-    """160 a second from nine to five, 40 otherwise."""
+    """160 rps from nine to five, 40 otherwise."""
     return 160.0 if 9 * HOUR <= at % DAY < 17 * HOUR else 40.0
 
 
 def after(days: float, rate: Rate, known: Profile = UNKNOWN, *, seed: int = 1) -> Profile:
-    """What is known after so many days in which chance moves each five minutes by 5 %."""
+    """The profile after ``days`` in which each five minutes vary by 5 %."""
     chance = Random(seed)  # noqa: S311 - no secret
     rates = [rate(slot * SLOT) * exp(chance.gauss(0, 0.05)) for slot in range(int(days * 288))]
     for slot, (before, mean) in enumerate(pairwise(rates), start=1):
@@ -106,12 +106,12 @@ TEN = ProfileSlot(number=100, seconds=300.0, requests=3000.0, before=5.0)
 @pytest.mark.parametrize(
     ("at", "current", "known"),
     [
-        # The same five minutes go on, the next begin, and those after a gap or a clock set back.
+        # The same slot, the next one, and one after a gap or a clock that went back.
         (100 * SLOT + 9, TEN, ProfileSlot(number=100, seconds=302.0, requests=3200.0, before=5.0)),
         (101 * SLOT, TEN, ProfileSlot(number=101, seconds=2.0, requests=200.0, before=10.0)),
         (102 * SLOT, TEN, ProfileSlot(number=102, seconds=2.0, requests=200.0)),
         (99 * SLOT, TEN, ProfileSlot(number=99, seconds=2.0, requests=200.0)),
-        # Too little was seen.
+        # Too few samples.
         (
             101 * SLOT,
             replace(TEN, seconds=149.0),
@@ -137,7 +137,7 @@ def test_less_than_one_request_per_second_is_not_a_jump() -> None:
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
-rubbish = st.builds(
+any_profile = st.builds(
     Profile,
     jumps=st.one_of(
         st.lists(numbers, min_size=JUMPS, max_size=JUMPS), st.lists(numbers, max_size=3)
@@ -149,7 +149,7 @@ rubbish = st.builds(
 
 
 @settings(max_examples=100, deadline=None)
-@given(rubbish, numbers, st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 10))
+@given(any_profile, numbers, st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 10))
 def test_any_profile_only_adds_bounded_demand(
     known: Profile, at: float, lead: float, level: float, slope: float
 ) -> None:
@@ -163,7 +163,7 @@ def test_any_profile_only_adds_bounded_demand(
 
 
 @settings(max_examples=50, deadline=None)
-@given(rubbish, st.floats(0, 1e9), numbers)
+@given(any_profile, st.floats(0, 1e9), numbers)
 def test_learning_continues_from_any_restored_profile(
     known: Profile, mean: float, before: float
 ) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every input, sensible or not."""
+"""Properties that hold for any input, valid or not."""
 
 from dataclasses import replace
 from math import inf, nan
@@ -99,7 +99,7 @@ def test_within_bounds_and_deterministic(user_spec: SizingSpec, steps: list) -> 
 @EXAMPLES
 @given(st.floats(1, 400), st.floats(1, 5), st.floats(0.001, 0.05))
 def test_more_arrivals_never_need_fewer_workers(rate: float, more: float, cost: float) -> None:
-    """Everything else equal: the rate changes in the last ticks, c and latency do not."""
+    """Only the rate changes in the last ticks; c and latency do not."""
     model = FleetModel(
         spec(workers=Bounds(min=8, max=8), replicas=Bounds(min=8, max=8)), replicas=8
     )
@@ -111,7 +111,7 @@ def test_more_arrivals_never_need_fewer_workers(rate: float, more: float, cost: 
         replace(t, arrivals=t.arrivals * more, completed=t.completed) for t in least.ticks
     )
     most = replace(least, ticks=ticks)
-    # The same fleet again brings no new tick: only what is remembered differs.
+    # The same samples give no new tick: only the state differs.
     low = decide(model.spec, model.fleet(), least, model.now)
     high = decide(model.spec, model.fleet(), replace(most, service=least.service), model.now)
     assert high.need.demand >= low.need.demand * 0.999
@@ -138,7 +138,7 @@ def test_survives_garbage_without_shrinking(
     model = busy(user_spec)
     size = model.size
     extra = model.fleet().pods if known else ()
-    # One pod that takes traffic is silent for certain: nothing may shrink on what the rest say.
+    # One serving pod is always silent: the fleet must not shrink.
     silent = PodUnknown(pod="silent", ready=True, reason="timeout")
     fleet = Fleet(replicas=size[1], pods=(*extra, silent, *pods))
     state = model.state
@@ -265,7 +265,7 @@ def test_decreased_counters_are_a_restart_not_load(
     )
     pods = (*fleet.pods[:index], back, *fleet.pods[index + 1 :])
     decision = decide(user_spec, replace(fleet, pods=pods), model.state, model.now)
-    # Counters are whole numbers: in a tick each pod may show one request that was there before.
+    # Counters are integers: each pod may show one earlier request in a tick.
     whole = len(pods) / user_spec.interval
     assert decision.need.demand <= 2 * before + 2 + 1.3 * whole
 

@@ -1,4 +1,4 @@
-"""Queueing: how much longer requests wait for loops than if each came once."""
+"""Queueing: the queueing time for loops relative to the model."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ ASSUMED = PlanAssumptions(
 
 
 def at(rho: float, p95: float, *, count: int = 15, **changes: object) -> tuple[Tick, ...]:
-    """Ticks of 10 workers whose p95 lies at ``p95``: 5 % of the requests are above it."""
+    """Ticks of 10 workers whose p95 is ``p95``: 5 % of the requests are above it."""
     usual: dict = {
         "loop": 10 * rho,
         "workers": 10.0,
@@ -41,7 +41,7 @@ def test_the_worked_example() -> None:
     certain = replace(Queueing(), factor=1.0, seconds=1e-9)
     found = learn(at(0.74, 0.78), certain)
     assert found.factor == pytest.approx(1 + (1.464 - 1) / 2, abs=0.01), (
-        "half of it at most at once"
+        "at most half of it in one step"
     )
 
 

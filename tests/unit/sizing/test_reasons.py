@@ -1,4 +1,4 @@
-"""Every decision carries a sentence with its numbers, those that change nothing too."""
+"""Every decision has a message with its numbers, including decisions that change nothing."""
 
 import re
 from collections.abc import Callable
@@ -192,14 +192,14 @@ TABLE: list[tuple[Callable[[], Decision], Verdict, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("story", "verdict", "said"), TABLE, ids=[row[0].__name__ for row in TABLE]
+    ("scenario", "verdict", "expected"), TABLE, ids=[row[0].__name__ for row in TABLE]
 )
 def test_the_message_of_a_decision(
-    story: Callable[[], Decision], verdict: Verdict, said: str
+    scenario: Callable[[], Decision], verdict: Verdict, expected: str
 ) -> None:
-    decision = story()
+    decision = scenario()
     assert decision.verdict is verdict, decision.message
-    assert re.fullmatch(said, decision.message), decision.message
+    assert re.fullmatch(expected, decision.message), decision.message
 
 
 def test_every_verdict_has_a_message_in_the_table() -> None:

@@ -1,4 +1,4 @@
-"""Retries: an outage with clients that try again is not growth, and real growth is not retries."""
+"""Retries: an outage with client retries is not growth, and real growth is not retries."""
 
 from functools import cache
 
@@ -31,8 +31,8 @@ def tick(at: float, arrivals: float, errors: float = 0.0, **changes: float) -> T
     return Tick(**(usual | changes))
 
 
-def told(*ticks: Tick) -> list[Tick]:
-    """The ticks as they come out, one after another."""
+def without_retries(*ticks: Tick) -> list[Tick]:
+    """The ticks without their retries."""
     known: FailureHistory | None = None
     kept: list[Tick] = []
     for each in ticks:
@@ -46,52 +46,56 @@ CALM = tuple(tick(2.0 * i, 100.0) for i in range(1, 11))
 
 
 def test_the_worked_example_of_an_outage() -> None:
-    *_, last = told(*CALM, tick(22.0, 300.0, 300.0))
+    *_, last = without_retries(*CALM, tick(22.0, 300.0, 300.0))
     assert (last.arrivals, last.retried) == (100.0, 200.0)
     assert last.loop == pytest.approx(1.0)
     assert last.failing
 
 
 def test_the_worked_example_of_real_growth_with_failures() -> None:
-    *_, last = told(*CALM, tick(22.0, 300.0, 100.0))
+    *_, last = without_retries(*CALM, tick(22.0, 300.0, 100.0))
     assert (last.arrivals, last.retried) == (200.0, 100.0)
 
 
 def test_growth_without_failures_is_demand() -> None:
-    *_, last = told(*CALM, tick(22.0, 300.0))
+    *_, last = without_retries(*CALM, tick(22.0, 300.0))
     assert (last.arrivals, last.retried, last.failing) == (300.0, 0.0, False)
 
 
 def test_retries_after_the_last_failure_are_recognized() -> None:
     down = tuple(tick(20.0 + 2 * i, 300.0, 300.0) for i in range(1, 6))
-    *_, after = told(*CALM, *down, tick(32.0, 250.0))
+    *_, after = without_retries(*CALM, *down, tick(32.0, 250.0))
     assert after.arrivals == 100.0
-    *_, later = told(*CALM, *down, *(tick(30.0 + 2 * i, 250.0) for i in range(1, 10)))
+    *_, later = without_retries(*CALM, *down, *(tick(30.0 + 2 * i, 250.0) for i in range(1, 10)))
     assert later.arrivals == 250.0
 
 
 def test_failures_of_busy_loops_are_not_retries() -> None:
     overload = tick(22.0, 300.0, 0.0, shed=150.0, completed=150.0, busiest=1.0)
-    assert told(*CALM, overload)[-1].arrivals == 300.0
+    assert without_retries(*CALM, overload)[-1].arrivals == 300.0
     timeouts = tick(22.0, 300.0, 150.0, busiest=0.95)
-    assert told(*CALM, timeouts)[-1].arrivals == 300.0
+    assert without_retries(*CALM, timeouts)[-1].arrivals == 300.0
 
 
 def test_requests_shed_by_a_worker_limit_are_not_retries() -> None:
     refused = {"shed": 150.0, "completed": 150.0}
-    assert told(*CALM, tick(22.0, 300.0, worker_limit=20, **refused))[-1].arrivals == 300.0
-    assert told(*CALM, tick(22.0, 300.0, **refused))[-1].arrivals == 150.0, "why is not known"
+    assert (
+        without_retries(*CALM, tick(22.0, 300.0, worker_limit=20, **refused))[-1].arrivals == 300.0
+    )
+    assert without_retries(*CALM, tick(22.0, 300.0, **refused))[-1].arrivals == 150.0, (
+        "the cause is unknown"
+    )
 
 
 def test_successful_requests_always_count() -> None:
     down = tick(22.0, 300.0, 300.0)
     back = tick(24.0, 300.0, 50.0, busiest=0.95)
-    assert told(*CALM, down, back)[-1].arrivals == 250.0
+    assert without_retries(*CALM, down, back)[-1].arrivals == 250.0
 
 
 def test_constant_failures_are_the_usual_level() -> None:
     bots = tuple(tick(2.0 * i, 100.0, 20.0) for i in range(1, 30))
-    *_, grown = told(*bots, tick(60.0, 300.0, 60.0))
+    *_, grown = without_retries(*bots, tick(60.0, 300.0, 60.0))
     assert grown.arrivals == 300.0
 
 
@@ -105,12 +109,12 @@ streams = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(streams)
 def test_every_request_that_can_succeed_is_counted(stream: list[tuple[float, ...]]) -> None:
-    """Demand lies between what came less all failures of the reach, and what came."""
+    """Demand is between the arrivals less all recent failures, and the arrivals."""
     ticks = [
         tick(2.0 * i, rate, rate * failing, shed=rate * (1 - failing) * shed, busiest=busiest)
         for i, (rate, failing, shed, busiest) in enumerate(stream, start=1)
     ]
-    out = told(*ticks)
+    out = without_retries(*ticks)
     for index, (before, after) in enumerate(zip(ticks, out, strict=True)):
         reach = ticks[max(0, index - 8) : index + 1]
         failed = max(each.server_errors + each.shed + each.cancelled for each in reach)
@@ -142,7 +146,7 @@ def test_an_outage_with_retries_adds_no_worker() -> None:
 
 
 def test_retries_that_fill_the_loops_do_not_multiply_the_fleet() -> None:
-    """Four tries of each request are more than the fleet can do, and all of them fail."""
+    """Four tries of each request exceed the capacity of the fleet, and all of them fail."""
     model = _calm().copy()
     before, pods = model.last.workers * model.last.replicas, model.last.replicas
     model.outage, model.retries = True, 3

@@ -1,4 +1,4 @@
-"""Service demand from streams of ticks: noise, mixes, outliers, idle work, dearer deploys."""
+"""Service demand from ticks: noise, mixes, outliers, idle work, deployments."""
 
 from random import Random
 
@@ -39,7 +39,7 @@ def chance(seed: int) -> Random:
 def stream(
     rng: Random, costs: list[float], *, rate: float, idle: float = 0.0, count: int = 30
 ) -> tuple[Tick, ...]:
-    """Whole requests at random, each at random one of ``costs``."""
+    """Random whole requests, each with a random cost of ``costs``."""
     made = []
     for step in range(1, count + 1):
         requests = max(0, round(rng.gauss(2 * rate, (2 * rate) ** 0.5)))
@@ -59,20 +59,20 @@ def test_noise_averages_out(seed: int, cost: float, rate: float) -> None:
 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(2, 100), st.integers(5, 40))
-def test_expensive_requests_of_a_mix_count(seed: int, rate: float, dearer: int) -> None:
-    """One in ten is many times dearer. A median of ticks would not see it at a low rate."""
-    costs = [0.002] * 9 + [0.002 * dearer]
+def test_expensive_requests_of_a_mix_count(seed: int, rate: float, factor: int) -> None:
+    """One in ten is many times as expensive. A median of ticks would miss it at a low rate."""
+    costs = [0.002] * 9 + [0.002 * factor]
     mean = sum(costs) / 10
     found = service_demand.estimate(stream(chance(seed), costs, rate=rate), None)
     assert found is not None
-    dear = found.requests / 10
-    assert found.seconds == pytest.approx(mean, rel=max(0.2, 4 / dear**0.5))
+    expensive = found.requests / 10
+    assert found.seconds == pytest.approx(mean, rel=max(0.2, 4 / expensive**0.5))
 
 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(20, 100), st.lists(st.floats(0, 4), max_size=8))
 def test_outliers_change_little(seed: int, rate: float, blocked: list[float]) -> None:
-    """Up to 8 ticks of 30 are anything at all: blocked loops, lost counts."""
+    """Up to 8 ticks of 30 are outliers: blocked loops, lost counts."""
     rng = chance(seed)
     clean = list(stream(rng, [0.004], rate=rate))
     for loop in blocked:
@@ -100,17 +100,17 @@ def test_idle_work_is_separated_when_the_load_varies(seed: int, idle: float) -> 
 @EXAMPLES
 @given(st.integers(0, 10**6), st.floats(0.001, 0.01), st.floats(10, 100), st.floats(1.7, 4))
 def test_a_deployment_with_more_expensive_requests_is_learned(
-    seed: int, cost: float, rate: float, dearer: float
+    seed: int, cost: float, rate: float, factor: float
 ) -> None:
     rng = chance(seed)
     ticks = [*stream(rng, [cost], rate=rate)]
     last: ServiceDemand | None = None
-    for new in stream(rng, [cost * dearer], rate=rate, count=12):
+    for new in stream(rng, [cost * factor], rate=rate, count=12):
         ticks.append(tick(ticks[-1].time + 2, rate=new.arrivals, loop=new.loop))
         last = service_demand.estimate(tuple(ticks[-30:]), last)
     assert last is not None
     # 24 s after the change; a mean over the window would be 60 % on its way.
-    assert last.seconds == pytest.approx(cost * dearer, rel=0.2)
+    assert last.seconds == pytest.approx(cost * factor, rel=0.2)
 
 
 @EXAMPLES

@@ -1,4 +1,4 @@
-"""What happens when pods, counters, clocks or the operator itself fall silent or start anew."""
+"""Pods that do not answer, and restarts of pods, counters, clocks and the operator."""
 
 import pytest
 from unit.sizing.fleet_model import FleetModel, condition, spec
@@ -59,7 +59,7 @@ def test_a_fleet_with_a_silent_pod_still_grows() -> None:
     model.silent = {"pod-1"}
     model.rate = 300.0
     model.run(6)
-    # The silent pod's third is counted in: 300 rps x 20 ms are 6 workers' worth.
+    # The share of the silent pod counts: 300 rps x 20 ms need 6 loops.
     assert model.last.load.arrivals_per_second == pytest.approx(300, rel=0.05)
     assert model.last.workers >= 3
 
@@ -126,7 +126,9 @@ def test_an_hour_without_ticks_shrinks_nothing() -> None:
     model.rate = 20.0
     model.serve(3600)
     assert (model.decide().workers, model.last.replicas) == size
-    assert model.last.load.arrivals_per_second is None, "the mean of an hour is not what runs now"
+    assert model.last.load.arrivals_per_second is None, (
+        "the mean of an hour is not the current load"
+    )
     for _, decision in model.run(28):
         assert (decision.workers, decision.replicas) == size
 

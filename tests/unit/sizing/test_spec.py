@@ -1,4 +1,4 @@
-"""The user's notations become the right-sizer's numbers."""
+"""The conversion of the user's spec to numbers."""
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Mode, Pricing

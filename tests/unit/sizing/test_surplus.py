@@ -1,4 +1,4 @@
-"""What floors cost is told floor by floor, and neither this nor the objective's reach flaps."""
+"""The cost of each floor; neither this nor the infeasible objective flaps."""
 
 from itertools import pairwise
 

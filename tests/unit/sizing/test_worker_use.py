@@ -1,4 +1,4 @@
-"""What a worker requests follows what it uses: up at once, down after a while, within bounds."""
+"""Requests of a worker follow its use: up immediately, down later, within bounds."""
 
 from dataclasses import replace
 
@@ -90,7 +90,7 @@ def test_requests_stay_within_a_fifth_and_four_times(wanted: list[float | None])
         now = use.cpu or LEARNED.worker_cpu
         assert 0.1 <= now <= 2.0 + 1e-9
         if value is not None:
-            # Never below what is wanted by more than a resize is worth, as far as the bound.
+            # Never far below the use, within the bound.
             assert now * worker_use.MORE >= min(value, 2.0) - 1e-9
 
 
