@@ -59,7 +59,9 @@ class RejectingProtocol(WholeRequestProtocol):
     early_rejection: EarlyRejection
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: App) -> None:  # type: ignore[override]  # Uvicorn types an app by the message
-        if self.pipeline or not self.early_rejection.applies_to(cycle):
+        # Some versions of Uvicorn leave `Connection: close` of a request out of `cycle.keep_alive`.
+        closes = not self.parser.should_keep_alive()
+        if self.pipeline or closes or not self.early_rejection.applies_to(cycle):
             super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]  # see above
             return
         cycle.response_started = cycle.response_complete = True

@@ -1,4 +1,4 @@
-"""A worker that is out of files leaves the rest to others, instead of closing what it accepts."""
+"""A worker near its limit of open files stops accepting, and the others accept."""
 
 import asyncio
 import resource
@@ -17,7 +17,7 @@ async def _spread(pod):
     return {one["pid"]: one["connections"] for one in (await pod.status())["workers"]}
 
 
-async def test_a_worker_without_files_pauses_and_comes_back(tmp_path):
+async def test_a_worker_near_its_file_limit_pauses_and_resumes(tmp_path):
     async with serve(tmp_path, "--workers=1") as pod:
         await pod.ready(1)
         (first,) = await _spread(pod)

@@ -59,7 +59,7 @@ async def test_an_app_that_does_not_import_is_reported_and_retried_ever_more_slo
 
         await until(thrice)
         text = pod.log.read_text()
-        waits = [float(one) for one in re.findall(r"assistant:app: .*again in ([\d.]+) s", text)]
+        waits = [float(one) for one in re.findall(r"assistant:app: .*retrying in ([\d.]+) s", text)]
         assert waits[:3] == [0.2, 0.5, 1.0]
         assert text.count("Traceback (most recent call last):") == 1, "once says it all"
 
