@@ -165,4 +165,4 @@ async def test_kubectl_scale_sets_the_minimum(kubectl: Kubectl) -> None:
 
 async def test_kubectl_explain_describes_fields(kubectl: Kubectl) -> None:
     output = await kubectl("explain", "aiapi.spec.objective.latency.threshold")
-    assert "The longest time it may take, such as 800ms or 1.5s." in output
+    assert "Maximum latency at that percentile, such as 800ms or 1.5s." in output
