@@ -1,4 +1,4 @@
-"""What the pod runtime costs and keeps, beside stock Uvicorn in the same run.
+"""CPU, memory and lost requests of the pod runtime, compared with stock Uvicorn in the same run.
 
     python benchmarks/runtime.py [--requests 100000] [--rounds 5]
 
@@ -31,7 +31,7 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """Below those that connections take: one of thousands of clients may still have any of them."""
+    """Below the ephemeral ports, any of which a client of an earlier run may still hold."""
     while True:
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,7 +66,7 @@ def cpu(pids: list[int]) -> float:
 
 
 class Server:
-    """Ours or stock Uvicorn behind the same few verbs."""
+    """The runtime or stock Uvicorn, with the same methods."""
 
     def __init__(self, kind: str, port: int, admin: int, process: Any, workers: int) -> None:
         self.kind, self.port, self.admin = kind, port, admin
@@ -90,7 +90,7 @@ class Server:
         self.count = count
 
     async def pids(self, clients: int = 6, each: int = 4) -> set[str]:
-        """Who answers. The route keeps its loop busy, or one worker would accept them all."""
+        """The workers that answer. The route keeps its loop busy, or one would accept all."""
 
         async def one() -> set[str]:
             return {await self.ask() for _ in range(each)}
@@ -105,7 +105,7 @@ class Server:
         return text.rpartition(b"\r\n")[2].decode()
 
     async def until(self, count: int) -> set[str]:
-        """Wait until so many workers have answered."""
+        """Wait until `count` workers have answered."""
         seen: set[str] = set()
         async with asyncio.timeout(30):
             while len(seen) < count:
@@ -168,7 +168,7 @@ async def load(server: Server, *flags: str, cores: set[int] | None = None) -> di
 
 
 async def changes(kind: str, requests: int) -> dict[str, Any]:
-    """The count goes 2 -> 4 -> 2 ... -> each second, under keep-alive and new connections."""
+    """Workers change 2 -> 4 -> 2 every second, under keep-alive and new connections."""
     async with serving(kind, "api", workers=2) as server:
         await server.until(2)
 
@@ -186,7 +186,7 @@ async def changes(kind: str, requests: int) -> dict[str, Any]:
 
 
 async def start(kind: str, rounds: int) -> dict[str, Any]:
-    """From asking for one more worker to the first answer from it; and what a worker weighs."""
+    """Time from PUT /workers to the first answer of the new worker, and the memory of a worker."""
     # Stock Uvicorn has no supervisor below two workers.
     async with serving(kind, "api", workers=2) as server:
         known = await server.until(2)
@@ -211,7 +211,7 @@ async def start(kind: str, rounds: int) -> dict[str, Any]:
 
 
 async def overhead(rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """CPU a request and requests a second on a trivial raw ASGI route, one worker, in turns."""
+    """CPU per request and requests per second on a trivial ASGI route, one worker, in turns."""
     rates: dict[str, list[float]] = {"ours": [], "uvicorn": []}
     costs: dict[str, list[float]] = {"ours": [], "uvicorn": []}
     client = {min(os.sched_getaffinity(0))}
@@ -288,7 +288,7 @@ async def main() -> None:
     table("trivial raw ASGI route, one worker", report["overhead"], ["kind", "rps", "cpu_us"])
     ours, stock = report["overhead"]
     report["overhead_percent"] = round(100 * (ours["cpu_us"] / stock["cpu_us"] - 1), 1)
-    print(f"  overhead in CPU a request: {report['overhead_percent']} %")
+    print(f"  overhead in CPU per request: {report['overhead_percent']} %")
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(report, indent=2) + "\n")
 

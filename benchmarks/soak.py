@@ -1,10 +1,10 @@
-"""Half an hour of load with a worker change every ten seconds: is anything lost, does memory grow?
+"""Half an hour of load with a worker change every ten seconds: counts errors and watches memory.
 
     python benchmarks/soak.py [--minutes 30] [--load 0.8]
 
-One core serves 2 to 3 workers at 80 % of what two of them can do there; the load is open loop.
-Memory is the resident memory of the pod each time two workers are settled. Prints a line a minute,
-and writes build/bench/soak.json.
+One core serves 2 to 3 workers at 80 % of the capacity of two; the load is open loop. Memory is that
+of the pod each time two workers are settled. Prints one line per minute and writes
+build/bench/soak.json.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Admin:
 
 
 async def watch(server: Server, admin: Admin, until: float, sizes: list[int]) -> None:
-    """Change the count, and weigh the pod while it has two workers and nobody is leaving."""
+    """Change the count, and measure the pod while it has two workers and none is draining."""
     minute = perf_counter() + 60
     while perf_counter() < until:
         for count in (3, 2):
@@ -52,7 +52,7 @@ async def watch(server: Server, admin: Admin, until: float, sizes: list[int]) ->
             sizes.append(server.pss())
         if perf_counter() > minute:
             minute += 60
-            print(f"  {len(sizes)} weighings, now {sizes[-1] / 1e6 if sizes else 0:.1f} MB")
+            print(f"  {len(sizes)} measurements, now {sizes[-1] / 1e6 if sizes else 0:.1f} MB")
             sys.stdout.flush()
 
 
@@ -70,7 +70,7 @@ async def soak(minutes: float, share: float) -> Row:
         flags = (f"--rate={share * best['rps']}", f"--seconds={60 * minutes}", "--timeout=20")
         seen = await load(server, *flags, "--warm=0")
         await watcher
-    # The first minutes fill caches and pools; growth is what comes after.
+    # The first minutes fill caches and pools; growth is measured after them.
     settled = sizes[len(sizes) // 5 :] or [0]
     part = max(1, len(settled) // 4)
     first, last = statistics.median(settled[:part]), statistics.median(settled[-part:])

@@ -3,7 +3,7 @@
 Under overload most requests are refused, so the cost of a refusal decides how much of the worker is
 left for the others. Where the connection needs care (its last request, one that waits for
 `100 Continue`, pipelined requests), the request takes the usual path and `ConcurrencyLimiter`
-refuses it. So does every request under versions of Uvicorn without `_start_asgi_task`.
+refuses it. With Uvicorn before 0.45, which has no `_start_asgi_task`, every request does.
 """
 
 import random
