@@ -32,7 +32,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.queueing.worker_limit = _WORKERS
     chosen.queueing.exit_timeout = 1.0
     chosen.process.ultimate_exiting_timeout = 20.0
-    # Never written. The names show their owner if a later Kopf writes them.
+    # Kopf never writes these with event handlers; the names show the owner in case it does.
     chosen.persistence.finalizer = "aiapi.dev/operator"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="aiapi.dev")
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="aiapi.dev")

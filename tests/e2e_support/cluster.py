@@ -91,7 +91,7 @@ class Cluster:
     def service_address(self, service: str) -> str:
         """``http://ip:port``: a cluster IP, because not every cluster has DNS.
 
-        A cluster may tell of another address; the sandbox does so where port 80 needs root.
+        The sandbox reports another address where port 80 requires root.
         """
         found = self.kubectl.json("service", service)
         spec, annotations = found["spec"], found["metadata"].get("annotations", {})

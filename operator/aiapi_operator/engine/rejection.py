@@ -1,4 +1,4 @@
-"""Requests that the API server rejected: repeated with backoff, or at once when they change."""
+"""Requests that the API server rejected: repeated with backoff, or immediately after a change."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """Runs one asyncio task per AIApi, so that no AIApi delays another.
 
-A task ticks at the AIApi's interval, and at once when the AIApi or its children change. A failed
+A task ticks at the AIApi's interval, and immediately when the AIApi or its children change. A failed
 tick is reported and repeated with backoff. A task ends only when its AIApi is deleted.
 """
 

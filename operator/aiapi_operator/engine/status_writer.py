@@ -186,7 +186,7 @@ def _size(decision: Decision) -> tuple[int, int]:
 
 
 def _essential(document: dict[str, Any]) -> dict[str, Any]:
-    """The fields whose change is written at once: no messages and no measured numbers."""
+    """The fields whose change is written immediately: no messages and no measured numbers."""
     decision = document.get("decision") or {}
     counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
     return {

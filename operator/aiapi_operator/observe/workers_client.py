@@ -1,6 +1,6 @@
 """Sets a pod's worker count through ``PUT /workers`` on its admin port.
 
-The pod answers at once and starts or drains workers in the background. The next sample shows the
+The pod answers immediately and starts or drains workers in the background. The next sample shows the
 progress.
 """
 

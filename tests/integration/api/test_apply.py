@@ -98,7 +98,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"scaling": {"schedules": [{"start": "0 25 * * *", "duration": "1h", "minReplicas": 3}]}},
         "must be a cron expression of five fields",
     ),
-    "a schedule for ever": (
+    "an endless schedule": (
         {"scaling": {"schedules": [{"start": "0 8 * * *", "minReplicas": 3}]}},
         "a schedule must set exactly one of end and duration",
     ),

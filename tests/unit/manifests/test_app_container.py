@@ -42,9 +42,9 @@ def test_a_change_of_mode_or_limits_does_not_roll_the_pods() -> None:
 
 def test_draining_ends_before_the_grace_period() -> None:
     for seconds, grace in ((30, "25"), (600, "595"), (10, "5")):
-        wishes = with_template(terminationGracePeriodSeconds=seconds)
-        assert app_container.grace_period(wishes) == seconds
-        assert env_of(wishes)["AIAPI_GRACE"] == grace
+        spec = with_template(terminationGracePeriodSeconds=seconds)
+        assert app_container.grace_period(spec) == seconds
+        assert env_of(spec)["AIAPI_GRACE"] == grace
         assert int(grace) + app_container.DRAIN_DELAY < seconds
     assert app_container.grace_period(aiapi()) == 30
 

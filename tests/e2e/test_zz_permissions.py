@@ -1,6 +1,6 @@
-"""Least privilege, both ways: what the operator did through this whole suite, and what it may do.
+"""Least privilege: the operator's permissions equal the calls it made during the whole suite.
 
-It comes last (by its name), so that the others have made the operator do all that it does.
+The file name sorts last, so that all other tests run before.
 """
 
 import json
@@ -15,24 +15,25 @@ ROOT = Path(__file__).parents[2]
 OPERATOR = "system:serviceaccount:aiapi-system:aiapi-operator"
 
 
-class Right(NamedTuple):
+class Permission(NamedTuple):
     verb: str
     group: str
     resource: str
 
 
 RARELY_USED = {
-    Right("update", "aiapi.dev", "aiapis/finalizers"): "asked for by an admission plugin "
+    Permission("update", "aiapi.dev", "aiapis/finalizers"): "required by an admission plugin "
     "(OwnerReferencesPermissionEnforcement), never called",
-    Right("create", "coordination.k8s.io", "leases"): "the Lease is installed with the operator; "
-    "it is made anew where somebody deleted it",
-    Right("patch", "", "events"): "an Event that is told again soon gets a higher count",
-    Right("patch", "", "pods"): "which pods go first, when replicas go down: 300 s after the load",
+    Permission(
+        "create", "coordination.k8s.io", "leases"
+    ): "the Lease is installed with the operator; the operator creates it only if it was deleted",
+    Permission("patch", "", "events"): "a repeated Event increases the count",
+    Permission("patch", "", "pods"): "deletion cost, on a scale-down 300 s after the load",
 }
-"""Rights that a run of this suite need not use, each with its reason."""
+"""Permissions that a run may not use, with the reason."""
 
 
-def granted(documents: list[dict[str, Any]]) -> set[Right]:
+def granted(documents: list[dict[str, Any]]) -> set[Permission]:
     roles = [
         each
         for each in documents
@@ -40,7 +41,7 @@ def granted(documents: list[dict[str, Any]]) -> set[Right]:
         and not each["metadata"]["name"].endswith(("-view", "-edit"))
     ]
     return {
-        Right(verb, group, resource)
+        Permission(verb, group, resource)
         for role in roles
         for rule in role["rules"]
         for group in rule["apiGroups"]
@@ -49,7 +50,7 @@ def granted(documents: list[dict[str, Any]]) -> set[Right]:
     }
 
 
-def used(audit: Path) -> set[Right]:
+def used(audit: Path) -> set[Permission]:
     found = set()
     for line in audit.read_text().splitlines():
         event = json.loads(line)
@@ -59,8 +60,8 @@ def used(audit: Path) -> set[Right]:
         name = "/".join(filter(None, (target["resource"], target.get("subresource"))))
         verbs = {event["verb"]}
         if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
-            verbs.add("create")  # as the API server asks for it when an apply makes the object
-        found |= {Right(verb, target.get("apiGroup", ""), name) for verb in verbs}
+            verbs.add("create")  # the API server requires it when an apply creates the object
+        found |= {Permission(verb, target.get("apiGroup", ""), name) for verb in verbs}
     return found
 
 
@@ -68,11 +69,11 @@ def test_permissions_match_the_recorded_calls(
     request: pytest.FixtureRequest, audit_log: Path | None, operator: Operator
 ) -> None:
     if audit_log is None:
-        pytest.skip("a real cluster refuses what is not granted; its audit log is not read here")
+        pytest.skip("a real cluster enforces permissions; its audit log is not available")
     others = {item.path.name for item in request.session.items}
     if not {"test_reconcile.py", "test_right_sizing.py", "test_failures.py"} <= others:
-        pytest.skip("the whole suite must have run before")
+        pytest.skip("requires a run of the whole suite")
     may, did = granted(list(yaml.safe_load_all(operator.manifests()))), used(audit_log)
-    assert did - may == set(), "called without a right to"
-    assert may - did - set(RARELY_USED) == set(), "granted, and never used"
+    assert did - may == set(), "called without permission"
+    assert may - did - set(RARELY_USED) == set(), "granted and never used"
     assert set(RARELY_USED) <= may, "no longer granted"
