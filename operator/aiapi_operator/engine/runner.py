@@ -1,7 +1,7 @@
 """Runs one asyncio task per AIApi, so that no AIApi delays another.
 
-A task ticks at the AIApi's interval, and immediately when the AIApi or its children change. A failed
-tick is reported and repeated with backoff. A task ends only when its AIApi is deleted.
+A task ticks at the AIApi's interval, and immediately when the AIApi or its children change. A
+failed tick is reported and repeated with backoff. A task ends only when its AIApi is deleted.
 """
 
 import asyncio

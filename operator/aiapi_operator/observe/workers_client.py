@@ -1,7 +1,7 @@
 """Sets a pod's worker count through ``PUT /workers`` on its admin port.
 
-The pod answers immediately and starts or drains workers in the background. The next sample shows the
-progress.
+The pod answers immediately and starts or drains workers in the background. The next sample shows
+the progress.
 """
 
 import asyncio
