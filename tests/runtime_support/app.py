@@ -1,4 +1,4 @@
-"""A small ASGI app with each behaviour the runtime has to cope with."""
+"""A small ASGI app with each behaviour that the runtime must handle."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A plain HTTP/1.1 client that never repeats a request, so that a lost one is seen."""
+"""A plain HTTP/1.1 client that never retries, so that a lost request is visible."""
 
 import asyncio
 import contextlib
@@ -69,7 +69,7 @@ class LoadResult:
 
 
 class Load:
-    """Closed-loop clients until told to stop: some keep their connection, others never do."""
+    """Closed-loop clients until they are stopped: some keep their connection, others never do."""
 
     def __init__(
         self,

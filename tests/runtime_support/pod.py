@@ -16,7 +16,7 @@ TOKEN = "a-token-for-tests"
 
 
 async def until(check: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
-    """The first true answer of `check`; fails when none came in time."""
+    """The first true result of `check`; fails when there is none in time."""
     async with asyncio.timeout(seconds):
         while True:
             answer = await check()
@@ -113,7 +113,7 @@ async def serve(tmp_path: Path, *flags: str, app: str = "app:app", **environment
             *command,
             env=inherited | variables | environment,
             stderr=output,
-            # Whoever runs the tests may ignore it (nohup), and a pod would, too.
+            # The test run may ignore it (nohup), and the pod would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
     pod = Pod(process, log)

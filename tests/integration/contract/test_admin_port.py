@@ -1,4 +1,4 @@
-"""Where service and operator meet: the real pod runtime, the real scraper, a real socket."""
+"""The contract between runtime and operator: the real pod runtime, scraper and socket."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
     async def counted() -> PodSample | None:
         (said,) = await scraped(session, where(pod))
         assert isinstance(said, PodSample), said
-        # The pod writes its sums many times a second, and not all of them at one instant.
+        # The pod writes its sums many times a second, but not all of them at one instant.
         latencies = sum(said.latency.counts) - sum(before.latency.counts)
         failed = said.server_errors - before.server_errors
         return said if failed == 1 and latencies == 3 else None
@@ -72,12 +72,12 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
     assert 0.09 < after.in_flight_seconds - before.in_flight_seconds < 2
     assert after.worker_seconds > before.worker_seconds
     assert 0 < after.loop_seconds <= after.worker_seconds
-    # Errors of the server are fast or slow for reasons of their own: they have no latency here.
+    # Server errors are fast or slow for other reasons, so they have no latency.
     assert sum(after.latency.counts) - sum(before.latency.counts) == 3
     assert after.rss_bytes > 10_000_000
 
 
-async def test_workers_are_set_and_seen(pod: Pod, session: aiohttp.ClientSession) -> None:
+async def test_the_count_is_set_and_scraped(pod: Pod, session: aiohttp.ClientSession) -> None:
     workers = HttpWorkersClient(session)
     assert await workers.set([where(pod)], 3, (TOKEN,)) == {}
     (said,) = await scraped(session, where(pod))
@@ -89,7 +89,7 @@ async def test_workers_are_set_and_seen(pod: Pod, session: aiohttp.ClientSession
     assert said.workers_ready == 3
 
 
-async def test_a_count_that_the_pod_refuses_is_told_with_its_reason(
+async def test_a_refused_count_is_reported_with_its_reason(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
     refused = await HttpWorkersClient(session).set([where(pod)], 1000, (TOKEN,))
@@ -97,7 +97,7 @@ async def test_a_count_that_the_pod_refuses_is_told_with_its_reason(
     assert await HttpWorkersClient(session).set([where(pod)], 1, (TOKEN,)) == {}
 
 
-async def test_a_pod_that_knows_only_the_old_token_still_answers(
+async def test_a_pod_with_the_old_token_still_answers(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
     (said,) = await scraped(session, where(pod), tokens=("new", TOKEN))
@@ -114,7 +114,7 @@ async def test_a_wrong_token_makes_the_pod_unknown(
     assert "401" in (await HttpWorkersClient(session).set([where(pod)], 2, ("wrong",)))["a-1"]
 
 
-async def test_an_app_that_does_not_import_says_why(
+async def test_the_reason_of_a_failed_import_is_scraped(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     async with serve(tmp_path, app="nosuch:app") as pod:
@@ -140,11 +140,11 @@ def blocking():
 """
 
 
-async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
+async def test_requests_that_wait_for_threads_lead_to_more_workers(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     (tmp_path / "shop.py").write_text(THREADED)
-    wishes = spec(workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=1))
+    desired = spec(workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=1))
     scraper = StatsScraper(session, clock=time.monotonic)
     state = State()
 
@@ -152,7 +152,7 @@ async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
         nonlocal state
         await asyncio.sleep(0.5)
         pods = await scraper.scrape([where(pod)], (TOKEN,))
-        decision = decide(wishes, Fleet(replicas=1, pods=pods), state, time.monotonic())
+        decision = decide(desired, Fleet(replicas=1, pods=pods), state, time.monotonic())
         state = decision.state
         return decision
 
@@ -171,7 +171,7 @@ async def test_requests_that_wait_for_threads_ask_for_workers_and_get_them(
         decision = await until(starved)
         pool = (await pod.stats())["threads"]["anyio"]
         assert pool["limit"] == 40
-        # Some of the 60 may be on their way to the next request.
+        # Some of the 60 clients may be between two requests.
         assert pool["busy"] + pool["waiting"] > 50
         assert decision.need.binding is Binding.THREADS
         assert "busy threads (anyio) expected / (40 per worker x 0.8)" in decision.message

@@ -1,4 +1,4 @@
-"""What the command says when it cannot start."""
+"""The errors of the command when it cannot start."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import socket
 import sys
 
 
-async def test_an_address_in_use_is_named_with_the_way_out():
+async def test_an_address_in_use_is_named_with_the_option_to_change():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for option, others in (("--port", ["--admin-port=0"]), ("--admin-port", ["--port=0"])):
@@ -24,7 +24,7 @@ async def test_an_address_in_use_is_named_with_the_way_out():
             )
 
 
-async def test_a_bad_value_is_refused_with_the_flag_and_the_variable_it_came_by():
+async def test_an_invalid_value_is_refused_with_flag_and_variable():
     for name, value, flag in (
         ("AIAPI_WORKERS", "x", "--workers"),
         ("AIAPI_WORKERS", "1000", "--workers"),

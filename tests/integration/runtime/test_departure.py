@@ -1,4 +1,4 @@
-"""Workers come and go under load, and no request is lost."""
+"""Workers start and drain under load, and no request is lost."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from runtime_support.client import Load
 from runtime_support.pod import serve, until
 
 
-async def test_the_count_changes_under_load_and_nothing_is_lost(tmp_path):
+async def test_no_request_is_lost_while_the_count_changes_under_load(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         async with Load(pod.host, pod.port, keeping=10, opening=4) as load:
@@ -35,7 +35,7 @@ async def test_idle_connections_move_to_a_worker_that_stays(tmp_path):
         first = await pod.connect()
         first.write("/block?s=3")
         await until(lambda: _in_flight(pod, 1))
-        # Its worker is held, so others accept these: left to the kernel, one may get them all.
+        # Its worker is busy, so others accept these; otherwise one worker might get them all.
         later = [await pod.connect() for _ in range(29)]
         before = {(await one.ask()).body for one in later} | {(await first.read()).body}
         connections = [first, *later]
@@ -49,7 +49,7 @@ async def test_idle_connections_move_to_a_worker_that_stays(tmp_path):
             await one.close()
 
 
-async def test_a_connection_that_has_not_asked_yet_is_kept(tmp_path):
+async def test_a_connection_without_a_request_is_kept(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         silent = [await pod.connect() for _ in range(10)]
@@ -68,7 +68,7 @@ async def test_a_connection_that_has_not_asked_yet_is_kept(tmp_path):
 
 
 async def _answered_before_the_body(pod, count):
-    """Connections whose request was answered when only its head had come."""
+    """Connections whose request was answered when only its head had arrived."""
     opened = [await pod.connect() for _ in range(count)]
     for one in opened:
         one.writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\n")
@@ -78,7 +78,7 @@ async def _answered_before_the_body(pod, count):
     return opened
 
 
-async def test_a_connection_that_was_answered_before_its_body_came_moves(tmp_path):
+async def test_a_connection_answered_before_its_body_arrived_moves(tmp_path):
     async with serve(tmp_path, "--workers=2", "--leave-limit=60") as pod:
         await pod.ready(2)
         opened = await _answered_before_the_body(pod, 20)
@@ -87,7 +87,7 @@ async def test_a_connection_that_was_answered_before_its_body_came_moves(tmp_pat
         assert not any([(await one.ask()).closes for one in opened])
 
 
-async def test_a_connection_that_was_answered_before_its_body_came_does_not_delay_the_end(tmp_path):
+async def test_a_connection_answered_before_its_body_arrived_does_not_delay_the_end(tmp_path):
     async with serve(tmp_path, "--grace=30") as pod:
         await pod.ready(1)
         await _answered_before_the_body(pod, 1)
@@ -115,7 +115,7 @@ async def _connections(pod, count):
     return (await pod.stats())["open_connections"] == count
 
 
-async def test_what_is_in_progress_is_answered_and_told_to_close(tmp_path):
+async def test_requests_in_progress_are_answered_with_connection_close(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         waiting = await _on_every_worker(pod, "/wait?s=1.5")
@@ -132,7 +132,7 @@ async def _in_flight(pod, count):
     return (await pod.stats())["in_flight"] == count
 
 
-async def test_pipelined_requests_on_a_worker_that_leaves_are_all_answered(tmp_path):
+async def test_pipelined_requests_on_a_draining_worker_are_all_answered(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         connections = [await pod.connect() for _ in range(10)]
@@ -147,7 +147,7 @@ async def test_pipelined_requests_on_a_worker_that_leaves_are_all_answered(tmp_p
             await one.close()
 
 
-async def test_a_body_still_on_its_way_is_read_before_the_connection_ends(tmp_path):
+async def test_a_body_is_read_to_its_end_before_the_connection_closes(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         connections = [await pod.connect() for _ in range(10)]
@@ -162,7 +162,7 @@ async def test_a_body_still_on_its_way_is_read_before_the_connection_ends(tmp_pa
             await one.close()
 
 
-async def test_an_open_stream_holds_up_neither_changes_nor_probes_nor_the_end(tmp_path):
+async def test_an_open_stream_delays_neither_changes_nor_probes_nor_the_end(tmp_path):
     async with serve(tmp_path, "--workers=2", "--grace=3") as pod:
         await pod.ready(2)
         streams = await _on_every_worker(pod, "/stream?n=1000&s=0.1")
@@ -181,7 +181,7 @@ async def test_an_open_stream_holds_up_neither_changes_nor_probes_nor_the_end(tm
             await one.close()
 
 
-async def test_a_stream_of_a_worker_that_leaves_runs_to_its_end(tmp_path):
+async def test_a_stream_of_a_draining_worker_runs_to_its_end(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         streams = await _on_every_worker(pod, "/stream?n=15&s=0.1")
@@ -191,11 +191,11 @@ async def test_a_stream_of_a_worker_that_leaves_runs_to_its_end(tmp_path):
             assert (await one.body(headers)).endswith(b"14 end")
         for one, (_, headers) in zip(streams, heads, strict=True):
             if headers.get("connection") != "close":
-                assert (await one.ask()).status == 200, "it was not told to close"
+                assert (await one.ask()).status == 200, "it did not get Connection: close"
         await pod.settled(1)
 
 
-async def test_idle_clients_move_to_new_workers_after_a_growth_and_do_not_notice(tmp_path):
+async def test_idle_clients_move_to_new_workers_unnoticed_after_a_scale_up(tmp_path):
     async with serve(tmp_path, "--workers=1") as pod:
         await pod.ready(1)
         async with Load(pod.host, pod.port, keeping=40, pause=0.05) as load:
@@ -206,7 +206,7 @@ async def test_idle_clients_move_to_new_workers_after_a_growth_and_do_not_notice
         assert load.result.connections == 40
 
 
-async def test_busy_clients_are_told_to_reconnect_after_a_growth(tmp_path):
+async def test_busy_clients_reconnect_after_a_scale_up(tmp_path):
     async with serve(tmp_path, "--workers=1") as pod:
         await pod.ready(1)
         async with Load(pod.host, pod.port, keeping=40, path="/wait?s=0.1") as load:
@@ -243,5 +243,5 @@ async def test_shared_memory_and_files_do_not_grow_over_200_changes(tmp_path):
         await pod.settled(1)
         files, memory = held()
         assert files <= before[0]
-        # The slower the machine, the more workers overlap while they leave: slots of 20 kB.
+        # On a slow machine more draining workers overlap: slots of 20 kB.
         assert memory <= before[1] + 200

@@ -1,4 +1,4 @@
-"""Clients, apps and machines that misbehave: the pod goes on, and says what is wrong."""
+"""Clients, apps and machines that misbehave: the pod keeps serving and reports what is wrong."""
 
 import asyncio
 import math
@@ -22,7 +22,7 @@ async def _workers(pod):
     return (await pod.status())["workers"]
 
 
-async def test_a_deeply_nested_body_is_refused_like_any_other(tmp_path):
+async def test_a_deeply_nested_body_is_refused(tmp_path):
     async with serve(tmp_path) as pod:
         status, answer = await pod.put(b"[" * 1000)
         assert (status, "must be JSON" in answer["detail"]) == (422, True)
@@ -46,23 +46,23 @@ async def test_a_worker_killed_by_a_signal_without_a_name_is_replaced(tmp_path):
         assert "was killed by signal 37" in pod.log.read_text()
 
 
-async def test_no_file_left_is_a_failure_that_passes_and_not_the_end_of_the_pod(tmp_path):
+async def test_the_pod_survives_running_out_of_files(tmp_path):
     async with serve(tmp_path) as pod:
         stats = await pod.ready(1)
         before = resource.prlimit(pod.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pod.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
         await pod.resize(2)
 
-        async def told():
+        async def reported():
             return (await pod.stats())["failure"]
 
-        assert "Too many open files" in await until(told)
+        assert "Too many open files" in await until(reported)
         assert (await pod.stats())["instance"] == stats["instance"]
         resource.prlimit(pod.process.pid, resource.RLIMIT_NOFILE, before)
         await pod.ready(2)
 
 
-async def test_a_pod_may_open_as_many_files_as_the_machine_lets_it():
+async def test_the_soft_limit_of_open_files_is_raised():
     """A connection is a file, and many machines set the soft limit to 1024."""
     code = (
         "import resource as r\n"
@@ -93,7 +93,7 @@ async def app(scope, receive, send):
 """
 
 
-async def test_workers_whose_start_up_hangs_go_at_once_when_no_longer_wanted(tmp_path):
+async def test_surplus_workers_whose_start_up_hangs_end_right_away(tmp_path):
     (tmp_path / "hangs.py").write_text(HANGS.format(how="await asyncio.sleep(3600)"))
     async with serve(tmp_path, f"--app-dir={tmp_path}", app="hangs:app") as pod:
         await pod.ready(1)
@@ -113,7 +113,7 @@ async def test_workers_whose_start_up_hangs_go_at_once_when_no_longer_wanted(tmp
         await until(alone)
 
 
-async def test_a_pod_whose_start_up_hangs_ends_without_using_up_its_grace(tmp_path):
+async def test_a_pod_whose_start_up_hangs_ends_before_its_grace_period(tmp_path):
     (tmp_path / "hangs.py").write_text(HANGS.format(how="await asyncio.sleep(3600)"))
     (tmp_path / "hang").touch()
     async with serve(tmp_path, f"--app-dir={tmp_path}", "--grace=60", app="hangs:app") as pod:
@@ -127,16 +127,16 @@ async def test_a_pod_whose_start_up_hangs_ends_without_using_up_its_grace(tmp_pa
         assert await asyncio.wait_for(pod.process.wait(), 30) == 0
 
 
-async def test_a_start_that_takes_too_long_says_so_and_where_it_stands(tmp_path):
+async def test_an_overdue_start_is_reported_with_its_place(tmp_path):
     (tmp_path / "hangs.py").write_text(HANGS.format(how="__import__('time').sleep(3600)"))
     (tmp_path / "hang").touch()
     flags = (f"--app-dir={tmp_path}", "--start-limit=1.5", "--blocked-after=0.3")
     async with serve(tmp_path, *flags, app="hangs:app") as pod:
 
-        async def told():
+        async def reported():
             return (await pod.stats())["failure"]
 
-        failure = await until(told)
+        failure = await until(reported)
         assert "longer than --start-limit" in failure
         assert "hangs.py:" in failure
 
@@ -161,28 +161,28 @@ async def app(scope, receive, send):
 """
 
 
-async def test_starts_that_fail_beside_a_worker_that_serves_back_off_and_stay_told(tmp_path):
+async def test_failing_starts_back_off_and_stay_reported_while_a_worker_serves(tmp_path):
     (tmp_path / "counts.py").write_text(COUNTS)
     async with serve(tmp_path, f"--app-dir={tmp_path}", app="counts:app") as pod:
         await pod.ready(1)
         await asyncio.sleep(5.2)
         await pod.resize(2)
 
-        async def told():
+        async def reported():
             return (await pod.stats())["failure"]
 
-        assert await until(told) == "no connection left"
+        assert await until(reported) == "no connection left"
         began = asyncio.get_running_loop().time()
         for _ in range(25):
             await asyncio.sleep(0.1)
-            assert await told() == "no connection left"
+            assert await reported() == "no connection left"
         waited = asyncio.get_running_loop().time() - began
-        # Each wait is twice the one before, the first 0.25 s.
+        # Each back-off is twice the previous one; the first is 0.25 s.
         assert len((tmp_path / "attempts").read_text()) <= 3 + math.log2(1 + waited / 0.2)
         await pod.resize(1)
 
         async def forgotten():
-            return not await told()
+            return not await reported()
 
         await until(forgotten)
 
@@ -212,11 +212,11 @@ async def test_a_head_sent_byte_by_byte_to_the_admin_port_has_a_deadline(tmp_pat
             await one.close()
 
 
-async def test_rubbish_at_both_ports_hurts_nobody(tmp_path):
+async def test_garbage_at_both_ports_does_no_harm(tmp_path):
     async with serve(tmp_path) as pod:
         await pod.ready(1)
         good = await pod.connect()
-        for rubbish in (
+        for garbage in (
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
             b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
             b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n",
@@ -227,7 +227,7 @@ async def test_rubbish_at_both_ports_hurts_nobody(tmp_path):
             b"PUT /workers HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n",
         ):
             for one in (await pod.connect(), await _admin(pod)):
-                one.writer.write(rubbish)
+                one.writer.write(garbage)
                 one.writer.write_eof()
                 async with asyncio.timeout(30):
                     await one.reader.read()
@@ -239,7 +239,7 @@ async def test_rubbish_at_both_ports_hurts_nobody(tmp_path):
         assert (await pod.stats())["in_flight"] == 0
 
 
-async def test_counts_set_by_many_at_once_end_in_one_of_them(tmp_path):
+async def test_concurrent_counts_end_in_one_of_them(tmp_path):
     async with serve(tmp_path, "--max-workers=6") as pod:
         await pod.ready(1)
         counts = [1, 4, 2, 1000000000, 3, 0, 1] * 4
@@ -251,7 +251,7 @@ async def test_counts_set_by_many_at_once_end_in_one_of_them(tmp_path):
         await pod.settled(1)
 
 
-async def test_pieces_of_the_pod_killed_in_any_phase_come_back(tmp_path):
+async def test_processes_killed_in_any_phase_are_replaced(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         for count in (3, 1, 4, 2):

@@ -1,4 +1,4 @@
-"""A pod with a limit: what is over it is refused, counted as shed, and hurts nobody else."""
+"""A pod with a limit: requests beyond it are refused, counted as shed, and do not affect others."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from runtime_support.pod import serve, until
 
 
-async def test_what_is_over_the_limit_is_shed_and_the_rest_is_served(tmp_path):
+async def test_requests_beyond_the_limit_are_shed_and_the_rest_is_served(tmp_path):
     async with serve(tmp_path, "--limit=4") as pod:
         await pod.ready(1)
         inside = [await pod.connect() for _ in range(4)]
@@ -34,7 +34,7 @@ async def test_what_is_over_the_limit_is_shed_and_the_rest_is_served(tmp_path):
         assert (requests["shed"], requests["server_error"]) == (3, 0)
 
 
-async def test_a_worker_with_time_left_lets_more_and_more_in(tmp_path):
+async def test_a_worker_with_time_left_admits_more_and_more(tmp_path):
     async with serve(tmp_path, "--limit=auto") as pod:
         await pod.ready(1)
         waiting = [await pod.connect() for _ in range(80)]
@@ -70,12 +70,12 @@ async def _crowd(pod, answers):
         crowd = [group.create_task(ask_on(await pod.connect())) for _ in range(4)]
         await until(lambda: asyncio.sleep(0, len(answers) > 8))
         yield
-        # An answer that is on its way would not be noted.
+        # A response that is still being sent would not be counted.
         for one in crowd:
             one.cancel()
 
 
-async def test_a_refused_connection_is_as_good_as_new(tmp_path):
+async def test_a_connection_can_be_used_after_a_refusal(tmp_path):
     async with serve(tmp_path, "--limit=1") as pod:
         await pod.ready(1)
         await _full(pod)
@@ -112,7 +112,7 @@ async def test_a_refused_connection_is_as_good_as_new(tmp_path):
         assert (requests["server_error"], requests["client_error"]) == (0, 0)
 
 
-async def test_a_refused_connection_moves_when_its_worker_leaves(tmp_path):
+async def test_a_connection_with_a_refused_request_moves_when_its_worker_drains(tmp_path):
     async with serve(tmp_path, "--limit=1", "--leave-limit=60") as pod:
         await pod.ready(1)
         await pod.resize(2)

@@ -1,4 +1,4 @@
-"""Metrics of the app itself, from all workers, through changes of their number."""
+"""The app's own metrics, from all workers, while their number changes."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ async def _sample(pod, name):
     return next((float(line.split()[-1]) for line in lines if line.startswith(name)), 0.0)
 
 
-async def test_what_workers_count_for_their_app_is_added_up_and_kept(tmp_path):
+async def test_the_apps_metrics_are_summed_and_kept(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         for _ in range(20):
@@ -26,7 +26,7 @@ async def test_what_workers_count_for_their_app_is_added_up_and_kept(tmp_path):
         assert await _sample(pod, 'app_took_seconds_bucket{le="0.025"}') == 20
         await pod.resize(1)
         await pod.settled(1)
-        assert await counted(), "a worker that left took its numbers with it"
+        assert await counted(), "a departed worker's numbers are lost"
         last = (await pod.status())["workers"][0]["pid"]
         os.kill(last, signal.SIGKILL)
 
@@ -35,5 +35,5 @@ async def test_what_workers_count_for_their_app_is_added_up_and_kept(tmp_path):
             return [one for one in workers if one["state"] == "ready" and one["pid"] != last]
 
         await until(replaced)
-        assert await counted(), "a worker that was killed took its numbers with it"
+        assert await counted(), "a killed worker's numbers are lost"
         assert await _sample(pod, "app_took_seconds_count") == 20

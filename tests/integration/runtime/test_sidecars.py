@@ -1,4 +1,4 @@
-"""Processes beside the workers: started again when they end, and ended in order."""
+"""Programs beside the workers: restarted when they end, and stopped in order."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ time.sleep(60)
 """
 
 
-async def test_a_sidecar_is_started_again_and_ended(tmp_path: Path) -> None:
+async def test_a_sidecar_is_restarted_and_stopped(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     argv = (sys.executable, "-c", PROGRAM, str(notes))
     sidecars = SidecarGroup([Sidecar("a program", argv, {"WHO": "me"})])
@@ -51,7 +51,7 @@ async def test_a_sidecar_is_started_again_and_ended(tmp_path: Path) -> None:
                 reap()
                 await asyncio.sleep(0.01)
         sidecars.tick()
-        assert process.pid == 0, "once ended they stay so"
+        assert process.pid == 0, "nothing is restarted after a stop"
     finally:
         sidecars.kill()
         reap()
@@ -64,7 +64,7 @@ os.write(1, b" room\n" + b"x" * 9000 + b"\n\xff\nlast words")
 """
 
 
-async def test_what_a_sidecar_says_is_logged_line_by_line_in_our_format(caplog) -> None:
+async def test_the_output_of_a_sidecar_is_logged_line_by_line(caplog) -> None:
     argv = (sys.executable, "-c", SPEAKER)
     sidecars = SidecarGroup([Sidecar("the store", argv, logger="aiapi.store")])
     with caplog.at_level(logging.INFO):
@@ -84,7 +84,7 @@ async def test_what_a_sidecar_says_is_logged_line_by_line_in_our_format(caplog) 
     assert [text for _, text in said[-2:]] == ["\\xff", "last words"]
 
 
-async def test_a_program_that_is_not_there_is_told_and_tried_again(caplog) -> None:
+async def test_a_missing_program_is_logged_and_retried(caplog) -> None:
     sidecars = SidecarGroup([Sidecar("a program", ("/nowhere/program",))])
     sidecars.tick()
     assert "a program cannot be started" in caplog.text

@@ -1,4 +1,4 @@
-"""Workers that die, do not start, or stand still; the end of the pod; the admin port."""
+"""Workers that die, fail to start, or block; the end of the pod; the admin port."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from runtime_support.client import Connection, Load
 from runtime_support.pod import TOKEN, serve, until
 
 
-async def test_a_killed_worker_is_replaced_and_counters_do_not_go_back(tmp_path):
+async def test_a_killed_worker_is_replaced_and_counters_do_not_decrease(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
         seen = []
@@ -38,7 +38,7 @@ async def test_a_killed_worker_is_replaced_and_counters_do_not_go_back(tmp_path)
         assert len({stats["instance"] for stats in seen}) == 1
 
 
-async def test_an_app_that_does_not_import_is_reported_and_retried_ever_more_slowly(tmp_path):
+async def test_an_app_that_does_not_import_is_reported_and_retried_with_back_off(tmp_path):
     async with serve(tmp_path, app="assistant:app") as pod:
 
         async def reported():
@@ -61,7 +61,7 @@ async def test_an_app_that_does_not_import_is_reported_and_retried_ever_more_slo
         text = pod.log.read_text()
         waits = [float(one) for one in re.findall(r"assistant:app: .*retrying in ([\d.]+) s", text)]
         assert waits[:3] == [0.2, 0.5, 1.0]
-        assert text.count("Traceback (most recent call last):") == 1, "once says it all"
+        assert text.count("Traceback (most recent call last):") == 1, "the traceback is logged once"
 
 
 async def test_an_app_whose_start_up_fails_is_reported_with_its_traceback(tmp_path):
@@ -83,7 +83,7 @@ async def test_an_app_whose_start_up_fails_is_reported_with_its_traceback(tmp_pa
         assert "refuses.py" in (await pod.status())["failure"]
 
 
-async def test_a_start_that_failed_is_told_although_a_thread_keeps_its_process(tmp_path):
+async def test_a_failed_start_is_reported_although_a_thread_keeps_its_process(tmp_path):
     (tmp_path / "held.py").write_text(
         "import threading\n"
         "async def app(scope, receive, send):\n"
@@ -100,7 +100,7 @@ async def test_a_start_that_failed_is_told_although_a_thread_keeps_its_process(t
 
 
 @pytest.mark.parametrize("preload", ["auto", "off"])
-async def test_a_pod_whose_app_is_still_being_imported_leaves_at_once(tmp_path, preload):
+async def test_a_pod_whose_app_is_still_being_imported_ends_right_away(tmp_path, preload):
     begun = tmp_path / "begun"
     (tmp_path / "slow.py").write_text(
         f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\napp = None\n"
@@ -113,7 +113,7 @@ async def test_a_pod_whose_app_is_still_being_imported_leaves_at_once(tmp_path, 
 
         await until(imports)
         pod.process.send_signal(signal.SIGTERM)
-        # Of the 20 s for clients and the 15 s for a worker that is late, none is used.
+        # It uses neither the 20 s for clients nor the 15 s for a late worker.
         assert await asyncio.wait_for(pod.process.wait(), 10) == 0
         log = pod.log.read_text()
         assert "ERROR" not in log
@@ -135,11 +135,11 @@ async def test_an_app_that_starts_threads_on_import_is_imported_by_each_worker(t
         assert (await pod.stats())["failure"] == ""
 
 
-async def test_a_request_that_holds_the_loop_is_seen_whenever_the_last_was_written(tmp_path):
+async def test_a_request_that_blocks_the_loop_is_counted_while_it_does(tmp_path):
     async with serve(tmp_path, "--workers=1", "--blocked-after=0.3") as pod:
         await pod.ready(1)
         connection = await pod.connect()
-        # The end of the first is written at once, so the beginning of the second is not.
+        # The end of the first is written right away, so the start of the second is not.
         connection.write("/wait?s=0.05")
         connection.write("/block?s=3")
         await connection.read()
@@ -151,7 +151,7 @@ async def test_a_request_that_holds_the_loop_is_seen_whenever_the_last_was_writt
         assert (await connection.read()).status == 200
 
 
-async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
+async def test_a_blocked_loop_is_reported_with_its_place(tmp_path):
     async with serve(tmp_path, "--workers=2", "--blocked-after=1") as pod:
         await pod.ready(2)
         connection = await pod.connect()
@@ -171,10 +171,10 @@ async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
             return stats if stats["workers"]["blocked"] == 0 else None
 
         stats = await until(moving)
-        assert stats["blocked_at"].endswith(" hold_the_loop"), "still told for a while"
+        assert stats["blocked_at"].endswith(" hold_the_loop"), "still reported for a while"
         lag = stats["loop_lag"]
         late = sum(n for b, n in zip(lag["bounds"], lag["counts"][1:], strict=True) if b >= 0.2)
-        assert late >= 20, "each beat that fell into the stall was late"
+        assert late >= 20, "each beat within the block was late"
         assert stats["loop_seconds"] > 2.9
         place = stats["blocked_at"]
         assert (await pod.status())["blocked_places"][place] == 1
@@ -184,7 +184,7 @@ async def test_a_loop_that_stands_still_is_seen_with_its_place(tmp_path):
         await connection.close()
 
 
-async def test_sigterm_fails_readiness_first_and_drains_what_is_in_flight(tmp_path):
+async def test_sigterm_fails_readiness_first_and_drains_requests_in_flight(tmp_path):
     flags = ("--workers=2", "--drain-delay=3", "--grace=30", "--idle-wait=20")
     async with serve(tmp_path, *flags) as pod:
         await pod.ready(2)
@@ -219,7 +219,7 @@ async def _in_flight(pod):
     return (await pod.stats())["in_flight"] == 1
 
 
-async def test_a_second_sigterm_ends_at_once(tmp_path):
+async def test_a_second_sigterm_ends_the_pod_right_away(tmp_path):
     async with serve(tmp_path, "--drain-delay=20", "--grace=30") as pod:
         await pod.ready(1)
         slow = await pod.connect()
@@ -241,7 +241,7 @@ async def test_a_hangup_of_the_terminal_drains_as_sigterm_does(tmp_path):
         slow = await pod.connect()
         slow.write("/wait?s=1")
         await until(lambda: _in_flight(pod))
-        # All of the terminal's processes hear it.
+        # All of the terminal's processes receive it.
         os.kill((await pod.status())["workers"][0]["pid"], signal.SIGHUP)
         pod.process.send_signal(signal.SIGHUP)
         answer = await slow.read()
@@ -249,7 +249,7 @@ async def test_a_hangup_of_the_terminal_drains_as_sigterm_does(tmp_path):
         assert await asyncio.wait_for(pod.process.wait(), 10) == 0
 
 
-async def test_programs_that_an_app_starts_hear_signals_as_usual(tmp_path):
+async def test_programs_that_an_app_starts_receive_signals_as_usual(tmp_path):
     (tmp_path / "starts.py").write_text(
         "import subprocess\n"
         "COMMAND = ['sed', '-n', 's/SigIgn:[^0-9a-f]*//p', '/proc/self/status']\n"
@@ -322,7 +322,7 @@ async def test_the_workers_end_when_the_supervisor_is_killed(tmp_path):
         await until(gone)
 
 
-async def test_the_admin_port_asks_for_the_token(tmp_path):
+async def test_the_admin_port_requires_the_token(tmp_path):
     async with serve(tmp_path) as pod:
         await pod.ready(1)
         for wrong in ("Bearer x", "Bearer ", TOKEN, f"Basic {TOKEN}", "Bearer \xe9"):
@@ -352,7 +352,7 @@ async def test_a_flood_of_silent_connections_does_not_fail_a_probe(tmp_path):
         flood = [await Connection.open(host, int(port)) for _ in range(300)]
         for _ in range(3):
             assert await pod.get("/livez", headers={"connection": "close"}) == (200, "ok")
-        # The eldest had to go, and no more of them.
+        # The oldest one was closed, and no others.
         assert await flood[0].reader.read() == b""
         answer = await flood[-1].ask("/livez")
         assert answer.status == 200
@@ -360,7 +360,7 @@ async def test_a_flood_of_silent_connections_does_not_fail_a_probe(tmp_path):
             await one.close()
 
 
-async def test_without_a_token_the_admin_port_is_closed_and_says_how_to_open_it(tmp_path):
+async def test_without_a_token_the_admin_port_refuses_and_names_the_option(tmp_path):
     async with serve(tmp_path, AIAPI_ADMIN_TOKEN="") as pod:
         status, answer = await pod.put({"count": 2}, headers={"Authorization": "Bearer "})
         assert status == 403
@@ -387,7 +387,7 @@ async def test_bad_counts_are_refused_with_a_reason(tmp_path):
         assert (await pod.stats())["workers"]["wanted"] == 1
 
 
-async def test_a_new_pod_waits_for_its_size(tmp_path):
+async def test_a_new_pod_waits_for_its_first_put(tmp_path):
     async with serve(tmp_path, "--size-wait=60") as pod:
 
         async def waiting():
@@ -435,7 +435,7 @@ async def test_requests_are_counted_by_outcome(tmp_path):
         assert "aiapi_request_duration_seconds_count 2.0" in text
 
 
-async def test_bad_settings_end_the_start_with_the_name_of_the_flag(tmp_path):
+async def test_invalid_settings_exit_with_the_name_of_the_flag(tmp_path):
     for flags, environment, name in (
         (["--workers=0"], {}, "--workers"),
         ([], {"AIAPI_WORKERS": "many"}, "--workers"),

@@ -1,4 +1,4 @@
-"""ThreadCell that requests wait for, as the pod tells them."""
+"""Threads that requests wait for, as the pod reports them."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ async def sleeps_elsewhere(s: float):
 """
 
 
-async def test_requests_that_wait_for_a_thread_are_told(tmp_path: Path) -> None:
+async def test_calls_waiting_for_a_thread_are_reported(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(APP)
     async with serve(tmp_path, f"--app-dir={tmp_path}", app="shop:app") as pod:
         await pod.ready(1)
@@ -41,7 +41,7 @@ async def test_requests_that_wait_for_a_thread_are_told(tmp_path: Path) -> None:
 
         async def all_busy() -> bool:
             pool = (await pod.stats())["threads"].get("anyio")
-            # Long enough that the requests' coming and going weighs little.
+            # Long enough that the start and end of the requests matter little.
             return pool is not None and pool["waiting"] == 10 and pool["busy_seconds"] > 40
 
         await until(all_busy)
@@ -60,11 +60,11 @@ async def test_requests_that_wait_for_a_thread_are_told(tmp_path: Path) -> None:
         assert 0.1 < pool["waiting_seconds"] / pool["busy_seconds"] < 0.3, "10 waited for 40"
         assert (await calm.ask("/to-thread?s=0.2")).status == 200
 
-        async def told() -> dict[str, float] | None:
+        async def reported() -> dict[str, float] | None:
             pool = (await pod.stats())["threads"].get("asyncio")
             return pool if pool and pool["busy"] == 0 else None
 
-        other = await until(told)
+        other = await until(reported)
         assert other["limit"] >= 5
         assert 0.2 <= other["busy_seconds"] < 2
         _, text = await pod.get("/metrics")

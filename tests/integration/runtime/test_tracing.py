@@ -67,7 +67,7 @@ def _logged(pod):
     return next(line for line in lines if line["message"] == "priced")
 
 
-async def test_a_request_is_one_span_under_its_callers_and_over_the_apps_own(tmp_path):
+async def test_a_request_is_one_span_between_its_callers_and_the_apps_own(tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     async with (
         outside() as (seen, url),
@@ -104,7 +104,7 @@ async def test_a_request_is_one_span_under_its_callers_and_over_the_apps_own(tmp
         assert "trace_id" not in (await pod.get("/metrics"))[1]
 
 
-async def test_without_a_collector_the_callers_context_and_id_still_go_on(tmp_path):
+async def test_without_a_collector_trace_context_and_id_are_still_passed_on(tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     async with outside() as (seen, url):
         flags = (f"--app-dir={tmp_path}", "--log-format=json")

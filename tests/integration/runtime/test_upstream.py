@@ -39,7 +39,7 @@ async def app(scope, receive, send):
     ],
 )
 @pytest.mark.parametrize("tracking", ["on", "off"])
-async def test_calls_side_by_side_are_counted_once_in_time(tmp_path, client, tracking):
+async def test_the_time_of_concurrent_calls_counts_once(tmp_path, client, tracking):
     (tmp_path / "calls.py").write_text(APP.format(client=client))
     flags = (f"--app-dir={tmp_path}", f"--upstream-tracking={tracking}")
     async with serve(tmp_path, *flags, app="calls:app") as pod:

@@ -1,4 +1,4 @@
-"""WebSockets stay with their worker while it leaves, until a limit; then they are told why."""
+"""WebSockets stay with their worker while it drains, up to a limit, and are closed with a code."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ async def sockets(pod, count) -> AsyncIterator[list[tuple[aiohttp.ClientWebSocke
         opened: list[tuple[aiohttp.ClientWebSocketResponse, str]] = []
 
         async def on_both_workers():
-            # Many at once, and more of them until neither worker was left out by the kernel.
+            # Many, and more of them until the kernel has given some to each worker.
             batch = await asyncio.gather(*(session.ws_connect(url) for _ in range(count)))
             opened.extend([(one, await _worker(one)) for one in batch])
             return len({worker for _, worker in opened}) == 2
@@ -43,7 +43,7 @@ async def _leaver(pod):
     return ""
 
 
-async def test_a_websocket_goes_on_while_its_worker_leaves(tmp_path):
+async def test_a_websocket_stays_open_while_its_worker_drains(tmp_path):
     async with serve(tmp_path, "--workers=2", "--leave-limit=6") as pod:
         await pod.ready(2)
         async with sockets(pod, 15) as opened, Load(pod.host, pod.port, keeping=4) as load:
@@ -62,7 +62,7 @@ async def test_a_websocket_goes_on_while_its_worker_leaves(tmp_path):
         assert load.result.lost == []
 
 
-async def test_websockets_are_told_when_the_pod_ends(tmp_path):
+async def test_websockets_are_closed_with_1012_when_the_pod_ends(tmp_path):
     async with serve(tmp_path, "--workers=2", "--grace=8") as pod:
         await pod.ready(2)
         async with sockets(pod, 6) as opened:

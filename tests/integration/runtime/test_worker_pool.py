@@ -1,4 +1,4 @@
-"""Idle connections on their way from one worker to another, with real sockets and no workers."""
+"""The handover of idle connections between workers, with real sockets and no workers."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ def pool() -> Iterator[WorkerPool]:
     os.close(memory.fd)
 
 
-async def test_more_connections_than_one_message_holds_wait_for_a_worker_and_all_get_there(pool):
+async def test_all_of_many_idle_connections_reach_the_next_ready_worker(pool):
     ours, theirs = Channel.pair()
     leaver, leaver_end = Channel.pair()
     for end in (ours, theirs, leaver):

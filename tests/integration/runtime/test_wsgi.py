@@ -59,7 +59,7 @@ def error():
 """
 
 
-async def test_flask_runs_with_its_threads_and_drains_when_workers_go(tmp_path):
+async def test_flask_runs_with_its_threads_and_drains(tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=3", "--workers=2")
     async with serve(tmp_path, *flags, app="shop:app") as pod:
@@ -93,7 +93,7 @@ async def test_flask_runs_with_its_threads_and_drains_when_workers_go(tmp_path):
         assert (await until(counted))["server_error"] == 1
 
 
-async def test_streams_whose_clients_have_left_give_their_threads_back(tmp_path):
+async def test_streams_of_disconnected_clients_free_their_threads(tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=3")
     async with serve(tmp_path, *flags, app="shop:app") as pod:
@@ -102,7 +102,7 @@ async def test_streams_whose_clients_have_left_give_their_threads_back(tmp_path)
         for one in leavers:
             one.write("/endless")
         for one in leavers:
-            # The last finds a thread when one of the others has left.
+            # The last one gets a thread when one of the others has ended.
             async with asyncio.timeout(10):
                 assert (await one.head())[0] == 200
             await one.close()
@@ -122,7 +122,7 @@ async def test_streams_whose_clients_have_left_give_their_threads_back(tmp_path)
         await until(lambda: _no_thread_is_busy(pod))
 
 
-async def test_an_answer_that_cannot_be_sent_gives_its_thread_back(tmp_path):
+async def test_a_response_that_cannot_be_sent_frees_its_thread(tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     flags = (f"--app-dir={tmp_path}", "--wsgi", "--threads=1")
     async with serve(tmp_path, *flags, app="shop:app") as pod:
@@ -168,7 +168,7 @@ async def _in_flight(pod, count):
     return (await pod.stats())["in_flight"] == count
 
 
-async def test_what_flask_waits_for_is_counted_and_its_trace_goes_on(tmp_path):
+async def test_flasks_upstream_calls_are_counted_and_traced(tmp_path):
     seen = []
 
     async def upstream(request):
@@ -201,7 +201,7 @@ async def test_what_flask_waits_for_is_counted_and_its_trace_goes_on(tmp_path):
     await runner.cleanup()
 
 
-async def test_a_wsgi_app_that_is_not_called_one_is_refused_with_the_way_out(tmp_path):
+async def test_a_wsgi_app_without_the_wsgi_option_is_refused_with_a_hint(tmp_path):
     (tmp_path / "shop.py").write_text(APP)
     async with serve(tmp_path, f"--app-dir={tmp_path}", app="shop:app") as pod:
 

@@ -1,4 +1,4 @@
-"""The limit finds what a worker can do, keeps it fast under overload, and trusts idle loops."""
+"""The limit finds a worker's capacity, keeps it fast, and ignores slow dependencies."""
 
 import pytest
 from unit.limits.worker_model import WorkerModel
@@ -17,7 +17,7 @@ def test_under_five_times_its_capacity_a_worker_stays_fast_and_busy(work, wait):
     assert len(over.latencies) / 6 >= 0.9 * capacity
 
 
-def test_waits_that_differ_do_not_make_a_lucky_window_the_measure():
+def test_one_fast_window_does_not_become_the_base():
     model = WorkerModel(AdaptiveLimit(), work=0.001, wait=0.2, refusal=0.00003, varied=True)
     model.run(500, 5)
     over = model.run(1500, 6)
@@ -25,14 +25,14 @@ def test_waits_that_differ_do_not_make_a_lucky_window_the_measure():
     assert over.at(0.5) <= 0.3
 
 
-def test_without_a_limit_overload_is_what_the_limit_protects_from():
+def test_without_a_limit_the_worker_is_overloaded():
     model = WorkerModel(None)
     calm = model.run(100, 3)
     over = model.run(5 / model.work, 2)
     assert over.at(0.95) > 10 * calm.at(0.95)
 
 
-def test_an_overload_that_lasts_does_not_pull_the_limit_up():
+def test_a_lasting_overload_does_not_raise_the_limit():
     model = WorkerModel(AdaptiveLimit())
     model.run(100, 5)
     early = model.run(800, 5)
@@ -40,7 +40,7 @@ def test_an_overload_that_lasts_does_not_pull_the_limit_up():
     assert late.at(0.5) == pytest.approx(early.at(0.5), rel=0.1)
 
 
-def test_a_dependency_that_gets_slow_is_no_reason_to_refuse():
+def test_a_slow_dependency_does_not_cause_refusals():
     model = WorkerModel(AdaptiveLimit())
     model.run(100, 5)
     model.wait *= 20
@@ -54,21 +54,21 @@ def test_load_that_fits_is_never_refused():
     assert model.run(0.6 / model.work, 10, settle=0.5).refused == 0
 
 
-def test_after_an_overload_all_are_let_in_again():
+def test_after_an_overload_all_are_admitted_again():
     model = WorkerModel(AdaptiveLimit())
     model.run(100, 3)
     model.run(1000, 3)
     assert model.run(150, 3, settle=3).refused == 0
 
 
-def test_a_worker_that_was_never_calm_takes_its_best_for_its_base():
+def test_a_worker_that_was_never_calm_uses_its_lowest_latency_as_base():
     limit = AdaptiveLimit()
     for latency in (0.3, 0.2, 0.4):
         limit.update(LimitWindow(latency, answered=50, peak=32, busy=1.0))
     assert limit.base == 0.2
 
 
-def test_few_answers_say_nothing_about_a_busy_worker():
+def test_a_window_with_few_responses_is_ignored():
     limit = AdaptiveLimit()
     limit.update(LimitWindow(5.0, answered=1, peak=30, busy=1.0))
     assert limit == AdaptiveLimit()

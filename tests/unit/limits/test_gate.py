@@ -1,4 +1,4 @@
-"""Who is let in, who waits and who is refused; and what a caller may say about itself."""
+"""Which requests are admitted, queued and refused, and how a caller may change its priority."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def full(limit=8):
     return gate
 
 
-async def test_room_that_is_given_back_goes_to_who_has_waited_longest():
+async def test_a_freed_place_goes_to_the_longest_waiting_request():
     gate = full(16)
     first, second = gate.enqueue(NORMAL), gate.enqueue(NORMAL)
     assert gate.enqueue(NORMAL) is None, "the queue is short"
@@ -25,7 +25,7 @@ async def test_room_that_is_given_back_goes_to_who_has_waited_longest():
     assert gate.open == 16
 
 
-async def test_nobody_overtakes_the_queue_but_high_priority():
+async def test_only_high_priority_passes_the_queue():
     gate = full(16)
     waiting = gate.enqueue(NORMAL)
     important = gate.enqueue(HIGH)
@@ -48,14 +48,14 @@ async def test_high_priority_takes_the_place_of_the_last_when_the_queue_is_full(
     assert second.enqueue(HIGH) is None
 
 
-async def test_low_priority_only_has_room_to_spare_and_never_waits():
+async def test_low_priority_stops_below_the_limit_and_never_queues():
     gate = Gate(10)
     assert [gate.try_enter(LOW) for _ in range(10)] == [True] * 8 + [False] * 2
     assert gate.enqueue(LOW) is None
     assert gate.try_enter(NORMAL)
 
 
-async def test_who_no_longer_waits_is_passed_over():
+async def test_an_abandoned_place_is_skipped():
     gate = full(16)
     gone, next_one = gate.enqueue(NORMAL), gate.enqueue(NORMAL)
     gone.set_result(False)
@@ -63,7 +63,7 @@ async def test_who_no_longer_waits_is_passed_over():
     assert next_one.result() is True
 
 
-async def test_a_limit_that_grows_lets_the_queue_in():
+async def test_a_higher_limit_admits_the_queue():
     gate = full()
     waiting = gate.enqueue(NORMAL)
     gate.limit = 9
@@ -79,10 +79,10 @@ async def test_a_limit_that_grows_lets_the_queue_in():
         ("/", b"u=5, i", LOW),
         ("/", b"i, u=7", LOW),
         ("/", b"u=0", NORMAL),
-        ("/", b"rubbish", NORMAL),
+        ("/", b"garbage", NORMAL),
         ("/readyz", b"u=7", Priority.EXEMPT),
     ],
 )
-def test_a_caller_may_step_back_and_never_forward(path, header, priority):
+def test_a_caller_may_lower_its_priority_but_not_raise_it(path, header, priority):
     headers = [(b"host", b"a")] + ([(b"priority", header)] if header else [])
     assert by_header({"path": path, "headers": headers}) is priority

@@ -1,4 +1,4 @@
-"""What a caller sees of the limit."""
+"""The limit from the caller's side."""
 
 import asyncio
 
@@ -53,7 +53,7 @@ async def asking(limiter, count, **kwargs):
     return tasks
 
 
-async def test_what_is_over_the_limit_waits_shortly_and_is_told_when_to_come_back(app):
+async def test_requests_beyond_the_limit_wait_briefly_and_get_retry_after(app):
     limiter = ConcurrencyLimiter(app, "2", Clock())
     inside = await asking(limiter, 2)
     queued, refused = await asking(limiter, 2)
@@ -76,7 +76,7 @@ async def test_probes_are_never_refused(app):
     assert [(await one)[0] for one in (*inside, *probes)] == [200] * 6
 
 
-async def test_an_app_may_say_what_matters(app, monkeypatch):
+async def test_an_app_may_classify_requests(app, monkeypatch):
     monkeypatch.setattr(priority._Current, "classifier", staticmethod(priority.by_header))
 
     @classify
@@ -90,7 +90,7 @@ async def test_an_app_may_say_what_matters(app, monkeypatch):
     assert [(await one)[0] for one in (*inside, *paying)] == [200] * 4
 
 
-async def test_an_app_that_never_awaits_cannot_hide_how_many_wait():
+async def test_an_app_that_never_awaits_does_not_hide_waiting_requests():
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
@@ -101,7 +101,7 @@ async def test_an_app_that_never_awaits_cannot_hide_how_many_wait():
     assert statuses.count(503) >= 6
 
 
-async def test_a_caller_that_goes_while_it_waits_leaves_no_hole(app):
+async def test_a_caller_that_disconnects_in_the_queue_frees_its_place(app):
     limiter = ConcurrencyLimiter(app, "1", Clock())
     inside = await asking(limiter, 1)
     (waiting,) = await asking(limiter, 1)
@@ -115,7 +115,7 @@ async def test_a_caller_that_goes_while_it_waits_leaves_no_hole(app):
     assert (await ask(limiter))[0] == 200
 
 
-async def test_the_limit_of_a_loop_with_time_left_grows_until_all_are_in(app):
+async def test_the_limit_grows_while_the_loop_has_time_left(app):
     limiter = ConcurrencyLimiter(app, "auto", Clock(busy=0.1))
     inside = await asking(limiter, 20)
 

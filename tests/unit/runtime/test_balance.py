@@ -1,4 +1,4 @@
-"""How connections are spread."""
+"""How connections are spread over workers."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,12 +12,12 @@ def test_an_even_spread_is_left_alone():
     assert excess([10, 11, 9, 10]) == [0, 0, 0, 0]
 
 
-def test_the_one_that_has_all_lets_a_part_go():
+def test_the_worker_that_has_all_releases_a_part():
     assert excess([40, 0, 0, 0]) == [10, 0, 0, 0]
 
 
 @given(loads)
-def test_nobody_falls_below_the_mean(connections):
+def test_no_worker_falls_below_the_mean(connections):
     mean = sum(connections) / len(connections)
     for count, part in zip(connections, excess(connections), strict=True):
         assert part >= 0
@@ -25,7 +25,7 @@ def test_nobody_falls_below_the_mean(connections):
 
 
 @given(loads)
-def test_letting_go_ends_within_the_tolerance(connections):
+def test_releasing_ends_within_the_tolerance(connections):
     for _ in range(200):
         parts = excess(connections)
         if not any(parts):
@@ -37,7 +37,7 @@ def test_letting_go_ends_within_the_tolerance(connections):
 
 
 @given(st.integers(0, 300), loads)
-def test_all_that_is_given_is_given_to_the_least_loaded(items, connections):
+def test_connections_go_to_the_least_loaded_workers(items, connections):
     given_out = distribute(items, connections)
     assert sum(given_out) == items
     after = [a + b for a, b in zip(connections, given_out, strict=True)]

@@ -1,4 +1,4 @@
-"""Where loops stand still: the place that is named, and how often it is logged."""
+"""Where loops are blocked: the reported place, and how often it is logged."""
 
 import sys
 import sysconfig
@@ -19,7 +19,7 @@ def call_from(path, module, inner):
 @pytest.mark.parametrize(
     ("own", "named"), [("myapp", "myapp/main.py:2 handler"), ("", "driver/wire.py:2 handler")]
 )
-def test_an_app_among_the_libraries_is_named_before_what_it_calls(own, named):
+def test_an_app_installed_among_the_libraries_is_the_place(own, named):
     libraries = sysconfig.get_path("purelib")
     driver = call_from(
         f"{libraries}/driver/wire.py",
@@ -39,7 +39,7 @@ class _Cut:
         self.f_back = None if caller.f_globals["__name__"] == __name__ else _Cut(caller)
 
 
-def test_each_place_is_logged_once_and_so_is_that_there_are_too_many(caplog):
+def test_each_place_and_the_overflow_are_logged_once(caplog):
     blocks = BlockedPlaces()
     for count in range(1, 61):
         blocks.record(0, count, f"app.py:{count} f")

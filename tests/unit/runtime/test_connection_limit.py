@@ -1,22 +1,22 @@
-"""A worker says when it has no room for more connections, and when it has some again."""
+"""When a worker counts as full, and when it has space again."""
 
 from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
 
 
-def test_it_is_told_once_that_it_is_full_and_once_that_there_is_room():
+def test_each_callback_runs_once():
     said = []
-    connections = LimitedConnections(100, lambda: said.append("full"), lambda: said.append("room"))
+    connections = LimitedConnections(100, lambda: said.append("full"), lambda: said.append("space"))
     for number in range(105):
         connections.add(number)
     assert said == ["full"]
     for number in range(6):
         connections.discard(number)
-    assert said == ["full"], "a little room is not enough: it would flap"
+    assert said == ["full"], "a little space is not enough: it would flap"
     connections.discard(6)
     connections.discard(7)
-    assert said == ["full", "room"]
+    assert said == ["full", "space"]
     assert len(connections) == 97
 
 
-def test_some_files_are_kept_for_other_uses():
+def test_some_files_are_reserved_for_other_uses():
     assert connection_limit() > 0

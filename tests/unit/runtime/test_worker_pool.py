@@ -1,4 +1,4 @@
-"""What the pool does when nothing goes well."""
+"""What the worker pool does when starts fail."""
 
 from time import monotonic
 
@@ -16,7 +16,7 @@ def pool():
     return WorkerPool(settings, memory, PodTotals(memory), 1)
 
 
-def test_failing_for_days_keeps_the_longest_back_off(pool):
+def test_the_back_off_is_bounded_after_days_of_failures(pool):
     pool.failures = 5000
     pool.failed("no database")
     assert pool.failures == 5001

@@ -1,4 +1,4 @@
-"""The cgroup as both versions write it, and as it looks from inside a container."""
+"""Both versions of cgroups, as seen on a node and inside a container."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def membership(tmp_path: Path) -> Path:
     return tmp_path / "membership"
 
 
-def test_the_second_version(tmp_path: Path, membership: Path) -> None:
+def test_version_2(tmp_path: Path, membership: Path) -> None:
     membership.write_text("0::/\n")
     mount = tree(
         tmp_path / "fs",
@@ -34,7 +34,7 @@ def test_the_second_version(tmp_path: Path, membership: Path) -> None:
     assert read(mount, membership) == CgroupLimits(2.5, 1.5, 2**29)
 
 
-def test_no_limits_at_all(tmp_path: Path, membership: Path) -> None:
+def test_version_2_without_limits(tmp_path: Path, membership: Path) -> None:
     membership.write_text("0::/\n")
     mount = tree(
         tmp_path / "fs",
@@ -48,7 +48,7 @@ def test_no_limits_at_all(tmp_path: Path, membership: Path) -> None:
     assert read(mount, membership) == CgroupLimits()
 
 
-def test_the_first_version_and_a_path_below_the_mount(tmp_path: Path, membership: Path) -> None:
+def test_version_1_with_a_path_below_the_mount(tmp_path: Path, membership: Path) -> None:
     membership.write_text("5:memory:/pod/a\n2:cpu,cpuacct:/pod/a\n0::/\n")
     mount = tree(
         tmp_path / "fs",
@@ -62,7 +62,7 @@ def test_the_first_version_and_a_path_below_the_mount(tmp_path: Path, membership
     assert read(mount, membership) == CgroupLimits(3.0, 0.5, 2**30)
 
 
-def test_the_first_version_without_limits(tmp_path: Path, membership: Path) -> None:
+def test_version_1_without_limits(tmp_path: Path, membership: Path) -> None:
     membership.write_text("5:memory:/pod/a\n2:cpu,cpuacct:/pod/a\n")
     mount = tree(
         tmp_path / "fs",
@@ -75,10 +75,8 @@ def test_the_first_version_without_limits(tmp_path: Path, membership: Path) -> N
     assert read(mount, membership) == CgroupLimits()
 
 
-@pytest.mark.parametrize("text", ["", "rubbish", "0::", "a:b"])
-def test_where_nothing_can_be_read_nothing_is_known(
-    tmp_path: Path, membership: Path, text: str
-) -> None:
+@pytest.mark.parametrize("text", ["", "garbage", "0::", "a:b"])
+def test_unreadable_files_give_no_limits(tmp_path: Path, membership: Path, text: str) -> None:
     membership.write_text(text)
     assert read(tmp_path / "nowhere", membership) == CgroupLimits()
     assert read(tmp_path / "nowhere", tmp_path / "missing") == CgroupLimits()

@@ -1,4 +1,4 @@
-"""Loop time on both kinds of loop, and the place where a thread stands."""
+"""Loop time on both kinds of loop, and the code location of a frame."""
 
 import asyncio
 import sys

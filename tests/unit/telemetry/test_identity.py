@@ -1,4 +1,4 @@
-"""Which id a request has, whatever its caller sends."""
+"""Which id a request has, for every header its caller may send."""
 
 import pytest
 
@@ -30,18 +30,18 @@ def test_the_callers_own_id_is_kept(asked):
     assert request_id() == "order-7"
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"a b", b"a\r\nset-cookie: x", b"x" * 129, b"\xff"])
-def test_an_id_that_does_not_belong_in_a_log_is_replaced(asked, rubbish):
-    asked(x_request_id=rubbish)
+@pytest.mark.parametrize("invalid", [b"", b"a b", b"a\r\nset-cookie: x", b"x" * 129, b"\xff"])
+def test_an_invalid_id_is_replaced(asked, invalid):
+    asked(x_request_id=invalid)
     assert len(request_id()) == 32
 
 
-def test_the_trace_is_the_id_where_there_is_no_other(asked):
+def test_the_trace_id_is_used_without_a_request_id(asked):
     asked(traceparent=TRACE)
     assert request_id() == "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_an_id_that_was_made_up_stays_the_same_for_its_request(asked):
+def test_a_generated_id_stays_the_same_for_its_request(asked):
     asked()
     first = request_id()
     assert request_id() == first
@@ -49,7 +49,7 @@ def test_an_id_that_was_made_up_stays_the_same_for_its_request(asked):
     assert request_id() != first
 
 
-def test_there_is_none_outside_a_request():
+def test_outside_a_request_the_id_is_empty():
     assert request_id() == ""
 
 
@@ -64,9 +64,9 @@ def test_there_is_none_outside_a_request():
         TRACE[:36] + b"0" * 16 + b"-01",
     ],
 )
-def test_a_trace_context_that_breaks_the_rules_is_not_passed_on(asked, wrong):
+def test_an_invalid_trace_context_is_ignored(asked, wrong):
     assert identity.traceparent(asked(traceparent=wrong)) is None
 
 
-def test_a_later_version_of_the_trace_context_may_say_more(asked):
+def test_a_later_version_of_the_trace_context_may_be_longer(asked):
     assert identity.traceparent(asked(traceparent=b"01" + TRACE[2:] + b"-more")) is not None

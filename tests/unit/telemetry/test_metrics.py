@@ -1,4 +1,4 @@
-"""An app's own metrics: from several workers into one pod, bounded, and kept when workers go."""
+"""An app's own metrics: from several workers into one pod, bounded, and kept when workers end."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from aiapi_runtime.telemetry.shared_memory import WorkerMemory
 
 
 class Worker:
-    """One process's metrics: a registry of its own, as after a fork."""
+    """One process's metrics: with its own registry, as after a fork."""
 
     def __init__(self, monkeypatch, memory, app_metrics, slot):
         self._monkeypatch = monkeypatch
@@ -61,9 +61,7 @@ def test_counters_and_histograms_of_all_workers_are_added(app_metrics, worker):
     }
 
 
-def test_what_a_worker_counted_stays_when_it_goes_and_its_gauges_go_with_it(
-    memory, app_metrics, worker
-):
+def test_counts_of_a_departed_worker_stay_and_its_gauges_do_not(memory, app_metrics, worker):
     with worker(0) as app:
         app.counter("calls", "Calls.").labels().inc(3)
         app.gauge("open_calls", "Open.").labels().set(7)
@@ -75,7 +73,7 @@ def test_what_a_worker_counted_stays_when_it_goes_and_its_gauges_go_with_it(
     assert shown(app_metrics)["calls_total"] == "4.0"
 
 
-def test_gauges_are_added_or_the_greatest_is_taken(app_metrics, worker):
+def test_gauges_merge_by_sum_or_maximum(app_metrics, worker):
     for slot in (0, 1):
         with worker(slot) as app:
             app.gauge("open_calls", "Open.").labels().inc(2 + slot)
@@ -83,14 +81,14 @@ def test_gauges_are_added_or_the_greatest_is_taken(app_metrics, worker):
     assert shown(app_metrics) == {"open_calls": "5.0", "breaker": "1.0"}
 
 
-def test_the_greatest_of_values_below_zero_is_one_of_them(app_metrics, worker):
+def test_the_maximum_of_negative_values_is_negative(app_metrics, worker):
     for slot in (0, 1):
         with worker(slot) as app:
             app.gauge("celsius", "Outside.", merge="max").labels().set(-5 - slot)
     assert shown(app_metrics) == {"celsius": "-5.0"}
 
 
-def test_what_a_module_sets_is_shown_and_what_it_counts_is_not(monkeypatch, memory, app_metrics):
+def test_gauges_set_on_import_are_shown_and_counts_are_not(monkeypatch, memory, app_metrics):
     registry = metrics._Registry()
     monkeypatch.setattr(metrics, "_registry", registry)
     metrics.gauge("build", "Of this.", ["version"]).labels("1.2").set(1)
@@ -105,7 +103,7 @@ def test_what_a_module_sets_is_shown_and_what_it_counts_is_not(monkeypatch, memo
     assert shown(app_metrics)["calls_total"] == "1.0"
 
 
-def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(app_metrics, worker):
+def test_label_sets_are_bounded_per_worker_and_over_all_workers(app_metrics, worker):
     for life in range(3):
         with worker(0) as app:
             users = app.counter("users", "Users.", ["user"])
@@ -118,7 +116,7 @@ def test_label_sets_are_bounded_in_a_worker_and_over_all_that_ever_lived(app_met
     assert sum(map(float, rows.values())) == 450
 
 
-def test_values_that_find_no_room_or_no_ear_now_are_not_lost_before_they_do(monkeypatch, memory):
+def test_values_that_cannot_be_written_yet_are_kept(monkeypatch, memory):
     said = []
     registry = metrics._Registry()
     registry.attach(memory.slots[0].custom, lambda meaning: len(said) > 0)
@@ -133,7 +131,7 @@ def test_values_that_find_no_room_or_no_ear_now_are_not_lost_before_they_do(monk
     assert memory.slots[0].custom[0] == 2
 
 
-def test_a_name_has_one_shape(worker):
+def test_a_name_has_one_definition(worker):
     with worker(0) as app:
         first = app.counter("calls", "Calls.", ["a"])
         assert app.counter("calls", "Calls.", ["a"]) is first

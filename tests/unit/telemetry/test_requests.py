@@ -77,7 +77,7 @@ async def test_the_status_decides_the_outcome(numbers, status, outcome):
     assert numbers[Cell.IN_FLIGHT] == 0
 
 
-async def test_an_exception_is_a_server_error_and_goes_on(numbers):
+async def test_an_exception_is_a_server_error_and_propagates(numbers):
     async def app(scope, receive, send):
         raise RuntimeError("wanted")
 
@@ -86,7 +86,7 @@ async def test_an_exception_is_a_server_error_and_goes_on(numbers):
     assert outcomes(numbers) == {"server_error": 1}
 
 
-async def test_an_app_that_answers_nothing_is_a_server_error(numbers):
+async def test_an_app_without_a_response_is_a_server_error(numbers):
     async def app(scope, receive, send):
         pass
 
@@ -111,7 +111,7 @@ async def test_a_cancelled_task_is_cancelled(numbers):
     ("chunked", "missing", "outcome"),
     [(False, 0, "success"), (False, 7, "cancelled"), (True, 0, "cancelled")],
 )
-async def test_a_client_that_had_all_it_was_promised_may_go(numbers, chunked, missing, outcome):
+async def test_a_client_that_has_the_whole_body_may_disconnect(numbers, chunked, missing, outcome):
     class Cycle:
         disconnected = True
         response_started = True
@@ -125,7 +125,7 @@ async def test_a_client_that_had_all_it_was_promised_may_go(numbers, chunked, mi
     assert outcomes(numbers) == {outcome: 1}
 
 
-async def test_a_client_that_left_is_cancelled_whatever_the_app_answered(numbers):
+async def test_a_disconnected_client_is_cancelled_whatever_the_status(numbers):
     class Cycle:
         disconnected = True
 
@@ -137,7 +137,7 @@ async def test_a_client_that_left_is_cancelled_whatever_the_app_answered(numbers
     assert sum(numbers[Cell.LATENCY : Cell.TTFB_SUM]) == 0
 
 
-async def test_what_the_app_refused_on_purpose_is_shed(numbers):
+async def test_a_deliberate_refusal_is_shed(numbers):
     async def app(scope, receive, send):
         shed()
         await answering(503)(scope, receive, send)
@@ -159,7 +159,7 @@ async def test_other_scopes_pass_uncounted(numbers):
     assert outcomes(numbers) == {}
 
 
-async def test_times_are_those_of_the_clock(numbers, clock):
+async def test_times_of_a_stream(numbers, clock):
     async def app(scope, receive, send):
         clock.now += 0.25
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -170,11 +170,11 @@ async def test_times_are_those_of_the_clock(numbers, clock):
 
     await count_requests(app, numbers)(SCOPE, receive, send)
     assert numbers[Cell.LATENCY_SUM] == pytest.approx(1.0)
-    assert numbers[Cell.TTFB_SUM] == pytest.approx(0.5), "the head alone is not yet an answer"
+    assert numbers[Cell.TTFB_SUM] == pytest.approx(0.5), "the head is not the first byte"
     assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(1.0)
 
 
-async def test_requests_side_by_side_add_up(numbers, clock):
+async def test_concurrent_requests_add_up(numbers, clock):
     gate = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -192,7 +192,7 @@ async def test_requests_side_by_side_add_up(numbers, clock):
     assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(3.0 + 2.0 + 1.0)
 
 
-async def test_upstream_calls_side_by_side_count_once_in_time(numbers, clock):
+async def test_concurrent_upstream_calls_of_a_request_count_once(numbers, clock):
     async def call(started, gate):
         with upstream():
             started.set()
@@ -254,7 +254,7 @@ async def test_an_active_hook_may_change_the_head_of_a_response(numbers):
     ]
 
 
-async def test_only_requests_with_a_proxys_headers_go_the_longer_way(numbers):
+async def test_only_requests_with_proxy_headers_take_the_forwarded_path(numbers):
     way = []
 
     async def proxied(scope, receive, send):
@@ -266,7 +266,7 @@ async def test_only_requests_with_a_proxys_headers_go_the_longer_way(numbers):
     assert way == ["/b", "/c"]
 
 
-async def test_what_is_counted_is_written_soon_and_not_at_once(numbers):
+async def test_counts_are_written_in_batches(numbers):
     seen = []
 
     async def app(scope, receive, send):
@@ -274,7 +274,7 @@ async def test_what_is_counted_is_written_soon_and_not_at_once(numbers):
         await answering(200)(scope, receive, send)
 
     await count_requests(app, numbers)(SCOPE, receive, send)
-    assert seen == [1], "a request that holds the loop is seen while it does"
+    assert seen == [1], "a request that blocks the loop is counted while it does"
     assert numbers.numbers[Cell.SUCCESS] == 0
     async with asyncio.timeout(5):
         while numbers.numbers[Cell.SUCCESS] == 0:  # noqa: ASYNC110 - it is written, not announced

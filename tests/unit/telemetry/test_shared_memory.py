@@ -1,4 +1,4 @@
-"""The shared numbers: what is kept when workers go, and that no total ever goes back."""
+"""The shared numbers: what is kept when workers end, and that no total ever decreases."""
 
 import math
 from bisect import bisect_left
@@ -29,7 +29,7 @@ def test_two_views_of_one_memory_share_numbers_and_text(memory):
 
 
 @given(st.text())
-def test_a_long_text_keeps_its_tail(text):
+def test_a_long_text_keeps_its_end(text):
     slot = WorkerMemory.create(1).slots[0]
     slot.text = text
     assert len(slot.text) <= 256
@@ -39,7 +39,7 @@ def test_a_long_text_keeps_its_tail(text):
         assert text.endswith(slot.text.lstrip("\ufffd"))
 
 
-def test_counters_of_the_departed_stay_and_gauges_go(memory):
+def test_counters_of_departed_workers_stay_and_gauges_do_not(memory):
     totals = PodTotals(memory)
     numbers = memory.slots[0].numbers
     numbers[Cell.SUCCESS] = 10
@@ -53,7 +53,7 @@ def test_counters_of_the_departed_stay_and_gauges_go(memory):
     assert list(numbers) == [0.0] * NUMBERS, "the slot is free for the next"
 
 
-def test_what_was_in_flight_at_a_death_failed(memory):
+def test_requests_in_flight_at_a_crash_count_as_failed(memory):
     totals = PodTotals(memory)
     numbers = memory.slots[0].numbers
     numbers[Cell.IN_FLIGHT] = 2
@@ -64,7 +64,7 @@ def test_what_was_in_flight_at_a_death_failed(memory):
     assert totals.retired[Cell.IN_FLIGHT] == 0
 
 
-def test_waiting_requests_go_on_waiting_between_two_writes(memory):
+def test_open_requests_add_time_between_two_writes(memory):
     totals = PodTotals(memory)
     numbers = memory.slots[0].numbers
     numbers[Cell.IN_FLIGHT], numbers[Cell.IN_FLIGHT_AT] = 4, 10.0
@@ -91,7 +91,7 @@ events = st.lists(
 
 
 @given(events, st.lists(st.floats(0, 3), min_size=60, max_size=60))
-def test_no_total_ever_goes_back(script, pauses):
+def test_no_total_ever_decreases(script, pauses):
     memory = WorkerMemory.create(4)
     totals = PodTotals(memory)
     now, last = 1.0, [0.0] * NUMBERS
@@ -131,7 +131,7 @@ def test_bounds_ascend_and_reach_from_below_a_millisecond_past_a_minute():
 
 
 @given(st.floats(0.001, 60.0))
-def test_a_value_read_off_its_bucket_is_within_ten_percent(value):
+def test_a_value_read_from_its_bucket_is_within_ten_percent(value):
     index = bisect_left(BOUNDS, value)
     middle = math.sqrt(BOUNDS[index - 1] * BOUNDS[index])
     assert middle == pytest.approx(value, rel=0.10)

@@ -11,7 +11,7 @@ from aiapi_runtime.telemetry.layout import GAUGES, NUMBERS, POOLS, Cell, ThreadC
 from aiapi_runtime.telemetry.threads import AnyioLimiterPool, CountingExecutor
 
 
-async def test_an_executor_counts_what_runs_and_what_waits_exactly() -> None:
+async def test_an_executor_measures_running_and_waiting_calls_exactly() -> None:
     pool = CountingExecutor(2, "test")
     gate = Event()
     loop = asyncio.get_running_loop()
@@ -23,7 +23,7 @@ async def test_an_executor_counts_what_runs_and_what_waits_exactly() -> None:
     now = pool.read(0)
     assert (now.limit, now.busy, now.waiting) == (2, 2, 3)
     calls[4].cancel()
-    # Long enough for some time to be counted; the call hears of it in the loop's next turn.
+    # Long enough to be measured; the call returns in the loop's next iteration.
     await asyncio.sleep(0.05)
     assert pool.read(0).waiting == 2
     gate.set()
@@ -39,7 +39,7 @@ async def test_an_executor_counts_what_runs_and_what_waits_exactly() -> None:
     assert pool.read(0).waiting == 0
 
 
-async def test_a_call_that_fails_gives_its_thread_back() -> None:
+async def test_a_failed_call_frees_its_thread() -> None:
     pool = CountingExecutor(1, "test")
 
     def fail() -> None:
@@ -51,7 +51,7 @@ async def test_a_call_that_fails_gives_its_thread_back() -> None:
     pool.shutdown()
 
 
-async def test_a_limiter_is_counted_as_it_is_seen() -> None:
+async def test_a_limiter_is_sampled() -> None:
     limiter = anyio.CapacityLimiter(2)
     watch = AnyioLimiterPool(limiter, 10.0)
     gate = Event()
@@ -66,7 +66,7 @@ async def test_a_limiter_is_counted_as_it_is_seen() -> None:
     assert watch.read(11.0) == (2, 0, 0, 1.0, 0.5)
 
 
-def test_a_limiter_without_a_limit_limits_nothing() -> None:
+def test_an_infinite_limiter_has_no_limit() -> None:
     endless = SimpleNamespace(borrowed_tokens=3, tasks_waiting=0, total_tokens=float("inf"))
     watch = AnyioLimiterPool(SimpleNamespace(statistics=lambda: endless), 0.0)
     assert watch.read(1.0) == (0, 3, 0, 3.0, 0.0)
@@ -79,7 +79,7 @@ def row(name: str, *numbers: float) -> list[float]:
     return found
 
 
-def test_pools_of_workers_are_added_up_but_for_the_limit() -> None:
+def test_pools_of_workers_are_summed_except_for_the_limit() -> None:
     rows = [row("anyio", 40, 40, 12, 90.5, 3.25), row("anyio", 40, 10, 0, 9.5, 0.75)]
     total = [sum(column) for column in zip(*rows, strict=True)]
     found = stats.thread_pools(total, rows)
@@ -90,12 +90,12 @@ def test_pools_of_workers_are_added_up_but_for_the_limit() -> None:
     }
 
 
-def test_a_pool_that_nobody_used_is_not_told() -> None:
+def test_an_unused_pool_is_not_reported() -> None:
     unused = row("wsgi", 10, 0, 0, 0.0, 0.0)
     assert stats.thread_pools(unused, [unused]) == {}
 
 
-def test_what_workers_that_left_had_used_stays_and_what_they_used_does_not() -> None:
+def test_seconds_of_departed_workers_stay_and_busy_threads_do_not() -> None:
     assert {
         Cell.THREADS + each for each in (ThreadCell.LIMIT, ThreadCell.BUSY, ThreadCell.WAITING)
     } <= set(GAUGES)
