@@ -11,7 +11,7 @@ from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
 from aiapi_runtime.telemetry import cgroup, prometheus, stats
 from aiapi_runtime.telemetry.layout import Cell
-from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 # A scrape every few seconds still shows where a loop was blocked after it runs again.
 _REMEMBER_BLOCK_SECONDS = 30.0
@@ -24,7 +24,7 @@ class PodAdmin:
         self,
         settings: RuntimeSettings,
         pool: WorkerPool,
-        memory: tuple[WorkerMemory, PodTotals],
+        memory: tuple[SlotMemory, PodTotals],
         listener: socket.socket,
     ) -> None:
         self._settings = settings

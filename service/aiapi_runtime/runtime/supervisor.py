@@ -25,7 +25,7 @@ from aiapi_runtime.runtime.sidecars import Sidecar, SidecarGroup
 from aiapi_runtime.runtime.spawner import Spawner
 from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerState
-from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 logger = logging.getLogger("aiapi.supervisor")
 
@@ -64,7 +64,7 @@ class Supervisor:
         self._settings = settings
         self._listener = listener
         self._admin_socket = admin
-        memory = WorkerMemory.create(settings.slots)
+        memory = SlotMemory.create(settings.slots)
         totals = PodTotals(memory)
         self._pool = WorkerPool(settings, memory, totals, settings.workers)
         self._pool.spawner = Spawner(settings, listener, memory.fd, self._pool)

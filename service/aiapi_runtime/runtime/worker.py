@@ -26,7 +26,7 @@ from aiapi_runtime.telemetry import (
 from aiapi_runtime.telemetry.clock import LoopClock, new_loop
 from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.heartbeat import Heartbeat, Watchdog
-from aiapi_runtime.telemetry.shared_memory import WorkerMemory, WorkerSlot
+from aiapi_runtime.telemetry.shared_memory import SlotMemory, WorkerSlot
 
 
 def warm_up(settings: RuntimeSettings) -> None:
@@ -48,7 +48,7 @@ def run(init: WorkerInit) -> int:
     """Serve until the supervisor ends this worker; returns the exit code."""
     set_process_name("aiapi-worker")
     settings = init.settings
-    slot = WorkerMemory(init.memory_fd, settings.slots).slots[init.slot]
+    slot = SlotMemory(init.memory_fd, settings.slots).slots[init.slot]
     init.channel.sock.setblocking(False)
     init.listener.setblocking(False)
     recorder = LifespanRecorder()

@@ -21,7 +21,7 @@ from aiapi_runtime.runtime.spawner import Spawner
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
 from aiapi_runtime.telemetry.app_metrics import AppMetrics
 from aiapi_runtime.telemetry.layout import Cell
-from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 logger = logging.getLogger("aiapi.supervisor")
 
@@ -38,7 +38,7 @@ class WorkerPool:
     """All workers of the pod."""
 
     def __init__(
-        self, settings: RuntimeSettings, memory: WorkerMemory, totals: PodTotals, wanted: int
+        self, settings: RuntimeSettings, memory: SlotMemory, totals: PodTotals, wanted: int
     ) -> None:
         self._settings = settings
         self.app_metrics = AppMetrics(memory)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from aiapi_runtime.telemetry.exposition import Bucket, MetricFamily
 from aiapi_runtime.telemetry.metrics import MAX_LABEL_SETS, OTHER
-from aiapi_runtime.telemetry.shared_memory import WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import SlotMemory
 
 _Values = tuple[str, ...]
 
@@ -46,7 +46,7 @@ class _Placement:
 class AppMetrics:
     """Used only in the supervisor's thread, like `PodTotals`."""
 
-    def __init__(self, memory: WorkerMemory) -> None:
+    def __init__(self, memory: SlotMemory) -> None:
         self._memory = memory
         self._metrics: dict[str, _Metric] = {}
         self._placements: dict[int, list[_Placement]] = {}

@@ -56,7 +56,7 @@ class WorkerSlot:
         self.text = ""
 
 
-class WorkerMemory:
+class SlotMemory:
     """The mapping. It is anonymous, so nothing is left behind when the pod ends."""
 
     def __init__(self, fd: int, slots: int) -> None:
@@ -66,7 +66,7 @@ class WorkerMemory:
         self.slots = tuple(WorkerSlot(self._memory, index) for index in range(slots))
 
     @classmethod
-    def create(cls, slots: int) -> "WorkerMemory":
+    def create(cls, slots: int) -> "SlotMemory":
         fd = os.memfd_create("aiapi-workers")
         os.ftruncate(fd, slots * SLOT_BYTES)
         return cls(fd, slots)
@@ -75,7 +75,7 @@ class WorkerMemory:
 class PodTotals:
     """The supervisor's view: readings that never decrease, and the totals of departed workers."""
 
-    def __init__(self, memory: WorkerMemory) -> None:
+    def __init__(self, memory: SlotMemory) -> None:
         self._memory = memory
         self.retired = [0.0] * NUMBERS
         self._floors: dict[int, tuple[float, ...]] = {}

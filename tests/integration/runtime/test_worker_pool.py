@@ -10,13 +10,13 @@ from aiapi_runtime.runtime.channel import Channel
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
-from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     settings = RuntimeSettings(app="app:app", max_workers=4)
-    memory = WorkerMemory.create(settings.slots)
+    memory = SlotMemory.create(settings.slots)
     yield WorkerPool(settings, memory, PodTotals(memory), wanted=1)
     os.close(memory.fd)
 

@@ -6,13 +6,13 @@ import pytest
 
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
-from aiapi_runtime.telemetry.shared_memory import PodTotals, WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 
 @pytest.fixture
 def pool():
     settings = RuntimeSettings(app="x:app")
-    memory = WorkerMemory.create(settings.slots)
+    memory = SlotMemory.create(settings.slots)
     return WorkerPool(settings, memory, PodTotals(memory), 1)
 
 

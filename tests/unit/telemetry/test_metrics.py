@@ -4,7 +4,7 @@ import pytest
 
 from aiapi_runtime.telemetry import exposition, metrics
 from aiapi_runtime.telemetry.app_metrics import AppMetrics
-from aiapi_runtime.telemetry.shared_memory import WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import SlotMemory
 
 
 class Worker:
@@ -27,7 +27,7 @@ class Worker:
 
 @pytest.fixture
 def memory():
-    return WorkerMemory.create(4)
+    return SlotMemory.create(4)
 
 
 @pytest.fixture

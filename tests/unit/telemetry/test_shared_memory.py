@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, GAUGES, NUMBERS, Cell
-from aiapi_runtime.telemetry.shared_memory import BEAT_SECONDS, PodTotals, WorkerMemory
+from aiapi_runtime.telemetry.shared_memory import BEAT_SECONDS, PodTotals, SlotMemory
 
 COUNTERS = [cell for cell in range(NUMBERS) if cell not in GAUGES]
 
 
 @pytest.fixture
 def memory():
-    return WorkerMemory.create(4)
+    return SlotMemory.create(4)
 
 
 def test_two_views_of_one_memory_share_numbers_and_text(memory):
-    other = WorkerMemory(memory.fd, 4)
+    other = SlotMemory(memory.fd, 4)
     memory.slots[2].numbers[Cell.SUCCESS] = 7
     memory.slots[2].text = "app.py:1 f"
     assert other.slots[2].numbers[Cell.SUCCESS] == 7
@@ -30,7 +30,7 @@ def test_two_views_of_one_memory_share_numbers_and_text(memory):
 
 @given(st.text())
 def test_a_long_text_keeps_its_end(text):
-    slot = WorkerMemory.create(1).slots[0]
+    slot = SlotMemory.create(1).slots[0]
     slot.text = text
     assert len(slot.text) <= 256
     if len(text.encode()) < 256:
@@ -92,7 +92,7 @@ events = st.lists(
 
 @given(events, st.lists(st.floats(0, 3), min_size=60, max_size=60))
 def test_no_total_ever_decreases(script, pauses):
-    memory = WorkerMemory.create(4)
+    memory = SlotMemory.create(4)
     totals = PodTotals(memory)
     now, last = 1.0, [0.0] * NUMBERS
     for (index, event), pause in zip(script, pauses, strict=False):
