@@ -32,7 +32,7 @@ class ThreadPoolStats:
     """One kind of thread pool; all but the limit are sums over the workers."""
 
     limit: int
-    """ThreadCell in each worker."""
+    """Threads in each worker."""
 
     busy: int
     waiting: int
