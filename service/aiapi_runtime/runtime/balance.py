@@ -24,13 +24,19 @@ def excess(connections: list[int]) -> list[int]:
     ]
 
 
-def distribute(items: int, loads: list[int]) -> list[int]:
-    """Split `items` over workers, each to the least loaded one."""
-    heap = [(load, index) for index, load in enumerate(loads)]
+def distribute(items: int, loads: list[int], limits: list[int]) -> list[int]:
+    """Split `items` over workers, each to the least loaded one that is below its limit.
+
+    Fewer than `items` are given out where all workers reach their limits.
+    """
+    heap = [(load, index) for index, load in enumerate(loads) if load < limits[index]]
     heapq.heapify(heap)
     given = [0] * len(loads)
     for _ in range(items):
-        load, index = heap[0]
-        heapq.heapreplace(heap, (load + 1, index))
+        if not heap:
+            break
+        load, index = heapq.heappop(heap)
         given[index] += 1
+        if load + 1 < limits[index]:
+            heapq.heappush(heap, (load + 1, index))
     return given

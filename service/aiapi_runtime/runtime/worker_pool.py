@@ -145,7 +145,7 @@ class WorkerPool:
             message, files = received
             match message["event"]:
                 case "ready":
-                    self._became_ready(worker, message["pid"])
+                    self._became_ready(worker, message["pid"], message["limit"])
                 case "failed":
                     worker.failure = message["traceback"]
                     # A thread of the app may keep its process running.
@@ -159,8 +159,9 @@ class WorkerPool:
                     self._unplaced += files
                     self._place_connections()
 
-    def _became_ready(self, worker: WorkerProcess, pid: int) -> None:
+    def _became_ready(self, worker: WorkerProcess, pid: int, limit: int) -> None:
         worker.pid = pid
+        worker.connection_limit = limit
         if worker.state is WorkerState.DRAINING:
             worker.became_ready_while_draining()
             return
@@ -280,11 +281,14 @@ class WorkerPool:
         if not self._unplaced or not targets:
             return
         files, self._unplaced = self._unplaced, []
-        counts = distribute(len(files), [self._connections(one) for one in targets])
+        loads = [self._connections(one) for one in targets]
+        counts = distribute(len(files), loads, [one.connection_limit for one in targets])
         for target, count in zip(targets, counts, strict=True):
             share, files = files[:count], files[count:]
             for start in range(0, count, FILES_PER_MESSAGE):
                 self._hand_over(target, share[start : start + FILES_PER_MESSAGE])
+        # Beyond its files a worker would lose them: they wait for room.
+        self._unplaced += files
 
     def _hand_over(self, target: WorkerProcess, files: list[int]) -> None:
         if not target.channel.send({"command": "adopt"}, files):

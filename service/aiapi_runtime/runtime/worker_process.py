@@ -40,6 +40,7 @@ class WorkerProcess:
     adopted: int = 0
     """Connections handed to it that its own count may not include yet."""
 
+    connection_limit: int = 2**31
     releasing: bool = False
 
     def drain(self, *, pod_ends: bool, seconds: float) -> None:

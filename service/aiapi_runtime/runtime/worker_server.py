@@ -77,7 +77,7 @@ class WorkerServer(uvicorn.Server):
         if self.lifespan.should_exit:
             # Recent versions of Uvicorn exit by themselves, older ones return.
             sys.exit(START_FAILURE)
-        self._channel.send({"event": "ready", "pid": os.getpid()})
+        self._channel.send({"event": "ready", "pid": os.getpid(), "limit": connection_limit()})
 
     async def main_loop(self) -> None:
         """Only keeps the date header fresh until a drain is requested."""
