@@ -45,13 +45,13 @@ kind: install images  ## Create a kind cluster and load the images; needs Docker
 test: coverage test-property test-integration test-e2e  ## Run all tests
 
 test-unit: install  ## Run the fast unit tests, in seconds
-	$(BIN)/python -m pytest tests/unit -m "not property" --numprocesses 2
+	$(BIN)/python -m pytest tests/unit -m "not (property or slow)" --numprocesses 2
 
-test-property: install  ## Run the property tests (generated cases)
-	$(BIN)/python -m pytest tests/unit -m property --numprocesses 2
+test-property: install  ## Run the slower unit tests: generated cases and simulated hours
+	$(BIN)/python -m pytest tests/unit -m 'property or slow' --numprocesses 2
 
 coverage: install  ## Run the fast unit tests and print line coverage by package
-	$(BIN)/python -m pytest tests/unit -m "not property" --numprocesses 2 --cov --cov-report=
+	$(BIN)/python -m pytest tests/unit -m "not (property or slow)" --numprocesses 2 --cov --cov-report=
 	$(BIN)/python .ci/coverage_by_package.py
 
 test-integration: install  ## Run the integration tests: real components on loopback

@@ -35,6 +35,7 @@ def test_the_rules_are_valid() -> None:
     assert checked.returncode == 0, checked.stderr + checked.stdout
 
 
+@pytest.mark.slow
 def test_each_alert_fires_only_when_it_should() -> None:
     tested = promtool("test", "rules", CASES.name)
     assert tested.returncode == 0, tested.stderr + tested.stdout

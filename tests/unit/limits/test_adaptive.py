@@ -6,6 +6,7 @@ from unit.limits.worker_model import WorkerModel
 from aiapi_runtime.limits.adaptive import AdaptiveLimit, LimitWindow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("work", "wait"), [(0.003, 0.06), (0.005, 0.3), (0.02, 0.1), (0.005, 0.0)])
 def test_under_five_times_its_capacity_a_worker_stays_fast_and_busy(work, wait):
     model = WorkerModel(AdaptiveLimit(), work=work, wait=wait)
@@ -32,6 +33,7 @@ def test_without_a_limit_the_worker_is_overloaded():
     assert over.at(0.95) > 10 * calm.at(0.95)
 
 
+@pytest.mark.slow
 def test_a_lasting_overload_does_not_raise_the_limit():
     model = WorkerModel(AdaptiveLimit())
     model.run(100, 5)

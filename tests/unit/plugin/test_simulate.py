@@ -40,6 +40,7 @@ def words(*more: str) -> tuple[str, ...]:
     return ("simulate", "assistant", "--prometheus", "http://prometheus", "--last", "2m", *more)
 
 
+@pytest.mark.slow
 def test_the_objective_and_another_are_simulated(
     run: Callable[..., Result], prometheus: Prometheus
 ) -> None:

@@ -29,6 +29,7 @@ from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.state import Size
 
 
+@pytest.mark.slow
 def test_every_policy_serves_all_requests_and_the_oracle_is_the_cheapest(make_load, spec) -> None:
     load = make_load((240, 40), (240, 80), (240, 40))
     comparison = compare(load, spec, NAMES, pod_workers=1)
@@ -47,6 +48,7 @@ def test_every_policy_serves_all_requests_and_the_oracle_is_the_cheapest(make_lo
     assert min(map(comparison.vs_oracle, (by_name["static"], by_name["aiapi"]))) > 1
 
 
+@pytest.mark.slow
 def test_a_seed_makes_a_run_reproducible(make_load, spec) -> None:
     def numbers(seed: int) -> tuple[float, float, float]:
         result = compare(make_load((300, 50), seed=seed), spec, ["aiapi"], pod_workers=1).results[0]
@@ -55,6 +57,7 @@ def test_a_seed_makes_a_run_reproducible(make_load, spec) -> None:
     assert numbers(1) == numbers(1) != numbers(2)
 
 
+@pytest.mark.slow
 def test_a_slower_upstream_adds_no_worker_but_makes_kpa_grow(make_load, spec) -> None:
     calm = make_load((900, 100))
     slow = make_load((900, 100), faults=Faults((parse_fault("upstream-slow@300+300"),)))
@@ -64,6 +67,7 @@ def test_a_slower_upstream_adds_no_worker_but_makes_kpa_grow(make_load, spec) ->
     assert after[1].max_workers >= 2 * before[1].max_workers
 
 
+@pytest.mark.slow
 def test_the_old_pods_keep_their_workers_while_new_pods_have_no_connections(
     make_load, spec
 ) -> None:
@@ -74,6 +78,7 @@ def test_the_old_pods_keep_their_workers_while_new_pods_have_no_connections(
     assert all(minute.latency < 0.8 for minute in result.minutes[3:])
 
 
+@pytest.mark.slow
 def test_no_policy_scales_down_while_metrics_are_gone(make_load, spec) -> None:
     load = make_load((300, 150), (600, 20), faults=Faults((parse_fault("metrics-gone@290+300"),)))
     for result in compare(load, spec, NAMES[:1] + NAMES[3:], pod_workers=1).results:
@@ -106,6 +111,7 @@ def test_windows_and_requests_are_counted_as_defined() -> None:
     assert recorder.percentile(50) == pytest.approx(0.1, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_reason_of_each_change_and_keeps_peaks(make_load, spec) -> None:
     load = make_load((120, 20), (120, 120))
     drawn = page.render(compare(load, spec, ["aiapi"], pod_workers=1))
@@ -166,6 +172,7 @@ def trace(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_json(trace: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "result.json"
     files = ["--json", str(out), "--out", str(tmp_path)]
@@ -226,6 +233,7 @@ def test_an_invalid_trace_exits_with_code_2_and_its_line(tmp_path: Path) -> None
     assert "bad.csv line 3: requests_per_second is negative" in result.output
 
 
+@pytest.mark.slow
 def test_the_results_of_a_run_stay_the_same(make_load, spec) -> None:
     """The results of one run with an outage, to detect unintended changes of the model."""
     load = make_load((120, 40), (120, 120), faults=Faults((parse_fault("upstream-outage@150+30"),)))

@@ -88,6 +88,7 @@ def test_an_endless_line_is_rejected_early(tmp_path: Path) -> None:
         traces.read_trace(path)
 
 
+@pytest.mark.slow
 def test_a_file_is_streamed_whatever_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
