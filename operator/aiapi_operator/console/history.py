@@ -15,9 +15,10 @@ from aiapi_operator.api.summary import HEALTHY_WHEN_TRUE
 from aiapi_operator.console.ring_buffer import RingBuffer
 from aiapi_operator.engine.cache import Key
 from aiapi_operator.engine.ports import ObservedFleet
-from aiapi_operator.sizing import plan, worker_use
+from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.decision import Condition, Decision, Load, Need, Verdict
 from aiapi_operator.sizing.inputs import Mode, SizingSpec
+from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.state import Size
 
@@ -208,7 +209,7 @@ def _snapshot(
         running=seen.workers,
         cost_per_hour=plan.hourly_cost(
             # Workers cost what they were measured to use, as in the savings.
-            worker_use.with_learned_resources(spec, decision.state.use),
+            priced(spec, decision.state.memory.get(WorkerUse)),
             Size(workers=decision.workers, replicas=decision.replicas),
         ),
         savings=seen.savings,

@@ -16,7 +16,6 @@ from aiapi_operator.engine.pod_requests import RequestCapState
 from aiapi_operator.engine.sizer import SizerState
 from aiapi_operator.engine.status_writer import StatusWriterState
 from aiapi_operator.engine.template_workers import TemplateWorkersState
-from aiapi_operator.sizing.restore import initial_state
 
 
 class AIApiState:
@@ -33,7 +32,7 @@ class AIApiState:
         self.adoption = AdoptionState()
         self.children = ChildrenState()
         self.observer = ObserverState()
-        self.sizer = SizerState(initial_state(checkpoint.read(status)))
+        self.sizer = SizerState(checkpoint.initial_state(status))
         self.request_cap = RequestCapState()
         self.template = TemplateWorkersState()
         self.actuator = ActuatorState()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
 from aiapi_operator.engine.fleet import Observation
-from aiapi_operator.sizing import worker_use
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import Fleet, Mode, SizingSpec
@@ -64,7 +63,4 @@ class Sizer:
         )
         decision = decide(spec, fleet, state.sizing, self._clock())
         state.sizing = decision.state
-        priced = worker_use.with_learned_resources(spec, decision.state.use)
-        return SizingResult(
-            spec=spec, decision=decision, savings=savings(priced, decision.state.usage)
-        )
+        return SizingResult(spec=spec, decision=decision, savings=savings(spec, decision.state))

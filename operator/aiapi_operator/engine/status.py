@@ -76,7 +76,7 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         document["load"] = _load(aiapi, decision, deadband)
         document["need"] = _need(decision, deadband)
         document["decision"] = _decision(decision, inputs.decided_at)
-        document["learned"] = _learned(inputs, decision, deadband) or None
+        document["learned"] = _learned(inputs, decision) or None
     if inputs.savings is not None:
         document["savings"] = _savings(inputs.savings, deadband)
         if decision is not None:
@@ -85,9 +85,9 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
     return _present(document)
 
 
-def _learned(inputs: StatusInputs, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+def _learned(inputs: StatusInputs, decision: Decision) -> dict[str, Any]:
     written = inputs.written.get("learned") or {}
-    return checkpoint.learned(decision.state, deadband.filter, written)
+    return checkpoint.learned(decision.state, written)
 
 
 def _load(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from aiapi_operator.simulate import loops
 from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats
-from aiapi_operator.sizing import capacity
 from aiapi_operator.sizing.inputs import LatencyObjective, SizingSpec
-from aiapi_operator.sizing.need import MAX_UTILIZATION_AFTER_LOSS
+from aiapi_operator.sizing.learners.utilization import TUNING
+from aiapi_operator.sizing.needs.loop import FULL
 from aiapi_operator.sizing.plan import RequiredWorkers
 
 _DRAWS = 200_000
@@ -31,9 +31,9 @@ def target_utilization(service: ServiceModel, objective: LatencyObjective) -> fl
     If it holds at none, the operator's ``INFEASIBLE_UTILIZATION``: no fleet would help.
     """
     loop = _Loop(service, objective)
-    low, high = capacity.MIN_UTILIZATION, MAX_UTILIZATION_AFTER_LOSS
+    low, high = TUNING.lowest, FULL
     if loop.percentile(low) > objective.threshold:
-        return capacity.INFEASIBLE_UTILIZATION
+        return TUNING.efficient
     if loop.percentile(high) <= objective.threshold:
         return high
     for _ in range(_STEPS):
@@ -115,7 +115,7 @@ class GroundTruth:
         mean = float(busy.mean())
         allowed = (1 - objective.percentile / 100) * float(counts.sum())
         late = _late(service, objective)
-        low, high = mean / MAX_UTILIZATION_AFTER_LOSS, mean / capacity.MIN_UTILIZATION
+        low, high = mean / FULL, mean / TUNING.lowest
         if mean == 0 or self._late_requests(counts, busy / high, late) > allowed:
             return self._carry(mean / self.utilization, mean)
         for _ in range(_STEPS + 4):
@@ -130,4 +130,4 @@ class GroundTruth:
         return float((counts * np.interp(utilization, _GRID, late)).sum())
 
     def _carry(self, total: float, busy: float) -> RequiredWorkers:
-        return RequiredWorkers(total, min(total, busy / MAX_UTILIZATION_AFTER_LOSS))
+        return RequiredWorkers(total, min(total, busy / FULL))

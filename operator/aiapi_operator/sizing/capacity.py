@@ -26,18 +26,6 @@ from dataclasses import dataclass
 from math import log
 
 from aiapi_operator.sizing.inputs import LatencyObjective
-from aiapi_operator.sizing.state import BaseLatency, ServiceDemand
-
-MIN_UTILIZATION = 0.3
-MAX_UTILIZATION = 0.8
-INFEASIBLE_UTILIZATION = 0.7
-"""Planned utilization while the objective is infeasible."""
-CAUTIOUS_UTILIZATION = 0.6
-"""Maximum planned utilization while c or the base latency is uncertain."""
-NEAR = 0.05
-"""Relative slack below which the base is within the error of the histogram."""
-ERROR = 0.02
-"""Share by which demand may exceed the forecast without missing the objective."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +33,7 @@ class UtilizationTarget:
     """The utilization to plan for, and whether the objective is infeasible."""
 
     utilization: float
-    infeasible: bool
+    infeasible: bool = False
 
 
 def tail(service: float, objective: LatencyObjective) -> float:
@@ -78,28 +66,3 @@ def measured_queueing_delay(
         return 0.0
     waits = (in_flight - upstream) / arrivals - service
     return max(0.0, waits) * log(1 / (1 - objective.percentile / 100))
-
-
-def target(
-    objective: LatencyObjective,
-    *,
-    service: ServiceDemand | None,
-    base_latency: BaseLatency | None,
-    queueing: float,
-) -> UtilizationTarget:
-    """rho*, between 0.3 and 0.8. ``queueing`` is q, including its margin."""
-    if service is None or base_latency is None:
-        return UtilizationTarget(CAUTIOUS_UTILIZATION, infeasible=False)
-    slack = objective.threshold - base_latency.current
-    if slack < NEAR * objective.threshold:
-        return UtilizationTarget(INFEASIBLE_UTILIZATION, infeasible=slack <= 0)
-    k = queueing * tail(service.seconds, objective)
-    rho = slack / (slack + k)
-    usual = max(0.0, objective.threshold - base_latency.calm)
-    # A base above its calm level comes from an upstream. Idle loops would win back little of it
-    # at a multiple of the cost, so they are planned only once the base stays high.
-    rho = max(rho, min(INFEASIBLE_UTILIZATION, usual / (usual + k)))
-    rho = min(MAX_UTILIZATION, rho / (1 + ERROR))
-    if not service.confident:
-        rho = min(rho, CAUTIOUS_UTILIZATION)
-    return UtilizationTarget(max(MIN_UTILIZATION, rho), infeasible=False)

@@ -17,7 +17,7 @@ from itertools import islice
 from operator import add, attrgetter, is_, lt, sub, truediv
 from typing import NamedTuple
 
-from aiapi_operator.sizing import histogram, limits, windows
+from aiapi_operator.sizing import histogram, thread_use, windows
 from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
 from aiapi_operator.sizing.state import SLOW_WINDOW, MergedHistogram, ParsedSample, State, Tick
 
@@ -250,7 +250,7 @@ def _sum(
     ready = [flow for flow in flows if flow[0][0].ready]
     serving = _rates(ready)
     unknown = seen.ready / len(ready)
-    pools, limit = limits.measure(
+    pools, limit = thread_use.measure(
         ((sample, last and last[0]) for (sample, _), last, _ in ready), ready=seen.ready
     )
     totals = [sum(column) * unknown for column in serving]

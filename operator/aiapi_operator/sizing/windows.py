@@ -27,7 +27,6 @@ _VALUES = {
 _SECONDS = attrgetter("seconds")
 _TIME = attrgetter("time")
 UNEVEN_POWER = 8
-CERTAIN_SIGMAS = 2.0
 WAITING_SHARE = 0.05
 """Calls waiting for a thread per busy thread from which the latency is affected."""
 MIN_REQUESTS = 200
@@ -127,14 +126,34 @@ def uneven(loads: Sequence[float]) -> float:
     return float(most * mean ** (1 / UNEVEN_POWER))
 
 
-def certain_loop(ticks: Sequence[Tick], service: float | None) -> float:
-    """Loop seconds used per second, less what chance may have added.
+def planned_share(limit: int) -> float:
+    """Share of a worker's threads that can be busy before calls wait for one (Halfin-Whitt)."""
+    return min(0.8, 1 - 0.632 / sqrt(limit))
 
-    n requests with exponential costs around c use n c +- c sqrt(2 n). 320 rps for 6 s at 20 ms: 6.4
-    per second, of which 6.4 - 2 x 0.02 x sqrt(2 x 320 / 6) = 6.0 are certain.
+
+def calls_in_threads(ticks: Sequence[Tick]) -> float:
+    """Calls that hold a thread or wait for one. They are not at a loop."""
+    calls = (tick.seconds * (each.busy + each.waiting) for tick in ticks for each in tick.threads)
+    return sum(calls) / span(ticks)
+
+
+def loops_when_threads_run_out(ticks: Sequence[Tick], target: float) -> float:
+    """How busy loops get at most: ``target``, or less where threads run out before.
+
+    Loops 10 % busy with 40 % of the threads: with 80 % of the threads loops are 20 % busy.
     """
-    loop = mean(ticks, "loop")
-    return max(0.0, loop - CERTAIN_SIGMAS * sqrt(2 * (service or 0.0) * loop / span(ticks)))
+    loop = sum(tick.loop * tick.seconds for tick in ticks)
+    workers = sum(tick.workers * tick.seconds for tick in ticks)
+    held: dict[str, float] = {}
+    limit: dict[str, int] = {}
+    for tick in ticks:
+        for pool in tick.threads:
+            held[pool.name] = held.get(pool.name, 0.0) + pool.busy * tick.seconds
+            limit[pool.name] = pool.limit
+    for name, busy in held.items():
+        if busy > 0.05 * limit[name] * workers:
+            target = min(target, planned_share(limit[name]) * limit[name] * loop / busy)
+    return target
 
 
 def waits_for_threads(tick: Tick) -> bool:
@@ -142,18 +161,3 @@ def waits_for_threads(tick: Tick) -> bool:
     return bool(tick.threads) and any(
         each.waiting > WAITING_SHARE * each.busy for each in tick.threads
     )
-
-
-def undisturbed(ticks: tuple[Tick, ...], *, limit: float) -> list[Tick]:
-    """Ticks with latencies in which no loop was over ``limit``, nor during the fast window before.
-
-    Ticks in which requests waited for threads are excluded, too.
-    """
-    chosen = []
-    disturbed = float("-inf")
-    for tick in ticks:
-        if tick.busiest > limit or (tick.threads and waits_for_threads(tick)):
-            disturbed = tick.time
-        elif tick.counts and tick.time - disturbed > FAST_WINDOW:
-            chosen.append(tick)
-    return chosen

@@ -1,0 +1,29 @@
+"""What is wrong with the service or what it depends on, the evidence, and what helps.
+
+Each entry is one file and one condition, always reported in this order. Removing an entry from the
+list removes it from the system.
+"""
+
+from aiapi_operator.sizing.diagnoses import (
+    cpu_throttled,
+    dependency_bound,
+    event_loop_blocked,
+    metrics_stale,
+    objective_infeasible,
+    overprovisioned,
+    resize_deferred,
+    scaling_limited,
+    workers_failing,
+)
+
+DIAGNOSES = (
+    dependency_bound.DIAGNOSIS,
+    event_loop_blocked.DIAGNOSIS,
+    objective_infeasible.DIAGNOSIS,
+    metrics_stale.DIAGNOSIS,
+    scaling_limited.DIAGNOSIS,
+    resize_deferred.DIAGNOSIS,
+    workers_failing.DIAGNOSIS,
+    overprovisioned.DIAGNOSIS,
+    cpu_throttled.DIAGNOSIS,
+)

@@ -1,0 +1,36 @@
+"""CPUThrottled: a CPU limit keeps pods from running for 5 % of the time or more."""
+
+from aiapi_operator.sizing import windows
+from aiapi_operator.sizing.decision import Condition
+from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.text import number, percent
+
+KIND = "CPUThrottled"
+THROTTLED = 0.05
+"""Share of the time."""
+
+
+def check(facts: Facts, _: Requirements, __: Size) -> Condition:
+    """Whether a CPU limit throttles the pods."""
+    if not facts.known:
+        return condition(KIND, None, "NoData", "No pod can be scraped.")
+    share = windows.mean(facts.ticks, "throttled")
+    limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]
+    if share < THROTTLED:
+        return condition(KIND, False, "NotThrottled", "No CPU limit throttles the pods.")
+    limit = f" of {number(min(limits))} cores" if limits else ""
+    return condition(
+        KIND,
+        True,
+        "LimitTooLow",
+        f"A CPU limit{limit} throttled a pod for {percent(share)} of the last minute. Event loops"
+        " look busier than they are, and requests wait. Remove the limit"
+        " (podTemplate.spec.containers[app].resources.limits.cpu, or a LimitRange): the CPU request"
+        " already gives each worker its share.",
+    )
+
+
+DIAGNOSIS = Diagnosis(check)

@@ -1,0 +1,132 @@
+"""DependencyBound: latency is high, event loops are idle, and upstreams explain it.
+
+A latency counts as high above the objective, or above twice its calm level where 200 requests show
+it. Queueing for loops is not the cause where it makes up less than a quarter of the latency. More
+workers or pods would not help.
+"""
+
+from aiapi_operator.sizing import capacity, windows
+from aiapi_operator.sizing.decision import Binding, Condition
+from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
+from aiapi_operator.sizing.diagnoses.latency_text import latency_numbers
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.histogram import Percentile
+from aiapi_operator.sizing.learners.base_latency import BaseLatency
+from aiapi_operator.sizing.learners.service_demand import ServiceDemand
+from aiapi_operator.sizing.learners.utilization import target
+from aiapi_operator.sizing.needs.threads import ThreadPoolLoad, busiest_pool
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.text import number, percent
+
+KIND = "DependencyBound"
+RAISED = 2.0
+"""Factor on the calm level from which a latency within the objective is high."""
+UPSTREAM_SHARE = 0.5
+"""Share of the request time that upstreams must explain."""
+LOOP_SHARE = 0.25
+"""Share of the latency up to which queueing for loops is not the cause."""
+ADVICE = {
+    "anyio": "To need fewer workers, raise the thread limit (anyio's"
+    " current_default_thread_limiter() in the app's lifespan) or use async def endpoints.",
+    "asyncio": "To need fewer workers, set a larger executor (loop.set_default_executor in the"
+    " app's lifespan) or await the calls.",
+    "wsgi": "To need fewer workers, raise --threads (AIAPI_THREADS).",
+}
+
+
+def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
+    """Whether upstreams make requests slow."""
+    latency = windows.latency(facts.ticks, facts.spec.objective.percentile)
+    if not facts.known or latency is None:
+        return condition(KIND, None, "NoData", "No latency has been measured recently.")
+    base = facts.get(BaseLatency)
+    calm = None if base is None else base.calm
+    if not _high(facts, latency, calm):
+        return condition(KIND, False, "LatencyNormal", "Latency is at its usual level.")
+    if any(tick.contended for tick in facts.ticks):
+        return condition(KIND, None, "CPUContended", "Workers wait for CPU, so waits are unclear.")
+    if _loops_busy(facts, latency):
+        return condition(KIND, False, "EventLoopsBusy", "Latency is high and event loops are busy.")
+    return _waits(facts, needs, latency, latency_numbers(facts.spec, latency, calm))
+
+
+def _waits(facts: Facts, needs: Requirements, latency: Percentile, numbers: str) -> Condition:
+    """What requests wait for, where that is not their event loop."""
+    pool = busiest_pool(facts)
+    waited = windows.waited_for_threads(facts.ticks, now=facts.now, latency=latency.seconds)
+    if pool is not None and waited:
+        return condition(KIND, False, "ThreadsBusy", _threads_busy(facts, numbers, pool))
+    loops = f"the busiest event loop is {percent(facts.mean('busiest'))} busy"
+    share = upstream_share(facts)
+    if share < UPSTREAM_SHARE:
+        return condition(
+            KIND,
+            False,
+            "WaitUnexplained",
+            f"{numbers}, but {loops} and upstreams explain only {percent(share)} of the request"
+            f" time. {_where_to_look(facts, pool)}",
+        )
+    in_flight = number(facts.mean("in_flight"), 2)
+    return condition(
+        KIND,
+        True,
+        "UpstreamSlow",
+        f"{numbers}. Requests spend {percent(share)} of their time waiting for upstreams and"
+        f" {loops} ({in_flight} requests in flight). {_more_workers(needs)}: check the upstream's"
+        " latency, rate limits and connection limits.",
+    )
+
+
+def upstream_share(facts: Facts) -> float:
+    """Share of the request time spent waiting for upstreams, 0..1."""
+    in_flight = facts.mean("in_flight")
+    return min(1.0, facts.mean("upstream") / in_flight) if in_flight > 0 else 0.0
+
+
+def _high(facts: Facts, latency: Percentile, calm: float | None) -> bool:
+    if latency.seconds > facts.spec.objective.threshold:
+        return True
+    requests = sum(sum(tick.counts) for tick in facts.ticks)
+    # A percentile of a few requests is noise.
+    return (
+        calm is not None
+        and latency.seconds > RAISED * calm + 0.005
+        and requests >= windows.MIN_REQUESTS
+    )
+
+
+def _loops_busy(facts: Facts, latency: Percentile) -> bool:
+    peak = windows.peak_utilization(facts.ticks, now=facts.now, latency=latency.seconds)
+    service = facts.get(ServiceDemand)
+    cost = 0.0 if service is None else service.seconds
+    queueing = capacity.queueing_delay(cost, facts.spec.objective, peak)
+    return peak > target(facts).utilization + 0.05 or queueing > LOOP_SHARE * latency.seconds
+
+
+def _threads_busy(facts: Facts, numbers: str, pool: ThreadPoolLoad) -> str:
+    busy = f"{number(pool.busy, 2)} threads of the {pool.name} pool are busy"
+    text = (
+        f"{numbers} because calls wait for a thread: {busy} ({pool.limit} per worker) and"
+        f" {number(pool.waiting, 2)} calls are waiting. More workers add threads."
+    )
+    upstream = facts.mean("upstream")
+    if upstream >= UPSTREAM_SHARE * pool.busy:
+        share = percent(min(1.0, upstream / pool.busy))
+        text += f" Calls spend {share} of their time waiting for upstreams."
+    return f"{text} {ADVICE.get(pool.name, '')}".rstrip()
+
+
+def _where_to_look(facts: Facts, pool: ThreadPoolLoad | None) -> str:
+    if pool is not None and pool.busy > UPSTREAM_SHARE * facts.mean("in_flight"):
+        return f"Most requests are in a thread ({pool.name}): check the calls made there."
+    return "Check locks, thread pools and clients that are not instrumented."
+
+
+def _more_workers(needs: Requirements) -> str:
+    if needs.load is not None and needs.load.binding is Binding.THREADS:
+        return "Workers are added for the threads that calls hold, but calls do not get faster"
+    return "More workers or pods would not help"
+
+
+DIAGNOSIS = Diagnosis(check)

@@ -1,0 +1,24 @@
+"""What a diagnosis is: a check that returns one condition, and what it remembers, if anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiapi_operator.sizing.decision import Condition
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A condition that is always reported: true, false, or unknown where there is no data."""
+
+    check: Callable[[Facts, Requirements, Size], Condition]
+    learner: Learner[Any] | None = None
+
+
+def condition(kind: str, status: bool | None, reason: str, message: str) -> Condition:
+    """A condition of this type."""
+    return Condition(type=kind, status=status, reason=reason, message=message)

@@ -1,0 +1,58 @@
+"""EventLoopBlocked: a callback held an event loop longer than the runtime's bound.
+
+Remembered for a minute, with the place in the code. A worker that does not get CPU looks the same,
+so nothing is claimed while pods wait for CPU.
+"""
+
+from dataclasses import dataclass
+
+from aiapi_operator.sizing.decision import Condition
+from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+
+KIND = "EventLoopBlocked"
+REMEMBERED = 60.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedLoop:
+    """An event loop that was blocked: when it was seen last, where, and in which pod."""
+
+    time: float
+    where: str
+    pod: str
+
+
+def learn(known: BlockedLoop | None, facts: Facts) -> BlockedLoop | None:
+    """The block seen last."""
+    if facts.ticks and facts.ticks[-1].contended:
+        return known
+    for sample in facts.seen.samples:
+        if sample.workers_blocked > 0:
+            return BlockedLoop(time=facts.now, where=sample.blocked_at, pod=sample.pod)
+    return known if known is not None and known.time >= facts.now - REMEMBERED else None
+
+
+def check(facts: Facts, _: Requirements, __: Size) -> Condition:
+    """Whether a loop is or was blocked."""
+    blocked = facts.get(BlockedLoop)
+    if blocked is None:
+        if facts.seen.all_unknown:
+            return condition(KIND, None, "NoData", "No ready pod can be scraped.")
+        return condition(KIND, False, "LoopsTurn", "No event loop has been blocked recently.")
+    where = blocked.where or "an unknown location"
+    return condition(
+        KIND,
+        True,
+        "BlockingCall",
+        f"An event loop in pod {blocked.pod} was blocked at {where}: every request of that"
+        " worker waited. Await an async version of the call, or move it to a thread with"
+        " asyncio.to_thread.",
+    )
+
+
+DIAGNOSIS = Diagnosis(check, Learner(kind=BlockedLoop, learn=learn))

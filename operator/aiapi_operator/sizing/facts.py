@@ -1,0 +1,68 @@
+"""What one tick knows: built once, read by every learner, need, guard and diagnosis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from aiapi_operator.sizing import windows
+from aiapi_operator.sizing.inputs import Fleet, SizingSpec
+from aiapi_operator.sizing.rates import FleetSamples
+from aiapi_operator.sizing.state import FAST_WINDOW, Outcome, Size, Tick
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """One tick: the spec, the fleet, its recent rates, and what has been learned so far."""
+
+    spec: SizingSpec
+    fleet: Fleet
+    seen: FleetSamples
+    ticks: tuple[Tick, ...]
+    """The last 60 s, oldest first. May be empty."""
+    tick: Tick | None
+    """The newest tick, where this call measured one."""
+    known: bool
+    """Rates are recent and a ready pod answered, so the need can be known."""
+    gap: bool
+    """So long since the previous call that what was needed in between is not known."""
+    now: float
+    since: float
+    """When this operator first saw the AIApi."""
+    elapsed: float
+    """Seconds since the previous call; 0 at the first."""
+    last: Outcome | None
+    """What the previous call decided."""
+    running: Size
+    """The size the pods run at. A restarted pod may be at the template's size."""
+    base: Size
+    """The size that moves start from: ``running``, or more workers where more were decided."""
+    memory: dict[type, Any] = field(default_factory=dict)
+    _means: dict[str, float] = field(default_factory=dict)
+    _recent: tuple[Tick, ...] | None = None
+
+    def get(self, kind: type[T]) -> T | None:
+        """What the learner of this kind knows; None when it knows nothing or is not listed."""
+        return self.memory.get(kind)
+
+    @property
+    def recent(self) -> Sequence[Tick]:
+        """The ticks of the last 6 s; at least the newest one."""
+        if self._recent is None:
+            self._recent = windows.last(self.ticks, now=self.now, seconds=FAST_WINDOW)
+        return self._recent
+
+    def mean(self, name: str) -> float:
+        """Mean of one rate over the last 6 s."""
+        found = self._means.get(name)
+        if found is None:
+            found = self._means[name] = windows.mean(self.recent, name)
+        return found
+
+    def replace_tick(self, tick: Tick) -> None:
+        """Correct the newest tick, before anything is derived from it."""
+        self.tick = tick
+        self.ticks = (*self.ticks[:-1], tick)
+        self._means.clear()
+        self._recent = None

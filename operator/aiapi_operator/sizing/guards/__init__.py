@@ -1,0 +1,28 @@
+"""What bars a move. Each entry is one file: a proposed fleet and the facts in, another fleet out.
+
+They run in this order, so a later one has the last word. The last that changed the proposal gives
+the reason where the fleet stays as it is. Removing an entry from the list removes it from the
+system.
+"""
+
+from aiapi_operator.sizing.guards import (
+    bounds,
+    freshness,
+    order_of_moves,
+    pause,
+    rate_limit,
+    stabilization,
+    uneven_load,
+)
+from aiapi_operator.sizing.guards.guarded import Guard
+
+GUARDS = (
+    Guard(uneven_load.guard),
+    Guard(stabilization.guard_workers),
+    Guard(stabilization.guard_replicas),
+    Guard(order_of_moves.guard),
+    Guard(rate_limit.guard, rate_limit.LEARNER),
+    Guard(freshness.guard),
+    Guard(bounds.guard),
+    Guard(pause.guard),
+)

@@ -1,0 +1,23 @@
+"""Fewer pods with more workers each: the workers come first, the pods go afterwards."""
+
+from dataclasses import replace
+
+from aiapi_operator.sizing.decision import Verdict
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.guards.guarded import Guarded
+from aiapi_operator.sizing.propose import clamp
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+
+
+def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
+    """Pods stay until every ready pod has the workers."""
+    start = clamp(facts, facts.base)
+    ready = min((s.workers_ready for s in facts.seen.samples if s.ready), default=0)
+    if size.replicas >= start.replicas or size.workers <= ready:
+        return None
+    return Guarded(
+        size=replace(size, replicas=start.replicas),
+        verdict=Verdict.STABILIZING,
+        why="pods scale down once the others have their workers",
+    )

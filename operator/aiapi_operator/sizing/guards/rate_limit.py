@@ -1,0 +1,49 @@
+"""At most scaling.scaleUp.maxReplicasPerMinute new pods per minute."""
+
+from dataclasses import dataclass, replace
+
+from aiapi_operator.sizing.decision import Verdict
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.guards.guarded import Guarded
+from aiapi_operator.sizing.propose import clamp
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+
+MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodOrders:
+    """(time, pods) that were ordered in the last minute."""
+
+    orders: tuple[tuple[float, int], ...] = ()
+
+
+def learn(known: PodOrders | None, facts: Facts) -> PodOrders:
+    """Add what the previous tick ordered."""
+    orders = () if known is None else known.orders
+    orders = tuple(order for order in orders if order[0] > facts.now - MINUTE)
+    last = facts.last
+    if last is not None and last.size.replicas > last.replicas_before:
+        orders = (*orders, (last.time, last.size.replicas - last.replicas_before))
+    return PodOrders(orders=orders)
+
+
+def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
+    """No more pods than the minute still allows, counted from those ordered."""
+    known, most = facts.get(PodOrders), facts.spec.max_replicas_per_minute
+    spent = 0 if known is None else sum(pods for _, pods in known.orders)
+    start = clamp(facts, facts.base).replicas
+    ordered = 0 if facts.last is None else facts.last.size.replicas
+    allowed = max(start, ordered) + max(0, most - spent)
+    if size.replicas <= allowed:
+        return None
+    return Guarded(
+        size=replace(size, replicas=allowed),
+        verdict=Verdict.LIMITED,
+        why=f"at most {most} new pods per minute are allowed",
+    )
+
+
+LEARNER = Learner(kind=PodOrders, learn=learn)

@@ -1,0 +1,69 @@
+"""Scaling down waits: for the highest need of the last 30 s with workers, of 300 s with pods.
+
+HPA and KPA stabilize in the same way. Fewer pods than carry the highest need of their window, with
+as many workers as a pod may have, come at once: workers come back within a second, so nothing is
+lost that would take long to come back.
+
+What ran while the need was not known counts as a need: after a start nothing shrinks for a window.
+"""
+
+from dataclasses import replace
+
+from aiapi_operator.sizing import peaks, plan
+from aiapi_operator.sizing.decision import Verdict
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.guards.guarded import Guarded
+from aiapi_operator.sizing.learners.need_history import NeedHistory
+from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.propose import clamp, workers_each
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.text import duration
+
+YOUNG = "no scale-down until a full stabilization window has passed since startup"
+
+
+def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
+    """No fewer workers than the highest need of the window takes."""
+    history, start = facts.get(NeedHistory), clamp(facts, facts.base)
+    if history is None or (size.workers >= start.workers and size.replicas >= start.replicas):
+        return None
+    lately = _carry(needs, history.lately(needs.carry.total))
+    running = int(peaks.peak(history.running_workers) or 0)
+    needed = max(workers_each(facts, lately, size.replicas), running)
+    # More workers than run only where fewer pods carry the same need.
+    most = facts.spec.workers.max if size.replicas < start.replicas else start.workers
+    allowed = min(most, needed)
+    if allowed <= size.workers:
+        return None
+    window = duration(facts.spec.workers_down_after)
+    why = f"workers scale down once less has been needed for {window}"
+    return _held(replace(size, workers=allowed), facts, running > size.workers, why)
+
+
+def guard_replicas(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
+    """No fewer pods than can carry the highest need of the window."""
+    history, start = facts.get(NeedHistory), clamp(facts, facts.base)
+    if history is None or size.replicas >= start.replicas:
+        return None
+    lasting = _carry(needs, history.lasting(needs.carry.total))
+    running = int(peaks.peak(history.running_replicas) or 0)
+    carrying = plan.fewest_replicas(facts.spec, lasting, at_least=1)
+    allowed = min(start.replicas, max(running, carrying))
+    if allowed <= size.replicas:
+        return None
+    window = duration(facts.spec.replicas_down_after)
+    why = f"pods scale down once less has been needed for {window}"
+    return _held(replace(size, replicas=allowed), facts, running > size.replicas, why)
+
+
+def _held(size: Size, facts: Facts, young: bool, why: str) -> Guarded:
+    started = facts.now - facts.since <= facts.spec.replicas_down_after
+    if young and started:
+        return Guarded(size=size, verdict=Verdict.WARMING_UP, why=YOUNG)
+    return Guarded(size=size, verdict=Verdict.STABILIZING, why=why)
+
+
+def _carry(needs: Requirements, total: float) -> RequiredWorkers:
+    now = needs.carry
+    return now.times(total / now.total) if now.total > 0 else RequiredWorkers(total, total)

@@ -1,0 +1,40 @@
+"""What is learned of a fleet. Each entry is one file; the order is that of their dependence.
+
+Removing an entry from the list removes it from the system: whoever reads what it knows gets None
+and does without.
+"""
+
+from typing import Any
+
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.learners import (
+    base_latency,
+    daily_profile,
+    demand,
+    failures,
+    need_history,
+    pod_start,
+    queueing,
+    request_memory,
+    service_demand,
+    thread_time,
+    usage,
+    utilization,
+    worker_use,
+)
+
+LEARNERS: tuple[Learner[Any], ...] = (
+    failures.LEARNER,
+    service_demand.LEARNER,
+    thread_time.LEARNER,
+    base_latency.LEARNER,
+    queueing.LEARNER,
+    utilization.LEARNER,
+    daily_profile.LEARNER,
+    demand.LEARNER,
+    pod_start.LEARNER,
+    worker_use.LEARNER,
+    request_memory.LEARNER,
+    need_history.LEARNER,
+    usage.LEARNER,
+)

@@ -1,0 +1,151 @@
+"""Demand: how many requests arrive per second now, and will when new capacity serves.
+
+Level. A long window is steady but late, a short one is early but noisy. The level is the mean of
+the longest window that contradicts no shorter one (Lepski, 1991): from the last 6 s back to 60 s,
+windows grow as long as their mean lies within what chance explains of all shorter ones. Arrivals
+that are independent of each other make a count of n vary by sqrt(n), so 600 requests in 6 s are
+100 +- 4 per second (one sigma). Over 60 s 94 are within two sigmas of that, and are the level; 60
+are not, and then the level is what the last window said that still agreed, moved to 100 - 2 x 4 =
+92. Where neighbouring ticks differ by more than independence explains, sigma is that much larger.
+
+Burst. If the newest tick alone is far above the mean of the minute, it is taken at once: at 20 per
+second a tick of 2 s has 40 +- 6.3; 120 per second are 240, and not noise.
+
+Trend. Half of a straight ramp looks like the other half; half of a step does not. The slope is the
+lesser of the two halves', less two standard errors, and never negative here: a fall is followed by
+the level. Jumps that come at the same time every day are expected once that has proven itself (see
+daily_profile.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf, sqrt
+
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners import daily_profile
+from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+from aiapi_operator.sizing.windows import mean, span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandTuning:
+    """Numbers of this learner."""
+
+    headroom: float = 0.03
+    """Share added to the level: the error of a level that is known well."""
+    burst: float = 1.5
+    """Factor on the mean of the minute from which the newest tick is a burst."""
+    burst_sigmas: float = 4.0
+    rise_sigmas: float = 2.0
+    """How far a longer window may lie below a shorter one."""
+    fall_sigmas: float = 3.0
+    """How far it may lie above: a fleet that is too large for a while costs less than the
+    reverse."""
+    longer: float = 1.6
+    """Each window over the one before: 6, 10, 16, 26, 42, 60 s."""
+
+
+TUNING = DemandTuning()
+MOST_DISPERSION = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Arrivals per second: ``level`` now, ``slope`` per second."""
+
+    level: float
+    slope: float = 0.0
+    burst: bool = False
+
+
+def expected(facts: Facts, lead: float) -> float:
+    """Arrivals per second in ``lead`` seconds, headroom included.
+
+    100 now, rising by 0.5 per second, headroom 3 %: in 35 s (100 + 17.5) x 1.03 = 121. A trend is
+    followed up to twice the level.
+    """
+    known = facts.get(Demand)
+    if known is None:
+        return facts.mean("arrivals")
+    trend = min(known.level + known.slope * lead, 2 * known.level)
+    daily = known.level * daily_profile.ratio(facts, lead)
+    return max(trend, daily) * (1 + TUNING.headroom)
+
+
+def learn(known: Demand | None, facts: Facts) -> Demand | None:
+    """The demand by the ticks of the last minute."""
+    if facts.tick is None:
+        return known
+    newest = facts.tick
+    usual = mean(facts.ticks, "arrivals")
+    level = _level(facts.ticks, dispersion(facts.ticks, usual))
+    if _is_burst(newest, usual):
+        return Demand(level=max(level, newest.arrivals), burst=True)
+    return Demand(level=level, slope=_slope(facts.ticks))
+
+
+def dispersion(ticks: Sequence[Tick], usual: float) -> float:
+    """Variance of the requests in a tick over their mean: 1 for arrivals that are independent.
+
+    From the differences of neighbours (von Neumann, 1941), so that a trend is not noise. 200
+    requests a tick of 2 s, neighbours 28 apart: 28^2 / 2 / 200 = 2.
+    """
+    if len(ticks) < 8 or usual <= 0:
+        return 1.0
+    apart = sum([(after.arrivals - before.arrivals) ** 2 for before, after in pairwise(ticks)])
+    variance = apart / 2 / (len(ticks) - 1)
+    return min(MOST_DISPERSION, max(1.0, variance / usual * span(ticks) / len(ticks)))
+
+
+def _level(ticks: Sequence[Tick], spread: float) -> float:
+    """The mean of the longest window that contradicts no shorter one."""
+    low, high = 0.0, inf
+    seconds = requests = 0.0
+    enough = FAST_WINDOW
+    found = 0.0
+    for tick in reversed(ticks):
+        seconds += tick.seconds
+        requests += tick.arrivals * tick.seconds
+        if seconds < enough - 1e-6:
+            continue
+        found = requests / seconds
+        if not low <= found <= high:
+            break
+        # Under one request per second, one more or less is no contradiction.
+        sigma = sqrt(max(found, 1.0) * spread / seconds)
+        low = max(low, found - TUNING.rise_sigmas * sigma)
+        high = min(high, found + TUNING.fall_sigmas * sigma)
+        enough = seconds * TUNING.longer
+    else:
+        found = requests / seconds
+    return min(max(found, low), high)
+
+
+def _is_burst(newest: Tick, usual: float) -> bool:
+    count, expected_count = newest.arrivals * newest.seconds, usual * newest.seconds
+    sigmas = TUNING.burst_sigmas * (sqrt(expected_count) + 1)
+    return newest.arrivals > TUNING.burst * usual and count > expected_count + sigmas
+
+
+def _slope(ticks: tuple[Tick, ...]) -> float:
+    half = len(ticks) // 2
+    if half < 4:
+        return 0.0
+    return max(0.0, min(_sure_slope(ticks[:half]), _sure_slope(ticks[half:])))
+
+
+def _sure_slope(ticks: Sequence[Tick]) -> float:
+    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does)."""
+    middle = sum([tick.time for tick in ticks]) / len(ticks)
+    spread = sum([(tick.time - middle) ** 2 for tick in ticks])
+    if spread <= 0:
+        return 0.0
+    rate = mean(ticks, "arrivals")
+    slope = sum([(tick.time - middle) * (tick.arrivals - rate) for tick in ticks]) / spread
+    error = sqrt(rate * len(ticks) / span(ticks) / spread)
+    return slope - 2 * error
+
+
+LEARNER = Learner(kind=Demand, learn=learn, tuning=TUNING)

@@ -1,0 +1,139 @@
+"""Failures: a rise in arrivals that follows failures may be retries, and retries are not demand.
+
+A request that failed may come again, at most once for each failure. So of the arrivals now, no
+more can be retries than failed in the last 15 s (a client's back-off), and what was asked for
+before the failures began is still asked for:
+
+    demand = max(level before, arrivals - failures)
+
+100 a second arrive and all succeed. The upstream goes down, each request fails, and clients try
+twice more: 300 a second arrive, 300 fail. max(100, 300 - 300) = 100: no more capacity. Had it
+been real growth to 300 with a third failing, max(100, 300 - 100) = 200 count: all that can succeed.
+
+Failures that busy loops cause end when there is capacity. So nothing is taken for a retry where
+loops were busy when the failures began; what a busy loop sheds or cancels is not a failure here;
+neither is what a worker's own limit sheds; and while loops are busy and a fifth of the requests
+or more succeed, at least all that succeed count. (Otherwise retries that have filled the loops
+would keep them full after the upstream is back: a metastable failure, Huang et al., OSDI 2022.)
+
+A share of failures that is always there (bots, broken clients) is usual and starts nothing.
+"""
+
+from dataclasses import dataclass, replace
+from math import exp
+
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+from aiapi_operator.sizing.windows import last as last_ticks
+from aiapi_operator.sizing.windows import mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailuresTuning:
+    """Numbers of this learner."""
+
+    busy: float = 0.85
+    """Utilization of the busiest pod from which a loop may be what fails requests."""
+    begins: float = 0.05
+    """Share of the arrivals, above the usual, from which requests are failing. Calm is half."""
+    enough: int = 5
+    """Failures in a tick. Fewer are chance."""
+    goodput: float = 0.2
+    """Share of requests that succeed from which busy loops are what limits them; also the share
+    of failures from which a tick says nothing about what a request costs."""
+    reach: float = 15.0
+    """Seconds in which a failed request comes again, and for which calm must last."""
+    usual: float = 1800.0
+    """Seconds in which a lasting share of failures becomes the usual one (to 1/e)."""
+
+
+TUNING = FailuresTuning()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """The usual share of failures, and the failures that go on."""
+
+    usual: float
+    level: float | None = None
+    """Arrivals per second before they began; None while there are none."""
+    calm_since: float | None = None
+
+
+def failing(facts: Facts) -> bool:
+    """So many requests fail that measurements say little about what requests cost."""
+    known = facts.get(Failures)
+    return known is not None and known.level is not None
+
+
+def learn(known: Failures | None, facts: Facts) -> Failures | None:
+    """Take the retries out of the newest tick."""
+    tick = facts.tick
+    if tick is None:
+        return known
+    share = min(1.0, _failed(tick) / tick.arrivals) if tick.arrivals > 0 else 0.0
+    if known is None:
+        return Failures(usual=share)
+    known = _turned(known, facts, tick, share)
+    weight = 1 - exp(-tick.seconds / TUNING.usual)
+    known = replace(known, usual=known.usual + weight * (share - known.usual))
+    if known.level is not None and tick.arrivals > 0:
+        facts.replace_tick(_without_retries(known, facts, tick, known.level, share))
+    return known
+
+
+def _without_retries(known: Failures, facts: Facts, tick: Tick, level: float, share: float) -> Tick:
+    came, good = tick.arrivals, _good(tick)
+    served = good if tick.busiest >= TUNING.busy and good >= TUNING.goodput * came else 0.0
+    recent = [old for old in facts.ticks if old.time > tick.time - TUNING.reach]
+    failed = max(_failed(each) - known.usual * _came(each) for each in recent)
+    demand = min(came, max(level, came - failed, served))
+    part = demand / came
+    return replace(
+        tick,
+        arrivals=demand,
+        retried=came - demand,
+        loop=tick.loop * part,
+        heaviest=tick.heaviest * part,
+        failing=share >= known.usual + TUNING.goodput,
+    )
+
+
+def _turned(known: Failures, facts: Facts, tick: Tick, share: float) -> Failures:
+    """Whether failures begin or end with this tick."""
+    before = facts.ticks[:-1]
+    if known.level is None:
+        count = _failed(tick) * tick.seconds
+        if share < known.usual + TUNING.begins or count < TUNING.enough or not before:
+            return known
+        recent = last_ticks(before, now=before[-1].time, seconds=FAST_WINDOW)
+        if max(each.busiest for each in (*recent, tick)) >= TUNING.busy:
+            return known
+        level = max(mean(before, "arrivals"), mean(recent, "arrivals"))
+        return replace(known, level=level, calm_since=None)
+    if share > known.usual + TUNING.begins / 2:
+        return replace(known, calm_since=None)
+    since = tick.time if known.calm_since is None else known.calm_since
+    if tick.time - since >= TUNING.reach:
+        return replace(known, level=None, calm_since=None)
+    return replace(known, calm_since=since)
+
+
+def _failed(tick: Tick) -> float:
+    """Failures per second that neither a busy loop nor a worker's own limit caused."""
+    if tick.busiest >= TUNING.busy:
+        return tick.server_errors
+    shed = 0.0 if tick.worker_limit > 0 else tick.shed
+    return tick.server_errors + tick.cancelled + shed
+
+
+def _came(tick: Tick) -> float:
+    return tick.arrivals + tick.retried
+
+
+def _good(tick: Tick) -> float:
+    return max(0.0, tick.completed - tick.server_errors - tick.cancelled)
+
+
+LEARNER = Learner(kind=Failures, learn=learn, tuning=TUNING)

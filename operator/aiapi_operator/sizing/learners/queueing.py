@@ -1,0 +1,184 @@
+"""Queueing q: how much longer requests queue for loops than in the queue that capacity.py assumes.
+
+It is measured whenever loops are about as busy as planned, from 30 s at a time:
+
+    q = (the percentile that was read - base latency) / (k x rho / (1 - rho))
+
+c = 20 ms at p95: k = 60 ms. At rho = 0.74 the percentile is 780 ms with a base of 530 ms:
+q = 250 / (60 x 2.85) = 1.46. Two visits to the loop, one before and one after an upstream's
+answer, make about 1.5 of it, and that is the first value.
+
+q is the running mean of the readings, over five minutes of full load at most. Readings at emptier
+loops weigh less; one that came with a missed objective weighs three times. Half of all minutes are
+worse than the mean, so the plan uses q x (1 + sigma), where sigma is the spread of the readings:
+0.05 in a large and steady fleet, and 0.3 in one of six workers.
+
+Ticks in which loops were full, and 6 s after, show a backlog and say nothing of q. Neither does a
+latency that upstreams alone explain.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, sqrt
+from typing import Any
+
+from aiapi_operator.sizing import capacity, histogram, windows
+from aiapi_operator.sizing.capacity import UtilizationTarget
+from aiapi_operator.sizing.checkpoint import number, settled
+from aiapi_operator.sizing.entry import Learner, Saved
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners.base_latency import BaseLatency
+from aiapi_operator.sizing.learners.failures import failing
+from aiapi_operator.sizing.learners.service_demand import ServiceDemand
+from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueingTuning:
+    """Numbers of this learner."""
+
+    every: float = 6.0
+    """Seconds between two readings: a 30 s window hardly changes with a tick."""
+    seconds: float = 30.0
+    """Half of the window that an objective is judged by."""
+    full: float = 0.92
+    """Loop utilization of a tick from which there is a backlog."""
+    lowest: float = 0.5
+    highest: float = 3.0
+    """Bounds of a reading. Beyond them the base latency is wrong."""
+    remembers: float = 300.0
+    """Seconds of full load that the mean reaches back."""
+    missed: float = 3.0
+    """Weight of a reading that came with a missed objective."""
+    beyond: float = 1.5
+    """rho / (1 - rho) over the planned one, up to which loops are about as busy as planned."""
+
+
+TUNING = QueueingTuning()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queueing:
+    """The factor q, and the variance of its readings relative to it."""
+
+    factor: float = 1.5
+    variance: float = 0.04
+    seconds: float = 20.0
+    """Seconds of full load that it was learned from; the first value counts for 20."""
+    time: float = -inf
+    learned: bool = False
+
+
+def planned(facts: Facts) -> float:
+    """q with its margin, as the utilization target takes it."""
+    known = facts.get(Queueing) or Queueing()
+    return known.factor * (1 + sqrt(known.variance))
+
+
+def learn(known: Queueing | None, facts: Facts) -> Queueing:
+    """Add a reading of the last 30 s, where they say something of q."""
+    known = known or Queueing()
+    if facts.tick is None or facts.now - known.time < TUNING.every:
+        return known
+    known = replace(known, time=facts.now)
+    base, service = facts.get(BaseLatency), facts.get(ServiceDemand)
+    target = facts.get(UtilizationTarget)
+    if base is None or service is None or target is None or failing(facts):
+        return known
+    if base.current > 0.9 * facts.spec.objective.threshold:
+        return known
+    return _read(known, facts, base, service, target.utilization)
+
+
+def _read(
+    known: Queueing, facts: Facts, base: BaseLatency, service: ServiceDemand, planned_rho: float
+) -> Queueing:
+    since = min(TUNING.seconds, facts.now - base.moved)
+    calm = _calm(windows.last(facts.ticks, now=facts.now, seconds=since))
+    if not calm or windows.span(calm) < 0.7 * TUNING.seconds:
+        return known
+    objective = facts.spec.objective
+    read = histogram.percentile(*windows.latencies(calm), objective.percentile)
+    busy, full = _busy(calm), planned_rho / (1 - planned_rho)
+    unit = capacity.tail(service.seconds, objective) * busy
+    if read is None or unit <= 0 or busy > TUNING.beyond * full:
+        return known
+    missed = read.seconds > objective.threshold
+    if missed and _upstreams_explain(facts, service, read.seconds):
+        return known
+    found = (read.seconds - base.current) / unit
+    found = min(TUNING.highest, max(TUNING.lowest, found))
+    weight = min(1.0, (busy / full) ** 2)
+    if found > known.factor and missed:
+        weight *= TUNING.missed
+    return _add(known, found, weight * TUNING.every)
+
+
+def _upstreams_explain(facts: Facts, service: ServiceDemand, latency: float) -> bool:
+    """Without the queueing that was measured at loops the objective is missed as well."""
+    delay = capacity.measured_queueing_delay(
+        service.seconds,
+        facts.spec.objective,
+        arrivals=facts.mean("arrivals"),
+        in_flight=facts.mean("in_flight"),
+        upstream=max(facts.mean("upstream"), windows.calls_in_threads(facts.recent)),
+    )
+    return latency - delay > facts.spec.objective.threshold
+
+
+def _add(known: Queueing, found: float, seconds: float) -> Queueing:
+    """The running mean and variance, with a reading that counts for ``seconds``."""
+    total = known.seconds + seconds
+    gain = min(0.5, seconds / total)
+    apart = found / known.factor - 1
+    return replace(
+        known,
+        factor=known.factor + gain * (found - known.factor),
+        variance=known.variance + gain * (apart * apart - known.variance),
+        seconds=min(TUNING.remembers, total),
+        learned=True,
+    )
+
+
+def _calm(ticks: Sequence[Tick]) -> list[Tick]:
+    """Ticks in which, and for 6 s before, loops were not full and did not wait for CPU."""
+    chosen = []
+    full = -inf
+    for tick in ticks:
+        if tick.loop >= TUNING.full * tick.workers or tick.contended:
+            full = tick.time
+        elif tick.counts and tick.time - full > FAST_WINDOW:
+            chosen.append(tick)
+    return chosen
+
+
+def _busy(ticks: list[Tick]) -> float:
+    """rho / (1 - rho) as requests met it: by a few ticks, and in pods that have more to do."""
+    uneven = min(tick.uneven for tick in ticks)
+    total = requests = 0.0
+    for first in range(0, len(ticks), 3):
+        part = ticks[first : first + 3]
+        rho = windows.mean(part, "loop") / windows.mean(part, "workers")
+        rho = min(0.95, rho * uneven)
+        came = windows.mean(part, "arrivals") * windows.span(part)
+        total += came * rho / (1 - rho)
+        requests += came
+    return total / requests if requests > 0 else 0.0
+
+
+def checkpoint(known: Queueing, saved: Saved) -> dict[str, Any]:
+    """``queueingFactor``, once it was measured."""
+    if not known.learned:
+        return {}
+    return {"queueingFactor": settled(f"{known.factor:.2f}", saved, "queueingFactor", float)}
+
+
+def restore(saved: Saved) -> Queueing | None:
+    """Read it back."""
+    factor = number(saved.get("queueingFactor"))
+    if not TUNING.lowest <= factor <= TUNING.highest:
+        return None
+    return Queueing(factor=factor, learned=True)
+
+
+LEARNER = Learner(kind=Queueing, learn=learn, checkpoint=checkpoint, restore=restore, tuning=TUNING)

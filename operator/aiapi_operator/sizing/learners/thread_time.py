@@ -1,0 +1,50 @@
+"""Thread time t: the seconds that a request holds a thread, by pool, over the last minute.
+
+100 requests per second that hold a thread for 0.3 s each keep 30 threads busy: t = 30 / 100.
+
+While half or more of what ends has failed, t is what it was before: calls that hang are no demand
+for threads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.state import Tick
+
+REQUESTS = 20
+"""Requests for the thread time of one."""
+MOSTLY = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadTime:
+    """Thread seconds per request, by pool."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def mostly_fails(tick: Tick) -> bool:
+    """Whether most of what ended failed. Of what came it may be little: the rest waits."""
+    failed = tick.server_errors + tick.cancelled
+    return failed > 0 and failed >= MOSTLY * tick.completed
+
+
+def learn(known: ThreadTime | None, facts: Facts) -> ThreadTime | None:
+    """Thread seconds over requests, in the ticks that did not mostly fail."""
+    tick = facts.tick
+    if tick is None or not tick.threads or mostly_fails(tick):
+        return known
+    sound = [each for each in facts.ticks if not mostly_fails(each)]
+    completed = sum(each.completed * each.seconds for each in sound)
+    if completed < REQUESTS:
+        return known
+    busy: dict[str, float] = {}
+    for each in sound:
+        for pool in each.threads:
+            busy[pool.name] = busy.get(pool.name, 0.0) + pool.busy * each.seconds
+    return ThreadTime(seconds={name: seconds / completed for name, seconds in busy.items()})
+
+
+LEARNER = Learner(kind=ThreadTime, learn=learn)

@@ -1,0 +1,45 @@
+"""Look: from a fleet as it was scraped to the facts of one tick."""
+
+from dataclasses import replace
+from math import isfinite
+
+from aiapi_operator.sizing import rates, windows
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.inputs import Fleet, SizingSpec
+from aiapi_operator.sizing.state import Size, State
+
+MAX_PODS = 10**6
+
+
+def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Facts, State]:
+    """The facts, and the state with this tick's samples in it."""
+    if not isfinite(now):
+        now = 0.0 if state.now is None else state.now
+    seen = rates.validate(fleet, now=now, interval=spec.interval)
+    measured = rates.measure(seen, state, now=now)
+    ticks = windows.append(state.ticks, measured.tick, now=now)
+    elapsed = 0.0 if state.now is None else now - state.now
+    stale = max(3 * spec.interval, 10.0)
+    # After a start the status says what was decided last: an order may still be on its way.
+    decided = fleet.workers if state.last is None else state.last.size.workers
+    workers = seen.workers_wanted or decided or spec.workers.min
+    replicas = min(MAX_PODS, max(0, fleet.replicas))
+    since = now if state.since is None else state.since
+    facts = Facts(
+        spec=spec,
+        fleet=fleet,
+        seen=seen,
+        ticks=ticks,
+        tick=measured.tick,
+        known=not seen.all_unknown and bool(ticks) and ticks[-1].time >= now - stale,
+        gap=state.now is None or elapsed > max(5 * spec.interval, 15.0),
+        now=now,
+        since=since,
+        elapsed=elapsed,
+        last=state.last,
+        running=Size(workers=max(1, workers), replicas=replicas),
+        base=Size(workers=max(1, workers, decided), replicas=replicas),
+        memory=dict(state.memory),
+    )
+    kept = replace(state, since=since, now=now, samples=measured.samples, merged=measured.merged)
+    return facts, kept

@@ -1,0 +1,96 @@
+"""Propose: the fleet for what is needed, before the guards. Workers first, pods for what lasts.
+
+Workers in the pods that serve follow the need at once. Pods are ordered as soon as the workers
+that a pod may have will not suffice by the time that new pods have their share; otherwise when
+another number is cheaper (pods.py). Pods that were ordered and are not ready count as ordered, so
+one need orders them once; they do not count as serving, so workers in the others make up for them.
+
+A need that is up to 5 % above what runs changes nothing.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from aiapi_operator.sizing import plan, pods
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners import pod_start
+from aiapi_operator.sizing.learners.need_history import NeedHistory
+from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.requirement import Requirements
+from aiapi_operator.sizing.state import ReplicaMove, Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A fleet, and the move of pods that is worth its cost until the next look."""
+
+    size: Size
+    move: ReplicaMove | None
+
+
+def clamp(facts: Facts, size: Size) -> Size:
+    """The nearest fleet within the bounds."""
+    spec = facts.spec
+    return Size(
+        workers=min(spec.workers.max, max(spec.workers.min, size.workers)),
+        replicas=min(spec.replicas.max, max(spec.replicas.min, size.replicas)),
+    )
+
+
+def serving(facts: Facts, replicas: int) -> int:
+    """Pods that take traffic, of ``replicas``."""
+    return max(1, min(facts.seen.ready, replicas) or replicas)
+
+
+def workers_each(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
+    """Workers per pod: those that serve carry it all, those ordered survive the loss of one."""
+    each = need.total / serving(facts, replicas)
+    if replicas >= 2:
+        each = max(each, need.survivors / (replicas - 1))
+    return max(1, ceil(each - 1e-9))
+
+
+def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
+    """The fleet for the need now, and for the need when pods ordered now serve."""
+    spec, start = facts.spec, clamp(facts, facts.base)
+    move = _move(facts, now, soon, start)
+    replicas = start.replicas if move is None else move.after
+    if plan.workers_for(soon.carry, start.replicas) > spec.workers.max:
+        replicas = plan.fewest_replicas(spec, soon.carry, at_least=start.replicas)
+    replicas = max(replicas, now.min_replicas, soon.min_replicas)
+    workers = workers_each(facts, now.carry, replicas)
+    tolerated = workers_each(facts, now.carry.times(1 / (1 + pods.TOLERANCE)), replicas)
+    if tolerated <= start.workers < workers:
+        workers = start.workers
+    workers = min(spec.workers.max, max(workers, now.min_workers, spec.workers.min))
+    return Proposal(size=Size(workers=workers, replicas=replicas), move=move)
+
+
+def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> ReplicaMove | None:
+    """Every 10 s: another number of pods that is worth the move. In between as it was."""
+    history = facts.get(NeedHistory)
+    if history is None or not history.samples:
+        return None
+    last = None if facts.last is None else facts.last
+    if last is None or history.sampled != last.time:
+        kept = None if last is None else last.move
+        return kept if kept is not None and kept.before == start.replicas else None
+    market = pods.Market(
+        running=start,
+        ready=facts.seen.ready,
+        lead=pod_start.seconds(facts),
+        survivors=now.carry.survivors / now.carry.total if now.carry.total > 0 else 0.0,
+        fewest=fewest(facts, history, now, soon),
+        min_workers=now.min_workers,
+    )
+    after = pods.cheapest(facts.spec, history.samples, market)
+    return ReplicaMove(before=start.replicas, after=after) if after != start.replicas else None
+
+
+def fewest(facts: Facts, history: NeedHistory, now: Requirements, soon: Requirements) -> int:
+    """Pods that can carry the highest need of the pods' window, and that of the time ahead."""
+    total = history.lasting(now.carry.total)
+    lasting = now.carry.times(total / now.carry.total) if now.carry.total > 0 else now.carry
+    floor = max(now.min_replicas, soon.min_replicas)
+    found = plan.fewest_replicas(facts.spec, lasting, at_least=floor)
+    return plan.fewest_replicas(facts.spec, soon.carry, at_least=found)
