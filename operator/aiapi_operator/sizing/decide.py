@@ -67,7 +67,10 @@ def _on_one_clock(state: State, now: float) -> State:
     """A clock that went back makes all times in memory worthless: begin as after a start."""
     if state.now is None or not now < state.now:
         return state
-    return State(last=state.last, memory=restored(checkpoint(state)))
+    last = state.last
+    if last is not None:
+        last = Outcome(time=now, size=last.size, replicas_before=last.size.replicas, need=None)
+    return State(last=last, memory=restored(checkpoint(state)))
 
 
 def _needs(facts: Facts) -> tuple[Requirements, Requirements]:

@@ -89,8 +89,7 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
 
 def fewest(facts: Facts, history: NeedHistory, now: Requirements, soon: Requirements) -> int:
     """Pods that can carry the highest need of the pods' window, and that of the time ahead."""
-    total = history.lasting(now.carry.total)
-    lasting = now.carry.times(total / now.carry.total) if now.carry.total > 0 else now.carry
+    lasting = now.scaled_to(history.lasting(now.carry.total))
     floor = max(now.min_replicas, soon.min_replicas)
     found = plan.fewest_replicas(facts.spec, lasting, at_least=floor)
     return plan.fewest_replicas(facts.spec, soon.carry, at_least=found)

@@ -45,6 +45,11 @@ class Requirements:
     demand: float | None
     """Arrivals per second that were expected."""
 
+    def scaled_to(self, total: float) -> RequiredWorkers:
+        """The load's requirement with another total; the share that survives stays."""
+        now = self.carry
+        return now.times(total / now.total) if now.total > 0 else RequiredWorkers(total, total)
+
 
 def together(found: Sequence[Requirement]) -> Requirements:
     """The largest of each."""

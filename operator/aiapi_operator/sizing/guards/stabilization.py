@@ -14,7 +14,6 @@ from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.learners.need_history import NeedHistory
-from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.propose import clamp, workers_each
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
@@ -28,7 +27,7 @@ def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | No
     history, start = facts.get(NeedHistory), clamp(facts, facts.base)
     if history is None or (size.workers >= start.workers and size.replicas >= start.replicas):
         return None
-    lately = _carry(needs, history.lately(needs.carry.total))
+    lately = needs.scaled_to(history.lately(needs.carry.total))
     running = int(peaks.peak(history.running_workers) or 0)
     needed = max(workers_each(facts, lately, size.replicas), running)
     # More workers than run only where fewer pods carry the same need.
@@ -46,7 +45,7 @@ def guard_replicas(size: Size, facts: Facts, needs: Requirements) -> Guarded | N
     history, start = facts.get(NeedHistory), clamp(facts, facts.base)
     if history is None or size.replicas >= start.replicas:
         return None
-    lasting = _carry(needs, history.lasting(needs.carry.total))
+    lasting = needs.scaled_to(history.lasting(needs.carry.total))
     running = int(peaks.peak(history.running_replicas) or 0)
     carrying = plan.fewest_replicas(facts.spec, lasting, at_least=1)
     allowed = min(start.replicas, max(running, carrying))
@@ -62,8 +61,3 @@ def _held(size: Size, facts: Facts, young: bool, why: str) -> Guarded:
     if young and started:
         return Guarded(size=size, verdict=Verdict.WARMING_UP, why=YOUNG)
     return Guarded(size=size, verdict=Verdict.STABILIZING, why=why)
-
-
-def _carry(needs: Requirements, total: float) -> RequiredWorkers:
-    now = needs.carry
-    return now.times(total / now.total) if now.total > 0 else RequiredWorkers(total, total)
