@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiapi_operator.sizing.restore import Checkpoint
 from engine_support.world import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,6 @@ from aiapi_operator.engine import checkpoint, sizer
 from aiapi_operator.sizing import profile, restore
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
-from aiapi_operator.sizing.restore import Checkpoint
 from aiapi_operator.sizing.state import (
     BaseLatency,
     Forecasts,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from aiapi_operator.sizing.limits import ThreadPoolNeed
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, condition, spec
@@ -13,7 +14,6 @@ from aiapi_operator.sizing import limits
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.inputs import Bounds, PodSample, ThreadPool
-from aiapi_operator.sizing.limits import ThreadPoolNeed
 from aiapi_operator.sizing.state import ThreadUse, Tick
 
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 from math import ceil
 
 import pytest
+from aiapi_operator.sizing.assess import UNKNOWN_LOAD, Assessment
+from aiapi_operator.sizing.demand import Demand
+from aiapi_operator.sizing.limits import ThreadPoolNeed
 from unit.sizing.fleet_model import spec
 
 from aiapi_operator.sizing import guards, need, plan, reasons, replica_moves
-from aiapi_operator.sizing.assess import UNKNOWN_LOAD, Assessment
 from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decision import Binding, Need, Verdict
-from aiapi_operator.sizing.demand import Demand
 from aiapi_operator.sizing.guards import Move, MoveConstraints, StabilizedNeeds
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
-from aiapi_operator.sizing.limits import ThreadPoolNeed
 from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.savings import add, savings
 from aiapi_operator.sizing.state import (

@@ -7,6 +7,8 @@ from math import exp, inf, log, nan
 from random import Random
 
 import pytest
+from aiapi_operator.sizing.demand import Demand
+from aiapi_operator.sizing.profile import FLAT, JUMPS, SLOT, UNKNOWN, forecast, learn, skill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, spec
@@ -14,8 +16,6 @@ from unit.sizing.test_estimators import tick
 
 from aiapi_operator.sizing import profile
 from aiapi_operator.sizing.decide import decide
-from aiapi_operator.sizing.demand import Demand
-from aiapi_operator.sizing.profile import FLAT, JUMPS, SLOT, UNKNOWN, forecast, learn, skill
 from aiapi_operator.sizing.state import Profile, ProfileSlot
 
 HOUR, DAY = 3600.0, 86_400.0

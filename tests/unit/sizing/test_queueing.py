@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from aiapi_operator.sizing.queueing import PlanAssumptions
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.sizing.test_capacity import OBJECTIVE
 from unit.sizing.test_estimators import tick
 
 from aiapi_operator.sizing import queueing
-from aiapi_operator.sizing.queueing import PlanAssumptions
 from aiapi_operator.sizing.state import Queueing, Tick
 
 K = 0.06

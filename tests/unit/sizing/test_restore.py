@@ -1,13 +1,13 @@
 """A new operator continues from the checkpoint, and its start shrinks no fleet."""
 
 import pytest
+from aiapi_operator.sizing.restore import Checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.test_profile import any_profile
 
 from aiapi_operator.sizing import demand, restore
-from aiapi_operator.sizing.restore import Checkpoint
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.state import Queueing, Size, State
 
