@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e coverage lint format docs images crds lock clean \
-        bench-runtime bench-service bench-decide bench-sizing bench-fidelity soak chart-docs deploy dashboards
+        bench-runtime bench-service bench-decide bench-sizing bench-fidelity soak chart-docs deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -83,6 +83,9 @@ crds: install  ## Generate crds/ and docs/api.md from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
 	cp crds/aiapis.aiapi.dev.yaml deploy/crd.yaml
 	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
+
+tuning: install  ## Generate docs/tuning.md from the right-sizer's numbers
+	$(BIN)/python -m aiapi_operator.sizing.reference > docs/tuning.md
 
 chart-docs: install  ## Generate the table of values in the chart's README
 	$(BIN)/python charts/document.py

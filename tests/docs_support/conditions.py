@@ -1,8 +1,9 @@
 """Finds the conditions that the operator can set, by reading its source.
 
 A condition is a call ``Condition(type=..., status=..., reason=...)``, or a call of a function that
-passes its own parameters on to ``Condition``. A reason may also be the first item of a tuple
-``(reason, message)``, as in the readiness check.
+passes its own parameters on to ``Condition``: one of the same module, or one that is imported, as
+in ``sizing/diagnoses``. A reason may also be the first item of a tuple ``(reason, message)``, as in
+the readiness check.
 """
 
 import ast
@@ -33,10 +34,17 @@ class Scope:
 
 def conditions(folders: list[Path], autoscaler_kinds: set[str]) -> set[Condition]:
     """All conditions set below the folders."""
-    modules = [ast.parse(path.read_text()) for each in folders for path in each.rglob("*.py")]
+    modules = {
+        ".".join(path.relative_to(each.parents[1]).with_suffix("").parts): ast.parse(
+            path.read_text()
+        )
+        for each in folders
+        for path in each.rglob("*.py")
+    }
+    own = {name: dict(_builders(module)) for name, module in modules.items()}
     found: set[Condition] = set()
-    for module in modules:
-        builders = dict(_builders(module))
+    for name, module in modules.items():
+        builders = dict(_imported(module, own)) | own[name]
         constants = _constants(module.body)
         for call, local in _calls(module, constants):
             arguments = _arguments(call, builders)
@@ -95,6 +103,18 @@ def _builders(module: ast.Module) -> Iterator[tuple[str, list[str]]]:
                 }
                 if {"type", "reason"} <= {filled.get(name) for name in parameters}:
                     yield function.name, [filled.get(name, name) for name in parameters]
+
+
+def _imported(
+    module: ast.Module, builders: dict[str, dict[str, list[str]]]
+) -> Iterator[tuple[str, list[str]]]:
+    """Builders of other modules, by the name they have in this one."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom):
+            for each in node.names:
+                order = builders.get(node.module or "", {}).get(each.name)
+                if order is not None:
+                    yield each.asname or each.name, order
 
 
 def _arguments(call: ast.Call, builders: dict[str, list[str]]) -> dict[str, ast.expr] | None:

@@ -96,9 +96,9 @@ class SavingsStatus(LenientModel):
     pod_seconds: _Long | None = None
     """Total pod seconds in that time."""
     peak_workers: _Count | None = None
-    """Workers per pod of the most expensive fleet in that time."""
+    """Workers per pod of the fleet for the busiest minute of answered requests."""
     peak_replicas: _Count | None = None
-    """Pods of the most expensive fleet in that time."""
+    """Pods of the fleet for the busiest minute of answered requests."""
 
 
 class DailyProfileStatus(LenientModel):
@@ -131,8 +131,6 @@ class LearnedStatus(LenientModel):
     """Queueing time for event loops relative to the queueing model, such as 1.46."""
     base_latency: _Text | None = None
     """Latency at the percentile of the objective without queueing for the loop, such as 380ms."""
-    headroom: _Text | None = None
-    """Margin added to each demand forecast, such as 6%."""
     profile: DailyProfileStatus | None = None
     """Jumps of the demand that occur at the same time every day."""
 

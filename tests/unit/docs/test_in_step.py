@@ -17,11 +17,17 @@ import pytest
 from docs_support.conditions import Condition, conditions
 
 from aiapi_operator.__main__ import main as operator_command
+from aiapi_operator.api import AIApiSpec
 from aiapi_operator.cli import main as aiapi_command
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.process.settings import Settings as OperatorSettings
 from aiapi_operator.simulate.command import simulate as simulate_command
+from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding, Verdict
+from aiapi_operator.sizing.diagnoses import DIAGNOSES
+from aiapi_operator.sizing.inputs import Fleet
+from aiapi_operator.sizing.spec import sizing_spec
+from aiapi_operator.sizing.state import State
 from aiapi_runtime.runtime.cli import main as serve_command
 from aiapi_runtime.telemetry.prometheus import ExtraMetrics, families
 from aiapi_service.auth.admin.main import main as admin_command
@@ -81,6 +87,15 @@ def test_conditions_and_reasons_are_documented() -> None:
         if cells[0] != "status"
     }
     assert documented == conditions_in_code()
+
+
+def test_every_diagnosis_is_found_in_the_code() -> None:
+    """The conditions of a decision, and those that reading the source finds, are the same types."""
+    nothing = Fleet(replicas=2, pods=())
+    decision = decide(sizing_spec(AIApiSpec()), nothing, State(), 0.0)
+    reported = {(each.type, each.reason) for each in decision.conditions}
+    assert len(reported) == len(DIAGNOSES)
+    assert reported <= {(each.type, each.reason) for each in conditions_in_code()}
 
 
 def test_events_are_documented() -> None:
@@ -180,7 +195,7 @@ def test_all_pages_name_metrics_that_exist() -> None:
     for path in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")):
         if path.name == "CHANGELOG.md":
             continue
-        named = set(re.findall(r"\baiapi_[a-z_]+[a-z]\b(?!/)", path.read_text()))
+        named = set(re.findall(r"(?<![.\w])aiapi_[a-z_]+[a-z]\b(?!/)", path.read_text()))
         series = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named - packages}
         assert {name for name in series if name not in known} == set(), path.name
 
