@@ -1,8 +1,9 @@
 """Carries out a decision in an order that drops no request.
 
 Up: CPU and memory of the pods first, then workers, then pods. Down: workers, then CPU and memory.
-Before the Deployment is scaled down, the pods with the fewest requests in flight are marked to be
-deleted first. Every step sets a target state, so repeating it changes nothing.
+Before the Deployment is scaled down, the pods with the least open work (WebSockets and streams,
+then requests in flight, then connections) are marked to be deleted first. Every step sets a target
+state, so repeating it changes nothing.
 """
 
 import asyncio
@@ -201,8 +202,8 @@ class Actuator:
     async def _mark_for_deletion(
         self, ref: AIApiRef, pods: Sequence[SampledPod], surplus: int
     ) -> None:
-        """Give the pods with the fewest requests in flight the lowest cost; reset the others."""
-        by_load = sorted(pods, key=lambda each: (each.sample.in_flight, each.pod.name))
+        """Give the pods with the least open work the lowest cost; reset the others."""
+        by_load = sorted(pods, key=_open_work)
         costs = {each.pod.name: _LOWEST_COST + rank for rank, each in enumerate(by_load[:surplus])}
         await asyncio.gather(
             *(self._set_cost(ref, each.pod, costs.get(each.pod.name, 0)) for each in pods)
@@ -228,6 +229,13 @@ def _step(pod: SampledPod, desired: Desired) -> ResizeStep:
         unchanged = pod.sample.workers_wanted == desired.workers
         return ResizeStep(workers=None if unchanged else desired.workers)
     return next_step(pod.pod, pod.sample, workers=desired.workers, resources=desired.resources)
+
+
+def _open_work(pod: SampledPod) -> tuple[int, int, int, str]:
+    """What a pod would cut when it ends, then what it waits for, then what must reconnect."""
+    sample = pod.sample
+    streams = sample.open_websockets + sample.open_streams
+    return streams, sample.in_flight, sample.open_connections, pod.pod.name
 
 
 def _text(resources: Resources) -> str:

@@ -107,6 +107,8 @@ class _Stats(_Strict):
     cpu_limit_cores: _Seconds = 0.0
     memory_limit_bytes: _Count = 0
     open_connections: _Count
+    open_websockets: _Count = 0
+    open_streams: _Count = 0
     accept_queue: _AcceptQueue
     worker_limit: _Count = 0
     threads: Annotated[dict[_Name, _Threads], Field(max_length=16)] | None = None
@@ -145,6 +147,8 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         loop_lag=stats.loop_lag.plain(),
         in_flight=stats.in_flight,
         open_connections=stats.open_connections,
+        open_websockets=stats.open_websockets,
+        open_streams=stats.open_streams,
         accept_queue_depth=stats.accept_queue.depth,
         rss_bytes=stats.rss_bytes,
         cpu_throttled_seconds=stats.cpu_throttled_seconds,

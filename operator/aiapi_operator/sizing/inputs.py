@@ -158,6 +158,10 @@ class PodSample:
     """Requests that a worker handles concurrently; 0 if unlimited or unknown."""
     threads: tuple[ThreadPool, ...] | None = None
     """The pools that were used. None if the pod does not report them."""
+    # Gauges; older images do not report these.
+    open_websockets: int = 0
+    open_streams: int = 0
+    """Responses of which a first part was sent. They are in flight too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

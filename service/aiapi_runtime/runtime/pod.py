@@ -198,6 +198,8 @@ class PodAdmin:
             "requests": int(sum(row[: Cell.SHED + 1])),
             "in_flight": int(row[Cell.IN_FLIGHT]),
             "connections": int(row[Cell.CONNECTIONS]),
+            "websockets": int(row[Cell.WEBSOCKETS]),
+            "streams": int(row[Cell.STREAMS]),
             "loop_utilisation": round(
                 row[Cell.LOOP_SECONDS] / max(row[Cell.WORKER_SECONDS], 1e-9), 4
             ),

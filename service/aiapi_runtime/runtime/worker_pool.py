@@ -100,6 +100,7 @@ class WorkerPool:
             key=lambda worker: (
                 worker.state is WorkerState.READY,
                 not self.is_blocked(worker, self._settings.blocked_after, now),
+                *self._open_work(worker),
                 self._connections(worker),
                 -worker.started_at,
             ),
@@ -257,6 +258,11 @@ class WorkerPool:
         place = self._memory.slots[worker.slot].text
         blocked = f"; it is blocked at {place}" if place else ""
         return f"its start takes longer than --start-limit{blocked}"
+
+    def _open_work(self, worker: WorkerProcess) -> tuple[float, float]:
+        """What a drain may cut, then what it waits for. Idle connections just move."""
+        numbers = self._memory.slots[worker.slot].numbers
+        return numbers[Cell.WEBSOCKETS] + numbers[Cell.STREAMS], numbers[Cell.IN_FLIGHT]
 
     def _connections(self, worker: WorkerProcess) -> int:
         return int(self._memory.slots[worker.slot].numbers[Cell.CONNECTIONS]) + worker.adopted

@@ -37,11 +37,13 @@ class RequestCounters:
         "started",
         "streamed",
         "streamed_seconds",
+        "streams",
         "unary",
         "unary_seconds",
         "upstream_lock",
         "upstream_moments",
         "upstream_open",
+        "websockets",
         "written_at",
     )
 
@@ -62,6 +64,9 @@ class RequestCounters:
         # All others: the time to the first byte, and the time to the end.
         self.first_byte, self.first_byte_seconds = [0] * BUCKETS, 0.0
         self.streamed, self.streamed_seconds = [0] * BUCKETS, 0.0
+        # Open now: WebSockets, and responses of which a first part was sent.
+        self.websockets = 0
+        self.streams = 0
         # A call may start and end in threads, where a lost update would never be corrected.
         self.upstream_lock = Lock()
         self.upstream_open = 0

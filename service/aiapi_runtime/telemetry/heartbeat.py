@@ -80,6 +80,8 @@ class Heartbeat:
         numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
         numbers[Cell.CPU_SECONDS] = time.process_time()
         numbers[Cell.CONNECTIONS] = self._connections()
+        numbers[Cell.WEBSOCKETS] = self._counters.websockets
+        numbers[Cell.STREAMS] = self._counters.streams
         numbers[Cell.BEAT_AT] = now
 
 

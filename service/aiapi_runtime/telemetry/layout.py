@@ -44,10 +44,12 @@ class Cell(IntEnum):
     CPU_SECONDS = 13
     BEAT_AT = 14
     CONNECTIONS = 15
-    BLOCKS = 16
-    BLOCKED_SINCE = 17
-    LATENCY_SUM = 18
-    LATENCY = 19
+    WEBSOCKETS = 16
+    STREAMS = 17
+    BLOCKS = 18
+    BLOCKED_SINCE = 19
+    LATENCY_SUM = 20
+    LATENCY = 21
     TTFB_SUM = LATENCY + BUCKETS
     TTFB = TTFB_SUM + 1
     LAG_SUM = TTFB + BUCKETS
@@ -84,6 +86,8 @@ GAUGES = (
     Cell.UPSTREAM_AT,
     Cell.BEAT_AT,
     Cell.CONNECTIONS,
+    Cell.WEBSOCKETS,
+    Cell.STREAMS,
     Cell.BLOCKED_SINCE,
     *(
         Cell.THREADS + pool * len(ThreadCell) + number

@@ -121,6 +121,8 @@ def _gauges(snapshot: PodSnapshot) -> Iterable[MetricFamily]:
     for name, value, text in (
         ("requests_in_flight", snapshot.total[Cell.IN_FLIGHT], "Open requests."),
         ("open_connections", snapshot.total[Cell.CONNECTIONS], "Open connections."),
+        ("open_websockets", snapshot.total[Cell.WEBSOCKETS], "Open WebSockets."),
+        ("open_streams", snapshot.total[Cell.STREAMS], "Responses being streamed."),
         ("resident_memory_bytes", snapshot.rss_bytes, "Resident memory of the workers."),
         ("accept_queue_depth", snapshot.accept_depth, "Connections waiting to be accepted."),
         ("accept_queue_limit", snapshot.accept_limit, "How many connections may wait."),

@@ -123,7 +123,7 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901 - see above
         if scope["type"] != "http":
-            await for_other(scope, receive, send)
+            await _other(counters, for_other, scope, receive, send)
             return
         request = new_request()
         request.scope = scope
@@ -144,6 +144,7 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
                     message = watcher.before_headers(message, receive)
             elif not first and message.get("more_body") and message.get("body"):
                 first = monotonic()
+                counters.streams += 1
             return send(message)
 
         target = app
@@ -179,6 +180,18 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
     return counted
 
 
+async def _other(
+    counters: RequestCounters, app: App, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """A WebSocket, counted while it is open, or the lifespan."""
+    change = int(scope["type"] == "websocket")
+    counters.websockets += change
+    try:
+        await app(scope, receive, send)
+    finally:
+        counters.websockets -= change
+
+
 def _outcome(status: int) -> int:
     if 0 < status < 400:
         return _SUCCESS
@@ -212,6 +225,8 @@ def _finish(request: CurrentRequest, outcome: int, started: float, first: float)
     counters = request.counters
     if request.calls:
         counters.upstream(-1)
+    if first:
+        counters.streams -= 1
     request.over = True
     now = monotonic()
     counters.moments += now

@@ -111,6 +111,8 @@ def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
         "cpu_limit_cores": snapshot.limits.cpu_limit_cores,
         "memory_limit_bytes": snapshot.limits.memory_limit_bytes,
         "open_connections": int(row[Cell.CONNECTIONS]),
+        "open_websockets": int(row[Cell.WEBSOCKETS]),
+        "open_streams": int(row[Cell.STREAMS]),
         "worker_limit": snapshot.worker_limit,
         "threads": {name: vars(pool) for name, pool in snapshot.threads.items()},
         "accept_queue": {"depth": snapshot.accept_depth, "limit": snapshot.accept_limit},

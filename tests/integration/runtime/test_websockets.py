@@ -73,3 +73,49 @@ async def test_websockets_are_closed_with_1012_when_the_pod_ends(tmp_path):
             closed = [await socket.receive(timeout=30) for socket, _ in opened]
             assert [message.data for message in closed] == [SERVICE_RESTART] * len(opened)
             assert await asyncio.wait_for(pod.process.wait(), 30) == 0
+
+
+async def test_the_worker_with_open_websockets_stays_and_the_one_with_idle_connections_drains(
+    tmp_path,
+):
+    async with serve(tmp_path, "--workers=2", "--keep-alive=60") as pod:
+        await pod.ready(2)
+        async with sockets(pod, 6) as opened:
+            kept = opened[0][1]
+            for socket, worker in opened:
+                if worker != kept:
+                    await socket.close()
+            remaining = [socket for socket, worker in opened if worker == kept]
+
+            async def has_more_idle_connections():
+                for _ in range(8):
+                    assert (await (await pod.connect()).ask()).status == 200
+                await asyncio.sleep(0.3)
+                by_pid = {str(one["pid"]): one for one in (await pod.status())["workers"]}
+                other = next(one for pid, one in by_pid.items() if pid != kept)
+                return other["connections"] > by_pid[kept]["connections"]
+
+            await until(has_more_idle_connections)
+            assert (await pod.stats())["open_websockets"] == len(remaining)
+            await pod.resize(1)
+            assert await until(lambda: _leaver(pod)) != kept
+            for socket in remaining:
+                assert await _worker(socket) == kept
+
+
+async def test_a_response_that_is_being_streamed_is_reported(tmp_path):
+    async with serve(tmp_path) as pod:
+        await pod.ready(1)
+        connection = await pod.connect()
+        connection.write("/stream?n=3&s=0.4")
+
+        async def streams():
+            return (await pod.stats())["open_streams"]
+
+        assert await until(streams) == 1
+        assert (await connection.read()).body.endswith(b"end")
+
+        async def none_is_open():
+            return await streams() == 0
+
+        assert await until(none_is_open)

@@ -114,6 +114,30 @@ async def test_the_least_loaded_pods_are_marked_before_scale_down(decided: dict[
     assert acts(world) == [("cost", "a-2", "-1000"), ("cost", "a-3", "-999"), ("scale", "1")]
 
 
+@pytest.mark.parametrize(
+    ("kept", "deleted"),
+    [
+        ({"open_websockets": 4, "open_connections": 4}, {}),
+        ({"open_streams": 4, "in_flight": 4}, {"in_flight": 4}),
+        ({"open_websockets": 1, "open_connections": 1}, {"in_flight": 6, "open_connections": 9}),
+        ({"in_flight": 1, "open_connections": 1}, {"open_connections": 50}),
+        ({"open_connections": 50}, {"open_connections": 49}),
+    ],
+)
+async def test_pods_with_open_websockets_and_streams_are_kept(
+    decided: dict[str, int], kept: dict[str, int], deleted: dict[str, int]
+) -> None:
+    world = World(spec={"replicas": {"min": 1, "max": 5}})
+    await world.settle()
+    world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 2}}))
+    decided |= {"workers": 1, "replicas": 1}
+    world.now += 2
+    world.answer("a-1", **kept)
+    world.answer("a-2", **deleted)
+    await world.engine.tick(world.state)
+    assert acts(world) == [("cost", "a-2", "-1000"), ("scale", "1")]
+
+
 async def test_a_stale_event_does_not_scale_again(
     decided: dict[str, int],
 ) -> None:

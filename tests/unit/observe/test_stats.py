@@ -84,6 +84,15 @@ def test_worker_limits_are_optional() -> None:
     assert parse(_with("worker_limit", 8), pod="a", time=0).worker_limit == 8
 
 
+def test_open_websockets_and_streams_are_read_where_the_pod_reports_them() -> None:
+    older = parse(json.dumps(_STATS).encode(), pod="a", time=0)
+    assert (older.open_websockets, older.open_streams) == (0, 0)
+    assert parse(_with("open_websockets", 7), pod="a", time=0).open_websockets == 7
+    assert parse(_with("open_streams", 3), pod="a", time=0).open_streams == 3
+    with pytest.raises(InvalidStatsError, match="open_websockets"):
+        parse(_with("open_websockets", -1), pod="a", time=0)
+
+
 def test_unknown_fields_are_ignored() -> None:
     assert parse(_with("novelty", {"a": 1}), pod="a", time=0).instance == "9f2c"
 

@@ -280,3 +280,48 @@ async def test_counts_are_written_in_batches(numbers):
         while numbers.numbers[Cell.SUCCESS] == 0:  # noqa: ASYNC110 - it is written, not announced
             await asyncio.sleep(0.001)
     assert numbers.numbers[Cell.IN_FLIGHT] == 0
+
+
+async def test_open_websockets_are_counted_apart_from_requests(numbers):
+    during = []
+
+    async def app(scope, receive, send):
+        during.append((numbers.websockets, int(numbers[Cell.IN_FLIGHT])))
+        if scope.get("fails"):
+            raise RuntimeError("gone")
+
+    counted = count_requests(app, numbers)
+    await counted({"type": "websocket"}, receive, send)
+    with pytest.raises(RuntimeError):
+        await counted({"type": "websocket", "fails": True}, receive, send)
+    await counted({"type": "lifespan"}, receive, send)
+    assert during == [(1, 0), (1, 0), (0, 0)]
+    assert numbers.websockets == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_response_counts_as_a_stream_from_its_first_part_to_its_end(numbers, fails):
+    during = []
+
+    async def app(scope, receive, send):
+        for message in (
+            {"type": "http.response.start", "status": 200, "headers": []},
+            {"type": "http.response.body", "body": b"a", "more_body": True},
+            {"type": "http.response.body", "body": b"b", "more_body": True},
+        ):
+            await send(message)
+            during.append(numbers.streams)
+        if fails:
+            raise RuntimeError("the upstream is gone")
+
+    try:
+        await count_requests(app, numbers)(SCOPE, receive, send)
+    except RuntimeError:
+        assert fails
+    assert during == [0, 1, 1]
+    assert numbers.streams == 0
+
+
+async def test_a_response_in_one_piece_is_no_stream(numbers):
+    await count_requests(answering(200), numbers)(SCOPE, receive, send)
+    assert numbers.streams == 0
