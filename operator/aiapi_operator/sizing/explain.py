@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import ceil
 
+from aiapi_operator.present.numbers import count, number, percent
 from aiapi_operator.sizing import windows
 from aiapi_operator.sizing.decision import Binding, Load, Need, Verdict
 from aiapi_operator.sizing.facts import Facts
@@ -14,13 +15,7 @@ from aiapi_operator.sizing.needs.threads import busiest_pool
 from aiapi_operator.sizing.propose import clamp
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import (
-    count,
-    describe_change,
-    format_silent_pods,
-    number,
-    percent,
-)
+from aiapi_operator.sizing.text import describe_change, format_silent_pods
 
 AHEAD = 180.0
 """Seconds ahead within which an expected jump is mentioned."""
@@ -61,7 +56,7 @@ def message(facts: Facts, needs: Requirements, held: Sequence[Guarded], size: Si
     if not facts.known:
         return f"{_unknown(facts)[1]}; {step}"
     parts = [_needed(needs), step + _spare(needs, size), *_doubts(facts)]
-    if held:
+    if held and held[-1].verdict in (Verdict.LIMITED, verdict(facts, held, size)):
         parts.append(held[-1].why)
     return "; ".join(parts)
 

@@ -1,12 +1,12 @@
 """CPUThrottled: a CPU limit keeps pods from running for 5 % of the time or more."""
 
+from aiapi_operator.present.numbers import number, percent
 from aiapi_operator.sizing import windows
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import number, percent
 
 KIND = "CPUThrottled"
 THROTTLED = 0.05

@@ -5,6 +5,7 @@ it. Queueing for loops is not the cause where it makes up less than a quarter of
 workers or pods would not help.
 """
 
+from aiapi_operator.present.numbers import number, percent
 from aiapi_operator.sizing import capacity, windows
 from aiapi_operator.sizing.decision import Binding, Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
@@ -17,7 +18,6 @@ from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.needs.threads import ThreadPoolLoad, busiest_pool
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import number, percent
 
 KIND = "DependencyBound"
 RAISED = 2.0

@@ -1,8 +1,8 @@
 """How diagnoses write latencies."""
 
+from aiapi_operator.present.numbers import duration
 from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import SizingSpec
-from aiapi_operator.sizing.text import duration
 
 
 def percentile_name(spec: SizingSpec) -> str:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import count, format_silent_pods
+from aiapi_operator.sizing.text import format_silent_pods
 
 KIND = "MetricsStale"
 PATIENCE = 10.0

@@ -4,6 +4,7 @@ With hysteresis: true after the base latency was over the threshold for 10 s, fa
 under 95 % of it for 30 s.
 """
 
+from aiapi_operator.present.numbers import duration, percent
 from aiapi_operator.sizing import latch
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
@@ -14,7 +15,6 @@ from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Latch, Size
-from aiapi_operator.sizing.text import duration, percent
 
 KIND = "ObjectiveInfeasible"
 WITHIN = 0.95

@@ -1,11 +1,11 @@
 """ResizeDeferred: an in-place resize waits for room on its node."""
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import count
 
 KIND = "ResizeDeferred"
 

@@ -1,5 +1,6 @@
 """ScalingLimited: the bounds or the rate limit keep the fleet below the need."""
 
+from aiapi_operator.present.numbers import number
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.explain import workers_needed
@@ -7,7 +8,6 @@ from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.plan import workers_for
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import number
 
 KIND = "ScalingLimited"
 

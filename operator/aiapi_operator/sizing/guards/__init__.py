@@ -7,6 +7,7 @@ system.
 
 from aiapi_operator.sizing.guards import (
     bounds,
+    cost_of_moving,
     freshness,
     order_of_moves,
     pause,
@@ -17,6 +18,7 @@ from aiapi_operator.sizing.guards import (
 from aiapi_operator.sizing.guards.guarded import Guard
 
 GUARDS = (
+    Guard(cost_of_moving.guard),
     Guard(uneven_load.guard),
     Guard(stabilization.guard_workers),
     Guard(stabilization.guard_replicas),

@@ -1,12 +1,12 @@
 """The user's bounds: replicas.max and workers.max."""
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.propose import clamp
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import count
 
 
 def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
@@ -18,5 +18,5 @@ def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     return Guarded(
         size=allowed,
         verdict=Verdict.LIMITED,
-        why=f"{count(spec.replicas.max, 'pod')} x {spec.workers.max} is the maximum",
+        why=f"the maximum is {count(spec.replicas.max, 'pod')} x {spec.workers.max}",
     )

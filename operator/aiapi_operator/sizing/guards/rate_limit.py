@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
@@ -42,7 +43,7 @@ def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
     return Guarded(
         size=replace(size, replicas=allowed),
         verdict=Verdict.LIMITED,
-        why=f"at most {most} new pods per minute are allowed",
+        why=f"limited to {count(most, 'new pod')} per minute",
     )
 
 

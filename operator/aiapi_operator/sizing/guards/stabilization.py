@@ -9,6 +9,7 @@ What ran while the need was not known counts as a need: after a start nothing sh
 
 from dataclasses import replace
 
+from aiapi_operator.present.numbers import duration
 from aiapi_operator.sizing import peaks, plan
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
@@ -17,7 +18,6 @@ from aiapi_operator.sizing.learners.need_history import NeedHistory
 from aiapi_operator.sizing.propose import clamp, workers_each
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
-from aiapi_operator.sizing.text import duration
 
 YOUNG = "no scale-down until a full stabilization window has passed since startup"
 
@@ -36,8 +36,8 @@ def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | No
     if allowed <= size.workers:
         return None
     window = duration(facts.spec.workers_down_after)
-    why = f"workers scale down once less has been needed for {window}"
-    return _held(replace(size, workers=allowed), facts, running > size.workers, why)
+    why = f"workers scale down once the need has been lower for {window}"
+    return held(replace(size, workers=allowed), facts, young=running > size.workers, why=why)
 
 
 def guard_replicas(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
@@ -52,11 +52,12 @@ def guard_replicas(size: Size, facts: Facts, needs: Requirements) -> Guarded | N
     if allowed <= size.replicas:
         return None
     window = duration(facts.spec.replicas_down_after)
-    why = f"pods scale down once less has been needed for {window}"
-    return _held(replace(size, replicas=allowed), facts, running > size.replicas, why)
+    why = f"pods scale down once the need has been lower for {window}"
+    return held(replace(size, replicas=allowed), facts, young=running > size.replicas, why=why)
 
 
-def _held(size: Size, facts: Facts, young: bool, why: str) -> Guarded:
+def held(size: Size, facts: Facts, *, young: bool, why: str) -> Guarded:
+    """The verdict, which differs while the operator has not yet seen a whole window."""
     started = facts.now - facts.since <= facts.spec.replicas_down_after
     if young and started:
         return Guarded(size=size, verdict=Verdict.WARMING_UP, why=YOUNG)

@@ -28,5 +28,5 @@ def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     return Guarded(
         size=replace(size, workers=min(running, heaviest)),
         verdict=Verdict.STABILIZING,
-        why="workers scale down once no pod has more load than the others",
+        why="workers scale down once the load is even across pods",
     )

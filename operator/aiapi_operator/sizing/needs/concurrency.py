@@ -8,12 +8,12 @@ asked: a worker that only waits can hold thousands of requests.
 
 from collections.abc import Sequence
 
+from aiapi_operator.present.numbers import number
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.demand import Demand, expected
 from aiapi_operator.sizing.requirement import MOST, Requirement
 from aiapi_operator.sizing.state import Tick
-from aiapi_operator.sizing.text import number
 
 FULL_SHARE = 0.8
 """Share of a worker's limit that is planned for. The rest is for uneven spread."""

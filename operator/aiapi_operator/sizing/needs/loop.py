@@ -6,13 +6,13 @@ is replaced: 412 x 9.1 ms / 0.95 = 3.9 workers must be left.
 
 from math import sqrt
 
+from aiapi_operator.present.numbers import duration, number
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners import demand
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.requirement import MOST, Requirement
-from aiapi_operator.sizing.text import duration, number
 from aiapi_operator.sizing.windows import span
 
 FULL = 0.95

@@ -4,12 +4,12 @@ More workers in a pod share the same limit, so this asks for pods, not for worke
 nothing is asked. See request_memory.py for an example.
 """
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing import peaks
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.request_memory import RequestMemory
 from aiapi_operator.sizing.requirement import Requirement
-from aiapi_operator.sizing.text import count
 
 
 def need(facts: Facts, _lead: float) -> Requirement | None:

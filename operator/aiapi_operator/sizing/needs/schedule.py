@@ -5,12 +5,12 @@ than one and a half times the time they have taken (they do not always take the 
 that take 20 s and a tick of 2 s, from 33 s before the start.
 """
 
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import Floor
 from aiapi_operator.sizing.learners import pod_start
 from aiapi_operator.sizing.requirement import Requirement
-from aiapi_operator.sizing.text import count
 
 MARGIN = 1.5
 

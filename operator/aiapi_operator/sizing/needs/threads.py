@@ -15,6 +15,7 @@ wait: 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
 from dataclasses import dataclass
 from math import sqrt
 
+from aiapi_operator.present.numbers import number
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.demand import Demand
@@ -22,7 +23,6 @@ from aiapi_operator.sizing.learners.thread_time import ThreadTime, mostly_fails
 from aiapi_operator.sizing.needs.concurrency import growth
 from aiapi_operator.sizing.requirement import MOST, Requirement
 from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse
-from aiapi_operator.sizing.text import number
 from aiapi_operator.sizing.windows import planned_share
 
 SIGMAS = 2.0
