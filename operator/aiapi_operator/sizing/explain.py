@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 from aiapi_operator.present.numbers import count, number, percent
-from aiapi_operator.sizing import windows
 from aiapi_operator.sizing.decision import Binding, Load, Need, Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
@@ -136,7 +135,7 @@ def load(facts: Facts) -> Load:
     if not facts.known:
         return UNKNOWN_LOAD
     in_flight, pool = facts.mean("in_flight"), busiest_pool(facts)
-    latency = windows.latency(facts.ticks, facts.spec.objective.percentile)
+    latency = facts.latency
     return Load(
         arrivals_per_second=facts.mean("arrivals") + facts.mean("retried"),
         completed_per_second=facts.mean("completed"),

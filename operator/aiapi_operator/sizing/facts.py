@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiapi_operator.sizing import windows
+from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.rates import FleetSamples
 from aiapi_operator.sizing.state import FAST_WINDOW, Outcome, Size, Tick
@@ -40,6 +41,7 @@ class Facts:
     """The size that moves start from: ``running``, or more workers where more were decided."""
     memory: dict[type, Any] = field(default_factory=dict)
     _means: dict[str, float] = field(default_factory=dict)
+    _latency: list[Percentile | None] = field(default_factory=list)
     _recent: tuple[Tick, ...] | None = None
 
     def get(self, kind: type[T]) -> T | None:
@@ -60,9 +62,18 @@ class Facts:
             found = self._means[name] = windows.mean(self.recent, name)
         return found
 
+    @property
+    def latency(self) -> Percentile | None:
+        """The objective's percentile now, over as few of the newest ticks as show it."""
+        if not self._latency:
+            found = windows.latency(self.ticks, self.spec.objective.percentile)
+            self._latency.append(found)
+        return self._latency[0]
+
     def replace_tick(self, tick: Tick) -> None:
         """Correct the newest tick, before anything is derived from it."""
         self.tick = tick
         self.ticks = (*self.ticks[:-1], tick)
         self._means.clear()
+        self._latency.clear()
         self._recent = None

@@ -37,7 +37,7 @@ ADVICE = {
 
 def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
     """Whether upstreams make requests slow."""
-    latency = windows.latency(facts.ticks, facts.spec.objective.percentile)
+    latency = facts.latency
     if not facts.known or latency is None:
         return condition(KIND, None, "NoData", "No latency has been measured recently.")
     base = facts.get(BaseLatency)

@@ -76,6 +76,8 @@ class BaseLatency:
     current: float
     calm: float
     time: float
+    looked: float = -inf
+    """When it was read or moved last."""
     reference: UpstreamReference | None = None
     """What upstreams took at the time; None where that is not known."""
     moved: float = -inf
@@ -89,6 +91,8 @@ def learn(known: BaseLatency | None, facts: Facts) -> BaseLatency | None:
     objective = facts.spec.objective
     if known is not None and known.percentile != objective.percentile:
         known = None
+    if known is not None and facts.now - known.looked < FAST_WINDOW:
+        return known
     idle = _undisturbed(facts.ticks, TUNING.first_idle if known is None else TUNING.idle)
     bounds, counts = windows.latencies(idle)
     read = histogram.percentile(bounds, counts, objective.percentile)
@@ -103,6 +107,7 @@ def learn(known: BaseLatency | None, facts: Facts) -> BaseLatency | None:
         current=value,
         calm=value if known is None else _calm(known, value, facts.now),
         time=facts.now,
+        looked=facts.now,
         reference=_waits(idle, value),
     )
 
@@ -135,6 +140,7 @@ def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
     recent = facts.recent
     if facts.mean("completed") * windows.span(recent) < TUNING.waits:
         recent = windows.last(facts.ticks, now=facts.now, seconds=5 * FAST_WINDOW)
+    known = replace(known, looked=facts.now)
     found = _waits(recent, known.current)
     if found is None:
         return known

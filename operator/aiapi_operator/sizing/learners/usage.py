@@ -10,6 +10,7 @@ raise the baseline.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from aiapi_operator.sizing import plan, windows
@@ -22,6 +23,8 @@ from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
 from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import SLOW_WINDOW, Size, Tick
 
+EVERY = 10.0
+"""Seconds between two looks at the last minute."""
 FULL = 0.95
 """Loop utilization allowed while a pod is lost."""
 
@@ -34,6 +37,8 @@ class Usage:
     worker_seconds: float = 0.0
     pod_seconds: float = 0.0
     peak: Size | None = None
+    looked: float = -inf
+    """When the answered requests were looked at last."""
 
 
 def learn(known: Usage | None, facts: Facts) -> Usage:
@@ -47,7 +52,9 @@ def learn(known: Usage | None, facts: Facts) -> Usage:
             worker_seconds=known.worker_seconds + facts.elapsed * size.total,
             pod_seconds=known.pod_seconds + facts.elapsed * size.replicas,
         )
-    served = _served(facts)
+    if facts.now - known.looked < EVERY:
+        return known
+    known, served = replace(known, looked=facts.now), _served(facts)
     if served is None:
         return known
     spec = priced(facts.spec, facts.get(WorkerUse))
