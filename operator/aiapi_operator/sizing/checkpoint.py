@@ -1,6 +1,6 @@
-"""What one operator leaves to the next: ``status.learned``, one field per thing learned.
+"""Reads and writes the fields of a checkpoint: ``status.learned``, one per learned property.
 
-All of it is read so that the fleet keeps its size or grows. Demand is measured anew.
+A restored value only keeps the fleet or lets it grow. Demand is measured again.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,11 +8,11 @@ from math import isfinite
 from typing import Any
 
 CLOSE = 0.1
-"""Share by which a number must move to be written again: a steady fleet writes no status."""
+"""Share by which a number must change to be written again. A steady fleet writes no status."""
 
 
 def settled(text: str, saved: Mapping[str, Any], name: str, parse: Callable[[str], float]) -> str:
-    """``text``, or what was written last where that is within a tenth of it."""
+    """``text``, or the last written value if it is within a tenth of it."""
     before = saved.get(name)
     if not isinstance(before, str):
         return text
@@ -24,7 +24,7 @@ def settled(text: str, saved: Mapping[str, Any], name: str, parse: Callable[[str
 
 
 def number(value: Any) -> float:
-    """A number from a status, or 0 where there is none that makes sense."""
+    """A positive number from a status, or 0 if it is missing or invalid."""
     try:
         found = float(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The right-sizer: what was seen of a fleet goes in, the fleet to have comes out, with the reasons.
+"""The right-sizer: computes the desired fleet from the observed one, with the reasons.
 
 Pure: the same arguments give the same answer. Nothing here or below reads a clock.
 """
@@ -26,21 +26,22 @@ from aiapi_operator.sizing.requirement import Requirement, Requirements, togethe
 from aiapi_operator.sizing.state import Outcome, Size, State
 
 WORKER_START = 1.0
-"""Seconds until a worker that is started serves, beside the tick that orders it."""
+"""Seconds until a new worker serves, after the tick that orders it. Uvicorn with a small app takes
+about one."""
 MEMORIES = (
     *LEARNERS,
     *(guard.learner for guard in GUARDS if guard.learner is not None),
     *(diagnosis.learner for diagnosis in DIAGNOSES if diagnosis.learner is not None),
 )
-"""All that is remembered. A checkpoint is a loop over it."""
+"""All learners: those of ``LEARNERS``, and those of guards and diagnoses."""
 
 
 def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision:
-    """The fleet to have now.
+    """The desired fleet.
 
-    Verdict and message compare it with what runs. In ``Recommend`` mode the answer is what ``Auto``
-    would do. ``Verdict.HOLDING`` and ``WARMING_UP`` never shrink anything; where no pod answered,
-    their ``workers`` is the best guess: order it of no pod that is silent.
+    Verdict and message compare it with the running fleet. In ``Recommend`` mode the answer is the
+    same as in ``Auto``. ``Verdict.HOLDING`` and ``WARMING_UP`` never shrink anything. If no pod
+    answered, ``workers`` is only the best estimate and must not be applied to silent pods.
     """
     facts, state = look(spec, fleet, _on_one_clock(state, now), now)
     for learner in MEMORIES:
@@ -64,7 +65,7 @@ def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision
 
 
 def _on_one_clock(state: State, now: float) -> State:
-    """A clock that went back makes all times in memory worthless: begin as after a start."""
+    """The state, reset as after a restart if the clock went back: its times are no longer valid."""
     if state.now is None or not now < state.now:
         return state
     last = state.last
@@ -74,7 +75,7 @@ def _on_one_clock(state: State, now: float) -> State:
 
 
 def _needs(facts: Facts) -> tuple[Requirements, Requirements]:
-    """What is needed when workers ordered now serve, and when pods ordered now do."""
+    """The need when workers ordered now will serve, and when pods ordered now will serve."""
     if not facts.known:
         size = clamp(facts, facts.base)
         held = Requirement(
@@ -88,7 +89,7 @@ def _needs(facts: Facts) -> tuple[Requirements, Requirements]:
     pods_ready = spec.interval + pod_start(facts)
     now = _require(facts, spec.interval + WORKER_START)
     if workers_for(now.carry, clamp(facts, facts.base).replicas) > spec.workers.max:
-        # Workers alone are not enough: what counts is the load when pods will be there.
+        # Workers alone do not suffice, so the load at the time when new pods serve counts.
         now = _require(facts, pods_ready)
     return now, _require(facts, pods_ready + SETTLES)
 
@@ -127,7 +128,7 @@ def _remember(
 
 
 def checkpoint(state: State, saved: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What to leave to the next operator. ``saved`` is what was written last."""
+    """The fields of ``status`` that the next operator reads. ``saved`` are those written last."""
     fields: dict[str, Any] = {}
     for learner in MEMORIES:
         known = state.memory.get(learner.kind)
@@ -137,6 +138,6 @@ def checkpoint(state: State, saved: Mapping[str, Any] | None = None) -> dict[str
 
 
 def restored(saved: Mapping[str, Any]) -> dict[type, Any]:
-    """What an operator knows at its start, by what the one before it left."""
+    """What each learner starts with, from the fields that the previous operator wrote."""
     found = ((learner.kind, learner.restore(saved)) for learner in MEMORIES)
     return {kind: known for kind, known in found if known is not None}

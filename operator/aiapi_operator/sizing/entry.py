@@ -1,4 +1,4 @@
-"""What an entry of ``LEARNERS`` is: how to learn one thing, and how it survives a restart."""
+"""Learner: an entry of ``LEARNERS``. It learns one property and keeps it across a restart."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from aiapi_operator.sizing.facts import Facts
 
 S = TypeVar("S")
 Saved = Mapping[str, Any]
-"""``status.learned`` as the previous operator wrote it. It may be of another version."""
+"""The fields that the previous operator wrote. It may have been of another version."""
 
 
 def _nothing_saved(_: Any, __: Saved) -> dict[str, Any]:
@@ -21,11 +21,11 @@ def _nothing_restored(_: Saved) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learner(Generic[S]):
-    """Learns one thing from each tick.
+    """Learns one property of a fleet, tick by tick.
 
     ``learn`` gets what it returned last (None at first) and the facts of the tick. ``checkpoint``
-    returns fields of ``status.learned``; it gets those written last, so that it can leave a value
-    that hardly moved as it is. ``restore`` reads them back and must accept anything.
+    returns the fields of ``status.learned`` to write; it gets those written last, so that small
+    changes need no write. ``restore`` reads them back and must accept any content.
     """
 
     kind: type[S]

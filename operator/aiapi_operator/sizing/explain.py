@@ -1,4 +1,4 @@
-"""Explain: the sentence of a decision, and the numbers behind it, in the terms of the status."""
+"""Explain: the message of a decision, and the numbers behind it as in the status."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -17,7 +17,7 @@ from aiapi_operator.sizing.state import Size
 from aiapi_operator.sizing.text import describe_change, format_silent_pods
 
 AHEAD = 180.0
-"""Seconds ahead within which an expected jump is mentioned."""
+"""Seconds ahead within which an expected jump is mentioned. Longer than most pods take to start."""
 UNKNOWN_LOAD = Load(
     arrivals_per_second=None,
     completed_per_second=None,
@@ -30,7 +30,7 @@ UNKNOWN_LOAD = Load(
 
 
 def verdict(facts: Facts, held: Sequence[Guarded], size: Size) -> Verdict:
-    """The reason of the decision: what changes, or else the last guard that held it."""
+    """The reason of the decision: what changes, or else the last guard that intervened."""
     paused = held and held[-1].verdict is Verdict.PAUSED
     if paused or not facts.known:
         return Verdict.PAUSED if paused else _unknown(facts)[0]
@@ -45,7 +45,7 @@ def verdict(facts: Facts, held: Sequence[Guarded], size: Size) -> Verdict:
 
 
 def message(facts: Facts, needs: Requirements, held: Sequence[Guarded], size: Size) -> str:
-    """One sentence with the numbers that it depends on.
+    """One sentence with the numbers that the decision depends on.
 
     8 workers needed: 412 rps expected in 35 s x 9.1 ms / 0.61; 2 pods x 3 -> 2 pods x 4
     """

@@ -1,4 +1,4 @@
-"""What one tick knows: built once, read by every learner, need, guard and diagnosis."""
+"""The facts of one tick: built once, read by every learner, need, guard and diagnosis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, kw_only=True)
 class Facts:
-    """One tick: the spec, the fleet, its recent rates, and what has been learned so far."""
+    """The spec, the fleet, its recent rates, and what has been learned so far."""
 
     spec: SizingSpec
     fleet: Fleet
@@ -23,40 +23,40 @@ class Facts:
     ticks: tuple[Tick, ...]
     """The last 60 s, oldest first. May be empty."""
     tick: Tick | None
-    """The newest tick, where this call measured one."""
+    """The newest tick; None if this call measured none."""
     known: bool
-    """Rates are recent and a ready pod answered, so the need can be known."""
+    """Whether rates are recent and a ready pod answered, so that the need can be computed."""
     gap: bool
-    """So long since the previous call that what was needed in between is not known."""
+    """Whether the previous call is too long ago to know the need in between."""
     now: float
     since: float
     """When this operator first saw the AIApi."""
     elapsed: float
     """Seconds since the previous call; 0 at the first."""
     last: Outcome | None
-    """What the previous call decided."""
+    """The previous decision."""
     running: Size
-    """The size the pods run at. A restarted pod may be at the template's size."""
+    """The size of the running fleet. A restarted pod may be at the template's size."""
     base: Size
-    """The size that moves start from: ``running``, or more workers where more were decided."""
+    """The size from which changes start: ``running``, or with more workers if more were ordered."""
     memory: dict[type, Any] = field(default_factory=dict)
     _means: dict[str, float] = field(default_factory=dict)
     _latency: list[Percentile | None] = field(default_factory=list)
     _recent: tuple[Tick, ...] | None = None
 
     def get(self, kind: type[T]) -> T | None:
-        """What the learner of this kind knows; None when it knows nothing or is not listed."""
+        """What the learner of this kind has learned; None if nothing, or if it is not listed."""
         return self.memory.get(kind)
 
     @property
     def recent(self) -> Sequence[Tick]:
-        """The ticks of the last 6 s; at least the newest one."""
+        """The ticks of the last 6 s, or the newest one if it is older."""
         if self._recent is None:
             self._recent = windows.last(self.ticks, now=self.now, seconds=FAST_WINDOW)
         return self._recent
 
     def mean(self, name: str) -> float:
-        """Mean of one rate over the last 6 s."""
+        """Mean of one rate of ``Tick`` over the last 6 s."""
         found = self._means.get(name)
         if found is None:
             found = self._means[name] = windows.mean(self.recent, name)
@@ -64,14 +64,14 @@ class Facts:
 
     @property
     def latency(self) -> Percentile | None:
-        """The objective's percentile now, over as few of the newest ticks as show it."""
+        """The objective's current percentile, from as few of the newest ticks as suffice."""
         if not self._latency:
             found = windows.latency(self.ticks, self.spec.objective.percentile)
             self._latency.append(found)
         return self._latency[0]
 
     def replace_tick(self, tick: Tick) -> None:
-        """Correct the newest tick, before anything is derived from it."""
+        """Replace the newest tick with a corrected one, before other learners read it."""
         self.tick = tick
         self.ticks = (*self.ticks[:-1], tick)
         self._means.clear()

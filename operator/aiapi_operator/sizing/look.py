@@ -1,4 +1,4 @@
-"""Look: from a fleet as it was scraped to the facts of one tick."""
+"""Look: turns the scraped fleet into the facts of one tick."""
 
 from dataclasses import replace
 from math import isfinite
@@ -9,10 +9,11 @@ from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.state import Size, State
 
 MAX_PODS = 10**6
+"""Pods. More are an error. No cluster has as many."""
 
 
 def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Facts, State]:
-    """The facts, and the state with this tick's samples in it."""
+    """The facts of this tick, and the state with its samples."""
     if not isfinite(now):
         now = 0.0 if state.now is None else state.now
     seen = rates.validate(fleet, now=now, interval=spec.interval)
@@ -20,7 +21,7 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     ticks = windows.append(state.ticks, measured.tick, now=now)
     elapsed = 0.0 if state.now is None else now - state.now
     stale = max(3 * spec.interval, 10.0)
-    # After a start the status says what was decided last: an order may still be on its way.
+    # After a restart the last decision is in the status: it may not have been applied yet.
     decided = fleet.workers if state.last is None else state.last.size.workers
     workers = seen.workers_wanted or decided or spec.workers.min
     replicas = min(MAX_PODS, max(0, fleet.replicas))

@@ -19,13 +19,16 @@ POD_CPU = 0.1
 """Cores of a pod in addition to its workers. Assumed, not measured: the supervisor, its admin port
 and the node's overhead (sandbox container, probes, proxy rules)."""
 POD_MEMORY = 128 * 2**20
-"""Bytes of a pod in addition to its workers: a Python supervisor of about 60 MiB and the same again
-for the node's overhead. Assumed."""
+"""Bytes of a pod in addition to its workers. Assumed: a Python supervisor of about 60 MiB, and the
+same again for the node's overhead."""
 GIB = 2**30
+"""Bytes. The unit of memory prices."""
 TOLERANCE = 0.05
-"""Share by which a need may exceed what runs before anything changes."""
+"""Share by which a need may exceed the running workers before anything changes. A steady load
+varies by less."""
 CLOSE = 1.05
-"""Fleets whose costs differ by less count as equal."""
+"""Factor on the lowest cost up to which fleets count as equal. Fewer pods have more room to
+grow."""
 
 
 @dataclass(frozen=True, slots=True)

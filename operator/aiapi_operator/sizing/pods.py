@@ -1,24 +1,25 @@
-"""Pods: the number of them that is cheapest for the next minutes, the move included.
+"""Pods: the number of pods that is cheapest for the next minutes, including the cost of the move.
 
-Workers follow the load within seconds; pods set the steps in which they can. 24 workers are 8 pods
-x 3, and one more worker than that is 8 pods x 4: a third of the fleet idle. 9 pods x 3 carry it for
-less, if the need stays like that.
+Workers follow the load within seconds. All pods have the same number of workers, so the number of
+pods sets the size of a step. 24 workers are 8 pods x 3; for one worker more they become 8 pods x 4,
+and 7 of 32 workers are spare. 9 pods x 3 carry the same need for less, if it lasts.
 
-So each number of pods is priced for the needs that are expected, each time with as many workers as
-each need takes, and the cheapest is taken where it saves more than the move costs:
+So each candidate number of pods is priced for the needs that are expected, with the workers that
+each of them requires. The cheapest is chosen if it saves more than the move costs:
 
-    expected:  the needs of the last five minutes again, moved along their trend
-    the move:  35 s of the pods that come or go, in which connections find them, and the start of
-               those that come
+    expected needs: those of the last five minutes, shifted along their trend
+    cost of a move: 35 s of the pods that are added or removed, while connections spread, plus the
+                    start time of those added
 
-The trend counts where both halves of the five minutes have it, less two standard errors. A fleet
-that has been seen for one minute is planned for one minute: little evidence moves few pods.
+The trend counts if both halves of the five minutes have it, less two standard errors. A fleet that
+has been observed for one minute is planned for one minute: little evidence moves few pods.
 
-5 pods x 2 for a need of 7.2, which 8 pods x 1 carry: 5.5 against 4.8 cores. Three more pods with 2
-workers are 3.3 cores, for 35 + 10 s 148 core-seconds: 0.7 x 300 s = 210 saved, so they are ordered.
+Example: 5 pods x 2 run, and 7.2 workers are needed, which 8 pods x 1 carry. That is 5.5 cores
+instead of 4.8. Three more pods with 2 workers are 3.3 cores, for 35 + 10 s 148 core-seconds. They
+save 0.7 x 300 s = 210 core-seconds, so they are ordered.
 
-On a ramp the needs ahead are higher than those behind: pods are ordered before workers must be
-added in all of them.
+On a ramp the expected needs exceed the past ones, so pods are ordered before workers must be added
+in all of them.
 """
 
 from collections.abc import Sequence
@@ -31,29 +32,32 @@ from aiapi_operator.sizing.learners.need_history import EVERY
 from aiapi_operator.sizing.state import Size
 
 TOLERANCE = 0.05
-"""Share by which a need may be over what runs before anything changes."""
+"""Share by which a need may exceed the running workers before anything changes. A steady load
+varies by less."""
 SETTLES = 35.0
-"""Seconds until most connections have found new pods, beside the time that these take to start."""
+"""Seconds until most connections are on new pods, after these are ready. Assumed: it depends on the
+clients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """What the choice depends on beside the needs."""
+    """What the choice depends on, in addition to the needs."""
 
     running: Size
     ready: int
-    """Pods that take traffic. No more are ordered for their cost before all do."""
+    """Pods that take traffic. While fewer than running, no more are ordered to save cost."""
     lead: float
-    """Seconds until a pod that is ordered takes traffic."""
+    """Seconds until a new pod takes traffic."""
     survivors: float
-    """The share of a need that must be there when a pod is lost."""
+    """Share of a need that must remain when a pod is lost."""
     fewest: int
-    """Pods that must stay."""
+    """Minimum number of pods."""
     min_workers: int
 
 
 def cheapest(spec: SizingSpec, samples: Sequence[float], market: Market) -> int:
-    """The number of pods to have: those that run, unless another number saves the move's cost."""
+    """The desired number of pods: the running one, unless another saves more than the move
+    costs."""
     running = market.running
     needs = expected(samples)
     pod = plan.pod_hourly_cost(spec) + running.workers * plan.worker_hourly_cost(spec)
@@ -71,7 +75,7 @@ def cheapest(spec: SizingSpec, samples: Sequence[float], market: Market) -> int:
 
 
 def expected(samples: Sequence[float]) -> list[float]:
-    """The needs of the time ahead: those of the same time before, moved along their trend."""
+    """The needs of the next minutes: those of as many past minutes, shifted along their trend."""
     half = len(samples) // 2
     early, late = sure_slope(samples[:half]), sure_slope(samples[half:])
     slope = min(early, late, key=abs) if early * late > 0 else 0.0
@@ -79,7 +83,7 @@ def expected(samples: Sequence[float]) -> list[float]:
 
 
 def sure_slope(values: Sequence[float]) -> float:
-    """Least-squares slope per sample, less two standard errors; 0 where that changes its sign."""
+    """Least-squares slope per sample, less two standard errors; 0 if that changes its sign."""
     count = len(values)
     if count < 4:
         return 0.0
@@ -92,7 +96,7 @@ def sure_slope(values: Sequence[float]) -> float:
 
 
 def _cost(spec: SizingSpec, needs: Sequence[float], pods: int, market: Market) -> float:
-    """What the needs cost with so many pods, in hourly cost x seconds."""
+    """Cost of the needs with this number of pods, in hourly cost x seconds."""
     left = market.survivors * pods / (pods - 1) if pods > 1 else 0.0
     part = max(1.0, left) / pods
     if pods == market.running.replicas:
@@ -104,7 +108,7 @@ def _cost(spec: SizingSpec, needs: Sequence[float], pods: int, market: Market) -
 
 
 def _candidates(spec: SizingSpec, needs: Sequence[float], market: Market) -> set[int]:
-    """Numbers of pods that some need fills with whole workers: those in between cost more."""
+    """Numbers of pods with which some need fills whole workers. Those in between cost more."""
     ordered = sorted(needs)
     found = {market.fewest}
     for need in {ordered[0], ordered[len(ordered) // 2], ordered[-1], needs[-1]}:

@@ -1,11 +1,12 @@
-"""Propose: the fleet for what is needed, before the guards. Workers first, pods for what lasts.
+"""Propose: the fleet for the need, before the guards. Workers first; pods for what lasts.
 
-Workers in the pods that serve follow the need at once. Pods are ordered as soon as the workers
-that a pod may have will not suffice by the time that new pods have their share; otherwise when
-another number is cheaper (pods.py). Pods that were ordered and are not ready count as ordered, so
-one need orders them once; they do not count as serving, so workers in the others make up for them.
+The workers of running pods follow the need immediately. Pods are ordered as soon as ``workers.max``
+in each will not suffice by the time that new pods serve, and otherwise when another number of pods
+is cheaper (pods.py). Pods that were ordered count as ordered until they are ready, so one need
+never orders them twice. They do not count as serving, so workers in the other pods make up for
+them.
 
-A need that is up to 5 % above what runs changes nothing.
+A need up to 5 % above the running workers changes nothing.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from aiapi_operator.sizing.state import ReplicaMove, Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A fleet, and the move of pods that is worth its cost until the next look."""
+    """A fleet, and the change of the number of pods that stays valid until the next evaluation."""
 
     size: Size
     move: ReplicaMove | None
@@ -38,12 +39,12 @@ def clamp(facts: Facts, size: Size) -> Size:
 
 
 def serving(facts: Facts, replicas: int) -> int:
-    """Pods that take traffic, of ``replicas``."""
+    """How many of ``replicas`` pods take traffic."""
     return max(1, min(facts.seen.ready, replicas) or replicas)
 
 
 def workers_each(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
-    """Workers per pod: those that serve carry it all, those ordered survive the loss of one."""
+    """Workers per pod: ready pods carry the need, and all ordered pods survive the loss of one."""
     each = need.total / serving(facts, replicas)
     if replicas >= 2:
         each = max(each, need.survivors / (replicas - 1))
@@ -51,7 +52,7 @@ def workers_each(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
 
 
 def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
-    """The fleet for the need now, and for the need when pods ordered now serve."""
+    """The fleet for the need now, and for the need when pods ordered now will serve."""
     spec, start = facts.spec, clamp(facts, facts.base)
     move = _move(facts, now, soon, start)
     replicas = start.replicas if move is None else move.after
@@ -67,7 +68,7 @@ def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
 
 
 def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> ReplicaMove | None:
-    """Every 10 s: another number of pods that is worth the move. In between as it was."""
+    """The number of pods that is worth a move, evaluated every 10 s and kept in between."""
     history = facts.get(NeedHistory)
     if history is None or not history.samples:
         return None
@@ -88,7 +89,7 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
 
 
 def fewest(facts: Facts, history: NeedHistory, now: Requirements, soon: Requirements) -> int:
-    """Pods that can carry the highest need of the pods' window, and that of the time ahead."""
+    """The fewest pods that carry the highest need of the pods' window and the expected need."""
     lasting = now.scaled_to(history.lasting(now.carry.total))
     floor = max(now.min_replicas, soon.min_replicas)
     found = plan.fewest_replicas(facts.spec, lasting, at_least=floor)

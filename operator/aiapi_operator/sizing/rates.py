@@ -22,16 +22,18 @@ from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
 from aiapi_operator.sizing.state import SLOW_WINDOW, MergedHistogram, ParsedSample, State, Tick
 
 MAX_NEW_INSTANCE_AGE = 10.0
-"""Seconds. A younger instance did all its work within the windows."""
+"""Seconds since the start up to which an instance is new. Its counters then began within the
+windows."""
 MIN_SECONDS = 0.1
-"""Seconds. Two samples closer than this give no rate."""
+"""Seconds between two samples for a rate. A twentieth of the default interval."""
 MAX_SILENT_SHARE = 0.02
-"""Share of the ready pods that may be silent while the fleet scales down."""
+"""Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
+the others, so they may hide no more than that."""
 _Latencies = tuple[tuple[float, ...], histogram.Counts]
 """Bounds and counts."""
 MAX_COUNTER = 1e15
-"""No counter of a real pod exceeds this: 30 million years of seconds, a million rps for 30
-years."""
+"""Seconds or requests of a valid counter. No real pod exceeds this: 30 million years, or a million
+rps for 30 years."""
 
 _NAMES = (
     # Counters of seconds,

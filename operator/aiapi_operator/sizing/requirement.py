@@ -1,4 +1,4 @@
-"""What a need asks for, and how several of them add up."""
+"""A requirement is what one need asks for; ``together`` combines those of all needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,33 +7,34 @@ from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.plan import RequiredWorkers
 
 MOST = 1e6
-"""Workers. More is an error of a measurement, and no fleet has as many."""
+"""Workers. More are an error of a measurement. No fleet has as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """Workers in the whole fleet (not rounded) or a minimal shape, and why."""
+    """Workers in the whole fleet (not rounded), or a minimum per pod and of pods, with the
+    reason."""
 
     binding: Binding
     reason: str
     workers: float = 0.0
     survivors: float = 0.0
-    """Workers that must be left when one pod is lost."""
+    """Workers that must remain when one pod is lost."""
     min_workers: int = 1
     """In each pod."""
     min_replicas: int = 1
     demand: float | None = None
-    """Arrivals per second that were expected, where that is what it is made of."""
+    """Expected arrivals per second, if the requirement is computed from them."""
 
     @property
     def asks(self) -> float:
-        """Workers in all, by either."""
+        """Workers in the whole fleet, from either the workers or the minimums."""
         return max(self.workers, float(self.min_workers * self.min_replicas))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """All requirements of one lead time together."""
+    """All requirements for one lead time, combined."""
 
     carry: RequiredWorkers
     min_workers: int
@@ -41,18 +42,18 @@ class Requirements:
     binding: Requirement
     """The one that asks for the most workers."""
     load: Requirement | None
-    """The one that asks for the most workers for the load, floors aside."""
+    """The one that asks for the most workers for the load, without floors."""
     demand: float | None
-    """Arrivals per second that were expected."""
+    """Expected arrivals per second."""
 
     def scaled_to(self, total: float) -> RequiredWorkers:
-        """The load's requirement with another total; the share that survives stays."""
+        """The required workers with another total, and the same share of survivors."""
         now = self.carry
         return now.times(total / now.total) if now.total > 0 else RequiredWorkers(total, total)
 
 
 def together(found: Sequence[Requirement]) -> Requirements:
-    """The largest of each."""
+    """The maximum of each number, over all requirements."""
     load = max((each for each in found if each.workers > 0), key=_workers, default=None)
     return Requirements(
         carry=RequiredWorkers(

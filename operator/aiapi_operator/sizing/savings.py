@@ -4,8 +4,9 @@
 the static fleet of 2 x 20 is 40 and 2. At 0.0167 per worker-hour and 0.0036 per pod-hour: 0.258
 against 0.675, so 62 % saved, 0.417 per hour, 304 per month.
 
-The baseline is what the *answered* requests needed (see usage.py), so a phantom need saves nothing.
-Before an hour has been observed there is no peak to compare with, and nothing is reported.
+The baseline is the fleet that the *answered* requests needed (usage.py), so a need that was not
+real saves nothing. Nothing is reported before an hour has been observed: there is no peak to
+compare with.
 """
 
 from dataclasses import dataclass
@@ -17,20 +18,21 @@ from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
 from aiapi_operator.sizing.state import Size, State
 
 HOURS_PER_MONTH = 730.0
+"""Hours. A year of 365 days has 8,760, divided by 12."""
 MIN_SECONDS = 3600.0
-"""Seconds observed before savings are reported: less has hardly a peak in it."""
+"""Seconds observed before savings are reported. A shorter time rarely includes a peak."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Savings:
-    """Savings since observation began, compared with the ``baseline`` fleet."""
+    """Savings since the start of observation, compared with the ``baseline`` fleet."""
 
     percent: float
     per_month: float
     currency: str
     baseline: Size
     baseline_is_peak: bool
-    """Whether the baseline is that of the busiest minute; otherwise it is set in the spec."""
+    """Whether the baseline is the fleet for the busiest minute; otherwise the spec sets it."""
     cost_hour: float
     """Mean cost per hour of the fleet that ran."""
     baseline_hour: float
@@ -47,7 +49,7 @@ def baseline(spec: SizingSpec, peak: Size) -> Size:
 
 
 def savings(spec: SizingSpec, state: State) -> Savings | None:
-    """The savings so far; None before an hour was observed.
+    """The savings so far; None before an hour has been observed.
 
     A fleet that cost more than the baseline gives a negative number.
     """

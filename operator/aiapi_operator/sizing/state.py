@@ -1,7 +1,6 @@
-"""What the right-sizer remembers between two decisions. What survives a restart: checkpoint.py.
+"""The state between two decisions. Learners decide what a checkpoint keeps across a restart.
 
-All of it is frozen and bounded, so that an operator that runs for a year remembers as much as one
-that runs for ten minutes.
+All of it is frozen and bounded: it does not grow while an operator runs.
 """
 
 from collections.abc import Mapping
@@ -11,12 +10,12 @@ from typing import Any
 from aiapi_operator.sizing.inputs import PodSample
 
 FAST_WINDOW = 6.0
-"""Seconds. Three ticks of the default interval: what is happening now."""
+"""Seconds of the current load. Three ticks of the default interval."""
 SLOW_WINDOW = 60.0
-"""Seconds. What has lasted."""
+"""Seconds of the recent load. At 10 rps its mean is known to within 4 %."""
 
 PeakWindow = tuple[tuple[float, float], ...]
-"""(time, value), newest last and smallest last: a sliding window's maximum. See peaks.py."""
+"""(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""
 ParsedSample = tuple[PodSample, tuple[float, ...]]
 """A valid sample, and its numbers in the order in which rates.py reads them."""
 
@@ -36,28 +35,28 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadUse:
-    """One pool of threads in one tick, all pods together."""
+    """One pool of threads in one tick, summed over the pods."""
 
     name: str
     limit: int
-    """Threads in a worker."""
+    """Threads per worker."""
     busy: float
     waiting: float
-    """Calls that waited for a thread."""
+    """Calls waiting for a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """The fleet's rates between two ticks: differences of counters, summed over the pods.
 
-    Pods that did not answer are included as the mean of those that did. A pod that has left since
-    stays in the ticks it was there for. Rates are per second.
+    Pods that did not answer are included as the mean of those that did. A pod that is deleted later
+    stays included in earlier ticks. Rates are per second.
     """
 
     time: float
     seconds: float
     arrivals: float
-    """Requests that arrived, shed ones included."""
+    """Arriving requests, including shed ones."""
     completed: float
     shed: float
     in_flight: float
@@ -67,7 +66,7 @@ class Tick:
     busiest: float
     """Loop utilization of the busiest pod, 0..1."""
     heaviest: float
-    """Loop seconds per second of the ready pods with the most to do. See ``windows.uneven``."""
+    """Loop seconds per second of the ready pods with the most load. See ``windows.uneven``."""
     upstream: float
     """Seconds per second that requests waited for upstreams."""
     uneven: float = 1.0
@@ -75,28 +74,28 @@ class Tick:
     server_errors: float = 0.0
     cancelled: float = 0.0
     retried: float = 0.0
-    """Arrivals that were taken for retries and left out of ``arrivals``."""
+    """Arrivals that are probably retries and not included in ``arrivals``."""
     failing: bool = False
-    """So many requests failed that the tick says nothing about what one costs."""
+    """Whether so many requests failed that the tick is not used to learn their cost."""
     contended: bool = False
-    """Workers waited for CPU so long that times measured here say little of the service."""
+    """Whether workers waited for CPU so long that measured times do not describe the service."""
     cpu: float = 0.0
     """CPU seconds per second."""
     waited: float = 0.0
-    """Seconds per second that workers waited for a CPU, all together."""
+    """Seconds per second that workers waited for a CPU, summed."""
     throttled: float = 0.0
-    """Seconds per second for which a CPU limit kept the pod that was hit most from running."""
+    """Seconds per second that a CPU limit throttled the most throttled pod."""
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    """Latencies of this tick alone, by bucket of ``bounds``; empty where they are not known."""
+    """Latencies of this tick alone, by bucket of ``bounds``; empty if unknown."""
     worker_limit: int = 0
-    """Requests that a worker takes at once, by the pods; 0 where they report none."""
+    """Concurrent requests per worker, as reported by the pods; 0 if they report none."""
     threads: tuple[ThreadUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latch:
-    """A finding with hysteresis: whether it is on, and since when it is about to turn."""
+    """A finding with hysteresis: whether it is on, and since when a change is pending."""
 
     on: bool = False
     since: float | None = None
@@ -104,7 +103,7 @@ class Latch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaMove:
-    """Another number of pods that is worth a move: from ``before`` to ``after``."""
+    """A change of the number of pods that is worth its cost: from ``before`` to ``after``."""
 
     before: int
     after: int
@@ -112,7 +111,7 @@ class ReplicaMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedHistogram:
-    """The pods' latency counts as they were added last: the next tick subtracts them."""
+    """The latency counts of the pods as last added. The next tick subtracts them."""
 
     parts: tuple[tuple[int, ...], ...] = ()
     counts: tuple[int, ...] = ()
@@ -120,14 +119,14 @@ class MergedHistogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a call of ``decide`` decided, as the next one learns from it."""
+    """The decision of one call, as input of the next."""
 
     time: float
     size: Size
     replicas_before: int
-    """Pods that ran or were ordered before."""
+    """Pods that were running or ordered before it."""
     need: float | None
-    """Workers that the load needed, not rounded; None where it was not known."""
+    """Workers that the load needed, not rounded; None if unknown."""
     move: ReplicaMove | None = None
 
 
@@ -143,4 +142,4 @@ class State:
     merged: MergedHistogram = MergedHistogram()
     ticks: tuple[Tick, ...] = ()
     memory: Mapping[type, Any] = field(default_factory=dict)
-    """What each learner knows, by its type."""
+    """What each learner has learned, by its kind."""

@@ -6,15 +6,15 @@ from aiapi_operator.sizing.inputs import PodSample
 from aiapi_operator.sizing.state import ThreadUse
 
 MAX_COUNTER = 1e15
-"""No counter of a real pod gets here, nor is it this when it is not a number."""
+"""Seconds or requests. No counter of a real pod exceeds this, and NaN is rejected, too."""
 
 
 def measure(
     pods: Iterable[tuple[PodSample, PodSample | None]], *, ready: int
 ) -> tuple[tuple[ThreadUse, ...], int]:
-    """Threads of all ready pods since their last samples, and the requests a worker takes at once.
+    """Threads of all ready pods since their last samples, and the concurrent requests per worker.
 
-    A pod that does not say counts as the mean of those that do.
+    A pod that does not report its threads counts as the mean of those that do.
     """
     sums: dict[str, list[float]] = {}
     said, most = 0, 0
@@ -23,7 +23,7 @@ def measure(
         if pools is None and pod.worker_limit == 0:
             continue
         if pod.worker_limit > 0 and not any(p.limit == pod.worker_limit for p in pools or ()):
-            # A pool that is as large is that limit: what counts is how its threads are used.
+            # A pool of the same size is that limit: then the use of its threads counts.
             most = min(most or pod.worker_limit, pod.worker_limit)
         uses = None if pools is None or before is None else _since(pod, before)
         if uses is None:
@@ -43,14 +43,14 @@ def measure(
 
 
 def _since(pod: PodSample, before: PodSample) -> list[tuple[str, int, float, float]] | None:
-    """Each pool's name, limit, busy threads and waiting calls; None where that cannot be told."""
+    """Each pool's name, limit, busy threads and waiting calls; None if they are unknown."""
     if before.threads is None:
         return None
     past = {each.name: each for each in before.threads}
     seconds = pod.time - before.time
     uses = []
     for pool in pod.threads or ():
-        # A pool that was not used before was not told of.
+        # Pods do not report a pool before its first use.
         old = past.get(pool.name)
         busy = pool.busy_seconds - (old.busy_seconds if old else 0.0)
         waiting = pool.waiting_seconds - (old.waiting_seconds if old else 0.0)

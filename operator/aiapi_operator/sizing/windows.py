@@ -27,10 +27,12 @@ _VALUES = {
 _SECONDS = attrgetter("seconds")
 _TIME = attrgetter("time")
 UNEVEN_POWER = 8
+"""Exponent of the power mean of pods' loads. Chosen: one overloaded pod of eight counts little."""
 WAITING_SHARE = 0.05
-"""Calls waiting for a thread per busy thread from which the latency is affected."""
+"""Share of waiting calls, per busy thread, from which latency is affected. Chosen: a call
+then waits 5 % as long as it holds its thread."""
 MIN_REQUESTS = 200
-"""Requests for a percentile. With 200, the p95 has 10 above it and varies by about 30 % of its
+"""Requests for a percentile. With 200, ten are above the p95, and it varies by about 30 % of its
 spread."""
 
 

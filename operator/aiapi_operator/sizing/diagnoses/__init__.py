@@ -1,7 +1,7 @@
-"""What is wrong with the service or what it depends on, the evidence, and what helps.
+"""DIAGNOSES: what is wrong with the service or its dependencies, the evidence, and what to do.
 
-Each entry is one file and one condition, always reported in this order. Removing an entry from the
-list removes it from the system.
+Each entry is one file and one condition. All are always reported, in this order. Removing an entry
+from the list removes it from the system.
 """
 
 from aiapi_operator.sizing.diagnoses import (

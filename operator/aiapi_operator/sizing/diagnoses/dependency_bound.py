@@ -1,8 +1,8 @@
 """DependencyBound: latency is high, event loops are idle, and upstreams explain it.
 
-A latency counts as high above the objective, or above twice its calm level where 200 requests show
-it. Queueing for loops is not the cause where it makes up less than a quarter of the latency. More
-workers or pods would not help.
+Latency is high above the objective, or above twice its calm level if there are 200 requests.
+Queueing for loops is not the cause if it is less than a quarter of the latency. More workers or
+pods would not help.
 """
 
 from aiapi_operator.present.numbers import number, percent
@@ -21,11 +21,11 @@ from aiapi_operator.sizing.state import Size
 
 KIND = "DependencyBound"
 RAISED = 2.0
-"""Factor on the calm level from which a latency within the objective is high."""
+"""Factor on the calm level from which a latency within the objective is high. Chosen."""
 UPSTREAM_SHARE = 0.5
-"""Share of the request time that upstreams must explain."""
+"""Share of the request time that upstreams must explain. Chosen: most of it."""
 LOOP_SHARE = 0.25
-"""Share of the latency up to which queueing for loops is not the cause."""
+"""Share of the latency up to which queueing for loops is not the cause. Chosen."""
 ADVICE = {
     "anyio": "To need fewer workers, raise the thread limit (anyio's"
     " current_default_thread_limiter() in the app's lifespan) or use async def endpoints.",
@@ -36,7 +36,7 @@ ADVICE = {
 
 
 def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
-    """Whether upstreams make requests slow."""
+    """Whether slow upstreams cause the latency."""
     latency = facts.latency
     if not facts.known or latency is None:
         return condition(KIND, None, "NoData", "No latency has been measured recently.")
@@ -52,7 +52,7 @@ def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
 
 
 def _waits(facts: Facts, needs: Requirements, latency: Percentile, numbers: str) -> Condition:
-    """What requests wait for, where that is not their event loop."""
+    """The condition if requests do not wait for their event loop."""
     pool = busiest_pool(facts)
     waited = windows.waited_for_threads(facts.ticks, now=facts.now, latency=latency.seconds)
     if pool is not None and waited:

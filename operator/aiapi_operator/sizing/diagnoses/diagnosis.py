@@ -1,4 +1,4 @@
-"""What a diagnosis is: a check that returns one condition, and what it remembers, if anything."""
+"""Diagnosis: an entry of ``DIAGNOSES``. It returns one condition."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from aiapi_operator.sizing.state import Size
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A condition that is always reported: true, false, or unknown where there is no data."""
+    """A condition that is always reported: true, false, or unknown if there is no data."""
 
     check: Callable[[Facts, Requirements, Size], Condition]
     learner: Learner[Any] | None = None
 
 
 def condition(kind: str, status: bool | None, reason: str, message: str) -> Condition:
-    """A condition of this type."""
+    """A condition of the type ``kind``."""
     return Condition(type=kind, status=status, reason=reason, message=message)

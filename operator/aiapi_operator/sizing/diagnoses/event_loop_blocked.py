@@ -1,7 +1,7 @@
-"""EventLoopBlocked: a callback held an event loop longer than the runtime's bound.
+"""EventLoopBlocked: a callback blocked an event loop for longer than the runtime's limit.
 
-Remembered for a minute, with the place in the code. A worker that does not get CPU looks the same,
-so nothing is claimed while pods wait for CPU.
+Reported for a minute, with file and line. A worker that does not get CPU looks the same, so nothing
+is reported while pods wait for CPU.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from aiapi_operator.sizing.state import Size
 
 KIND = "EventLoopBlocked"
 REMEMBERED = 60.0
-"""Seconds."""
+"""Seconds for which a blocked loop is reported. Chosen: long enough to be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedLoop:
-    """An event loop that was blocked: when it was seen last, where, and in which pod."""
+    """A blocked event loop: when it was last observed, where, and in which pod."""
 
     time: float
     where: str
@@ -28,7 +28,7 @@ class BlockedLoop:
 
 
 def learn(known: BlockedLoop | None, facts: Facts) -> BlockedLoop | None:
-    """The block seen last."""
+    """The latest blocked loop."""
     if facts.ticks and facts.ticks[-1].contended:
         return known
     for sample in facts.seen.samples:

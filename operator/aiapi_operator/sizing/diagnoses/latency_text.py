@@ -1,4 +1,4 @@
-"""How diagnoses write latencies."""
+"""Texts about latency that several diagnoses use."""
 
 from aiapi_operator.present.numbers import duration
 from aiapi_operator.sizing.histogram import Percentile

@@ -1,4 +1,4 @@
-"""MetricsStale: ready pods cannot be scraped, for 10 s or all of them."""
+"""MetricsStale: some ready pods cannot be scraped for 10 s, or none can."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,19 @@ from aiapi_operator.sizing.text import format_silent_pods
 
 KIND = "MetricsStale"
 PATIENCE = 10.0
-"""Seconds that some pods may fail to answer."""
+"""Seconds that some pods may fail to answer. Chosen: a few ticks; pods may be about to
+terminate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentSince:
-    """Since when a ready pod cannot be scraped."""
+    """Time since which some ready pod cannot be scraped."""
 
     time: float
 
 
 def learn(known: SilentSince | None, facts: Facts) -> SilentSince | None:
-    """Start with the first pod that is silent, end with the last."""
+    """Starts when the first pod fails to answer, and ends when all answer."""
     return (known or SilentSince(time=facts.now)) if facts.seen.unknown else None
 
 

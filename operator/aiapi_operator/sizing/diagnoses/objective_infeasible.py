@@ -1,7 +1,7 @@
 """ObjectiveInfeasible: the objective is missed even at an idle event loop.
 
-With hysteresis: true after the base latency was over the threshold for 10 s, false after it was
-under 95 % of it for 30 s.
+With hysteresis: true when the base latency has been over the threshold for 10 s, false when it has
+been under 95 % of it for 30 s.
 """
 
 from aiapi_operator.present.numbers import duration, percent
@@ -18,17 +18,19 @@ from aiapi_operator.sizing.state import Latch, Size
 
 KIND = "ObjectiveInfeasible"
 WITHIN = 0.95
-"""Share of the threshold below which the base latency is clearly within reach again."""
+"""Share of the threshold below which the objective is clearly feasible again. About the error of a
+percentile."""
 AFTER = 10.0
-"""Seconds for which the base must be over the threshold."""
+"""Seconds for which the base must be over the threshold. Chosen: a few ticks; three times as long
+to end."""
 
 
 class InfeasibleLatch(Latch):
-    """Whether the objective is out of reach."""
+    """Whether the objective is infeasible."""
 
 
 def learn(known: InfeasibleLatch | None, facts: Facts) -> InfeasibleLatch | None:
-    """The finding with hysteresis."""
+    """Update the finding, with hysteresis."""
     base = facts.get(BaseLatency)
     if base is None or facts.tick is None:
         return known

@@ -1,16 +1,15 @@
-"""Overprovisioned: what the user's floors cost beyond what the load needs, each alone, per hour.
+"""Overprovisioned: the cost of the user's floors beyond the need of the load, each alone, per hour.
 
-The cheapest fleet for the highest need of the last ``scaleDown.replicasAfter`` is planned again and
-again, with one floor more each time; what it then costs more is that floor's:
+The cheapest fleet for the highest need of the last ``scaleDown.replicasAfter`` is planned several
+times, with one more floor each time. The difference is the cost of that floor:
 
     load alone, 2 workers          1 pod x 2     0.0370 USD per hour
     survive the loss of a pod      3 pods x 1    0.0608    the spare pod: 0.0239
     replicas.min 6                 6 pods x 1    0.1217    0.0608 more
     workers.min 2                  6 pods x 2    0.2218    0.1001 more
 
-The spare pod is what a fleet should have, so it is reported and not counted. The floors are too
-high from a fifth of the rest on, when that has lasted for five minutes; below a tenth that is
-over.
+A spare pod is recommended, so its cost is reported but not counted. The condition is true when the
+other floors have added a fifth to the cost for five minutes, until they add less than a tenth.
 """
 
 from dataclasses import dataclass, field, replace
@@ -33,30 +32,32 @@ from aiapi_operator.sizing.text import format_size
 
 KIND = "Overprovisioned"
 EVERY = 10.0
-"""Seconds between two looks: floors do not change with every tick."""
+"""Seconds between two evaluations. Floors seldom change."""
 MUCH, LITTLE = 0.2, 0.1
+"""Share of the cost that floors add, for the condition to become true and false. Chosen."""
 ON_AFTER, OFF_AFTER = 300.0, 60.0
+"""Seconds for which it must last, to become true and false. Chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surplus:
-    """What floors hold beyond the need, as seen at ``time``."""
+    """The cost of floors beyond the need, as evaluated at ``time``."""
 
     time: float
     lean: Size
-    """The fleet that the load needs, one pod in reserve."""
+    """The fleet that the load needs, with a spare pod."""
     held: Size
-    """The fleet that the floors hold."""
+    """The fleet that the floors require."""
     lean_hour: float
     reserve_hour: float
-    """What of it is for the spare pod."""
+    """The part of it that is for the spare pod."""
     parts: tuple[tuple[str, float], ...]
-    """Each floor that costs something, with its price per hour."""
+    """Each floor that adds cost, with the cost per hour."""
     latch: Latch = field(default_factory=Latch)
 
 
 def learn(known: Surplus | None, facts: Facts) -> Surplus | None:
-    """Look every 10 s."""
+    """Evaluate every 10 s."""
     history = facts.get(NeedHistory)
     if not facts.known or history is None or not history.samples:
         return known
@@ -79,7 +80,7 @@ def learn(known: Surplus | None, facts: Facts) -> Surplus | None:
 
 
 def surplus(facts: Facts, need: RequiredWorkers) -> Surplus:
-    """The fleet with all floors beside the leanest that survives the loss of one pod."""
+    """Compare the fleet with all floors to the leanest that survives the loss of one pod."""
     spec = priced(facts.spec, facts.get(WorkerUse))
     held = memory.need(facts, 0.0)
     pods = min(spec.replicas.max, 1 if held is None else held.min_replicas)

@@ -1,4 +1,4 @@
-"""ResizeDeferred: an in-place resize waits for room on its node."""
+"""ResizeDeferred: an in-place resize waits for free resources of its node."""
 
 from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Condition

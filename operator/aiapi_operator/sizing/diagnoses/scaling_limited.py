@@ -13,7 +13,7 @@ KIND = "ScalingLimited"
 
 
 def check(facts: Facts, needs: Requirements, size: Size) -> Condition:
-    """Whether more workers are needed than may run."""
+    """Whether more workers are needed than are allowed."""
     spec = facts.spec
     if not facts.known:
         return condition(KIND, None, "NoData", "The need is unknown.")

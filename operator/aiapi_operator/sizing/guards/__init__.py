@@ -1,8 +1,9 @@
-"""What bars a move. Each entry is one file: a proposed fleet and the facts in, another fleet out.
+"""GUARDS: what prevents a change. Each entry is one file: a proposed fleet in, an allowed fleet
+out.
 
-They run in this order, so a later one has the last word. The last that changed the proposal gives
-the reason where the fleet stays as it is. Removing an entry from the list removes it from the
-system.
+They run in this order, so a later one overrides an earlier one. If the fleet does not change, the
+last guard that changed the proposal gives the reason. Removing an entry from the list removes it
+from the system.
 """
 
 from aiapi_operator.sizing.guards import (

@@ -1,4 +1,4 @@
-"""The user's bounds: replicas.max and workers.max."""
+"""Bounds: replicas.max and workers.max."""
 
 from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Verdict

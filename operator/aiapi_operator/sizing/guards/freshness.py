@@ -1,4 +1,4 @@
-"""Nothing shrinks while ready pods cannot be scraped: what they carry is not known."""
+"""Freshness: nothing shrinks while ready pods cannot be scraped, because their load is unknown."""
 
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
@@ -10,7 +10,7 @@ from aiapi_operator.sizing.text import format_silent_pods
 
 
 def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
-    """Neither fewer workers nor fewer pods than run."""
+    """No fewer workers and no fewer pods than are running."""
     if facts.seen.mostly_known:
         return None
     start = clamp(facts, facts.base)

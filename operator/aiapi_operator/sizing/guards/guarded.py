@@ -1,4 +1,4 @@
-"""What a guard is, and what it returns."""
+"""Guard: an entry of ``GUARDS``, and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from aiapi_operator.sizing.state import Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarded:
-    """The fleet that a guard allows in place of the one proposed."""
+    """The fleet that a guard allows instead of the proposed one."""
 
     size: Size
     verdict: Verdict
-    """The reason of the decision where the fleet stays as it is."""
+    """The reason of the decision if the fleet does not change."""
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A check of a proposed fleet, and what it remembers, if anything."""
+    """A check of a proposed fleet, and its learner, if it has state."""
 
     check: Callable[[Size, Facts, Requirements], Guarded | None]
     learner: Learner[Any] | None = None

@@ -1,4 +1,5 @@
-"""Fewer pods with more workers each: the workers come first, the pods go afterwards."""
+"""Order of moves: when fewer pods need more workers each, workers are added before pods are
+removed."""
 
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from aiapi_operator.sizing.state import Size
 
 
 def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
-    """Pods stay until every ready pod has the workers."""
+    """No fewer pods until every ready pod has its workers."""
     start = clamp(facts, facts.base)
     ready = min((s.workers_ready for s in facts.seen.samples if s.ready), default=0)
     if size.replicas >= start.replicas or size.workers <= ready:

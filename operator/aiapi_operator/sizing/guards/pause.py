@@ -1,4 +1,4 @@
-"""``scaling.mode: Paused``: what runs stays."""
+"""Pause: ``scaling.mode: Paused`` keeps the running fleet."""
 
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
@@ -9,7 +9,7 @@ from aiapi_operator.sizing.state import Size
 
 
 def guard(_: Size, facts: Facts, __: Requirements) -> Guarded | None:
-    """The fleet as it runs."""
+    """The running fleet."""
     if facts.spec.mode is not Mode.PAUSED:
         return None
     return Guarded(size=facts.running, verdict=Verdict.PAUSED, why="paused by spec.scaling.mode")

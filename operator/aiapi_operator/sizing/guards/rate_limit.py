@@ -1,4 +1,4 @@
-"""At most scaling.scaleUp.maxReplicasPerMinute new pods per minute."""
+"""Rate limit: at most scaling.scaleUp.maxReplicasPerMinute new pods per minute."""
 
 from dataclasses import dataclass, replace
 
@@ -12,17 +12,18 @@ from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 
 MINUTE = 60.0
+"""Seconds of a minute. By definition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodOrders:
-    """(time, pods) that were ordered in the last minute."""
+    """(time, pods) of the orders in the last minute."""
 
     orders: tuple[tuple[float, int], ...] = ()
 
 
 def learn(known: PodOrders | None, facts: Facts) -> PodOrders:
-    """Add what the previous tick ordered."""
+    """Add the order of the previous tick."""
     orders = () if known is None else known.orders
     orders = tuple(order for order in orders if order[0] > facts.now - MINUTE)
     last = facts.last
@@ -32,7 +33,7 @@ def learn(known: PodOrders | None, facts: Facts) -> PodOrders:
 
 
 def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
-    """No more pods than the minute still allows, counted from those ordered."""
+    """No more new pods than the current minute still allows."""
     known, most = facts.get(PodOrders), facts.spec.max_replicas_per_minute
     spent = 0 if known is None else sum(pods for _, pods in known.orders)
     start = clamp(facts, facts.base).replicas

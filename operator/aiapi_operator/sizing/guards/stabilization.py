@@ -1,10 +1,10 @@
-"""Scaling down waits: for the highest need of the last 30 s with workers, of 300 s with pods.
+"""Stabilization: scaling down uses the highest need of the last 30 s (workers) and 300 s (pods).
 
-HPA and KPA stabilize in the same way. Fewer pods than carry the highest need of their window, with
-as many workers as a pod may have, come at once: workers come back within a second, so nothing is
-lost that would take long to come back.
+HPA and KPA stabilize in the same way. The number of pods may fall sooner, as long as the rest carry
+the highest need of its window with ``workers.max`` in each: workers come back within a second.
 
-What ran while the need was not known counts as a need: after a start nothing shrinks for a window.
+A fleet that ran while the need was unknown counts as a need, so nothing shrinks for one window
+after a start.
 """
 
 from dataclasses import replace
@@ -23,14 +23,14 @@ YOUNG = "no scale-down until a full stabilization window has passed since startu
 
 
 def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
-    """No fewer workers than the highest need of the window takes."""
+    """No fewer workers than the highest need of the window requires."""
     history, start = facts.get(NeedHistory), clamp(facts, facts.base)
     if history is None or (size.workers >= start.workers and size.replicas >= start.replicas):
         return None
     lately = needs.scaled_to(history.lately(needs.carry.total))
     running = int(peaks.peak(history.running_workers) or 0)
     needed = max(workers_each(facts, lately, size.replicas), running)
-    # More workers than run only where fewer pods carry the same need.
+    # More workers than are running only if fewer pods carry the same need.
     most = facts.spec.workers.max if size.replicas < start.replicas else start.workers
     allowed = min(most, needed)
     if allowed <= size.workers:

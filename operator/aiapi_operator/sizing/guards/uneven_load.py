@@ -1,8 +1,8 @@
-"""A pod keeps the workers that its own load needs.
+"""Uneven load: a pod keeps the workers that its own load needs.
 
-Connections stay where they are: a pod that has just become ready has little to do, and those
-before it still have nearly all. Three pods with 2 loops' work each, and a fourth that has come:
-the mean is 1.5, and the three need 2 workers until their connections have spread.
+Connections are not moved: a pod that has just become ready has little load, and the others still
+have nearly all of it. Example: three pods have the work of 2 loops each, and a fourth becomes
+ready. The mean is 1.5, but the three need 2 workers each until connections have spread.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from aiapi_operator.sizing.state import Size
 
 
 def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
-    """No fewer workers than the pods with the most to do need."""
+    """No fewer workers than the pods with the most load need."""
     running = facts.base.workers
     if size.workers >= running:
         return None

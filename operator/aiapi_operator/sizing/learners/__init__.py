@@ -1,7 +1,7 @@
-"""What is learned of a fleet. Each entry is one file; the order is that of their dependence.
+"""LEARNERS: what is learned of a fleet. Each entry is one file; an entry may read those before it.
 
-Removing an entry from the list removes it from the system: whoever reads what it knows gets None
-and does without.
+Removing an entry from the list removes it from the system: ``Facts.get`` then returns None for it,
+and its readers do without.
 """
 
 from typing import Any

@@ -1,21 +1,21 @@
-"""Base latency b: what the objective's percentile would be if no request queued for a loop.
+"""Base latency b: the objective's percentile if no request queued for a loop.
 
-It is read from ticks in which the busiest pod was idle enough, less the little queueing there was.
-Loops that are sized well are seldom idle, so between two such readings it moves with what upstreams
-take: when a request waits for 600 ms instead of 300, b doubles.
+It is measured in ticks in which the busiest pod is idle enough, less the little queueing there is.
+Well-sized loops are seldom idle. Between two measurements, b follows the time that requests wait
+for upstreams: if a request waits 600 ms instead of 300, b doubles.
 
     b = b then x (upstream then + growth) / upstream then
 
-The wait for an upstream ends when the loop takes the request up again, so it is measured with one
-queueing delay in it, about as long as the delay before the call. The growth is therefore that of
-the difference: (upstream - the rest of the request's time) now, less the same then. It counts from
-a tenth on.
+The wait for an upstream ends when the loop resumes the request, so it includes one queueing delay,
+about as long as the delay before the call. The growth is therefore that of the difference between
+the upstream time and the rest of the request's time. A growth under a tenth is ignored.
 
-b = 520 ms was read while a request waited 300 ms for its upstream and spent 25 ms at the loop. Now
-these are 340 and 65 ms: 340 - 65 equals 300 - 25, so loops are fuller and b is the same. 930 and
-55 ms: 875 instead of 275, and b = 520 x 900 / 300 = 1560 ms.
+Example: b = 520 ms was measured while a request waited 300 ms for its upstream and spent 25 ms at
+the loop. Now these are 340 and 65 ms: 340 - 65 equals 300 - 25, so the loops are busier and b is
+unchanged. With 930 and 55 ms the difference is 875 instead of 275, and b = 520 x 900 / 300 = 1560
+ms.
 
-``calm`` is the level that b comes back to. A b above it is a slow upstream.
+``calm`` is the level that b returns to. A b above it means that an upstream is slow.
 """
 
 from collections.abc import Sequence
@@ -37,30 +37,36 @@ class BaseLatencyTuning:
     """Numbers of this learner."""
 
     idle: float = 0.5
-    """Utilization of the busiest pod up to which the delay is small and the model good."""
+    """Utilization of the busiest pod up to which b is measured. Below it the queueing delay is
+    small and the model good."""
     first_idle: float = 0.7
-    """The same while no base is known: fleets are held below it until one is."""
+    """Utilization of the busiest pod up to which the first b is measured. Until then fleets are
+    planned at 0.6."""
     requests: int = 50
-    """Requests for a reading: the p95 has two or three above it."""
+    """Requests for a measurement. Two or three of them are above the p95."""
     rises: float = 600.0
-    """Seconds in which ``calm`` follows a b that stays higher (to 1/e)."""
+    """Seconds in which calm follows a higher b (to 1/e). Chosen: a slow upstream stays visible for
+minutes."""
     falls: float = 20.0
-    """The same for a b that is lower."""
+    """Seconds in which calm follows a lower b (to 1/e). Chosen: a lower b is no accident."""
     moves: float = 0.1
-    """Growth of the wait for upstreams that counts, as a share of it."""
+    """Share of the upstream time by which it must change to count. 2.5 times the error of its
+    mean."""
     waits: int = 200
-    """Requests for what upstreams take now. Waits vary by about half: their mean by 4 %."""
+    """Requests for a mean of the upstream time. Waits vary by about half, so their mean by 4 %."""
 
 
 TUNING = BaseLatencyTuning()
 QUEUEING = 1.5
-"""Delay at a loop that is idle enough, over that of a queue visited once: two visits make 1.5."""
+"""Factor on the modeled delay at an idle loop. Two visits, before and after an upstream call, make
+1.5."""
 LONGEST = 3600.0
+"""Seconds. A longer base latency in a checkpoint is an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamReference:
-    """When ``base`` was read: seconds a request waited for upstreams, and that less the rest."""
+    """At the time ``base`` was measured: upstream seconds per request, and these less the rest."""
 
     upstream: float
     apart: float
@@ -72,20 +78,20 @@ class BaseLatency:
     """The objective's percentile without queueing for a loop, in seconds."""
 
     percentile: float
-    """The percentile this is of. Another one starts anew."""
+    """The percentile of the objective. If it changes, b is measured again."""
     current: float
     calm: float
     time: float
     looked: float = -inf
     """When it was read or moved last."""
     reference: UpstreamReference | None = None
-    """What upstreams took at the time; None where that is not known."""
+    """The upstream time when b was measured; None if unknown."""
     moved: float = -inf
-    """When an upstream was seen to take another time."""
+    """When the upstream time last changed."""
 
 
 def learn(known: BaseLatency | None, facts: Facts) -> BaseLatency | None:
-    """Read b from idle ticks, or move it with the upstreams."""
+    """Measure b in idle ticks, or let it follow the upstream time."""
     if facts.tick is None or facts.tick.contended:
         return known
     objective = facts.spec.objective
@@ -126,7 +132,7 @@ def _undisturbed(ticks: Sequence[Tick], limit: float) -> list[Tick]:
 
 
 def _waits(ticks: Sequence[Tick], base: float) -> UpstreamReference | None:
-    """What a request waits for upstreams, and how much more than for everything else."""
+    """The upstream seconds of a request, and how much longer they are than the rest of it."""
     completed = windows.mean(ticks, "completed")
     upstream = windows.mean(ticks, "upstream")
     if completed <= 0 or upstream <= 0:
@@ -136,7 +142,7 @@ def _waits(ticks: Sequence[Tick], base: float) -> UpstreamReference | None:
 
 
 def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
-    """b by what upstreams take now; ``calm`` follows in its own time."""
+    """b by the current upstream time; ``calm`` follows slowly."""
     recent = facts.recent
     if facts.mean("completed") * windows.span(recent) < TUNING.waits:
         recent = windows.last(facts.ticks, now=facts.now, seconds=5 * FAST_WINDOW)
@@ -172,7 +178,7 @@ def checkpoint(known: BaseLatency, saved: Saved) -> dict[str, Any]:
 
 
 def restore(saved: Saved) -> BaseLatency | None:
-    """Read it back. Whenever it was: ``calm`` moves from the first measurement on."""
+    """Read it back. Its age is unknown, so ``calm`` changes from the first measurement on."""
     text = saved.get("baseLatency")
     percentile = number(str(saved.get("percentile", "")).removeprefix("p"))
     if not isinstance(text, str) or not is_duration(text) or not percentile:

@@ -1,26 +1,25 @@
-"""Daily profile: jumps of demand that come at the same time every day.
+"""Daily profile: jumps of demand that occur at the same time every day.
 
-A load that grows steadily is followed by its trend in good time. A jump is not: jobs that start at
-02:00, an office that opens at nine. Such things happen on the hour or half past it. So what is
-learned is by how much the five minutes after each half hour differ from the five before, as the
-logarithm of their ratio: 40 per second until 09:00 and 160 from then on are ln 4 = 1.386. Ratios,
-since a Sunday may have half of a Monday's requests. The day is a day in UTC; time zones need not be
-known, since only what comes 24 hours later is compared.
+The trend follows a load that grows steadily, but not a jump: jobs that start at 02:00, or an office
+that opens at nine. Jumps happen on the hour or half past it. So for each half hour of the day (UTC)
+this learns the ratio of the five minutes after it to the five before, as a logarithm: 40 per second
+until 09:00 and 160 after it are ln 4 = 1.386. Ratios, because a Sunday may have half of a Monday's
+requests. Time zones are not needed, because only times 24 hours apart are compared.
 
-Learning. A day weighs 0.3 of what is known of a jump, and counts as no further off than x2, so
-that one strange day does not rule: 1.386 was known, and a holiday makes it 0. It is taken as 1.386
-- 0.693, and the next forecast is 1.386 - 0.3 x 0.693 = 1.178. Of the first days each weighs as
-much as those before it.
+Learning. A day weighs 0.3, and one day changes a jump by at most x2, so that a strange day has
+little effect. Example: 1.386 is known, and a holiday has 0. It counts as 1.386 - 0.693, and the
+next forecast is 1.386 - 0.3 x 0.693 = 1.178. In the first days, each day weighs as much as those
+before.
 
-Skill. Before a jump is learned it is predicted, and the squared error is compared with that of "as
-it is now": 1 - with / without (Murphy, Monthly Weather Review 116, 1988), over about a day. A whole
-day must be known, and a quarter of another predicted. One jump of 1.386 and 47 half hours that only
-chance moves, by 0.05: 1.92 + 47 x 0.0025 = 2.04 without. Predicted to 0.1, and what chance did to
-twice its square: 0.01 + 47 x 0.005 = 0.245 with. The skill is 0.88. Without skill nothing is
-predicted.
+Skill. Each jump is predicted before it is learned. Its squared error is compared with that of
+predicting no change, over about a day: 1 - with / without (Murphy, Monthly Weather Review 116,
+1988). A whole day must be known, and a quarter of another predicted. Example: one jump of 1.386,
+and 47 half hours with random changes of 0.05. Without prediction the errors are 1.92 + 47 x 0.0025
+= 2.04. With a jump predicted to within 0.1 and twice the random error they are 0.01 + 47 x 0.005 =
+0.245. The skill is 0.88. Without skill nothing is predicted.
 
-Forecast. Where the time from now to the end of the lead crosses a half hour, demand is multiplied
-by exp(0.88 x 1.386) = 3.4. It only ever adds, and at most x4: a predicted fall is not used.
+Forecast. If the lead time crosses a half hour, demand is multiplied by exp(0.88 x 1.386) = 3.4. It
+only adds, by at most x4: a predicted fall is not used.
 """
 
 from collections.abc import Mapping
@@ -39,44 +38,46 @@ class DailyProfileTuning:
     """Numbers of this learner."""
 
     slot: float = 300.0
-    """Seconds before and after each half hour that are compared."""
+    """Seconds before and after each half hour that are compared. Chosen: long enough for a mean."""
     most: float = 4.0
-    """Highest ratio of a jump."""
+    """Factor of the largest jump. Chosen: limits the cost of a wrong prediction."""
     weight: float = 0.3
-    """Weight of a day."""
+    """Weight of a new day. Chosen: three or four days replace most of what is known."""
     predictions: int = 12
-    """Jumps that must have been predicted before anything depends on it."""
+    """Jumps that must have been predicted before the profile is used. A quarter of a day."""
 
 
 TUNING = DailyProfileTuning()
 HALF_HOUR = 1800.0
+"""Seconds of half an hour. By definition."""
 JUMPS = 48
+"""Jumps in a day. By definition."""
 MAX_TIME = 1e11
-"""Seconds since 1970 from which on a time makes no sense."""
+"""Seconds since 1970 of the latest valid time. The year 5138."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyProfile:
-    """The jumps, how good they are, and the five minutes that go on now."""
+    """The jumps, their errors, and the current five minutes."""
 
     jumps: tuple[float, ...] = ()
-    """For each half hour from 00:00 UTC the logarithm of the ratio; empty while none is known."""
+    """The logarithm of the ratio for each half hour from 00:00 UTC; empty while none is known."""
     seen: int = 0
-    """Jumps that were learned in all."""
+    """Number of jumps learned."""
     error: float = 0.0
     """Squared errors of the predicted jumps, summed over about a day."""
     error_without: float = 0.0
-    """Squared errors that "as it is now" would have made of the same ones."""
+    """Squared errors of predicting no change, for the same jumps."""
     slot: int = -2
     """Number of the five minutes since 1970."""
     seconds: float = 0.0
     requests: float = 0.0
     before: float | None = None
-    """Arrivals per second in the slot before; None where too little of it was seen."""
+    """Arrivals per second in the previous slot; None if less than half of it was observed."""
 
 
 def skill(known: DailyProfile) -> float:
-    """How much smaller the errors are than those of "as it is now": 0 (no better) to 1."""
+    """How much smaller the errors are than those of predicting no change: 0 (no better) to 1."""
     if known.seen < JUMPS + TUNING.predictions or not 0 <= known.error < known.error_without:
         return 0.0
     return 1 - known.error / known.error_without
@@ -96,7 +97,7 @@ def ratio(facts: Facts, lead: float) -> float:
 
 
 def learn(known: DailyProfile | None, facts: Facts) -> DailyProfile | None:
-    """Add the newest tick to the five minutes that go on; learn from those that are over."""
+    """Add the newest tick to the current five minutes; learn from complete ones."""
     at, tick = facts.spec.time_of_day, facts.tick
     if tick is None or at is None or not 0 <= at < MAX_TIME:
         return known
@@ -116,7 +117,7 @@ def _begin(known: DailyProfile, slot: int, tick: Tick, before: float | None) -> 
 
 
 def learn_jump(known: DailyProfile) -> DailyProfile:
-    """Take in the five minutes that are over, where a half hour began with them."""
+    """Learn from the complete five minutes if they began a half hour."""
     mean, per_half_hour = _mean(known), round(HALF_HOUR / TUNING.slot)
     if known.slot % per_half_hour or mean is None or known.before is None:
         return known
@@ -141,7 +142,7 @@ def learn_jump(known: DailyProfile) -> DailyProfile:
 
 
 def _mean(known: DailyProfile) -> float | None:
-    """Arrivals per second, where at least half of the slot was seen."""
+    """Arrivals per second; None if less than half of the slot was observed."""
     return known.requests / known.seconds if known.seconds >= TUNING.slot / 2 else None
 
 
@@ -150,7 +151,7 @@ def _within(value: float, most: float) -> float:
 
 
 def checkpoint(known: DailyProfile, saved: Saved) -> dict[str, Any]:
-    """``profile``, written when a jump changed or a quarter of a day was seen."""
+    """``profile``, written when a jump changed, and every quarter of a day."""
     numbers = [round(100 * jump) for jump in known.jumps]
     if not any(numbers):
         return {}
@@ -172,7 +173,7 @@ def _still_good(written: Mapping[str, Any], jumps: str, seen: int) -> bool:
 
 
 def restore(saved: Saved) -> DailyProfile | None:
-    """Read it back; a profile that makes no sense counts as none."""
+    """Read it back; an invalid profile is ignored."""
     profile = saved.get("profile")
     if not isinstance(profile, Mapping):
         return None

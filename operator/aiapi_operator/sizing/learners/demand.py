@@ -1,20 +1,18 @@
-"""Demand: how many requests arrive per second now, and will when new capacity serves.
+"""Demand: how many requests arrive per second now, and when new capacity will serve.
 
-Level. A long window is steady but late, a short one is early but noisy. The level is the mean of
-the longest window that contradicts no shorter one (Lepski, 1991): from the last 6 s back to 60 s,
-windows grow as long as their mean lies within what chance explains of all shorter ones. Arrivals
-that are independent of each other make a count of n vary by sqrt(n), so 600 requests in 6 s are
-100 +- 4 per second (one sigma). Over 60 s 94 are within two sigmas of that, and are the level; 60
-are not, and then the level is what the last window said that still agreed, moved to 100 - 2 x 4 =
-92. Where neighbouring ticks differ by more than independence explains, sigma is that much larger.
+Level. A long window is steady but late; a short one is early but noisy. The level is the mean of
+the longest window, from 6 s to 60 s, that is consistent with all shorter ones (Lepski, 1991).
+Independent arrivals make a count of n vary by sqrt(n), so 600 requests in 6 s are 100 +- 4 per
+second (one sigma). 94 per second over 60 s are within two sigmas of that, and are the level. 60 are
+not: then the level is as close to them as the shorter windows allow, 100 - 2 x 4 = 92. If
+consecutive ticks differ by more than independent arrivals would, sigma is larger by as much.
 
-Burst. If the newest tick alone is far above the mean of the minute, it is taken at once: at 20 per
-second a tick of 2 s has 40 +- 6.3; 120 per second are 240, and not noise.
+Burst. If the newest tick alone is far above the mean of the minute, it counts immediately: at 20
+per second a tick of 2 s has 40 +- 6.3 requests, and 240 requests are not noise.
 
-Trend. Half of a straight ramp looks like the other half; half of a step does not. The slope is the
-lesser of the two halves', less two standard errors, and never negative here: a fall is followed by
-the level. Jumps that come at the same time every day are expected once that has proven itself (see
-daily_profile.py).
+Trend. The two halves of a straight ramp have the same slope; those of a step do not. The slope is
+the lower of the two, less two standard errors, and never negative: the level follows a fall. Jumps
+at the same time every day are in daily_profile.py.
 """
 
 from collections.abc import Sequence
@@ -34,21 +32,26 @@ class DemandTuning:
     """Numbers of this learner."""
 
     headroom: float = 0.03
-    """Share added to the level: the error of a level that is known well."""
+    """Share added to the expected demand. The error of a level that is known well: one sigma of
+    1,000 requests."""
     burst: float = 1.5
-    """Factor on the mean of the minute from which the newest tick is a burst."""
+    """Factor on the mean of the minute from which the newest tick is a burst. Chosen: less is
+    covered by the level within 6 s."""
     burst_sigmas: float = 4.0
+    """Sigmas above the mean of the minute for a burst. By chance one in 30,000 ticks."""
     rise_sigmas: float = 2.0
-    """How far a longer window may lie below a shorter one."""
+    """Sigmas that a longer window may be below a shorter one. A rise is then detected in two or
+    three ticks."""
     fall_sigmas: float = 3.0
-    """How far it may lie above: a fleet that is too large for a while costs less than the
+    """Sigmas that it may be above. A fleet that is too large for a while costs less than the
     reverse."""
     longer: float = 1.6
-    """Each window over the one before: 6, 10, 16, 26, 42, 60 s."""
+    """Factor between the lengths of windows. It makes six: 6, 10, 16, 26, 42 and 60 s."""
 
 
 TUNING = DemandTuning()
 MOST_DISPERSION = 4.0
+"""Factor of the largest dispersion. Chosen: erratic arrivals must not hide a rise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class Demand:
 
 
 def expected(facts: Facts, lead: float) -> float:
-    """Arrivals per second in ``lead`` seconds, headroom included.
+    """Arrivals per second in ``lead`` seconds, including headroom.
 
     100 now, rising by 0.5 per second, headroom 3 %: in 35 s (100 + 17.5) x 1.03 = 121. A trend is
     followed up to twice the level.
@@ -75,7 +78,7 @@ def expected(facts: Facts, lead: float) -> float:
 
 
 def learn(known: Demand | None, facts: Facts) -> Demand | None:
-    """The demand by the ticks of the last minute."""
+    """The demand from the ticks of the last minute."""
     if facts.tick is None:
         return known
     newest = facts.tick
@@ -87,10 +90,10 @@ def learn(known: Demand | None, facts: Facts) -> Demand | None:
 
 
 def dispersion(ticks: Sequence[Tick], usual: float) -> float:
-    """Variance of the requests in a tick over their mean: 1 for arrivals that are independent.
+    """Variance of the requests per tick over their mean: 1 for independent arrivals.
 
-    From the differences of neighbours (von Neumann, 1941), so that a trend is not noise. 200
-    requests a tick of 2 s, neighbours 28 apart: 28^2 / 2 / 200 = 2.
+    Computed from the differences of consecutive ticks (von Neumann, 1941), so that a trend is not
+    noise. 200 requests per tick of 2 s, and differences of 28: 28^2 / 2 / 200 = 2.
     """
     if len(ticks) < 8 or usual <= 0:
         return 1.0
@@ -100,7 +103,7 @@ def dispersion(ticks: Sequence[Tick], usual: float) -> float:
 
 
 def _level(ticks: Sequence[Tick], spread: float) -> float:
-    """The mean of the longest window that contradicts no shorter one."""
+    """The mean of the longest window that is consistent with all shorter ones."""
     low, high = 0.0, inf
     seconds = requests = 0.0
     enough = FAST_WINDOW
@@ -113,7 +116,7 @@ def _level(ticks: Sequence[Tick], spread: float) -> float:
         found = requests / seconds
         if not low <= found <= high:
             break
-        # Under one request per second, one more or less is no contradiction.
+        # Under one request per second, one more or less is within chance.
         sigma = sqrt(max(found, 1.0) * spread / seconds)
         low = max(low, found - TUNING.rise_sigmas * sigma)
         high = min(high, found + TUNING.fall_sigmas * sigma)

@@ -1,22 +1,22 @@
-"""Failures: a rise in arrivals that follows failures may be retries, and retries are not demand.
+"""Failures: arrivals that follow failures may be retries, and retries are not demand.
 
-A request that failed may come again, at most once for each failure. So of the arrivals now, no
-more can be retries than failed in the last 15 s (a client's back-off), and what was asked for
-before the failures began is still asked for:
+A failed request may be retried, at most once per failure. So the retries among the arrivals are at
+most the failures of the last 15 s (a client's back-off), and the demand from before the failures
+still exists:
 
     demand = max(level before, arrivals - failures)
 
-100 a second arrive and all succeed. The upstream goes down, each request fails, and clients try
-twice more: 300 a second arrive, 300 fail. max(100, 300 - 300) = 100: no more capacity. Had it
-been real growth to 300 with a third failing, max(100, 300 - 100) = 200 count: all that can succeed.
+Example: 100 rps arrive and all succeed. The upstream goes down, each request fails, and clients
+retry it twice: 300 rps arrive and fail. max(100, 300 - 300) = 100: no more capacity. If the load
+had grown to 300 with a third failing, max(100, 300 - 100) = 200 would count: all that can succeed.
 
-Failures that busy loops cause end when there is capacity. So nothing is taken for a retry where
-loops were busy when the failures began; what a busy loop sheds or cancels is not a failure here;
-neither is what a worker's own limit sheds; and while loops are busy and a fifth of the requests
-or more succeed, at least all that succeed count. (Otherwise retries that have filled the loops
-would keep them full after the upstream is back: a metastable failure, Huang et al., OSDI 2022.)
+Failures caused by busy loops end when there is capacity. So nothing counts as a retry if loops were
+busy when the failures began; requests that a busy loop sheds or cancels are not failures, nor are
+those that a worker's own limit sheds; and while loops are busy and at least a fifth of the requests
+succeed, at least all that succeed count. Otherwise retries that fill the loops would keep them full
+after the upstream has recovered: a metastable failure (Huang et al., OSDI 2022).
 
-A share of failures that is always there (bots, broken clients) is usual and starts nothing.
+A permanent share of failures (bots, broken clients) is usual and has no effect.
 """
 
 from dataclasses import dataclass, replace
@@ -34,18 +34,22 @@ class FailuresTuning:
     """Numbers of this learner."""
 
     busy: float = 0.85
-    """Utilization of the busiest pod from which a loop may be what fails requests."""
+    """Utilization of the busiest pod from which loops may cause failures. The highest planned
+    one."""
     begins: float = 0.05
-    """Share of the arrivals, above the usual, from which requests are failing. Calm is half."""
+    """Share of failures, above the usual share, from which requests are failing. Chosen; they stop
+    below half of it."""
     enough: int = 5
-    """Failures in a tick. Fewer are chance."""
+    """Failures in a tick from which requests are failing. Fewer are chance."""
     goodput: float = 0.2
-    """Share of requests that succeed from which busy loops are what limits them; also the share
-    of failures from which a tick says nothing about what a request costs."""
+    """Share of requests that must succeed for busy loops to be the limit, and of failures from
+    which a tick is not used to learn c. Chosen."""
     reach: float = 15.0
-    """Seconds in which a failed request comes again, and for which calm must last."""
+    """Seconds within which a failed request is retried, and without failures until they have ended.
+    Chosen: covers usual back-offs."""
     usual: float = 1800.0
-    """Seconds in which a lasting share of failures becomes the usual one (to 1/e)."""
+    """Seconds in which a lasting share of failures becomes usual (to 1/e). Chosen: longer than most
+    outages."""
 
 
 TUNING = FailuresTuning()
@@ -53,22 +57,22 @@ TUNING = FailuresTuning()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """The usual share of failures, and the failures that go on."""
+    """The usual share of failures, and the current failures."""
 
     usual: float
     level: float | None = None
-    """Arrivals per second before they began; None while there are none."""
+    """Arrivals per second before they began; None if there are none."""
     calm_since: float | None = None
 
 
 def failing(facts: Facts) -> bool:
-    """So many requests fail that measurements say little about what requests cost."""
+    """Whether requests fail, so that measurements do not describe their cost."""
     known = facts.get(Failures)
     return known is not None and known.level is not None
 
 
 def learn(known: Failures | None, facts: Facts) -> Failures | None:
-    """Take the retries out of the newest tick."""
+    """Remove the retries from the newest tick."""
     tick = facts.tick
     if tick is None:
         return known
@@ -101,7 +105,7 @@ def _without_retries(known: Failures, facts: Facts, tick: Tick, level: float, sh
 
 
 def _turned(known: Failures, facts: Facts, tick: Tick, share: float) -> Failures:
-    """Whether failures begin or end with this tick."""
+    """The state after failures began or ended with this tick."""
     before = facts.ticks[:-1]
     if known.level is None:
         count = _failed(tick) * tick.seconds

@@ -1,11 +1,11 @@
-"""What was needed until now: the highest need of the stabilization windows, and samples of it.
+"""Need history: the highest need of each stabilization window, and samples of the need.
 
-Scaling down uses the highest need of a window, as HPA and KPA do: 30 s for workers, 300 s for
-pods. A time for which the need was not known counts with what ran then: after a start, or five
-minutes without metrics, nothing shrinks until a whole window has been seen.
+Scaling down uses the highest need of a window, as HPA and KPA do: 30 s for workers, 300 s for pods.
+While the need is unknown, the running fleet counts instead: after a start, or after five minutes
+without metrics, nothing shrinks until a whole window has been observed.
 
-Every 10 s, the highest need of the workers' window is kept as a sample, for five minutes: what
-pods are planned for (see pods.py).
+Every 10 s the highest need of the workers' window is kept as a sample, for five minutes. The number
+of pods is planned with these samples (pods.py).
 """
 
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.state import PeakWindow, Size
 
 EVERY = 10.0
-"""Seconds between two samples."""
+"""Seconds between two samples. A third of the workers' window."""
 SAMPLES = 30
-"""Five minutes of them."""
+"""Samples that are kept. Five minutes, the default of scaleDown.replicasAfter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedHistory:
-    """Windows of needs in workers, and of what ran while the need was not known."""
+    """Windows of needs in workers, and of the fleet that ran while the need was unknown."""
 
     workers: PeakWindow = ()
     replicas: PeakWindow = ()
@@ -34,16 +34,16 @@ class NeedHistory:
     sampled: float | None = None
 
     def lately(self, need: float) -> float:
-        """The highest need of the workers' window, ``need`` included."""
+        """The highest need of the workers' window, including ``need``."""
         return max(need, peaks.peak(self.workers) or 0.0)
 
     def lasting(self, need: float) -> float:
-        """The highest need of the pods' window, ``need`` included."""
+        """The highest need of the pods' window, including ``need``."""
         return max(need, peaks.peak(self.replicas) or 0.0)
 
 
 def learn(known: NeedHistory | None, facts: Facts) -> NeedHistory:
-    """Add what the previous tick found."""
+    """Add the need of the previous tick."""
     known, last, spec = known or NeedHistory(), facts.last, facts.spec
     if last is None or facts.gap:
         return _running(known, facts.base, spec, facts.now)

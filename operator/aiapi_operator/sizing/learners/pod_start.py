@@ -1,7 +1,7 @@
-"""How long a pod takes from being ordered until it is ready, as seen in this fleet.
+"""Pod start: the time from ordering a pod until it is ready, as measured in this fleet.
 
-Ordered at 0 s, all ready at 24 s: 24 s. The next order took 16 s: (24 + 16) / 2 = 20 s. An order
-that was not filled within ten minutes says nothing about a pod's start.
+Example: ordered at 0 s, all ready at 24 s: 24 s. The next order took 16 s: (24 + 16) / 2 = 20 s. An
+order that is not complete within ten minutes is not a measurement of a pod's start.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class PodStartTuning:
     """Numbers of this learner."""
 
     first: float = 10.0
-    """Seconds assumed before an order of this fleet was filled. A small image on a node that has
-    it starts in 5 to 15 s."""
+    """Seconds assumed before the first measurement. A small image that the node has starts in 5 to
+    15 s."""
     longest: float = 600.0
-    """Seconds after which an order is given up as a measurement: progressDeadlineSeconds'
-    default."""
+    """Seconds after which an order is no longer measured. The default of
+    progressDeadlineSeconds."""
 
 
 TUNING = PodStartTuning()
@@ -29,7 +29,7 @@ TUNING = PodStartTuning()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodStart:
-    """What is known: ``seconds``, and the order whose pods are not all ready yet."""
+    """The measured ``seconds``, and the order whose pods are not all ready yet."""
 
     seconds: float | None = None
     ordered_at: float | None = None
@@ -43,7 +43,7 @@ def seconds(facts: Facts) -> float:
 
 
 def learn(known: PodStart | None, facts: Facts) -> PodStart:
-    """Start the clock with an order, and stop it when all its pods are ready."""
+    """Measure from an order until all its pods are ready."""
     known = _ordered(known or PodStart(), facts)
     if known.ordered_at is None:
         return known
@@ -57,7 +57,7 @@ def learn(known: PodStart | None, facts: Facts) -> PodStart:
 
 
 def _ordered(known: PodStart, facts: Facts) -> PodStart:
-    """The order of the previous tick; an order that was taken back ends the measurement."""
+    """Start with an order of the previous tick; an order that was reduced is not measured."""
     last = facts.last
     if last is None:
         return known

@@ -1,19 +1,19 @@
-"""Queueing q: how much longer requests queue for loops than in the queue that capacity.py assumes.
+"""Queueing q: how much longer requests queue for loops than in the model of capacity.py.
 
-It is measured whenever loops are about as busy as planned, from 30 s at a time:
+It is measured over 30 s whenever loops are about as busy as planned:
 
-    q = (the percentile that was read - base latency) / (k x rho / (1 - rho))
+    q = (measured percentile - base latency) / (k x rho / (1 - rho))
 
-c = 20 ms at p95: k = 60 ms. At rho = 0.74 the percentile is 780 ms with a base of 530 ms:
-q = 250 / (60 x 2.85) = 1.46. Two visits to the loop, one before and one after an upstream's
-answer, make about 1.5 of it, and that is the first value.
+Example: c = 20 ms at p95, so k = 60 ms. At rho = 0.74 the percentile is 780 ms, and the base is 530
+ms: q = 250 / (60 x 2.85) = 1.46. Two visits to the loop, before and after an upstream call, make
+about 1.5, which is the initial value.
 
-q is the running mean of the readings, over five minutes of full load at most. Readings at emptier
-loops weigh less; one that came with a missed objective weighs three times. Half of all minutes are
+q is the running mean of the readings over at most five minutes of full load. Readings at less busy
+loops weigh less; a reading with a missed objective weighs three times. Half of all minutes are
 worse than the mean, so the plan uses q x (1 + sigma), where sigma is the spread of the readings:
-0.05 in a large and steady fleet, and 0.3 in one of six workers.
+0.05 in a large, steady fleet, and 0.3 in a fleet of six workers.
 
-Ticks in which loops were full, and 6 s after, show a backlog and say nothing of q. Neither does a
+Not used: ticks in which loops are full and the 6 s after them, because these show a backlog, and a
 latency that upstreams alone explain.
 """
 
@@ -38,20 +38,23 @@ class QueueingTuning:
     """Numbers of this learner."""
 
     every: float = 6.0
-    """Seconds between two readings: a 30 s window hardly changes with a tick."""
+    """Seconds between two readings. A window of 30 s changes little within a tick."""
     seconds: float = 30.0
-    """Half of the window that an objective is judged by."""
+    """Seconds of a reading. Half of the minute in which an objective is evaluated."""
     full: float = 0.92
-    """Loop utilization of a tick from which there is a backlog."""
+    """Utilization of a tick from which there is a backlog. Chosen: above any planned one."""
     lowest: float = 0.5
+    """Factor of the lowest valid reading. Below it the base latency is wrong."""
     highest: float = 3.0
-    """Bounds of a reading. Beyond them the base latency is wrong."""
+    """Factor of the highest valid reading. Above it the base latency is wrong."""
     remembers: float = 300.0
-    """Seconds of full load that the mean reaches back."""
+    """Seconds of full load that the mean covers. Chosen: fifty readings."""
     missed: float = 3.0
-    """Weight of a reading that came with a missed objective."""
+    """Weight of a reading with a missed objective. Chosen: such readings are rare and matter
+    most."""
     beyond: float = 1.5
-    """rho / (1 - rho) over the planned one, up to which loops are about as busy as planned."""
+    """Factor on the planned rho / (1 - rho) up to which loops are about as busy as planned. Chosen:
+    the model is poor near saturation."""
 
 
 TUNING = QueueingTuning()
@@ -64,19 +67,19 @@ class Queueing:
     factor: float = 1.5
     variance: float = 0.04
     seconds: float = 20.0
-    """Seconds of full load that it was learned from; the first value counts for 20."""
+    """Seconds of full load it is learned from. The initial value counts for 20."""
     time: float = -inf
     learned: bool = False
 
 
 def planned(facts: Facts) -> float:
-    """q with its margin, as the utilization target takes it."""
+    """q with its margin, for the utilization target."""
     known = facts.get(Queueing) or Queueing()
     return known.factor * (1 + sqrt(known.variance))
 
 
 def learn(known: Queueing | None, facts: Facts) -> Queueing:
-    """Add a reading of the last 30 s, where they say something of q."""
+    """Add a reading of the last 30 s, if they are suitable."""
     known = known or Queueing()
     if facts.tick is None or facts.now - known.time < TUNING.every:
         return known
@@ -115,7 +118,7 @@ def _read(
 
 
 def _upstreams_explain(facts: Facts, service: ServiceDemand, latency: float) -> bool:
-    """Without the queueing that was measured at loops the objective is missed as well."""
+    """Whether the objective would be missed without the measured queueing at loops, too."""
     delay = capacity.measured_queueing_delay(
         service.seconds,
         facts.spec.objective,
@@ -141,7 +144,7 @@ def _add(known: Queueing, found: float, seconds: float) -> Queueing:
 
 
 def _calm(ticks: Sequence[Tick]) -> list[Tick]:
-    """Ticks in which, and for 6 s before, loops were not full and did not wait for CPU."""
+    """Ticks in which loops were not full and did not wait for CPU, nor in the 6 s before."""
     chosen = []
     full = -inf
     for tick in ticks:
@@ -153,7 +156,7 @@ def _calm(ticks: Sequence[Tick]) -> list[Tick]:
 
 
 def _busy(ticks: list[Tick]) -> float:
-    """rho / (1 - rho) as requests met it: by a few ticks, and in pods that have more to do."""
+    """Mean rho / (1 - rho) by requests, from groups of three ticks, for the pods with more load."""
     uneven = min(tick.uneven for tick in ticks)
     total = requests = 0.0
     for first in range(0, len(ticks), 3):
@@ -167,7 +170,7 @@ def _busy(ticks: list[Tick]) -> float:
 
 
 def checkpoint(known: Queueing, saved: Saved) -> dict[str, Any]:
-    """``queueingFactor``, once it was measured."""
+    """``queueingFactor``, if it has been measured."""
     if not known.learned:
         return {}
     return {"queueingFactor": settled(f"{known.factor:.2f}", saved, "queueingFactor", float)}

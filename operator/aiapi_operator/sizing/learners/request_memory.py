@@ -1,13 +1,13 @@
-"""Request memory: bytes that a request in flight takes, where pods have a memory limit.
+"""Request memory: bytes per request in flight, if pods have a memory limit.
 
-What a worker has resident is noted by how much it has in flight, in bins that double (0, 1, 2-3,
-4-7, ...). A bin keeps the lowest value seen in it, for an allocator gives memory back late, if at
-all; it rises by a part in ten minutes, so that a change is learned. The median slope between the
-bins is what a request takes, and what is left at none is the worker itself.
+The resident memory of a worker is recorded by its requests in flight, in bins that double (0, 1,
+2-3, 4-7, ...). A bin keeps its lowest value, because an allocator returns memory late or never. The
+value may double in ten minutes, so that a change is learned. The median slope between the bins is
+the memory of a request, and the value at none in flight is the worker itself.
 
-    100 MiB at 0 in flight, 110 at 100, 150 at 500: 0.1 MiB per request limit 512 MiB per pod, 2
-    workers of 100 MiB: (0.8 x 512 - 2 x 100) / 0.1 = 2,096 requests per pod 6,000 are in flight: 3
-    pods
+    100 MiB at 0 in flight, 110 at 100, 150 at 500: 0.1 MiB per request
+    limit 512 MiB, 2 workers of 100 MiB: (0.8 x 512 - 2 x 100) / 0.1 = 2,096 requests per pod
+    6,000 in flight: 3 pods
 """
 
 from dataclasses import dataclass, replace
@@ -28,24 +28,28 @@ class RequestMemoryTuning:
     """Numbers of this learner."""
 
     leak: float = 600.0
-    """Seconds in which a bin may double."""
+    """Seconds in which a bin may double. Chosen: a deployment that needs more memory is learned in
+    minutes."""
     bins: int = 3
+    """Bins for a fit. Two points always fit a line."""
     samples: int = 5
-    """Bins, and samples in each, for a fit."""
+    """Samples in a bin for it to count. Chosen: 10 s with one pod."""
     span: float = 20.0
-    """Requests in flight per worker between the emptiest and the fullest bin."""
+    """Requests in flight per worker between the first and the last bin. Chosen: fewer are within an
+    allocator's noise."""
     full: float = 0.8
-    """Share of the limit that is planned for."""
+    """Share of the limit that is planned. The rest is for uneven load: exceeding it kills the
+    pod."""
 
 
 TUNING = RequestMemoryTuning()
 PODS = 20
-"""Pods that are looked at in a tick."""
+"""Pods that are read per tick. Limits the time of a decision in large fleets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryBin:
-    """The lowest memory that a worker had resident with about so much in flight."""
+    """The lowest resident memory of a worker with this number of requests in flight."""
 
     bin: int
     in_flight: float
@@ -55,13 +59,13 @@ class MemoryBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMemory:
-    """The bins, and the fit: bytes per request and of a worker without any (0: not known)."""
+    """The bins, and the fit: bytes per request and of an idle worker (0: unknown)."""
 
     bins: tuple[MemoryBin, ...] = ()
     request: float = 0.0
     worker: float = 0.0
     pods: PeakWindow = ()
-    """Pods that the requests in flight needed, over the pods' stabilization window."""
+    """Pods needed for the requests in flight, over the pods' stabilization window."""
 
 
 def learn(known: RequestMemory | None, facts: Facts) -> RequestMemory | None:
@@ -94,7 +98,7 @@ def learn(known: RequestMemory | None, facts: Facts) -> RequestMemory | None:
 
 
 def _pods(known: RequestMemory, facts: Facts, limit: int) -> int:
-    """Pods that can hold the requests in flight; 0 where any number can, or none."""
+    """Pods that can hold the requests in flight; 0 if any number can, or none."""
     room = TUNING.full * limit - facts.base.workers * known.worker
     if known.request <= 0 or room <= 0:
         # The workers alone fill the limit: no number of pods makes room for requests.
@@ -130,7 +134,7 @@ def _fit(bins: tuple[MemoryBin, ...]) -> tuple[float, float] | None:
 
 
 def checkpoint(known: RequestMemory, saved: Saved) -> dict[str, Any]:
-    """``requestMemory``, for people: it is learned anew after a restart."""
+    """``requestMemory``, for information: it is learned again after a restart."""
     if known.request <= 0:
         return {}
     text = f"{max(1, round(known.request / 1024))}Ki"

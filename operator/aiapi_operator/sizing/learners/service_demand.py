@@ -1,23 +1,22 @@
-"""Service demand c: the loop seconds that a request costs.
+"""Service demand c: the loop seconds of a request.
 
     c = (loop time - idle work x workers) / requests
 
-over the last minute, older requests counting ever less (and never fewer than the last 200, so
-that a quiet service remembers what a request costs). Idle work is what workers spend while no
-requests come.
+over the last minute, with older requests weighing less, and over no fewer than the last 200, so
+that c stays known at low load. Idle work is the loop time of workers while no requests arrive.
 
-One minute at 100 requests/s on 4 workers, 0.92 loop seconds per second of which 0.02 are idle work
-(0.005 per worker): c = (0.92 - 4 x 0.005) / 100 = 9 ms.
+Example: one minute at 100 rps on 4 workers, with 0.92 loop seconds per second, of which 0.02 are
+idle work (0.005 per worker): c = (0.92 - 4 x 0.005) / 100 = 9 ms.
 
-A tick counts as no more than three times and no less than a third of the known cost: a handler
-that blocks a loop once for 4 s is not what a request costs. When three blocks of requests in a row
-each cost a quarter more than c, and so much more together that chance does not explain it, a deploy
-changed the service: the new cost is taken at once. A cost that falls is believed as the minute
-fills with it, since requests that answer "not found" for a while are cheap, too.
+A block of 25 requests counts as at most three times and at least a third of the known cost: a
+handler that once blocks a loop for 4 s is not the cost of a request. If three consecutive blocks
+each cost a quarter more than c, and together more than chance explains, a deployment has changed
+the service, and the new cost counts immediately. A lower cost is accepted only as the minute fills
+with it: requests that return "not found" for a while are cheap, too.
 
-Nothing is learned from ticks in which many requests failed or pods waited for CPU. Of requests in
-flight part of the work is done, so a tick's requests are the mean of those that came and those
-that ended; when a loop is full, those that ended.
+Nothing is learned from ticks in which many requests failed or pods waited for CPU. Part of the work
+of requests in flight is done, so the requests of a tick are the mean of those that arrived and
+those that completed; if a loop is full, those that completed.
 """
 
 from dataclasses import dataclass, replace
@@ -35,19 +34,21 @@ class ServiceDemandTuning:
     """Numbers of this learner."""
 
     enough: float = 200.0
-    """Requests for a c that is known well: the mean of 200 exponential costs is within 7 %."""
+    """Requests for a confident c. The mean of 200 exponential costs is within 7 %."""
     block: float = 25.0
-    """Requests that are judged together."""
+    """Requests in a block. The mean of 25 exponential costs is within 20 %."""
     outlier: float = 3.0
-    """Factor on c up to which a block counts."""
+    """Factor on c up to which a block counts. Chosen: far above the 20 % of chance."""
     changed: float = 1.25
-    """Factor on c from which a block costs more than before."""
+    """Factor on c from which a block costs more than before. One sigma of a block; three in a row
+    must."""
     full: float = 0.8
-    """Utilization of the busiest pod from which requests wait for the loop."""
+    """Utilization of the busiest pod from which requests wait for the loop. Then arrivals are not
+    the work done."""
     most_idle: float = 0.02
-    """Share of a worker's time. Heartbeats and housekeeping take well under this."""
+    """Share of a worker's time that idle work may take. Heartbeats and housekeeping take less."""
     longest: float = 60.0
-    """Loop seconds. A checkpoint with more is an error."""
+    """Seconds. A longer c in a checkpoint is an error."""
 
 
 TUNING = ServiceDemandTuning()
@@ -55,24 +56,24 @@ TUNING = ServiceDemandTuning()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDemand:
-    """What a request costs: ``seconds`` of loop time (c)."""
+    """The cost of a request: ``seconds`` of loop time (c)."""
 
     seconds: float
     requests: float = 0.0
-    """Requests that it is known from; 0 when it is from a checkpoint."""
+    """Number of requests it is measured from; 0 if it is from a checkpoint."""
     idle: float = 0.0
-    """Loop time a worker spends without any request, 0..1."""
+    """Loop utilization of a worker without requests, 0..1."""
     block_work: float = 0.0
     block_requests: float = 0.0
     block_seconds: float = 0.0
     expensive_work: float = 0.0
-    """Loop seconds and requests of the last blocks that all cost more, and how many."""
+    """Loop seconds and requests of the latest blocks that all cost more, and their number."""
     expensive_requests: float = 0.0
     expensive_blocks: int = 0
 
     @property
     def confident(self) -> bool:
-        """Known from enough requests of this process's own time."""
+        """Whether it is measured from enough requests since this operator started."""
         return self.requests >= TUNING.enough
 
 
@@ -102,7 +103,7 @@ def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
 
 
 def _add(known: ServiceDemand, facts: Facts) -> ServiceDemand:
-    """Take in the block of requests that is complete."""
+    """Learn from the complete block of requests."""
     work, requests, seconds = known.block_work, known.block_requests, known.block_seconds
     if requests <= 0:
         return known
@@ -114,7 +115,7 @@ def _add(known: ServiceDemand, facts: Facts) -> ServiceDemand:
     usual = known.seconds * requests
     if known.requests >= TUNING.enough:
         work = min(TUNING.outlier * usual, max(usual / TUNING.outlier, work))
-    # A minute of requests, and never fewer than ``enough``.
+    # The requests of a minute, and never fewer than ``enough``.
     kept = known.requests * exp(-seconds / SLOW_WINDOW)
     kept = max(kept, min(known.requests, TUNING.enough - requests), 0.0)
     total = kept + requests
@@ -136,7 +137,7 @@ def _expensive(known: ServiceDemand, work: float, requests: float) -> ServiceDem
 
 
 def _sure(known: ServiceDemand) -> bool:
-    """The expensive blocks cost more than three sigmas of exponential costs explain."""
+    """Whether the blocks cost more than c by over three sigmas of exponential costs."""
     cost = known.expensive_work / known.expensive_requests
     return cost > known.seconds * (1 + 3 * sqrt(2 / known.expensive_requests))
 
@@ -156,7 +157,7 @@ def _requests(tick: Tick) -> float:
 
 
 def restore(saved: Saved) -> ServiceDemand | None:
-    """Read ``serviceDemand`` back, without confidence."""
+    """Read ``serviceDemand`` back. It is not confident."""
     text = saved.get("serviceDemand")
     if not isinstance(text, str) or not is_duration(text):
         return None

@@ -1,11 +1,12 @@
-"""Usage: what the fleet used since the operator started, and the fleet that the served load needed.
+"""Usage: worker and pod time since the start of observation, and the fleet that the served load
+needed.
 
-The static fleet that savings compare with carries the busiest minute of *answered* requests:
+The static fleet to compare savings with carries the busiest minute of *answered* requests:
 
     answered per second x c / rho*
 
-A need that was not real (a retry storm, a mistake of this operator) answers nobody, so it does not
-raise the baseline.
+A need that was not real (a retry storm, an error of this operator) answers no requests, so it does
+not raise the baseline.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,9 @@ from aiapi_operator.sizing.plan import RequiredWorkers
 from aiapi_operator.sizing.state import SLOW_WINDOW, Size, Tick
 
 EVERY = 10.0
-"""Seconds between two looks at the last minute."""
+"""Seconds between two evaluations. The last minute changes little in between."""
 FULL = 0.95
-"""Loop utilization allowed while a pod is lost."""
+"""Utilization allowed while a pod is lost. As in needs/loop.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

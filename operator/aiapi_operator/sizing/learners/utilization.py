@@ -1,9 +1,8 @@
-"""The utilization target rho*: how busy loops may be. capacity.py has the formula.
+"""The utilization target rho*: how busy loops are planned to be. capacity.py has the formula.
 
-Not known well: 0.6 until c and the base latency are. If the base latency alone misses the objective
-no number of workers helps; loops are planned at an efficient 0.7, since more workers would cost and
-change nothing. The same while the base is above its calm level: a slow upstream never makes the
-fleet grow.
+Until c and the base latency are known well, it is at most 0.6. If the base latency alone misses the
+objective, no number of workers helps, and loops are planned at an efficient 0.7. The same applies
+while the base is above its calm level: a slow upstream never makes the fleet grow.
 """
 
 from dataclasses import dataclass
@@ -22,14 +21,18 @@ class UtilizationTuning:
     """Numbers of this entry."""
 
     lowest: float = 0.3
+    """Utilization that is always planned. Chosen: bounds the cost of a tight objective."""
     highest: float = 0.85
-    """Above it a small error in the demand is a large one in the delay."""
+    """Utilization that is planned at most. Above it a small error of the demand causes a large
+    delay."""
     efficient: float = 0.7
-    """Where the objective is out of reach."""
+    """Utilization while the objective is infeasible. As Knative's default target percentage."""
     cautious: float = 0.6
-    """While c or the base latency is not known well."""
+    """Utilization while c or the base latency is uncertain. If c is 40 % too low, loops are at
+    0.84."""
     near: float = 0.05
-    """A base this close under the threshold (as a share of it) is within the histogram's error."""
+    """Share of the threshold below which the slack is zero. About the error of an interpolated
+    percentile: buckets are 20 % apart."""
 
 
 TUNING = UtilizationTuning()
@@ -39,12 +42,12 @@ CAUTIOUS = UtilizationTarget(utilization=TUNING.cautious)
 
 
 def target(facts: Facts) -> UtilizationTarget:
-    """What to plan loops for in this tick."""
+    """The target of this tick."""
     return facts.get(UtilizationTarget) or CAUTIOUS
 
 
 def learn(_: UtilizationTarget | None, facts: Facts) -> UtilizationTarget:
-    """rho* by what is known now."""
+    """rho* from the current c, base latency and queueing."""
     objective = facts.spec.objective
     service = facts.get(ServiceDemand)
     base = facts.get(BaseLatency)

@@ -1,17 +1,16 @@
-"""What a worker needs of CPU and memory: what it uses at rho*, with some to spare.
+"""Worker use: the CPU and memory requests of a worker, from its use at rho* with a margin.
 
-The spec's values are the start. CPU is learned from the CPU seconds that a second of loop time
-takes: less than one where callbacks block, more where threads compute.
+The spec's values are initial values. CPU follows from the CPU seconds per second of loop time: less
+than one if callbacks block, more if threads compute.
 
     CPU = max(rho*, busiest loop) x CPU seconds / loop seconds x 1.1
 
-A service that uses 0.9 CPU seconds per loop second, planned at rho* = 0.65: 0.65 x 0.9 x 1.1 = 0.64
-cores. Where threads run out before loops are at rho*, the utilization that loops then reach counts
-instead. Memory is the highest that workers of a pod had resident, divided by their number, x 1.25.
+Example: 0.9 CPU seconds per loop second, planned at rho* = 0.65: 0.65 x 0.9 x 1.1 = 0.64 cores. If
+threads run out before loops reach rho*, the utilization that loops do reach counts instead. Memory
+is the highest resident memory of a pod's workers, divided by their number, x 1.25.
 
-More is requested at once, so that nothing runs below its use for long. Less must suffice for ten
-minutes first, and by 15 %: each change resizes every pod. Either stays between a fifth and four
-times of the spec's value.
+An increase applies immediately. A decrease must suffice for ten minutes, and be over 15 %: each
+change resizes every pod. Both values stay between a fifth and four times the spec's.
 """
 
 from collections.abc import Sequence
@@ -39,28 +38,35 @@ class WorkerUseTuning:
     """Numbers of this learner."""
 
     cpu_spare: float = 1.1
+    """Factor on the CPU that is used. A little below VPA's safety margin of 1.15: CPU can be
+    shared."""
     memory_spare: float = 1.25
-    """Factors on what is used. VPA's default safety margin is 1.15 for both."""
+    """Factor on the memory that is used. Above VPA's safety margin of 1.15: too little kills a
+    pod."""
     loaded: float = 0.05
-    """Utilization below which housekeeping blurs what a loop second costs."""
+    """Utilization below which CPU is not learned. Housekeeping then distorts the cost of a loop
+    second."""
     less: float = 0.85
-    """Share of the current request below which a lower one is worth a resize."""
+    """Share of the current request below which a lower one is worth a resize. Chosen."""
     down_after: float = 600.0
-    """Seconds for which less must have sufficed."""
+    """Seconds for which less must have sufficed. Chosen: each change resizes every pod."""
     range: float = 4.0
-    """Most that is requested, over the spec's value; a fifth is the least."""
+    """Factor on the spec's value that is requested at most. Chosen: limits the effect of an
+    error."""
 
 
 TUNING = WorkerUseTuning()
 PODS = 50
-"""Pods that are looked at in a tick."""
+"""Pods that are read per tick. Limits the time of a decision in large fleets."""
 CPU_STEP = 0.01
+"""Cores that requests are rounded up to. Ten millicores."""
 MEMORY_STEP = 2**20
+"""Bytes that requests are rounded up to. One MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerUse:
-    """What a worker requests as learned (0: as in the spec), and what it used."""
+    """The learned requests of a worker (0: as in the spec), and its recent use."""
 
     cpu: float = 0.0
     """Cores."""
@@ -72,7 +78,7 @@ class WorkerUse:
 
 
 def priced(spec: SizingSpec, use: WorkerUse | None) -> SizingSpec:
-    """The spec with what a worker requests now."""
+    """The spec with the current requests of a worker."""
     if use is None or not spec.learn_resources:
         return spec
     return replace(
@@ -83,7 +89,7 @@ def priced(spec: SizingSpec, use: WorkerUse | None) -> SizingSpec:
 
 
 def learn(known: WorkerUse | None, facts: Facts) -> WorkerUse | None:
-    """Follow what workers use."""
+    """Follow the use of the workers."""
     spec, now = facts.spec, facts.now
     if not spec.learn_resources:
         return None
@@ -114,7 +120,7 @@ def _push(window: PeakWindow, value: float | None, now: float) -> PeakWindow:
 
 
 def _cpu(facts: Facts) -> float | None:
-    """Cores that a worker needs, from a whole window; None where too little is known."""
+    """Cores that a worker needs, from a whole window; None if the load is too low or too short."""
     ticks = facts.ticks
     if windows.span(ticks) < 0.9 * SLOW_WINDOW:
         return None
@@ -127,7 +133,7 @@ def _cpu(facts: Facts) -> float | None:
 
 
 def _memory(samples: Sequence[PodSample]) -> float | None:
-    """Bytes that a worker needs, by the pod that uses most."""
+    """Bytes that a worker needs, from the pod that uses the most per worker."""
     used = [
         sample.rss_bytes / (sample.workers_ready + sample.workers_draining)
         for sample in samples[:: max(1, len(samples) // PODS)]
@@ -141,7 +147,7 @@ def _bounded(value: float, start: float) -> float:
 
 
 def _follow(now: float, start: float, needed: float | None, step: float, *, down: bool) -> float:
-    """The new value: up at once, down when ``down``; 0 means the spec's value."""
+    """The new value: up immediately, down only if ``down``; 0 means the spec's value."""
     current = now or start
     if needed is None:
         return now

@@ -1,4 +1,4 @@
-"""What limits a fleet. Each entry is one file: facts and a lead time in, a requirement out.
+"""NEEDS: what limits a fleet. Each entry is one file: facts and a lead time in, a requirement out.
 
 The largest requirement sets the number of workers and gives the reason. Removing an entry from the
 list removes it from the system.

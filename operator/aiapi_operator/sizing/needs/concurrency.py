@@ -1,7 +1,7 @@
-"""Requests that a worker takes at once: expected in flight / (0.8 x the limit), where there is one.
+"""Concurrency: expected requests in flight / (0.8 x the limit of a worker), if there is a limit.
 
-The limit is the lower of workers.maxConcurrency and the pods' own. Without a limit nothing is
-asked: a worker that only waits can hold thousands of requests.
+The limit is the lower of workers.maxConcurrency and the pods' own. Without a limit there is no
+requirement: a worker that only waits can hold thousands of requests.
 
     300 in flight, a limit of 50: 300 / (0.8 x 50) = 7.5 workers
 """
@@ -16,18 +16,19 @@ from aiapi_operator.sizing.requirement import MOST, Requirement
 from aiapi_operator.sizing.state import Tick
 
 FULL_SHARE = 0.8
-"""Share of a worker's limit that is planned for. The rest is for uneven spread."""
+"""Share of a worker's limit that is planned. The rest is for uneven load."""
 MOST_SHED = 1.5
+"""Factor by which shed requests may raise the requests in flight. Chosen: limits a single step."""
 
 
 def limit(facts: Facts) -> int:
-    """Requests that a worker takes at once; 0 where nothing limits them."""
+    """Concurrent requests per worker; 0 if nothing limits them."""
     own = facts.ticks[-1].worker_limit if facts.ticks else 0
     return min((each for each in (facts.spec.max_concurrency, own) if each > 0), default=0)
 
 
 def need(facts: Facts, lead: float) -> Requirement | None:
-    """Workers for the requests that will be in flight."""
+    """Workers for the expected requests in flight."""
     most = limit(facts)
     if most <= 0:
         return None
@@ -42,7 +43,7 @@ def need(facts: Facts, lead: float) -> Requirement | None:
 
 
 def growth(facts: Facts, lead: float) -> float:
-    """Arrivals in ``lead`` seconds over those of now, at least 1."""
+    """Arrivals in ``lead`` seconds over the current ones, at least 1."""
     known = facts.get(Demand)
     if known is None or known.level <= 0:
         return 1.0
@@ -50,10 +51,10 @@ def growth(facts: Facts, lead: float) -> float:
 
 
 def unshed(recent: Sequence[Tick], in_flight: float) -> float:
-    """Requests in flight had none been shed.
+    """Requests in flight if none had been shed.
 
     A limit of 50 per worker, 100 per second arrive, 20 of them are shed: 50 x 100 / 80 = 62. At
-    most half more at a time: what was shed a moment ago may be what comes now.
+    most half more at a time: shed requests may be retried and counted again.
     """
     came = sum((tick.arrivals + tick.retried) * tick.seconds for tick in recent)
     counted = sum(tick.arrivals * tick.seconds for tick in recent)

@@ -1,7 +1,7 @@
-"""Event loops: expected arrivals x c / rho*, or the loop time used now / rho* if that is more.
+"""Event loops: expected arrivals x c / rho*, or the loop time in use / rho* if that is more.
 
 412 rps x 9.1 ms / 0.61 = 6.15 workers. When one pod is lost, the others may be 95 % busy until it
-is replaced: 412 x 9.1 ms / 0.95 = 3.9 workers must be left.
+is replaced, so 412 x 9.1 ms / 0.95 = 3.9 workers must remain.
 """
 
 from math import sqrt
@@ -16,12 +16,14 @@ from aiapi_operator.sizing.requirement import MOST, Requirement
 from aiapi_operator.sizing.windows import span
 
 FULL = 0.95
-"""Loop utilization allowed while a pod is lost."""
+"""Utilization allowed while a pod is lost. Chosen: the objective may be missed, but no backlog
+grows."""
 SIGMAS = 2.0
+"""Sigmas by which chance may raise the loop time in use. One in 40 readings exceeds it."""
 
 
 def need(facts: Facts, lead: float) -> Requirement:
-    """Workers for the loop time that will be used."""
+    """Workers for the expected loop time."""
     rho = target(facts).utilization
     service = facts.get(ServiceDemand)
     arrivals = demand.expected(facts, lead)
@@ -44,7 +46,7 @@ def need(facts: Facts, lead: float) -> Requirement:
 
 
 def certain_loop(facts: Facts, service: float) -> float:
-    """Loop seconds per second that were used, less what chance may have added.
+    """Loop seconds per second in use, less what chance may have added.
 
     n requests whose costs are exponential around c use n c +- c sqrt(2 n). 320 per second for 6 s
     at 20 ms: 6.4 s per second, of which 6.4 - 2 x 0.02 x sqrt(2 x 320 / 6) = 6.0 are certain.

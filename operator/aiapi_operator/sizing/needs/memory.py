@@ -1,7 +1,7 @@
-"""Memory of requests in flight: where pods have a memory limit, it limits how many they can hold.
+"""Memory of requests in flight: a memory limit limits how many requests a pod can hold.
 
-More workers in a pod share the same limit, so this asks for pods, not for workers. Without a limit
-nothing is asked. See request_memory.py for an example.
+Workers of a pod share the limit, so this requires pods, not workers. Without a limit there is no
+requirement. request_memory.py has an example.
 """
 
 from aiapi_operator.present.numbers import count

@@ -1,8 +1,7 @@
 """Schedules: floors at certain times of the week.
 
-A schedule's floor holds from its start. Pods take a while, so it counts as soon as it is nearer
-than one and a half times the time they have taken (they do not always take the same): with pods
-that take 20 s and a tick of 2 s, from 33 s before the start.
+A floor applies from the start of its schedule, and early, so that pods serve in time: from 1.5 x
+(pod start + interval) before it. With pods that take 20 s and a tick of 2 s that is 33 s.
 """
 
 from aiapi_operator.present.numbers import count
@@ -13,17 +12,18 @@ from aiapi_operator.sizing.learners import pod_start
 from aiapi_operator.sizing.requirement import Requirement
 
 MARGIN = 1.5
+"""Factor on the pod start by which a floor applies early. Chosen: the start time varies."""
 
 
 def floors(facts: Facts) -> tuple[Floor, ...]:
-    """The floors of the schedules that count now."""
+    """The floors of the schedules that apply now."""
     ahead = MARGIN * (pod_start.seconds(facts) + facts.spec.interval)
     upcoming = [each.floor for each in facts.spec.upcoming if each.seconds <= ahead]
     return (*facts.spec.floors, *upcoming)
 
 
 def need(facts: Facts, _lead: float) -> Requirement | None:
-    """The highest of them, and never less than the user's floors."""
+    """The highest of these floors, at least the user's own."""
     found = floors(facts)
     if not found:
         return None

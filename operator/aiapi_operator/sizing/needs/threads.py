@@ -1,15 +1,16 @@
-"""Threads: a call that finds no free thread waits, while the loop is idle.
+"""Threads: a call that finds no free thread waits, although the loop is idle.
 
-With t thread seconds per request (see thread_time.py):
+With t thread seconds per request (thread_time.py):
 
-    threads = arrivals x t, at least those that are busy, at most those and the calls that wait
+    threads = arrivals x t, at least the busy ones, at most the busy ones and the waiting calls
 
-100 per second, 0.3 s each: 30 threads. 200 per second come to a worker with 40: 133 are done, 40
-threads are busy, t = 40 / 133 = 0.3 s, and 200 x 0.3 = 60 threads are needed.
+100 rps that hold a thread for 0.3 s each need 30 threads. If 200 rps arrive at a worker with 40,
+133 rps complete and 40 threads are busy: t = 40 / 133 = 0.3 s, and 200 x 0.3 = 60 threads are
+needed.
 
-Of a worker's threads a part is planned for. Few threads need more room than many: by square-root
+Only a part of a worker's threads is planned. Small pools need more spare threads: by square-root
 staffing (Halfin and Whitt, 1981) n threads leave about sqrt(n) / 1.6 free, so that calls seldom
-wait: 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
+wait. 1 thread is planned at 37 %, 4 at 68 %, 10 and more at 80 %.
 """
 
 from dataclasses import dataclass
@@ -26,31 +27,32 @@ from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse
 from aiapi_operator.sizing.windows import planned_share
 
 SIGMAS = 2.0
+"""Sigmas by which chance may raise the busy threads. One in 40 readings exceeds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadPoolLoad:
-    """A pool of threads: what the load needs of it now, and how busy it is."""
+    """A pool of threads: the threads that the load needs now, and its utilization."""
 
     name: str
     limit: int
-    """Threads in a worker."""
+    """Threads per worker."""
     needed: float
-    """Threads that the load needs, in all workers together."""
+    """Threads that the load needs in the whole fleet."""
     busy: float
     waiting: float
-    """Calls that wait for a thread."""
+    """Calls waiting for a thread."""
     utilization: float
-    """Share of the threads that is busy, 0..1."""
+    """Share of busy threads, 0..1."""
 
     @property
     def workers(self) -> float:
-        """Workers for the threads that are needed."""
+        """Workers for the needed threads."""
         return self.needed / (self.limit * planned_share(self.limit))
 
 
 def busiest_pool(facts: Facts) -> ThreadPoolLoad | None:
-    """The pool that needs the most workers; None where no threads are used."""
+    """The pool that needs the most workers; None if no threads are used."""
     pools = {pool.name: pool for tick in facts.recent for pool in tick.threads}
     found = [_load(facts, pool) for pool in pools.values()]
     return max(found, key=lambda each: each.workers, default=None)
@@ -72,7 +74,7 @@ def _load(facts: Facts, pool: ThreadUse) -> ThreadPoolLoad:
     cost = None if known is None else known.seconds.get(pool.name)
     needed = busy
     if cost is not None and demand is not None:
-        # Calls that last t overlap: so much may chance have added to the mean of the window.
+        # Calls of t seconds overlap, so this is what chance may add to the mean of the window.
         chance = SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
         least = 0.0 if any(map(mostly_fails, facts.recent)) else max(0.0, busy - chance)
         needed = min(max(least, demand.level * cost), most + chance)
@@ -87,7 +89,7 @@ def _load(facts: Facts, pool: ThreadUse) -> ThreadPoolLoad:
 
 
 def need(facts: Facts, lead: float) -> Requirement | None:
-    """Workers for the threads that will be busy."""
+    """Workers for the expected busy threads."""
     pool = busiest_pool(facts)
     if pool is None:
         return None
