@@ -14,8 +14,8 @@ up to
     rho* = slack / (slack + q x k)        with slack = T - b
 
 Example: p95 within 800 ms, c = 9 ms, b = 750 ms, q = 1: k = 9 x 3.0 = 27 ms, slack = 50 ms, rho* =
-50 / 77 = 0.65, less 2 % for errors of the demand. With b = 300 ms it is 0.95, of which 0.80 is
-used: above that, a small error in the demand causes a large delay.
+50 / 77 = 0.65. With b = 300 ms it is 0.95, of which 0.85 is used: above that, a small error in the
+demand causes a large delay.
 
 If the base alone misses the objective, no number of workers helps. Then the fleet is held at an
 efficient rho, because more workers would cost more and change nothing. The same applies while the

@@ -14,9 +14,10 @@ each of them requires. The cheapest is chosen if it saves more than the move cos
 The trend counts if both halves of the five minutes have it, less two standard errors. A fleet that
 has been observed for one minute is planned for one minute: little evidence moves few pods.
 
-Example: 5 pods x 2 run, and 7.2 workers are needed, which 8 pods x 1 carry. That is 5.5 cores
-instead of 4.8. Three more pods with 2 workers are 3.3 cores, for 35 + 10 s 148 core-seconds. They
-save 0.7 x 300 s = 210 core-seconds, so they are ordered.
+Example: 3 pods x 3 run, at least 3 must stay, and 7.2 workers are needed, which 4 pods x 2 carry.
+That is 4.4 cores instead of 4.8. A fourth pod with 3 workers is 1.6 cores, for 35 + 10 s 72
+core-seconds. It saves 0.4 x 300 s = 120 core-seconds, so it is ordered. After one minute it would
+save 0.4 x 60 s = 24, and it would not be.
 
 On a ramp the expected needs exceed the past ones, so pods are ordered before workers must be added
 in all of them.

@@ -1,9 +1,9 @@
-"""Pods stay while one less would be cheaper but would not save what the move costs.
+"""Cost of moving: pods stay while one less would be cheaper, but not by more than the move costs.
 
-The proposal has weighed that already (pods.py), so this guard changes nothing; it gives the reason.
+The proposal already includes this (pods.py), so this guard changes nothing; it gives the reason.
 
-3 pods x 1 for a need of 0.8, which 2 pods x 1 carry: a pod is 0.6 cores. The move costs 35 s of it,
-so the third pod stays until the need has been that low for more than 35 s.
+Example: 3 pods x 1 run for a need of 0.8, which 2 pods x 1 carry. A pod is 0.6 cores. The move
+costs 35 s of it, so the third pod stays until the need has been that low for more than 35 s.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ WHY = "pods scale down once the saving exceeds the cost of moving"
 
 
 def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
-    """The same fleet, where one pod less would carry the need at a lower cost."""
+    """The same fleet, with the reason, if one pod less would carry the need at a lower cost."""
     spec, fewer = facts.spec, size.replicas - 1
     if size.replicas != clamp(facts, facts.base).replicas:
         return None
