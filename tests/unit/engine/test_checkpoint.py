@@ -4,25 +4,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiapi_operator.sizing.restore import Checkpoint
 from engine_support.world import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiapi_operator.engine import checkpoint, sizer
-from aiapi_operator.sizing import profile, restore
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
-from aiapi_operator.sizing.state import (
-    BaseLatency,
-    Forecasts,
-    Profile,
-    Queueing,
-    ServiceDemand,
-    Size,
-    State,
-    Usage,
-)
+from aiapi_operator.sizing.learners import LEARNERS, daily_profile
+from aiapi_operator.sizing.learners.base_latency import BaseLatency
+from aiapi_operator.sizing.learners.daily_profile import DailyProfile
+from aiapi_operator.sizing.learners.pod_start import PodStart
+from aiapi_operator.sizing.learners.queueing import Queueing
+from aiapi_operator.sizing.learners.service_demand import ServiceDemand
+from aiapi_operator.sizing.learners.usage import Usage
+from aiapi_operator.sizing.learners.worker_use import WorkerUse
+from aiapi_operator.sizing.state import Size, State
 
 MIB = 2**20
 NAMES = (
@@ -42,6 +39,17 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(sizer, "decide", scripted)
     return wanted
+
+
+def remember(world: World, *known: Any) -> None:
+    """Replace what the right-sizer knows of some things."""
+    state = world.state.sizer.sizing
+    memory = {**state.memory, **{type(each): each for each in known}}
+    world.state.sizer.sizing = replace(state, memory=memory)
+
+
+def knows(*known: Any) -> State:
+    return State(memory={type(each): each for each in known})
 
 
 def resizes(world: World) -> list[tuple[str, ...]]:
@@ -95,15 +103,13 @@ async def test_an_unknown_time_zone_is_reported_with_an_example() -> None:
 async def test_savings_continue_with_the_next_leader() -> None:
     world = World(status={"workers": 1})
     await world.settle()
-    world.state.sizer.sizing = replace(
-        world.state.sizer.sizing,
-        usage=Usage(
-            seconds=7200.0,
-            worker_seconds=20_000.0,
-            pod_seconds=14_400.0,
-            peak=Size(workers=4, replicas=3),
-        ),
+    usage = Usage(
+        seconds=7200.0,
+        worker_seconds=20_000.0,
+        pod_seconds=14_400.0,
+        peak=Size(workers=4, replicas=3),
     )
+    remember(world, usage)
     await world.tick(after=70.0)
     written = world.written["savings"]
     assert written["workerSeconds"] == 20_140
@@ -114,7 +120,7 @@ async def test_savings_continue_with_the_next_leader() -> None:
     successor.state.update_manifest(world.cluster.objects["AIApi", "a"])
     await successor.tick()
     await successor.tick()
-    usage = successor.state.sizer.sizing.usage
+    usage = successor.state.sizer.sizing.memory[Usage]
     assert usage.peak == Size(workers=4, replicas=3)
     assert usage.worker_seconds >= 20_140
     assert successor.written["savings"]["baselineReplicas"] == 3
@@ -142,8 +148,9 @@ async def test_a_settled_fleet_writes_its_totals_once_an_hour(changes: dict[str,
         {"learned": {"queueingFactor": "most", "podStart": "soon", "workerMemory": "-1"}},
     ],
 )
-def test_a_status_without_values_gives_an_empty_checkpoint(status: dict[str, Any]) -> None:
-    assert checkpoint.read(status) == Checkpoint()
+def test_a_status_without_values_gives_a_new_state(status: dict[str, Any]) -> None:
+    # The totals start at zero, and a worker requests what the spec says.
+    assert checkpoint.initial_state(status) == knows(Usage(), WorkerUse())
 
 
 values = st.recursive(
@@ -161,69 +168,65 @@ statuses = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(values | statuses)
 def test_any_status_can_be_read(status: Any) -> None:
-    restore.initial_state(checkpoint.read(status))
+    state = checkpoint.initial_state(status)
+    assert set(state.memory) <= {learner.kind for learner in LEARNERS}
+    checkpoint.learned(state, {})
+    checkpoint.totals(state)
 
 
 async def test_the_next_leader_starts_from_the_learned_values() -> None:
     world = World(status={"workers": 1})
     await world.settle()
     jumps = (0.0,) * 18 + (1.386,) + (0.0,) * 29
-    world.state.sizer.sizing = replace(
-        world.state.sizer.sizing,
-        service=ServiceDemand(seconds=0.0091, idle=0.0, requests=5000, confident=True),
-        base=BaseLatency(percentile=95, current=0.4, calm=0.38, time=world.now),
-        forecasts=Forecasts(shortfalls=(0.06,) * 20),
-        profile=Profile(jumps=jumps, seen=96, off=0.245, moved=2.04),
+    remember(
+        world,
+        ServiceDemand(seconds=0.0091, requests=5000),
+        BaseLatency(percentile=95, current=0.4, calm=0.38, time=world.now),
+        DailyProfile(jumps=jumps, seen=96, error=0.245, error_without=2.04),
     )
     await world.tick(after=70.0)
     written = world.written["learned"]
-    assert (written["baseLatency"], written["headroom"]) == ("380ms", "6%")
+    assert written["baseLatency"] == "380ms"
     assert written["profile"]["jumps"].split() == ["0"] * 18 + ["139"] + ["0"] * 29
     successor = World()
     successor.state.update_manifest(world.cluster.objects["AIApi", "a"])
     successor.state.start_term(2)
-    state = successor.state.sizer.sizing
-    assert state.service is not None
-    assert (state.service.seconds, state.service.confident) == (0.0091, False)
-    assert state.base is not None
-    assert (state.base.calm, state.base.percentile) == (0.38, 95)
-    assert set(state.forecasts.shortfalls) == {0.06}
-    assert profile.skill(state.profile) == pytest.approx(0.88, abs=0.001)
-    assert state.profile.jumps[18] == pytest.approx(1.386, abs=0.01)
+    memory = successor.state.sizer.sizing.memory
+    assert memory[ServiceDemand] == ServiceDemand(seconds=0.0091), "without confidence"
+    assert (memory[BaseLatency].calm, memory[BaseLatency].percentile) == (0.38, 95)
+    assert daily_profile.skill(memory[DailyProfile]) == pytest.approx(0.88, abs=0.001)
+    assert memory[DailyProfile].jumps[18] == pytest.approx(1.386, abs=0.01)
 
 
 def test_the_profile_is_written_when_it_changed() -> None:
-    def learned(state: State, written: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = checkpoint.learned(state, lambda _, value, **__: value, written)
-        return found
-
-    jumps = (0.5,) + (0.0,) * 47
-    first = replace(State(), profile=Profile(jumps=jumps, seen=60, off=0.1, moved=0.2))
-    written = learned(first, {})
+    first = DailyProfile(jumps=(0.5,) + (0.0,) * 47, seen=60, error=0.1, error_without=0.2)
+    written = checkpoint.learned(knows(first), {})
     assert written["profile"]["seen"] == 60
-    similar = replace(first, profile=replace(first.profile, seen=71, off=0.11))
-    assert learned(similar, written) == written
-    assert learned(replace(first, profile=replace(first.profile, seen=72)), written) != written
-    other = replace(first.profile, jumps=(0.52, *jumps[1:]))
-    assert learned(replace(first, profile=other), written)["profile"]["jumps"].startswith("52 0")
-    nothing = replace(first, profile=replace(first.profile, jumps=(0.001,) * 48))
-    assert "profile" not in learned(nothing, written)
+    similar = replace(first, seen=71, error=0.11)
+    assert checkpoint.learned(knows(similar), written) == written
+    assert checkpoint.learned(knows(replace(first, seen=72)), written) != written
+    other = replace(first, jumps=(0.52, *first.jumps[1:]))
+    assert checkpoint.learned(knows(other), written)["profile"]["jumps"].startswith("52 0")
+    nothing = replace(first, jumps=(0.001,) * 48)
+    assert "profile" not in checkpoint.learned(knows(nothing), written)
 
 
 def test_learned_values_round_trip() -> None:
-    state = replace(
-        State(),
-        use=replace(State().use, cpu=0.64, memory=300 * MIB),
-        pod_lead=20.2,
-        queueing=Queueing(factor=1.7, time=9.0),
+    state = knows(
+        WorkerUse(cpu=0.64, memory=300 * MIB),
+        PodStart(seconds=20.2),
+        Queueing(factor=1.7, learned=True),
     )
-    document = checkpoint.learned(state, lambda key, value, **_: value, {})
+    document = checkpoint.learned(state, {})
     assert document == {
         "workerCpu": "640m",
         "workerMemory": "300Mi",
         "podStart": "20s",
         "queueingFactor": "1.70",
     }
-    assert checkpoint.read({"learned": document}) == Checkpoint(
-        worker_cpu=0.64, worker_memory=300 * MIB, pod_lead=20.0, queueing=1.7
+    assert checkpoint.initial_state({"learned": document}) == knows(
+        WorkerUse(cpu=0.64, memory=300 * MIB),
+        PodStart(seconds=20.0),
+        Queueing(factor=1.7, learned=True),
+        Usage(),
     )

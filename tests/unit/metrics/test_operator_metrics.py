@@ -14,9 +14,10 @@ from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Fleet, Histogram
+from aiapi_operator.sizing.learners.usage import Usage
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.spec import sizing_spec
-from aiapi_operator.sizing.state import Size, State, Usage
+from aiapi_operator.sizing.state import Size, State
 
 KEY = ("shop", "a")
 LABELS = 'name="a",namespace="shop"'
@@ -35,10 +36,15 @@ def record(metrics: OperatorMetrics, *, requests: int = 0) -> None:
     )
     decision = decide(SPEC, Fleet(replicas=2, pods=pods), State(), 5.0)
     spend = Usage(
-        seconds=10.0, worker_seconds=20.0, pod_seconds=20.0, peak=Size(workers=2, replicas=2)
+        seconds=3600.0, worker_seconds=7200.0, pod_seconds=7200.0, peak=Size(workers=2, replicas=2)
     )
     fleet = ObservedFleet(
-        replicas=2, ready=2, workers=2, silent=1, savings=savings(SPEC, spend), samples=pods
+        replicas=2,
+        ready=2,
+        workers=2,
+        silent=1,
+        savings=savings(SPEC, State(memory={Usage: spend})),
+        samples=pods,
     )
     metrics.record_decision(KEY, SPEC, fleet, decision)
     metrics.record_tick(KEY, seconds=0.1, lag=0.0, outcome="ok", now=7.0)
