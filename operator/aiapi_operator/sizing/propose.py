@@ -55,7 +55,7 @@ def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
     """The fleet for the need now, and for the need when pods ordered now will serve."""
     spec, start = facts.spec, clamp(facts, facts.base)
     move = _move(facts, now, soon, start)
-    replicas = start.replicas if move is None else move.after
+    replicas = move.after if move is not None and _pays(facts, now, move) else start.replicas
     if plan.workers_for(soon.carry, start.replicas) > spec.workers.max:
         replicas = plan.fewest_replicas(spec, soon.carry, at_least=start.replicas)
     replicas = max(replicas, now.min_replicas, soon.min_replicas)
@@ -86,6 +86,15 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
     )
     after = pods.cheapest(facts.spec, history.samples, market)
     return ReplicaMove(before=start.replicas, after=after) if after != start.replicas else None
+
+
+def _pays(facts: Facts, now: Requirements, move: ReplicaMove) -> bool:
+    """Fewer pods must cost less for the need now, too: it may have risen since the last look."""
+    if move.after > move.before:
+        return True
+    spec = facts.spec
+    kept, moved = (plan.fit(spec, now.carry, pods) for pods in (move.before, move.after))
+    return plan.hourly_cost(spec, moved) < plan.hourly_cost(spec, kept)
 
 
 def fewest(facts: Facts, history: NeedHistory, now: Requirements, soon: Requirements) -> int:
