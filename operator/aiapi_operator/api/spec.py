@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from aiapi_operator.api.container import EnvFromSource, EnvVar, PodTemplateOverlay
+from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.model import Model
 from aiapi_operator.api.rules import Rule
 from aiapi_operator.api.scalars import (
@@ -56,11 +57,49 @@ class Latency(Model):
     """Maximum latency at that percentile, such as 800ms or 1.5s."""
 
 
-class Objective(Model):
-    """Service level objective. The operator keeps the fleet just large enough to meet it."""
+class FirstByte(Model):
+    """First-byte objective: the given percentile of responses begins within the threshold."""
 
-    latency: Latency = Latency()
-    """Latency objective."""
+    percentile: Annotated[float, Field(ge=50, le=99.9)] = 95.0
+    """Percentile of the time to the first byte, 50 to 99.9."""
+    threshold: PositiveDuration = "800ms"
+    """Maximum time to the first byte at that percentile, such as 800ms or 1.5s."""
+
+
+def _is_redundant(objective: "Objective") -> bool:
+    latency, first = objective.latency, objective.first_byte
+    if latency is None or first is None or first.percentile > latency.percentile:
+        return False
+    return parse_duration(first.threshold) >= parse_duration(latency.threshold)
+
+
+class Objective(Model):
+    """Service level objective. The operator keeps the fleet just large enough to meet it. If it
+    has both latency and firstByte, both must hold. If it has neither, latency applies with its
+    defaults."""
+
+    latency: Latency | None = None
+    """Objective for the time to the end of the response. Not for streams, whose duration depends
+    on their length: use firstByte."""
+    first_byte: FirstByte | None = None
+    """Objective for the time to the first byte of the response body, for streamed responses."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.latency) || !has(self.firstByte)"
+            " || self.firstByte.percentile > self.latency.percentile"
+            " || duration(self.firstByte.threshold) < duration(self.latency.threshold)",
+            message="firstByte.threshold must be below latency.threshold unless its percentile is"
+            " higher, because a response begins before it ends: lower firstByte.threshold or"
+            " remove firstByte",
+            holds=lambda objective: not _is_redundant(objective),
+        ),
+    )
+
+    @property
+    def effective(self) -> "Objective":
+        """The objective with the default latency if it has neither latency nor firstByte."""
+        return self if self.latency or self.first_byte else Objective(latency=Latency())
 
 
 class Workers(Model):
@@ -183,7 +222,9 @@ class AIApiSpec(Model):
     ] = ()
     """ConfigMaps and Secrets whose keys become environment variables of the app container."""
     objective: Objective = Objective()
-    """Service level objective. The operator keeps the fleet just large enough to meet it."""
+    """Service level objective. The operator keeps the fleet just large enough to meet it. If it
+    has both latency and firstByte, both must hold. If it has neither, latency applies with its
+    defaults."""
     workers: Workers = Workers()
     """Uvicorn workers in each pod. The number changes in place, without restarting the pod."""
     replicas: Replicas = Replicas()

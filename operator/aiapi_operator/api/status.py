@@ -16,13 +16,32 @@ _Long = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
+class ObjectiveStatus(LenientModel):
+    """The objective that is closest to being missed, for its share of the threshold."""
+
+    type: _Text | None = None
+    """Latency or FirstByte."""
+    percentile: _Text | None = None
+    """Percentile of the objective, such as p95."""
+    threshold: _Text | None = None
+    """Threshold of the objective, such as 800ms."""
+    measured: _Text | None = None
+    """Latency or time to the first byte at that percentile, such as 412ms. Absent while there is
+    no data for it."""
+
+
 class LoadStatus(LenientModel):
     """Current load. A field is absent while there is no data for it."""
 
     latency: _Text | None = None
-    """Latency at the percentile of the objective, such as 412ms."""
+    """Latency at the percentile of the objective, such as 412ms, if latency is an objective."""
     percentile: _Text | None = None
     """Percentile of the latency, such as p95."""
+    first_byte: _Text | None = None
+    """Time to the first byte at the percentile of the objective, such as 210ms, if firstByte is an
+    objective."""
+    first_byte_percentile: _Text | None = None
+    """Percentile of the time to the first byte, such as p95."""
     requests_per_second: _Text | None = None
     """Arriving requests per second, including shed requests."""
     completed_per_second: _Text | None = None
@@ -131,6 +150,9 @@ class LearnedStatus(LenientModel):
     """Queueing time for event loops relative to the queueing model, such as 1.46."""
     base_latency: _Text | None = None
     """Latency at the percentile of the objective without queueing for the loop, such as 380ms."""
+    base_first_byte: _Text | None = None
+    """Time to the first byte at the percentile of the objective without queueing for the loop,
+    such as 190ms."""
     profile: DailyProfileStatus | None = None
     """Jumps of the demand that occur at the same time every day."""
 
@@ -165,6 +187,8 @@ class AIApiStatus(LenientModel):
     """Number of ready pods."""
     workers: _Count | None = None
     """Desired number of workers per pod."""
+    objective: ObjectiveStatus | None = None
+    """The objective that is closest to being missed, for its share of the threshold."""
     load: LoadStatus | None = None
     """Current load."""
     need: NeedStatus | None = None

@@ -44,7 +44,7 @@ def initial_state(status: Any) -> State:
         **_part(status, "learned"),
         **_part(status, "savings"),
         **_pick(_part(status, "need"), "serviceDemand"),
-        **_pick(_part(status, "load"), "percentile"),
+        **_pick(_part(status, "load"), "percentile", "firstBytePercentile"),
     }
     return State(memory=restored(saved))
 

@@ -15,10 +15,13 @@ from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.manifests.labels import selector_text
 from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.savings import Savings
+from aiapi_operator.sizing.spec import objectives
 
 _RELATIVE = 0.1
 _RELATIVE_PRICE = 0.02
+_FIELDS = {ObjectiveKind.LATENCY: "latency", ObjectiveKind.FIRST_BYTE: "first_byte"}
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         "conditions": [each.manifest() for _, each in sorted(inputs.conditions.items())],
     }
     if decision is not None:
+        document["objective"] = _objective(aiapi, decision, deadband)
         document["load"] = _load(aiapi, decision, deadband)
         document["need"] = _need(decision, deadband)
         document["decision"] = _decision(decision, inputs.decided_at)
@@ -90,12 +94,36 @@ def _learned(inputs: StatusInputs, decision: Decision) -> dict[str, Any]:
     return checkpoint.learned(decision.state, written)
 
 
+def _objective(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+    """The objective that is closest to being missed."""
+    measured = {each.kind: decision.load.measured(each.kind) for each in _objectives(aiapi)}
+    worst = max(_objectives(aiapi), key=lambda each: (measured[each.kind] or 0.0) / each.threshold)
+    given = getattr(aiapi.spec.objective.effective, _FIELDS[worst.kind])
+    return {
+        "type": worst.kind.value,
+        "percentile": f"p{worst.percentile:g}",
+        "threshold": given.threshold,
+        "measured": _measured(deadband, worst.kind, decision),
+    }
+
+
+def _objectives(aiapi: AIApi) -> tuple[LatencyObjective, ...]:
+    return objectives(aiapi.spec.objective)
+
+
+def _measured(deadband: Deadband, kind: ObjectiveKind, decision: Decision) -> str | None:
+    found = deadband.filter(kind, decision.load.measured(kind), absolute=0.0005)
+    return None if found is None else format_duration(found)
+
+
 def _load(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:
     load, keep = decision.load, deadband.filter
-    latency = keep("latency", load.latency, absolute=0.0005)
+    percentiles = {each.kind: f"p{each.percentile:g}" for each in _objectives(aiapi)}
     return {
-        "latency": None if latency is None else format_duration(latency),
-        "percentile": f"p{aiapi.spec.objective.latency.percentile:g}",
+        "latency": _measured(deadband, ObjectiveKind.LATENCY, decision),
+        "percentile": percentiles.get(ObjectiveKind.LATENCY),
+        "firstByte": _measured(deadband, ObjectiveKind.FIRST_BYTE, decision),
+        "firstBytePercentile": percentiles.get(ObjectiveKind.FIRST_BYTE),
         "requestsPerSecond": _number(keep("arrivals", load.arrivals_per_second, absolute=0.5)),
         "completedPerSecond": _number(keep("completed", load.completed_per_second, absolute=0.5)),
         "inFlight": _number(keep("in_flight", load.in_flight, absolute=0.5)),

@@ -22,7 +22,7 @@ NUMBERS_INTERVAL = 5.0
 """Minimum seconds between two writes that change only numbers."""
 SAVINGS_INTERVAL = 60.0
 _CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
-_DECISION_FIELDS = ("workers", "load", "need", "decision", "savings", "learned")
+_DECISION_FIELDS = ("workers", "objective", "load", "need", "decision", "savings", "learned")
 _POSITIVE = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are healthy when true. All others are healthy when false."""
 
@@ -200,7 +200,7 @@ def _essential(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: document.get(key) for key in ("load", "need", "learned")}
+    return {key: document.get(key) for key in ("objective", "load", "need", "learned")}
 
 
 def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:

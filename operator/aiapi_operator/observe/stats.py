@@ -6,11 +6,12 @@ whole, and the pod counts as unknown.
 """
 
 from functools import lru_cache
+from operator import lt
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiapi_operator.sizing.inputs import Histogram, PodSample, ThreadPool
+from aiapi_operator.sizing.inputs import NO_HISTOGRAM, Histogram, PodSample, ThreadPool
 
 MAX_BYTES = 64 * 1024
 """Far above the size of a valid answer."""
@@ -41,12 +42,17 @@ class _Histogram(_Strict):
     def _fits(self) -> Self:
         if len(self.counts) != len(self.bounds) + 1:
             raise ValueError("counts must have one entry more than bounds")
-        if any(low >= high for low, high in zip(self.bounds, self.bounds[1:], strict=False)):
+        if not _ascending(self.bounds):
             raise ValueError("bounds must ascend")
         return self
 
     def plain(self) -> Histogram:
         return Histogram(bounds=_shared(self.bounds), counts=self.counts, sum=self.sum)
+
+
+@lru_cache(maxsize=16)
+def _ascending(bounds: tuple[float, ...]) -> bool:
+    return all(map(lt, bounds, bounds[1:]))
 
 
 @lru_cache(maxsize=16)
@@ -113,6 +119,7 @@ class _Stats(_Strict):
     worker_limit: _Count = 0
     threads: Annotated[dict[_Name, _Threads], Field(max_length=16)] | None = None
     latency: _Histogram
+    ttfb: _Histogram | None = None
     loop_lag: _Histogram
 
 
@@ -156,6 +163,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         memory_limit_bytes=stats.memory_limit_bytes,
         worker_limit=stats.worker_limit,
         threads=_pools(stats.threads),
+        first_byte=NO_HISTOGRAM if stats.ttfb is None else stats.ttfb.plain(),
     )
 
 

@@ -15,7 +15,7 @@ up to
 
 Example: p95 within 800 ms, c = 9 ms, b = 750 ms, q = 1: k = 9 x 3.0 = 27 ms, slack = 50 ms, rho* =
 50 / 77 = 0.65. With b = 300 ms it is 0.95, of which 0.85 is used: above that, a small error in the
-demand causes a large delay.
+demand causes a large delay. With two objectives, the lower of their rho* counts.
 
 If the base alone misses the objective, no number of workers helps. Then the fleet is held at an
 efficient rho, because more workers would cost more and change nothing. The same applies while the
@@ -34,6 +34,8 @@ class UtilizationTarget:
 
     utilization: float
     infeasible: bool = False
+    objective: LatencyObjective | None = None
+    """The objective that it is for; None while too little is known."""
 
 
 def tail(service: float, objective: LatencyObjective) -> float:

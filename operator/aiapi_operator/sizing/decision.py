@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiapi_operator.sizing.inputs import ObjectiveKind
 from aiapi_operator.sizing.state import State
 
 
@@ -55,12 +56,19 @@ class Load:
     loop_utilization: float | None
     """Loop time over wall time of the busiest pod, 0..1."""
     latency: float | None
-    """The objective's percentile over the recent window, in seconds."""
+    """The objective's percentile over the recent window, in seconds; None where latency is not an
+    objective."""
     upstream_share: float | None
     """Share of the request time spent waiting for upstreams, 0..1."""
     shed_per_second: float | None
     threads_utilization: float | None = None
     """Share of busy threads in the most needed pool, 0..1."""
+    first_byte: float | None = None
+    """The same as ``latency`` for the time to the first byte."""
+
+    def measured(self, kind: ObjectiveKind) -> float | None:
+        """The percentile of an objective of this kind."""
+        return self.first_byte if kind is ObjectiveKind.FIRST_BYTE else self.latency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from aiapi_operator.present.numbers import count, number, percent
 from aiapi_operator.sizing.decision import Binding, Load, Need, Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
+from aiapi_operator.sizing.inputs import ObjectiveKind
 from aiapi_operator.sizing.learners import daily_profile
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import TUNING, target
@@ -135,14 +136,20 @@ def load(facts: Facts) -> Load:
     if not facts.known:
         return UNKNOWN_LOAD
     in_flight, pool = facts.mean("in_flight"), busiest_pool(facts)
-    latency = facts.latency
     return Load(
         arrivals_per_second=facts.mean("arrivals") + facts.mean("retried"),
         completed_per_second=facts.mean("completed"),
         in_flight=in_flight,
         loop_utilization=facts.mean("busiest"),
-        latency=None if latency is None else latency.seconds,
+        latency=_measured(facts, ObjectiveKind.LATENCY),
+        first_byte=_measured(facts, ObjectiveKind.FIRST_BYTE),
         upstream_share=min(1.0, facts.mean("upstream") / in_flight) if in_flight > 0 else None,
         shed_per_second=facts.mean("shed"),
         threads_utilization=None if pool is None else pool.utilization,
     )
+
+
+def _measured(facts: Facts, kind: ObjectiveKind) -> float | None:
+    objective = facts.spec.objective_for(kind)
+    found = None if objective is None else facts.latency(objective)
+    return None if found is None else found.seconds

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from aiapi_operator.sizing import windows
 from aiapi_operator.sizing.histogram import Percentile
-from aiapi_operator.sizing.inputs import Fleet, SizingSpec
+from aiapi_operator.sizing.inputs import Fleet, LatencyObjective, ObjectiveKind, SizingSpec
 from aiapi_operator.sizing.rates import FleetSamples
 from aiapi_operator.sizing.state import FAST_WINDOW, Outcome, Size, Tick
 
@@ -41,7 +41,7 @@ class Facts:
     """The size from which changes start: ``running``, or with more workers if more were ordered."""
     memory: dict[type, Any] = field(default_factory=dict)
     _means: dict[str, float] = field(default_factory=dict)
-    _latency: list[Percentile | None] = field(default_factory=list)
+    _latencies: dict[ObjectiveKind, Percentile | None] = field(default_factory=dict)
     _recent: tuple[Tick, ...] | None = None
 
     def get(self, kind: type[T]) -> T | None:
@@ -62,18 +62,16 @@ class Facts:
             found = self._means[name] = windows.mean(self.recent, name)
         return found
 
-    @property
-    def latency(self) -> Percentile | None:
-        """The objective's current percentile, from as few of the newest ticks as suffice."""
-        if not self._latency:
-            found = windows.latency(self.ticks, self.spec.objective.percentile)
-            self._latency.append(found)
-        return self._latency[0]
+    def latency(self, objective: LatencyObjective) -> Percentile | None:
+        """The objective's percentile now; None where nothing was measured."""
+        if objective.kind not in self._latencies:
+            self._latencies[objective.kind] = windows.latency(self.ticks, objective)
+        return self._latencies[objective.kind]
 
     def replace_tick(self, tick: Tick) -> None:
         """Replace the newest tick with a corrected one, before other learners read it."""
         self.tick = tick
         self.ticks = (*self.ticks[:-1], tick)
         self._means.clear()
-        self._latency.clear()
+        self._latencies.clear()
         self._recent = None

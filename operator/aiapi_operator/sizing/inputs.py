@@ -8,6 +8,7 @@ Units: seconds for time, bytes for memory, cores for CPU, unless a name says oth
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from aiapi_operator.api.schedule import Floor, UpcomingFloor
 from aiapi_operator.api.spec import Mode
@@ -19,6 +20,7 @@ __all__ = [
     "Histogram",
     "LatencyObjective",
     "Mode",
+    "ObjectiveKind",
     "PodSample",
     "PodUnknown",
     "Pricing",
@@ -28,12 +30,27 @@ __all__ = [
 ]
 
 
+class ObjectiveKind(StrEnum):
+    """The time that an objective is for. Shown in the status, so the names are part of the API."""
+
+    LATENCY = "Latency"
+    """Until the end of the response."""
+    FIRST_BYTE = "FirstByte"
+    """Until the first byte of the response body."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyObjective:
     """``percentile`` (50..99.9) of the requests within ``threshold`` seconds."""
 
     percentile: float
     threshold: float
+    kind: ObjectiveKind = ObjectiveKind.LATENCY
+
+    @property
+    def field(self) -> str:
+        """The field of ``spec.objective``."""
+        return self.kind[0].lower() + self.kind[1:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +77,7 @@ class SizingSpec:
     """The spec of one AIApi in plain numbers, with all defaults."""
 
     objective: LatencyObjective
+    """The only objective, or the first of two."""
     workers: Bounds
     replicas: Bounds
     worker_cpu: float
@@ -82,6 +100,17 @@ class SizingSpec:
     """Seconds since 1970, for the daily profile; None disables it."""
     memory_pods: int = 0
     """Pods needed for the memory of requests in flight; set by the right-sizer."""
+    other_objectives: tuple[LatencyObjective, ...] = ()
+    """Objectives of other kinds that must hold as well."""
+
+    @property
+    def objectives(self) -> tuple[LatencyObjective, ...]:
+        """All objectives; at most one of each kind."""
+        return (self.objective, *self.other_objectives)
+
+    def objective_for(self, kind: ObjectiveKind) -> LatencyObjective | None:
+        """The objective of this kind."""
+        return next((each for each in self.objectives if each.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +123,9 @@ class Histogram:
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     sum: float
+
+
+NO_HISTOGRAM = Histogram(bounds=(), counts=(), sum=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +190,8 @@ class PodSample:
     """Requests that a worker handles concurrently; 0 if unlimited or unknown."""
     threads: tuple[ThreadPool, ...] | None = None
     """The pools that were used. None if the pod does not report them."""
+    first_byte: Histogram = NO_HISTOGRAM
+    """Times to the first byte of response bodies, counted at the first byte."""
     # Gauges; older images do not report these.
     open_websockets: int = 0
     open_streams: int = 0

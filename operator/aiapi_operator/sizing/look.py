@@ -17,7 +17,8 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     if not isfinite(now):
         now = 0.0 if state.now is None else state.now
     seen = rates.validate(fleet, now=now, interval=spec.interval)
-    measured = rates.measure(seen, state, now=now)
+    kinds = [each.kind for each in spec.objectives]
+    measured = rates.measure(seen, state, now=now, kinds=kinds)
     ticks = windows.append(state.ticks, measured.tick, now=now)
     elapsed = 0.0 if state.now is None else now - state.now
     stale = max(3 * spec.interval, 10.0)

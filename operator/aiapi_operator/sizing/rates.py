@@ -10,7 +10,7 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 + 32) x 3/2 = 90. Unknown is never zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -18,8 +18,15 @@ from operator import add, attrgetter, is_, lt, sub, truediv
 from typing import NamedTuple
 
 from aiapi_operator.sizing import histogram, thread_use, windows
-from aiapi_operator.sizing.inputs import Fleet, PodSample, PodUnknown
-from aiapi_operator.sizing.state import SLOW_WINDOW, MergedHistogram, ParsedSample, State, Tick
+from aiapi_operator.sizing.inputs import Fleet, Histogram, ObjectiveKind, PodSample, PodUnknown
+from aiapi_operator.sizing.state import (
+    SLOW_WINDOW,
+    Latencies,
+    MergedHistogram,
+    ParsedSample,
+    State,
+    Tick,
+)
 
 MAX_NEW_INSTANCE_AGE = 10.0
 """Seconds since the start up to which an instance is new. Its counters then began within the
@@ -29,8 +36,6 @@ MIN_SECONDS = 0.1
 MAX_SILENT_SHARE = 0.02
 """Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
 the others, so they may hide no more than that."""
-_Latencies = tuple[tuple[float, ...], histogram.Counts]
-"""Bounds and counts."""
 MAX_COUNTER = 1e15
 """Seconds or requests of a valid counter. No real pod exceeds this: 30 million years, or a million
 rps for 30 years."""
@@ -66,6 +71,12 @@ _COUNTERS = 11
 _DIFFERENCES = _COUNTERS + 2
 """Numbers whose difference is used: the counters, and requests in flight and queued."""
 _NOTHING = (0,) * len(_NAMES)
+_HISTOGRAMS: Mapping[ObjectiveKind, Callable[[PodSample], Histogram]] = {
+    ObjectiveKind.LATENCY: attrgetter("latency"),
+    ObjectiveKind.FIRST_BYTE: attrgetter("first_byte"),
+}
+_NONE: Latencies = ((), ())
+_UNMERGED = MergedHistogram()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +181,17 @@ class Measurement:
 
     tick: Tick | None
     samples: tuple[ParsedSample, ...]
-    merged: MergedHistogram
+    merged: Mapping[ObjectiveKind, MergedHistogram]
 
 
-def measure(seen: FleetSamples, state: State, *, now: float) -> Measurement:
-    """The fleet's rates since the last tick."""
+def measure(
+    seen: FleetSamples,
+    state: State,
+    *,
+    now: float,
+    kinds: Sequence[ObjectiveKind] = (ObjectiveKind.LATENCY,),
+) -> Measurement:
+    """The fleet's rates since the last tick, with the histograms of these kinds."""
     before = {known[0].pod: known for known in state.samples}
     elapsed = 0.0 if state.now is None else now - state.now
     flows = []
@@ -190,7 +207,7 @@ def measure(seen: FleetSamples, state: State, *, now: float) -> Measurement:
             flows.append(flow)
     tick, merged = None, state.merged
     if elapsed >= MIN_SECONDS and any(sample.ready for (sample, _), _, _ in flows):
-        latencies, merged = _latencies(flows, state)
+        latencies, merged = _histograms(flows, state, kinds)
         tick = _sum(flows, seen, latencies, seconds=elapsed, now=now)
     if seen.unknown:
         names = {sample.pod for sample, _ in kept}
@@ -247,7 +264,12 @@ def _rates(flows: list[_Flow]) -> _Rates:
 
 
 def _sum(
-    flows: list[_Flow], seen: FleetSamples, latencies: _Latencies, *, seconds: float, now: float
+    flows: list[_Flow],
+    seen: FleetSamples,
+    latencies: Mapping[ObjectiveKind, Latencies],
+    *,
+    seconds: float,
+    now: float,
 ) -> Tick:
     ready = [flow for flow in flows if flow[0][0].ready]
     serving = _rates(ready)
@@ -264,6 +286,7 @@ def _sum(
         totals = [total + sum(column) for total, column in zip(totals, leaving, strict=True)]
         busiest = max(busiest, _busiest(leaving))
     arrivals, completed, shed, in_flight, loop, workers, upstream = totals[:7]
+    bounds, counts = latencies.get(ObjectiveKind.LATENCY, _NONE)
     return Tick(
         time=now,
         seconds=min(SLOW_WINDOW, seconds),
@@ -281,8 +304,9 @@ def _sum(
         cancelled=totals[8],
         cpu=totals[9],
         throttled=max(serving.throttled),
-        bounds=latencies[0],
-        counts=latencies[1],
+        bounds=bounds,
+        counts=counts,
+        first_byte=latencies.get(ObjectiveKind.FIRST_BYTE, _NONE),
         worker_limit=limit,
         threads=pools,
     )
@@ -294,20 +318,34 @@ def _busiest(rates: _Rates) -> float:
     return max(min(1.0, loop / workers) if workers > 0 else 0.0 for loop, workers in pairs)
 
 
-def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, MergedHistogram]:
+def _histograms(
+    flows: list[_Flow], state: State, kinds: Sequence[ObjectiveKind]
+) -> tuple[dict[ObjectiveKind, Latencies], dict[ObjectiveKind, MergedHistogram]]:
+    """The histograms that objectives need: adding them takes most of the time."""
+    found = {kind: _latencies(flows, state, kind) for kind in kinds}
+    return (
+        {kind: latencies for kind, (latencies, _) in found.items()},
+        {kind: merged for kind, (_, merged) in found.items()},
+    )
+
+
+def _latencies(
+    flows: list[_Flow], state: State, kind: ObjectiveKind
+) -> tuple[Latencies, MergedHistogram]:
     """Latencies of this tick, over the pods with the same bounds.
 
     During a rollout that changes the bounds, the old bounds are used while any pod has them:
     histograms with different bounds cannot be added.
     """
-    bounds = state.ticks[-1].bounds if state.ticks else ()
-    if not any(histogram.same_bounds(sample.latency.bounds, bounds) for (sample, _), _, _ in flows):
-        bounds = flows[0][0][0].latency.bounds
+    read = _HISTOGRAMS[kind]
+    bounds = windows.histogram_of(state.ticks[-1], kind)[0] if state.ticks else ()
+    if not any(histogram.same_bounds(read(sample).bounds, bounds) for (sample, _), _, _ in flows):
+        bounds = read(flows[0][0][0]).bounds
     size = len(bounds) + 1
     now, past = [], []
     for (sample, _), last, _ in flows:
-        after = sample.latency
-        before = None if last is None else last[0].latency
+        after = read(sample)
+        before = None if last is None else read(last[0])
         if not histogram.same_bounds(after.bounds, bounds):
             continue
         if before is not None and not histogram.same_bounds(before.bounds, bounds):
@@ -319,7 +357,8 @@ def _latencies(flows: list[_Flow], state: State) -> tuple[_Latencies, MergedHist
     if not now or not _ascending(bounds):
         return (bounds, ()), MergedHistogram()
     merged = MergedHistogram(parts=tuple(now), counts=histogram.merge(now))
-    counts = histogram.difference(merged.counts, _merge(past, state.merged) or (0,) * size)
+    known = state.merged.get(kind, _UNMERGED)
+    counts = histogram.difference(merged.counts, _merge(past, known) or (0,) * size)
     return (bounds, counts if counts is not None and _sane(counts) else ()), merged
 
 

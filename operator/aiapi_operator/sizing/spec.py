@@ -3,8 +3,14 @@
 from aiapi_operator.api import AIApiSpec, schedule
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.quantity import parse_bytes, parse_cores
-from aiapi_operator.api.spec import Cost, ResourceSource
-from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Pricing, SizingSpec
+from aiapi_operator.api.spec import Cost, Objective, ResourceSource
+from aiapi_operator.sizing.inputs import (
+    Bounds,
+    LatencyObjective,
+    ObjectiveKind,
+    Pricing,
+    SizingSpec,
+)
 
 
 def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingSpec:
@@ -13,12 +19,12 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
     ``time_of_day`` is in seconds since 1970. Without it, no schedule is active and no daily profile
     is learned.
     """
-    latency, scaling = spec.objective.latency, spec.scaling
+    scaling = spec.scaling
+    first, *others = objectives(spec.objective)
     schedules = scaling.schedules
     return SizingSpec(
-        objective=LatencyObjective(
-            percentile=latency.percentile, threshold=parse_duration(latency.threshold)
-        ),
+        objective=first,
+        other_objectives=tuple(others),
         workers=Bounds(min=spec.workers.min, max=spec.workers.max),
         replicas=Bounds(min=spec.replicas.min, max=spec.replicas.max),
         worker_cpu=parse_cores(spec.workers.cpu),
@@ -34,6 +40,22 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
         floors=() if time_of_day is None else schedule.active(schedules, now=time_of_day),
         upcoming=() if time_of_day is None else schedule.upcoming(schedules, now=time_of_day),
         time_of_day=time_of_day,
+    )
+
+
+def objectives(objective: Objective) -> tuple[LatencyObjective, ...]:
+    """One or two objectives: latency unless only firstByte is given, then firstByte."""
+    objective = objective.effective
+    given = {
+        ObjectiveKind.LATENCY: objective.latency,
+        ObjectiveKind.FIRST_BYTE: objective.first_byte,
+    }
+    return tuple(
+        LatencyObjective(
+            kind=kind, percentile=each.percentile, threshold=parse_duration(each.threshold)
+        )
+        for kind, each in given.items()
+        if each is not None
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiapi_operator.sizing.inputs import PodSample
+from aiapi_operator.sizing.inputs import ObjectiveKind, PodSample
 
 FAST_WINDOW = 6.0
 """Seconds of the current load. Three ticks of the default interval."""
@@ -16,6 +16,8 @@ SLOW_WINDOW = 60.0
 
 PeakWindow = tuple[tuple[float, float], ...]
 """(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""
+Latencies = tuple[tuple[float, ...], tuple[int, ...]]
+"""Bounds and counts of a histogram."""
 ParsedSample = tuple[PodSample, tuple[float, ...]]
 """A valid sample, and its numbers in the order in which rates.py reads them."""
 
@@ -87,7 +89,9 @@ class Tick:
     """Seconds per second that a CPU limit throttled the most throttled pod."""
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    """Latencies of this tick alone, by bucket of ``bounds``; empty if unknown."""
+    """Latencies of this tick alone, by bucket of ``bounds``; empty if unknown or not needed."""
+    first_byte: Latencies = ((), ())
+    """The same for times to the first byte."""
     worker_limit: int = 0
     """Concurrent requests per worker, as reported by the pods; 0 if they report none."""
     threads: tuple[ThreadUse, ...] = ()
@@ -139,7 +143,7 @@ class State:
     last: Outcome | None = None
     samples: tuple[ParsedSample, ...] = ()
     """The last valid sample of each pod."""
-    merged: MergedHistogram = MergedHistogram()
+    merged: Mapping[ObjectiveKind, MergedHistogram] = field(default_factory=dict)
     ticks: tuple[Tick, ...] = ()
     memory: Mapping[type, Any] = field(default_factory=dict)
     """What each learner has learned, by its kind."""

@@ -6,7 +6,8 @@ from math import sqrt
 from operator import attrgetter, mul
 
 from aiapi_operator.sizing import histogram
-from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
+from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Latencies, Tick
 
 _VALUES = {
     name: attrgetter(name)
@@ -59,30 +60,36 @@ def span(ticks: Sequence[Tick]) -> float:
     return float(sum(map(_SECONDS, ticks)))
 
 
-def latencies(ticks: Sequence[Tick]) -> tuple[tuple[float, ...], histogram.Counts]:
+def histogram_of(tick: Tick, kind: ObjectiveKind) -> Latencies:
+    """Bounds and counts of the times that objectives of this kind are for."""
+    return tick.first_byte if kind is ObjectiveKind.FIRST_BYTE else (tick.bounds, tick.counts)
+
+
+def latencies(
+    ticks: Sequence[Tick], kind: ObjectiveKind = ObjectiveKind.LATENCY
+) -> tuple[tuple[float, ...], histogram.Counts]:
     """Merged latencies of the ticks with the same bounds as the newest one."""
-    bounds = ticks[-1].bounds if ticks else ()
-    counts = [
-        tick.counts for tick in ticks if tick.counts and histogram.same_bounds(tick.bounds, bounds)
-    ]
-    return bounds, histogram.merge(counts) if counts else ()
+    found = [histogram_of(tick, kind) for tick in ticks]
+    bounds = found[-1][0] if found else ()
+    parts = [counts for others, counts in found if counts and histogram.same_bounds(others, bounds)]
+    return bounds, histogram.merge(parts) if parts else ()
 
 
 def latency(
-    ticks: tuple[Tick, ...], percent: float, *, least: float = FAST_WINDOW
+    ticks: tuple[Tick, ...], objective: LatencyObjective, *, least: float = FAST_WINDOW
 ) -> histogram.Percentile | None:
-    """The current percentile, from as few of the newest ticks as have enough requests."""
+    """The objective's percentile now, from as few of the newest ticks as have enough requests."""
     chosen: list[Tick] = []
     requests, seconds = 0, 0.0
     for tick in reversed(ticks):
         chosen.append(tick)
-        requests += sum(tick.counts)
+        requests += sum(histogram_of(tick, objective.kind)[1])
         seconds += tick.seconds
         if requests >= MIN_REQUESTS and seconds >= least:
             break
     chosen.reverse()
-    bounds, counts = latencies(chosen)
-    return histogram.percentile(bounds, counts, percent)
+    bounds, counts = latencies(chosen, objective.kind)
+    return histogram.percentile(bounds, counts, objective.percentile)
 
 
 def peak_utilization(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:

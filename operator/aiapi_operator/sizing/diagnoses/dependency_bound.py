@@ -12,7 +12,8 @@ from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.diagnoses.latency_text import latency_numbers
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.histogram import Percentile
-from aiapi_operator.sizing.learners.base_latency import BaseLatency
+from aiapi_operator.sizing.inputs import LatencyObjective
+from aiapi_operator.sizing.learners.base_first_byte import base
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.needs.threads import ThreadPoolLoad, busiest_pool
@@ -37,18 +38,20 @@ ADVICE = {
 
 def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
     """Whether slow upstreams cause the latency."""
-    latency = facts.latency
-    if not facts.known or latency is None:
+    found = ((each, facts.latency(each)) for each in facts.spec.objectives)
+    measured = [(each, latency) for each, latency in found if latency is not None]
+    if not facts.known or not measured:
         return condition(KIND, None, "NoData", "No latency has been measured recently.")
-    base = facts.get(BaseLatency)
-    calm = None if base is None else base.calm
-    if not _high(facts, latency, calm):
+    high = [pair for pair in measured if _high(facts, *pair)]
+    if not high:
         return condition(KIND, False, "LatencyNormal", "Latency is at its usual level.")
     if any(tick.contended for tick in facts.ticks):
         return condition(KIND, None, "CPUContended", "Workers wait for CPU, so waits are unclear.")
-    if _loops_busy(facts, latency):
+    objective, latency = high[0]
+    if _loops_busy(facts, objective, latency):
         return condition(KIND, False, "EventLoopsBusy", "Latency is high and event loops are busy.")
-    return _waits(facts, needs, latency, latency_numbers(facts.spec, latency, calm))
+    numbers = latency_numbers(objective, latency, _calm(facts, objective))
+    return _waits(facts, needs, latency, numbers)
 
 
 def _waits(facts: Facts, needs: Requirements, latency: Percentile, numbers: str) -> Condition:
@@ -84,10 +87,16 @@ def upstream_share(facts: Facts) -> float:
     return min(1.0, facts.mean("upstream") / in_flight) if in_flight > 0 else 0.0
 
 
-def _high(facts: Facts, latency: Percentile, calm: float | None) -> bool:
-    if latency.seconds > facts.spec.objective.threshold:
+def _calm(facts: Facts, objective: LatencyObjective) -> float | None:
+    known = base(facts, objective)
+    return None if known is None else known.calm
+
+
+def _high(facts: Facts, objective: LatencyObjective, latency: Percentile) -> bool:
+    if latency.seconds > objective.threshold:
         return True
-    requests = sum(sum(tick.counts) for tick in facts.ticks)
+    calm = _calm(facts, objective)
+    requests = sum(sum(windows.histogram_of(tick, objective.kind)[1]) for tick in facts.ticks)
     # A percentile of a few requests is noise.
     return (
         calm is not None
@@ -96,11 +105,11 @@ def _high(facts: Facts, latency: Percentile, calm: float | None) -> bool:
     )
 
 
-def _loops_busy(facts: Facts, latency: Percentile) -> bool:
+def _loops_busy(facts: Facts, objective: LatencyObjective, latency: Percentile) -> bool:
     peak = windows.peak_utilization(facts.ticks, now=facts.now, latency=latency.seconds)
     service = facts.get(ServiceDemand)
     cost = 0.0 if service is None else service.seconds
-    queueing = capacity.queueing_delay(cost, facts.spec.objective, peak)
+    queueing = capacity.queueing_delay(cost, objective, peak)
     return peak > target(facts).utilization + 0.05 or queueing > LOOP_SHARE * latency.seconds
 
 

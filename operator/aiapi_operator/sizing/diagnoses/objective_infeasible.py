@@ -11,7 +11,8 @@ from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.diagnoses.latency_text import percentile_name
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
-from aiapi_operator.sizing.learners.base_latency import BaseLatency
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
+from aiapi_operator.sizing.learners.base_first_byte import base
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Latch, Size
@@ -31,10 +32,11 @@ class InfeasibleLatch(Latch):
 
 def learn(known: InfeasibleLatch | None, facts: Facts) -> InfeasibleLatch | None:
     """Update the finding, with hysteresis."""
-    base = facts.get(BaseLatency)
-    if base is None or facts.tick is None:
+    worst = _worst(facts)
+    if worst is None or facts.tick is None:
         return known
-    share = base.current / facts.spec.objective.threshold
+    objective, found = worst
+    share = found / objective.threshold
     finding = True if share > 1 else False if share < WITHIN else None
     turned = latch.update(
         known or InfeasibleLatch(), finding, now=facts.now, on_after=AFTER, off_after=3 * AFTER
@@ -42,15 +44,23 @@ def learn(known: InfeasibleLatch | None, facts: Facts) -> InfeasibleLatch | None
     return InfeasibleLatch(on=turned.on, since=turned.since)
 
 
+def _worst(facts: Facts) -> tuple[LatencyObjective, float] | None:
+    """The objective whose base is the largest share of its threshold, and that base."""
+    bases = ((each, base(facts, each)) for each in facts.spec.objectives)
+    known = [(each, found.current) for each, found in bases if found is not None]
+    return max(known, key=lambda pair: pair[1] / pair[0].threshold, default=None)
+
+
 def check(facts: Facts, _: Requirements, __: Size) -> Condition:
     """Whether any number of workers can meet the objective."""
-    base, known = facts.get(BaseLatency), facts.get(InfeasibleLatch)
-    if base is None or not facts.known:
+    worst, known = _worst(facts), facts.get(InfeasibleLatch)
+    if worst is None or not facts.known:
         return condition(
             KIND, None, "NoData", "No latency has been measured at an idle event loop recently."
         )
-    threshold, found = duration(facts.spec.objective.threshold), duration(base.current)
-    name = percentile_name(facts.spec)
+    objective, seconds = worst
+    threshold, found = duration(objective.threshold), duration(seconds)
+    name = percentile_name(objective)
     if known is None or not known.on:
         message = f"At an idle event loop {name} is {found}; the objective is {threshold}."
         return condition(KIND, False, "WithinReach", message)
@@ -61,8 +71,15 @@ def check(facts: Facts, _: Requirements, __: Size) -> Condition:
         "BaseLatencyTooHigh",
         f"{name} is {found} even at an idle event loop, and the objective is {threshold}: no number"
         " of workers can meet it. Make requests faster (upstreams first), or set"
-        f" objective.latency.threshold above {found}. Until then, loops are planned at {planned}.",
+        f" objective.{objective.field}.threshold above {found}.{_streams(objective)} Until then,"
+        f" loops are planned at {planned}.",
     )
+
+
+def _streams(objective: LatencyObjective) -> str:
+    if objective.kind is ObjectiveKind.FIRST_BYTE:
+        return ""
+    return " If responses are streams, set objective.firstByte instead."
 
 
 DIAGNOSIS = Diagnosis(check, Learner(kind=InfeasibleLatch, learn=learn))

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.learners import (
+    base_first_byte,
     base_latency,
     daily_profile,
     demand,
@@ -28,6 +29,7 @@ LEARNERS: tuple[Learner[Any], ...] = (
     service_demand.LEARNER,
     thread_time.LEARNER,
     base_latency.LEARNER,
+    base_first_byte.LEARNER,
     queueing.LEARNER,
     utilization.LEARNER,
     daily_profile.LEARNER,

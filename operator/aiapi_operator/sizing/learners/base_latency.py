@@ -21,13 +21,14 @@ ms.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf
-from typing import Any
+from typing import Any, TypeVar
 
 from aiapi_operator.api.duration import format_duration, is_duration, parse_duration
 from aiapi_operator.sizing import capacity, histogram, windows
 from aiapi_operator.sizing.checkpoint import number, settled
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.state import FAST_WINDOW, Tick
 
@@ -90,43 +91,58 @@ class BaseLatency:
     """When the upstream time last changed."""
 
 
+B = TypeVar("B", bound=BaseLatency)
+
+
 def learn(known: BaseLatency | None, facts: Facts) -> BaseLatency | None:
     """Measure b in idle ticks, or let it follow the upstream time."""
     if facts.tick is None or facts.tick.contended:
         return known
-    objective = facts.spec.objective
+    objective = facts.spec.objective_for(ObjectiveKind.LATENCY)
+    if objective is None:
+        return None
     if known is not None and known.percentile != objective.percentile:
         known = None
     if known is not None and facts.now - known.looked < FAST_WINDOW:
         return known
-    idle = _undisturbed(facts.ticks, TUNING.first_idle if known is None else TUNING.idle)
-    bounds, counts = windows.latencies(idle)
-    read = histogram.percentile(bounds, counts, objective.percentile)
-    if read is None or sum(counts) < TUNING.requests:
+    idle = undisturbed(facts.ticks, objective.kind, first=known is None)
+    value = read(facts, objective, idle)
+    if value is None:
         return None if known is None else _moved(known, facts)
-    service = facts.get(ServiceDemand)
-    rho = windows.mean(idle, "busiest")
-    delay = 0.0 if service is None else capacity.queueing_delay(service.seconds, objective, rho)
-    value = max(0.0, read.seconds - QUEUEING * delay)
     return BaseLatency(
         percentile=objective.percentile,
         current=value,
-        calm=value if known is None else _calm(known, value, facts.now),
+        calm=value if known is None else follow(known, value, facts.now),
         time=facts.now,
         looked=facts.now,
         reference=_waits(idle, value),
     )
 
 
-def _undisturbed(ticks: Sequence[Tick], limit: float) -> list[Tick]:
-    """Ticks in which, and for 6 s before, no loop was over ``limit`` and no call waited for a
-    thread."""
+def read(facts: Facts, objective: LatencyObjective, idle: Sequence[Tick]) -> float | None:
+    """The objective's percentile in idle ticks, less the queueing there was."""
+    bounds, counts = windows.latencies(idle, objective.kind)
+    found = histogram.percentile(bounds, counts, objective.percentile)
+    if found is None or sum(counts) < TUNING.requests:
+        return None
+    service = facts.get(ServiceDemand)
+    rho = windows.mean(idle, "busiest")
+    delay = 0.0 if service is None else capacity.queueing_delay(service.seconds, objective, rho)
+    return max(0.0, found.seconds - QUEUEING * delay)
+
+
+def undisturbed(ticks: Sequence[Tick], kind: ObjectiveKind, *, first: bool) -> list[Tick]:
+    """Ticks in which, and for 6 s before, no loop was too busy and no call waited for a thread.
+
+    ``first`` is while no base is known.
+    """
+    limit = TUNING.first_idle if first else TUNING.idle
     chosen = []
     disturbed = -inf
     for tick in ticks:
         if tick.busiest > limit or tick.contended or windows.waits_for_threads(tick):
             disturbed = tick.time
-        elif tick.counts and tick.time - disturbed > FAST_WINDOW:
+        elif windows.histogram_of(tick, kind)[1] and tick.time - disturbed > FAST_WINDOW:
             chosen.append(tick)
     return chosen
 
@@ -158,14 +174,15 @@ def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
     return replace(
         known,
         current=value,
-        calm=_calm(known, value, facts.now),
+        calm=follow(known, value, facts.now),
         time=facts.now,
         reference=reference,
         moved=known.moved if value == known.current else facts.now,
     )
 
 
-def _calm(known: BaseLatency, value: float, now: float) -> float:
+def follow(known: BaseLatency, value: float, now: float) -> float:
+    """``calm`` after some time at ``value``."""
     seconds = TUNING.rises if value > known.calm else TUNING.falls
     weight = 1 - exp(-max(0.0, now - known.time) / seconds)
     return known.calm + weight * (value - known.calm)
@@ -179,14 +196,19 @@ def checkpoint(known: BaseLatency, saved: Saved) -> dict[str, Any]:
 
 def restore(saved: Saved) -> BaseLatency | None:
     """Read it back. Its age is unknown, so ``calm`` changes from the first measurement on."""
-    text = saved.get("baseLatency")
-    percentile = number(str(saved.get("percentile", "")).removeprefix("p"))
-    if not isinstance(text, str) or not is_duration(text) or not percentile:
+    return restored(BaseLatency, saved, "baseLatency", "percentile")
+
+
+def restored(kind: type[B], saved: Saved, base: str, percentile: str) -> B | None:
+    """A base latency by the names of its fields."""
+    text = saved.get(base)
+    percent = number(str(saved.get(percentile, "")).removeprefix("p"))
+    if not isinstance(text, str) or not is_duration(text) or not percent:
         return None
-    base = parse_duration(text)
-    if not 0 < base <= LONGEST:
+    seconds = parse_duration(text)
+    if not 0 < seconds <= LONGEST:
         return None
-    return BaseLatency(percentile=percentile, current=base, calm=base, time=inf)
+    return kind(percentile=percent, current=seconds, calm=seconds, time=inf)
 
 
 LEARNER = Learner(

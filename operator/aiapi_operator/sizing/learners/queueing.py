@@ -27,6 +27,8 @@ from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.checkpoint import number, settled
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
+from aiapi_operator.sizing.learners.base_first_byte import base as base_for
 from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.failures import failing
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
@@ -84,30 +86,41 @@ def learn(known: Queueing | None, facts: Facts) -> Queueing:
     if facts.tick is None or facts.now - known.time < TUNING.every:
         return known
     known = replace(known, time=facts.now)
-    base, service = facts.get(BaseLatency), facts.get(ServiceDemand)
-    target = facts.get(UtilizationTarget)
-    if base is None or service is None or target is None or failing(facts):
+    service, target = facts.get(ServiceDemand), facts.get(UtilizationTarget)
+    if service is None or target is None or failing(facts):
         return known
-    if base.current > 0.9 * facts.spec.objective.threshold:
+    objective = target.objective
+    if objective is None or objective not in facts.spec.objectives:
+        objective = facts.spec.objective
+    base = base_for(facts, objective)
+    if base is None or base.current > 0.9 * objective.threshold:
         return known
-    return _read(known, facts, base, service, target.utilization)
+    return _read(known, facts, _Basis(objective, base, service, target.utilization))
 
 
-def _read(
-    known: Queueing, facts: Facts, base: BaseLatency, service: ServiceDemand, planned_rho: float
-) -> Queueing:
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a reading is compared with. The objective is the one that rho* is for."""
+
+    objective: LatencyObjective
+    base: BaseLatency
+    service: ServiceDemand
+    planned_rho: float
+
+
+def _read(known: Queueing, facts: Facts, basis: _Basis) -> Queueing:
+    objective, base, service = basis.objective, basis.base, basis.service
     since = min(TUNING.seconds, facts.now - base.moved)
-    calm = _calm(windows.last(facts.ticks, now=facts.now, seconds=since))
+    calm = _calm(windows.last(facts.ticks, now=facts.now, seconds=since), objective.kind)
     if not calm or windows.span(calm) < 0.7 * TUNING.seconds:
         return known
-    objective = facts.spec.objective
-    read = histogram.percentile(*windows.latencies(calm), objective.percentile)
-    busy, full = _busy(calm), planned_rho / (1 - planned_rho)
+    read = histogram.percentile(*windows.latencies(calm, objective.kind), objective.percentile)
+    busy, full = _busy(calm), basis.planned_rho / (1 - basis.planned_rho)
     unit = capacity.tail(service.seconds, objective) * busy
     if read is None or unit <= 0 or busy > TUNING.beyond * full:
         return known
     missed = read.seconds > objective.threshold
-    if missed and _upstreams_explain(facts, service, read.seconds):
+    if missed and _upstreams_explain(facts, basis, read.seconds):
         return known
     found = (read.seconds - base.current) / unit
     found = min(TUNING.highest, max(TUNING.lowest, found))
@@ -117,16 +130,16 @@ def _read(
     return _add(known, found, weight * TUNING.every)
 
 
-def _upstreams_explain(facts: Facts, service: ServiceDemand, latency: float) -> bool:
+def _upstreams_explain(facts: Facts, basis: _Basis, latency: float) -> bool:
     """Whether the objective would be missed without the measured queueing at loops, too."""
     delay = capacity.measured_queueing_delay(
-        service.seconds,
-        facts.spec.objective,
+        basis.service.seconds,
+        basis.objective,
         arrivals=facts.mean("arrivals"),
         in_flight=facts.mean("in_flight"),
         upstream=max(facts.mean("upstream"), windows.calls_in_threads(facts.recent)),
     )
-    return latency - delay > facts.spec.objective.threshold
+    return latency - delay > basis.objective.threshold
 
 
 def _add(known: Queueing, found: float, seconds: float) -> Queueing:
@@ -143,14 +156,14 @@ def _add(known: Queueing, found: float, seconds: float) -> Queueing:
     )
 
 
-def _calm(ticks: Sequence[Tick]) -> list[Tick]:
+def _calm(ticks: Sequence[Tick], kind: ObjectiveKind) -> list[Tick]:
     """Ticks in which loops were not full and did not wait for CPU, nor in the 6 s before."""
     chosen = []
     full = -inf
     for tick in ticks:
         if tick.loop >= TUNING.full * tick.workers or tick.contended:
             full = tick.time
-        elif tick.counts and tick.time - full > FAST_WINDOW:
+        elif windows.histogram_of(tick, kind)[1] and tick.time - full > FAST_WINDOW:
             chosen.append(tick)
     return chosen
 

@@ -3,6 +3,8 @@
 Until c and the base latency are known well, it is at most 0.6. If the base latency alone misses the
 objective, no number of workers helps, and loops are planned at an efficient 0.7. The same applies
 while the base is above its calm level: a slow upstream never makes the fleet grow.
+
+With two objectives the lower rho* counts: 0.74 for the latency and 0.62 for the first byte, so 0.62.
 """
 
 from dataclasses import dataclass
@@ -11,8 +13,9 @@ from aiapi_operator.sizing import capacity
 from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.inputs import LatencyObjective
 from aiapi_operator.sizing.learners import queueing
-from aiapi_operator.sizing.learners.base_latency import BaseLatency
+from aiapi_operator.sizing.learners.base_first_byte import base as base_for
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 
 
@@ -47,15 +50,25 @@ def target(facts: Facts) -> UtilizationTarget:
 
 
 def learn(_: UtilizationTarget | None, facts: Facts) -> UtilizationTarget:
-    """rho* from the current c, base latency and queueing."""
-    objective = facts.spec.objective
+    """rho* from the current c, base latencies and queueing: the lowest of the objectives."""
+    found = [_for_objective(facts, each) for each in facts.spec.objectives]
+    return min(found, key=_utilization)
+
+
+def _utilization(found: UtilizationTarget) -> float:
+    return found.utilization
+
+
+def _for_objective(facts: Facts, objective: LatencyObjective) -> UtilizationTarget:
     service = facts.get(ServiceDemand)
-    base = facts.get(BaseLatency)
+    base = base_for(facts, objective)
     if service is None or base is None:
         return CAUTIOUS
     slack = objective.threshold - base.current
     if slack < TUNING.near * objective.threshold:
-        return UtilizationTarget(utilization=TUNING.efficient, infeasible=slack <= 0)
+        return UtilizationTarget(
+            utilization=TUNING.efficient, infeasible=slack <= 0, objective=objective
+        )
     k = queueing.planned(facts) * capacity.tail(service.seconds, objective)
     rho = slack / (slack + k)
     usual = max(0.0, objective.threshold - base.calm)
@@ -63,7 +76,7 @@ def learn(_: UtilizationTarget | None, facts: Facts) -> UtilizationTarget:
     rho = min(TUNING.highest, rho)
     if not service.confident:
         rho = min(rho, TUNING.cautious)
-    return UtilizationTarget(utilization=max(TUNING.lowest, rho))
+    return UtilizationTarget(utilization=max(TUNING.lowest, rho), objective=objective)
 
 
 LEARNER = Learner(kind=UtilizationTarget, learn=learn, tuning=TUNING)
