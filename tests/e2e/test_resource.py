@@ -46,7 +46,7 @@ def body(name: str, spec: dict[str, Any]) -> str:
 def test_an_empty_spec_is_valid(cluster: Cluster) -> None:
     cluster.kubectl("apply", "-f", "-", stdin=body("empty", {}))
     spec = cluster.aiapi("empty")["spec"]
-    assert spec["objective"]["latency"] == {"percentile": 95, "threshold": "800ms"}
+    assert "latency" not in spec.get("objective", {}), "firstByte may be added later"
     assert spec["replicas"] == {"min": 2, "max": 20}
     assert spec["scaling"]["mode"] == "Auto"
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiapi_operator.api.duration import is_duration, parse_duration
+from aiapi_operator.api.spec import Latency
 
+DEFAULT = Latency()
 HEALTHY_WHEN_TRUE = {"Ready", "Accepted", "Reconciled"}
 _NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
 
@@ -19,7 +21,11 @@ class AIApiSummary:
     name: str
     mode: str
     objective: str
+    """Threshold of the objective that is closest to being missed."""
     percentile: str
+    """Percentile of that objective, such as p95 or p95 first byte."""
+    measured: str
+    """Latency or time to the first byte at that percentile."""
     ready: str
     replicas: int
     ready_replicas: int
@@ -46,9 +52,9 @@ class AIApiSummary:
 
     @property
     def misses_objective(self) -> bool:
-        """Whether the latency is over the objective."""
-        latency, objective = seconds(self.load.get("latency")), seconds(self.objective)
-        return latency is not None and objective is not None and latency > objective
+        """Whether an objective is missed."""
+        measured, objective = seconds(self.measured), seconds(self.objective)
+        return measured is not None and objective is not None and measured > objective
 
     def document(self) -> dict[str, Any]:
         """The summary as JSON data."""
@@ -60,7 +66,11 @@ class AIApiSummary:
             "replicas": self.replicas,
             "readyReplicas": self.ready_replicas,
             "workers": self.workers,
-            "objective": {"percentile": self.percentile, "threshold": self.objective},
+            "objective": {
+                "percentile": self.percentile,
+                "threshold": self.objective,
+                "measured": self.measured,
+            },
             "load": self.load,
             "need": self.need,
             "decision": self.decision,
@@ -72,15 +82,13 @@ class AIApiSummary:
 def from_manifest(manifest: dict[str, Any]) -> AIApiSummary:
     """The summary of a manifest; any field may be missing."""
     spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
-    latency = (spec.get("objective") or {}).get("latency") or {}
     conditions = status.get("conditions") or ()
     ready = next((c["status"] for c in conditions if c["type"] == "Ready"), "Unknown")
     return AIApiSummary(
         namespace=manifest["metadata"]["namespace"],
         name=manifest["metadata"]["name"],
         mode=(spec.get("scaling") or {}).get("mode", "Auto"),
-        objective=latency.get("threshold", ""),
-        percentile=f"p{latency.get('percentile', 95):g}",
+        **_objective(spec.get("objective") or {}, status),
         ready=ready,
         replicas=status.get("replicas", 0),
         ready_replicas=status.get("readyReplicas", 0),
@@ -91,6 +99,20 @@ def from_manifest(manifest: dict[str, Any]) -> AIApiSummary:
         savings=status.get("savings") or {},
         problems=tuple(c for c in conditions if is_problem(c)),
     )
+
+
+def _objective(given: dict[str, Any], status: dict[str, Any]) -> dict[str, str]:
+    """The objective in the status, with what the spec has of it."""
+    found = status.get("objective") or {}
+    only_first = "firstByte" in given and "latency" not in given
+    first = found.get("type", "FirstByte" if only_first else "Latency") == "FirstByte"
+    field = "firstByte" if first else "latency"
+    own = given.get(field) or {}
+    return {
+        "objective": own.get("threshold") or found.get("threshold") or DEFAULT.threshold,
+        "percentile": f"p{own.get('percentile', DEFAULT.percentile):g}{' first byte' * first}",
+        "measured": found.get("measured") or (status.get("load") or {}).get(field, ""),
+    }
 
 
 def is_problem(condition: dict[str, str]) -> bool:

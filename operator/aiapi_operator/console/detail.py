@@ -85,7 +85,7 @@ def status_tiles(view: AIApiSummary) -> list[Tile]:
         Tile(name="Fleet", value=view.running, unit="ready/pods x workers", source=source),
         Tile(
             name=f"Latency {view.percentile}",
-            value=_or_none(view.load, "latency"),
+            value=view.measured or numbers.NONE,
             unit=f"objective {view.objective}",
             source=source,
             tone="bad" if view.misses_objective else "",
@@ -101,7 +101,7 @@ def _or_none(document: dict[str, Any], key: str) -> str:
 def tiles(current: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
     """The last decision in numbers."""
     load, need = current.load, current.need
-    late = load.latency is not None and load.latency > current.threshold
+    late = current.measured is not None and current.measured > current.threshold
     return [
         Tile(
             name="Arrivals",
@@ -124,10 +124,10 @@ def tiles(current: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
         ),
         Tile(
             name=f"Latency {view.percentile}",
-            value=numbers.latency(load.latency),
+            value=numbers.latency(current.measured),
             unit=f"objective {numbers.latency(current.threshold)}",
             source="the pods' latency histograms, last minute",
-            tone="bad" if late else "good" if load.latency is not None else "",
+            tone="bad" if late else "good" if current.measured is not None else "",
         ),
         Tile(
             name="Event loops",

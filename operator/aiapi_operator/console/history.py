@@ -111,6 +111,9 @@ class DecisionSnapshot:
     need: Need
     load: Load
     threshold: float
+    """Of the objective that is closest to being missed."""
+    measured: float | None
+    """The latency, or the time to the first byte, at the percentile of that objective."""
     capacity: float | None
     """Requests per second that the running workers can serve at the target utilization."""
     ready: int
@@ -190,7 +193,7 @@ class History:
 def _snapshot(
     time: float, spec: SizingSpec, seen: ObservedFleet, decision: Decision
 ) -> DecisionSnapshot:
-    need = decision.need
+    need, objective = decision.need, decision.load.nearest(spec.objectives)
     capacity = None
     if need.service_demand:
         capacity = seen.workers * need.target_utilization / need.service_demand
@@ -203,7 +206,8 @@ def _snapshot(
         message=decision.message[:MAX_MESSAGE],
         need=need,
         load=decision.load,
-        threshold=spec.objective.threshold,
+        threshold=objective.threshold,
+        measured=decision.load.measured(objective.kind),
         capacity=capacity,
         ready=seen.ready,
         running=seen.workers,
@@ -227,7 +231,7 @@ def _row(current: DecisionSnapshot) -> list[float]:
         Metric.RUNNING: current.running,
         Metric.PODS: current.ready,
         Metric.WORKERS_PER_POD: current.workers,
-        Metric.LATENCY: current.load.latency,
+        Metric.LATENCY: current.measured,
         Metric.OBJECTIVE: current.threshold,
         Metric.UTILIZATION: current.load.loop_utilization,
         Metric.TARGET: current.need.target_utilization,

@@ -96,8 +96,7 @@ def _learned(inputs: StatusInputs, decision: Decision) -> dict[str, Any]:
 
 def _objective(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:
     """The objective that is closest to being missed."""
-    measured = {each.kind: decision.load.measured(each.kind) for each in _objectives(aiapi)}
-    worst = max(_objectives(aiapi), key=lambda each: (measured[each.kind] or 0.0) / each.threshold)
+    worst = decision.load.nearest(_objectives(aiapi))
     given = getattr(aiapi.spec.objective.effective, _FIELDS[worst.kind])
     return {
         "type": worst.kind.value,

@@ -157,10 +157,10 @@ def _facts(view: AIApiSummary, now: datetime) -> Table:
 
 
 def _objective(view: AIApiSummary) -> Text:
-    now = view.load.get("latency")
     text = Text(f"{view.percentile} within {view.objective}")
-    if now:
-        text.append(", ").append(f"now {now}", style="red" if view.misses_objective else "green")
+    if view.measured:
+        style = "red" if view.misses_objective else "green"
+        text.append(", ").append(f"now {view.measured}", style=style)
     return text
 
 

@@ -123,7 +123,6 @@ COLUMNS = (
 
 
 def _cells(view: AIApiSummary) -> list[Text]:
-    latency = view.load.get("latency", "-")
     diagnoses = [problem["type"] for problem in view.problems if problem["type"] != "Ready"]
     why = ", ".join(diagnoses) or str(view.decision.get("reason", "-"))
     return [
@@ -134,7 +133,7 @@ def _cells(view: AIApiSummary) -> list[Text]:
         Text(view.running),
         Text(view.wanted),
         Text(view.load.get("utilization", "-")),
-        Text(latency, style="red" if view.misses_objective else ""),
+        Text(view.measured or "-", style="red" if view.misses_objective else ""),
         Text(f"{view.percentile} {view.objective}"),
         Text(str(view.savings.get("percent", "-"))),
         Text(str(view.need.get("binding", "-"))),

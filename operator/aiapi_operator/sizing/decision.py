@@ -1,9 +1,10 @@
 """The result of the right-sizer: the desired fleet, the reasons, and what to report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiapi_operator.sizing.inputs import ObjectiveKind
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.state import State
 
 
@@ -69,6 +70,10 @@ class Load:
     def measured(self, kind: ObjectiveKind) -> float | None:
         """The percentile of an objective of this kind."""
         return self.first_byte if kind is ObjectiveKind.FIRST_BYTE else self.latency
+
+    def nearest(self, objectives: Sequence[LatencyObjective]) -> LatencyObjective:
+        """The objective that is closest to being missed, for its share of the threshold."""
+        return max(objectives, key=lambda each: (self.measured(each.kind) or 0.0) / each.threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ it is: a busy worker that is killed loses that much of its numbers.
 
 import asyncio
 from array import array
+from bisect import bisect_left
 from operator import add
 from threading import Lock
 from time import monotonic, time
 
-from aiapi_runtime.telemetry.layout import BUCKETS, EXEMPLAR, OUTCOMES, Cell
+from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, EXEMPLAR, OUTCOMES, Cell
 
 WRITE_SECONDS = 0.02
 
@@ -25,7 +26,7 @@ class RequestCounters:
     """
 
     __slots__ = (
-        "_ended_at_write",
+        "_counted_at_write",
         "_exemplar_memory",
         "clean",
         "exemplars",
@@ -55,13 +56,13 @@ class RequestCounters:
         # Whether no write is due.
         self.clean = True
         self.written_at = 0.0
-        self._ended_at_write = 0
+        self._counted_at_write = (0, 0.0)
         self.started = 0
         self.moments = 0.0
         self.outcomes = [0] * len(OUTCOMES)
         # Responses in one piece have their first and last byte at the same time: counted once.
         self.unary, self.unary_seconds = [0] * BUCKETS, 0.0
-        # All others: the time to the first byte, and the time to the end.
+        # All others: the time to the first byte (counted at that byte), and the time to the end.
         self.first_byte, self.first_byte_seconds = [0] * BUCKETS, 0.0
         self.streamed, self.streamed_seconds = [0] * BUCKETS, 0.0
         # Open now: WebSockets, and responses of which a first part was sent.
@@ -81,6 +82,18 @@ class RequestCounters:
             return
         self.clean = False
         asyncio.get_running_loop().call_later(WRITE_SECONDS - since, self.write)
+
+    def begin_stream(self, now: float, seconds: float, *, good: bool) -> None:
+        """The first byte of a stream was sent. It counts now: its end may be minutes away."""
+        self.streams += 1
+        if good:
+            self.count_first_byte(seconds)
+            if self.clean:
+                self.schedule_write(now)
+
+    def count_first_byte(self, seconds: float) -> None:
+        self.first_byte_seconds += seconds
+        self.first_byte[bisect_left(BOUNDS, seconds)] += 1
 
     def count_refused(self, now: float) -> None:
         """A request that was refused before the app was called."""
@@ -111,8 +124,9 @@ class RequestCounters:
             numbers[Cell.UPSTREAM_AT] = now
             numbers[Cell.UPSTREAM_SECONDS] = self.upstream_moments + self.upstream_open * now
             numbers[Cell.UPSTREAM_OPEN] = self.upstream_open
-        if ended != self._ended_at_write:
-            self._ended_at_write = ended
+        counted = (ended, self.first_byte_seconds)
+        if counted != self._counted_at_write:
+            self._counted_at_write = counted
             self._write_histograms()
         while self.exemplars:
             bucket, (trace, seconds) = self.exemplars.popitem()
@@ -124,7 +138,7 @@ class RequestCounters:
         """Most of the cost of a write; at low load half of all writes are for a start only."""
         numbers = self.numbers
         latency = ttfb = array("d", self.unary)
-        if self.streamed_seconds:
+        if self.first_byte_seconds or self.streamed_seconds:
             latency = array("d", map(add, latency, self.streamed))
             ttfb = array("d", map(add, ttfb, self.first_byte))
         numbers[Cell.LATENCY : Cell.LATENCY + BUCKETS] = memoryview(latency)

@@ -144,7 +144,7 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
                     message = watcher.before_headers(message, receive)
             elif not first and message.get("more_body") and message.get("body"):
                 first = monotonic()
-                counters.streams += 1
+                counters.begin_stream(first, first - started, good=status < 500)
             return send(message)
 
         target = app
@@ -238,8 +238,7 @@ def _finish(request: CurrentRequest, outcome: int, started: float, first: float)
         counters.streamed[bucket] += 1
         if request.trace:
             counters.exemplars[bucket // COARSE] = request.trace, seconds
-        seconds = (first or now) - started
-        counters.first_byte_seconds += seconds
-        counters.first_byte[bisect_left(BOUNDS, seconds)] += 1
+        if not first:
+            counters.count_first_byte(seconds)
     if counters.clean:
         counters.schedule_write(now)

@@ -70,7 +70,7 @@ def test_the_schema_is_structural() -> None:
         if "anyOf" in node:
             assert node["anyOf"] == [{"type": "integer"}, {"type": "string"}], path
         if node.get("type") == "number":
-            assert path == ".spec.objective.latency.percentile", "floats lose digits"
+            assert path.startswith(".spec.objective."), "floats lose digits"
 
 
 def test_every_field_has_a_description_with_its_default() -> None:

@@ -69,6 +69,18 @@ REFUSED: dict[str, tuple[Spec, str]] = {
     ),
     "percentile too low": (latency(percentile=49.9), "latency.percentile: breaks minimum 50"),
     "percentile too high": (latency(percentile=99.99), "latency.percentile: breaks maximum 99.9"),
+    "first byte not a duration": (
+        {"objective": {"firstByte": {"threshold": "soon"}}},
+        "spec.objective.firstByte.threshold: must be a duration above zero",
+    ),
+    "first byte after the end": (
+        {"objective": {"firstByte": {"threshold": "1s"}, "latency": {"threshold": "800ms"}}},
+        "a response begins before it ends: lower firstByte.threshold or remove firstByte",
+    ),
+    "first byte at the end": (
+        {"objective": {"firstByte": {"percentile": 90}, "latency": {}}},
+        "spec.objective: firstByte.threshold must be below latency.threshold",
+    ),
     "app without attribute": (
         {"app": "assistant.main"},
         "spec.app: app must be module:attribute, such as assistant.main:app",
@@ -160,6 +172,13 @@ ADMITTED: dict[str, Spec] = {
     "nested app": {"app": "a_b.c1:factory.app"},
     "whole cores": {"workers": {"cpu": 1, "memory": "1e9"}},
     "three nines": latency(percentile=99.9, threshold="1.5s"),
+    "first byte alone": {"objective": {"firstByte": {"threshold": "2s"}}},
+    "first byte and end": {
+        "objective": {"firstByte": {"threshold": "799ms"}, "latency": {"threshold": "0.8s"}}
+    },
+    "first byte at a higher percentile": {
+        "objective": {"firstByte": {"percentile": 99, "threshold": "2s"}, "latency": {}}
+    },
     "a floor that is the ceiling": {"replicas": {"min": 1, "max": 1}},
     "free": {"cost": {"cpuHour": "0", "memoryGiBHour": "0"}},
     "at once": {"scaling": {"scaleDown": {"workersAfter": "0s", "replicasAfter": "1h30m"}}},

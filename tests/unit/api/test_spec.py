@@ -11,7 +11,7 @@ def test_an_aiapi_without_spec_is_complete() -> None:
     assert spec.manifest() == {
         "env": [],
         "envFrom": [],
-        "objective": {"latency": {"percentile": 95.0, "threshold": "800ms"}},
+        "objective": {},
         "workers": {
             "min": 1,
             "max": 8,
@@ -67,3 +67,20 @@ def test_a_newer_api_server_may_add_metadata_and_status_fields() -> None:
 def test_name_and_namespace() -> None:
     aiapi = AIApi.model_validate({"metadata": {"name": "a", "namespace": "prod"}})
     assert (aiapi.namespace, aiapi.name) == ("prod", "a")
+
+
+@pytest.mark.parametrize(
+    ("given", "latency", "first_byte"),
+    [
+        ({}, "800ms", None),
+        ({"latency": {"threshold": "2s"}}, "2s", None),
+        ({"firstByte": {}}, None, "800ms"),
+        ({"latency": {"threshold": "20s"}, "firstByte": {"threshold": "1s"}}, "20s", "1s"),
+    ],
+)
+def test_the_default_latency_applies_only_without_an_objective(
+    given: dict[str, object], latency: str | None, first_byte: str | None
+) -> None:
+    objective = AIApiSpec.model_validate({"objective": given}).objective.effective
+    assert (objective.latency.threshold if objective.latency else None) == latency
+    assert (objective.first_byte.threshold if objective.first_byte else None) == first_byte

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiapi_operator.observe.stats import InvalidStatsError, parse
-from aiapi_operator.sizing.inputs import ThreadPool
+from aiapi_operator.sizing.inputs import NO_HISTOGRAM, ThreadPool
 
 _HISTOGRAM = {"bounds": [0.01, 0.1], "counts": [5, 3, 1], "sum": 0.7}
 _STATS: dict[str, Any] = {
@@ -124,6 +124,16 @@ def test_an_invalid_field_rejects_the_answer_and_is_named(
 ) -> None:
     with pytest.raises(InvalidStatsError, match=message):
         parse(_with(path, value), pod="a", time=0)
+
+
+def test_times_to_the_first_byte_are_optional_and_checked() -> None:
+    ttfb = {"bounds": [0.01, 0.1], "counts": [6, 2, 1], "sum": 0.4}
+    sample = parse(_with("ttfb", ttfb), pod="a", time=0)
+    assert sample.first_byte.counts == (6, 2, 1)
+    assert sample.first_byte.bounds is sample.latency.bounds
+    assert parse(_with("ttfb", None), pod="a", time=0).first_byte is NO_HISTOGRAM
+    with pytest.raises(InvalidStatsError, match="ttfb"):
+        parse(_with("ttfb", ttfb | {"counts": [-1, 2, 1]}), pod="a", time=0)
 
 
 @pytest.mark.parametrize("body", [b"", b"nope", b"[]", b"{}", b"null", b'{"version": 1}'])

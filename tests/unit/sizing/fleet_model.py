@@ -1,7 +1,8 @@
 """A small, deterministic model of a fleet for tests: fluid requests, exact counters.
 
 Each pod's workers drain a backlog of loop time. A request costs ``service`` seconds of loop time,
-then waits ``upstream`` seconds, in one of ``threads`` of its worker if that is not 0. Latencies are
+then waits ``upstream`` seconds, in one of ``threads`` of its worker if that is not 0. A response
+then streams for ``stream`` seconds from its first byte, waiting for the upstream. Latencies are
 spread around that by fixed factors, so that percentiles are known in closed form: p95 is about
 1.5 x upstream at an idle loop.
 """
@@ -85,6 +86,8 @@ class Pod:
     worker_seconds: float = 0.0
     upstream_seconds: float = 0.0
     counts: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
+    first_counts: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
+    streaming: deque[tuple[float, float, float]] = field(default_factory=deque)
 
     def order(self, workers: int, now: float) -> None:
         """PUT /workers: fewer apply immediately, more after a second."""
@@ -103,6 +106,7 @@ class Pod:
         upstream: float,
         outage: bool = False,
         threads: int = 0,
+        stream: float = 0.0,
     ) -> None:
         """``STEP`` seconds with ``arrivals`` requests; in an outage they fail after their wait."""
         if now >= self.more_at:
@@ -124,12 +128,17 @@ class Pod:
         self.upstream_now += requests
         while self.waiting and self.waiting[0][0] <= now:
             _, done, delay = self.waiting.popleft()
-            self.upstream_now -= done
             if outage:
+                self.upstream_now -= done
                 self.failed += done
                 continue
+            self._observe(self.first_counts, done, upstream, service + delay)
+            self.streaming.append((now + stream, done, delay))
+        while self.streaming and self.streaming[0][0] <= now:
+            _, done, delay = self.streaming.popleft()
+            self.upstream_now -= done
             self.completed += done
-            self._observe(done, upstream, service + delay)
+            self._observe(self.counts, done, upstream, service + delay + stream)
         self.loop_seconds += worked + IDLE * self.serving * STEP
         self.worker_seconds += self.serving * STEP
         self.upstream_seconds += self.upstream_now * STEP
@@ -141,10 +150,11 @@ class Pod:
         """Requests in the loop's backlog, or waiting for a thread or the upstream."""
         return self.backlog / service + self.queue + max(0.0, self.upstream_now)
 
-    def _observe(self, requests: float, upstream: float, loop: float) -> None:
+    @staticmethod
+    def _observe(counts: list[float], requests: float, upstream: float, loop: float) -> None:
         for factor, share in SPREAD:
             latency = upstream * factor + loop
-            self.counts[bisect_left(BOUNDS, latency)] += requests * share
+            counts[bisect_left(BOUNDS, latency)] += requests * share
 
     def pool(self, threads: int) -> ThreadPool:
         """What it says of its threads."""
@@ -180,7 +190,7 @@ class Pod:
             worker_seconds=self.worker_seconds,
             cpu_seconds=self.loop_seconds,
             upstream_seconds=self.upstream_seconds if tracked else 0.0,
-            latency=Histogram(bounds=BOUNDS, counts=tuple(map(int, self.counts)), sum=0.0),
+            latency=_histogram(self.counts),
             loop_lag=Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0),
             in_flight=int(self.in_flight(service)),
             open_connections=0,
@@ -188,7 +198,12 @@ class Pod:
             rss_bytes=100 * 2**20,
             worker_limit=limit,
             threads=(self.pool(threads),) if threads else None,
+            first_byte=_histogram(self.first_counts),
         )
+
+
+def _histogram(counts: list[float]) -> Histogram:
+    return Histogram(bounds=BOUNDS, counts=tuple(map(int, counts)), sum=0.0)
 
 
 class FleetModel:
@@ -202,6 +217,8 @@ class FleetModel:
         self.rate = 20.0
         self.service = 0.02
         self.upstream = 0.3
+        self.stream = 0.0
+        """Seconds from the first byte of a response to its end."""
         self.pod_start = 8.0
         self.threads = 0
         """Threads of a worker; 0 where requests await the upstream without one."""
@@ -302,6 +319,7 @@ class FleetModel:
                     upstream=self.upstream,
                     outage=self.outage,
                     threads=self.threads,
+                    stream=self.stream,
                 )
 
     def _with_retries(self, arrivals: float) -> float:

@@ -1,7 +1,7 @@
 """The conversion of the user's spec to numbers."""
 
 from aiapi_operator.api import AIApiSpec
-from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Mode, Pricing
+from aiapi_operator.sizing.inputs import Bounds, LatencyObjective, Mode, ObjectiveKind, Pricing
 from aiapi_operator.sizing.spec import sizing_spec
 
 
@@ -36,3 +36,15 @@ def test_given_values_are_used() -> None:
         baseline_replicas=3,
         baseline_workers=0,
     )
+
+
+def test_each_objective_has_its_kind() -> None:
+    first = {"percentile": 99, "threshold": "2s"}
+    spec = AIApiSpec.model_validate({"objective": {"firstByte": first}})
+    expected = LatencyObjective(percentile=99, threshold=2.0, kind=ObjectiveKind.FIRST_BYTE)
+    assert sizing_spec(spec).objectives == (expected,)
+    both = {"firstByte": first, "latency": {"threshold": "60s"}}
+    spec = AIApiSpec.model_validate({"objective": both})
+    whole = LatencyObjective(percentile=95, threshold=60.0)
+    assert sizing_spec(spec).objectives == (whole, expected)
+    assert expected.field == "firstByte"

@@ -7,7 +7,7 @@ import pytest
 
 from aiapi_runtime.telemetry import counters, layout, requests
 from aiapi_runtime.telemetry.counters import RequestCounters
-from aiapi_runtime.telemetry.layout import Cell
+from aiapi_runtime.telemetry.layout import BUCKETS, Cell
 from aiapi_runtime.telemetry.requests import count_requests, shed, upstream
 
 SCOPE = {"type": "http", "headers": []}
@@ -172,6 +172,36 @@ async def test_times_of_a_stream(numbers, clock):
     assert numbers[Cell.LATENCY_SUM] == pytest.approx(1.0)
     assert numbers[Cell.TTFB_SUM] == pytest.approx(0.5), "the head is not the first byte"
     assert numbers[Cell.IN_FLIGHT_SECONDS] == pytest.approx(1.0)
+
+
+async def test_the_first_byte_of_a_stream_counts_before_its_end(numbers, clock):
+    first_bytes, seen = slice(Cell.TTFB, Cell.TTFB + BUCKETS), []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        clock.now += 0.5
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        seen.append((sum(numbers[first_bytes]), numbers[Cell.TTFB_SUM]))
+        clock.now += 20
+        await send({"type": "http.response.body", "body": b"second", "more_body": True})
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await count_requests(app, numbers)(SCOPE, receive, send)
+    assert seen == [(1, pytest.approx(0.5))]
+    assert sum(numbers[first_bytes]) == 1, "once"
+    assert sum(numbers[Cell.LATENCY : Cell.LATENCY + BUCKETS]) == 0, "the client left"
+
+
+async def test_the_first_byte_of_a_failed_stream_does_not_count(numbers, clock):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 502, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await send({"type": "http.response.body", "body": b"last"})
+
+    await count_requests(app, numbers)(SCOPE, receive, send)
+    assert sum(numbers[Cell.TTFB : Cell.TTFB + BUCKETS]) == 0
+    assert outcomes(numbers) == {"server_error": 1}
 
 
 async def test_concurrent_requests_add_up(numbers, clock):
