@@ -4,7 +4,7 @@ Until c and the base latency are known well, it is at most 0.6. If the base late
 objective, no number of workers helps, and loops are planned at an efficient 0.7. The same applies
 while the base is above its calm level: a slow upstream never makes the fleet grow.
 
-With two objectives the lower rho* counts: 0.74 for the latency and 0.62 for the first byte, so 0.62.
+With two objectives the lower rho* counts: 0.74 for the latency, 0.62 for the first byte: 0.62.
 """
 
 from dataclasses import dataclass
