@@ -22,7 +22,7 @@ efficient rho, because more workers would cost more and change nothing. The same
 base is above its calm level, so that an upstream that gets slower does not grow the fleet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 
 from aiapi_operator.sizing.inputs import LatencyObjective
@@ -34,7 +34,7 @@ class UtilizationTarget:
 
     utilization: float
     infeasible: bool = False
-    objective: LatencyObjective | None = None
+    objective: LatencyObjective | None = field(default=None, repr=False)
     """The objective that it is for; None while too little is known."""
 
 
