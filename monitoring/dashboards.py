@@ -47,6 +47,7 @@ def fleet() -> Page:
         "requests/s": ("reqps", of("arrivals_per_second", MANY)),
         "latency": ("s", of("latency_seconds", MANY)),
         "objective": ("s", of("objective_seconds", MANY)),
+        "errors": ("percentunit", of("failing_ratio", MANY)),
         "loop utilization": ("percentunit", of("loop_utilization_ratio", MANY)),
         "need": ("short", of("need_workers", MANY)),
         "workers": ("short", of("actual_workers", MANY)),
@@ -83,13 +84,20 @@ def fleet() -> Page:
         ),
         lines(
             "Within the objective",
-            "Share of requests that meet the latency objective.",
+            "Share of requests that meet the latency objective. Failed requests miss it.",
             "percentunit",
             Query(
                 f"sum by (namespace, name) (rate({ratio})) / sum by (namespace, name)"
                 f" (rate({of('measured_requests_total', MANY)}{RATE}))",
                 "{{namespace}}/{{name}}",
             ),
+        ),
+        lines(
+            "Errors",
+            "Share of the requests of the last minute that failed: server errors, shed requests, and"
+            " requests cancelled while event loops were busy.",
+            "percentunit",
+            Query(keep.format(of("failing_ratio", MANY)), "{{namespace}}/{{name}}"),
         ),
         stacked(
             "Workers",
@@ -200,6 +208,17 @@ def aiapi() -> Page:
             Query(f"sum by (outcome) (rate({of('requests_total', ONE)}{RATE}))", "{{outcome}}"),
             width=8,
         ),
+        stacked(
+            "Errors",
+            "Share of requests that failed, by kind. Cancelled requests count while event loops are"
+            " busy, or when most requests are cancelled.",
+            "percentunit",
+            Query(
+                f"sum by (kind) (rate({of('failed_requests_total', ONE)}{RATE})) / scalar(sum("
+                f"rate({of('requests_total', ONE)}{RATE})))",
+                "{{kind}}",
+            ),
+        ),
     ]
     return with_panels(made, panels)
 
@@ -307,10 +326,13 @@ def operator() -> Page:
 def savings() -> Page:
     """Cost, and cost of a static fleet."""
     description = (
-        "Cost relative to static fleets sized for the observed peak or by spec.cost.baseline."
+        "Cost relative to static fleets, sized for the busiest minute of answered requests or by"
+        " spec.cost.baseline."
     )
     made = page("savings", "AIApi / Cost and savings", description, [namespaces(several=True)])
     cost, static = of("cost_per_hour", MANY), of("baseline_cost_per_hour", MANY)
+    # There is no savings_ratio while requests fail or the objective is missed.
+    shown = f"and on (namespace, name) {of('savings_ratio', MANY)}"
     each = "{{namespace}}/{{name}}"
     panels: list[Panel] = [
         number(
@@ -329,16 +351,17 @@ def savings() -> Page:
         ),
         number(
             "Saved per month",
-            "Savings at 730 hours per month.",
+            "Savings at 730 hours per month, without AIApis that fail or miss their objective now.",
             "short",
-            f"sum by (currency) ({static} - {cost}) * 730",
+            f"sum by (currency) (({static} - {cost}) {shown}) * 730",
             width=6,
         ),
         number(
             "Saved",
-            "Savings as a share of the baseline cost.",
+            "Savings as a share of the baseline cost, without AIApis that fail or miss their"
+            " objective now.",
             "percentunit",
-            f"1 - sum({cost}) / sum({static})",
+            f"1 - sum({cost} {shown}) / sum({static} {shown})",
             width=6,
         ),
         lines(
@@ -362,7 +385,8 @@ def savings() -> Page:
         ),
         lines(
             "Saved by AIApi",
-            "Savings as a share of the baseline cost.",
+            "Savings as a share of the baseline cost. Absent while requests fail or the objective is"
+            " missed.",
             "percentunit",
             Query(of("savings_ratio", MANY), each),
         ),

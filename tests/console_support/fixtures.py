@@ -93,7 +93,18 @@ def decision(*, rps: float, workers: int, replicas: int, **changes: Any) -> Deci
 
 def seen(*, workers: int, replicas: int, percent: float = 38.0) -> ObservedFleet:
     """The observed fleet."""
-    savings = Savings(
+    return ObservedFleet(
+        replicas=replicas,
+        ready=replicas,
+        workers=workers * replicas,
+        silent=0,
+        savings=savings(percent),
+    )
+
+
+def savings(percent: float) -> Savings:
+    """Savings against 2 pods x 5."""
+    return Savings(
         percent=percent,
         per_month=61.0,
         currency="USD",
@@ -103,9 +114,6 @@ def seen(*, workers: int, replicas: int, percent: float = 38.0) -> ObservedFleet
         baseline_hour=0.2,
         worker_seconds=1.0,
         baseline_worker_seconds=2.0,
-    )
-    return ObservedFleet(
-        replicas=replicas, ready=replicas, workers=workers * replicas, silent=0, savings=savings
     )
 
 

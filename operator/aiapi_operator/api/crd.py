@@ -82,6 +82,7 @@ def _columns() -> list[dict[str, Any]]:
         column("Objective", "string", ".status.objective.threshold"),
         column("Saved", "string", ".status.savings.percent"),
         column("Utilization", "string", ".status.load.utilization", wide=True),
+        column("Errors", "string", ".status.load.failing", wide=True),
         column("RPS", "string", ".status.load.requestsPerSecond", wide=True),
         column("Binding", "string", ".status.decision.binding", wide=True),
         column("Mode", "string", ".spec.scaling.mode", wide=True),

@@ -56,6 +56,9 @@ class LoadStatus(LenientModel):
     """Share of threads that are busy, such as 88%, if requests need threads."""
     shed_per_second: _Text | None = None
     """Requests per second rejected because the pods were full."""
+    failing: _Text | None = None
+    """Share of the requests of the last minute that failed, such as 4.2%: server errors, shed
+    requests, and requests that clients cancelled while event loops were busy."""
 
 
 class NeedStatus(LenientModel):
@@ -96,7 +99,10 @@ class SavingsStatus(LenientModel):
     """Savings compared with the static baseline."""
 
     percent: _Text | None = None
-    """Share of the cost of the baseline that is saved, such as 64%."""
+    """Share of the cost of the baseline that is saved, such as 64%. Absent before an hour was
+    observed, and while withheld is set."""
+    withheld: _Text | None = None
+    """Why there is no percent: ObjectiveMissed or RequestsFailing."""
     cost_per_hour: _Text | None = None
     """Cost of the fleet per hour, at the prices of the spec."""
     baseline_per_hour: _Text | None = None
@@ -108,12 +114,14 @@ class SavingsStatus(LenientModel):
     baseline_replicas: _Count | None = None
     """Pods of the baseline."""
     observed_seconds: _Long | None = None
-    """Seconds observed so far. A restarted operator continues from this and the four fields
-    below. They are written at least once an hour."""
+    """Seconds observed so far. A restarted operator continues from this and the five fields
+    below. They are written at least once an hour, and more often in the first hours."""
     worker_seconds: _Long | None = None
     """Total worker seconds in that time."""
     pod_seconds: _Long | None = None
     """Total pod seconds in that time."""
+    missed_seconds: _Long | None = None
+    """Seconds of that time in which the objective was missed or requests failed."""
     peak_workers: _Count | None = None
     """Workers per pod of the fleet for the busiest minute of answered requests."""
     peak_replicas: _Count | None = None

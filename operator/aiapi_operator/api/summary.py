@@ -10,6 +10,10 @@ from aiapi_operator.api.spec import Latency
 
 DEFAULT = Latency()
 HEALTHY_WHEN_TRUE = {"Ready", "Accepted", "Reconciled"}
+WITHHELD = {
+    "RequestsFailing": "not shown while requests fail",
+    "ObjectiveMissed": "not shown while the objective is missed",
+}
 _NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
 
 
@@ -55,6 +59,26 @@ class AIApiSummary:
         """Whether an objective is missed."""
         measured, objective = seconds(self.measured), seconds(self.objective)
         return measured is not None and objective is not None and measured > objective
+
+    @property
+    def failing(self) -> str:
+        """The share of requests that fail."""
+        return self.load.get("failing", "-")
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether so many requests fail that this needs attention."""
+        return any(problem["type"] == "RequestsFailing" for problem in self.problems)
+
+    @property
+    def saved(self) -> str:
+        """The saving; a dash where none is known, or none is to be shown."""
+        return str(self.savings.get("percent", "-"))
+
+    @property
+    def saving_withheld(self) -> str:
+        """Why no saving is shown, in words; empty where there is no such reason."""
+        return WITHHELD.get(str(self.savings.get("withheld", "")), "")
 
     def document(self) -> dict[str, Any]:
         """The summary as JSON data."""

@@ -14,23 +14,12 @@ from aiapi_operator.console.history import (
     TimeRange,
 )
 from aiapi_operator.console.ring_buffer import RingBuffer
+from aiapi_operator.console.tiles import Tile, status_tiles, tiles
 from aiapi_operator.present import numbers
 from aiapi_operator.present.chart import Chart, Line, Mark, TimeAxis
-from aiapi_operator.sizing.savings import HOURS_PER_MONTH
 
 _GAP = 4
 """Steps without a row after which a line is broken."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One number, its unit and its source."""
-
-    name: str
-    value: str
-    unit: str
-    source: str
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,107 +57,6 @@ def detail(
         time_labels=_time_labels(chosen),
         events=tuple(reversed(history.events)),
         message=history.current.message,
-    )
-
-
-def status_tiles(view: AIApiSummary) -> list[Tile]:
-    """The numbers in the status."""
-    source = "status, as last written"
-    return [
-        Tile(
-            name="Arrivals",
-            value=_or_none(view.load, "requestsPerSecond"),
-            unit="rps",
-            source=source,
-        ),
-        Tile(name="Need", value=_or_none(view.need, "workers"), unit="workers", source=source),
-        Tile(name="Fleet", value=view.running, unit="ready/pods x workers", source=source),
-        Tile(
-            name=f"Latency {view.percentile}",
-            value=view.measured or numbers.NONE,
-            unit=f"objective {view.objective}",
-            source=source,
-            tone="bad" if view.misses_objective else "",
-        ),
-        Tile(name="Saved", value=_or_none(view.savings, "percent"), unit="", source=source),
-    ]
-
-
-def _or_none(document: dict[str, Any], key: str) -> str:
-    return str(document.get(key, numbers.NONE))
-
-
-def tiles(current: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
-    """The last decision in numbers."""
-    load, need = current.load, current.need
-    late = current.measured is not None and current.measured > current.threshold
-    return [
-        Tile(
-            name="Arrivals",
-            value=numbers.number(load.arrivals_per_second),
-            unit=f"requests/s now, {numbers.number(need.demand)} expected",
-            source="the pods' request counters; forecast for the lead time of new capacity",
-        ),
-        Tile(
-            name="Need",
-            value=str(need.workers),
-            unit=f"workers, set by {need.binding.value}",
-            source=_need_source(current),
-        ),
-        Tile(
-            name="Fleet",
-            value=f"{current.ready} x {current.workers}",
-            unit=f"ready pods x workers per pod; {current.running} workers running",
-            source=f"the pods; wanted: {current.replicas} x {current.workers}",
-            tone="" if current.ready >= current.replicas else "warn",
-        ),
-        Tile(
-            name=f"Latency {view.percentile}",
-            value=numbers.latency(current.measured),
-            unit=f"objective {numbers.latency(current.threshold)}",
-            source="the pods' latency histograms, last minute",
-            tone="bad" if late else "good" if current.measured is not None else "",
-        ),
-        Tile(
-            name="Event loops",
-            value=numbers.percent(load.loop_utilization),
-            unit=f"busy in the busiest pod, target {numbers.percent(need.target_utilization)}",
-            source="event-loop time / wall time",
-        ),
-        _saved_tile(current),
-    ]
-
-
-def _need_source(current: DecisionSnapshot) -> str:
-    need = current.need
-    if need.demand is None or not need.service_demand:
-        return "the running workers are kept until the load is known"
-    return (
-        f"{numbers.number(need.demand)} requests/s x {numbers.latency(need.service_demand)}"
-        f" loop time / {numbers.percent(need.target_utilization)}, or a floor"
-    )
-
-
-def _saved_tile(current: DecisionSnapshot) -> Tile:
-    saved = current.savings
-    if saved is None:
-        return Tile(name="Saved", value=numbers.NONE, unit="", source="not measured yet")
-    baseline = f"{saved.baseline.replicas} x {saved.baseline.workers}"
-    origin = "the largest fleet so far" if saved.baseline_is_peak else "the baseline in the spec"
-    source = f"compared with {origin}, {baseline} all the time"
-    if not saved.baseline_hour:
-        return Tile(
-            name="Saved",
-            value=numbers.percent(saved.percent / 100),
-            unit="of worker and pod hours",
-            source=source,
-        )
-    return Tile(
-        name="Saved",
-        value=numbers.percent(saved.percent / 100),
-        unit=f"{numbers.money(saved.per_month / HOURS_PER_MONTH, saved.currency)} per hour",
-        source=f"{source}, at the prices in the spec",
-        tone="good" if saved.percent > 0 else "",
     )
 
 
@@ -238,6 +126,14 @@ def _load_charts(chart: _ChartFactory, line: _LineFactory, view: AIApiSummary) -
                 line("objective", "limit", Metric.OBJECTIVE, step=True),
             ),
             format=numbers.latency,
+        ),
+        chart(
+            title="Failed requests",
+            unit="share of the requests",
+            source="Server errors, shed requests, and requests cancelled while event loops were"
+            " busy, in the last minute.",
+            lines=(line("failed", "a", Metric.FAILING, filled=True),),
+            format=numbers.small_percent,
         ),
         chart(
             title="Event loops",

@@ -58,10 +58,18 @@ class Metric(IntEnum):
     TARGET = auto()
     COST = auto()
     BASELINE_COST = auto()
+    FAILING = auto()
 
 
 PEAK_METRICS = frozenset(
-    {Metric.ARRIVALS, Metric.DEMAND, Metric.NEED, Metric.LATENCY, Metric.UTILIZATION}
+    {
+        Metric.ARRIVALS,
+        Metric.DEMAND,
+        Metric.NEED,
+        Metric.LATENCY,
+        Metric.UTILIZATION,
+        Metric.FAILING,
+    }
 )
 """A coarse row keeps the maximum of these, and the last value of the others."""
 
@@ -237,6 +245,7 @@ def _row(current: DecisionSnapshot) -> list[float]:
         Metric.TARGET: current.need.target_utilization,
         Metric.COST: current.cost_per_hour,
         Metric.BASELINE_COST: None if savings is None else savings.baseline_hour,
+        Metric.FAILING: current.load.failing,
     }
     return [nan if (value := values[metric]) is None else float(value) for metric in Metric]
 

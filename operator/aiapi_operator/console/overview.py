@@ -35,7 +35,7 @@ class OverviewRow:
     @property
     def tone(self) -> str:
         """The CSS class of the state."""
-        if not self.ready:
+        if not self.ready or self.view.is_failing:
             return "bad"
         return "warn" if self.view.problems else "good"
 
@@ -50,6 +50,8 @@ class OverviewTotals:
     workers: int
     saved: tuple[tuple[float, str], ...]
     """Amount per hour and its currency."""
+    withheld: int
+    """AIApis whose saving is not shown, because requests fail or the objective is missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,8 @@ def _spark(history: AIApiHistory | None) -> str:
 def _totals(views: Sequence[AIApiSummary], histories: Sequence[AIApiHistory]) -> OverviewTotals:
     saved: dict[str, float] = {}
     for history in histories:
-        if (each := history.current.savings) is not None and each.baseline_hour:
+        each = history.current.savings
+        if each is not None and each.per_month is not None and each.baseline_hour:
             hour = each.per_month / HOURS_PER_MONTH
             saved[each.currency] = saved.get(each.currency, 0.0) + hour
     return OverviewTotals(
@@ -119,4 +122,5 @@ def _totals(views: Sequence[AIApiSummary], histories: Sequence[AIApiHistory]) ->
         arrivals=sum(number(view.load.get("requestsPerSecond")) or 0.0 for view in views),
         workers=sum(view.workers * view.ready_replicas for view in views),
         saved=tuple((amount, currency) for currency, amount in sorted(saved.items())),
+        withheld=sum(bool(view.saving_withheld) for view in views),
     )

@@ -81,11 +81,7 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         document["need"] = _need(decision, deadband)
         document["decision"] = _decision(decision, inputs.decided_at)
         document["learned"] = _learned(inputs, decision) or None
-    if inputs.savings is not None:
-        document["savings"] = _savings(inputs.savings, deadband)
-        if decision is not None:
-            written = inputs.written.get("savings") or {}
-            document["savings"] |= checkpoint.settled_totals(decision.state, written)
+        document["savings"] = _savings(inputs, decision, deadband) or None
     return _present(document)
 
 
@@ -130,7 +126,14 @@ def _load(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any
         "upstreamShare": _percent(keep("upstream", load.upstream_share, absolute=0.05)),
         "threads": _percent(keep("threads", load.threads_utilization, absolute=0.05)),
         "shedPerSecond": _number(keep("shed", load.shed_per_second, absolute=0.1)),
+        "failing": _failing(load.failing, deadband),
     }
+
+
+def _failing(share: float | None, deadband: Deadband) -> str | None:
+    # No failures and few are different things, so zero has no tolerance.
+    kept = deadband.filter("failing", share or None, absolute=0.001)
+    return _small_percent(kept if share else share)
 
 
 def _need(decision: Decision, deadband: Deadband) -> dict[str, Any]:
@@ -156,13 +159,21 @@ def _decision(decision: Decision, decided_at: str) -> dict[str, Any]:
     }
 
 
-def _savings(savings: Savings, deadband: Deadband) -> dict[str, Any]:
+def _savings(inputs: StatusInputs, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+    """The totals from the first tick on, so that a restart loses none; the savings once known."""
+    known = {} if inputs.savings is None else _known_savings(inputs.savings, deadband)
+    written = inputs.written.get("savings") or {}
+    return known | checkpoint.settled_totals(decision.state, written)
+
+
+def _known_savings(savings: Savings, deadband: Deadband) -> dict[str, Any]:
     keep = deadband.filter
     percent = keep("percent", savings.percent, absolute=1.0, relative=0.0)
     cost = keep("cost", savings.cost_hour, relative=_RELATIVE_PRICE)
     baseline = keep("baseline", savings.baseline_hour, relative=_RELATIVE_PRICE)
     return {
         "percent": None if percent is None else f"{round(percent)}%",
+        "withheld": None if savings.withheld is None else savings.withheld.value,
         "costPerHour": None if cost is None else f"{cost:.4g}",
         "baselinePerHour": None if baseline is None else f"{baseline:.4g}",
         "currency": savings.currency,
@@ -179,6 +190,13 @@ def _number(value: float | None) -> str | None:
 
 def _percent(part: float | None) -> str | None:
     return None if part is None else f"{round(100 * part)}%"
+
+
+def _small_percent(part: float | None) -> str | None:
+    """4.2% and 0.42%, where small shares matter."""
+    if part is None:
+        return None
+    return f"{100 * part:.2g}%" if part < 0.1 else _percent(part)
 
 
 def _present(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,9 @@
 """Counts the requests that were answered within the objective, for burn rates.
 
+A failed request misses the objective: it counts as measured, and never as within. Failed are
+server errors, shed requests, and cancelled ones where they count as failures (see
+``sizing/learners/failed_requests.py``). Pods measure no latency of these.
+
 Pods report counters since their own start. Counts from before the first sample are left out, so
 that a restart of the operator does not count old requests again.
 """
@@ -10,18 +14,22 @@ from dataclasses import dataclass
 from aiapi_operator.sizing.inputs import Histogram, PodSample
 
 OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
+FAILURES = ("server_error", "cancelled", "shed")
 _KEPT_TICKS = 60
 """Ticks after which a pod that does not answer is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """The increase since the previous tick: requests by outcome, measured, and within the
-    objective's threshold."""
+    """The increase since the previous tick."""
 
     outcomes: dict[str, int]
+    failed: dict[str, int]
+    """The outcomes that are failures."""
     measured: float
+    """Requests that met or missed the objective."""
     within: float
+    """Requests that met it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,9 @@ class Attainment:
         self._pods: dict[str, _Counts] = {}
         self._ticks = 0
 
-    def since(self, samples: Iterable[PodSample], threshold: float) -> Increase:
+    def since(
+        self, samples: Iterable[PodSample], threshold: float, *, counts_cancelled: bool = False
+    ) -> Increase:
         """The increase since the previous samples. A silent pod counts when it answers again."""
         self._ticks += 1
         total = [0] * len(OUTCOMES)
@@ -63,7 +73,11 @@ class Attainment:
             within += min(more, max(0.0, current.within - before.within))
         oldest = self._ticks - _KEPT_TICKS
         self._pods = {pod: counts for pod, counts in self._pods.items() if counts.tick > oldest}
-        return Increase(dict(zip(OUTCOMES, total, strict=True)), measured, within)
+        outcomes = dict(zip(OUTCOMES, total, strict=True))
+        failed = {name: outcomes[name] for name in FAILURES}
+        if not counts_cancelled:
+            failed["cancelled"] = 0
+        return Increase(outcomes, failed, measured + sum(failed.values()), within)
 
 
 def _count(sample: PodSample, threshold: float, tick: int) -> _Counts:

@@ -24,6 +24,7 @@ from aiapi_operator.engine.ports import ObservedFleet
 from aiapi_operator.metrics.attainment import Attainment
 from aiapi_operator.sizing.decision import Binding, Condition, Decision
 from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.savings import Savings
 
 _AIAPI = ("namespace", "name")
@@ -49,6 +50,7 @@ _GAUGES = {
     "latency_seconds": "Latency measured at the objective's percentile.",
     "savings_ratio": "Share of the static baseline's cost that is saved.",
     "savings_cores": "Average CPU cores saved against the static baseline.",
+    "failing_ratio": "Share of the requests of the last minute that failed.",
     "last_tick_timestamp_seconds": "Unix time of the last successful tick.",
 }
 
@@ -83,7 +85,14 @@ class OperatorMetrics:
             "decisions", "Decisions by reason, including those without a change.", "reason"
         )
         self._requests = self._counter("requests", "Requests to the fleet by outcome.", "outcome")
-        self._measured = self._counter("measured_requests", "Requests whose latency was measured.")
+        self._failed = self._counter(
+            "failed_requests",
+            "Requests that failed by kind; cancelled only where the service was the cause.",
+            "kind",
+        )
+        self._measured = self._counter(
+            "measured_requests", "Requests whose latency was measured, and failed requests."
+        )
         self._within = self._counter(
             "within_objective_requests", "Requests answered within the objective's threshold."
         )
@@ -138,7 +147,7 @@ class OperatorMetrics:
             self._binding.labels(*key, constraint.value).set(binds)
         self._decisions.labels(*key, decision.verdict.value).inc()
         self._scrape_failures.labels(*key).inc(fleet.silent)
-        self._count(key, spec, fleet)
+        self._count(key, spec, fleet, decision)
         if fleet.savings is not None:
             currency = fleet.savings.currency
             for family, price in (
@@ -155,10 +164,17 @@ class OperatorMetrics:
             else:
                 self._gauges[name].labels(*key).set(value)
 
-    def _count(self, key: Key, spec: SizingSpec, fleet: ObservedFleet) -> None:
-        more = self._attainment[key].since(fleet.samples, spec.objective.threshold)
+    def _count(self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision) -> None:
+        failed = decision.state.memory.get(FailedRequests)
+        more = self._attainment[key].since(
+            fleet.samples,
+            spec.objective.threshold,
+            counts_cancelled=failed is not None and failed.counts_cancelled,
+        )
         for outcome, count in more.outcomes.items():
             self._requests.labels(*key, outcome).inc(count)
+        for kind, count in more.failed.items():
+            self._failed.labels(*key, kind).inc(count)
         self._measured.labels(*key).inc(more.measured)
         self._within.labels(*key).inc(more.within)
 
@@ -190,8 +206,9 @@ class OperatorMetrics:
 
     def _aiapi_families(self) -> tuple[Gauge | Counter, ...]:
         gauges = (self._binding, self._condition, self._cost, self._baseline_cost)
-        counters = (self._decisions, self._requests, self._measured, self._within, self._ticks)
-        return (*self._gauges.values(), *gauges, *counters, self._scrape_failures)
+        counters = (self._decisions, self._requests, self._failed, self._measured, self._within)
+        ticks = (self._ticks, self._scrape_failures)
+        return (*self._gauges.values(), *gauges, *counters, *ticks)
 
     def record_scrape(self, outcome: str, seconds: float) -> None:
         """Record a scrape of one pod."""
@@ -234,15 +251,20 @@ def _values(spec: SizingSpec, fleet: ObservedFleet, decision: Decision) -> dict[
         "objective_seconds": spec.objective.threshold,
         "objective_ratio": spec.objective.percentile / 100,
         "latency_seconds": load.latency,
-        "savings_ratio": None if savings is None else savings.percent / 100,
+        "failing_ratio": load.failing,
+        "savings_ratio": _saved_share(savings),
         "savings_cores": None if savings is None else _cores(spec, savings),
     }
+
+
+def _saved_share(savings: Savings | None) -> float | None:
+    return None if savings is None or savings.percent is None else savings.percent / 100
 
 
 def _cores(spec: SizingSpec, savings: Savings) -> float | None:
     """The baseline's cores minus the average of the pods that ran."""
     baseline = savings.baseline.total
-    if savings.baseline_worker_seconds <= 0:
+    if savings.withheld is not None or savings.baseline_worker_seconds <= 0:
         return None
     mean = baseline * savings.worker_seconds / savings.baseline_worker_seconds
     return (baseline - mean) * spec.worker_cpu

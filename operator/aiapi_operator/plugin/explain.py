@@ -138,7 +138,7 @@ def show(found: Explanation, console: Console, *, now: datetime) -> None:
     out.print_for_people(console, _facts(view, now))
     _section(console, "What binds", [Text(_binding(found))])
     _section(console, "What would change it", [_bullet(text) for text in found.changes])
-    _section(console, "What needs attention", [_problem(each) for each in view.problems])
+    _section(console, "What needs attention", [_problem(each, now) for each in view.problems])
     _section(console, "Last events", _events(found.events, now))
 
 
@@ -175,7 +175,11 @@ def _load(view: AIApiSummary) -> Text | None:
         ("shedPerSecond", "{} rps shed"),
     )
     facts = [text.format(load[key]) for key, text in formats if load.get(key) not in (None, "0")]
-    return Text(", ".join(facts)) if facts else None
+    found = Text(", ".join(facts))
+    if load.get("failing") not in (None, "0%"):
+        failing = f"{view.failing} of the requests failing"
+        found.append(", " if facts else "").append(failing, style="red" if view.is_failing else "")
+    return found if found.plain else None
 
 
 def _need(view: AIApiSummary) -> Text | None:
@@ -204,8 +208,10 @@ def _decision(view: AIApiSummary, now: datetime) -> Text | None:
 
 def _saved(view: AIApiSummary) -> Text | None:
     saved = view.savings
+    if view.saving_withheld:
+        return Text(view.saving_withheld, style="yellow")
     if not saved.get("percent"):
-        return None
+        return Text("not known before an hour was observed") if saved else None
     text = f"{saved['percent']}"
     if saved.get("costPerHour"):
         text += (
@@ -214,7 +220,16 @@ def _saved(view: AIApiSummary) -> Text | None:
         )
     pods = count(saved.get("baselineReplicas", 0), "pod")
     baseline = f"{pods} x {saved.get('baselineWorkers', '?')}"
-    return Text(f"{text}, compared with {baseline} all the time")
+    return Text(f"{text}, compared with {baseline} all the time{_missed(saved)}")
+
+
+def _missed(saved: dict[str, Any]) -> str:
+    """How long the fleet failed in the time that the saving is for."""
+    seconds, missed = saved.get("observedSeconds", 0), saved.get("missedSeconds", 0)
+    if not seconds or not missed:
+        return ""
+    share = max(0.1, 100 * missed / seconds)
+    return f"; the objective was missed or requests failed {share:.1f}% of that time"
 
 
 def _binding(found: Explanation) -> str:
@@ -226,9 +241,11 @@ def _bullet(text: str) -> Text:
     return Text(f"- {text}")
 
 
-def _problem(condition: dict[str, str]) -> Text:
+def _problem(condition: dict[str, str], now: datetime) -> Text:
+    since = condition.get("lastTransitionTime")
     return Text.assemble(
         (f"{condition['type']}={condition['status']}", "yellow"),
+        f" for {age(since, now)}" if since else "",
         f" ({condition.get('reason', '')}) {condition.get('message', '')}",
     )
 

@@ -41,7 +41,8 @@ def top(
 ) -> None:
     """Show load, need, size and savings of all AIApis.
 
-    FLEET is ready pods / pods x workers per pod. WANTED is the last decision.
+    FLEET is ready pods / pods x workers per pod. WANTED is the last decision. ERRORS is the share
+    of requests that failed in the last minute.
     """
 
     async def views(reader: Reader) -> list[AIApiSummary]:
@@ -115,6 +116,7 @@ COLUMNS = (
     ("BUSY", True),
     ("LATENCY", True),
     ("OBJECTIVE", True),
+    ("ERRORS", True),
     ("SAVED", True),
     ("BINDS", False),
     ("MODE", False),
@@ -135,7 +137,8 @@ def _cells(view: AIApiSummary) -> list[Text]:
         Text(view.load.get("utilization", "-")),
         Text(view.measured or "-", style="red" if view.misses_objective else ""),
         Text(f"{view.percentile} {view.objective}"),
-        Text(str(view.savings.get("percent", "-"))),
+        Text(view.failing, style="red" if view.is_failing else ""),
+        Text(view.saved),
         Text(str(view.need.get("binding", "-"))),
         Text(view.mode, style="" if view.mode == "Auto" else "yellow"),
         Text(why, style="yellow" if diagnoses else ""),

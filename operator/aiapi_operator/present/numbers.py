@@ -54,6 +54,11 @@ def percent(part: float | None, decimals: int = 0) -> str:
     return NONE if part is None else f"{100 * part:.{decimals}f} %"
 
 
+def small_percent(part: float | None) -> str:
+    """A percentage where small shares matter: 0.0042 -> 0.42 %, 0.314 -> 31 %."""
+    return NONE if part is None else f"{number(100 * part, 2)} %"
+
+
 def money(amount: float | None, currency: str) -> str:
     """Two decimals, and of less than one the first three digits: 12.35 EUR, 0.0836 USD."""
     if amount is None:

@@ -66,6 +66,8 @@ class Load:
     """Share of busy threads in the most needed pool, 0..1."""
     first_byte: float | None = None
     """The same as ``latency`` for the time to the first byte."""
+    failing: float | None = None
+    """Share of the requests of the last minute that failed, 0..1."""
 
     def measured(self, kind: ObjectiveKind) -> float | None:
         """The percentile of an objective of this kind."""

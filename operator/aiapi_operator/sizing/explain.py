@@ -9,6 +9,7 @@ from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.inputs import ObjectiveKind
 from aiapi_operator.sizing.learners import daily_profile
+from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import TUNING, target
 from aiapi_operator.sizing.needs.threads import busiest_pool
@@ -136,6 +137,7 @@ def load(facts: Facts) -> Load:
     if not facts.known:
         return UNKNOWN_LOAD
     in_flight, pool = facts.mean("in_flight"), busiest_pool(facts)
+    failed = facts.get(FailedRequests)
     return Load(
         arrivals_per_second=facts.mean("arrivals") + facts.mean("retried"),
         completed_per_second=facts.mean("completed"),
@@ -146,6 +148,7 @@ def load(facts: Facts) -> Load:
         upstream_share=min(1.0, facts.mean("upstream") / in_flight) if in_flight > 0 else None,
         shed_per_second=facts.mean("shed"),
         threads_utilization=None if pool is None else pool.utilization,
+        failing=failed.shares.total if failed is not None and failed.recent else None,
     )
 
 

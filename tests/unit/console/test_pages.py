@@ -1,8 +1,13 @@
 """The content of the pages."""
 
-from console_support.fixtures import ConsoleWorld, manifest
+from dataclasses import replace
 
+from console_support.fixtures import SPEC, ConsoleWorld, decision, manifest, savings, seen
+
+from aiapi_operator.api.summary import from_manifest
 from aiapi_operator.console.overview import ROWS_PER_PAGE, overview
+from aiapi_operator.console.tiles import tiles
+from aiapi_operator.sizing.savings import Withheld
 
 
 def test_aiapis_that_need_attention_come_first_and_a_page_has_a_hundred_rows() -> None:
@@ -27,7 +32,10 @@ def test_the_detail_page_has_charts_and_events_for_each_time_range() -> None:
     for time_range in (0, 1, 2):
         page = world.pages.detail(("shop", "assistant"), time_range=time_range)
         assert page is not None
-        for text in ("Demand and capacity", "Latency p95", "Cost", "ScaledUp", "USD per hour"):
+        for text in (
+            *("Demand and capacity", "Latency p95", "Failed requests", "Cost", "ScaledUp"),
+            "USD per hour",
+        ):
             assert text in page, text
     assert world.pages.detail(("shop", "other"), time_range=0) is None
 
@@ -52,3 +60,48 @@ def test_an_aiapi_without_a_status_or_without_load_is_shown() -> None:
     assert "DependencyBound" in page
     for name in ("fresh", "idle"):
         assert "No decision yet." in (world.pages.detail(("shop", name), time_range=0) or "")
+
+
+FAILING = {
+    "type": "RequestsFailing",
+    "status": "True",
+    "reason": "ServerErrors",
+    "message": "100 % of the requests of the last minute failed.",
+}
+
+
+def test_an_aiapi_whose_requests_fail_is_red_and_saves_nothing() -> None:
+    world = ConsoleWorld()
+    load = {"requestsPerSecond": "3", "failing": "100%"}
+    failing = manifest("assistant", load=load, savings={"withheld": "RequestsFailing"})
+    failing["status"]["conditions"].append(FAILING)
+    world.aiapis = [failing, manifest("other")]
+    shown = overview(world.aiapis, world.history, query="", sort="attention", page=1)
+    assert (shown.rows[0].state, shown.rows[0].tone) == ("RequestsFailing", "bad")
+    assert (shown.totals.attention, shown.totals.withheld) == (1, 1)
+    page = world.pages.overview(query="", sort="", page=1)
+    assert "100%" in page
+    assert "not shown while requests fail" in page
+    detail = world.pages.detail(("shop", "assistant"), time_range=0)
+    assert detail is not None
+    assert 'alert bad"><strong>RequestsFailing' in detail
+
+
+def test_the_tiles_have_the_errors_and_why_no_saving_is_shown() -> None:
+    view = from_manifest(manifest("assistant"))
+    world = ConsoleWorld()
+    made = decision(rps=20.0, workers=2, replicas=2)
+    made = replace(made, load=replace(made.load, failing=0.042))
+    withheld = replace(
+        savings(38.0), percent=None, per_month=None, withheld=Withheld.OBJECTIVE_MISSED
+    )
+    fleet = replace(seen(workers=2, replicas=2), savings=withheld)
+    world.history.record_decision(("shop", "assistant"), SPEC, fleet, made)
+    history = world.history.get(("shop", "assistant"))
+    assert history is not None
+    shown = {tile.name: tile for tile in tiles(history.current, view)}
+    assert shown["Errors"].value == "4.2 %"
+    assert (shown["Saved"].value, shown["Saved"].tone) == ("-", "")
+    assert shown["Saved"].unit == "not shown while the objective is missed"
+    totals = overview([], world.history, query="", sort="", page=1).totals
+    assert totals.saved == ()

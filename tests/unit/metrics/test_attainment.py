@@ -47,3 +47,21 @@ def test_a_threshold_within_a_bucket_is_interpolated() -> None:
     histogram = Histogram(bounds=(0.1, 0.3), counts=(10, 20, 5), sum=1.0)
     assert below(histogram, 0.2) == 20.0
     assert below(histogram, 9.0) == 30.0
+
+
+def test_failed_requests_miss_the_objective_although_no_latency_is_measured() -> None:
+    """190 of 190 responses are 500."""
+    attainment = Attainment()
+    attainment.since([sample("a")], 1.0)
+    found = attainment.since([sample("a", server_errors=190)], 1.0)
+    assert (found.measured, found.within) == (190, 0)
+    assert found.failed == {"server_error": 190, "cancelled": 0, "shed": 0}
+
+
+def test_a_cancelled_request_misses_it_only_where_the_service_is_the_cause() -> None:
+    attainment = Attainment()
+    attainment.since([sample("a")], 1.0)
+    left = attainment.since([sample("a", cancelled=4, client_errors=9)], 1.0)
+    assert (left.measured, left.failed["cancelled"], left.outcomes["cancelled"]) == (0, 0, 4)
+    again = attainment.since([sample("a", cancelled=9, shed=2)], 1.0, counts_cancelled=True)
+    assert (again.measured, again.failed) == (7, {"server_error": 0, "cancelled": 5, "shed": 2})

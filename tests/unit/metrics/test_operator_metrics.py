@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from aiapi_operator.sizing.inputs import Fleet, Histogram
 from aiapi_operator.sizing.learners.usage import Usage
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.spec import sizing_spec
-from aiapi_operator.sizing.state import Size, State
+from aiapi_operator.sizing.state import Latch, Size, State
 
 KEY = ("shop", "a")
 LABELS = 'name="a",namespace="shop"'
@@ -29,23 +30,19 @@ def text_of(metrics: OperatorMetrics) -> str:
     return metrics.text().decode()
 
 
-def record(metrics: OperatorMetrics, *, requests: int = 0) -> None:
+SPEND = Usage(
+    seconds=3600.0, worker_seconds=7200.0, pod_seconds=7200.0, peak=Size(workers=2, replicas=2)
+)
+
+
+def record(metrics: OperatorMetrics, *, requests: int = 0, spend: Usage = SPEND) -> None:
     latency = Histogram(bounds=(0.4, 1.2), counts=(requests, requests, 0), sum=1.0)
     pods = tuple(
         sample(name, time=5.0, latency=latency, succeeded=2 * requests) for name in ("a-1", "a-2")
     )
     decision = decide(SPEC, Fleet(replicas=2, pods=pods), State(), 5.0)
-    spend = Usage(
-        seconds=3600.0, worker_seconds=7200.0, pod_seconds=7200.0, peak=Size(workers=2, replicas=2)
-    )
-    fleet = ObservedFleet(
-        replicas=2,
-        ready=2,
-        workers=2,
-        silent=1,
-        savings=savings(SPEC, State(memory={Usage: spend})),
-        samples=pods,
-    )
+    known = savings(SPEC, State(memory={Usage: spend}))
+    fleet = ObservedFleet(replicas=2, ready=2, workers=2, silent=1, savings=known, samples=pods)
     metrics.record_decision(KEY, SPEC, fleet, decision)
     metrics.record_tick(KEY, seconds=0.1, lag=0.0, outcome="ok", now=7.0)
 
@@ -76,6 +73,33 @@ def test_savings_are_exported_in_cores_and_money(metrics: OperatorMetrics) -> No
     # An average of 2 workers ran; the baseline has 4 workers with half a core each.
     assert f"aiapi_operator_savings_cores{{{LABELS}}} 1.0" in text_of(metrics)
     assert f'aiapi_operator_cost_per_hour{{currency="USD",{LABELS}}}' in text_of(metrics)
+
+
+def test_a_saving_is_absent_while_the_objective_is_missed(metrics: OperatorMetrics) -> None:
+    record(metrics, spend=replace(SPEND, missing=Latch(on=True)))
+    for name in ("savings_ratio", "savings_cores"):
+        assert f"aiapi_operator_{name}{{" not in text_of(metrics)
+    assert f'aiapi_operator_cost_per_hour{{currency="USD",{LABELS}}}' in text_of(metrics)
+
+
+def test_failing_requests_are_exported_although_no_latency_is_measured() -> None:
+    """Every response is a 500."""
+    metrics, state = OperatorMetrics(), State()
+    for at in (2.0, 4.0, 6.0):
+        pods = (sample("a-1", time=at, server_errors=round(50 * at)),)
+        decision = decide(SPEC, Fleet(replicas=1, pods=pods), state, at)
+        state = decision.state
+        fleet = ObservedFleet(replicas=1, ready=1, workers=1, silent=0, savings=None, samples=pods)
+        metrics.record_decision(KEY, SPEC, fleet, decision)
+        metrics.record_conditions(KEY, decision.conditions)
+    for line in (
+        f"aiapi_operator_failing_ratio{{{LABELS}}} 1.0",
+        f'aiapi_operator_failed_requests_total{{kind="server_error",{LABELS}}} 200.0',
+        f"aiapi_operator_measured_requests_total{{{LABELS}}} 200.0",
+        f"aiapi_operator_within_objective_requests_total{{{LABELS}}} 0.0",
+        f'aiapi_operator_condition{{{LABELS},type="RequestsFailing"}} 1.0',
+    ):
+        assert line in text_of(metrics), line
 
 
 def test_exactly_one_constraint_is_binding(metrics: OperatorMetrics) -> None:

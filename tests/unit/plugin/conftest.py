@@ -61,6 +61,7 @@ def aiapi() -> dict[str, Any]:
                 "utilization": "62%",
                 "upstreamShare": "94%",
                 "shedPerSecond": "0",
+                "failing": "0%",
             },
             "need": {
                 "workers": 6,

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from aiapi_operator.api.summary import age, fraction, from_manifest, number, seconds
-from aiapi_operator.plugin import mode, top
+from aiapi_operator.plugin import checks, mode, top
 from aiapi_operator.plugin.binding import what_would_change_it
 from aiapi_operator.plugin.cluster_access import ClusterOptions
 from aiapi_operator.plugin.explain import explanation, show
@@ -28,7 +28,7 @@ def test_a_line_of_top(aiapi: dict[str, Any]) -> None:
     text = written(top.table([from_manifest(aiapi)], ClusterOptions(everywhere=True)))
     head, line = text.splitlines()
     assert head.split()[:3] == ["NAMESPACE", "NAME", "READY"]
-    cells = "shop assistant True 118 6 2/2 x 4 2 x 4 62% 912ms p95 800ms 38% EventLoop Auto"
+    cells = "shop assistant True 118 6 2/2 x 4 2 x 4 62% 912ms p95 800ms 0% 38% EventLoop Auto"
     assert " ".join(line.split()) == f"{cells} DependencyBound"
     assert "\x1b[" not in text
     assert "\x1b[" in written(top.table([from_manifest(aiapi)], ClusterOptions()), color=True)
@@ -78,7 +78,7 @@ def test_an_explanation_has_the_numbers_the_constraint_and_what_would_change_it(
         "above about 156 expected rps (now 148): one more worker, as each serves 26 rps",
         "below about 130 expected rps: one worker fewer",
         "loop time of 13.5ms per request instead of 27ms: about 3 instead of 6 workers",
-        "DependencyBound=True (UpstreamSlow) Look at the upstream.",
+        "DependencyBound=True for 5m (UpstreamSlow) Look at the upstream.",
         "because of ScaledUp (x3)",
         "because of Ready",
     ):
@@ -86,6 +86,56 @@ def test_an_explanation_has_the_numbers_the_constraint_and_what_would_change_it(
     assert "because of Old" not in text
     assert "MetricsStale" not in text
     assert "rps shed" not in text
+    assert "failing" not in text
+
+
+@pytest.fixture
+def failing(aiapi: dict[str, Any]) -> dict[str, Any]:
+    """An AIApi that answers every request with a 500."""
+    found = {
+        "type": "RequestsFailing",
+        "status": "True",
+        "reason": "ServerErrors",
+        "message": "100 % of the requests of the last minute failed.",
+        "lastTransitionTime": "2026-01-01T12:00:00Z",
+    }
+    status = aiapi["status"]
+    status["load"]["failing"] = "100%"
+    status["conditions"] = [status["conditions"][0], found]
+    del status["savings"]["percent"]
+    status["savings"]["withheld"] = "RequestsFailing"
+    return aiapi
+
+
+def test_failing_requests_are_shown_and_no_saving_is(
+    failing: dict[str, Any], explained: Callable[..., str]
+) -> None:
+    line = written(top.table([from_manifest(failing)], ClusterOptions())).splitlines()[1]
+    assert "p95 800ms 100% - EventLoop Auto RequestsFailing" in " ".join(line.split())
+    text = explained(failing)
+    for part in (
+        "100% of the requests failing",
+        "not shown while requests fail",
+        "RequestsFailing=True for 5m (ServerErrors) 100 % of the requests",
+    ):
+        assert part in text, part
+    assert "0.13 USD" not in text
+
+
+def test_doctor_finds_failing_requests(failing: dict[str, Any]) -> None:
+    (found,) = checks.needs_attention([failing])
+    assert found.result is checks.CheckResult.PROBLEM
+    assert found.message.startswith("RequestsFailing=True: 100 % of the requests")
+
+
+def test_a_saving_is_shown_with_the_time_in_which_the_fleet_failed(
+    aiapi: dict[str, Any], explained: Callable[..., str]
+) -> None:
+    aiapi["status"]["savings"] |= {"observedSeconds": 7200, "missedSeconds": 360}
+    text = " ".join(explained(aiapi).split())
+    assert "the objective was missed or requests failed 5.0% of that time" in text
+    aiapi["status"]["savings"] = {"observedSeconds": 600, "workerSeconds": 600}
+    assert "not known before an hour was observed" in explained(aiapi)
 
 
 def test_forbidden_events_are_reported(

@@ -11,12 +11,14 @@ from aiapi_operator.sizing.diagnoses import (
     metrics_stale,
     objective_infeasible,
     overprovisioned,
+    requests_failing,
     resize_deferred,
     scaling_limited,
     workers_failing,
 )
 
 DIAGNOSES = (
+    requests_failing.DIAGNOSIS,
     dependency_bound.DIAGNOSIS,
     event_loop_blocked.DIAGNOSIS,
     objective_infeasible.DIAGNOSIS,

@@ -12,6 +12,7 @@ from aiapi_operator.sizing.learners import (
     base_latency,
     daily_profile,
     demand,
+    failed_requests,
     failures,
     need_history,
     pod_start,
@@ -26,6 +27,7 @@ from aiapi_operator.sizing.learners import (
 
 LEARNERS: tuple[Learner[Any], ...] = (
     failures.LEARNER,
+    failed_requests.LEARNER,
     service_demand.LEARNER,
     thread_time.LEARNER,
     base_latency.LEARNER,

@@ -7,22 +7,27 @@ The static fleet to compare savings with carries the busiest minute of *answered
 
 A need that was not real (a retry storm, an error of this operator) answers no requests, so it does
 not raise the baseline.
+
+A fleet that is too small is cheap, so the time in which it fails is counted as well: the percentile
+is over the objective for 6 s, or requests are failing, until neither was the case for a minute. Of
+3,600 s with 180 s of that, 5 % are ``missed``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
-from aiapi_operator.sizing import plan, windows
+from aiapi_operator.sizing import latch, plan, windows
 from aiapi_operator.sizing.checkpoint import number
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
 from aiapi_operator.sizing.plan import RequiredWorkers
-from aiapi_operator.sizing.state import SLOW_WINDOW, Size, Tick
+from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Latch, Size, Tick
 
 EVERY = 10.0
 """Seconds between two evaluations. The last minute changes little in between."""
@@ -37,14 +42,19 @@ class Usage:
     seconds: float = 0.0
     worker_seconds: float = 0.0
     pod_seconds: float = 0.0
+    missed_seconds: float = 0.0
+    """Seconds in which the objective was missed or requests failed."""
     peak: Size | None = None
     looked: float = -inf
     """When the answered requests were looked at last."""
+    missing: Latch = field(default_factory=Latch)
+    """Whether the latency objective is missed now."""
 
 
 def learn(known: Usage | None, facts: Facts) -> Usage:
     """Add the time since the previous tick."""
     known = known or Usage()
+    known = replace(known, missing=_missing(known.missing, facts))
     if facts.last is not None:
         size = facts.last.size
         known = replace(
@@ -52,6 +62,7 @@ def learn(known: Usage | None, facts: Facts) -> Usage:
             seconds=known.seconds + facts.elapsed,
             worker_seconds=known.worker_seconds + facts.elapsed * size.total,
             pod_seconds=known.pod_seconds + facts.elapsed * size.replicas,
+            missed_seconds=known.missed_seconds + (facts.elapsed if _fails(known, facts) else 0.0),
         )
     if facts.now - known.looked < EVERY:
         return known
@@ -62,6 +73,24 @@ def learn(known: Usage | None, facts: Facts) -> Usage:
     if known.peak is None or plan.hourly_cost(spec, served) > plan.hourly_cost(spec, known.peak):
         return replace(known, peak=served)
     return known
+
+
+def _fails(known: Usage, facts: Facts) -> bool:
+    failed = facts.get(FailedRequests)
+    return known.missing.on or (failed is not None and failed.latch.on)
+
+
+def _missing(known: Latch, facts: Facts) -> Latch:
+    """Whether a percentile is over the threshold of its objective."""
+    pairs = [(each, facts.latency(each)) for each in facts.spec.objectives]
+    found = [latency.seconds > each.threshold for each, latency in pairs if latency is not None]
+    if found:
+        finding = any(found)
+    elif facts.known and windows.mean(facts.ticks, "arrivals") == 0:
+        finding = False
+    else:
+        return known
+    return latch.update(known, finding, now=facts.now, on_after=FAST_WINDOW, off_after=SLOW_WINDOW)
 
 
 def _served(facts: Facts) -> Size | None:
@@ -85,11 +114,12 @@ def _answered(ticks: Sequence[Tick]) -> float:
 
 
 def checkpoint(known: Usage, _: Saved) -> dict[str, Any]:
-    """The totals. The engine writes them at most once an hour unless the peak changed."""
+    """The totals. The engine writes them as seldom as it can: see engine/checkpoint.py."""
     fields: dict[str, Any] = {
         "observedSeconds": int(known.seconds),
         "workerSeconds": int(known.worker_seconds),
         "podSeconds": int(known.pod_seconds),
+        "missedSeconds": int(known.missed_seconds),
     }
     if known.peak is not None:
         fields |= {"peakWorkers": known.peak.workers, "peakReplicas": known.peak.replicas}
@@ -106,6 +136,7 @@ def restore(saved: Saved) -> Usage | None:
         seconds=number(saved.get("observedSeconds")),
         worker_seconds=number(saved.get("workerSeconds")),
         pod_seconds=number(saved.get("podSeconds")),
+        missed_seconds=number(saved.get("missedSeconds")),
         peak=peak if peak.total > 0 else None,
     )
 

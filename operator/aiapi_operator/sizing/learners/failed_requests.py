@@ -1,0 +1,128 @@
+"""Failed requests: the share of the requests of the last minute that failed, by kind.
+
+600 requests end in a minute: 540 are answered (30 of them with a 4xx), 45 with a 5xx, 9 are shed,
+and 6 clients disconnect. Loops were idle, so the 6 count as users who closed the page:
+
+    (45 + 9) / 600 = 9 %, mostly server errors
+
+Had loops been busy, or had half of all clients disconnected, the 6 would count: clients give up on
+a service that is too slow, and the latency histogram does not contain them. A 4xx is a mistake of
+the client.
+
+Requests are failing from 5 % on and at least 5 requests; until the share is below half of that for
+a minute. Where fewer than 5 requests come in a minute, the failures of several minutes add up. A
+minute without any request changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from aiapi_operator.sizing import latch
+from aiapi_operator.sizing.entry import Learner
+from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners.failures import TUNING as FAILURES
+from aiapi_operator.sizing.state import SLOW_WINDOW, Latch, Tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRequestsTuning:
+    """Numbers of this learner."""
+
+    abandoned: float = 0.5
+    """Share of the requests from which disconnects are failures even where loops are idle. Some
+    users always close the page; where most do, it is the service that they leave."""
+
+
+TUNING = FailedRequestsTuning()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedShares:
+    """Shares of the requests that ended in a minute, 0..1."""
+
+    server_error: float = 0.0
+    cancelled: float = 0.0
+    """Clients that gave up."""
+    shed: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All failures."""
+        return self.server_error + self.cancelled + self.shed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRequests:
+    """What failed in the last minute in which any request ended, and whether that goes on."""
+
+    shares: FailedShares = FailedShares()
+    recent: bool = False
+    """Whether any request ended in the last minute."""
+    counts_cancelled: bool = False
+    """Whether a client that disconnects now counts as a failure."""
+    failed: float = 0.0
+    """Failures since ``since``."""
+    since: float | None = None
+    """When the share rose above the threshold; None while it has not."""
+    latch: Latch = field(default_factory=Latch)
+
+
+def learn(known: FailedRequests | None, facts: Facts) -> FailedRequests | None:
+    """The last minute, and the latch after it."""
+    tick = facts.tick
+    if tick is None:
+        return known
+    known = known or FailedRequests()
+    ended = sum(each.seconds * _ended(each) for each in facts.ticks)
+    if ended <= 0:
+        return replace(known, recent=False)
+    abandoned = _sum(facts.ticks, "cancelled") >= TUNING.abandoned * ended
+    shares = _shares(facts.ticks, ended, abandoned=abandoned)
+    now = replace(known, shares=shares, recent=True, counts_cancelled=abandoned or _busy(tick))
+    return _turned(now, facts, shares.total * ended, _failed(tick, abandoned=abandoned))
+
+
+def _turned(known: FailedRequests, facts: Facts, minute: float, newest: float) -> FailedRequests:
+    """``known`` with its latch. ``minute`` and ``newest`` are failures in a minute and a tick."""
+    share = known.shares.total
+    over = share >= FAILURES.begins
+    if over and known.since is None:
+        known = replace(known, since=facts.now, failed=minute)
+    elif over:
+        known = replace(known, failed=known.failed + newest)
+    enough = known.failed >= FAILURES.enough
+    finding = True if over and enough else False if share < FAILURES.begins / 2 else None
+    turned = latch.update(known.latch, finding, now=facts.now, on_after=0.0, off_after=SLOW_WINDOW)
+    if finding is False and not turned.on:
+        known = replace(known, since=None, failed=0.0)
+    return replace(known, latch=turned)
+
+
+def _shares(ticks: Sequence[Tick], ended: float, *, abandoned: bool) -> FailedShares:
+    gave_up = ticks if abandoned else [tick for tick in ticks if _busy(tick)]
+    return FailedShares(
+        server_error=_sum(ticks, "server_errors") / ended,
+        cancelled=_sum(gave_up, "cancelled") / ended,
+        shed=_sum(ticks, "shed") / ended,
+    )
+
+
+def _failed(tick: Tick, *, abandoned: bool) -> float:
+    """Requests that failed in one tick."""
+    cancelled = tick.cancelled if abandoned or _busy(tick) else 0.0
+    return tick.seconds * (tick.server_errors + cancelled + tick.shed)
+
+
+def _sum(ticks: Sequence[Tick], name: str) -> float:
+    return float(sum(tick.seconds * getattr(tick, name) for tick in ticks))
+
+
+def _ended(tick: Tick) -> float:
+    return tick.completed + tick.shed
+
+
+def _busy(tick: Tick) -> bool:
+    return tick.busiest >= FAILURES.busy
+
+
+LEARNER = Learner(kind=FailedRequests, learn=learn, tuning=TUNING)
