@@ -79,6 +79,11 @@ def timestamp(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def date_and_time(time: float) -> str:
+    """Seconds since the epoch to the minute: 2026-01-01 12:05 UTC."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def time_of_day(time: float) -> str:
     """Seconds since the epoch as a time of day in UTC."""
     return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S UTC")

@@ -53,6 +53,12 @@ def test_percent_is_given_a_part_of_one() -> None:
     assert numbers.percent(0.98765, decimals=1) == "98.8 %"
 
 
+def test_small_shares_keep_two_digits() -> None:
+    assert [numbers.small_percent(part) for part in (0.0042, 0.314, 1.0, 0.0, None)] == [
+        *("0.42 %", "31 %", "100 %", "0 %", "-"),
+    ]
+
+
 def test_money_has_its_currency() -> None:
     assert numbers.money(12.3456, "EUR") == "12.35 EUR"
     assert numbers.money(0.08356, "USD") == "0.0836 USD"
@@ -63,4 +69,5 @@ def test_times() -> None:
     assert numbers.elapsed(65.9) == "1:05"
     assert numbers.elapsed(3725, hours=True) == "1:02:05"
     assert numbers.timestamp(0) == "1970-01-01T00:00:00Z"
+    assert numbers.date_and_time(60) == "1970-01-01 00:01 UTC"
     assert numbers.time_of_day(0) == "00:00:00 UTC"

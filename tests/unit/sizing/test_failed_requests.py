@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -74,7 +75,8 @@ def test_the_message_has_the_time_since_when_they_fail() -> None:
     ticks = (*row(), *row(30, start=60.0, server_errors=10.0))
     noon = 1_790_078_400.0
     assert "since 2026-09-22 11:59 UTC." in condition_after(ticks, time_of_day=noon).message
-    assert "for 30 s." in condition_after(ticks).message
+    for clock in (None, nan, inf, -5.0):
+        assert "for 30 s." in condition_after(ticks, time_of_day=clock).message
 
 
 def test_few_failures_are_chance_until_they_add_up() -> None:

@@ -1,11 +1,10 @@
 """RequestsFailing: 5 % of the requests of a minute fail. See learners/failed_requests.py."""
 
-from datetime import UTC, datetime
-
-from aiapi_operator.present.numbers import duration, small_percent
+from aiapi_operator.present.numbers import date_and_time, duration, small_percent
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners.daily_profile import MAX_TIME
 from aiapi_operator.sizing.learners.failed_requests import FailedRequests, FailedShares
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
@@ -68,10 +67,10 @@ def _kinds(shares: FailedShares) -> str:
 
 def _when(facts: Facts, since: float) -> str:
     """The time, which stays true while the message is not written again; else how long ago."""
-    ago = max(0.0, facts.now - since)
-    if facts.spec.time_of_day is None:
+    ago, clock = max(0.0, facts.now - since), facts.spec.time_of_day
+    if clock is None or not 0 <= clock - ago <= MAX_TIME:
         return f"for {duration(ago)}"
-    return f"since {datetime.fromtimestamp(facts.spec.time_of_day - ago, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"since {date_and_time(clock - ago)}"
 
 
 DIAGNOSIS = Diagnosis(check)
