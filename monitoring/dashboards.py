@@ -94,7 +94,7 @@ def fleet() -> Page:
         ),
         lines(
             "Errors",
-            "Share of the requests of the last minute that failed: server errors, shed requests, and"
+            "Share of requests that failed in the last minute: server errors, shed requests, and"
             " requests cancelled while event loops were busy.",
             "percentunit",
             Query(keep.format(of("failing_ratio", MANY)), "{{namespace}}/{{name}}"),
@@ -385,8 +385,8 @@ def savings() -> Page:
         ),
         lines(
             "Saved by AIApi",
-            "Savings as a share of the baseline cost. Absent while requests fail or the objective is"
-            " missed.",
+            "Savings as a share of the baseline cost. Absent while requests fail or the objective"
+            " is missed.",
             "percentunit",
             Query(of("savings_ratio", MANY), each),
         ),

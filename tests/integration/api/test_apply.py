@@ -138,7 +138,8 @@ async def test_examples_are_admitted_with_defaults(kubectl: Kubectl) -> None:
         assert stored["spec"]["workers"] == Workers().manifest()
     table = await kubectl("get", "aia", "-o", "wide")
     assert " ".join(table.splitlines()[0].split()) == (
-        "NAME READY WORKERS REPLICAS P95 OBJECTIVE SAVED UTILIZATION ERRORS RPS BINDING MODE REASON AGE"
+        "NAME READY WORKERS REPLICAS P95 OBJECTIVE SAVED UTILIZATION ERRORS RPS BINDING MODE"
+        " REASON AGE"
     )
 
 
