@@ -13,6 +13,17 @@ from aiapi_operator.engine.ports import OperatorConfig, Ports
 from aiapi_operator.engine.tick import Engine
 
 
+OBSERVED = {
+    "savings": {
+        "observedSeconds": 36_000,
+        "workerSeconds": 72_000,
+        "podSeconds": 72_000,
+        "missedSeconds": 0,
+    }
+}
+"""A status whose totals are hours old, so that they are written once an hour."""
+
+
 @dataclass
 class Leads:
     """Leadership that a test grants and revokes."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine_support.world import World
+from engine_support.world import OBSERVED, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,18 +14,19 @@ from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.learners import LEARNERS, daily_profile
 from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.daily_profile import DailyProfile
+from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.learners.pod_start import PodStart
 from aiapi_operator.sizing.learners.queueing import Queueing
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.usage import Usage
 from aiapi_operator.sizing.learners.worker_use import WorkerUse
-from aiapi_operator.sizing.state import Size, State
+from aiapi_operator.sizing.state import Latch, Size, State
 
 MIB = 2**20
 NAMES = (
     *("observedSeconds", "workerSeconds", "peakWorkers", "peakReplicas", "workerCpu", "podStart"),
     *("queueingFactor", "baseLatency", "headroom", "profile", "jumps", "seen", "errors"),
-    *("workerMemory", "errorsWithout", "serviceDemand", "percentile"),
+    *("workerMemory", "errorsWithout", "serviceDemand", "percentile", "missedSeconds"),
 )
 
 
@@ -127,8 +128,51 @@ async def test_savings_continue_with_the_next_leader() -> None:
     assert successor.written["savings"]["percent"] == written["percent"]
 
 
-async def test_a_settled_fleet_writes_its_totals_once_an_hour(changes: dict[str, Any]) -> None:
+async def test_an_hour_is_reached_although_the_operator_restarts() -> None:
     world = World()
+    await world.settle()
+    for term in range(2, 7):
+        for _ in range(20):
+            await world.tick(after=60.0)
+        world.state.update_manifest(world.cluster.objects["AIApi", "a"])
+        world.leads.term = term
+    assert world.written["savings"]["observedSeconds"] > 3600
+    assert "percent" not in world.written["savings"], "nothing was served"
+
+
+async def test_totals_are_written_often_at_first(changes: dict[str, Any]) -> None:
+    world = World()
+    await world.settle()
+    for _ in range(60):
+        await world.tick(after=60.0)
+    assert world.cluster.done.count(("status",)) <= 18
+    assert world.written["savings"]["observedSeconds"] >= 0.8 * 3600
+
+
+async def test_a_saving_is_withheld_while_requests_fail() -> None:
+    world = World(status={"workers": 1})
+    await world.settle()
+    usage = Usage(
+        seconds=7200.0,
+        worker_seconds=20_000.0,
+        pod_seconds=14_400.0,
+        peak=Size(workers=4, replicas=3),
+    )
+    remember(world, usage, FailedRequests(latch=Latch(on=True)))
+    await world.tick(after=70.0)
+    written = world.written["savings"]
+    assert "percent" not in written
+    assert written["withheld"] == "RequestsFailing"
+    assert float(written["costPerHour"]) > 0
+    assert written["missedSeconds"] == 70
+    remember(world, FailedRequests())
+    await world.tick(after=70.0)
+    assert "withheld" not in world.written["savings"]
+    assert world.written["savings"]["percent"].endswith("%")
+
+
+async def test_a_settled_fleet_writes_its_totals_once_an_hour(changes: dict[str, Any]) -> None:
+    world = World(status=OBSERVED)
     await world.settle()
     for _ in range(59):
         await world.tick(after=60.0)

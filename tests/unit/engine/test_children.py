@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from engine_support.world import World
+from engine_support.world import OBSERVED, World
 
 from aiapi_operator.cluster.errors import Forbidden, Unavailable
 from aiapi_operator.engine.existence import AIApiDeletedError
@@ -31,7 +31,7 @@ async def test_children_are_applied_in_order_and_the_deployment_starts_at_the_mi
 
 
 async def test_a_settled_aiapi_sends_no_request() -> None:
-    world = World()
+    world = World(status=OBSERVED)
     await world.settle()
     for _ in range(60):
         await world.tick()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine_support.world import World
+from engine_support.world import OBSERVED, World
 
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.engine import sizer
@@ -81,8 +81,36 @@ async def test_changed_numbers_are_written_every_few_seconds_at_most(
     assert world.written["load"]["requestsPerSecond"] == "800"
 
 
-async def test_a_changed_message_alone_is_not_written(changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0%"), (0.0042, "0.42%"), (0.042, "4.2%"), (0.42, "42%"), (1.0, "100%")],
+)
+async def test_small_shares_of_failures_are_visible(
+    changes: dict[str, Any], share: float, text: str
+) -> None:
     world = World()
+    await world.settle()
+    assert "failing" not in world.written["load"]
+    decision = world.state.writer.decision
+    assert decision is not None
+    changes["load"] = replace(decision.load, failing=share)
+    await world.tick(after=6.0)
+    assert world.written["load"]["failing"] == text
+
+
+async def test_the_end_of_failures_is_written(changes: dict[str, Any]) -> None:
+    world = World()
+    await world.settle()
+    decision = world.state.writer.decision
+    assert decision is not None
+    for share, text in ((0.0005, "0.05%"), (0.0, "0%")):
+        changes["load"] = replace(decision.load, failing=share)
+        await world.tick(after=6.0)
+        assert world.written["load"]["failing"] == text
+
+
+async def test_a_changed_message_alone_is_not_written(changes: dict[str, Any]) -> None:
+    world = World(status=OBSERVED)
     await world.settle()
     changes["message"] = "another message"
     await world.tick(after=60)
