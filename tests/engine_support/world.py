@@ -12,7 +12,6 @@ from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import OperatorConfig, Ports
 from aiapi_operator.engine.tick import Engine
 
-
 OBSERVED = {
     "savings": {
         "observedSeconds": 36_000,
