@@ -1,13 +1,13 @@
-"""Base time to the first byte: what its percentile would be if no request queued for a loop.
+"""Base time to the first byte: its percentile if no request queued for a loop.
 
-It is read from idle ticks, as the base latency is (see base_latency.py). Between two such readings
-it cannot move with what upstreams take, since that is mostly the length of the streams. But it is
-no more than what is measured, and no less than that without all the time that requests queued:
+It is measured in idle ticks, as in base_latency.py. Between two measurements it does not follow the
+upstream time, which is mostly the length of the streams. But it is at most what is measured, and at
+least that without all queueing:
 
     measured - queueing <= b <= measured
 
-b = 190 ms was read. Now 700 ms are measured, and requests queue for 60 ms: b is at least 640 ms,
-so the model began to answer later. At 250 ms it could still be 190 ms, and stays.
+Example: b = 190 ms was measured. Now 700 ms are measured, and requests queue for 60 ms: b is at
+least 640 ms, so the model answers later than before. At 250 ms it may still be 190 ms, and stays.
 """
 
 from dataclasses import dataclass, replace
@@ -31,13 +31,13 @@ class BaseFirstByte(BaseLatency):
 
 
 def base(facts: Facts, objective: LatencyObjective) -> BaseLatency | None:
-    """What is known of the base for this objective."""
+    """The base for this objective; None if unknown."""
     first = objective.kind is ObjectiveKind.FIRST_BYTE
     return facts.get(BaseFirstByte if first else BaseLatency)
 
 
 def learn(known: BaseFirstByte | None, facts: Facts) -> BaseFirstByte | None:
-    """Read it from idle ticks, or move it to where it must be."""
+    """Measure it in idle ticks, or keep it within what is possible."""
     objective = facts.spec.objective_for(ObjectiveKind.FIRST_BYTE)
     if objective is None:
         return None
@@ -67,7 +67,7 @@ def _first(objective: LatencyObjective, value: float, now: float) -> BaseFirstBy
 
 
 def _within(value: float, facts: Facts, objective: LatencyObjective) -> float:
-    """``value``, or the nearest that what is measured leaves possible."""
+    """``value``, or the nearest value that the measurement allows."""
     measured, service = facts.latency(objective), facts.get(ServiceDemand)
     if measured is None or service is None:
         return value

@@ -1,17 +1,17 @@
 """Failed requests: the share of the requests of the last minute that failed, by kind.
 
-600 requests end in a minute: 540 are answered (30 of them with a 4xx), 45 with a 5xx, 9 are shed,
-and 6 clients disconnect. Loops were idle, so the 6 count as users who closed the page:
+Example: 600 requests end in a minute: 540 are answered (30 of them with a 4xx), 45 with a 5xx, 9
+are shed, and 6 clients disconnect. Loops were idle, so the 6 count as users who closed the page:
 
     (45 + 9) / 600 = 9 %, mostly server errors
 
-Had loops been busy, or had half of all clients disconnected, the 6 would count: clients give up on
-a service that is too slow, and the latency histogram does not contain them. A 4xx is a mistake of
-the client.
+If loops had been busy, or half of all clients had disconnected, the 6 would count: clients abandon
+a slow service, and the latency histogram does not contain their requests. A 4xx is an error of the
+client.
 
-Requests are failing from 5 % on and at least 5 requests; until the share is below half of that for
-a minute. Where fewer than 5 requests come in a minute, the failures of several minutes add up. A
-minute without any request changes nothing.
+Requests are failing from 5 % and at least 5 requests, until the share has been below half of that
+for a minute. At fewer than 5 requests per minute, the failures of several minutes are added. A
+minute without requests changes nothing.
 """
 
 from collections.abc import Sequence
