@@ -27,6 +27,8 @@ _TOTALS = (
     "peakWorkers",
     "peakReplicas",
 )
+_ELSEWHERE = ("serviceDemand", "percentile", "firstBytePercentile")
+"""Parts of the checkpoint that the status has in ``need`` and ``load``."""
 
 
 def totals(state: State) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def settled_totals(state: State, written: dict[str, Any]) -> dict[str, Any]:
 def learned(state: State, written: dict[str, Any]) -> dict[str, Any]:
     """``status.learned``; ``written`` is its last version. Fields without data are absent."""
     found = checkpoint(state, written)
-    return {key: value for key, value in found.items() if key not in _TOTALS}
+    return {key: value for key, value in found.items() if key not in (*_TOTALS, *_ELSEWHERE)}
 
 
 def initial_state(status: Any) -> State:
@@ -56,8 +58,7 @@ def initial_state(status: Any) -> State:
     saved = {
         **_part(status, "learned"),
         **_part(status, "savings"),
-        **_pick(_part(status, "need"), "serviceDemand"),
-        **_pick(_part(status, "load"), "percentile", "firstBytePercentile"),
+        **_pick({**_part(status, "need"), **_part(status, "load")}, *_ELSEWHERE),
     }
     return State(memory=restored(saved))
 

@@ -27,6 +27,6 @@ def number(value: Any) -> float:
     """A positive number from a status, or 0 if it is missing or invalid."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     return found if isfinite(found) and found > 0 else 0.0

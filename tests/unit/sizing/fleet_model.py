@@ -13,7 +13,7 @@ from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from aiapi_operator.sizing.decide import decide
+from aiapi_operator.sizing.decide import checkpoint, decide, restored
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import (
     Bounds,
@@ -166,7 +166,14 @@ class Pod:
         )
 
     def sample(
-        self, now: float, service: float, *, threads: int = 0, limit: int = 0, tracked: bool = True
+        self,
+        now: float,
+        service: float,
+        *,
+        threads: int = 0,
+        limit: int = 0,
+        memory: int = 0,
+        tracked: bool = True,
     ) -> PodSample:
         """A scrape of this pod; calls that are not ``tracked`` are not reported."""
         return PodSample(
@@ -195,7 +202,8 @@ class Pod:
             in_flight=int(self.in_flight(service)),
             open_connections=0,
             accept_queue_depth=0,
-            rss_bytes=100 * 2**20,
+            rss_bytes=int((100 * self.serving + self.in_flight(service) / 10) * 2**20),
+            memory_limit_bytes=memory,
             worker_limit=limit,
             threads=(self.pool(threads),) if threads else None,
             first_byte=_histogram(self.first_counts),
@@ -224,6 +232,8 @@ class FleetModel:
         """Threads of a worker; 0 where requests await the upstream without one."""
         self.limit = 0
         """The reported concurrent requests per worker."""
+        self.memory_limit = 0
+        """Bytes of a pod; a request in flight takes 0.1 MiB."""
         self.tracked = True
         """Whether calls to the upstream are measured."""
         self.outage = False
@@ -289,16 +299,37 @@ class FleetModel:
                     self.service,
                     threads=self.threads,
                     limit=self.limit,
+                    memory=self.memory_limit,
                     tracked=self.tracked,
                 )
                 for pod in self.pods
             ),
         )
 
+    def busier(self, times: float) -> Fleet:
+        """What the operator would see had ``times`` the requests come since the last tick.
+
+        Only their number differs: those that came in addition are still queued.
+        """
+        came = self.rate * self.spec.interval / max(1, len(self.pods))
+        more = round((times - 1) * came)
+        fleet = self.fleet()
+        pods = (
+            replace(pod, accept_queue_depth=pod.accept_queue_depth + more)
+            if isinstance(pod, PodSample)
+            else pod
+            for pod in fleet.pods
+        )
+        return replace(fleet, pods=tuple(pods))
+
     def restart(self, index: int) -> None:
         """The pod's container restarts, with all its counters."""
         old = self.pods[index]
         self.pods[index] = Pod(old.name, born=self.now, ready=True, generation=old.generation + 1)
+
+    def restart_operator(self) -> None:
+        """The next operator continues from the checkpoint of this one."""
+        self.state = State(memory=restored(checkpoint(self.state)))
 
     def serve(self, seconds: float) -> None:
         """Serve for ``seconds`` without decisions."""

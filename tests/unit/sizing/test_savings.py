@@ -11,6 +11,7 @@ from aiapi_operator.sizing.decide import checkpoint, restored
 from aiapi_operator.sizing.learners import usage
 from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.learners.usage import Usage
+from aiapi_operator.sizing.learners.worker_use import WorkerUse
 from aiapi_operator.sizing.savings import Savings, Withheld, savings
 from aiapi_operator.sizing.state import Latch, Outcome, Size, State
 
@@ -44,6 +45,30 @@ def test_a_baseline_of_the_spec_is_used() -> None:
     made = found(user_spec=spec(price=price))
     assert made is not None
     assert (made.baseline, made.baseline_is_peak) == (Size(workers=3, replicas=4), False)
+
+
+def test_a_baseline_may_be_given_in_part() -> None:
+    price = replace(PRICED.price, baseline_replicas=4)
+    made = found(user_spec=spec(price=price))
+    assert made is not None
+    assert made.baseline == Size(workers=20, replicas=4)
+
+
+def test_a_fleet_that_cost_more_than_its_peak_saves_less_than_nothing() -> None:
+    made = found(replace(HOUR, worker_seconds=50 * 3600.0))
+    assert made is not None
+    assert made.percent is not None
+    assert made.per_month is not None
+    assert made.percent < 0
+    assert made.per_month < 0
+
+
+def test_learned_requests_set_the_price_of_a_worker() -> None:
+    learned = replace(PRICED, learn_resources=True)
+    plain, twice = found(user_spec=learned), found(HOUR, WorkerUse(cpu=1.0), user_spec=learned)
+    assert plain is not None
+    assert twice is not None
+    assert twice.baseline_hour == pytest.approx(2 * plain.baseline_hour, rel=0.02)
 
 
 def test_free_compute_saves_no_money() -> None:

@@ -7,7 +7,7 @@ least that without all queueing:
     measured - queueing <= b <= measured
 
 Example: b = 190 ms was measured. Now 700 ms are measured, and requests queue for 60 ms: b is at
-least 640 ms, so the model answers later than before. At 250 ms it may still be 190 ms, and stays.
+least 640 ms, so the model answers later than before. At 240 ms it may still be 190 ms, and stays.
 """
 
 from dataclasses import dataclass, replace
@@ -84,7 +84,10 @@ def _within(value: float, facts: Facts, objective: LatencyObjective) -> float:
 def checkpoint(known: BaseFirstByte, saved: Saved) -> dict[str, Any]:
     """``baseFirstByte``. Its percentile is ``status.load.firstBytePercentile``."""
     text = format_duration(known.calm)
-    return {"baseFirstByte": settled(text, saved, "baseFirstByte", parse_duration)}
+    return {
+        "baseFirstByte": settled(text, saved, "baseFirstByte", parse_duration),
+        "firstBytePercentile": f"p{known.percentile:g}",
+    }
 
 
 def restore(saved: Saved) -> BaseFirstByte | None:

@@ -189,9 +189,12 @@ def follow(known: BaseLatency, value: float, now: float) -> float:
 
 
 def checkpoint(known: BaseLatency, saved: Saved) -> dict[str, Any]:
-    """``baseLatency``. Its percentile is ``status.load.percentile``."""
+    """``baseLatency``, and its ``percentile``, which the status has as ``load.percentile``."""
     text = format_duration(known.calm)
-    return {"baseLatency": settled(text, saved, "baseLatency", parse_duration)}
+    return {
+        "baseLatency": settled(text, saved, "baseLatency", parse_duration),
+        "percentile": f"p{known.percentile:g}",
+    }
 
 
 def restore(saved: Saved) -> BaseLatency | None:

@@ -3,7 +3,7 @@
 Level. A long window is steady but late; a short one is early but noisy. The level is the mean of
 the longest window, from 6 s to 60 s, that is consistent with all shorter ones (Lepski, 1991).
 Independent arrivals make a count of n vary by sqrt(n), so 600 requests in 6 s are 100 +- 4 per
-second (one sigma). 94 per second over 60 s are within two sigmas of that, and are the level. 60 are
+second (one sigma). 94 per second over 60 s are within two sigmas of that, and are the level. 70 are
 not: then the level is as close to them as the shorter windows allow, 100 - 2 x 4 = 92. If
 consecutive ticks differ by more than independent arrivals would, sigma is larger by as much.
 

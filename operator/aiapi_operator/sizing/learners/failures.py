@@ -80,11 +80,10 @@ def learn(known: Failures | None, facts: Facts) -> Failures | None:
     if known is None:
         return Failures(usual=share)
     known = _turned(known, facts, tick, share)
-    weight = 1 - exp(-tick.seconds / TUNING.usual)
-    known = replace(known, usual=known.usual + weight * (share - known.usual))
     if known.level is not None and tick.arrivals > 0:
         facts.replace_tick(_without_retries(known, facts, tick, known.level, share))
-    return known
+    weight = 1 - exp(-tick.seconds / TUNING.usual)
+    return replace(known, usual=known.usual + weight * (share - known.usual))
 
 
 def _without_retries(known: Failures, facts: Facts, tick: Tick, level: float, share: float) -> Tick:

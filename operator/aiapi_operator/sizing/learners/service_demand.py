@@ -21,8 +21,9 @@ those that completed; if a loop is full, those that completed.
 
 from dataclasses import dataclass, replace
 from math import exp, sqrt
+from typing import Any
 
-from aiapi_operator.api.duration import is_duration, parse_duration
+from aiapi_operator.api.duration import format_duration, is_duration, parse_duration
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failures import failing
@@ -88,16 +89,17 @@ def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
     requests = _requests(tick) * tick.seconds
     work = max(0.0, tick.loop - idle * tick.workers) * tick.seconds
     if known is None:
-        known = ServiceDemand(seconds=work / requests if requests > 0 else 0.0)
-        if known.seconds <= 0:
+        if work <= 0 or requests <= 0:
             return None
+        return ServiceDemand(seconds=work / requests, requests=requests)
     held = replace(
         known,
         block_work=known.block_work + work,
         block_requests=known.block_requests + requests,
         block_seconds=known.block_seconds + tick.seconds,
     )
-    if held.block_requests < TUNING.block and known.requests >= TUNING.block:
+    # What a checkpoint has stays until a whole block has come; one's own first ticks count singly.
+    if held.block_requests < TUNING.block and not 0 < known.requests < TUNING.block:
         return held
     return _add(held, facts)
 
@@ -156,6 +158,11 @@ def _requests(tick: Tick) -> float:
     return (tick.completed + max(0.0, tick.arrivals - tick.shed)) / 2
 
 
+def checkpoint(known: ServiceDemand, _: Saved) -> dict[str, Any]:
+    """``serviceDemand``, which the status has as ``need.serviceDemand``."""
+    return {"serviceDemand": format_duration(known.seconds)}
+
+
 def restore(saved: Saved) -> ServiceDemand | None:
     """Read ``serviceDemand`` back. It is not confident."""
     text = saved.get("serviceDemand")
@@ -165,4 +172,6 @@ def restore(saved: Saved) -> ServiceDemand | None:
     return ServiceDemand(seconds=seconds) if 0 < seconds <= TUNING.longest else None
 
 
-LEARNER = Learner(kind=ServiceDemand, learn=learn, restore=restore, tuning=TUNING)
+LEARNER = Learner(
+    kind=ServiceDemand, learn=learn, checkpoint=checkpoint, restore=restore, tuning=TUNING
+)

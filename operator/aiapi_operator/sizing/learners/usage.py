@@ -3,7 +3,7 @@ needed.
 
 The static fleet to compare savings with carries the busiest minute of *answered* requests:
 
-    answered per second x c / rho*
+    answered per second x c / rho*: 600 x 20 ms / 0.8 = 15 workers
 
 A need that was not real (a retry storm, an error of this operator) answers no requests, so it does
 not raise the baseline.
@@ -52,10 +52,10 @@ class Usage:
 
 
 def learn(known: Usage | None, facts: Facts) -> Usage:
-    """Add the time since the previous tick."""
+    """Add the time since the previous tick, where it is known what ran."""
     known = known or Usage()
     known = replace(known, missing=_missing(known.missing, facts))
-    if facts.last is not None:
+    if facts.last is not None and not facts.gap:
         size = facts.last.size
         known = replace(
             known,

@@ -1,44 +1,40 @@
-"""Retries: an outage with client retries is not growth, and real growth is not retries."""
+"""Failures: an outage with client retries is not growth, and real growth is not retries."""
 
 from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.sizing import samples
 from unit.sizing.fleet_model import FleetModel, spec
+from unit.sizing.samples import facts
 
-from aiapi_operator.sizing import retries
-from aiapi_operator.sizing.state import FailureHistory, Tick
+from aiapi_operator.sizing.learners.failures import TUNING, Failures, failing, learn
+from aiapi_operator.sizing.state import Tick
 
 
 def tick(at: float, arrivals: float, errors: float = 0.0, **changes: float) -> Tick:
     usual = {
-        "time": at,
-        "seconds": 2.0,
         "arrivals": arrivals,
         "completed": arrivals,
-        "shed": 0.0,
-        "in_flight": 1.0,
         "loop": 0.01 * arrivals,
-        "workers": 4.0,
         "busiest": 0.3,
         "heaviest": 0.0025 * arrivals,
-        "upstream": 1.0,
         "server_errors": errors,
-        "bounds": (),
-        "counts": (),
     }
-    return Tick(**(usual | changes))
+    return samples.tick(at, **(usual | changes))
 
 
 def without_retries(*ticks: Tick) -> list[Tick]:
     """The ticks without their retries."""
-    known: FailureHistory | None = None
+    known: Failures | None = None
     kept: list[Tick] = []
     for each in ticks:
-        judged = retries.remove_retries(each, tuple(kept), known)
-        kept.append(judged.tick)
-        known = judged.failures
+        seen = facts((*kept[-29:], each))
+        known = learn(known, seen)
+        assert seen.tick is not None
+        assert seen.ticks[-1] is seen.tick
+        kept.append(seen.tick)
     return kept
 
 
@@ -62,12 +58,38 @@ def test_growth_without_failures_is_demand() -> None:
     assert (last.arrivals, last.retried, last.failing) == (300.0, 0.0, False)
 
 
+@pytest.mark.parametrize(
+    ("rate", "errors", "begun"),
+    [
+        pytest.param(100.0, 4.0, False, id="fewer than one in twenty"),
+        pytest.param(100.0, 6.0, True, id="more than one in twenty"),
+        pytest.param(2.0, 2.0, False, id="four in a tick are chance"),
+        pytest.param(3.0, 2.5, True, id="five in a tick are not"),
+    ],
+)
+def test_a_few_failures_begin_nothing(rate: float, errors: float, begun: bool) -> None:
+    calm = tuple(tick(2.0 * i, rate) for i in range(1, 11))
+    known = samples.learned(learn, (*calm, tick(22.0, rate, errors)))
+    assert known is not None
+    assert (known.level is not None) == begun
+    assert failing(facts(known=(known,))) == begun
+
+
 def test_retries_after_the_last_failure_are_recognized() -> None:
     down = tuple(tick(20.0 + 2 * i, 300.0, 300.0) for i in range(1, 6))
     *_, after = without_retries(*CALM, *down, tick(32.0, 250.0))
     assert after.arrivals == 100.0
     *_, later = without_retries(*CALM, *down, *(tick(30.0 + 2 * i, 250.0) for i in range(1, 10)))
     assert later.arrivals == 250.0
+
+
+def test_failures_end_after_fifteen_calm_seconds() -> None:
+    down = tuple(tick(20.0 + 2 * i, 100.0, 50.0) for i in range(1, 6))
+    calm = tuple(tick(30.0 + 2 * i, 100.0) for i in range(1, 10))
+    ongoing = samples.learned(learn, (*CALM, *down, *calm[:8]))
+    ended = samples.learned(learn, (*CALM, *down, *calm))
+    assert failing(facts(known=(ongoing,)))
+    assert not failing(facts(known=(ended,)))
 
 
 def test_failures_of_busy_loops_are_not_retries() -> None:
@@ -79,12 +101,10 @@ def test_failures_of_busy_loops_are_not_retries() -> None:
 
 def test_requests_shed_by_a_worker_limit_are_not_retries() -> None:
     refused = {"shed": 150.0, "completed": 150.0}
-    assert (
-        without_retries(*CALM, tick(22.0, 300.0, worker_limit=20, **refused))[-1].arrivals == 300.0
-    )
-    assert without_retries(*CALM, tick(22.0, 300.0, **refused))[-1].arrivals == 150.0, (
-        "the cause is unknown"
-    )
+    limited = tick(22.0, 300.0, worker_limit=20, **refused)
+    assert without_retries(*CALM, limited)[-1].arrivals == 300.0
+    unknown = tick(22.0, 300.0, **refused)
+    assert without_retries(*CALM, unknown)[-1].arrivals == 150.0, "the cause is unknown"
 
 
 def test_successful_requests_always_count() -> None:
@@ -99,6 +119,13 @@ def test_constant_failures_are_the_usual_level() -> None:
     assert grown.arrivals == 300.0
 
 
+def test_a_lasting_share_becomes_the_usual_one() -> None:
+    hour = tuple(tick(2.0 * i, 100.0, 10.0 if i > 10 else 0.0) for i in range(1, 900))
+    known = samples.learned(learn, hour)
+    assert known is not None
+    assert known.usual == pytest.approx(0.1 * 0.627, abs=0.002)
+
+
 streams = st.lists(
     st.tuples(st.floats(0, 500), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
     min_size=1,
@@ -111,12 +138,13 @@ streams = st.lists(
 def test_every_request_that_can_succeed_is_counted(stream: list[tuple[float, ...]]) -> None:
     """Demand is between the arrivals less all recent failures, and the arrivals."""
     ticks = [
-        tick(2.0 * i, rate, rate * failing, shed=rate * (1 - failing) * shed, busiest=busiest)
-        for i, (rate, failing, shed, busiest) in enumerate(stream, start=1)
+        tick(2.0 * i, rate, rate * failed, shed=rate * (1 - failed) * shed, busiest=busiest)
+        for i, (rate, failed, shed, busiest) in enumerate(stream, start=1)
     ]
     out = without_retries(*ticks)
+    back = int(TUNING.reach / 2) + 1
     for index, (before, after) in enumerate(zip(ticks, out, strict=True)):
-        reach = ticks[max(0, index - 8) : index + 1]
+        reach = ticks[max(0, index - back) : index + 1]
         failed = max(each.server_errors + each.shed + each.cancelled for each in reach)
         assert after.arrivals + after.retried == pytest.approx(before.arrivals)
         assert before.arrivals - failed - 1e-6 <= after.arrivals <= before.arrivals + 1e-6
