@@ -3,7 +3,7 @@
 Without NAME it is the command of the simulator, which needs no cluster.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +172,7 @@ def _traffic(aiapi: AIApi, url: str, *, last: str, **options: Any) -> Trace:
 
 def _inputs(aiapi: AIApi, others: tuple[LatencyObjective, ...], trace: Trace) -> WhatIfInputs:
     own = sizing_spec(aiapi.spec).objective
-    tried = others or tuple(
-        LatencyObjective(percentile=own.percentile, threshold=own.threshold * factor)
-        for factor in _OTHERS
-    )
+    tried = others or tuple(replace(own, threshold=own.threshold * factor) for factor in _OTHERS)
     measured = what_if.service_from_status(aiapi.status)
     return WhatIfInputs(
         aiapi=aiapi,
@@ -191,7 +188,7 @@ def _print_progress(objective: LatencyObjective, result: RunResult) -> None:
 
 
 def _text(objective: LatencyObjective) -> str:
-    return f"p{objective.percentile:g} <= {format_duration(objective.threshold)}"
+    return f"{objective.name} <= {format_duration(objective.threshold)}"
 
 
 def show(inputs: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> None:
@@ -245,6 +242,7 @@ def document(inputs: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> dict[str, A
         "currency": inputs.aiapi.spec.cost.currency,
         "rows": [
             {
+                "kind": row.objective.kind.value,
                 "percentile": row.objective.percentile,
                 "thresholdSeconds": row.objective.threshold,
                 "policy": row.result.policy,

@@ -36,6 +36,8 @@ class AdmissionWindow:
     """In-flight requests that wait for the upstream: when it has answered, and their loops."""
     free_at: Floats
     end: float
+    stream: Floats | None = None
+    """Time from the first byte to the end."""
 
 
 def admits_all(window: AdmissionWindow, limit: int) -> bool:
@@ -82,7 +84,13 @@ class _EventLoop:
             elif kind == _LOOP_DONE:
                 self._call_upstream(time, loop_id, index)
             elif kind == _UPSTREAM_DONE:
-                self._push(max(time, self._free(loop_id)), _DEPARTURE, loop_id, index)
+                streams = 0.0 if window.stream is None else float(window.stream[index])
+                self._push(
+                    max(time, self._free(loop_id)) + streams * (index >= 0),
+                    _DEPARTURE,
+                    loop_id,
+                    index,
+                )
             else:
                 self._in_flight[loop_id] -= 1
         return rejected

@@ -23,22 +23,25 @@ from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.scenario import Scenario, ScenarioError, read_scenario
 from aiapi_operator.simulate.source import InputError, TraceSource
 from aiapi_operator.simulate.traces import TraceError
-from aiapi_operator.sizing.inputs import LatencyObjective
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 
-_OBJECTIVE = re.compile(r"^p(?P<percentile>\d+(?:\.\d+)?)=(?P<threshold>.+)$")
+_OBJECTIVE = re.compile(r"^(?P<first>firstByte:)?p(?P<percentile>\d+(?:\.\d+)?)=(?P<threshold>.+)$")
 
 
 def parse_objective(text: str) -> LatencyObjective:
-    """Parse an objective such as ``p95=800ms``."""
+    """Parse an objective such as ``p95=800ms`` or ``firstByte:p95=800ms``."""
     match = _OBJECTIVE.match(text)
     if match is None or not is_duration(match["threshold"]):
-        raise click.BadParameter(f"{text!r} is not an objective; use a form such as p95=800ms")
+        raise click.BadParameter(
+            f"{text!r} is not an objective; use a form such as p95=800ms or firstByte:p95=800ms"
+        )
     percentile, threshold = float(match["percentile"]), parse_duration(match["threshold"])
     if not 50 <= percentile <= 99.9:
         raise click.BadParameter(f"{text!r}: the percentile must be between 50 and 99.9")
     if threshold <= 0:
         raise click.BadParameter(f"{text!r}: the threshold must be above zero")
-    return LatencyObjective(percentile=percentile, threshold=threshold)
+    kind = ObjectiveKind.FIRST_BYTE if match["first"] else ObjectiveKind.LATENCY
+    return LatencyObjective(percentile=percentile, threshold=threshold, kind=kind)
 
 
 def parse_policies(text: str) -> tuple[str, ...]:

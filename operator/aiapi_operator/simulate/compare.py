@@ -41,7 +41,7 @@ def sizing_spec_for(
     """The sizing spec. For a scaled trace the default maximum of replicas is raised to fit."""
     spec = sizing_spec(scenario.spec)
     if objective is not None:
-        spec = replace(spec, objective=objective)
+        spec = spec.with_objective(objective)
     if peak_workers is not None and "replicas" not in scenario.spec.model_fields_set:
         most = max(spec.replicas.max, 3 * peak_workers)
         spec = replace(spec, replicas=Bounds(min=spec.replicas.min, max=most))

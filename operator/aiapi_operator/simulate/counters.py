@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from aiapi_operator.simulate.first_bytes import FirstByteCounters, FirstBytes
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.traces import Floats
 
@@ -119,6 +120,8 @@ class CounterSnapshot:
     """Of all pods, removed ones included."""
     all_latencies: Ints
     """[bucket] of all pods, removed ones included."""
+    first_bytes: tuple[Ints, Floats, Ints]
+    """[slot, bucket], seconds by slot, and [bucket] of all pods, for times to the first byte."""
 
 
 class Counters:
@@ -136,6 +139,7 @@ class Counters:
         self._removed_in_flight_seconds = 0.0
         self._removed_latencies = np.zeros(_BUCKETS, dtype=np.int64)
         self._new: list[RequestBatch] = []
+        self._first_bytes: FirstByteCounters | None = None
         self._pending = pending
 
     def grow(self, slots: int) -> None:
@@ -146,6 +150,8 @@ class Counters:
         self._latency_seconds = np.pad(self._latency_seconds, (0, more))
         self._in_flight_seconds = np.pad(self._in_flight_seconds, (0, more))
         self._upstream_seconds = np.pad(self._upstream_seconds, (0, more))
+        if self._first_bytes is not None:
+            self._first_bytes.grow(slots)
 
     def reset(self, slot: int) -> None:
         """Reset a slot for another pod."""
@@ -159,10 +165,16 @@ class Counters:
             self._upstream_seconds,
         ):
             counter[slot] = 0
+        if self._first_bytes is not None:
+            self._first_bytes.reset(slot)
 
-    def add(self, batch: RequestBatch, now: float) -> None:
-        """Add requests that arrived until now."""
+    def add(self, batch: RequestBatch, now: float, first: FirstBytes | None = None) -> None:
+        """Add requests that arrived until now, and first bytes of streams."""
         self._new.append(batch)
+        if first is not None:
+            if self._first_bytes is None:
+                self._first_bytes = FirstByteCounters(len(self._latency_seconds), _EDGES)
+            self._first_bytes.add(first)
         if len(self._new) > _UNSETTLED:
             self._settle(now)
 
@@ -187,6 +199,10 @@ class Counters:
             seconds = seconds + np.bincount(pod, now - arrived, slots)
             waited = np.maximum(0.0, now - loop_done)
             upstream = upstream + np.bincount(pod, waited, slots)
+        all_latencies = self._removed_latencies + self._latencies.sum(axis=0)
+        first_bytes = (self._latencies, self._latency_seconds, all_latencies)
+        if self._first_bytes is not None:
+            first_bytes = self._first_bytes.read(now)
         return CounterSnapshot(
             outcomes=self._outcomes,
             latencies=self._latencies,
@@ -195,7 +211,8 @@ class Counters:
             in_flight_seconds=seconds,
             upstream_seconds=upstream,
             all_in_flight_seconds=self._removed_in_flight_seconds + float(seconds.sum()),
-            all_latencies=self._removed_latencies + self._latencies.sum(axis=0),
+            all_latencies=all_latencies,
+            first_bytes=first_bytes,
         )
 
     def _settle(self, now: float) -> RequestBatch | None:

@@ -115,7 +115,7 @@ class FleetModel:
         result = self._in_flight.serve(requests, slot, loop_id, end=end)
         self._loop_work += np.bincount(slot, result.cost, len(self._loop_work))
         self._record_blocks(result, slot)
-        self.counters.add(result.batch, end)
+        self.counters.add(result.batch, end, result.first_bytes)
         return result.served
 
     def finish(self) -> ServedRequests | None:

@@ -13,7 +13,7 @@ from aiapi_operator.simulate import loops
 from aiapi_operator.simulate.requests import Workload
 from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats
-from aiapi_operator.sizing.inputs import LatencyObjective, SizingSpec
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind, SizingSpec
 from aiapi_operator.sizing.learners.utilization import TUNING
 from aiapi_operator.sizing.needs.loop import FULL
 from aiapi_operator.sizing.plan import RequiredWorkers
@@ -60,6 +60,8 @@ class _Loop:
         self._objective = objective
         self._cost = service.draw_loop(rng, _DRAWS)
         self._upstream = service.draw_upstream(rng, _DRAWS)
+        whole = objective.kind is ObjectiveKind.LATENCY
+        self._stream = service.draw_stream(rng, _DRAWS) if whole else None
         self._gaps = rng.exponential(service.demand, _DRAWS)
 
     def percentile(self, utilization: float) -> float:
@@ -76,7 +78,7 @@ class _Loop:
         work = loops.serve(at, self._cost, only, idle)
         answered = work.completion_times() + self._upstream
         latency: Floats = answered + work.waits(answered, only, idle) - at
-        return latency
+        return latency if self._stream is None else latency + self._stream
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class GroundTruth:
     @cached_property
     def utilization(self) -> float:
         """rho*, the target utilization."""
-        return target_utilization(self.load.service, self.spec.objective)
+        service = self.load.service
+        return min(target_utilization(service, each) for each in self.spec.objectives)
 
     @property
     def worker_concurrency(self) -> float:
@@ -98,7 +101,7 @@ class GroundTruth:
         1 / 20 ms = 50 requests a second that take 0.3 s at an idle loop: 15.
         """
         service = self.load.service
-        return (service.upstream_mean + service.demand) / service.demand
+        return (service.upstream_mean + service.stream_mean + service.demand) / service.demand
 
     def need(self, rate: float, *, demand_factor: float = 1.0) -> RequiredWorkers:
         """Workers needed for ``rate`` requests per second."""
@@ -110,7 +113,16 @@ class GroundTruth:
 
         A second busier than the mean adds more late requests than a calmer one saves.
         """
-        service, objective = self.load.service, self.spec.objective
+        found = [
+            self._need_for(counts, each, demand_factor=demand_factor)
+            for each in self.spec.objectives
+        ]
+        return max(found, key=lambda need: need.total)
+
+    def _need_for(
+        self, counts: Floats, objective: LatencyObjective, *, demand_factor: float
+    ) -> RequiredWorkers:
+        service = self.load.service
         busy = counts * service.demand * demand_factor
         mean = float(busy.mean())
         allowed = (1 - objective.percentile / 100) * float(counts.sum())

@@ -18,7 +18,8 @@ import numpy as np
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate import admission, loops
 from aiapi_operator.simulate.admission import REJECTION_SECONDS, AdmissionWindow, Bools
-from aiapi_operator.simulate.counters import CANCELLED, SHED, PendingRequests, RequestBatch
+from aiapi_operator.simulate.counters import CANCELLED, SHED, SUCCESS, PendingRequests, RequestBatch
+from aiapi_operator.simulate.first_bytes import FirstBytes
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.requests import Requests, Workload, concatenate
 from aiapi_operator.simulate.traces import Floats
@@ -35,10 +36,20 @@ class ServedRequests:
     ended_at: Floats
     """When the client got an answer, or gave up."""
     outcome: Ints
+    first_byte_at: Floats | None = None
+    """When the client got the first byte, or gave up; None if that was the end."""
+
+    @property
+    def began_at(self) -> Floats:
+        """When the client got the first byte, or gave up."""
+        return self.ended_at if self.first_byte_at is None else self.first_byte_at
 
     def take(self, which: Bools) -> "ServedRequests":
         """The selected requests."""
-        return ServedRequests(self.requests.take(which), self.ended_at[which], self.outcome[which])
+        first = None if self.first_byte_at is None else self.first_byte_at[which]
+        return ServedRequests(
+            self.requests.take(which), self.ended_at[which], self.outcome[which], first
+        )
 
 
 def _both(one: ServedRequests, other: ServedRequests) -> ServedRequests:
@@ -48,6 +59,7 @@ def _both(one: ServedRequests, other: ServedRequests) -> ServedRequests:
         concatenate((one.requests, other.requests)),
         np.concatenate((one.ended_at, other.ended_at)),
         np.concatenate((one.outcome, other.outcome)),
+        np.concatenate((one.began_at, other.began_at)),
     )
 
 
@@ -59,16 +71,20 @@ class _Calls:
     """
 
     times: Floats
-    """Rows: arrival, loop time, upstream time, first attempt, loop done, upstream done."""
+    """Rows: arrival, loop time, upstream time, first attempt, loop done, upstream done, and the
+    stream's duration if the service streams."""
     marks: Ints
     """Rows: connection, prior attempts, slot, loop, outcome, whether the client has given up."""
 
     @classmethod
     def of(cls, requests: Requests, *, slot: Ints, loop_id: Ints, loop_done: Floats) -> "_Calls":
         """Requests that have left their loop; the other rows are not set yet."""
-        times, marks = np.empty((6, len(slot))), np.empty((6, len(slot)), dtype=np.int64)
+        rows = 6 if requests.stream is None else 7
+        times, marks = np.empty((rows, len(slot))), np.empty((6, len(slot)), dtype=np.int64)
         times[0], times[1], times[2] = requests.at, requests.loop, requests.upstream
         times[3], times[4] = requests.first_at, loop_done
+        if requests.stream is not None:
+            times[6] = requests.stream
         marks[0], marks[1] = requests.connection, requests.prior_attempts
         marks[2], marks[3] = slot, loop_id
         return cls(times, marks)
@@ -76,7 +92,19 @@ class _Calls:
     @property
     def requests(self) -> Requests:
         at, loop, upstream, first_at = self.times[:4]
-        return Requests(at, loop, upstream, self.marks[0], first_at, self.marks[1])
+        return Requests(
+            at, loop, upstream, self.marks[0], first_at, self.marks[1], self._stream_row
+        )
+
+    @property
+    def _stream_row(self) -> Floats | None:
+        return self.times[6] if len(self.times) > 6 else None
+
+    @property
+    def streaming(self) -> Floats | float:
+        """Time from the first byte to the end. A request without success has no stream."""
+        row = self._stream_row
+        return 0.0 if row is None else np.where(self.outcome == SUCCESS, row, 0.0)
 
     @property
     def at(self) -> Floats:
@@ -121,6 +149,17 @@ class _Calls:
     def pending(self) -> PendingRequests:
         return PendingRequests(self.slot, self.at, self.times[4])
 
+    @property
+    def streams(self) -> bool:
+        """Whether the service streams."""
+        return self._stream_row is not None
+
+    def first_bytes(self, first: Floats) -> FirstBytes | None:
+        if not self.streams:
+            return None
+        good = self.outcome == SUCCESS
+        return FirstBytes(self.slot[good], self.at[good], first[good])
+
     def batch(self, ended_at: Floats) -> RequestBatch:
         return RequestBatch.of(self.slot, self.at, self.times[4], ended_at, self.outcome)
 
@@ -146,6 +185,8 @@ class ServeResult:
     """Loop time of each arrival, in seconds."""
     done: Floats
     """When each arrival is done with its loop."""
+    first_bytes: FirstBytes | None
+    """First bytes of streams; None if the service does not stream."""
 
 
 class InFlightRequests:
@@ -171,7 +212,8 @@ class InFlightRequests:
         calls = self._all()
         if calls is None:
             return 0.0
-        return float(calls.upstream_done[calls.slot == slot].max(initial=0.0))
+        ends = calls.upstream_done + calls.streaming
+        return float(ends[calls.slot == slot].max(initial=0.0))
 
     def serve(self, requests: Requests, slot: Ints, loop_id: Ints, *, end: float) -> ServeResult:
         """Serve all arrivals until ``end``, and all upstream answers until then."""
@@ -184,10 +226,10 @@ class InFlightRequests:
         self.free_at = schedule.free_at(before)
         done = schedule.completion_times()
         calls = self._call_upstream(requests, slot, loop_id, done, rejected)
-        answered, batch = self._answer(calls, schedule, before, end)
+        answered, batch, first_bytes = self._answer(calls, schedule, before, end)
         if calls.abandoned.any():
             answered = _both(self._abandon(calls), answered)
-        return ServeResult(answered, batch, cost, done)
+        return ServeResult(answered, batch, cost, done, first_bytes)
 
     def finish(self) -> ServedRequests | None:
         """The run is over: requests in flight meet no further arrivals."""
@@ -214,9 +256,12 @@ class InFlightRequests:
             upstream=requests.upstream,
             loop_id=loop_id,
             departures=self._departures,
-            awaiting_upstream=none if calls is None else (calls.upstream_done, calls.loop_id),
+            awaiting_upstream=none
+            if calls is None
+            else (calls.upstream_done + calls.streaming, calls.loop_id),
             free_at=self.free_at,
             end=end,
+            stream=requests.stream,
         )
         if admission.admits_all(window, self._limit):
             return None
@@ -242,21 +287,22 @@ class InFlightRequests:
 
     def _answer(
         self, new: _Calls, schedule: loops.LoopSchedule, before: Floats, end: float
-    ) -> tuple[ServedRequests, RequestBatch]:
+    ) -> tuple[ServedRequests, RequestBatch, FirstBytes | None]:
         calls = self._due(new, end)
         # A rejection does not wait for the loop a second time.
         waits = schedule.waits(calls.upstream_done, calls.loop_id, before)
-        ends = calls.upstream_done + np.where(calls.outcome == SHED, 0.0, waits)
-        late = ends > calls.at + self._deadline
+        first = calls.upstream_done + np.where(calls.outcome == SHED, 0.0, waits)
+        late = first > calls.at + self._deadline
         if late.any():
             calls = calls.with_outcome(np.where(late, CANCELLED, calls.outcome))
+        ends = first + calls.streaming
         self._track_departures(calls, ends, end)
         waiting = ~calls.abandoned
         if waiting.all():
-            answered = self._for_clients(calls, ends)
+            answered = self._for_clients(calls, first)
         else:
-            answered = self._for_clients(calls.take(waiting), ends[waiting])
-        return answered, calls.batch(ends)
+            answered = self._for_clients(calls.take(waiting), first[waiting])
+        return answered, calls.batch(ends), calls.first_bytes(first)
 
     def _all(self) -> _Calls | None:
         calls = [each for bucket in self._calls.values() for each in bucket]
@@ -276,10 +322,14 @@ class InFlightRequests:
             self._calls.setdefault(key, []).append(later.take(keys == key))
         return calls.take(due)
 
-    def _for_clients(self, calls: _Calls, ends: Floats) -> ServedRequests:
+    def _for_clients(self, calls: _Calls, first: Floats) -> ServedRequests:
         limit = calls.at + self._deadline
-        outcome = np.where(ends > limit, CANCELLED, calls.outcome)
-        return ServedRequests(calls.requests, np.minimum(ends, limit), outcome)
+        outcome = np.where(first > limit, CANCELLED, calls.outcome)
+        first = np.minimum(first, limit)
+        if not calls.streams:
+            return ServedRequests(calls.requests, first, outcome)
+        ends = first + calls.with_outcome(outcome).streaming
+        return ServedRequests(calls.requests, ends, outcome, first)
 
     def _track_departures(self, calls: _Calls, ends: Floats, end: float) -> None:
         """Keep what is still in flight at ``end``, for admission."""

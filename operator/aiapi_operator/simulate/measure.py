@@ -5,6 +5,9 @@ that minute, is within the threshold. Requests without a successful response cou
 minute without requests is not a window. A request counts once however often it is retried: in
 the minute of the first attempt, with the time from there until the last response.
 
+A streamed response has reached an objective for the first byte when it begins. With two
+objectives a window must meet both, each by its own percentile.
+
 200 requests in a minute, 9 of them over 800 ms and 2 failed: 189 of 200 are in time, 94.5 %;
 the window misses a p95 objective.
 """
@@ -18,7 +21,7 @@ import numpy as np
 from aiapi_operator.simulate.counters import SHED, SUCCESS
 from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.traces import Floats
-from aiapi_operator.sizing.inputs import LatencyObjective
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.state import Size
 
 _PER_E = 100
@@ -33,11 +36,15 @@ class MinuteStats:
 
     requests: int
     in_time: int
+    """Within the first objective."""
     latency: float | None
-    """The objective's percentile; infinite when too many requests had no successful response."""
+    """The first objective's percentile; infinite when too many requests had no successful
+    response."""
     workers: int
     """Desired at its end."""
     replicas: int
+    others_met: bool = True
+    """Whether the other objectives were met."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,7 @@ class RunResult:
 class RunRecorder:
     """Records latencies and outcomes by minute."""
 
-    objective: LatencyObjective
+    objectives: Sequence[LatencyObjective]
     max_request_seconds: float = 60.0
     """Time after which every request of a minute has ended."""
     shed: int = 0
@@ -95,6 +102,7 @@ class RunRecorder:
     """Not processed yet; once a minute is enough."""
     _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
     _latencies: dict[int, list[Floats]] = field(default_factory=dict)
+    """By minute: one row per objective."""
     _sizes: list[Size] = field(default_factory=list)
     _minutes: list[MinuteStats] = field(default_factory=list)
 
@@ -107,7 +115,7 @@ class RunRecorder:
         if not self._new:
             return
         first_at = np.concatenate([served.requests.first_at for served in self._new])
-        ended_at = np.concatenate([served.ended_at for served in self._new])
+        ended_at = np.stack([self._reached(each.kind) for each in self.objectives])
         outcome = np.concatenate([served.outcome for served in self._new])
         self._new.clear()
         good = outcome == SUCCESS
@@ -117,12 +125,19 @@ class RunRecorder:
         took = ended_at - first_at
         # A request without a successful response took as long as it took to fail.
         place = np.log(np.maximum(took, _LOWEST) / _LOWEST) * _PER_E
-        inside = np.minimum(place.astype(np.int64), _BUCKETS - 1)
+        inside = np.minimum(place[0].astype(np.int64), _BUCKETS - 1)
         self._histogram += np.bincount(inside, minlength=_BUCKETS)
         latency = np.where(good, took, np.inf)
         minute = (first_at // 60).astype(np.int64)
         for each in np.unique(minute).tolist():
-            self._latencies.setdefault(each, []).append(latency[minute == each])
+            self._latencies.setdefault(each, []).append(latency[:, minute == each])
+
+    def _reached(self, kind: ObjectiveKind) -> Floats:
+        """When the new requests reached what objectives of this kind are for."""
+        first = kind is ObjectiveKind.FIRST_BYTE
+        return np.concatenate(
+            [served.began_at if first else served.ended_at for served in self._new]
+        )
 
     def close_minute(self, size: Size) -> None:
         """Close a minute with the fleet's size at its end. Its requests may not have ended yet."""
@@ -141,15 +156,18 @@ class RunRecorder:
     def _finish(self) -> None:
         number = len(self._minutes)
         parts = self._latencies.pop(number, None)
-        latencies = np.concatenate(parts) if parts else np.empty(0)
+        first, *others = self.objectives
+        none = np.empty((len(self.objectives), 0))
+        latencies, *more = np.concatenate(parts, axis=1) if parts else none
         size = self._sizes[number]
         self._minutes.append(
             MinuteStats(
                 requests=len(latencies),
-                in_time=int((latencies <= self.objective.threshold).sum()),
-                latency=_percentile(latencies, self.objective.percentile),
+                in_time=int((latencies <= first.threshold).sum()),
+                latency=_percentile(latencies, first.percentile),
                 workers=size.total,
                 replicas=size.replicas,
+                others_met=all(map(_met, more, others)),
             )
         )
 
@@ -159,16 +177,26 @@ class RunRecorder:
         return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
 
 
+def _met(latencies: Floats, objective: LatencyObjective) -> bool:
+    return _enough(int((latencies <= objective.threshold).sum()), len(latencies), objective)
+
+
+def _enough(in_time: int, requests: int, objective: LatencyObjective) -> bool:
+    return in_time >= requests * objective.percentile / 100 - 1e-9
+
+
 def attainment_windows(minutes: Sequence[MinuteStats], objective: LatencyObjective) -> float:
-    """Share of the windows that met the objective."""
+    """Share of the windows that met the objectives; ``objective`` is the first."""
     windows = [minute for minute in minutes if minute.requests]
-    required = objective.percentile / 100
-    met = sum(minute.in_time >= minute.requests * required - 1e-9 for minute in windows)
+    met = sum(
+        minute.others_met and _enough(minute.in_time, minute.requests, objective)
+        for minute in windows
+    )
     return met / len(windows) if windows else 1.0
 
 
 def attainment_requests(minutes: Sequence[MinuteStats]) -> float:
-    """Share of the requests that were answered within the threshold."""
+    """Share of the requests that were answered within the first threshold."""
     requests = sum(minute.requests for minute in minutes)
     in_time = sum(minute.in_time for minute in minutes)
     return in_time / requests if requests else 1.0

@@ -128,7 +128,7 @@ def _change_text(change: SizeChange) -> str:
 def _latency(comparison: Comparison, result: RunResult) -> Chart:
     objective = comparison.spec.objective
     threshold = 1000 * objective.threshold
-    percentile = f"p{objective.percentile:g}"
+    percentile = objective.name
     latencies = [_milliseconds(minute.latency, threshold) for minute in result.minutes]
     return _chart(
         result,

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.measure import RunResult
+from aiapi_operator.sizing.inputs import LatencyObjective
 
 COLUMNS = (
     "policy",
@@ -29,13 +30,16 @@ COLUMNS = (
 def introduction(comparison: Comparison) -> list[str]:
     """The inputs of the comparison, one per line."""
     load, spec = comparison.load, comparison.spec
-    trace, objective = load.trace, spec.objective
+    trace = load.trace
+    asked_for = " and ".join(
+        f"{each.name} within {1000 * each.threshold:g} ms" for each in spec.objectives
+    )
     asked = (
         f"{trace.name}: {trace.requests:,.0f} requests in {trace.seconds / 3600:.2f} h,"
         f" {trace.peak_minute:.1f}/s in the busiest minute."
     )
     model = (
-        f"Objective p{objective.percentile:g} within {1000 * objective.threshold:g} ms;"
+        f"Objective {asked_for};"
         f" {1000 * load.service.demand:g} ms of loop time per request; target utilization"
         f" {comparison.utilization:.2f}; other autoscalers: {comparison.pod_workers} workers per"
         f" pod; seed {load.seed}."
@@ -94,7 +98,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             "peak_minute_rps": load.trace.peak_minute,
             "notes": list(load.trace.notes),
         },
-        "objective": {"percentile": objective.percentile, "threshold_s": objective.threshold},
+        "objective": _objective(objective),
+        "other_objectives": [_objective(each) for each in comparison.spec.other_objectives],
         "service": load.service.manifest(),
         "faults": [
             {"kind": fault.kind.value, "start": fault.start, "end": _finite(fault.end)}
@@ -106,6 +111,14 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "policies": {
             each.policy: _measures(each, comparison.vs_oracle(each)) for each in comparison.results
         },
+    }
+
+
+def _objective(objective: LatencyObjective) -> dict[str, float | str]:
+    return {
+        "kind": objective.kind.value,
+        "percentile": objective.percentile,
+        "threshold_s": objective.threshold,
     }
 
 

@@ -41,6 +41,8 @@ class Requests:
     """When the client made its first attempt."""
     prior_attempts: npt.NDArray[np.int64]
     """Attempts before this one."""
+    stream: Floats | None = None
+    """Time from the first byte to the end, in seconds; None for responses in one piece."""
 
     def __len__(self) -> int:
         return len(self.at)
@@ -59,6 +61,7 @@ class Requests:
             self.connection[which],
             self.first_at[which],
             self.prior_attempts[which],
+            None if self.stream is None else self.stream[which],
         )
 
 
@@ -71,7 +74,13 @@ def concatenate(parts: Sequence[Requests]) -> Requests:
         np.concatenate([part.connection for part in parts]),
         np.concatenate([part.first_at for part in parts]),
         np.concatenate([part.prior_attempts for part in parts]),
+        _joined([part.stream for part in parts]),
     )
+
+
+def _joined(streams: Sequence[Floats | None]) -> Floats | None:
+    known = [stream for stream in streams if stream is not None]
+    return np.concatenate(known) if known else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +119,9 @@ class Workload:
         ):
             # The next request to arrive, if this minute has one.
             loop[np.searchsorted(at, moment) :][:1] = BLOCK_SECONDS
-        return Requests(at, loop, upstream, connection, at, np.zeros(size, dtype=np.int64))
+        stream = self.service.draw_stream(rng, size)
+        none = np.zeros(size, dtype=np.int64)
+        return Requests(at, loop, upstream, connection, at, none, stream)
 
     def _arrivals(self, minute: int, rng: np.random.Generator) -> Floats:
         start = minute * MINUTE

@@ -40,6 +40,7 @@ class RetryingClients:
         self._max_backoff = parse_duration(model.longest)
         self._budget_ratio = model.budget
         self._deadline = parse_duration(load.service.clients.deadline)
+        self._longest_stream = load.service.longest_stream
         self._connections = load.connections
         self._rng = np.random.default_rng([load.seed, 606])
         self._max_budget = max(MIN_BUDGET, model.budget * load.trace.peak_minute * BUDGET_SECONDS)
@@ -51,9 +52,9 @@ class RetryingClients:
     @property
     def max_request_seconds(self) -> float:
         """The longest time from the first attempt until the last one has ended."""
-        return (self._max_retries + 1) * self._deadline + self._max_retries * (
-            self._max_backoff + MAX_DELAY
-        )
+        attempts = (self._max_retries + 1) * self._deadline
+        waits = self._max_retries * (self._max_backoff + MAX_DELAY)
+        return attempts + waits + self._longest_stream
 
     @property
     def max_step(self) -> float:
@@ -112,5 +113,6 @@ class RetryingClients:
             connection=(requests.connection + _CONNECTION_OFFSET) % self._connections,
             first_at=requests.first_at,
             prior_attempts=requests.prior_attempts + 1,
+            stream=requests.stream,
         )
         self._pending.append((later, served.outcome[again]))

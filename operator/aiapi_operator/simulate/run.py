@@ -51,7 +51,7 @@ class _SimulationRun:
             simulation.load, simulation.policy.initial_size, worker_cpu=simulation.spec.worker_cpu
         )
         self._clients = RetryingClients(simulation.load)
-        self._recorder = RunRecorder(simulation.spec.objective, self._clients.max_request_seconds)
+        self._recorder = RunRecorder(simulation.spec.objectives, self._clients.max_request_seconds)
         self._now = 0.0
         self._next_tick = 0.0
         self._changes: list[SizeChange] = []

@@ -16,6 +16,8 @@ from aiapi_operator.api.model import Model
 from aiapi_operator.api.scalars import Duration, PositiveDuration
 from aiapi_operator.simulate.traces import Floats
 
+MAX_STREAM = 10.0
+"""The longest stream, relative to the mean."""
 _P95 = NormalDist().inv_cdf(0.95)
 
 
@@ -51,6 +53,17 @@ class UpstreamModelSpec(Model):
         return self
 
 
+class StreamSpec(Model):
+    """Time from the first byte of a response to its end, gamma distributed. The loop time of a
+    streamed response is part of the loop time of the request, before the first byte."""
+
+    mean: Duration = "0s"
+    """Mean time; 0s for responses in one piece. Streams take up to ten times the mean. The limit
+    and the faults of the upstream do not apply to this time."""
+    variation: Annotated[float, Field(ge=0.05, le=5)] = 0.5
+    """Standard deviation divided by the mean."""
+
+
 class RetrySpec(Model):
     """Client retries of requests that failed, were rejected, or missed the deadline."""
 
@@ -72,7 +85,8 @@ class ClientSpec(Model):
     lifetime: PositiveDuration = "60s"
     """Mean time until a connection is replaced by a new one, to a random pod."""
     deadline: PositiveDuration = "10s"
-    """Client timeout. The service does not notice it, and does the work anyway."""
+    """Client timeout, for streams until their first byte. The service does not notice it, and does
+    the work anyway."""
     retries: RetrySpec = RetrySpec()
     """Retries of failed requests."""
 
@@ -95,6 +109,8 @@ class ServiceModel(Model):
     """Event-loop time per request."""
     upstream: UpstreamModelSpec = UpstreamModelSpec()
     """Upstream latency."""
+    stream: StreamSpec = StreamSpec()
+    """Duration of streamed responses."""
     clients: ClientSpec = ClientSpec()
     """Clients."""
     pods: PodTimings = PodTimings()
@@ -104,6 +120,16 @@ class ServiceModel(Model):
     def demand(self) -> float:
         """c: loop time per request, in seconds."""
         return parse_duration(self.loop.mean)
+
+    @property
+    def stream_mean(self) -> float:
+        """Mean time from the first byte to the end, in seconds."""
+        return parse_duration(self.stream.mean)
+
+    @property
+    def longest_stream(self) -> float:
+        """The longest time from the first byte to the end, in seconds."""
+        return MAX_STREAM * self.stream_mean
 
     @property
     def upstream_sigma(self) -> float:
@@ -132,6 +158,13 @@ class ServiceModel(Model):
         median = parse_duration(self.upstream.median)
         drawn: Floats = median * np.exp(self.upstream_sigma * rng.standard_normal(size))
         return drawn
+
+    def draw_stream(self, rng: np.random.Generator, size: int) -> Floats | None:
+        """Random times from the first byte to the end, in seconds; None without streams."""
+        if self.stream_mean == 0:
+            return None
+        shape = self.stream.variation**-2
+        return np.minimum(rng.gamma(shape, self.stream_mean / shape, size), self.longest_stream)
 
 
 class Scenario(Model):

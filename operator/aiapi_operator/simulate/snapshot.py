@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiapi_operator.simulate.counters import BOUNDS, CounterSnapshot
 from aiapi_operator.simulate.fleet import FleetModel, SimulatedPod
 from aiapi_operator.simulate.loops import Ints
+from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.inputs import Fleet, Histogram, PodSample, PodUnknown
 from aiapi_operator.sizing.state import Size
 
@@ -22,6 +23,8 @@ class FleetTotals:
     cpu_seconds: float
     latencies: Ints
     """By bucket of ``counters.BOUNDS``."""
+    first_bytes: Ints
+    """The same for times to the first byte."""
     ready: int
     """Ready pods."""
 
@@ -47,6 +50,7 @@ class FleetSnapshot:
             in_flight_seconds=reading.all_in_flight_seconds,
             cpu_seconds=self._fleet.all_loop_seconds(self.now),
             latencies=reading.all_latencies,
+            first_bytes=reading.first_bytes[2],
             ready=len(self._fleet.ready),
         )
 
@@ -88,14 +92,16 @@ class FleetSnapshot:
             worker_seconds=float(self._fleet.worker_seconds()[slot]),
             cpu_seconds=loop,
             upstream_seconds=float(reading.upstream_seconds[slot]),
-            latency=Histogram(
-                bounds=BOUNDS,
-                counts=tuple(reading.latencies[slot].tolist()),
-                sum=float(reading.latency_seconds[slot]),
-            ),
+            latency=_histogram(reading.latencies, reading.latency_seconds, slot),
+            first_byte=_histogram(*reading.first_bytes[:2], slot),
             loop_lag=_NO_LAG,
             in_flight=in_flight,
             open_connections=in_flight,
             accept_queue_depth=0,
             rss_bytes=_RSS_POD + serving * _RSS_WORKER,
         )
+
+
+def _histogram(counts: Ints, seconds: Floats, slot: int) -> Histogram:
+    sums = float(seconds[slot])
+    return Histogram(bounds=BOUNDS, counts=tuple(counts[slot].tolist()), sum=sums)

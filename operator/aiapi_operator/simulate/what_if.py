@@ -5,13 +5,13 @@ no faults, one row per objective and policy.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import exp
 from statistics import NormalDist
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.duration import format_duration, is_duration, parse_duration
-from aiapi_operator.api.status import AIApiStatus
+from aiapi_operator.api.status import AIApiStatus, LoadStatus
 from aiapi_operator.simulate.ground_truth import GroundTruth
 from aiapi_operator.simulate.measure import RunResult
 from aiapi_operator.simulate.policies import catalogue
@@ -56,7 +56,7 @@ def what_if(  # noqa: PLR0913 - each can be varied
     load = Workload(trace=trace, service=service, seed=seed)
     rows: list[WhatIfRow] = []
     for objective in objectives:
-        sizing = replace(sizing_spec(spec), objective=objective)
+        sizing = sizing_spec(spec).with_objective(objective)
         truth = GroundTruth(load, sizing)
         done = []
         for name in policies:
@@ -90,11 +90,14 @@ def service_from_status(status: AIApiStatus) -> ServiceModel | None:
 
     The status has the loop time per request and the latency at one percentile. The spread of the
     upstream is not known and comes from the model's defaults. With 12 ms of loop time and a p95
-    of 512 ms the upstream has a p95 of 500 ms.
+    of 512 ms the upstream has a p95 of 500 ms. Without a latency, the time to the first byte
+    counts: the duration of streams costs no loop time.
     """
     demand = None if status.need is None else status.need.service_demand
-    latency = None if status.load is None else status.load.latency
-    percentile = None if status.load is None else status.load.percentile
+    load = status.load or LoadStatus()
+    latency, percentile = load.latency, load.percentile
+    if latency is None:
+        latency, percentile = load.first_byte, load.first_byte_percentile
     if not (demand and latency and percentile and is_duration(demand) and is_duration(latency)):
         return None
     loop = parse_duration(demand)

@@ -7,7 +7,7 @@ of zeros.
 Units: seconds for time, bytes for memory, cores for CPU, unless a name says otherwise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from aiapi_operator.api.schedule import Floor, UpcomingFloor
@@ -46,6 +46,12 @@ class LatencyObjective:
     percentile: float
     threshold: float
     kind: ObjectiveKind = ObjectiveKind.LATENCY
+
+    @property
+    def name(self) -> str:
+        """p95, or: first-byte p95."""
+        first = "first-byte " if self.kind is ObjectiveKind.FIRST_BYTE else ""
+        return f"{first}p{self.percentile:g}"
 
     @property
     def field(self) -> str:
@@ -107,6 +113,15 @@ class SizingSpec:
     def objectives(self) -> tuple[LatencyObjective, ...]:
         """All objectives; at most one of each kind."""
         return (self.objective, *self.other_objectives)
+
+    def with_objective(self, objective: LatencyObjective) -> "SizingSpec":
+        """With this objective in place of that of its kind, or of all if there is none."""
+        if self.objective_for(objective.kind) is None:
+            return replace(self, objective=objective, other_objectives=())
+        first, *others = (
+            objective if each.kind is objective.kind else each for each in self.objectives
+        )
+        return replace(self, objective=first, other_objectives=tuple(others))
 
     def objective_for(self, kind: ObjectiveKind) -> LatencyObjective | None:
         """The objective of this kind."""

@@ -95,7 +95,7 @@ def served(*, first_at: float, latency: np.ndarray, outcome: np.ndarray) -> Serv
 
 def test_windows_and_requests_are_counted_as_defined() -> None:
     objective = LatencyObjective(percentile=95, threshold=0.8)
-    recorder = RunRecorder(objective, max_request_seconds=30)
+    recorder = RunRecorder((objective,), max_request_seconds=30)
     latency = np.concatenate((np.full(188, 0.1), np.full(9, 0.9), np.full(3, 0.1)))
     outcome = np.concatenate((np.zeros(197, int), np.ones(2, int), np.full(1, Outcome.SHED)))
     recorder.add(served(first_at=1.0, latency=latency, outcome=outcome))

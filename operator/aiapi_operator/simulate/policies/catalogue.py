@@ -80,8 +80,9 @@ def _ray(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
 
 
 def _llmd(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
-    threshold = factor * truth.spec.objective.threshold
-    return LlmDPolicy(_pods(truth, pod_workers), truth.spec.replicas, threshold)
+    objective = truth.spec.objective
+    threshold, pods = factor * objective.threshold, _pods(truth, pod_workers)
+    return LlmDPolicy(pods, truth.spec.replicas, threshold, objective.kind)
 
 
 def _hpa_cpu(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:

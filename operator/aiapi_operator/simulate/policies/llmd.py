@@ -21,7 +21,7 @@ from aiapi_operator.simulate.policies.policy import PolicyDecision
 from aiapi_operator.simulate.policies.window import RateWindow
 from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing import histogram
-from aiapi_operator.sizing.inputs import Bounds
+from aiapi_operator.sizing.inputs import Bounds, ObjectiveKind
 from aiapi_operator.sizing.state import Size
 
 INTERVAL = 30.0
@@ -61,7 +61,14 @@ class LlmDPolicy:
     interval = INTERVAL
     instant = False
 
-    def __init__(self, initial_size: Size, replicas: Bounds, threshold: float) -> None:
+    def __init__(
+        self,
+        initial_size: Size,
+        replicas: Bounds,
+        threshold: float,
+        kind: ObjectiveKind = ObjectiveKind.LATENCY,
+    ) -> None:
+        self._kind = kind
         self.initial_size = initial_size
         self._replicas = replicas
         self._threshold = threshold
@@ -73,7 +80,7 @@ class LlmDPolicy:
         if snapshot.metrics_gone:
             return PolicyDecision(size=snapshot.size, why="no metrics")
         self._window.add(snapshot.totals())
-        counts = self._window.latencies(WINDOW)
+        counts = self._window.latencies(WINDOW, self._kind)
         read = None if counts is None else histogram.percentile(BOUNDS, counts, PERCENTILE)
         if read is None:
             return PolicyDecision(size=snapshot.size, why="no metrics")

@@ -3,6 +3,7 @@
 from collections import deque
 
 from aiapi_operator.simulate.snapshot import FleetTotals
+from aiapi_operator.sizing.inputs import ObjectiveKind
 
 
 class RateWindow:
@@ -34,13 +35,16 @@ class RateWindow:
         old, new = pair
         return (new.cpu_seconds - old.cpu_seconds) / (new.time - old.time)
 
-    def latencies(self, seconds: float) -> tuple[int, ...] | None:
-        """Requests by latency bucket."""
+    def latencies(
+        self, seconds: float, kind: ObjectiveKind = ObjectiveKind.LATENCY
+    ) -> tuple[int, ...] | None:
+        """Requests by bucket of the time that objectives of this kind are for."""
         pair = self._pair(seconds)
         if pair is None:
             return None
         old, new = pair
-        return tuple((new.latencies - old.latencies).tolist())
+        name = "first_bytes" if kind is ObjectiveKind.FIRST_BYTE else "latencies"
+        return tuple((getattr(new, name) - getattr(old, name)).tolist())
 
     def _pair(self, seconds: float) -> tuple[FleetTotals, FleetTotals] | None:
         """The newest sample that is at least ``seconds`` old (or the oldest), and the newest."""

@@ -2,13 +2,7 @@
 
 from aiapi_operator.present.numbers import duration
 from aiapi_operator.sizing.histogram import Percentile
-from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
-
-
-def percentile_name(objective: LatencyObjective) -> str:
-    """p95, or: first-byte p95."""
-    first = "first-byte " if objective.kind is ObjectiveKind.FIRST_BYTE else ""
-    return f"{first}p{objective.percentile:g}"
+from aiapi_operator.sizing.inputs import LatencyObjective
 
 
 def latency_numbers(objective: LatencyObjective, latency: Percentile, calm: float | None) -> str:
@@ -16,4 +10,4 @@ def latency_numbers(objective: LatencyObjective, latency: Percentile, calm: floa
     usual = "" if calm is None else f"usually {duration(calm)}, "
     threshold = f"objective {duration(objective.threshold)}"
     found = f"{'at least ' if latency.at_least else ''}{duration(latency.seconds)}"
-    return f"{percentile_name(objective)} is {found} ({usual}{threshold})"
+    return f"{objective.name} is {found} ({usual}{threshold})"

@@ -8,7 +8,6 @@ from aiapi_operator.present.numbers import duration, percent
 from aiapi_operator.sizing import latch
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
-from aiapi_operator.sizing.diagnoses.latency_text import percentile_name
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
@@ -60,7 +59,7 @@ def check(facts: Facts, _: Requirements, __: Size) -> Condition:
         )
     objective, seconds = worst
     threshold, found = duration(objective.threshold), duration(seconds)
-    name = percentile_name(objective)
+    name = objective.name
     if known is None or not known.on:
         message = f"At an idle event loop {name} is {found}; the objective is {threshold}."
         return condition(KIND, False, "WithinReach", message)
