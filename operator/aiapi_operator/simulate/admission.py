@@ -84,13 +84,8 @@ class _EventLoop:
             elif kind == _LOOP_DONE:
                 self._call_upstream(time, loop_id, index)
             elif kind == _UPSTREAM_DONE:
-                streams = 0.0 if window.stream is None else float(window.stream[index])
-                self._push(
-                    max(time, self._free(loop_id)) + streams * (index >= 0),
-                    _DEPARTURE,
-                    loop_id,
-                    index,
-                )
+                first = max(time, self._free(loop_id))
+                self._push(first + self._streams(index), _DEPARTURE, loop_id, index)
             else:
                 self._in_flight[loop_id] -= 1
         return rejected
@@ -106,6 +101,11 @@ class _EventLoop:
 
     def _free(self, loop_id: int) -> float:
         return self._free_at.get(loop_id, float(self.window.free_at[loop_id]))
+
+    def _streams(self, index: int) -> float:
+        """Time from the first byte to the end. For requests already in flight it is included."""
+        stream = self.window.stream
+        return 0.0 if stream is None or index < 0 else float(stream[index])
 
     def _push(self, time: float, kind: int, loop_id: int, index: int) -> None:
         heapq.heappush(self._events, (time, kind, loop_id, index))
