@@ -1,6 +1,7 @@
 """A sandbox with the chart installed, one AIApi under load, and a Prometheus."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ class Release:
     operator: Kubectl
     shop: Cluster
 
+    def install(self) -> None:
+        self.helm("install", "aiapi", str(CHART), "--create-namespace", "--wait", "--timeout=120s")
+
     def helm(self, *args: str) -> str:
         done = run(*args, "--namespace", NAMESPACE, kubeconfig=self.kubeconfig)
         assert done.returncode == 0, done.stderr + done.stdout
@@ -41,11 +45,29 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
         shop = Cluster(kubectl=Kubectl(kubeconfig=kubeconfig, namespace="shop"), image=IMAGE)
         operator = Kubectl(kubeconfig=kubeconfig, namespace=NAMESPACE)
         made = Release(kubeconfig=kubeconfig, operator=operator, shop=shop)
-        made.helm("install", "aiapi", str(CHART), "--create-namespace", "--wait", "--timeout=120s")
+        made.install()
         shop.create_namespace()
         shop.apply("hello", app="hello:app", scaling={"interval": "500ms"})
         shop.wait_ready("hello")
+        _make_old(made)
         yield made
+
+
+def _make_old(release: Release) -> None:
+    """The totals of an hour in the status: savings are reported from then on."""
+    totals = {
+        "observedSeconds": 7200,
+        "workerSeconds": 28_800,
+        "podSeconds": 14_400,
+        "peakWorkers": 4,
+        "peakReplicas": 2,
+    }
+    release.helm("uninstall", "aiapi", "--wait", "--timeout=120s")
+    status = json.dumps({"status": {"savings": totals}})
+    release.shop.kubectl(
+        "patch", "aiapi", "hello", "--subresource=status", "--type=merge", "-p", status
+    )
+    release.install()
 
 
 async def _load(url: str, stop: threading.Event) -> None:
