@@ -120,7 +120,7 @@ async def test_charts_are_drawn_and_described(tab: Tab) -> None:
     await tab.see(1280, 800)
     async with one().served() as url:
         await tab.open(f"{url}/aiapis/shop/assistant")
-        assert await tab.run("document.querySelectorAll('figure').length") == 6
+        assert await tab.run("document.querySelectorAll('figure').length") == 7
         drawn = "[...document.querySelectorAll('figure .line')].every(p => p.getTotalLength() > 0)"
         assert await tab.run(drawn)
         label = await tab.run("document.querySelector('.plot svg').getAttribute('aria-label')")
