@@ -1,0 +1,61 @@
+"""ScalingLimited: the maximum or the rate limit keeps the fleet below the need."""
+
+import pytest
+from unit.sizing.fleet_model import spec
+from unit.sizing.requirements import needed, size
+from unit.sizing.samples import facts, row
+
+from aiapi_operator.sizing.diagnoses.scaling_limited import check
+from aiapi_operator.sizing.inputs import Bounds
+
+SMALL = spec(workers=Bounds(min=1, max=4), replicas=Bounds(min=2, max=5))
+
+
+@pytest.mark.parametrize(
+    ("workers", "replicas", "status", "reason", "message"),
+    [
+        pytest.param(
+            20.5,
+            5,
+            True,
+            "MaximumReached",
+            "21 workers are needed, but at most 20 are allowed (replicas.max 5 x workers.max 4):"
+            " requests will queue or be rejected. Raise replicas.max to 6, or raise workers.max.",
+            id="over the maximum",
+        ),
+        pytest.param(
+            4321.0,
+            5,
+            True,
+            "MaximumReached",
+            "4,320 workers are needed, but at most 20 are allowed (replicas.max 5 x workers.max"
+            " 4): requests will queue or be rejected. Raise replicas.max to 1,080, or raise"
+            " workers.max.",
+            id="far over the maximum",
+        ),
+        pytest.param(
+            12.5,
+            3,
+            True,
+            "RateLimited",
+            "13 workers are needed, but scaling.scaleUp.maxReplicasPerMinute 10 delays new pods."
+            " Raise it if the cluster can start pods faster.",
+            id="fewer pods than carry the need",
+        ),
+        pytest.param(
+            20.0, 5, False, "WithinLimits", "The need is within the limits.", id="at the maximum"
+        ),
+        pytest.param(
+            12.0, 3, False, "WithinLimits", "The need is within the limits.", id="the pods carry it"
+        ),
+    ],
+)
+def test_limits(workers: float, replicas: int, status: bool, reason: str, message: str) -> None:
+    found = check(facts(row(), user_spec=SMALL), needed(workers), size(4, replicas))
+    assert (found.type, found.status, found.reason) == ("ScalingLimited", status, reason)
+    assert found.message == message
+
+
+def test_without_metrics_it_is_unknown() -> None:
+    found = check(facts(), needed(99.0), size(1, 2))
+    assert (found.status, found.reason, found.message) == (None, "NoData", "The need is unknown.")
