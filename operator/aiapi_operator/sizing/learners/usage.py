@@ -52,10 +52,10 @@ class Usage:
 
 
 def learn(known: Usage | None, facts: Facts) -> Usage:
-    """Add the time since the previous tick, where it is known what ran."""
+    """Add the time since the previous tick."""
     known = known or Usage()
     known = replace(known, missing=_missing(known.missing, facts))
-    if facts.last is not None and not facts.gap:
+    if facts.last is not None:
         size = facts.last.size
         known = replace(
             known,

@@ -10,9 +10,11 @@ from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts, row
 
 from aiapi_operator.sizing.capacity import UtilizationTarget
+from aiapi_operator.sizing.decide import checkpoint, decide
+from aiapi_operator.sizing.inputs import Fleet
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.usage import LEARNER, Usage, learn, restore
-from aiapi_operator.sizing.state import Outcome, Size, Tick
+from aiapi_operator.sizing.state import Outcome, Size, State, Tick
 
 SURE = ServiceDemand(seconds=0.02, requests=5000)
 
@@ -32,11 +34,6 @@ def test_time_and_workers_add_up() -> None:
     last = Outcome(time=0.0, size=Size(workers=3, replicas=4), replicas_before=4, need=None)
     found = learn(Usage(seconds=10.0), facts(now=2.0, last=last))
     assert (found.seconds, found.worker_seconds, found.pod_seconds) == (12.0, 24.0, 8.0)
-
-
-def test_a_time_without_ticks_is_not_observed() -> None:
-    last = Outcome(time=0.0, size=Size(workers=3, replicas=4), replicas_before=4, need=None)
-    assert learn(None, facts(now=3600.0, last=last, gap=True)).seconds == 0
 
 
 def test_the_worked_example() -> None:
@@ -94,13 +91,12 @@ def test_a_senseless_checkpoint_is_ignored(value: object) -> None:
     assert restore(dict.fromkeys(fields, value)) == Usage()
 
 
-@given(st.floats(0, 1e300), st.integers(1, 10**6))
-def test_any_total_can_be_written(seconds: float, workers: int) -> None:
-    size = Size(workers=workers, replicas=workers)
-    last = Outcome(time=0.0, size=size, replicas_before=1, need=None)
-    found = learn(None, facts(now=seconds, last=last, gap=seconds > 15))
-    written = LEARNER.checkpoint(found, {})
-    assert all(isinstance(value, int) for value in written.values())
+@given(st.lists(st.floats(0, 1.7e308), min_size=2, max_size=5))
+def test_the_totals_of_any_clock_can_be_written(times: list[float]) -> None:
+    state, fleet = State(), Fleet(replicas=10**6, pods=(), workers=10**6)
+    for now in sorted(times):
+        state = decide(spec(), fleet, state, now).state
+    assert all(isinstance(value, int) for value in checkpoint(state).values())
 
 
 def test_a_fleet_adds_up_from_its_first_tick() -> None:
