@@ -43,10 +43,13 @@ def fleet() -> Page:
     title, description = "AIApi / Fleet overview", "Load, latency and size of all AIApis."
     made = page("fleet", title, description, [namespaces(several=True)])
     ratio = f"{of('within_objective_requests_total', MANY)}{RATE}"
+    worst = "max by (namespace, name) ({})"
+    measured, threshold = of("latency_seconds", MANY), of("objective_seconds", MANY)
     columns = {
         "requests/s": ("reqps", of("arrivals_per_second", MANY)),
-        "latency": ("s", of("latency_seconds", MANY)),
-        "objective": ("s", of("objective_seconds", MANY)),
+        "latency": ("s", worst.format(of("latency_seconds", MANY))),
+        "objective": ("s", worst.format(of("objective_seconds", MANY))),
+        "of objective": ("percentunit", worst.format(f"{measured} / {threshold}")),
         "errors": ("percentunit", of("failing_ratio", MANY)),
         "loop utilization": ("percentunit", of("loop_utilization_ratio", MANY)),
         "need": ("short", of("need_workers", MANY)),
@@ -84,12 +87,13 @@ def fleet() -> Page:
         ),
         lines(
             "Within the objective",
-            "Share of requests that meet the latency objective. Failed requests miss it.",
+            "Share of requests that meet each objective. Failed requests miss it.",
             "percentunit",
             Query(
-                f"sum by (namespace, name) (rate({ratio})) / sum by (namespace, name)"
+                f"sum by (namespace, name, objective) (rate({ratio}))"
+                f" / sum by (namespace, name, objective)"
                 f" (rate({of('measured_requests_total', MANY)}{RATE}))",
-                "{{namespace}}/{{name}}",
+                "{{namespace}}/{{name}} {{objective}}",
             ),
         ),
         lines(
@@ -139,10 +143,10 @@ def aiapi() -> Page:
         ),
         lines(
             "Latency and objective",
-            "Latency at the percentile of the objective.",
+            "Latency, or time to the first byte, at the percentile of each objective.",
             "s",
-            Query(of("latency_seconds", ONE), "measured"),
-            Query(of("objective_seconds", ONE), "objective"),
+            Query(of("latency_seconds", ONE), "{{objective}}"),
+            Query(of("objective_seconds", ONE), "{{objective}} objective"),
         ),
         lines(
             "Workers",

@@ -4,6 +4,8 @@ A failed request misses the objective: it counts as measured, and never as withi
 server errors, shed requests, and cancelled ones where they count as failures (see
 ``sizing/learners/failed_requests.py``). Pods measure no latency of these.
 
+A first byte counts when it is sent. A stream that fails later counts as failed as well.
+
 Pods report counters since their own start. Counts from before the first sample are left out, so
 that a restart of the operator does not count old requests again.
 """
@@ -11,7 +13,7 @@ that a restart of the operator does not count old requests again.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiapi_operator.sizing.inputs import Histogram, PodSample
+from aiapi_operator.sizing.inputs import Histogram, ObjectiveKind, PodSample
 
 OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
 FAILURES = ("server_error", "cancelled", "shed")
@@ -43,21 +45,26 @@ class _Counts:
 
 
 class Attainment:
-    """The last counts of one AIApi's pods."""
+    """The last counts of one AIApi's pods, for one of its objectives."""
 
     def __init__(self) -> None:
         self._pods: dict[str, _Counts] = {}
         self._ticks = 0
 
     def since(
-        self, samples: Iterable[PodSample], threshold: float, *, counts_cancelled: bool = False
+        self,
+        samples: Iterable[PodSample],
+        threshold: float,
+        *,
+        kind: ObjectiveKind = ObjectiveKind.LATENCY,
+        counts_cancelled: bool = False,
     ) -> Increase:
         """The increase since the previous samples. A silent pod counts when it answers again."""
         self._ticks += 1
         total = [0] * len(OUTCOMES)
         measured = within = 0.0
         for sample in samples:
-            current = _count(sample, threshold, self._ticks)
+            current = _count(sample, kind, threshold, self._ticks)
             before = self._pods.get(sample.pod)
             self._pods[sample.pod] = current
             if before is None or (before.instance, before.threshold) != (
@@ -80,7 +87,8 @@ class Attainment:
         return Increase(outcomes, failed, measured + sum(failed.values()), within)
 
 
-def _count(sample: PodSample, threshold: float, tick: int) -> _Counts:
+def _count(sample: PodSample, kind: ObjectiveKind, threshold: float, tick: int) -> _Counts:
+    times = sample.first_byte if kind is ObjectiveKind.FIRST_BYTE else sample.latency
     return _Counts(
         instance=sample.instance,
         outcomes=(
@@ -90,8 +98,8 @@ def _count(sample: PodSample, threshold: float, tick: int) -> _Counts:
             sample.cancelled,
             sample.shed,
         ),
-        measured=float(sum(sample.latency.counts)),
-        within=below(sample.latency, threshold),
+        measured=float(sum(times.counts)),
+        within=below(times, threshold),
         threshold=threshold,
         tick=tick,
     )

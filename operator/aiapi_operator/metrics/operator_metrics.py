@@ -21,9 +21,9 @@ from prometheus_client.exposition import generate_latest
 
 from aiapi_operator.engine.cache import Key
 from aiapi_operator.engine.ports import ObservedFleet
-from aiapi_operator.metrics.attainment import Attainment
+from aiapi_operator.metrics.attainment import Attainment, Increase
 from aiapi_operator.sizing.decision import Binding, Condition, Decision
-from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.inputs import ObjectiveKind, SizingSpec
 from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.savings import Savings
 
@@ -45,13 +45,15 @@ _GAUGES = {
     "service_demand_seconds": "Loop time per request.",
     "upstream_share_ratio": "Share of the requests' time spent waiting for upstreams.",
     "threads_busy_ratio": "Share of busy threads, where requests need threads.",
-    "objective_seconds": "Latency threshold of the objective.",
-    "objective_ratio": "Share of requests that the objective requires within its threshold.",
-    "latency_seconds": "Latency measured at the objective's percentile.",
     "savings_ratio": "Share of the static baseline's cost that is saved.",
     "savings_cores": "Average CPU cores saved against the static baseline.",
     "failing_ratio": "Share of the requests of the last minute that failed.",
     "last_tick_timestamp_seconds": "Unix time of the last successful tick.",
+}
+_OBJECTIVE_GAUGES = {
+    "objective_seconds": "Threshold of the objective.",
+    "objective_ratio": "Share of requests that the objective requires within its threshold.",
+    "latency_seconds": "Latency, or time to the first byte, at the objective's percentile.",
 }
 
 
@@ -61,8 +63,11 @@ class OperatorMetrics:
     def __init__(self, *, version: str = "") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the client's gap
         self._registry = CollectorRegistry()
-        self._attainment: defaultdict[Key, Attainment] = defaultdict(Attainment)
+        self._attainment: defaultdict[Key, dict[ObjectiveKind, Attainment]] = defaultdict(dict)
         self._gauges = {name: self._gauge(name, text) for name, text in _GAUGES.items()}
+        self._by_objective = {
+            name: self._gauge(name, text, "objective") for name, text in _OBJECTIVE_GAUGES.items()
+        }
         self._create_aiapi_metrics()
         self._create_operator_metrics(version)
 
@@ -91,10 +96,14 @@ class OperatorMetrics:
             "kind",
         )
         self._measured = self._counter(
-            "measured_requests", "Requests whose latency was measured, and failed requests."
+            "measured_requests",
+            "Requests whose time was measured, and failed requests, by objective.",
+            "objective",
         )
         self._within = self._counter(
-            "within_objective_requests", "Requests answered within the objective's threshold."
+            "within_objective_requests",
+            "Requests answered within the objective's threshold.",
+            "objective",
         )
         self._ticks = self._counter(
             "ticks", "Ticks by outcome: ok or a kind of failure.", "outcome"
@@ -148,6 +157,7 @@ class OperatorMetrics:
         self._decisions.labels(*key, decision.verdict.value).inc()
         self._scrape_failures.labels(*key).inc(fleet.silent)
         self._count(key, spec, fleet, decision)
+        self._set_objectives(key, spec, decision)
         if fleet.savings is not None:
             currency = fleet.savings.currency
             for family, price in (
@@ -166,17 +176,40 @@ class OperatorMetrics:
 
     def _count(self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision) -> None:
         failed = decision.state.memory.get(FailedRequests)
-        more = self._attainment[key].since(
-            fleet.samples,
-            spec.objective.threshold,
-            counts_cancelled=failed is not None and failed.counts_cancelled,
-        )
+        before = self._attainment[key]
+        known = {each.kind: before.get(each.kind, Attainment()) for each in spec.objectives}
+        self._attainment[key] = known
+        for objective in spec.objectives:
+            more = known[objective.kind].since(
+                fleet.samples,
+                objective.threshold,
+                kind=objective.kind,
+                counts_cancelled=failed is not None and failed.counts_cancelled,
+            )
+            self._measured.labels(*key, objective.kind).inc(more.measured)
+            self._within.labels(*key, objective.kind).inc(more.within)
+            if objective is spec.objective:
+                self._count_outcomes(key, more)
+
+    def _count_outcomes(self, key: Key, more: Increase) -> None:
         for outcome, count in more.outcomes.items():
             self._requests.labels(*key, outcome).inc(count)
         for kind, count in more.failed.items():
             self._failed.labels(*key, kind).inc(count)
-        self._measured.labels(*key).inc(more.measured)
-        self._within.labels(*key).inc(more.within)
+
+    def _set_objectives(self, key: Key, spec: SizingSpec, decision: Decision) -> None:
+        for kind in ObjectiveKind:
+            objective = spec.objective_for(kind)
+            values: dict[str, float | None] = dict.fromkeys(_OBJECTIVE_GAUGES)
+            if objective is not None:
+                values["objective_seconds"] = objective.threshold
+                values["objective_ratio"] = objective.percentile / 100
+                values["latency_seconds"] = decision.load.measured(kind)
+            for name, value in values.items():
+                if value is None:
+                    self._by_objective[name].remove(*key, kind)
+                else:
+                    self._by_objective[name].labels(*key, kind).set(value)
 
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """Record the conditions of an AIApi. An unknown condition has no series."""
@@ -208,7 +241,8 @@ class OperatorMetrics:
         gauges = (self._binding, self._condition, self._cost, self._baseline_cost)
         counters = (self._decisions, self._requests, self._failed, self._measured, self._within)
         ticks = (self._ticks, self._scrape_failures)
-        return (*self._gauges.values(), *gauges, *counters, *ticks)
+        families = (*self._gauges.values(), *self._by_objective.values())
+        return (*families, *gauges, *counters, *ticks)
 
     def record_scrape(self, outcome: str, seconds: float) -> None:
         """Record a scrape of one pod."""
@@ -248,9 +282,6 @@ def _values(spec: SizingSpec, fleet: ObservedFleet, decision: Decision) -> dict[
         "service_demand_seconds": need.service_demand,
         "upstream_share_ratio": load.upstream_share,
         "threads_busy_ratio": load.threads_utilization,
-        "objective_seconds": spec.objective.threshold,
-        "objective_ratio": spec.objective.percentile / 100,
-        "latency_seconds": load.latency,
         "failing_ratio": load.failing,
         "savings_ratio": _saved_share(savings),
         "savings_cores": None if savings is None else _cores(spec, savings),

@@ -25,7 +25,7 @@ from aiapi_operator.simulate.command import simulate as simulate_command
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Binding, Verdict
 from aiapi_operator.sizing.diagnoses import DIAGNOSES
-from aiapi_operator.sizing.inputs import Fleet
+from aiapi_operator.sizing.inputs import Fleet, ObjectiveKind
 from aiapi_operator.sizing.spec import sizing_spec
 from aiapi_operator.sizing.state import State
 from aiapi_runtime.runtime.cli import main as serve_command
@@ -128,7 +128,7 @@ KUBERNETES = {
 
 
 def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
-    ours = {"AIApi", *(verdict.value for verdict in Verdict), *(each.value for each in Binding)}
+    ours = {"AIApi", *(verdict.value for verdict in Verdict), *(each.value for each in (*Binding, *ObjectiveKind))}
     for each in conditions_in_code():
         ours |= {each.type, each.reason}
     alerts = (ROOT / "charts" / "aiapi-operator" / "files" / "rules.yaml").read_text()

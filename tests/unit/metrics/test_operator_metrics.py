@@ -14,7 +14,13 @@ from aiapi_operator.engine.ports import ObservedFleet
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Condition
-from aiapi_operator.sizing.inputs import Fleet, Histogram
+from aiapi_operator.sizing.inputs import (
+    Fleet,
+    Histogram,
+    LatencyObjective,
+    ObjectiveKind,
+    SizingSpec,
+)
 from aiapi_operator.sizing.learners.usage import Usage
 from aiapi_operator.sizing.savings import savings
 from aiapi_operator.sizing.spec import sizing_spec
@@ -22,6 +28,8 @@ from aiapi_operator.sizing.state import Latch, Size, State
 
 KEY = ("shop", "a")
 LABELS = 'name="a",namespace="shop"'
+WHOLE = f'{LABELS},objective="Latency"'
+FIRST = f'{LABELS},objective="FirstByte"'
 DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
 SPEC = sizing_spec(AIApiSpec())
 
@@ -57,8 +65,8 @@ def metrics() -> OperatorMetrics:
 def test_a_decision_sets_the_gauges(metrics: OperatorMetrics) -> None:
     text = text_of(metrics)
     for line in (
-        f"aiapi_operator_objective_seconds{{{LABELS}}} 0.8",
-        f"aiapi_operator_objective_ratio{{{LABELS}}} 0.95",
+        f"aiapi_operator_objective_seconds{{{WHOLE}}} 0.8",
+        f"aiapi_operator_objective_ratio{{{WHOLE}}} 0.95",
         f"aiapi_operator_wanted_replicas{{{LABELS}}} 2.0",
         f"aiapi_operator_max_workers{{{LABELS}}} 160.0",
         f"aiapi_operator_scrape_failures_total{{{LABELS}}} 1.0",
@@ -95,11 +103,59 @@ def test_failing_requests_are_exported_although_no_latency_is_measured() -> None
     for line in (
         f"aiapi_operator_failing_ratio{{{LABELS}}} 1.0",
         f'aiapi_operator_failed_requests_total{{kind="server_error",{LABELS}}} 200.0',
-        f"aiapi_operator_measured_requests_total{{{LABELS}}} 200.0",
-        f"aiapi_operator_within_objective_requests_total{{{LABELS}}} 0.0",
+        f"aiapi_operator_measured_requests_total{{{WHOLE}}} 200.0",
+        f"aiapi_operator_within_objective_requests_total{{{WHOLE}}} 0.0",
         f'aiapi_operator_condition{{{LABELS},type="RequestsFailing"}} 1.0',
     ):
         assert line in text_of(metrics), line
+
+
+def test_each_objective_has_its_series_while_it_is_in_the_spec() -> None:
+    """Streams of 20 s that begin within 0.4 s."""
+    metrics, state = OperatorMetrics(), State()
+    first = LatencyObjective(percentile=99, threshold=0.8, kind=ObjectiveKind.FIRST_BYTE)
+
+    def tick(at: float, spec: SizingSpec) -> str:
+        nonlocal state
+        ended, begun = round(20 * at), round(50 * at)
+        bounds = (0.4, 1.2)
+        pods = (
+            sample(
+                "a-1",
+                time=at,
+                succeeded=ended,
+                latency=Histogram(bounds=bounds, counts=(0, 0, ended), sum=1.0),
+                first_byte=Histogram(bounds=bounds, counts=(begun, 0, 0), sum=1.0),
+            ),
+        )
+        decision = decide(spec, Fleet(replicas=1, pods=pods), state, at)
+        state = decision.state
+        fleet = ObservedFleet(replicas=1, ready=1, workers=1, silent=0, savings=None, samples=pods)
+        metrics.record_decision(KEY, spec, fleet, decision)
+        return text_of(metrics)
+
+    both = replace(SPEC, other_objectives=(first,))
+    tick(2.0, both)
+    text = tick(4.0, both)
+    for line in (
+        f"aiapi_operator_objective_seconds{{{FIRST}}} 0.8",
+        f"aiapi_operator_objective_ratio{{{FIRST}}} 0.99",
+        f"aiapi_operator_measured_requests_total{{{FIRST}}} 100.0",
+        f"aiapi_operator_within_objective_requests_total{{{FIRST}}} 100.0",
+        f"aiapi_operator_measured_requests_total{{{WHOLE}}} 40.0",
+        f"aiapi_operator_within_objective_requests_total{{{WHOLE}}} 0.0",
+        f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 40.0',
+    ):
+        assert line in text, line
+    assert f"aiapi_operator_latency_seconds{{{FIRST}}} 0.39" in text
+    text = tick(6.0, replace(SPEC, objective=first))
+    assert f"aiapi_operator_latency_seconds{{{FIRST}}} 0.39" in text
+    for name in ("objective_seconds", "objective_ratio", "latency_seconds"):
+        assert f"aiapi_operator_{name}{{{WHOLE}}}" not in text
+    assert f"aiapi_operator_within_objective_requests_total{{{FIRST}}} 200.0" in text
+    assert f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 80.0' in text
+    metrics.forget(KEY)
+    assert 'name="a"' not in text_of(metrics)
 
 
 def test_exactly_one_constraint_is_binding(metrics: OperatorMetrics) -> None:
@@ -113,8 +169,8 @@ def test_requests_within_the_objective_are_counted_from_differences(
 ) -> None:
     record(metrics, requests=10)
     # Two pods; all of 10 are below 0.4 s, and half of the 10 between 0.4 and 1.2 s below 0.8 s.
-    assert f"aiapi_operator_measured_requests_total{{{LABELS}}} 40.0" in text_of(metrics)
-    within = f"aiapi_operator_within_objective_requests_total{{{LABELS}}} "
+    assert f"aiapi_operator_measured_requests_total{{{WHOLE}}} 40.0" in text_of(metrics)
+    within = f"aiapi_operator_within_objective_requests_total{{{WHOLE}}} "
     assert float(text_of(metrics).partition(within)[2].split()[0]) == pytest.approx(30.0)
     assert f'aiapi_operator_requests_total{{{LABELS},outcome="success"}} 40.0' in text_of(metrics)
 
