@@ -128,7 +128,11 @@ KUBERNETES = {
 
 
 def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
-    ours = {"AIApi", *(verdict.value for verdict in Verdict), *(each.value for each in (*Binding, *ObjectiveKind))}
+    ours = {
+        "AIApi",
+        *(verdict.value for verdict in Verdict),
+        *(each.value for each in (*Binding, *ObjectiveKind)),
+    }
     for each in conditions_in_code():
         ours |= {each.type, each.reason}
     alerts = (ROOT / "charts" / "aiapi-operator" / "files" / "rules.yaml").read_text()
