@@ -182,14 +182,6 @@ def test_pods_that_are_not_ready_are_not_ordered_twice() -> None:
     assert model.last.workers == 4, "serving pods make up for starting pods"
 
 
-def test_the_lead_time_of_pods_is_learned() -> None:
-    model = settled(workers=Bounds(min=1, max=4))
-    model.pod_start = 24.0
-    model.rate = 500.0
-    model.run(60)
-    assert model.state.pod_lead == pytest.approx(24, abs=2)
-
-
 def test_reaching_the_maximum_is_reported_with_what_to_do() -> None:
     model = settled(workers=Bounds(min=1, max=2), replicas=Bounds(min=2, max=3))
     model.rate = 600.0
@@ -311,10 +303,3 @@ def test_a_blocked_loop_is_remembered_for_a_minute() -> None:
     assert all(condition(d, "EventLoopBlocked")[0] for _, d in model.run(60))
     model.run(4)
     assert condition(model.last, "EventLoopBlocked")[0] is False
-
-
-def test_savings_are_counted_from_the_first_tick() -> None:
-    model = settled()
-    spend = model.state.usage
-    assert spend.seconds == pytest.approx(358)
-    assert spend.worker_seconds == pytest.approx(2 * 358)

@@ -1,6 +1,8 @@
 """Properties that hold for any input, valid or not."""
 
-from dataclasses import replace
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from math import inf, nan
 
 import pytest
@@ -99,21 +101,17 @@ def test_within_bounds_and_deterministic(user_spec: SizingSpec, steps: list) -> 
 @EXAMPLES
 @given(st.floats(1, 400), st.floats(1, 5), st.floats(0.001, 0.05))
 def test_more_arrivals_never_need_fewer_workers(rate: float, more: float, cost: float) -> None:
-    """Only the rate changes in the last ticks; c and latency do not."""
-    model = FleetModel(
-        spec(workers=Bounds(min=8, max=8), replicas=Bounds(min=8, max=8)), replicas=8
-    )
+    """Only the rate of the ticks differs; c and latency do not."""
+    eight = Bounds(min=8, max=8)
+    model = FleetModel(spec(workers=eight, replicas=eight), replicas=8)
     model.service = cost
     model.rate = rate
     model.run(30)
-    least = model.state
-    ticks = tuple(
-        replace(t, arrivals=t.arrivals * more, completed=t.completed) for t in least.ticks
-    )
-    most = replace(least, ticks=ticks)
-    # The same samples give no new tick: only the state differs.
-    low = decide(model.spec, model.fleet(), least, model.now)
-    high = decide(model.spec, model.fleet(), replace(most, service=least.service), model.now)
+    few = model.state
+    many = replace(few, ticks=tuple(replace(t, arrivals=t.arrivals * more) for t in few.ticks))
+    model.serve(model.spec.interval)
+    low = decide(model.spec, model.fleet(), few, model.now)
+    high = decide(model.spec, model.busier(more), many, model.now)
     assert high.need.demand >= low.need.demand * 0.999
     assert high.need.workers >= low.need.workers
 
@@ -194,29 +192,42 @@ def test_the_first_decisions_after_a_start_keep_or_raise(
         before = decision.workers, decision.replicas
 
 
+def amount(value: object) -> int:
+    """Numbers and texts in whatever is remembered."""
+    if is_dataclass(value):
+        return sum(amount(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, Mapping):
+        return sum(map(amount, value.values()))
+    if isinstance(value, tuple | list | set | frozenset | deque):
+        return sum(map(amount, value))
+    return 1
+
+
+def remembered(state: State) -> dict[str, int]:
+    """The size of each field of all that is remembered."""
+    return {
+        f"{kind.__name__}.{each.name}": amount(getattr(known, each.name))
+        for kind, known in state.memory.items()
+        if known is not None
+        for each in fields(known)
+    }
+
+
 @pytest.mark.property
 def test_memory_is_bounded() -> None:
-    model = FleetModel(spec())
-    model.run(700)
-    early = model.state
-    for turn in range(20):
+    model = FleetModel(spec(learn_resources=True, replicas=Bounds(min=3, max=3)), replicas=3)
+    model.limit, model.threads, model.memory_limit = 50, 40, 512 * 2**20
+    sizes = []
+    for turn in range(42):
         model.rate = 20.0 * (1 + turn % 7)
+        model.outage = turn % 14 == 13
         model.run(60)
-    late = model.state
-    assert len(late.ticks) <= len(early.ticks) == 30
-    assert len(late.samples) == len(model.pods)
-    assert len(late.forecasts.pending) <= 400
-    assert len(late.forecasts.shortfalls) == 60
-    assert len(late.orders) <= 30
-    assert len(late.recent.samples) <= 30
-    assert all(
-        len(stairs) <= 152
-        for stairs in (
-            late.recent.workers_need,
-            late.recent.replicas_need,
-            late.forecasts.held,
-        )
-    )
+        sizes.append(remembered(model.state))
+    assert len(model.state.ticks) == 30
+    assert len(model.state.samples) == len(model.pods)
+    for name, size in sizes[-1].items():
+        first = max(each.get(name, 0) for each in sizes[14:28])
+        assert size <= max(4, 1.25 * first), f"{name} grows while the same load repeats"
 
 
 @EXAMPLES
