@@ -5,7 +5,7 @@ steady load therefore causes no status writes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiapi_operator.api import AIApi
@@ -14,7 +14,7 @@ from aiapi_operator.engine import checkpoint
 from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.manifests.labels import selector_text
-from aiapi_operator.sizing.decision import Decision
+from aiapi_operator.sizing.decision import Decision, Load
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import objectives
@@ -76,8 +76,9 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         "conditions": [each.manifest() for _, each in sorted(inputs.conditions.items())],
     }
     if decision is not None:
-        document["objective"] = _objective(aiapi, decision, deadband)
-        document["load"] = _load(aiapi, decision, deadband)
+        load = _settled(decision.load, deadband)
+        document["objective"] = _objective(aiapi, load)
+        document["load"] = _load(aiapi, load, deadband)
         document["need"] = _need(decision, deadband)
         document["decision"] = _decision(decision, inputs.decided_at)
         document["learned"] = _learned(inputs, decision) or None
@@ -90,15 +91,24 @@ def _learned(inputs: StatusInputs, decision: Decision) -> dict[str, Any]:
     return checkpoint.learned(decision.state, written)
 
 
-def _objective(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+def _settled(load: Load, deadband: Deadband) -> Load:
+    """The load with times that hardly moved as they were, so that no other objective is shown."""
+    kept = {
+        field: deadband.filter(field, getattr(load, field), absolute=0.0005)
+        for field in _FIELDS.values()
+    }
+    return replace(load, **kept)
+
+
+def _objective(aiapi: AIApi, load: Load) -> dict[str, Any]:
     """The objective that is closest to being missed."""
-    worst = decision.load.nearest(_objectives(aiapi))
+    worst = load.nearest(_objectives(aiapi))
     given = getattr(aiapi.spec.objective.effective, _FIELDS[worst.kind])
     return {
         "type": worst.kind.value,
         "percentile": f"p{worst.percentile:g}",
         "threshold": given.threshold,
-        "measured": _measured(deadband, worst.kind, decision),
+        "measured": _duration(load.measured(worst.kind)),
     }
 
 
@@ -106,18 +116,17 @@ def _objectives(aiapi: AIApi) -> tuple[LatencyObjective, ...]:
     return objectives(aiapi.spec.objective)
 
 
-def _measured(deadband: Deadband, kind: ObjectiveKind, decision: Decision) -> str | None:
-    found = deadband.filter(kind, decision.load.measured(kind), absolute=0.0005)
-    return None if found is None else format_duration(found)
+def _duration(seconds: float | None) -> str | None:
+    return None if seconds is None else format_duration(seconds)
 
 
-def _load(aiapi: AIApi, decision: Decision, deadband: Deadband) -> dict[str, Any]:
-    load, keep = decision.load, deadband.filter
+def _load(aiapi: AIApi, load: Load, deadband: Deadband) -> dict[str, Any]:
+    keep = deadband.filter
     percentiles = {each.kind: f"p{each.percentile:g}" for each in _objectives(aiapi)}
     return {
-        "latency": _measured(deadband, ObjectiveKind.LATENCY, decision),
+        "latency": _duration(load.latency),
         "percentile": percentiles.get(ObjectiveKind.LATENCY),
-        "firstByte": _measured(deadband, ObjectiveKind.FIRST_BYTE, decision),
+        "firstByte": _duration(load.first_byte),
         "firstBytePercentile": percentiles.get(ObjectiveKind.FIRST_BYTE),
         "requestsPerSecond": _number(keep("arrivals", load.arrivals_per_second, absolute=0.5)),
         "completedPerSecond": _number(keep("completed", load.completed_per_second, absolute=0.5)),
@@ -143,7 +152,7 @@ def _need(decision: Decision, deadband: Deadband) -> dict[str, Any]:
         "workers": need.workers,
         "binding": need.binding.value,
         "demandPerSecond": _number(keep("demand", need.demand, absolute=0.5)),
-        "serviceDemand": None if service is None else format_duration(service),
+        "serviceDemand": _duration(service),
         "targetUtilization": _percent(keep("target", need.target_utilization, absolute=0.03)),
     }
 

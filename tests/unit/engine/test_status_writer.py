@@ -109,6 +109,39 @@ async def test_the_end_of_failures_is_written(changes: dict[str, Any]) -> None:
         assert world.written["load"]["failing"] == text
 
 
+async def test_the_objective_that_is_closest_to_being_missed_is_shown(
+    changes: dict[str, Any],
+) -> None:
+    given = {"latency": {"threshold": "20s"}, "firstByte": {"percentile": 90, "threshold": "1.0s"}}
+    world = World(spec={"objective": given})
+    await world.settle()
+    decision = world.state.writer.decision
+    assert decision is not None
+    first = {"type": "FirstByte", "percentile": "p90", "threshold": "1.0s"}
+    whole = {"type": "Latency", "percentile": "p95", "threshold": "20s"}
+    for latency, first_byte, shown in (
+        (10.0, 0.6, first | {"measured": "600ms"}),
+        # Both are within the tolerance of what was shown.
+        (10.9, 0.54, first | {"measured": "600ms"}),
+        (16.0, 0.54, whole | {"measured": "16s"}),
+    ):
+        changes["load"] = replace(decision.load, latency=latency, first_byte=first_byte)
+        await world.tick(after=6.0)
+        assert world.written["objective"] == shown
+    load = world.written["load"]
+    assert (load["latency"], load["percentile"]) == ("16s", "p95")
+    assert (load["firstByte"], load["firstBytePercentile"]) == ("600ms", "p90")
+
+
+async def test_only_the_first_byte_is_in_the_status_where_it_is_the_only_objective() -> None:
+    world = World(spec={"objective": {"firstByte": {"percentile": 99}}})
+    await world.settle()
+    assert world.written["load"]["firstBytePercentile"] == "p99"
+    assert not {"latency", "percentile"} & set(world.written["load"])
+    assert world.written["objective"]["type"] == "FirstByte"
+    assert world.written["objective"]["threshold"] == "800ms"
+
+
 async def test_a_changed_message_alone_is_not_written(changes: dict[str, Any]) -> None:
     world = World(status=OBSERVED)
     await world.settle()

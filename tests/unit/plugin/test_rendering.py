@@ -34,6 +34,38 @@ def test_a_line_of_top(aiapi: dict[str, Any]) -> None:
     assert "\x1b[" in written(top.table([from_manifest(aiapi)], ClusterOptions()), color=True)
 
 
+def test_the_first_byte_is_shown_where_it_is_closest_to_being_missed(
+    aiapi: dict[str, Any], explained: Callable[..., str]
+) -> None:
+    aiapi["spec"]["objective"]["firstByte"] = {"percentile": 99, "threshold": "300ms"}
+    shown = {"type": "FirstByte", "percentile": "p99", "threshold": "300ms", "measured": "310ms"}
+    aiapi["status"]["objective"] = shown
+    line = written(top.table([from_manifest(aiapi)], ClusterOptions())).splitlines()[1]
+    assert " 310ms p99 first byte 300ms " in " ".join(line.split())
+    assert "p99 first byte within 300ms, now 310ms" in explained(aiapi)
+    view = from_manifest(aiapi)
+    assert view.misses_objective
+    expected = {"percentile": "p99 first byte", "threshold": "300ms", "measured": "310ms"}
+    assert view.document()["objective"] == expected
+
+
+@pytest.mark.parametrize(
+    ("objective", "percentile", "threshold"),
+    [
+        ({}, "p95", "800ms"),
+        ({"latency": {"threshold": "2s"}}, "p95", "2s"),
+        ({"firstByte": {"percentile": 90}}, "p90 first byte", "800ms"),
+    ],
+)
+def test_the_objective_of_the_spec_is_shown_before_there_is_a_status(
+    aiapi: dict[str, Any], objective: dict[str, Any], percentile: str, threshold: str
+) -> None:
+    del aiapi["status"]
+    aiapi["spec"]["objective"] = objective
+    view = from_manifest(aiapi)
+    assert (view.percentile, view.objective, view.measured) == (percentile, threshold, "")
+
+
 def test_an_aiapi_without_a_status_has_a_line(aiapi: dict[str, Any]) -> None:
     del aiapi["status"]
     line = written(top.table([from_manifest(aiapi)], ClusterOptions())).splitlines()[1]
