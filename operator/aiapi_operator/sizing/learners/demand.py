@@ -23,7 +23,7 @@ from math import inf, sqrt
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners import daily_profile
-from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
 from aiapi_operator.sizing.windows import mean, span
 
 
@@ -67,12 +67,12 @@ def expected(facts: Facts, lead: float) -> float:
     """Arrivals per second in ``lead`` seconds, including headroom.
 
     100 now, rising by 0.5 per second, headroom 3 %: in 35 s (100 + 17.5) x 1.03 = 121. A trend is
-    followed up to twice the level.
+    followed up to twice the level, and no further ahead than the minute it was seen in.
     """
     known = facts.get(Demand)
     if known is None:
         return facts.mean("arrivals")
-    trend = min(known.level + known.slope * lead, 2 * known.level)
+    trend = min(known.level + known.slope * min(lead, SLOW_WINDOW), 2 * known.level)
     daily = known.level * daily_profile.ratio(facts, lead)
     return max(trend, daily) * (1 + TUNING.headroom)
 
