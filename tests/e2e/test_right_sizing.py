@@ -61,6 +61,20 @@ def test_a_slow_llm_adds_no_workers_and_is_diagnosed(cluster: Cluster) -> None:
     assert load.wait(within=90).failed == 0
 
 
+def test_failing_requests_are_reported_and_add_no_workers(cluster: Cluster) -> None:
+    deploy_assistant(cluster, "a", "http://127.0.0.1:9")  # nothing listens there: 502
+    before = size(cluster, "a")
+    load = start_load(cluster, service="a", rate=20, seconds=20)
+    found = cluster.wait_condition("a", "RequestsFailing", within=40)
+    assert found["reason"] == "ServerErrors"
+    assert "server errors" in found["message"]
+    assert cluster.status("a")["load"]["failing"] == "100%"
+    assert "percent" not in cluster.status("a")["savings"]
+    assert "RequestsFailing" in cluster.kubectl("events", "--for", "aiapi/a")
+    assert size(cluster, "a") == before
+    assert load.wait(within=60).failed > 0
+
+
 def test_killing_the_operator_shrinks_nothing_and_drops_no_request(
     cluster: Cluster, operator: Operator
 ) -> None:
