@@ -23,9 +23,6 @@ POD_MEMORY = 128 * 2**20
 same again for the node's overhead."""
 GIB = 2**30
 """Bytes. The unit of memory prices."""
-TOLERANCE = 0.05
-"""Share by which a need may exceed the running workers before anything changes. A steady load
-varies by less."""
 CLOSE = 1.05
 """Factor on the lowest cost up to which fleets count as equal. Fewer pods have more room to
 grow."""

@@ -55,7 +55,7 @@ def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
     """The fleet for the need now, and for the need when pods ordered now will serve."""
     spec, start = facts.spec, clamp(facts, facts.base)
     move = _move(facts, now, soon, start)
-    replicas = move.after if move is not None and _pays(facts, now, move) else start.replicas
+    replicas = move.after if move is not None and _pays(facts, now, soon, move) else start.replicas
     if plan.workers_for(soon.carry, start.replicas) > spec.workers.max:
         replicas = plan.fewest_replicas(spec, soon.carry, at_least=start.replicas)
     replicas = max(replicas, now.min_replicas, soon.min_replicas)
@@ -72,7 +72,7 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
     history = facts.get(NeedHistory)
     if history is None or not history.samples:
         return None
-    last = None if facts.last is None else facts.last
+    last = facts.last
     if last is None or history.sampled != last.time:
         kept = None if last is None else last.move
         return kept if kept is not None and kept.before == start.replicas else None
@@ -88,11 +88,13 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
     return ReplicaMove(before=start.replicas, after=after) if after != start.replicas else None
 
 
-def _pays(facts: Facts, now: Requirements, move: ReplicaMove) -> bool:
-    """Fewer pods must cost less for the need now, too: it may have risen since the last look."""
+def _pays(facts: Facts, now: Requirements, soon: Requirements, move: ReplicaMove) -> bool:
+    """Fewer pods must carry the need, and cost less: it may have risen since the last look."""
     if move.after > move.before:
         return True
     spec = facts.spec
+    if any(plan.workers_for(each.carry, move.after) > spec.workers.max for each in (now, soon)):
+        return False
     kept, moved = (plan.fit(spec, now.carry, pods) for pods in (move.before, move.after))
     return plan.hourly_cost(spec, moved) < plan.hourly_cost(spec, kept)
 
