@@ -4,7 +4,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from aiapi_operator.cluster.errors import ClusterError, NotFound
+from aiapi_operator.api.quantity import parse_quantity
+from aiapi_operator.cluster.errors import ClusterError, Invalid, NotFound
 from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.pod_view import APP_CONTAINER
 
@@ -22,6 +23,11 @@ class FakeCluster:
         self.refuse: dict[Call, ClusterError] = {}
         self.grants = True
         """Whether the kubelet carries out resizes."""
+        self.room: dict[str, str] = {}
+        """CPU that the node has for a pod; the kubelet defers a resize beyond it."""
+        self.limits: dict[str, str] = {}
+        """CPU that the API server allows a pod; it rejects a resize beyond it."""
+        self.pending = "Deferred"
         self._version = 100
 
     # --- the interface
@@ -67,12 +73,34 @@ class FakeCluster:
     async def resize(
         self, namespace: str, pod: str, container: str, resources: dict[str, Any]
     ) -> Manifest:
+        cpu = parse_quantity(resources["requests"]["cpu"])
+        if pod in self.limits and cpu > parse_quantity(self.limits[pod]):
+            self.done.append(("rejected", pod, str(resources["requests"]["cpu"])))
+            raise Invalid(f"requests: must be less than or equal to cpu limit {self.limits[pod]}")
         self._do("resize", pod, str(resources["requests"]["cpu"]))
         found = copy.deepcopy(self.objects["Pod", pod])
         found["spec"]["containers"][0]["resources"] = resources
+        found["metadata"]["generation"] = found["metadata"].get("generation", 1) + 1
         if self.grants:
-            found["status"]["containerStatuses"][0]["resources"] = resources
+            self._carry_out(found, waits=cpu > parse_quantity(self.room.get(pod, "1M")))
         return self._put(("Pod", pod), found)
+
+    def _carry_out(self, found: Manifest, *, waits: bool) -> None:
+        """The kubelet's answer."""
+        status = found["status"]
+        others = [each for each in status["conditions"] if each["type"] != "PodResizePending"]
+        condition = {
+            "type": "PodResizePending",
+            "status": "True",
+            "reason": self.pending,
+            "message": "Node didn't have enough resource: cpu",
+            "observedGeneration": found["metadata"]["generation"],
+        }
+        status["conditions"] = [*others, condition] if waits else others
+        if not waits:
+            status["containerStatuses"][0]["resources"] = found["spec"]["containers"][0][
+                "resources"
+            ]
 
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
         self.events.append((reason, message))

@@ -6,6 +6,7 @@ The kubelet carries out the resize later. Until then the pod has the condition
 node is too small).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from aiapi_operator.cluster.connection import STRATEGIC, Connection, Request
@@ -31,9 +32,25 @@ async def resize(
     return answer
 
 
-def pending(pod: Manifest) -> str:
-    """``Deferred`` or ``Infeasible`` while a resize is pending, else empty."""
+@dataclass(frozen=True, slots=True)
+class PendingResize:
+    """A resize that the kubelet has not carried out because its node has no room."""
+
+    reason: str
+    """``Deferred`` or ``Infeasible``."""
+    message: str
+    current: bool
+    """Whether it is known to answer the newest resize. Older Kubernetes does not report it."""
+
+
+def pending(pod: Manifest) -> PendingResize | None:
+    """The pending resize; None while none is, or while the kubelet's answer is to an older one."""
+    generation = pod.get("metadata", {}).get("generation", 0)
     for condition in pod.get("status", {}).get("conditions") or ():
         if condition.get("type") == "PodResizePending" and condition.get("status") == "True":
-            return str(condition.get("reason") or "Deferred")
-    return ""
+            observed = condition.get("observedGeneration")
+            if observed is not None and observed < generation:
+                return None
+            reason, message = condition.get("reason"), condition.get("message")
+            return PendingResize(reason or "Deferred", message or "", observed is not None)
+    return None

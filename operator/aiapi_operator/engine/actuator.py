@@ -7,7 +7,6 @@ state, so repeating it changes nothing.
 """
 
 import asyncio
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -16,17 +15,18 @@ from dataclasses import dataclass, field, replace
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.errors import ClusterError, Forbidden, Invalid, NotFound, Unavailable
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.engine import grants
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.fleet import Observation, SampledPod, scrape_target
+from aiapi_operator.engine.grants import Asked, GrantsState
+from aiapi_operator.engine.pod_requests import WorkerRequest
 from aiapi_operator.engine.pod_resize import ResizeStep, next_step
-from aiapi_operator.engine.pod_view import PodView, Resources, pod_view
+from aiapi_operator.engine.pod_view import PodView, pod_view
 from aiapi_operator.engine.ports import Cluster, WorkersClient
-from aiapi_operator.engine.rejection import Rejection, reject
 from aiapi_operator.observe.target import ScrapeTarget
 
 _CONCURRENT_REQUESTS = 16
-_FIRST_RETRY = 5.0
 _LOWEST_COST = -1000
 
 _log = logging.getLogger(__name__)
@@ -34,19 +34,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The desired fleet. ``resources`` is None where running pods cannot be resized."""
+    """The desired fleet. ``request`` is None where running pods cannot be resized."""
 
     workers: int
     replicas: int
-    resources: Resources | None
+    request: WorkerRequest | None
 
 
 @dataclass(slots=True)
 class ActuatorState:
-    """What was rejected, and which pods have received their size."""
+    """Which pods have received their size."""
 
-    rejected_resizes: dict[str, Rejection] = field(default_factory=dict)
-    """Rejected resizes by the pod's uid."""
     sized: set[str] = field(default_factory=set)
     """Pod instances that received a PUT /workers: a new pod waits for it before it is ready."""
 
@@ -68,10 +66,11 @@ class Actuator:
         self._clock = clock
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
-    async def act(
+    async def act(  # noqa: PLR0913 - the parts of one tick
         self,
         ref: AIApiRef,
         state: ActuatorState,
+        granted: GrantsState,
         observation: Observation,
         desired: Desired,
         *,
@@ -80,14 +79,11 @@ class Actuator:
         """Resize pods, set their workers, and scale the Deployment. Returns what failed."""
         pods = observation.sampled_pods
         _forget_deleted(state, pods)
-        steps = await asyncio.gather(*(self._resize(ref, state, pod, desired) for pod in pods))
-        confirmed = [
-            replace(step, workers=desired.workers)
-            if step == ResizeStep() and _awaits_size(state, pod)
-            else step
-            for pod, step in zip(pods, steps, strict=True)
-        ]
-        errors = await self._set_workers(state, pods, confirmed, tokens)
+        steps = await asyncio.gather(
+            *(self._size_pod(ref, state, granted, pod, desired) for pod in pods)
+        )
+        errors = grants.errors(granted, observation.pods)
+        errors += await self._set_workers(state, pods, steps, tokens)
         if observation.deployment is None:
             return errors
         try:
@@ -133,48 +129,67 @@ class Actuator:
             }
         )
 
-    async def _resize(
-        self, ref: AIApiRef, state: ActuatorState, pod: SampledPod, desired: Desired
-    ) -> ResizeStep:
-        step = _step(pod, desired)
-        if step.resize is None or self._is_blocked(state, pod.pod, step.resize):
-            return step
-        async with self._slots:
-            try:
-                answer = await self._cluster.resize(
-                    ref.namespace, pod.pod.name, APP_CONTAINER, dict(step.resize)
-                )
-            except (Forbidden, Invalid) as error:
-                self._record_rejection(ref, state, pod.pod, step.resize, error)
-                return step
-            except NotFound:
-                return ResizeStep()
-        state.rejected_resizes.pop(pod.pod.uid, None)
-        self._cache.put(answer)
-        after = _step(replace(pod, pod=pod_view(answer)), desired)
-        return ResizeStep(workers=after.workers if after.workers is not None else step.workers)
-
-    def _is_blocked(self, state: ActuatorState, pod: PodView, resources: Resources) -> bool:
-        rejection = state.rejected_resizes.get(pod.uid)
-        return rejection is not None and rejection.blocks(_text(resources), now=self._clock())
-
-    def _record_rejection(
+    async def _size_pod(
         self,
         ref: AIApiRef,
         state: ActuatorState,
-        pod: PodView,
-        resources: Resources,
-        error: ClusterError,
-    ) -> None:
-        message = f"resize of pod {pod.name}: {error.message}"
-        state.rejected_resizes[pod.uid] = reject(
-            state.rejected_resizes.get(pod.uid),
-            _text(resources),
-            message,
-            now=self._clock(),
-            first_delay=_FIRST_RETRY,
-        )
-        _log.warning("%s", message, extra=ref.log_fields())
+        granted: GrantsState,
+        pod: SampledPod,
+        desired: Desired,
+    ) -> ResizeStep:
+        workers, step = desired.workers, _without_resize(pod, desired.workers)
+        if desired.request is not None:
+            workers, step = await self._resize(ref, granted, pod, desired.workers, desired.request)
+        waits = step != ResizeStep() or pod.pod.uid in granted.unanswered
+        return step if waits or not _awaits_size(state, pod) else ResizeStep(workers=workers)
+
+    async def _resize(
+        self,
+        ref: AIApiRef,
+        granted: GrantsState,
+        pod: SampledPod,
+        wanted: int,
+        request: WorkerRequest,
+    ) -> tuple[int, ResizeStep]:
+        """Ask for CPU and memory for ``wanted`` workers, or for fewer until it is granted.
+
+        Returns the workers that the pod may have now, and the step that is left.
+        """
+        while True:
+            now = self._clock()
+            count = grants.to_ask(granted, pod.pod, wanted, now=now)
+            workers, resources = min(wanted, count), request.total(count)
+            step = next_step(pod.pod, pod.sample, workers=workers, resources=resources)
+            resize = Asked(workers=count, resources=resources, time=now)
+            if step.resize is None or not grants.may_ask(granted, pod.pod, resize):
+                return workers, replace(step, resize=None)
+            resized = await self._ask(ref, granted, pod, resize)
+            if resized is not None:
+                after = next_step(resized, pod.sample, workers=workers, resources=resources)
+                return workers, replace(after, resize=None, workers=after.workers or step.workers)
+            if grants.to_ask(granted, pod.pod, wanted, now=now) >= count:
+                return workers, replace(step, resize=None)
+
+    async def _ask(
+        self, ref: AIApiRef, granted: GrantsState, pod: SampledPod, resize: Asked
+    ) -> PodView | None:
+        """Resize a pod. None when it is refused or the pod is gone."""
+        name = pod.pod.name
+        async with self._slots:
+            try:
+                answer = await self._cluster.resize(
+                    ref.namespace, name, APP_CONTAINER, dict(resize.resources)
+                )
+            except (Forbidden, Invalid) as error:
+                grants.refuse(granted, pod, resize, grants.cause(error), now=resize.time)
+                _log.warning("resize of pod %s: %s", name, error.message, extra=ref.log_fields())
+                return None
+            except NotFound:
+                return None
+        self._cache.put(answer)
+        resized = pod_view(answer)
+        grants.ask(granted, resized, resize)
+        return resized
 
     async def _set_workers(
         self,
@@ -194,10 +209,7 @@ class Actuator:
         for count, group in targets.items():
             errors |= await self._workers.set(group, count, tokens)
         state.sized |= {instance for name, instance in instances.items() if name not in errors}
-        return [
-            *(rejection.message for rejection in state.rejected_resizes.values()),
-            *(f"workers of pod {name}: {error}" for name, error in errors.items()),
-        ]
+        return [f"workers of pod {name}: {error}" for name, error in errors.items()]
 
     async def _mark_for_deletion(
         self, ref: AIApiRef, pods: Sequence[SampledPod], surplus: int
@@ -219,16 +231,8 @@ class Actuator:
                 return
 
 
-def deferred_resizes(state: ActuatorState, pods: Iterable[PodView]) -> int:
-    """The number of pods whose node has no room for their resize."""
-    return sum(bool(pod.resize_pending) or pod.uid in state.rejected_resizes for pod in pods)
-
-
-def _step(pod: SampledPod, desired: Desired) -> ResizeStep:
-    if desired.resources is None:
-        unchanged = pod.sample.workers_wanted == desired.workers
-        return ResizeStep(workers=None if unchanged else desired.workers)
-    return next_step(pod.pod, pod.sample, workers=desired.workers, resources=desired.resources)
+def _without_resize(pod: SampledPod, workers: int) -> ResizeStep:
+    return ResizeStep(workers=None if pod.sample.workers_wanted == workers else workers)
 
 
 def _open_work(pod: SampledPod) -> tuple[int, int, int, str]:
@@ -238,18 +242,10 @@ def _open_work(pod: SampledPod) -> tuple[int, int, int, str]:
     return streams, sample.in_flight, sample.open_connections, pod.pod.name
 
 
-def _text(resources: Resources) -> str:
-    return json.dumps(resources, sort_keys=True)
-
-
 def _awaits_size(state: ActuatorState, pod: SampledPod) -> bool:
     """Whether a pod may be waiting for its first PUT /workers before it is ready."""
     return not pod.sample.ready and pod.sample.instance not in state.sized
 
 
 def _forget_deleted(state: ActuatorState, pods: Iterable[SampledPod]) -> None:
-    uids = {pod.pod.uid for pod in pods}
     state.sized &= {pod.sample.instance for pod in pods}
-    state.rejected_resizes = {
-        uid: each for uid, each in state.rejected_resizes.items() if uid in uids
-    }

@@ -11,6 +11,7 @@ from aiapi_operator.engine.actuator import ActuatorState
 from aiapi_operator.engine.adoption import AdoptionState
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.children import ChildrenState
+from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.observer import ObserverState
 from aiapi_operator.engine.pod_requests import RequestCapState
 from aiapi_operator.engine.sizer import SizerState
@@ -33,6 +34,7 @@ class AIApiState:
         self.children = ChildrenState()
         self.observer = ObserverState()
         self.sizer = SizerState(checkpoint.initial_state(status))
+        self.grants = GrantsState()
         self.request_cap = RequestCapState()
         self.template = TemplateWorkersState()
         self.actuator = ActuatorState()

@@ -22,15 +22,29 @@ class RequestCapState:
     until: float = 0.0
 
 
-def pod_resources(
-    cap: RequestCapState, spec: Workers, decision: Decision, *, deferred: int, now: float
-) -> Resources:
-    """The resources of a pod with the decided workers; ``deferred`` resizes start the cap."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRequest:
+    """CPU (cores) and memory (bytes) that each worker requests."""
+
+    spec: Workers
+    cpu: float
+    memory: int
+
+    def total(self, workers: int) -> Resources:
+        """The resources of a pod with so many workers."""
+        found = requests(self.spec, workers, cpu=self.cpu, memory=self.memory)
+        return {"requests": {**found}}
+
+
+def worker_request(
+    cap: RequestCapState, spec: Workers, decision: Decision, *, is_refused: bool, now: float
+) -> WorkerRequest:
+    """What a worker requests. A resize that is refused starts the cap."""
     spec_cpu, spec_memory = parse_cores(spec.cpu), parse_bytes(spec.memory)
     cpu = decision.worker_cpu or spec_cpu
     memory = decision.worker_memory or spec_memory
-    if deferred and (cpu > spec_cpu or memory > spec_memory):
+    if is_refused and (cpu > spec_cpu or memory > spec_memory):
         cap.until = now + CAP_SECONDS
     if now < cap.until:
         cpu, memory = min(cpu, spec_cpu), min(memory, spec_memory)
-    return {"requests": {**requests(spec, decision.workers, cpu=cpu, memory=memory)}}
+    return WorkerRequest(spec=spec, cpu=cpu, memory=memory)

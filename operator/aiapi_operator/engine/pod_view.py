@@ -6,7 +6,7 @@ from typing import Any
 
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.api.quantity import Quantity, parse_quantity
-from aiapi_operator.cluster.resize import pending
+from aiapi_operator.cluster.resize import PendingResize, pending
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.cluster.scale import DELETION_COST
 
@@ -30,7 +30,7 @@ class PodView:
     resources: Resources
     actual: Resources | None
     """The resources in effect on the node; None where the kubelet does not report them."""
-    resize_pending: str
+    resize_pending: PendingResize | None
     deletion_cost: int
     problem: tuple[str, str] | None
     """Reason and message while the pod does not start or keeps failing."""
@@ -87,6 +87,13 @@ def _problem(status: dict[str, Any], app: dict[str, Any]) -> tuple[str, str] | N
     terminated = (app.get("lastState") or {}).get("terminated") or {}
     message = terminated.get("message") or waiting.get("message") or ""
     return waiting["reason"], message.strip()
+
+
+def is_carried_out(pod: PodView, resources: Resources) -> bool:
+    """Whether the kubelet has given the container these resources."""
+    if pod.actual is None:
+        return pod.resize_pending is None
+    return not exceeds(resources, pod.actual)
 
 
 def matches(resources: Resources, wanted: Resources) -> bool:

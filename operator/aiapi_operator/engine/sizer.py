@@ -7,7 +7,7 @@ from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
-from aiapi_operator.sizing.inputs import Fleet, Mode, SizingSpec
+from aiapi_operator.sizing.inputs import Fleet, Mode, RefusedResize, SizingSpec
 from aiapi_operator.sizing.savings import Savings, savings
 from aiapi_operator.sizing.spec import sizing_spec
 from aiapi_operator.sizing.state import State
@@ -48,17 +48,16 @@ class Sizer:
         autoscalers: Iterable[ForeignAutoscaler],
         *,
         workers: int,
-        deferred: int,
+        refused: tuple[RefusedResize, ...],
     ) -> SizingResult:
-        """Decide. ``workers`` is the number in each pod as last written to the status, and
-        ``deferred`` counts the resizes that wait for room on a node."""
+        """Decide. ``workers`` is the number in each pod as last written to the status."""
         wanted = sizing_spec(observation.aiapi.spec, time_of_day=self._time_of_day())
         spec = effective_spec(wanted, autoscalers)
         deployment = observation.deployment or {"spec": {}}
         fleet = Fleet(
             replicas=deployment["spec"].get("replicas", 1),
             pods=observation.answers,
-            resize_deferred=deferred,
+            refused=refused,
             workers=workers,
         )
         decision = decide(spec, fleet, state.sizing, self._clock())

@@ -13,8 +13,14 @@ from pydantic import ValidationError
 from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
 from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
-from aiapi_operator.engine import autoscalers, pod_requests, readiness, template_workers
-from aiapi_operator.engine.actuator import Actuator, Desired, deferred_resizes
+from aiapi_operator.engine import (
+    autoscalers,
+    grants,
+    pod_requests,
+    readiness,
+    template_workers,
+)
+from aiapi_operator.engine.actuator import Actuator, Desired
 from aiapi_operator.engine.adoption import Adoption
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler
@@ -152,12 +158,14 @@ class Engine:
     def _size(
         self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
     ) -> SizingResult:
+        now = self._ports.clock()
+        grants.observe(state.grants, observation.pods, observation.sampled_pods, now=now)
         return self._sizer.size(
             state.sizer,
             observation,
             others,
             workers=state.writer.workers,
-            deferred=deferred_resizes(state.actuator, observation.pods),
+            refused=grants.refused(state.grants, observation.pods, now=now),
         )
 
     async def _act(
@@ -171,6 +179,7 @@ class Engine:
         return await self._actuator.act(
             state.ref,
             state.actuator,
+            state.grants,
             observation,
             self._desired(state, observation, result),
             tokens=tokens,
@@ -180,15 +189,15 @@ class Engine:
         self, state: AIApiState, observation: Observation, result: SizingResult
     ) -> Desired:
         aiapi, decision, now = observation.aiapi, result.decision, self._ports.clock()
-        resources = None
+        request = None
         if self._config.resize_in_place:
-            deferred = deferred_resizes(state.actuator, observation.pods)
-            resources = pod_requests.pod_resources(
-                state.request_cap, aiapi.spec.workers, decision, deferred=deferred, now=now
+            is_refused = bool(state.grants.refusals)
+            request = pod_requests.worker_request(
+                state.request_cap, aiapi.spec.workers, decision, is_refused=is_refused, now=now
             )
         else:
             template_workers.follow(state.template, aiapi, decision.workers, now=now)
-        return Desired(workers=decision.workers, replicas=decision.replicas, resources=resources)
+        return Desired(workers=decision.workers, replicas=decision.replicas, request=request)
 
     def _conditions(
         self, observation: Observation, act_errors: Sequence[str] = ()

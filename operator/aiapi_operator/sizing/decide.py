@@ -88,7 +88,7 @@ def _needs(facts: Facts) -> tuple[Requirements, Requirements]:
     spec = facts.spec
     pods_ready = spec.interval + pod_start(facts)
     now = _require(facts, spec.interval + WORKER_START)
-    if workers_for(now.carry, clamp(facts, facts.base).replicas) > spec.workers.max:
+    if workers_for(now.carry, clamp(facts, facts.base).replicas) > facts.plannable.workers.max:
         # Workers alone do not suffice, so the load at the time when new pods serve counts.
         now = _require(facts, pods_ready)
     return now, _require(facts, pods_ready + SETTLES)

@@ -119,7 +119,7 @@ def workers_needed(needs: Requirements) -> int:
 
 def need(facts: Facts, needs: Requirements) -> Need:
     """``status.need``."""
-    service, spec = facts.get(ServiceDemand), facts.spec
+    service, spec = facts.get(ServiceDemand), facts.plannable
     binding = needs.binding.binding
     if needs.carry.total > spec.workers.max * spec.replicas.max:
         binding = Binding.CEILING

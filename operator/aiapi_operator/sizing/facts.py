@@ -1,12 +1,12 @@
 """The facts of one tick: built once, read by every learner, need, guard and diagnosis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from aiapi_operator.sizing import windows
+from aiapi_operator.sizing import granted, windows
 from aiapi_operator.sizing.histogram import Percentile
-from aiapi_operator.sizing.inputs import Fleet, LatencyObjective, ObjectiveKind, SizingSpec
+from aiapi_operator.sizing.inputs import Bounds, Fleet, LatencyObjective, ObjectiveKind, SizingSpec
 from aiapi_operator.sizing.rates import FleetSamples
 from aiapi_operator.sizing.state import FAST_WINDOW, Outcome, Size, Tick
 
@@ -43,6 +43,7 @@ class Facts:
     _means: dict[str, float] = field(default_factory=dict)
     _latencies: dict[ObjectiveKind, Percentile | None] = field(default_factory=dict)
     _recent: tuple[Tick, ...] | None = None
+    _plannable: SizingSpec | None = None
 
     def get(self, kind: type[T]) -> T | None:
         """What the learner of this kind has learned; None if nothing, or if it is not listed."""
@@ -54,6 +55,15 @@ class Facts:
         if self._recent is None:
             self._recent = windows.last(self.ticks, now=self.now, seconds=FAST_WINDOW)
         return self._recent
+
+    @property
+    def plannable(self) -> SizingSpec:
+        """The spec with no more workers per pod than pods can have: for planning pods."""
+        if self._plannable is None:
+            most = granted.per_pod(self.spec, self.fleet)
+            workers = Bounds(min=self.spec.workers.min, max=most)
+            self._plannable = replace(self.spec, workers=workers)
+        return self._plannable
 
     def mean(self, name: str) -> float:
         """Mean of one rate of ``Tick`` over the last 6 s."""

@@ -24,6 +24,8 @@ __all__ = [
     "PodSample",
     "PodUnknown",
     "Pricing",
+    "Refusal",
+    "RefusedResize",
     "SizingSpec",
     "ThreadPool",
     "UpcomingFloor",
@@ -222,17 +224,42 @@ class PodUnknown:
     reason: str
 
 
+class Refusal(StrEnum):
+    """Why a pod does not get the CPU and memory for more workers."""
+
+    DEFERRED = "Deferred"
+    """Its node has no room now."""
+    INFEASIBLE = "Infeasible"
+    """Its node is too small."""
+    INVALID = "Invalid"
+    """The pod's limits or its QoS class do not allow it."""
+    FORBIDDEN = "Forbidden"
+    """A quota, an admission rule or missing permissions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedResize:
+    """A pod whose resize for more workers was not granted."""
+
+    pod: str
+    why: Refusal
+    granted: int
+    """The workers that it can have."""
+    message: str
+    """The reason in the cluster's words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The observed fleet of one AIApi in one tick.
 
     ``replicas`` is the current spec of the Deployment. ``pods`` has every pod that is not
-    terminating. ``resize_deferred`` counts pods whose in-place resize waits for the node.
+    terminating. ``refused`` has the pods that cannot have more workers; the others can.
     ``workers`` is the last number ordered per pod according to the status, or 0. It keeps a
     restarted operator from shrinking a fleet that does not answer.
     """
 
     replicas: int
     pods: tuple[PodSample | PodUnknown, ...]
-    resize_deferred: int = 0
+    refused: tuple[RefusedResize, ...] = ()
     workers: int = 0

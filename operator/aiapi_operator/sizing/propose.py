@@ -1,10 +1,10 @@
 """Propose: the fleet for the need, before the guards. Workers first; pods for what lasts.
 
-The workers of running pods follow the need immediately. Pods are ordered as soon as ``workers.max``
-in each will not suffice by the time that new pods serve, and otherwise when another number of pods
-is cheaper (pods.py). Pods that were ordered count as ordered until they are ready, so one need
-never orders them twice. They do not count as serving, so workers in the other pods make up for
-them.
+The workers of running pods follow the need immediately. Pods are ordered as soon as the workers
+that each can have will not suffice by the time that new pods serve, and otherwise when another
+number of pods is cheaper (pods.py). Pods that were ordered count as ordered until they are ready,
+so one need never orders them twice. They do not count as serving, so workers in the other pods make
+up for them.
 
 A need up to 5 % above the running workers changes nothing.
 """
@@ -53,18 +53,24 @@ def workers_each(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
 
 def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
     """The fleet for the need now, and for the need when pods ordered now will serve."""
-    spec, start = facts.spec, clamp(facts, facts.base)
+    spec, plannable, start = facts.spec, facts.plannable, clamp(facts, facts.base)
+    most = plannable.workers.max
     move = _move(facts, now, soon, start)
     replicas = move.after if move is not None and _pays(facts, now, soon, move) else start.replicas
-    if plan.workers_for(soon.carry, start.replicas) > spec.workers.max:
-        replicas = plan.fewest_replicas(spec, soon.carry, at_least=start.replicas)
-    replicas = max(replicas, now.min_replicas, soon.min_replicas)
+    if plan.workers_for(soon.carry, start.replicas) > most:
+        replicas = plan.fewest_replicas(plannable, soon.carry, at_least=start.replicas)
+    replicas = min(spec.replicas.max, max(replicas, _floor(now, most), _floor(soon, most)))
     workers = workers_each(facts, now.carry, replicas)
     tolerated = workers_each(facts, now.carry.times(1 / (1 + pods.TOLERANCE)), replicas)
     if tolerated <= start.workers < workers:
         workers = start.workers
-    workers = min(spec.workers.max, max(workers, now.min_workers, spec.workers.min))
+    workers = min(spec.workers.max, max(workers, min(most, now.min_workers), spec.workers.min))
     return Proposal(size=Size(workers=workers, replicas=replicas), move=move)
+
+
+def _floor(needs: Requirements, most: int) -> int:
+    """Pods for the floors. Where pods cannot have a floor's workers, more pods make up for it."""
+    return ceil(needs.min_replicas * max(1.0, needs.min_workers / most))
 
 
 def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> ReplicaMove | None:
@@ -84,7 +90,7 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
         fewest=fewest(facts, history, now, soon),
         min_workers=now.min_workers,
     )
-    after = pods.cheapest(facts.spec, history.samples, market)
+    after = pods.cheapest(facts.plannable, history.samples, market)
     return ReplicaMove(before=start.replicas, after=after) if after != start.replicas else None
 
 
@@ -92,7 +98,7 @@ def _pays(facts: Facts, now: Requirements, soon: Requirements, move: ReplicaMove
     """Fewer pods must carry the need, and cost less: it may have risen since the last look."""
     if move.after > move.before:
         return True
-    spec = facts.spec
+    spec = facts.plannable
     if any(plan.workers_for(each.carry, move.after) > spec.workers.max for each in (now, soon)):
         return False
     kept, moved = (plan.fit(spec, now.carry, pods) for pods in (move.before, move.after))
@@ -102,6 +108,7 @@ def _pays(facts: Facts, now: Requirements, soon: Requirements, move: ReplicaMove
 def fewest(facts: Facts, history: NeedHistory, now: Requirements, soon: Requirements) -> int:
     """The fewest pods that carry the highest need of the pods' window and the expected need."""
     lasting = now.scaled_to(history.lasting(now.carry.total))
-    floor = max(now.min_replicas, soon.min_replicas)
-    found = plan.fewest_replicas(facts.spec, lasting, at_least=floor)
-    return plan.fewest_replicas(facts.spec, soon.carry, at_least=found)
+    most = facts.plannable.workers.max
+    floor = max(_floor(now, most), _floor(soon, most))
+    found = plan.fewest_replicas(facts.plannable, lasting, at_least=floor)
+    return plan.fewest_replicas(facts.plannable, soon.carry, at_least=found)

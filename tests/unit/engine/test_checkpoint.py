@@ -68,14 +68,9 @@ async def test_pods_request_the_learned_resources(changes: dict[str, Any]) -> No
 async def test_full_nodes_cap_requests_at_the_spec(changes: dict[str, Any]) -> None:
     world = World()
     await world.settle()
-    world.cluster.grants = False
+    world.cluster.room = {"a-1": "500m"}
     changes |= {"worker_cpu": 0.64, "worker_memory": 300 * MIB}
     await world.tick()
-    waiting = world.cluster.add_pod("a-1", cpu="640m", memory="300Mi")
-    waiting["status"]["conditions"].append(
-        {"type": "PodResizePending", "status": "True", "reason": "Deferred"}
-    )
-    world.cache.put(waiting)
     world.cluster.done.clear()
     await world.tick()
     assert ("resize", "a-1", "500m") in resizes(world)

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 from engine_support.samples import sample
 
+from aiapi_operator.cluster.resize import PendingResize
 from aiapi_operator.engine.pod_resize import ResizeStep, next_step
 from aiapi_operator.engine.pod_view import PodView, Resources
+
+FULL = PendingResize("Deferred", "Node didn't have enough resource: cpu", current=True)
 
 
 def size(workers: int) -> Resources:
@@ -23,7 +26,7 @@ def pod(workers: int) -> PodView:
         finished=False,
         resources=size(workers),
         actual=size(workers),
-        resize_pending="",
+        resize_pending=None,
         deletion_cost=0,
         problem=None,
     )
@@ -58,7 +61,15 @@ def test_without_actual_resources_the_resize_counts_as_in_effect() -> None:
 
 
 def test_no_workers_while_the_node_has_no_room() -> None:
-    assert step(replace(pod(4), resize_pending="Deferred"), 4) == ResizeStep(deferred=True)
+    deferred = replace(pod(4), actual=size(2), resize_pending=FULL)
+    assert step(deferred, 4) == ResizeStep()
+    assert step(replace(deferred, actual=None), 4) == ResizeStep()
+
+
+def test_fewer_workers_than_a_node_deferred_wait_for_their_own_resize() -> None:
+    deferred = replace(pod(8), actual=size(2), resize_pending=FULL)
+    assert step(deferred, 4) == ResizeStep(resize=size(4))
+    assert step(deferred, 2) == ResizeStep(resize=size(2)), "the request is withdrawn"
 
 
 def test_down_starts_with_workers_and_resources_follow() -> None:

@@ -9,6 +9,7 @@ spread around that by fixed factors, so that percentiles are known in closed for
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -24,6 +25,8 @@ from aiapi_operator.sizing.inputs import (
     PodSample,
     PodUnknown,
     Pricing,
+    Refusal,
+    RefusedResize,
     SizingSpec,
     ThreadPool,
 )
@@ -240,6 +243,9 @@ class FleetModel:
         self.retries = 0
         """Times that clients try again what failed, 2 s later each time."""
         self._again: deque[tuple[float, tuple[float, ...]]] = deque()
+        self.grants: Callable[[int], int | None] = lambda _: None
+        """The workers that the node of the pod with this number grants; None for any number."""
+        self._refused: dict[str, int] = {}
         self.silent: set[str] = set()
         self.noise: Random | None = None
         self.acting = True
@@ -304,6 +310,13 @@ class FleetModel:
                 )
                 for pod in self.pods
             ),
+            refused=tuple(
+                RefusedResize(
+                    pod=pod.name, why=Refusal.DEFERRED, granted=granted, message="no room"
+                )
+                for pod in self.pods
+                if (granted := self._refused.get(pod.name))
+            ),
         )
 
     def busier(self, times: float) -> Fleet:
@@ -321,6 +334,11 @@ class FleetModel:
             for pod in fleet.pods
         )
         return replace(fleet, pods=tuple(pods))
+
+    def free(self) -> None:
+        """All nodes have room again, and what they refused is forgotten."""
+        self.grants = lambda _: None
+        self._refused.clear()
 
     def restart(self, index: int) -> None:
         """The pod's container restarts, with all its counters."""
@@ -370,8 +388,17 @@ class FleetModel:
             self._born += 1
         del self.pods[decision.replicas :]
         for pod in self.pods:
-            if pod.name not in self.silent and pod.wanted != decision.workers:
-                pod.order(decision.workers, self.now)
+            workers = self._granted(pod, decision.workers)
+            if pod.name not in self.silent and pod.wanted != workers:
+                pod.order(workers, self.now)
+
+    def _granted(self, pod: Pod, workers: int) -> int:
+        """The workers that the pod gets. More are refused, and that is remembered."""
+        most = self.grants(int(pod.name.removeprefix("pod-")))
+        if most is None or workers <= most:
+            return workers
+        self._refused[pod.name] = most
+        return most
 
 
 def condition(decision: Decision, kind: str) -> tuple[bool | None, str]:

@@ -280,7 +280,7 @@ def test_a_blocked_loop_and_a_failing_app_are_reported() -> None:
     fleet = model.fleet()
     first = replace(fleet.pods[0], workers_blocked=1, blocked_at="app.py:12 load", time=model.now)
     second = replace(fleet.pods[1], failure="ModuleNotFoundError: No module named 'assistant'")
-    fleet = replace(fleet, pods=(first, second), resize_deferred=2)
+    fleet = replace(fleet, pods=(first, second))
     decision = decide(model.spec, fleet, model.state, model.now)
     status, message = condition(decision, "EventLoopBlocked")
     assert status is True
@@ -288,9 +288,6 @@ def test_a_blocked_loop_and_a_failing_app_are_reported() -> None:
     status, message = condition(decision, "WorkersFailing")
     assert status is True
     assert "No module named 'assistant'. Check spec.app, spec.image and spec.env" in message
-    status, message = condition(decision, "ResizeDeferred")
-    assert status is True
-    assert "In-place resize is deferred for 2 pods" in message
     for _, later in model.run(58):
         assert condition(later, "EventLoopBlocked")[0] is False
 

@@ -1,27 +1,61 @@
-"""ResizeDeferred: an in-place resize waits for free resources of its node."""
+"""ResizeDeferred: pods cannot have the workers that the load needs: their resize is refused.
+
+It is true only while that matters: not while the smallest fleet carries the load as granted.
+"""
+
+from collections import Counter
 
 from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.inputs import Refusal
+from aiapi_operator.sizing.plan import workers_for
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 
 KIND = "ResizeDeferred"
+ROOM = "lower workers.cpu or workers.memory"
+LIMITS = (
+    "Remove or raise the limit in spec.podTemplate or the LimitRange, or set workers.max to what it"
+    " allows. A pod whose limits equal its requests (QoS class Guaranteed) cannot be resized."
+)
+WHY = {
+    Refusal.DEFERRED: (
+        "NodeIsFull",
+        f"Free CPU and memory on the node, {ROOM}, or let a node autoscaler add nodes.",
+    ),
+    Refusal.INFEASIBLE: (
+        "NodeTooSmall",
+        f"Use larger nodes, {ROOM}, or set workers.max to what fits.",
+    ),
+    Refusal.INVALID: (
+        "ResizeInvalid",
+        LIMITS,
+    ),
+    Refusal.FORBIDDEN: (
+        "ResizeForbidden",
+        "Raise the ResourceQuota, or allow the operator to patch pods/resize.",
+    ),
+}
 
 
-def check(facts: Facts, _: Requirements, __: Size) -> Condition:
-    """Whether pods wait for CPU or memory of their node."""
-    waiting = facts.fleet.resize_deferred
-    if waiting <= 0:
+def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
+    """Whether pods lack workers because their resize is not granted."""
+    refused, fewest = facts.fleet.refused, max(1, facts.spec.replicas.min)
+    least = min((each.granted for each in refused), default=0)
+    wanted = max(needs.min_workers, workers_for(needs.carry, fewest))
+    if not refused or wanted <= least:
         return condition(KIND, False, "NothingWaits", "No in-place resize is waiting for its node.")
+    why = Counter(each.why for each in refused).most_common(1)[0][0]
+    example = min((each for each in refused if each.why is why), key=lambda each: each.granted)
+    reason, hint = WHY[why]
     return condition(
         KIND,
         True,
-        "NodeIsFull",
-        f"In-place resize is deferred for {count(waiting, 'pod')}: the node lacks CPU or memory for"
-        " more workers. Free resources on the node, lower workers.cpu or workers.max, or let a"
-        " node autoscaler add nodes.",
+        reason,
+        f"{count(len(refused), 'pod')} cannot be resized for more workers. {example.pod} stays at"
+        f" {count(example.granted, 'worker')}: {example.message.rstrip('.')}. {hint}",
     )
 
 

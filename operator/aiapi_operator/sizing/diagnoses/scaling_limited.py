@@ -1,6 +1,6 @@
 """ScalingLimited: the bounds or the rate limit keep the fleet below the need."""
 
-from aiapi_operator.present.numbers import number
+from aiapi_operator.present.numbers import count, number
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.explain import workers_needed
@@ -14,19 +14,18 @@ KIND = "ScalingLimited"
 
 def check(facts: Facts, needs: Requirements, size: Size) -> Condition:
     """Whether more workers are needed than are allowed."""
-    spec = facts.spec
+    spec = facts.plannable
     if not facts.known:
         return condition(KIND, None, "NoData", "The need is unknown.")
     needed, most = workers_needed(needs), spec.workers.max * spec.replicas.max
     if needs.carry.total > most:
-        pods = -(-needed // spec.workers.max)
         return condition(
             KIND,
             True,
             "MaximumReached",
-            f"{number(needed)} workers are needed, but at most {most} are allowed (replicas.max"
-            f" {spec.replicas.max} x workers.max {spec.workers.max}): requests will queue or be"
-            f" rejected. Raise replicas.max to {number(pods)}, or raise workers.max.",
+            f"{number(needed)} workers are needed, but {_maximum(facts, most)}: requests will queue"
+            f" or be rejected. Raise replicas.max to {number(-(-needed // spec.workers.max))}, or"
+            f" {_or_else(facts)}.",
         )
     beyond = workers_for(needs.carry, size.replicas) > spec.workers.max
     if beyond and size.replicas < spec.replicas.max:
@@ -39,6 +38,19 @@ def check(facts: Facts, needs: Requirements, size: Size) -> Condition:
             " start pods faster.",
         )
     return condition(KIND, False, "WithinLimits", "The need is within the limits.")
+
+
+def _maximum(facts: Facts, most: int) -> str:
+    pods, workers = f"replicas.max {facts.spec.replicas.max}", facts.plannable.workers.max
+    if workers == facts.spec.workers.max:
+        return f"at most {most} are allowed ({pods} x workers.max {workers})"
+    return f"at most {most} can run ({pods} x {count(workers, 'worker')} per pod)"
+
+
+def _or_else(facts: Facts) -> str:
+    if facts.plannable.workers.max == facts.spec.workers.max:
+        return "raise workers.max"
+    return "give pods room for more workers, see ResizeDeferred"
 
 
 DIAGNOSIS = Diagnosis(check)

@@ -10,6 +10,7 @@ from aiapi_operator.sizing.guards import (
     bounds,
     cost_of_moving,
     freshness,
+    grants,
     order_of_moves,
     pause,
     rate_limit,
@@ -27,5 +28,6 @@ GUARDS = (
     Guard(rate_limit.guard, rate_limit.LEARNER),
     Guard(freshness.guard),
     Guard(bounds.guard),
+    Guard(grants.guard),
     Guard(pause.guard),
 )

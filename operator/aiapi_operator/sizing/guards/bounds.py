@@ -11,7 +11,7 @@ from aiapi_operator.sizing.state import Size
 
 def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     """The nearest fleet within the bounds."""
-    allowed, spec = clamp(facts, size), facts.spec
+    allowed, spec = clamp(facts, size), facts.plannable
     short = needs.carry.total > spec.workers.max * spec.replicas.max
     if allowed == size and not short:
         return None

@@ -24,7 +24,7 @@ WHY = "pods scale down once the saving exceeds the cost of moving"
 
 def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     """The same fleet, with the reason, if one pod less would carry the need at a lower cost."""
-    spec, fewer = facts.spec, size.replicas - 1
+    spec, fewer = facts.plannable, size.replicas - 1
     if size.replicas != clamp(facts, facts.base).replicas:
         return None
     if fewer < max(1, spec.replicas.min, needs.min_replicas):

@@ -47,7 +47,7 @@ def guard_replicas(size: Size, facts: Facts, needs: Requirements) -> Guarded | N
         return None
     lasting = needs.scaled_to(history.lasting(needs.carry.total))
     running = int(peaks.peak(history.running_replicas) or 0)
-    carrying = plan.fewest_replicas(facts.spec, lasting, at_least=1)
+    carrying = plan.fewest_replicas(facts.plannable, lasting, at_least=1)
     allowed = min(start.replicas, max(running, carrying))
     if allowed <= size.replicas:
         return None

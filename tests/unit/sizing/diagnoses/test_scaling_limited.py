@@ -1,12 +1,14 @@
 """ScalingLimited: the maximum or the rate limit keeps the fleet below the need."""
 
+from dataclasses import replace
+
 import pytest
 from unit.sizing.fleet_model import spec
 from unit.sizing.requirements import needed, size
 from unit.sizing.samples import facts, row
 
 from aiapi_operator.sizing.diagnoses.scaling_limited import check
-from aiapi_operator.sizing.inputs import Bounds
+from aiapi_operator.sizing.inputs import Bounds, Refusal, RefusedResize
 
 SMALL = spec(workers=Bounds(min=1, max=4), replicas=Bounds(min=2, max=5))
 
@@ -59,3 +61,23 @@ def test_limits(workers: float, replicas: int, status: bool, reason: str, messag
 def test_without_metrics_it_is_unknown() -> None:
     found = check(facts(), needed(99.0), size(1, 2))
     assert (found.status, found.reason, found.message) == (None, "NoData", "The need is unknown.")
+
+
+@pytest.mark.parametrize(
+    ("workers", "replicas", "reason"),
+    [(10.5, 5, "MaximumReached"), (10.0, 5, "WithinLimits"), (8.5, 4, "RateLimited")],
+)
+def test_the_workers_that_pods_can_have_are_the_limit(
+    workers: float, replicas: int, reason: str
+) -> None:
+    now = facts(row(), user_spec=SMALL)
+    refused = RefusedResize(pod="a", why=Refusal.DEFERRED, granted=2, message="")
+    now.fleet = replace(now.fleet, refused=(refused,))
+    found = check(now, needed(workers), size(2, replicas))
+    assert found.reason == reason
+    if reason == "MaximumReached":
+        assert found.message == (
+            "11 workers are needed, but at most 10 can run (replicas.max 5 x 2 workers per pod):"
+            " requests will queue or be rejected. Raise replicas.max to 6, or give pods room for"
+            " more workers, see ResizeDeferred."
+        )
