@@ -359,11 +359,9 @@ def main() -> None:
         f" {seconds(reality.worker_start)}, pods after {seconds(reality.pod_start)}",
         highlight=False,
     )
-    console.print(
-        f"Objective: p{reality.spec.objective.latency.percentile:g} within"
-        f" {reality.spec.objective.latency.threshold}\n",
-        highlight=False,
-    )
+    objective = sizing_spec(reality.spec).objective
+    within = f"{1000 * objective.threshold:g} ms"
+    console.print(f"Objective: {objective.name} within {within}\n", highlight=False)
     console.print(table(reality, model))
     console.print()
     console.print(decisions(reality.changes, model.changes, reality.lead_in))

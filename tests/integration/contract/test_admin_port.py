@@ -77,6 +77,26 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
     assert after.rss_bytes > 10_000_000
 
 
+async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
+    pod: Pod, session: aiohttp.ClientSession
+) -> None:
+    (before,) = await scraped(session, where(pod))
+    assert isinstance(before, PodSample), before
+    assert before.first_byte.bounds is before.latency.bounds
+
+    async def begun() -> PodSample | None:
+        (now,) = await scraped(session, where(pod))
+        assert isinstance(now, PodSample), now
+        return now if sum(now.first_byte.counts) > sum(before.first_byte.counts) else None
+
+    async with session.get(f"http://{pod.host}:{pod.port}/stream?n=20&s=0.2") as answer:
+        await answer.content.readany()
+        during = await until(begun)
+        assert during.open_streams == 1
+        assert sum(during.latency.counts) == sum(before.latency.counts)
+        assert during.first_byte.sum - before.first_byte.sum < 1.0
+
+
 async def test_the_count_is_set_and_scraped(pod: Pod, session: aiohttp.ClientSession) -> None:
     workers = HttpWorkersClient(session)
     assert await workers.set([where(pod)], 3, (TOKEN,)) == {}
