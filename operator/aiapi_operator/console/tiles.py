@@ -82,7 +82,7 @@ def tiles(current: DecisionSnapshot, view: AIApiSummary) -> list[Tile]:
             name=f"Latency {view.percentile}",
             value=numbers.latency(current.measured),
             unit=f"objective {numbers.latency(current.threshold)}",
-            source="the pods' latency histograms, last minute",
+            source="the pods' histograms of the last minute",
             tone="bad" if late else "good" if current.measured is not None else "",
         ),
         Tile(

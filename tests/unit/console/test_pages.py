@@ -7,6 +7,7 @@ from console_support.fixtures import SPEC, ConsoleWorld, decision, manifest, sav
 from aiapi_operator.api.summary import from_manifest
 from aiapi_operator.console.overview import ROWS_PER_PAGE, overview
 from aiapi_operator.console.tiles import tiles
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.savings import Withheld
 
 
@@ -105,3 +106,23 @@ def test_the_tiles_have_the_errors_and_why_no_saving_is_shown() -> None:
     assert shown["Saved"].unit == "not shown while the objective is missed"
     totals = overview([], world.history, query="", sort="", page=1).totals
     assert totals.saved == ()
+
+
+def test_the_first_byte_is_shown_where_it_is_closest_to_being_missed() -> None:
+    first = LatencyObjective(percentile=99, threshold=0.3, kind=ObjectiveKind.FIRST_BYTE)
+    shown = {"type": "FirstByte", "percentile": "p99", "threshold": "300ms", "measured": "310ms"}
+    document = manifest("assistant", objective=shown)
+    document["spec"]["objective"] = {"firstByte": {"percentile": 99, "threshold": "300ms"}}
+    world = ConsoleWorld()
+    world.aiapis = [document]
+    assert "310ms<small>p99 first byte ≤ 300ms" in world.pages.overview(query="", sort="", page=1)
+    made = decision(rps=20.0, workers=2, replicas=2)
+    made = replace(made, load=replace(made.load, first_byte=0.31))
+    spec = replace(SPEC, other_objectives=(first,))
+    fleet = seen(workers=2, replicas=2)
+    world.history.record_decision(("shop", "assistant"), spec, fleet, made)
+    history = world.history.get(("shop", "assistant"))
+    assert history is not None
+    found = {tile.name: tile for tile in tiles(history.current, from_manifest(document))}
+    latency = found["Latency p99 first byte"]
+    assert (latency.value, latency.unit, latency.tone) == ("310 ms", "objective 300 ms", "bad")
