@@ -73,13 +73,21 @@ def learn(known: FailedRequests | None, facts: Facts) -> FailedRequests | None:
     if tick is None:
         return known
     known = known or FailedRequests()
-    ended = sum(each.seconds * _ended(each) for each in facts.ticks)
+    ended, server_error, shed, cancelled, while_busy = _minute(facts.ticks)
     if ended <= 0:
         return replace(known, recent=False)
-    abandoned = _sum(facts.ticks, "cancelled") >= TUNING.abandoned * ended
-    shares = _shares(facts.ticks, ended, abandoned=abandoned)
-    now = replace(known, shares=shares, recent=True, counts_cancelled=abandoned or _busy(tick))
-    return _turned(now, facts, shares.total * ended, _failed(tick, abandoned=abandoned))
+    abandoned = cancelled >= TUNING.abandoned * ended
+    gave_up = cancelled if abandoned else while_busy
+    known = replace(
+        known,
+        shares=FailedShares(
+            server_error=server_error / ended, cancelled=gave_up / ended, shed=shed / ended
+        ),
+        recent=True,
+        counts_cancelled=abandoned or _busy(tick),
+    )
+    newest = tick.server_errors + tick.shed + (tick.cancelled if known.counts_cancelled else 0.0)
+    return _turned(known, facts, server_error + gave_up + shed, newest * tick.seconds)
 
 
 def _turned(known: FailedRequests, facts: Facts, minute: float, newest: float) -> FailedRequests:
@@ -98,27 +106,20 @@ def _turned(known: FailedRequests, facts: Facts, minute: float, newest: float) -
     return replace(known, latch=turned)
 
 
-def _shares(ticks: Sequence[Tick], ended: float, *, abandoned: bool) -> FailedShares:
-    gave_up = ticks if abandoned else [tick for tick in ticks if _busy(tick)]
-    return FailedShares(
-        server_error=_sum(ticks, "server_errors") / ended,
-        cancelled=_sum(gave_up, "cancelled") / ended,
-        shed=_sum(ticks, "shed") / ended,
-    )
+def _minute(ticks: Sequence[Tick]) -> tuple[float, float, float, float, float]:
+    """Requests that ended; of these server errors, shed, cancelled, and cancelled at busy loops.
 
-
-def _failed(tick: Tick, *, abandoned: bool) -> float:
-    """Requests that failed in one tick."""
-    cancelled = tick.cancelled if abandoned or _busy(tick) else 0.0
-    return tick.seconds * (tick.server_errors + cancelled + tick.shed)
-
-
-def _sum(ticks: Sequence[Tick], name: str) -> float:
-    return float(sum(tick.seconds * getattr(tick, name) for tick in ticks))
-
-
-def _ended(tick: Tick) -> float:
-    return tick.completed + tick.shed
+    One pass over the ticks: this runs in each decision.
+    """
+    ended = server_error = shed = cancelled = while_busy = 0.0
+    for tick in ticks:
+        seconds = tick.seconds
+        ended += seconds * (tick.completed + tick.shed)
+        server_error += seconds * tick.server_errors
+        shed += seconds * tick.shed
+        cancelled += seconds * tick.cancelled
+        while_busy += seconds * tick.cancelled if _busy(tick) else 0.0
+    return ended, server_error, shed, cancelled, while_busy
 
 
 def _busy(tick: Tick) -> bool:
