@@ -1,5 +1,6 @@
 """The pod as the admin port shows it: probes, totals, and one row per worker."""
 
+import os
 import secrets
 import socket
 from time import monotonic
@@ -9,12 +10,13 @@ from aiapi_runtime.runtime.loading import last_line
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
-from aiapi_runtime.telemetry import cgroup, prometheus, stats
+from aiapi_runtime.telemetry import cgroup, prometheus, run_queue, stats
 from aiapi_runtime.telemetry.layout import Cell
 from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 # A scrape every few seconds still shows where a loop was blocked after it runs again.
 _REMEMBER_BLOCK_SECONDS = 30.0
+_WAITS_UNKNOWN = "unknown: this kernel has no /proc/PID/task/TID/schedstat, or it shows only zeros"
 
 
 class PodAdmin:
@@ -33,6 +35,7 @@ class PodAdmin:
         self._listener = listener
         self._instance = secrets.token_hex(8)
         self._started_at = monotonic()
+        self._waits_known = run_queue.delay_of(os.getpid()) is not None
         self._was_resized = False
         self._first_ready_at = 0.0
         self._was_ready = False
@@ -92,7 +95,8 @@ class PodAdmin:
         return ""
 
     def _rows(self, now: float) -> dict[int, list[float]]:
-        return {slot: self._totals.read(slot, now) for slot in sorted(self._pool.workers)}
+        workers = sorted(self._pool.workers.items())
+        return {slot: self._totals.read(slot, now, worker.pid) for slot, worker in workers}
 
     def _counts(self, now: float) -> stats.WorkerCounts:
         pool = self._pool
@@ -146,6 +150,8 @@ class PodAdmin:
             accept_depth=depth,
             accept_limit=limit,
             worker_limit=self._settings.worker_limit,
+            starts=self._pool.start_times,
+            waits_known=self._waits_known,
             limits=cgroup.read(),
             threads=stats.thread_pools(total, rows.values()),
         )
@@ -182,6 +188,7 @@ class PodAdmin:
             "terminating": self.terminating,
             "workers": [self._worker(pool.workers[slot], row, now) for slot, row in rows.items()],
             "wanted": pool.wanted,
+            "cpu_waits": "measured" if self._waits_known else _WAITS_UNKNOWN,
             "blocked_places": pool.blocked_places.counts,
             "failure": pool.failure,
             "failures": pool.failures,

@@ -26,6 +26,7 @@ from aiapi_runtime.telemetry import (
 from aiapi_runtime.telemetry.clock import LoopClock, new_loop
 from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.heartbeat import Heartbeat, Watchdog
+from aiapi_runtime.telemetry.run_queue import RunQueue
 from aiapi_runtime.telemetry.shared_memory import SlotMemory, WorkerSlot
 
 
@@ -95,11 +96,14 @@ async def _serve(
         traced=tracing.set_up(),
     )
     config = make_config(stack.app, stack.protocol, settings)
-    server = WorkerServer(config, settings, init.channel, closer)
+    run_queue = RunQueue()
+    heartbeat = Heartbeat(slot, clock, run_queue, counters)
+    server = WorkerServer(config, settings, init.channel, closer, heartbeat)
     metrics.attach(slot.custom, lambda series: init.channel.send({"event": "series", **series}))
-    heartbeat = Heartbeat(slot, clock, counters, lambda: len(server.server_state.connections))
     package = settings.app.partition(":")[0].partition(".")[0]
-    watchdog = Watchdog(slot, counters, settings.blocked_after, init.supervisor, own=package)
+    watchdog = Watchdog(
+        slot, counters, settings.blocked_after, init.supervisor, run_queue, own=package
+    )
     threads.watch_default_pools()
     heartbeat.start()
     watchdog.start()

@@ -19,9 +19,11 @@ from aiapi_runtime.runtime.loading import last_line
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.spawner import Spawner
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
+from aiapi_runtime.telemetry import run_queue
 from aiapi_runtime.telemetry.app_metrics import AppMetrics
 from aiapi_runtime.telemetry.layout import Cell
 from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
+from aiapi_runtime.telemetry.start_times import StartTimes
 
 logger = logging.getLogger("aiapi.supervisor")
 
@@ -43,6 +45,7 @@ class WorkerPool:
         self._settings = settings
         self.app_metrics = AppMetrics(memory)
         self.blocked_places = BlockedPlaces()
+        self.start_times = StartTimes()
         self._memory = memory
         self._totals = totals
         self.spawner: Spawner
@@ -60,9 +63,12 @@ class WorkerPool:
         return [worker for worker in self.workers.values() if worker.state is state]
 
     def is_blocked(self, worker: WorkerProcess, seconds: float, now: float) -> bool:
-        """Whether its loop has not run for `seconds`."""
-        beat = self._memory.slots[worker.slot].numbers[Cell.BEAT_AT]
-        return beat > 0 and now - beat > seconds
+        """Whether a callback has held its loop for `seconds`; a wait for a CPU does not count."""
+        numbers = self._memory.slots[worker.slot].numbers
+        late = now - numbers[Cell.BEAT_AT]
+        if not numbers[Cell.SERVING] or late <= seconds:
+            return False
+        return late - run_queue.waited_since(worker.pid, numbers[Cell.RUN_QUEUE_AT_BEAT]) > seconds
 
     def scale(self, count: int) -> None:
         if count != self.wanted:
@@ -168,6 +174,7 @@ class WorkerPool:
             return
         worker.state = WorkerState.READY
         worker.ready_at = monotonic()
+        self.start_times.observe(worker.ready_at - worker.started_at)
         logger.info(
             "worker %d is ready after %.0f ms (%d of %d)",
             pid,

@@ -18,6 +18,7 @@ from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread,
 from aiapi_runtime.runtime.connection_handover import ConnectionHandover
 from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
 from aiapi_runtime.runtime.settings import RuntimeSettings
+from aiapi_runtime.telemetry.heartbeat import Heartbeat
 
 logger = logging.getLogger("aiapi.worker")
 
@@ -35,8 +36,11 @@ class WorkerServer(uvicorn.Server):
         settings: RuntimeSettings,
         channel: Channel,
         closer: ConnectionCloser,
+        heartbeat: Heartbeat,
     ) -> None:
         super().__init__(config)
+        self._heartbeat = heartbeat
+        heartbeat.connections = lambda: len(self.server_state.connections)
         self._channel = channel
         self._settings = settings
         self._closer = closer
@@ -77,6 +81,7 @@ class WorkerServer(uvicorn.Server):
         if self.lifespan.should_exit:
             # Recent versions of Uvicorn exit by themselves, older ones return.
             sys.exit(START_FAILURE)
+        self._heartbeat.begin_serving()
         self._channel.send({"event": "ready", "pid": os.getpid(), "limit": connection_limit()})
 
     async def main_loop(self) -> None:
@@ -92,6 +97,7 @@ class WorkerServer(uvicorn.Server):
         await self._drain()
         self._stop_accepting()
         await self._cut_remaining()
+        self._heartbeat.end_serving()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.lifespan.shutdown(), _LIFESPAN_END_SECONDS)
 

@@ -1,5 +1,8 @@
 """A worker's heartbeat, and the watchdog that records where the loop is blocked when it stops.
 
+Times count as load only while the worker serves: its start-up (loading a model, say) and the
+shutdown of its lifespan keep a loop busy too, but more workers would not help.
+
 The heartbeat is a timer on the loop itself, so it stops when the loop does. The watchdog is a
 thread, which continues then: it reads the main thread's stack and writes the place into the slot,
 together with what the loop has counted but could not write, such as the request that blocks it.
@@ -12,8 +15,10 @@ import sys
 import sysconfig
 import threading
 import time
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable
+from operator import sub
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -22,6 +27,7 @@ from aiapi_runtime.telemetry import metrics, threads
 from aiapi_runtime.telemetry.clock import LoopClock
 from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.layout import BOUNDS, Cell
+from aiapi_runtime.telemetry.run_queue import RunQueue
 from aiapi_runtime.telemetry.shared_memory import BEAT_SECONDS, WorkerSlot
 
 _MAX_SAMPLES = 1000
@@ -31,28 +37,56 @@ class Heartbeat:
     """Writes the worker's numbers ten times a second, and samples how late the loop is."""
 
     def __init__(
-        self,
-        slot: WorkerSlot,
-        clock: LoopClock,
-        counters: RequestCounters,
-        connections: Callable[[], int],
+        self, slot: WorkerSlot, clock: LoopClock, run_queue: RunQueue, counters: RequestCounters
     ) -> None:
         self._slot = slot
         self._counters = counters
         self._clock = clock
-        self._connections = connections
+        self._run_queue = run_queue
+        self.connections: Callable[[], int] = lambda: 0
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._serving = False
+        self._before: tuple[float, ...] = ()
+        """The times at which the worker began to serve."""
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._write(monotonic())
         self._schedule()
 
+    def begin_serving(self) -> None:
+        """The worker has started: from now on its times count."""
+        now = monotonic()
+        self._before = self._times(self._run_queue.read() or 0.0)
+        threads.begin(now)
+        self._slot.text = ""
+        self._serving = True
+        self._restart(now)
+        self._slot.numbers[Cell.SERVING] = 1.0
+
+    def end_serving(self) -> None:
+        """The worker has drained: its times count no more."""
+        if not self._serving:
+            return
+        now = monotonic()
+        self._write(now)
+        self._serving = False
+        self._slot.numbers[Cell.SERVING] = 0.0
+        self._restart(now)
+
     def stop(self) -> None:
+        self.end_serving()
         if self._timer is not None:
             self._timer.cancel()
         self._write(monotonic())
+
+    def _restart(self, now: float) -> None:
+        """Beat now, so that a beat that start-up delayed is not late."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._write(now)
+        self._schedule()
 
     def _schedule(self) -> None:
         self._due = monotonic() + BEAT_SECONDS
@@ -60,7 +94,8 @@ class Heartbeat:
 
     def _beat(self) -> None:
         now = monotonic()
-        self._sample_lag(max(0.0, now - self._due))
+        if self._serving:
+            self._sample_lag(max(0.0, now - self._due))
         self._write(now)
         self._schedule()
 
@@ -76,30 +111,42 @@ class Heartbeat:
         numbers = self._slot.numbers
         self._counters.write()
         metrics.write()
-        threads.write(numbers, now)
-        numbers[Cell.LOOP_SECONDS], numbers[Cell.WORKER_SECONDS] = self._clock.read()
-        numbers[Cell.CPU_SECONDS] = time.process_time()
-        numbers[Cell.CONNECTIONS] = self._connections()
+        numbers[Cell.CONNECTIONS] = self.connections()
         numbers[Cell.WEBSOCKETS] = self._counters.websockets
         numbers[Cell.STREAMS] = self._counters.streams
+        waited = self._run_queue.read() or 0.0
+        if self._serving:
+            threads.write(numbers, now)
+            times = array("d", map(sub, self._times(waited), self._before))
+            numbers[Cell.LOOP_SECONDS : Cell.RUN_QUEUE_SECONDS + 1] = memoryview(times)
+        numbers[Cell.RUN_QUEUE_AT_BEAT] = waited
         numbers[Cell.BEAT_AT] = now
+
+    def _times(self, waited: float) -> tuple[float, ...]:
+        """In the order of the cells from `LOOP_SECONDS` to `RUN_QUEUE_SECONDS`."""
+        return *self._clock.read(), time.process_time(), time.thread_time(), waited
 
 
 class Watchdog(threading.Thread):
-    """Watches the heartbeat of this process's main thread."""
+    """Watches the heartbeat of this process's main thread.
 
-    def __init__(
+    A thread that waits for a CPU is late too, but no code blocks it: that time does not count.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it watches
         self,
         slot: WorkerSlot,
         counters: RequestCounters,
         blocked_after: float,
         parent: int,
+        run_queue: RunQueue,
         *,
         own: str = "",
     ) -> None:
         super().__init__(name="aiapi-watchdog", daemon=True)
         self._own = own
         self._slot = slot
+        self._run_queue = run_queue
         self._counters = counters
         self._blocked_after = blocked_after
         self._parent = parent
@@ -114,19 +161,32 @@ class Watchdog(threading.Thread):
         while not self._stopped.wait(min(0.5, self._blocked_after / 4)):
             numbers = self._slot.numbers
             beat = numbers[Cell.BEAT_AT]
-            if beat == 0 or monotonic() - beat < self._blocked_after:
+            if beat == 0 or self._late(beat) < self._blocked_after:
                 continue
             frame = sys._current_frames().get(self._main)  # noqa: SLF001 - the only way to see another thread's stack
             if not _is_counting(frame):
                 self._counters.write()
             if beat != blocked_since:
                 blocked_since = beat
-                self._slot.text = code_location(frame, self._own)
-                numbers[Cell.BLOCKED_SINCE] = beat
-                numbers[Cell.BLOCKS] += 1
+                self._record(beat, code_location(frame, self._own))
             if os.getppid() != self._parent:
                 # The supervisor is gone, and the blocked loop cannot react to that.
                 os._exit(1)
+
+    def _late(self, beat: float) -> float:
+        late = monotonic() - beat
+        if late >= self._blocked_after:
+            waited = self._run_queue.read()
+            late -= (waited or 0.0) - self._slot.numbers[Cell.RUN_QUEUE_AT_BEAT]
+        return late
+
+    def _record(self, beat: float, place: str) -> None:
+        """While the worker starts, the place explains a start that takes too long."""
+        numbers = self._slot.numbers
+        self._slot.text = place
+        if numbers[Cell.SERVING]:
+            numbers[Cell.BLOCKED_SINCE] = beat
+            numbers[Cell.BLOCKS] += 1
 
 
 _TELEMETRY = str(Path(__file__).parent)

@@ -8,13 +8,16 @@ from math import inf
 from aiapi_runtime.telemetry import exposition
 from aiapi_runtime.telemetry.exposition import Bucket, Exemplar, MetricFamily
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, COARSE, EXEMPLAR, OUTCOMES, Cell
+from aiapi_runtime.telemetry.start_times import BOUNDS as START_BOUNDS
+from aiapi_runtime.telemetry.start_times import StartTimes
 from aiapi_runtime.telemetry.stats import PodSnapshot
 
 _SECONDS = (
     ("requests_in_flight_seconds", Cell.IN_FLIGHT_SECONDS, "Sum of the time requests were open."),
     ("loop_seconds", Cell.LOOP_SECONDS, "Time the event loops were running callbacks."),
-    ("worker_seconds", Cell.WORKER_SECONDS, "Time workers have been up."),
-    ("cpu_seconds", Cell.CPU_SECONDS, "CPU time of the workers."),
+    ("worker_seconds", Cell.WORKER_SECONDS, "Time workers have been serving."),
+    ("cpu_seconds", Cell.CPU_SECONDS, "CPU time of the workers while they served."),
+    ("loop_cpu_seconds", Cell.LOOP_CPU_SECONDS, "CPU time of the event loops' threads."),
     ("upstream_seconds", Cell.UPSTREAM_SECONDS, "Time requests waited for an upstream."),
     ("loop_blocks", Cell.BLOCKS, "How often an event loop was blocked."),
 )
@@ -86,6 +89,13 @@ def _counters(snapshot: PodSnapshot) -> Iterable[MetricFamily]:
         family = MetricFamily("counter", f"aiapi_{name}", text)
         family.add(snapshot.total[cell])
         yield family
+    waited = MetricFamily(
+        "counter", "aiapi_run_queue_seconds", "Time event loops were ready to run without a CPU."
+    )
+    if snapshot.waits_known:
+        # Without a sample where it is not known: 0 would mean that no loop waited.
+        waited.add(snapshot.total[Cell.RUN_QUEUE_SECONDS])
+    yield waited
 
 
 def _blocked_places(places: Mapping[str, int]) -> MetricFamily:
@@ -111,6 +121,16 @@ def _histograms(
         buckets = [Bucket(*edge, found.get(index)) for index, edge in enumerate(edges)]
         family.add_histogram(buckets, snapshot.total[total], {})
         yield family
+    yield _starts(snapshot.starts)
+
+
+def _starts(starts: StartTimes) -> MetricFamily:
+    family = MetricFamily(
+        "histogram", "aiapi_worker_start_seconds", "Time from a worker's fork until it serves."
+    )
+    edges = zip((*START_BOUNDS, inf), accumulate(starts.counts), strict=True)
+    family.add_histogram([Bucket(*edge) for edge in edges], starts.sum, {})
+    return family
 
 
 def _gauges(snapshot: PodSnapshot) -> Iterable[MetricFamily]:

@@ -9,6 +9,7 @@ thread, so no reading falls between the two, and totals never decrease.
 import mmap
 import os
 
+from aiapi_runtime.telemetry import run_queue
 from aiapi_runtime.telemetry.layout import (
     CUSTOM_NUMBERS,
     GAUGES,
@@ -80,15 +81,19 @@ class PodTotals:
         self.retired = [0.0] * NUMBERS
         self._floors: dict[int, tuple[float, ...]] = {}
 
-    def read(self, index: int, now: float) -> list[float]:
-        """One worker's numbers, brought forward from the time of writing to `now`."""
+    def read(self, index: int, now: float, pid: int = 0) -> list[float]:
+        """One worker's numbers, brought forward from the time of writing to `now`.
+
+        With its process id, the time it waits for a CPU is brought forward as well.
+        """
         row = list(self._memory.slots[index].numbers)
-        _advance(row, now)
+        _advance(row, now, pid)
         moving = (
             Cell.IN_FLIGHT_SECONDS,
             Cell.UPSTREAM_SECONDS,
             Cell.LOOP_SECONDS,
             Cell.WORKER_SECONDS,
+            Cell.RUN_QUEUE_SECONDS,
         )
         floor = self._floors.get(index)
         if floor is not None:
@@ -117,7 +122,7 @@ class PodTotals:
         return [sum(column) for column in zip(self.retired, *rows, strict=True)]
 
 
-def _advance(row: list[float], now: float) -> None:
+def _advance(row: list[float], now: float, pid: int) -> None:
     """Add the time since the worker wrote: open requests still wait, and a late loop is busy."""
     for count, seconds, at in (
         (Cell.IN_FLIGHT, Cell.IN_FLIGHT_SECONDS, Cell.IN_FLIGHT_AT),
@@ -125,8 +130,11 @@ def _advance(row: list[float], now: float) -> None:
     ):
         if row[count] > 0:
             row[seconds] += row[count] * max(0.0, now - row[at])
-    if row[Cell.BEAT_AT] > 0:
+    if row[Cell.SERVING] > 0:
         late = now - row[Cell.BEAT_AT] - BEAT_SECONDS
         if late > 0:
             row[Cell.LOOP_SECONDS] += late
             row[Cell.WORKER_SECONDS] += late
+            if pid:
+                waited = run_queue.waited_since(pid, row[Cell.RUN_QUEUE_AT_BEAT])
+                row[Cell.RUN_QUEUE_SECONDS] += waited

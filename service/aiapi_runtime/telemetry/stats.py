@@ -10,6 +10,7 @@ from typing import Any
 
 from aiapi_runtime.telemetry.cgroup import UNKNOWN, CgroupLimits
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, ThreadCell
+from aiapi_runtime.telemetry.start_times import StartTimes
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TCP_INFO_UNACKED_AND_SACKED = struct.Struct("24x2I")
@@ -77,6 +78,9 @@ class PodSnapshot:
     accept_depth: int
     accept_limit: int
     worker_limit: int
+    starts: StartTimes
+    waits_known: bool
+    """Whether the kernel measures how long workers wait for a CPU."""
     limits: CgroupLimits = UNKNOWN
     threads: Mapping[str, ThreadPoolStats] = field(default_factory=dict)
 
@@ -91,6 +95,7 @@ def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
 
 def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
     row = snapshot.total
+    waited, start = row[Cell.RUN_QUEUE_SECONDS], snapshot.starts.last
     return {
         "version": 1,
         "instance": snapshot.instance,
@@ -105,6 +110,9 @@ def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
         "loop_seconds": round(row[Cell.LOOP_SECONDS], 6),
         "worker_seconds": round(row[Cell.WORKER_SECONDS], 6),
         "cpu_seconds": round(row[Cell.CPU_SECONDS], 6),
+        "loop_cpu_seconds": round(row[Cell.LOOP_CPU_SECONDS], 6),
+        "run_queue_seconds": round(waited, 6) if snapshot.waits_known else None,
+        "start_seconds": None if start is None else round(start, 3),
         "upstream_seconds": round(row[Cell.UPSTREAM_SECONDS], 6),
         "rss_bytes": snapshot.rss_bytes,
         "cpu_throttled_seconds": round(snapshot.limits.cpu_throttled_seconds, 6),

@@ -118,6 +118,8 @@ class AnyioLimiterPool:
 
 
 _pools: dict[str, _Pool] = {}
+# Busy and waiting seconds of each pool from before the worker served.
+_before: dict[str, tuple[float, float]] = {}
 
 
 def counting_executor(name: str, threads: int) -> CountingExecutor:
@@ -138,11 +140,21 @@ def watch_default_pools() -> None:
         _pools["anyio"] = AnyioLimiterPool(current_default_thread_limiter(), monotonic())
 
 
+def begin(now: float) -> None:
+    """The worker begins to serve: calls that its start-up made in threads do not count."""
+    for name, pool in _pools.items():
+        reading = pool.read(now)
+        _before[name] = reading.busy_seconds, reading.waiting_seconds
+
+
 def write(numbers: "memoryview[float]", now: float) -> None:
-    """Write the numbers of all pools into a worker's slot."""
+    """Write the numbers of all pools since `begin` into a worker's slot."""
     for number, name in enumerate(POOLS):
         pool = _pools.get(name)
         if pool is not None:
             start = Cell.THREADS + number * len(ThreadCell)
-            for offset, value in enumerate(pool.read(now)):
+            *gauges, busy, waiting = pool.read(now)
+            busy_before, waiting_before = _before.get(name, (0.0, 0.0))
+            values = (*gauges, busy - busy_before, waiting - waiting_before)
+            for offset, value in enumerate(values):
                 numbers[start + offset] = value
