@@ -108,6 +108,8 @@ class _Stats(_Strict):
     worker_seconds: _Seconds
     cpu_seconds: _Seconds
     upstream_seconds: _Seconds
+    loop_cpu_seconds: _Seconds | None = None
+    run_queue_seconds: _Seconds | None = None
     rss_bytes: _Count
     cpu_throttled_seconds: _Seconds = 0.0
     cpu_limit_cores: _Seconds = 0.0
@@ -150,6 +152,8 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         worker_seconds=stats.worker_seconds,
         cpu_seconds=stats.cpu_seconds,
         upstream_seconds=stats.upstream_seconds,
+        loop_cpu_seconds=stats.loop_cpu_seconds,
+        run_queue_seconds=stats.run_queue_seconds,
         latency=stats.latency.plain(),
         loop_lag=stats.loop_lag.plain(),
         in_flight=stats.in_flight,

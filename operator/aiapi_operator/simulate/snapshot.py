@@ -99,6 +99,7 @@ class FleetSnapshot:
             open_connections=in_flight,
             accept_queue_depth=0,
             rss_bytes=_RSS_POD + serving * _RSS_WORKER,
+            run_queue_seconds=0.0,
         )
 
 

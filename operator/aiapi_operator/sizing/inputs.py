@@ -202,6 +202,11 @@ class PodSample:
     """0 if there is no limit or it is unknown."""
     memory_limit_bytes: int = 0
     """0 if there is no limit or it is unknown."""
+    # How much of the loop time was work; older images and some kernels do not report these.
+    run_queue_seconds: float | None = None
+    """Time for which event loops were ready to run and waited for a CPU. A counter."""
+    loop_cpu_seconds: float | None = None
+    """CPU time of the event loops' threads. A counter."""
     # Other limits of a worker; older images do not report these.
     worker_limit: int = 0
     """Requests that a worker handles concurrently; 0 if unlimited or unknown."""
@@ -213,6 +218,21 @@ class PodSample:
     open_websockets: int = 0
     open_streams: int = 0
     """Responses of which a first part was sent. They are in flight too."""
+
+    @property
+    def waited_seconds(self) -> float:
+        """``run_queue_seconds``, or 0 where it is not known."""
+        return self.run_queue_seconds or 0.0
+
+    @property
+    def least_loop_seconds(self) -> float:
+        """What loops worked at least: the CPU time they took.
+
+        An older image reports neither that nor their waits: all of its loop time counts as work.
+        """
+        if self.loop_cpu_seconds is not None:
+            return self.loop_cpu_seconds
+        return self.loop_seconds if self.run_queue_seconds is None else self.cpu_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

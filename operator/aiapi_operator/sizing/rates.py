@@ -17,7 +17,7 @@ from itertools import islice
 from operator import add, attrgetter, is_, lt, sub, truediv
 from typing import NamedTuple
 
-from aiapi_operator.sizing import histogram, thread_use, windows
+from aiapi_operator.sizing import histogram, loop_work, thread_use, windows
 from aiapi_operator.sizing.inputs import Fleet, Histogram, ObjectiveKind, PodSample, PodUnknown
 from aiapi_operator.sizing.state import (
     SLOW_WINDOW,
@@ -48,6 +48,8 @@ _NAMES = (
     "upstream_seconds",
     "cpu_seconds",
     "cpu_throttled_seconds",
+    "waited_seconds",
+    "least_loop_seconds",
     # then of requests,
     "succeeded",
     "client_errors",
@@ -67,7 +69,7 @@ _NAMES = (
     "worker_limit",
 )
 _NUMBERS = attrgetter(*_NAMES)
-_COUNTERS = 11
+_COUNTERS = 13
 _DIFFERENCES = _COUNTERS + 2
 """Numbers whose difference is used: the counters, and requests in flight and queued."""
 _NOTHING = (0,) * len(_NAMES)
@@ -243,6 +245,10 @@ class _Rates(NamedTuple):
     cancelled: list[float]
     cpu: list[float]
     throttled: list[float]
+    waited: list[float]
+    loop_cpu: list[float]
+    loop_time: list[float]
+    """``loop`` with the time for which loops waited for a CPU."""
 
 
 def _rates(flows: list[_Flow]) -> _Rates:
@@ -260,6 +266,10 @@ def _rates(flows: list[_Flow]) -> _Rates:
         list(map(truediv, counts, seconds))
         for counts in (came, completed, shed, *spent[:4], error, gone, *spent[4:])
     )
+    known = [sample.run_queue_seconds is not None for (sample, _), _, _ in flows]
+    loop_time, waited, loop_cpu = others[3], *others[-2:]
+    others[3] = loop_work.work(loop_time, waited, loop_cpu, known)
+    others.append(loop_time)
     return _Rates([max(0.0, rate) for rate in arrivals], *others)
 
 
@@ -304,6 +314,15 @@ def _sum(
         cancelled=totals[8],
         cpu=totals[9],
         throttled=max(serving.throttled),
+        waited=totals[11],
+        waits_known=all(sample.run_queue_seconds is not None for (sample, _), _, _ in ready),
+        contended=loop_work.contended(totals[13], totals[11], workers),
+        crowded=loop_work.crowded(
+            [sample.pod for (sample, _), _, _ in ready],
+            serving.loop_time,
+            serving.waited,
+            serving.workers,
+        ),
         bounds=bounds,
         counts=counts,
         first_byte=latencies.get(ObjectiveKind.FIRST_BYTE, _NONE),

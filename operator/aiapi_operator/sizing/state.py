@@ -63,7 +63,7 @@ class Tick:
     shed: float
     in_flight: float
     loop: float
-    """Loop seconds per second: the number of workers whose loop was busy."""
+    """Seconds per second that loops worked: the number of workers whose loop was busy."""
     workers: float
     busiest: float
     """Loop utilization of the busiest pod, 0..1."""
@@ -85,6 +85,10 @@ class Tick:
     """CPU seconds per second."""
     waited: float = 0.0
     """Seconds per second that workers waited for a CPU, summed."""
+    waits_known: bool = True
+    """Whether all pods report that. Without it the work of their loops is estimated."""
+    crowded: tuple[tuple[str, float], ...] = ()
+    """The pods whose workers waited most for a CPU, with the share of their time."""
     throttled: float = 0.0
     """Seconds per second that a CPU limit throttled the most throttled pod."""
     bounds: tuple[float, ...]

@@ -22,6 +22,7 @@ _VALUES = {
         "upstream",
         "throttled",
         "cpu",
+        "waited",
         "retried",
     )
 }

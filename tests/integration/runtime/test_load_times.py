@@ -1,12 +1,6 @@
 """What counts as a worker's load: neither its start-up, nor its shutdown, nor a wait for a CPU."""
 
 import asyncio
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from subprocess import Popen
-import os
-import sys
 
 import pytest
 from runtime_support.pod import serve, until

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiapi_runtime.telemetry import run_queue
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, GAUGES, NUMBERS, Cell
 from aiapi_runtime.telemetry.shared_memory import BEAT_SECONDS, PodTotals, SlotMemory
 
@@ -78,10 +79,30 @@ def test_a_late_heartbeat_is_loop_time(memory):
     totals = PodTotals(memory)
     numbers = memory.slots[0].numbers
     numbers[Cell.BEAT_AT], numbers[Cell.WORKER_SECONDS] = 10.0, 5.0
+    numbers[Cell.SERVING] = 1.0
     assert totals.read(0, 10.0 + BEAT_SECONDS / 2)[Cell.LOOP_SECONDS] == 0
     row = totals.read(0, 12.0 + BEAT_SECONDS)
     assert row[Cell.LOOP_SECONDS] == pytest.approx(2.0)
     assert row[Cell.WORKER_SECONDS] == pytest.approx(7.0)
+
+
+def test_a_late_heartbeat_of_a_worker_that_does_not_serve_is_no_load(memory):
+    totals = PodTotals(memory)
+    memory.slots[0].numbers[Cell.BEAT_AT] = 10.0
+    row = totals.read(0, 30.0)
+    assert row[Cell.LOOP_SECONDS] == row[Cell.WORKER_SECONDS] == 0
+
+
+def test_a_late_heartbeat_is_a_wait_for_a_cpu_as_far_as_the_kernel_counts_one(memory, monkeypatch):
+    monkeypatch.setattr(run_queue, "delay_of", {4711: 8.5}.get)
+    totals = PodTotals(memory)
+    numbers = memory.slots[0].numbers
+    numbers[Cell.BEAT_AT], numbers[Cell.SERVING] = 10.0, 1.0
+    numbers[Cell.RUN_QUEUE_SECONDS], numbers[Cell.RUN_QUEUE_AT_BEAT] = 3.0, 7.0
+    assert totals.read(0, 10.0, pid=4711)[Cell.RUN_QUEUE_SECONDS] == 3.0, "it is not late"
+    assert totals.read(0, 13.0, pid=4711)[Cell.RUN_QUEUE_SECONDS] == 4.5
+    # It cannot be read after the process has ended; what was reported stays.
+    assert totals.read(0, 13.1, pid=1)[Cell.RUN_QUEUE_SECONDS] == 4.5
 
 
 events = st.lists(
@@ -121,6 +142,7 @@ def act(numbers, event, now):
         numbers[Cell.WORKER_SECONDS] += since
         numbers[Cell.LOOP_SECONDS] += max(0.0, since - BEAT_SECONDS)
         numbers[Cell.BEAT_AT] = now
+        numbers[Cell.SERVING] = 1.0
 
 
 def test_bounds_ascend_and_reach_from_below_a_millisecond_past_a_minute():

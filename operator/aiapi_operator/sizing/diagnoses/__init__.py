@@ -5,6 +5,7 @@ from the list removes it from the system.
 """
 
 from aiapi_operator.sizing.diagnoses import (
+    cpu_contended,
     cpu_throttled,
     dependency_bound,
     event_loop_blocked,
@@ -28,4 +29,5 @@ DIAGNOSES = (
     workers_failing.DIAGNOSIS,
     overprovisioned.DIAGNOSIS,
     cpu_throttled.DIAGNOSIS,
+    cpu_contended.DIAGNOSIS,
 )

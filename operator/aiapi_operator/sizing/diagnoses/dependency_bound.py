@@ -45,7 +45,7 @@ def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
     high = [pair for pair in measured if _high(facts, *pair)]
     if not high:
         return condition(KIND, False, "LatencyNormal", "Latency is at its usual level.")
-    if any(tick.contended for tick in facts.ticks):
+    if _waits_for_cpu(facts, latency):
         return condition(KIND, None, "CPUContended", "Workers wait for CPU, so waits are unclear.")
     objective, latency = high[0]
     if _loops_busy(facts, objective, latency):
@@ -111,6 +111,19 @@ def _loops_busy(facts: Facts, objective: LatencyObjective, latency: Percentile) 
     cost = 0.0 if service is None else service.seconds
     queueing = capacity.queueing_delay(cost, objective, peak)
     return peak > target(facts).utilization + 0.05 or queueing > LOOP_SHARE * latency.seconds
+
+
+def _waits_for_cpu(facts: Facts, latency: Percentile) -> bool:
+    """Whether a wait for a CPU may be what makes requests slow.
+
+    It is not where requests waited little for a CPU each, and loops had time left all the same.
+    """
+    ticks = facts.ticks
+    if not any(tick.contended for tick in ticks):
+        return False
+    waited, workers = windows.mean(ticks, "waited"), windows.mean(ticks, "workers")
+    full = windows.mean(ticks, "loop") + waited > target(facts).utilization * workers
+    return full or waited > LOOP_SHARE * latency.seconds * windows.mean(ticks, "completed")
 
 
 def _threads_busy(facts: Facts, numbers: str, pool: ThreadPoolLoad) -> str:

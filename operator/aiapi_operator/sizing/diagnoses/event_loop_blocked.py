@@ -29,10 +29,9 @@ class BlockedLoop:
 
 def learn(known: BlockedLoop | None, facts: Facts) -> BlockedLoop | None:
     """The latest blocked loop."""
-    if facts.ticks and facts.ticks[-1].contended:
-        return known
+    contended = bool(facts.ticks) and facts.ticks[-1].contended
     for sample in facts.seen.samples:
-        if sample.workers_blocked > 0:
+        if sample.workers_blocked > 0 and not contended:
             return BlockedLoop(time=facts.now, where=sample.blocked_at, pod=sample.pod)
     return known if known is not None and known.time >= facts.now - REMEMBERED else None
 

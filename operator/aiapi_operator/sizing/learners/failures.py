@@ -10,11 +10,12 @@ Example: 100 rps arrive and all succeed. The upstream goes down, each request fa
 retry it twice: 300 rps arrive and fail. max(100, 300 - 300) = 100: no more capacity. If the load
 had grown to 300 with a third failing, max(100, 300 - 100) = 200 would count: all that can succeed.
 
-Failures caused by busy loops end when there is capacity. So nothing counts as a retry if loops were
-busy when the failures began; requests that a busy loop sheds or cancels are not failures, nor are
-those that a worker's own limit sheds; and while loops are busy and at least a fifth of the requests
-succeed, at least all that succeed count. Otherwise retries that fill the loops would keep them full
-after the upstream has recovered: a metastable failure (Huang et al., OSDI 2022).
+Failures caused by busy loops end when there is capacity, and those of loops that wait for a CPU when
+they get one. So nothing counts as a retry if loops were busy (or waited) when the failures began;
+requests that a busy loop sheds or cancels are not failures, nor are those that a worker's own limit
+sheds; and while loops are busy and at least a fifth of the requests succeed, at least all that
+succeed count. Otherwise retries that fill the loops would keep them full after the upstream has
+recovered: a metastable failure (Huang et al., OSDI 2022).
 
 A permanent share of failures (bots, broken clients) is usual and has no effect.
 """
@@ -88,7 +89,7 @@ def learn(known: Failures | None, facts: Facts) -> Failures | None:
 
 def _without_retries(known: Failures, facts: Facts, tick: Tick, level: float, share: float) -> Tick:
     came, good = tick.arrivals, _good(tick)
-    served = good if tick.busiest >= TUNING.busy and good >= TUNING.goodput * came else 0.0
+    served = good if _busy(tick) and good >= TUNING.goodput * came else 0.0
     recent = [old for old in facts.ticks if old.time > tick.time - TUNING.reach]
     failed = max(_failed(each) - known.usual * _came(each) for each in recent)
     demand = min(came, max(level, came - failed, served))
@@ -111,7 +112,7 @@ def _turned(known: Failures, facts: Facts, tick: Tick, share: float) -> Failures
         if share < known.usual + TUNING.begins or count < TUNING.enough or not before:
             return known
         recent = last_ticks(before, now=before[-1].time, seconds=FAST_WINDOW)
-        if max(each.busiest for each in (*recent, tick)) >= TUNING.busy:
+        if any(map(_busy, (*recent, tick))):
             return known
         level = max(mean(before, "arrivals"), mean(recent, "arrivals"))
         return replace(known, level=level, calm_since=None)
@@ -123,9 +124,14 @@ def _turned(known: Failures, facts: Facts, tick: Tick, share: float) -> Failures
     return replace(known, calm_since=since)
 
 
+def _busy(tick: Tick) -> bool:
+    """Whether a loop may be what fails requests: it is full, or waits for a CPU."""
+    return tick.contended or tick.busiest >= TUNING.busy
+
+
 def _failed(tick: Tick) -> float:
     """Failures per second that neither a busy loop nor a worker's own limit caused."""
-    if tick.busiest >= TUNING.busy:
+    if _busy(tick):
         return tick.server_errors
     shed = 0.0 if tick.worker_limit > 0 else tick.shed
     return tick.server_errors + tick.cancelled + shed

@@ -4,7 +4,7 @@ Example: 100 requests per second that hold a thread for 0.3 s each keep 30 threa
 100.
 
 While half or more of the completed requests fail, t does not change: calls that hang are not demand
-for threads.
+for threads. The same holds while workers wait for a CPU, since their threads wait too.
 """
 
 from collections.abc import Mapping
@@ -33,12 +33,17 @@ def mostly_fails(tick: Tick) -> bool:
     return failed > 0 and failed >= MOSTLY * tick.completed
 
 
+def distorted(tick: Tick) -> bool:
+    """Whether threads were busy for other reasons than the load."""
+    return tick.contended or mostly_fails(tick)
+
+
 def learn(known: ThreadTime | None, facts: Facts) -> ThreadTime | None:
-    """Thread seconds per request, in the ticks in which most did not fail."""
+    """Thread seconds per request, in the ticks that are not distorted."""
     tick = facts.tick
-    if tick is None or not tick.threads or mostly_fails(tick):
+    if tick is None or not tick.threads or distorted(tick):
         return known
-    sound = [each for each in facts.ticks if not mostly_fails(each)]
+    sound = [each for each in facts.ticks if not distorted(each)]
     completed = sum(each.completed * each.seconds for each in sound)
     if completed < REQUESTS:
         return known

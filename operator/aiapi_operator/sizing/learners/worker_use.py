@@ -122,7 +122,7 @@ def _push(window: PeakWindow, value: float | None, now: float) -> PeakWindow:
 def _cpu(facts: Facts) -> float | None:
     """Cores that a worker needs, from a whole window; None if the load is too low or too short."""
     ticks = facts.ticks
-    if windows.span(ticks) < 0.9 * SLOW_WINDOW:
+    if windows.span(ticks) < 0.9 * SLOW_WINDOW or any(tick.contended for tick in ticks):
         return None
     loop, workers = windows.mean(ticks, "loop"), windows.mean(ticks, "workers")
     if workers <= 0 or loop < TUNING.loaded * workers:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from aiapi_operator.present.numbers import number
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.demand import Demand, expected
 from aiapi_operator.sizing.requirement import MOST, Requirement
 from aiapi_operator.sizing.state import Tick
@@ -32,7 +33,7 @@ def need(facts: Facts, lead: float) -> Requirement | None:
     most = limit(facts)
     if most <= 0:
         return None
-    in_flight = unshed(facts.recent, facts.mean("in_flight")) * growth(facts, lead)
+    in_flight = unshed(facts.recent, _in_flight(facts)) * growth(facts, lead)
     per_worker = f"({most} per worker x {FULL_SHARE:g})"
     return Requirement(
         binding=Binding.CONCURRENCY,
@@ -40,6 +41,17 @@ def need(facts: Facts, lead: float) -> Requirement | None:
         workers=min(MOST, in_flight / (most * FULL_SHARE)),
         survivors=min(MOST, in_flight / most),
     )
+
+
+def _in_flight(facts: Facts) -> float:
+    """Requests in flight; while workers wait for a CPU, no more than arrive in the base latency.
+
+    More workers would not end that wait, and each request that it delays is longer in flight.
+    """
+    in_flight, base = facts.mean("in_flight"), facts.get(BaseLatency)
+    if base is None or not any(tick.contended for tick in facts.recent):
+        return in_flight
+    return min(in_flight, facts.mean("arrivals") * base.current)
 
 
 def growth(facts: Facts, lead: float) -> float:

@@ -20,7 +20,7 @@ from aiapi_operator.present.numbers import number
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.demand import Demand
-from aiapi_operator.sizing.learners.thread_time import ThreadTime, mostly_fails
+from aiapi_operator.sizing.learners.thread_time import ThreadTime, distorted
 from aiapi_operator.sizing.needs.concurrency import growth
 from aiapi_operator.sizing.requirement import MOST, Requirement
 from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse
@@ -76,7 +76,7 @@ def _load(facts: Facts, pool: ThreadUse) -> ThreadPoolLoad:
     if cost is not None and demand is not None:
         # Calls of t seconds overlap, so this is what chance may add to the mean of the window.
         chance = SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
-        least = 0.0 if any(map(mostly_fails, facts.recent)) else max(0.0, busy - chance)
+        least = 0.0 if any(map(distorted, facts.recent)) else max(0.0, busy - chance)
         needed = min(max(least, demand.level * cost), most + chance)
     return ThreadPoolLoad(
         name=pool.name,
