@@ -10,12 +10,12 @@ Example: 100 rps arrive and all succeed. The upstream goes down, each request fa
 retry it twice: 300 rps arrive and fail. max(100, 300 - 300) = 100: no more capacity. If the load
 had grown to 300 with a third failing, max(100, 300 - 100) = 200 would count: all that can succeed.
 
-Failures caused by busy loops end when there is capacity, and those of loops that wait for a CPU when
-they get one. So nothing counts as a retry if loops were busy (or waited) when the failures began;
-requests that a busy loop sheds or cancels are not failures, nor are those that a worker's own limit
-sheds; and while loops are busy and at least a fifth of the requests succeed, at least all that
-succeed count. Otherwise retries that fill the loops would keep them full after the upstream has
-recovered: a metastable failure (Huang et al., OSDI 2022).
+Failures caused by busy loops end when there is capacity, and those of loops that wait for a CPU
+when they get one. So nothing counts as a retry if loops were busy (or waited) when the failures
+began; requests that a busy loop sheds or cancels are not failures, nor are those that a worker's
+own limit sheds; and while loops are busy and at least a fifth of the requests succeed, at least all
+that succeed count. Otherwise retries that fill the loops would keep them full after the upstream
+has recovered: a metastable failure (Huang et al., OSDI 2022).
 
 A permanent share of failures (bots, broken clients) is usual and has no effect.
 """

@@ -14,10 +14,10 @@ each cost a quarter more than c, and together more than chance explains, a deplo
 the service, and the new cost counts immediately. A lower cost is accepted only as the minute fills
 with it: requests that return "not found" for a while are cheap, too.
 
-Nothing is learned from ticks in which many requests failed or workers waited for a CPU; only while c
-is unknown, such a tick gives a first value, which counts as one block. Part of the work of requests
-in flight is done, so the requests of a tick are the mean of those that arrived and those that
-completed; if a loop is full, those that completed.
+Nothing is learned from ticks in which many requests failed or workers waited for a CPU; only while
+c is unknown, such a tick gives a first value, which counts as one block. Part of the work of
+requests in flight is done, so the requests of a tick are the mean of those that arrived and those
+that completed; if a loop is full, those that completed.
 """
 
 from dataclasses import dataclass, replace
