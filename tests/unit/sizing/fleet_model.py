@@ -86,6 +86,8 @@ class Pod:
     shed: float = 0.0
     in_flight_seconds: float = 0.0
     loop_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    waited_seconds: float = 0.0
     worker_seconds: float = 0.0
     upstream_seconds: float = 0.0
     counts: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
@@ -110,6 +112,7 @@ class Pod:
         outage: bool = False,
         threads: int = 0,
         stream: float = 0.0,
+        waiting_share: float | None = 0.0,
     ) -> None:
         """``STEP`` seconds with ``arrivals`` requests; in an outage they fail after their wait."""
         if now >= self.more_at:
@@ -142,12 +145,20 @@ class Pod:
             self.upstream_now -= done
             self.completed += done
             self._observe(self.counts, done, upstream, service + delay + stream)
-        self.loop_seconds += worked + IDLE * self.serving * STEP
+        self._count_loop(worked + IDLE * self.serving * STEP, waiting_share)
         self.worker_seconds += self.serving * STEP
         self.upstream_seconds += self.upstream_now * STEP
         self.busy_seconds += self.upstream_now * STEP
         self.queue_seconds += self.queue * STEP
         self.in_flight_seconds += self.in_flight(service) * STEP
+
+    def _count_loop(self, work: float, waiting_share: float | None) -> None:
+        """Of a worker's time ``waiting_share`` is a wait for a CPU, which loop time includes."""
+        wait = min((waiting_share or 0.0) * self.serving * STEP, self.serving * STEP - work)
+        self.loop_seconds += work + wait
+        self.cpu_seconds += work
+        if waiting_share is not None:
+            self.waited_seconds += wait
 
     def in_flight(self, service: float) -> float:
         """Requests in the loop's backlog, or waiting for a thread or the upstream."""
@@ -177,6 +188,7 @@ class Pod:
         limit: int = 0,
         memory: int = 0,
         tracked: bool = True,
+        waits: bool = True,
     ) -> PodSample:
         """A scrape of this pod; calls that are not ``tracked`` are not reported."""
         return PodSample(
@@ -198,7 +210,9 @@ class Pod:
             in_flight_seconds=self.in_flight_seconds,
             loop_seconds=self.loop_seconds,
             worker_seconds=self.worker_seconds,
-            cpu_seconds=self.loop_seconds,
+            cpu_seconds=self.cpu_seconds,
+            loop_cpu_seconds=self.cpu_seconds,
+            run_queue_seconds=self.waited_seconds if waits else None,
             upstream_seconds=self.upstream_seconds if tracked else 0.0,
             latency=_histogram(self.counts),
             loop_lag=Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0),
@@ -239,6 +253,8 @@ class FleetModel:
         """Bytes of a pod; a request in flight takes 0.1 MiB."""
         self.tracked = True
         """Whether calls to the upstream are measured."""
+        self.waiting_share: float | None = 0.0
+        """Share of their time that workers wait for a CPU; None if pods do not report it."""
         self.outage = False
         self.retries = 0
         """Times that clients try again what failed, 2 s later each time."""
@@ -307,6 +323,7 @@ class FleetModel:
                     limit=self.limit,
                     memory=self.memory_limit,
                     tracked=self.tracked,
+                    waits=self.waiting_share is not None,
                 )
                 for pod in self.pods
             ),
@@ -369,6 +386,7 @@ class FleetModel:
                     outage=self.outage,
                     threads=self.threads,
                     stream=self.stream,
+                    waiting_share=self.waiting_share,
                 )
 
     def _with_retries(self, arrivals: float) -> float:

@@ -45,9 +45,9 @@ def check(facts: Facts, needs: Requirements, _: Size) -> Condition:
     high = [pair for pair in measured if _high(facts, *pair)]
     if not high:
         return condition(KIND, False, "LatencyNormal", "Latency is at its usual level.")
+    objective, latency = high[0]
     if _waits_for_cpu(facts, latency):
         return condition(KIND, None, "CPUContended", "Workers wait for CPU, so waits are unclear.")
-    objective, latency = high[0]
     if _loops_busy(facts, objective, latency):
         return condition(KIND, False, "EventLoopsBusy", "Latency is high and event loops are busy.")
     numbers = latency_numbers(objective, latency, _calm(facts, objective))
