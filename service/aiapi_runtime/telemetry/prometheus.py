@@ -175,7 +175,7 @@ def _per_worker(workers: Sequence[WorkerReading]) -> Iterable[MetricFamily]:
     for name, text, cell in (
         ("requests_in_flight", "Open requests of one worker.", Cell.IN_FLIGHT),
         ("open_connections", "Open connections of one worker.", Cell.CONNECTIONS),
-        ("loop_seconds", "Loop time of one worker since its start.", Cell.LOOP_SECONDS),
+        ("loop_seconds", "Loop time of one worker since it serves.", Cell.LOOP_SECONDS),
     ):
         family = MetricFamily("gauge", f"aiapi_worker_{name}", text)
         for worker in workers:

@@ -30,6 +30,7 @@ from aiapi_operator.sizing.spec import sizing_spec
 from aiapi_operator.sizing.state import State
 from aiapi_runtime.runtime.cli import main as serve_command
 from aiapi_runtime.telemetry.prometheus import ExtraMetrics, families
+from aiapi_runtime.telemetry.start_times import StartTimes
 from aiapi_service.auth.admin.main import main as admin_command
 from aiapi_service.gateway.settings import RUNTIME_VARIABLES, known_variables
 
@@ -159,6 +160,8 @@ def pod_metrics() -> set[str]:
         total=[0.0] * 10_000,
         workers=SimpleNamespace(ready=1),
         threads={},
+        starts=StartTimes(),
+        waits_known=True,
         rss_bytes=0,
         accept_depth=0,
         accept_limit=0,

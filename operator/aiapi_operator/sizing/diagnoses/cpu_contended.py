@@ -17,7 +17,7 @@ from aiapi_operator.sizing.state import Latch, Size
 
 KIND = "CPUContended"
 AFTER = 10.0
-"""Seconds for which workers must wait."""
+"""Seconds for which workers must wait. Chosen: as for ObjectiveInfeasible."""
 
 
 class ContendedLatch(Latch):
