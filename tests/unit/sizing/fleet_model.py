@@ -154,7 +154,8 @@ class Pod:
 
     def _count_loop(self, work: float, waiting_share: float | None) -> None:
         """Of a worker's time ``waiting_share`` is a wait for a CPU, which loop time includes."""
-        wait = min((waiting_share or 0.0) * self.serving * STEP, self.serving * STEP - work)
+        free = max(0.0, self.serving * STEP - work)
+        wait = min((waiting_share or 0.0) * self.serving * STEP, free)
         self.loop_seconds += work + wait
         self.cpu_seconds += work
         if waiting_share is not None:
