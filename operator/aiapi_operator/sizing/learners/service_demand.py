@@ -15,7 +15,7 @@ the service, and the new cost counts immediately. A lower cost is accepted only 
 with it: requests that return "not found" for a while are cheap, too.
 
 Nothing is learned from ticks in which many requests failed or workers waited for a CPU; only while
-c is unknown, such a tick gives a first value, which counts as one block. Part of the work of
+c is unknown, such a tick gives a first value, which counts as one block at most. Part of the work of
 requests in flight is done, so the requests of a tick are the mean of those that arrived and those
 that completed; if a loop is full, those that completed.
 """
@@ -82,10 +82,8 @@ class ServiceDemand:
 def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
     """Add the newest tick."""
     tick = facts.tick
-    if tick is None or tick.failing:
+    if tick is None or tick.failing or (tick.contended and known is not None):
         return known
-    if tick.contended:
-        return known or _first(tick)
     if tick.arrivals + tick.completed <= 0.1:
         return _idle(known, tick)
     idle = 0.0 if known is None else known.idle
@@ -94,7 +92,8 @@ def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
     if known is None:
         if work <= 0 or requests <= 0:
             return None
-        return ServiceDemand(seconds=work / requests, requests=requests)
+        counted = min(requests, TUNING.block) if tick.contended else requests
+        return ServiceDemand(seconds=work / requests, requests=counted)
     held = replace(
         known,
         block_work=known.block_work + work,
@@ -105,14 +104,6 @@ def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
     if held.block_requests < TUNING.block and not 0 < known.requests < TUNING.block:
         return held
     return _add(held, facts)
-
-
-def _first(tick: Tick) -> ServiceDemand | None:
-    """A first value from a tick in which workers waited for a CPU."""
-    requests = _requests(tick)
-    if tick.loop <= 0 or requests * tick.seconds < TUNING.block:
-        return None
-    return ServiceDemand(seconds=tick.loop / requests, requests=TUNING.block)
 
 
 def _add(known: ServiceDemand, facts: Facts) -> ServiceDemand:
