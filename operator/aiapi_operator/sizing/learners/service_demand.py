@@ -15,9 +15,9 @@ the service, and the new cost counts immediately. A lower cost is accepted only 
 with it: requests that return "not found" for a while are cheap, too.
 
 Nothing is learned from ticks in which many requests failed or workers waited for a CPU; only while
-c is unknown, such a tick gives a first value, which counts as one block at most. Part of the work of
-requests in flight is done, so the requests of a tick are the mean of those that arrived and those
-that completed; if a loop is full, those that completed.
+c is unknown, such a tick gives a first value, which counts as one block at most. Part of the work
+of requests in flight is done, so the requests of a tick are the mean of those that arrived and
+those that completed; if a loop is full, those that completed.
 """
 
 from dataclasses import dataclass, replace
