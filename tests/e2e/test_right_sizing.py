@@ -75,6 +75,31 @@ def test_failing_requests_are_reported_and_add_no_workers(cluster: Cluster) -> N
     assert load.wait(within=60).failed > 0
 
 
+def test_pods_make_up_for_workers_that_a_limit_forbids(cluster: Cluster) -> None:
+    """Two workers of 100m each fit below the limit; the schedule asks for two pods x 4."""
+    limited = {"name": "app", "resources": {"limits": {"cpu": "200m"}}}
+    launch = {"start": "* * * * *", "duration": "24h", "minWorkers": 4, "minReplicas": 2}
+    deploy_assistant(
+        cluster,
+        "a",
+        deploy_llm(cluster),
+        podTemplate={"spec": {"containers": [limited]}},
+        scaling={"schedules": [launch]},
+    )
+    found = cluster.wait_condition("a", "ResizeDeferred", within=20)
+    assert found["reason"] == "ResizeInvalid"
+    assert "must be less than or equal to cpu limit" in found["message"]
+    assert "spec.podTemplate" in found["message"]
+    eventually(
+        lambda: (cluster.status("a")["workers"], cluster.status("a")["replicas"]) == (2, 4),
+        within=40,
+        what="four pods have two workers each",
+    )
+    eventually(
+        lambda: sized_in_place(cluster, "a"), within=20, what="each pod requests CPU for two"
+    )
+
+
 def test_killing_the_operator_shrinks_nothing_and_drops_no_request(
     cluster: Cluster, operator: Operator
 ) -> None:
