@@ -26,7 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from aiapi_demo import records
+from aiapi_demo import cpu_wait, records
 from aiapi_demo.environment import NAME, DemoEnvironment, DemoPaths
 from aiapi_demo.load import LoadScript
 from aiapi_demo.observed import ObservedAIApi, ObservedPod, read_aiapi, read_pod
@@ -52,6 +52,8 @@ STEPS = 40
 VARIATION = 0.1
 """Of the loop time. The sleep of the example is constant, the overhead of FastAPI is not."""
 POLL = 0.25
+ROWS = Path("build/bench/fidelity.json")
+"""Read by bench-sizing. Not written on a busy machine."""
 
 
 def phases(minutes: float) -> tuple[Phase, ...]:
@@ -284,17 +286,34 @@ def simulated(reality: Reality, plan: tuple[Phase, ...]) -> RunResult:
     return Simulation(load, spec, AIApiPolicy(spec, reality.first)).run()
 
 
+def measures(reality: Reality, model: RunResult) -> list[tuple[str, float, float, float, str]]:
+    """Name, in the sandbox, in the simulator, largest relative difference, unit."""
+    return [
+        ("p50", reality.p50, model.p50, 0.15, "ms"),
+        ("p95", reality.p95, model.p95, 0.15, "ms"),
+        ("mean loop utilization", reality.utilization, model.utilization, 0.10, "%"),
+    ]
+
+
+def goal_rows(reality: Reality, model: RunResult) -> list[dict[str, object]]:
+    """The same as rows of the goals table, which bench-sizing includes."""
+    return [
+        {
+            "name": f"sandbox against simulator: {name}",
+            "goal": f"within {100 * goal:.0f} %",
+            "value": f"{100 * (played / real - 1):+.1f} %",
+            "holds": abs(played / real - 1) <= goal,
+        }
+        for name, real, played, goal, _ in measures(reality, model)
+    ]
+
+
 def table(reality: Reality, model: RunResult) -> Table:
     """Sandbox and simulator, side by side."""
     shown = Table(box=None, pad_edge=False)
     for column in ("measure", "sandbox", "simulator", "difference", "goal"):
         shown.add_column(column, justify="left" if column == "measure" else "right")
-    rows = (
-        ("p50", reality.p50, model.p50, 0.15, "ms"),
-        ("p95", reality.p95, model.p95, 0.15, "ms"),
-        ("mean loop utilization", reality.utilization, model.utilization, 0.10, "%"),
-    )
-    for name, real, played, goal, unit in rows:
+    for name, real, played, goal, unit in measures(reality, model):
         factor = 1000 if unit == "ms" else 100
         apart = played / real - 1
         shown.add_row(
@@ -348,7 +367,9 @@ def main() -> None:
     )
     out = arguments.out.resolve()
     plan = phases(arguments.minutes)
+    before = cpu_wait.read()
     reality = asyncio.run(live(plan, Path.cwd(), out, lambda text: print(text, file=sys.stderr)))
+    wait = cpu_wait.between(before, cpu_wait.read())
     model = simulated(reality, plan)
     load = ", ".join(f"{phase.rate:g}/s for {phase.seconds:.0f} s" for phase in plan)
     console.print(f"Load: {load}; {reality.requests} requests, {reality.failed} failed")
@@ -367,6 +388,11 @@ def main() -> None:
     console.print(decisions(reality.changes, model.changes, reality.lead_in))
     console.print()
     console.print(reasons(reality, model), highlight=False, soft_wrap=True)
+    console.print(f"\n{wait}", highlight=False)
+    if wait.comparable:
+        rows = json.dumps(goal_rows(reality, model), indent=2) + "\n"
+        ROWS.parent.mkdir(parents=True, exist_ok=True)
+        ROWS.write_text(rows, "utf-8")
 
 
 def seconds(value: float | None) -> str:

@@ -1,6 +1,6 @@
-"""All policies on synthetic loads and the traces of a directory. Run: make bench-sizing TRACES=DIR.
+"""The goals of the right-sizer on generated loads, traces and faults. Run: make bench-sizing.
 
-The traces are not part of the project. Suitable public ones:
+The traces (TRACES=DIR) are not part of the project. Suitable public ones:
 
 - Azure LLM inference trace 2023: https://github.com/Azure/AzurePublicDataset (CC-BY-4.0); convert
   its timestamps to seconds from the first, in a column arrival_s.
@@ -8,176 +8,169 @@ The traces are not part of the project. Suitable public ones:
   https://github.com/reconfigurable-ml-pipeline/web-service-datasets, in a column
   requests_per_second.
 
-Each other autoscaler also runs at the best of a few settings (workers per pod, target): the
-cheapest setting that meets the objective at least as often as the operator, else the setting that
-meets it most often. The settings are tried on the busiest hour of the same load, which is not
-possible in production. At large peaks a trace is cut to its busiest hours, so that the benchmark
-takes minutes instead of days; the trace's name then shows it. Writes a table, JSON, and a page
-with charts for each load.
+Without traces, synthetic loads take their place. At more than 100 workers a trace is cut to its
+busiest two hours, unless ``--whole``; the name shows it. Each peer runs at its best setting, found
+on the first part of the same load (sizing_peers.py). Writes the rows to sizing.json, a table in
+Markdown, and a page with charts for each trace.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 from time import monotonic
 
+import sizing_generated as generated
+import sizing_goals as goals
+import sizing_peers as peers
+import sizing_pool as pool
 from rich.console import Console
 from rich.table import Table
-from sizing_goals import (
-    CaseResults,
-    Goal,
-    day,
-    of_case,
-    of_day,
-    of_decide,
-    of_faults,
-    scale_downs,
-    time_to_right_size,
-    workers_added,
+from sizing_goals import Row
+from sizing_loads import (
+    Case,
+    busiest,
+    fault_cases,
+    recorded,
+    scaled_case,
+    synthetic,
 )
-from sizing_loads import SEED, Case, busiest, fault_cases, recorded, scaled_case, synthetic
+from sizing_peers import CaseResults
 
+from aiapi_demo import cpu_wait
 from aiapi_operator.simulate import page, report
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.ground_truth import GroundTruth
 from aiapi_operator.simulate.measure import RunResult
-from aiapi_operator.simulate.policies import catalogue
-from aiapi_operator.simulate.run import Simulation
-from aiapi_operator.simulate.traces import Trace
 
-BASELINES = ("aiapi", "static", "oracle")
-PEERS = tuple(name for name in catalogue.NAMES if name not in BASELINES)
-POD_WORKERS = (1, 2, 4)
-FACTORS = (0.5, 0.75, 1.0, 1.4)
-DEFAULT = (2, 1.0)
 FAULT_POLICIES = ("aiapi", "kpa", "hpa-cpu")
 LARGE = 100
 """Above this peak only the busiest hours are simulated."""
 LARGE_HOURS = 2.0
-SWEEP_HOURS = 1.0
-
-Setting = tuple[int, float]
-Job = tuple[int, str, Setting]
-"""(case, policy, setting)"""
-
-_cases: list[Case] = []
-"""Inherited by the forked worker processes, so nothing is copied."""
+SWEPT = "swept on the first part"
+USUAL = "its defaults"
 
 
-def _simulate(job: Job) -> RunResult:
-    index, name, (workers, factor) = job
-    case = _cases[index]
-    policy = catalogue.build(
-        name, GroundTruth(case.load, case.spec), pod_workers=workers, factor=factor
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line."""
+
+    traces: Path | None
+    peaks: tuple[int, ...]
+    seeds: tuple[int, ...]
+    generated: int
+    """Loads of each class and seed."""
+    defaults: bool
+    whole: bool
+    quick: bool
+    only: str
+    out: Path
+
+
+def of_traces(options: Options, console: Console) -> Iterator[Row]:
+    """Traces at each peak: the operator with every seed, the peers with the first."""
+    found = list(recorded(options.traces) if options.traces else synthetic(quick=options.quick))
+    found = [trace for trace in found if options.only in trace.name]
+    for peak in options.peaks:
+        cut = [
+            busiest(trace, LARGE_HOURS) if peak > LARGE and not options.whole else trace
+            for trace in found
+        ]
+        runs = []
+        for seed in options.seeds:
+            cases = [scaled_case(each, peak, seed=seed) for each in cut]
+            settings = _settings(options, cases) if seed == options.seeds[0] else []
+            runs += peers.run_cases(cases, settings)
+        for run in runs[: len(cut)]:
+            show(run, peak, console, options.out)
+        yield from goals.of_traces(runs, peak)
+        yield from goals.of_peers(runs, peak, USUAL if options.defaults else SWEPT)
+
+
+def _settings(options: Options, cases: Sequence[Case]) -> list[dict[str, pool.Setting]]:
+    if options.defaults:
+        return peers.defaults(len(cases))
+    settings = peers.QUICK_SETTINGS if options.quick else peers.SETTINGS
+    return peers.best_settings(cases, settings)
+
+
+def show(run: CaseResults, peak: int, console: Console, out: Path) -> None:
+    """Print the table of one trace, and write its page."""
+    shown = Comparison(
+        load=run.case.load,
+        spec=run.case.spec,
+        pod_workers=pool.DEFAULT.pod_workers,
+        utilization=GroundTruth(run.case.load, run.case.spec).utilization,
+        results=(
+            *run.own.values(),
+            *(replace(peer, policy=f"{name} ({at})") for name, (at, peer) in run.peers.items()),
+        ),
+        oracle=run.own["oracle"],
     )
-    return Simulation(case.load, case.spec, policy).run()
-
-
-def simulate(cases: Sequence[Case], jobs: Sequence[Job]) -> list[RunResult]:
-    """Run all simulations on all cores."""
-    _cases[:] = cases
-    fork = multiprocessing.get_context("fork")
-    with fork.Pool(os.cpu_count(), maxtasksperchild=8) as pool:
-        return pool.map(_simulate, jobs, chunksize=1)
-
-
-def best_settings(cases: Sequence[Case]) -> list[dict[str, Setting]]:
-    """For each case, the best setting of each other autoscaler for its busiest hour."""
-    hours = [
-        replace(case, load=replace(case.load, trace=busiest(case.load.trace, SWEEP_HOURS)))
-        for case in cases
-    ]
-    own = simulate(hours, [(index, "aiapi", DEFAULT) for index in range(len(hours))])
-    settings = list(product(POD_WORKERS, FACTORS))
-    jobs = list(product(range(len(hours)), PEERS, settings))
-    found: list[dict[str, dict[Setting, RunResult]]] = [{} for _ in cases]
-    for (index, name, setting), result in zip(jobs, simulate(hours, jobs), strict=True):
-        found[index].setdefault(name, {})[setting] = result
-    return [
-        {name: _best(tried, goal.attainment_windows) for name, tried in peers.items()}
-        for peers, goal in zip(found, own, strict=True)
-    ]
-
-
-def _best(tried: dict[Setting, RunResult], goal: float) -> Setting:
-    good = {key: each for key, each in tried.items() if each.attainment_windows >= goal}
-    if good:
-        return min(good, key=lambda key: good[key].core_hours)
-    return max(tried, key=lambda key: tried[key].attainment_windows)
-
-
-def run_cases(
-    cases: Sequence[Case], peak: int, settings: list[dict[str, Setting]]
-) -> list[CaseResults]:
-    """Every policy on every case: at its default and, with ``settings``, at its best setting."""
-    jobs: list[Job] = [(i, name, DEFAULT) for i in range(len(cases)) for name in catalogue.NAMES]
-    extra = [
-        (i, name, setting)
-        for i, best in enumerate(settings)
-        for name, setting in best.items()
-        if setting != DEFAULT
-    ]
-    results = dict(zip([*jobs, *extra], simulate(cases, [*jobs, *extra]), strict=True))
-    return [
-        CaseResults(
-            case=case,
-            peak=peak,
-            results={name: results[i, name, DEFAULT] for name in catalogue.NAMES},
-            best={
-                name: (results[i, name, setting], f"{setting[0]} workers, x{setting[1]:g}")
-                for name, setting in (settings[i] if settings else {}).items()
-            },
-        )
-        for i, case in enumerate(cases)
-    ]
-
-
-def comparison(case_results: CaseResults) -> Comparison:
-    """The case as a comparison for the report; a best setting is a separate row."""
-    best = [
-        replace(result, policy=f"{name} ({setting})")
-        for name, (result, setting) in case_results.best.items()
-    ]
-    return Comparison(
-        load=case_results.case.load,
-        spec=case_results.case.spec,
-        pod_workers=DEFAULT[0],
-        utilization=GroundTruth(case_results.case.load, case_results.case.spec).utilization,
-        results=(*case_results.results.values(), *best),
-        oracle=case_results.results["oracle"],
-    )
-
-
-def show(case_results: CaseResults, console: Console, out: Path) -> dict[str, object]:
-    """Print the table of one load, write its page, and return its measures."""
-    shown = comparison(case_results)
-    console.print(f"\n{case_results.peak} workers at the peak. ", end="")
+    console.print(f"\n{peak} workers at the peak. ", end="")
     report.print_introduction(shown, console)
     console.print(report.table(shown))
-    name = "".join(letter if letter.isalnum() else "-" for letter in case_results.case.name)
-    file = out / f"{name}-{case_results.peak}.html"
-    file.write_text(page.render(shown), "utf-8")
-    return {"peak_workers": case_results.peak, "page": file.name, **report.as_json(shown)}
+    name = "".join(letter if letter.isalnum() else "-" for letter in run.case.name)
+    (out / f"{name}-{peak}.html").write_text(page.render(shown), "utf-8")
 
 
-def run_faults() -> list[tuple[Case, dict[str, RunResult]]]:
+def of_generated(options: Options, console: Console) -> Iterator[Row]:
+    """Generated loads of each seed."""
+    drawn = [
+        draw
+        for seed in options.seeds
+        for draw in generated.draws(seed, options.generated, quick=options.quick)
+        if options.only in draw.name
+    ]
+    outcomes = pool.every(generated.play, drawn)
+    console.print()
+    console.print(generated_table(drawn, outcomes))
+    return goals.of_generated(outcomes)
+
+
+def generated_table(
+    drawn: Sequence[generated.Draw], outcomes: Sequence[generated.Outcome | None]
+) -> Table:
+    """One line per generated load."""
+    columns = ("generated load", "windows met", "foresight", "oracle's reserve", "cost")
+    table = Table(box=None, pad_edge=False)
+    for column in (*columns, "excess", "turns/h"):
+        table.add_column(column, no_wrap=True)
+    for draw, outcome in zip(drawn, outcomes, strict=True):
+        if outcome is None:
+            table.add_row(draw.name, "not even the oracle meets it: left out")
+            continue
+        table.add_row(
+            draw.name,
+            f"{outcome.met}/{outcome.windows}",
+            str(outcome.foresight or ""),
+            f"{100 * outcome.reserve:.0f} %",
+            f"{outcome.cost:.3f}",
+            f"{outcome.excess} s",
+            f"{outcome.turns:.1f}",
+        )
+    return table
+
+
+def of_faults(_: Options, console: Console) -> Iterator[Row]:
     """Each fault with some of the policies."""
     cases = list(fault_cases())
-    jobs: list[Job] = [(i, name, DEFAULT) for i in range(len(cases)) for name in FAULT_POLICIES]
-    results = dict(zip(jobs, simulate(cases, jobs), strict=True))
-    return [
-        (case, {name: results[i, name, DEFAULT] for name in FAULT_POLICIES})
+    jobs = [pool.Job(i, name) for i in range(len(cases)) for name in FAULT_POLICIES]
+    results = pool.simulate(cases, jobs)
+    runs = [
+        (case, {name: results[pool.Job(i, name)] for name in FAULT_POLICIES})
         for i, case in enumerate(cases)
     ]
+    console.print()
+    console.print(fault_table(runs))
+    yield from goals.of_faults(runs)
+    yield goals.time_to_right_size()
 
 
 def fault_table(runs: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
@@ -192,8 +185,8 @@ def fault_table(runs: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
             table.add_row(
                 case.name,
                 name,
-                str(workers_added(case, result)) if known else "",
-                str(scale_downs(case, result)) if known else "",
+                str(goals.workers_added(case, result)) if known else "",
+                str(goals.scale_downs(case, result)) if known else "",
                 f"{100 * result.attainment_windows:.2f} %",
                 f"{result.shed:,}",
                 f"{result.failed:,}",
@@ -202,101 +195,109 @@ def fault_table(runs: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:
     return table
 
 
-def goal_table(goals: Sequence[Goal]) -> Table:
+def of_decide(_: Options, __: Console) -> Iterator[Row]:
+    """Time of a decision."""
+    return goals.of_decide()
+
+
+PARTS: dict[str, Callable[[Options, Console], Iterator[Row]]] = {
+    "decide": of_decide,
+    "faults": of_faults,
+    "generated": of_generated,
+    "traces": of_traces,
+}
+
+
+def run(options: Options, parts: Sequence[str]) -> None:
+    """Run the parts, print the goals, and write them."""
+    began, before, console = monotonic(), cpu_wait.read(), Console(width=210)
+    console.print(machine(options), highlight=False, soft_wrap=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = [row for part in parts for row in PARTS[part](options, console)]
+    rows += goals.of_fidelity(options.out / "fidelity.json")
+    console.print()
+    console.print(goal_table(rows))
+    wait = cpu_wait.between(before, cpu_wait.read())
+    held = sum(row.holds for row in rows)
+    console.print(f"{held} of {len(rows)} goals hold; {monotonic() - began:.0f} s in total.")
+    console.print(f"{wait} This concerns the time of a decision only.", highlight=False)
+    content = {
+        "machine": machine(options),
+        "seconds": monotonic() - began,
+        "comparable": wait.comparable,
+        "cpu_wait": wait.share,
+        "rows": [asdict(row) for row in rows],
+    }
+    (options.out / "sizing.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (options.out / "sizing.md").write_text(markdown(rows, options, str(wait)), "utf-8")
+
+
+def goal_table(rows: Sequence[Row]) -> Table:
     """The goals and their results."""
     table = Table(box=None, pad_edge=False)
-    for column in ("measure", "must", "found", ""):
+    for column in ("name", "goal", "value", ""):
         table.add_column(column, overflow="fold")
-    for goal in goals:
-        table.add_row(goal.measure, goal.must, goal.found, "holds" if goal.holds else "MISSED")
+    for row in rows:
+        table.add_row(row.name, row.goal, row.value, "holds" if row.holds else "MISSED")
     return table
 
 
-def machine() -> str:
-    """The machine, the versions, and the command."""
+def machine(options: Options) -> str:
+    """The machine, the versions, the seeds and the command."""
     return (
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()},"
-        f" numpy {version('numpy')}, aiapi {version('aiapi')}, seed {SEED}:"
-        f" {shlex.join(['python', *sys.argv])}"
+        f" numpy {version('numpy')}, aiapi {version('aiapi')},"
+        f" seeds {' '.join(map(str, options.seeds))}: {shlex.join(['python', *sys.argv])}"
     )
 
 
-def cut(trace: Trace, peak: int) -> Trace:
-    """The part of a trace that is simulated at this peak."""
-    return busiest(trace, LARGE_HOURS) if peak > LARGE else trace
-
-
-def run(folder: Path | None, peaks: Sequence[int], out: Path, *, sweep: bool, only: str) -> None:
-    began, console = monotonic(), Console(width=210)
-    console.print(machine(), highlight=False, soft_wrap=True)
-    out.mkdir(parents=True, exist_ok=True)
-    with multiprocessing.get_context("fork").Pool(1) as alone:
-        goals = [of_day(*alone.apply(day))]
-    goals += [*of_decide(), time_to_right_size()]
-    all_traces = [(trace, False) for trace in synthetic()]
-    all_traces += [(trace, True) for trace in recorded(folder)] if folder else []
-    all_traces = [(trace, real) for trace, real in all_traces if only in trace.name]
-    written, settings = [], []
-    for peak in peaks:
-        cases = [scaled_case(cut(each, peak), peak, recorded=real) for each, real in all_traces]
-        if sweep and not settings:
-            settings = best_settings(cases)
-        for case_results in run_cases(cases, peak, settings):
-            written.append(show(case_results, console, out))
-            goals += of_case(case_results)
-    faults = run_faults()
-    console.print()
-    console.print(fault_table(faults))
-    goals += of_faults(faults)
-    console.print()
-    console.print(goal_table(goals))
-    held = sum(goal.holds for goal in goals)
-    took = monotonic() - began
-    console.print(f"{held} of {len(goals)} goals hold; {took:.0f} s in total; pages in {out}")
-    content = {
-        "machine": machine(),
-        "seconds": took,
-        "goals": [asdict(goal) for goal in goals],
-        "runs": written,
-    }
-    (out / "sizing.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    (out / "sizing.md").write_text(markdown(goals), "utf-8")
-
-
-def markdown(goals: Sequence[Goal]) -> str:
+def markdown(rows: Sequence[Row], options: Options, wait: str) -> str:
     """The goals as a Markdown table."""
-    rows = [
-        f"| {goal.measure} | {goal.must} | {goal.found} | {'holds' if goal.holds else 'missed'} |"
-        for goal in goals
+    lines = [
+        f"| {row.name} | {row.goal} | {row.value} | {'holds' if row.holds else 'missed'} |"
+        for row in rows
     ]
-    head = [machine(), "", "| measure | must | found | |", "| --- | --- | --- | --- |"]
-    return "\n".join([*head, *rows, ""])
+    head = [
+        machine(options),
+        "",
+        wait,
+        "",
+        "| name | goal | value | |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join([*head, *lines, ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--traces", type=Path, help="directory with traces")
-    parser.add_argument("--peaks", type=int, nargs="+", default=[24, 200])
-    parser.add_argument(
-        "--no-sweep",
-        action="store_true",
-        help="run other autoscalers at their default setting only",
-    )
+    parser.add_argument("--peaks", type=int, nargs="+", help="workers at the peak: 24 200")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--generated", type=int, help="loads of each class and seed: 4")
+    parser.add_argument("--defaults", action="store_true", help="peers at their defaults, no sweep")
+    parser.add_argument("--whole", action="store_true", help="whole traces at large peaks, too")
+    parser.add_argument("--quick", action="store_true", help="a few minutes, for CI")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--only", default="", help="run only loads whose name contains this")
-    parser.add_argument("--out", type=Path, default=Path("build/bench-sizing"))
-    arguments = parser.parse_args()
-    if arguments.traces is None:
-        print(
-            "No directory of traces is set (TRACES=DIR): running synthetic loads only.",
-            file=sys.stderr,
-        )
-    run(
-        arguments.traces,
-        arguments.peaks,
-        arguments.out,
-        sweep=not arguments.no_sweep,
-        only=arguments.only,
+    parser.add_argument("--jobs", type=int, help="simulations at once")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    found = parser.parse_args()
+    if found.jobs:
+        pool.use(found.jobs)
+    if found.traces is None:
+        print("No directory of traces is set (TRACES=DIR): using synthetic loads.", file=sys.stderr)
+    options = Options(
+        traces=found.traces,
+        peaks=tuple(found.peaks or ([12] if found.quick else [24, 200])),
+        seeds=tuple(found.seeds),
+        generated=found.generated or (1 if found.quick else 4),
+        defaults=found.defaults,
+        whole=found.whole,
+        quick=found.quick,
+        only=found.only,
+        out=found.out,
     )
+    run(options, found.parts)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,11 @@ class Case:
     name: str
     load: Workload
     spec: SizingSpec
-    recorded: bool = False
     fault: Fault | None = None
 
 
-def synthetic() -> Iterator[Trace]:
-    """Typical traffic shapes, to be scaled to a peak."""
+def synthetic(*, quick: bool = False) -> Iterator[Trace]:
+    """Typical traffic shapes, to be scaled to a peak. ``quick``: without the whole day."""
     second = np.arange(HOUR, dtype=np.float64)
     rates = {
         "step x4": np.where((second >= 1200) & (second < 2400), 100.0, 25.0),
@@ -43,8 +42,9 @@ def synthetic() -> Iterator[Trace]:
         "slow ramp": 10.0 + 90.0 * second / HOUR,
         "steady": np.full(HOUR, 100.0),
     }
-    day = np.arange(24 * HOUR, dtype=np.float64)
-    rates["diurnal"] = 55.0 - 45.0 * np.cos(2 * np.pi * day / len(day))
+    if not quick:
+        day = np.arange(24 * HOUR, dtype=np.float64)
+        rates["diurnal"] = 55.0 - 45.0 * np.cos(2 * np.pi * day / len(day))
     rng = np.random.default_rng(SEED)
     for name, rate in rates.items():
         yield Trace(name=name, counts=rng.poisson(rate).astype(np.float64))
@@ -74,13 +74,13 @@ def busiest(trace: Trace, hours: float) -> Trace:
     )
 
 
-def scaled_case(trace: Trace, peak: int, *, recorded: bool) -> Case:
+def scaled_case(trace: Trace, peak: int, *, seed: int) -> Case:
     """A trace whose busiest minute needs ``peak`` workers."""
     scenario = Scenario()
     spec = sizing_spec_for(scenario, None, peak)
-    large = scale_to_workers(trace, scenario.service, spec.objective, peak, seed=SEED)
-    load = Workload(trace=large, service=scenario.service, seed=SEED)
-    return Case(name=trace.name, load=load, spec=spec, recorded=recorded)
+    large = scale_to_workers(trace, scenario.service, spec.objective, peak, seed=seed)
+    load = Workload(trace=large, service=scenario.service, seed=seed)
+    return Case(name=trace.name, load=load, spec=spec)
 
 
 def fault_cases() -> Iterator[Case]:
@@ -103,15 +103,3 @@ def fault_cases() -> Iterator[Case]:
         )
         name = f"{trace.name}, {'no fault' if kind is None else kind.value}"
         yield Case(name=name, load=load, spec=sizing_spec_for(scenario, None, 24), fault=fault)
-
-
-def day_at_64() -> Case:
-    """A day at 64 requests a second on average, to measure the simulator itself."""
-    second = np.arange(24 * HOUR)
-    rate = 64.0 * (1 - 0.6 * np.cos(2 * np.pi * second / len(second)))
-    counts = np.random.default_rng(SEED).poisson(rate).astype(np.float64)
-    scenario = Scenario()
-    load = Workload(
-        trace=Trace(name="a day at 64/s", counts=counts), service=scenario.service, seed=SEED
-    )
-    return Case(name="a day at 64/s", load=load, spec=sizing_spec_for(scenario, None, None))

@@ -3,7 +3,7 @@
 Pure: the same arguments give the same answer. Nothing here or below reads a clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,16 +36,26 @@ MEMORIES = (
 """All learners: those of ``LEARNERS``, and those of guards and diagnoses."""
 
 
-def decide(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> Decision:
+def decide(
+    spec: SizingSpec,
+    fleet: Fleet,
+    state: State,
+    now: float,
+    *,
+    without: Container[type] = (),
+) -> Decision:
     """The desired fleet.
 
     Verdict and message compare it with the running fleet. In ``Recommend`` mode the answer is the
     same as in ``Auto``. ``Verdict.HOLDING`` and ``WARMING_UP`` never shrink anything. If no pod
     answered, ``workers`` is only the best estimate and must not be applied to silent pods.
+
+    ``without`` leaves out learners, by the type they learn, as if they were not listed.
     """
     facts, state = look(spec, fleet, _on_one_clock(state, now), now)
     for learner in MEMORIES:
-        facts.memory[learner.kind] = learner.learn(facts.memory.get(learner.kind), facts)
+        if learner.kind not in without:
+            facts.memory[learner.kind] = learner.learn(facts.memory.get(learner.kind), facts)
     needs, soon = _needs(facts)
     proposal = propose(facts, needs, soon) if facts.known else _as_it_runs(facts)
     size, held = _guard(proposal.size, facts, needs)

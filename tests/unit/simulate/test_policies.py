@@ -3,11 +3,15 @@
 import pytest
 
 from aiapi_operator.simulate.policies import keda
+from aiapi_operator.simulate.policies.catalogue import build
 from aiapi_operator.simulate.policies.hpa import HpaBehavior, desired_replicas
 from aiapi_operator.simulate.policies.kpa import KpaPolicy, KpaScaler
 from aiapi_operator.simulate.policies.llmd import SaturationScaler
 from aiapi_operator.simulate.policies.ray import ScalingDelay
+from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.sizing.inputs import Bounds
+from aiapi_operator.sizing.learners.demand import Demand
+from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.state import Size
 
 MANY = Bounds(min=1, max=1000)
@@ -118,3 +122,25 @@ def test_llm_d_steps_down_once_in_two_minutes() -> None:
     law = SaturationScaler()
     steps = [law.replicas(0.3, current=9, now=now) for now in (0, 30, 60, 90, 120, 150)]
     assert steps == [8, 9, 9, 9, 8, 9]
+
+
+def test_without_forecast_the_operator_orders_later_on_a_ramp(make_load, make_truth) -> None:
+    load = make_load(*((10, 20 + 2 * step) for step in range(90)))
+    truth = make_truth(load)
+
+    def ordered(name: str) -> float:
+        result = Simulation(load, truth.spec, build(name, truth, pod_workers=1)).run()
+        assert result.policy == name
+        return sum(change.after.total * (900 - change.at) for change in result.changes[:3])
+
+    assert ordered("aiapi-last-value") < ordered("aiapi")
+
+
+def test_without_forecast_the_operator_learns_no_demand(make_load, make_truth) -> None:
+    load = make_load((120, 40))
+    truth = make_truth(load)
+    for name, known in (("aiapi", True), ("aiapi-last-value", False)):
+        policy = build(name, truth, pod_workers=1)
+        Simulation(load, truth.spec, policy).run()
+        assert (Demand in policy.state.memory) == known
+        assert ServiceDemand in policy.state.memory

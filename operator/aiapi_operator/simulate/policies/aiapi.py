@@ -1,5 +1,6 @@
 """The operator: its own ``decide``, on samples like those of real pods."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -7,7 +8,12 @@ from aiapi_operator.simulate.policies.policy import PolicyDecision
 from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.inputs import SizingSpec
+from aiapi_operator.sizing.learners.daily_profile import DailyProfile
+from aiapi_operator.sizing.learners.demand import Demand
 from aiapi_operator.sizing.state import Size, State
+
+FORECASTS = (Demand, DailyProfile)
+"""Without these the demand is the mean of the last 6 s."""
 
 
 @dataclass(slots=True)
@@ -20,6 +26,8 @@ class AIApiPolicy:
     """Unix time of the trace's second 0."""
     name: str = "aiapi"
     instant: bool = False
+    without: Container[type] = ()
+    """What it does not learn, by type."""
     state: State = field(default_factory=State)
 
     @property
@@ -32,7 +40,7 @@ class AIApiPolicy:
         fleet = snapshot.scrape()
         started = perf_counter()
         spec = replace(self.spec, time_of_day=self.start_time + snapshot.now)
-        decision = decide(spec, fleet, self.state, snapshot.now)
+        decision = decide(spec, fleet, self.state, snapshot.now, without=self.without)
         took = perf_counter() - started
         self.state = decision.state
         size = Size(workers=decision.workers, replicas=decision.replicas)

@@ -41,6 +41,8 @@ class OraclePolicy:
     """
 
     truth: GroundTruth
+    reserve: float = 0.0
+    """Share added to the need, where chance would make it miss windows."""
     name: str = "oracle"
     interval: float = 30.0
     instant: bool = True
@@ -59,4 +61,4 @@ class OraclePolicy:
         coming = load.trace.counts[int(now) : int(now + self.interval)]
         doubled = load.faults.active(FaultKind.DEMAND_DOUBLED, now)
         need = self.truth.need_for_counts(coming, demand_factor=DEMAND_FACTOR if doubled else 1.0)
-        return plan.cheapest(self.truth.spec, need)
+        return plan.cheapest(self.truth.spec, need.times(1 + self.reserve))

@@ -8,12 +8,15 @@ takes a load test:
 
 KPA uses its documented 70 % of it; hpa-concurrency, keda and ray use rho* of it. hpa-cpu has the
 documented default of 80 % of the request, llm-d the objective's threshold.
+
+aiapi-last-value is the operator without its forecast: demand is the mean of the last 6 s. The
+difference to aiapi shows what forecasting is worth.
 """
 
 from collections.abc import Callable
 
 from aiapi_operator.simulate.ground_truth import GroundTruth
-from aiapi_operator.simulate.policies.aiapi import AIApiPolicy
+from aiapi_operator.simulate.policies.aiapi import FORECASTS, AIApiPolicy
 from aiapi_operator.simulate.policies.baselines import OraclePolicy, StaticPolicy
 from aiapi_operator.simulate.policies.hpa import CPU_TARGET, HpaConcurrencyPolicy, HpaCpuPolicy
 from aiapi_operator.simulate.policies.keda import KedaPolicy
@@ -56,6 +59,17 @@ def _aiapi(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy
     need = truth.need(float(truth.load.trace.counts[:60].mean()))
     initial_size = plan.cheapest(truth.spec, need)
     return AIApiPolicy(truth.spec, initial_size, start_time=truth.load.trace.start_time)
+
+
+def _last_value(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:  # noqa: ARG001 - no target
+    need = truth.need(float(truth.load.trace.counts[:60].mean()))
+    return AIApiPolicy(
+        truth.spec,
+        plan.cheapest(truth.spec, need),
+        start_time=truth.load.trace.start_time,
+        name="aiapi-last-value",
+        without=FORECASTS,
+    )
 
 
 def _concurrency(truth: GroundTruth, pod_workers: int, factor: float) -> float:
@@ -103,6 +117,7 @@ def _kpa(truth: GroundTruth, pod_workers: int, factor: float) -> ScalingPolicy:
 
 _BUILDERS: dict[str, Callable[[GroundTruth, int, float], ScalingPolicy]] = {
     "aiapi": _aiapi,
+    "aiapi-last-value": _last_value,
     "static": lambda truth, pod_workers, factor: StaticPolicy(truth),  # noqa: ARG005 - no target
     "oracle": lambda truth, pod_workers, factor: OraclePolicy(truth),  # noqa: ARG005 - no target
     "hpa-cpu": _hpa_cpu,
