@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e coverage lint format docs images crds lock clean \
-        bench-runtime bench-service bench-decide bench-sizing bench-fidelity soak chart-docs deploy dashboards tuning
+        bench-runtime bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity soak chart-docs deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -116,8 +116,16 @@ build/bench/peers:
 bench-decide: install  ## Measure the time of one decision by fleet size
 	$(BIN)/python benchmarks/decide.py
 
-bench-sizing: install  ## Compare autoscalers on synthetic loads and the traces in TRACES=DIR; PEAKS="24 200"
-	$(BIN)/python benchmarks/sizing.py $(if $(TRACES),--traces $(TRACES)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(ONLY),--only '$(ONLY)')
+SIZING = $(if $(TRACES),--traces $(TRACES)) $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS))
+
+bench-sizing: install  ## Goals of the right-sizer; TRACES=DIR, PEAKS="24 200", SEEDS="1 2 3", DEFAULTS=1, QUICK=1
+	$(BIN)/python benchmarks/sizing.py $(SIZING) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(DEFAULTS),--defaults) $(if $(PARTS),--parts $(PARTS))
+
+bench-ablation: install  ## Remove each learner and guard in turn, and print the effect; TRACES=DIR, QUICK=1
+	$(BIN)/python benchmarks/ablation.py $(SIZING)
+
+mutation: install  ## Change N=73 places of sizing/ and engine/, and print what the unit tests do not notice
+	$(BIN)/python benchmarks/mutation.py --count $(or $(N),73) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 bench-fidelity: install  ## Compare the simulator with the sandbox under the same five minutes of load
 	$(BIN)/python benchmarks/fidelity.py

@@ -46,10 +46,12 @@ from sizing_peers import CaseResults
 from aiapi_demo import cpu_wait
 from aiapi_operator.simulate import page, report
 from aiapi_operator.simulate.compare import Comparison
+from aiapi_operator.simulate.faults import FaultKind
 from aiapi_operator.simulate.ground_truth import GroundTruth
 from aiapi_operator.simulate.measure import RunResult
 
 FAULT_POLICIES = ("aiapi", "kpa", "hpa-cpu")
+GOAL_FAULTS = (FaultKind.UPSTREAM_SLOW, FaultKind.METRICS_GONE)
 LARGE = 100
 """Above this peak only the busiest hours are simulated."""
 LARGE_HOURS = 2.0
@@ -158,9 +160,9 @@ def generated_table(
     return table
 
 
-def of_faults(_: Options, console: Console) -> Iterator[Row]:
-    """Each fault with some of the policies."""
-    cases = list(fault_cases())
+def of_faults(options: Options, console: Console) -> Iterator[Row]:
+    """Each fault with some of the policies; ``quick``: those that have a goal."""
+    cases = [case for case in fault_cases() if not options.quick or has_goal(case)]
     jobs = [pool.Job(i, name) for i in range(len(cases)) for name in FAULT_POLICIES]
     results = pool.simulate(cases, jobs)
     runs = [
@@ -171,6 +173,11 @@ def of_faults(_: Options, console: Console) -> Iterator[Row]:
     console.print(fault_table(runs))
     yield from goals.of_faults(runs)
     yield goals.time_to_right_size()
+
+
+def has_goal(case: Case) -> bool:
+    """Whether a goal is measured under this fault."""
+    return case.fault is not None and case.fault.kind in GOAL_FAULTS
 
 
 def fault_table(runs: Sequence[tuple[Case, dict[str, RunResult]]]) -> Table:

@@ -51,10 +51,10 @@ def use(jobs: int) -> None:
     _jobs = jobs
 
 
-def every(function: Callable[[In], Out], inputs: Sequence[In]) -> list[Out]:
-    """``function`` of each input, in order."""
+def every(function: Callable[[In], Out], inputs: Sequence[In], *, reuse: bool = True) -> list[Out]:
+    """``function`` of each input, in order. ``reuse=False``: each in a new process."""
     fork = multiprocessing.get_context("fork")
-    with fork.Pool(_jobs, maxtasksperchild=8) as pool:
+    with fork.Pool(_jobs, maxtasksperchild=8 if reuse else 1) as pool:
         return pool.map(function, inputs, chunksize=1)
 
 

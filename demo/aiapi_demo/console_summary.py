@@ -42,6 +42,7 @@ def print_summary(console: Console, report: DemoReport) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    console.print(str(report.cpu_wait), highlight=False, soft_wrap=True)
     for sentence in report.unmet:
         console.print(f"Not met: {sentence}", style="bold red", highlight=False)
     if not report.unmet:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from aiapi_demo import records
+from aiapi_demo import cpu_wait, records
 from aiapi_demo.environment import NAME, WORKERS_AFTER, DemoEnvironment
 from aiapi_demo.expectations import unmet_expectations
 from aiapi_demo.live_view import LiveView
@@ -74,6 +74,7 @@ class DemoRun:
         """Send the load, observe, and report."""
         await self._environment.llm.set_latency(self._plan.phases[0].upstream_seconds)
         probe = Probe(self._environment.token)
+        before = cpu_wait.read()
         self._view.start()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -87,7 +88,7 @@ class DemoRun:
         finally:
             self._view.stop()
             await probe.close()
-        return self._report()
+        return self._report(cpu_wait.between(before, cpu_wait.read()))
 
     async def _load(
         self, probe: Probe, background: list[asyncio.Task[None]], tasks: asyncio.TaskGroup
@@ -194,7 +195,7 @@ class DemoRun:
         self._kill = OperatorKill(at=at, back_at=back, guarded_until=self._plan.seconds)
         self._console.print(f"{elapsed(back)} operator restarted")
 
-    def _report(self) -> DemoReport:
+    def _report(self, wait: cpu_wait.CpuWait) -> DemoReport:
         plan, recording = self._plan, self._recording
         summary = summarize(
             phases=plan.phases,
@@ -209,4 +210,5 @@ class DemoRun:
             summary=summary,
             kill=self._kill,
             unmet=unmet_expectations(summary, recording, plan.phases, self._kill),
+            cpu_wait=wait,
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from aiapi_demo.cpu_wait import CpuWait
 from aiapi_demo.latency import percentile
 from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.records import RequestRecord
@@ -155,6 +156,8 @@ class DemoReport:
     kill: OperatorKill | None
     unmet: tuple[str, ...]
     """Expectations that were not met. Empty if the run succeeded."""
+    cpu_wait: CpuWait
+    """How much processes waited for a CPU during the load."""
 
 
 def as_json(report: DemoReport) -> dict[str, Any]:
@@ -169,4 +172,6 @@ def as_json(report: DemoReport) -> dict[str, Any]:
         ],
         "operator_killed": asdict(report.kill) if report.kill else None,
         "unmet": list(report.unmet),
+        "comparable": report.cpu_wait.comparable,
+        "cpu_wait": report.cpu_wait.share,
     }

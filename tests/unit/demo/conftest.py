@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from aiapi_demo.cpu_wait import CpuWait
 from aiapi_demo.observed import ObservedAIApi, ObservedCondition
 from aiapi_demo.recording import Recording, RunSample
 from aiapi_demo.records import RequestRecord
@@ -95,7 +96,7 @@ def records() -> list[RequestRecord]:
 
 @pytest.fixture
 def report(recording: Recording, records: list[RequestRecord]) -> Callable[..., DemoReport]:
-    def make(unmet: tuple[str, ...] = ()) -> DemoReport:
+    def make(unmet: tuple[str, ...] = (), cpu_wait: float = 0.04) -> DemoReport:
         return DemoReport(
             phases=PHASES,
             objective=OBJECTIVE,
@@ -105,6 +106,7 @@ def report(recording: Recording, records: list[RequestRecord]) -> Callable[..., 
             ),
             kill=None,
             unmet=unmet,
+            cpu_wait=CpuWait(share=cpu_wait, source="processes waited for a CPU"),
         )
 
     return make

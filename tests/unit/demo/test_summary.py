@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from aiapi_demo.console_summary import print_summary
 from aiapi_demo.recording import RunSample
 from aiapi_demo.summary import DemoReport, as_json, integral
 
@@ -62,3 +65,12 @@ def test_the_json_has_the_documented_content(report: Make) -> None:
     assert {"type": "DependencyBound", "status": "True"}.items() <= content["conditions"][
         -1
     ].items()
+
+
+def test_a_run_on_a_busy_machine_is_marked(report: Make) -> None:
+    quiet, busy = as_json(report()), as_json(report(cpu_wait=0.6))
+    assert (quiet["comparable"], quiet["cpu_wait"]) == (True, 0.04)
+    assert (busy["comparable"], busy["cpu_wait"]) == (False, 0.6)
+    console = Console(record=True, width=200, file=StringIO())
+    print_summary(console, report(cpu_wait=0.6))
+    assert "Not comparable: processes waited for a CPU in 60 % of the time" in console.export_text()
