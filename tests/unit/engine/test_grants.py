@@ -52,7 +52,7 @@ async def wanting(workers: int, *, pods: int = 2, **spec: Any) -> World:
 
 
 async def run(world: World, seconds: float) -> None:
-    """Tick every 2 s; pods have the workers that they were told, at once."""
+    """Tick every 2 s; pods start and stop workers at once."""
     for _ in range(round(seconds / 2)):
         await world.tick()
         for pod, count in world.pods.set_workers:
@@ -130,7 +130,7 @@ async def test_a_resize_that_limits_forbid_is_reported_at_once_with_what_to_chan
         ("exceeded quota: team, requested: cpu=4", Refusal.FORBIDDEN),
     ],
 )
-async def test_a_forbidden_resize_is_told_apart_by_its_message(
+async def test_a_forbidden_resize_is_classified_by_its_message(
     fleets: list[Fleet], message: str, why: Refusal
 ) -> None:
     world = await wanting(2)
@@ -209,14 +209,14 @@ async def test_a_new_pod_starts_without_the_workers_that_its_node_refuses() -> N
     world = await wanting(4)
     world.cluster.room = {"a-3": "500m"}
     world.cache.put(world.cluster.add_pod("a-3", ready=False))
-    told: list[tuple[str, int]] = []
+    confirmed: list[tuple[str, int]] = []
     for _ in range(5):
         world.now += 2
         world.pods.set_workers.clear()
         world.answer("a-3", ready=False)
         await world.engine.tick(world.state)
-        told += [call for call in world.pods.set_workers if call[0] == "a-3"]
-    assert told == [("a-3", 1)], "confirmed once its resize is refused, so that it becomes ready"
+        confirmed += [call for call in world.pods.set_workers if call[0] == "a-3"]
+    assert confirmed == [("a-3", 1)], "once its resize is refused, so that it becomes ready"
 
 
 async def test_refusals_of_deleted_pods_are_forgotten() -> None:
