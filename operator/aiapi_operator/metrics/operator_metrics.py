@@ -6,7 +6,7 @@ metric without data is absent, because zero would be wrong.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -150,7 +150,7 @@ class OperatorMetrics:
         self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision
     ) -> None:
         """Record a decision and the fleet it was made for."""
-        self._set(key, _values(spec, fleet, decision))
+        self._set(key, _values(spec, fleet, decision), self._gauges)
         for constraint in Binding:
             binds = constraint is decision.need.binding
             self._binding.labels(*key, constraint.value).set(binds)
@@ -167,12 +167,17 @@ class OperatorMetrics:
                 family.remove_by_labels(dict(zip(_AIAPI, key, strict=True)))
                 family.labels(*key, currency).set(price)
 
-    def _set(self, key: Key, values: Mapping[str, float | None]) -> None:
+    def _set(
+        self,
+        labels: Sequence[str],
+        values: Mapping[str, float | None],
+        gauges: Mapping[str, Gauge],
+    ) -> None:
         for name, value in values.items():
             if value is None:
-                self._gauges[name].remove(*key)
+                gauges[name].remove(*labels)
             else:
-                self._gauges[name].labels(*key).set(value)
+                gauges[name].labels(*labels).set(value)
 
     def _count(self, key: Key, spec: SizingSpec, fleet: ObservedFleet, decision: Decision) -> None:
         failed = decision.state.memory.get(FailedRequests)
@@ -205,11 +210,7 @@ class OperatorMetrics:
                 values["objective_seconds"] = objective.threshold
                 values["objective_ratio"] = objective.percentile / 100
                 values["latency_seconds"] = decision.load.measured(kind)
-            for name, value in values.items():
-                if value is None:
-                    self._by_objective[name].remove(*key, kind)
-                else:
-                    self._by_objective[name].labels(*key, kind).set(value)
+            self._set((*key, kind), values, self._by_objective)
 
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """Record the conditions of an AIApi. An unknown condition has no series."""

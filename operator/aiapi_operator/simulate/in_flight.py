@@ -18,7 +18,8 @@ import numpy as np
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate import admission, loops
 from aiapi_operator.simulate.admission import REJECTION_SECONDS, AdmissionWindow, Bools
-from aiapi_operator.simulate.counters import CANCELLED, SHED, SUCCESS, PendingRequests, RequestBatch
+from aiapi_operator.simulate.calls import CalledRequests, join
+from aiapi_operator.simulate.counters import CANCELLED, SHED, PendingRequests, RequestBatch
 from aiapi_operator.simulate.first_bytes import FirstBytes
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.requests import Requests, Workload, concatenate
@@ -64,116 +65,6 @@ def _both(one: ServedRequests, other: ServedRequests) -> ServedRequests:
 
 
 @dataclass(frozen=True, slots=True)
-class _Calls:
-    """Requests that have left their loop for the upstream; a column of both tables is a request.
-
-    Two tables, because selecting columns of a table costs as much as selecting from one row.
-    """
-
-    times: Floats
-    """Rows: arrival, loop time, upstream time, first attempt, loop done, upstream done, and the
-    stream's duration if the service streams."""
-    marks: Ints
-    """Rows: connection, prior attempts, slot, loop, outcome, whether the client has given up."""
-
-    @classmethod
-    def of(cls, requests: Requests, *, slot: Ints, loop_id: Ints, loop_done: Floats) -> "_Calls":
-        """Requests that have left their loop; the other rows are not set yet."""
-        rows = 6 if requests.stream is None else 7
-        times, marks = np.empty((rows, len(slot))), np.empty((6, len(slot)), dtype=np.int64)
-        times[0], times[1], times[2] = requests.at, requests.loop, requests.upstream
-        times[3], times[4] = requests.first_at, loop_done
-        if requests.stream is not None:
-            times[6] = requests.stream
-        marks[0], marks[1] = requests.connection, requests.prior_attempts
-        marks[2], marks[3] = slot, loop_id
-        return cls(times, marks)
-
-    @property
-    def requests(self) -> Requests:
-        at, loop, upstream, first_at = self.times[:4]
-        return Requests(
-            at, loop, upstream, self.marks[0], first_at, self.marks[1], self._stream_row
-        )
-
-    @property
-    def _stream_row(self) -> Floats | None:
-        return self.times[6] if len(self.times) > 6 else None
-
-    @property
-    def streaming(self) -> Floats | float:
-        """Time from the first byte to the end. A request without success has no stream."""
-        row = self._stream_row
-        return 0.0 if row is None else np.where(self.outcome == SUCCESS, row, 0.0)
-
-    @property
-    def at(self) -> Floats:
-        row: Floats = self.times[0]
-        return row
-
-    @property
-    def slot(self) -> Ints:
-        row: Ints = self.marks[2]
-        return row
-
-    @property
-    def loop_id(self) -> Ints:
-        row: Ints = self.marks[3]
-        return row
-
-    @property
-    def upstream_done(self) -> Floats:
-        row: Floats = self.times[5]
-        return row
-
-    @property
-    def outcome(self) -> Ints:
-        row: Ints = self.marks[4]
-        return row
-
-    @property
-    def abandoned(self) -> Bools:
-        """Whether the client has given up."""
-        row: Bools = self.marks[5] == 1
-        return row
-
-    def take(self, which: Bools) -> "_Calls":
-        places = which.nonzero()[0]
-        return _Calls(self.times.take(places, axis=1), self.marks.take(places, axis=1))
-
-    def with_outcome(self, outcome: Ints) -> "_Calls":
-        marks = self.marks.copy()
-        marks[4] = outcome
-        return _Calls(self.times, marks)
-
-    def pending(self) -> PendingRequests:
-        return PendingRequests(self.slot, self.at, self.times[4])
-
-    @property
-    def streams(self) -> bool:
-        """Whether the service streams."""
-        return self._stream_row is not None
-
-    def first_bytes(self, first: Floats) -> FirstBytes | None:
-        if not self.streams:
-            return None
-        good = self.outcome == SUCCESS
-        return FirstBytes(self.slot[good], self.at[good], first[good])
-
-    def batch(self, ended_at: Floats) -> RequestBatch:
-        return RequestBatch.of(self.slot, self.at, self.times[4], ended_at, self.outcome)
-
-
-def _join(calls: Sequence[_Calls]) -> _Calls:
-    if len(calls) == 1:
-        return calls[0]
-    return _Calls(
-        np.concatenate([each.times for each in calls], axis=1),
-        np.concatenate([each.marks for each in calls], axis=1),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class ServeResult:
     """What happened in a step of time."""
 
@@ -199,7 +90,7 @@ class InFlightRequests:
         self._upstream = UpstreamModel(service.upstream, load.faults)
         self._deadline = parse_duration(service.clients.deadline)
         self._limit = service.pods.in_flight
-        self._calls: dict[int, list[_Calls]] = {}
+        self._calls: dict[int, list[CalledRequests]] = {}
         """By the time at which the upstream answers, in buckets of ``_BUCKET_SECONDS``."""
         self._departures: tuple[Floats, Ints] = (np.empty(0), np.empty(0, dtype=np.int64))
 
@@ -241,7 +132,7 @@ class InFlightRequests:
             calls, np.maximum(calls.upstream_done, self.free_at[calls.loop_id])
         )
 
-    def _abandon(self, calls: _Calls) -> ServedRequests:
+    def _abandon(self, calls: CalledRequests) -> ServedRequests:
         """New requests whose clients will not wait for the upstream's answer."""
         gone = calls.take(calls.abandoned)
         return ServedRequests(gone.requests, gone.at + self._deadline, gone.outcome)
@@ -269,7 +160,7 @@ class InFlightRequests:
 
     def _call_upstream(
         self, requests: Requests, slot: Ints, loop_id: Ints, done: Floats, rejected: Bools | None
-    ) -> _Calls:
+    ) -> CalledRequests:
         if rejected is None:
             answered, failed = self._upstream.call(done, requests.upstream)
         else:
@@ -280,13 +171,13 @@ class InFlightRequests:
             )
             failed[rejected] = SHED
         late = answered > requests.at + self._deadline
-        calls = _Calls.of(requests, slot=slot, loop_id=loop_id, loop_done=done)
+        calls = CalledRequests.of(requests, slot=slot, loop_id=loop_id, loop_done=done)
         calls.times[5] = answered
         calls.marks[4], calls.marks[5] = np.where(late, CANCELLED, failed), late
         return calls
 
     def _answer(
-        self, new: _Calls, schedule: loops.LoopSchedule, before: Floats, end: float
+        self, new: CalledRequests, schedule: loops.LoopSchedule, before: Floats, end: float
     ) -> tuple[ServedRequests, RequestBatch, FirstBytes | None]:
         calls = self._due(new, end)
         # A rejection does not wait for the loop a second time.
@@ -304,15 +195,15 @@ class InFlightRequests:
             answered = self._for_clients(calls.take(waiting), first[waiting])
         return answered, calls.batch(ends), calls.first_bytes(first)
 
-    def _all(self) -> _Calls | None:
+    def _all(self) -> CalledRequests | None:
         calls = [each for bucket in self._calls.values() for each in bucket]
-        return _join(calls) if calls else None
+        return join(calls) if calls else None
 
-    def _due(self, new: _Calls, end: float) -> _Calls:
+    def _due(self, new: CalledRequests, end: float) -> CalledRequests:
         """Calls answered before ``end``. Buckets avoid a scan of a queue of minutes each time."""
         last = int(end // _BUCKET_SECONDS)
         buckets = [key for key in self._calls if key <= last]
-        calls = _join([*(each for key in buckets for each in self._calls.pop(key)), new])
+        calls = join([*(each for key in buckets for each in self._calls.pop(key)), new])
         due = calls.upstream_done < end
         if due.all():
             return calls
@@ -322,7 +213,7 @@ class InFlightRequests:
             self._calls.setdefault(key, []).append(later.take(keys == key))
         return calls.take(due)
 
-    def _for_clients(self, calls: _Calls, first: Floats) -> ServedRequests:
+    def _for_clients(self, calls: CalledRequests, first: Floats) -> ServedRequests:
         limit = calls.at + self._deadline
         outcome = np.where(first > limit, CANCELLED, calls.outcome)
         first = np.minimum(first, limit)
@@ -331,7 +222,7 @@ class InFlightRequests:
         ends = first + calls.with_outcome(outcome).streaming
         return ServedRequests(calls.requests, ends, outcome, first)
 
-    def _track_departures(self, calls: _Calls, ends: Floats, end: float) -> None:
+    def _track_departures(self, calls: CalledRequests, ends: Floats, end: float) -> None:
         """Keep what is still in flight at ``end``, for admission."""
         if self._limit == 0:
             return

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import isfinite
 
-from aiapi_operator.sizing import rates, windows
+from aiapi_operator.sizing import counters, rates, windows
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.state import Size, State
@@ -20,7 +20,7 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     kinds = [each.kind for each in spec.objectives]
     measured = rates.measure(seen, state, now=now, kinds=kinds)
     ticks = windows.append(state.ticks, measured.tick, now=now)
-    elapsed = 0.0 if state.now is None else min(rates.MAX_COUNTER, now - state.now)
+    elapsed = 0.0 if state.now is None else min(counters.MAX_COUNTER, now - state.now)
     stale = max(3 * spec.interval, 10.0)
     # After a restart the last decision is in the status: it may not have been applied yet.
     decided = fleet.workers if state.last is None else state.last.size.workers

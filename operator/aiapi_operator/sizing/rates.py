@@ -10,15 +10,15 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 + 32) x 3/2 = 90. Unknown is never zero.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from operator import add, attrgetter, is_, lt, sub, truediv
+from operator import add, attrgetter, lt, sub, truediv
 from typing import NamedTuple
 
-from aiapi_operator.sizing import histogram, loop_work, thread_use, windows
-from aiapi_operator.sizing.inputs import Fleet, Histogram, ObjectiveKind, PodSample, PodUnknown
+from aiapi_operator.sizing import loop_work, thread_use, tick_histograms, windows
+from aiapi_operator.sizing.counters import is_sane
+from aiapi_operator.sizing.inputs import Fleet, ObjectiveKind, PodSample, PodUnknown
 from aiapi_operator.sizing.state import (
     SLOW_WINDOW,
     Latencies,
@@ -36,9 +36,6 @@ MIN_SECONDS = 0.1
 MAX_SILENT_SHARE = 0.02
 """Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
 the others, so they may hide no more than that."""
-MAX_COUNTER = 1e15
-"""Seconds or requests of a valid counter. No real pod exceeds this: 30 million years, or a million
-rps for 30 years."""
 
 _NAMES = (
     # Counters of seconds,
@@ -73,12 +70,7 @@ _COUNTERS = 13
 _DIFFERENCES = _COUNTERS + 2
 """Numbers whose difference is used: the counters, and requests in flight and queued."""
 _NOTHING = (0,) * len(_NAMES)
-_HISTOGRAMS: Mapping[ObjectiveKind, Callable[[PodSample], Histogram]] = {
-    ObjectiveKind.LATENCY: attrgetter("latency"),
-    ObjectiveKind.FIRST_BYTE: attrgetter("first_byte"),
-}
 _NONE: Latencies = ((), ())
-_UNMERGED = MergedHistogram()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +119,7 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
     pods: dict[str, ParsedSample | PodUnknown] = {}
     numbers = [_NUMBERS(pod) for pod in fleet.pods if isinstance(pod, PodSample)]
     # Check number by number over all pods first: this is fast, and mostly all are valid.
-    all_sane, following = all(map(_sane, zip(*numbers, strict=True))), iter(numbers)
+    all_sane, following = all(map(is_sane, zip(*numbers, strict=True))), iter(numbers)
     for pod in fleet.pods:
         judged = (
             _judge((pod, next(following)), oldest, newest, sane=all_sane)
@@ -154,14 +146,9 @@ def _judge(
     pod, numbers = known
     if not oldest <= pod.time <= newest:
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="stale sample")
-    if not (sane or _sane(numbers)):
+    if not (sane or is_sane(numbers)):
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="invalid counters")
     return known
-
-
-def _sane(values: Sequence[float]) -> bool:
-    # Three passes in C beat one in Python. NaN can escape min and max, but not the sum.
-    return not values or (min(values) >= 0 and max(values) <= MAX_COUNTER and sum(values) >= 0)
 
 
 def _surer(
@@ -209,7 +196,8 @@ def measure(
             flows.append(flow)
     tick, merged = None, state.merged
     if elapsed >= MIN_SECONDS and any(sample.ready for (sample, _), _, _ in flows):
-        latencies, merged = _histograms(flows, state, kinds)
+        pairs = [(sample, last and last[0]) for (sample, _), last, _ in flows]
+        latencies, merged = tick_histograms.read(pairs, state, kinds)
         tick = _sum(flows, seen, latencies, seconds=elapsed, now=now)
     if seen.unknown:
         names = {sample.pod for sample, _ in kept}
@@ -335,60 +323,3 @@ def _busiest(rates: _Rates) -> float:
     """Loop utilization of the busiest pod."""
     pairs = zip(rates.loop, rates.workers, strict=True)
     return max(min(1.0, loop / workers) if workers > 0 else 0.0 for loop, workers in pairs)
-
-
-def _histograms(
-    flows: list[_Flow], state: State, kinds: Sequence[ObjectiveKind]
-) -> tuple[dict[ObjectiveKind, Latencies], dict[ObjectiveKind, MergedHistogram]]:
-    """The histograms that objectives need: adding them takes most of the time."""
-    found = {kind: _latencies(flows, state, kind) for kind in kinds}
-    return (
-        {kind: latencies for kind, (latencies, _) in found.items()},
-        {kind: merged for kind, (_, merged) in found.items()},
-    )
-
-
-def _latencies(
-    flows: list[_Flow], state: State, kind: ObjectiveKind
-) -> tuple[Latencies, MergedHistogram]:
-    """Latencies of this tick, over the pods with the same bounds.
-
-    During a rollout that changes the bounds, the old bounds are used while any pod has them:
-    histograms with different bounds cannot be added.
-    """
-    read = _HISTOGRAMS[kind]
-    bounds = windows.histogram_of(state.ticks[-1], kind)[0] if state.ticks else ()
-    if not any(histogram.same_bounds(read(sample).bounds, bounds) for (sample, _), _, _ in flows):
-        bounds = read(flows[0][0][0]).bounds
-    size = len(bounds) + 1
-    now, past = [], []
-    for (sample, _), last, _ in flows:
-        after = read(sample)
-        before = None if last is None else read(last[0])
-        if not histogram.same_bounds(after.bounds, bounds):
-            continue
-        if before is not None and not histogram.same_bounds(before.bounds, bounds):
-            continue
-        if len(after.counts) == size:
-            now.append(after.counts)
-        if before is not None and len(before.counts) == size:
-            past.append(before.counts)
-    if not now or not _ascending(bounds):
-        return (bounds, ()), MergedHistogram()
-    merged = MergedHistogram(parts=tuple(now), counts=histogram.merge(now))
-    known = state.merged.get(kind, _UNMERGED)
-    counts = histogram.difference(merged.counts, _merge(past, known) or (0,) * size)
-    return (bounds, counts if counts is not None and _sane(counts) else ()), merged
-
-
-def _merge(parts: list[histogram.Counts], known: MergedHistogram) -> histogram.Counts:
-    """Adds histograms, or reuses the last tick's sum: adding takes most of the time in large
-    fleets."""
-    if len(parts) == len(known.parts) and all(map(is_, parts, known.parts)):
-        return known.counts
-    return histogram.merge(parts)
-
-
-@lru_cache(maxsize=8)
-def _ascending(bounds: tuple[float, ...]) -> bool:
-    return bool(bounds) and _sane(bounds) and all(map(lt, bounds, bounds[1:]))

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
+from aiapi_operator.sizing.counters import MAX_COUNTER
 from aiapi_operator.sizing.inputs import PodSample
 from aiapi_operator.sizing.state import ThreadUse
-
-MAX_COUNTER = 1e15
-"""Seconds or requests. No counter of a real pod exceeds this, and NaN is rejected, too."""
 
 
 def measure(
