@@ -51,6 +51,15 @@ def workers_each(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
     return max(1, ceil(each - 1e-9))
 
 
+def tolerant_workers(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
+    """Workers per pod: the running number if the need exceeds it by no more than the tolerance."""
+    running, workers = clamp(facts, facts.base).workers, workers_each(facts, need, replicas)
+    if workers <= running:
+        return workers
+    tolerated = workers_each(facts, need.times(1 / (1 + pods.TOLERANCE)), replicas)
+    return running if tolerated <= running else workers
+
+
 def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
     """The fleet for the need now, and for the need when pods ordered now will serve."""
     spec, plannable, start = facts.spec, facts.plannable, clamp(facts, facts.base)
@@ -60,10 +69,7 @@ def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
     if plan.workers_for(soon.carry, start.replicas) > most:
         replicas = plan.fewest_replicas(plannable, soon.carry, at_least=start.replicas)
     replicas = min(spec.replicas.max, max(replicas, _floor(now, most), _floor(soon, most)))
-    workers = workers_each(facts, now.carry, replicas)
-    tolerated = workers_each(facts, now.carry.times(1 / (1 + pods.TOLERANCE)), replicas)
-    if tolerated <= start.workers < workers:
-        workers = start.workers
+    workers = tolerant_workers(facts, now.carry, replicas)
     workers = min(spec.workers.max, max(workers, min(most, now.min_workers), spec.workers.min))
     return Proposal(size=Size(workers=workers, replicas=replicas), move=move)
 

@@ -164,11 +164,12 @@ def test_steady_noise_does_not_flap() -> None:
     model.noise = Random(7)  # noqa: S311 - a repeatable load, no secret
     model.rate = 230.0
     model.run(600)
-    sizes = [(d.workers, d.replicas) for _, d in model.run(3600)]
-    changes = sum(a != b for a, b in pairwise(sizes))
-    assert changes <= 4
-    # A need of 6.0 to 6.3: once 6 x 2 instead of 6 x 1, until a seventh pod has its share.
-    assert max(w * r for w, r in sizes) <= 14
+    totals = [total(decision) for _, decision in model.run(3600)]
+    steps = [after - before for before, after in pairwise(totals) if after != before]
+    # A need of 6.0 to 6.3: 6 x 1, and 6 x 2 until a seventh pod has its share.
+    assert sum(one * other < 0 for one, other in pairwise(steps)) <= 2
+    assert len(steps) <= 6
+    assert max(totals) <= 14
 
 
 def test_pods_that_are_not_ready_are_not_ordered_twice() -> None:
