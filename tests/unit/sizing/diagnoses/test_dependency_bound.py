@@ -58,7 +58,7 @@ TABLE = [
         id="twice the usual in a few requests",
     ),
     pytest.param(
-        row(**SLOW, contended=True),
+        row(**SLOW, contended=True, waited=3.0),
         None,
         "CPUContended",
         "Workers wait for CPU, so waits are unclear.",
