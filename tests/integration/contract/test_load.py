@@ -66,7 +66,7 @@ async def sized(pod: Pod, desired: Callable[[], SizingSpec]) -> AsyncIterator[De
 
 
 async def test_workers_that_load_a_model_order_no_more_workers(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(APP.format(start=2.0))
+    (tmp_path / "slow.py").write_text(APP.format(start=6.0))
     desired = spec(interval=1.0, workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=5))
     async with serve(tmp_path, f"--app-dir={tmp_path}", app="slow:app") as pod:
         await pod.ready(1)
@@ -77,10 +77,10 @@ async def test_workers_that_load_a_model_order_no_more_workers(tmp_path: Path) -
             desired = spec(
                 interval=1.0, workers=Bounds(min=3, max=8), replicas=Bounds(min=1, max=5)
             )
-            for _ in range(10):
+            for _ in range(12):
                 decision = await decided()
                 assert (decision.workers, decision.replicas) == (3, 1), decision.message
-        assert (await pod.ready(3))["start_seconds"] > 2.0
+        assert (await pod.ready(3))["start_seconds"] > 6.0
 
 
 @contextmanager
