@@ -147,7 +147,8 @@ def test_scaling_a_trace_raises_the_default_maximum_of_replicas_only() -> None:
 
 
 def test_an_unknown_policy_error_lists_the_policies(make_load, make_truth) -> None:
-    with pytest.raises(UnknownPolicyError, match="'magic'; use any of: aiapi, static"):
+    message = "'magic'; use any of: aiapi, aiapi-last-value, static"
+    with pytest.raises(UnknownPolicyError, match=message):
         build("magic", make_truth(make_load((60, 5))), pod_workers=1)
 
 
