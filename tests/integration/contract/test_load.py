@@ -66,7 +66,7 @@ async def sized(pod: Pod, desired: Callable[[], SizingSpec]) -> AsyncIterator[De
 
 
 async def test_workers_that_load_a_model_order_no_more_workers(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(APP.format(start=6.0))
+    (tmp_path / "slow.py").write_text(APP.format(start=8.0))
     desired = spec(interval=1.0, workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=5))
     async with serve(tmp_path, f"--app-dir={tmp_path}", app="slow:app") as pod:
         await pod.ready(1)
@@ -75,12 +75,12 @@ async def test_workers_that_load_a_model_order_no_more_workers(tmp_path: Path) -
                 decision = await decided()
                 assert (decision.workers, decision.replicas) == (1, 1), decision.message
             desired = spec(
-                interval=1.0, workers=Bounds(min=3, max=8), replicas=Bounds(min=1, max=5)
+                interval=1.0, workers=Bounds(min=4, max=8), replicas=Bounds(min=1, max=5)
             )
             for _ in range(12):
                 decision = await decided()
-                assert (decision.workers, decision.replicas) == (3, 1), decision.message
-        assert (await pod.ready(3))["start_seconds"] > 6.0
+                assert (decision.workers, decision.replicas) == (4, 1), decision.message
+        assert (await pod.ready(4))["start_seconds"] > 8.0
 
 
 @contextmanager
