@@ -101,13 +101,17 @@ def _move(facts: Facts, now: Requirements, soon: Requirements, start: Size) -> R
 
 
 def _pays(facts: Facts, now: Requirements, soon: Requirements, move: ReplicaMove) -> bool:
-    """Fewer pods must carry the need, and cost less: it may have risen since the last look."""
+    """Fewer pods must carry the need, and cost less: it may have risen since the last look.
+
+    The highest need of the workers' window counts, since workers stay for it.
+    """
     if move.after > move.before:
         return True
-    spec = facts.plannable
-    if any(plan.workers_for(each.carry, move.after) > spec.workers.max for each in (now, soon)):
+    spec, history = facts.plannable, facts.get(NeedHistory)
+    lately = now.scaled_to(now.carry.total if history is None else history.lately(now.carry.total))
+    if any(plan.workers_for(need, move.after) > spec.workers.max for need in (lately, soon.carry)):
         return False
-    kept, moved = (plan.fit(spec, now.carry, pods) for pods in (move.before, move.after))
+    kept, moved = (plan.fit(spec, lately, pods) for pods in (move.before, move.after))
     return plan.hourly_cost(spec, moved) < plan.hourly_cost(spec, kept)
 
 

@@ -20,6 +20,7 @@ def proposed(
     ready: int | None = None,
     move: ReplicaMove | None = None,
     samples: tuple[float, ...] = (),
+    lately: float = 0.0,
     **bounds: Bounds,
 ) -> Proposal:
     """The proposal for a fleet; ``move`` was chosen before, ``samples`` make it choose now."""
@@ -27,7 +28,7 @@ def proposed(
     pods = [pod(60.0, f"pod-{i}") for i in range(serving)]
     last = Outcome(time=58.0, size=size(*running), replicas_before=running[1], need=1.0, move=move)
     sampled = 58.0 if samples else 50.0
-    history = NeedHistory(samples=samples or (1.0,), sampled=sampled)
+    history = NeedHistory(workers=((0.0, lately),), samples=samples or (1.0,), sampled=sampled)
     tick = facts(
         row(),
         user_spec=spec(**bounds),
@@ -101,6 +102,18 @@ def test_a_chosen_move_of_pods(
 ) -> None:
     found = proposed(running, now, move=FEWER)
     assert found.size == size(*expected)
+
+
+def test_fewer_pods_must_also_carry_the_highest_need_of_the_workers_window() -> None:
+    """Workers stay for it: fewer pods would get another worker each, for half a minute."""
+    assert proposed((1, 6), needed(4.0), move=FEWER, lately=4.1).size == size(1, 6)
+    assert proposed((1, 6), needed(4.0), move=FEWER, lately=4.0).size == size(1, 4)
+
+
+def test_fewer_pods_must_carry_the_need_with_the_workers_that_pods_can_have() -> None:
+    few = {"workers": Bounds(min=1, max=2)}
+    assert proposed((2, 6), needed(9.0), move=FEWER, **few).size == size(2, 6)
+    assert proposed((2, 6), needed(8.0), move=FEWER, **few).size == size(2, 4)
 
 
 def test_more_pods_to_save_cost_are_kept_although_workers_are_higher_now() -> None:

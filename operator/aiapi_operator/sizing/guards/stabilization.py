@@ -15,7 +15,7 @@ from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.learners.need_history import NeedHistory
-from aiapi_operator.sizing.propose import clamp, tolerant_workers
+from aiapi_operator.sizing.propose import clamp, workers_each
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 
@@ -29,7 +29,7 @@ def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | No
         return None
     lately = needs.scaled_to(history.lately(needs.carry.total))
     running = int(peaks.peak(history.running_workers) or 0)
-    needed = max(tolerant_workers(facts, lately, size.replicas), running)
+    needed = max(workers_each(facts, lately, size.replicas), running)
     # More workers than are running only if fewer pods carry the same need.
     most = facts.spec.workers.max if size.replicas < start.replicas else start.workers
     allowed = min(most, needed)

@@ -44,9 +44,6 @@ def history(
         pytest.param(
             history(workers=12.0), (4, 3), (4, 2), 6, WORKERS, id="fewer pods need more workers"
         ),
-        pytest.param(
-            history(workers=8.4), (4, 3), (4, 2), None, "", id="5 % more is within the tolerance"
-        ),
         pytest.param(history(workers=8.5), (4, 3), (4, 2), 5, WORKERS, id="6 % more is not"),
         pytest.param(
             history(workers=40.0), (4, 3), (4, 2), 8, WORKERS, id="no more than workers.max"
