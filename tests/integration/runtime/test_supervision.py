@@ -288,7 +288,8 @@ async def test_signals_change_the_count(tmp_path):
         await pod.ready(1)
         pod.process.send_signal(signal.SIGTTOU)
         await asyncio.sleep(0.2)
-        await pod.ready(1)
+        workers = (await pod.stats())["workers"]
+        assert (workers["ready"], workers["wanted"]) == (1, 1)
 
 
 async def test_sigterm_to_a_worker_replaces_it_without_a_gap(tmp_path):
@@ -384,7 +385,8 @@ async def test_bad_counts_are_refused_with_a_reason(tmp_path):
         ):
             status, answer = await pod.put(body)
             assert (status, reason in answer["detail"]) == (422, True), (body, answer)
-        assert (await pod.stats())["workers"]["wanted"] == 1
+        workers = (await pod.stats())["workers"]
+        assert (workers["ready"], workers["wanted"]) == (1, 1)
 
 
 async def test_a_new_pod_waits_for_its_first_put(tmp_path):
