@@ -254,12 +254,16 @@ async def test_concurrent_counts_end_in_one_of_them(tmp_path):
 async def test_processes_killed_in_any_phase_are_replaced(tmp_path):
     async with serve(tmp_path, "--workers=2") as pod:
         await pod.ready(2)
+        killed = []
         for count in (3, 1, 4, 2):
             fork_servers = _children_named(pod.process.pid, "aiapi-forksrv")
+            killed += fork_servers
             await pod.resize(count)
             for pid in fork_servers:
                 os.kill(pid, signal.SIGKILL)
             await pod.settled(count)
+        assert killed, "no fork server was found"
+        assert (await (await pod.connect()).ask()).status == 200
 
 
 def _children_named(pid, name):
