@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
+FAILURE_LENGTH = 3000
 REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
 
 
@@ -21,11 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests with generated cases, and retry tests of real processes once.
 
-    The summary lists each retry as RERUN. Unit tests do not depend on the machine's load and are
-    not retried.
+    The summary lists each retry as RERUN, with the first failure. Unit tests do not depend on the
+    machine's load and are not retried.
     """
     for item in items:
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.property)
         if any(item.path.is_relative_to(folder) for folder in REAL_PROCESSES):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print why each retried test failed the first time."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"first failure of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext[-FAILURE_LENGTH:])

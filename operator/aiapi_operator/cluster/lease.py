@@ -4,6 +4,10 @@ The holder renews the Lease. A candidate takes it over when it has not changed f
 duration, measured on the candidate's monotonic clock, so clock skew cannot cause two leaders. The
 holder stops acting before that: ``held()`` turns false once the last renewal is older than
 ``RENEW_DEADLINE``, whatever the network does.
+
+A Lease that is deleted counts as one that is no longer renewed: nobody creates it again before its
+duration has passed. ``helm uninstall`` deletes it before the operator's pods, and a Lease created
+in between would be left behind and block the next ``helm install``.
 """
 
 import asyncio
@@ -37,9 +41,10 @@ class LeaseIdentity:
     identity: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Observed:
     version: str
+    """The ``resourceVersion``; empty while there is no Lease."""
     since: float
 
 
@@ -99,27 +104,29 @@ class LeaderElector:
 
     async def _acquire_or_renew(self) -> bool:
         lease = await get(self._connection, LEASES, self._namespace, self._name)
+        if not self._may_take(lease):
+            return False
         try:
-            if lease is None:
-                await self._create()
-            elif self._may_take(lease):
-                await self._take(lease)
-            else:
-                return False
+            await (self._create() if lease is None else self._take(lease))
         except Conflict:
             return False
         self.holder = self._identity
         return True
 
-    def _may_take(self, lease: Manifest) -> bool:
+    def _may_take(self, lease: Manifest | None) -> bool:
+        first = self._observed is None
+        unchanged = self._unchanged_for(lease["metadata"]["resourceVersion"] if lease else "")
+        if lease is None:
+            return first or unchanged >= DURATION
         self.holder = _spec_of(lease).get("holderIdentity") or ""
-        if self.holder in ("", self._identity):
-            return True
-        version = lease["metadata"]["resourceVersion"]
+        duration = _spec_of(lease).get("leaseDurationSeconds") or DURATION
+        return self.holder in ("", self._identity) or unchanged >= duration
+
+    def _unchanged_for(self, version: str) -> float:
+        """Seconds since the Lease first had this version."""
         if self._observed is None or self._observed.version != version:
             self._observed = _Observed(version, self._clock())
-        duration = _spec_of(lease).get("leaseDurationSeconds") or DURATION
-        return self._clock() - self._observed.since >= duration
+        return self._clock() - self._observed.since
 
     async def _create(self) -> None:
         body = {

@@ -111,6 +111,19 @@ async def test_a_restarted_container_of_the_same_pod_keeps_the_lease() -> None:
     assert again.held()
 
 
+async def test_a_deleted_lease_is_created_again_after_its_duration() -> None:
+    """Not at once: ``helm uninstall`` deletes it a moment before the operator ends."""
+    race = Race()
+    await race.goes_on(4, race.one, race.two)
+    race.api.lease = None
+    await race.goes_on(DURATION, race.one, race.two)
+    assert race.api.lease is None
+    assert not race.one.held()
+    await race.goes_on(2, race.one, race.two)
+    assert race.api.lease is not None
+    assert race.one.held() != race.two.held()
+
+
 async def test_of_two_concurrent_candidates_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     race = Race()
     stale = {"metadata": {"resourceVersion": "7"}, "spec": {"holderIdentity": ""}}
