@@ -22,7 +22,9 @@ from time import monotonic
 from typing import Any
 
 import aiohttp
+import goal_rows
 import numpy as np
+from goal_rows import Row
 from rich.console import Console
 from rich.table import Table
 
@@ -295,15 +297,15 @@ def measures(reality: Reality, model: RunResult) -> list[tuple[str, float, float
     ]
 
 
-def goal_rows(reality: Reality, model: RunResult) -> list[dict[str, object]]:
+def rows(reality: Reality, model: RunResult) -> list[Row]:
     """The same as rows of the goals table, which bench-sizing includes."""
     return [
-        {
-            "name": f"sandbox against simulator: {name}",
-            "goal": f"within {100 * goal:.0f} %",
-            "value": f"{100 * (played / real - 1):+.1f} %",
-            "holds": abs(played / real - 1) <= goal,
-        }
+        Row(
+            name=f"sandbox against simulator: {name}",
+            goal=f"within {100 * goal:.0f} %",
+            value=f"{100 * (played / real - 1):+.1f} %",
+            holds=abs(played / real - 1) <= goal,
+        )
         for name, real, played, goal, _ in measures(reality, model)
     ]
 
@@ -390,9 +392,7 @@ def main() -> None:
     console.print(reasons(reality, model), highlight=False, soft_wrap=True)
     console.print(f"\n{wait}", highlight=False)
     if wait.comparable:
-        rows = json.dumps(goal_rows(reality, model), indent=2) + "\n"
-        ROWS.parent.mkdir(parents=True, exist_ok=True)
-        ROWS.write_text(rows, "utf-8")
+        goal_rows.write(ROWS, rows(reality, model))
 
 
 def seconds(value: float | None) -> str:

@@ -15,24 +15,24 @@ Markdown, and a page with charts for each trace.
 """
 
 import argparse
-import json
 import os
 import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
+import goal_rows
 import sizing_generated as generated
 import sizing_goals as goals
 import sizing_peers as peers
 import sizing_pool as pool
+from goal_rows import Row
 from rich.console import Console
 from rich.table import Table
-from sizing_goals import Row
 from sizing_loads import (
     Case,
     busiest,
@@ -221,21 +221,21 @@ def run(options: Options, parts: Sequence[str]) -> None:
     console.print(machine(options), highlight=False, soft_wrap=True)
     options.out.mkdir(parents=True, exist_ok=True)
     rows = [row for part in parts for row in PARTS[part](options, console)]
-    rows += goals.of_fidelity(options.out / "fidelity.json")
+    rows += goal_rows.read(options.out / "fidelity.json")
     console.print()
     console.print(goal_table(rows))
     wait = cpu_wait.between(before, cpu_wait.read())
     held = sum(row.holds for row in rows)
     console.print(f"{held} of {len(rows)} goals hold; {monotonic() - began:.0f} s in total.")
     console.print(f"{wait} This concerns the time of a decision only.", highlight=False)
-    content = {
-        "machine": machine(options),
-        "seconds": monotonic() - began,
-        "comparable": wait.comparable,
-        "cpu_wait": wait.share,
-        "rows": [asdict(row) for row in rows],
-    }
-    (options.out / "sizing.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    goal_rows.write(
+        options.out / "sizing.json",
+        rows,
+        machine=machine(options),
+        seconds=monotonic() - began,
+        comparable=wait.comparable,
+        cpu_wait=wait.share,
+    )
     (options.out / "sizing.md").write_text(markdown(rows, options, str(wait)), "utf-8")
 
 

@@ -1,13 +1,11 @@
 """The goals of the right-sizer, each as a row: name, goal, value, and whether it holds."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import decide as deciding
 import numpy as np
+from goal_rows import Row
 from sizing_generated import CLASSES, SMALL, Outcome, of_class
 from sizing_loads import BEGIN, SEED, Case
 from sizing_peers import CaseResults
@@ -27,16 +25,6 @@ COST = 1.10
 CHEAPER = 0.8
 DECIDE = {2: 0.3, 100: 1.0, 1000: 5.0}
 """Milliseconds by pods."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A goal and its result."""
-
-    name: str
-    goal: str
-    value: str
-    holds: bool
 
 
 def of_traces(runs: Sequence[CaseResults], peak: int) -> Iterator[Row]:
@@ -218,11 +206,6 @@ def time_to_right_size() -> Row:
         value=f"{reached[0]:.0f} s" if reached else "never",
         holds=bool(reached) and reached[0] <= 5,
     )
-
-
-def of_fidelity(file: Path) -> list[Row]:
-    """The rows that ``make bench-fidelity`` wrote, if it was run."""
-    return [Row(**row) for row in json.loads(file.read_text("utf-8"))] if file.exists() else []
 
 
 def of_decide() -> Iterator[Row]:
