@@ -79,10 +79,11 @@ images:  ## Build the images for the end-to-end tests; needs Docker
 	docker build -t aiapi-service:e2e -f Dockerfile.service .
 	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e examples
 
-crds: install  ## Generate crds/ and docs/api.md from the models
+crds: install  ## Generate crds/, docs/api.md and the JSON schema for editors from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
 	cp crds/aiapis.aiapi.dev.yaml deploy/crd.yaml
 	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
+	$(BIN)/python -m aiapi_operator.api.json_schema > docs/schemas/aiapi.dev/aiapi_v1alpha1.json
 
 tuning: install  ## Generate docs/tuning.md from the right-sizer's numbers
 	$(BIN)/python -m aiapi_operator.sizing.reference > docs/tuning.md
