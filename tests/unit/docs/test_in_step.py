@@ -124,6 +124,7 @@ KUBERNETES = {
     *("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "KubernetesEmulator"),
     *("ResourceQuota", "RuntimeDefault", "SubjectAccessReview"),
     "RateLimit",  # a response header
+    *("ExcludedResourceWarning", "SkipDryRunOnMissingResource"),  # Argo CD
 }
 """Names in the docs that other systems define."""
 
@@ -223,7 +224,7 @@ PAGES = {
 """Page that documents a command, by the command or the program."""
 OTHER_PROGRAMS = {
     *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
-    *("--reuse-values", "--set", "--wait", "--timeout"),
+    *("--reuse-values", "--set", "--version", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
     *("--no-deps", "--only", "--data-urlencode"),  # pip, benchmarks, curl
 }
