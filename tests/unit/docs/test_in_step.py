@@ -226,7 +226,7 @@ OTHER_PROGRAMS = {
     *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
     *("--reuse-values", "--set", "--version", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
-    *("--no-deps", "--only", "--data-urlencode"),  # pip, benchmarks, curl
+    *("--no-deps", "--only", "--data-urlencode", "--manifest-url"),  # pip, benchmarks, curl, krew
 }
 
 
