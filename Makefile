@@ -79,10 +79,13 @@ images:  ## Build the images for the end-to-end tests; needs Docker
 	docker build -t aiapi-service:e2e -f Dockerfile.service .
 	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e examples
 
-crds: install  ## Generate crds/ and docs/api.md from the models
+crds: install  ## Generate crds/, docs/api.md, the JSON schema and the OLM bundle from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml
 	cp crds/aiapis.aiapi.dev.yaml deploy/crd.yaml
+	cp crds/aiapis.aiapi.dev.yaml charts/aiapi-operator/files/aiapis.aiapi.dev.yaml
 	$(BIN)/python -m aiapi_operator.api.reference > docs/api.md
+	$(BIN)/python -m aiapi_operator.api.json_schema > docs/schemas/aiapi.dev/aiapi_v1alpha1.json
+	$(BIN)/python packaging/olm/render.py
 
 tuning: install  ## Generate docs/tuning.md from the right-sizer's numbers
 	$(BIN)/python -m aiapi_operator.sizing.reference > docs/tuning.md
@@ -90,8 +93,9 @@ tuning: install  ## Generate docs/tuning.md from the right-sizer's numbers
 chart-docs: install  ## Generate the table of values in the chart's README
 	$(BIN)/python charts/document.py
 
-deploy: install  ## Generate deploy/ from the chart; needs helm (HELM=path)
+deploy: install  ## Generate deploy/ and the OLM bundle from the chart; needs helm (HELM=path)
 	$(BIN)/python deploy/render.py
+	$(BIN)/python packaging/olm/render.py
 
 dashboards: install  ## Generate the Grafana dashboards of the chart
 	$(BIN)/python monitoring/dashboards.py

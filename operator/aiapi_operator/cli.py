@@ -92,8 +92,12 @@ def load(entry: LazyCommand) -> click.Command:
 
 
 def missing_extra(error: ModuleNotFoundError, extra: str) -> click.ClickException:
-    """The message for a missing package. A missing module of this project is a bug: re-raise it."""
-    if (error.name or "").startswith("aiapi_"):
+    """The message for a missing package.
+
+    A missing module of this project is a bug, so it is raised again, except in the archives for
+    krew, which contain only some of the packages.
+    """
+    if (error.name or "").startswith("aiapi_") and not getattr(sys, "frozen", False):
         raise error
     return click.ClickException(f"this command needs {error.name!r}: pip install 'aiapi[{extra}]'")
 

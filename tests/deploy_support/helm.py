@@ -64,7 +64,7 @@ def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 def script(path: str) -> ModuleType:
     """Imports a script of the repository as a module."""
     where = ROOT / path
-    if (name := f"script_{where.stem}") in sys.modules:
+    if (name := f"script_{path.removesuffix('.py').replace('/', '_')}") in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, where)
     assert spec is not None

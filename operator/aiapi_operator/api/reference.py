@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiapi_operator.api.aiapi import API_VERSION, KIND, AIApi
+from aiapi_operator.api.json_schema import PATH as SCHEMA
 from aiapi_operator.api.rules import EXTENSION
 from aiapi_operator.api.schema import default_sentence, structural_schema
 
@@ -21,6 +22,21 @@ _HEAD = f"""# {KIND} reference
 `{API_VERSION}`, kind `{KIND}`, short name `aia`. Every field of `spec` has a default; an AIApi
 without `spec` is valid. `kubectl explain aiapi.spec` shows the same descriptions. Each field has an
 anchor, such as [#spec-workers-min](#spec-workers-min).
+
+Editors with the YAML language server complete and check the fields if a file begins with
+
+```yaml
+# yaml-language-server: $schema=https://aiapi-dev.github.io/aiapi/{SCHEMA}
+```
+
+The JSON schema also reports unknown fields, which the API server drops with a warning at most.
+It does not contain the rules between fields; the API server checks those. To check manifests in CI:
+
+```sh
+schemas=https://aiapi-dev.github.io/aiapi/schemas
+kubeconform -strict -schema-location default -schema-location \\
+  "$schemas/{{{{.Group}}}}/{{{{.ResourceKind}}}}_{{{{.ResourceAPIVersion}}}}.json" manifests/
+```
 """
 _TABLE = "| field | type | default | description |\n| --- | --- | --- | --- |\n"
 

@@ -124,6 +124,7 @@ KUBERNETES = {
     *("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "KubernetesEmulator"),
     *("ResourceQuota", "RuntimeDefault", "SubjectAccessReview"),
     "RateLimit",  # a response header
+    *("ExcludedResourceWarning", "SkipDryRunOnMissingResource"),  # Argo CD
 }
 """Names in the docs that other systems define."""
 
@@ -223,9 +224,9 @@ PAGES = {
 """Page that documents a command, by the command or the program."""
 OTHER_PROGRAMS = {
     *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
-    *("--reuse-values", "--set", "--wait", "--timeout"),
+    *("--reuse-values", "--set", "--version", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
-    *("--no-deps", "--only", "--data-urlencode"),  # pip, benchmarks, curl
+    *("--no-deps", "--only", "--data-urlencode", "--manifest-url"),  # pip, benchmarks, curl, krew
 }
 
 

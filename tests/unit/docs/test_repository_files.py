@@ -53,3 +53,13 @@ def test_make_targets_of_the_dev_container_and_ci_exist() -> None:
         commands += re.findall(r"^\s*(?:- run: )?(make .*)$", path.read_text(), re.MULTILINE)
     asked = {word for command in commands for word in command.split()[1:]}
     assert asked <= targets
+
+
+def test_links_name_the_repository_and_its_site() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text().partition("\ntheme:")[0])
+    owner, name = site["repo_url"].removeprefix("https://github.com/").split("/")
+    assert site["site_url"] == f"https://{owner}.github.io/{name}/"
+    assert f"@{owner}/maintainers" in (ROOT / ".github" / "CODEOWNERS").read_text()
+    linked = re.compile(rf"https://github\.com/{owner}/([\w.-]+)")
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/**/*.md")):
+        assert set(linked.findall(path.read_text())) <= {name}, path.name
