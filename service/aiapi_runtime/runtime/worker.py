@@ -112,11 +112,14 @@ async def _serve(
         slot, counters, settings.blocked_after, init.supervisor, run_queue, own=package
     )
     threads.watch_default_pools()
+    gauges = client_metrics.function_gauges(settings)
     heartbeat.start()
     watchdog.start()
+    gauges.start()
     try:
         await server.serve(sockets=[init.listener])
     finally:
+        gauges.stop()
         heartbeat.stop()
         watchdog.stop()
         tracing.shut_down()

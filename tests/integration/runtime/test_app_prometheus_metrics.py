@@ -49,6 +49,14 @@ def _folder(pod):
     return Path(found.partition(b"=")[2].decode())
 
 
+def _pids_of_files(folder):
+    return {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
+
+
+def _running():
+    return {path.name for path in Path("/proc").iterdir()}
+
+
 @pytest.mark.parametrize("preload", ["auto", "off"])
 async def test_the_pod_shows_the_sum_over_all_workers(tmp_path, preload):
     async with serve(tmp_path, "--workers=3", f"--preload={preload}", app=APP) as pod:
@@ -142,8 +150,7 @@ async def test_files_stay_few_and_are_removed_with_the_pod(tmp_path):
         assert (await _of_pod(pod))["shop_calls_total", (("path", "/call"),)] == total
 
         async def folded():
-            pids = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
-            return all(pid == "0" or Path(f"/proc/{pid}").exists() for pid in pids)
+            return _pids_of_files(folder) <= {"0"} | _running()
 
         await until(folded)
     assert not folder.exists()
@@ -157,6 +164,22 @@ async def test_a_folder_of_the_users_is_used_and_kept(tmp_path):
         assert list(folder.glob("counter_*.db"))
         assert (await _of_pod(pod))["shop_calls_total", (("path", "/call"),)] == 1
     assert folder.exists()
+
+
+async def test_gauges_with_a_function_are_shown_with_its_value(tmp_path):
+    async with serve(tmp_path, "--workers=2", app=APP) as pod:
+        await pod.ready(2)
+
+        async def shown():
+            values = [v for (name, _), v in (await _of_pod(pod)).items() if name == "shop_queue"]
+            return values == [5, 5]
+
+        await until(shown)
+        assert all(
+            value == 5
+            for (name, _), value in _samples(await _call(pod, "/latest")).items()
+            if name in ("shop_queue", "shop_pool")
+        )
 
 
 async def test_off_leaves_prometheus_client_alone(tmp_path):

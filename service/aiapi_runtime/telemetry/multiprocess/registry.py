@@ -16,15 +16,22 @@ from aiapi_runtime.telemetry.multiprocess import locks
 _Collect = Callable[..., Iterable[Any]]
 
 
+def default() -> Any:
+    """The app's default registry; None where it has not imported prometheus_client."""
+    client: Any = sys.modules.get("prometheus_client")
+    value_class = getattr(getattr(client, "values", None), "ValueClass", None)
+    # Without files when a library has imported it before the variable was set.
+    return client.REGISTRY if getattr(value_class, "_multiprocess", False) else None
+
+
 def show_all_workers(folder: Path) -> None:
     """In a worker, after the import of the app."""
-    client: Any = sys.modules.get("prometheus_client")
-    if client is None or not client.values.ValueClass._multiprocess:  # noqa: SLF001 - no other way
+    registry = default()
+    if registry is None:
         return
     multiprocess: Any = importlib.import_module("prometheus_client.multiprocess")
     collector = multiprocess.MultiProcessCollector
     collector.collect = _locked(collector.collect, folder)
-    registry = client.REGISTRY
     registry.collect = _merged(registry.collect, lambda: collector(None, str(folder)).collect())
 
 
