@@ -120,6 +120,7 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 @_option("--grace", _BOUND, "Time to finish after the drain delay.")
 @_option("--idle-wait", _SECONDS, "Time an idle connection stays open while the pod ends.")
 @_option("--leave-limit", _BOUND, "Time a departing worker has to finish open responses.")
+@_option("--task-wait", _SECONDS, "Time a departing worker waits for background tasks.")
 @_option("--start-limit", _BOUND, "Time a worker has to start.")
 @_option("--blocked-after", _BLOCKED, "Time after which a loop that does not run is blocked.")
 @_option(
@@ -140,6 +141,11 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     help="Open requests per worker; requests beyond it are refused with 503.",
 )
 @_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls to upstreams.")
+@_option(
+    "--prometheus-multiproc",
+    click.Choice(["auto", "off"]),
+    "Show the app's prometheus_client metrics of all workers.",
+)
 @_option("--forwarded-allow-ips", str, "Proxies whose X-Forwarded headers are trusted.")
 @_option("--access-log/--no-access-log", bool, "Log each request.")
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aiapi_runtime.runtime import logs
+from aiapi_runtime.runtime import client_metrics, logs
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.loading import describe, load_app
 from aiapi_runtime.runtime.process_attributes import die_with_parent, set_process_name
@@ -43,6 +43,7 @@ def _preload(settings: RuntimeSettings) -> tuple[Any, str]:
     """The app, and what its import did that does not survive a fork."""
     before = _sockets()
     app = load_app(settings.app, settings.app_dir)
+    client_metrics.app_is_imported(settings)
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         return app, f"started {threads - 1} threads"

@@ -12,6 +12,7 @@ from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
 from aiapi_runtime.telemetry import cgroup, prometheus, run_queue, stats
 from aiapi_runtime.telemetry.layout import Cell
+from aiapi_runtime.telemetry.multiprocess.pod_metrics import PodMetrics
 from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
 
 # A scrape every few seconds still shows where a loop was blocked after it runs again.
@@ -28,11 +29,13 @@ class PodAdmin:
         pool: WorkerPool,
         memory: tuple[SlotMemory, PodTotals],
         listener: socket.socket,
+        client_metrics: PodMetrics,
     ) -> None:
         self._settings = settings
         self._pool = pool
         self._memory, self._totals = memory
         self._listener = listener
+        self._client_metrics = client_metrics
         self._instance = secrets.token_hex(8)
         self._started_at = monotonic()
         self._waits_known = run_queue.delay_of(os.getpid()) is not None
@@ -160,7 +163,8 @@ class PodAdmin:
         now = monotonic()
         return stats.as_json(self._snapshot(self._rows(now), now))
 
-    def metrics(self, accept: str) -> tuple[str, bytes]:
+    async def metrics(self, accept: str) -> tuple[str, bytes]:
+        client_families = await self._client_metrics.families()
         now = monotonic()
         rows = self._rows(now)
         pool = self._pool
@@ -169,7 +173,7 @@ class PodAdmin:
             for slot, row in rows.items()
         ]
         extra = prometheus.ExtraMetrics(
-            list(pool.app_metrics.families()),
+            [*pool.app_metrics.families(), *client_families],
             pool.blocked_places.counts,
             prometheus.exemplars(self._memory.slots[slot].exemplars for slot in rows),
         )

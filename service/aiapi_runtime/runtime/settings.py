@@ -28,6 +28,7 @@ class RuntimeSettings:
     grace: float = 25.0
     idle_wait: float = 5.0
     leave_limit: float = 600.0
+    task_wait: float = 10.0
     start_limit: float = 300.0
     blocked_after: float = 1.0
     stuck_after: float = 30.0
@@ -35,6 +36,7 @@ class RuntimeSettings:
     threads: int = 10
     limit: str = "off"
     upstream_tracking: str = "on"
+    prometheus_multiproc: str = "auto"
     forwarded_allow_ips: str = "127.0.0.1"
     access_log: bool = False
     log_level: str = "info"

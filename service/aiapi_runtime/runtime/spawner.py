@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
 from typing import Protocol
@@ -44,6 +45,9 @@ class Spawner:
         self._channel: Channel | None = None
         self._end_explained = False
         self._started_at = 0.0
+        self.environment: Mapping[str, str] = {}
+        """Variables of the app, beside those of the supervisor."""
+
         self.pid = 0
         self.loaded = False
 
@@ -60,7 +64,8 @@ class Spawner:
         for fd in (theirs.fileno(), self._listener.fileno(), self._memory_fd):
             os.set_inheritable(fd, True)
         fds = (str(theirs.fileno()), str(self._listener.fileno()), str(self._memory_fd))
-        environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
+        inherited = {key: value for key, value in os.environ.items() if key not in _SECRETS}
+        environment = {**inherited, **self.environment}
         # -P: files beside the app must not shadow Python's own modules.
         command = [sys.executable, "-P", "-m", "aiapi_runtime.runtime.fork_server", *fds]
         try:

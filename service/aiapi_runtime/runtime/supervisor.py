@@ -12,6 +12,7 @@ import socket
 from collections.abc import Sequence
 from time import monotonic
 
+from aiapi_runtime.runtime import client_metrics
 from aiapi_runtime.runtime.admin_routes import Token, build
 from aiapi_runtime.runtime.admin_server import AdminServer
 from aiapi_runtime.runtime.pod import PodAdmin
@@ -67,8 +68,10 @@ class Supervisor:
         memory = SlotMemory.create(settings.slots)
         totals = PodTotals(memory)
         self._pool = WorkerPool(settings, memory, totals, settings.workers)
+        self._client_metrics = client_metrics.of_pod(settings, admin)
         self._pool.spawner = Spawner(settings, listener, memory.fd, self._pool)
-        self._pod = PodAdmin(settings, self._pool, (memory, totals), listener)
+        self._pool.spawner.environment = self._client_metrics.environment
+        self._pod = PodAdmin(settings, self._pool, (memory, totals), listener, self._client_metrics)
         self._admin = AdminServer(build(self._pod, token))
         self._sidecars = SidecarGroup(sidecars)
         self._stop = asyncio.Event()
@@ -95,6 +98,7 @@ class Supervisor:
             self._admin.stop()
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
+            self._client_metrics.close()
         logger.info("all workers have ended")
         return 0
 
@@ -143,6 +147,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            self._client_metrics.ended(pid)
             text = _describe_exit(os.waitstatus_to_exitcode(status))
             if pid == self._pool.spawner.pid:
                 self._pool.spawner.ended(text)
@@ -153,6 +158,7 @@ class Supervisor:
         while not self._stop.is_set():
             await _wait(self._stop, _TICK_SECONDS)
             self._sidecars.tick()
+            self._client_metrics.tick()
             self._pool.tick()
 
     async def _end(self) -> None:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from aiapi_runtime.limits.connection import WholeRequestProtocol
-from aiapi_runtime.runtime import app_stack
+from aiapi_runtime.runtime import app_stack, client_metrics, random_state
 from aiapi_runtime.runtime.connection_close import ConnectionCloser
 from aiapi_runtime.runtime.lifespan import LifespanRecorder
 from aiapi_runtime.runtime.loading import describe, load_app
@@ -69,7 +69,8 @@ def run(init: WorkerInit) -> int:
 def _prepare(init: WorkerInit) -> Any:
     """The user's app, imported and as ASGI."""
     settings = init.settings
-    app = load_app(settings.app, settings.app_dir) if init.app is None else init.app
+    app = _app_of_fork(init) if init.app is not None else load_app(settings.app, settings.app_dir)
+    client_metrics.worker_has_app(settings)
     if settings.upstream_tracking == "on":
         aiohttp_calls.track()
         httpx_calls.track()
@@ -78,6 +79,12 @@ def _prepare(init: WorkerInit) -> Any:
         return as_asgi(app, settings.threads)
     refuse_wsgi(app, settings.app)
     return app
+
+
+def _app_of_fork(init: WorkerInit) -> Any:
+    random_state.reseed()
+    client_metrics.worker_is_forked(init.settings)
+    return init.app
 
 
 async def _serve(
@@ -105,11 +112,14 @@ async def _serve(
         slot, counters, settings.blocked_after, init.supervisor, run_queue, own=package
     )
     threads.watch_default_pools()
+    gauges = client_metrics.function_gauges(settings)
     heartbeat.start()
     watchdog.start()
+    gauges.start()
     try:
         await server.serve(sockets=[init.listener])
     finally:
+        gauges.stop()
         heartbeat.stop()
         watchdog.stop()
         tracing.shut_down()

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from aiapi_runtime.runtime.background_tasks import BackgroundTasks
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread, is_idle
 from aiapi_runtime.runtime.connection_handover import ConnectionHandover
@@ -47,6 +48,7 @@ class WorkerServer(uvicorn.Server):
         self._handover = ConnectionHandover(
             channel, closer, self._make_protocol, settings.keep_alive
         )
+        self._background = BackgroundTasks()
         self._drain_requested = asyncio.Event()
         self._pod_ends = False
         self._deadline = 0.0
@@ -81,6 +83,7 @@ class WorkerServer(uvicorn.Server):
         if self.lifespan.should_exit:
             # Recent versions of Uvicorn exit by themselves, older ones return.
             sys.exit(START_FAILURE)
+        self._background.startup_is_complete()
         self._heartbeat.begin_serving()
         self._channel.send({"event": "ready", "pid": os.getpid(), "limit": connection_limit()})
 
@@ -97,6 +100,7 @@ class WorkerServer(uvicorn.Server):
         await self._drain()
         self._stop_accepting()
         await self._cut_remaining()
+        await self._finish_background_tasks()
         self._heartbeat.end_serving()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.lifespan.shutdown(), _LIFESPAN_END_SECONDS)
@@ -154,6 +158,10 @@ class WorkerServer(uvicorn.Server):
             state = self.server_state
             busy = state.connections or state.tasks or self._handover.pending
             quiet_rounds = 0 if busy else quiet_rounds + 1
+
+    async def _finish_background_tasks(self) -> None:
+        latest = monotonic() + self._settings.task_wait
+        await self._background.finish(lambda: min(latest, self._deadline) - monotonic())
 
     async def _cut_remaining(self) -> None:
         state = self.server_state

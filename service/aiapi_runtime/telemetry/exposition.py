@@ -45,7 +45,7 @@ class Bucket(NamedTuple):
 class MetricFamily:
     """All series of one name. A counter's name has no `_total`; its samples get it as a suffix."""
 
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Literal["counter", "gauge", "histogram", "summary"]
     name: str
     help: str
     samples: list[Sample] = field(default_factory=list)

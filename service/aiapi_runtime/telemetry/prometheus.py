@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
 
-from aiapi_runtime.telemetry import exposition
+from aiapi_runtime.telemetry import exposition, name_clashes
 from aiapi_runtime.telemetry.exposition import Bucket, Exemplar, MetricFamily
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, COARSE, EXEMPLAR, OUTCOMES, Cell
 from aiapi_runtime.telemetry.start_times import BOUNDS as START_BOUNDS
@@ -64,10 +64,7 @@ def families(
         *_threads(snapshot),
         *_per_worker(workers),
     ]
-    yield from own
-    # Two families of one name would make the whole text invalid.
-    taken = {family.name for family in own}
-    yield from (family for family in extra.families if family.name not in taken)
+    return [*own, *name_clashes.without_clashes(own, extra.families)]
 
 
 def exemplars(memories: Iterable[memoryview]) -> dict[int, Exemplar]:

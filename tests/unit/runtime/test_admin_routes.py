@@ -19,7 +19,7 @@ class Backend:
     def ready(self):
         return "no worker is ready yet"
 
-    def metrics(self, accept):
+    async def metrics(self, accept):
         return f"text/x-{accept}", b"aiapi_ready 1.0\n"
 
     def stats(self):
