@@ -12,8 +12,8 @@ from aiapi_operator.plugin.adopt.fields import Fields
 from aiapi_operator.plugin.adopt.notebook import Notebook
 
 _TARGET = "the target utilization follows from objective and from the app's event-loop time"
-_KEDA_MAX = 100
-"""KEDA's default of maxReplicaCount."""
+_KEDA_DEFAULTS = (0, 100)
+"""KEDA's minReplicaCount and maxReplicaCount."""
 _ONE = "at least one pod stays"
 
 
@@ -29,10 +29,7 @@ def from_hpa(spec: Mapping[str, Any], notes: Notebook) -> Bounds:
     """From the spec of an HPA (autoscaling/v2)."""
     fields = Fields(spec, "spec")
     fields.take("scaleTargetRef")
-    least, most = fields.take("minReplicas"), fields.take("maxReplicas")
-    bounds = Bounds(
-        replicas=_replicas(1 if least is None else least, most, notes, "spec.minReplicas")
-    )
+    bounds = Bounds(replicas=_replicas(fields, notes, "minReplicas", "maxReplicas", (1, 1)))
     _add_behavior(bounds, fields.within("behavior"), notes)
     for at, metric in enumerate(fields.take("metrics") or ()):
         notes.lost(f"spec.metrics[{at}]", _TARGET, metric)
@@ -47,9 +44,8 @@ def from_scaled_object(spec: Mapping[str, Any], notes: Notebook) -> Bounds:
     """From the spec of a KEDA ScaledObject."""
     fields = Fields(spec, "spec")
     fields.take("scaleTargetRef")
-    least, most = fields.take("minReplicaCount"), fields.take("maxReplicaCount")
     bounds = Bounds(
-        replicas=_replicas(least or 0, most or _KEDA_MAX, notes, "spec.minReplicaCount")
+        replicas=_replicas(fields, notes, "minReplicaCount", "maxReplicaCount", _KEDA_DEFAULTS)
     )
     behavior = fields.within("advanced", "horizontalPodAutoscalerConfig", "behavior")
     _add_behavior(bounds, behavior, notes)
@@ -66,17 +62,26 @@ def from_scaled_object(spec: Mapping[str, Any], notes: Notebook) -> Bounds:
     return bounds
 
 
-def _replicas(least: int, most: int | None, notes: Notebook, path: str) -> dict[str, int]:
-    if least < 1:
-        notes.changed(path, f"{_ONE}: replicas.min is 1", least, near="replicas")
-    low = max(1, least)
-    return {"min": low, "max": min(MAX_REPLICAS, max(low, most or low))}
+def _replicas(
+    fields: Fields, notes: Notebook, low: str, high: str, defaults: tuple[int, int]
+) -> dict[str, int]:
+    """``spec.replicas``. A missing bound has the autoscaler's default, which is a bound too."""
+    given = {name: fields.take(name) for name in (low, high)}
+    least = defaults[0] if given[low] is None else int(given[low])
+    most = defaults[1] if given[high] is None else int(given[high])
+    reason = "replicas.min" if least else f"replicas.min is 1: {_ONE}"
+    notes.changed(f"{fields.path}.{low}", reason, least)
+    notes.changed(f"{fields.path}.{high}", "replicas.max", most)
+    bottom = min(MAX_REPLICAS, max(1, least))
+    return {"min": bottom, "max": min(MAX_REPLICAS, max(bottom, most))}
 
 
 def _add_behavior(bounds: Bounds, behavior: Fields, notes: Notebook) -> None:
     window = behavior.take("scaleDown", "stabilizationWindowSeconds")
     if window:
         bounds.scaling["scaleDown"] = {"replicasAfter": f"{window}s"}
+        path = f"{behavior.path}.scaleDown.stabilizationWindowSeconds"
+        notes.changed(path, "scaling.scaleDown.replicasAfter", window, near="scaling")
     pods = 0
     for at, policy in enumerate(behavior.take("scaleUp", "policies") or ()):
         if policy.get("type") == "Pods":

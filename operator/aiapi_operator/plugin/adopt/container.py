@@ -46,12 +46,14 @@ def variables(container: Fields, notes: Notebook, old: str) -> Variables:
     for each in container.take("env") or ():
         name = each["name"]
         if name in OWNED_ENV:
-            notes.lost(f"{path}[{name}]", "the operator sets this variable", each.get("value"))
+            notes.lost(f"{path}[{name}]", "the operator sets this variable", each)
             continue
         if name in given:
             reason = "set twice: Kubernetes uses the last value"
-            notes.lost(f"{path}[{name}]", reason, given.pop(name).get("value"))
+            notes.lost(f"{path}[{name}]", reason, given.pop(name))
         given[name] = _renamed(each, old)
+        if given[name] != each:
+            notes.changed(f"{path}[{name}]", f"refers to the container {APP_CONTAINER}", each)
     env = [each for each in given.values() if _is_valid(EnvVar, each)]
     sources = container.take("envFrom") or []
     for at, source in enumerate(sources):
@@ -148,7 +150,7 @@ def _ports(container: Fields, notes: Notebook, port: AppPort) -> dict[str, Any]:
 
 
 def _probes(container: Fields, notes: Notebook, port: AppPort) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     if readiness := container.take("readinessProbe"):
         notes.lost(
             f"{container.path}.readinessProbe",
@@ -200,7 +202,7 @@ def _lifecycle(container: Fields, notes: Notebook, port: AppPort) -> dict[str, A
         return {}
     found = {}
     for name, hook in hooks.items():
-        call = hook.get("httpGet")
+        call = hook.get("httpGet") if isinstance(hook, dict) else None
         if call and port.is_meant_by(call.get("port")):
             path = f"{container.path}.lifecycle.{name}.httpGet.port"
             notes.changed(path, "the app is at the port named http", call["port"])

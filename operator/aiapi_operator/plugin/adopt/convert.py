@@ -16,6 +16,7 @@ from aiapi_operator.plugin.adopt import (
     labels,
     pod,
     resources,
+    server_options,
 )
 from aiapi_operator.plugin.adopt.autoscaler import Bounds
 from aiapi_operator.plugin.adopt.command_line import Serving
@@ -206,10 +207,10 @@ class _Conversion:
         command, args = app.take("command") or [], app.take("args") or []
         argv = shlex.split(self._choices.command) or [*command, *args]
         serving = command_line.read(argv, env, app=self._choices.app)
-        path = f"{app.path}.{'command' if command else 'args'}"
-        self._notes.changed(
-            path, f"serves {serving.app}", shlex.join([*command, *args]), near="app"
-        )
+        for field, words in (("command", command), ("args", args)):
+            if words:
+                reason = f"serves {serving.app}"
+                self._notes.changed(f"{app.path}.{field}", reason, words, near="app")
         if args and not command and not self._choices.command:
             self._notes.changed(
                 f"{app.path}.command",
@@ -228,16 +229,15 @@ class _Conversion:
 
     def _bounds(self, replicas: int) -> Bounds:
         given = self._given
+        if given.scaled_object is not None or given.hpa is not None:
+            reason = "the autoscaler's number: the operator chooses its own within replicas"
+            self._notes.changed("spec.replicas", reason, replicas, near="replicas")
         if given.scaled_object is not None:
             return self._scaled(given.scaled_object, autoscaler.from_scaled_object)
         if given.hpa is not None:
             return self._scaled(given.hpa, autoscaler.from_hpa)
         least, most = min(2, max(1, replicas)), max(1, replicas)
-        reason = (
-            "no autoscaler: as many pods as now at most, and at least one more than none"
-            if most == 1
-            else f"no autoscaler: at most {most} pods as now, at least {least}"
-        )
+        reason = f"no autoscaler: at most {most} pods, as now, and at least {least}"
         self._notes.changed("spec.replicas", reason, replicas, near="replicas")
         return Bounds(replicas={"min": least, "max": most})
 
@@ -343,7 +343,11 @@ class _Conversion:
         self._others += notes.remarks
 
     def _about(self, manifest: dict[str, Any], notes: Notebook) -> None:
-        """Labels and annotations of an object that is replaced."""
+        """Everything besides the spec of an object that is replaced."""
+        fields = Fields(manifest)
+        for name in ("apiVersion", "kind", "metadata", "spec", "status"):
+            fields.take(name)
+        notes.remaining(fields)
         for name in ("labels", "annotations"):
             for key, value in (manifest["metadata"].get(name) or {}).items():
                 if key not in labels.SERVER_ANNOTATIONS:
@@ -395,7 +399,7 @@ def _serves(each: Mapping[str, Any]) -> bool:
     try:
         command_line.read(argv, env)
     except AdoptionError:
-        return any(arguments.basename(word) in command_line.SERVERS for word in argv)
+        return any(arguments.basename(word) in server_options.SERVERS for word in argv)
     return True
 
 

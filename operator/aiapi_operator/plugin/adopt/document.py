@@ -32,8 +32,8 @@ def render(adoption: Adoption) -> str:
 
 def _field(key: str, value: Any, remarks: Iterable[Remark]) -> list[str]:
     about = [each for each in remarks if each.near == key]
-    text = out.to_yaml({key: value}).rstrip()
-    return [f"  {line}" for line in (*_remarks(about), *text.splitlines())]
+    lines = [*_remarks(about), *out.to_yaml({key: value}).rstrip().splitlines()]
+    return [f"  {line}".rstrip() for line in lines]
 
 
 def _lost(remarks: Iterable[Remark]) -> list[str]:

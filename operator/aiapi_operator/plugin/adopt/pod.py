@@ -10,7 +10,7 @@ from aiapi_operator.plugin.adopt.notebook import Notebook
 from aiapi_operator.plugin.adopt.remarks import AdoptionError
 
 RESERVED_VOLUMES = ("admin-token", "aiapi-runtime")
-_DEFAULTS = (
+_DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("restartPolicy", "Always"),
     ("dnsPolicy", "ClusterFirst"),
     ("schedulerName", "default-scheduler"),
@@ -73,9 +73,9 @@ def _security(pod: Fields, notes: Notebook) -> dict[str, Any]:
     missing = [field for field in _HARDENED if field not in given]
     if missing:
         notes.changed(
-            f"{pod.path}.securityContext.{{{','.join(missing)}}}",
-            "not set in the Deployment: null keeps the user of the image. Without it, the pods run"
-            " as user 65532",
+            f"{pod.path}.securityContext",
+            f"{', '.join(missing)} not set in the Deployment: null keeps the user of the image."
+            " Without it, the pods run as user 65532",
         )
     return {"securityContext": {**dict.fromkeys(missing), **given}}
 
