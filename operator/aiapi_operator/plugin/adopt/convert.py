@@ -134,7 +134,7 @@ class _Conversion:
 
     def _containers(self, pod_fields: Fields) -> tuple[Fields, list[dict[str, Any]]]:
         given = pod_fields.take("containers") or []
-        chosen = _chosen(given, self._choices, self._given.name)
+        chosen = chosen_container(given, self._choices, self._given.name)
         path = f"{pod_fields.path}.containers[{chosen.get('name', '')}]"
         others = [each for each in given if each is not chosen]
         for each in others:
@@ -376,7 +376,9 @@ def _name(given: Belongings, choices: Choices) -> str:
     return name
 
 
-def _chosen(given: list[dict[str, Any]], choices: Choices, deployment: str) -> dict[str, Any]:
+def chosen_container(
+    given: list[dict[str, Any]], choices: Choices, deployment: str
+) -> dict[str, Any]:
     """The container of the app: the one that is named, or that starts a server, or the first."""
     names = [each.get("name", "") for each in given]
     if not given:
