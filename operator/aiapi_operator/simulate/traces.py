@@ -247,7 +247,7 @@ def _check_distance(where: str, elapsed: float, expected: int, column: str) -> N
     """A missing row is unknown, not a time without requests."""
     if abs(elapsed - expected) > _COUNTS[column] / 2:
         raise TraceError(
-            f"{where}: {TIME_COLUMN} is {elapsed:.0f} s after the first row instead of {expected} s:"
+            f"{where}: {TIME_COLUMN} is {elapsed:.0f} s after the first row, not {expected} s:"
             f" add the missing rows, because {column} needs one every {_COUNTS[column]} s"
         )
 

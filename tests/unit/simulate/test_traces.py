@@ -98,7 +98,7 @@ def test_a_gzip_file_gives_the_same_trace(tmp_path: Path) -> None:
         ("timestamp\n2026-03-02T08:15:01Z\n2026-03-02T08:15:00Z\n", "sort the file by timestamp"),
         (
             "timestamp,requests_per_minute\n2026-03-02T08:15:00Z,1\n2026-03-02T08:17:00Z,1\n",
-            "line 3: timestamp is 120 s after the first row instead of 60 s: add the missing rows",
+            "line 3: timestamp is 120 s after the first row, not 60 s: add the missing rows",
         ),
         ("requests_per_minute\n1e9\n", "line 2: 1e+09 requests in a minute are not plausible"),
         ("requests_per_minute,requests_per_second\n1,1\n", "has both"),
