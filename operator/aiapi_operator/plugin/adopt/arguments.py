@@ -32,12 +32,19 @@ def read(server: Server, words: Sequence[str], env: Mapping[str, str]) -> Argume
     given, rest = _parse(server, [*inherited, *words])
     named = {option for option, _ in given}
     given = [*_from_variables(server, env, named), *given]
-    position = next((at for at, word in enumerate(rest) if _is_app(word, server)), None)
+    position = _position(rest, server)
     if position is None:
         return Arguments(app=env.get(f"{server.prefix}APP", ""), given=tuple(given),
                          unknown=tuple(rest))  # fmt: skip
     unknown = (*rest[:position], *rest[position + 1 :])
     return Arguments(app=rest[position], given=tuple(given), unknown=unknown)
+
+
+def _position(words: Sequence[str], server: Server) -> int | None:
+    """Where the app is. A word that is only a module may be the value of an unknown option."""
+    found = [at for at, word in enumerate(words) if _is_app(word, server)]
+    sure = [at for at in found if ":" in words[at] or words[at].endswith(".py")]
+    return sure[0] if sure else found[-1] if found else None
 
 
 def _is_app(word: str, server: Server) -> bool:
