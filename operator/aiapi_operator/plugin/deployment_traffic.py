@@ -12,8 +12,8 @@ import numpy as np
 
 from aiapi_operator.api import AIApi, AIApiSpec
 from aiapi_operator.api.duration import format_duration
+from aiapi_operator.plugin.adopt.choices import Choices, chosen_container
 from aiapi_operator.plugin.adopt.command import converted
-from aiapi_operator.plugin.adopt.convert import Choices, chosen_container
 from aiapi_operator.plugin.adopt.related import Belongings
 from aiapi_operator.plugin.adopt.validation import validate
 from aiapi_operator.present.numbers import number, percent

@@ -8,7 +8,8 @@ import click
 from aiapi_operator.api.spec import Mode
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.plugin.adopt import document, sources
-from aiapi_operator.plugin.adopt.convert import Adoption, Choices, convert
+from aiapi_operator.plugin.adopt.choices import Choices
+from aiapi_operator.plugin.adopt.convert import Adoption, convert
 from aiapi_operator.plugin.adopt.related import Belongings, Manifest
 from aiapi_operator.plugin.adopt.remarks import AdoptionError
 from aiapi_operator.plugin.adopt.validation import validate

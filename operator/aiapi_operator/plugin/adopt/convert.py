@@ -1,34 +1,31 @@
 """From a Deployment and what belongs to it to an AIApi and remarks. Pure."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiapi_operator.api.aiapi import API_VERSION, KIND, MAX_NAME_LENGTH
+from aiapi_operator.api.aiapi import API_VERSION, KIND
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.plugin.adopt import (
-    arguments,
     autoscaler,
     command_line,
     container,
     labels,
     pod,
     resources,
-    server_options,
 )
 from aiapi_operator.plugin.adopt.autoscaler import Bounds
+from aiapi_operator.plugin.adopt.choices import Choices, aiapi_name, chosen_container
 from aiapi_operator.plugin.adopt.command_line import Serving
 from aiapi_operator.plugin.adopt.fields import Fields
 from aiapi_operator.plugin.adopt.labels import TRAFFIC_LABEL
 from aiapi_operator.plugin.adopt.notebook import Notebook
-from aiapi_operator.plugin.adopt.related import Belongings
-from aiapi_operator.plugin.adopt.remarks import AdoptionError, Remark
+from aiapi_operator.plugin.adopt.related import Belongings, title
+from aiapi_operator.plugin.adopt.remarks import Remark
 
 WORKERS_MAX = 8
 """The default of ``workers.max``."""
-_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SERVER_METADATA = (
     "uid",
     "resourceVersion",
@@ -46,17 +43,6 @@ _SPEC_REASONS = {
     "spec.progressDeadlineSeconds": "the default of Kubernetes applies: 600 s",
     "spec.paused": "scaling.mode Paused stops decisions, not rollouts",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """What the user decides."""
-
-    name: str = ""
-    app: str = ""
-    command: str = ""
-    container: str = ""
-    mode: str = "Recommend"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +76,7 @@ class _Conversion:
         self._notes = Notebook(self._origin)
         self._others: list[Remark] = []
         self._fields = Fields(given.deployment)
-        self._name = _name(given, choices)
+        self._name = aiapi_name(given, choices)
 
     def run(self) -> Adoption:
         metadata = self._metadata()
@@ -242,7 +228,7 @@ class _Conversion:
         return Bounds(replicas={"min": least, "max": most})
 
     def _scaled(self, manifest: dict[str, Any], convert_spec: Any) -> Bounds:
-        notes = Notebook(_title(manifest), "replicas")
+        notes = Notebook(title(manifest), "replicas")
         bounds: Bounds = convert_spec(manifest.get("spec") or {}, notes)
         self._about(manifest, notes)
         self._others += notes.remarks
@@ -293,8 +279,8 @@ class _Conversion:
         spec = given.deployment["spec"]
         return [
             (self._origin, (spec.get("selector") or {}).get("matchLabels") or {}),
-            *((_title(each), each["spec"].get("selector") or {}) for each in given.services),
-            *((_title(each), (each["spec"].get("selector") or {}).get("matchLabels") or {})
+            *((title(each), each["spec"].get("selector") or {}) for each in given.services),
+            *((title(each), (each["spec"].get("selector") or {}).get("matchLabels") or {})
               for each in given.budgets),
         ]  # fmt: skip
 
@@ -313,7 +299,7 @@ class _Conversion:
             self._others.append(Remark(origin="Cluster", field="namespace", reason=problem))
 
     def _budget(self, budget: dict[str, Any]) -> None:
-        notes = Notebook(_title(budget))
+        notes = Notebook(title(budget))
         fields = Fields(budget.get("spec") or {}, "spec")
         fields.take("selector")
         notes.remaining(fields, dict.fromkeys(
@@ -325,7 +311,7 @@ class _Conversion:
 
     def _service(self, service: dict[str, Any]) -> None:
         """The Service stays, and with it all that it says; only its port can be in the way."""
-        notes = Notebook(_title(service))
+        notes = Notebook(title(service))
         notes.lost(
             "spec",
             f"stays as it is. The AIApi gets a Service {self._name} of its own, on port 80; the"
@@ -353,56 +339,6 @@ class _Conversion:
                 if key not in labels.SERVER_ANNOTATIONS:
                     reason = f"belongs to the {manifest['kind']}, which the AIApi replaces"
                     notes.lost(f"metadata.{name}[{key}]", reason, value)
-
-
-def _title(manifest: Mapping[str, Any]) -> str:
-    return f"{manifest['kind']} {manifest['metadata']['name']}"
-
-
-def _name(given: Belongings, choices: Choices) -> str:
-    name = choices.name or f"{given.name}-aiapi"
-    if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
-        raise AdoptionError(
-            f"{name!r} is not a valid name of an AIApi: at most {MAX_NAME_LENGTH} lower-case"
-            " letters, digits and dashes, starting with a letter. Choose one with --name"
-        )
-    taken = [_title(each) for each in (given.deployment, *given.others)
-             if each["metadata"]["name"] == name
-             and each["kind"] in ("Deployment", "Service", "PodDisruptionBudget")]  # fmt: skip
-    if taken:
-        raise AdoptionError(
-            f"the AIApi would create a {taken[0]}, which exists. Choose another name with --name"
-        )
-    return name
-
-
-def chosen_container(
-    given: list[dict[str, Any]], choices: Choices, deployment: str
-) -> dict[str, Any]:
-    """The container of the app: the one that is named, or that starts a server, or the first."""
-    names = [each.get("name", "") for each in given]
-    if not given:
-        raise AdoptionError("spec.template.spec.containers is empty: there is no app to adopt")
-    if choices.container:
-        if choices.container not in names:
-            raise AdoptionError(
-                f"there is no container {choices.container!r}; --container is one of:"
-                f" {', '.join(names)}"
-            )
-        return given[names.index(choices.container)]
-    serving = [each for each in given if _serves(each)]
-    named = [each for each in given if each.get("name") == deployment]
-    return [*serving, *named, *given][0]
-
-
-def _serves(each: Mapping[str, Any]) -> bool:
-    env = {item["name"]: item.get("value") or "" for item in each.get("env") or ()}
-    argv = [*(each.get("command") or ()), *(each.get("args") or ())]
-    try:
-        command_line.read(argv, env)
-    except AdoptionError:
-        return any(arguments.basename(word) in server_options.SERVERS for word in argv)
-    return True
 
 
 def _command_text(app: Fields) -> str:

@@ -71,3 +71,8 @@ def _matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 def _targets(scaler: Manifest, name: str) -> bool:
     target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
     return target.get("name") == name and target.get("kind", "Deployment") == "Deployment"
+
+
+def title(manifest: Mapping[str, Any]) -> str:
+    """Kind and name of an object."""
+    return f"{manifest['kind']} {manifest['metadata']['name']}"

@@ -10,7 +10,7 @@ import yaml
 from click.testing import Result
 
 from aiapi_operator.plugin.adopt import command
-from aiapi_operator.plugin.adopt.convert import Choices
+from aiapi_operator.plugin.adopt.choices import Choices
 from aiapi_operator.plugin.adopt.related import Belongings, find
 from aiapi_operator.plugin.errors import CommandError
 

@@ -12,7 +12,8 @@ import yaml
 from api_support.admission import refusals
 
 from aiapi_operator.api import AIApiSpec
-from aiapi_operator.plugin.adopt.convert import Adoption, Choices, convert
+from aiapi_operator.plugin.adopt.choices import Choices
+from aiapi_operator.plugin.adopt.convert import Adoption, convert
 from aiapi_operator.plugin.adopt.document import render
 from aiapi_operator.plugin.adopt.related import find
 from aiapi_operator.plugin.adopt.remarks import Remark
