@@ -1,6 +1,7 @@
 """Commands of containers: the app, the options, and what stands before the server."""
 
 import shlex
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -186,3 +187,18 @@ def test_a_given_app_replaces_what_is_not_known() -> None:
     assert "set runtime.entrypoint" in notes(found)["/app/start.sh --fast"]
     assert serving([], app="m:a").notes == ()
     assert serving("uvicorn other:app --workers 2", app="m:a").workers == 2
+
+
+def test_the_entrypoint_runs_the_program_after_it_with_its_environment() -> None:
+    line = "sh -c 'PREFIX=/api; export MODE=prod && STAGE=two exec uvicorn m:a --root-path $PREFIX'"
+    program = ("sh", "-c", 'echo "$MODE $STAGE $AIAPI_ROOT_PATH $1"', "launch.py", "m:a")
+    done = subprocess.run(
+        [*serving(line).entrypoint, *program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "prod two /api m:a\n"
+
+
+def test_the_entrypoint_does_not_go_on_after_a_failure() -> None:
+    entrypoint = serving("sh -c 'false && exec uvicorn m:a --root-path $PREFIX'").entrypoint
+    done = subprocess.run([*entrypoint, "echo", "served"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
