@@ -39,6 +39,7 @@ COMMANDS = {
     "recommend": _plugin("recommend", "Report decisions without applying them.", module="mode"),
     "resume": _plugin("resume", "Apply decisions for an AIApi again.", module="mode"),
     "manifest": _plugin("manifest", "Print the children of an AIApi as YAML."),
+    "adopt": _plugin("adopt", "Write the AIApi of a Deployment.", module="adopt.command"),
     "sandbox": LazyCommand(
         module="aiapi_sandbox.cli",
         attribute="sandbox",

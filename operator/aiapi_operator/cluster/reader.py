@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiapi_operator.cluster import discovery
-from aiapi_operator.cluster.connection import MERGE, Connection, Request
+from aiapi_operator.cluster.connection import APPLY, MERGE, Connection, Request
 from aiapi_operator.cluster.contexts import namespace_of
 from aiapi_operator.cluster.errors import NotFound
 from aiapi_operator.cluster.resources import AIAPIS, DEPLOYMENTS, EVENTS, LEASES, Manifest, Resource
@@ -21,7 +21,7 @@ _REVIEWS = "/apis/authorization.k8s.io/v1"
 
 
 class Reader:
-    """Reads objects for commands, and changes an AIApi's mode."""
+    """Reads objects for commands, applies an AIApi, and changes its mode."""
 
     def __init__(self, connection: Connection, *, namespace: str, deadline: float):
         self._connection = connection
@@ -94,6 +94,26 @@ class Reader:
             query=query,
             body={"spec": {"scaling": {"mode": mode}}},
             content_type=MERGE,
+        )
+        return answer
+
+    async def objects(self, resource: Resource, namespace: str) -> list[Manifest]:
+        """All objects of a kind; none where the cluster does not have the kind."""
+        try:
+            return await self._list(resource, namespace)
+        except NotFound:
+            return []
+
+    async def apply_aiapi(self, manifest: Manifest, *, dry_run: bool) -> Manifest:
+        """Apply an AIApi and return it. Fields of other managers are never taken over."""
+        metadata = manifest["metadata"]
+        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        answer: Manifest = await self._send(
+            "PATCH",
+            AIAPIS.path(metadata["namespace"], metadata["name"]),
+            query=query,
+            body=manifest,
+            content_type=APPLY,
         )
         return answer
 

@@ -44,10 +44,18 @@ def print_for_people(target: Console, content: RenderableType) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes no anchors and aliases."""
+    """Writes no anchors and aliases, and text of several lines as it is."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - signature of the base class
         return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def emit(document: Any, output: Format) -> None:

@@ -17,7 +17,10 @@ from aiapi_operator.api.duration import format_duration
 from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.plugin import deployment_traffic
 from aiapi_operator.plugin import output as out
+from aiapi_operator.plugin.adopt.related import Belongings
+from aiapi_operator.plugin.adopt.sources import deployment_name, from_cluster, is_deployment
 from aiapi_operator.plugin.cluster_access import (
     ClusterOptions,
     cluster_options,
@@ -86,10 +89,14 @@ class WhatIfInputs:
 @click.command(cls=SimulateCommand)
 @click.argument("name", required=False, shell_complete=complete_names)
 @cluster_options()
-@click.option("--prometheus", "url", metavar="URL", help="Prometheus that scrapes the operator.")
+@click.option("--prometheus", "url", metavar="URL", help="Prometheus with the traffic.")
 @click.option("--last", default="7d", show_default=True, help="Period, such as 12h or 7d.")
 @click.option("--step", help="Time between two samples. Default: 15s.")
-@click.option("--query", help="PromQL for requests per second. Default: the operator's metric.")
+@click.option(
+    "--query",
+    help="PromQL for requests per second. Default: the operator's metric, or for a Deployment the"
+    " first of the usual HTTP metrics that has it.",
+)
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -111,29 +118,82 @@ class WhatIfInputs:
 def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: Any) -> None:
     """Show what the objective of NAME costs with its own traffic, and what others would.
 
-    Prometheus has the traffic of the last days, the status has the loop time of a request.
+    Prometheus has the traffic of the last days, the status has the loop time of a request. NAME may
+    be deployment/NAME: then it shows what an AIApi in its place would save.
     """
     if not url:
         raise click.UsageError("--prometheus URL is missing")
     output = options.pop("output")
     others = tuple(traced.parse_objective(text) for text in options.pop("objectives"))
+    if is_deployment(name):
+        _simulate_deployment(where, name, others, output, url=url, **options)
+        return
 
     async def look(reader: Reader) -> Manifest:
         return await get_aiapi(reader, where, name)
 
     aiapi = _valid(with_reader(where, look))
     inputs = _inputs(aiapi, others, _traffic(aiapi, url, **options))
-    rows = what_if.what_if(
-        inputs.trace,
-        aiapi.spec,
-        inputs.objectives,
-        service=inputs.service,
-        on_result=_print_progress,
-    )
+    rows = _rows(inputs)
     if output == "table":
         show(inputs, rows)
     else:
         out.emit(document(inputs, rows), output)
+
+
+def _simulate_deployment(
+    where: ClusterOptions,
+    target: str,
+    others: tuple[LatencyObjective, ...],
+    output: out.Format,
+    **options: Any,
+) -> None:
+    async def look(reader: Reader) -> Belongings:
+        return await from_cluster(reader, where.home(reader), deployment_name(target))
+
+    given = with_reader(where, look)
+    try:
+        found = deployment_traffic.read(given, prometheus_options(**options), options["query"])
+    except TraceError as error:
+        raise InputError(str(error)) from error
+    inputs = WhatIfInputs(
+        aiapi=found.aiapi,
+        trace=found.trace,
+        service=found.service or ServiceModel(),
+        assumed=found.service is None,
+        objectives=_objectives(found.aiapi, others),
+    )
+    rows = _rows(inputs)
+    now = deployment_traffic.cost_now(found, inputs.aiapi.spec)
+    if output == "table":
+        show(inputs, rows)
+        for line in deployment_traffic.lines(found, now, rows[0].cost):
+            click.echo(line)
+    else:
+        more = deployment_traffic.document(found, now, rows[0].cost)
+        out.emit({**document(inputs, rows), **more}, output)
+
+
+def prometheus_options(*, last: str, url: str, **options: Any) -> deployment_traffic.Prometheus:
+    """Where to read, and which time."""
+    step = options["step"]
+    return deployment_traffic.Prometheus(
+        url=url,
+        last=parse_range(last, "--last"),
+        step=None if step is None else parse_range(step, "--step"),
+        token_file=options["token_file"],
+        ca_file=options["ca_file"],
+    )
+
+
+def _rows(inputs: WhatIfInputs) -> list[what_if.WhatIfRow]:
+    return what_if.what_if(
+        inputs.trace,
+        inputs.aiapi.spec,
+        inputs.objectives,
+        service=inputs.service,
+        on_result=_print_progress,
+    )
 
 
 def _valid(manifest: Manifest) -> AIApi:
@@ -171,16 +231,20 @@ def _traffic(aiapi: AIApi, url: str, *, last: str, **options: Any) -> Trace:
 
 
 def _inputs(aiapi: AIApi, others: tuple[LatencyObjective, ...], trace: Trace) -> WhatIfInputs:
-    own = sizing_spec(aiapi.spec).objective
-    tried = others or tuple(replace(own, threshold=own.threshold * factor) for factor in _OTHERS)
     measured = what_if.service_from_status(aiapi.status)
     return WhatIfInputs(
         aiapi=aiapi,
         trace=trace,
         service=measured or ServiceModel(),
         assumed=measured is None,
-        objectives=(own, *(other for other in tried if other != own)),
+        objectives=_objectives(aiapi, others),
     )
+
+
+def _objectives(aiapi: AIApi, others: tuple[LatencyObjective, ...]) -> tuple[LatencyObjective, ...]:
+    own = sizing_spec(aiapi.spec).objective
+    tried = others or tuple(replace(own, threshold=own.threshold * factor) for factor in _OTHERS)
+    return (own, *(other for other in tried if other != own))
 
 
 def _print_progress(objective: LatencyObjective, result: RunResult) -> None:

@@ -36,6 +36,7 @@ MIN_COVERAGE = 0.5
 MAX_BYTES = 64 * 2**20
 """Maximum size of a response."""
 DEADLINE = 60.0
+_PRESENCE_POINTS = 100
 _PIECE = 1 << 16
 _SEED = 505
 
@@ -73,13 +74,7 @@ def fetch_rates(  # noqa: PLR0913 - the parameters of a range query
     ``sum(rate(http_requests_total{job="assistant"}[1m]))``.
     """
     step = _step(last, step)
-    server = _Server(
-        url=_base(url),
-        token=_token(token_file),
-        context=_context(ca_file),
-        until=time.monotonic() + deadline,
-        deadline=deadline,
-    )
+    server = _server(url, token_file, ca_file, deadline)
     last_at = step * ((time.time() if end is None else end) // step)
     count = round(last / step) + 1
     values = np.full(count, np.nan)
@@ -97,6 +92,32 @@ def fetch_rates(  # noqa: PLR0913 - the parameters of a range query
             " name and labels, or set a longer --last"
         )
     return Rates(name=query, start=first_at, step=step, values=values, warnings=tuple(warnings))
+
+
+def fetch_presence(  # noqa: PLR0913 - the parameters of a range query
+    url: str,
+    selector: str,
+    last: float,
+    *,
+    end: float | None = None,
+    token_file: Path | None = None,
+    ca_file: Path | None = None,
+    deadline: float = DEADLINE,
+) -> dict[str, float]:
+    """The metrics that ``selector`` matches, each with the share of the time that has samples.
+
+    Only a few points are read, and only names, however many series there are.
+    """
+    step = max(60.0, last // _PRESENCE_POINTS)
+    at = time.time() if end is None else end
+    server = _server(url, token_file, ca_file, deadline)
+    answer = server.range(f"count by (__name__) ({selector})", at - last, at, step)
+    series = (answer.get("data") or {}).get("result") or []
+    points = last // step + 1
+    return {
+        str(each["metric"]["__name__"]): min(1.0, len(each.get("values") or ()) / points)
+        for each in series
+    }
 
 
 def as_trace(rates: Rates, *, seed: int = _SEED) -> Trace:
@@ -145,6 +166,16 @@ def _notes(
             f" {began}: interpolated linearly"
         )
     return tuple(notes)
+
+
+def _server(url: str, token_file: Path | None, ca_file: Path | None, deadline: float) -> "_Server":
+    return _Server(
+        url=_base(url),
+        token=_token(token_file),
+        context=_context(ca_file),
+        until=time.monotonic() + deadline,
+        deadline=deadline,
+    )
 
 
 def _step(last: float, step: float | None) -> float:

@@ -1,4 +1,4 @@
-"""Traces: CSV files of request timestamps or of requests per second, plain or gz.
+"""Traces: CSV files of request timestamps, or of requests per second or minute, plain or gz.
 
 A file is read line by line, so its size does not matter. A trace keeps one count per second, and
 the timestamps if there are at most ``MAX_TIMESTAMPS``. For a longer file the arrival times within
@@ -13,6 +13,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 
@@ -23,6 +24,13 @@ Floats = npt.NDArray[np.float64]
 
 TIMESTAMP_COLUMN = "arrival_s"
 COUNT_COLUMN = "requests_per_second"
+MINUTE_COLUMN = "requests_per_minute"
+TIME_COLUMN = "timestamp"
+"""ISO 8601. Alone, the time of one request per line; beside a count, the time of the count."""
+_COUNTS = {COUNT_COLUMN: 1, MINUTE_COLUMN: 60}
+"""Seconds that a row stands for."""
+_SEED = 506
+"""Of the requests within a minute, of which only the sum is known."""
 MAX_TIMESTAMPS = 5_000_000
 MAX_PER_SECOND = 1e6
 MAX_JUMP = 86_400.0
@@ -118,9 +126,10 @@ def parse_trace(name: str, lines: Iterable[str]) -> Trace:
     rows = _Rows(name, lines)
     try:
         column = rows.column()
-        trace = (_from_timestamps if column == TIMESTAMP_COLUMN else _from_counts)(
-            name, rows.values(column)
-        )
+        if column in _COUNTS:
+            trace = _from_counts(name, rows, column)
+        else:
+            trace = _from_timestamps(name, rows.values(column), column)
     except csv.Error as error:
         raise TraceError(f"{name} line {rows.line}: {error}") from error
     if trace.requests <= 0:
@@ -135,6 +144,8 @@ class _Rows:
         self._name = name
         self._rows = csv.reader(lines)
         self._header = [cell.strip() for cell in next(self._rows, [])]
+        self.time: float | None = None
+        """The time in the current row, if it has one."""
 
     @property
     def line(self) -> int:
@@ -146,19 +157,23 @@ class _Rows:
         name, header = self._name, self._header
         if not header:
             raise TraceError(f"{name}: the file or its first line is empty")
-        found = [cell for cell in header if cell in (TIMESTAMP_COLUMN, COUNT_COLUMN)]
+        counts = [cell for cell in header if cell in _COUNTS]
+        times = [cell for cell in header if cell in (TIMESTAMP_COLUMN, TIME_COLUMN)]
+        found = counts if counts and times == [TIME_COLUMN] else [*times, *counts]
         if len(found) == 1:
             return found[0]
         if found:
             raise TraceError(f"{name} line 1: has both {' and '.join(found)}: keep only one")
         raise TraceError(
-            f"{name} line 1: needs a header with a column {TIMESTAMP_COLUMN} (seconds) or"
-            f" {COUNT_COLUMN}; has: {', '.join(header)[:80]}"
+            f"{name} line 1: needs a header with a column {TIMESTAMP_COLUMN} (seconds),"
+            f" {TIME_COLUMN} (ISO 8601), {COUNT_COLUMN} or {MINUTE_COLUMN}; has:"
+            f" {', '.join(header)[:80]}"
         )
 
     def values(self, column: str) -> Iterator[tuple[int, float]]:
         """(line, number) of each row. Trailing empty lines are ignored."""
         index, cells = self._header.index(column), len(self._header)
+        time_index = self._header.index(TIME_COLUMN) if TIME_COLUMN in self._header else None
         empty = 0
         for row in self._rows:
             if not row:
@@ -171,7 +186,23 @@ class _Rows:
                     f"{self._name} line {self.line}: has {len(row)} cells, the header has {cells}."
                     " Separate cells with commas and decimals with points"
                 )
-            yield self.line, self._number(row[index].strip(), column)
+            if time_index is not None:
+                self.time = self._time(row[time_index].strip())
+            if index == time_index and self.time is not None:
+                yield self.line, self.time
+            else:
+                yield self.line, self._number(row[index].strip(), column)
+
+    def _time(self, cell: str) -> float:
+        """Unix time. Without a time zone, the time is UTC."""
+        try:
+            found = datetime.fromisoformat(cell)
+        except ValueError:
+            raise TraceError(
+                f"{self._name} line {self.line}: {TIME_COLUMN} {cell[:40]!r} is not a time in ISO"
+                " 8601, such as 2026-03-02T08:15:00Z"
+            ) from None
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
     def _number(self, cell: str, column: str) -> float:
         where = f"{self._name} line {self.line}"
@@ -189,46 +220,67 @@ class _Rows:
         return value
 
 
-def _from_counts(name: str, values: Iterator[tuple[int, float]]) -> Trace:
+def _from_counts(name: str, rows: _Rows, column: str) -> Trace:
+    seconds = _COUNTS[column]
     counts = array("d")
-    for line, value in values:
-        if value > MAX_PER_SECOND:
+    start: float | None = None
+    for line, value in rows.values(column):
+        if value > MAX_PER_SECOND * seconds:
             raise TraceError(
-                f"{name} line {line}: {value:g} requests in a second are not plausible"
+                f"{name} line {line}: {value:g} requests in a"
+                f" {'second' if seconds == 1 else 'minute'} are not plausible"
             )
-        if len(counts) >= MAX_SECONDS:
+        if len(counts) * seconds >= MAX_SECONDS:
             raise TraceError(f"{name} line {line}: the trace is longer than a year")
+        if rows.time is not None:
+            start = rows.time if start is None else start
+            _check_distance(f"{name} line {line}", rows.time - start, len(counts) * seconds, column)
         counts.append(value)
     if not counts:
         raise TraceError(f"{name}: has a header but no rows")
-    seconds = np.frombuffer(counts, dtype=np.float64)
-    return Trace(name=name, counts=seconds, notes=_gaps(seconds))
+    values = np.frombuffer(counts, dtype=np.float64)
+    found, notes = (values, ()) if seconds == 1 else _spread(values, seconds)
+    return Trace(name=name, counts=found, notes=(*notes, *_gaps(found)), start_time=start or 0.0)
 
 
-def _check_time(where: str, value: float, last: float) -> None:
+def _check_distance(where: str, elapsed: float, expected: int, column: str) -> None:
+    """A missing row is unknown, not a time without requests."""
+    if abs(elapsed - expected) > _COUNTS[column] / 2:
+        raise TraceError(
+            f"{where}: {TIME_COLUMN} is {elapsed:.0f} s after the first row, not {expected} s:"
+            f" add the missing rows, because {column} needs one every {_COUNTS[column]} s"
+        )
+
+
+def _spread(values: Floats, seconds: int) -> tuple[Floats, tuple[str, ...]]:
+    """Requests of each second, drawn around the mean of the row, as for rates from Prometheus."""
+    means = np.repeat(values / seconds, seconds)
+    drawn: Floats = np.random.default_rng(_SEED).poisson(means).astype(np.float64)
+    note = f"one row every {seconds} s: the requests of each second are drawn around its mean"
+    return drawn, (note,)
+
+
+def _check_time(where: str, value: float, last: float, column: str) -> None:
     if value >= MAX_TIME:
         raise TraceError(
-            f"{where}: {value:g} s is beyond the year 2100; {TIMESTAMP_COLUMN} is in seconds, not"
+            f"{where}: {value:g} s is beyond the year 2100; {column} is in seconds, not"
             " milliseconds"
         )
     if value < last:
-        raise TraceError(
-            f"{where}: {value:g} is before {last:g}: sort the file by {TIMESTAMP_COLUMN}"
-        )
+        raise TraceError(f"{where}: {value:.12g} is before {last:.12g}: sort the file by {column}")
     if value - last > MAX_JUMP:
         raise TraceError(
-            f"{where}: jumps by {value - last:.0f} s, more than a day; {TIMESTAMP_COLUMN} is in"
-            " seconds"
+            f"{where}: jumps by {value - last:.0f} s, more than a day; {column} is in seconds"
         )
 
 
-def _from_timestamps(name: str, values: Iterator[tuple[int, float]]) -> Trace:
+def _from_timestamps(name: str, values: Iterator[tuple[int, float]], column: str) -> Trace:
     timestamps, counts = array("d"), array("d")
     first = last = None
     for line, value in values:
         if first is None or last is None:
             first = last = value
-        _check_time(f"{name} line {line}", value, last)
+        _check_time(f"{name} line {line}", value, last, column)
         last = value
         second = int(value - first)
         if second >= MAX_SECONDS:
@@ -246,7 +298,13 @@ def _from_timestamps(name: str, values: Iterator[tuple[int, float]]) -> Trace:
     exact = (
         np.frombuffer(timestamps, dtype=np.float64) if len(timestamps) <= MAX_TIMESTAMPS else None
     )
-    return Trace(name=name, counts=seconds, timestamps=exact, notes=_gaps(seconds))
+    return Trace(
+        name=name,
+        counts=seconds,
+        timestamps=exact,
+        notes=_gaps(seconds),
+        start_time=first if column == TIME_COLUMN and first is not None else 0.0,
+    )
 
 
 def _gaps(counts: Floats) -> tuple[str, ...]:

@@ -100,13 +100,19 @@ def service_from_status(status: AIApiStatus) -> ServiceModel | None:
         latency, percentile = load.first_byte, load.first_byte_percentile
     if not (demand and latency and percentile and is_duration(demand) and is_duration(latency)):
         return None
-    loop = parse_duration(demand)
+    return service_from_measures(
+        parse_duration(demand), parse_duration(latency), float(percentile.removeprefix("p"))
+    )
+
+
+def service_from_measures(loop: float, latency: float, percentile: float) -> ServiceModel | None:
+    """A service model from seconds of loop time a request, and a percentile of the latency."""
     if loop <= 0:
         return None
     usual = UpstreamModelSpec()
     sigma = ServiceModel().upstream_sigma
-    at = NormalDist().inv_cdf(float(percentile.removeprefix("p")) / 100)
-    median = max(MIN_UPSTREAM, parse_duration(latency) - loop) / exp(sigma * at)
+    at = NormalDist().inv_cdf(percentile / 100)
+    median = max(MIN_UPSTREAM, latency - loop) / exp(sigma * at)
     ratio = parse_duration(usual.p95) / parse_duration(usual.median)
     return ServiceModel(
         loop=LoopTimeSpec(mean=format_duration(loop)),

@@ -3,9 +3,6 @@
 import http.server
 import json
 import math
-import shutil
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from prometheus_support.recorded import free_port, recorded
 
 from aiapi_operator.cli import main
 from aiapi_operator.simulate.prometheus import PrometheusError, as_trace, fetch_rates
@@ -44,62 +42,10 @@ def open_metrics() -> str:
     return "\n".join([*lines, *odd, "# EOF", ""])
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server, tool = shutil.which("prometheus"), shutil.which("promtool")
-    if server is None or tool is None:
-        pytest.skip("prometheus and promtool are not on PATH (Debian: apt install prometheus)")
-    folder = tmp_path_factory.mktemp("prometheus")
-    (folder / "data.om").write_text(open_metrics())
-    (folder / "prometheus.yml").write_text("scrape_configs: []\n")
-    subprocess.run(
-        [tool, "tsdb", "create-blocks-from", "openmetrics", folder / "data.om", folder / "data"],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    url = f"http://127.0.0.1:{free_port()}"
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [
-                server,
-                f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
-                "--storage.tsdb.retention.time=100y",
-                f"--web.listen-address={url.removeprefix('http://')}",
-            ],
-            stdout=log,
-            stderr=log,
-        ) as process,
-    ):
-        try:
-            wait_until_ready(url, process, folder / "log")
-            yield url
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5):
-                pass
-            # Prometheus listens before it has loaded its data.
-            fetch_rates(url, "vector(1)", 60)
-        except (OSError, PrometheusError):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            threading.Event().wait(0.1)
-        else:
-            return
+    with recorded(tmp_path_factory.mktemp("prometheus"), open_metrics()) as url:
+        yield url
 
 
 def test_a_long_range_is_queried_in_pieces_and_matches_the_counter(prometheus: str) -> None:

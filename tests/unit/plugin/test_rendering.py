@@ -11,6 +11,7 @@ from rich.console import Console
 
 from aiapi_operator.api.summary import age, fraction, from_manifest, number, seconds
 from aiapi_operator.plugin import checks, mode, top
+from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.binding import what_would_change_it
 from aiapi_operator.plugin.cluster_access import ClusterOptions
 from aiapi_operator.plugin.explain import explanation, show
@@ -238,3 +239,8 @@ def test_numbers_from_the_status() -> None:
 )
 def test_how_long_ago(time: str | None, text: str) -> None:
     assert age(time, NOON) == text
+
+
+def test_text_of_several_lines_stays_readable_in_yaml() -> None:
+    document = {"script": "set -e\nexec true\n", "one": "line"}
+    assert out.to_yaml(document) == "script: |\n  set -e\n  exec true\none: line\n"

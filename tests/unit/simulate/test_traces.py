@@ -29,6 +29,31 @@ def test_counts_are_kept_and_extra_columns_are_ignored() -> None:
     assert trace.timestamps is None
 
 
+def test_iso_timestamps_are_requests_and_give_the_start() -> None:
+    trace = lines(
+        "method,timestamp\nGET,2026-03-02T08:15:00Z\nGET,2026-03-02T09:15:00.500+01:00\n"
+        "GET,2026-03-02 08:15:03\n"
+    )
+    assert trace.counts.tolist() == [2, 0, 0, 1]
+    assert trace.timestamps is not None
+    assert trace.timestamps == pytest.approx([0.0, 0.5, 3.0])
+    assert trace.start_time == 1772439300
+
+
+def test_a_row_a_minute_is_spread_over_its_seconds() -> None:
+    rows = "".join(f"2026-03-02T08:{minute:02d}:00Z,{600 * minute}\n" for minute in range(1, 11))
+    trace = lines(f"timestamp,requests_per_minute\n{rows}")
+    assert trace.seconds == 600
+    sums = trace.counts.reshape(10, 60).sum(axis=1)
+    assert sums == pytest.approx([600 * minute for minute in range(1, 11)], rel=0.15)
+    assert trace.counts[-60:].std() > 1
+    assert trace.start_time == 1772438460
+    assert trace.notes == (
+        "one row every 60 s: the requests of each second are drawn around its mean",
+    )
+    assert lines(f"timestamp,requests_per_minute\n{rows}").counts.tolist() == trace.counts.tolist()
+
+
 def test_a_gzip_file_gives_the_same_trace(tmp_path: Path) -> None:
     plain, packed = tmp_path / "a.csv", tmp_path / "a.csv.gz"
     plain.write_text("\ufeffrequests_per_second\n1\n2\n", "utf-8")
@@ -69,6 +94,14 @@ def test_a_gzip_file_gives_the_same_trace(tmp_path: Path) -> None:
         ("arrival_s;tokens\n1;5\n", "needs a header with a column .*; has: arrival_s;tokens"),
         ("1.0\n2.0\n", "line 1: needs a header"),
         ('arrival_s\n"1\n2\n', "line 3: '1.*2' is not a number"),
+        ("timestamp\n2026-03-02T08:15:00Z\nMonday\n", "line 3: timestamp 'Monday' is not a time"),
+        ("timestamp\n2026-03-02T08:15:01Z\n2026-03-02T08:15:00Z\n", "sort the file by timestamp"),
+        (
+            "timestamp,requests_per_minute\n2026-03-02T08:15:00Z,1\n2026-03-02T08:17:00Z,1\n",
+            "line 3: timestamp is 120 s after the first row, not 60 s: add the missing rows",
+        ),
+        ("requests_per_minute\n1e9\n", "line 2: 1e+09 requests in a minute are not plausible"),
+        ("requests_per_minute,requests_per_second\n1,1\n", "has both"),
         ("\narrival_s\n1\n", "the file or its first line is empty"),
     ],
 )
