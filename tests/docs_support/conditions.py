@@ -3,7 +3,7 @@
 A condition is a call ``Condition(type=..., status=..., reason=...)``, or a call of a function that
 passes its own parameters on to ``Condition``: one of the same module, or one that is imported, as
 in ``sizing/diagnoses``. A reason may also be the first item of a tuple ``(reason, message)``, as in
-the readiness check and the modules that it imports.
+the readiness check and the modules that it imports, or an item of ``LAUNCHER_REASONS`` there.
 """
 
 import ast
@@ -175,6 +175,8 @@ def _from_tuples(module: ast.Module) -> set[str]:
                 found.add(str(first.value))
         elif isinstance(node, ast.If) and isinstance(node.test, ast.Compare):
             found |= _compared(node, node.test)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAUNCHER_REASONS":
+            found |= {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
     return found
 
 

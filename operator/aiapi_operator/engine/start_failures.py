@@ -23,23 +23,20 @@ _REFUSED_VOLUME = (
 )
 _SERVE = "aiapi-serve"
 
-_ADVICE = (
-    ("NoPython", "Set spec.runtime.python to the path of an interpreter in the image."),
-    ("PythonTooOld", "Use an image with CPython 3.10 or later."),
-    ("NotCPython", "Use an image with CPython 3.10 or later."),
-    ("FrozenApp", "Use an image that contains an interpreter and the app's modules."),
-    ("AppNotFound", "Correct spec.app, or set spec.runtime.python to the app's interpreter."),
-    ("ImportFailed", "Correct spec.app, spec.env or the image."),
-    ("RuntimeConflict", "Change the packages of the image."),
+LAUNCHER_REASONS = frozenset(
+    {
+        *("NoPython", "PythonTooOld", "NotCPython", "FrozenApp"),
+        *("AppNotFound", "ImportFailed", "RuntimeConflict"),
+    }
 )
-"""What to change in the AIApi or the image, for each reason of the launcher."""
+"""Reasons of the launcher; its text says what to do."""
 
 
 def cause(aiapi: AIApi, message: str) -> Cause | None:
     """The cause that a container's message names; None if it names none of these."""
-    if found := list(_LINE.finditer(message)):
-        reason, text = found[-1]["reason"], found[-1]["text"]
-        return reason, f"{_sentence(text)} {_advice(reason)}".strip()
+    for line in _LINE.finditer(message):
+        if line["reason"] in LAUNCHER_REASONS:
+            return line["reason"], _sentence(line["text"])
     if any(sign in message for sign in _REFUSED_VOLUME):
         return "ImageVolumeRefused", (
             f"The node cannot mount the runtime image: {_sentence(last_line(message))} Set"
@@ -66,13 +63,11 @@ def _not_found(aiapi: AIApi, program: str) -> Cause | None:
     if wanted.entrypoint and program == wanted.entrypoint[0]:
         return "NoEntrypoint", f"The image has no {program}. Correct spec.runtime.entrypoint."
     if program == (wanted.python or DEFAULT_PYTHON):
-        return "NoPython", f"The image has no {program}. {_advice('NoPython')}"
+        return "NoPython", (
+            f"The image has no {program}. Set spec.runtime.python to the path of an interpreter in"
+            " the image."
+        )
     return None
-
-
-def _advice(reason: str) -> str:
-    """The advice for a reason; empty for one of a newer launcher."""
-    return dict(_ADVICE).get(reason, "")
 
 
 def _sentence(text: str) -> str:

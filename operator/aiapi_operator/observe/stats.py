@@ -106,9 +106,13 @@ class _Runtime(_Strict):
     source: _Label = ""
     python: _Label = ""
 
-    def plain(self, *, loop: str, http: str) -> PodRuntime:
+    def plain(self, *, loop: str | None, http: str | None) -> PodRuntime:
         return PodRuntime(
-            version=self.version, source=self.source, python=self.python, loop=loop, http=http
+            version=self.version,
+            source=self.source,
+            python=self.python,
+            loop=loop or "",
+            http=http or "",
         )
 
 
@@ -141,8 +145,8 @@ class _Stats(_Strict):
     latency: _Histogram
     ttfb: _Histogram | None = None
     loop_lag: _Histogram
-    loop: _Label = ""
-    http: _Label = ""
+    loop: _Label | None = None
+    http: _Label | None = None
     runtime: _Runtime = _Runtime()
 
 
