@@ -29,7 +29,7 @@ NAME = "aiapi-runtime"
 FOLDER = "/aiapi"
 LAUNCHER = f"{FOLDER}/launch.py"
 _COPY_TO = "/runtime"
-_SIZE_LIMIT = "256Mi"
+_SIZE_LIMIT = "512Mi"
 """Several times the size of the runtime, to bound what a wrong image can copy."""
 
 Json = dict[str, Any]
@@ -116,7 +116,7 @@ def _init_container(runtime: Runtime) -> Json:
         # Requests far below those of a worker do not add to the pod's: the larger ones count.
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
-            "limits": {"cpu": "1", "memory": "64Mi"},
+            "limits": {"cpu": "1", "memory": "128Mi"},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,

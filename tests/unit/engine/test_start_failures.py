@@ -98,8 +98,8 @@ STARTS = {
         "ImageVolumeRefused",
         (
             "The node cannot mount the runtime image: python3: can't open file '/aiapi/launch.py':"
-            " [Errno 2] No such file or directory. Set runtime.delivery: InitContainer in the values"
-            " of the operator's chart."
+            " [Errno 2] No such file or directory. Set runtime.delivery: InitContainer in the"
+            " values of the operator's chart."
         ),
     ),
 }

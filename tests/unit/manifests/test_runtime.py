@@ -78,10 +78,10 @@ def test_an_init_container_copies_the_runtime_with_bounds_of_its_own() -> None:
     assert copy["volumeMounts"] == [{"name": "aiapi-runtime", "mountPath": "/runtime"}]
     assert copy["resources"] == {
         "requests": {"cpu": "10m", "memory": "16Mi"},
-        "limits": {"cpu": "1", "memory": "64Mi"},
+        "limits": {"cpu": "1", "memory": "128Mi"},
     }
     assert named(found["volumes"], "aiapi-runtime") == [
-        {"name": "aiapi-runtime", "emptyDir": {"sizeLimit": "256Mi"}}
+        {"name": "aiapi-runtime", "emptyDir": {"sizeLimit": "512Mi"}}
     ]
     mount = {"name": "aiapi-runtime", "mountPath": "/aiapi", "readOnly": True}
     assert named(app(aiapi(**UNPREPARED), COPYING)["volumeMounts"], "aiapi-runtime") == [mount]
@@ -134,10 +134,10 @@ def test_a_pod_template_cannot_replace_the_runtime() -> None:
 
 
 def test_a_pod_template_may_set_the_resources_of_the_init_container() -> None:
-    changed = {"name": "aiapi-runtime", "resources": {"limits": {"memory": "128Mi"}}}
+    changed = {"name": "aiapi-runtime", "resources": {"limits": {"memory": "256Mi"}}}
     spec = aiapi(**UNPREPARED, podTemplate={"spec": {"initContainers": [changed]}})
     (copy,) = pod(spec, COPYING)["initContainers"]
-    assert copy["resources"]["limits"] == {"cpu": "1", "memory": "128Mi"}
+    assert copy["resources"]["limits"] == {"cpu": "1", "memory": "256Mi"}
 
 
 def test_removing_all_init_containers_keeps_the_one_of_the_runtime() -> None:
