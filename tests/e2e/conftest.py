@@ -1,12 +1,13 @@
 """One suite for the sandbox and for any cluster.
 
     pytest tests/e2e                                            # starts a sandbox
-    pytest tests/e2e --kubeconfig PATH --image NAME [--unprepared-image NAME] [--operator-image NAME]
+    pytest tests/e2e --kubeconfig PATH --image NAME [--unprepared-image NAME] \\
+        [--operator-image NAME]
 
 ``--image`` has the example assistant (examples/assistant) on top of the service image;
 ``--unprepared-image`` has tests/image_support/shop, FastAPI and Uvicorn, and nothing of this
-project; ``--operator-image`` has the operator. Everything is done with kubectl, and load is sent by a pod,
-so nothing here depends on how the test machine reaches the cluster's network.
+project; ``--operator-image`` has the operator. Everything is done with kubectl, and load is sent by
+a pod, so nothing here depends on how the test machine reaches the cluster's network.
 """
 
 from collections.abc import Iterator

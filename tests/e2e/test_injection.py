@@ -23,7 +23,7 @@ def delivery(request: pytest.FixtureRequest, operator: Operator) -> Iterator[str
 
 
 def deploy_shop(cluster: Cluster, name: str, image: str, **spec: Any) -> None:
-    """An AIApi of the shop; each request blocks the loop for 8 ms."""
+    """An AIApi of the shop; each request blocks the loop for 15 ms."""
     wanted = {
         "image": image,
         "app": "shop.main:app",
@@ -32,6 +32,11 @@ def deploy_shop(cluster: Cluster, name: str, image: str, **spec: Any) -> None:
         "scaling": {"scaleDown": {"workersAfter": "10s", "replicasAfter": "20s"}},
     }
     cluster.apply(name, **{**wanted, **spec})
+
+
+def workers(cluster: Cluster, name: str) -> int:
+    """The wanted workers in each pod."""
+    return int(cluster.status(name).get("workers", 0))
 
 
 def restarts(cluster: Cluster, name: str) -> int:
@@ -55,20 +60,14 @@ def test_an_unprepared_image_is_resized_under_load_without_a_lost_request(
     runtime = eventually(
         lambda: cluster.status("shop").get("runtime"), within=10, what="the runtime is reported"
     )
-    assert (runtime["source"], runtime["loop"], runtime["http"]) == (
-        *("Injected", "uvloop"),
-        "httptools",
-    )
+    served_by = (runtime["source"], runtime["loop"], runtime["http"])
+    assert served_by == ("Injected", "uvloop", "httptools")
     load = start_load(cluster, service="shop", rate=120, seconds=25)
-    eventually(
-        lambda: int(cluster.status("shop").get("workers", 0)) > 1, within=40, what="workers grow"
-    )
+    eventually(lambda: workers(cluster, "shop") > 1, within=40, what="the pods get workers")
     sent = load.wait(within=60)
     assert sent.requests > 2000
     assert sent.failed == 0
-    eventually(
-        lambda: cluster.status("shop").get("workers") == 1, within=90, what="the workers shrink"
-    )
+    eventually(lambda: workers(cluster, "shop") == 1, within=90, what="the workers leave again")
     assert restarts(cluster, "shop") == 0
 
 

@@ -25,8 +25,8 @@ def about() -> dict[str, Any]:
 
 @app.post("/v1/answer")
 async def answer() -> dict[str, str]:
-    """Block the loop for 8 ms, as CPU work would, and wait for 50 ms."""
-    time.sleep(0.008)  # noqa: ASYNC251 - work of the event loop
+    """Block the loop for 15 ms, as CPU work would, and wait for 50 ms."""
+    time.sleep(0.015)  # noqa: ASYNC251 - work of the event loop
     await asyncio.sleep(0.05)
     return {"answer": "In stock."}
 
