@@ -172,6 +172,6 @@ def _recorded(deployment: Mapping[str, Any]) -> tuple[Runtime, str] | None:
             pull_policy=str(found["pullPolicy"]),
             delivery=Delivery(found["delivery"]),
         )
-        return runtime, str(found["template"])
+        return (runtime, str(found["template"])) if runtime.image else None
     except (KeyError, TypeError, ValueError):
         return None

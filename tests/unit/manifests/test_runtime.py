@@ -1,5 +1,6 @@
 """The injected runtime: which images get it, how, and when a Deployment changes it."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -233,6 +234,14 @@ def test_a_changed_annotation_is_ignored(text: str | None) -> None:
     spec = aiapi(**UNPREPARED)
     current = serving(spec)
     current["metadata"]["annotations"] = {} if text is None else {ANNOTATION: text}
+    assert image(deployment.build(spec, upgraded(current))) == NEWER.image
+
+
+def test_an_annotation_without_an_image_is_ignored() -> None:
+    spec = aiapi(**UNPREPARED)
+    current = serving(spec)
+    annotations = current["metadata"]["annotations"]
+    annotations[ANNOTATION] = json.dumps({**json.loads(annotations[ANNOTATION]), "image": ""})
     assert image(deployment.build(spec, upgraded(current))) == NEWER.image
 
 
