@@ -24,9 +24,16 @@ install: .venv/installed  ## Install locked versions into .venv
 demo: install  ## Run the demo in the terminal, about three minutes
 	$(BIN)/aiapi demo
 
-sandbox: install  ## Start a Kubernetes API and one node as local processes in the background
-	@$(BIN)/aiapi sandbox up --detach --image $(ASSISTANT)=examples
+sandbox: install build/assistant/.venv/installed  ## Start a Kubernetes API and one node as local processes in the background
+	@$(BIN)/aiapi sandbox up --detach --image $(ASSISTANT)=build/assistant
 	@printf '\nTo use kubectl and the plugin in this shell:\n  export PATH="%s:$$PATH"\n' "$(CURDIR)/.venv/bin"
+
+# An image of its own for the sandbox: the app, and an environment without this project.
+build/assistant/.venv/installed: examples/requirements.txt
+	$(PYTHON) -m venv build/assistant/.venv
+	build/assistant/.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	ln -sfn ../../examples/assistant build/assistant/assistant
+	@touch $@
 
 sandbox-down: install  ## Stop the sandbox
 	$(BIN)/aiapi sandbox down
@@ -35,9 +42,10 @@ kind: install images  ## Create a kind cluster and load the images; needs Docker
 	kind create cluster --config kind-config.yaml
 	docker tag aiapi-operator:e2e ghcr.io/aiapi-dev/operator:$(VERSION)
 	docker tag aiapi-service:e2e ghcr.io/aiapi-dev/service:$(VERSION)
-	docker tag assistant:e2e $(ASSISTANT)
-	kind load docker-image --name aiapi $(ASSISTANT) \
-		ghcr.io/aiapi-dev/operator:$(VERSION) ghcr.io/aiapi-dev/service:$(VERSION)
+	docker tag aiapi-runtime:e2e ghcr.io/aiapi-dev/runtime:$(VERSION)
+	docker build -t $(ASSISTANT) examples
+	kind load docker-image --name aiapi $(ASSISTANT) ghcr.io/aiapi-dev/operator:$(VERSION) \
+		ghcr.io/aiapi-dev/service:$(VERSION) ghcr.io/aiapi-dev/runtime:$(VERSION)
 	kind export kubeconfig --name aiapi --kubeconfig build/kind.kubeconfig
 	@printf '\nTo use kubectl and the plugin in this shell:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
 		"$(CURDIR)/build/kind.kubeconfig" "$(CURDIR)/.venv/bin"
@@ -77,7 +85,9 @@ docs: install  ## Build the documentation site into build/site; warnings are err
 images:  ## Build the images for the end-to-end tests; needs Docker
 	docker build -t aiapi-operator:e2e -f Dockerfile .
 	docker build -t aiapi-service:e2e -f Dockerfile.service .
-	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e examples
+	docker build -t aiapi-runtime:e2e -f Dockerfile.runtime .
+	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e -f tests/e2e_support/Dockerfile examples
+	docker build -t shop:e2e tests/image_support
 
 crds: install  ## Generate crds/, docs/api.md, the JSON schema and the OLM bundle from the models
 	$(BIN)/python -m aiapi_operator.api.crd > crds/aiapis.aiapi.dev.yaml

@@ -16,6 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("e2e", "end-to-end tests")
     group.addoption("--kubeconfig", help="use a real cluster; by default a sandbox is started")
     group.addoption("--image", default=ASSISTANT_IMAGE, help="image with examples/assistant")
+    group.addoption(
+        "--unprepared-image", help="image with tests/image_support/shop and without the runtime"
+    )
     group.addoption("--operator-image", help="image of the operator; default: the released image")
 
 

@@ -35,13 +35,14 @@ from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
 from aiapi_operator.engine.runner import Runner
 from aiapi_operator.engine.tick import Engine
+from aiapi_operator.manifests.runtime import Delivery, Runtime
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.process import log_setup
 from aiapi_operator.process.health import HealthServer
-from aiapi_operator.process.settings import VERSION, LogFormat, Settings
+from aiapi_operator.process.settings import VERSION, LogFormat, RuntimeDelivery, Settings
 
 _KOPF_STOP = 8.0
 _CRD_RETRY = 2.0
@@ -159,9 +160,25 @@ async def _runner(
         default_image=settings.default_image,
         resize_in_place=await discovery.has_resize(connection),
         metrics_from=settings.metrics_from,
+        runtime=await _runtime(settings, connection),
+        keep_delivery=settings.runtime_delivery is RuntimeDelivery.AUTO,
     )
     engine = Engine(ports, cache, surroundings)
     return Runner(engine, cache, ports.leadership, metrics, clock=ports.clock)
+
+
+async def _runtime(settings: Settings, connection: Connection) -> Runtime:
+    """The runtime for images without it, and how it gets into the pods."""
+    delivery = settings.runtime_delivery.value
+    if settings.runtime_delivery is RuntimeDelivery.AUTO:
+        has_volumes = await discovery.has_image_volumes(connection)
+        delivery = Delivery.IMAGE_VOLUME if has_volumes else Delivery.INIT_CONTAINER
+    _log.info("the runtime %s is injected by %s", settings.runtime_image, delivery)
+    return Runtime(
+        image=settings.runtime_image,
+        pull_policy=settings.runtime_pull_policy.value,
+        delivery=Delivery(delivery),
+    )
 
 
 async def _wait_for_crd(connection: Connection, stop: asyncio.Event) -> bool:

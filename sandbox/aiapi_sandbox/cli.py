@@ -68,7 +68,8 @@ def sandbox() -> None:
     multiple=True,
     callback=parse_images,
     metavar="NAME=DIR",
-    help="Map an image to a directory: its working directory and Python path. Repeatable.",
+    help="Map an image to a directory: its working directory, with the interpreter in its .venv or "
+    "venv if it has one. Repeatable.",
 )
 @click.option(
     "--port",

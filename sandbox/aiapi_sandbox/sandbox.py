@@ -41,6 +41,7 @@ from aiapi_sandbox.node.kubelet import Kubelet
 from aiapi_sandbox.node.node_registration import NodeCapacity, NodeRegistration
 from aiapi_sandbox.node.pod import NodeServices
 from aiapi_sandbox.node.pod_addresses import AddressPool
+from aiapi_sandbox.node.runtime_image import RUNTIME_IMAGE, RuntimeImage
 from aiapi_sandbox.proxy.connections import Address
 from aiapi_sandbox.proxy.listeners import expected_address
 from aiapi_sandbox.proxy.process import ProxyProcess
@@ -194,6 +195,8 @@ class Sandbox:
         self._start(self._expire_events(), "event expiry")
 
     def _node_services(self) -> NodeServices:
+        runtime = RuntimeImage(self.data_dir / "pods" / "images" / "runtime")
+        self._images.add_built(RUNTIME_IMAGE, runtime.get)
         return NodeServices(
             store=self.store,
             events=ComponentEventRecorder(self.store, "kubelet", host=NODE_NAME),

@@ -59,7 +59,7 @@ def _fill_in(value: Any, schema: Schema) -> None:
                 _fill_in(value[name], field)
     if isinstance(value, list):
         for item in value:
-            _fill_in(item, schema["items"])
+            _fill_in(item, schema.get("items", {}))
 
 
 def _children(value: Any, schema: Schema, path: str) -> Iterator[tuple[Any, Schema, str]]:

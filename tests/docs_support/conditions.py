@@ -3,7 +3,7 @@
 A condition is a call ``Condition(type=..., status=..., reason=...)``, or a call of a function that
 passes its own parameters on to ``Condition``: one of the same module, or one that is imported, as
 in ``sizing/diagnoses``. A reason may also be the first item of a tuple ``(reason, message)``, as in
-the readiness check.
+the readiness check and the modules that it imports, or an item of ``LAUNCHER_REASONS`` there.
 """
 
 import ast
@@ -29,7 +29,7 @@ class Scope:
     """Where a call stands: the constants that its names may refer to, and its module."""
 
     constants: dict[str, str]
-    module: ast.Module
+    modules: tuple[ast.Module, ...]
 
 
 def conditions(folders: list[Path], autoscaler_kinds: set[str]) -> set[Condition]:
@@ -49,7 +49,7 @@ def conditions(folders: list[Path], autoscaler_kinds: set[str]) -> set[Condition
         for call, local in _calls(module, constants):
             arguments = _arguments(call, builders)
             if arguments is not None:
-                scope = Scope(constants | local, module)
+                scope = Scope(constants | local, (module, *_siblings(name, module, modules)))
                 found |= _resolved(arguments, scope, autoscaler_kinds)
     return found
 
@@ -117,6 +117,16 @@ def _imported(
                     yield each.asname or each.name, order
 
 
+def _siblings(
+    name: str, module: ast.Module, modules: dict[str, ast.Module]
+) -> Iterator[ast.Module]:
+    """The modules of the same folder that a module imports as a whole."""
+    folder = name.rpartition(".")[0]
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom) and node.module == folder:
+            yield from (modules[f"{folder}.{each.name}"] for each in node.names)
+
+
 def _arguments(call: ast.Call, builders: dict[str, list[str]]) -> dict[str, ast.expr] | None:
     named = {each.arg: each.value for each in call.keywords if each.arg}
     if _is_condition(call):
@@ -137,7 +147,7 @@ def _resolved(
     if isinstance(reason, ast.Attribute) and reason.attr == "kind":
         reasons = autoscaler_kinds
     else:
-        reasons = _texts(reason, scope) or _from_tuples(scope.module)
+        reasons = _texts(reason, scope) or set().union(*map(_from_tuples, scope.modules))
     return {Condition(name, STATUS[status.value], each) for each in reasons}
 
 
@@ -165,6 +175,8 @@ def _from_tuples(module: ast.Module) -> set[str]:
                 found.add(str(first.value))
         elif isinstance(node, ast.If) and isinstance(node.test, ast.Compare):
             found |= _compared(node, node.test)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAUNCHER_REASONS":
+            found |= {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
     return found
 
 

@@ -1,11 +1,13 @@
 """One suite for the sandbox and for any cluster.
 
     pytest tests/e2e                                            # starts a sandbox
-    pytest tests/e2e --kubeconfig PATH --image NAME [--operator-image NAME]
+    pytest tests/e2e --kubeconfig PATH --image NAME [--unprepared-image NAME] \\
+        [--operator-image NAME]
 
 ``--image`` has the example assistant (examples/assistant) on top of the service image;
-``--operator-image`` has the operator. Everything is done with kubectl, and load is sent by a pod,
-so nothing here depends on how the test machine reaches the cluster's network.
+``--unprepared-image`` has tests/image_support/shop, FastAPI and Uvicorn, and nothing of this
+project; ``--operator-image`` has the operator. Everything is done with kubectl, and load is sent by
+a pod, so nothing here depends on how the test machine reaches the cluster's network.
 """
 
 from collections.abc import Iterator
@@ -16,8 +18,10 @@ from e2e_support.cluster import Cluster, fresh_name
 from e2e_support.kubectl import Kubectl
 from e2e_support.operator import Operator
 from e2e_support.sandbox import running_sandbox
+from image_support import unprepared
 
 ROOT = Path(__file__).parents[2]
+UNPREPARED_IMAGE = "ghcr.io/acme/shop:7"
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +44,14 @@ def kubeconfig(
     if given:
         yield Path(given)
         return
-    image = f"{request.config.getoption('--image')}={ROOT / 'examples'}"
+    shop = unprepared.shop(tmp_path_factory.mktemp("shop"))
+    unprepared_name = request.config.getoption("--unprepared-image") or UNPREPARED_IMAGE
+    images = [
+        f"{request.config.getoption('--image')}={ROOT / 'examples'}",
+        f"{unprepared_name}={shop}",
+    ]
     folder = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(folder, image=image, audit_log=audit_log) as path:
+    with running_sandbox(folder, images=images, audit_log=audit_log) as path:
         yield path
 
 
@@ -59,6 +68,15 @@ def operator(request: pytest.FixtureRequest, kubeconfig: Path) -> Iterator[Opera
         yield installed
     finally:
         installed.uninstall()
+
+
+@pytest.fixture
+def unprepared_image(request: pytest.FixtureRequest) -> str:
+    """The name of an image with the shop. Skips the test on a cluster without one."""
+    given = request.config.getoption("--unprepared-image")
+    if request.config.getoption("--kubeconfig") and not given:
+        pytest.skip("no --unprepared-image is given")
+    return str(given or UNPREPARED_IMAGE)
 
 
 @pytest.fixture

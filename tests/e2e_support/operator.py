@@ -28,6 +28,20 @@ class Operator:
         self.kubectl("apply", "-f", "-", stdin=self.manifests())
         self.wait_available()
 
+    def set_env(self, **values: str) -> None:
+        """Change variables of the operator, and wait until it runs with them."""
+        pairs = [f"{name}={value}" for name, value in values.items()]
+        self.kubectl("set", "env", "deployment/aiapi-operator", *pairs)
+        self.kubectl(
+            *("rollout", "status", "deployment/aiapi-operator", "--timeout=90s"), timeout=100
+        )
+
+    def env(self) -> dict[str, str]:
+        """The variables of the operator."""
+        deployment = self.kubectl.json("deployment", "aiapi-operator")
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        return {each["name"]: each.get("value", "") for each in container["env"]}
+
     def uninstall(self) -> None:
         self.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=self.manifests())
 

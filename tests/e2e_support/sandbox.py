@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,16 @@ AIAPI = Path(sys.executable).with_name("aiapi")
 
 
 @contextmanager
-def running_sandbox(folder: Path, *, image: str, audit_log: Path | None = None) -> Iterator[Path]:
-    """Run a sandbox for the block. Yields the path of its kubeconfig."""
+def running_sandbox(
+    folder: Path, *, images: Iterable[str], audit_log: Path | None = None
+) -> Iterator[Path]:
+    """Run a sandbox with images, as NAME=DIR, for the block. Yields its kubeconfig's path."""
     kubeconfig = folder / "kubeconfig"
     log = folder / "sandbox.log"
-    command = [AIAPI, "sandbox", "up", "--kubeconfig", kubeconfig]
-    command += ["--data", folder / "data", "--image", image]
+    command: list[str | Path] = [AIAPI, "sandbox", "up", "--kubeconfig", kubeconfig]
+    command += ["--data", folder / "data"]
+    for image in images:
+        command += ["--image", image]
     if audit_log is not None:
         command += ["--audit-log", audit_log]
     with log.open("w") as out:

@@ -11,6 +11,7 @@ from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import OperatorConfig, Ports
 from aiapi_operator.engine.tick import Engine
+from aiapi_operator.manifests.runtime import Delivery, Runtime
 
 OBSERVED = {
     "savings": {
@@ -65,6 +66,8 @@ class World:
     spec: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     resize_in_place: bool = True
+    runtime_image: str = "runtime:1"
+    delivery: Delivery = Delivery.IMAGE_VOLUME
     now: float = 1000.0
 
     def __post_init__(self) -> None:
@@ -89,6 +92,11 @@ class World:
                 operator_namespace="aiapi-system",
                 default_image="service:1",
                 resize_in_place=self.resize_in_place,
+                runtime=Runtime(
+                    image=self.runtime_image,
+                    pull_policy="IfNotPresent",
+                    delivery=self.delivery,
+                ),
             ),
         )
 

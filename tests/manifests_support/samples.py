@@ -7,15 +7,22 @@ from hypothesis import strategies as st
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import Context
+from aiapi_operator.manifests.runtime import Delivery, Runtime
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """No deadline, for busy machines."""
 
+RUNTIME = Runtime(
+    image="ghcr.io/aiapi-dev/runtime:0.1.0",
+    pull_policy="IfNotPresent",
+    delivery=Delivery.IMAGE_VOLUME,
+)
 CONTEXT = Context(
     operator_namespace="aiapi-system",
     default_image="ghcr.io/aiapi-dev/service:0.1.0",
     template_workers=1,
     resize_in_place=True,
+    runtime=RUNTIME,
 )
 
 
@@ -114,6 +121,7 @@ _SPECS = st.fixed_dictionaries(
     optional={
         "image": st.just("ghcr.io/acme/assistant:1.4"),
         "app": st.just("assistant.main:app"),
+        "runtime": st.fixed_dictionaries({}, optional={"python": st.just("/opt/venv/bin/python")}),
         "env": _ENV,
         "envFrom": _ENV_FROM,
         "workers": _WORKERS,
@@ -133,4 +141,10 @@ contexts = st.builds(
     default_image=st.just("ghcr.io/aiapi-dev/service:0.1.0"),
     template_workers=st.integers(1, 64),
     resize_in_place=st.booleans(),
+    runtime=st.builds(
+        Runtime,
+        image=st.just(RUNTIME.image),
+        pull_policy=st.sampled_from(["Always", "IfNotPresent", "Never"]),
+        delivery=st.sampled_from(Delivery),
+    ),
 )

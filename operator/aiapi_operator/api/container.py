@@ -15,6 +15,7 @@ OWNED_ENV = (
     "AIAPI_GRACE",
     "AIAPI_HOST",
     "AIAPI_PORT",
+    "AIAPI_PYTHON",
     "AIAPI_SIZE_WAIT",
     "AIAPI_WORKERS",
 )
@@ -102,7 +103,7 @@ class EnvVar(Model):
         Rule(
             cel=f"!(self.name in {list(OWNED_ENV)})",
             message="this AIAPI_ variable is set by the operator: remove it and use spec.workers,"
-            " spec.scaling or podTemplate.spec.terminationGracePeriodSeconds",
+            " spec.scaling, spec.runtime or podTemplate.spec.terminationGracePeriodSeconds",
             holds=lambda variable: variable.name not in OWNED_ENV,
         ),
         Rule(

@@ -9,6 +9,7 @@ from aiapi_operator.api.container import EnvFromSource, EnvVar, PodTemplateOverl
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.model import Model
 from aiapi_operator.api.rules import Rule
+from aiapi_operator.api.runtime import Runtime, RuntimeSource
 from aiapi_operator.api.scalars import (
     AppPath,
     Cpu,
@@ -204,7 +205,9 @@ class AIApiSpec(Model):
     """Container image of the app. Defaults to the project's service image."""
     app: AppPath | None = None
     """ASGI app in the image, as module:attribute, such as assistant.main:app. Defaults to the
-    bundled OpenAI-compatible gateway."""
+    bundled OpenAI-compatible gateway, which only the project's image contains."""
+    runtime: Runtime = Runtime()
+    """How the runtime, which measures the app and runs its workers, gets into the pods."""
     env: Annotated[
         tuple[EnvVar, ...],
         Field(
@@ -247,6 +250,14 @@ class AIApiSpec(Model):
             holds=lambda spec: all(
                 one.min_replicas <= spec.replicas.max and one.min_workers <= spec.workers.max
                 for one in spec.scaling.schedules
+            ),
+        ),
+        Rule(
+            cel="!has(self.runtime) || self.runtime.source != 'Injected' || has(self.app)",
+            message="runtime.source Injected requires app: set app to the ASGI app in the image,"
+            " such as assistant.main:app",
+            holds=lambda spec: (
+                spec.runtime.source is not RuntimeSource.INJECTED or spec.app is not None
             ),
         ),
     )

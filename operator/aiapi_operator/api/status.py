@@ -165,6 +165,23 @@ class LearnedStatus(LenientModel):
     """Jumps of the demand that occur at the same time every day."""
 
 
+class RuntimeStatus(LenientModel):
+    """The runtime in most of the pods."""
+
+    version: _Text | None = None
+    """Version of aiapi-runtime, such as 0.1.0."""
+    source: _Text | None = None
+    """Injected or Image."""
+    python: _Text | None = None
+    """Version of the interpreter that runs the app, such as 3.11.7."""
+    loop: _Text | None = None
+    """Event loop: uvloop, or asyncio where the runtime has no uvloop for the interpreter. asyncio
+    takes more CPU per request."""
+    http: _Text | None = None
+    """HTTP parser: httptools, or h11 where the runtime has no httptools for the interpreter. h11
+    takes more CPU per request."""
+
+
 class ConditionStatus(LenientModel):
     """One aspect of the state of the AIApi. The message includes what to do."""
 
@@ -207,6 +224,8 @@ class AIApiStatus(LenientModel):
     """Savings compared with the static baseline."""
     learned: LearnedStatus | None = None
     """Learned properties of this service. A restarted operator continues from them."""
+    runtime: RuntimeStatus | None = None
+    """The runtime in most of the pods. Absent while no pod reports it."""
     conditions: Annotated[
         tuple[ConditionStatus, ...],
         Field(

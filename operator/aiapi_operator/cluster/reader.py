@@ -61,6 +61,14 @@ class Reader:
         """Whether pods can be resized in place."""
         return await discovery.has_resize(self._connection)
 
+    async def has_image_volumes(self) -> bool:
+        """Whether pods can mount images."""
+        return await discovery.has_image_volumes(self._connection)
+
+    async def deployment(self, namespace: str, name: str) -> Manifest | None:
+        """One Deployment, or None when it does not exist."""
+        return await self._get(DEPLOYMENTS.path(namespace, name))
+
     async def crd(self) -> Manifest | None:
         """The CustomResourceDefinition of AIApis, or None when it does not exist."""
         return await self._get(f"{CRDS.collection(None)}/{AIAPIS.plural}.{AIAPIS.group}")

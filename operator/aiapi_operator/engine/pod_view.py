@@ -9,6 +9,10 @@ from aiapi_operator.api.quantity import Quantity, parse_quantity
 from aiapi_operator.cluster.resize import PendingResize, pending
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.cluster.scale import DELETION_COST
+from aiapi_operator.manifests.runtime import NAME as RUNTIME
+
+_EX_CONFIG = 78
+"""Exit code of the launcher where a restart does not help."""
 
 Resources = dict[str, dict[str, Quantity]]
 """A container's ``requests`` and ``limits``."""
@@ -34,12 +38,18 @@ class PodView:
     deletion_cost: int
     problem: tuple[str, str] | None
     """Reason and message while the pod does not start or keeps failing."""
+    runtime_image: str = ""
+    """Image of the injected runtime; empty if there is none."""
+    runtime_pending: bool = False
+    """The problem is in the init container of the runtime."""
 
 
 def pod_view(pod: Manifest) -> PodView:
     """Read a Pod."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     app = _named(status.get("containerStatuses"))
+    runtime = _named(status.get("initContainerStatuses"), RUNTIME)
+    runtime_problem = _container_problem(runtime)
     return PodView(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
@@ -52,15 +62,23 @@ def pod_view(pod: Manifest) -> PodView:
         actual=app.get("resources"),
         resize_pending=pending(pod),
         deletion_cost=_cost(metadata.get("annotations") or {}),
-        problem=_problem(status, app),
+        problem=_not_scheduled(status) or runtime_problem or _container_problem(app),
+        runtime_image=_runtime_image(pod["spec"]),
+        runtime_pending=runtime_problem is not None,
     )
 
 
-def _named(containers: list[dict[str, Any]] | None) -> dict[str, Any]:
+def _named(containers: list[dict[str, Any]] | None, name: str = APP_CONTAINER) -> dict[str, Any]:
     for container in containers or ():
-        if container.get("name") == APP_CONTAINER:
+        if container.get("name") == name:
             return container
     return {}
+
+
+def _runtime_image(spec: dict[str, Any]) -> str:
+    volume = _named(spec.get("volumes"), RUNTIME).get("image") or {}
+    container = _named(spec.get("initContainers"), RUNTIME)
+    return str(volume.get("reference") or container.get("image") or "")
 
 
 def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -77,16 +95,23 @@ def _cost(annotations: dict[str, str]) -> int:
         return 0
 
 
-def _problem(status: dict[str, Any], app: dict[str, Any]) -> tuple[str, str] | None:
+def _not_scheduled(status: dict[str, Any]) -> tuple[str, str] | None:
     scheduled = _condition(status, "PodScheduled")
-    if scheduled.get("status") == "False":
-        return "Unschedulable", scheduled.get("message") or "no node is available"
-    waiting = (app.get("state") or {}).get("waiting") or {}
+    if scheduled.get("status") != "False":
+        return None
+    return "Unschedulable", scheduled.get("message") or "no node is available"
+
+
+def _container_problem(status: dict[str, Any]) -> tuple[str, str] | None:
+    state = status.get("state") or {}
+    ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    message = (ended.get("message") or "").strip()
+    if not status.get("ready") and message and ended.get("exitCode") == _EX_CONFIG:
+        return "CrashLoopBackOff", message
+    waiting = state.get("waiting") or {}
     if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
         return None
-    terminated = (app.get("lastState") or {}).get("terminated") or {}
-    message = terminated.get("message") or waiting.get("message") or ""
-    return waiting["reason"], message.strip()
+    return waiting["reason"], message or (waiting.get("message") or "").strip()
 
 
 def is_carried_out(pod: PodView, resources: Resources) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.autoscalers import AutoscalerSource, NoAutoscalers
 from aiapi_operator.engine.cache import Key
+from aiapi_operator.manifests.runtime import Runtime
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decision import Condition, Decision
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
@@ -111,6 +112,8 @@ class OperatorConfig:
     operator_namespace: str
     default_image: str
     resize_in_place: bool
+    runtime: Runtime
+    keep_delivery: bool = True
     metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.engine import start_failures
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.sizing.decision import Condition
@@ -91,7 +92,31 @@ def _pod_cause(
         return "AppFailed", _app_failed(aiapi, sample.failure)
     if pod.problem is None:
         return None
-    reason, message = pod.problem
+    return _runtime_cause(pod, pod.problem) or _container_cause(aiapi, pod, default_image)
+
+
+def _runtime_cause(pod: PodView, problem: tuple[str, str]) -> tuple[str, str] | None:
+    """A problem of the runtime's image or init container, which the app's author cannot fix."""
+    reason, message = problem
+    image = pod.runtime_image
+    is_volume = image and image in message
+    if reason in _PULL_REASONS and (pod.runtime_pending or is_volume):
+        detail = f" ({message})" if message else ""
+        return "RuntimePullFailed", (
+            f"Runtime image {image} cannot be pulled{detail}. Correct runtime.image in the values"
+            " of the operator's chart, or set imagePullSecrets in spec.podTemplate."
+        )
+    if pod.runtime_pending:
+        detail = start_failures.last_line(message) or reason
+        return "RuntimeCopyFailed", (
+            f"Init container aiapi-runtime of pod {pod.name} fails: {detail}. Correct runtime.image"
+            " in the values of the operator's chart, or the container in spec.podTemplate."
+        )
+    return None
+
+
+def _container_cause(aiapi: AIApi, pod: PodView, default_image: str) -> tuple[str, str] | None:
+    reason, message = pod.problem or ("", "")
     if reason in _PULL_REASONS:
         detail = f" ({message})" if message else ""
         return "ImagePullFailed", (
@@ -103,8 +128,11 @@ def _pod_cause(
             f"No node has room for a pod: {message}. Add nodes, or lower spec.workers.cpu or"
             " spec.workers.memory."
         )
+    if found := start_failures.cause(aiapi, message):
+        return found
     if reason == "CrashLoopBackOff":
-        return "AppFailed", _app_failed(aiapi, message or "it exits soon after it starts")
+        failure = start_failures.last_line(message) or "it exits soon after it starts"
+        return "AppFailed", _app_failed(aiapi, failure)
     return reason, f"Pod {pod.name} does not start: {message or reason}."
 
 

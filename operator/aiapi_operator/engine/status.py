@@ -4,8 +4,9 @@ Rounding has a deadband: a number changes only when it moved by more than a tent
 steady load therefore causes no status writes.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aiapi_operator.api import AIApi
@@ -15,7 +16,7 @@ from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.manifests.labels import selector_text
 from aiapi_operator.sizing.decision import Decision, Load
-from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
+from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind, PodRuntime
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import objectives
 
@@ -60,6 +61,8 @@ class StatusInputs:
     decided_at: str
     savings: Savings | None
     conditions: dict[str, StatusCondition]
+    runtimes: Sequence[PodRuntime] = ()
+    """The runtimes that the pods report."""
     written: dict[str, Any] = field(default_factory=dict)
     """The status as last written."""
 
@@ -73,6 +76,7 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         "replicas": len(inputs.pods),
         "readyReplicas": sum(pod.ready for pod in inputs.pods),
         "workers": inputs.workers,
+        "runtime": _runtime(inputs.runtimes),
         "conditions": [each.manifest() for _, each in sorted(inputs.conditions.items())],
     }
     if decision is not None:
@@ -84,6 +88,15 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         document["learned"] = _learned(inputs, decision) or None
         document["savings"] = _savings(inputs, decision, deadband) or None
     return _present(document)
+
+
+def _runtime(runtimes: Sequence[PodRuntime]) -> dict[str, str] | None:
+    """The most frequent runtime; during a rollout, pods have different ones."""
+    known = Counter(each for each in runtimes if each != PodRuntime())
+    if not known:
+        return None
+    (found, _count), *_ = known.most_common(1)
+    return {name: text for name, text in asdict(found).items() if text}
 
 
 def _learned(inputs: StatusInputs, decision: Decision) -> dict[str, Any]:

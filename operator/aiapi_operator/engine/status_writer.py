@@ -16,13 +16,16 @@ from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
 
 NUMBERS_INTERVAL = 5.0
 """Minimum seconds between two writes that change only numbers."""
 SAVINGS_INTERVAL = 60.0
 _CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
-_DECISION_FIELDS = ("workers", "objective", "load", "need", "decision", "savings", "learned")
+_DECISION_FIELDS = (
+    *("workers", "objective", "load", "need", "decision", "savings", "learned", "runtime"),
+)
 _POSITIVE = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are healthy when true. All others are healthy when false."""
 
@@ -75,6 +78,8 @@ class StatusUpdate:
     is_applied: bool = False
     """Whether the operator carries out the decision, or only recommends it."""
     savings: Savings | None = None
+    runtimes: Sequence[PodRuntime] = ()
+    """The runtimes that the pods report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +174,12 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
         decided_at=state.decided_at,
         savings=update.savings,
         conditions=state.conditions,
+        runtimes=update.runtimes,
         written=written,
     )
     document = status.build(inputs, state.deadband)
     # Without a decision in this tick, the fields of the last one stay.
-    kept = _DECISION_FIELDS if update.decision is None else ("savings", "learned")
+    kept = _DECISION_FIELDS if update.decision is None else ("savings", "learned", "runtime")
     return {**{name: written[name] for name in kept if name in written}, **document}
 
 
@@ -191,6 +197,7 @@ def _essential(document: dict[str, Any]) -> dict[str, Any]:
     counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
     return {
         **{key: document.get(key) for key in counts},
+        "runtime": document.get("runtime"),
         "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
         "conditions": sorted(
             [each.type, each.status, each.reason, each.observed_generation]

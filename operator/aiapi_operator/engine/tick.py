@@ -143,6 +143,9 @@ class Engine:
             template_workers=minimum if config.resize_in_place else state.template.workers,
             resize_in_place=config.resize_in_place,
             metrics_from=config.metrics_from,
+            runtime=config.runtime,
+            keep_delivery=config.keep_delivery,
+            deployment=self._deployment(state),
         )
 
     async def _observe(self, state: AIApiState, observation: Observation) -> Observation:
@@ -234,6 +237,7 @@ class Engine:
             decision=result.decision if result is not None else None,
             is_applied=is_applied,
             savings=result.savings if result is not None else None,
+            runtimes=[sample.runtime for sample in observation.samples.values()],
         )
         await self._writer.write(state.manifest, state.writer, update)
 

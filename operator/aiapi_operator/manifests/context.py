@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from aiapi_operator.manifests.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +21,9 @@ class Context:
     """Whether the API server has ``pods/resize``."""
     metrics_from: Mapping[str, str] = field(default_factory=dict)
     """Labels of other namespaces that may scrape the pods; empty for none."""
+    runtime: Runtime
+    """The runtime to inject into images that do not have it."""
+    keep_delivery: bool = True
+    """Whether a Deployment keeps its delivery of the runtime: the user has chosen none."""
+    deployment: Mapping[str, Any] | None = None
+    """The present Deployment, which keeps its runtime; None before it is created."""

@@ -2,7 +2,8 @@
 
 The operator finds pods by their labels, needs the command to set workers, the token and the admin
 port to scrape, and ``/readyz`` to keep a pod from receiving traffic too early. The right-sizer
-sets the requests. A podTemplate cannot change these fields.
+sets the requests. The app container starts with the injected runtime. A podTemplate cannot change
+these fields.
 """
 
 from typing import Any
@@ -11,8 +12,13 @@ from aiapi_operator.api.container import APP_CONTAINER, OWNED_ENV
 from aiapi_operator.manifests.app_container import TOKEN_FOLDER, TOKEN_VOLUME
 from aiapi_operator.manifests.overlay import Json, are_objects, merge
 from aiapi_operator.manifests.ports import ADMIN, HTTP
+from aiapi_operator.manifests.runtime import FOLDER as RUNTIME_FOLDER
+from aiapi_operator.manifests.runtime import NAME as RUNTIME
 
 _FIXED = ("image", "command", "args", "resizePolicy")
+_FIXED_IN_INIT = ("image", "command", "args", "volumeMounts")
+_VOLUMES = {TOKEN_VOLUME, RUNTIME}
+_FOLDERS = {TOKEN_FOLDER, RUNTIME_FOLDER}
 _HANDLERS = ("exec", "grpc", "tcpSocket")
 _PORT_NAMES = {HTTP.name, ADMIN.name}
 _PORT_NUMBERS = {HTTP.number, ADMIN.number}
@@ -32,13 +38,32 @@ def restore_required(generated: Json, merged: Json) -> Json:
         "spec": {
             **spec,
             "containers": containers,
-            "volumes": _kept(generated["spec"], spec, "volumes", ("name", TOKEN_VOLUME)),
+            **_init_containers(generated["spec"], spec),
+            "volumes": _kept(generated["spec"], spec, "volumes", ("name", _VOLUMES)),
         },
     }
 
 
 def _app(spec: Json) -> Json:
     return next(found for found in spec["containers"] if found["name"] == APP_CONTAINER)
+
+
+def _init_containers(generated: Json, merged: Json) -> Json:
+    """The init containers, first of all the one of the runtime if there is one."""
+    needed = generated.get("initContainers", [])
+    found = merged.get("initContainers", [])
+    if not needed or not are_objects(found):
+        return {}
+    names = {container["name"] for container in needed}
+    changed = {c.get("name"): c for c in found if c.get("name") in names}
+    own = [_fixed(container, changed.get(container["name"], container)) for container in needed]
+    return {"initContainers": [*own, *(c for c in found if c.get("name") not in names)]}
+
+
+def _fixed(generated: Json, merged: Json) -> Json:
+    """An init container in which only resources, security context and the like may differ."""
+    free = {key: value for key, value in merged.items() if key not in _FIXED_IN_INIT}
+    return {**free, **{key: generated[key] for key in _FIXED_IN_INIT if key in generated}}
 
 
 def _serving(generated: Json, merged: Json) -> Json:
@@ -51,20 +76,27 @@ def _serving(generated: Json, merged: Json) -> Json:
         **free,
         "ports": _ports(generated, merged),
         "env": _env(generated, merged),
-        "volumeMounts": _kept(generated, merged, "volumeMounts", ("mountPath", TOKEN_FOLDER)),
+        "volumeMounts": _kept(generated, merged, "volumeMounts", ("mountPath", _FOLDERS)),
         "resources": _resources(generated, merged),
         "readinessProbe": _probe(generated, merged),
     }
 
 
-def _kept(generated: Json, merged: Json, key: str, mark: tuple[str, str]) -> Any:
-    """The merged list with the marked item as generated."""
-    field, value = mark
-    needed = [item for item in generated[key] if item[field] == value]
+def _kept(generated: Json, merged: Json, key: str, marks: tuple[str, set[str]]) -> Any:
+    """The merged list with the marked items as generated."""
+    field, values = marks
+    needed = [item for item in generated[key] if item[field] in values]
+    names = {item[field] for item in needed}
     found = merged.get(key, [])
     if not are_objects(found):
         return found
-    return [*needed, *(item for item in found if item.get(field) != value)]
+    others = (item for item in found if not _is_any(item.get(field), names))
+    return [*needed, *others]
+
+
+def _is_any(value: Any, names: set[str]) -> bool:
+    """Whether a value, which may be malformed, is one of the names."""
+    return isinstance(value, str) and value in names
 
 
 def _ports(generated: Json, merged: Json) -> Any:

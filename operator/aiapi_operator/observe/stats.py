@@ -11,7 +11,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiapi_operator.sizing.inputs import NO_HISTOGRAM, Histogram, PodSample, ThreadPool
+from aiapi_operator.sizing.inputs import (
+    NO_HISTOGRAM,
+    Histogram,
+    PodRuntime,
+    PodSample,
+    ThreadPool,
+)
 
 MAX_BYTES = 64 * 1024
 """Far above the size of a valid answer."""
@@ -22,6 +28,7 @@ _Bound = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 _Workers = Annotated[int, Field(ge=0, le=4096)]
 _Text = Annotated[str, Field(max_length=4096)]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
+_Label = Annotated[str, Field(max_length=64)]
 
 
 class InvalidStatsError(ValueError):
@@ -94,6 +101,21 @@ class _Threads(_Strict):
         )
 
 
+class _Runtime(_Strict):
+    version: _Label = ""
+    source: _Label = ""
+    python: _Label = ""
+
+    def plain(self, *, loop: str | None, http: str | None) -> PodRuntime:
+        return PodRuntime(
+            version=self.version,
+            source=self.source,
+            python=self.python,
+            loop=loop or "",
+            http=http or "",
+        )
+
+
 class _Stats(_Strict):
     version: Literal[1]
     instance: Annotated[str, Field(min_length=1, max_length=256)]
@@ -123,6 +145,9 @@ class _Stats(_Strict):
     latency: _Histogram
     ttfb: _Histogram | None = None
     loop_lag: _Histogram
+    loop: _Label | None = None
+    http: _Label | None = None
+    runtime: _Runtime = _Runtime()
 
 
 def parse(body: bytes, *, pod: str, time: float) -> PodSample:
@@ -167,6 +192,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         memory_limit_bytes=stats.memory_limit_bytes,
         worker_limit=stats.worker_limit,
         threads=_pools(stats.threads),
+        runtime=stats.runtime.plain(loop=stats.loop, http=stats.http),
         first_byte=NO_HISTOGRAM if stats.ttfb is None else stats.ttfb.plain(),
     )
 

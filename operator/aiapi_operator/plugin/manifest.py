@@ -1,5 +1,6 @@
 """``kubectl aiapi manifest``: the children of an AIApi as the operator would apply them."""
 
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.manifests import Context, desired
+from aiapi_operator.manifests.runtime import Delivery, Runtime
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.cluster_access import (
     ClusterOptions,
@@ -26,6 +28,32 @@ from aiapi_operator.plugin.errors import CommandError
 
 OPERATOR_NAMESPACE = "aiapi-system"
 DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
+RUNTIME_IMAGE = f"ghcr.io/aiapi-dev/runtime:{version('aiapi')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What the children depend on in the cluster."""
+
+    resize_in_place: bool = True
+    image_volumes: bool = True
+    deployment: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """The operator's options that the children depend on."""
+
+    operator_namespace: str
+    default_image: str
+    runtime_image: str
+    runtime_delivery: str | None
+
+    def runtime(self, cluster: Cluster) -> Runtime:
+        """The runtime that this operator injects in a cluster."""
+        detected = Delivery.IMAGE_VOLUME if cluster.image_volumes else Delivery.INIT_CONTAINER
+        chosen = Delivery(self.runtime_delivery) if self.runtime_delivery else detected
+        return Runtime(image=self.runtime_image, pull_policy="IfNotPresent", delivery=chosen)
 
 
 @click.command()
@@ -49,6 +77,12 @@ DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
     default=None,
     help="Whether the cluster supports in-place resize. Default: detected, or yes with -f.",
 )
+@click.option("--runtime-image", default=RUNTIME_IMAGE, help="Image of the injected runtime.")
+@click.option(
+    "--runtime-delivery",
+    type=click.Choice([delivery.value for delivery in Delivery]),
+    help="How the runtime is injected. Default: detected, or ImageVolume with -f.",
+)
 @out.output_option("yaml", "yaml", "json")
 def manifest(
     where: ClusterOptions, *, name: str | None, filename: Path | None, **options: Any
@@ -62,29 +96,30 @@ def manifest(
     output = options.pop("output")
     resize = options.pop("resize")
     if filename is not None:
-        found, in_place = _from_file(filename, where.namespace or "default"), resize is not False
+        found, cluster = _from_file(filename, where.namespace or "default"), Cluster()
     else:
-        found, in_place = _from_cluster(where, str(name), resize)
-    children = [
-        child
-        for document in found
-        for child in children_of(document, resize_in_place=in_place, **options)
-    ]
+        found, cluster = _from_cluster(where, str(name))
+    if resize is not None:
+        cluster = replace(cluster, resize_in_place=resize)
+    operator = Operator(**options)
+    children = [child for each in found for child in children_of(each, cluster, operator)]
     if output == "json":
         out.emit({"apiVersion": "v1", "kind": "List", "items": children}, "json")
     else:
         click.echo("---\n".join(out.to_yaml(child) for child in children), nl=False)
 
 
-def _from_cluster(
-    where: ClusterOptions, name: str, resize: bool | None
-) -> tuple[list[Manifest], bool]:
-    async def work(reader: Reader) -> tuple[Manifest, bool]:
+def _from_cluster(where: ClusterOptions, name: str) -> tuple[list[Manifest], Cluster]:
+    async def work(reader: Reader) -> tuple[Manifest, Cluster]:
         aiapi = await get_aiapi(reader, where, name)
-        return aiapi, await reader.has_resize() if resize is None else resize
+        return aiapi, Cluster(
+            resize_in_place=await reader.has_resize(),
+            image_volumes=await reader.has_image_volumes(),
+            deployment=await reader.deployment(aiapi["metadata"]["namespace"], name),
+        )
 
-    aiapi, in_place = with_reader(where, work)
-    return [aiapi], in_place
+    aiapi, cluster = with_reader(where, work)
+    return [aiapi], cluster
 
 
 def _from_file(path: Path, namespace: str) -> list[Manifest]:
@@ -103,9 +138,7 @@ def _from_file(path: Path, namespace: str) -> list[Manifest]:
     return found
 
 
-def children_of(
-    document: Manifest, *, operator_namespace: str, default_image: str, resize_in_place: bool
-) -> list[Manifest]:
+def children_of(document: Manifest, cluster: Cluster, operator: Operator) -> list[Manifest]:
     """The children of one AIApi. Raises ``CommandError`` with every invalid field."""
     try:
         aiapi = AIApi.model_validate({**document, "status": {}})
@@ -114,10 +147,13 @@ def children_of(
         problems = "".join(f"\n  {fault}" for fault in field_errors(error))
         raise CommandError(f"AIApi {name} is invalid:{problems}") from error
     context = Context(
-        operator_namespace=operator_namespace,
-        default_image=default_image,
+        operator_namespace=operator.operator_namespace,
+        default_image=operator.default_image,
         template_workers=aiapi.spec.workers.min,
-        resize_in_place=resize_in_place,
+        resize_in_place=cluster.resize_in_place,
+        runtime=operator.runtime(cluster),
+        keep_delivery=operator.runtime_delivery is None,
+        deployment=cluster.deployment,
     )
     children = [dict(child) for child in desired(aiapi, context)]
     if not aiapi.metadata.uid:

@@ -25,6 +25,22 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class RuntimeDelivery(StrEnum):
+    """How the runtime gets into the pods of AIApis."""
+
+    AUTO = "Auto"
+    IMAGE_VOLUME = "ImageVolume"
+    INIT_CONTAINER = "InitContainer"
+
+
+class PullPolicy(StrEnum):
+    """When the kubelet pulls an image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
 def _split(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
@@ -90,6 +106,12 @@ class Settings(BaseSettings):
     lease_name: str = "aiapi-operator"
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
     """Image of an AIApi that sets no image."""
+    runtime_image: str = f"ghcr.io/aiapi-dev/runtime:{VERSION}"
+    """Image with the runtime, which is injected into images that do not have it."""
+    runtime_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    runtime_delivery: RuntimeDelivery = RuntimeDelivery.AUTO
+    """How the runtime gets into a pod. Auto: ImageVolume from Kubernetes 1.36, else
+    InitContainer."""
     metrics_from: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict
     )

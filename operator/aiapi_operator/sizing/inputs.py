@@ -159,6 +159,20 @@ class ThreadPool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodRuntime:
+    """The runtime that serves in a pod. A field is empty if the pod does not report it."""
+
+    version: str = ""
+    source: str = ""
+    """``Injected`` or ``Image``."""
+    python: str = ""
+    loop: str = ""
+    """``uvloop`` or ``asyncio``."""
+    http: str = ""
+    """``httptools`` or ``h11``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodSample:
     """One scrape of one pod. ``time`` uses the same clock as ``now`` in ``decide``."""
 
@@ -218,6 +232,7 @@ class PodSample:
     open_websockets: int = 0
     open_streams: int = 0
     """Responses of which a first part was sent. They are in flight too."""
+    runtime: PodRuntime = PodRuntime()
 
     @property
     def waited_seconds(self) -> float:

@@ -18,7 +18,7 @@ from aiapi_sandbox.node.container_status import ContainerStatus
 from aiapi_sandbox.node.environment import ContainerConfigError
 from aiapi_sandbox.node.image_puller import ImageFinder, ImagePuller, RecordEvent
 from aiapi_sandbox.node.images import Image
-from aiapi_sandbox.node.logs import LogCapture, LogFile
+from aiapi_sandbox.node.logs import LogCapture, LogFile, LogOptions, select_lines
 from aiapi_sandbox.node.prober import Prober
 from aiapi_sandbox.node.probes import ProbeTarget, run_handler
 from aiapi_sandbox.node.process import ProcessSpec, StartError, SupervisedProcess, run_to_completion
@@ -26,6 +26,8 @@ from aiapi_sandbox.node.process import ProcessSpec, StartError, SupervisedProces
 logger = logging.getLogger(__name__)
 CONFIG_RETRY = 1.0
 KILL_GRACE = 2.0
+MESSAGE_LINES, MESSAGE_LENGTH = 80, 2048
+"""How much of a log a termination message has, as with a kubelet."""
 JsonObject = Mapping[str, Any]
 
 
@@ -66,9 +68,10 @@ class ContainerRunner:
     async def run(self) -> int:
         """Run until the container will not restart; return its last exit code."""
         while True:
-            image = await self._pull_image()
+            image = await self.pull(self.status.image)
             if image is None:
                 return 137
+            self.status.image_id = f"sandbox://{image.name}"
             begin = asyncio.get_running_loop().time()
             code = await self._run_once(image)
             if code is None or self._stop.is_set() or not self._should_restart(code):
@@ -102,7 +105,8 @@ class ContainerRunner:
         self.status.set_waiting(reason, message)
         self._pod.changed()
 
-    async def _pull_image(self) -> Image | None:
+    async def pull(self, reference: str) -> Image | None:
+        """Find an image that this container needs; None when it is stopped first."""
         puller = ImagePuller(
             find_image=self._pod.find_image,
             policy=self._pod.backoff,
@@ -111,10 +115,7 @@ class ContainerRunner:
             set_waiting=self._set_waiting,
             record_event=self._pod.record_event,
         )
-        image = await puller.pull(self.status.image)
-        if image is not None:
-            self.status.image_id = f"sandbox://{image.name}"
-        return image
+        return await puller.pull(reference)
 
     # --- one run
 
@@ -134,7 +135,7 @@ class ContainerRunner:
             os.close(output)
         self._process = process
         try:
-            return await self._supervise(process)
+            return await self._supervise(process, capture)
         finally:
             self._process = None
             await process.kill()
@@ -162,7 +163,7 @@ class ContainerRunner:
             status.state, status.last_state = ended, {}
         return 128
 
-    async def _supervise(self, process: SupervisedProcess) -> int:
+    async def _supervise(self, process: SupervisedProcess, capture: LogCapture) -> int:
         """Probe a started process until it exits."""
         since = datetime.now(UTC)
         status = self.status
@@ -184,12 +185,24 @@ class ContainerRunner:
             (outcome,) = await asyncio.gather(probing, return_exceptions=True)
             if isinstance(outcome, Exception):
                 logger.error("the prober of container %s failed", status.name, exc_info=outcome)
+        await capture.close()
         status.state = container_status.terminated(
-            code, since=since, container_id=status.container_id
+            code,
+            since=since,
+            container_id=status.container_id,
+            message=self._termination_message(code),
         )
         status.ready = status.started = False
         self._pod.changed()
         return code
+
+    def _termination_message(self, code: int) -> str:
+        """The end of the log of a failed run, where the container asks for it."""
+        policy = self.spec.get("terminationMessagePolicy")
+        if code == 0 or policy != "FallbackToLogsOnError" or self.log is None:
+            return ""
+        lines = select_lines(self.log.content(), LogOptions(tail_lines=MESSAGE_LINES))
+        return b"".join(lines).decode(errors="replace")[-MESSAGE_LENGTH:]
 
     async def _post_start_then_probe(self) -> None:
         hook = (self.spec.get("lifecycle") or {}).get("postStart")

@@ -21,12 +21,13 @@ def running(since: datetime) -> Obj:
     return {"running": {"startedAt": format_time(since)}}
 
 
-def terminated(code: int, *, since: datetime, container_id: str) -> Obj:
+def terminated(code: int, *, since: datetime, container_id: str, message: str = "") -> Obj:
     """Return the state of a container that ran and exited."""
     return {
         "terminated": {
             "exitCode": code,
             "reason": "Completed" if code == 0 else "Error",
+            **({"message": message} if message else {}),
             "startedAt": format_time(since),
             "finishedAt": format_time(datetime.now(UTC)),
             "containerID": container_id,

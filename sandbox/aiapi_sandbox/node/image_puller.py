@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiapi_sandbox.node.backoff import Backoff, BackoffPolicy
-from aiapi_sandbox.node.images import Image, InvalidImageNameError
+from aiapi_sandbox.node.images import Image, ImagePullError, InvalidImageNameError
 
 RecordEvent = Callable[[str, str, str], None]  # event type, reason, message
 SetWaiting = Callable[[str, str], None]  # reason, message
@@ -13,9 +13,15 @@ Pause = Callable[[float], Awaitable[bool]]  # sleep; whether the container was s
 
 
 class ImageFinder(Protocol):
-    """Looks up an image. Raises InvalidImageNameError."""
+    """Looks up an image. Raises InvalidImageNameError and ImagePullError."""
 
-    def __call__(self, reference: str) -> Image | None: ...
+    async def __call__(self, reference: str) -> Image | None: ...
+
+
+NOT_PULLED = (
+    "the sandbox does not pull images; map the image to a directory with "
+    "`aiapi sandbox up --image NAME=DIR`"
+)
 
 
 class ImagePuller:
@@ -42,8 +48,11 @@ class ImagePuller:
         """Return the image; None when the container is stopped first."""
         backoff = Backoff(policy=self._policy, current=self._policy.initial)
         while not self._stop.is_set():
+            why = NOT_PULLED
             try:
-                image = self._find_image(reference)
+                image = await self._find_image(reference)
+            except ImagePullError as error:
+                image, why = None, str(error)
             except InvalidImageNameError as error:
                 self._record_event("Warning", "InspectFailed", str(error))
                 self._set_waiting("InvalidImageName", str(error))
@@ -53,18 +62,15 @@ class ImagePuller:
                 message = f'Container image "{reference}" already present on machine'
                 self._record_event("Normal", "Pulled", message)
                 return image
-            await self._report_failure(reference, backoff.next_delay(ran_for=0))
+            await self._report_failure(reference, why, backoff.next_delay(ran_for=0))
         return None
 
-    async def _report_failure(self, reference: str, delay: float) -> None:
-        why = (
-            "the sandbox does not pull images; map the image to a directory with "
-            "`aiapi sandbox up --image NAME=DIR`"
-        )
+    async def _report_failure(self, reference: str, why: str, delay: float) -> None:
+        failed = f'failed to pull image "{reference}": {why}'
         self._record_event("Normal", "Pulling", f'Pulling image "{reference}"')
         self._record_event("Warning", "Failed", f'Failed to pull image "{reference}": {why}')
         self._record_event("Warning", "Failed", "Error: ErrImagePull")
-        self._set_waiting("ErrImagePull", why)
+        self._set_waiting("ErrImagePull", failed)
         if await self._pause(delay):
             return
         backing_off = f'Back-off pulling image "{reference}"'

@@ -118,7 +118,7 @@ class PodWorker:
             text = "restartable init containers (sidecars) are not supported in the sandbox"
             self._node.events.warning(self._pod, "Unsupported", text)
         try:
-            if not await self._set_up_volumes():
+            if not await self._set_up_volumes() or not await self._pull_image_volumes():
                 return
             for runner in self.init:
                 if await runner.run() != 0 or runner.is_stopping:
@@ -145,6 +145,21 @@ class PodWorker:
                 self._changed.set()
                 return True
         return False
+
+    async def _pull_image_volumes(self) -> bool:
+        """Show images as volumes. False when the pod is deleted first."""
+        for volume in self._pod["spec"].get("volumes") or ():
+            if "image" not in volume:
+                continue
+            image = await self._first_runner().pull(volume["image"]["reference"])
+            if image is None or image.volume is None:
+                return False
+            self._files.link_image(volume["name"], image.volume)
+        return True
+
+    def _first_runner(self) -> ContainerRunner:
+        """The container that reports failed pulls: they keep the first one from starting."""
+        return (*self.init, *self.main)[0]
 
     async def _terminate(self) -> None:
         default = self._pod["spec"].get("terminationGracePeriodSeconds", 30)

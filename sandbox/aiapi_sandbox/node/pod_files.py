@@ -71,6 +71,10 @@ class PodFiles:
             self._write_kubeconfig()
         self.refresh_volumes()
 
+    def link_image(self, volume: str, image: Path) -> None:
+        """Show an image as a volume."""
+        volumes.link_image(self._folder / "volumes" / volume, image)
+
     def refresh_volumes(self) -> None:
         """Update the volumes' files whose sources have changed."""
         namespace = self._pod["metadata"]["namespace"]
@@ -129,7 +133,7 @@ class PodFiles:
         )
         env = environment.container_env(sources, base)
         folder = self._folder / "volumes"
-        rewrite = PathRewriter(mounts=volumes.mounts(container, folder))
+        rewrite = PathRewriter(mounts={**image.files, **volumes.mounts(container, folder)})
         argv = environment.command_line(container, entrypoint=image.entrypoint, env=env)
         if not argv:
             raise environment.ContainerConfigError("no command specified")
@@ -147,9 +151,8 @@ class PodFiles:
         )
 
     def _base_env(self, image: Image, pod: JsonObject) -> dict[str, str]:
-        programs = Path(sys.executable).parent
         env = {
-            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": _own_path() if image.path is None else os.pathsep.join(image.path),
             "HOME": str(self._folder / "home"),
             "TMPDIR": str(self._folder / "tmp"),
             "HOSTNAME": pod["metadata"]["name"],
@@ -170,3 +173,9 @@ class PodFiles:
             return None
         read = volumes.secret_data if key == SECRETS else volumes.config_map_data
         return {k: value.decode(errors="replace") for k, value in read(found).items()}
+
+
+def _own_path() -> str:
+    """The PATH of the sandbox, with its own environment first."""
+    programs = Path(sys.executable).parent
+    return f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -38,6 +38,12 @@ class VolumeSources:
     allocatable: Mapping[str, str] = field(default_factory=dict)
 
 
+def link_image(directory: Path, image: Path) -> None:
+    """Show the content of an image as a volume."""
+    if not directory.is_symlink():
+        directory.symlink_to(image, target_is_directory=True)
+
+
 def secret_data(secret: JsonObject) -> FileContents:
     """Return a Secret's values as bytes."""
     return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
@@ -50,7 +56,9 @@ def config_map_data(config_map: JsonObject) -> FileContents:
 
 
 def write_volume(volume: JsonObject, directory: Path, sources: VolumeSources) -> None:
-    """Create the directory of a volume, or update its files."""
+    """Create the directory of a volume, or update its files. See `link_image` for images."""
+    if "image" in volume:
+        return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(kind in volume for kind in _EPHEMERAL):
         return

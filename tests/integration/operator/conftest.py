@@ -13,7 +13,7 @@ from aiapi_operator.cluster.connection import Connection
 @pytest.fixture(scope="module")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     image = f"example/assistant={ROOT / 'examples'}"
-    with running_sandbox(tmp_path_factory.mktemp("sandbox"), image=image) as path:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox"), images=[image]) as path:
         yield path
 
 

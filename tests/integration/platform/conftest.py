@@ -41,7 +41,7 @@ class Release:
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     helm()
     folder = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(folder, image=f"{IMAGE}={APP}") as kubeconfig:
+    with running_sandbox(folder, images=[f"{IMAGE}={APP}"]) as kubeconfig:
         shop = Cluster(kubectl=Kubectl(kubeconfig=kubeconfig, namespace="shop"), image=IMAGE)
         operator = Kubectl(kubeconfig=kubeconfig, namespace=NAMESPACE)
         made = Release(kubeconfig=kubeconfig, operator=operator, shop=shop)

@@ -78,7 +78,7 @@ class Plugin:
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
     image = f"example/assistant={ROOT / 'examples'}"
-    with running_sandbox(tmp_path_factory.mktemp("sandbox"), image=image) as kubeconfig:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox"), images=[image]) as kubeconfig:
         yield Plugin(kubeconfig)
 
 

@@ -152,6 +152,38 @@ REFUSED: dict[str, tuple[Spec, str]] = {
         {"workers": {"resources": "Auto"}},
         "spec.workers.resources: supported values: ['Learned', 'Fixed']",
     ),
+    "unknown source of the runtime": (
+        {"runtime": {"source": "Sidecar"}},
+        "spec.runtime.source: supported values: ['Auto', 'Image', 'Injected']",
+    ),
+    "interpreter with an argument": (
+        {"runtime": {"python": "python3 -X dev"}},
+        "spec.runtime.python: runtime.python must be the path or the name of an interpreter",
+    ),
+    "interpreter for a runtime of the image": (
+        {"runtime": {"source": "Image", "python": "python3.12"}},
+        "spec.runtime: runtime.python and runtime.entrypoint apply to an injected runtime",
+    ),
+    "entrypoint for a runtime of the image": (
+        {"runtime": {"source": "Image", "entrypoint": ["/entrypoint.sh"]}},
+        "remove them, or set runtime.source to Auto or Injected",
+    ),
+    "entrypoint as text": (
+        {"runtime": {"entrypoint": "/entrypoint.sh"}},
+        "spec.runtime.entrypoint: must be of type array",
+    ),
+    "empty entrypoint": (
+        {"runtime": {"entrypoint": [""]}},
+        "spec.runtime.entrypoint[0]: breaks minLength 1",
+    ),
+    "injected without an app": (
+        {"image": "shop:1", "runtime": {"source": "Injected"}},
+        "spec: runtime.source Injected requires app: set app to the ASGI app in the image",
+    ),
+    "launcher's variable": (
+        {"env": [{"name": "AIAPI_PYTHON", "value": "/usr/bin/python3"}]},
+        "use spec.workers, spec.scaling, spec.runtime or",
+    ),
     "too little time to drain": (
         {"podTemplate": {"spec": {"terminationGracePeriodSeconds": 3}}},
         "terminationGracePeriodSeconds: breaks minimum 10",
@@ -192,6 +224,11 @@ ADMITTED: dict[str, Spec] = {
         ],
         "envFrom": [{"secretRef": {"name": "s", "optional": True}}],
     },
+    "an interpreter of the image": {
+        "app": "a:b",
+        "runtime": {"source": "Injected", "python": "/opt/venv/bin/python", "entrypoint": ["/e"]},
+    },
+    "the runtime of the image": {"runtime": {"source": "Image", "python": "", "entrypoint": []}},
     "a pod of one's own": {
         "podTemplate": {
             "metadata": {"labels": {"team": "search"}},
@@ -244,12 +281,14 @@ _VALUES = st.sampled_from(
         *(0, 1, 2, 7, 64, 65, 10_001, -1, 50, 99.9, 99.95, 49, True, None, [], {}),
         *("0s", "1s", "800ms", "24h", "24h1ms", "1m", "60001ms", "-1s", "1", "1.2345s"),
         *("0", "0.0", "500m", "256Mi", "1e3", "0e1", ".5", "1Ki1", "-2", "1.", "0.031611"),
+        *("Image", "Injected", "/a b", ["/e"], [""]),
         *("a:b", "a.b:c.d", "a:", ":b", "é:b", "a:b\n", "USD", "usd", "Auto", "auto", ""),
     ]
 )
 _FIELDS = {
     "image": None,
     "app": None,
+    "runtime": dict.fromkeys(("source", "python", "entrypoint")),
     "objective": {"latency": {"percentile": None, "threshold": None}},
     "workers": dict.fromkeys(("min", "max", "cpu", "memory", "maxConcurrency", "resources")),
     "replicas": {"min": None, "max": None},

@@ -9,6 +9,7 @@ from aiapi_operator.api import AIApi, AIApiSpec, Mode
 def test_an_aiapi_without_spec_is_complete() -> None:
     spec = AIApi.model_validate({"metadata": {"name": "a"}}).spec
     assert spec.manifest() == {
+        "runtime": {"source": "Auto", "entrypoint": []},
         "env": [],
         "envFrom": [],
         "objective": {},

@@ -28,6 +28,10 @@ def everything() -> list[dict[str, Any]]:
         "commonLabels": {"team": "platform"},
         "image": {"digest": "sha256:" + "0" * 64},
         "imagePullSecrets": [{"name": "registry"}],
+        "runtime": {
+            "delivery": "InitContainer",
+            "image": {"repository": "registry.example.com/runtime", "pullPolicy": "Always"},
+        },
         "namespaces": ["shop", "chat"],
         "log": {"level": "debug", "format": "text"},
         "console": {
@@ -132,6 +136,37 @@ def test_the_operator_reads_every_environment_variable(
     assert (settings.console, settings.console_host) == (True, "0.0.0.0")
     assert settings.console_allowed_hosts == ("sizer.example.com",)
     assert settings.lease_name == only(everything, "Lease")["metadata"]["name"] == "sizer"
+
+
+def test_the_runtime_of_the_chart_reaches_the_operator(
+    default: list[dict[str, Any]], everything: list[dict[str, Any]]
+) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert _runtime(default) == {
+        "IMAGE": f"ghcr.io/aiapi-dev/runtime:{version}",
+        "PULL_POLICY": "IfNotPresent",
+        "DELIVERY": "Auto",
+    }
+    assert _runtime(everything) == {
+        "IMAGE": f"registry.example.com/runtime:{version}",
+        "PULL_POLICY": "Always",
+        "DELIVERY": "InitContainer",
+    }
+    error = refusal({
+        "runtime": {"delivery": "Sidecar", "image": {"pullPolicy": "Sometimes", "name": "x"}}
+    })  # fmt: skip
+    assert "at '/runtime/delivery'" in error
+    assert "at '/runtime/image/pullPolicy'" in error
+    assert "additional properties 'name' not allowed" in error
+
+
+def _runtime(documents: list[dict[str, Any]]) -> dict[str, str]:
+    prefix = "AIAPI_OPERATOR_RUNTIME_"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in env(documents).items()
+        if name.startswith(prefix)
+    }
 
 
 def test_the_console_is_off_by_default_and_open_to_named_peers_only(

@@ -19,6 +19,7 @@ from docs_support.conditions import Condition, conditions
 from aiapi_operator.__main__ import main as operator_command
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.cli import main as aiapi_command
+from aiapi_operator.manifests.runtime import Delivery
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.process.settings import Settings as OperatorSettings
 from aiapi_operator.simulate.command import simulate as simulate_command
@@ -133,7 +134,7 @@ def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
     ours = {
         "AIApi",
         *(verdict.value for verdict in Verdict),
-        *(each.value for each in (*Binding, *ObjectiveKind)),
+        *(each.value for each in (*Binding, *ObjectiveKind, *Delivery)),
     }
     for each in conditions_in_code():
         ours |= {each.type, each.reason}

@@ -12,6 +12,7 @@ from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.inputs import PodRuntime, PodUnknown
 
 
 @pytest.fixture
@@ -219,3 +220,34 @@ async def test_a_failure_of_the_operator_is_reported() -> None:
     assert (found["status"], found["reason"]) == ("False", "OperatorError")
     assert "KeyError" in found["message"]
     assert world.written["decision"]["replicas"] == 2
+
+
+async def test_the_runtime_of_most_pods_is_shown() -> None:
+    world = World()
+    await world.settle()
+    assert "runtime" not in world.written
+    old = PodRuntime(version="0.1.0", source="Image", python="3.11.7")
+    new = PodRuntime(version="0.2.0", source="Injected", loop="asyncio", http="h11")
+    world.add_pods("a-3")
+    for pod, runtime in (("a-1", old), ("a-2", new), ("a-3", new)):
+        world.answer(pod, runtime=runtime)
+    await world.engine.tick(world.state)
+    assert world.written["runtime"] == {
+        "version": "0.2.0",
+        "source": "Injected",
+        "loop": "asyncio",
+        "http": "h11",
+    }
+
+
+async def test_the_runtime_stays_while_no_pod_answers() -> None:
+    world = World()
+    await world.settle()
+    runtime = PodRuntime(version="0.1.0", source="Injected")
+    for pod in ("a-1", "a-2"):
+        world.answer(pod, runtime=runtime)
+    await world.engine.tick(world.state)
+    for pod in ("a-1", "a-2"):
+        world.pods.answers[pod] = PodUnknown(pod=pod, ready=True, reason="timeout")
+    await world.tick()
+    assert world.written["runtime"] == {"version": "0.1.0", "source": "Injected"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiapi_operator.observe.stats import InvalidStatsError, parse
-from aiapi_operator.sizing.inputs import NO_HISTOGRAM, ThreadPool
+from aiapi_operator.sizing.inputs import NO_HISTOGRAM, PodRuntime, ThreadPool
 
 _HISTOGRAM = {"bounds": [0.01, 0.1], "counts": [5, 3, 1], "sum": 0.7}
 _STATS: dict[str, Any] = {
@@ -91,6 +91,33 @@ def test_open_websockets_and_streams_are_read_where_the_pod_reports_them() -> No
     assert parse(_with("open_streams", 3), pod="a", time=0).open_streams == 3
     with pytest.raises(InvalidStatsError, match="open_websockets"):
         parse(_with("open_websockets", -1), pod="a", time=0)
+
+
+def test_the_runtime_is_read_where_the_pod_reports_it() -> None:
+    assert parse(json.dumps(_STATS).encode(), pod="a", time=0).runtime == PodRuntime()
+    reported = {
+        **_STATS,
+        "loop": "asyncio",
+        "http": "h11",
+        "runtime": {"version": "0.1.0", "source": "Injected", "python": "3.11.7"},
+    }
+    expected = PodRuntime(
+        version="0.1.0", source="Injected", python="3.11.7", loop="asyncio", http="h11"
+    )
+    assert parse(json.dumps(reported).encode(), pod="a", time=0).runtime == expected
+
+
+def test_the_event_loop_is_not_known_before_a_worker_is_ready() -> None:
+    starting = {**_STATS, "loop": None, "http": None, "runtime": {"source": "Image"}}
+    assert parse(json.dumps(starting).encode(), pod="a", time=0).runtime == PodRuntime(
+        source="Image"
+    )
+
+
+def test_a_long_name_of_the_runtime_is_rejected() -> None:
+    hostile = {**_STATS, "runtime": {"version": "9" * 65}}
+    with pytest.raises(InvalidStatsError, match=r"runtime\.version"):
+        parse(json.dumps(hostile).encode(), pod="a", time=0)
 
 
 def test_unknown_fields_are_ignored() -> None:

@@ -39,16 +39,17 @@ def test_the_repository_of_a_reference(reference: str, name: str) -> None:
     assert repository(reference) == name
 
 
-def test_unknown_images_are_not_found(tmp_path: Path) -> None:
+async def test_unknown_images_are_not_found(tmp_path: Path) -> None:
     catalogue = ImageStore({"acme/app:1": tmp_path})
-    service, added = catalogue.find(f"{SERVICE_IMAGE}:0.1.0"), catalogue.find("acme/app:1")
+    service = await catalogue.find(f"{SERVICE_IMAGE}:0.1.0")
+    added = await catalogue.find("acme/app:1")
     assert service is not None
     assert service.entrypoint == ("aiapi-serve",)
     assert added is not None
-    assert added.env["PYTHONPATH"] == str(tmp_path.resolve())
-    assert catalogue.find("acme/app:2") is None
+    assert added.env["PYTHONPATH"] == str(tmp_path)
+    assert await catalogue.find("acme/app:2") is None
     with pytest.raises(InvalidImageNameError, match="must be lowercase"):
-        catalogue.find("Acme/app")
+        await catalogue.find("Acme/app")
 
 
 def ended(code: int) -> dict[str, Any]:
