@@ -51,7 +51,13 @@ class WorkerPool:
         self.spawner: Spawner
         self.wanted = wanted
         self.workers: dict[int, WorkerProcess] = {}
+        self.loop: str | None = None
+        self.http: str | None = None
+        self.has_served = False
         self.failure = ""
+        self.import_failure = ""
+        """Why the first import failed: see `loading.import_failure`."""
+
         self.failures = 0
         self.retry_at = 0.0
         self.ending = False
@@ -152,9 +158,11 @@ class WorkerPool:
             message, files = received
             match message["event"]:
                 case "ready":
+                    self.loop, self.http = message["loop"], message["http"]
                     self._became_ready(worker, message["pid"], message["limit"])
                 case "failed":
                     worker.failure = message["traceback"]
+                    worker.failure_reason = message["reason"]
                     # A thread of the app may keep its process running.
                     worker.deadline = min(worker.deadline, monotonic() + _EXIT_SECONDS)
                 case "exit_requested":
@@ -174,6 +182,7 @@ class WorkerPool:
             return
         worker.state = WorkerState.READY
         worker.ready_at = monotonic()
+        self.has_served = True
         self.start_times.observe(worker.ready_at - worker.started_at)
         logger.info(
             "worker %d is ready after %.0f ms (%d of %d)",
@@ -205,16 +214,19 @@ class WorkerPool:
         self._drop(worker)
         now = monotonic()
         if worker.state is WorkerState.STARTING:
-            self.failed(worker.failure or f"worker {pid} {status} before it was ready")
+            failure = worker.failure or f"worker {pid} {status} before it was ready"
+            self.failed(failure, worker.failure_reason)
         elif worker.state is WorkerState.READY:
             logger.error("worker %d %s, replacing it", pid, worker.failure or status)
             if now - worker.ready_at < _SETTLED_SECONDS:
                 self.failed(worker.failure or f"worker {pid} {status}")
         self.reconcile()
 
-    def failed(self, traceback: str) -> None:
+    def failed(self, traceback: str, reason: str = "") -> None:
         """A start failed: log it, with the traceback when it is new, and back off."""
         now = monotonic()
+        if not self.has_served:
+            self.import_failure = reason
         known, self.failure = traceback == self.failure, traceback
         if now < self.retry_at:
             return

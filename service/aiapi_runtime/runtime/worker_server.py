@@ -4,23 +4,32 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Callable, Generator
+from functools import cache
 from time import monotonic
 from typing import Any
 
 import uvicorn
+from uvicorn.config import LIFESPAN, WS_PROTOCOLS
+from uvicorn.importer import import_from_string
 
+from aiapi_runtime.limits import protocol
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread, is_idle
 from aiapi_runtime.runtime.connection_handover import ConnectionHandover
 from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
 from aiapi_runtime.runtime.settings import RuntimeSettings
+from aiapi_runtime.telemetry.clock import loop_name
 from aiapi_runtime.telemetry.heartbeat import Heartbeat
 
 logger = logging.getLogger("aiapi.worker")
+
+# Config.load() imports these by name, which in an app with a Uvicorn of its own is that one.
+LIFESPAN.update({name: import_from_string(path) for name, path in LIFESPAN.items()})
 
 START_FAILURE = 3
 _LIFESPAN_END_SECONDS = 10.0
@@ -82,13 +91,28 @@ class WorkerServer(uvicorn.Server):
             # Recent versions of Uvicorn exit by themselves, older ones return.
             sys.exit(START_FAILURE)
         self._heartbeat.begin_serving()
-        self._channel.send({"event": "ready", "pid": os.getpid(), "limit": connection_limit()})
+        self._channel.send(
+            {
+                "event": "ready",
+                "pid": os.getpid(),
+                "limit": connection_limit(),
+                "loop": loop_name(asyncio.get_running_loop()),
+                "http": protocol.NAME,
+            }
+        )
 
     async def main_loop(self) -> None:
-        """Only keeps the date header fresh until a drain is requested."""
+        """Keeps the date header fresh, and leaves after enough requests, until a drain begins."""
+        leave_after = leaving_count(self._settings.limit_max_requests)
         while not self._drain_requested.is_set():
             await self.on_tick(0)
-            with contextlib.suppress(TimeoutError):
+            if leave_after and self.server_state.total_requests >= leave_after:
+                leave_after = 0
+                logger.info(
+                    "served %d requests: asking to be replaced", self.server_state.total_requests
+                )
+                self._channel.send({"event": "exit_requested"})
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._drain_requested.wait(), 1.0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - Uvicorn's signature
@@ -98,7 +122,7 @@ class WorkerServer(uvicorn.Server):
         self._stop_accepting()
         await self._cut_remaining()
         self._heartbeat.end_serving()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.lifespan.shutdown(), _LIFESPAN_END_SECONDS)
 
     def _receive(self) -> None:
@@ -213,14 +237,33 @@ class WorkerServer(uvicorn.Server):
         )
 
 
-def make_config(app: Any, protocol: Any, settings: RuntimeSettings) -> uvicorn.Config:
+def leaving_count(limit: int) -> int:
+    """The requests after which a worker is replaced: up to a tenth more, so not all at once."""
+    return limit + int(limit * random.uniform(0.0, 0.1))  # noqa: S311 - jitter, not a secret
+
+
+@cache
+def _websocket_protocol() -> Any:
+    """Uvicorn's for the library that the app has; None where it has none, or one too old."""
+    try:
+        return import_from_string(WS_PROTOCOLS["auto"])
+    except ImportError as error:
+        logger.warning(
+            "WebSockets are not served: Uvicorn %s needs more: %s", uvicorn.__version__, error
+        )
+        return None
+
+
+def make_config(app: Any, connection: Any, settings: RuntimeSettings) -> uvicorn.Config:
     """Uvicorn's configuration for an app that needs no adaptation."""
     return uvicorn.Config(
         app,
         interface="asgi3",
         host=settings.host,
         port=settings.port,
-        http=protocol,
+        http=connection,
+        ws=_websocket_protocol(),
+        root_path=settings.root_path,
         lifespan=settings.lifespan,  # type: ignore[arg-type]  # the command line checks it
         log_config=None,
         access_log=settings.access_log,
