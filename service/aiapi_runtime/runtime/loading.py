@@ -3,12 +3,17 @@
 import importlib
 import sys
 import traceback
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from aiapi_runtime.runtime import log_config
 from aiapi_runtime.runtime.channel import TEXT_LIMIT
 from aiapi_runtime.runtime.settings import RuntimeSettings
+
+
+class NoSuchAttributeError(AttributeError):
+    """The app's module has been imported, but has no such app."""
 
 
 def load_app(settings: RuntimeSettings) -> Any:
@@ -19,15 +24,16 @@ def load_app(settings: RuntimeSettings) -> Any:
     if settings.log_config:
         log_config.apply(settings.log_config)
     module, _, attribute = settings.app.partition(":")
-    found: Any = importlib.import_module(module)
-    for name in attribute.split("."):
-        found = getattr(found, name)
-    return found
+    found = importlib.import_module(module)
+    try:
+        return attrgetter(attribute)(found)
+    except AttributeError as error:
+        raise NoSuchAttributeError(str(error)) from None
 
 
 def import_failure(error: BaseException) -> str:
     """The reason for a failed import, as the launcher names those that no new attempt can cure."""
-    missing = isinstance(error, (ModuleNotFoundError, AttributeError))
+    missing = isinstance(error, (ModuleNotFoundError, NoSuchAttributeError))
     return "AppNotFound" if missing else "ImportFailed"
 
 

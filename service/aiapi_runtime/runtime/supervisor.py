@@ -70,6 +70,8 @@ class Supervisor:
         memory = SlotMemory.create(settings.slots)
         totals = PodTotals(memory)
         self._pool = WorkerPool(settings, memory, totals, settings.workers)
+        # The container ends, as it does under Uvicorn, and the pod's status has the reason.
+        self._pool.gives_up = injection.current() is not None
         self._pool.spawner = Spawner(settings, listener, memory.fd, self._pool)
         self._pod = PodAdmin(settings, self._pool, (memory, totals), listener)
         self._admin = AdminServer(build(self._pod, token))
@@ -89,7 +91,7 @@ class Supervisor:
         self._pool.reconcile()
         try:
             await self._supervise()
-            if not self._cannot_serve:
+            if not self._pool.cannot_serve:
                 await self._end()
                 await self._stop_sidecars()
         finally:
@@ -99,16 +101,10 @@ class Supervisor:
             self._admin.stop()
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
-        if self._cannot_serve:
+        if self._pool.cannot_serve:
             return report(self._refusal())
         logger.info("all workers have ended")
         return 0
-
-    @property
-    def _cannot_serve(self) -> bool:
-        """With an injected runtime an app that cannot be imported ends the container, as it does
-        under Uvicorn: the pod's status then has the reason."""
-        return bool(self._pool.import_failure) and injection.current() is not None
 
     def _refusal(self) -> Refusal:
         app, why = self._settings.app, last_line(self._pool.failure)
@@ -172,7 +168,7 @@ class Supervisor:
                 self._pool.ended(pid, text)
 
     async def _supervise(self) -> None:
-        while not self._stop.is_set() and not self._cannot_serve:
+        while not self._stop.is_set() and not self._pool.cannot_serve:
             await event_loop.wait(self._stop, _TICK_SECONDS)
             self._sidecars.tick()
             self._pool.tick()

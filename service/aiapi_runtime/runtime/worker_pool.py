@@ -58,12 +58,19 @@ class WorkerPool:
         self.import_failure = ""
         """Why the first import failed: see `loading.import_failure`."""
 
+        self.gives_up = False
+        """An app whose first import fails is not tried again."""
+
         self.failures = 0
         self.retry_at = 0.0
         self.ending = False
         self.on_ready: Callable[[], None] = lambda: None
         self._unplaced: list[int] = []
         self._rebalance_until = 0.0
+
+    @property
+    def cannot_serve(self) -> bool:
+        return self.gives_up and bool(self.import_failure)
 
     def in_state(self, state: WorkerState) -> list[WorkerProcess]:
         return [worker for worker in self.workers.values() if worker.state is state]
@@ -236,10 +243,10 @@ class WorkerPool:
         self.failures += 1
         self.retry_at = now + delay * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         logger.error(
-            "cannot start %s: %s; retrying in %.1f s%s",
+            "cannot start %s: %s%s%s",
             self._settings.app,
             last_line(traceback),
-            delay,
+            "" if self.cannot_serve else f"; retrying in {delay:.1f} s",
             "" if known else f"\n{traceback.rstrip()}",
         )
 
