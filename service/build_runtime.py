@@ -1,10 +1,10 @@
 """Builds the folder that Dockerfile.runtime puts into /aiapi: for every supported interpreter.
 
-    python service/build_runtime.py build/runtime
+    python service/build_runtime.py build/runtime --architecture amd64
 
-The pure-Python parts are there once; uvloop and httptools once per version of CPython, C library
-and machine. The versions are those of requirements.lock. `pip` unpacks wheels only: nothing of them
-runs, so one machine builds the folder for all.
+The pure-Python parts are there once; uvloop and httptools once per CPython and C library.
+The versions are those of requirements.lock. `pip` unpacks wheels only: nothing of them runs, so one
+machine builds the folder for all.
 """
 
 import argparse
@@ -17,7 +17,8 @@ from pathlib import Path
 SERVICE = Path(__file__).resolve().parent
 LOCK = SERVICE.parent / "requirements.lock"
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-MACHINES = ("x86_64", "aarch64")
+# By the names that images have for them.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 PLATFORMS = {
     "manylinux": ("manylinux2014", "manylinux_2_17", "manylinux_2_28"),
     "musllinux": ("musllinux_1_1", "musllinux_1_2"),
@@ -28,13 +29,13 @@ sys.path.insert(0, str(SERVICE))
 from aiapi_runtime import bundle  # noqa: E402 - it need not be installed
 
 
-def build(target: Path) -> None:
+def build(target: Path, architectures: Iterable[str]) -> None:
     bundle.start(target, version())
     _unpack(bundle.PURE, target / "lib", [])
     for python in VERSIONS:
         for libc in PLATFORMS:
-            for machine in MACHINES:
-                _unpack_compiled(target / "abi", python, libc, machine)
+            for architecture in architectures:
+                _unpack_compiled(target / "abi", python, libc, MACHINES[architecture])
 
 
 def version() -> str:
@@ -65,7 +66,11 @@ def _locked(names: Iterable[str]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("target", type=Path, metavar="DIR", help="is made anew")
-    build(parser.parse_args().target)
+    parser.add_argument(
+        "--architecture", action="append", choices=MACHINES, help="may be repeated; default: all"
+    )
+    options = parser.parse_args()
+    build(options.target, options.architecture or MACHINES)
 
 
 if __name__ == "__main__":

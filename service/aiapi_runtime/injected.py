@@ -45,11 +45,9 @@ def _serve(launcher: str, arguments: "list[str]") -> int:
         return _serve_by_image(arguments)
     _begin(launcher)
     try:
-        from aiapi_runtime.runtime import injection  # noqa: PLC0415 - found since _begin
-        from aiapi_runtime.runtime.cli import main as serve  # noqa: PLC0415 - see above
+        from aiapi_runtime.runtime.cli import main as serve  # noqa: PLC0415 - found since _begin
     except Exception as error:
         raise _conflict(error) from error
-    injection.end(os.environ.get("AIAPI_APP_DIR") or ".")
     serve(arguments, prog_name="aiapi-serve")
     return 0
 

@@ -10,6 +10,8 @@ import os
 import sys
 from importlib.machinery import PathFinder
 
+# The runtime has them for an app that has not.
+_PROVIDED = ("uvicorn", "click", "h11", "httptools", "uvloop", "typing_extensions", "aiapi_runtime")
 _MAX_FILES = 200
 _MAX_BYTES = 1000000
 
@@ -26,7 +28,7 @@ def missing(app: str, app_dir: str) -> "list[str]":
 
 
 def _find(name: str, app_dir: str) -> object:
-    if name in sys.builtin_module_names:
+    if name in sys.builtin_module_names or name in _PROVIDED:
         return name
     try:
         return PathFinder.find_spec(name, [app_dir]) or importlib.util.find_spec(name)

@@ -6,7 +6,6 @@ the CPU of a request, and refuses requests beyond the limit in `ConcurrencyLimit
 
 import asyncio
 
-from aiapi_runtime.limits.h11_connection import H11Connection
 from aiapi_runtime.limits.middleware import ConcurrencyLimiter
 from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.requests import ResponseHook
@@ -14,6 +13,8 @@ from aiapi_runtime.telemetry.requests import ResponseHook
 try:
     from aiapi_runtime.limits import connection, early_rejection
 except ImportError as error:
+    from aiapi_runtime.limits.h11_connection import H11Connection
+
     MISSING = str(error)
     NAME = "h11"
 else:

@@ -3,9 +3,9 @@
 The launcher (`launch.py`) starts the runtime from a folder of its own, on the interpreter of an
 image that was not prepared for it. What does the serving is the runtime's: Uvicorn and what it
 needs. An app may have other versions of the same packages, and must get those. So the runtime
-imports its own while its folder is first on `sys.path`. Before the app is imported, the folder
-moves to the end, and the names that the app has as well are free again: both versions are in the
-process, and each side keeps what it has imported.
+imports its own while its folder is first on `sys.path`. Before the fork server imports the app, the
+folder moves to the end, and the names that the app has as well are free again: both versions are in
+the process, and each side keeps what it has imported. The supervisor never imports the app.
 """
 
 import importlib.util

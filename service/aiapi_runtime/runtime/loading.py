@@ -12,10 +12,6 @@ from aiapi_runtime.runtime.channel import TEXT_LIMIT
 from aiapi_runtime.runtime.settings import RuntimeSettings
 
 
-class NoSuchAttributeError(AttributeError):
-    """The app's module has been imported, but has no such app."""
-
-
 def load_app(settings: RuntimeSettings) -> Any:
     """Import "module:attribute"; errors are Python's own, since they name what is missing."""
     folder = str(Path(settings.app_dir).resolve())
@@ -24,17 +20,19 @@ def load_app(settings: RuntimeSettings) -> Any:
     if settings.log_config:
         log_config.apply(settings.log_config)
     module, _, attribute = settings.app.partition(":")
-    found = importlib.import_module(module)
-    try:
-        return attrgetter(attribute)(found)
-    except AttributeError as error:
-        raise NoSuchAttributeError(str(error)) from None
+    return attrgetter(attribute)(importlib.import_module(module))
 
 
 def import_failure(error: BaseException) -> str:
     """The reason for a failed import, as the launcher names those that no new attempt can cure."""
-    missing = isinstance(error, (ModuleNotFoundError, NoSuchAttributeError))
+    missing = isinstance(error, ModuleNotFoundError) or _lacks_app(error)
     return "AppNotFound" if missing else "ImportFailed"
+
+
+def _lacks_app(error: BaseException) -> bool:
+    """Whether the app's module was imported and has no such attribute: raised by `load_app`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, AttributeError) and bool(frames) and frames[-1].filename == __file__
 
 
 def describe(error: BaseException) -> str:

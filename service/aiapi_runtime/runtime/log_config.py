@@ -26,7 +26,7 @@ def _read(file: Path) -> dict[str, Any]:
     text = file.read_text(encoding="utf-8")
     parsed: Any = json.loads(text) if file.suffix == ".json" else _parse_yaml(text)
     if not isinstance(parsed, dict):
-        raise TypeError("it is not a mapping as logging.config.dictConfig reads it")
+        raise TypeError("it is not a mapping as dictConfig reads it")
     return parsed
 
 

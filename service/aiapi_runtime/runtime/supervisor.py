@@ -11,7 +11,6 @@ import socket
 from collections.abc import Sequence
 from time import monotonic
 
-from aiapi_runtime.launcher.choice import not_found
 from aiapi_runtime.launcher.refusal import Refusal, report
 from aiapi_runtime.runtime import event_loop, injection
 from aiapi_runtime.runtime.admin_routes import Token, build
@@ -109,6 +108,8 @@ class Supervisor:
     def _refusal(self) -> Refusal:
         app, why = self._settings.app, last_line(self._pool.failure)
         if self._pool.import_failure == "AppNotFound":
+            from aiapi_runtime.launcher.choice import not_found  # noqa: PLC0415 - for this alone
+
             return not_found(injection.launcher(), app, why, self._settings.app_dir)
         return Refusal(
             "ImportFailed",

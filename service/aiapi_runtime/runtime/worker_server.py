@@ -57,6 +57,7 @@ class WorkerServer(uvicorn.Server):
             channel, closer, self._make_protocol, settings.keep_alive
         )
         self._drain_requested = asyncio.Event()
+        self._leave_after = leaving_count(settings.limit_max_requests)
         self._pod_ends = False
         self._deadline = 0.0
         self._starting: asyncio.Task[None] | None = None
@@ -103,17 +104,18 @@ class WorkerServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Keeps the date header fresh, and leaves after enough requests, until a drain begins."""
-        leave_after = leaving_count(self._settings.limit_max_requests)
         while not self._drain_requested.is_set():
             await self.on_tick(0)
-            if leave_after and self.server_state.total_requests >= leave_after:
-                leave_after = 0
-                logger.info(
-                    "served %d requests: asking to be replaced", self.server_state.total_requests
-                )
-                self._channel.send({"event": "exit_requested"})
+            self._leave_after_enough_requests()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._drain_requested.wait(), 1.0)
+
+    def _leave_after_enough_requests(self) -> None:
+        served = self.server_state.total_requests
+        if 0 < self._leave_after <= served:
+            self._leave_after = 0
+            logger.info("served %d requests: it is replaced", served)
+            self._channel.send({"event": "exit_requested"})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - Uvicorn's signature
         if not self._pod_ends:

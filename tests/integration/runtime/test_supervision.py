@@ -370,6 +370,7 @@ async def test_without_a_token_the_admin_port_refuses_and_names_the_option(tmp_p
 
 async def test_bad_counts_are_refused_with_a_reason(tmp_path):
     async with serve(tmp_path, "--max-workers=8") as pod:
+        await pod.ready(1)
         for body, reason in (
             ({"count": 0}, "1 to 8"),
             ({"count": 9}, "1 to 8"),

@@ -22,6 +22,7 @@ def app_with(tmp_path, **files):
         ("if False:\n    import no_such_one", []),
         ("def f():\n    import no_such_one", []),
         ("from . import sibling", []),
+        ("import uvicorn, click", []),
         ("this is not Python", []),
         ("import sys\nimport __main__", []),
         ("", []),
