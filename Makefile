@@ -72,6 +72,7 @@ lint: install  ## Check format, lint, types, import contracts and generated file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 service/aiapi_runtime
 	$(BIN)/lint-imports
 	$(BIN)/python -m aiapi_operator.api.crd | diff -u crds/aiapis.aiapi.dev.yaml -
 

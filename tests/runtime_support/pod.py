@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -102,15 +102,23 @@ class Pod:
 
 
 @asynccontextmanager
-async def serve(tmp_path: Path, *flags: str, app: str = "app:app", **environment: str):
+async def serve(
+    tmp_path: Path,
+    *flags: str,
+    app: str = "app:app",
+    start: Sequence[str] = (sys.executable, "-m", "aiapi_runtime.runtime"),
+    cwd: Path | None = None,
+    **environment: str,
+):
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "aiapi_runtime.runtime", app, "--host=127.0.0.1"]
+    command = [*start, app, "--host=127.0.0.1"]
     command += ["--port=0", "--admin-port=0", "--drain-delay=0.2", "--idle-wait=0.5", *flags]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AIAPI_")}
     variables = {"AIAPI_ADMIN_TOKEN": TOKEN, "AIAPI_APP_DIR": str(Path(__file__).parent)}
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
+            cwd=cwd,
             env=inherited | variables | environment,
             stderr=output,
             # The test run may ignore it (nohup), and the pod would inherit that.

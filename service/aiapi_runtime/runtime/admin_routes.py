@@ -154,10 +154,11 @@ class _Handlers:
 
     async def workers(self, _: Scope, receive: Receive) -> AdminResponse:
         try:
-            count = _count(await _body(receive), self._backend.max_workers)
+            body = await asyncio.wait_for(_body(receive), _BODY_SECONDS)
+            count = _count(body, self._backend.max_workers)
         except ValueError as error:
             return _problem(422, str(error))
-        except TimeoutError:
+        except asyncio.TimeoutError:
             return _problem(408, "the body did not arrive in time")
         return _json(self._backend.resize(count))
 
@@ -190,15 +191,14 @@ def _header(scope: Scope, wanted: bytes) -> str:
 async def _body(receive: Receive) -> bytes:
     body = b""
     more = True
-    async with asyncio.timeout(_BODY_SECONDS):
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            body += message.get("body", b"")
-            if len(body) > _BODY_LIMIT:
-                raise ValueError(f"the body is longer than {_BODY_LIMIT} bytes")
-            more = message.get("more_body", False)
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        body += message.get("body", b"")
+        if len(body) > _BODY_LIMIT:
+            raise ValueError(f"the body is longer than {_BODY_LIMIT} bytes")
+        more = message.get("more_body", False)
     return body
 
 

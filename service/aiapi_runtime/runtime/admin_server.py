@@ -115,7 +115,7 @@ class AdminServer(uvicorn.Server):
         """Keep the date header fresh. Uvicorn's own loop wakes ten times a second, also at rest."""
         while not self._stopped.is_set():
             await self.on_tick(0)
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), 1.0)
 
     def stop(self) -> None:

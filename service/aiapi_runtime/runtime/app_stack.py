@@ -1,5 +1,6 @@
 """The ASGI stack of a worker: the layers between Uvicorn's protocol and the user's app."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,9 +9,8 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from aiapi_runtime.limits.connection import WholeRequestProtocol
-from aiapi_runtime.limits.early_rejection import EarlyRejection, rejecting_protocol
 from aiapi_runtime.limits.middleware import ConcurrencyLimiter
+from aiapi_runtime.limits.protocol import plain_protocol, rejecting_protocol
 from aiapi_runtime.runtime.connection_close import ConnectionCloser
 from aiapi_runtime.runtime.lifespan import LifespanRecorder
 from aiapi_runtime.runtime.settings import RuntimeSettings
@@ -25,7 +25,7 @@ class AppStack:
     """What Uvicorn serves, and the class of its connections."""
 
     app: App
-    protocol: type[WholeRequestProtocol]
+    protocol: type[asyncio.Protocol]
 
 
 def build(  # noqa: PLR0913 - the parts of the stack
@@ -46,9 +46,9 @@ def build(  # noqa: PLR0913 - the parts of the stack
 
     # 1. Early rejection: answers what exceeds --limit before a task is made for it. With traces on
     #    a refusal needs a span, so it is left to layer 5.
-    protocol = WholeRequestProtocol
+    protocol = plain_protocol()
     if limiter is not None and not traced:
-        protocol = rejecting_protocol(EarlyRejection(limiter, counters, closer))
+        protocol = rejecting_protocol(limiter, counters, closer)
 
     # 2. Counting: outcome and times of each request; ends connections while the worker drains.
     counted: Callable[..., App] = partial(count_requests, counters=counters, hook=closer)
@@ -78,7 +78,7 @@ def _unchanged(app: App) -> App:
 def adapt(app: Any) -> App:
     """The app as Uvicorn would serve it: a factory is called, ASGI 2 becomes ASGI 3."""
     config = uvicorn.Config(
-        app, http=WholeRequestProtocol, ws="none", log_config=None, proxy_headers=False
+        app, http=plain_protocol(), ws="none", log_config=None, proxy_headers=False
     )
     config.load()
     adapted: Any = config.loaded_app

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -64,7 +65,21 @@ def _check_limit(ctx: click.Context, param: click.Parameter, value: str) -> str:
     )
 
 
-def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
+def _check_root_path(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value or (value.startswith("/") and not value.endswith("/") and value.isascii()):
+        return value
+    raise click.BadParameter(
+        f"{value!r} is not a path such as /api, without a / at its end", ctx=ctx, param=param
+    )
+
+
+def _check_file(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value and not Path(value).is_file():
+        raise click.BadParameter(f"there is no file {value!r}", ctx=ctx, param=param)
+    return value
+
+
+def _option(flag: str, kind: Any, text: str, **more: Any) -> Callable[[_Command], _Command]:
     """An option with the name and default of a field of RuntimeSettings."""
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
     return click.option(
@@ -76,6 +91,7 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
         envvar=f"AIAPI_{name.upper()}",
         show_envvar=True,
         help=text,
+        **more,
     )
 
 
@@ -108,6 +124,12 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 @_option("--max-workers", _COUNT, "Maximum of PUT /workers.")
 @_option("--backlog", click.IntRange(1, 65535), "Connections that may wait to be accepted.")
 @_option("--keep-alive", _BOUND, "Time after which an idle connection is closed.")
+@_option(
+    "--limit-max-requests",
+    click.IntRange(0, 2**31),
+    "Requests after which a worker is replaced; 0: never.",
+)
+@_option("--root-path", str, "Path under which a proxy serves the app.", callback=_check_root_path)
 @_option("--loop", click.Choice(["auto", "uvloop", "asyncio"]), "Event loop.")
 @_option("--lifespan", click.Choice(["auto", "on", "off"]), "The app's lifespan protocol.")
 @_option("--preload", click.Choice(["auto", "off"]), "Import the app once and fork workers.")
@@ -150,6 +172,12 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 @_option("--access-log/--no-access-log", bool, "Log each request.")
 @_option("--log-level", click.Choice(["debug", "info", "warning", "error"]), "Log level.")
 @_option("--log-format", click.Choice(["plain", "json"]), "Log format.")
+@_option(
+    "--log-config",
+    str,
+    "File with the workers' logging configuration: .json, .yaml, or else INI.",
+    callback=_check_file,
+)
 def main(admin_token_file: str | None, **options: Any) -> None:
     """Serve APP (module:attribute, ASGI or WSGI) with a number of workers that can change live.
 

@@ -49,7 +49,7 @@ def is_idle(connection: Any) -> bool:
     if transport is None or transport.is_closing() or transport.get_write_buffer_size():
         return False
     if scope is None:
-        return hasattr(connection, "cycle")
+        return hasattr(connection, "cycle") and not connection.pipeline
     cycle = getattr(connection, "cycle", None)
     return bool(
         cycle is not None

@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aiapi_runtime.runtime import client_metrics, logs
+from aiapi_runtime.runtime import client_metrics, injection, logs
 from aiapi_runtime.runtime.channel import Channel, ClosedError
-from aiapi_runtime.runtime.loading import describe, load_app
+from aiapi_runtime.runtime.loading import describe, import_failure, load_app
 from aiapi_runtime.runtime.process_attributes import die_with_parent, set_process_name
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_init import WorkerInit
@@ -39,14 +39,19 @@ def _sockets() -> set[str]:
     return found
 
 
+def _threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 def _preload(settings: RuntimeSettings) -> tuple[Any, str]:
     """The app, and what its import did that does not survive a fork."""
-    before = _sockets()
-    app = load_app(settings.app, settings.app_dir)
+    # An agent's sitecustomize may have started some, which it restarts in a fork.
+    threads_before, before = _threads(), _sockets()
+    app = load_app(settings)
     client_metrics.app_is_imported(settings)
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    if threads > 1:
-        return app, f"started {threads - 1} threads"
+    threads = _threads() - threads_before
+    if threads > 0:
+        return app, f"started {threads} threads"
     opened = _sockets() - before
     if opened:
         return app, f"opened {len(opened)} sockets"
@@ -93,12 +98,19 @@ def _serve(channel: Channel, listener: socket.socket, memory_fd: int) -> WorkerI
     from aiapi_runtime.runtime.worker import warm_up  # noqa: PLC0415 - for every fork, after the logs
 
     warm_up(settings)
+    injection.end(settings.app_dir)
     app = None
     if settings.preload != "off":
         try:
             app, unsafe = _preload(settings)
         except BaseException as error:  # noqa: BLE001 - whatever the app raises is reported
-            channel.send({"event": "failed", "traceback": describe(error)})
+            channel.send(
+                {
+                    "event": "failed",
+                    "traceback": describe(error),
+                    "reason": import_failure(error),
+                }
+            )
             return None
         if unsafe:
             channel.send({"event": "unforkable", "why": unsafe})
@@ -129,11 +141,11 @@ def _ignore_signals() -> None:
             signal.signal(number, lambda _number, _frame: None)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     _ignore_signals()
     faulthandler.enable()
     set_process_name("aiapi-forksrv")
-    channel_fd, listener_fd, memory_fd = fds = [int(text) for text in sys.argv[1:4]]
+    channel_fd, listener_fd, memory_fd = fds = [int(text) for text in (arguments or sys.argv[1:4])]
     for fd in fds:
         # Programs that the app starts must not inherit them.
         os.set_inheritable(fd, False)

@@ -3,22 +3,36 @@
 import importlib
 import sys
 import traceback
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from aiapi_runtime.runtime import log_config
 from aiapi_runtime.runtime.channel import TEXT_LIMIT
+from aiapi_runtime.runtime.settings import RuntimeSettings
 
 
-def load_app(target: str, app_dir: str) -> Any:
+def load_app(settings: RuntimeSettings) -> Any:
     """Import "module:attribute"; errors are Python's own, since they name what is missing."""
-    folder = str(Path(app_dir).resolve())
+    folder = str(Path(settings.app_dir).resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    module, _, attribute = target.partition(":")
-    found: Any = importlib.import_module(module)
-    for name in attribute.split("."):
-        found = getattr(found, name)
-    return found
+    if settings.log_config:
+        log_config.apply(settings.log_config)
+    module, _, attribute = settings.app.partition(":")
+    return attrgetter(attribute)(importlib.import_module(module))
+
+
+def import_failure(error: BaseException) -> str:
+    """The reason for a failed import, as the launcher names those that no new attempt can cure."""
+    missing = isinstance(error, ModuleNotFoundError) or _lacks_app(error)
+    return "AppNotFound" if missing else "ImportFailed"
+
+
+def _lacks_app(error: BaseException) -> bool:
+    """Whether the app's module was imported and has no such attribute: raised by `load_app`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, AttributeError) and bool(frames) and frames[-1].filename == __file__
 
 
 def describe(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import socket
 from time import monotonic
 from typing import Any
 
+from aiapi_runtime.runtime import injection
 from aiapi_runtime.runtime.loading import last_line
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
@@ -37,6 +38,7 @@ class PodAdmin:
         self._listener = listener
         self._client_metrics = client_metrics
         self._instance = secrets.token_hex(8)
+        self._runtime = injection.describe()
         self._started_at = monotonic()
         self._waits_known = run_queue.delay_of(os.getpid()) is not None
         self._was_resized = False
@@ -155,6 +157,9 @@ class PodAdmin:
             worker_limit=self._settings.worker_limit,
             starts=self._pool.start_times,
             waits_known=self._waits_known,
+            runtime=self._runtime,
+            loop=self._pool.loop,
+            http=self._pool.http,
             limits=cgroup.read(),
             threads=stats.thread_pools(total, rows.values()),
         )

@@ -20,6 +20,8 @@ class RuntimeSettings:
     max_workers: int = 64
     backlog: int = 2048
     keep_alive: float = 75.0
+    limit_max_requests: int = 0
+    root_path: str = ""
     loop: str = "auto"
     lifespan: str = "auto"
     preload: str = "auto"
@@ -41,6 +43,7 @@ class RuntimeSettings:
     access_log: bool = False
     log_level: str = "info"
     log_format: str = "plain"
+    log_config: str = ""
 
     @property
     def slots(self) -> int:

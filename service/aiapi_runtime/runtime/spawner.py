@@ -11,6 +11,8 @@ from dataclasses import replace
 from time import monotonic
 from typing import Protocol
 
+from aiapi_runtime.launcher import environment
+from aiapi_runtime.runtime import injection
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.settings import RuntimeSettings
 
@@ -24,7 +26,7 @@ class SpawnObserver(Protocol):
     """Receives the results of spawning."""
 
     def reconcile(self) -> None: ...
-    def failed(self, traceback: str) -> None: ...
+    def failed(self, traceback: str, reason: str = "") -> None: ...
     def forked(self, slot: int, pid: int) -> None: ...
 
 
@@ -64,12 +66,12 @@ class Spawner:
         for fd in (theirs.fileno(), self._listener.fileno(), self._memory_fd):
             os.set_inheritable(fd, True)
         fds = (str(theirs.fileno()), str(self._listener.fileno()), str(self._memory_fd))
-        inherited = {key: value for key, value in os.environ.items() if key not in _SECRETS}
-        environment = {**inherited, **self.environment}
-        # -P: files beside the app must not shadow Python's own modules.
-        command = [sys.executable, "-P", "-m", "aiapi_runtime.runtime.fork_server", *fds]
+        variables = {**environment.for_own_process(), **self.environment}
+        for name in _SECRETS:
+            variables.pop(name, None)
+        command = [sys.executable, *injection.fork_server_command(), *fds]
         try:
-            self.pid = os.posix_spawn(sys.executable, command, environment)
+            self.pid = os.posix_spawn(sys.executable, command, variables)
         except OSError:
             ours.close()
             raise
@@ -111,7 +113,7 @@ class Spawner:
                     self._observer.failed(f"cannot fork a worker: {message['why']}")
                 case "failed":
                     self._end_explained = True
-                    self._observer.failed(message["traceback"])
+                    self._observer.failed(message["traceback"], message["reason"])
 
     def _leave_import_to_workers(self, why: str) -> None:
         self._end_explained = True

@@ -4,7 +4,6 @@ It runs no user code and never waits for a worker, so its admin port always answ
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -12,9 +11,11 @@ import socket
 from collections.abc import Sequence
 from time import monotonic
 
-from aiapi_runtime.runtime import client_metrics
+from aiapi_runtime.launcher.refusal import Refusal, report
+from aiapi_runtime.runtime import client_metrics, event_loop, injection
 from aiapi_runtime.runtime.admin_routes import Token, build
 from aiapi_runtime.runtime.admin_server import AdminServer
+from aiapi_runtime.runtime.loading import last_line
 from aiapi_runtime.runtime.pod import PodAdmin
 from aiapi_runtime.runtime.process_attributes import (
     become_subreaper,
@@ -68,6 +69,8 @@ class Supervisor:
         memory = SlotMemory.create(settings.slots)
         totals = PodTotals(memory)
         self._pool = WorkerPool(settings, memory, totals, settings.workers)
+        # The container ends, as it does under Uvicorn, and the pod's status has the reason.
+        self._pool.gives_up = injection.current() is not None
         self._client_metrics = client_metrics.of_pod(settings, admin)
         self._pool.spawner = Spawner(settings, listener, memory.fd, self._pool)
         self._pool.spawner.environment = self._client_metrics.environment
@@ -89,8 +92,9 @@ class Supervisor:
         self._pool.reconcile()
         try:
             await self._supervise()
-            await self._end()
-            await self._stop_sidecars()
+            if not self._pool.cannot_serve:
+                await self._end()
+                await self._stop_sidecars()
         finally:
             self._pool.kill()
             self._sidecars.kill()
@@ -99,8 +103,22 @@ class Supervisor:
             await asyncio.wait([admin], timeout=2.0)
             self._listener.close()
             self._client_metrics.close()
+        if self._pool.cannot_serve:
+            return report(self._refusal())
         logger.info("all workers have ended")
         return 0
+
+    def _refusal(self) -> Refusal:
+        app, why = self._settings.app, last_line(self._pool.failure)
+        if self._pool.import_failure == "AppNotFound":
+            from aiapi_runtime.launcher.choice import not_found  # noqa: PLC0415 - for this alone
+
+            return not_found(injection.launcher(), app, why, self._settings.app_dir)
+        return Refusal(
+            "ImportFailed",
+            f"{app} raises an error on import: {why}. The traceback is in the log; check the "
+            "variables and files that the app needs",
+        )
 
     def _log_start(self) -> None:
         logger.info(
@@ -155,8 +173,8 @@ class Supervisor:
                 self._pool.ended(pid, text)
 
     async def _supervise(self) -> None:
-        while not self._stop.is_set():
-            await _wait(self._stop, _TICK_SECONDS)
+        while not self._stop.is_set() and not self._pool.cannot_serve:
+            await event_loop.wait(self._stop, _TICK_SECONDS)
             self._sidecars.tick()
             self._client_metrics.tick()
             self._pool.tick()
@@ -168,7 +186,7 @@ class Supervisor:
         logger.info("terminating: draining starts in %g s and takes up to %g s", delay, grace)
         started = monotonic()
         while monotonic() - started < delay and not self._skip_delay.is_set():
-            await _wait(self._skip_delay, min(_TICK_SECONDS, delay))
+            await event_loop.wait(self._skip_delay, min(_TICK_SECONDS, delay))
             self._pool.tick()
         started = monotonic()
         self._pool.end(max(grace / 2, grace - _RESERVE_SECONDS))
@@ -176,7 +194,7 @@ class Supervisor:
             if self._kill_now.is_set():
                 logger.warning("second signal: killing %d workers", len(self._pool.workers))
                 return
-            await _wait(self._kill_now, 0.05)
+            await event_loop.wait(self._kill_now, 0.05)
             self._pool.tick()
         for worker in self._pool.in_state(WorkerState.DRAINING):
             logger.error("worker %d did not end within the grace period", worker.pid)
@@ -185,7 +203,7 @@ class Supervisor:
         """After the workers, which use them until they end."""
         self._sidecars.stop()
         if not self._kill_now.is_set():
-            await _wait(self._sidecars.stopped, _SIDECARS_STOP_SECONDS)
+            await event_loop.wait(self._sidecars.stopped, _SIDECARS_STOP_SECONDS)
 
 
 def _describe_exit(code: int) -> str:
@@ -201,10 +219,3 @@ def _describe_exit(code: int) -> str:
 def _url(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    # Unlike wait_for this makes no task, which matters at four calls a second.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -1,15 +1,13 @@
 """The life of a worker process: one Uvicorn server on one event loop."""
 
-import asyncio
-import contextlib
-import importlib
+import logging
 from typing import Any
 
-from aiapi_runtime.limits.connection import WholeRequestProtocol
-from aiapi_runtime.runtime import app_stack, client_metrics, random_state
+from aiapi_runtime.limits import protocol
+from aiapi_runtime.runtime import app_stack, client_metrics, event_loop, random_state
 from aiapi_runtime.runtime.connection_close import ConnectionCloser
 from aiapi_runtime.runtime.lifespan import LifespanRecorder
-from aiapi_runtime.runtime.loading import describe, load_app
+from aiapi_runtime.runtime.loading import describe, import_failure, load_app
 from aiapi_runtime.runtime.process_attributes import set_process_name
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_init import WorkerInit
@@ -23,11 +21,13 @@ from aiapi_runtime.telemetry import (
     threads,
     tracing,
 )
-from aiapi_runtime.telemetry.clock import LoopClock, new_loop
+from aiapi_runtime.telemetry.clock import LoopClock, load_uvloop, new_loop
 from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.heartbeat import Heartbeat, Watchdog
 from aiapi_runtime.telemetry.run_queue import RunQueue
 from aiapi_runtime.telemetry.shared_memory import SlotMemory, WorkerSlot
+
+logger = logging.getLogger("aiapi.worker")
 
 
 def warm_up(settings: RuntimeSettings) -> None:
@@ -35,10 +35,13 @@ def warm_up(settings: RuntimeSettings) -> None:
 
     Uvicorn imports its protocols when it loads a configuration, which took half of a start's time.
     """
-    make_config(_no_app, WholeRequestProtocol, settings).load()
+    make_config(_no_app, protocol.plain_protocol(), settings).load()
     if settings.loop != "asyncio":
-        with contextlib.suppress(ImportError):
-            importlib.import_module("uvloop.loop")
+        _, missing = load_uvloop()
+        if missing and settings.loop == "auto":
+            logger.warning("the event loop is asyncio's: %s", missing)
+    if protocol.MISSING:
+        logger.warning("requests are parsed by h11: %s", protocol.MISSING)
 
 
 async def _no_app(scope: Any, receive: Any, send: Any) -> None:
@@ -54,22 +57,27 @@ def run(init: WorkerInit) -> int:
     init.listener.setblocking(False)
     recorder = LifespanRecorder()
     try:
-        app = _prepare(init)
+        app = load_app(settings) if init.app is None else _app_of_fork(init)
+    except BaseException as error:  # noqa: BLE001 - whatever the app raises is reported
+        return _fail(init, describe(error), import_failure(error))
+    try:
+        app = _prepare(app, settings)
         loop, make_clock = new_loop(settings.loop)
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_serve(init, app, slot, make_clock(), recorder))
+        event_loop.run(loop, _serve(init, app, slot, make_clock(), recorder))
     except BaseException as error:  # noqa: BLE001 - the supervisor reports any failure
         # Uvicorn turns a failed start-up into a SystemExit; the recorder has the reason.
         reason = recorder.failure if isinstance(error, SystemExit) else ""
-        init.channel.send({"event": "failed", "traceback": reason or describe(error)})
-        return START_FAILURE
+        return _fail(init, reason or describe(error))
     return 0
 
 
-def _prepare(init: WorkerInit) -> Any:
-    """The user's app, imported and as ASGI."""
-    settings = init.settings
-    app = _app_of_fork(init) if init.app is not None else load_app(settings.app, settings.app_dir)
+def _fail(init: WorkerInit, traceback: str, reason: str = "") -> int:
+    init.channel.send({"event": "failed", "traceback": traceback, "reason": reason})
+    return START_FAILURE
+
+
+def _prepare(app: Any, settings: RuntimeSettings) -> Any:
+    """The imported app as ASGI."""
     client_metrics.worker_has_app(settings)
     if settings.upstream_tracking == "on":
         aiohttp_calls.track()

@@ -51,13 +51,26 @@ class WorkerPool:
         self.spawner: Spawner
         self.wanted = wanted
         self.workers: dict[int, WorkerProcess] = {}
+        self.loop: str | None = None
+        self.http: str | None = None
+        self.has_served = False
         self.failure = ""
+        self.import_failure = ""
+        """Why the first import failed: see `loading.import_failure`."""
+
+        self.gives_up = False
+        """An app whose first import fails is not tried again."""
+
         self.failures = 0
         self.retry_at = 0.0
         self.ending = False
         self.on_ready: Callable[[], None] = lambda: None
         self._unplaced: list[int] = []
         self._rebalance_until = 0.0
+
+    @property
+    def cannot_serve(self) -> bool:
+        return self.gives_up and bool(self.import_failure)
 
     def in_state(self, state: WorkerState) -> list[WorkerProcess]:
         return [worker for worker in self.workers.values() if worker.state is state]
@@ -152,9 +165,11 @@ class WorkerPool:
             message, files = received
             match message["event"]:
                 case "ready":
+                    self.loop, self.http = message["loop"], message["http"]
                     self._became_ready(worker, message["pid"], message["limit"])
                 case "failed":
                     worker.failure = message["traceback"]
+                    worker.failure_reason = message["reason"]
                     # A thread of the app may keep its process running.
                     worker.deadline = min(worker.deadline, monotonic() + _EXIT_SECONDS)
                 case "exit_requested":
@@ -174,6 +189,7 @@ class WorkerPool:
             return
         worker.state = WorkerState.READY
         worker.ready_at = monotonic()
+        self.has_served = True
         self.start_times.observe(worker.ready_at - worker.started_at)
         logger.info(
             "worker %d is ready after %.0f ms (%d of %d)",
@@ -205,16 +221,19 @@ class WorkerPool:
         self._drop(worker)
         now = monotonic()
         if worker.state is WorkerState.STARTING:
-            self.failed(worker.failure or f"worker {pid} {status} before it was ready")
+            failure = worker.failure or f"worker {pid} {status} before it was ready"
+            self.failed(failure, worker.failure_reason)
         elif worker.state is WorkerState.READY:
             logger.error("worker %d %s, replacing it", pid, worker.failure or status)
             if now - worker.ready_at < _SETTLED_SECONDS:
                 self.failed(worker.failure or f"worker {pid} {status}")
         self.reconcile()
 
-    def failed(self, traceback: str) -> None:
+    def failed(self, traceback: str, reason: str = "") -> None:
         """A start failed: log it, with the traceback when it is new, and back off."""
         now = monotonic()
+        if not self.has_served:
+            self.import_failure = reason
         known, self.failure = traceback == self.failure, traceback
         if now < self.retry_at:
             return
@@ -224,10 +243,10 @@ class WorkerPool:
         self.failures += 1
         self.retry_at = now + delay * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         logger.error(
-            "cannot start %s: %s; retrying in %.1f s%s",
+            "cannot start %s: %s%s%s",
             self._settings.app,
             last_line(traceback),
-            delay,
+            "" if self.cannot_serve else f"; retrying in {delay:.1f} s",
             "" if known else f"\n{traceback.rstrip()}",
         )
 

@@ -37,6 +37,9 @@ class WorkerProcess:
 
     pod_ends: bool = False
     failure: str = ""
+    failure_reason: str = ""
+    """Set when the import of the app failed: see `loading.import_failure`."""
+
     adopted: int = 0
     """Connections handed to it that its own count may not include yet."""
 

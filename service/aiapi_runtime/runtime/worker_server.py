@@ -4,24 +4,33 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Callable, Generator
+from functools import cache
 from time import monotonic
 from typing import Any
 
 import uvicorn
+from uvicorn.config import LIFESPAN, WS_PROTOCOLS
+from uvicorn.importer import import_from_string
 
+from aiapi_runtime.limits import protocol
 from aiapi_runtime.runtime.background_tasks import BackgroundTasks
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread, is_idle
 from aiapi_runtime.runtime.connection_handover import ConnectionHandover
 from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
 from aiapi_runtime.runtime.settings import RuntimeSettings
+from aiapi_runtime.telemetry.clock import loop_name
 from aiapi_runtime.telemetry.heartbeat import Heartbeat
 
 logger = logging.getLogger("aiapi.worker")
+
+# Config.load() imports these by name, which in an app with a Uvicorn of its own is that one.
+LIFESPAN.update({name: import_from_string(path) for name, path in LIFESPAN.items()})
 
 START_FAILURE = 3
 _LIFESPAN_END_SECONDS = 10.0
@@ -50,6 +59,7 @@ class WorkerServer(uvicorn.Server):
         )
         self._background = BackgroundTasks()
         self._drain_requested = asyncio.Event()
+        self._leave_after = leaving_count(settings.limit_max_requests)
         self._pod_ends = False
         self._deadline = 0.0
         self._starting: asyncio.Task[None] | None = None
@@ -85,14 +95,30 @@ class WorkerServer(uvicorn.Server):
             sys.exit(START_FAILURE)
         self._background.startup_is_complete()
         self._heartbeat.begin_serving()
-        self._channel.send({"event": "ready", "pid": os.getpid(), "limit": connection_limit()})
+        self._channel.send(
+            {
+                "event": "ready",
+                "pid": os.getpid(),
+                "limit": connection_limit(),
+                "loop": loop_name(asyncio.get_running_loop()),
+                "http": protocol.NAME,
+            }
+        )
 
     async def main_loop(self) -> None:
-        """Only keeps the date header fresh until a drain is requested."""
+        """Keeps the date header fresh, and leaves after enough requests, until a drain begins."""
         while not self._drain_requested.is_set():
             await self.on_tick(0)
-            with contextlib.suppress(TimeoutError):
+            self._leave_after_enough_requests()
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._drain_requested.wait(), 1.0)
+
+    def _leave_after_enough_requests(self) -> None:
+        served = self.server_state.total_requests
+        if 0 < self._leave_after <= served:
+            self._leave_after = 0
+            logger.info("served %d requests: it is replaced", served)
+            self._channel.send({"event": "exit_requested"})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - Uvicorn's signature
         if not self._pod_ends:
@@ -102,7 +128,7 @@ class WorkerServer(uvicorn.Server):
         await self._cut_remaining()
         await self._finish_background_tasks()
         self._heartbeat.end_serving()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.lifespan.shutdown(), _LIFESPAN_END_SECONDS)
 
     def _receive(self) -> None:
@@ -221,14 +247,33 @@ class WorkerServer(uvicorn.Server):
         )
 
 
-def make_config(app: Any, protocol: Any, settings: RuntimeSettings) -> uvicorn.Config:
+def leaving_count(limit: int) -> int:
+    """The requests after which a worker is replaced: up to a tenth more, so not all at once."""
+    return limit + int(limit * random.uniform(0.0, 0.1))  # noqa: S311 - jitter, not a secret
+
+
+@cache
+def _websocket_protocol() -> Any:
+    """Uvicorn's for the library that the app has; None where it has none, or one too old."""
+    try:
+        return import_from_string(WS_PROTOCOLS["auto"])
+    except ImportError as error:
+        logger.warning(
+            "WebSockets are not served: Uvicorn %s needs more: %s", uvicorn.__version__, error
+        )
+        return None
+
+
+def make_config(app: Any, connection: Any, settings: RuntimeSettings) -> uvicorn.Config:
     """Uvicorn's configuration for an app that needs no adaptation."""
     return uvicorn.Config(
         app,
         interface="asgi3",
         host=settings.host,
         port=settings.port,
-        http=protocol,
+        http=connection,
+        ws=_websocket_protocol(),
+        root_path=settings.root_path,
         lifespan=settings.lifespan,  # type: ignore[arg-type]  # the command line checks it
         log_config=None,
         access_log=settings.access_log,

@@ -8,10 +8,22 @@ import asyncio
 import ctypes
 import selectors
 from collections.abc import Callable
+from functools import cache
 from time import monotonic, perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 _UV_METRICS_IDLE_TIME = 1
+
+
+@cache
+def load_uvloop() -> tuple[Any, str]:
+    """The module, or why there is none. The first call decides: later the name may be the app's."""
+    try:
+        import uvloop  # noqa: PLC0415 - with --loop asyncio it would only take memory
+        import uvloop.loop  # noqa: PLC0415 - see above
+    except ImportError as error:
+        return None, str(error)
+    return uvloop, ""
 
 
 class LoopClock(Protocol):
@@ -24,13 +36,12 @@ class UvloopClock:
     """Reads from libuv how long the loop has waited in poll."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        import uvloop.loop  # noqa: PLC0415 - a worker may run without uvloop
-
+        uvloop, _ = load_uvloop()
         library = ctypes.CDLL(uvloop.loop.__file__)
         pointer = ctypes.pythonapi.PyCapsule_GetPointer
         pointer.restype = ctypes.c_void_p
         pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-        capsule = uvloop.loop.libuv_get_loop_t_ptr(loop)  # type: ignore[attr-defined]  # not in its stubs
+        capsule = uvloop.loop.libuv_get_loop_t_ptr(loop)
         self._loop = ctypes.c_void_p(pointer(capsule, None))
         self._idle = library.uv_metrics_idle_time
         self._idle.restype = ctypes.c_uint64
@@ -76,13 +87,16 @@ class SelectorClock:
 def new_loop(kind: str) -> tuple[asyncio.AbstractEventLoop, Callable[[], LoopClock]]:
     """A loop of that kind ("auto", "uvloop", "asyncio") and the function that makes its clock."""
     if kind != "asyncio":
-        try:
-            import uvloop  # noqa: PLC0415 - optional on platforms without it
-        except ImportError:
-            if kind == "uvloop":
-                raise
-        else:
-            loop = uvloop.new_event_loop()
+        uvloop, missing = load_uvloop()
+        if not missing:
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
             return loop, lambda: UvloopClock(loop)
+        if kind == "uvloop":
+            raise ImportError(f"--loop uvloop needs uvloop: {missing}")
     selector = IdleSelector()
     return asyncio.SelectorEventLoop(selector), lambda: SelectorClock(selector)
+
+
+def loop_name(loop: asyncio.AbstractEventLoop) -> str:
+    """As in --loop."""
+    return "asyncio" if isinstance(loop, asyncio.SelectorEventLoop) else "uvloop"

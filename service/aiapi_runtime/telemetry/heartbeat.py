@@ -214,7 +214,9 @@ def code_location(frame: FrameType | None, own: str = "") -> str:
     place = ""
     while frame is not None:
         code = frame.f_code
-        here = f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}"
+        # Python 3.10 has the bare name only.
+        name = getattr(code, "co_qualname", code.co_name)
+        here = f"{code.co_filename}:{frame.f_lineno} {name}"
         if not code.co_filename.startswith(_LIBRARY) or _belongs_to(frame, own):
             return here
         place = place or here

@@ -81,6 +81,11 @@ class PodSnapshot:
     starts: StartTimes
     waits_known: bool
     """Whether the kernel measures how long workers wait for a CPU."""
+    runtime: Mapping[str, str] = field(default_factory=dict)
+    loop: str | None = None
+    """The workers' event loop; None before the first was ready."""
+
+    http: str | None = None
     limits: CgroupLimits = UNKNOWN
     threads: Mapping[str, ThreadPoolStats] = field(default_factory=dict)
 
@@ -99,6 +104,9 @@ def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
     return {
         "version": 1,
         "instance": snapshot.instance,
+        "runtime": dict(snapshot.runtime),
+        "loop": snapshot.loop,
+        "http": snapshot.http,
         "uptime": round(snapshot.uptime, 3),
         "ready": snapshot.ready,
         "workers": vars(snapshot.workers),

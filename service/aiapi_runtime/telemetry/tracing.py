@@ -7,6 +7,7 @@ context is still passed on to upstreams.
 
 import logging
 import os
+import sys
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from threading import Thread
@@ -26,6 +27,8 @@ from aiapi_runtime.telemetry.requests import (
 logger = logging.getLogger("aiapi.tracing")
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+# `opentelemetry-instrument` traces requests itself: a second span for each would only cost.
+_AGENT = "opentelemetry.instrumentation.auto_instrumentation"
 _END_SECONDS = 2.0
 _NOTHING: AbstractContextManager[Any] = nullcontext()
 
@@ -65,7 +68,7 @@ def inject(headers: MutableMapping[str, str]) -> None:
 def set_up() -> bool:
     """Start tracing. Call it in a worker: the exporter's thread does not survive a fork."""
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    if disabled or not any(os.environ.get(name) for name in _ENDPOINTS):
+    if disabled or _AGENT in sys.modules or not any(os.environ.get(name) for name in _ENDPOINTS):
         return False
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - heavy, and an extra

@@ -29,6 +29,10 @@ async def test_an_invalid_value_is_refused_with_flag_and_variable():
         ("AIAPI_WORKERS", "x", "--workers"),
         ("AIAPI_WORKERS", "1000", "--workers"),
         ("AIAPI_LIMIT", "some", "--limit"),
+        ("AIAPI_LIMIT_MAX_REQUESTS", "-1", "--limit-max-requests"),
+        ("AIAPI_ROOT_PATH", "api", "--root-path"),
+        ("AIAPI_ROOT_PATH", "/api/", "--root-path"),
+        ("AIAPI_LOG_CONFIG", "/no/such/file.json", "--log-config"),
     ):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "aiapi_runtime.runtime", "app:app"),

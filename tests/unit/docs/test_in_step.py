@@ -100,6 +100,19 @@ def test_every_diagnosis_is_found_in_the_code() -> None:
     assert reported <= {(each.type, each.reason) for each in conditions_in_code()}
 
 
+def refusals() -> set[str]:
+    """Reasons why an app cannot be served in its image."""
+    sources = (path.read_text() for path in (ROOT / "service" / "aiapi_runtime").rglob("*.py"))
+    return {reason for text in sources for reason in re.findall(r'Refusal\(\s*"(\w+)"', text)}
+
+
+def test_refusals_are_documented() -> None:
+    table = section(page("own-image.md"), "## When it cannot be")
+    documented = {CODE.findall(row[0])[0] for row in rows(table) if row[0] != "reason"}
+    assert documented == refusals()
+    assert len(documented) == 7
+
+
 def test_events_are_documented() -> None:
     found = conditions_in_code()
     changes = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
@@ -138,6 +151,7 @@ def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
     }
     for each in conditions_in_code():
         ours |= {each.type, each.reason}
+    ours |= refusals()
     alerts = (ROOT / "charts" / "aiapi-operator" / "files" / "rules.yaml").read_text()
     ours |= set(re.findall(r"alert: (\w+)", alerts))
     sandbox = "".join(path.read_text() for path in (ROOT / "sandbox").rglob("*.py"))

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "service" / "aiapi_runtime"
 PROJECT = tomllib.loads((ROOT / "service" / "pyproject.toml").read_text())["project"]
 REQUIREMENTS = {one.name: one for one in map(Requirement, PROJECT["dependencies"])}
-# click is a requirement of Uvicorn.
-ALLOWED = {"aiapi_runtime", "click", *REQUIREMENTS}
+# click and h11 are requirements of Uvicorn.
+ALLOWED = {"aiapi_runtime", "click", "h11", *REQUIREMENTS}
 # Needs an extra, and is itself only imported where that is installed.
 BEHIND_AN_EXTRA = {PACKAGE / "runtime" / "wsgi_response.py": {"a2wsgi"}}
 
