@@ -40,7 +40,6 @@ SOURCES = (
     Source("deploy/operator.yaml", IMAGE),
     Source("deploy/operator.yaml", r"app.kubernetes.io/version: (.+)$"),
     Source("Dockerfile*", IMAGE, optional=True),
-    Source("examples/**/Dockerfile", IMAGE, optional=True),
     Source("examples/**/*.yaml", IMAGE, optional=True),
     Source("examples/gitops/*/operator.yaml", r"(?:targetRevision|version|tag): (\d.+)$"),
     Source("examples/terraform/*.tf", r'^ +version += "(\d+\.\d+\.\d+)"$'),

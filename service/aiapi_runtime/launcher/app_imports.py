@@ -28,7 +28,7 @@ def missing(app: str, app_dir: str) -> "list[str]":
 
 
 def _find(name: str, app_dir: str) -> object:
-    if name in sys.builtin_module_names or name in _PROVIDED:
+    if name in sys.builtin_module_names or name in _PROVIDED or name == "__main__":
         return name
     try:
         return PathFinder.find_spec(name, [app_dir]) or importlib.util.find_spec(name)

@@ -119,4 +119,6 @@ def test_versions_agree() -> None:
     assert container["image"] == f"ghcr.io/aiapi-dev/operator:{version}"
     assert env["AIAPI_OPERATOR_DEFAULT_IMAGE"] == f"ghcr.io/aiapi-dev/service:{version}"
     images = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
-    assert [each["image"].rpartition(":")[2] for each in images] == [version, version]
+    assert [each["image"] for each in images] == [
+        f"ghcr.io/aiapi-dev/{name}:{version}" for name in ("operator", "service", "runtime")
+    ]

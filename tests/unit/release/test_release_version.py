@@ -42,7 +42,8 @@ def test_the_repository_states_one_version() -> None:
         "README.md",
         "docs/install.md",
         "docs/releases.md",
-        "examples/Dockerfile",
+        "Dockerfile.runtime",
+        "examples/quickstart/load.yaml",
         "packaging/olm/manifests/aiapi-operator.clusterserviceversion.yaml",
     ],
 )
