@@ -5,9 +5,9 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from aiapi_service.gateway.field_types import TEXT
+from aiapi_service.gateway.field_types import TEXT, StrictModel
 
 MAX_DOCUMENTS = 128
 MAX_METADATA_BYTES = 16 * 1024
@@ -39,18 +39,14 @@ def _encodable(text: str) -> bool:
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class DocumentIn(_Strict):
+class DocumentIn(StrictModel):
     """A document to store."""
 
     id: Id | None = None
     """Replaces the document with this id. Defaults to a hash of the content, so that a document
     sent twice is stored once."""
     content: Content
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -58,10 +54,12 @@ class DocumentIn(_Strict):
         return self.id or hashlib.sha256(self.content.encode()).hexdigest()[:32]
 
 
-class PutDocuments(_Strict):
+class PutDocuments(StrictModel):
     """Documents to store, all or none."""
 
-    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+    documents: Annotated[
+        list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS, fail_fast=True)
+    ]
 
 
 class PutDocumentsResponse(BaseModel):
@@ -93,12 +91,12 @@ class DocumentPage(BaseModel):
     """Cursor for the next page; null on the last page."""
 
 
-class SearchRequest(_Strict):
+class SearchRequest(StrictModel):
     """A search for documents."""
 
     query: Query
     limit: Annotated[int, Field(ge=1, le=50)] = 5
-    filter: Metadata = {}
+    filter: Metadata = Field(default_factory=dict)
     """Only documents whose metadata contains all of this."""
 
 
