@@ -73,11 +73,12 @@ class RelayResponse(Response):
                     body = events.feed(piece)
                     if body:
                         await send({"type": "http.response.body", "body": body, "more_body": True})
+            rest = events.flush()
             if events.is_complete:
-                last = events.flush()
+                last = rest
                 meter.done(answer.target.name, events.tokens)
             else:
-                # Not flushed: a partial event would make the error event unreadable.
+                # Without the rest: a partial event would make the error event unreadable.
                 last = _event(answer.truncated().body())
         except TimeoutError:
             last = _event(answer.timed_out().body())

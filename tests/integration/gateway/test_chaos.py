@@ -191,17 +191,24 @@ async def test_a_lone_surrogate_passes_through(upstream: StandIn) -> None:
         (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', True),
         (b'data: {"error": {"message": "no"}}\n\n', True),
         (b"data: [DONE]\n\n", True),
+        (b"data:[DONE]\n\n", True),
+        (b"data: [DONE]\n\n: bye\n\n", True),
+        (b"event: message\r\ndata: [DONE]\r\n\r\n", True),
+        (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n: ping\n\n', True),
     ],
 )
 async def test_an_incomplete_stream_ends_with_an_error_event(
     upstream: StandIn, sent: bytes, is_complete: bool
 ) -> None:
     upstream.always = web.Response(body=sent, content_type="text/event-stream")
+    named = upstreams(upstream.url, name="streaming")
     async with (
-        gateway(upstreams=upstream.url) as client,
+        gateway(upstreams=named, upstream_break_after=1) as client,
         client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
     ):
         got = await answer.read()
+    opened = metering.STATE.labels("streaming").values[0] == 2
+    assert opened != is_complete, "a complete stream does not count as a failure"
     assert got.startswith(sent)
     appended = got.removeprefix(sent)
     assert (appended == b"") == is_complete
