@@ -101,11 +101,8 @@ class StandIn:
         canned = self.answers.pop(0) if self.answers else self.always
         if canned is None:
             return None
-        headers = (
-            {"Retry-After": canned.headers["Retry-After"]}
-            if "Retry-After" in canned.headers
-            else {}
-        )
+        passed = ("Retry-After", "retry-after-ms", "Content-Encoding")
+        headers = {name: canned.headers[name] for name in passed if name in canned.headers}
         return web.Response(
             status=canned.status,
             body=canned.body,
@@ -133,8 +130,11 @@ class StandIn:
         return response
 
 
-def refusal(status: int, message: str = "no", retry_after: str = "") -> web.Response:
-    headers = {"Retry-After": retry_after} if retry_after else {}
+def refusal(
+    status: int, message: str = "no", retry_after: str = "", milliseconds: str = ""
+) -> web.Response:
+    given = {"Retry-After": retry_after, "retry-after-ms": milliseconds}
+    headers = {name: value for name, value in given.items() if value}
     error = {"message": message, "type": "x", "code": "the_code"}
     return web.json_response({"error": error}, status=status, headers=headers)
 

@@ -62,9 +62,52 @@ async def test_a_long_retry_after_is_returned_to_the_caller(upstream: StandIn) -
             assert (answer.status, answer.headers["Retry-After"]) == (429, "20")
             assert (await problem(answer))["detail"] == "slow down"
         async with client.post(CHAT, json=QUESTION) as answer:
-            assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-unavailable"
+            details = await problem(answer)
+            assert (answer.status, details["type"]) == (
+                429,
+                "urn:aiapi:problem:upstream-rate-limited",
+            )
+            assert "limits the rate of requests for the model 'm'" in details["detail"]
             assert 1 <= int(answer.headers["Retry-After"]) <= 20
-    assert len(upstream.requests) == 1, "no calls until Retry-After has passed"
+            assert 1 <= int(answer.headers["retry-after-ms"]) <= 20_000
+        assert len(upstream.requests) == 1, "no calls until Retry-After has passed"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_model_that_rests_does_not_close_off_the_others(
+    upstream: StandIn, status: int
+) -> None:
+    async with gateway(upstreams=upstream.url, upstream_retries=0) as client:
+        upstream.answers = [refusal(status, retry_after="20")]
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == status
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == status, "the rest has the status that began it"
+        async with client.post(CHAT, json={**QUESTION, "model": "other"}) as answer:
+            assert answer.status == 200
+        async with client.get("/v1/models") as answer:
+            assert answer.status == 200
+    assert len(upstream.bodies) == 2
+
+
+async def test_another_upstream_is_used_while_a_model_rests(
+    upstream: StandIn, second: StandIn
+) -> None:
+    upstream.always = refusal(429, retry_after="20")
+    async with gateway(upstreams=upstreams(upstream.url, second.url)) as client:
+        for _ in range(4):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+    assert (len(upstream.requests), len(second.requests)) == (1, 4)
+
+
+async def test_milliseconds_of_an_upstream_are_waited_for(upstream: StandIn) -> None:
+    upstream.answers = [refusal(429, retry_after="20", milliseconds="50")]
+    async with (
+        gateway(upstreams=upstream.url) as client,
+        client.post(CHAT, json=QUESTION) as answer,
+    ):
+        assert answer.status == 200
 
 
 async def test_retries_of_many_failures_are_bounded(upstream: StandIn) -> None:

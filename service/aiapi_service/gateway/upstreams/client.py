@@ -113,8 +113,8 @@ class UpstreamClient(UpstreamPool):
         until, known = self._cards.get(target, (0.0, []))
         if now < until:
             return known
-        if not target.is_available(now):
-            return known or failures.all_unavailable(target.wait(now))
+        if not target.is_available("", now):
+            return known or failures.all_unavailable(target.wait("", now))
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
                 body = await self.fetch_from(target, Call(MODELS_PATH, method="GET"))

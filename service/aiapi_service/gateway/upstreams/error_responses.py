@@ -29,7 +29,9 @@ async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
     """The failure of a response; raises a problem when the caller is at fault."""
     status = answer.head.status
     name = answer.target.name
-    wait = backoff.retry_after(answer.head.header(b"retry-after"), today)
+    wait = backoff.retry_after(
+        answer.head.header(b"retry-after"), answer.head.header(b"retry-after-ms"), today
+    )
     error = await _read(answer)
     if status in (401, 403):
         # The gateway's key was refused, not the caller's. The message may quote it.
@@ -113,7 +115,7 @@ def _pass_through(status: int, body: Any, wait: float | None) -> ProblemError:
         title = "The upstream refused the request"
     problem = ProblemError(status, "upstream-refused", title, _message(body))
     if wait is not None:
-        problem.headers["Retry-After"] = str(max(1, round(wait + 0.5)))
+        problem.headers.update(backoff.retry_headers(wait))
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         ours = problem.body()["error"]

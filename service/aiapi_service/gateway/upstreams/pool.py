@@ -137,7 +137,7 @@ class UpstreamPool:
             if outcome.lacks_model:
                 if self._alternative(call, tried) is None:
                     raise outcome.problem
-                target.note_missing_model(call.model, now)
+                target.models.note_missing(call.model, now)
                 pause = 0.0
             elif target.start_timeout and outcome.retry_safe:
                 if now - began > target.start_timeout:
@@ -168,12 +168,20 @@ class UpstreamPool:
             )
             if target is not None:
                 return target
-        waits = [one.wait(now) for one in self.targets if one.serves(call.kind, call.model)]
-        raise failures.all_unavailable(min(waits, default=0.0))
+        raise self._unavailable(call, now)
+
+    def _unavailable(self, call: Call, now: float) -> ProblemError:
+        """Why no upstream can be called now: the reason of the one that is available first."""
+        serving = [one for one in self.targets if one.serves(call.kind, call.model)]
+        first = min(serving, key=lambda one: one.wait(call.model, now))
+        wait = first.wait(call.model, now)
+        if first.limits_rate(call.model, now):
+            return failures.rate_limited(first.name, call.model, wait)
+        return failures.all_unavailable(wait)
 
     @staticmethod
     def _is_candidate(one: UpstreamTarget, call: Call, now: float) -> bool:
-        return one.is_available(now) and not one.lacks_model(call.model, now)
+        return one.is_available(call.model, now) and not one.models.is_missing(call.model, now)
 
     def _alternative(self, call: Call, tried: set[UpstreamTarget]) -> UpstreamTarget | None:
         """An available upstream for this call that has not been tried."""
@@ -214,7 +222,7 @@ class UpstreamPool:
             # Also when the client disconnects: lets another call be the trial call.
             target.breaker.abandoned()
             raise
-        self._record(target, outcome)
+        self._record(target, call, outcome)
         return outcome
 
     async def _classify(self, answer: UpstreamResponse) -> UpstreamResponse | FailedAttempt:
@@ -229,7 +237,9 @@ class UpstreamPool:
             CALLS.labels(target.name, problem.kind).inc()
             raise
 
-    def _record(self, target: UpstreamTarget, outcome: UpstreamResponse | FailedAttempt) -> None:
+    def _record(
+        self, target: UpstreamTarget, call: Call, outcome: UpstreamResponse | FailedAttempt
+    ) -> None:
         now = asyncio.get_running_loop().time()
         if isinstance(outcome, UpstreamResponse):
             target.breaker.succeeded(now)
@@ -242,7 +252,12 @@ class UpstreamPool:
             target.breaker.abandoned()
         if isinstance(outcome, FailedAttempt):
             if outcome.retry_after and not target.start_timeout:
-                target.pause(now, outcome.retry_after)
+                target.models.note_rest(
+                    call.model,
+                    now,
+                    outcome.retry_after,
+                    is_rate_limit=outcome.problem.status == 429,
+                )
             CALLS.labels(target.name, outcome.problem.kind).inc()
         target.report_state(now)
 

@@ -9,12 +9,9 @@ from pydantic import SecretStr
 
 from aiapi_service.gateway.upstreams.breaker import CircuitBreaker
 from aiapi_service.gateway.upstreams.metering import STATE
+from aiapi_service.gateway.upstreams.model_notes import ModelNotes
 from aiapi_service.gateway.upstreams.settings import Kind, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import UpstreamEndpoint, make_endpoint
-
-_MAX_PAUSE_SECONDS = 30.0
-_MISSING_MODEL_SECONDS = 60.0
-_MAX_MISSING_MODELS = 256
 
 
 @dataclass(eq=False)
@@ -27,9 +24,8 @@ class UpstreamTarget:
     start_timeout: float = 0.0
     """Seconds that a call waits while the upstream refuses connections (it may be starting)."""
     name: str = field(init=False)
+    models: ModelNotes = field(default_factory=ModelNotes)
     _endpoints: dict[str, UpstreamEndpoint] = field(default_factory=dict)
-    _paused_until: float = 0.0
-    _missing_models: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name = self.config.title()
@@ -47,16 +43,6 @@ class UpstreamTarget:
         """Whether the settings list this model for the upstream."""
         return model in self.config.models
 
-    def lacks_model(self, model: str, now: float) -> bool:
-        """Whether it recently reported the model as not found."""
-        return now < self._missing_models.get(model, 0.0)
-
-    def note_missing_model(self, model: str, now: float) -> None:
-        """Remember that it does not have the model. Bounded, since callers choose the names."""
-        if len(self._missing_models) >= _MAX_MISSING_MODELS:
-            self._missing_models.clear()
-        self._missing_models[model] = now + _MISSING_MODEL_SECONDS
-
     def report_state(self, now: float) -> None:
         """Set the metric of the circuit breaker."""
         STATE.labels(self.name).set(self.breaker.state(now).value)
@@ -65,16 +51,18 @@ class UpstreamTarget:
         """The name of the model at this upstream."""
         return self.config.models.get(name, name)
 
-    def is_available(self, now: float) -> bool:
-        return now >= self._paused_until and self.breaker.would_allow(now)
+    def is_available(self, model: str, now: float) -> bool:
+        """Whether it may be called for this model now."""
+        return now >= self.models.rest(model).until and self.breaker.would_allow(now)
 
-    def wait(self, now: float) -> float:
-        """Seconds until the next call is allowed."""
-        return max(self._paused_until - now, self.breaker.wait(now), 0.0)
+    def wait(self, model: str, now: float) -> float:
+        """Seconds until the next call for this model is allowed."""
+        return max(self.models.rest(model).until - now, self.breaker.wait(now), 0.0)
 
-    def pause(self, now: float, seconds: float) -> None:
-        """Stop calling it for a while, after Retry-After."""
-        self._paused_until = now + min(seconds, _MAX_PAUSE_SECONDS)
+    def limits_rate(self, model: str, now: float) -> bool:
+        """Whether only its rate limit for this model prevents a call."""
+        rest = self.models.rest(model)
+        return rest.is_rate_limit and now < rest.until and self.breaker.wait(now) == 0.0
 
 
 def make_target(
