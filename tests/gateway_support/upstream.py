@@ -49,10 +49,14 @@ class StandIn:
         self.stall = False
         self.running_usage = False
         self.half_event = False
+        self.rejects_options: web.Response | None = None
+        """Returned for a request with `stream_options`."""
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         await self._record(request)
         body = self.bodies[-1]
+        if self.rejects_options is not None and "stream_options" in body:
+            return _copy(self.rejects_options)
         try:
             await asyncio.sleep(self.pauses.get(body["model"], self.pause))
             canned = self._canned()
@@ -99,16 +103,7 @@ class StandIn:
 
     def _canned(self) -> web.Response | None:
         canned = self.answers.pop(0) if self.answers else self.always
-        if canned is None:
-            return None
-        passed = ("Retry-After", "retry-after-ms", "Content-Encoding")
-        headers = {name: canned.headers[name] for name in passed if name in canned.headers}
-        return web.Response(
-            status=canned.status,
-            body=canned.body,
-            content_type=canned.content_type,
-            headers=headers,
-        )
+        return None if canned is None else _copy(canned)
 
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -130,6 +125,15 @@ class StandIn:
         return response
 
 
+def _copy(canned: web.Response) -> web.Response:
+    """A response can be sent once only."""
+    passed = ("Retry-After", "retry-after-ms", "Content-Encoding")
+    headers = {name: canned.headers[name] for name in passed if name in canned.headers}
+    return web.Response(
+        status=canned.status, body=canned.body, content_type=canned.content_type, headers=headers
+    )
+
+
 def refusal(
     status: int, message: str = "no", retry_after: str = "", milliseconds: str = ""
 ) -> web.Response:
@@ -143,7 +147,8 @@ def refusal(
 async def stand_in() -> AsyncIterator[StandIn]:
     upstream = StandIn()
     app = web.Application(client_max_size=2**24)
-    app.router.add_post("/v1/chat/completions", upstream.complete)
+    for path in ("/v1", "/v1beta/openai", "/openai/deployments/gpt"):
+        app.router.add_post(f"{path}/chat/completions", upstream.complete)
     app.router.add_post("/v1/embeddings", upstream.embed)
     app.router.add_get("/v1/models", upstream.list_models)
     runner = web.AppRunner(app, handler_cancellation=True)

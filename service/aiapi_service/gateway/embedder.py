@@ -11,7 +11,8 @@ from aiapi_service.gateway.local import embedder as local
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.settings import GatewaySettings
 from aiapi_service.gateway.upstreams import error_responses, failures
-from aiapi_service.gateway.upstreams.client import UpstreamClient, embeddings_call, parse_object
+from aiapi_service.gateway.upstreams.calls import embeddings_call
+from aiapi_service.gateway.upstreams.client import UpstreamClient, parse_object
 from aiapi_service.gateway.upstreams.metering import ModelMeter
 from aiapi_service.gateway.upstreams.usage import TokenCounts, parse_usage
 
@@ -89,7 +90,7 @@ class Embedder:
     async def _embed_upstream(self, texts: Sequence[str], name: str) -> Embeddings:
         self.refuse_unknown(name)
         data = {"model": name, "input": list(texts), "encoding_format": "float"}
-        call = embeddings_call(data, json.dumps(data).encode(), self._upstreams)
+        call = embeddings_call(data, json.dumps(data).encode())
         meter = ModelMeter(name, self._upstreams.prices)
         answer, content = await self._upstreams.fetch(call)
         parsed = parse_object(content, answer.target.name)

@@ -12,10 +12,11 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from aiapi_service.gateway.disconnect import CallerDisconnectedError, cancel_on_disconnect
+from aiapi_service.gateway.keep_alive import KeptAliveStream
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams.client import UpstreamClient
+from aiapi_service.gateway.services import Services
+from aiapi_service.gateway.upstreams.calls import Call
 from aiapi_service.gateway.upstreams.metering import ModelMeter
-from aiapi_service.gateway.upstreams.pool import Call
 from aiapi_service.gateway.upstreams.response import UpstreamResponse
 from aiapi_service.gateway.upstreams.usage import find_usage
 from aiapi_service.gateway.upstreams.usage_filter import UsageFilter
@@ -31,10 +32,11 @@ _STREAM = [
 class RelayResponse(Response):
     """Returned by a route. The call runs when the response is sent."""
 
-    def __init__(self, upstreams: UpstreamClient, call: Call, *, hide_usage: bool = False) -> None:
+    def __init__(self, services: Services, call: Call, *, hide_usage: bool = False) -> None:
         self.background = None
         self.status_code = 200
-        self._upstreams = upstreams
+        self._upstreams = services.upstreams
+        self._keepalive = services.settings.stream_keepalive
         self._call = call
         self._hide_usage = hide_usage
 
@@ -67,12 +69,14 @@ class RelayResponse(Response):
         last = b""
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
-            async with asyncio.timeout_at(answer.deadline):
+            async with (
+                KeptAliveStream(send, self._keepalive) as stream,
+                asyncio.timeout_at(answer.deadline),
+            ):
                 async for piece in answer.pieces():
                     meter.first_byte()
-                    body = events.feed(piece)
-                    if body:
-                        await send({"type": "http.response.body", "body": body, "more_body": True})
+                    if body := events.feed(piece):
+                        await stream.send(body)
             rest = events.flush()
             if events.is_complete:
                 last = rest

@@ -13,40 +13,16 @@ from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import failures, lenient_json
 from aiapi_service.gateway.upstreams.budget import RetryBudget
+from aiapi_service.gateway.upstreams.calls import MODELS_PATH, Call, chat_call
 from aiapi_service.gateway.upstreams.metering import ModelMeter
-from aiapi_service.gateway.upstreams.pool import Call, CallPolicy, UpstreamPool
+from aiapi_service.gateway.upstreams.pool import CallPolicy, UpstreamPool
 from aiapi_service.gateway.upstreams.settings import ModelPrice, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.target import UpstreamTarget, make_target
 from aiapi_service.gateway.upstreams.transport import UpstreamTransport
 from aiapi_service.gateway.upstreams.usage import parse_usage
 
-CHAT_PATH = "/v1/chat/completions"
-EMBEDDINGS_PATH = "/v1/embeddings"
-MODELS_PATH = "/v1/models"
 _MODELS_SECONDS = 60.0
 _MODELS_TIMEOUT_SECONDS = 10.0
-
-
-def chat_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
-    """A call for a chat completion. Sends the original bytes if nothing changes."""
-    model = str(data["model"])
-    return Call(CHAT_PATH, raw, "chat", model, bodies=_renamed_bodies(data, model, pool))
-
-
-def embeddings_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
-    """A call for embeddings, which may be repeated."""
-    model = str(data["model"])
-    bodies = _renamed_bodies(data, model, pool)
-    return Call(EMBEDDINGS_PATH, raw, "embeddings", model, repeatable=True, bodies=bodies)
-
-
-def _renamed_bodies(
-    data: Mapping[str, Any], model: str, pool: UpstreamPool
-) -> dict[str, bytes] | None:
-    names = {target.model(model) for target in pool.targets} - {model}
-    if not names:
-        return None
-    return {name: json.dumps({**data, "model": name}).encode() for name in names}
 
 
 class UpstreamClient(UpstreamPool):
@@ -71,7 +47,7 @@ class UpstreamClient(UpstreamPool):
         meter = ModelMeter(str(data["model"]), self.prices)
         try:
             async with asyncio.timeout_at(deadline):
-                answer, content = await self.fetch(chat_call(data, raw, self))
+                answer, content = await self.fetch(chat_call(data, raw))
         except TimeoutError:
             raise failures.too_slow("no complete response within the timeout") from None
         parsed = parse_object(content, answer.target.name)
@@ -117,7 +93,7 @@ class UpstreamClient(UpstreamPool):
             return known or failures.all_unavailable(target.wait("", now))
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
-                body = await self.fetch_from(target, Call(MODELS_PATH, method="GET"))
+                body = await self.fetch_from(target, Call(path=MODELS_PATH, method="GET"))
             listed = parse_object(body, target.name).get("data")
         except TimeoutError:
             return failures.too_slow(f"{target.name} did not list its models in time")

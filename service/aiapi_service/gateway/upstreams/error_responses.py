@@ -25,7 +25,7 @@ _CONTEXT_FULL = "Context size has been exceeded"
 _CONTEXT_FULL_RETRY_SECONDS = 5
 
 
-async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
+async def classify(answer: UpstreamResponse, today: datetime, *, adds_usage: bool) -> FailedAttempt:
     """The failure of a response; raises a problem when the caller is at fault."""
     status = answer.head.status
     name = answer.target.name
@@ -54,6 +54,9 @@ async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
     if status == 404 and _is_model_not_found(error):
         problem = _pass_through(status, error, None)
         return FailedAttempt(problem, retry_safe=True, trips_breaker=False, lacks_model=True)
+    if status in (400, 422) and adds_usage and "stream_options" in str(error):
+        problem = _pass_through(status, error, None)
+        return FailedAttempt(problem, retry_safe=True, trips_breaker=False, rejects_usage=True)
     if status >= 400:
         raise _pass_through(status, error, None)
     raise failures.broken(f"{name} returned {status}")
@@ -78,7 +81,7 @@ def _from_local_model(status: int, body: Any) -> FailedAttempt:
 
 def _is_model_not_found(body: Any) -> bool:
     """Checks OpenAI's error code, and the message for vLLM and Ollama, which have no code."""
-    error = body.get("error") if isinstance(body, dict) else None
+    error = _error(body)
     if isinstance(error, dict) and error.get("code") == "model_not_found":
         return True
     return "model" in _message(body).lower()
@@ -103,9 +106,29 @@ async def _read(answer: UpstreamResponse) -> Any:
 
 def _message(body: Any) -> str:
     """The message of an error body, in any of the usual formats."""
-    error = body.get("error", body) if isinstance(body, dict) else body
+    error = _error(body)
     text = error.get("message") or error.get("detail") if isinstance(error, dict) else error
+    if isinstance(text, dict):
+        text = text.get("detail")
+    if isinstance(text, list) and text:
+        text = _field_message(text[0])
     return text[:_MAX_TEXT] if isinstance(text, str) and text else "no reason given"
+
+
+def _error(body: Any) -> Any:
+    """The error object of a body. Gemini wraps the body in a list."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    return body.get("error", body) if isinstance(body, dict) else body
+
+
+def _field_message(error: Any) -> Any:
+    """An error of FastAPI or pydantic (Mistral, vLLM), with its field."""
+    if not isinstance(error, dict):
+        return None
+    place = error.get("loc")
+    parts = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
+    return f"{'.'.join(parts)}: {error.get('msg')}" if parts else error.get("msg")
 
 
 def _pass_through(status: int, body: Any, wait: float | None) -> ProblemError:
@@ -116,8 +139,8 @@ def _pass_through(status: int, body: Any, wait: float | None) -> ProblemError:
     problem = ProblemError(status, "upstream-refused", title, _message(body))
     if wait is not None:
         problem.headers.update(backoff.retry_headers(wait))
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict):
+    error = _error(body)
+    if isinstance(error, dict) and error is not body:
         ours = problem.body()["error"]
         kept = {
             name: value

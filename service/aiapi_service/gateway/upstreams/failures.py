@@ -24,6 +24,8 @@ class FailedAttempt:
     """Seconds from the Retry-After header of the upstream."""
     lacks_model: bool = False
     """The upstream does not have the model; another one may."""
+    rejects_usage: bool = False
+    """The upstream does not accept the `stream_options` that the gateway added."""
 
 
 def no_upstream() -> ProblemError:

@@ -1,5 +1,6 @@
 """One upstream: its connection data and its health."""
 
+import logging
 from base64 import b64encode
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
@@ -13,6 +14,10 @@ from aiapi_service.gateway.upstreams.model_notes import ModelNotes
 from aiapi_service.gateway.upstreams.settings import Kind, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.wire import UpstreamEndpoint, make_endpoint
 
+logger = logging.getLogger("aiapi.gateway")
+
+_REJECTED_USAGE_SECONDS = 3600.0
+
 
 @dataclass(eq=False)
 class UpstreamTarget:
@@ -25,16 +30,39 @@ class UpstreamTarget:
     """Seconds that a call waits while the upstream refuses connections (it may be starting)."""
     name: str = field(init=False)
     models: ModelNotes = field(default_factory=ModelNotes)
+    _rejects_usage_until: float = 0.0
     _endpoints: dict[str, UpstreamEndpoint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name = self.config.title()
 
     def endpoint(self, method: str, path: str) -> UpstreamEndpoint:
-        """The endpoint of a path. Each path has one method."""
+        """The endpoint of one of the gateway's own paths. Each has one method."""
         if path not in self._endpoints:
-            self._endpoints[path] = make_endpoint(method, self.config.base + path, self.headers)
+            address = self.config.address(path)
+            self._endpoints[path] = make_endpoint(method, address, self.headers)
         return self._endpoints[path]
+
+    def unknown_endpoint(
+        self, method: str, path: str, query: str, content_type: str
+    ) -> UpstreamEndpoint:
+        """The endpoint of a path that a caller chose, which is not kept."""
+        headers = {**self.headers, "Content-Type": content_type}
+        return make_endpoint(method, self.config.address(path, query), headers)
+
+    def rejects_usage(self, now: float) -> bool:
+        """Whether it recently rejected `stream_options`."""
+        return now < self._rejects_usage_until
+
+    def note_rejected_usage(self, now: float) -> None:
+        """It rejected `stream_options`. Tried again later, since it may have been upgraded."""
+        if not self._rejects_usage_until:
+            logger.warning(
+                "%s rejects stream_options: the tokens of its streams are counted only if it "
+                "reports them anyway",
+                self.name,
+            )
+        self._rejects_usage_until = now + _REJECTED_USAGE_SECONDS
 
     def serves(self, kind: Kind, model: str) -> bool:
         return self.config.may_serve(kind, model)
@@ -70,7 +98,7 @@ def make_target(
 ) -> UpstreamTarget:
     """Create an upstream with its own key or the common one."""
     key = config.key() or _reveal(settings.upstream_api_key)
-    url = httpx.URL(config.base)
+    url = httpx.URL(str(config.url))
     headers = httpx.Headers(
         {
             # Set once, so that it is not computed for each call.
@@ -81,7 +109,8 @@ def make_target(
         }
     )
     if key:
-        headers["Authorization"] = f"Bearer {key}"
+        is_bearer = config.api_key_header.lower() == "authorization"
+        headers[config.api_key_header] = f"Bearer {key}" if is_bearer else key
     elif url.userinfo:
         headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(url.userinfo)).decode()}"
     breaker = CircuitBreaker(
