@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from aiapi_service.gateway.field_types import TEXT, StrictModel
+from aiapi_service.gateway.field_types import TEXT, WHOLE, StrictModel
 
 MAX_DOCUMENTS = 128
 MAX_METADATA_BYTES = 16 * 1024
-_ID = r"^[A-Za-z0-9._:@-]{1,128}$"
+# Not only dots: clients and proxies remove the path segments `.` and `..`.
+_ID = r"^\.*[A-Za-z0-9_:@-][A-Za-z0-9._:@-]*$"
 
-Id = Annotated[str, StringConstraints(pattern=_ID)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_ID)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=TEXT)]
 Query = Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=TEXT)]
 
@@ -95,7 +96,7 @@ class SearchRequest(StrictModel):
     """A search for documents."""
 
     query: Query
-    limit: Annotated[int, Field(ge=1, le=50)] = 5
+    limit: Annotated[int, Field(ge=1, le=50), WHOLE] = 5
     filter: Metadata = Field(default_factory=dict)
     """Only documents whose metadata contains all of this."""
 
