@@ -18,6 +18,12 @@ Model = TypeVar("Model", bound=BaseModel)
 _TOO_DEEP = "recursion limit exceeded"
 
 
+_INTEGERS = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens",
+    "n", "best_of", "seed", "dimensions",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class JsonBody:
     """A body as received and as parsed."""
@@ -33,6 +39,16 @@ class JsonBody:
         if self.raw.count(b'"model"') == 1 and b"\\u00" not in self.raw:
             return self.raw
         return json.dumps(self.data).encode()
+
+    def with_integers(self) -> "JsonBody":
+        """The body with integers where they were written as 5.0, which strict upstreams refuse."""
+        whole = {
+            name: int(value)
+            for name in _INTEGERS
+            if type(value := self.data.get(name)) is float and value.is_integer()
+        }
+        data = {**self.data, **whole}
+        return JsonBody(json.dumps(data).encode(), data) if whole else self
 
 
 async def read_json(request: Request, model: type[Model], settings: GatewaySettings) -> Model:

@@ -46,7 +46,7 @@ class RelayResponse(Response):
                 await self._proxy(send)
 
     async def _proxy(self, send: Send) -> None:
-        meter = ModelMeter(self._call.model, self._upstreams.prices)
+        meter = self._upstreams.meter(self._call.model)
         if self._call.repeatable:
             answer, body = await self._upstreams.fetch(self._call)
         else:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
+from runtime_support.pod import until
 
 from aiapi_service.gateway.upstreams import metering
 
@@ -143,6 +144,35 @@ async def test_a_failing_upstream_opens_the_breaker_until_a_trial_succeeds(
                     if answer.status == 200:
                         break
                 await asyncio.sleep(0.05)
+
+
+async def test_one_warning_is_logged_when_an_upstream_fails_and_when_it_answers_again(
+    upstream: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.always = refusal(500, "the text of a prompt")
+    named = upstreams(upstream.url, name="flaky")
+    async with gateway(
+        upstreams=named, upstream_break_after=2, upstream_break_seconds=0.2
+    ) as client:
+
+        async def status() -> int:
+            async with client.post(CHAT, json=QUESTION) as answer:
+                return answer.status
+
+        assert [await status() for _ in range(4)] == [502, 502, 503, 503]
+        await asyncio.sleep(0.3)  # Until the breaker is half-open.
+        assert await status() == 502, "the trial call fails"
+        upstream.always = None
+
+        async def answers() -> bool:
+            return await status() == 200
+
+        await until(answers)
+    warnings = [one.message for one in caplog.records if "flaky" in one.message]
+    assert warnings == [
+        "flaky fails most calls (upstream-error): no calls for 0.2 s, then one a second",
+        "flaky answers again: calls are resumed",
+    ]
 
 
 async def test_only_repeatable_calls_are_retried_after_a_failure(upstream: StandIn) -> None:

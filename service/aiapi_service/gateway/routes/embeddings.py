@@ -41,6 +41,7 @@ async def embeddings(
     if services.embedder.is_local(parsed.model):
         return await _embed_locally(services, parsed)
     services.embedder.refuse_unknown(parsed.model)
+    body = body.with_integers()
     call = embeddings_call(body.data, body.unambiguous())
     return RelayResponse(services, call)
 

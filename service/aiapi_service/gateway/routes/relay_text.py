@@ -12,6 +12,8 @@ from aiapi_service.gateway.upstreams.calls import CHAT_PATH, chat_call, with_usa
 def relay_text(services: Services, body: JsonBody, path: str = CHAT_PATH) -> RelayResponse:
     """The response for a chat or a completion. Requests token usage for streams, and hides it from
     callers that did not request it."""
+    services.upstreams.refuse_unsupported(body.data)
+    body = body.with_integers()
     options = body.data.get("stream_options") or {}
     adds_usage = bool(body.data.get("stream")) and not options.get("include_usage")
     raw = _with_usage(body) if adds_usage else body.unambiguous()

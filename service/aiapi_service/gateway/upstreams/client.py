@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from pydantic import HttpUrl
 from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import failures, lenient_json
+from aiapi_service.gateway.upstreams import error_responses, failures, lenient_json
 from aiapi_service.gateway.upstreams.budget import RetryBudget
 from aiapi_service.gateway.upstreams.calls import MODELS_PATH, Call, chat_call
 from aiapi_service.gateway.upstreams.metering import ModelMeter
+from aiapi_service.gateway.upstreams.model_labels import ModelLabels
 from aiapi_service.gateway.upstreams.pool import CallPolicy, UpstreamPool
 from aiapi_service.gateway.upstreams.settings import ModelPrice, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.target import UpstreamTarget, make_target
@@ -34,6 +35,7 @@ class UpstreamClient(UpstreamPool):
         super().__init__(*args, **kwargs)
         self._chat_model = chat_model
         self.prices = prices
+        self._labels = _reserved_labels(self.targets, [*prices, chat_model])
         self._cards: dict[UpstreamTarget, tuple[float, list[dict[str, Any]]]] = {}
 
     async def chat(
@@ -41,10 +43,11 @@ class UpstreamClient(UpstreamPool):
     ) -> dict[str, Any]:
         """A complete chat completion. Uses the default model if the body has none."""
         model = body.get("model") or self.default_model()
+        self.refuse_unsupported({**body, "model": model})
         data = {**body, "model": model, "stream": False}
         data.pop("stream_options", None)
         raw = json.dumps(data).encode()
-        meter = ModelMeter(str(data["model"]), self.prices)
+        meter = self.meter(str(data["model"]))
         try:
             async with asyncio.timeout_at(deadline):
                 answer, content = await self.fetch(chat_call(data, raw))
@@ -53,6 +56,17 @@ class UpstreamClient(UpstreamPool):
         parsed = parse_object(content, answer.target.name)
         meter.done(answer.target.name, parse_usage(parsed.get("usage")))
         return parsed
+
+    def refuse_unsupported(self, data: Mapping[str, Any]) -> None:
+        """Raise a problem for a tool that must be called by the local model, which cannot."""
+        model = str(data["model"])
+        is_local = any(one.start_timeout and one.lists_model(model) for one in self.targets)
+        if is_local and data.get("tool_choice") not in (None, "auto", "none"):
+            raise error_responses.no_tools(model)
+
+    def meter(self, model: str) -> ModelMeter:
+        """A meter for one response of the model."""
+        return ModelMeter(model, self.prices, self._labels)
 
     def default_model(self) -> str:
         """The model for requests without one."""
@@ -105,7 +119,16 @@ class UpstreamClient(UpstreamPool):
             if isinstance(one, dict) and isinstance(one.get("id"), str)
         ]
         self._cards[target] = (now + _MODELS_SECONDS, cards)
+        self._labels.note_listed(target.name, [card["id"] for card in cards])
         return cards
+
+
+def _reserved_labels(targets: Iterable[UpstreamTarget], models: Iterable[str]) -> ModelLabels:
+    """Labels for the models of each upstream, or those named elsewhere if it may serve any."""
+    labels = ModelLabels()
+    for target in targets:
+        labels.reserve(target.name, target.config.models or [one for one in models if one])
+    return labels
 
 
 def _card(name: str, target: UpstreamTarget) -> dict[str, Any]:

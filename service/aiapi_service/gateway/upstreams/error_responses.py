@@ -173,3 +173,15 @@ def still_starting(target: UpstreamTarget) -> ProblemError:
     return ProblemError(
         503, "model-starting", "The model is not ready yet", text, headers={"Retry-After": "5"}
     )
+
+
+def no_tools(model: str) -> ProblemError:
+    """The local model would ignore `tool_choice`, and answer with a text."""
+    text = f"must be auto or none: {model} cannot call tools"
+    return ProblemError(
+        422,
+        "invalid-request",
+        "The request is not valid",
+        f"tool_choice {text}",
+        errors=[FieldError("tool_choice", text)],
+    )

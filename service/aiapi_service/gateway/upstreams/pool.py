@@ -257,7 +257,7 @@ class UpstreamPool:
                     is_rate_limit=outcome.problem.status == 429,
                 )
             CALLS.labels(target.name, outcome.problem.kind).inc()
-        target.report_state(now)
+        target.report_state(now, outcome.problem.kind if isinstance(outcome, FailedAttempt) else "")
 
     async def _send(
         self, target: UpstreamTarget, call: Call, deadline: float, *, adds_usage: bool

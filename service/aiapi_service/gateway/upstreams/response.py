@@ -96,7 +96,7 @@ class UpstreamResponse:
         if self.outcome:
             self.outcome = problem.kind
         self.target.breaker.failed_late(now)
-        self.target.report_state(now)
+        self.target.report_state(now, problem.kind)
         return problem
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 import httpx
 from pydantic import SecretStr
 
-from aiapi_service.gateway.upstreams.breaker import CircuitBreaker
+from aiapi_service.gateway.upstreams.breaker import BreakerState, CircuitBreaker
 from aiapi_service.gateway.upstreams.metering import STATE
 from aiapi_service.gateway.upstreams.model_notes import ModelNotes
 from aiapi_service.gateway.upstreams.settings import Kind, UpstreamConfig, UpstreamSettings
@@ -31,6 +31,7 @@ class UpstreamTarget:
     name: str = field(init=False)
     models: ModelNotes = field(default_factory=ModelNotes)
     _rejects_usage_until: float = 0.0
+    _was_open: bool = False
     _endpoints: dict[str, UpstreamEndpoint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,9 +72,21 @@ class UpstreamTarget:
         """Whether the settings list this model for the upstream."""
         return model in self.config.models
 
-    def report_state(self, now: float) -> None:
-        """Set the metric of the circuit breaker."""
-        STATE.labels(self.name).set(self.breaker.state(now).value)
+    def report_state(self, now: float, reason: str = "") -> None:
+        """Set the metric of the circuit breaker, and log when it opens or closes."""
+        state = self.breaker.state(now)
+        STATE.labels(self.name).set(state.value)
+        is_open = state is not BreakerState.CLOSED
+        if is_open and not self._was_open:
+            logger.warning(
+                "%s fails most calls (%s): no calls for %.1f s, then one a second",
+                self.name,
+                reason,
+                self.breaker.wait(now),
+            )
+        elif self._was_open and not is_open:
+            logger.warning("%s answers again: calls are resumed", self.name)
+        self._was_open = is_open
 
     def model(self, name: str) -> str:
         """The name of the model at this upstream."""
