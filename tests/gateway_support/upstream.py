@@ -2,12 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
+RESPONSE_USAGE = {
+    "input_tokens": 7,
+    "input_tokens_details": {"cached_tokens": 0},
+    "output_tokens": 3,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 10,
+}
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
@@ -27,6 +34,51 @@ def chunk(model: str, text: str | None, **more: Any) -> bytes:
     choices = [] if text is None else [{"index": 0, "delta": {"content": text}}]
     data = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
     return b"data: " + json.dumps({**data, "choices": choices, **more}).encode() + b"\n\n"
+
+
+def response(model: str, text: str, status: str = "completed") -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "status": status,
+        "content": content if text else [],
+    }
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": model,
+        "status": status,
+        "output": [message] if text else [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": RESPONSE_USAGE if text else None,
+    }
+
+
+def response_events(model: str, pieces: list[str]) -> Iterator[bytes]:
+    begun = response(model, "", "in_progress")
+    done = response(model, "".join(pieces))
+    item, part = done["output"][0], done["output"][0]["content"][0]
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    empty = {**part, "text": ""}
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("created", {"response": begun}),
+        ("in_progress", {"response": begun}),
+        ("output_item.added", {"output_index": 0, "item": {**item, "content": []}}),
+        ("content_part.added", {**at, "part": empty}),
+        *(("output_text.delta", {**at, "delta": one, "logprobs": []}) for one in pieces),
+        ("output_text.done", {**at, "text": part["text"], "logprobs": []}),
+        ("content_part.done", {**at, "part": part}),
+        ("output_item.done", {"output_index": 0, "item": item}),
+        ("completed", {"response": done}),
+    ]
+    for number, (kind, more) in enumerate(events):
+        data = {"type": f"response.{kind}", "sequence_number": number, **more}
+        yield f"event: response.{kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 class StandIn:
@@ -82,6 +134,34 @@ class StandIn:
         usage = {"prompt_tokens": 4, "total_tokens": 4}
         return web.json_response(
             {"object": "list", "data": data, "model": self.bodies[-1]["model"], "usage": usage}
+        )
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """The `/v1/responses` of OpenAI: named events, without [DONE]."""
+        await self._record(request)
+        if (canned := self._canned()) is not None:
+            return canned
+        body = self.bodies[-1]
+        if not body.get("stream"):
+            return web.json_response(response(body["model"], "hello"))
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        for index, event in enumerate(response_events(body["model"], self.pieces)):
+            if index == self.break_after:
+                return answer
+            await answer.write(event)
+        return answer
+
+    async def pass_through(self, request: web.Request) -> web.StreamResponse:
+        """Any other path: tells what was received."""
+        self.requests.append(request)
+        self.raw.append(await request.read())
+        if (canned := self._canned()) is not None:
+            return canned
+        return web.Response(
+            body=b"\x00\xff" + self.raw[-1],
+            status=201,
+            headers={"Content-Type": "audio/mpeg", "Set-Cookie": "a=b"},
         )
 
     async def list_models(self, request: web.Request) -> web.Response:
@@ -149,8 +229,11 @@ async def stand_in() -> AsyncIterator[StandIn]:
     app = web.Application(client_max_size=2**24)
     for path in ("/v1", "/v1beta/openai", "/openai/deployments/gpt"):
         app.router.add_post(f"{path}/chat/completions", upstream.complete)
+    app.router.add_post("/v1/completions", upstream.complete)
+    app.router.add_post("/v1/responses", upstream.respond)
     app.router.add_post("/v1/embeddings", upstream.embed)
     app.router.add_get("/v1/models", upstream.list_models)
+    app.router.add_route("*", "/v1/{path:.*}", upstream.pass_through)
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

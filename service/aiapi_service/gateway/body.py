@@ -69,12 +69,16 @@ async def read_json_object(request: Request, settings: GatewaySettings) -> JsonB
         detail = f"Send the body without Content-Encoding: {encoding[:80]}."
         headers = {"Accept-Encoding": "identity"}
         raise ProblemError(415, "packed", "The body is compressed", detail, headers=headers)
+    return parse(await read_body(request, settings), settings.max_depth)
+
+
+async def read_body(request: Request, settings: GatewaySettings) -> bytes:
+    """The bytes of the body, within the limits of size and time."""
     try:
         async with asyncio.timeout(settings.body_timeout):
-            raw = await _read(request, settings.max_body_bytes)
+            return await _read(request, settings.max_body_bytes)
     except TimeoutError:
         raise _too_slow(settings.body_timeout) from None
-    return parse(raw, settings.max_depth)
 
 
 def parse(raw: bytes, max_depth: int) -> JsonBody:

@@ -263,9 +263,9 @@ async def test_a_disconnect_during_the_body_is_not_an_error(
 
 async def test_every_error_is_a_problem() -> None:
     async with gateway() as client:
-        async with client.get("/v1/nothing") as answer:
+        async with client.get("/nothing") as answer:
             assert answer.status == 404
-            assert "/v1/nothing" in (await problem(answer))["detail"]
+            assert "/nothing" in (await problem(answer))["detail"]
         async with client.delete(CHAT) as answer:
             assert (await problem(answer))["status"] == 405
             assert answer.headers["Allow"] == "POST"

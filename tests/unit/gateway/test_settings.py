@@ -94,6 +94,8 @@ def test_upstreams_are_optional() -> None:
         ("AIAPI_UPSTREAM_READ_TIMEOUT", "soon", "valid number"),
         ("AIAPI_MAX_BODY_BYTES", "-1", "greater than or equal to 1"),
         ("AIAPI_PRICES", '{"m": {"in": 1}}', r"\.m\."),
+        ("AIAPI_CORS_ORIGINS", "https://a,b.example", "'b.example' is not an origin"),
+        ("AIAPI_CORS_ORIGINS", "https://a/", "'https://a/' is not an origin"),
         ("AIAPI_PRICES", "1.50", "AIAPI_PRICES: "),
         ("AIAPI_PRICES", "free", "AIAPI_PRICES: is not JSON"),
         ("AIAPI_DATABASE_URL", "nonsense", r"AIAPI_DATABASE_URL: must be a postgresql:// URL"),

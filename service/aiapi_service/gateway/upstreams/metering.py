@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from time import monotonic
 
 from aiapi_runtime.telemetry import metrics
+from aiapi_service.auth.token_limit import count_tokens
 from aiapi_service.gateway.upstreams.model_labels import ModelLabels
 from aiapi_service.gateway.upstreams.settings import ModelPrice
 from aiapi_service.gateway.upstreams.usage import TokenCounts
@@ -67,6 +68,7 @@ class ModelMeter:
         FIRST_BYTE.labels(upstream, label).observe((self._first or now) - self._began)
         if tokens is None:
             return
+        count_tokens(tokens.prompt + tokens.completion)
         TOKENS.labels(upstream, label, "in").inc(tokens.prompt)
         TOKENS.labels(upstream, label, "out").inc(tokens.completion)
         price = self._prices.get(self._model)
