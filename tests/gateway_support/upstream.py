@@ -30,6 +30,17 @@ def completion(model: str, text: str) -> dict[str, Any]:
     }
 
 
+def text_completion(model: str, text: str) -> dict[str, Any]:
+    return {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": "stop", "text": text, "logprobs": None}],
+        "usage": USAGE,
+    }
+
+
 def chunk(model: str, text: str | None, **more: Any) -> bytes:
     choices = [] if text is None else [{"index": 0, "delta": {"content": text}}]
     data = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
@@ -121,7 +132,9 @@ class StandIn:
         except (asyncio.CancelledError, ConnectionError):
             self.cancelled.set()
             raise
-        return web.json_response(completion(body["model"], "hello"))
+        is_chat = request.path.endswith("/chat/completions")
+        made = completion if is_chat else text_completion
+        return web.json_response(made(body["model"], "hello"))
 
     async def embed(self, request: web.Request) -> web.StreamResponse:
         await self._record(request)
