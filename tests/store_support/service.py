@@ -82,8 +82,8 @@ class Service:
         async with self.client(address) as client:
             return await client.post("/v1/auth/token", data=form)
 
-    async def refresh(self, token: str, address: str = "192.0.2.1") -> httpx.Response:
-        form = {"grant_type": "refresh_token", "refresh_token": token}
+    async def refresh(self, token: str, address: str = "192.0.2.1", **more: str) -> httpx.Response:
+        form = {"grant_type": "refresh_token", "refresh_token": token} | more
         async with self.client(address) as client:
             return await client.post("/v1/auth/token", data=form)
 

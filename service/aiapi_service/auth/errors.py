@@ -30,6 +30,7 @@ _TITLES = {
     "insufficient-scope": "The token does not allow this",
     "too-many-attempts": "Too many attempts",
     "too-many-requests": "Too many requests",
+    "too-many-tokens": "Too many tokens",
     "auth-busy": "Authentication is busy",
     "invalid-grant": "The grant is not valid",
     "invalid-request": "The request is not valid",
@@ -88,6 +89,16 @@ def too_many_requests(allowed: int, seconds: int) -> AuthError:
         429,
         "too-many-requests",
         f"The limit is {allowed} requests a minute. Retry in {seconds} s.",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def too_many_tokens(allowed: int, period: str, seconds: int) -> AuthError:
+    """Over a token limit of the caller."""
+    return AuthError(
+        429,
+        "too-many-tokens",
+        f"The limit is {allowed} tokens a {period}. Retry in {seconds} s.",
         headers={"Retry-After": str(seconds)},
     )
 

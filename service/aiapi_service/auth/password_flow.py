@@ -1,7 +1,7 @@
 """The password flow: log in, refresh, log out."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiapi_service.auth.accounts import AccountStore, User
 from aiapi_service.auth.authenticator import AccessTokens, Authenticator
@@ -72,18 +72,32 @@ class PasswordFlow:
             raise _wrong()
         return await self.accounts.rehash(user, new_hash) if new_hash else user
 
-    async def refresh(self, token: str, *, address: str) -> IssuedTokens:
+    async def refresh(
+        self, token: str, *, scopes: frozenset[str] = frozenset(), address: str
+    ) -> IssuedTokens:
         """Exchange a refresh token for a new pair of tokens.
+
+        The access token has the requested scopes only; the new refresh token grants all of the
+        session, as before (RFC 6749, section 6).
 
         Only failed refreshes count against the address: a token of 256 bits cannot be guessed, and
         many clients may share one address.
         """
+        if scopes:
+            await self._check_scopes(token, scopes)
         session = await self.sessions.rotate(token)
         if session is None:
             await self.throttle.check_address(address)
             logger.info("refused a refresh token")
             raise grant_error("invalid_grant", "The refresh token is unknown, used or expired.")
-        return self._grant(session)
+        granted = session.scopes & scopes if scopes else session.scopes
+        return self._grant(replace(session, scopes=granted))
+
+    async def _check_scopes(self, token: str, scopes: frozenset[str]) -> None:
+        """Before the token is used: a refused request must not cost the session."""
+        granted = await self.sessions.scopes(token)
+        if granted is not None and (extra := sorted(scopes - granted)):
+            raise grant_error("invalid_scope", f"The session was not granted {extra[0][:80]}.")
 
     def _grant(self, session: Session) -> IssuedTokens:
         return IssuedTokens(self.tokens.issue(session), session.refresh_token, session.scopes)

@@ -4,16 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SCOPES = {
-    "chat": "Chat completions and fan-outs",
+    "chat": "Chat completions, completions, responses and fan-outs",
     "embeddings": "Embeddings",
     "models:read": "The list of models",
     "documents:read": "Search and read the tenant's documents",
     "documents:write": "Store and delete the tenant's documents",
+    "pass-through": "All other paths of the upstreams, with the gateway's key",
     "answer": "Answers from the tenant's documents, and the caller's chats",
 }
 """All scopes, with what they allow."""
 
 ALL_SCOPES = frozenset(SCOPES)
+
+DEFAULT_SCOPES = ALL_SCOPES - {"pass-through"}
+"""The scopes that are granted unless others are named. Paths that are passed through may change
+what belongs to the account of the gateway's key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ _TOKEN_FORM = {
         "password": {"type": "string", "format": "password", "maxLength": 256},
         "scope": {
             "type": "string",
-            "description": "Scopes to request, separated by spaces. Defaults to all of the user.",
+            "description": "Scopes to request, separated by spaces. Defaults to all of the user, "
+            "or of the session.",
         },
         "refresh_token": _TOKEN,
     },
@@ -104,15 +105,18 @@ async def token(request: Request, response: Response) -> TokenPair:
     fields = await form.read_form(request)
     address = _address(request)
     grant = form.required_field(fields, "grant_type")
+    scopes = frozenset(fields.get("scope", "").split())
     if grant == "password":
         tokens = await flow.log_in(
             form.required_field(fields, "username"),
             form.required_field(fields, "password"),
-            scopes=frozenset(fields.get("scope", "").split()),
+            scopes=scopes,
             address=address,
         )
     elif grant == "refresh_token":
-        tokens = await flow.refresh(form.required_field(fields, "refresh_token"), address=address)
+        tokens = await flow.refresh(
+            form.required_field(fields, "refresh_token"), scopes=scopes, address=address
+        )
     else:
         raise grant_error("unsupported_grant_type", "Use password or refresh_token.")
     return _pair(tokens, request.app.state.services.settings.auth_access_seconds)

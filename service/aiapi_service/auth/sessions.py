@@ -122,6 +122,16 @@ class SessionStore:
         scopes = narrow_scopes(row["session_scopes"], row["scopes"])
         return Session(row["session"], row["id"], row["name"], scopes, successor)
 
+    async def scopes(self, token: str) -> frozenset[str] | None:
+        """The scopes that a refresh token grants; None for an unknown token."""
+        row = await self._database.row(
+            "SELECT s.scopes AS session_scopes, u.scopes FROM refresh_tokens t "
+            "JOIN sessions s ON s.id = t.session JOIN users u ON u.id = s.owner "
+            "WHERE t.digest = $1",
+            digest(token),
+        )
+        return narrow_scopes(row["session_scopes"], row["scopes"]) if row else None
+
     async def principal(self, session: UUID, owner: str) -> Principal | None:
         """The principal of a session; None when the session has ended."""
         row: Row | None = await self._database.row(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from aiapi_service.auth.principal import ALL_SCOPES
+from aiapi_service.auth.principal import ALL_SCOPES, DEFAULT_SCOPES
 from aiapi_service.store.settings import StoreSettings
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
@@ -56,6 +56,10 @@ class AuthSettings(StoreSettings):
     0 means no limit."""
     rate_burst: int = Field(default=0, ge=0, le=1_000_000)
     """Maximum burst within ``AIAPI_RATE_LIMIT``. 0 means the whole limit."""
+    tokens_per_minute: int = Field(default=0, ge=0, le=1_000_000_000)
+    """Tokens per minute that one caller may use, across all workers and pods. 0 means no limit."""
+    tokens_per_day: int = Field(default=0, ge=0, le=100_000_000_000)
+    """Tokens per day that one caller may use, across all workers and pods. 0 means no limit."""
     oidc_issuer: str | None = None
     """``iss`` of an OpenID Connect provider whose access tokens are accepted, exactly as in the
     tokens."""
@@ -72,7 +76,7 @@ class AuthSettings(StoreSettings):
     """Allowed algorithms of the provider's tokens."""
     oidc_tenant_claim: str | None = None
     """Claim with the tenant. Without it each subject is its own tenant."""
-    oidc_scopes: Annotated[tuple[str, ...], NoDecode] = tuple(sorted(ALL_SCOPES))
+    oidc_scopes: Annotated[tuple[str, ...], NoDecode] = tuple(sorted(DEFAULT_SCOPES))
     """Scopes that the provider's tokens may grant."""
 
     @field_validator("oidc_algorithms", "oidc_scopes", mode="before")

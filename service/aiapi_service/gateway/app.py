@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from aiapi_service.auth import routes as auth
 from aiapi_service.gateway import docs_ui, openapi, problems
@@ -16,7 +17,16 @@ from aiapi_service.gateway.answer import routes as answer
 from aiapi_service.gateway.documents import routes as documents
 from aiapi_service.gateway.embedder import load_local
 from aiapi_service.gateway.middleware import RequestMiddleware
-from aiapi_service.gateway.routes import about, chat, embeddings, fanout, models
+from aiapi_service.gateway.routes import (
+    about,
+    chat,
+    completions,
+    embeddings,
+    fanout,
+    models,
+    pass_through,
+    responses,
+)
 from aiapi_service.gateway.services import open_services
 from aiapi_service.gateway.settings import GatewaySettings, load
 from aiapi_service.gateway.version import VERSION
@@ -24,6 +34,8 @@ from aiapi_service.gateway.version import VERSION
 ROUTERS = (
     chat.router,
     about.router,
+    completions.router,
+    responses.router,
     fanout.router,
     embeddings.router,
     models.router,
@@ -31,6 +43,7 @@ ROUTERS = (
     documents.router,
     answer.router,
     docs_ui.router,
+    pass_through.router,
 )
 
 PUBLIC_PATHS = frozenset({"/", "/docs", "/redoc", "/docs/{name}", "/openapi.json"})
@@ -58,12 +71,25 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(RequestMiddleware)
+    if settings.cors_origins:
+        _allow_origins(app, settings.cors_origins)
     problems.install(app)
     for router in ROUTERS:
         # Flat: include_router would add a lookup in each router to every request.
         app.router.routes.extend(router.routes)
     app.openapi = lambda: openapi.openapi_document(app)  # type: ignore[method-assign]
     return app
+
+
+def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
+    """Outermost, so that errors have the headers too. Pages send keys, never cookies."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
+    )
 
 
 def __getattr__(name: str) -> Any:

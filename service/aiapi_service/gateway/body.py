@@ -1,9 +1,7 @@
-"""Reads and validates JSON bodies within limits of size, time and depth."""
+"""Reads and validates JSON bodies within limits of size, time and shape."""
 
 import asyncio
 import json
-import math
-import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from aiapi_service.gateway import body_bounds
 from aiapi_service.gateway.problems import FieldError, ProblemError, validation_problem
 from aiapi_service.gateway.settings import GatewaySettings
 
@@ -19,8 +18,10 @@ Model = TypeVar("Model", bound=BaseModel)
 _TOO_DEEP = "recursion limit exceeded"
 
 
-# Only such numbers can exceed the largest float, about 1.8e308.
-_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
+_INTEGERS = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens",
+    "n", "best_of", "seed", "dimensions",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class JsonBody:
             return self.raw
         return json.dumps(self.data).encode()
 
+    def with_integers(self) -> "JsonBody":
+        """The body with integers where they were written as 5.0, which strict upstreams refuse."""
+        whole = {
+            name: int(value)
+            for name in _INTEGERS
+            if type(value := self.data.get(name)) is float and value.is_integer()
+        }
+        data = {**self.data, **whole}
+        return JsonBody(json.dumps(data).encode(), data) if whole else self
+
 
 async def read_json(request: Request, model: type[Model], settings: GatewaySettings) -> Model:
     """The body as an instance of the model."""
@@ -47,7 +58,6 @@ async def read_json(request: Request, model: type[Model], settings: GatewaySetti
 
 async def read_json_object(request: Request, settings: GatewaySettings) -> JsonBody:
     """The body, a JSON object within the limits of the settings."""
-    depth = settings.max_depth
     media_type = (
         request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     )
@@ -59,29 +69,42 @@ async def read_json_object(request: Request, settings: GatewaySettings) -> JsonB
         detail = f"Send the body without Content-Encoding: {encoding[:80]}."
         headers = {"Accept-Encoding": "identity"}
         raise ProblemError(415, "packed", "The body is compressed", detail, headers=headers)
+    return parse(await read_body(request, settings), settings.max_depth)
+
+
+async def read_body(request: Request, settings: GatewaySettings) -> bytes:
+    """The bytes of the body, within the limits of size and time."""
     try:
         async with asyncio.timeout(settings.body_timeout):
-            raw = await _read(request, settings.max_body_bytes)
+            return await _read(request, settings.max_body_bytes)
     except TimeoutError:
         raise _too_slow(settings.body_timeout) from None
+
+
+def parse(raw: bytes, max_depth: int) -> JsonBody:
+    """Parse a body, a JSON object within the bounds."""
+    shape = body_bounds.measure(raw)
+    if isinstance(shape, body_bounds.Excess):
+        raise _invalid([FieldError("", str(shape))])
     try:
         data = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
         if str(error).startswith(_TOO_DEEP):
-            raise _nested("", depth) from None
+            raise _nested("", max_depth) from None
         raise ProblemError(400, "not-json", "The body is not JSON", str(error)) from None
     if not isinstance(data, dict):
-        detail = "Send a JSON object."
-        errors = [FieldError("", "is not an object")]
-        raise ProblemError(
-            422, "invalid-request", "The request is not valid", detail, errors=errors
-        )
-    # A body with few brackets cannot be nested deeply, so most bodies need no check.
-    if raw.count(b"[") + raw.count(b"{") > depth:
-        _check_depth(data, depth)
-    if _HUGE.search(raw):
-        _check_finite(data)
+        raise _invalid([FieldError("", "is not an object")])
+    if shape.depth > max_depth:
+        raise _nested(body_bounds.field_below(data, max_depth), max_depth)
+    # 1e400 is parsed as infinity, which JSON cannot represent on the way to an upstream.
+    if shape.may_overflow and (field := body_bounds.infinite_field(data)) is not None:
+        raise _invalid([FieldError(field.removeprefix(".")[:200], "is too large a number")])
     return JsonBody(raw, data)
+
+
+def _invalid(errors: list[FieldError]) -> ProblemError:
+    detail = f"{errors[0].field or 'body'}: {errors[0].message}"
+    return ProblemError(422, "invalid-request", "The request is not valid", detail, errors=errors)
 
 
 def validate(body: JsonBody, model: type[Model]) -> Model:
@@ -118,41 +141,6 @@ def _too_large(limit: int) -> ProblemError:
     detail = f"The body is larger than AIAPI_MAX_BODY_BYTES ({limit})."
     errors = [FieldError("", f"is larger than {limit} bytes")]
     return ProblemError(413, "body-too-large", "The body is too large", detail, errors=errors)
-
-
-def _check_depth(data: Any, limit: int) -> None:
-    """Check level by level, without recursion."""
-    level: list[tuple[str, Any]] = [("", data)]
-    for _ in range(limit):
-        deeper: list[tuple[str, Any]] = []
-        for path, value in level:
-            if isinstance(value, dict):
-                deeper += [(path or str(key)[:80], one) for key, one in value.items()]
-            else:
-                deeper += [(path, one) for one in value]
-        level = [(path, value) for path, value in deeper if isinstance(value, dict | list)]
-        if not level:
-            return
-    raise _nested(level[0][0], limit)
-
-
-def _check_finite(data: Any) -> None:
-    """1e400 is parsed as infinity, which JSON cannot represent on the way to an upstream."""
-    pending: list[tuple[str, Any]] = [("", data)]
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, dict):
-            pending += [
-                (f"{path}.{key}".removeprefix(".")[:200], one) for key, one in value.items()
-            ]
-        elif isinstance(value, list):
-            pending += [(f"{path}[{at}]"[:200], one) for at, one in enumerate(value)]
-        elif isinstance(value, float) and math.isinf(value):
-            error = FieldError(path, "is too large a number")
-            detail = f"{path}: {error.message}"
-            raise ProblemError(
-                422, "invalid-request", "The request is not valid", detail, errors=[error]
-            )
 
 
 def _nested(field: str, limit: int) -> ProblemError:

@@ -11,8 +11,8 @@ from aiapi_service.gateway.local import embedder as local
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.settings import GatewaySettings
 from aiapi_service.gateway.upstreams import error_responses, failures
-from aiapi_service.gateway.upstreams.client import UpstreamClient, embeddings_call, parse_object
-from aiapi_service.gateway.upstreams.metering import ModelMeter
+from aiapi_service.gateway.upstreams.calls import embeddings_call
+from aiapi_service.gateway.upstreams.client import UpstreamClient, parse_object
 from aiapi_service.gateway.upstreams.usage import TokenCounts, parse_usage
 
 # More work than this would block the event loop; for less a thread costs more than it saves.
@@ -78,7 +78,7 @@ class Embedder:
     async def embed_locally(self, texts: Sequence[str]) -> local.Vectors:
         """Embed texts with the local model."""
         assert self._local is not None  # noqa: S101 - callers check is_local()
-        meter = ModelMeter(local.NAME, self._upstreams.prices)
+        meter = self._upstreams.meter(local.NAME)
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             found = self._local.embed(texts)
         else:
@@ -89,8 +89,8 @@ class Embedder:
     async def _embed_upstream(self, texts: Sequence[str], name: str) -> Embeddings:
         self.refuse_unknown(name)
         data = {"model": name, "input": list(texts), "encoding_format": "float"}
-        call = embeddings_call(data, json.dumps(data).encode(), self._upstreams)
-        meter = ModelMeter(name, self._upstreams.prices)
+        call = embeddings_call(data, json.dumps(data).encode())
+        meter = self._upstreams.meter(name)
         answer, content = await self._upstreams.fetch(call)
         parsed = parse_object(content, answer.target.name)
         usage = parse_usage(parsed.get("usage"))

@@ -1,4 +1,4 @@
-"""ASGI middleware: route metrics, request id, RateLimit headers, and unexpected errors.
+"""ASGI middleware: HEAD, route metrics, request id, limits of callers, and unexpected errors.
 
 Unexpected errors are handled here, so that their responses have an id and are measured too.
 """
@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiapi_runtime.telemetry import request_id
 from aiapi_service.auth.rate_limit import RATE_LIMIT_HEADERS
+from aiapi_service.auth.token_limit import TOKEN_ACCOUNT
 from aiapi_service.gateway.problems import internal_error
 from aiapi_service.gateway.upstreams.metering import ROUTE
 
@@ -27,6 +28,10 @@ class RequestMiddleware:
             return
         began = monotonic()
         status = 0
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            # Routes declare GET only. The server still knows that it was HEAD.
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -36,6 +41,8 @@ class RequestMiddleware:
                 if name := request_id():
                     headers.append((b"x-request-id", name.encode()))
                 message["headers"] = headers
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -47,6 +54,8 @@ class RequestMiddleware:
                 scope, receive, send_with_headers
             )
         finally:
+            if (account := scope.get(TOKEN_ACCOUNT)) is not None:
+                await account.settle()
             route = getattr(scope.get("route"), "path", _UNKNOWN)
             ROUTE.labels(route, f"{status // 100}xx" if status else "gone").observe(
                 monotonic() - began

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings import SettingsError as NotReadable
 
 from aiapi_runtime.runtime.settings import RuntimeSettings
@@ -36,6 +41,8 @@ _FOREIGN_VARIABLES = re.compile(
     r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)"
 )
 
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 _NOT_SERVED = "{}: no upstream in AIAPI_UPSTREAMS serves this model for {} (AIAPI_LOCAL={})"
 
@@ -89,8 +96,23 @@ class GatewaySettings(UpstreamSettings, LocalSettings, AuthSettings, AnswerSetti
     """Timeout in seconds to receive a request body. Then the request gets 408."""
     max_depth: int = Field(default=32, ge=4, le=100)
     """Maximum nesting depth of JSON bodies. Deeper ones get 422."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins of web pages that may call the gateway, comma-separated, or `*` for all."""
     fanout_timeout: float = Field(default=120, gt=0, le=3600)
     """Maximum seconds for one item of a fan-out. A request can lower it."""
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not _ORIGIN.fullmatch(one):
+                raise ValueError(f"{one[:80]!r} is not an origin such as https://chat.example.com")
+        return value
 
     @model_validator(mode="after")
     def _default_models_are_served(self) -> "GatewaySettings":

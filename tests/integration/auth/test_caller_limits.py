@@ -96,8 +96,10 @@ async def _pods(count: int, **given: Any) -> AsyncIterator[list[aiohttp.ClientSe
         yield sessions
 
 
-async def _chat(pod: aiohttp.ClientSession, headers: Any = None) -> aiohttp.ClientResponse:
-    answer = await pod.post(CHAT, json=QUESTION, headers=headers)
+async def _chat(
+    pod: aiohttp.ClientSession, headers: Any = None, path: str = CHAT, body: Any = None
+) -> aiohttp.ClientResponse:
+    answer = await pod.post(path, json=body or QUESTION, headers=headers)
     await answer.read()
     return answer
 
@@ -213,3 +215,78 @@ async def test_without_a_limit_responses_have_no_rate_limit_headers() -> None:
         answers = [await _chat(pod) for _ in range(5)]
         assert {one.status for one in answers} == {200}
         assert "RateLimit" not in answers[0].headers
+
+
+TOKENS = {"rate_limit": 0, "tokens_per_minute": 15, "tokens_per_day": 1000}
+
+
+@pytest.mark.parametrize("kind", ["redis", "memory"])
+async def test_tokens_are_limited_for_a_caller(redis: RedisServer, kind: str) -> None:
+    await redis.start()
+    shared = {"redis_url": redis.url} if kind == "redis" else {}
+    count = 2 if shared else 1
+    async with _pods(count, **TOKENS, **shared) as pods:
+        assert (await _chat(pods[0])).status == 200, "10 of 15 tokens"
+        assert (await _chat(pods[-1])).status == 200, "20 of 15 tokens: 5 are owed"
+
+        async def is_refused() -> bool:
+            # The tokens are charged right after the response.
+            return (await _chat(pods[0])).status == 429
+
+        await until(is_refused)
+        refused = await _chat(pods[0])
+        details = await refused.json()
+        wait = int(refused.headers["Retry-After"])
+        assert details["type"] == "urn:aiapi:problem:too-many-tokens"
+        assert details["detail"] == f"The limit is 15 tokens a minute. Retry in {wait} s."
+        assert 4 <= wait <= 120, "one token takes 4 s"
+        async with pods[0].get("/v1/models") as listed:
+            assert listed.status == 200
+
+
+async def test_the_tokens_of_a_day_are_limited_separately() -> None:
+    async with _pods(1, rate_limit=0, tokens_per_minute=1000, tokens_per_day=5) as (pod,):
+        assert (await _chat(pod)).status == 200
+
+        async def is_refused() -> bool:
+            return (await _chat(pod)).status == 429
+
+        await until(is_refused)
+        details = await (await _chat(pod)).json()
+        assert details["detail"].startswith("The limit is 5 tokens a day. Retry in ")
+
+
+async def test_all_ai_routes_count_tokens() -> None:
+    bodies: dict[str, dict[str, Any]] = {
+        "/v1/fanout": {"model": "m", "prompts": ["x"] * 3},
+        "/v1/embeddings": {"model": "m", "input": "x" * 100},
+        "/v1/responses": {"model": "m", "input": "x"},
+        "/v1/completions": {"model": "m", "prompt": "x"},
+        CHAT: {**QUESTION, "stream": True},
+    }
+    for path, body in bodies.items():
+        async with _pods(1, rate_limit=0, tokens_per_minute=4) as (pod,):
+            assert (await _chat(pod, path=path, body=body)).status == 200
+
+            async def is_refused(pod: aiohttp.ClientSession = pod) -> bool:
+                return (await _chat(pod)).status == 429
+
+            await until(is_refused)
+
+
+async def test_a_stream_that_is_left_early_is_charged_by_an_estimate() -> None:
+    async with stand_in() as upstream:
+        upstream.pieces = ["x"] * 10_000
+        limited = settings(upstreams=upstream.url, tokens_per_minute=100)
+        async with serving(limited) as base, aiohttp.ClientSession(base) as client:
+            body = {**QUESTION, "messages": [{"role": "user", "content": "word " * 400}]}
+            answer = await client.post(CHAT, json={**body, "stream": True})
+            await answer.content.readany()
+            answer.close()
+            await asyncio.wait_for(upstream.cancelled.wait(), 15)
+            upstream.pieces = ["x"]
+
+            async def is_refused() -> bool:
+                return (await _chat(client)).status == 429
+
+            await until(is_refused)

@@ -29,6 +29,24 @@ async def test_a_refresh_returns_a_new_pair(database_url: str, tmp_path: Path) -
         assert (await one.refresh(second["refresh_token"])).status_code == 200
 
 
+async def test_a_refresh_with_a_narrower_scope(database_url: str, tmp_path: Path) -> None:
+    async with service(tmp_path, database_url) as one:
+        await one.add_user("narrow", scopes=frozenset({"chat", "answer", "documents:write"}))
+        address = "2001:db8:aaaa::"
+        first = (await one.log_in("narrow", scope="chat answer", address=address)).json()
+        narrow = (await one.refresh(first["refresh_token"], scope="answer")).json()
+        assert narrow["scope"] == "answer"
+        assert (await one.get("/chat", narrow["access_token"])).status_code == 403
+        refused = await one.refresh(narrow["refresh_token"], scope="answer documents:write")
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+        assert refused.json()["error_description"] == "The session was not granted documents:write."
+        full = (await one.refresh(narrow["refresh_token"])).json()
+        assert full["scope"] == "answer chat", "the refused request did not use the token"
+        assert (await one.get("/chat", full["access_token"])).status_code == 200
+        unknown = await one.refresh("aiapi-refresh_" + "x" * 43, scope="chat")
+        assert unknown.json()["error"] == "invalid_grant"
+
+
 async def test_reuse_of_a_token_ends_the_session(database_url: str, tmp_path: Path) -> None:
     async with service(tmp_path, database_url, auth_refresh_grace=0) as one:
         stolen = await _pair(one)

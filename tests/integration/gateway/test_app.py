@@ -263,9 +263,9 @@ async def test_a_disconnect_during_the_body_is_not_an_error(
 
 async def test_every_error_is_a_problem() -> None:
     async with gateway() as client:
-        async with client.get("/v1/nothing") as answer:
+        async with client.get("/nothing") as answer:
             assert answer.status == 404
-            assert "/v1/nothing" in (await problem(answer))["detail"]
+            assert "/nothing" in (await problem(answer))["detail"]
         async with client.delete(CHAT) as answer:
             assert (await problem(answer))["status"] == 405
             assert answer.headers["Allow"] == "POST"
@@ -292,6 +292,22 @@ async def test_a_number_that_is_too_large_is_refused_with_its_field(upstream: St
         async with client.post(CHAT, json=large) as answer:
             assert answer.status == 200
     assert len(upstream.requests) == 1
+
+
+async def test_integers_written_as_floats_reach_the_upstream_as_integers(
+    upstream: StandIn,
+) -> None:
+    async with gateway(upstreams=upstream.url) as client:
+        body = {**QUESTION, "max_tokens": 5.0, "seed": 7.0, "temperature": 1.0}
+        async with client.post(CHAT, json=body) as answer:
+            assert answer.status == 200
+        embedded = {"model": "m", "input": "x", "dimensions": 8.0}
+        async with client.post("/v1/embeddings", json=embedded) as answer:
+            assert answer.status == 200
+        async with client.post(CHAT, json={**QUESTION, "max_tokens": 5.5}) as answer:
+            assert (await problem(answer))["errors"][0]["field"] == "max_tokens"
+    assert b'"max_tokens": 5, "seed": 7, "temperature": 1.0' in upstream.raw[0]
+    assert b'"dimensions": 8}' in upstream.raw[1]
 
 
 async def test_an_unexpected_error_is_a_problem(

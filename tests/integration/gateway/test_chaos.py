@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from gateway_support.server import CHAT, QUESTION, dead_url, gateway, problem, upstreams
 from gateway_support.upstream import StandIn, refusal
+from runtime_support.pod import until
 
 from aiapi_service.gateway.upstreams import metering
 
@@ -62,9 +63,52 @@ async def test_a_long_retry_after_is_returned_to_the_caller(upstream: StandIn) -
             assert (answer.status, answer.headers["Retry-After"]) == (429, "20")
             assert (await problem(answer))["detail"] == "slow down"
         async with client.post(CHAT, json=QUESTION) as answer:
-            assert (await problem(answer))["type"] == "urn:aiapi:problem:upstream-unavailable"
+            details = await problem(answer)
+            assert (answer.status, details["type"]) == (
+                429,
+                "urn:aiapi:problem:upstream-rate-limited",
+            )
+            assert "limits the rate of requests for the model 'm'" in details["detail"]
             assert 1 <= int(answer.headers["Retry-After"]) <= 20
-    assert len(upstream.requests) == 1, "no calls until Retry-After has passed"
+            assert 1 <= int(answer.headers["retry-after-ms"]) <= 20_000
+        assert len(upstream.requests) == 1, "no calls until Retry-After has passed"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_model_that_rests_does_not_close_off_the_others(
+    upstream: StandIn, status: int
+) -> None:
+    async with gateway(upstreams=upstream.url, upstream_retries=0) as client:
+        upstream.answers = [refusal(status, retry_after="20")]
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == status
+        async with client.post(CHAT, json=QUESTION) as answer:
+            assert answer.status == status, "the rest has the status that began it"
+        async with client.post(CHAT, json={**QUESTION, "model": "other"}) as answer:
+            assert answer.status == 200
+        async with client.get("/v1/models") as answer:
+            assert answer.status == 200
+    assert len(upstream.bodies) == 2
+
+
+async def test_another_upstream_is_used_while_a_model_rests(
+    upstream: StandIn, second: StandIn
+) -> None:
+    upstream.always = refusal(429, retry_after="20")
+    async with gateway(upstreams=upstreams(upstream.url, second.url)) as client:
+        for _ in range(4):
+            async with client.post(CHAT, json=QUESTION) as answer:
+                assert answer.status == 200
+    assert (len(upstream.requests), len(second.requests)) == (1, 4)
+
+
+async def test_milliseconds_of_an_upstream_are_waited_for(upstream: StandIn) -> None:
+    upstream.answers = [refusal(429, retry_after="20", milliseconds="50")]
+    async with (
+        gateway(upstreams=upstream.url) as client,
+        client.post(CHAT, json=QUESTION) as answer,
+    ):
+        assert answer.status == 200
 
 
 async def test_retries_of_many_failures_are_bounded(upstream: StandIn) -> None:
@@ -100,6 +144,35 @@ async def test_a_failing_upstream_opens_the_breaker_until_a_trial_succeeds(
                     if answer.status == 200:
                         break
                 await asyncio.sleep(0.05)
+
+
+async def test_one_warning_is_logged_when_an_upstream_fails_and_when_it_answers_again(
+    upstream: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.always = refusal(500, "the text of a prompt")
+    named = upstreams(upstream.url, name="flaky")
+    async with gateway(
+        upstreams=named, upstream_break_after=2, upstream_break_seconds=0.2
+    ) as client:
+
+        async def status() -> int:
+            async with client.post(CHAT, json=QUESTION) as answer:
+                return answer.status
+
+        assert [await status() for _ in range(4)] == [502, 502, 503, 503]
+        await asyncio.sleep(0.3)  # Until the breaker is half-open.
+        assert await status() == 502, "the trial call fails"
+        upstream.always = None
+
+        async def answers() -> bool:
+            return await status() == 200
+
+        await until(answers)
+    warnings = [one.message for one in caplog.records if "flaky" in one.message]
+    assert warnings == [
+        "flaky fails most calls (upstream-error): no calls for 0.2 s, then one a second",
+        "flaky answers again: calls are resumed",
+    ]
 
 
 async def test_only_repeatable_calls_are_retried_after_a_failure(upstream: StandIn) -> None:
@@ -191,17 +264,24 @@ async def test_a_lone_surrogate_passes_through(upstream: StandIn) -> None:
         (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', True),
         (b'data: {"error": {"message": "no"}}\n\n', True),
         (b"data: [DONE]\n\n", True),
+        (b"data:[DONE]\n\n", True),
+        (b"data: [DONE]\n\n: bye\n\n", True),
+        (b"event: message\r\ndata: [DONE]\r\n\r\n", True),
+        (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n: ping\n\n', True),
     ],
 )
 async def test_an_incomplete_stream_ends_with_an_error_event(
     upstream: StandIn, sent: bytes, is_complete: bool
 ) -> None:
     upstream.always = web.Response(body=sent, content_type="text/event-stream")
+    named = upstreams(upstream.url, name="streaming")
     async with (
-        gateway(upstreams=upstream.url) as client,
+        gateway(upstreams=named, upstream_break_after=1) as client,
         client.post(CHAT, json={**QUESTION, "stream": True}) as answer,
     ):
         got = await answer.read()
+    opened = metering.STATE.labels("streaming").values[0] == 2
+    assert opened != is_complete, "a complete stream does not count as a failure"
     assert got.startswith(sent)
     appended = got.removeprefix(sent)
     assert (appended == b"") == is_complete

@@ -143,7 +143,37 @@ async def test_no_response_is_a_timeout_and_closes_the_connection() -> None:
         await asyncio.wait_for(upstream.disconnected.wait(), 20)
 
 
-async def test_a_call_is_not_repeated_on_a_broken_connection() -> None:
+async def test_a_call_is_repeated_if_a_kept_connection_was_closed_before_any_byte() -> None:
+    upstream = Upstream(OK, b"", OK)
+    async with listening(upstream), connections() as transport:
+        assert await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)) == b"ok"
+        upstream.close = True
+        assert await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)) == b"ok"
+    assert (len(upstream.requests), upstream.connections) == (3, 2)
+
+
+async def test_a_call_is_not_repeated_after_a_byte_of_a_response() -> None:
+    upstream = Upstream(OK, b"HTTP/1.1 2", OK)
+    async with listening(upstream), connections() as transport:
+        assert await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)) == b"ok"
+        upstream.close = True
+        with pytest.raises(httpx.HTTPError):
+            await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
+    assert len(upstream.requests) == 2
+
+
+async def test_a_call_is_not_repeated_on_a_new_connection() -> None:
+    upstream = Upstream(b"", OK, close=True)
+    async with listening(upstream), connections() as transport:
+        with pytest.raises(httpx.HTTPError):
+            await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
+    assert len(upstream.requests) == 1
+
+
+async def test_a_call_that_may_have_been_processed_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aiapi_service.gateway.upstreams.transport._STALE_SECONDS", 0.0)
     upstream = Upstream(OK, b"", OK)
     async with listening(upstream), connections() as transport:
         assert await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)) == b"ok"
@@ -151,6 +181,16 @@ async def test_a_call_is_not_repeated_on_a_broken_connection() -> None:
         with pytest.raises(httpx.HTTPError):
             await transport.send(upstream.at(), b"{}", LONG_TIMEOUT)
     assert len(upstream.requests) == 2
+
+
+async def test_an_idle_connection_is_closed_before_the_upstream_closes_it() -> None:
+    assert UpstreamSettings().upstream_idle_timeout < 5, "vLLM and Uvicorn close it after 5 s"
+    upstream = Upstream(OK)
+    transport = UpstreamTransport(UpstreamSettings(upstream_idle_timeout=0.05))
+    async with listening(upstream):
+        await read(await transport.send(upstream.at(), b"{}", LONG_TIMEOUT))
+        await asyncio.wait_for(upstream.disconnected.wait(), 20)
+        await transport.close()
 
 
 async def test_calls_over_the_limit_wait_for_a_connection() -> None:

@@ -44,6 +44,8 @@ async def test_the_examples_are_valid(upstream: StandIn) -> None:
     models = upstreams(upstream.url, models=["smollm2-135m", "wordllama-256"])
     sent = [
         (CHAT, examples.CHAT),
+        ("/v1/completions", examples.COMPLETIONS),
+        ("/v1/responses", examples.RESPONSES),
         ("/v1/embeddings", examples.EMBEDDINGS),
         ("/v1/fanout", examples.FANOUT),
     ]
@@ -56,6 +58,8 @@ async def test_the_examples_are_valid(upstream: StandIn) -> None:
     schemas = {"components": found["components"]}
     for name, value in (
         ("ChatCompletion", examples.CHAT_ANSWER),
+        ("Completion", examples.COMPLETIONS_ANSWER),
+        ("ModelResponse", examples.RESPONSES_ANSWER),
         ("EmbeddingList", examples.EMBEDDINGS_ANSWER),
         ("ModelList", examples.MODELS_ANSWER),
     ):
@@ -91,7 +95,9 @@ async def test_schemathesis_finds_no_errors(upstream: StandIn, tmp_path: Path) -
     async with serving(gateway_settings) as base:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{base}/openapi.json"]
         command += ["--phases=coverage,fuzzing", "--max-examples=10", "--max-time=8"]
-        command += ["--include-path-regex=^/(v1/(chat/|fanout|embeddings|models).*)?$"]
+        command += [
+            "--include-path-regex=^/(v1/(chat/|completions|responses|fanout|embeddings|models).*)?$"
+        ]
         command += ["--generation-deterministic", "--no-color"]
         key = (tmp_path / "api-key").read_text().strip()
         command += ["--header", f"Authorization: Bearer {key}"]

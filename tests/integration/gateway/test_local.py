@@ -163,3 +163,26 @@ async def test_calls_wait_while_the_model_starts(upstream: StandIn) -> None:
         assert answer.status == 200
     assert upstream.bodies[0]["model"] == "smollm2-135m"
     assert upstream.requests[0].headers["Authorization"] == "Bearer k"
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+async def test_the_local_model_refuses_a_tool_that_must_be_called(
+    upstream: StandIn, choice: Any
+) -> None:
+    async with gateway(local="on", local_url=upstream.url, local_key="k") as client:
+        async with client.post(CHAT, json={**ASK, "tool_choice": choice}) as answer:
+            details = await problem(answer)
+        assert details["detail"] == (
+            "tool_choice must be auto or none: smollm2-135m cannot call tools"
+        )
+        assert (details["status"], details["errors"][0]["field"]) == (422, "tool_choice")
+        fanout = {
+            "model": "smollm2-135m",
+            "prompts": ["x"],
+            "parameters": {"tool_choice": choice},
+        }
+        async with client.post("/v1/fanout", json=fanout) as answer:
+            assert (await answer.json())["results"][0]["problem"]["status"] == 422
+        async with client.post(CHAT, json={**ASK, "tool_choice": "auto"}) as answer:
+            assert answer.status == 200
+    assert len(upstream.requests) == 1

@@ -48,6 +48,34 @@ async def test_a_document_is_replaced_by_id_and_deduplicated_by_content(
         assert (await client.get("/v1/documents/one")).json()["content"] == "second"
 
 
+async def test_the_same_document_twice_is_stored_once(database_url: str, tmp_path: Path) -> None:
+    async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
+        body = {"documents": [SHOP, {"content": "a"}, SHOP, {"content": "a"}]}
+        answer = await client.put("/v1/documents", json=body)
+        assert answer.status_code == 200, answer.text
+        ids = answer.json()["ids"]
+        assert (len(ids), len(set(ids)), answer.json()["tokens"]) == (4, 2, 2)
+        assert len((await client.get("/v1/documents")).json()["data"]) == 2
+
+
+async def test_ids_may_contain_dots(database_url: str, tmp_path: Path) -> None:
+    async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
+        for name in (".hidden", "a.b", "..a"):
+            body = {"documents": [{"id": name, "content": "x"}]}
+            assert (await client.put("/v1/documents", json=body)).status_code == 200
+            assert (await client.get(f"/v1/documents/{name}")).status_code == 200
+
+
+async def test_integers_may_be_written_as_floats(database_url: str, tmp_path: Path) -> None:
+    async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
+        search = {"query": "x", "limit": 5.0}
+        assert (await client.post("/v1/documents/search", json=search)).status_code == 200
+        question = {"question": "x", "documents": 2.0, "max_tokens": 9.0}
+        assert (await client.post("/v1/answer", json=question)).status_code == 200
+        search["limit"] = 5.5
+        assert (await client.post("/v1/documents/search", json=search)).status_code == 422
+
+
 async def test_pagination(database_url: str, tmp_path: Path) -> None:
     async with gateway(tmp_path, database_url) as one, one.client(await one.key()) as client:
         body = {"documents": [{"id": f"d{n:02}", "content": f"number {n}"} for n in range(25)]}
@@ -134,7 +162,11 @@ def _with_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     [
         ({"documents": []}, "documents"),
         ({"documents": [SHOP] * 129}, "documents"),
-        ({"documents": [SHOP, SHOP]}, "documents[1]"),
+        ({"documents": [SHOP, {**SHOP, "content": "other"}]}, "documents[1]"),
+        ({"documents": [SHOP, {**SHOP, "metadata": {"other": 1}}]}, "documents[1]"),
+        ({"documents": [{"content": "x", "id": "."}]}, "documents[0].id"),
+        ({"documents": [{"content": "x", "id": ".."}]}, "documents[0].id"),
+        ({"documents": [{"content": "x", "id": "a" * 129}]}, "documents[0].id"),
         ({"documents": [{"content": ""}]}, "documents[0].content"),
         ({"documents": [{"content": "a\0b"}]}, "documents[0].content"),
         ({"documents": [{"content": "x" * 100_001}]}, "documents[0].content"),

@@ -6,7 +6,7 @@ import pytest
 from fastapi import Request
 from pydantic import ValidationError
 
-from aiapi_service.auth import rate_limit
+from aiapi_service.auth import limit_store, rate_limit
 from aiapi_service.auth.authenticator import ANONYMOUS
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.store.limits import LimitResult, Rate
@@ -57,10 +57,10 @@ class Stuck:
 async def test_one_request_at_a_time_waits_for_a_hanging_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rate_limit, "_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(rate_limit, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(limit_store, "_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(limit_store, "_PAUSE_SECONDS", 0.01)
     store = Stuck()
-    limiter = rate_limit.CallerRateLimiter(store, limit=60, burst=60)
+    limiter = rate_limit.CallerRateLimiter(limit_store.LimitStore(store), limit=60, burst=60)
     request = Request({"type": "http", "client": ("192.0.2.1", 1)})
 
     async def take(times: int) -> None:

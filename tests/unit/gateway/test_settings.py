@@ -22,8 +22,33 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_UPSTREAMS", "http://a:8000, https://b/llm/v1 ,")
-    assert [one.base for one in load().upstreams] == ["http://a:8000", "https://b/llm"]
+    addresses = [one.address("/models") for one in load().upstreams]
+    assert addresses == ["http://a:8000/v1/models", "https://b/llm/v1/models"]
     assert [one.title() for one in load().upstreams] == ["a:8000", "b"]
+
+
+@pytest.mark.parametrize(
+    ("base", "address"),
+    [
+        ("http://vllm:8000", "http://vllm:8000/v1/chat/completions"),
+        ("http://vllm:8000/", "http://vllm:8000/v1/chat/completions"),
+        ("http://vllm:8000/v1/", "http://vllm:8000/v1/chat/completions"),
+        ("https://g.example/v1beta/openai/", "https://g.example/v1beta/openai/chat/completions"),
+        ("https://z.example/api/paas/v4", "https://z.example/api/paas/v4/chat/completions"),
+        (
+            "https://r.example/openai/deployments/gpt?api-version=2024-06-01",
+            "https://r.example/openai/deployments/gpt/chat/completions?api-version=2024-06-01",
+        ),
+        ("https://h.example/?key=1", "https://h.example/v1/chat/completions?key=1"),
+        ("http://[::1]:8000", "http://[::1]:8000/v1/chat/completions"),
+    ],
+)
+def test_a_base_url_keeps_its_own_path_and_query(
+    monkeypatch: pytest.MonkeyPatch, base: str, address: str
+) -> None:
+    monkeypatch.setenv("AIAPI_UPSTREAMS", base)
+    (one,) = load().upstreams
+    assert one.address("/chat/completions") == address
 
 
 def test_upstreams_may_be_described_in_json(
@@ -63,10 +88,14 @@ def test_upstreams_are_optional() -> None:
             "set only one of api_key",
         ),
         ("AIAPI_UPSTREAMS", "http://a/v1/chat/completions/", "base URL, without /chat/completions"),
+        ("AIAPI_UPSTREAMS", "http://a/v1/responses?x=1", "base URL, without /responses"),
+        ("AIAPI_UPSTREAMS", '[{"url": "http://a", "api_key_header": "a b"}]', "api_key_header: "),
         ("AIAPI_UPSTREAM_CONNECT_TIMEOUT", "0", "greater than 0"),
         ("AIAPI_UPSTREAM_READ_TIMEOUT", "soon", "valid number"),
         ("AIAPI_MAX_BODY_BYTES", "-1", "greater than or equal to 1"),
         ("AIAPI_PRICES", '{"m": {"in": 1}}', r"\.m\."),
+        ("AIAPI_CORS_ORIGINS", "https://a,b.example", "'b.example' is not an origin"),
+        ("AIAPI_CORS_ORIGINS", "https://a/", "'https://a/' is not an origin"),
         ("AIAPI_PRICES", "1.50", "AIAPI_PRICES: "),
         ("AIAPI_PRICES", "free", "AIAPI_PRICES: is not JSON"),
         ("AIAPI_DATABASE_URL", "nonsense", r"AIAPI_DATABASE_URL: must be a postgresql:// URL"),

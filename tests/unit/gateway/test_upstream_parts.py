@@ -34,7 +34,6 @@ def test_pauses_double_with_full_jitter() -> None:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        (None, None),
         ("", None),
         ("3", 3.0),
         ("0.5", 0.5),
@@ -47,8 +46,26 @@ def test_pauses_double_with_full_jitter() -> None:
         ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert backoff.retry_after(value, TODAY) == seconds
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    assert backoff.retry_after(value, "", TODAY) == seconds
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "seconds"), [("250", 0.25), ("0", 0.0), ("nan", 9.0), ("soon", 9.0)]
+)
+def test_milliseconds_are_preferred(milliseconds: str, seconds: float) -> None:
+    assert backoff.retry_after("9", milliseconds, TODAY) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "whole", "milliseconds"),
+    [(0.0, "1", "1"), (0.2, "1", "200"), (1.0, "1", "1000"), (20.0001, "21", "20001")],
+)
+def test_callers_get_seconds_and_milliseconds(
+    seconds: float, whole: str, milliseconds: str
+) -> None:
+    headers = {"Retry-After": whole, "retry-after-ms": milliseconds}
+    assert backoff.retry_headers(seconds) == headers
 
 
 def test_turns_follow_the_weights_and_are_spread_evenly() -> None:

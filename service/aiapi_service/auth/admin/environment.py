@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aiapi_service.auth.accounts import AccountError, AccountStore
 from aiapi_service.auth.passwords import MAX_LENGTH, MIN_LENGTH
-from aiapi_service.auth.principal import ALL_SCOPES
+from aiapi_service.auth.principal import ALL_SCOPES, DEFAULT_SCOPES
 from aiapi_service.auth.settings import AuthSettings
 from aiapi_service.store import local
 from aiapi_service.store.database import open_database
@@ -83,7 +83,7 @@ def scopes_of(_: click.Context, __: click.Parameter, value: Iterable[str]) -> fr
     if unknown:
         known = ", ".join(sorted(ALL_SCOPES))
         raise click.BadParameter(f"unknown scope {unknown[0]}; known scopes: {known}")
-    return frozenset(words) or ALL_SCOPES
+    return frozenset(words) or DEFAULT_SCOPES
 
 
 def read_password(*, from_stdin: bool) -> str:

@@ -4,26 +4,24 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from aiapi_service.gateway.documents.schemas import Metadata, Query
-from aiapi_service.gateway.field_types import Name
+from aiapi_service.gateway.field_types import WHOLE, Name, StrictModel
 
 
-class AnswerRequest(BaseModel):
+class AnswerRequest(StrictModel):
     """A question."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     question: Query
     chat_id: Annotated[UUID, Field(strict=False)] | None = None
     """The chat to continue. Starts a new chat by default."""
-    documents: Annotated[int, Field(ge=0, le=20)] = 4
+    documents: Annotated[int, Field(ge=0, le=20), WHOLE] = 4
     """Number of documents for the prompt. The local model gets the nearest one only."""
-    filter: Metadata = {}
+    filter: Metadata = Field(default_factory=dict)
     """Only documents whose metadata contains all of this."""
     model: Name | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=8192)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=8192), WHOLE] | None = None
     """Maximum tokens of the answer. Default 512; 96 for the local model."""
     timings: bool = False
     """Include the timings of the steps, like `?timings=true`."""

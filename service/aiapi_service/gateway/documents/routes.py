@@ -11,6 +11,7 @@ from aiapi_service.gateway.documents.schemas import (
     PUT_EXAMPLE,
     SEARCH_EXAMPLE,
     Document,
+    DocumentIn,
     DocumentPage,
     Id,
     PutDocuments,
@@ -67,24 +68,25 @@ async def put(
     """Store documents, all or none. A document replaces an existing one with the same id."""
     settings = services.settings
     body = await read_json(request, PutDocuments, settings)
-    names = [one.name for one in body.documents]
-    _unique(names)
+    documents = _unique(body.documents)
     with step("embed"):
-        found = await services.embedder.embed([one.content for one in body.documents])
+        found = await services.embedder.embed([one.content for one in documents])
     with step("store"):
         vectors = validate_vectors(found.vectors, found.model)
-        await DocumentStore(store).put(principal.tenant, body.documents, vectors)
-    return PutDocumentsResponse(ids=names, model=found.model, tokens=found.tokens)
+        await DocumentStore(store).put(principal.tenant, documents, vectors)
+    return PutDocumentsResponse(
+        ids=[one.name for one in body.documents], model=found.model, tokens=found.tokens
+    )
 
 
-def _unique(names: list[str]) -> None:
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if name in seen:
-            where, what = (
-                f"documents[{index}]",
-                "has the same id or content as an earlier document",
-            )
+def _unique(documents: list[DocumentIn]) -> list[DocumentIn]:
+    """Each document once. Two different ones with the same id are an error."""
+    known: dict[str, DocumentIn] = {}
+    for index, one in enumerate(documents):
+        first = known.setdefault(one.name, one)
+        if (first.content, first.metadata) != (one.content, one.metadata):
+            where = f"documents[{index}]"
+            what = "has the same id as an earlier document, and other content or metadata"
             raise ProblemError(
                 422,
                 "invalid-request",
@@ -92,7 +94,7 @@ def _unique(names: list[str]) -> None:
                 f"{where} {what}",
                 errors=[FieldError(where, what)],
             )
-        seen.add(name)
+    return list(known.values())
 
 
 @router.get("/v1/documents", summary="List documents", responses=responses(*_PLAIN))

@@ -5,15 +5,16 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from aiapi_service.gateway.field_types import TEXT
+from aiapi_service.gateway.field_types import TEXT, WHOLE, StrictModel
 
 MAX_DOCUMENTS = 128
 MAX_METADATA_BYTES = 16 * 1024
-_ID = r"^[A-Za-z0-9._:@-]{1,128}$"
+# Not only dots: clients and proxies remove the path segments `.` and `..`.
+_ID = r"^\.*[A-Za-z0-9_:@-][A-Za-z0-9._:@-]*$"
 
-Id = Annotated[str, StringConstraints(pattern=_ID)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_ID)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=TEXT)]
 Query = Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=TEXT)]
 
@@ -39,18 +40,14 @@ def _encodable(text: str) -> bool:
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class DocumentIn(_Strict):
+class DocumentIn(StrictModel):
     """A document to store."""
 
     id: Id | None = None
     """Replaces the document with this id. Defaults to a hash of the content, so that a document
     sent twice is stored once."""
     content: Content
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -58,10 +55,12 @@ class DocumentIn(_Strict):
         return self.id or hashlib.sha256(self.content.encode()).hexdigest()[:32]
 
 
-class PutDocuments(_Strict):
+class PutDocuments(StrictModel):
     """Documents to store, all or none."""
 
-    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+    documents: Annotated[
+        list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS, fail_fast=True)
+    ]
 
 
 class PutDocumentsResponse(BaseModel):
@@ -93,12 +92,12 @@ class DocumentPage(BaseModel):
     """Cursor for the next page; null on the last page."""
 
 
-class SearchRequest(_Strict):
+class SearchRequest(StrictModel):
     """A search for documents."""
 
     query: Query
-    limit: Annotated[int, Field(ge=1, le=50)] = 5
-    filter: Metadata = {}
+    limit: Annotated[int, Field(ge=1, le=50), WHOLE] = 5
+    filter: Metadata = Field(default_factory=dict)
     """Only documents whose metadata contains all of this."""
 
 

@@ -15,7 +15,7 @@ from aiapi_service.gateway.relay import RelayResponse
 from aiapi_service.gateway.schemas import examples
 from aiapi_service.gateway.schemas.embeddings import EmbeddingList, EmbeddingsRequest
 from aiapi_service.gateway.services import Services, services_of
-from aiapi_service.gateway.upstreams.client import embeddings_call
+from aiapi_service.gateway.upstreams.calls import embeddings_call
 
 router = APIRouter(tags=["embeddings"], route_class=DirectRoute)
 
@@ -41,8 +41,9 @@ async def embeddings(
     if services.embedder.is_local(parsed.model):
         return await _embed_locally(services, parsed)
     services.embedder.refuse_unknown(parsed.model)
-    call = embeddings_call(body.data, body.unambiguous(), services.upstreams)
-    return RelayResponse(services.upstreams, call)
+    body = body.with_integers()
+    call = embeddings_call(body.data, body.unambiguous())
+    return RelayResponse(services, call)
 
 
 async def _embed_locally(services: Services, parsed: EmbeddingsRequest) -> Response:

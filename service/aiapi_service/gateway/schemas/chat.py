@@ -2,13 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from aiapi_service.gateway.field_types import TEXT, WHOLE, Name, Text
+from aiapi_service.gateway.field_types import MAX_FIELDS, TEXT, WHOLE, Name, Text, few_fields
 
 MAX_MESSAGES = 4096
 MAX_PARTS = 256
-MAX_FIELDS = 64
 
 Tokens = Annotated[int, Field(ge=1, le=10_000_000), WHOLE]
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=TEXT)]
@@ -21,9 +20,10 @@ class OpenModel(BaseModel):
         extra="allow", strict=True, json_schema_extra={"maxProperties": MAX_FIELDS}
     )
 
-    def model_post_init(self, _context: Any, /) -> None:
-        if len(self.model_fields_set) > MAX_FIELDS:
-            raise ValueError(f"has more than {MAX_FIELDS} fields")
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        return few_fields(value)
 
 
 class Part(OpenModel):
@@ -37,11 +37,11 @@ class Message(OpenModel):
     """One turn of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Text | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+    content: Text | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
     name: Name | None = None
 
 
-Messages = Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+Messages = Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)]
 
 
 class StreamOptions(OpenModel):
@@ -58,7 +58,7 @@ class ChatParameters(OpenModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=16), WHOLE] | None = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=16, fail_fast=True)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
     user: Name | None = None
 

@@ -11,7 +11,7 @@ MAX_INPUTS = 2048
 
 Input = Annotated[str, StringConstraints(min_length=1, pattern=TEXT)]
 Token = Annotated[int, Field(ge=0, lt=2**31), WHOLE]
-TokenList = Annotated[list[Token], Field(min_length=1, max_length=65536)]
+TokenList = Annotated[list[Token], Field(min_length=1, max_length=65536, fail_fast=True)]
 
 
 class EmbeddingsRequest(OpenModel):
@@ -20,9 +20,9 @@ class EmbeddingsRequest(OpenModel):
     model: Name
     input: (
         Input
-        | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS)]
+        | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)]
         | TokenList
-        | Annotated[list[TokenList], Field(min_length=1, max_length=MAX_INPUTS)]
+        | Annotated[list[TokenList], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)]
     )
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=65536), WHOLE] | None = None

@@ -45,6 +45,51 @@ data: [DONE]
 
 """
 
+COMPLETIONS: dict[str, Any] = {
+    "prompt": {
+        "summary": "A prompt",
+        "value": {"model": "smollm2-135m", "prompt": "Once upon a time", "max_tokens": 16},
+    }
+}
+
+COMPLETIONS_ANSWER: dict[str, Any] = {
+    "id": "cmpl-1",
+    "object": "text_completion",
+    "created": 1767225600,
+    "model": "smollm2-135m",
+    "choices": [{"index": 0, "finish_reason": "length", "text": ", there was a fox."}],
+    "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10},
+}
+
+RESPONSES: dict[str, Any] = {
+    "text": {
+        "summary": "A question",
+        "value": {
+            "model": "smollm2-135m",
+            "input": "What is the capital of France?",
+            "max_output_tokens": 32,
+        },
+    }
+}
+
+RESPONSES_ANSWER: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1767225600,
+    "model": "smollm2-135m",
+    "status": "completed",
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Paris.", "annotations": []}],
+        }
+    ],
+    "usage": {"input_tokens": 37, "output_tokens": 3, "total_tokens": 40},
+}
+
 EMBEDDINGS: dict[str, Any] = {
     "texts": {
         "summary": "Two texts",

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from aiapi_service.gateway.field_types import TEXT, Name
+from aiapi_service.gateway.field_types import TEXT, Name, StrictModel
 from aiapi_service.gateway.problems import Problem
 from aiapi_service.gateway.schemas.chat import ChatCompletion, ChatParameters, Messages, TokenUsage
 
@@ -13,12 +13,10 @@ MAX_ITEMS = 64
 Prompt = Annotated[str, StringConstraints(min_length=1, pattern=TEXT)] | Messages
 
 
-class FanoutRequest(BaseModel):
+class FanoutRequest(StrictModel):
     """One prompt to several models, or several prompts to one model."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
         json_schema_extra={
             "oneOf": [
                 {
@@ -34,9 +32,11 @@ class FanoutRequest(BaseModel):
     )
 
     model: Name = Field(default="", description="Use with `prompts`.")
-    prompts: Annotated[list[Prompt], Field(min_length=1, max_length=MAX_ITEMS)] = []
-    models: Annotated[list[Name], Field(min_length=1, max_length=MAX_ITEMS)] = Field(
-        default=[], description="Use with `prompt`."
+    prompts: Annotated[list[Prompt], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)] = (
+        Field(default_factory=list)
+    )
+    models: Annotated[list[Name], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)] = (
+        Field(default_factory=list, description="Use with `prompt`.")
     )
     prompt: Prompt = ""
     parameters: ChatParameters = Field(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,42 +11,19 @@ from pydantic import HttpUrl
 from aiapi_service.gateway.local.model import NAME as LOCAL_MODEL
 from aiapi_service.gateway.local.settings import LocalSettings
 from aiapi_service.gateway.problems import ProblemError
-from aiapi_service.gateway.upstreams import failures, lenient_json
+from aiapi_service.gateway.upstreams import error_responses, failures, lenient_json
 from aiapi_service.gateway.upstreams.budget import RetryBudget
+from aiapi_service.gateway.upstreams.calls import MODELS_PATH, Call, chat_call
 from aiapi_service.gateway.upstreams.metering import ModelMeter
-from aiapi_service.gateway.upstreams.pool import Call, CallPolicy, UpstreamPool
+from aiapi_service.gateway.upstreams.model_labels import ModelLabels
+from aiapi_service.gateway.upstreams.pool import CallPolicy, UpstreamPool
 from aiapi_service.gateway.upstreams.settings import ModelPrice, UpstreamConfig, UpstreamSettings
 from aiapi_service.gateway.upstreams.target import UpstreamTarget, make_target
 from aiapi_service.gateway.upstreams.transport import UpstreamTransport
 from aiapi_service.gateway.upstreams.usage import parse_usage
 
-CHAT_PATH = "/v1/chat/completions"
-EMBEDDINGS_PATH = "/v1/embeddings"
-MODELS_PATH = "/v1/models"
 _MODELS_SECONDS = 60.0
 _MODELS_TIMEOUT_SECONDS = 10.0
-
-
-def chat_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
-    """A call for a chat completion. Sends the original bytes if nothing changes."""
-    model = str(data["model"])
-    return Call(CHAT_PATH, raw, "chat", model, bodies=_renamed_bodies(data, model, pool))
-
-
-def embeddings_call(data: Mapping[str, Any], raw: bytes, pool: UpstreamPool) -> Call:
-    """A call for embeddings, which may be repeated."""
-    model = str(data["model"])
-    bodies = _renamed_bodies(data, model, pool)
-    return Call(EMBEDDINGS_PATH, raw, "embeddings", model, repeatable=True, bodies=bodies)
-
-
-def _renamed_bodies(
-    data: Mapping[str, Any], model: str, pool: UpstreamPool
-) -> dict[str, bytes] | None:
-    names = {target.model(model) for target in pool.targets} - {model}
-    if not names:
-        return None
-    return {name: json.dumps({**data, "model": name}).encode() for name in names}
 
 
 class UpstreamClient(UpstreamPool):
@@ -58,6 +35,7 @@ class UpstreamClient(UpstreamPool):
         super().__init__(*args, **kwargs)
         self._chat_model = chat_model
         self.prices = prices
+        self._labels = _reserved_labels(self.targets, [*prices, chat_model])
         self._cards: dict[UpstreamTarget, tuple[float, list[dict[str, Any]]]] = {}
 
     async def chat(
@@ -65,18 +43,30 @@ class UpstreamClient(UpstreamPool):
     ) -> dict[str, Any]:
         """A complete chat completion. Uses the default model if the body has none."""
         model = body.get("model") or self.default_model()
+        self.refuse_unsupported({**body, "model": model})
         data = {**body, "model": model, "stream": False}
         data.pop("stream_options", None)
         raw = json.dumps(data).encode()
-        meter = ModelMeter(str(data["model"]), self.prices)
+        meter = self.meter(str(data["model"]))
         try:
             async with asyncio.timeout_at(deadline):
-                answer, content = await self.fetch(chat_call(data, raw, self))
+                answer, content = await self.fetch(chat_call(data, raw))
         except TimeoutError:
             raise failures.too_slow("no complete response within the timeout") from None
         parsed = parse_object(content, answer.target.name)
         meter.done(answer.target.name, parse_usage(parsed.get("usage")))
         return parsed
+
+    def refuse_unsupported(self, data: Mapping[str, Any]) -> None:
+        """Raise a problem for a tool that must be called by the local model, which cannot."""
+        model = str(data["model"])
+        is_local = any(one.start_timeout and one.lists_model(model) for one in self.targets)
+        if is_local and data.get("tool_choice") not in (None, "auto", "none"):
+            raise error_responses.no_tools(model)
+
+    def meter(self, model: str) -> ModelMeter:
+        """A meter for one response of the model."""
+        return ModelMeter(model, self.prices, self._labels)
 
     def default_model(self) -> str:
         """The model for requests without one."""
@@ -113,11 +103,11 @@ class UpstreamClient(UpstreamPool):
         until, known = self._cards.get(target, (0.0, []))
         if now < until:
             return known
-        if not target.is_available(now):
-            return known or failures.all_unavailable(target.wait(now))
+        if not target.is_available("", now):
+            return known or failures.all_unavailable(target.wait("", now))
         try:
             async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
-                body = await self.fetch_from(target, Call(MODELS_PATH, method="GET"))
+                body = await self.fetch_from(target, Call(path=MODELS_PATH, method="GET"))
             listed = parse_object(body, target.name).get("data")
         except TimeoutError:
             return failures.too_slow(f"{target.name} did not list its models in time")
@@ -129,7 +119,16 @@ class UpstreamClient(UpstreamPool):
             if isinstance(one, dict) and isinstance(one.get("id"), str)
         ]
         self._cards[target] = (now + _MODELS_SECONDS, cards)
+        self._labels.note_listed(target.name, [card["id"] for card in cards])
         return cards
+
+
+def _reserved_labels(targets: Iterable[UpstreamTarget], models: Iterable[str]) -> ModelLabels:
+    """Labels for the models of each upstream, or those named elsewhere if it may serve any."""
+    labels = ModelLabels()
+    for target in targets:
+        labels.reserve(target.name, target.config.models or [one for one in models if one])
+    return labels
 
 
 def _card(name: str, target: UpstreamTarget) -> dict[str, Any]:

@@ -25,11 +25,13 @@ _CONTEXT_FULL = "Context size has been exceeded"
 _CONTEXT_FULL_RETRY_SECONDS = 5
 
 
-async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
+async def classify(answer: UpstreamResponse, today: datetime, *, adds_usage: bool) -> FailedAttempt:
     """The failure of a response; raises a problem when the caller is at fault."""
     status = answer.head.status
     name = answer.target.name
-    wait = backoff.retry_after(answer.head.header(b"retry-after"), today)
+    wait = backoff.retry_after(
+        answer.head.header(b"retry-after"), answer.head.header(b"retry-after-ms"), today
+    )
     error = await _read(answer)
     if status in (401, 403):
         # The gateway's key was refused, not the caller's. The message may quote it.
@@ -52,6 +54,9 @@ async def classify(answer: UpstreamResponse, today: datetime) -> FailedAttempt:
     if status == 404 and _is_model_not_found(error):
         problem = _pass_through(status, error, None)
         return FailedAttempt(problem, retry_safe=True, trips_breaker=False, lacks_model=True)
+    if status in (400, 422) and adds_usage and "stream_options" in str(error):
+        problem = _pass_through(status, error, None)
+        return FailedAttempt(problem, retry_safe=True, trips_breaker=False, rejects_usage=True)
     if status >= 400:
         raise _pass_through(status, error, None)
     raise failures.broken(f"{name} returned {status}")
@@ -76,7 +81,7 @@ def _from_local_model(status: int, body: Any) -> FailedAttempt:
 
 def _is_model_not_found(body: Any) -> bool:
     """Checks OpenAI's error code, and the message for vLLM and Ollama, which have no code."""
-    error = body.get("error") if isinstance(body, dict) else None
+    error = _error(body)
     if isinstance(error, dict) and error.get("code") == "model_not_found":
         return True
     return "model" in _message(body).lower()
@@ -101,9 +106,29 @@ async def _read(answer: UpstreamResponse) -> Any:
 
 def _message(body: Any) -> str:
     """The message of an error body, in any of the usual formats."""
-    error = body.get("error", body) if isinstance(body, dict) else body
+    error = _error(body)
     text = error.get("message") or error.get("detail") if isinstance(error, dict) else error
+    if isinstance(text, dict):
+        text = text.get("detail")
+    if isinstance(text, list) and text:
+        text = _field_message(text[0])
     return text[:_MAX_TEXT] if isinstance(text, str) and text else "no reason given"
+
+
+def _error(body: Any) -> Any:
+    """The error object of a body. Gemini wraps the body in a list."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    return body.get("error", body) if isinstance(body, dict) else body
+
+
+def _field_message(error: Any) -> Any:
+    """An error of FastAPI or pydantic (Mistral, vLLM), with its field."""
+    if not isinstance(error, dict):
+        return None
+    place = error.get("loc")
+    parts = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
+    return f"{'.'.join(parts)}: {error.get('msg')}" if parts else error.get("msg")
 
 
 def _pass_through(status: int, body: Any, wait: float | None) -> ProblemError:
@@ -113,9 +138,9 @@ def _pass_through(status: int, body: Any, wait: float | None) -> ProblemError:
         title = "The upstream refused the request"
     problem = ProblemError(status, "upstream-refused", title, _message(body))
     if wait is not None:
-        problem.headers["Retry-After"] = str(max(1, round(wait + 0.5)))
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict):
+        problem.headers.update(backoff.retry_headers(wait))
+    error = _error(body)
+    if isinstance(error, dict) and error is not body:
         ours = problem.body()["error"]
         kept = {
             name: value
@@ -147,4 +172,16 @@ def still_starting(target: UpstreamTarget) -> ProblemError:
     text = f"The model at {target.name} did not start within {target.start_timeout:g} s."
     return ProblemError(
         503, "model-starting", "The model is not ready yet", text, headers={"Retry-After": "5"}
+    )
+
+
+def no_tools(model: str) -> ProblemError:
+    """The local model would ignore `tool_choice`, and answer with a text."""
+    text = f"must be auto or none: {model} cannot call tools"
+    return ProblemError(
+        422,
+        "invalid-request",
+        "The request is not valid",
+        f"tool_choice {text}",
+        errors=[FieldError("tool_choice", text)],
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 
 from aiapi_service.gateway.problems import ProblemError
+from aiapi_service.gateway.upstreams import backoff
 
 BROKEN = "upstream-broken"
 """Problem kind of a response that broke off after a good head."""
@@ -23,6 +24,8 @@ class FailedAttempt:
     """Seconds from the Retry-After header of the upstream."""
     lacks_model: bool = False
     """The upstream does not have the model; another one may."""
+    rejects_usage: bool = False
+    """The upstream does not accept the `stream_options` that the gateway added."""
 
 
 def no_upstream() -> ProblemError:
@@ -40,13 +43,27 @@ def no_upstream() -> ProblemError:
 
 def all_unavailable(wait: float) -> ProblemError:
     """The circuit breakers of all upstreams for a model are open, or they sent Retry-After."""
-    seconds = max(1, round(wait + 0.5))
+    headers = backoff.retry_headers(wait)
+    seconds = headers["Retry-After"]
     return ProblemError(
         503,
         "upstream-unavailable",
         "The upstream is not available",
         f"All upstreams for this model are failing or overloaded. Retry in {seconds} s.",
-        headers={"Retry-After": str(seconds)},
+        headers=headers,
+    )
+
+
+def rate_limited(upstream: str, model: str, wait: float) -> ProblemError:
+    """The upstream answered 429 for the model, and its Retry-After has not passed."""
+    headers = backoff.retry_headers(wait)
+    return ProblemError(
+        429,
+        "upstream-rate-limited",
+        "The upstream limits the rate of requests",
+        f"{upstream} limits the rate of requests for the model {model!r}. "
+        f"Retry in {headers['Retry-After']} s.",
+        headers=headers,
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from time import monotonic
 
 from aiapi_runtime.telemetry import metrics
+from aiapi_service.auth.token_limit import count_tokens
+from aiapi_service.gateway.upstreams.model_labels import ModelLabels
 from aiapi_service.gateway.upstreams.settings import ModelPrice
 from aiapi_service.gateway.upstreams.usage import TokenCounts
 
@@ -47,9 +49,10 @@ _MILLION = 1e6
 class ModelMeter:
     """Measures one response of a model."""
 
-    def __init__(self, model: str, prices: Mapping[str, ModelPrice]) -> None:
+    def __init__(self, model: str, prices: Mapping[str, ModelPrice], labels: ModelLabels) -> None:
         self._model = model
         self._prices = prices
+        self._labels = labels
         self._began = monotonic()
         self._first = 0.0
 
@@ -60,12 +63,14 @@ class ModelMeter:
     def done(self, upstream: str, tokens: TokenCounts | None) -> None:
         """Record a success. Failures are not labeled by model: the name may not be a model."""
         now = monotonic()
-        MODEL.labels(upstream, self._model).observe(now - self._began)
-        FIRST_BYTE.labels(upstream, self._model).observe((self._first or now) - self._began)
+        label = self._labels.label(upstream, self._model)
+        MODEL.labels(upstream, label).observe(now - self._began)
+        FIRST_BYTE.labels(upstream, label).observe((self._first or now) - self._began)
         if tokens is None:
             return
-        TOKENS.labels(upstream, self._model, "in").inc(tokens.prompt)
-        TOKENS.labels(upstream, self._model, "out").inc(tokens.completion)
+        count_tokens(tokens.prompt + tokens.completion)
+        TOKENS.labels(upstream, label, "in").inc(tokens.prompt)
+        TOKENS.labels(upstream, label, "out").inc(tokens.completion)
         price = self._prices.get(self._model)
         if price is not None:
             COST.labels(self._model).inc(cost(tokens, price))

@@ -12,6 +12,7 @@ import httpx
 from aiapi_service.gateway.problems import ProblemError
 from aiapi_service.gateway.upstreams import backoff, error_responses, failures
 from aiapi_service.gateway.upstreams.budget import RetryBudget
+from aiapi_service.gateway.upstreams.calls import Call
 from aiapi_service.gateway.upstreams.failures import FailedAttempt
 from aiapi_service.gateway.upstreams.hedge import first_of
 from aiapi_service.gateway.upstreams.metering import CALLS
@@ -23,23 +24,6 @@ from aiapi_service.gateway.upstreams.transport import UpstreamTransport
 from aiapi_service.gateway.upstreams.wire import ResponseHead
 
 _STARTING_PAUSE_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call. A repeatable one may be sent again although an upstream may have processed it."""
-
-    path: str
-    body: bytes = b""
-    kind: Kind = "chat"
-    model: str = ""
-    method: str = "POST"
-    repeatable: bool = False
-    bodies: "dict[str, bytes] | None" = None
-    """Bodies for upstreams with another name for the model, by that name."""
-
-    def body_for(self, target: UpstreamTarget) -> bytes:
-        return (self.bodies or {}).get(target.model(self.model), self.body)
 
 
 @dataclass(frozen=True)
@@ -137,7 +121,7 @@ class UpstreamPool:
             if outcome.lacks_model:
                 if self._alternative(call, tried) is None:
                     raise outcome.problem
-                target.note_missing_model(call.model, now)
+                target.models.note_missing(call.model, now)
                 pause = 0.0
             elif target.start_timeout and outcome.retry_safe:
                 if now - began > target.start_timeout:
@@ -168,12 +152,20 @@ class UpstreamPool:
             )
             if target is not None:
                 return target
-        waits = [one.wait(now) for one in self.targets if one.serves(call.kind, call.model)]
-        raise failures.all_unavailable(min(waits, default=0.0))
+        raise self._unavailable(call, now)
+
+    def _unavailable(self, call: Call, now: float) -> ProblemError:
+        """Why no upstream can be called now: the reason of the one that is available first."""
+        serving = [one for one in self.targets if one.serves(call.kind, call.model)]
+        first = min(serving, key=lambda one: one.wait(call.model, now))
+        wait = first.wait(call.model, now)
+        if first.limits_rate(call.model, now):
+            return failures.rate_limited(first.name, call.model, wait)
+        return failures.all_unavailable(wait)
 
     @staticmethod
     def _is_candidate(one: UpstreamTarget, call: Call, now: float) -> bool:
-        return one.is_available(now) and not one.lacks_model(call.model, now)
+        return one.is_available(call.model, now) and not one.models.is_missing(call.model, now)
 
     def _alternative(self, call: Call, tried: set[UpstreamTarget]) -> UpstreamTarget | None:
         """An available upstream for this call that has not been tried."""
@@ -199,13 +191,25 @@ class UpstreamPool:
     async def _attempt(
         self, target: UpstreamTarget, call: Call, deadline: float
     ) -> UpstreamResponse | FailedAttempt:
-        loop = asyncio.get_running_loop()
-        target.breaker.allow(loop.time())
+        outcome = await self._attempt_once(target, call, deadline)
+        if isinstance(outcome, FailedAttempt) and outcome.rejects_usage:
+            target.note_rejected_usage(asyncio.get_running_loop().time())
+            return await self._attempt_once(target, call, deadline)
+        return outcome
+
+    async def _attempt_once(
+        self, target: UpstreamTarget, call: Call, deadline: float
+    ) -> UpstreamResponse | FailedAttempt:
+        now = asyncio.get_running_loop().time()
+        adds_usage = call.adds_usage and not target.rejects_usage(now)
+        target.breaker.allow(now)
         try:
-            head = await self._send(target, call, deadline)
+            head = await self._send(target, call, deadline, adds_usage=adds_usage)
             limit = self._policy.answer_limit
             answer = UpstreamResponse(target, head, deadline=deadline, limit=limit)
-            outcome: UpstreamResponse | FailedAttempt = await self._classify(answer)
+            outcome: UpstreamResponse | FailedAttempt = await self._classify(
+                answer, adds_usage=adds_usage
+            )
         except httpx.HTTPError as error:
             outcome = failures.from_transport_error(
                 error, target.name, free=target.start_timeout > 0
@@ -214,14 +218,16 @@ class UpstreamPool:
             # Also when the client disconnects: lets another call be the trial call.
             target.breaker.abandoned()
             raise
-        self._record(target, outcome)
+        self._record(target, call, outcome)
         return outcome
 
-    async def _classify(self, answer: UpstreamResponse) -> UpstreamResponse | FailedAttempt:
+    async def _classify(
+        self, answer: UpstreamResponse, *, adds_usage: bool
+    ) -> UpstreamResponse | FailedAttempt:
         if 200 <= answer.head.status < 300:
             return answer
         try:
-            return await error_responses.classify(answer, datetime.now(UTC))
+            return await error_responses.classify(answer, datetime.now(UTC), adds_usage=adds_usage)
         except ProblemError as problem:
             target, now = answer.target, asyncio.get_running_loop().time()
             target.breaker.succeeded(now)
@@ -229,12 +235,14 @@ class UpstreamPool:
             CALLS.labels(target.name, problem.kind).inc()
             raise
 
-    def _record(self, target: UpstreamTarget, outcome: UpstreamResponse | FailedAttempt) -> None:
+    def _record(
+        self, target: UpstreamTarget, call: Call, outcome: UpstreamResponse | FailedAttempt
+    ) -> None:
         now = asyncio.get_running_loop().time()
         if isinstance(outcome, UpstreamResponse):
             target.breaker.succeeded(now)
             outcome.outcome = OK
-        elif outcome.lacks_model:
+        elif outcome.lacks_model or outcome.rejects_usage:
             target.breaker.succeeded(now)
         elif outcome.trips_breaker and not (target.start_timeout and outcome.retry_safe):
             target.breaker.failed(now)
@@ -242,11 +250,22 @@ class UpstreamPool:
             target.breaker.abandoned()
         if isinstance(outcome, FailedAttempt):
             if outcome.retry_after and not target.start_timeout:
-                target.pause(now, outcome.retry_after)
+                target.models.note_rest(
+                    call.model,
+                    now,
+                    outcome.retry_after,
+                    is_rate_limit=outcome.problem.status == 429,
+                )
             CALLS.labels(target.name, outcome.problem.kind).inc()
-        target.report_state(now)
+        target.report_state(now, outcome.problem.kind if isinstance(outcome, FailedAttempt) else "")
 
-    async def _send(self, target: UpstreamTarget, call: Call, deadline: float) -> ResponseHead:
+    async def _send(
+        self, target: UpstreamTarget, call: Call, deadline: float, *, adds_usage: bool
+    ) -> ResponseHead:
         left = deadline - asyncio.get_running_loop().time()
-        to = target.endpoint(call.method, call.path)
-        return await self._connections.send(to, call.body_for(target), left)
+        to = (
+            target.unknown_endpoint(call.method, call.path, call.query, call.content_type)
+            if call.is_unknown
+            else target.endpoint(call.method, call.path)
+        )
+        return await self._connections.send(to, call.body_for(target, adds_usage=adds_usage), left)

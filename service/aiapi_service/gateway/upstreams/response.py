@@ -1,7 +1,7 @@
 """The response of an upstream: the head is received, the body is read later."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 
@@ -35,6 +35,10 @@ class UpstreamResponse:
 
     async def read(self) -> bytes:
         """Read the whole body, a JSON object."""
+        return (await self.read_any(is_expected=_is_object)).strip()
+
+    async def read_any(self, *, is_expected: Callable[[bytes], bool] = lambda _: True) -> bytes:
+        """Read the whole body."""
         try:
             async with asyncio.timeout_at(self.deadline):
                 body = await self._collect()
@@ -43,7 +47,7 @@ class UpstreamResponse:
         except httpx.HTTPError as error:
             raise self._broken(error) from error
         else:
-            if not _is_object(body):
+            if not is_expected(body):
                 raise self._record_failure(
                     failures.broken(f"{self.target.name} did not return a JSON object")
                 )
@@ -59,7 +63,7 @@ class UpstreamResponse:
             if size > self._limit:
                 raise self._too_long()
             pieces.append(piece)
-        return b"".join(pieces).strip() if len(pieces) != 1 else pieces[0].strip()
+        return b"".join(pieces) if len(pieces) != 1 else pieces[0]
 
     def _too_long(self) -> ProblemError:
         text = f"{self.target.name} returned more than AIAPI_MAX_ANSWER_BYTES ({self._limit})"
@@ -96,7 +100,7 @@ class UpstreamResponse:
         if self.outcome:
             self.outcome = problem.kind
         self.target.breaker.failed_late(now)
-        self.target.report_state(now)
+        self.target.report_state(now, problem.kind)
         return problem
 
     async def close(self) -> None:
@@ -108,6 +112,7 @@ class UpstreamResponse:
 
 def _is_object(body: bytes) -> bool:
     """Check long bodies by their brackets only: parsing them would block the event loop."""
+    body = body.strip()
     if not (body[:1] == b"{" and body[-1:] == b"}"):
         return False
     if len(body) > _MAX_PARSED_BYTES:

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-Kind = Literal["chat", "embeddings"]
+Kind = Literal["chat", "embeddings", "other"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
@@ -30,17 +30,18 @@ class UpstreamConfig(BaseModel):
     name: Annotated[str, Field(pattern=_NAME)] = ""
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
     tier: Annotated[int, Field(ge=0, le=9)] = 0
-    kinds: frozenset[Kind] = frozenset({"chat", "embeddings"})
+    kinds: frozenset[Kind] = frozenset({"chat", "embeddings", "other"})
     models: dict[str, str] = {}
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_key_env: str | None = None
+    api_key_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "Authorization"
 
     @field_validator("url")
     @classmethod
     def _is_a_base(cls, value: HttpUrl) -> HttpUrl:
-        for path in ("/chat/completions", "/embeddings", "/models"):
-            if str(value).rstrip("/").endswith(path):
+        for path in ("/chat/completions", "/completions", "/responses", "/embeddings", "/models"):
+            if (value.path or "").rstrip("/").endswith(path):
                 raise ValueError(f"set the base URL, without {path}")
         return value
 
@@ -63,18 +64,20 @@ class UpstreamConfig(BaseModel):
             raise ValueError(f"api_key_file: {error}") from error
         return self
 
-    @property
-    def base(self) -> str:
-        """The URL without a trailing ``/v1``, which is optional in the setting."""
-        return str(self.url).rstrip("/").removesuffix("/v1")
+    def address(self, path: str, query: str = "") -> str:
+        """The URL of a path. A base without a path gets `/v1`; another path is used as it is."""
+        base = urlsplit(str(self.url))
+        both = "&".join(part for part in (base.query, query) if part)
+        below = base.path.rstrip("/") or "/v1"
+        return urlunsplit((base.scheme, base.netloc, f"{below}{path}", both, ""))
 
     def may_serve(self, kind: Kind, model: str) -> bool:
         """Whether it may serve this model. An upstream without a list may serve any."""
-        return kind in self.kinds and (not self.models or model in self.models)
+        return kind in self.kinds and (not self.models or not model or model in self.models)
 
     def title(self) -> str:
         """A short name for metrics and errors."""
-        return self.name or urlsplit(self.base).netloc.rpartition("@")[2]
+        return self.name or urlsplit(str(self.url)).netloc.rpartition("@")[2]
 
     def key(self) -> str | None:
         """The key, from the setting, a file or a variable."""
@@ -126,6 +129,12 @@ class UpstreamSettings(BaseModel):
     """Failures in ten seconds that open the circuit breaker, if they are half of all calls."""
     upstream_break_seconds: float = Field(default=5, gt=0)
     """Seconds that the circuit breaker stays open before a trial call. Doubles up to a minute."""
+    upstream_idle_timeout: float = Field(default=4, gt=0, le=3600)
+    """Seconds after which an idle connection to an upstream is closed. Many servers close it after
+    5 s; a request that is sent at that moment fails."""
+    stream_keepalive: float = Field(default=15, ge=0, le=3600)
+    """Seconds of silence in a stream after which the caller gets a comment, so that proxies keep
+    the connection open. 0 disables comments."""
     upstream_hedge_after: float = Field(default=0, ge=0)
     """Seconds without a response after which a second upstream is called. 0 disables hedging."""
     prices: dict[str, ModelPrice] = {}

@@ -16,14 +16,32 @@ class TokenCounts(NamedTuple):
     completion: int = 0
 
 
+_NAMES = (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"))
+"""The names in chats, completions and embeddings, and those in responses."""
+
+
 def parse_usage(data: Any) -> TokenCounts | None:
     """The tokens of a usage object; None when it is not valid."""
     if not isinstance(data, dict):
         return None
-    counts = [data.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
-    if not all(isinstance(count, int) and 0 <= count < 2**53 for count in counts):
+    names = next((both for both in _NAMES if data.keys() & set(both)), _NAMES[0])
+    counts = [data.get(name, 0) for name in names]
+    if not all(_is_count(count) for count in counts):
         return None
-    return TokenCounts(*counts)
+    return TokenCounts(*map(int, counts))
+
+
+def _is_count(value: Any) -> bool:
+    """Some upstreams write 5.0."""
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return whole and 0 <= value < 2**53
+
+
+def usage_of(data: dict[str, Any]) -> TokenCounts | None:
+    """The tokens in a parsed response or event."""
+    response = data.get("response")
+    inner = response.get("usage") if isinstance(response, dict) else None
+    return parse_usage(data.get("usage") or inner)
 
 
 def find_usage(text: bytes) -> TokenCounts | None:

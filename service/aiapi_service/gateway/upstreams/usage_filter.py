@@ -1,21 +1,18 @@
-"""Extracts token usage from a stream of server-sent events. Pure.
+"""Reads token usage and the end of the text from a stream of server-sent events. Pure.
 
-Complete events pass through immediately. When the gateway and not the caller requested the usage,
-the event with the usage only is removed.
+Events pass through unchanged when they are complete. When the gateway and not the caller requested
+the usage, the event with the usage only is removed.
 """
 
-import json
-import re
+from typing import Any
 
-from aiapi_service.gateway.upstreams.usage import TokenCounts, find_usage
+from aiapi_service.gateway.upstreams import lenient_json
+from aiapi_service.gateway.upstreams.sse import Event, EventParser
+from aiapi_service.gateway.upstreams.usage import TokenCounts, usage_of
 
-# A longer event is passed through without waiting for its end.
-_MAX_EVENT_BYTES = 1 << 20
-_DONE = b"data: [DONE]"
-# The last event of upstreams that do not send [DONE].
-_LAST = re.compile(rb'"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]')
-# The usage event has no choices. Some upstreams also add usage to each event with text.
-_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_DONE = b"[DONE]"
+_LAST_TYPES = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+"""The types of the last event of a streamed response (`/v1/responses`)."""
 
 
 class UsageFilter:
@@ -23,70 +20,56 @@ class UsageFilter:
 
     def __init__(self, *, hide_usage: bool) -> None:
         self._hide = hide_usage
-        self._partial = b""
-        self._last = b""
+        self._parser = EventParser()
+        self._unfinished: dict[int, bool] = {}
+        """Whether each choice still lacks its finish_reason."""
+        self.events = 0
+        """Events with text, about one for each token."""
         self.tokens: TokenCounts | None = None
+        self._ended = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether the last event ends the stream. Without chunked encoding or a length, nothing
-        else distinguishes a complete stream from a broken one."""
-        last = self._last
-        if _DONE in last or _LAST.search(last) is not None:
-            return True
-        return self.tokens is not None and _NO_CHOICES.search(last) is not None
+        """Whether the text has ended. Without chunked encoding or a length, nothing else
+        distinguishes a complete stream from a broken one, and not every upstream sends [DONE]."""
+        return self._ended or (bool(self._unfinished) and not any(self._unfinished.values()))
 
     def feed(self, piece: bytes) -> bytes:
         """Feed a piece. Returns the bytes to send to the caller now."""
-        data = self._partial + piece if self._partial else piece
-        self._partial = b""
-        self._last = data
-        if b'"usage"' not in data and data.endswith(b"\n\n"):
-            return data
-        return self._by_event(data)
+        return b"".join([event.raw for event in self._parser.feed(piece) if self._keeps(event)])
 
     def flush(self) -> bytes:
         """The remaining bytes at the end of the stream."""
-        partial, self._partial = self._partial, b""
-        return partial
+        event = self._parser.finish()
+        return event.raw if self._keeps(event) else b""
 
-    def _by_event(self, data: bytes) -> bytes:
-        kept = bytearray()
-        start = 0
-        while (end := _end_of_event(data, start)) > 0:
-            event = data[start:end]
-            if not self._is_hidden(event):
-                kept += event
-            start = end
-        rest = data[start:]
-        if len(rest) > _MAX_EVENT_BYTES:
-            kept += rest
-        else:
-            self._partial = rest
-        return bytes(kept)
+    def _keeps(self, event: Event) -> bool:
+        if event.data is None:
+            return True
+        if event.data.strip() == _DONE:
+            self._ended = True
+            return True
+        try:
+            data = lenient_json.load(event.data)
+        except ValueError:
+            return True
+        return not isinstance(data, dict) or self._keeps_object(event.name, data)
 
-    def _is_hidden(self, event: bytes) -> bool:
-        if b'"usage"' not in event:
-            return False
-        tokens = find_usage(event)
-        if tokens is None:
-            return False
-        self.tokens = tokens
-        return self._hide and _has_no_choices(event)
-
-
-def _end_of_event(data: bytes, start: int) -> int:
-    """The end of the event that starts here; 0 when it is incomplete."""
-    ends = [
-        at + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if (at := data.find(mark, start)) >= 0
-    ]
-    return min(ends, default=0)
+    def _keeps_object(self, name: str, data: dict[str, Any]) -> bool:
+        self.events += 1
+        choices = data.get("choices")
+        tokens = usage_of(data)
+        self.tokens = tokens or self.tokens
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._unfinished[_index(choice)] = not choice.get("finish_reason")
+        only_usage = choices == [] and tokens is not None
+        ended = only_usage or data.get("error") or name == "error"
+        if ended or data.get("type") in _LAST_TYPES:
+            self._ended = True
+        return not (self._hide and only_usage)
 
 
-def _has_no_choices(event: bytes) -> bool:
-    text = event.strip().removeprefix(b"data:")
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return False
-    return isinstance(data, dict) and data.get("choices") == []
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0

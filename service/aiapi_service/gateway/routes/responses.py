@@ -1,0 +1,41 @@
+"""Responses, proxied to the upstreams."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+
+from aiapi_service.auth import Principal, require
+from aiapi_service.gateway.body import read_json_object, validate
+from aiapi_service.gateway.direct_route import DirectRoute
+from aiapi_service.gateway.openapi import json_body
+from aiapi_service.gateway.problems import responses
+from aiapi_service.gateway.routes.relay_text import relay_text
+from aiapi_service.gateway.schemas import examples
+from aiapi_service.gateway.schemas.responses import ModelResponse, ResponseRequest
+from aiapi_service.gateway.services import services_of
+from aiapi_service.gateway.upstreams.calls import RESPONSES_PATH
+
+router = APIRouter(tags=["chat"], route_class=DirectRoute)
+
+
+@router.post(
+    "/v1/responses",
+    summary="Create a response",
+    response_model=ModelResponse,
+    responses={
+        200: {"content": {"application/json": {"example": examples.RESPONSES_ANSWER}}},
+        **responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
+    },
+    openapi_extra=json_body(ResponseRequest, examples.RESPONSES),
+)
+async def create_response(
+    request: Request, _principal: Annotated[Principal, require("chat")]
+) -> Response:
+    """Create a response, as in the OpenAI API, streamed with `stream: true`.
+
+    The upstream must support it. Its events pass through unchanged.
+    """
+    services = services_of(request)
+    body = await read_json_object(request, services.settings)
+    validate(body, ResponseRequest)
+    return relay_text(services, body, RESPONSES_PATH)
