@@ -14,8 +14,10 @@ from aiapi_operator.simulate.scenario import Scenario
 from aiapi_operator.simulate.traces import Trace
 from aiapi_operator.sizing.inputs import Fleet, PodSample
 
-PEAK = 12
-SLICE_HOURS = 2
+PEAK = 6
+SLICE_HOURS = 1
+MOST_ARRIVALS = 100.0
+"""Requests per second at the peak of a generated load, unless two workers take more."""
 DAYS = 4
 MEMORY_LIMIT = 512 * 2**20
 REQUEST_MEMORY = 4 * 2**20
@@ -52,7 +54,9 @@ class AblationCase:
 
 def cases(folder: Path | None, *, quick: bool) -> Iterator[AblationCase]:
     """All cases. ``quick``: without the four days."""
-    for draw in generated.draws(SEED, 1, quick=True):
+    for drawn in generated.draws(SEED, 1, quick=True):
+        peak = max(generated.SMALL_PEAK[0], int(MOST_ARRIVALS * drawn.demand))
+        draw = replace(drawn, peak=min(drawn.peak, peak))
         case = generated.case(draw)
         yield AblationCase(case=replace(case, name=f"{draw.kind}, {draw.peak} workers"))
     for case in fault_cases():
