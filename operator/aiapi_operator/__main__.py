@@ -247,6 +247,8 @@ async def _watch(
         kopf.operator(
             registry=handlers.registry(services.runner, connection.endpoint),
             settings=handlers.settings(),
+            # Kopf would look up the user's name, which a container's user may not have.
+            identity=settings.pod_name,  # type: ignore[arg-type] # a NewType that Kopf hides
             standalone=True,
             stop_flag=kopf_stop,
             ready_flag=watching,
