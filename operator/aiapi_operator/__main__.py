@@ -23,7 +23,6 @@ from aiapi_operator import handlers
 from aiapi_operator.cluster import autoscalers, discovery
 from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError
-from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
 from aiapi_operator.console.history import History
@@ -42,10 +41,9 @@ from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.process import log_setup
 from aiapi_operator.process.health import HealthServer
 from aiapi_operator.process.settings import VERSION, LogFormat, Settings
+from aiapi_operator.process.startup import Startup
 
 _KOPF_STOP = 8.0
-_CRD_RETRY = 2.0
-_CRD_LOG_INTERVAL = 30.0
 
 _log = logging.getLogger("aiapi_operator")
 
@@ -75,7 +73,7 @@ class _Services:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the operator until ``stop`` is set. Raises when the watches end before that."""
-    watching, history = asyncio.Event(), History(wall=time.time)
+    startup, history = Startup(), History(wall=time.time)
     metrics = _metrics(settings, history)
     overdue: list[Callable[[], list[str]]] = []
     async with AsyncExitStack() as stack:
@@ -83,13 +81,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(connection.close)
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
-            watching=watching.is_set,
+            waiting_for=startup.waiting_for,
             metrics=metrics.text,
         )
         port = await health.start(settings.host, settings.port)
         stack.push_async_callback(health.stop)
         _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
-        if not await _wait_for_crd(connection, stop):
+        if not await startup.wait_for_crd(connection, stop):
             return
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
@@ -114,7 +112,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             console = _console(settings, runner, leadership, history)
             services.servers.append(console)
             await _serve_console(settings, console)
-        await _watch(settings, connection, services, stop=stop, watching=watching)
+        await _watch(settings, connection, services, stop=stop, watching=startup.watching)
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
@@ -162,27 +160,6 @@ async def _runner(
     )
     engine = Engine(ports, cache, surroundings)
     return Runner(engine, cache, ports.leadership, metrics, clock=ports.clock)
-
-
-async def _wait_for_crd(connection: Connection, stop: asyncio.Event) -> bool:
-    """Wait until the API server serves AIApis. Returns False when stopped before that."""
-    logged = -_CRD_LOG_INTERVAL
-    while not stop.is_set():
-        try:
-            if await discovery.has_aiapis(connection):
-                return True
-            problem = (
-                "the AIApi CustomResourceDefinition is not installed: run"
-                " 'kubectl apply --server-side -f crds/'"
-            )
-        except ClusterError as error:
-            problem = str(error)
-        if time.monotonic() - logged >= _CRD_LOG_INTERVAL:
-            logged = time.monotonic()
-            _log.warning("waiting: %s", problem)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _CRD_RETRY)
-    return False
 
 
 @asynccontextmanager
