@@ -40,6 +40,7 @@ from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.process import log_setup
 from aiapi_operator.process.health import HealthServer
+from aiapi_operator.process.listener import ListenError, host_port
 from aiapi_operator.process.settings import VERSION, LogFormat, Settings
 from aiapi_operator.process.startup import Startup
 
@@ -139,8 +140,13 @@ def _console(
 
 
 async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
-    port = await console.start(settings.console_host, settings.console_port)
-    _log.info("serving the console on http://%s:%d/", settings.console_host, port)
+    """The console is optional: the operator works without it."""
+    try:
+        port = await console.start(settings.console_host, settings.console_port)
+    except ListenError as error:
+        _log.warning("there is no console: %s", error)
+        return
+    _log.info("serving the console on http://%s/", host_port(settings.console_host, port))
     if not is_loopback(settings.console_host):
         _log.warning(
             "the console has no login and listens on %s: put it behind a proxy that authenticates",
@@ -296,6 +302,9 @@ def main(**flags: Any) -> None:
         asyncio.run(_serve(settings))
     except NotConfiguredError as error:
         _log.error("no cluster is configured: %s. Set --kubeconfig or KUBECONFIG.", error)
+        sys.exit(1)
+    except ListenError as error:
+        _log.error("%s", error)
         sys.exit(1)
     except Exception:  # noqa: BLE001 - the last place that can log the cause
         _log.exception("the operator failed")

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from aiapi_operator.process.listener import bind
+
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -33,9 +35,9 @@ class HealthServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port; port 0 selects a free one."""
+        listener = bind(host, port, "--port")
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        await web.SockSite(self._runner, listener).start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
