@@ -161,6 +161,7 @@ async def _runner(
     surroundings = OperatorConfig(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
+        image_pull_secrets=settings.image_pull_secrets,
         resize_in_place=await discovery.has_resize(connection),
         metrics_from=settings.metrics_from,
     )

@@ -111,6 +111,7 @@ class OperatorConfig:
     operator_namespace: str
     default_image: str
     resize_in_place: bool
+    image_pull_secrets: tuple[str, ...] = ()
     metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -45,6 +45,12 @@ DEFAULT_IMAGE = f"ghcr.io/aiapi-dev/service:{version('aiapi')}"
 )
 @click.option("--default-image", default=DEFAULT_IMAGE, help="Image of AIApis without one.")
 @click.option(
+    "--image-pull-secret",
+    "image_pull_secrets",
+    multiple=True,
+    help="Image pull secret of AIApis without an image; repeatable.",
+)
+@click.option(
     "--resize/--no-resize",
     default=None,
     help="Whether the cluster supports in-place resize. Default: detected, or yes with -f.",
@@ -104,7 +110,12 @@ def _from_file(path: Path, namespace: str) -> list[Manifest]:
 
 
 def children_of(
-    document: Manifest, *, operator_namespace: str, default_image: str, resize_in_place: bool
+    document: Manifest,
+    *,
+    operator_namespace: str,
+    default_image: str,
+    image_pull_secrets: tuple[str, ...] = (),
+    resize_in_place: bool,
 ) -> list[Manifest]:
     """The children of one AIApi. Raises ``CommandError`` with every invalid field."""
     try:
@@ -116,6 +127,7 @@ def children_of(
     context = Context(
         operator_namespace=operator_namespace,
         default_image=default_image,
+        image_pull_secrets=image_pull_secrets,
         template_workers=aiapi.spec.workers.min,
         resize_in_place=resize_in_place,
     )

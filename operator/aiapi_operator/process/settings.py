@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     lease_name: str = "aiapi-operator"
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
     """Image of an AIApi that sets no image."""
+    image_pull_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Image pull secrets of an AIApi that sets no image."""
     metrics_from: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict
     )
