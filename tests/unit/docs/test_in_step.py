@@ -222,14 +222,8 @@ PAGES = {
 }
 """Page that documents a command, by the command or the program."""
 OTHER_PROGRAMS = {
-    *(
-        "--create-namespace",
-        "--namespace",
-        "--reset-then-reuse-values",
-        "--force-conflicts",
-        "--take-ownership",
-    ),  # helm
-    *("--reuse-values", "--set", "--wait", "--timeout"),
+    *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
+    *("--force-conflicts", "--reuse-values", "--set", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
     *("--no-deps", "--only", "--data-urlencode"),  # pip, benchmarks, curl
 }
