@@ -18,6 +18,9 @@ ENV PATH=/opt/aiapi/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /tmp
+# Some programs, such as Postgres, require that their user has a passwd entry.
+RUN echo 'aiapi:x:65532:65532::/tmp:/usr/sbin/nologin' >> /etc/passwd \
+    && echo 'aiapi:x:65532:' >> /etc/group
 # A numeric UID: the kubelet cannot verify that a user name is not root.
 USER 65532:65532
 ENTRYPOINT ["aiapi-operator"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from aiapi_demo.observed import ObservedPod
 
@@ -69,7 +70,8 @@ class Probe:
 
     async def _stats(self, pod: ObservedPod) -> dict[str, Any] | None:
         try:
-            async with self._session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as response:
+            url = URL.build(scheme="http", host=pod.address, port=ADMIN_PORT, path="/stats")
+            async with self._session.get(url) as response:
                 response.raise_for_status()
                 stats: dict[str, Any] = await response.json()
                 return stats

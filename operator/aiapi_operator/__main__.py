@@ -23,7 +23,6 @@ from aiapi_operator import handlers
 from aiapi_operator.cluster import autoscalers, discovery
 from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError
-from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
 from aiapi_operator.console.history import History
@@ -42,11 +41,11 @@ from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.process import log_setup
 from aiapi_operator.process.health import HealthServer
+from aiapi_operator.process.listener import ListenError, host_port
 from aiapi_operator.process.settings import VERSION, LogFormat, RuntimeDelivery, Settings
+from aiapi_operator.process.startup import Startup
 
 _KOPF_STOP = 8.0
-_CRD_RETRY = 2.0
-_CRD_LOG_INTERVAL = 30.0
 
 _log = logging.getLogger("aiapi_operator")
 
@@ -76,7 +75,7 @@ class _Services:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the operator until ``stop`` is set. Raises when the watches end before that."""
-    watching, history = asyncio.Event(), History(wall=time.time)
+    startup, history = Startup(), History(wall=time.time)
     metrics = _metrics(settings, history)
     overdue: list[Callable[[], list[str]]] = []
     async with AsyncExitStack() as stack:
@@ -84,13 +83,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(connection.close)
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
-            watching=watching.is_set,
+            waiting_for=startup.waiting_for,
             metrics=metrics.text,
         )
         port = await health.start(settings.host, settings.port)
         stack.push_async_callback(health.stop)
         _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
-        if not await _wait_for_crd(connection, stop):
+        if not await startup.wait_for_crd(connection, stop):
             return
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
@@ -115,7 +114,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             console = _console(settings, runner, leadership, history)
             services.servers.append(console)
             await _serve_console(settings, console)
-        await _watch(settings, connection, services, stop=stop, watching=watching)
+        await _watch(settings, connection, services, stop=stop, watching=startup.watching)
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
@@ -142,8 +141,13 @@ def _console(
 
 
 async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
-    port = await console.start(settings.console_host, settings.console_port)
-    _log.info("serving the console on http://%s:%d/", settings.console_host, port)
+    """The console is optional: the operator works without it."""
+    try:
+        port = await console.start(settings.console_host, settings.console_port)
+    except ListenError as error:
+        _log.warning("there is no console: %s", error)
+        return
+    _log.info("serving the console on http://%s/", host_port(settings.console_host, port))
     if not is_loopback(settings.console_host):
         _log.warning(
             "the console has no login and listens on %s: put it behind a proxy that authenticates",
@@ -158,6 +162,7 @@ async def _runner(
     surroundings = OperatorConfig(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
+        image_pull_secrets=settings.image_pull_secrets,
         resize_in_place=await discovery.has_resize(connection),
         metrics_from=settings.metrics_from,
         runtime=await _runtime(settings, connection),
@@ -179,27 +184,6 @@ async def _runtime(settings: Settings, connection: Connection) -> Runtime:
         pull_policy=settings.runtime_pull_policy.value,
         delivery=Delivery(delivery),
     )
-
-
-async def _wait_for_crd(connection: Connection, stop: asyncio.Event) -> bool:
-    """Wait until the API server serves AIApis. Returns False when stopped before that."""
-    logged = -_CRD_LOG_INTERVAL
-    while not stop.is_set():
-        try:
-            if await discovery.has_aiapis(connection):
-                return True
-            problem = (
-                "the AIApi CustomResourceDefinition is not installed: run"
-                " 'kubectl apply --server-side -f crds/'"
-            )
-        except ClusterError as error:
-            problem = str(error)
-        if time.monotonic() - logged >= _CRD_LOG_INTERVAL:
-            logged = time.monotonic()
-            _log.warning("waiting: %s", problem)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _CRD_RETRY)
-    return False
 
 
 @asynccontextmanager
@@ -264,6 +248,8 @@ async def _watch(
         kopf.operator(
             registry=handlers.registry(services.runner, connection.endpoint),
             settings=handlers.settings(),
+            # Kopf would look up the user's name, which a container's user may not have.
+            identity=settings.pod_name,  # type: ignore[arg-type] # a NewType that Kopf hides
             standalone=True,
             stop_flag=kopf_stop,
             ready_flag=watching,
@@ -334,6 +320,9 @@ def main(**flags: Any) -> None:
         asyncio.run(_serve(settings))
     except NotConfiguredError as error:
         _log.error("no cluster is configured: %s. Set --kubeconfig or KUBECONFIG.", error)
+        sys.exit(1)
+    except ListenError as error:
+        _log.error("%s", error)
         sys.exit(1)
     except Exception:  # noqa: BLE001 - the last place that can log the cause
         _log.exception("the operator failed")

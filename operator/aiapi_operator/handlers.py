@@ -5,11 +5,13 @@ deleted while the operator is down. Kopf watches children and pods by the manage
 the API server sends no other objects.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import kopf
 
+from aiapi_operator.cluster import tls
 from aiapi_operator.cluster.connection import Endpoint
 from aiapi_operator.cluster.resources import AIAPIS, CHILDREN, MANAGED_BY_SELECTOR, PODS, Resource
 from aiapi_operator.engine.runner import Runner
@@ -72,8 +74,15 @@ def _select(resource: Resource) -> dict[str, Any]:
     return {"group": resource.group, "version": resource.version, "plural": resource.plural}
 
 
+class _ClusterConnection(kopf.ConnectionInfo):
+    """Kopf's connection, which verifies the API server as the operator's own one does."""
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        return tls.accept_cluster_ca(super().as_ssl_context())
+
+
 def _connection(endpoint: Endpoint) -> kopf.ConnectionInfo:
-    return kopf.ConnectionInfo(
+    return _ClusterConnection(
         server=endpoint.server,
         ca_path=endpoint.ca_path,
         insecure=not endpoint.verify,

@@ -34,19 +34,23 @@ def hold_the_loop(seconds):
     time.sleep(seconds)
 
 
-async def _echo_messages(receive, send):
+async def _echo_messages(scope, receive, send):
     await receive()
     await send({"type": "websocket.accept"})
+    if scope["path"] == "/client":
+        await send({"type": "websocket.send", "text": scope["client"][0]})
     while (message := await receive())["type"] == "websocket.receive":
         text = f"{message['text']} {os.getpid()}"
         await send({"type": "websocket.send", "text": text})
 
 
 async def app(scope, receive, send):
-    if scope["type"] == "http":
+    if scope["type"] == "http" and scope["path"] == "/client":
+        await _answer(send, scope["client"][0].encode())
+    elif scope["type"] == "http":
         await _answer_request(scope, receive, send)
     elif scope["type"] == "websocket":
-        await _echo_messages(receive, send)
+        await _echo_messages(scope, receive, send)
 
 
 async def _answer_request(scope, receive, send):

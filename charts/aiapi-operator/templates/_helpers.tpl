@@ -43,7 +43,19 @@ it (aiapi); both joined otherwise. */}}
 {{- if .Values.priorityClass.name -}}
 {{ .Values.priorityClass.name }}
 {{- else if .Values.priorityClass.create -}}
-{{ include "aiapi-operator.clusterName" . }}
+{{ printf "%s-%d-%s" (include "aiapi-operator.clusterName" .) (int64 .Values.priorityClass.value) (lower .Values.priorityClass.preemptionPolicy) }}
+{{- end -}}
+{{- end }}
+
+{{/* Not empty if this release manages the CustomResourceDefinition: it is new, this release installed it,
+or is to take it over. */}}
+{{- define "aiapi-operator.managesCrd" -}}
+{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "aiapis.aiapi.dev" -}}
+{{- $annotations := dig "metadata" "annotations" dict $found -}}
+{{- $owner := printf "%s/%s" (get $annotations "meta.helm.sh/release-namespace") (get $annotations "meta.helm.sh/release-name") -}}
+{{- if not .Values.crds.install -}}
+{{- else if or (not $found) .Values.crds.takeOwnership (eq $owner (printf "%s/%s" .Release.Namespace .Release.Name)) -}}
+true
 {{- end -}}
 {{- end }}
 
@@ -64,4 +76,13 @@ it (aiapi); both joined otherwise. */}}
 {{- $parts = append $parts (printf "%s=%s" $key $value) -}}
 {{- end -}}
 {{ join "," $parts }}
+{{- end }}
+
+{{/* The names in a list of objects, separated by commas. */}}
+{{- define "aiapi-operator.names" -}}
+{{- $names := list -}}
+{{- range . -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{ join "," $names }}
 {{- end }}

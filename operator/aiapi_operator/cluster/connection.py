@@ -19,7 +19,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from aiapi_operator.cluster import errors
+from aiapi_operator.cluster import errors, tls
 from aiapi_operator.cluster.contexts import UNREADABLE
 
 APPLY = "application/apply-patch+yaml"
@@ -117,6 +117,7 @@ class Connection:
         self._context = context
         self._observer = observer or (lambda _verb, _outcome, _seconds: None)
         self._client = ApiClient(configuration)
+        tls.accept_cluster_ca(self._client.rest_client.ssl_context)
 
     @classmethod
     async def open(
@@ -155,7 +156,8 @@ class Connection:
         """Send one request and return the parsed answer.
 
         Retries with jittered backoff while the API server sheds load (429), fails (5xx) or
-        cannot be reached. Any other error is raised immediately.
+        cannot be reached. Any other error is raised immediately, also a certificate that is not
+        trusted.
         """
         end = time.monotonic() + request.deadline
         delay = _BACKOFF_START
@@ -168,6 +170,8 @@ class Connection:
                     raise
                 renewed = True
                 await self._renew_credentials()
+            except errors.Untrusted:
+                raise
             except (errors.TooManyRequests, errors.Unavailable) as failure:
                 jittered = delay * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
                 pause = max(failure.retry_after, jittered)
@@ -222,5 +226,14 @@ class Connection:
 
 
 def _unreachable(error: BaseException) -> errors.Unavailable:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _untrusted(error.certificate_error)
     detail = str(error) or type(error).__name__
     return errors.Unavailable(f"the Kubernetes API did not answer: {detail}", reason="Unreachable")
+
+
+def _untrusted(error: Exception) -> errors.Untrusted:
+    detail = getattr(error, "verify_message", "") or str(error)
+    return errors.Untrusted(
+        f"the Kubernetes API's certificate is not trusted: {detail.rstrip('.')}", reason="Untrusted"
+    )

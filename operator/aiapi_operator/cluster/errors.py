@@ -53,6 +53,10 @@ class Unavailable(ClusterError):
     """The API server cannot be reached, failed (5xx), or did not answer in time."""
 
 
+class Untrusted(Unavailable):
+    """The API server's certificate was not issued by the configured CA, or for this address."""
+
+
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
     400: Invalid,
     401: Unauthorized,

@@ -25,6 +25,8 @@ class Permission:
     verbs: frozenset[str]
     scope: Scope
     why: str
+    own_lease: bool = False
+    """Granted for the operator's own Lease only."""
 
 
 def _watched(group: str, resource: str, verbs: str, why: str) -> Permission:
@@ -78,8 +80,16 @@ PERMISSIONS = (
     Permission(
         "coordination.k8s.io",
         "leases",
-        frozenset({"create", "get", "update"}),
+        frozenset({"create"}),
+        Scope.OPERATOR,
+        "to create the Lease if it is missing",
+    ),
+    Permission(
+        "coordination.k8s.io",
+        "leases",
+        frozenset({"get", "update"}),
         Scope.OPERATOR,
         "to elect one leader",
+        own_lease=True,
     ),
 )

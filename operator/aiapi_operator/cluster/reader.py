@@ -4,6 +4,7 @@ Unlike the operator, a command reports an API server that is down instead of wai
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +12,22 @@ from aiapi_operator.cluster import discovery
 from aiapi_operator.cluster.connection import APPLY, MERGE, Connection, Request
 from aiapi_operator.cluster.contexts import namespace_of
 from aiapi_operator.cluster.errors import NotFound
-from aiapi_operator.cluster.resources import AIAPIS, DEPLOYMENTS, EVENTS, LEASES, Manifest, Resource
+from aiapi_operator.cluster.resources import (
+    AIAPIS,
+    DEPLOYMENTS,
+    EVENTS,
+    LEASES,
+    PODS,
+    Manifest,
+    Resource,
+)
 
 FIELD_MANAGER = "kubectl-aiapi"
 CRDS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"
 )
+_PROXY_DEADLINE = 1.0
+"""Seconds; less than one retry, since 503 is the answer that is asked for."""
 _REVIEWS = "/apis/authorization.k8s.io/v1"
 
 
@@ -76,6 +87,16 @@ class Reader:
     async def deployments(self, selector: str) -> list[Manifest]:
         """The Deployments that match a label selector, in all namespaces."""
         return await self._list(DEPLOYMENTS, None, labelSelector=selector)
+
+    async def pods(self, namespace: str, selector: str) -> list[Manifest]:
+        """The pods of a namespace that match a label selector."""
+        return await self._list(PODS, namespace, labelSelector=selector)
+
+    async def pod_answer(self, namespace: str, pod: str, port: int, path: str) -> None:
+        """Ask a pod over HTTP, through the API server. A failure has the pod's answer."""
+        where = f"{PODS.path(namespace, pod)}:{port}/proxy/{path}"
+        with suppress(ValueError):  # a pod that answers 200 does so in plain text
+            await self._connection.send(Request("GET", where, deadline=_PROXY_DEADLINE))
 
     async def leases(self, name: str) -> list[Manifest]:
         """The Leases with this name, in all namespaces."""

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from aiapi_operator.console.history import TIME_RANGES
 from aiapi_operator.console.pages import Pages
+from aiapi_operator.process.listener import bind
 
 MAX_CONNECTIONS = 64
 """Further connections are closed immediately."""
@@ -62,10 +63,11 @@ class ConsoleServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. Port 0 picks a free one."""
+        listener = bind(host, port, "--console-port")
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            self._protocol, host, port, backlog=MAX_CONNECTIONS
+            self._protocol, sock=listener, backlog=MAX_CONNECTIONS
         )
         return int(self._listener.sockets[0].getsockname()[1])
 

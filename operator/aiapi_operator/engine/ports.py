@@ -114,6 +114,7 @@ class OperatorConfig:
     resize_in_place: bool
     runtime: Runtime
     keep_delivery: bool = True
+    image_pull_secrets: tuple[str, ...] = ()
     metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 

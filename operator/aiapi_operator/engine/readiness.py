@@ -118,11 +118,7 @@ def _runtime_cause(pod: PodView, problem: tuple[str, str]) -> tuple[str, str] | 
 def _container_cause(aiapi: AIApi, pod: PodView, default_image: str) -> tuple[str, str] | None:
     reason, message = pod.problem or ("", "")
     if reason in _PULL_REASONS:
-        detail = f" ({message})" if message else ""
-        return "ImagePullFailed", (
-            f"Image {aiapi.spec.image or default_image} cannot be pulled{detail}. Correct"
-            " spec.image, or set imagePullSecrets in spec.podTemplate."
-        )
+        return "ImagePullFailed", _pull_failed(aiapi.spec.image, default_image, message)
     if reason == "Unschedulable":
         return reason, (
             f"No node has room for a pod: {message}. Add nodes, or lower spec.workers.cpu or"
@@ -151,3 +147,14 @@ def _pods_rejected(deployment: Manifest) -> tuple[str, str] | None:
             detail = condition.get("message") or condition.get("reason") or "no reason given"
             return "PodsRefused", f"Pods cannot be created: {detail}."
     return None
+
+
+def _pull_failed(image: str | None, default_image: str, message: str) -> str:
+    detail = f" ({message})" if message else ""
+    advice = (
+        "Correct spec.image, or set imagePullSecrets in spec.podTemplate."
+        if image
+        else "Set serviceImage and imagePullSecrets in the values of the operator's chart; the"
+        " secrets must exist in this namespace."
+    )
+    return f"Image {image or default_image} cannot be pulled{detail}. {advice}"

@@ -140,6 +140,7 @@ class Engine:
         return Context(
             operator_namespace=config.operator_namespace,
             default_image=config.default_image,
+            image_pull_secrets=config.image_pull_secrets,
             template_workers=minimum if config.resize_in_place else state.template.workers,
             resize_in_place=config.resize_in_place,
             metrics_from=config.metrics_from,

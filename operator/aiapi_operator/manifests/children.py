@@ -19,7 +19,7 @@ def desired(aiapi: AIApi, context: Context) -> tuple[dict[str, Any], ...]:
     The Deployment comes last, because its pods need the others.
     """
     return (
-        service_account.build(aiapi),
+        service_account.build(aiapi, context),
         service.build(aiapi),
         network_policy.build(aiapi, context),
         pod_disruption_budget.build(aiapi),

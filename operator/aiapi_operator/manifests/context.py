@@ -15,6 +15,8 @@ class Context:
     """The operator's namespace: the only one that may reach the pods' admin port."""
     default_image: str
     """Image of an AIApi that sets no image."""
+    image_pull_secrets: tuple[str, ...] = ()
+    """Image pull secrets of an AIApi that sets no image or has an injected runtime."""
     template_workers: int
     """Workers of a new pod: ``spec.workers.min`` with in-place resize, else the wanted number."""
     resize_in_place: bool

@@ -29,6 +29,7 @@ def _spec(aiapi: AIApi, context: Context) -> dict[str, Any]:
         "serviceAccountName": service_account.name(aiapi),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        **service_account.pull_secrets(aiapi, context),
         "terminationGracePeriodSeconds": app_container.grace_period(aiapi),
         "securityContext": {
             "runAsNonRoot": True,

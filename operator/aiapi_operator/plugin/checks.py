@@ -146,8 +146,10 @@ def _paths(schema: Mapping[str, Any], at: str = "") -> Iterable[str]:
         yield from _paths(items, f"{at}[]")
 
 
-def operator(deployments: list[Manifest], leases: list[Manifest], now: datetime) -> Check:
-    """Whether an operator is running, and which replica leads."""
+def operator(
+    deployments: list[Manifest], leases: list[Manifest], now: datetime, why: str = ""
+) -> Check:
+    """Whether an operator is running, and which replica leads. ``why`` its pods are not ready."""
     name = "Operator"
     ready = [d for d in deployments if (d.get("status") or {}).get("readyReplicas")]
     leader = next((lease for lease in leases if _is_fresh(lease, now)), None)
@@ -161,7 +163,7 @@ def operator(deployments: list[Manifest], leases: list[Manifest], now: datetime)
         namespace = (deployments or leases)[0]["metadata"]["namespace"]
         return problem(
             name,
-            f"installed ({place}), but no pod holds the Lease",
+            f"installed ({place}), but no pod holds the Lease" + (f". {why}" if why else ""),
             f"kubectl -n {namespace} describe pods -l {OPERATOR_LABEL}; check their logs",
         )
     return problem(name, "not found", "install the chart charts/aiapi-operator")
@@ -223,7 +225,9 @@ def needs_attention(aiapis: list[Manifest]) -> list[Check]:
     ]
 
 
-async def operator_permissions(reader: Reader, deployments: list[Manifest]) -> Check:
+async def operator_permissions(
+    reader: Reader, deployments: list[Manifest], lease: str | None = None
+) -> Check:
     """Whether the operator's service account has all permissions that it needs."""
     name, user, own = "Permissions", "", reader.namespace
     groups: tuple[str, ...] = ()
@@ -232,7 +236,11 @@ async def operator_permissions(reader: Reader, deployments: list[Manifest]) -> C
         spec = deployments[0]["spec"]["template"]["spec"]
         account = spec.get("serviceAccountName", "default")
         user = f"system:serviceaccount:{own}:{account}"
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{own}")
+        groups = (
+            "system:authenticated",
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{own}",
+        )
     watched = _watched(deployments)
     slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
@@ -240,7 +248,8 @@ async def operator_permissions(reader: Reader, deployments: list[Manifest]) -> C
         async with slots:
             return attributes, await reader.review(attributes, user=user, groups=groups)
 
-    reviews = [r for each in PERMISSIONS for r in _reviews(each, own, watched)]
+    lease = lease or lease_name(deployments)
+    reviews = [r for each in PERMISSIONS for r in _reviews(each, own, watched, lease)]
     try:
         answers = await asyncio.gather(*map(review, reviews))
     except Unavailable:
@@ -286,7 +295,7 @@ def _env(deployments: list[Manifest], name: str) -> str:
 
 
 def _reviews(
-    permission: Permission, own: str, watched: tuple[str, ...]
+    permission: Permission, own: str, watched: tuple[str, ...], lease: str
 ) -> Iterable[dict[str, str]]:
     """The attributes of the access reviews for a permission."""
     where = (own,) if permission.scope is Scope.OPERATOR else watched or ("",)
@@ -299,6 +308,7 @@ def _reviews(
                 "subresource": subresource,
                 "namespace": namespace,
                 "verb": verb,
+                "name": lease if permission.own_lease else "",
             }
             yield {key: value for key, value in attributes.items() if value or key == "group"}
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.plugin import checks
+from aiapi_operator.plugin import checks, operator_pods
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.checks import Check, CheckResult
 from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
@@ -67,9 +67,10 @@ async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None)
         found.append(checks.unknown("Operator", error))
         known: list[Manifest] = []
     else:
-        found.append(checks.operator(deployments, leases, checks.now()))
+        why = await _why_not_ready(reader, deployments)
+        found.append(checks.operator(deployments, leases, checks.now(), why))
         known = deployments
-    found.append(await checks.operator_permissions(reader, known))
+    found.append(await checks.operator_permissions(reader, known, lease_name))
     if isinstance(aiapis, NotFound):
         return found
     if isinstance(aiapis, ClusterError):
@@ -85,6 +86,15 @@ async def _operators(
     known = [] if isinstance(deployments, ClusterError) else deployments
     name = lease_name or checks.lease_name(known)
     return deployments, await _or_error(reader.leases(name))
+
+
+async def _why_not_ready(reader: Reader, deployments: list[Manifest]) -> str:
+    """Why the pods of the first Deployment that has none ready are not."""
+    for each in deployments:
+        if not (each.get("status") or {}).get("readyReplicas"):
+            namespace = each["metadata"]["namespace"]
+            return await operator_pods.why_not_ready(reader, namespace, checks.OPERATOR_LABEL)
+    return ""
 
 
 async def _or_error(call: Awaitable[T]) -> T | ClusterError:

@@ -50,6 +50,11 @@ def cluster_error(error: errors.ClusterError) -> CommandError:
             f"forbidden: {error.message}. Ask the cluster administrator for this permission.",
             FORBIDDEN,
         )
+    if isinstance(error, errors.Untrusted):
+        return CommandError(
+            f"{error.message}. Check the certificate authority and the server in the kubeconfig.",
+            UNREACHABLE,
+        )
     if isinstance(error, errors.Unavailable | errors.TooManyRequests):
         return CommandError(
             f"{error.message}. Check that the cluster is up and the kubeconfig is right.",

@@ -46,6 +46,7 @@ class Operator:
 
     operator_namespace: str
     default_image: str
+    image_pull_secrets: tuple[str, ...]
     runtime_image: str
     runtime_delivery: str | None
 
@@ -72,6 +73,12 @@ class Operator:
     help="Namespace of the operator, which may connect to the pods' admin port.",
 )
 @click.option("--default-image", default=DEFAULT_IMAGE, help="Image of AIApis without one.")
+@click.option(
+    "--image-pull-secret",
+    "image_pull_secrets",
+    multiple=True,
+    help="Image pull secret of AIApis without an image; repeatable.",
+)
 @click.option(
     "--resize/--no-resize",
     default=None,
@@ -149,6 +156,7 @@ def children_of(document: Manifest, cluster: Cluster, operator: Operator) -> lis
     context = Context(
         operator_namespace=operator.operator_namespace,
         default_image=operator.default_image,
+        image_pull_secrets=operator.image_pull_secrets,
         template_workers=aiapi.spec.workers.min,
         resize_in_place=cluster.resize_in_place,
         runtime=operator.runtime(cluster),

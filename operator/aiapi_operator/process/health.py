@@ -1,12 +1,15 @@
 """The operator's HTTP port: liveness, readiness and metrics.
 
 The operator is live while no AIApi is overdue. A process whose watches or ticks are blocked
-answers 503, and the kubelet restarts it.
+answers 503, and the kubelet restarts it. It is ready once it watches; until then /readyz gives the
+reason.
 """
 
 from collections.abc import Callable
 
 from aiohttp import web
+
+from aiapi_operator.process.listener import bind
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,11 +21,11 @@ class HealthServer:
         self,
         *,
         overdue: Callable[[], list[str]],
-        watching: Callable[[], bool],
+        waiting_for: Callable[[], str],
         metrics: Callable[[], bytes],
     ) -> None:
         self._overdue = overdue
-        self._watching = watching
+        self._waiting_for = waiting_for
         self._metrics = metrics
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
@@ -32,9 +35,9 @@ class HealthServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port; port 0 selects a free one."""
+        listener = bind(host, port, "--port")
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        await web.SockSite(self._runner, listener).start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
@@ -48,8 +51,8 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        if not self._watching():
-            return web.Response(status=503, text="not watching yet\n")
+        if problem := self._waiting_for():
+            return web.Response(status=503, text=f"not watching yet: {problem}\n")
         return web.Response(text="ok\n")
 
     async def _serve_metrics(self, _request: web.Request) -> web.Response:

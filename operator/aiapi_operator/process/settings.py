@@ -12,6 +12,8 @@ from typing import Annotated
 from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aiapi_operator.process.listener import ANY
+
 VERSION = version("aiapi")
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_PORT = 8080
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
     """Path of a kubeconfig; by default KUBECONFIG, the service account, or ~/.kube/config."""
     namespaces: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Namespaces to watch, separated by commas; all by default."""
-    host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, metrics from Prometheus
+    host: str = ANY
     port: Annotated[
         int, Field(ge=0, le=65535), BeforeValidator(_not_a_service_link(_DEFAULT_PORT))
     ] = _DEFAULT_PORT
@@ -112,6 +114,8 @@ class Settings(BaseSettings):
     runtime_delivery: RuntimeDelivery = RuntimeDelivery.AUTO
     """How the runtime gets into a pod. Auto: ImageVolume from Kubernetes 1.36, else
     InitContainer."""
+    image_pull_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Image pull secrets of an AIApi that sets no image or has an injected runtime."""
     metrics_from: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict
     )

@@ -81,9 +81,9 @@ async def _tcp(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
         async with asyncio.timeout(limit):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
-        return f"dial tcp {host}:{port}: i/o timeout"
+        return f"dial tcp {_host_port(host, port)}: i/o timeout"
     except OSError as error:
-        return f"dial tcp {host}:{port}: connect: {_reason(error)}"
+        return f"dial tcp {_host_port(host, port)}: connect: {_reason(error)}"
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
@@ -93,7 +93,8 @@ async def _tcp(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
 async def _http_get(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
     host, port = spec.get("host") or target.pod_ip, target.port(spec["port"])
     path = spec.get("path") or "/"
-    url = f"http://{host}:{port}{path}"
+    address = _host_port(host, port)
+    url = f"http://{address}{path}"
     if spec.get("scheme", "HTTP").upper() != "HTTP":
         return f'Get "{url}": the sandbox supports only plain HTTP probes'
     try:
@@ -102,8 +103,12 @@ async def _http_get(spec: JsonObject, target: ProbeTarget, limit: float) -> str:
     except TimeoutError:
         return f'Get "{url}": context deadline exceeded while awaiting headers'
     except (OSError, ValueError, EOFError) as error:
-        return f'Get "{url}": dial tcp {host}:{port}: connect: {_reason(error)}'
+        return f'Get "{url}": dial tcp {address}: connect: {_reason(error)}'
     return "" if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _reason(error: Exception) -> str:
@@ -112,7 +117,7 @@ def _reason(error: Exception) -> str:
 
 
 def _request(spec: JsonObject, host: str, port: int, path: str) -> bytes:
-    headers = {"Host": f"{host}:{port}", "User-Agent": USER_AGENT, "Accept": "*/*"}
+    headers = {"Host": _host_port(host, port), "User-Agent": USER_AGENT, "Accept": "*/*"}
     headers |= {item["name"]: item["value"] for item in spec.get("httpHeaders", ())}
     headers["Connection"] = "close"
     lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]

@@ -1,6 +1,20 @@
 """A worker's connections: Uvicorn's, but each one follows its request's body to the end."""
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MAPPED = "::ffff:"
+"""What precedes an IPv4 address as an IPv6 socket reports it."""
+
+Address = tuple[str, int] | None
+
+
+def plain_address(address: Address) -> Address:
+    """The address, an IPv4 one without its IPv6 prefix."""
+    if address is None or not address[0].startswith(_MAPPED):
+        return address
+    return address[0].removeprefix(_MAPPED), address[1]
 
 
 class WholeRequestProtocol(HttpToolsProtocol):
@@ -8,6 +22,12 @@ class WholeRequestProtocol(HttpToolsProtocol):
 
     A connection is idle, and may move to another worker, only after the whole body has arrived.
     """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
+        super().connection_made(transport)
+        self.client = plain_address(self.client)
+        if self.server is not None and self.server[1] is not None:
+            self.server = plain_address((self.server[0], self.server[1]))
 
     def on_message_complete(self) -> None:
         # Replaces Uvicorn's, which returns early where the response is complete; calling it as well

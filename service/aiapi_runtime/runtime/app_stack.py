@@ -13,6 +13,7 @@ from aiapi_runtime.limits.middleware import ConcurrencyLimiter
 from aiapi_runtime.limits.protocol import plain_protocol, rejecting_protocol
 from aiapi_runtime.runtime.connection_close import ConnectionCloser
 from aiapi_runtime.runtime.lifespan import LifespanRecorder
+from aiapi_runtime.runtime.plain_addresses import with_plain_addresses
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.telemetry import tracing
 from aiapi_runtime.telemetry.clock import LoopClock
@@ -67,7 +68,7 @@ def build(  # noqa: PLR0913 - the parts of the stack
     other = recorder.record(adapted)
 
     http = trace(limited)
-    stack = counted(http, forwarded=proxied(http), other=proxied(other))
+    stack = counted(http, forwarded=proxied(http), other=with_plain_addresses(proxied(other)))
     return AppStack(stack, protocol)
 
 

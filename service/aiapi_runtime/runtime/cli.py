@@ -15,8 +15,9 @@ import click
 
 from aiapi_runtime.runtime import bundled_app, logs
 from aiapi_runtime.runtime.admin_routes import Token
+from aiapi_runtime.runtime.listener import bind, host_port
 from aiapi_runtime.runtime.settings import RuntimeSettings
-from aiapi_runtime.runtime.supervisor import Supervisor, bind
+from aiapi_runtime.runtime.supervisor import Supervisor
 
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PORT = click.IntRange(0, 65535)
@@ -101,7 +102,7 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     except OSError as error:
         hint = f"; choose another with {option}" if error.errno == errno.EADDRINUSE else ""
         raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}{hint}"
+            f"cannot listen on {host_port(host, port)}: {error.strerror}{hint}"
         ) from error
 
 

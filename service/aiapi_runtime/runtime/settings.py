@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from aiapi_runtime.runtime.listener import ANY
+
 SPARE_SLOTS = 16
 
 
@@ -12,7 +14,7 @@ class RuntimeSettings:
 
     app: str
     app_dir: str = "."
-    host: str = "0.0.0.0"  # noqa: S104 - a pod serves its network
+    host: str = ANY
     port: int = 8000
     admin_host: str = ""
     admin_port: int = 9000

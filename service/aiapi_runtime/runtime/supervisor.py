@@ -15,6 +15,7 @@ from aiapi_runtime.launcher.refusal import Refusal, report
 from aiapi_runtime.runtime import client_metrics, event_loop, injection
 from aiapi_runtime.runtime.admin_routes import Token, build
 from aiapi_runtime.runtime.admin_server import AdminServer
+from aiapi_runtime.runtime.listener import url
 from aiapi_runtime.runtime.loading import last_line
 from aiapi_runtime.runtime.pod import PodAdmin
 from aiapi_runtime.runtime.process_attributes import (
@@ -35,20 +36,6 @@ _TICK_SECONDS = 0.25
 _SIDECARS_STOP_SECONDS = 2.0
 # The part of the grace period for the workers' own end (lifespan shutdown, exit).
 _RESERVE_SECONDS = 2.0
-
-
-def bind(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening socket. It listens right away, so that a port in use is an error at the start."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(backlog)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
 
 
 class Supervisor:
@@ -124,10 +111,10 @@ class Supervisor:
         logger.info(
             "serving %s on %s with %d %s, admin on %s",
             self._settings.app,
-            _url(self._listener),
+            url(self._listener),
             self._settings.workers,
             "worker" if self._settings.workers == 1 else "workers",
-            _url(self._admin_socket),
+            url(self._admin_socket),
         )
 
     def _handle_signals(self) -> None:
@@ -214,8 +201,3 @@ def _describe_exit(code: int) -> str:
     except ValueError:
         # Most real-time signals have no name.
         return f"was killed by signal {-code}"
-
-
-def _url(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

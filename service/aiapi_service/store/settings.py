@@ -1,7 +1,6 @@
 """Settings of the database and Redis."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,7 @@ def default_data_dir() -> Path:
     preferred = _preferred_data_dir()
     if preferred is not None and _is_creatable(preferred):
         return preferred
-    return Path(tempfile.gettempdir()) / f"aiapi-{os.geteuid()}"
+    return local.temporary_folder() / f"aiapi-{os.geteuid()}"
 
 
 def _preferred_data_dir() -> Path | None:

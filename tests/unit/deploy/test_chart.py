@@ -78,6 +78,7 @@ def test_defaults_are_highly_available_and_confined(default: list[dict[str, Any]
     assert only(default, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     spec = pod(default)
     assert spec["priorityClassName"] == only(default, "PriorityClass")["metadata"]["name"]
+    assert only(default, "PriorityClass")["preemptionPolicy"] == "Never"
     selector = only(default, "Deployment")["spec"]["selector"]
     spreads = spec["topologySpreadConstraints"]
     assert [each["labelSelector"] for each in spreads] == [selector, selector]
@@ -87,6 +88,42 @@ def test_defaults_are_highly_available_and_confined(default: list[dict[str, Any]
     policy = only(default, "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["podSelector"] == selector
+
+
+def test_another_priority_is_another_priority_class() -> None:
+    """Neither the value nor the policy of a PriorityClass can change."""
+    names = set()
+    for change in ({}, {"value": 5}, {"preemptionPolicy": "PreemptLowerPriority"}):
+        documents = rendered({"priorityClass": change})
+        made = only(documents, "PriorityClass")
+        assert change.items() <= made.items()
+        assert pod(documents)["priorityClassName"] == made["metadata"]["name"]
+        names.add(made["metadata"]["name"])
+    assert len(names) == 3
+    assert "preemptionPolicy" in refusal({"priorityClass": {"preemptionPolicy": "Sometimes"}})
+
+
+def test_a_rollout_needs_no_room_for_one_more_pod(default: list[dict[str, Any]]) -> None:
+    strategy = only(default, "Deployment")["spec"]["strategy"]
+    assert strategy == {"rollingUpdate": {"maxUnavailable": 1}}
+    assert "strategy" not in only(rendered({"replicas": 1}), "Deployment")["spec"]
+
+
+def test_image_pull_secrets_reach_the_operator_and_its_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secrets = [{"name": "mirror"}, {"name": "spare"}]
+    documents = rendered({"imagePullSecrets": secrets})
+    assert pod(documents)["imagePullSecrets"] == secrets
+    monkeypatch.setenv(
+        "AIAPI_OPERATOR_IMAGE_PULL_SECRETS", env(documents)["AIAPI_OPERATOR_IMAGE_PULL_SECRETS"]
+    )
+    assert Settings().image_pull_secrets == ("mirror", "spare")
+
+
+def test_the_end_of_a_container_is_explained_in_its_status(default: list[dict[str, Any]]) -> None:
+    container = pod(default)["containers"][0]
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_every_pod_meets_the_restricted_standard(default: list[dict[str, Any]]) -> None:

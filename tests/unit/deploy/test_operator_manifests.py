@@ -64,9 +64,15 @@ def test_no_permission_is_a_wildcard() -> None:
 
 def test_only_its_own_lease_can_be_updated() -> None:
     role = only(deployed(), "Role")
-    for rule in role["rules"]:
-        if "update" in rule["verbs"]:
-            assert rule["resourceNames"] == [only(deployed(), "Lease")["metadata"]["name"]]
+    lease = [only(deployed(), "Lease")["metadata"]["name"]]
+    granted_by_name = {
+        verb
+        for rule in role["rules"]
+        if rule.get("resourceNames") == lease
+        for verb in rule["verbs"]
+    }
+    named = [each.verbs for each in PERMISSIONS if each.own_lease]
+    assert granted_by_name == set().union(*named) == {"get", "update"}
 
 
 def test_the_operator_pod_is_restricted_and_selected_by_network_policies() -> None:

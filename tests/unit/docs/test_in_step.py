@@ -239,7 +239,7 @@ PAGES = {
 """Page that documents a command, by the command or the program."""
 OTHER_PROGRAMS = {
     *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
-    *("--reuse-values", "--set", "--version", "--wait", "--timeout"),
+    *("--force-conflicts", "--reuse-values", "--set", "--version", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
     *("--no-deps", "--only", "--data-urlencode", "--manifest-url"),  # pip, benchmarks, curl, krew
 }

@@ -29,6 +29,15 @@ async def test_an_image_that_cannot_be_pulled(reason: str) -> None:
         assert part in ready["message"]
 
 
+async def test_the_default_image_is_a_matter_of_the_chart() -> None:
+    world = World(spec={"app": "assistant.llm:app"})
+    ready = await ready_condition(world, **waiting("ErrImagePull", "401 Unauthorized"))
+    assert ready["message"].endswith(
+        " cannot be pulled (401 Unauthorized). Set serviceImage and imagePullSecrets in the values"
+        " of the operator's chart; the secrets must exist in this namespace."
+    )
+
+
 async def test_an_app_that_does_not_import() -> None:
     world = World(spec={"app": "nosuch.main:app"})
     await world.tick()

@@ -153,6 +153,28 @@ async def test_all_permissions_of_the_operators_account_are_reviewed() -> None:
     }
 
 
+async def test_the_lease_is_reviewed_by_the_name_that_the_role_grants() -> None:
+    class RestrictedToOneLease(Reviews):
+        async def review(self, attributes: dict[str, str], **who: Any) -> bool:
+            await super().review(attributes, **who)
+            if attributes["resource"] != "leases" or attributes["verb"] == "create":
+                return "name" not in attributes
+            return attributes.get("name") == "sizer"
+
+    reader: Any = RestrictedToOneLease()
+    found = await checks.operator_permissions(reader, [deployment(lease_name="sizer")])
+    assert found.result is CheckResult.OK, found.message
+    other = await checks.operator_permissions(reader, [deployment()], "another")
+    assert "may not get leases, update leases" in other.message
+
+
+async def test_the_reason_why_no_pod_is_ready_is_part_of_the_message() -> None:
+    why = "operator-1: not watching yet: starting"
+    installed = "installed (aiapi-system/aiapi-operator)"
+    found = checks.operator([deployment(ready=0)], [], NOON, why)
+    assert found.message == f"{installed}, but no pod holds the Lease. {why}"
+
+
 async def test_each_watched_namespace_is_reviewed_and_denials_reported() -> None:
     reader: Any = Reviews(rejected="secrets")
     found = await checks.operator_permissions(reader, [deployment(namespaces="shop, search")])
