@@ -14,7 +14,9 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
     """
     if host == ANY and not socket.has_dualstack_ipv6():
         host = _ANY_IPV4
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio disables Nagle's algorithm only where the protocol is stated.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if host == ANY:

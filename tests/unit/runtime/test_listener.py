@@ -1,5 +1,6 @@
 """Listening on IPv6 and IPv4, and only on IPv4 where the kernel has no IPv6."""
 
+import asyncio
 import errno
 import socket
 
@@ -72,3 +73,20 @@ def test_ipv4_addresses_are_plain(
     reported: tuple[str, int] | None, plain: tuple[str, int] | None
 ) -> None:
     assert plain_address(reported) == plain
+
+
+async def test_responses_are_sent_without_delay() -> None:
+    """Else each response on a kept connection waits 40 ms for the acknowledgment of its head."""
+    delays: list[int] = []
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sock = writer.get_extra_info("socket")
+        delays.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listening = listener.bind("127.0.0.1", 0, 8)
+    async with await asyncio.start_server(accepted, sock=listening):
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        await reader.read()
+        writer.close()
+    assert delays == [1]
