@@ -1,4 +1,4 @@
-"""The command of a container with an injected runtime: `python3 /aiapi/launch.py module:app`.
+"""The command of a container with an injected runtime: `python3 /aiapi/aiapi/launch.py module:app`.
 
 Three processes start through it: the one that looks for the interpreter, the supervisor (the same
 process where it has the right interpreter already), and the fork server.

@@ -18,7 +18,7 @@ _MISSING = re.compile(
     r'exec: "(?P<program>[^"]+)": (?:executable file not found|[^\n]*no such file or directory)'
 )
 _REFUSED_VOLUME = (
-    f"can't open file '{LAUNCHER}'",  # a container runtime that ignores the subPath
+    f"can't open file '{LAUNCHER}'",  # a container runtime that mounts an empty folder
     'failed to mkdir ""',  # a container runtime that ignores the image
 )
 _SERVE = "aiapi-serve"

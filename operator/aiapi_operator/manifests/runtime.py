@@ -2,7 +2,8 @@
 
 The files of the runtime image come into the pod at ``/aiapi``: by an image volume, or by an init
 container that copies them into an emptyDir. The app container then starts the image's own
-interpreter with the launcher in that folder.
+interpreter with the launcher among them. The volume is the whole image, with the runtime in its
+folder ``aiapi``: containerd before 2.2 ignores the subPath of an image volume.
 
 A Deployment keeps the runtime that it has. Otherwise a new version of the operator, or an upgrade
 of the cluster to one with image volumes, would roll all pods of all AIApis. An annotation records
@@ -27,7 +28,9 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 NAME = "aiapi-runtime"
 """Name of the volume and of the init container."""
 FOLDER = "/aiapi"
-LAUNCHER = f"{FOLDER}/launch.py"
+"""Where the volume is mounted in the app container."""
+LAUNCHER = f"{FOLDER}/aiapi/launch.py"
+_IN_IMAGE = "/aiapi"
 _COPY_TO = "/runtime"
 _SIZE_LIMIT = "512Mi"
 """Several times the size of the runtime, to bound what a wrong image can copy."""
@@ -79,16 +82,14 @@ def inject(pod: Json, aiapi: AIApi, runtime: Runtime) -> Json:
     return {
         **pod,
         **added,
-        "containers": [_with_launcher(app, aiapi, runtime), *others],
+        "containers": [_with_launcher(app, aiapi), *others],
         "volumes": [*pod["volumes"], _volume(runtime)],
     }
 
 
-def _with_launcher(app: Json, aiapi: AIApi, runtime: Runtime) -> Json:
+def _with_launcher(app: Json, aiapi: AIApi) -> Json:
     wanted = aiapi.spec.runtime
     mount: Json = {"name": NAME, "mountPath": FOLDER, "readOnly": True}
-    if runtime.delivery is Delivery.IMAGE_VOLUME:
-        mount["subPath"] = FOLDER.removeprefix("/")
     python = [{"name": "AIAPI_PYTHON", "value": wanted.python}] if wanted.python else []
     return {
         **app,
@@ -112,7 +113,7 @@ def _init_container(runtime: Runtime) -> Json:
         "name": NAME,
         "image": runtime.image,
         "imagePullPolicy": runtime.pull_policy,
-        "command": ["cp", "-R", f"{FOLDER}/.", _COPY_TO],
+        "command": ["cp", "-R", _IN_IMAGE, _COPY_TO],
         # Requests far below those of a worker do not add to the pod's: the larger ones count.
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},

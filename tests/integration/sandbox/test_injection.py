@@ -16,17 +16,17 @@ MOUNT = {"name": "aiapi-runtime", "mountPath": "/aiapi", "readOnly": True}
 COPY = {
     "name": "aiapi-runtime",
     "image": RUNTIME,
-    "command": ["cp", "-R", "/aiapi/.", "/runtime"],
+    "command": ["cp", "-R", "/aiapi", "/runtime"],
     "volumeMounts": [{"name": "aiapi-runtime", "mountPath": "/runtime"}],
 }
 DELIVERIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "image volume": ({"volumes": [VOLUME]}, {**MOUNT, "subPath": "aiapi"}),
+    "image volume": ({"volumes": [VOLUME]}, MOUNT),
     "init container": (
         {"initContainers": [COPY], "volumes": [{"name": "aiapi-runtime", "emptyDir": {}}]},
         MOUNT,
     ),
 }
-LAUNCH = ("python3", "/aiapi/launch.py")
+LAUNCH = ("python3", "/aiapi/aiapi/launch.py")
 
 
 @pytest.fixture(scope="session")

@@ -92,14 +92,14 @@ STARTS = {
             " Injected, so that the operator injects the runtime."
         ),
     ),
-    "an image volume without its subPath": (
+    "an empty image volume": (
         {},
-        "python3: can't open file '/aiapi/launch.py': [Errno 2] No such file or directory",
+        "python3: can't open file '/aiapi/aiapi/launch.py': [Errno 2] No such file or directory",
         "ImageVolumeRefused",
         (
-            "The node cannot mount the runtime image: python3: can't open file '/aiapi/launch.py':"
-            " [Errno 2] No such file or directory. Set runtime.delivery: InitContainer in the"
-            " values of the operator's chart."
+            "The node cannot mount the runtime image: python3: can't open file"
+            " '/aiapi/aiapi/launch.py': [Errno 2] No such file or directory. Set"
+            " runtime.delivery: InitContainer in the values of the operator's chart."
         ),
     ),
 }

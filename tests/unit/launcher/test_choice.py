@@ -25,7 +25,7 @@ def answers(monkeypatch):
 
 
 def choose(app="main:app", app_dir="."):
-    return choice.choose("/aiapi/launch.py", app, str(app_dir)).path
+    return choice.choose("/aiapi/aiapi/launch.py", app, str(app_dir)).path
 
 
 def test_the_first_that_has_all_packages_is_chosen(answers):
@@ -106,7 +106,9 @@ def test_an_import_that_fails_lists_all_interpreters(answers):
         "/a/python3": cpython("3.11.2", "fastapi"),
         "/b/python3": cpython("3.13.0", "fastapi", "httpx"),
     }
-    refusal = choice.not_found("/aiapi/launch.py", "main:app", "No module named 'fastapi'", ".")
+    refusal = choice.not_found(
+        "/aiapi/aiapi/launch.py", "main:app", "No module named 'fastapi'", "."
+    )
     assert "/a/python3 (CPython 3.11.2) lacks fastapi, /b/python3 (CPython 3.13.0) lacks" in str(
         refusal
     )
