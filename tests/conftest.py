@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
+AUDITED = tuple(
+    Path(__file__).parent / "e2e" / f"test_{name}.py"
+    for name in ("reconcile", "resource", "right_sizing", "failures", "zz_permissions")
+)
 FAILURE_LENGTH = 3000
 REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
 
@@ -26,13 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests with generated cases, and retry tests of real processes once.
 
     The summary lists each retry as RERUN, with the first failure. Unit tests do not depend on the
-    machine's load and are not retried.
+    machine's load and are not retried. With ``--dist loadgroup``, the end-to-end tests whose API
+    calls are compared with the operator's permissions share a process, and with it a sandbox.
     """
     for item in items:
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.property)
         if any(item.path.is_relative_to(folder) for folder in REAL_PROCESSES):
             item.add_marker(pytest.mark.flaky(reruns=1))
+        group = "audited" if item.path in AUDITED else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
