@@ -67,7 +67,10 @@ class Cluster:
             return found if found.get("status") == status else None
 
         return eventually(
-            look, within=within, what=f"{kind}={status} of {name}, now {self.status(name)}"
+            look,
+            within=within,
+            what=f"{kind}={status} of {name}",
+            state=lambda: self.status(name),
         )
 
     def wait_ready(self, name: str, *, within: float = 90) -> None:

@@ -49,12 +49,24 @@ class Kubectl:
         return bool(self("get", *args, "--ignore-not-found", "-o", "name").strip())
 
 
-def eventually(look: Callable[[], Seen], *, within: float, what: str, every: float = 0.2) -> Seen:
-    """The first true result of ``look`` within ``within`` seconds. Fails with the last result."""
+def eventually(
+    look: Callable[[], Seen],
+    *,
+    within: float,
+    what: str,
+    every: float = 0.2,
+    state: Callable[[], object] = str,
+) -> Seen:
+    """The first true result of ``look`` within ``within`` seconds.
+
+    Fails with the last result, and with the ``state`` at that time.
+    """
     deadline = time.monotonic() + within
     between_looks = threading.Event()
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what}; last seen: {seen!r}"
+        assert time.monotonic() < deadline, (
+            f"not within {within} s: {what}; last seen: {seen!r} {state()}"
+        )
         between_looks.wait(every)
     return seen
 

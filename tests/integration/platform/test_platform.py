@@ -39,7 +39,7 @@ def test_every_query_of_a_dashboard_returns_data(prometheus: Prometheus, path: A
             f"{title}: {expr}" for title, expr in asked if not prometheus.has_data(filled(expr))
         ]
 
-    eventually(lambda: not missing(), within=60, what=f"data, at first missing: {missing()}")
+    eventually(lambda: not missing(), within=60, what="data of every query", state=missing)
 
 
 def test_recording_rules_record_and_no_alert_fires(prometheus: Prometheus) -> None:
@@ -87,7 +87,7 @@ def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) 
         names = release.operator("get", f"{kinds},serviceaccount", "-o", "name").split()
         return [name for name in names if name not in own]
 
-    eventually(lambda: left() == [], within=60, what=f"an empty namespace (left: {left()})")
+    eventually(lambda: left() == [], within=60, what="an empty namespace", state=left)
     cluster_wide = release.operator(
         "get", "clusterrole,clusterrolebinding,priorityclass", "-o", "name", "-l",
         "app.kubernetes.io/name=aiapi-operator",
