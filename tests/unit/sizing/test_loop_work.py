@@ -102,6 +102,7 @@ def test_pods_are_corrected_one_by_one() -> None:
 def test_small_waits_are_not_contention() -> None:
     assert not loop_work.contended(loop=0.002, waited=0.003, workers=1.0), "an idle worker"
     assert not loop_work.contended(loop=0.5, waited=0.04, workers=1.0)
+    assert not loop_work.contended(loop=0.29, waited=0.04, workers=1.0), "2 ms of each request"
     assert loop_work.contended(loop=0.5, waited=0.06, workers=1.0)
 
 
