@@ -4,17 +4,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_MAPPED = "::ffff:"
-"""What precedes an IPv4 address as an IPv6 socket reports it."""
-
-Address = tuple[str, int] | None
-
-
-def plain_address(address: Address) -> Address:
-    """The address, an IPv4 one without its IPv6 prefix."""
-    if address is None or not address[0].startswith(_MAPPED):
-        return address
-    return address[0].removeprefix(_MAPPED), address[1]
+from aiapi_runtime.limits.plain_address import plain_address
 
 
 class WholeRequestProtocol(HttpToolsProtocol):

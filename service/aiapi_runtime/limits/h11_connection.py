@@ -1,7 +1,11 @@
 """A worker's connections where no httptools fits the Python: Uvicorn's on h11, in pure Python."""
 
+import asyncio
+
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from aiapi_runtime.limits.plain_address import plain_address
 
 
 class H11Connection(H11Protocol):
@@ -12,6 +16,12 @@ class H11Connection(H11Protocol):
         """What has arrived of a next request."""
         unread, _ = self.conn.trailing_data
         return unread
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in Uvicorn
+        super().connection_made(transport)
+        self.client = plain_address(self.client)
+        if self.server is not None and self.server[1] is not None:
+            self.server = plain_address((self.server[0], self.server[1]))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 from time import monotonic
 
-from aiapi_runtime.launcher.refusal import Refusal, report
+from aiapi_runtime.launcher.refusal import Refusal
 from aiapi_runtime.runtime import client_metrics, event_loop, injection
 from aiapi_runtime.runtime.admin_routes import Token, build
 from aiapi_runtime.runtime.admin_server import AdminServer
@@ -91,7 +91,8 @@ class Supervisor:
             self._listener.close()
             self._client_metrics.close()
         if self._pool.cannot_serve:
-            return report(self._refusal())
+            # Reported after the loop has ended: nothing is logged after it.
+            raise self._refusal()
         logger.info("all workers have ended")
         return 0
 

@@ -64,7 +64,7 @@ def test_the_admin_command_says_that_its_file_cannot_be_written(uid: int) -> Non
 @pytest.fixture(scope="module")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(folder, image=f"example/assistant={ROOT / 'examples'}") as path:
+    with running_sandbox(folder, images=[f"example/assistant={ROOT / 'examples'}"]) as path:
         crd = str(ROOT / "crds" / "aiapis.aiapi.dev.yaml")
         Kubectl(kubeconfig=path, namespace="default")("apply", "--server-side", "-f", crd)
         yield path

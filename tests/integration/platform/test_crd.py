@@ -39,7 +39,7 @@ class Installation:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     helm()
     folder = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(folder, image=f"example/assistant={ROOT / 'examples'}") as kubeconfig:
+    with running_sandbox(folder, images=[f"example/assistant={ROOT / 'examples'}"]) as kubeconfig:
         yield Installation(kubeconfig)
 
 

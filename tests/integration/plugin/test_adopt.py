@@ -23,7 +23,7 @@ IN_CLUSTER = ("Deployment", "Service", "PodDisruptionBudget")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     folder = tmp_path_factory.mktemp("sandbox")
     image = f"example/assistant={ROOT / 'examples'}"
-    with running_sandbox(folder, image=image) as kubeconfig:
+    with running_sandbox(folder, images=[image]) as kubeconfig:
         found = Kubectl(kubeconfig=kubeconfig, namespace="default")
         found("apply", "--server-side", "-f", str(ROOT / "crds"))
         eventually(
