@@ -1,5 +1,6 @@
 """The operator in the cluster, from the manifests that users apply."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,28 @@ class Operator:
         self.wait_available()
 
     def set_env(self, **values: str) -> None:
-        """Change variables of the operator, and wait until it runs with them."""
+        """Change variables of the operator, and wait until a pod with them leads."""
         pairs = [f"{name}={value}" for name, value in values.items()]
         self.kubectl("set", "env", "deployment/aiapi-operator", *pairs)
         self.kubectl(
             *("rollout", "status", "deployment/aiapi-operator", "--timeout=90s"), timeout=100
         )
+        eventually(
+            lambda: self.leader() in self._pods_with(values),
+            within=60,
+            what=f"an operator with {', '.join(pairs)} leads",
+            state=self.leader,
+        )
+
+    def _pods_with(self, values: Mapping[str, str]) -> list[str]:
+        """Names of the pods with these variables."""
+        found = []
+        for pod in self.pods():
+            given = pod["spec"]["containers"][0]["env"]
+            variables = {each["name"]: each.get("value") for each in given}
+            if values.items() <= variables.items():
+                found.append(pod["metadata"]["name"])
+        return found
 
     def env(self) -> dict[str, str]:
         """The variables of the operator."""
