@@ -185,18 +185,23 @@ def effect(removed: Removed, case: AblationCase, full: Measures, less: Measures)
     )
 
 
-def run(found: Sequence[AblationCase]) -> list[Effect]:
-    """Every removal in every case."""
+def run(found: Sequence[AblationCase], console: Console) -> list[Effect]:
+    """Every removal in every case. Prints each case when it is done."""
     global _cases  # noqa: PLW0603 - inherited by the forked processes
     _cases = found
     removals = entries()
-    jobs = [(index, removed) for index in range(len(found)) for removed in (Removed(), *removals)]
-    results = dict(zip(jobs, pool.every(_play, jobs, reuse=False), strict=True))
-    return [
-        effect(removed, found[index], results[index, Removed()], results[index, removed])
-        for removed in removals
-        for index in range(len(found))
-    ]
+    effects: list[Effect] = []
+    for index, case in enumerate(found):
+        jobs = [(index, removed) for removed in (Removed(), *removals)]
+        full, *less = pool.every(_play, jobs, reuse=False)
+        mine = [
+            effect(removed, case, full, measures)
+            for removed, measures in zip(removals, less, strict=True)
+        ]
+        with_effect = ", ".join(each.name for each in mine if each.any) or "none"
+        console.print(f"{case.case.name}: {with_effect} have an effect", soft_wrap=True)
+        effects += mine
+    return effects
 
 
 def table(effects: Sequence[Effect]) -> Table:
@@ -239,8 +244,8 @@ def main() -> None:
         for each in cases(arguments.traces, quick=arguments.quick)
         if arguments.only in each.case.name
     ]
-    effects = run(found)
     console = Console(width=170)
+    effects = run(found, console)
     console.print(table(effects))
     wait = cpu_wait.between(before, cpu_wait.read())
     console.print(f"{wait} None of these figures depends on it.", highlight=False)
