@@ -1,6 +1,5 @@
 """A worker's connections: Uvicorn's on httptools, but bounded and followed to their end."""
 
-import contextlib
 from collections import deque
 from typing import Any
 
@@ -9,17 +8,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aiapi_runtime.limits import heads
 from aiapi_runtime.limits.bounded import BoundedConnection
-from aiapi_runtime.limits.framing import framing_of
+from aiapi_runtime.limits.framing import framing_of, new_parser
 
 _FRESH_PIPELINE: Any = ()
-
-
-def _new_parser(connection: HttpToolsProtocol) -> Any:
-    """As Uvicorn makes it."""
-    parser = httptools.HttpRequestParser(connection)
-    with contextlib.suppress(AttributeError):  # httptools before 0.6.3
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)
-    return parser
 
 
 class _RefusedError(Exception):
@@ -32,21 +23,24 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
     A connection is idle, and may move to another worker, only after the whole body has arrived.
     """
 
-    _in_head = False
     _head_bytes = 0
     """What has arrived of a head that is not complete yet."""
 
     _possible_bytes = 0
     """As much may belong to the head that is being parsed."""
 
+    _harmless_bytes = 0
+    """A head of so many bytes is within all limits."""
+
     _hosts = 0
-    _resuming = False
     _refusal = heads.INVALID
     _running: Any = None
     """The request in progress while others wait behind it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        limits = self.head_limits
+        self._harmless_bytes = min(limits.size, limits.headers * heads.SHORTEST_HEADER)
         # An empty deque takes 0.8 kB per connection.
         self.pipeline = _FRESH_PIPELINE
 
@@ -61,12 +55,16 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
         except httptools.HttpParserError:
             self.refuse(self._refusal)
             return
-        if self._in_head:
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
             self._follow_head(len(data))
-        elif self.cycle is None or self.cycle.response_complete:
+        elif cycle.response_complete:
             self._await_request()
 
     def _follow_head(self, size: int) -> None:
+        if self.scope is None:
+            self._await_request()
+            return
         # Where the head began in this data, an unknown part of it belongs to what was before.
         self._head_bytes += size if self._head_timer is not None else len(self.url)
         self._await_head()
@@ -86,27 +84,13 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
         # The parser skips the body of any upgrade and stops. A server that does not upgrade answers
         # the request as any other (RFC 9110, 7.8), so another parser goes on where it stopped.
         framing = framing_of(self.parser.get_http_version(), self.headers)
-        self.parser = _new_parser(self)
-        self._resuming = True
+        self.parser = new_parser(self)
         self.parser.feed_data(framing)
         if rest:
             self.data_received(rest)
 
-    def on_message_begin(self) -> None:
-        if self._resuming:
-            return
-        super().on_message_begin()
-        self._in_head = True
-        self._hosts = 0
-
-    def on_url(self, url: bytes) -> None:
-        if not self._resuming:
-            self.url += url
-
     def on_header(self, name: bytes, value: bytes) -> None:
         # Replaces Uvicorn's, with one comparison more: it runs for each header.
-        if self._resuming:
-            return
         name = name.lower()
         if name == b"host":
             self._hosts += 1
@@ -115,19 +99,14 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._resuming:
-            self._resuming = False
-            return
-        self._in_head = False
         if self._head_timer is not None:
             self._head_bytes = 0
             self._end_of_head()
-        self._check_head()
+        if self._hosts != 1 or self._possible_bytes > self._harmless_bytes:
+            self._check_head()
+        self._hosts = 0
         before = self.cycle
-        if before is None or before.response_complete:
-            super().on_headers_complete()
-            return
-        if not self.pipeline:
+        if before is not None and not before.response_complete and not self.pipeline:
             self.pipeline = deque()
             self._running = before
         super().on_headers_complete()
@@ -166,7 +145,8 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
         if self.pipeline:
             self._running = self.pipeline[-1][0]
         super().on_response_complete()
-        self._after_response()
+        if self.cycle.more_body:
+            self._after_response()
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Uvicorn tells the last request only, and one before it may be in progress.

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+SHORTEST_HEADER = len(b"x:\r\n")
+
 Headers = list[tuple[bytes, bytes]]
 
 
