@@ -32,6 +32,9 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
     _harmless_bytes = 0
     """A head of so many bytes is within all limits."""
 
+    _silent_since = 0.0
+    """The loop's time when the last response ended, or the last data arrived without a request."""
+
     _hosts = 0
     _refusal = heads.INVALID
     _running: Any = None
@@ -45,7 +48,6 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
         self.pipeline = _FRESH_PIPELINE
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         self._possible_bytes = self._head_bytes + len(data)
         try:
             self.parser.feed_data(data)
@@ -79,6 +81,7 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
                 # Uvicorn would answer it in the middle of the response before it.
                 self.refuse(heads.INVALID)
             else:
+                self._unset_keepalive_if_required()
                 self.handle_websocket_upgrade()
             return
         # The parser skips the body of any upgrade and stops. A server that does not upgrade answers
@@ -142,11 +145,34 @@ class WholeRequestProtocol(BoundedConnection, HttpToolsProtocol):  # type: ignor
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        if self.pipeline:
-            self._running = self.pipeline[-1][0]
-        super().on_response_complete()
+        if self.pipeline or self.transport.is_closing():
+            self._running = self.pipeline[-1][0] if self.pipeline else None
+            super().on_response_complete()
+        else:
+            # Replaces Uvicorn's, which makes a timer for each response and cancels it.
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+            self._await_request()
         if self.cycle.more_body:
             self._after_response()
+
+    def _await_request(self) -> None:
+        self._silent_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            super()._await_request()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._open_cycles() or self._head_timer is not None:
+            # The end of the response sets it again.
+            return
+        left = self._silent_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Uvicorn tells the last request only, and one before it may be in progress.
