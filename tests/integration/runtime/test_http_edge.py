@@ -290,8 +290,6 @@ async def test_a_client_that_leaves_while_its_body_is_not_read_is_noticed(server
         unread.set()
         await server.app.release.wait()
 
-    for one in list(server.state.connections):
-        one.app = never_reads
     await until(lambda: _is(server.state.connections))
     for one in list(server.state.connections):
         one.app = never_reads
