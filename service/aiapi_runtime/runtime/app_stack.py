@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from aiapi_runtime.limits.heads import HeadLimits
 from aiapi_runtime.limits.middleware import ConcurrencyLimiter
 from aiapi_runtime.limits.protocol import plain_protocol, rejecting_protocol
 from aiapi_runtime.runtime.connection_close import ConnectionCloser
@@ -47,9 +48,10 @@ def build(  # noqa: PLR0913 - the parts of the stack
 
     # 1. Early rejection: answers what exceeds --limit before a task is made for it. With traces on
     #    a refusal needs a span, so it is left to layer 5.
-    protocol = plain_protocol()
+    heads = HeadLimits(settings.max_head, settings.max_headers, settings.head_timeout)
+    protocol = plain_protocol(heads)
     if limiter is not None and not traced:
-        protocol = rejecting_protocol(limiter, counters, closer)
+        protocol = rejecting_protocol(limiter, counters, closer, heads)
 
     # 2. Counting: outcome and times of each request; ends connections while the worker drains.
     counted: Callable[..., App] = partial(count_requests, counters=counters, hook=closer)

@@ -39,6 +39,7 @@ _SECONDS = _Seconds(min=0.0, max=86400.0)
 _BOUND = _Seconds(min=0.05, max=86400.0)
 # The heartbeat is every 0.1 s: below two of them every loop would seem blocked.
 _BLOCKED = _Seconds(min=0.25, max=86400.0)
+_BYTES = click.IntRange(1024, 2**30)
 _COUNT = click.IntRange(1, 1024)
 _Command = Callable[..., None]
 
@@ -125,6 +126,18 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
 @_option("--max-workers", _COUNT, "Maximum of PUT /workers.")
 @_option("--backlog", click.IntRange(1, 65535), "Connections that may wait to be accepted.")
 @_option("--keep-alive", _BOUND, "Time after which an idle connection is closed.")
+@_option(
+    "--max-head",
+    _BYTES,
+    "Bytes of the head of a request; a larger one is refused with 431.",
+)
+@_option(
+    "--max-headers",
+    click.IntRange(16, 65536),
+    "Headers of a request; one with more is refused with 431.",
+)
+@_option("--head-timeout", _BOUND, "Time a client has to send the head of a request.")
+@_option("--ws-max-size", _BYTES, "Bytes of a WebSocket message; a larger one ends it.")
 @_option(
     "--limit-max-requests",
     click.IntRange(0, 2**31),

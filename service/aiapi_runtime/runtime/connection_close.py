@@ -5,7 +5,6 @@ send the next one. It is sent only where closing after this response is safe: th
 read to its end, and no other request waits behind it.
 """
 
-import select
 from typing import Any
 
 from aiapi_runtime.telemetry.requests import Message, Receive
@@ -58,10 +57,3 @@ def is_idle(connection: Any) -> bool:
         and not cycle.more_body
         and not connection.pipeline
     )
-
-
-def has_unread(connection: Any) -> bool:
-    """Whether data has arrived that the loop has not read yet."""
-    poll = select.poll()
-    poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))

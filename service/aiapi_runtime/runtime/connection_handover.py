@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiapi_runtime.runtime.channel import FILES_PER_MESSAGE, Channel
-from aiapi_runtime.runtime.connection_close import ConnectionCloser
 
 
 class ConnectionHandover:
@@ -15,14 +14,10 @@ class ConnectionHandover:
     def __init__(
         self,
         channel: Channel,
-        closer: ConnectionCloser,
         make_protocol: Callable[[], Any],
-        keep_alive: float,
     ) -> None:
         self._channel = channel
-        self._closer = closer
         self._make_protocol = make_protocol
-        self._keep_alive = keep_alive
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -56,12 +51,6 @@ class ConnectionHandover:
         sock = socket.socket(fileno=file)
         sock.setblocking(False)
         try:
-            _, connection = await loop.connect_accepted_socket(self._make_protocol, sock)
+            await loop.connect_accepted_socket(self._make_protocol, sock)
         except OSError:
             sock.close()
-            return
-        if self._closer.draining or connection.cycle is not None:
-            return
-        connection.timeout_keep_alive_task = loop.call_later(
-            self._keep_alive, connection.timeout_keep_alive_handler
-        )

@@ -6,7 +6,7 @@ of trusted proxies and limits per client expect the former.
 
 from typing import Any
 
-from aiapi_runtime.limits.plain_address import plain_address
+from aiapi_runtime.limits.addresses import plain_address
 from aiapi_runtime.telemetry.requests import App
 
 

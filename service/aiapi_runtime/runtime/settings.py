@@ -22,6 +22,10 @@ class RuntimeSettings:
     max_workers: int = 64
     backlog: int = 2048
     keep_alive: float = 75.0
+    max_head: int = 65536
+    max_headers: int = 256
+    head_timeout: float = 10.0
+    ws_max_size: int = 16777216
     limit_max_requests: int = 0
     root_path: str = ""
     loop: str = "auto"

@@ -18,9 +18,10 @@ from uvicorn.config import LIFESPAN, WS_PROTOCOLS
 from uvicorn.importer import import_from_string
 
 from aiapi_runtime.limits import protocol
+from aiapi_runtime.limits.flow import has_unread
 from aiapi_runtime.runtime.background_tasks import BackgroundTasks
 from aiapi_runtime.runtime.channel import Channel, ClosedError
-from aiapi_runtime.runtime.connection_close import ConnectionCloser, has_unread, is_idle
+from aiapi_runtime.runtime.connection_close import ConnectionCloser, is_idle
 from aiapi_runtime.runtime.connection_handover import ConnectionHandover
 from aiapi_runtime.runtime.connection_limit import LimitedConnections, connection_limit
 from aiapi_runtime.runtime.settings import RuntimeSettings
@@ -54,9 +55,7 @@ class WorkerServer(uvicorn.Server):
         self._channel = channel
         self._settings = settings
         self._closer = closer
-        self._handover = ConnectionHandover(
-            channel, closer, self._make_protocol, settings.keep_alive
-        )
+        self._handover = ConnectionHandover(channel, self._make_protocol)
         self._background = BackgroundTasks()
         self._drain_requested = asyncio.Event()
         self._leave_after = leaving_count(settings.limit_max_requests)
@@ -177,7 +176,7 @@ class WorkerServer(uvicorn.Server):
             if self._pod_ends:
                 silent = {one: silent.get(one, now) for one in idle}
                 for one, since in silent.items():
-                    if now - since > self._settings.idle_wait and not has_unread(one):
+                    if now - since > self._settings.idle_wait and not has_unread(one.transport):
                         one.transport.close()
             else:
                 self._handover.give(idle)
@@ -273,6 +272,7 @@ def make_config(app: Any, connection: Any, settings: RuntimeSettings) -> uvicorn
         port=settings.port,
         http=connection,
         ws=_websocket_protocol(),
+        ws_max_size=settings.ws_max_size,
         root_path=settings.root_path,
         lifespan=settings.lifespan,  # type: ignore[arg-type]  # the command line checks it
         log_config=None,

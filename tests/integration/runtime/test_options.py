@@ -2,6 +2,7 @@
 
 import json
 
+import aiohttp
 import pytest
 from runtime_support.client import Load
 from runtime_support.pod import serve, until
@@ -104,3 +105,25 @@ async def test_a_log_configuration_with_an_error_names_the_file(tmp_path):
 
         failure = await until(failed)
     assert failure == f"ValueError: --log-config {file}: it is not a mapping as dictConfig reads it"
+
+
+async def test_the_bounds_of_a_request_are_options(tmp_path):
+    flags = ("--max-head=2048", "--max-headers=16", "--head-timeout=0.3")
+    async with serve(tmp_path, *flags, AIAPI_WS_MAX_SIZE="1024") as pod:
+        await pod.ready(1)
+        for head, status, detail in (
+            ("x: " + 3000 * "y" + "\r\n", 431, b"larger than 2048 bytes"),
+            (20 * "x: y\r\n", 431, b"more than 16 headers"),
+        ):
+            answer = await (await pod.connect()).ask("/", head)
+            assert (answer.status, detail in answer.body) == (status, True)
+        slow = await pod.connect()
+        slow.writer.write(b"GET / HTTP/1.1\r\n")
+        assert b"longer than 0.3 s" in (await slow.read()).body
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"http://{pod.host}:{pod.port}/") as socket,
+        ):
+            await socket.send_str(2000 * "y")
+            message = await socket.receive(timeout=20)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1009)

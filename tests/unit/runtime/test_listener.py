@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from aiapi_runtime.limits.plain_address import plain_address
+from aiapi_runtime.limits.addresses import plain_address
 from aiapi_runtime.runtime import listener
 from aiapi_runtime.runtime.settings import RuntimeSettings
 

@@ -1,4 +1,4 @@
-"""Addresses as an app expects them: a socket for IPv6 and IPv4 reports `::ffff:192.0.2.1`."""
+"""IPv4 addresses as such, where a socket that listens on IPv6 and IPv4 prefixes them."""
 
 _MAPPED = "::ffff:"
 
