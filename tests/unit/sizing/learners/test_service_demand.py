@@ -107,8 +107,9 @@ def test_a_deployment_with_more_expensive_requests_is_learned(
     rng = chance(seed)
     before = stream(rng, [cost], rate=rate)
     after = stream(rng, [cost * factor], rate=rate, count=12, start=60.0)
-    # 24 s after the change; a mean over the window would be 40 % on its way.
-    assert known(*before, *after).seconds == pytest.approx(cost * factor, rel=0.2)
+    # 24 s after the change; a mean over the window would be 40 % on its way. The first blocks count
+    # as three times the usual cost at most, so a factor of 4 is a little further behind.
+    assert known(*before, *after).seconds == pytest.approx(cost * factor, rel=0.25)
 
 
 def test_a_quarter_more_is_within_chance_and_learned_slowly() -> None:
