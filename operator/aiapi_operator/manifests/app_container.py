@@ -1,5 +1,6 @@
 """The app container: runs ``aiapi-serve`` with restricted privileges."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiapi_operator.api import AIApi
@@ -55,6 +56,17 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             for resource in ("cpu", "memory")
         ]
     return container
+
+
+def workers_of(deployment: Mapping[str, Any]) -> int:
+    """The workers in the template of a Deployment; 0 where it has none."""
+    spec = (deployment.get("spec") or {}).get("template", {}).get("spec", {})
+    for container in spec.get("containers") or ():
+        if container.get("name") == APP_CONTAINER:
+            values = {e["name"]: e.get("value", "") for e in container.get("env") or ()}
+            workers = values.get("AIAPI_WORKERS", "")
+            return int(workers) if workers.isdigit() else 0
+    return 0
 
 
 def grace_period(aiapi: AIApi) -> int:

@@ -18,7 +18,8 @@ class Context:
     image_pull_secrets: tuple[str, ...] = ()
     """Image pull secrets of an AIApi that sets no image or has an injected runtime."""
     template_workers: int
-    """Workers of a new pod: ``spec.workers.min`` with in-place resize, else the wanted number."""
+    """Workers of a new pod: ``spec.workers.min`` with in-place resize, else the wanted number.
+    With in-place resize, a Deployment keeps the number until its template changes otherwise."""
     resize_in_place: bool
     """Whether the API server has ``pods/resize``."""
     metrics_from: Mapping[str, str] = field(default_factory=dict)

@@ -246,7 +246,7 @@ def test_an_annotation_without_an_image_is_ignored() -> None:
 
 
 def test_only_deployments_with_an_injected_runtime_have_the_annotation() -> None:
-    assert "annotations" not in deployment.build(aiapi(), CONTEXT)["metadata"]
+    assert ANNOTATION not in deployment.build(aiapi(), CONTEXT)["metadata"]["annotations"]
     recorded = deployment.build(aiapi(**UNPREPARED), CONTEXT)["metadata"]["annotations"]
     assert RUNTIME.image in recorded[ANNOTATION]
 
