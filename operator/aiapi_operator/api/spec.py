@@ -244,7 +244,8 @@ class AIApiSpec(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.scaling.schedules) || self.scaling.schedules.all(one,"
-            " one.minReplicas <= self.replicas.max && one.minWorkers <= self.workers.max)",
+            " (!has(one.minReplicas) || one.minReplicas <= self.replicas.max)"
+            " && (!has(one.minWorkers) || one.minWorkers <= self.workers.max))",
             message="minReplicas and minWorkers of scaling.schedules must not exceed replicas.max"
             " and workers.max: lower them or raise the maximum",
             holds=lambda spec: all(
