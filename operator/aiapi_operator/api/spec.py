@@ -238,8 +238,8 @@ class AIApiSpec(Model):
     """Prices, used to choose between workers and pods and to compute savings."""
     pod_template: PodTemplateOverlay = PodTemplateOverlay()
     """Metadata and PodSpec fields to merge into the generated pod. Lists merge by name
-    (containers, volumes, env) or path (volumeMounts), null removes a field, and fields that the
-    operator needs are kept."""
+    (containers, volumes, env) or path (volumeMounts), and fields that the operator needs are kept.
+    To remove a default, use omit: null does it too, but a client-side kubectl apply drops null."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -115,6 +115,7 @@ class OperatorConfig:
     runtime: Runtime
     keep_delivery: bool = True
     image_pull_secrets: tuple[str, ...] = ()
+    assigns_users: bool = False
     metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 

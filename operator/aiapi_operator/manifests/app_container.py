@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.api.container import APP_CONTAINER
+from aiapi_operator.api.container import APP_CONTAINER, PodDefault
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.ports import ADMIN, HTTP
 from aiapi_operator.manifests.resources import requests
@@ -44,7 +44,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        **_probes(),
+        **_probes(aiapi),
     }
     if spec.app is not None:
         container["args"] = [spec.app]
@@ -100,33 +100,25 @@ def _from_field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def _probes() -> dict[str, Any]:
+def _probes(aiapi: AIApi) -> dict[str, Any]:
     """All probes use the admin port, which answers even while every worker is busy.
 
     The startup probe checks PID 1 only: an import error of the app is reported by the admin port,
     and restarts would hide it.
     """
+    omitted = aiapi.spec.pod_template.omit
+    probes = {"readinessProbe": _probe("/readyz", period=1, timeout=2, failures=3)}
+    if PodDefault.STARTUP_PROBE not in omitted:
+        probes["startupProbe"] = _probe("/livez", period=1, timeout=2, failures=60)
+    if PodDefault.LIVENESS_PROBE not in omitted:
+        probes["livenessProbe"] = _probe("/livez", period=10, timeout=5, failures=3)
+    return probes
+
+
+def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:
     return {
-        "startupProbe": {
-            "httpGet": _get("/livez"),
-            "periodSeconds": 1,
-            "timeoutSeconds": 2,
-            "failureThreshold": 60,
-        },
-        "readinessProbe": {
-            "httpGet": _get("/readyz"),
-            "periodSeconds": 1,
-            "timeoutSeconds": 2,
-            "failureThreshold": 3,
-        },
-        "livenessProbe": {
-            "httpGet": _get("/livez"),
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 3,
-        },
+        "httpGet": {"path": path, "port": ADMIN.name, "scheme": "HTTP"},
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
     }
-
-
-def _get(path: str) -> dict[str, Any]:
-    return {"path": path, "port": ADMIN.name, "scheme": "HTTP"}

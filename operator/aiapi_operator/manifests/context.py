@@ -22,6 +22,8 @@ class Context:
     With in-place resize, a Deployment keeps the number until its template changes otherwise."""
     resize_in_place: bool
     """Whether the API server has ``pods/resize``."""
+    assigns_users: bool = False
+    """Whether the cluster assigns users to pods and rejects others, as OpenShift does."""
     metrics_from: Mapping[str, str] = field(default_factory=dict)
     """Labels of other namespaces that may scrape the pods; empty for none."""
     runtime: Runtime

@@ -3,6 +3,7 @@
 from typing import Any
 
 from aiapi_operator.api import AIApi
+from aiapi_operator.api.container import PodDefault
 from aiapi_operator.manifests import app_container, runtime, secret, service_account
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.labels import labels, selector
@@ -11,7 +12,7 @@ from aiapi_operator.manifests.required_fields import restore_required
 from aiapi_operator.manifests.runtime import Runtime
 
 _NONROOT_USER = 65532
-"""The user of the project's images. Set here so that any image runs without root."""
+"""Set so that any image runs without root. The project's own images name this user themselves."""
 
 
 def build(aiapi: AIApi, context: Context, injected: Runtime | None = None) -> dict[str, Any]:
@@ -21,10 +22,14 @@ def build(aiapi: AIApi, context: Context, injected: Runtime | None = None) -> di
         "metadata": {"labels": labels(aiapi.name)},
         "spec": spec if injected is None else runtime.inject(spec, aiapi, injected),
     }
-    return restore_required(generated, merge(generated, set_fields(aiapi.spec.pod_template)))
+    overlay = set_fields(aiapi.spec.pod_template)
+    overlay.pop("omit", None)
+    return restore_required(generated, merge(generated, overlay))
 
 
 def _spec(aiapi: AIApi, context: Context) -> dict[str, Any]:
+    omitted = aiapi.spec.pod_template.omit
+    spread = {} if PodDefault.TOPOLOGY_SPREAD in omitted else _spreads(aiapi)
     return {
         "serviceAccountName": service_account.name(aiapi),
         "automountServiceAccountToken": False,
@@ -33,17 +38,21 @@ def _spec(aiapi: AIApi, context: Context) -> dict[str, Any]:
         "terminationGracePeriodSeconds": app_container.grace_period(aiapi),
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _NONROOT_USER,
-            "runAsGroup": _NONROOT_USER,
+            **_user(aiapi, context),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [app_container.build(aiapi, context)],
         "volumes": [_token_volume(aiapi), _scratch_volume()],
-        "topologySpreadConstraints": [
-            _spread(aiapi, "kubernetes.io/hostname"),
-            _spread(aiapi, "topology.kubernetes.io/zone"),
-        ],
+        **spread,
     }
+
+
+def _user(aiapi: AIApi, context: Context) -> dict[str, Any]:
+    """The user, unless the image or the cluster names one."""
+    is_named = context.assigns_users or runtime.is_own_image(aiapi, context.default_image)
+    if is_named or PodDefault.RUN_AS_USER in aiapi.spec.pod_template.omit:
+        return {}
+    return {"runAsUser": _NONROOT_USER, "runAsGroup": _NONROOT_USER}
 
 
 def _token_volume(aiapi: AIApi) -> dict[str, Any]:
@@ -55,6 +64,11 @@ def _token_volume(aiapi: AIApi) -> dict[str, Any]:
 
 def _scratch_volume() -> dict[str, Any]:
     return {"name": app_container.SCRATCH_VOLUME, "emptyDir": {}}
+
+
+def _spreads(aiapi: AIApi) -> dict[str, Any]:
+    topologies = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    return {"topologySpreadConstraints": [_spread(aiapi, each) for each in topologies]}
 
 
 def _spread(aiapi: AIApi, topology: str) -> dict[str, Any]:

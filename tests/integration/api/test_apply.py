@@ -207,7 +207,8 @@ async def test_an_example_applied_again_changes_nothing(
     again = await kubectl(*apply)
     assert flags or " configured" not in again
     assert await spec_of(kubectl, path) == first
-    await write_status(kubectl, path)
+    if not example.startswith("quickstart"):
+        await write_status(kubectl, path)
     later = await kubectl(*apply)
     assert flags or " configured" not in later
     assert await spec_of(kubectl, path) == first
@@ -215,7 +216,5 @@ async def test_an_example_applied_again_changes_nothing(
 
 async def write_status(kubectl: Kubectl, path: Path) -> None:
     """Write the status as the operator does, which must not become part of an apply."""
-    (kind, *_) = [each["kind"] for each in yaml.safe_load_all(path.read_text())]
-    if kind == "AIApi":
-        patch = json.dumps({"status": STATUS})
-        await kubectl("patch", "-f", str(path), "--subresource=status", "--type=merge", "-p", patch)
+    patch = json.dumps({"status": STATUS})
+    await kubectl("patch", "-f", str(path), "--subresource=status", "--type=merge", "-p", patch)

@@ -35,7 +35,7 @@ def test_an_aiapi_without_spec_is_complete() -> None:
             "currency": "USD",
             "baseline": {"replicas": 0, "workers": 0},
         },
-        "podTemplate": {"metadata": {}, "spec": {"containers": []}},
+        "podTemplate": {"omit": [], "metadata": {}, "spec": {"containers": []}},
     }
 
 

@@ -253,7 +253,9 @@ class _Conversion:
         kept[TRAFFIC_LABEL] = self._given.name
         self._notes.changed(f"{_TEMPLATE}.metadata.labels[{TRAFFIC_LABEL}]", "the common label of"
                             " both fleets while traffic moves")  # fmt: skip
+        user = pod_spec["securityContext"]
         return {
+            **pod.omitted(user, self._notes, f"{_TEMPLATE}.spec"),
             "metadata": {
                 "labels": kept,
                 **({"annotations": self._annotations(annotations)} if annotations else {}),
