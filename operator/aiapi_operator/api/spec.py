@@ -23,6 +23,7 @@ from aiapi_operator.api.scalars import (
     Price,
 )
 from aiapi_operator.api.schedule import MAX_REPLICAS, MAX_WORKERS, Schedule
+from aiapi_operator.api.strategy import Strategy
 
 
 class Mode(StrEnum):
@@ -236,6 +237,8 @@ class AIApiSpec(Model):
     """When and how the fleet is resized."""
     cost: Cost = Cost()
     """Prices, used to choose between workers and pods and to compute savings."""
+    strategy: Strategy = Strategy()
+    """How a change of the pod template replaces the pods."""
     pod_template: PodTemplateOverlay = PodTemplateOverlay()
     """Metadata and PodSpec fields to merge into the generated pod. Lists merge by name
     (containers, volumes, env) or path (volumeMounts), and fields that the operator needs are kept.

@@ -77,11 +77,17 @@ def _cause(observation: Observation, default_image: str) -> tuple[str, str] | No
             "ChildrenRefused",
             f"The API server rejected {errors}. Allow it or change the spec.",
         )
+    refused = pods_refused(observation.deployment or {})
+    found = pod_cause(observation, default_image)
+    return found or (("PodsRefused", refused) if refused else None)
+
+
+def pod_cause(observation: Observation, default_image: str) -> tuple[str, str] | None:
+    """Reason and message of the first pod that is not ready and says why."""
     causes = (
         _pod_cause(observation, pod, default_image) for pod in observation.pods if not pod.ready
     )
-    found = next((cause for cause in causes if cause), None)
-    return found or _pods_rejected(observation.deployment or {})
+    return next((cause for cause in causes if cause), None)
 
 
 def _pod_cause(
@@ -140,13 +146,13 @@ def _app_failed(aiapi: AIApi, failure: str) -> str:
     )
 
 
-def _pods_rejected(deployment: Manifest) -> tuple[str, str] | None:
-    """A quota or an admission webhook rejects the ReplicaSet's pods."""
+def pods_refused(deployment: Manifest) -> str:
+    """What the API server says when it rejects the ReplicaSet's pods; empty if it does not."""
     for condition in (deployment.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             detail = condition.get("message") or condition.get("reason") or "no reason given"
-            return "PodsRefused", f"Pods cannot be created: {detail}."
-    return None
+            return f"Pods cannot be created: {detail.rstrip('.')}."
+    return ""
 
 
 def _pull_failed(image: str | None, default_image: str, message: str) -> str:

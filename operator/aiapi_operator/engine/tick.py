@@ -18,6 +18,7 @@ from aiapi_operator.engine import (
     grants,
     pod_requests,
     readiness,
+    rollout,
     template_workers,
 )
 from aiapi_operator.engine.actuator import Actuator, Desired
@@ -207,11 +208,15 @@ class Engine:
     def _conditions(
         self, observation: Observation, act_errors: Sequence[str] = ()
     ) -> list[Condition]:
-        return [
+        image, deployment = self._config.default_image, observation.deployment
+        found = [
             readiness.accepted(),
             readiness.reconciled(observation.apply_errors, act_errors),
-            readiness.readiness(observation, default_image=self._config.default_image),
+            readiness.readiness(observation, default_image=image),
         ]
+        if deployment is not None:
+            found.append(rollout.check(observation, deployment, default_image=image))
+        return found
 
     def _autoscaler_condition(
         self, state: AIApiState, others: Sequence[ForeignAutoscaler]

@@ -21,7 +21,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
     injected = None
     if is_injected:
         injected, annotations[runtime.ANNOTATION] = _runtime(aiapi, context)
-    metadata = child_metadata(aiapi, aiapi.name)
+    metadata, strategy = child_metadata(aiapi, aiapi.name), aiapi.spec.strategy
     if annotations:
         metadata["annotations"] = annotations
     return {
@@ -30,12 +30,15 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
         "metadata": metadata,
         "spec": {
             "selector": {"matchLabels": selector(aiapi.name)},
-            # A rollout must not shrink the fleet: no pod stops before its replacement serves.
             "strategy": {
                 "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0},
+                "rollingUpdate": {
+                    "maxSurge": strategy.max_surge,
+                    "maxUnavailable": strategy.max_unavailable,
+                },
             },
-            "minReadySeconds": 2,
+            "minReadySeconds": strategy.min_ready_seconds,
+            "progressDeadlineSeconds": strategy.progress_deadline_seconds,
             "revisionHistoryLimit": 3,
             "template": pod_template.build(aiapi, context, injected),
         },

@@ -72,10 +72,15 @@ def _spreads(aiapi: AIApi) -> dict[str, Any]:
 
 
 def _spread(aiapi: AIApi, topology: str) -> dict[str, Any]:
-    """Preferred, not required: an unevenly placed pod is better than no pod."""
+    """Preferred, not required: an unevenly placed pod is better than no pod.
+
+    Only pods of one template count. The pods that a rollout replaces would else decide where the
+    new ones go, and leave them uneven.
+    """
     return {
         "maxSkew": 1,
         "topologyKey": topology,
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": selector(aiapi.name)},
+        "matchLabelKeys": ["pod-template-hash"],
     }

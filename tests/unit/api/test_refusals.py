@@ -44,6 +44,19 @@ def schedules(*changes: Spec, **around: Any) -> Spec:
 
 
 REFUSED: dict[str, tuple[Spec, str]] = {
+    "a rollout that can replace no pod": (
+        {"strategy": {"maxSurge": "0%", "maxUnavailable": 0}},
+        "must not both be 0, because no pod could then be replaced: set maxUnavailable to 1",
+    ),
+    "a surge over all pods": (
+        {"strategy": {"maxSurge": "101%"}},
+        "spec.strategy.maxSurge: must be a number of pods or a percentage up to 100%",
+    ),
+    "pods that take longer to be ready than a rollout may": (
+        {"strategy": {"minReadySeconds": 600}},
+        "progressDeadlineSeconds must exceed minReadySeconds: raise it",
+    ),
+    "an unknown default": ({"podTemplate": {"omit": ["Probes"]}}, "supported values"),
     "workers min over max": (
         {"workers": {"min": 4, "max": 2}},
         "spec.workers: workers.min must not exceed workers.max",

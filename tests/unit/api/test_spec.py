@@ -35,6 +35,12 @@ def test_an_aiapi_without_spec_is_complete() -> None:
             "currency": "USD",
             "baseline": {"replicas": 0, "workers": 0},
         },
+        "strategy": {
+            "maxSurge": "25%",
+            "maxUnavailable": 0,
+            "minReadySeconds": 2,
+            "progressDeadlineSeconds": 600,
+        },
         "podTemplate": {"omit": [], "metadata": {}, "spec": {"containers": []}},
     }
 

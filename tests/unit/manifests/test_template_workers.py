@@ -33,6 +33,7 @@ def built(spec: Json, *, present: Json | None = None, **changes: Any) -> Json:
         {"objective": {"firstByte": {"threshold": "300ms"}}},
         {"scaling": {"mode": "Paused", "interval": "5s", "scaleDown": {"workersAfter": "60s"}}},
         {"scaling": {"schedules": [{"start": "0 8 * * *", "duration": "1h", "minWorkers": 3}]}},
+        {"strategy": {"maxSurge": 1, "minReadySeconds": 10, "progressDeadlineSeconds": 60}},
         {"cost": {"cpuHour": "1", "baseline": {"replicas": 3}}},
     ],
     ids=str,

@@ -35,12 +35,15 @@ _SERVER_METADATA = (
     "selfLink",
 )
 _TEMPLATE = "spec.template"
-_ROLLOUT = "the operator's rollouts never shrink the fleet: maxSurge 25%, maxUnavailable 0"
+_ROLLOUT = (
+    "the operator's rollouts never shrink the fleet: maxSurge 25%, maxUnavailable 0; set strategy"
+    " where there is no room for another pod"
+)
 _SPEC_REASONS = {
     "spec.strategy": _ROLLOUT,
-    "spec.minReadySeconds": "the operator sets 2 s",
+    "spec.minReadySeconds": "strategy.minReadySeconds is 2 by default",
     "spec.revisionHistoryLimit": "the operator sets 3",
-    "spec.progressDeadlineSeconds": "the default of Kubernetes applies: 600 s",
+    "spec.progressDeadlineSeconds": "strategy.progressDeadlineSeconds is 600 by default",
     "spec.paused": "scaling.mode Paused stops decisions, not rollouts",
 }
 
