@@ -7,7 +7,7 @@ the pod template has not arrived.
 from typing import Any
 
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine import readiness
+from aiapi_operator.engine import readiness, refused_pods
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import condition
@@ -22,12 +22,12 @@ def check(observation: Observation, deployment: Manifest, *, default_image: str)
         return condition(KIND, True, "DeadlineExceeded", _late(observation, default_image))
     if not _has_earlier_pods(status):
         return condition(KIND, False, "RolledOut", "All pods have the current pod template.")
-    if refused := readiness.pods_refused(deployment):
+    if refused := refused_pods.not_created(deployment):
         return condition(
             KIND,
             True,
             "NewPodsRefused",
-            f"{refused} {_progress(deployment)}. If a quota has no room for more pods, set"
+            f"{refused[1]} {_progress(deployment)}. If a quota has no room for more pods, set"
             " spec.strategy to maxSurge: 0 and maxUnavailable: 1, or raise the quota.",
         )
     if found := readiness.pod_cause(observation, default_image):

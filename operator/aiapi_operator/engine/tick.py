@@ -258,6 +258,7 @@ class Engine:
             aiapi=aiapi,
             deployment=self._deployment(state),
             pods=active_pods(pod_view(pod) for pod in pods),
+            now=self._ports.time_of_day(),
         )
 
 

@@ -34,6 +34,8 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
         "command": ["aiapi-serve"],
         "ports": [HTTP.manifest(), ADMIN.manifest()],
         "env": _env(aiapi, context),
+        # The launcher and the runtime explain in their last line why they cannot start.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {"requests": requests(spec.workers, context.template_workers)},
         "volumeMounts": [
             {"name": TOKEN_VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True},

@@ -100,8 +100,6 @@ def _with_launcher(app: Json, aiapi: AIApi, runtime: Runtime) -> Json:
         "command": [*wanted.entrypoint, wanted.python or DEFAULT_PYTHON, LAUNCHER],
         "env": [*python, *app["env"]],
         "volumeMounts": [*app["volumeMounts"], mount],
-        # The launcher explains why it cannot start the app in its last line.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 

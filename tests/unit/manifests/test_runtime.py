@@ -108,7 +108,7 @@ def test_the_interpreter_and_the_entrypoint_of_the_image_are_used() -> None:
 
 def test_the_last_log_line_becomes_the_termination_message() -> None:
     assert app(aiapi(**UNPREPARED))["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    assert "terminationMessagePolicy" not in app(aiapi())
+    assert app(aiapi())["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_a_pod_template_cannot_replace_the_runtime() -> None:
