@@ -19,6 +19,7 @@ from aiapi_operator.api.scalars import (
     Int,
     Interval,
     Memory,
+    Percentile,
     PositiveDuration,
     Price,
 )
@@ -41,11 +42,11 @@ class ResourceSource(StrEnum):
     FIXED = "Fixed"
 
 
-def _ordered(field: str, default_min: int) -> Rule:
+def _ordered(field: str, default_min: int, default_max: int) -> Rule:
     return Rule(
         cel="self.min <= self.max",
-        message=f"{field}.min must not exceed {field}.max ({field}.min defaults to {default_min}):"
-        f" lower {field}.min or raise {field}.max",
+        message=f"{field}.min must not exceed {field}.max ({field}.min defaults to {default_min},"
+        f" {field}.max defaults to {default_max}): lower {field}.min or raise {field}.max",
         holds=lambda bounds: bounds.min <= bounds.max,
     )
 
@@ -53,7 +54,7 @@ def _ordered(field: str, default_min: int) -> Rule:
 class Latency(Model):
     """Latency objective: the given percentile of requests completes within the threshold."""
 
-    percentile: Annotated[float, Field(ge=50, le=99.9)] = 95.0
+    percentile: Percentile = 95.0
     """Percentile of the request latency, 50 to 99.9."""
     threshold: PositiveDuration = "800ms"
     """Maximum latency at that percentile, such as 800ms or 1.5s."""
@@ -62,7 +63,7 @@ class Latency(Model):
 class FirstByte(Model):
     """First-byte objective: the given percentile of responses begins within the threshold."""
 
-    percentile: Annotated[float, Field(ge=50, le=99.9)] = 95.0
+    percentile: Percentile = 95.0
     """Percentile of the time to the first byte, 50 to 99.9."""
     threshold: PositiveDuration = "800ms"
     """Maximum time to the first byte at that percentile, such as 800ms or 1.5s."""
@@ -124,7 +125,7 @@ class Workers(Model):
     fixed limit: the operator uses the limits it learns, such as threads and memory, and the
     service's own --limit."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1),)
+    rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1, 8),)
 
 
 class Replicas(Model):
@@ -136,7 +137,7 @@ class Replicas(Model):
     max: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 20
     """Maximum number of pods."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (_ordered("replicas", 2),)
+    rules: ClassVar[tuple[Rule, ...]] = (_ordered("replicas", 2, 20),)
 
 
 class ScaleDown(Model):

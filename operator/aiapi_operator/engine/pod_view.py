@@ -11,6 +11,7 @@ from aiapi_operator.api.quantity import Quantity, parse_quantity
 from aiapi_operator.cluster.resize import PendingResize, pending
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.cluster.scale import DELETION_COST
+from aiapi_operator.engine.refused_pods import UNSCHEDULABLE
 from aiapi_operator.manifests.runtime import NAME as RUNTIME
 
 _OOM = "OOMKilled"
@@ -112,7 +113,7 @@ def _not_scheduled(status: dict[str, Any]) -> tuple[str, str] | None:
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") != "False":
         return None
-    return "Unschedulable", scheduled.get("message") or "no node is available"
+    return UNSCHEDULABLE, scheduled.get("message") or "no node is available"
 
 
 def _running_since(status: dict[str, Any]) -> float | None:

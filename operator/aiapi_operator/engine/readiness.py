@@ -128,7 +128,7 @@ def _container_cause(aiapi: AIApi, pod: PodView, default_image: str) -> tuple[st
     reason, message = pod.problem or ("", "")
     if reason in _PULL_REASONS:
         return "ImagePullFailed", _pull_failed(aiapi.spec.image, default_image, message)
-    if reason == "Unschedulable":
+    if reason == refused_pods.UNSCHEDULABLE:
         return refused_pods.not_scheduled(message)
     if reason == "OOMKilled":
         return "OOMKilled", (

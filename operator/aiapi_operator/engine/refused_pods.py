@@ -8,6 +8,8 @@ from aiapi_operator.cluster.resources import Manifest
 Cause = tuple[str, str]
 """Reason and message of the condition."""
 
+UNSCHEDULABLE = "Unschedulable"
+"""The problem of a pod for which the scheduler finds no node."""
 _LIMIT_RANGE = (
     "usage per Container is",
     "usage per Pod is",

@@ -86,7 +86,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "percentile too high": (
         {"objective": {"latency": {"percentile": 99.99}}},
-        "spec.objective.latency.percentile in body should be less than or equal to 99.9",
+        "write 95 instead of 0.95",
     ),
     "app without attribute": ({"app": "assistant.main"}, "app must be module:attribute"),
     "negative price": ({"cost": {"cpuHour": "-1"}}, "must be a price of zero or more"),
