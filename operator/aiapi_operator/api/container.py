@@ -181,8 +181,9 @@ class PodSpecOverlay(Model):
     termination_grace_period_seconds: Annotated[int, Strict(), Field(ge=10, le=86_400)] | None = (
         None
     )
-    """Seconds that a pod has to finish accepted requests before it is killed. Defaults to 30.
-    Raise it for long responses, such as streams that take minutes."""
+    """Seconds that a pod has to finish accepted requests before it is killed. By default 30, or
+    twice the threshold of objective.latency and 5 more if that is longer. Raise it for longer
+    responses, such as streams that take minutes."""
 
 
 Labels = Annotated[

@@ -15,6 +15,7 @@ from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
 from aiapi_operator.engine import (
     autoscalers,
+    grace,
     grants,
     pod_requests,
     readiness,
@@ -82,6 +83,7 @@ class Engine:
         )
         conditions = [
             *self._conditions(observation, errors),
+            grace.check(observation),
             self._autoscaler_condition(state, others),
             *result.decision.conditions,
         ]

@@ -1,10 +1,12 @@
 """The app container: runs ``aiapi-serve`` with restricted privileges."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.container import APP_CONTAINER, PodDefault
+from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.ports import ADMIN, HTTP
 from aiapi_operator.manifests.resources import requests
@@ -19,10 +21,15 @@ SIZE_WAIT = 10
 """Seconds that a new pod waits for its first PUT /workers before it reports ready. The same in
 all modes: a change of mode must not roll the pods."""
 GRACE_PERIOD = 30
-"""Default of terminationGracePeriodSeconds."""
+"""Least default of terminationGracePeriodSeconds."""
+_LONGEST_GRACE = 86_400
+_LONGER_THAN_THRESHOLD = 2
+"""A percentile of the responses meets the threshold of the objective; the others take longer."""
 DRAIN_DELAY = 3
 """Seconds that a terminating pod keeps accepting, until no endpoint lists it."""
 _MARGIN = 2
+AROUND_DRAIN = DRAIN_DELAY + _MARGIN
+"""Seconds of the grace period that responses do not have."""
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
@@ -73,17 +80,29 @@ def workers_of(deployment: Mapping[str, Any]) -> int:
 
 def grace_period(aiapi: AIApi) -> int:
     """The pod's terminationGracePeriodSeconds."""
-    return aiapi.spec.pod_template.spec.termination_grace_period_seconds or GRACE_PERIOD
+    return aiapi.spec.pod_template.spec.termination_grace_period_seconds or _derived(aiapi)
+
+
+def drain_seconds(aiapi: AIApi) -> int:
+    """Seconds that a pod has for its open responses when it ends."""
+    return grace_period(aiapi) - AROUND_DRAIN
+
+
+def _derived(aiapi: AIApi) -> int:
+    """Long enough for responses that meet the objective, and for most that do not."""
+    latency = aiapi.spec.objective.effective.latency
+    threshold = parse_duration(latency.threshold) if latency is not None else 0.0
+    longest = ceil(_LONGER_THAN_THRESHOLD * threshold) + AROUND_DRAIN
+    return min(_LONGEST_GRACE, max(GRACE_PERIOD, longest))
 
 
 def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
     """The operator's variables come first, so that the user's can refer to them."""
-    grace = grace_period(aiapi) - DRAIN_DELAY - _MARGIN
     values = {
         "AIAPI_WORKERS": context.template_workers,
         "AIAPI_SIZE_WAIT": SIZE_WAIT,
         "AIAPI_DRAIN_DELAY": DRAIN_DELAY,
-        "AIAPI_GRACE": grace,
+        "AIAPI_GRACE": drain_seconds(aiapi),
         "AIAPI_PORT": HTTP.number,
         "AIAPI_ADMIN_PORT": ADMIN.number,
         "AIAPI_ADMIN_TOKEN_FILE": f"{TOKEN_FOLDER}/{TOKEN_KEY}",
