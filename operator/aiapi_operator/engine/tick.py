@@ -147,6 +147,7 @@ class Engine:
             template_workers=minimum if config.resize_in_place else state.template.workers,
             resize_in_place=config.resize_in_place,
             assigns_users=config.assigns_users,
+            mesh=config.mesh,
             metrics_from=config.metrics_from,
             runtime=config.runtime,
             keep_delivery=config.keep_delivery,

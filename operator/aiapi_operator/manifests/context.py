@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiapi_operator.manifests.mesh import Mesh
 from aiapi_operator.manifests.runtime import Runtime
 
 
@@ -24,6 +25,7 @@ class Context:
     """Whether the API server has ``pods/resize``."""
     assigns_users: bool = False
     """Whether the cluster assigns users to pods and rejects others, as OpenShift does."""
+    mesh: Mesh = Mesh.NONE
     metrics_from: Mapping[str, str] = field(default_factory=dict)
     """Labels of other namespaces that may scrape the pods; empty for none."""
     runtime: Runtime

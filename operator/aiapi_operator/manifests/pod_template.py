@@ -4,7 +4,7 @@ from typing import Any
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.api.container import PodDefault
-from aiapi_operator.manifests import app_container, runtime, secret, service_account
+from aiapi_operator.manifests import app_container, mesh, runtime, secret, service_account
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.labels import labels, selector
 from aiapi_operator.manifests.overlay import merge, set_fields
@@ -19,12 +19,17 @@ def build(aiapi: AIApi, context: Context, injected: Runtime | None = None) -> di
     """The pod template with the runtime to inject, merged with the user's podTemplate."""
     spec = _spec(aiapi, context)
     generated: dict[str, Any] = {
-        "metadata": {"labels": labels(aiapi.name)},
+        "metadata": {"labels": labels(aiapi.name), **_annotations(context)},
         "spec": spec if injected is None else runtime.inject(spec, aiapi, injected),
     }
     overlay = set_fields(aiapi.spec.pod_template)
     overlay.pop("omit", None)
     return restore_required(generated, merge(generated, overlay))
+
+
+def _annotations(context: Context) -> dict[str, Any]:
+    excluded = mesh.annotations(context.mesh)
+    return {"annotations": excluded} if excluded else {}
 
 
 def _spec(aiapi: AIApi, context: Context) -> dict[str, Any]:

@@ -139,6 +139,7 @@ KUBERNETES = {
     *("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "KubernetesEmulator"),
     *("ResourceQuota", "RuntimeDefault", "SubjectAccessReview"),
     "RateLimit",  # a response header
+    "PeerAuthentication",  # Istio
     *("ExcludedResourceWarning", "SkipDryRunOnMissingResource"),  # Argo CD
 }
 """Names in the docs that other systems define."""
