@@ -164,6 +164,8 @@ async def _runner(
         default_image=settings.default_image,
         image_pull_secrets=settings.image_pull_secrets,
         resize_in_place=await discovery.has_resize(connection),
+        mesh=settings.mesh,
+        assigns_users=await discovery.assigns_users(connection),
         metrics_from=settings.metrics_from,
         runtime=await _runtime(settings, connection),
         keep_delivery=settings.runtime_delivery is RuntimeDelivery.AUTO,

@@ -1,5 +1,6 @@
 """Container and pod fields that an AIApi can set, with the names that Kubernetes uses."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, Strict
@@ -180,8 +181,9 @@ class PodSpecOverlay(Model):
     termination_grace_period_seconds: Annotated[int, Strict(), Field(ge=10, le=86_400)] | None = (
         None
     )
-    """Seconds that a pod has to finish accepted requests before it is killed. Defaults to 30.
-    Raise it for long responses, such as streams that take minutes."""
+    """Seconds that a pod has to finish accepted requests before it is killed. By default 30, or
+    twice the threshold of objective.latency and 5 more if that is longer. Raise it for longer
+    responses, such as streams that take minutes."""
 
 
 Labels = Annotated[
@@ -205,10 +207,28 @@ class PodMetadataOverlay(Model):
     """Annotations to add to the pods."""
 
 
+class PodDefault(StrEnum):
+    """A default of the generated pod that can be left out."""
+
+    RUN_AS_USER = "RunAsUser"
+    TOPOLOGY_SPREAD = "TopologySpread"
+    STARTUP_PROBE = "StartupProbe"
+    LIVENESS_PROBE = "LivenessProbe"
+
+
 class PodTemplateOverlay(Model):
     """Merged into the generated pod. Lists merge by name (containers, volumes, env) or path
-    (volumeMounts), null removes a field, and fields that the operator needs are kept."""
+    (volumeMounts), and fields that the operator needs are kept. To remove a default, use omit:
+    null does it too, but a client-side kubectl apply drops null."""
 
+    omit: Annotated[
+        tuple[PodDefault, ...],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Defaults to leave out of the generated pod. RunAsUser: runAsUser and runAsGroup, so that the
+    user of the image applies, which must be numeric and not 0 because runAsNonRoot stays.
+    TopologySpread: topologySpreadConstraints. StartupProbe, LivenessProbe: that probe of the app
+    container."""
     metadata: PodMetadataOverlay = PodMetadataOverlay()
     """Labels and annotations to add to the pods."""
     spec: PodSpecOverlay = PodSpecOverlay()

@@ -91,6 +91,15 @@ _WHOLE_BYTES = Rule(
 Cpu = Annotated[Int | str, _SYNTAX, _POSITIVE]
 Memory = Annotated[Int | str, _SYNTAX, _POSITIVE, _WHOLE_BYTES]
 
+Percentile = Annotated[
+    float,
+    Rule(
+        cel="self >= 50.0 && self <= 99.9",
+        message="percentile must be from 50 to 99.9, in percent: write 95 instead of 0.95",
+        holds=lambda value: 50 <= value <= 99.9,
+    ),
+]
+
 AppPath = Annotated[
     str,
     Field(max_length=253),

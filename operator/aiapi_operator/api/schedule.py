@@ -96,7 +96,8 @@ class Schedule(Model):
             holds=lambda one: one.end != one.start,
         ),
         Rule(
-            cel="self.minReplicas > 0 || self.minWorkers > 0",
+            cel="has(self.minReplicas) && self.minReplicas > 0"
+            " || has(self.minWorkers) && self.minWorkers > 0",
             message="a schedule must set minReplicas or minWorkers above zero",
             holds=lambda one: one.min_replicas > 0 or one.min_workers > 0,
         ),

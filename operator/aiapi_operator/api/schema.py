@@ -2,8 +2,8 @@
 
 References are inlined, titles removed, and null removed from unions (the API server drops nulls).
 Int-or-string gets its extension, and open objects preserve unknown fields. Defaults are written in
-full, because the API server runs CEL rules on them, and appended to the descriptions, because
-``kubectl explain`` does not print them.
+full, because the API server runs CEL rules on them, except within lists. They are appended to the
+descriptions, because ``kubectl explain`` does not print them.
 """
 
 import json
@@ -44,10 +44,23 @@ def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
             name: _convert(field, definitions) for name, field in schema["properties"].items()
         }
     if "items" in schema:
-        result["items"] = _convert(schema["items"], definitions)
+        result["items"] = _without_defaults(_convert(schema["items"], definitions))
     if schema.get("type") == "integer":
         result.setdefault("format", _COUNT_FORMAT)
     return _arranged({**result, **_open(schema, definitions), **_union(schema)})
+
+
+def _without_defaults(item: Schema) -> Schema:
+    """An item of a list, whose defaults only the models know. Descriptions keep them.
+
+    A tool that compares or replaces such a list as a whole would see each default that the API
+    server adds as a change.
+    """
+    result = {key: value for key, value in item.items() if key != "default"}
+    if "properties" in item:
+        fields = item["properties"].items()
+        result["properties"] = {name: _without_defaults(field) for name, field in fields}
+    return result
 
 
 def default_sentence(field: Schema) -> str:

@@ -19,10 +19,12 @@ from aiapi_operator.api.scalars import (
     Int,
     Interval,
     Memory,
+    Percentile,
     PositiveDuration,
     Price,
 )
 from aiapi_operator.api.schedule import MAX_REPLICAS, MAX_WORKERS, Schedule
+from aiapi_operator.api.strategy import Strategy
 
 
 class Mode(StrEnum):
@@ -40,11 +42,11 @@ class ResourceSource(StrEnum):
     FIXED = "Fixed"
 
 
-def _ordered(field: str, default_min: int) -> Rule:
+def _ordered(field: str, default_min: int, default_max: int) -> Rule:
     return Rule(
         cel="self.min <= self.max",
-        message=f"{field}.min must not exceed {field}.max ({field}.min defaults to {default_min}):"
-        f" lower {field}.min or raise {field}.max",
+        message=f"{field}.min must not exceed {field}.max ({field}.min defaults to {default_min},"
+        f" {field}.max defaults to {default_max}): lower {field}.min or raise {field}.max",
         holds=lambda bounds: bounds.min <= bounds.max,
     )
 
@@ -52,7 +54,7 @@ def _ordered(field: str, default_min: int) -> Rule:
 class Latency(Model):
     """Latency objective: the given percentile of requests completes within the threshold."""
 
-    percentile: Annotated[float, Field(ge=50, le=99.9)] = 95.0
+    percentile: Percentile = 95.0
     """Percentile of the request latency, 50 to 99.9."""
     threshold: PositiveDuration = "800ms"
     """Maximum latency at that percentile, such as 800ms or 1.5s."""
@@ -61,7 +63,7 @@ class Latency(Model):
 class FirstByte(Model):
     """First-byte objective: the given percentile of responses begins within the threshold."""
 
-    percentile: Annotated[float, Field(ge=50, le=99.9)] = 95.0
+    percentile: Percentile = 95.0
     """Percentile of the time to the first byte, 50 to 99.9."""
     threshold: PositiveDuration = "800ms"
     """Maximum time to the first byte at that percentile, such as 800ms or 1.5s."""
@@ -123,7 +125,7 @@ class Workers(Model):
     fixed limit: the operator uses the limits it learns, such as threads and memory, and the
     service's own --limit."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1),)
+    rules: ClassVar[tuple[Rule, ...]] = (_ordered("workers", 1, 8),)
 
 
 class Replicas(Model):
@@ -135,7 +137,7 @@ class Replicas(Model):
     max: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 20
     """Maximum number of pods."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (_ordered("replicas", 2),)
+    rules: ClassVar[tuple[Rule, ...]] = (_ordered("replicas", 2, 20),)
 
 
 class ScaleDown(Model):
@@ -236,15 +238,18 @@ class AIApiSpec(Model):
     """When and how the fleet is resized."""
     cost: Cost = Cost()
     """Prices, used to choose between workers and pods and to compute savings."""
+    strategy: Strategy = Strategy()
+    """How a change of the pod template replaces the pods."""
     pod_template: PodTemplateOverlay = PodTemplateOverlay()
     """Metadata and PodSpec fields to merge into the generated pod. Lists merge by name
-    (containers, volumes, env) or path (volumeMounts), null removes a field, and fields that the
-    operator needs are kept."""
+    (containers, volumes, env) or path (volumeMounts), and fields that the operator needs are kept.
+    To remove a default, use omit: null does it too, but a client-side kubectl apply drops null."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.scaling.schedules) || self.scaling.schedules.all(one,"
-            " one.minReplicas <= self.replicas.max && one.minWorkers <= self.workers.max)",
+            " (!has(one.minReplicas) || one.minReplicas <= self.replicas.max)"
+            " && (!has(one.minWorkers) || one.minWorkers <= self.workers.max))",
             message="minReplicas and minWorkers of scaling.schedules must not exceed replicas.max"
             " and workers.max: lower them or raise the maximum",
             holds=lambda spec: all(

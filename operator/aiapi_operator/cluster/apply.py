@@ -4,18 +4,26 @@
 such as ``spec.replicas`` or fields of other managers, keep their values.
 """
 
+from collections.abc import Mapping
+
 from aiapi_operator.cluster.connection import APPLY, MERGE, Connection, Request
 from aiapi_operator.cluster.errors import NotFound
 from aiapi_operator.cluster.resources import FIELD_MANAGER, Manifest, Resource, of
 
 _QUERY = {"fieldManager": FIELD_MANAGER, "force": "true"}
+_STRICT = {**_QUERY, "fieldValidation": "Strict"}
+"""Not for the status: an operator that is newer than the CRD writes the fields that it has."""
 
 
 async def apply(connection: Connection, manifest: Manifest) -> Manifest:
-    """Apply ``manifest`` and return the object. An unchanged object causes no write."""
+    """Apply ``manifest`` and return the object. An unchanged object causes no write.
+
+    Raises ``Invalid`` for a field that the API server does not know: a typing error in a
+    podTemplate would else be dropped.
+    """
     metadata = manifest["metadata"]
     path = of(manifest).path(metadata["namespace"], metadata["name"])
-    return await _send(connection, path, manifest)
+    return await _send(connection, path, manifest, _STRICT)
 
 
 async def apply_status(connection: Connection, manifest: Manifest) -> Manifest:
@@ -25,9 +33,11 @@ async def apply_status(connection: Connection, manifest: Manifest) -> Manifest:
     return await _send(connection, path, manifest)
 
 
-async def _send(connection: Connection, path: str, manifest: Manifest) -> Manifest:
+async def _send(
+    connection: Connection, path: str, manifest: Manifest, query: Mapping[str, str] = _QUERY
+) -> Manifest:
     answer: Manifest = await connection.send(
-        Request("PATCH", path, query=_QUERY, body=manifest, content_type=APPLY)
+        Request("PATCH", path, query=query, body=manifest, content_type=APPLY)
     )
     return answer
 

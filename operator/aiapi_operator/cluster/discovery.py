@@ -5,9 +5,12 @@ from typing import Any
 
 from aiapi_operator.cluster.connection import Connection, Request
 from aiapi_operator.cluster.errors import NotFound
-from aiapi_operator.cluster.resources import AIAPIS, PODS
+from aiapi_operator.cluster.resources import AIAPIS, PODS, Resource
 
 _IMAGE_VOLUMES = (1, 36)
+_SECURITY_CONSTRAINTS = Resource(
+    "security.openshift.io", "v1", "securitycontextconstraints", "SecurityContextConstraints"
+)
 
 
 async def has_aiapis(connection: Connection) -> bool:
@@ -28,6 +31,11 @@ async def has_image_volumes(connection: Connection) -> bool:
     """
     answer = await connection.send(Request("GET", "/version"))
     return _version(answer) >= _IMAGE_VOLUMES
+
+
+async def assigns_users(connection: Connection) -> bool:
+    """Whether this cluster assigns a user to each pod and rejects others, as OpenShift does."""
+    return await _serves(connection, _SECURITY_CONSTRAINTS.root, _SECURITY_CONSTRAINTS.plural)
 
 
 def _version(answer: dict[str, Any]) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class Unauthorized(ClusterError):
 
 
 class Invalid(ClusterError):
-    """422 or 400: the object violates its schema."""
+    """422 or 400: the object violates its schema. For a server-side apply also some 500."""
 
 
 class TooManyRequests(ClusterError):
@@ -69,11 +69,18 @@ _BY_STATUS: Mapping[int, type[ClusterError]] = {
 }
 
 
+_REFUSED_PATCH = ("failed to create typed patch object", "failed to convert new object")
+"""How messages of status 500 begin that are about the patch and not about the API server: unknown
+fields, wrong types and duplicates in a server-side apply."""
+
+
 def from_answer(status: int, headers: Mapping[str, str], body: bytes) -> ClusterError:
     """The error for an answer with this status and body."""
     answer = _status_object(body)
-    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ClusterError)
     message = answer.get("message") or body[:_TEXT_LIMIT].decode(errors="replace").strip()
+    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ClusterError)
+    if status == 500 and message.startswith(_REFUSED_PATCH):
+        kind = Invalid
     details = answer.get("details") or {}
     error = kind(
         message or f"HTTP {status}",

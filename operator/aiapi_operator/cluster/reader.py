@@ -76,6 +76,10 @@ class Reader:
         """Whether pods can mount images."""
         return await discovery.has_image_volumes(self._connection)
 
+    async def assigns_users(self) -> bool:
+        """Whether the cluster assigns users to pods."""
+        return await discovery.assigns_users(self._connection)
+
     async def deployment(self, namespace: str, name: str) -> Manifest | None:
         """One Deployment, or None when it does not exist."""
         return await self._get(DEPLOYMENTS.path(namespace, name))

@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiapi_operator.api.container import APP_CONTAINER
-from aiapi_operator.cluster.errors import ClusterError, Forbidden, Invalid, NotFound, Unavailable
+from aiapi_operator.cluster.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unavailable,
+)
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine import grants
 from aiapi_operator.engine.aiapi_ref import AIApiRef
@@ -184,8 +191,8 @@ class Actuator:
                 grants.refuse(granted, pod, resize, grants.cause(error), now=resize.time)
                 _log.warning("resize of pod %s: %s", name, error.message, extra=ref.log_fields())
                 return None
-            except NotFound:
-                return None
+            except (Conflict, NotFound):
+                return None  # a conflict says nothing about room: the next tick asks again
         self._cache.put(answer)
         resized = pod_view(answer)
         grants.ask(granted, resized, resize)

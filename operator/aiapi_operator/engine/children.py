@@ -20,6 +20,7 @@ from aiapi_operator.engine.cache import ObjectCache, content_hash
 from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.ownership import ownership_conflict
 from aiapi_operator.engine.ports import Cluster
+from aiapi_operator.engine.refused_fields import explained
 from aiapi_operator.engine.rejection import Rejection, reject
 from aiapi_operator.manifests import secret
 
@@ -111,7 +112,7 @@ class Children:
         state.rejections[kind] = reject(
             state.rejections.get(kind),
             desired,
-            error.message,
+            explained(error.message),
             now=self._clock(),
             first_delay=_FIRST_RETRY,
         )

@@ -28,6 +28,8 @@ class Observation:
     answers: tuple[PodSample | PodUnknown, ...] = ()
     apply_errors: Sequence[str] = ()
     """Why children could not be applied."""
+    now: float = 0.0
+    """Seconds since 1970."""
 
     @property
     def samples(self) -> dict[str, PodSample]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from aiapi_operator.api.container import APP_CONTAINER
@@ -9,8 +11,10 @@ from aiapi_operator.api.quantity import Quantity, parse_quantity
 from aiapi_operator.cluster.resize import PendingResize, pending
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.cluster.scale import DELETION_COST
+from aiapi_operator.engine.refused_pods import UNSCHEDULABLE
 from aiapi_operator.manifests.runtime import NAME as RUNTIME
 
+_OOM = "OOMKilled"
 _EX_CONFIG = 78
 """Exit code of the launcher where a restart does not help."""
 
@@ -42,6 +46,11 @@ class PodView:
     """Image of the injected runtime; empty if there is none."""
     runtime_pending: bool = False
     """The problem is in the init container of the runtime."""
+    other_container: str = ""
+    """The container that the problem is in, if it is neither the app's nor the runtime's."""
+    running_since: float | None = None
+    """When the app container started, in seconds since 1970."""
+    namespace: str = ""
 
 
 def pod_view(pod: Manifest) -> PodView:
@@ -50,6 +59,8 @@ def pod_view(pod: Manifest) -> PodView:
     app = _named(status.get("containerStatuses"))
     runtime = _named(status.get("initContainerStatuses"), RUNTIME)
     runtime_problem = _container_problem(runtime)
+    not_started = _not_scheduled(status) or runtime_problem or _container_problem(app)
+    other, other_problem = ("", None) if not_started else _other_problem(status)
     return PodView(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
@@ -62,9 +73,12 @@ def pod_view(pod: Manifest) -> PodView:
         actual=app.get("resources"),
         resize_pending=pending(pod),
         deletion_cost=_cost(metadata.get("annotations") or {}),
-        problem=_not_scheduled(status) or runtime_problem or _container_problem(app),
+        problem=not_started or other_problem,
         runtime_image=_runtime_image(pod["spec"]),
         runtime_pending=runtime_problem is not None,
+        other_container=other,
+        running_since=_running_since(app),
+        namespace=metadata.get("namespace", ""),
     )
 
 
@@ -99,7 +113,25 @@ def _not_scheduled(status: dict[str, Any]) -> tuple[str, str] | None:
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") != "False":
         return None
-    return "Unschedulable", scheduled.get("message") or "no node is available"
+    return UNSCHEDULABLE, scheduled.get("message") or "no node is available"
+
+
+def _running_since(status: dict[str, Any]) -> float | None:
+    started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
+    try:
+        return datetime.fromisoformat(started).timestamp() if started else None
+    except ValueError:
+        return None
+
+
+def _other_problem(status: dict[str, Any]) -> tuple[str, tuple[str, str] | None]:
+    """The first sidecar or init container with a problem, by name."""
+    containers = chain(
+        status.get("initContainerStatuses") or (), status.get("containerStatuses") or ()
+    )
+    others = (each for each in containers if each.get("name") not in (APP_CONTAINER, RUNTIME))
+    found = ((str(each.get("name")), _container_problem(each)) for each in others)
+    return next(((name, problem) for name, problem in found if problem), ("", None))
 
 
 def _container_problem(status: dict[str, Any]) -> tuple[str, str] | None:
@@ -108,6 +140,8 @@ def _container_problem(status: dict[str, Any]) -> tuple[str, str] | None:
     message = (ended.get("message") or "").strip()
     if not status.get("ready") and message and ended.get("exitCode") == _EX_CONFIG:
         return "CrashLoopBackOff", message
+    if not status.get("ready") and ended.get("reason") == _OOM:
+        return _OOM, message
     waiting = state.get("waiting") or {}
     if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
         return None

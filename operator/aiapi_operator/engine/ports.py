@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.autoscalers import AutoscalerSource, NoAutoscalers
 from aiapi_operator.engine.cache import Key
+from aiapi_operator.manifests.mesh import Mesh
 from aiapi_operator.manifests.runtime import Runtime
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decision import Condition, Decision
@@ -115,6 +116,8 @@ class OperatorConfig:
     runtime: Runtime
     keep_delivery: bool = True
     image_pull_secrets: tuple[str, ...] = ()
+    assigns_users: bool = False
+    mesh: Mesh = Mesh.NONE
     metrics_from: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,12 +7,13 @@ missing because of it, an image that cannot be pulled before pods that are not r
 from collections.abc import Sequence
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.engine import start_failures
+from aiapi_operator.engine import refused_pods, start_failures
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.sizing.decision import Condition
 
+_LONG_IMPORT = 60.0
+"""Seconds of a start after which the condition says that the import has not ended."""
 _PULL_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 NOT_CREATED = Condition(
@@ -77,11 +78,16 @@ def _cause(observation: Observation, default_image: str) -> tuple[str, str] | No
             "ChildrenRefused",
             f"The API server rejected {errors}. Allow it or change the spec.",
         )
+    found = pod_cause(observation, default_image)
+    return found or refused_pods.not_created(observation.deployment or {})
+
+
+def pod_cause(observation: Observation, default_image: str) -> tuple[str, str] | None:
+    """Reason and message of the first pod that is not ready and says why."""
     causes = (
         _pod_cause(observation, pod, default_image) for pod in observation.pods if not pod.ready
     )
-    found = next((cause for cause in causes if cause), None)
-    return found or _pods_rejected(observation.deployment or {})
+    return next((cause for cause in causes if cause), None)
 
 
 def _pod_cause(
@@ -89,9 +95,12 @@ def _pod_cause(
 ) -> tuple[str, str] | None:
     aiapi, sample = observation.aiapi, observation.samples.get(pod.name)
     if sample is not None and sample.failure:
-        return "AppFailed", _app_failed(aiapi, sample.failure)
+        found = start_failures.import_cause(aiapi, sample.failure)
+        return found or ("AppFailed", _app_failed(aiapi, sample.failure))
     if pod.problem is None:
-        return None
+        return _import_cause(observation, pod)
+    if pod.other_container:
+        return "SidecarFailing", _sidecar_failing(pod, *pod.problem)
     return _runtime_cause(pod, pod.problem) or _container_cause(aiapi, pod, default_image)
 
 
@@ -119,10 +128,13 @@ def _container_cause(aiapi: AIApi, pod: PodView, default_image: str) -> tuple[st
     reason, message = pod.problem or ("", "")
     if reason in _PULL_REASONS:
         return "ImagePullFailed", _pull_failed(aiapi.spec.image, default_image, message)
-    if reason == "Unschedulable":
-        return reason, (
-            f"No node has room for a pod: {message}. Add nodes, or lower spec.workers.cpu or"
-            " spec.workers.memory."
+    if reason == refused_pods.UNSCHEDULABLE:
+        return refused_pods.not_scheduled(message)
+    if reason == "OOMKilled":
+        return "OOMKilled", (
+            f"The kernel killed the app of pod {pod.name}: it used more memory than its limit or"
+            " than the node has. Raise the memory limit in spec.podTemplate or the LimitRange, or"
+            " workers.memory, or lower workers.max."
         )
     if found := start_failures.cause(aiapi, message):
         return found
@@ -132,21 +144,31 @@ def _container_cause(aiapi: AIApi, pod: PodView, default_image: str) -> tuple[st
     return reason, f"Pod {pod.name} does not start: {message or reason}."
 
 
+def _import_cause(observation: Observation, pod: PodView) -> tuple[str, str] | None:
+    """An import that has not ended for long, and may never."""
+    sample = observation.samples.get(pod.name)
+    seconds = observation.now - pod.running_since if pod.running_since else 0.0
+    if sample is None or sample.workers_ready or seconds < _LONG_IMPORT:
+        return None
+    app = observation.aiapi.spec.app or "the bundled app"
+    return "ImportNotFinished", start_failures.import_takes_long(app, f"{seconds:.0f} s")
+
+
+def _sidecar_failing(pod: PodView, reason: str, message: str) -> str:
+    detail = start_failures.last_line(message) or reason
+    return (
+        f"Container {pod.other_container} of pod {pod.name} fails ({reason}): {detail.rstrip('.')}."
+        " Correct it in spec.podTemplate, or see why it was injected. To see its log, run:"
+        f" kubectl logs -n {pod.namespace} {pod.name} -c {pod.other_container}"
+    )
+
+
 def _app_failed(aiapi: AIApi, failure: str) -> str:
     app = aiapi.spec.app or "the bundled app"
     return (
         f"{app} does not start: {failure}. Correct spec.app, spec.env or the image. To see the"
         f" log, run: kubectl logs -n {aiapi.namespace} deployment/{aiapi.name}"
     )
-
-
-def _pods_rejected(deployment: Manifest) -> tuple[str, str] | None:
-    """A quota or an admission webhook rejects the ReplicaSet's pods."""
-    for condition in (deployment.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            detail = condition.get("message") or condition.get("reason") or "no reason given"
-            return "PodsRefused", f"Pods cannot be created: {detail}."
-    return None
 
 
 def _pull_failed(image: str | None, default_image: str, message: str) -> str:

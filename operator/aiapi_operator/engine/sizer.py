@@ -3,11 +3,19 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from aiapi_operator.engine import refused_pods
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
-from aiapi_operator.sizing.inputs import Fleet, Mode, RefusedResize, SizingSpec
+from aiapi_operator.sizing.inputs import (
+    Fleet,
+    MissingPods,
+    Mode,
+    RefusedResize,
+    Shortage,
+    SizingSpec,
+)
 from aiapi_operator.sizing.savings import Savings, savings
 from aiapi_operator.sizing.spec import sizing_spec
 from aiapi_operator.sizing.state import State
@@ -58,8 +66,20 @@ class Sizer:
             replicas=deployment["spec"].get("replicas", 1),
             pods=observation.answers,
             refused=refused,
+            missing=_missing(observation),
             workers=workers,
         )
         decision = decide(spec, fleet, state.sizing, self._clock())
         state.sizing = decision.state
         return SizingResult(spec=spec, decision=decision, savings=savings(spec, decision.state))
+
+
+def _missing(observation: Observation) -> MissingPods | None:
+    """Why the cluster does not run all pods of the Deployment."""
+    if refused := refused_pods.not_created(observation.deployment or {}):
+        return MissingPods(shortage=Shortage.QUOTA, message=refused[1])
+    for pod in observation.pods:
+        if pod.problem and pod.problem[0] == refused_pods.UNSCHEDULABLE:
+            _, message = refused_pods.not_scheduled(pod.problem[1])
+            return MissingPods(shortage=Shortage.NODES, message=message)
+    return None

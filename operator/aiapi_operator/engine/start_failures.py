@@ -22,6 +22,9 @@ _REFUSED_VOLUME = (
     'failed to mkdir ""',  # a container runtime that ignores the image
 )
 _SERVE = "aiapi-serve"
+_PORT = re.compile(r"cannot listen on \S+:(?P<port>\d+): Address already in use")
+_ENDLESS = "takes longer than --start-limit"
+_EXIT = re.compile(r"^SystemExit\b")
 
 LAUNCHER_REASONS = frozenset(
     {
@@ -42,8 +45,36 @@ def cause(aiapi: AIApi, message: str) -> Cause | None:
             f"The node cannot mount the runtime image: {_sentence(last_line(message))} Set"
             " runtime.delivery: InitContainer in the values of the operator's chart."
         )
+    if taken := _PORT.search(message):
+        return "PortTaken", (
+            f"Another container of the pod listens on port {taken['port']}, which the runtime"
+            " needs. Give the container in spec.podTemplate, or the injected one, another port."
+        )
     missing = _MISSING.search(message)
     return _not_found(aiapi, missing["program"]) if missing else None
+
+
+def import_cause(aiapi: AIApi, failure: str) -> Cause | None:
+    """The cause of a failed import that its last line does not explain."""
+    app = aiapi.spec.app or "the bundled app"
+    if _ENDLESS in failure:
+        return "ImportNotFinished", import_takes_long(app, "longer than AIAPI_START_LIMIT")
+    if _EXIT.match(failure):
+        return "ExitsOnImport", (
+            f"The module of {app} ends the process when it is imported ({failure}). If it calls"
+            " uvicorn.run() or another server, move the call below: if __name__ =="
+            ' "__main__"; the runtime is the server.'
+        )
+    return None
+
+
+def import_takes_long(app: str, time: str) -> str:
+    """What to do about an import that does not end."""
+    return (
+        f"The import of {app} has not ended ({time}). Code at module level must not wait: move"
+        ' uvicorn.run() below: if __name__ == "__main__", and connections into the lifespan of'
+        " the app. If it only loads slowly, wait."
+    )
 
 
 def last_line(message: str) -> str:

@@ -1,6 +1,7 @@
 """The number of workers in the pod template.
 
-With in-place resize it is the user's minimum. Without it, it follows the decision, so that new
+With in-place resize it is the user's minimum at the last other change of the template
+(``manifests.template_workers``). Without it, it follows the decision, so that new
 pods request what they need. Each change replaces every pod, so the template follows a decision
 only after it has lasted, and not twice within minutes. The workers of running pods change at
 once in either case.
@@ -9,8 +10,8 @@ once in either case.
 from dataclasses import dataclass
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.manifests.app_container import workers_of
 
 UP_AFTER = 30.0
 DOWN_AFTER = 600.0
@@ -29,17 +30,7 @@ class TemplateWorkersState:
 
 def adopt(state: TemplateWorkersState, aiapi: AIApi, deployment: Manifest | None) -> None:
     """Take the number from the existing template: a restart must not roll the pods."""
-    state.workers = _in_template(deployment) or aiapi.spec.workers.min
-
-
-def _in_template(deployment: Manifest | None) -> int:
-    spec = ((deployment or {}).get("spec") or {}).get("template", {}).get("spec", {})
-    for container in spec.get("containers") or ():
-        if container.get("name") == APP_CONTAINER:
-            values = {e["name"]: e.get("value", "") for e in container.get("env") or ()}
-            workers = values.get("AIAPI_WORKERS", "")
-            return int(workers) if workers.isdigit() else 0
-    return 0
+    state.workers = workers_of(deployment or {}) or aiapi.spec.workers.min
 
 
 def follow(state: TemplateWorkersState, aiapi: AIApi, wanted: int, *, now: float) -> None:

@@ -15,9 +15,11 @@ from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
 from aiapi_operator.engine import (
     autoscalers,
+    grace,
     grants,
     pod_requests,
     readiness,
+    rollout,
     template_workers,
 )
 from aiapi_operator.engine.actuator import Actuator, Desired
@@ -81,6 +83,7 @@ class Engine:
         )
         conditions = [
             *self._conditions(observation, errors),
+            grace.check(observation),
             self._autoscaler_condition(state, others),
             *result.decision.conditions,
         ]
@@ -143,6 +146,8 @@ class Engine:
             image_pull_secrets=config.image_pull_secrets,
             template_workers=minimum if config.resize_in_place else state.template.workers,
             resize_in_place=config.resize_in_place,
+            assigns_users=config.assigns_users,
+            mesh=config.mesh,
             metrics_from=config.metrics_from,
             runtime=config.runtime,
             keep_delivery=config.keep_delivery,
@@ -206,11 +211,15 @@ class Engine:
     def _conditions(
         self, observation: Observation, act_errors: Sequence[str] = ()
     ) -> list[Condition]:
-        return [
+        image, deployment = self._config.default_image, observation.deployment
+        found = [
             readiness.accepted(),
             readiness.reconciled(observation.apply_errors, act_errors),
-            readiness.readiness(observation, default_image=self._config.default_image),
+            readiness.readiness(observation, default_image=image),
         ]
+        if deployment is not None:
+            found.append(rollout.check(observation, deployment, default_image=image))
+        return found
 
     def _autoscaler_condition(
         self, state: AIApiState, others: Sequence[ForeignAutoscaler]
@@ -252,6 +261,7 @@ class Engine:
             aiapi=aiapi,
             deployment=self._deployment(state),
             pods=active_pods(pod_view(pod) for pod in pods),
+            now=self._ports.time_of_day(),
         )
 
 

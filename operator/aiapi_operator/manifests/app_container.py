@@ -1,9 +1,12 @@
 """The app container: runs ``aiapi-serve`` with restricted privileges."""
 
+from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.api.container import APP_CONTAINER
+from aiapi_operator.api.container import APP_CONTAINER, PodDefault
+from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.ports import ADMIN, HTTP
 from aiapi_operator.manifests.resources import requests
@@ -18,10 +21,15 @@ SIZE_WAIT = 10
 """Seconds that a new pod waits for its first PUT /workers before it reports ready. The same in
 all modes: a change of mode must not roll the pods."""
 GRACE_PERIOD = 30
-"""Default of terminationGracePeriodSeconds."""
+"""Least default of terminationGracePeriodSeconds."""
+_LONGEST_GRACE = 86_400
+_LONGER_THAN_THRESHOLD = 2
+"""A percentile of the responses meets the threshold of the objective; the others take longer."""
 DRAIN_DELAY = 3
 """Seconds that a terminating pod keeps accepting, until no endpoint lists it."""
 _MARGIN = 2
+AROUND_DRAIN = DRAIN_DELAY + _MARGIN
+"""Seconds of the grace period that responses do not have."""
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
@@ -33,6 +41,8 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
         "command": ["aiapi-serve"],
         "ports": [HTTP.manifest(), ADMIN.manifest()],
         "env": _env(aiapi, context),
+        # The launcher and the runtime explain in their last line why they cannot start.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {"requests": requests(spec.workers, context.template_workers)},
         "volumeMounts": [
             {"name": TOKEN_VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True},
@@ -43,7 +53,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        **_probes(),
+        **_probes(aiapi),
     }
     if spec.app is not None:
         container["args"] = [spec.app]
@@ -57,19 +67,42 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
     return container
 
 
+def workers_of(deployment: Mapping[str, Any]) -> int:
+    """The workers in the template of a Deployment; 0 where it has none."""
+    spec = (deployment.get("spec") or {}).get("template", {}).get("spec", {})
+    for container in spec.get("containers") or ():
+        if container.get("name") == APP_CONTAINER:
+            values = {e["name"]: e.get("value", "") for e in container.get("env") or ()}
+            workers = values.get("AIAPI_WORKERS", "")
+            return int(workers) if workers.isdigit() else 0
+    return 0
+
+
 def grace_period(aiapi: AIApi) -> int:
     """The pod's terminationGracePeriodSeconds."""
-    return aiapi.spec.pod_template.spec.termination_grace_period_seconds or GRACE_PERIOD
+    return aiapi.spec.pod_template.spec.termination_grace_period_seconds or _derived(aiapi)
+
+
+def drain_seconds(aiapi: AIApi) -> int:
+    """Seconds that a pod has for its open responses when it ends."""
+    return grace_period(aiapi) - AROUND_DRAIN
+
+
+def _derived(aiapi: AIApi) -> int:
+    """Long enough for responses that meet the objective, and for most that do not."""
+    latency = aiapi.spec.objective.effective.latency
+    threshold = parse_duration(latency.threshold) if latency is not None else 0.0
+    longest = ceil(_LONGER_THAN_THRESHOLD * threshold) + AROUND_DRAIN
+    return min(_LONGEST_GRACE, max(GRACE_PERIOD, longest))
 
 
 def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
     """The operator's variables come first, so that the user's can refer to them."""
-    grace = grace_period(aiapi) - DRAIN_DELAY - _MARGIN
     values = {
         "AIAPI_WORKERS": context.template_workers,
         "AIAPI_SIZE_WAIT": SIZE_WAIT,
         "AIAPI_DRAIN_DELAY": DRAIN_DELAY,
-        "AIAPI_GRACE": grace,
+        "AIAPI_GRACE": drain_seconds(aiapi),
         "AIAPI_PORT": HTTP.number,
         "AIAPI_ADMIN_PORT": ADMIN.number,
         "AIAPI_ADMIN_TOKEN_FILE": f"{TOKEN_FOLDER}/{TOKEN_KEY}",
@@ -88,33 +121,25 @@ def _from_field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def _probes() -> dict[str, Any]:
+def _probes(aiapi: AIApi) -> dict[str, Any]:
     """All probes use the admin port, which answers even while every worker is busy.
 
     The startup probe checks PID 1 only: an import error of the app is reported by the admin port,
     and restarts would hide it.
     """
+    omitted = aiapi.spec.pod_template.omit
+    probes = {"readinessProbe": _probe("/readyz", period=1, timeout=2, failures=3)}
+    if PodDefault.STARTUP_PROBE not in omitted:
+        probes["startupProbe"] = _probe("/livez", period=1, timeout=2, failures=60)
+    if PodDefault.LIVENESS_PROBE not in omitted:
+        probes["livenessProbe"] = _probe("/livez", period=10, timeout=5, failures=3)
+    return probes
+
+
+def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:
     return {
-        "startupProbe": {
-            "httpGet": _get("/livez"),
-            "periodSeconds": 1,
-            "timeoutSeconds": 2,
-            "failureThreshold": 60,
-        },
-        "readinessProbe": {
-            "httpGet": _get("/readyz"),
-            "periodSeconds": 1,
-            "timeoutSeconds": 2,
-            "failureThreshold": 3,
-        },
-        "livenessProbe": {
-            "httpGet": _get("/livez"),
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 3,
-        },
+        "httpGet": {"path": path, "port": ADMIN.name, "scheme": "HTTP"},
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
     }
-
-
-def _get(path: str) -> dict[str, Any]:
-    return {"path": path, "port": ADMIN.name, "scheme": "HTTP"}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiapi_operator.manifests.mesh import Mesh
 from aiapi_operator.manifests.runtime import Runtime
 
 
@@ -18,9 +19,13 @@ class Context:
     image_pull_secrets: tuple[str, ...] = ()
     """Image pull secrets of an AIApi that sets no image or has an injected runtime."""
     template_workers: int
-    """Workers of a new pod: ``spec.workers.min`` with in-place resize, else the wanted number."""
+    """Workers of a new pod: ``spec.workers.min`` with in-place resize, else the wanted number.
+    With in-place resize, a Deployment keeps the number until its template changes otherwise."""
     resize_in_place: bool
     """Whether the API server has ``pods/resize``."""
+    assigns_users: bool = False
+    """Whether the cluster assigns users to pods and rejects others, as OpenShift does."""
+    mesh: Mesh = Mesh.NONE
     metrics_from: Mapping[str, str] = field(default_factory=dict)
     """Labels of other namespaces that may scrape the pods; empty for none."""
     runtime: Runtime

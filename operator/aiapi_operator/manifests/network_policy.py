@@ -6,10 +6,11 @@ Other namespaces can be admitted for Prometheus. Everything but metrics requires
 from typing import Any
 
 from aiapi_operator.api import AIApi
+from aiapi_operator.manifests import mesh
 from aiapi_operator.manifests.context import Context
 from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS, selector
 from aiapi_operator.manifests.owner import child_metadata
-from aiapi_operator.manifests.ports import ADMIN, HTTP, Port
+from aiapi_operator.manifests.ports import ADMIN, HTTP
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
@@ -20,9 +21,10 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
         },
         "podSelector": {"matchLabels": OPERATOR_POD_LABELS},
     }
-    admins = [operator]
-    if context.metrics_from:
-        admins.append({"namespaceSelector": {"matchLabels": dict(context.metrics_from)}})
+    scrapers = [{"namespaceSelector": {"matchLabels": dict(context.metrics_from)}}]
+    admins = [operator, *(scrapers if context.metrics_from else [])]
+    metrics = [_port(number) for number in mesh.metrics_ports(context.mesh)]
+    requests = (HTTP.number, *mesh.proxy_ports(context.mesh))
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -31,12 +33,17 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             "podSelector": {"matchLabels": selector(aiapi.name)},
             "policyTypes": ["Ingress"],
             "ingress": [
-                {"ports": [_port(HTTP)]},
-                {"from": admins, "ports": [_port(ADMIN)]},
+                {"ports": [_port(number) for number in requests]},
+                {"from": admins, "ports": [_port(ADMIN.number)]},
+                *(
+                    [{"from": scrapers, "ports": metrics}]
+                    if metrics and context.metrics_from
+                    else []
+                ),
             ],
         },
     }
 
 
-def _port(port: Port) -> dict[str, Any]:
-    return {"protocol": "TCP", "port": port.number}
+def _port(number: int) -> dict[str, Any]:
+    return {"protocol": "TCP", "port": number}

@@ -2,8 +2,8 @@
 
 Maps merge key by key, and null removes a key. Lists with a merge key in Kubernetes merge by that
 key: containers field by field, other items as a whole (a volume has one source, a variable one
-value). Other lists are replaced. Malformed values pass through to the API server, which rejects
-them with a message.
+value). Other lists are replaced, and so is the handler of a probe. Malformed values pass through
+to the API server, which rejects them with a message.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,9 @@ _KEYED: dict[str, tuple[str, ...]] = {
     "hostAliases": ("ip",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
+_PROBES = {"startupProbe", "livenessProbe", "readinessProbe"}
+HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
+"""What a probe does; each probe has exactly one."""
 _MERGED_ITEMS = {"containers", "initContainers"}
 _DEFAULTS = {"protocol": "TCP"}
 
@@ -45,12 +48,21 @@ def merge(base: Json, overlay: Json) -> Json:
 
 def _merged_value(key: str, below: Any, above: Any) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
-        return merge(below, above)
+        return merge(_without_handler(below) if _replaces_handler(key, above) else below, above)
     if isinstance(above, dict):
         return merge({}, above)
     if key in _KEYED and are_objects(below) and are_objects(above):
         return _merged_items(key, below, above)
     return above
+
+
+def _replaces_handler(key: str, above: Json) -> bool:
+    """Whether a probe has a handler of its own: a probe has only one."""
+    return key in _PROBES and any(above.get(handler) is not None for handler in HANDLERS)
+
+
+def _without_handler(probe: Json) -> Json:
+    return {key: value for key, value in probe.items() if key not in HANDLERS}
 
 
 def are_objects(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiapi_operator.api.container import APP_CONTAINER, OWNED_ENV
 from aiapi_operator.manifests.app_container import TOKEN_FOLDER, TOKEN_VOLUME
-from aiapi_operator.manifests.overlay import Json, are_objects, merge
+from aiapi_operator.manifests.overlay import HANDLERS, Json, are_objects, merge
 from aiapi_operator.manifests.ports import ADMIN, HTTP
 from aiapi_operator.manifests.runtime import FOLDER as RUNTIME_FOLDER
 from aiapi_operator.manifests.runtime import NAME as RUNTIME
@@ -19,7 +19,6 @@ _FIXED = ("image", "command", "args", "resizePolicy")
 _FIXED_IN_INIT = ("image", "command", "args", "volumeMounts")
 _VOLUMES = {TOKEN_VOLUME, RUNTIME}
 _FOLDERS = {TOKEN_FOLDER, RUNTIME_FOLDER}
-_HANDLERS = ("exec", "grpc", "tcpSocket")
 _PORT_NAMES = {HTTP.name, ADMIN.name}
 _PORT_NUMBERS = {HTTP.number, ADMIN.number}
 
@@ -132,5 +131,5 @@ def _probe(generated: Json, merged: Json) -> Any:
     found = merged.get("readinessProbe", generated["readinessProbe"])
     if not isinstance(found, dict):
         return found
-    timing = {key: value for key, value in found.items() if key not in _HANDLERS}
+    timing = {key: value for key, value in found.items() if key not in HANDLERS}
     return {**timing, "httpGet": generated["readinessProbe"]["httpGet"]}

@@ -62,8 +62,13 @@ def is_injected(aiapi: AIApi, default_image: str) -> bool:
     spec = aiapi.spec
     if spec.runtime.source is not RuntimeSource.AUTO:
         return spec.runtime.source is RuntimeSource.INJECTED
-    is_own = spec.image is None or repository(spec.image) == repository(default_image)
-    return not is_own and spec.app is not None
+    return not is_own_image(aiapi, default_image) and spec.app is not None
+
+
+def is_own_image(aiapi: AIApi, default_image: str) -> bool:
+    """Whether the image is the project's own."""
+    image = aiapi.spec.image
+    return image is None or repository(image) == repository(default_image)
 
 
 def repository(image: str) -> str:
@@ -96,8 +101,6 @@ def _with_launcher(app: Json, aiapi: AIApi) -> Json:
         "command": [*wanted.entrypoint, wanted.python or DEFAULT_PYTHON, LAUNCHER],
         "env": [*python, *app["env"]],
         "volumeMounts": [*app["volumeMounts"], mount],
-        # The launcher explains why it cannot start the app in its last line.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 

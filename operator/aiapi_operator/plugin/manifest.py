@@ -37,6 +37,7 @@ class Cluster:
 
     resize_in_place: bool = True
     image_volumes: bool = True
+    assigns_users: bool = False
     deployment: Manifest | None = None
 
 
@@ -122,6 +123,7 @@ def _from_cluster(where: ClusterOptions, name: str) -> tuple[list[Manifest], Clu
         return aiapi, Cluster(
             resize_in_place=await reader.has_resize(),
             image_volumes=await reader.has_image_volumes(),
+            assigns_users=await reader.assigns_users(),
             deployment=await reader.deployment(aiapi["metadata"]["namespace"], name),
         )
 
@@ -159,6 +161,7 @@ def children_of(document: Manifest, cluster: Cluster, operator: Operator) -> lis
         image_pull_secrets=operator.image_pull_secrets,
         template_workers=aiapi.spec.workers.min,
         resize_in_place=cluster.resize_in_place,
+        assigns_users=cluster.assigns_users,
         runtime=operator.runtime(cluster),
         keep_delivery=operator.runtime_delivery is None,
         deployment=cluster.deployment,

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aiapi_operator.manifests.mesh import Mesh
 from aiapi_operator.process.listener import ANY
 
 VERSION = version("aiapi")
@@ -116,6 +117,8 @@ class Settings(BaseSettings):
     InitContainer."""
     image_pull_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Image pull secrets of an AIApi that sets no image or has an injected runtime."""
+    mesh: Mesh = Mesh.NONE
+    """The service mesh of the cluster, from which the pods' admin port is excluded."""
     metrics_from: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict
     )

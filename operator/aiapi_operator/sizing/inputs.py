@@ -284,6 +284,24 @@ class RefusedResize:
     """The reason in the cluster's words."""
 
 
+class Shortage(StrEnum):
+    """What the cluster lacks for another pod."""
+
+    QUOTA = "Quota"
+    """A ResourceQuota, a LimitRange or an admission rule refuses it."""
+    NODES = "Nodes"
+    """No node has room for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPods:
+    """Pods of the Deployment that the cluster does not run."""
+
+    shortage: Shortage
+    message: str
+    """The reason, with what to do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The observed fleet of one AIApi in one tick.
@@ -291,10 +309,12 @@ class Fleet:
     ``replicas`` is the current spec of the Deployment. ``pods`` has every pod that is not
     terminating. ``refused`` has the pods that cannot have more workers; the others can.
     ``workers`` is the last number ordered per pod according to the status, or 0. It keeps a
-    restarted operator from shrinking a fleet that does not answer.
+    restarted operator from shrinking a fleet that does not answer. ``missing`` is why the cluster
+    does not run all ``replicas``, if it says so.
     """
 
     replicas: int
     pods: tuple[PodSample | PodUnknown, ...]
     refused: tuple[RefusedResize, ...] = ()
+    missing: MissingPods | None = None
     workers: int = 0

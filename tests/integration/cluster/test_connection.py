@@ -136,7 +136,7 @@ async def test_each_write_sends_the_expected_request(server: Served) -> None:
     assert sent == [
         (
             "PATCH",
-            f"/api/v1/namespaces/shop/secrets/t?{manager}&force=true",
+            f"/api/v1/namespaces/shop/secrets/t?{manager}&force=true&fieldValidation=Strict",
             "application/apply-patch+yaml",
         ),
         (

@@ -73,6 +73,16 @@ def test_the_schema_is_structural() -> None:
             assert path.startswith(".spec.objective."), "floats lose digits"
 
 
+def test_items_of_lists_have_no_defaults() -> None:
+    """kubectl apply and Argo CD compare such lists as a whole, with Git's items."""
+    lists = {path: node["items"] for path, node in nodes(schema()) if "items" in node}
+    assert ".spec.scaling.schedules" in lists
+    found = [
+        at for path, item in lists.items() for at, node in nodes(item, path) if "default" in node
+    ]
+    assert found == []
+
+
 def test_every_field_has_a_description_with_its_default() -> None:
     for path, node in nodes(schema()):
         if path and not path.endswith("[]") and path != ".metadata":

@@ -44,13 +44,34 @@ def schedules(*changes: Spec, **around: Any) -> Spec:
 
 
 REFUSED: dict[str, tuple[Spec, str]] = {
+    "a rollout that can replace no pod": (
+        {"strategy": {"maxSurge": "0%", "maxUnavailable": 0}},
+        "must not both be 0, because no pod could then be replaced: set maxUnavailable to 1",
+    ),
+    "a surge over all pods": (
+        {"strategy": {"maxSurge": "101%"}},
+        "spec.strategy.maxSurge: must be a number of pods or a percentage up to 100%",
+    ),
+    "pods that take longer to be ready than a rollout may": (
+        {"strategy": {"minReadySeconds": 600}},
+        "progressDeadlineSeconds must exceed minReadySeconds: raise it",
+    ),
+    "an unknown default": ({"podTemplate": {"omit": ["Probes"]}}, "supported values"),
     "workers min over max": (
         {"workers": {"min": 4, "max": 2}},
         "spec.workers: workers.min must not exceed workers.max",
     ),
     "replicas default min over max": (
         {"replicas": {"max": 1}},
-        "spec.replicas: replicas.min must not exceed replicas.max (replicas.min defaults to 2)",
+        "spec.replicas: replicas.min must not exceed replicas.max (replicas.min defaults to 2,",
+    ),
+    "a percentile as a share": (
+        {"objective": {"firstByte": {"percentile": 0.95}}},
+        "firstByte.percentile: percentile must be from 50 to 99.9, in percent: write 95 instead of",
+    ),
+    "a minimum over the default maximum": (
+        {"replicas": {"min": 30}},
+        "replicas.max defaults to 20): lower replicas.min or raise replicas.max",
     ),
     "no replicas": ({"replicas": {"min": 1, "max": 0}}, "spec.replicas.max: breaks minimum 1"),
     "scaled to zero": ({"replicas": {"min": 0}}, "spec.replicas.min: breaks minimum 1"),
@@ -67,8 +88,11 @@ REFUSED: dict[str, tuple[Spec, str]] = {
         latency(threshold="fast"),
         "threshold: must be a duration above zero and at most 24h, such as 800ms",
     ),
-    "percentile too low": (latency(percentile=49.9), "latency.percentile: breaks minimum 50"),
-    "percentile too high": (latency(percentile=99.99), "latency.percentile: breaks maximum 99.9"),
+    "percentile too low": (
+        latency(percentile=49.9),
+        "from 50 to 99.9, in percent: write 95 instead",
+    ),
+    "percentile too high": (latency(percentile=99.99), "from 50 to 99.9, in percent"),
     "first byte not a duration": (
         {"objective": {"firstByte": {"threshold": "soon"}}},
         "spec.objective.firstByte.threshold: must be a duration above zero",

@@ -35,7 +35,13 @@ def test_an_aiapi_without_spec_is_complete() -> None:
             "currency": "USD",
             "baseline": {"replicas": 0, "workers": 0},
         },
-        "podTemplate": {"metadata": {}, "spec": {"containers": []}},
+        "strategy": {
+            "maxSurge": "25%",
+            "maxUnavailable": 0,
+            "minReadySeconds": 2,
+            "progressDeadlineSeconds": 600,
+        },
+        "podTemplate": {"omit": [], "metadata": {}, "spec": {"containers": []}},
     }
 
 

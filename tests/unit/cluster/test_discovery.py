@@ -18,6 +18,12 @@ class Versions:
         return self._answer
 
 
+async def test_openshift_assigns_users() -> None:
+    found = {"resources": [{"name": "securitycontextconstraints"}]}
+    assert await discovery.assigns_users(cast("Connection", Versions(found)))
+    assert not await discovery.assigns_users(cast("Connection", Versions({"resources": []})))
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [

@@ -43,6 +43,35 @@ def test_each_status_has_its_type(status: int, kind: type[errors.ClusterError]) 
     assert type(errors.from_answer(status, {}, b"")) is kind
 
 
+APPLIED = "(shop/a; apps/v1, Kind=Deployment)"
+TYPED, CONVERTED = (
+    f"failed to {what} {APPLIED}" for what in ("create typed patch object", "convert new object")
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        (f"{TYPED}: .spec.template.spec.nodeSelectr: field not declared in schema"),
+        (f"{TYPED}: .spec.template.spec.nodeSelector: expected map, got &{{[x]}}"),
+        (
+            f'{TYPED}: .spec.template.spec.containers[name="app"]'
+            '.env: duplicate entries for key [name="A"]'
+        ),
+        (
+            f"{CONVERTED} to proper version: unable to convert unstructured"
+            " object to apps/v1, Kind=Deployment: quantities must match the regular expression"
+        ),
+    ],
+)
+def test_a_patch_that_cannot_be_applied_is_not_an_outage(message: str) -> None:
+    """Kubernetes 1.36 answers 500: a retry would wait for the deadline in each tick."""
+    answer = {"kind": "Status", "status": "Failure", "message": message, "code": 500}
+    error = errors.from_answer(500, {}, json.dumps(answer).encode())
+    assert type(error) is errors.Invalid
+    assert error.message == message
+
+
 def test_the_message_of_the_api_server_is_kept() -> None:
     error = errors.from_answer(403, {}, json.dumps(NODE_FULL).encode())
     assert error.reason == "Forbidden"

@@ -18,6 +18,7 @@ from docs_support.conditions import Condition, conditions
 
 from aiapi_operator.__main__ import main as operator_command
 from aiapi_operator.api import AIApiSpec
+from aiapi_operator.api.container import PodDefault
 from aiapi_operator.cli import main as aiapi_command
 from aiapi_operator.manifests.runtime import Delivery
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
@@ -138,6 +139,7 @@ KUBERNETES = {
     *("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "KubernetesEmulator"),
     *("ResourceQuota", "RuntimeDefault", "SubjectAccessReview"),
     "RateLimit",  # a response header
+    "PeerAuthentication",  # Istio
     *("ExcludedResourceWarning", "SkipDryRunOnMissingResource"),  # Argo CD
 }
 """Names in the docs that other systems define."""
@@ -147,7 +149,7 @@ def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
     ours = {
         "AIApi",
         *(verdict.value for verdict in Verdict),
-        *(each.value for each in (*Binding, *ObjectiveKind, *Delivery)),
+        *(each.value for each in (*Binding, *ObjectiveKind, *Delivery, *PodDefault)),
     }
     for each in conditions_in_code():
         ours |= {each.type, each.reason}

@@ -1,5 +1,6 @@
 """Resizes that are not granted: what pods get instead, what the right-sizer learns, and retries."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from engine_support.world import World
 
 from aiapi_operator.api.quantity import parse_cores
-from aiapi_operator.cluster.errors import Forbidden
+from aiapi_operator.cluster.errors import Conflict, Forbidden, from_answer
 from aiapi_operator.engine import grants, sizer
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
@@ -137,6 +138,48 @@ async def test_a_forbidden_resize_is_classified_by_its_message(
     world.cluster.refuse["resize",] = Forbidden(message)
     await run(world, 4)
     assert {each.why for each in fleets[-1].refused} == {why}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "why"),
+    [
+        (
+            403,
+            "node didn't have enough allocatable resources: cpu, requested: 3000",
+            Refusal.INFEASIBLE,
+        ),
+        (
+            403,
+            "exceeded quota: q, requested: requests.cpu=180m, used: requests.cpu=50m",
+            Refusal.FORBIDDEN,
+        ),
+        (
+            422,
+            'Invalid value: "100m": must be less than or equal to cpu limit of 50m',
+            Refusal.INVALID,
+        ),
+        (
+            422,
+            '"Guaranteed": Pod QOS Class may not change as a result of resizing',
+            Refusal.INVALID,
+        ),
+    ],
+)
+def test_answers_of_kubernetes_1_36_are_told_apart(status: int, message: str, why: Refusal) -> None:
+    answer = {"kind": "Status", "status": "Failure", "message": message, "code": status}
+    found = grants.cause(from_answer(status, {}, json.dumps(answer).encode()))
+    assert (found.why, found.message) == (why, message)
+
+
+async def test_a_conflict_is_no_refusal_and_holds_up_no_other_pod(fleets: list[Fleet]) -> None:
+    world = await wanting(2)
+    world.cluster.refuse["resize", "a-1"] = Conflict("the object has been modified")
+    await run(world, 4)
+    assert fleets[-1].refused == ()
+    assert workers(world, "a-2") == 2
+    world.cluster.refuse.clear()
+    await run(world, 4)
+    assert workers(world, "a-1") == 2
 
 
 async def test_a_resize_without_an_answer_counts_as_refused_after_ten_seconds(

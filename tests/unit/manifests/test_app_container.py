@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from manifests_support.samples import CONTEXT, aiapi, with_template
 
 from aiapi_operator.api import AIApi
@@ -47,6 +48,24 @@ def test_draining_ends_before_the_grace_period() -> None:
         assert env_of(spec)["AIAPI_GRACE"] == grace
         assert int(grace) + app_container.DRAIN_DELAY < seconds
     assert app_container.grace_period(aiapi()) == 30
+
+
+@pytest.mark.parametrize(
+    ("objective", "grace"),
+    [
+        ({"latency": {"threshold": "12s"}}, 30),
+        ({"latency": {"threshold": "60s"}}, 125),
+        ({"latency": {"threshold": "24h"}}, 86_400),
+        ({"firstByte": {"threshold": "60s"}}, 30),
+    ],
+    ids=str,
+)
+def test_the_grace_follows_the_objective(objective: dict[str, Any], grace: int) -> None:
+    spec = aiapi(objective=objective)
+    assert app_container.grace_period(spec) == grace
+    assert env_of(spec)["AIAPI_GRACE"] == str(grace - 5)
+    fixed = with_template(terminationGracePeriodSeconds=40)
+    assert app_container.grace_period(fixed) == 40
 
 
 def test_user_variables_come_last_and_may_replace_pod_fields() -> None:

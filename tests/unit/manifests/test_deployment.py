@@ -8,6 +8,19 @@ def test_a_rollout_never_shrinks_the_fleet() -> None:
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": 0}
 
 
+def test_a_rollout_can_do_without_a_surge() -> None:
+    strategy = {"maxSurge": 0, "maxUnavailable": 1, "minReadySeconds": 5}
+    spec = deployment.build(aiapi(strategy=strategy), CONTEXT)["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert (spec["minReadySeconds"], spec["progressDeadlineSeconds"]) == (5, 600)
+
+
+def test_pods_of_an_earlier_template_do_not_count_for_the_spread() -> None:
+    pod = deployment.build(aiapi(), CONTEXT)["spec"]["template"]["spec"]
+    for spread in pod["topologySpreadConstraints"]:
+        assert spread["matchLabelKeys"] == ["pod-template-hash"]
+
+
 def test_the_selector_matches_the_pods() -> None:
     spec = deployment.build(aiapi(), CONTEXT)["spec"]
     wanted = spec["selector"]["matchLabels"]

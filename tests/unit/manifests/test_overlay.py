@@ -1,7 +1,9 @@
 """podTemplate: what it changes, and what it cannot change."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from manifests_support.samples import CONTEXT, aiapi, aiapis, patient, with_template
@@ -55,6 +57,60 @@ def test_pod_fields_are_set_and_null_removes() -> None:
         "fsGroup": 1000,
     }
     assert "topologySpreadConstraints" not in found
+
+
+NUMERIC = {"image": "ghcr.io/shop/api:7", "app": "shop.main:app"}
+HARDENED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_any_image_runs_as_a_user_that_is_not_root() -> None:
+    found = pod_template.build(aiapi(**NUMERIC), CONTEXT)["spec"]["securityContext"]
+    assert found == {**HARDENED, "runAsUser": 65532, "runAsGroup": 65532}
+
+
+def test_the_projects_own_image_keeps_its_user() -> None:
+    for spec in ({}, {"image": "ghcr.io/aiapi-dev/service:0.9.0"}):
+        assert pod_template.build(aiapi(**spec), CONTEXT)["spec"]["securityContext"] == HARDENED
+
+
+def test_a_cluster_that_assigns_users_gets_no_other() -> None:
+    context = replace(CONTEXT, assigns_users=True)
+    found = pod_template.build(aiapi(**NUMERIC), context)["spec"]
+    assert found["securityContext"] == HARDENED
+    assert "runAsUser" not in str(found)
+
+
+def test_defaults_can_be_left_out_without_null() -> None:
+    every = ["RunAsUser", "TopologySpread", "StartupProbe", "LivenessProbe"]
+    found = pod_template.build(aiapi(**NUMERIC, podTemplate={"omit": every}), CONTEXT)["spec"]
+    assert found["securityContext"] == HARDENED
+    assert "topologySpreadConstraints" not in found
+    assert {key for key in app(found) if key.endswith("Probe")} == {"readinessProbe"}
+    assert "omit" not in found
+
+
+def test_a_default_that_is_left_out_can_be_set() -> None:
+    overlay = {
+        "omit": ["RunAsUser", "LivenessProbe"],
+        "spec": {
+            "securityContext": {"runAsUser": 1000},
+            "containers": [{"name": "app", "livenessProbe": {"exec": {"command": ["true"]}}}],
+        },
+    }
+    found = pod_template.build(aiapi(**NUMERIC, podTemplate=overlay), CONTEXT)["spec"]
+    assert found["securityContext"] == {**HARDENED, "runAsUser": 1000}
+    assert app(found)["livenessProbe"] == {"exec": {"command": ["true"]}}
+
+
+@pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe"])
+@pytest.mark.parametrize(
+    "handler", [{"exec": {"command": ["true"]}}, {"tcpSocket": {"port": 1}}, {"grpc": {"port": 1}}]
+)
+def test_a_probe_has_one_handler(probe: str, handler: Json) -> None:
+    found = app(pod(with_template(containers=[{"name": "app", probe: handler}])))[probe]
+    assert "httpGet" not in found
+    assert handler.items() <= found.items()
+    assert found["periodSeconds"] in (1, 10)
 
 
 def test_the_app_container_merges_field_by_field() -> None:

@@ -104,7 +104,7 @@ def test_the_interpreter_and_the_entrypoint_of_the_image_are_used() -> None:
 
 def test_the_last_log_line_becomes_the_termination_message() -> None:
     assert app(aiapi(**UNPREPARED))["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    assert "terminationMessagePolicy" not in app(aiapi())
+    assert app(aiapi())["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_a_pod_template_cannot_replace_the_runtime() -> None:
@@ -242,7 +242,7 @@ def test_an_annotation_without_an_image_is_ignored() -> None:
 
 
 def test_only_deployments_with_an_injected_runtime_have_the_annotation() -> None:
-    assert "annotations" not in deployment.build(aiapi(), CONTEXT)["metadata"]
+    assert ANNOTATION not in deployment.build(aiapi(), CONTEXT)["metadata"]["annotations"]
     recorded = deployment.build(aiapi(**UNPREPARED), CONTEXT)["metadata"]["annotations"]
     assert RUNTIME.image in recorded[ANNOTATION]
 

@@ -183,7 +183,7 @@ def _probe(probe: dict[str, Any], path: str, notes: Notebook, port: AppPort) -> 
         notes.lost(path, f"its command calls port {port.number}; the app is at {HTTP_PORT}", probe)
         return {}
     handler = next((name for name in _HANDLERS if name in probe), "")
-    kept = {**probe, **({} if handler == "httpGet" else {"httpGet": None})}
+    kept = dict(probe)
     used = (probe.get(handler) or {}).get("port") if handler else None
     if used is not None and port.is_meant_by(used):
         notes.changed(f"{path}.{handler}.port", "the app is at the port named http", used)

@@ -35,12 +35,15 @@ _SERVER_METADATA = (
     "selfLink",
 )
 _TEMPLATE = "spec.template"
-_ROLLOUT = "the operator's rollouts never shrink the fleet: maxSurge 25%, maxUnavailable 0"
+_ROLLOUT = (
+    "the operator's rollouts never shrink the fleet: maxSurge 25%, maxUnavailable 0; set strategy"
+    " where there is no room for another pod"
+)
 _SPEC_REASONS = {
     "spec.strategy": _ROLLOUT,
-    "spec.minReadySeconds": "the operator sets 2 s",
+    "spec.minReadySeconds": "strategy.minReadySeconds is 2 by default",
     "spec.revisionHistoryLimit": "the operator sets 3",
-    "spec.progressDeadlineSeconds": "the default of Kubernetes applies: 600 s",
+    "spec.progressDeadlineSeconds": "strategy.progressDeadlineSeconds is 600 by default",
     "spec.paused": "scaling.mode Paused stops decisions, not rollouts",
 }
 
@@ -253,7 +256,9 @@ class _Conversion:
         kept[TRAFFIC_LABEL] = self._given.name
         self._notes.changed(f"{_TEMPLATE}.metadata.labels[{TRAFFIC_LABEL}]", "the common label of"
                             " both fleets while traffic moves")  # fmt: skip
+        user = pod_spec["securityContext"]
         return {
+            **pod.omitted(user, self._notes, f"{_TEMPLATE}.spec"),
             "metadata": {
                 "labels": kept,
                 **({"annotations": self._annotations(annotations)} if annotations else {}),

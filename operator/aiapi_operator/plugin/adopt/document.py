@@ -19,7 +19,6 @@ def render(adoption: Adoption) -> str:
     lines = [
         *_comment(
             f"{adoption.origin} as an AIApi. Apply it with: kubectl apply --server-side -f FILE"
-            " (a client-side apply drops null)"
         ),
         *_remarks(metadata),
         out.to_yaml(head).rstrip(),

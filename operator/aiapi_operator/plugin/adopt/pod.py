@@ -17,7 +17,7 @@ _DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("securityContext", {}),
 )
 SHORTEST_GRACE = 10
-_HARDENED = ("runAsNonRoot", "runAsUser", "runAsGroup")
+_USER = ("runAsUser", "runAsGroup")
 
 
 def convert(
@@ -70,14 +70,25 @@ def _account(pod: Fields, notes: Notebook) -> dict[str, Any]:
 def _security(pod: Fields, notes: Notebook) -> dict[str, Any]:
     """The user of the image, unless the Deployment names one: its files belong to that user."""
     given = pod.take("securityContext") or {}
-    missing = [field for field in _HARDENED if field not in given]
-    if missing:
-        notes.changed(
-            f"{pod.path}.securityContext",
-            f"{', '.join(missing)} not set in the Deployment: null keeps the user of the image."
-            " Without it, the pods run as user 65532",
-        )
-    return {"securityContext": {**dict.fromkeys(missing), **given}}
+    if "runAsNonRoot" in given:
+        return {"securityContext": given}
+    notes.changed(
+        f"{pod.path}.securityContext.runAsNonRoot",
+        "not set in the Deployment, so false; the operator's default is true",
+    )
+    return {"securityContext": {"runAsNonRoot": False, **given}}
+
+
+def omitted(given: Mapping[str, Any], notes: Notebook, path: str) -> dict[str, Any]:
+    """``podTemplate.omit``: the image's own user stays, unless the Deployment names one."""
+    if all(field in given for field in _USER):
+        return {}
+    notes.changed(
+        f"{path}.securityContext",
+        f"{' and '.join(field for field in _USER if field not in given)} not set in the Deployment:"
+        " omit keeps the user of the image. Without it, the pods run as user 65532",
+    )
+    return {"omit": ["RunAsUser"]}
 
 
 def _explain_missing(rest: Mapping[str, Any], notes: Notebook, path: str) -> None:

@@ -1,10 +1,11 @@
-"""ScalingLimited: the bounds or the rate limit keep the fleet below the need."""
+"""ScalingLimited: bounds, the rate limit, a quota or the nodes keep the fleet below the need."""
 
 from aiapi_operator.present.numbers import count, number
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.explain import workers_needed
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.inputs import Shortage
 from aiapi_operator.sizing.plan import workers_for
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
@@ -27,6 +28,8 @@ def check(facts: Facts, needs: Requirements, size: Size) -> Condition:
             f" or be rejected. Raise replicas.max to {number(-(-needed // spec.workers.max))}, or"
             f" {_or_else(facts)}.",
         )
+    if lacking := _lacking(facts, needs, size):
+        return lacking
     beyond = workers_for(needs.carry, size.replicas) > spec.workers.max
     if beyond and size.replicas < spec.replicas.max:
         return condition(
@@ -38,6 +41,20 @@ def check(facts: Facts, needs: Requirements, size: Size) -> Condition:
             " start pods faster.",
         )
     return condition(KIND, False, "WithinLimits", "The need is within the limits.")
+
+
+def _lacking(facts: Facts, needs: Requirements, size: Size) -> Condition | None:
+    """The cluster does not run the pods that the need requires."""
+    missing, serving = facts.fleet.missing, len(facts.seen.samples)
+    if missing is None or needs.carry.total <= serving * size.workers:
+        return None
+    text = (
+        f"{number(workers_needed(needs))} workers are needed, but only {count(serving, 'pod')} of"
+        f" {size.replicas} can run. {missing.message}"
+    )
+    if missing.shortage is Shortage.QUOTA:
+        return condition(KIND, True, "QuotaReached", text)
+    return condition(KIND, True, "NoNodes", text)
 
 
 def _maximum(facts: Facts, most: int) -> str:

@@ -8,7 +8,7 @@ from unit.sizing.requirements import needed, size
 from unit.sizing.samples import facts, row
 
 from aiapi_operator.sizing.diagnoses.scaling_limited import check
-from aiapi_operator.sizing.inputs import Bounds, Refusal, RefusedResize
+from aiapi_operator.sizing.inputs import Bounds, MissingPods, Refusal, RefusedResize, Shortage
 
 SMALL = spec(workers=Bounds(min=1, max=4), replicas=Bounds(min=2, max=5))
 
@@ -81,3 +81,24 @@ def test_the_workers_that_pods_can_have_are_the_limit(
             " requests will queue or be rejected. Raise replicas.max to 6, or give pods room for"
             " more workers, see ResizeDeferred."
         )
+
+
+@pytest.mark.parametrize(
+    ("shortage", "reason"), [(Shortage.QUOTA, "QuotaReached"), (Shortage.NODES, "NoNodes")]
+)
+def test_the_cluster_is_the_limit(shortage: Shortage, reason: str) -> None:
+    now = facts(row(), user_spec=SMALL)
+    missing = MissingPods(shortage=shortage, message="exceeded quota: q. Raise it.")
+    now.fleet = replace(now.fleet, missing=missing)
+    found = check(now, needed(12.5), size(4, 4))
+    assert (found.status, found.reason) == (True, reason)
+    assert found.message == (
+        "13 workers are needed, but only 0 pods of 4 can run. exceeded quota: q. Raise it."
+    )
+
+
+def test_pods_that_are_missing_and_not_needed_are_no_limit() -> None:
+    now = facts(row(), user_spec=SMALL)
+    missing = MissingPods(shortage=Shortage.QUOTA, message="exceeded quota: q.")
+    now.fleet = replace(now.fleet, missing=missing)
+    assert check(now, needed(0.0), size(4, 1)).reason == "WithinLimits"

@@ -1,0 +1,55 @@
+"""The condition GraceTooShort: pods end before their longest responses do. Pure.
+
+A rollout, a scale-down or a drain ends a pod. It then has its grace period for what it has
+accepted. Longer responses are cut, and nothing but this condition tells beforehand.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from math import ceil
+
+from aiapi_operator.engine.fleet import Observation
+from aiapi_operator.manifests import app_container
+from aiapi_operator.sizing.decision import Condition
+from aiapi_operator.sizing.diagnoses.diagnosis import condition
+from aiapi_operator.sizing.histogram import merge, percentile
+from aiapi_operator.sizing.inputs import Histogram
+
+KIND = "GraceTooShort"
+_ENOUGH = 100
+"""Responses for a 99th percentile."""
+
+
+def check(observation: Observation) -> Condition:
+    """Whether a hundredth of the responses since the pods started took longer than the grace."""
+    seconds = app_container.drain_seconds(observation.aiapi)
+    longest = _longest(sample.latency for sample in observation.samples.values())
+    if longest is None:
+        return condition(KIND, None, "NoData", f"Fewer than {_ENOUGH} responses have ended.")
+    if longest <= seconds:
+        return condition(
+            KIND, False, "ResponsesFit", f"99 % of the responses end within {seconds} s."
+        )
+    enough = ceil(1.5 * longest) + app_container.AROUND_DRAIN
+    return condition(
+        KIND,
+        True,
+        "ResponsesTakeLonger",
+        f"1 % of the responses take {longest:.0f} s or longer, but a pod that ends waits only"
+        f" {seconds} s for them: rollouts and scale-downs cut them. Set"
+        f" podTemplate.spec.terminationGracePeriodSeconds to {enough}.",
+    )
+
+
+def _longest(histograms: Iterable[Histogram]) -> float | None:
+    """The 99th percentile in seconds over all pods; None for too few responses.
+
+    During a rollout, pods may have different bounds. The largest group counts.
+    """
+    groups = defaultdict(list)
+    for each in histograms:
+        groups[each.bounds].append(each.counts)
+    merged = [(bounds, merge(counts)) for bounds, counts in groups.items()]
+    bounds, counts = max(merged, key=lambda one: sum(one[1]), default=((), ()))
+    found = percentile(bounds, counts, 99)
+    return found.seconds if found is not None and sum(counts) >= _ENOUGH else None
