@@ -1,11 +1,10 @@
 """Daily profile: jumps of demand that occur at the same time every day.
 
-The level follows a load that grows steadily, but pods are late for a jump: jobs that start at
-02:00, or an office that opens at nine. Jumps happen on the hour or half past it. So for each half
-hour of the day (UTC) this learns the ratio of the five minutes after it to the five before, as a
-logarithm: 40 per second until 09:00 and 160 after it are ln 4 = 1.386. Ratios, because a Sunday may
-have half of a Monday's requests. Time zones are not needed, because only times 24 hours apart are
-compared.
+The trend follows a load that grows steadily, but not a jump: jobs that start at 02:00, or an office
+that opens at nine. Jumps happen on the hour or half past it. So for each half hour of the day (UTC)
+this learns the ratio of the five minutes after it to the five before, as a logarithm: 40 per second
+until 09:00 and 160 after it are ln 4 = 1.386. Ratios, because a Sunday may have half of a Monday's
+requests. Time zones are not needed, because only times 24 hours apart are compared.
 
 Learning. A day weighs 0.3, and one day changes a jump by at most x2, so that a strange day has
 little effect. Example: 1.386 is known, and a holiday has 0. It counts as 1.386 - 0.693, and the

@@ -1,4 +1,4 @@
-"""Demand: how many requests arrive per second.
+"""Demand: how many requests arrive per second now, and when new capacity will serve.
 
 Level. A long window is steady but late; a short one is early but noisy. The level is the mean of
 the longest window, from 6 s to 60 s, that is consistent with all shorter ones (Lepski, 1991).
@@ -10,8 +10,9 @@ consecutive ticks differ by more than independent arrivals would, sigma is large
 Burst. If the newest tick alone is far above the mean of the minute, it counts immediately: at 20
 per second a tick of 2 s has 40 +- 6.3 requests, and 240 requests are not noise.
 
-There is no trend: over loads of many shapes, a slope of the last minute changed neither the cost
-nor the windows met (ADR 22). Jumps at the same time every day are in daily_profile.py.
+Trend. The two halves of a straight ramp have the same slope; those of a step do not. The slope is
+the lower of the two, less two standard errors, and never negative: the level follows a fall. Jumps
+at the same time every day are in daily_profile.py.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from math import inf, sqrt
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners import daily_profile
-from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
 from aiapi_operator.sizing.windows import mean, span
 
 
@@ -55,21 +56,25 @@ MOST_DISPERSION = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """Arrivals per second."""
+    """Arrivals per second: ``level`` now, ``slope`` per second."""
 
     level: float
+    slope: float = 0.0
     burst: bool = False
 
 
 def expected(facts: Facts, lead: float) -> float:
     """Arrivals per second in ``lead`` seconds, including headroom.
 
-    100 now, a daily jump of x1.2 within 35 s, headroom 3 %: 100 x 1.2 x 1.03 = 124.
+    100 now, rising by 0.5 per second, headroom 3 %: in 35 s (100 + 17.5) x 1.03 = 121. A trend is
+    followed up to twice the level, and no further ahead than the minute it was seen in.
     """
     known = facts.get(Demand)
     if known is None:
         return facts.mean("arrivals")
-    return known.level * daily_profile.ratio(facts, lead) * (1 + TUNING.headroom)
+    trend = min(known.level + known.slope * min(lead, SLOW_WINDOW), 2 * known.level)
+    daily = known.level * daily_profile.ratio(facts, lead)
+    return max(trend, daily) * (1 + TUNING.headroom)
 
 
 def learn(known: Demand | None, facts: Facts) -> Demand | None:
@@ -81,7 +86,7 @@ def learn(known: Demand | None, facts: Facts) -> Demand | None:
     level = _level(facts.ticks, dispersion(facts.ticks, usual))
     if _is_burst(newest, usual):
         return Demand(level=max(level, newest.arrivals), burst=True)
-    return Demand(level=level)
+    return Demand(level=level, slope=_slope(facts.ticks))
 
 
 def dispersion(ticks: Sequence[Tick], usual: float) -> float:
@@ -125,6 +130,25 @@ def _is_burst(newest: Tick, usual: float) -> bool:
     count, expected_count = newest.arrivals * newest.seconds, usual * newest.seconds
     sigmas = TUNING.burst_sigmas * (sqrt(expected_count) + 1)
     return newest.arrivals > TUNING.burst * usual and count > expected_count + sigmas
+
+
+def _slope(ticks: tuple[Tick, ...]) -> float:
+    half = len(ticks) // 2
+    if half < 4:
+        return 0.0
+    return max(0.0, min(_sure_slope(ticks[:half]), _sure_slope(ticks[half:])))
+
+
+def _sure_slope(ticks: Sequence[Tick]) -> float:
+    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does)."""
+    middle = sum([tick.time for tick in ticks]) / len(ticks)
+    spread = sum([(tick.time - middle) ** 2 for tick in ticks])
+    if spread <= 0:
+        return 0.0
+    rate = mean(ticks, "arrivals")
+    slope = sum([(tick.time - middle) * (tick.arrivals - rate) for tick in ticks]) / spread
+    error = sqrt(rate * len(ticks) / span(ticks) / spread)
+    return slope - 2 * error
 
 
 LEARNER = Learner(kind=Demand, learn=learn, tuning=TUNING)

@@ -210,12 +210,12 @@ saved_profiles = st.fixed_dictionaries(
 
 
 @settings(max_examples=100, deadline=None)
-@given(saved_profiles, numbers, st.floats(0, 1e6), st.floats(0, 1e4))
+@given(saved_profiles, numbers, st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 10))
 def test_any_profile_only_adds_bounded_demand(
-    saved: dict[str, Any], at: float, lead: float, level: float
+    saved: dict[str, Any], at: float, lead: float, level: float, slope: float
 ) -> None:
     def demand(*known: object, times: float = 1.0) -> float:
-        seen = Demand(level=level * times)
+        seen = Demand(level=level * times, slope=slope)
         return expected(facts(user_spec=spec(time_of_day=at), known=(*known, seen)), lead)
 
     profile = restore({"profile": saved})

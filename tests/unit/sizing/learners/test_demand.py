@@ -1,4 +1,4 @@
-"""Demand: its level and bursts, and what chance explains."""
+"""Demand: its level, bursts and trends, and what chance explains."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from unit.sizing.samples import facts, row, tick
 from aiapi_operator.sizing.learners.daily_profile import JUMPS, DailyProfile
 from aiapi_operator.sizing.learners.demand import (
     MOST_DISPERSION,
+    TUNING,
     Demand,
     dispersion,
     expected,
@@ -50,7 +51,7 @@ def test_under_a_request_per_second_one_more_is_no_contradiction() -> None:
 
 def test_the_worked_example_of_a_burst() -> None:
     burst = found(*row(29, arrivals=20.0), tick(60.0, arrivals=120.0))
-    assert burst == Demand(level=120.0, burst=True)
+    assert burst == Demand(level=120.0, slope=0.0, burst=True)
 
 
 def test_noise_is_not_a_burst() -> None:
@@ -58,8 +59,26 @@ def test_noise_is_not_a_burst() -> None:
     assert not found(*row(29, arrivals=100.0), tick(60.0, arrivals=145.0)).burst
 
 
-def test_the_expected_demand_has_headroom() -> None:
-    assert expected(facts(known=(Demand(level=100.0),)), 35.0) == pytest.approx(103.0)
+def test_a_ramp_has_a_slope_and_a_step_has_none() -> None:
+    ramp = tuple(tick(2.0 * i, arrivals=500.0 + 10 * i) for i in range(1, 31))
+    assert found(*ramp).slope == pytest.approx(5.0, abs=2.5)
+    step = tuple(tick(2.0 * i, arrivals=500.0 if i < 12 else 700.0) for i in range(1, 31))
+    assert found(*step).slope == 0.0
+    fall = tuple(tick(2.0 * i, arrivals=900.0 - 10 * i) for i in range(1, 31))
+    assert found(*fall).slope == 0.0
+
+
+def test_noise_has_no_slope() -> None:
+    # 100 requests per second vary by 7 in a tick of 2 s: this rises by less than that.
+    noise = tuple(tick(2.0 * i, arrivals=100.0 + 0.1 * i) for i in range(1, 31))
+    assert found(*noise).slope == 0.0
+
+
+def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
+    rising, steep = Demand(level=100.0, slope=0.5), Demand(level=100.0, slope=50.0)
+    assert expected(facts(known=(rising,)), 35.0) == pytest.approx(121.0, abs=0.1)
+    most = 200 * (1 + TUNING.headroom)
+    assert expected(facts(known=(steep,)), 35.0) == pytest.approx(most)
 
 
 def test_without_a_demand_the_arrivals_of_six_seconds_count() -> None:

@@ -72,11 +72,11 @@ def test_without_a_limit_a_worker_holds_any_number_of_requests() -> None:
 
 
 def test_requests_in_flight_grow_with_the_arrivals() -> None:
-    rising = facts(row(in_flight=40.0, worker_limit=50), known=[Demand(level=100.0)])
-    assert growth(rising, 35.0) == pytest.approx(1.03)
+    rising = facts(row(in_flight=40.0, worker_limit=50), known=[Demand(level=100.0, slope=1.0)])
+    assert growth(rising, 35.0) == pytest.approx(1.35 * 1.03)
     found = need(rising, 35.0)
     assert found is not None
-    assert found.workers == pytest.approx(1.03, abs=0.01)
+    assert found.workers == pytest.approx(1.39, abs=0.01)
     assert growth(facts(row()), 35.0) == 1.0, "the demand is unknown"
     assert growth(facts(row(), known=[Demand(level=0.0)]), 35.0) == 1.0
 

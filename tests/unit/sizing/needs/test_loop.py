@@ -28,12 +28,12 @@ KNOWN = (
             id="the worked example",
         ),
         pytest.param(
-            (*KNOWN, Demand(level=430.0)),
+            (*KNOWN, Demand(level=400.0, slope=10.0)),
             3.0,
             6.61,
             4.12,
             "443 rps expected in 3 s x 9.1 ms / 0.61",
-            id="more than now",
+            id="a rise until new workers serve",
         ),
         pytest.param(
             KNOWN,

@@ -84,9 +84,9 @@ def test_the_need_for_threads(
 
 
 def test_threads_grow_with_the_arrivals() -> None:
-    found = need(facts(row(3, threads=(pool(32.0),)), known=[Demand(level=100.0)]), 35.0)
+    found = need(facts(row(3, threads=(pool(32.0),)), known=[Demand(level=100.0, slope=1.0)]), 35.0)
     assert found is not None
-    assert found.workers == pytest.approx(1.03)
+    assert found.workers == pytest.approx(1.35 * 1.03)
 
 
 def test_without_threads_nothing_is_needed() -> None:
