@@ -97,6 +97,10 @@ class Load:
         async with asyncio.timeout(60):
             await asyncio.gather(*self._tasks)
 
+    async def answered_by(self, workers: int) -> bool:
+        """Whether as many workers have answered, all in all."""
+        return len(self.result.workers) >= workers
+
     async def _client(self, keep: bool) -> None:
         connection: Connection | None = None
         while not self._stop:
