@@ -33,8 +33,7 @@ class BackgroundTasks:
             await asyncio.wait(running, timeout=_POLL_SECONDS)
         if running:
             logger.warning(
-                "cancelling %d background tasks that did not finish in time: %s",
-                len(running),
+                "cancelling background tasks that did not finish in time: %s",
                 ", ".join(sorted(map(_name, running))[:_NAMED]),
             )
 

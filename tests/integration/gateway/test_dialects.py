@@ -121,7 +121,7 @@ async def test_a_small_response_that_unpacks_to_a_large_one_is_refused(upstream:
 
 
 class SilentStandIn(StandIn):
-    """Pauses within a stream until it is told to go on."""
+    """Pauses within a stream until it may continue."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -113,8 +113,8 @@ async def test_a_name_of_the_runtime_wins_and_the_clash_is_logged(tmp_path):
             shown = await _of_pod(pod)
         assert ("aiapi_requests_total", (("outcome", "success"),)) in shown
         assert ("aiapi_requests_total", ()) not in shown
-        told = "the app's metric aiapi_requests is not in the pod's /metrics"
-        assert pod.log.read_text().count(told) == 1
+        message = "the app's metric aiapi_requests is not in the pod's /metrics"
+        assert pod.log.read_text().count(message) == 1
 
 
 @pytest.mark.parametrize("path", ["/latest", "/asgi", "/collector"])

@@ -20,8 +20,10 @@ def test_a_taken_name_is_left_out_and_logged_once(monkeypatch, caplog, first, ot
     family = MetricFamily(*other, "theirs")
     for _ in range(2):
         assert name_clashes.without_clashes([MetricFamily(*first, "ours")], [family]) == []
-    told = f"the app's metric {other[1]} is not in the pod's /metrics: another metric has its name"
-    assert [record.getMessage().startswith(told) for record in caplog.records] == [True]
+    message = (
+        f"the app's metric {other[1]} is not in the pod's /metrics: another metric has its name"
+    )
+    assert [record.getMessage().startswith(message) for record in caplog.records] == [True]
 
 
 def test_of_two_metrics_of_the_app_the_first_is_shown():

@@ -1,4 +1,4 @@
-"""What one upstream has told about single models: it rests from calls, or does not have the model.
+"""What is known of single models of one upstream: calls rest, or it does not have the model.
 
 A rate limit or an overload of one model says nothing about the others. Callers choose the names of
 models, so the number of notes is bounded; the oldest are dropped.
