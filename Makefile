@@ -35,9 +35,11 @@ kind: install images  ## Create a kind cluster and load the images; needs Docker
 	kind create cluster --config kind-config.yaml
 	docker tag aiapi-operator:e2e ghcr.io/aiapi-dev/operator:$(VERSION)
 	docker tag aiapi-service:e2e ghcr.io/aiapi-dev/service:$(VERSION)
+	docker tag aiapi-runtime:e2e ghcr.io/aiapi-dev/runtime:$(VERSION)
 	docker tag assistant:e2e $(ASSISTANT)
 	kind load docker-image --name aiapi $(ASSISTANT) \
-		ghcr.io/aiapi-dev/operator:$(VERSION) ghcr.io/aiapi-dev/service:$(VERSION)
+		ghcr.io/aiapi-dev/operator:$(VERSION) ghcr.io/aiapi-dev/service:$(VERSION) \
+		ghcr.io/aiapi-dev/runtime:$(VERSION)
 	kind export kubeconfig --name aiapi --kubeconfig build/kind.kubeconfig
 	@printf '\nTo use kubectl and the plugin in this shell:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
 		"$(CURDIR)/build/kind.kubeconfig" "$(CURDIR)/.venv/bin"
@@ -78,6 +80,7 @@ docs: install  ## Build the documentation site into build/site; warnings are err
 images:  ## Build the images for the end-to-end tests; needs Docker
 	docker build -t aiapi-operator:e2e -f Dockerfile .
 	docker build -t aiapi-service:e2e -f Dockerfile.service .
+	docker build -t aiapi-runtime:e2e -f Dockerfile.runtime .
 	docker build -t assistant:e2e --build-arg BASE=aiapi-service:e2e examples
 
 crds: install  ## Generate crds/ and docs/api.md from the models
