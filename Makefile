@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e coverage lint format docs images crds lock clean \
-        bench-runtime bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity soak chart-docs deploy dashboards tuning
+        bench-runtime bench-inject bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity soak chart-docs deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -113,6 +113,9 @@ dashboards: install  ## Generate the Grafana dashboards of the chart
 
 bench-runtime: install  ## Count requests lost while workers change every second, compared with plain Uvicorn
 	$(BIN)/python benchmarks/runtime.py
+
+bench-inject: install  ## Time to ready and memory of a worker, with the runtime in the image and injected
+	$(BIN)/python benchmarks/inject.py
 
 bench-service: install build/bench/peers  ## Compare runtime and gateway with peers; ONLY="overhead lost" selects rows
 	$(BIN)/python benchmarks/service.py $(if $(ONLY),--only $(ONLY))
