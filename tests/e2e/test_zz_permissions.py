@@ -27,6 +27,10 @@ RARELY_USED = {
     Permission(
         "create", "coordination.k8s.io", "leases"
     ): "the Lease is installed with the operator; the operator creates it only if it was deleted",
+    Permission(
+        "get", "aiapi.dev", "aiapis"
+    ): "before a child that is missing is created again: whether "
+    "the AIApi was deleted, where the watch has not reported it yet",
     Permission("patch", "", "events"): "a repeated Event increases the count",
     Permission("patch", "", "pods"): "deletion cost, on a scale-down 300 s after the load",
 }
