@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import learned, row, tick
@@ -104,12 +104,12 @@ def test_two_blocked_ticks_are_no_deployment_and_three_are() -> None:
 def test_a_deployment_with_more_expensive_requests_is_learned(
     seed: int, cost: float, rate: float, factor: float
 ) -> None:
+    assume(rate * cost * factor < 2.5)  # loops of ``stream`` work for at most 2.8 s per second
     rng = chance(seed)
     before = stream(rng, [cost], rate=rate)
     after = stream(rng, [cost * factor], rate=rate, count=12, start=60.0)
-    # 24 s after the change; a mean over the window would be 40 % on its way. The first blocks count
-    # as three times the usual cost at most, so a factor of 4 is a little further behind.
-    assert known(*before, *after).seconds == pytest.approx(cost * factor, rel=0.25)
+    # 24 s after the change; a mean over the window would be 40 % on its way.
+    assert known(*before, *after).seconds == pytest.approx(cost * factor, rel=0.2)
 
 
 def test_a_quarter_more_is_within_chance_and_learned_slowly() -> None:
