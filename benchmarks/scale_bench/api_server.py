@@ -20,7 +20,10 @@ from scale_bench.board import Board, Shape, address
 from scale_bench.storage import Manifest, Name, Storage
 
 _GROUPS = {
-    "": ("v1", {"pods", "pods/resize", "services", "secrets", "serviceaccounts", "events", "namespaces"}),
+    "": (
+        "v1",
+        {"pods", "pods/resize", "services", "secrets", "serviceaccounts", "events", "namespaces"},
+    ),
     "apps": ("v1", {"deployments", "deployments/scale"}),
     "apiextensions.k8s.io": ("v1", {"customresourcedefinitions"}),
     "policy": ("v1", {"poddisruptionbudgets"}),

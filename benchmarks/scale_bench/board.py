@@ -53,9 +53,9 @@ class Board:
         """When the workers were last set to another number, by pod."""
 
 
-def _slices(data: "np.ndarray[tuple[int], np.dtype[np.float64]]", aiapis: int, pods: int) -> Iterator[
-    "np.ndarray[tuple[int], np.dtype[np.float64]]"
-]:
+def _slices(
+    data: "np.ndarray[tuple[int], np.dtype[np.float64]]", aiapis: int, pods: int
+) -> Iterator["np.ndarray[tuple[int], np.dtype[np.float64]]"]:
     start = 0
     for length in (aiapis, aiapis, aiapis, pods, pods, pods, pods):
         yield data[start : start + length]

@@ -188,5 +188,7 @@ def _owned(value: Any) -> Manifest:
     if isinstance(value, dict):
         return {f"f:{key}": _owned(item) for key, item in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return {f'k:{{"name":"{each.get("name", at)}"}}': _owned(each) for at, each in enumerate(value)}
+        return {
+            f'k:{{"name":"{each.get("name", at)}"}}': _owned(each) for at, each in enumerate(value)
+        }
     return {}

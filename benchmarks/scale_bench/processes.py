@@ -26,7 +26,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def await_that(condition: Callable[[], bool], seconds: float, *, every: float = 0.1) -> float | None:
+def await_that(
+    condition: Callable[[], bool], seconds: float, *, every: float = 0.1
+) -> float | None:
     """Seconds until the condition holds; None if it does not within ``seconds``."""
     started = time.monotonic()
     while not condition():
@@ -144,9 +146,7 @@ class Operator:
 
     def histogram(self, name: str) -> dict[float, float]:
         """Cumulative counts by bound in seconds, without labels."""
-        return {
-            float(bound): value for bound, value in _buckets(self.metrics(), name) if bound
-        }
+        return {float(bound): value for bound, value in _buckets(self.metrics(), name) if bound}
 
 
 def _buckets(text: str, name: str) -> Iterator[tuple[str, float]]:
