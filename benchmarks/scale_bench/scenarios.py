@@ -273,8 +273,8 @@ def memory(base: int, on: Cluster, up: Operator) -> Iterator[Row]:
 def churn(on: Cluster, up: Operator, count: int) -> Iterator[Row]:
     """Create and delete AIApis; then nothing of them may be left."""
     before = up.sockets(), _series(up), up.memory()
-    for first in range(0, count, 200):
-        room = min(200, on.size.aiapis)
+    room = on.size.aiapis
+    for _ in range(0, count, room):
         on.api.do("create", first=0, count=room, replicas=1, most=2)
         await_that(lambda: on.board.replicas[:room].min() >= 1, 30)
         on.api.do("delete", first=0, count=room)
