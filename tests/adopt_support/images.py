@@ -16,7 +16,7 @@ from pathlib import Path
 _ASGI = """
 import os
 BODY = os.environ["HOSTNAME"].encode()
-async def NAME(scope, receive, send):
+async def APP_NAME(scope, receive, send):
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
@@ -26,7 +26,7 @@ async def NAME(scope, receive, send):
 """
 _WSGI = """
 import os
-def NAME(environ, start_response):
+def APP_NAME(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [os.environ["HOSTNAME"].encode()]
 """
@@ -34,7 +34,7 @@ def NAME(environ, start_response):
 
 def asgi(name: str) -> str:
     """An app of this name."""
-    return _ASGI.replace("NAME", name)
+    return _ASGI.replace("APP_NAME", name)
 
 
 def factory(name: str) -> str:
@@ -44,7 +44,7 @@ def factory(name: str) -> str:
 
 def wsgi(name: str) -> str:
     """A WSGI app of this name."""
-    return _WSGI.replace("NAME", name)
+    return _WSGI.replace("APP_NAME", name)
 
 
 SERVER = '''#!PYTHON

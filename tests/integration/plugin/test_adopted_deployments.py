@@ -30,18 +30,14 @@ REGISTRY = "registry.example.com"
 DIGEST = "sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865"
 IMAGES = {
     f"{REGISTRY}/chat:3.1": StandIn(files={"chat/main.py": asgi("app")}),
-    f"{REGISTRY}/retriever@{DIGEST}": StandIn(
-        files={"retriever/asgi.py": asgi("application")}
-    ),
+    f"{REGISTRY}/retriever@{DIGEST}": StandIn(files={"retriever/asgi.py": asgi("application")}),
     f"{REGISTRY}/tickets:5": StandIn(files={"code/app/main.py": asgi("app")}),
     f"{REGISTRY}/search:0.9": StandIn(files={"search/app.py": asgi("api")}),
     f"{REGISTRY}/embeddings:2": StandIn(
         files={"embeddings/api.py": factory("create_app")}, venv="app/.venv"
     ),
     f"{REGISTRY}/agent:11": StandIn(files={"agent/api/main.py": asgi("app")}),
-    f"{REGISTRY}/gateway:7": StandIn(
-        files={"srv/gateway/main.py": asgi("app"), "build-id": "7"}
-    ),
+    f"{REGISTRY}/gateway:7": StandIn(files={"srv/gateway/main.py": asgi("app"), "build-id": "7"}),
     f"{REGISTRY}/rag:1.2": StandIn(
         files={
             "rag/app.py": asgi("app"),
