@@ -65,7 +65,8 @@ line = " ".join([*sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")])
 found = re.search(r"(?:--port|--bind|-b)[= ](?:\\S*:)?(\\d+)", line)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 ThreadingHTTPServer.request_queue_size = 64
-ThreadingHTTPServer((os.environ["AIAPI_HOST"], int(found[1]) if found else 8000), Handler).serve_forever()
+address = (os.environ["AIAPI_HOST"], int(found[1]) if found else 8000)
+ThreadingHTTPServer(address, Handler).serve_forever()
 '''
 SERVERS = ("uvicorn", "gunicorn", "hypercorn", "granian", "fastapi")
 RUN = '#!/bin/sh\nwhile [ "$1" = run ] || [ "$1" = -- ] ; do shift; done\nexec "$@"\n'

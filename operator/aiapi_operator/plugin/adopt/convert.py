@@ -24,7 +24,7 @@ from aiapi_operator.plugin.adopt.fields import Fields
 from aiapi_operator.plugin.adopt.labels import TRAFFIC_LABEL
 from aiapi_operator.plugin.adopt.notebook import Notebook
 from aiapi_operator.plugin.adopt.related import Belongings, title
-from aiapi_operator.plugin.adopt.remarks import Remark
+from aiapi_operator.plugin.adopt.remarks import AdoptionError, Remark
 
 WORKERS_MAX = 8
 """The default of ``workers.max``."""
@@ -205,7 +205,11 @@ class _Conversion:
     def _serving(self, app: Fields, env: Mapping[str, str]) -> Serving:
         command, args = app.take("command") or [], app.take("args") or []
         argv = shlex.split(self._choices.command) or [*command, *args]
-        serving = command_line.read(argv, env, app=self._choices.app)
+        try:
+            serving = command_line.read(argv, env, app=self._choices.app)
+        except AdoptionError as error:
+            field = "args" if args and not command else "command"
+            raise AdoptionError(f"{app.path}.{field}: {error}") from error
         for field, words in (("command", command), ("args", args)):
             if words:
                 reason = f"serves {serving.app}"
