@@ -3,7 +3,7 @@
 All of it is frozen and bounded: it does not grow while an operator runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,10 @@ SLOW_WINDOW = 60.0
 
 PeakWindow = tuple[tuple[float, float], ...]
 """(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""
+Column = list[float]
+"""One number of each pod. Large fleets are summed number by number in C, not pod by pod."""
 Latencies = tuple[tuple[float, ...], tuple[int, ...]]
 """Bounds and counts of a histogram."""
-ParsedSample = tuple[PodSample, tuple[float, ...]]
-"""A valid sample, and its numbers in the order in which rates.py reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +145,10 @@ class State:
     since: float | None = None
     now: float | None = None
     last: Outcome | None = None
-    samples: tuple[ParsedSample, ...] = ()
+    samples: tuple[PodSample, ...] = ()
     """The last valid sample of each pod."""
+    columns: Sequence[Column] = ()
+    """The numbers of these samples as rates.py read them, or empty."""
     merged: Mapping[ObjectiveKind, MergedHistogram] = field(default_factory=dict)
     ticks: tuple[Tick, ...] = ()
     memory: Mapping[type, Any] = field(default_factory=dict)
