@@ -43,6 +43,7 @@ class Facts:
     _means: dict[str, float] = field(default_factory=dict)
     _latencies: dict[ObjectiveKind, Percentile | None] = field(default_factory=dict)
     _recent: tuple[Tick, ...] | None = None
+    _start: Size | None = None
     _plannable: SizingSpec | None = None
 
     def get(self, kind: type[T]) -> T | None:
@@ -57,12 +58,21 @@ class Facts:
         return self._recent
 
     @property
+    def start(self) -> Size:
+        """``base`` within the bounds."""
+        if self._start is None:
+            self._start = self.base.within(self.spec.workers, self.spec.replicas)
+        return self._start
+
+    @property
     def plannable(self) -> SizingSpec:
         """The spec with no more workers per pod than pods can have: for planning pods."""
         if self._plannable is None:
             most = granted.per_pod(self.spec, self.fleet)
-            workers = Bounds(min=self.spec.workers.min, max=most)
-            self._plannable = replace(self.spec, workers=workers)
+            self._plannable = self.spec
+            if most != self.spec.workers.max:
+                workers = Bounds(min=self.spec.workers.min, max=most)
+                self._plannable = replace(self.spec, workers=workers)
         return self._plannable
 
     def mean(self, name: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiapi_operator.sizing.inputs import ObjectiveKind, PodSample
+from aiapi_operator.sizing.inputs import Bounds, ObjectiveKind, PodSample
 
 FAST_WINDOW = 6.0
 """Seconds of the current load. Three ticks of the default interval."""
@@ -33,6 +33,13 @@ class Size:
     def total(self) -> int:
         """Workers in the whole fleet."""
         return self.workers * self.replicas
+
+    def within(self, workers: Bounds, replicas: Bounds) -> "Size":
+        """The nearest fleet within the bounds."""
+        return Size(
+            workers=min(workers.max, max(workers.min, self.workers)),
+            replicas=min(replicas.max, max(replicas.min, self.replicas)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

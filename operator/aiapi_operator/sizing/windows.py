@@ -52,8 +52,18 @@ def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
     """Mean of one rate over ``ticks``: 25 per second for 2 s and 40 for 1 s are 30 per second."""
-    seconds = tuple(map(_SECONDS, ticks))
-    return float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / sum(seconds))
+    seconds = lengths(ticks)
+    return float(total(ticks, name, seconds) / sum(seconds))
+
+
+def total(ticks: Sequence[Tick], name: str, seconds: Sequence[float]) -> float:
+    """Sum of one rate over ``ticks``, by their length."""
+    return sum(map(mul, map(_VALUES[name], ticks), seconds))
+
+
+def lengths(ticks: Sequence[Tick]) -> tuple[float, ...]:
+    """The seconds of each tick."""
+    return tuple(map(_SECONDS, ticks))
 
 
 def span(ticks: Sequence[Tick]) -> float:
