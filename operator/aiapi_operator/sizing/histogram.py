@@ -5,10 +5,10 @@ A percentile is only read from merged counts. The mean of two pods' p95 is meani
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from operator import sub
+from operator import add, sub
 
 Counts = tuple[int, ...]
 
@@ -26,8 +26,12 @@ def same_bounds(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
     return bounds is others or bounds == others
 
 
-def merge(histograms: Iterable[Counts]) -> Counts:
+def merge(histograms: Sequence[Counts]) -> Counts:
     """Adds histograms with the same bounds."""
+    if len(histograms) == 1:
+        return histograms[0]
+    if len(histograms) == 2:
+        return tuple(map(add, *histograms))
     return tuple(map(sum, zip(*histograms, strict=True)))
 
 

@@ -52,18 +52,8 @@ def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
     """Mean of one rate over ``ticks``: 25 per second for 2 s and 40 for 1 s are 30 per second."""
-    seconds = lengths(ticks)
-    return float(total(ticks, name, seconds) / sum(seconds))
-
-
-def total(ticks: Sequence[Tick], name: str, seconds: Sequence[float]) -> float:
-    """Sum of one rate over ``ticks``, by their length."""
-    return sum(map(mul, map(_VALUES[name], ticks), seconds))
-
-
-def lengths(ticks: Sequence[Tick]) -> tuple[float, ...]:
-    """The seconds of each tick."""
-    return tuple(map(_SECONDS, ticks))
+    seconds = tuple(map(_SECONDS, ticks))
+    return float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / sum(seconds))
 
 
 def span(ticks: Sequence[Tick]) -> float:
@@ -90,17 +80,20 @@ def latency(
     ticks: tuple[Tick, ...], objective: LatencyObjective, *, least: float = FAST_WINDOW
 ) -> histogram.Percentile | None:
     """The objective's percentile now, from as few of the newest ticks as have enough requests."""
-    chosen: list[Tick] = []
+    bounds = histogram_of(ticks[-1], objective.kind)[0] if ticks else ()
+    parts: list[histogram.Counts] = []
     requests, seconds = 0, 0.0
     for tick in reversed(ticks):
-        chosen.append(tick)
-        requests += sum(histogram_of(tick, objective.kind)[1])
+        others, counts = histogram_of(tick, objective.kind)
+        many = sum(counts)
+        if many > 0 and histogram.same_bounds(others, bounds):
+            parts.append(counts)
+        requests += many
         seconds += tick.seconds
         if requests >= MIN_REQUESTS and seconds >= least:
             break
-    chosen.reverse()
-    bounds, counts = latencies(chosen, objective.kind)
-    return histogram.percentile(bounds, counts, objective.percentile)
+    merged = histogram.merge(parts) if parts else ()
+    return histogram.percentile(bounds, merged, objective.percentile)
 
 
 def peak_utilization(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
