@@ -1,6 +1,6 @@
 """The facts of one tick: built once, read by every learner, need, guard and diagnosis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ class Facts:
     base: Size
     """The size from which changes start: ``running``, or with more workers if more were ordered."""
     memory: dict[type, Any] = field(default_factory=dict)
+    _mean: Callable[[str], float] | None = None
     _means: dict[str, float] = field(default_factory=dict)
     _latencies: dict[ObjectiveKind, Percentile | None] = field(default_factory=dict)
     _recent: tuple[Tick, ...] | None = None
@@ -79,7 +80,9 @@ class Facts:
         """Mean of one rate of ``Tick`` over the last 6 s."""
         found = self._means.get(name)
         if found is None:
-            found = self._means[name] = windows.mean(self.recent, name)
+            if self._mean is None:
+                self._mean = windows.means(self.recent)
+            found = self._means[name] = self._mean(name)
         return found
 
     def latency(self, objective: LatencyObjective) -> Percentile | None:
@@ -92,6 +95,7 @@ class Facts:
         """Replace the newest tick with a corrected one, before other learners read it."""
         self.tick = tick
         self.ticks = (*self.ticks[:-1], tick)
+        self._mean = None
         self._means.clear()
         self._latencies.clear()
         self._recent = None

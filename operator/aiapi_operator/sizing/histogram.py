@@ -7,6 +7,7 @@ A percentile is only read from merged counts. The mean of two pods' p95 is meani
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate
 from operator import add, sub
 
@@ -28,11 +29,14 @@ def same_bounds(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
 
 def merge(histograms: Sequence[Counts]) -> Counts:
     """Adds histograms with the same bounds."""
-    if len(histograms) == 1:
-        return histograms[0]
-    if len(histograms) == 2:
-        return tuple(map(add, *histograms))
+    if 1 <= len(histograms) <= 3:
+        # Faster for few: the pods of a small fleet, or the ticks of the last seconds.
+        return reduce(_plus, histograms)
     return tuple(map(sum, zip(*histograms, strict=True)))
+
+
+def _plus(one: Counts, other: Counts) -> Counts:
+    return tuple(map(add, one, other))
 
 
 def difference(after: Counts, before: Counts) -> Counts | None:

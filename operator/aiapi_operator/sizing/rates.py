@@ -10,7 +10,7 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 + 32) x 3/2 = 90. Unknown is never zero.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from math import inf
@@ -78,7 +78,6 @@ _NONE: Latencies = ((), ())
 _POD, _READY = attrgetter("pod"), attrgetter("ready")
 
 
-
 @dataclass(frozen=True, slots=True)
 class FleetSamples:
     """The validated pods of one tick: ``samples`` are usable, ``unknown`` are ready but silent."""
@@ -119,8 +118,9 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
     samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
     columns = _columns(samples)
     # Check number by number over all pods first: this is fast, and mostly all are valid.
-    valid = all(map(is_sane, columns)) and len({pod.pod for pod in pods}) == len(pods)
-    if not (valid and all([oldest <= sample.time <= newest for sample in samples])):
+    sane = all(map(is_sane, columns))
+    recent = [sample for sample in samples if oldest <= sample.time <= newest]
+    if not sane or len(recent) < len(samples) or len({pod.pod for pod in pods}) < len(pods):
         pods = _judged(pods, oldest, newest)
         samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
         columns = _columns(samples)
@@ -253,7 +253,7 @@ def _flows(
         for sample, last in zip(seen.samples, lasts, strict=True)
     ]
     counted = _counted(seen.columns, before, state)
-    if any([min(column, default=0) < 0 for column in counted[:_COUNTERS]]):
+    if any(min(column, default=0) < 0 for column in counted[:_COUNTERS]):
         # A counter that goes back is that of a new instance.
         rows = zip(*counted[:_COUNTERS], strict=True)
         before = [None if min(row) < 0 else last for row, last in zip(rows, before, strict=True)]

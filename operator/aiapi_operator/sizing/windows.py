@@ -1,7 +1,7 @@
 """Means and percentiles over recent ticks, weighted by their length."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 from operator import attrgetter, mul
 
@@ -52,8 +52,14 @@ def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
     """Mean of one rate over ``ticks``: 25 per second for 2 s and 40 for 1 s are 30 per second."""
+    return means(ticks)(name)
+
+
+def means(ticks: Sequence[Tick]) -> Callable[[str], float]:
+    """``mean`` of these ticks, for several rates."""
     seconds = tuple(map(_SECONDS, ticks))
-    return float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / sum(seconds))
+    length = sum(seconds)
+    return lambda name: float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / length)
 
 
 def span(ticks: Sequence[Tick]) -> float:

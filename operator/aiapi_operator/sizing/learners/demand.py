@@ -98,7 +98,8 @@ def dispersion(ticks: Sequence[Tick], usual: float) -> float:
     if len(ticks) < 8 or usual <= 0:
         return 1.0
     arrivals = [tick.arrivals for tick in ticks]
-    apart = sum([each**2 for each in map(sub, arrivals[1:], arrivals)])
+    steps: list[float] = list(map(sub, arrivals[1:], arrivals))
+    apart: float = sum([step**2 for step in steps])
     variance = apart / 2 / (len(ticks) - 1)
     return min(MOST_DISPERSION, max(1.0, variance / usual * span(ticks) / len(ticks)))
 

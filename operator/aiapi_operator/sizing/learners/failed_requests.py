@@ -99,7 +99,7 @@ def learn(known: FailedRequests | None, facts: Facts) -> FailedRequests | None:
 def _turned(
     known: FailedRequests, facts: Facts, share: float, failures: tuple[float, float]
 ) -> tuple[float, float | None, Latch]:
-    """``failed``, ``since`` and the latch, after ``failures`` in a minute and in the newest tick."""
+    """``failed``, ``since`` and the latch, after ``failures`` in a minute and in a tick."""
     failed, since = known.failed, known.since
     over = share >= FAILURES.begins
     if over and since is None:
