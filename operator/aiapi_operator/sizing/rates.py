@@ -12,14 +12,13 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from math import inf
-from operator import add, attrgetter, is_, sub, truediv
-from types import SimpleNamespace
+from operator import add, attrgetter, truediv
 from typing import NamedTuple
 
 from aiapi_operator.sizing import loop_work, thread_use, tick_histograms, windows
 from aiapi_operator.sizing.counters import is_sane
+from aiapi_operator.sizing.flows import MIN_SECONDS, NUMBERS, Flows, columns_of, flows_of
 from aiapi_operator.sizing.inputs import Fleet, ObjectiveKind, PodSample, PodUnknown
 from aiapi_operator.sizing.state import (
     SLOW_WINDOW,
@@ -30,50 +29,10 @@ from aiapi_operator.sizing.state import (
     Tick,
 )
 
-MAX_NEW_INSTANCE_AGE = 10.0
-"""Seconds since the start up to which an instance is new. Its counters then began within the
-windows."""
-MIN_SECONDS = 0.1
-"""Seconds between two samples for a rate. A twentieth of the default interval."""
 MAX_SILENT_SHARE = 0.02
 """Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
 the others, so they may hide no more than that."""
 
-_NAMES = (
-    # Counters of seconds,
-    "in_flight_seconds",
-    "loop_seconds",
-    "worker_seconds",
-    "upstream_seconds",
-    "cpu_seconds",
-    "cpu_throttled_seconds",
-    "waited_seconds",
-    "least_loop_seconds",
-    # then of requests,
-    "succeeded",
-    "client_errors",
-    "server_errors",
-    "cancelled",
-    "shed",
-    # then gauges.
-    "in_flight",
-    "accept_queue_depth",
-    "workers_wanted",
-    "workers_ready",
-    "workers_draining",
-    "workers_blocked",
-    "open_connections",
-    "rss_bytes",
-    "memory_limit_bytes",
-    "worker_limit",
-)
-_NUMBERS = attrgetter(*_NAMES)
-_COLUMNS = tuple(map(attrgetter, _NAMES))
-_COUNTERS = 13
-_DIFFERENCES = _COUNTERS + 2
-"""Numbers whose difference is used: the counters, and requests in flight and queued."""
-_START = SimpleNamespace(**dict.fromkeys(_NAMES, 0))
-"""The numbers of an instance when it started."""
 _NONE: Latencies = ((), ())
 _POD, _READY = attrgetter("pod"), attrgetter("ready")
 
@@ -84,7 +43,7 @@ class FleetSamples:
 
     samples: tuple[PodSample, ...]
     columns: Sequence[Column]
-    """The numbers of the samples, in the order of their names above."""
+    """Their numbers, as in flows.py."""
     unknown: tuple[PodUnknown, ...]
     pods: int
     ready: int
@@ -116,14 +75,14 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
     oldest, newest = now - max(3 * interval, 10.0), now + interval
     pods: Sequence[PodSample | PodUnknown] = fleet.pods
     samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
-    columns = _columns(samples)
+    columns = columns_of(samples)
     # Check number by number over all pods first: this is fast, and mostly all are valid.
     sane = all(map(is_sane, columns))
     recent = [sample for sample in samples if oldest <= sample.time <= newest]
     if not sane or len(recent) < len(samples) or len({pod.pod for pod in pods}) < len(pods):
         pods = _judged(pods, oldest, newest)
         samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
-        columns = _columns(samples)
+        columns = columns_of(samples)
     unknown = tuple([pod for pod in pods if isinstance(pod, PodUnknown) and pod.ready])
     return FleetSamples(
         samples=samples,
@@ -132,10 +91,6 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
         pods=len(pods),
         ready=len(unknown) + sum(map(_READY, samples)),
     )
-
-
-def _columns(samples: Sequence[PodSample | SimpleNamespace]) -> list[Column]:
-    return [list(map(number, samples)) for number in _COLUMNS]
 
 
 def _judged(
@@ -156,7 +111,7 @@ def _fault(pod: PodSample | PodUnknown, oldest: float, newest: float) -> str:
         return ""
     if not oldest <= pod.time <= newest:
         return "stale sample"
-    return "" if is_sane(_NUMBERS(pod)) else "invalid counters"
+    return "" if is_sane(NUMBERS(pod)) else "invalid counters"
 
 
 def _surer(one: PodSample | PodUnknown, two: PodSample | PodUnknown) -> PodSample | PodUnknown:
@@ -197,7 +152,7 @@ def measure(
     kept, columns = seen.samples, seen.columns
     if seen.unknown or min(apart, default=inf) < MIN_SECONDS:
         kept, columns = _kept(seen, lasts, apart, state), ()
-    flows = _flows(seen, lasts, apart, state, elapsed)
+    flows = flows_of(seen.samples, seen.columns, lasts, apart, state, elapsed)
     tick, merged = None, state.merged
     if elapsed >= MIN_SECONDS and any(map(_READY, flows.samples)):
         latencies, merged = tick_histograms.read(flows.samples, flows.before, state, kinds)
@@ -221,72 +176,6 @@ def _kept(
     return (*kept, *(sample for sample in state.samples if sample.pod in silent))
 
 
-class _Flows(NamedTuple):
-    """What pods counted between two samples; each list has one entry per pod."""
-
-    samples: Sequence[PodSample]
-    before: Sequence[PodSample | None]
-    """The samples that it is counted from; None for a new instance."""
-    seconds: Sequence[float]
-    counted: Sequence[Column]
-
-    def where(self, chosen: Sequence[bool]) -> "_Flows":
-        """Those of some of the pods."""
-        return _Flows(
-            list(compress(self.samples, chosen)),
-            list(compress(self.before, chosen)),
-            list(compress(self.seconds, chosen)),
-            [list(compress(column, chosen)) for column in self.counted],
-        )
-
-
-def _flows(
-    seen: FleetSamples,
-    lasts: Sequence[PodSample | None],
-    apart: list[float],
-    state: State,
-    elapsed: float,
-) -> _Flows:
-    """What each pod counted since its last sample, ``apart`` seconds ago, or since it started."""
-    before = [
-        last if last is not None and last.instance == sample.instance else None
-        for sample, last in zip(seen.samples, lasts, strict=True)
-    ]
-    counted = _counted(seen.columns, before, state)
-    if any(min(column, default=0) < 0 for column in counted[:_COUNTERS]):
-        # A counter that goes back is that of a new instance.
-        rows = zip(*counted[:_COUNTERS], strict=True)
-        before = [None if min(row) < 0 else last for row, last in zip(rows, before, strict=True)]
-        counted = _counted(seen.columns, before, state)
-    seconds = apart
-    if None in before:
-        seconds = [
-            gap if last is not None or gap < MIN_SECONDS else _age(sample, elapsed)
-            for sample, last, gap in zip(seen.samples, before, apart, strict=True)
-        ]
-    flows = _Flows(seen.samples, before, seconds, counted)
-    usable = [MIN_SECONDS <= each <= SLOW_WINDOW for each in seconds]
-    return flows if all(usable) else flows.where(usable)
-
-
-def _age(sample: PodSample, elapsed: float) -> float:
-    """Seconds since a new instance started, about when its workers did; inf if it is not new."""
-    workers = max(1, sample.workers_ready + sample.workers_draining)
-    age = max(elapsed, sample.worker_seconds / workers)
-    return age if age <= MAX_NEW_INSTANCE_AGE else inf
-
-
-def _counted(
-    columns: Sequence[Column], before: Sequence[PodSample | None], state: State
-) -> list[Column]:
-    """The differences of the numbers to those before, from zero where there are none."""
-    past = state.columns
-    if not (past and len(before) == len(state.samples) and all(map(is_, before, state.samples))):
-        past = _columns([_START if last is None else last for last in before])
-    pairs = zip(columns[:_DIFFERENCES], past, strict=False)
-    return [list(map(sub, now, then)) for now, then in pairs]
-
-
 class _Rates(NamedTuple):
     """Rates per second of some pods; each list has one entry per pod."""
 
@@ -307,7 +196,7 @@ class _Rates(NamedTuple):
     """``loop`` with the time for which loops waited for a CPU."""
 
 
-def _rates(flows: _Flows) -> _Rates:
+def _rates(flows: Flows) -> _Rates:
     seconds = flows.seconds
     *spent, done, client, error, gone, shed, in_flight, queued = flows.counted
     completed = [a + b + c + d for a, b, c, d in zip(done, client, error, gone, strict=True)]
@@ -328,7 +217,7 @@ def _waits_known(samples: Sequence[PodSample]) -> list[bool]:
 
 
 def _sum(
-    flows: _Flows,
+    flows: Flows,
     seen: FleetSamples,
     latencies: Mapping[ObjectiveKind, Latencies],
     *,

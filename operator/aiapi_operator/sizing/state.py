@@ -17,7 +17,7 @@ SLOW_WINDOW = 60.0
 PeakWindow = tuple[tuple[float, float], ...]
 """(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""
 Column = list[float]
-"""One number of each pod. Large fleets are summed number by number in C, not pod by pod."""
+"""One number of each pod. See flows.py."""
 Latencies = tuple[tuple[float, ...], tuple[int, ...]]
 """Bounds and counts of a histogram."""
 
@@ -155,7 +155,7 @@ class State:
     samples: tuple[PodSample, ...] = ()
     """The last valid sample of each pod."""
     columns: Sequence[Column] = ()
-    """The numbers of these samples as rates.py read them, or empty."""
+    """Their numbers, or empty if they were not read together."""
     merged: Mapping[ObjectiveKind, MergedHistogram] = field(default_factory=dict)
     ticks: tuple[Tick, ...] = ()
     memory: Mapping[type, Any] = field(default_factory=dict)
