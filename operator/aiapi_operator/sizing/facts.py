@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from aiapi_operator.sizing import granted, windows
+from aiapi_operator.sizing.fleet_samples import FleetSamples
 from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import Bounds, Fleet, LatencyObjective, ObjectiveKind, SizingSpec
-from aiapi_operator.sizing.rates import FleetSamples
 from aiapi_operator.sizing.state import FAST_WINDOW, Outcome, Size, Tick
 
 T = TypeVar("T")

@@ -13,6 +13,7 @@ from operator import attrgetter, is_, sub
 from types import SimpleNamespace
 from typing import NamedTuple
 
+from aiapi_operator.sizing.fleet_samples import FleetSamples
 from aiapi_operator.sizing.inputs import PodSample
 from aiapi_operator.sizing.state import SLOW_WINDOW, Column, State
 
@@ -84,8 +85,7 @@ class Flows(NamedTuple):
 
 
 def flows_of(
-    samples: Sequence[PodSample],
-    columns: Sequence[Column],
+    seen: FleetSamples,
     lasts: Sequence[PodSample | None],
     apart: list[float],
     state: State,
@@ -94,21 +94,21 @@ def flows_of(
     """What each pod counted since its last sample, ``apart`` seconds ago, or since it started."""
     before = [
         last if last is not None and last.instance == sample.instance else None
-        for sample, last in zip(samples, lasts, strict=True)
+        for sample, last in zip(seen.samples, lasts, strict=True)
     ]
-    counted = _counted(columns, before, state)
+    counted = _counted(seen.columns, before, state)
     if any(min(column, default=0) < 0 for column in counted[:_COUNTERS]):
         # A counter that goes back is that of a new instance.
         rows = zip(*counted[:_COUNTERS], strict=True)
         before = [None if min(row) < 0 else last for row, last in zip(rows, before, strict=True)]
-        counted = _counted(columns, before, state)
+        counted = _counted(seen.columns, before, state)
     seconds = apart
     if not all(before):
         seconds = [
             gap if last is not None or gap < MIN_SECONDS else _age(sample, elapsed)
-            for sample, last, gap in zip(samples, before, apart, strict=True)
+            for sample, last, gap in zip(seen.samples, before, apart, strict=True)
         ]
-    flows = Flows(samples, before, seconds, counted)
+    flows = Flows(seen.samples, before, seconds, counted)
     usable = [MIN_SECONDS <= each <= SLOW_WINDOW for each in seconds]
     return flows if all(usable) else flows.where(usable)
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from aiapi_operator.sizing import loop_work, thread_use, tick_histograms, windows
 from aiapi_operator.sizing.counters import is_sane
+from aiapi_operator.sizing.fleet_samples import FleetSamples
 from aiapi_operator.sizing.flows import MIN_SECONDS, NUMBERS, Flows, columns_of, flows_of
 from aiapi_operator.sizing.inputs import Fleet, ObjectiveKind, PodSample, PodUnknown
 from aiapi_operator.sizing.state import (
@@ -29,45 +30,8 @@ from aiapi_operator.sizing.state import (
     Tick,
 )
 
-MAX_SILENT_SHARE = 0.02
-"""Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
-the others, so they may hide no more than that."""
-
 _NONE: Latencies = ((), ())
 _POD, _READY = attrgetter("pod"), attrgetter("ready")
-
-
-@dataclass(frozen=True, slots=True)
-class FleetSamples:
-    """The validated pods of one tick: ``samples`` are usable, ``unknown`` are ready but silent."""
-
-    samples: tuple[PodSample, ...]
-    columns: Sequence[Column]
-    """Their numbers, as in flows.py."""
-    unknown: tuple[PodUnknown, ...]
-    pods: int
-    ready: int
-    """Pods that take traffic, including those that did not answer."""
-
-    @property
-    def mostly_known(self) -> bool:
-        """Whether so few ready pods are silent that they cannot hide a load: at most one in fifty.
-
-        In a fleet under fifty pods that is none. Silent pods count as the mean of the others, are
-        removed last and never get fewer workers, so they may differ by no more than that.
-        """
-        return len(self.unknown) <= MAX_SILENT_SHARE * self.ready
-
-    @property
-    def all_unknown(self) -> bool:
-        """Whether no pod that takes traffic has a usable sample."""
-        return not any(sample.ready for sample in self.samples)
-
-    @property
-    def workers_wanted(self) -> int | None:
-        """Workers per pod that run now: new pods may still be at the template's size."""
-        most = max([sample.workers_wanted for sample in self.samples if sample.ready], default=0)
-        return most if most > 0 else None
 
 
 def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
@@ -152,7 +116,7 @@ def measure(
     kept, columns = seen.samples, seen.columns
     if seen.unknown or min(apart, default=inf) < MIN_SECONDS:
         kept, columns = _kept(seen, lasts, apart, state), ()
-    flows = flows_of(seen.samples, seen.columns, lasts, apart, state, elapsed)
+    flows = flows_of(seen, lasts, apart, state, elapsed)
     tick, merged = None, state.merged
     if elapsed >= MIN_SECONDS and any(map(_READY, flows.samples)):
         latencies, merged = tick_histograms.read(flows.samples, flows.before, state, kinds)
