@@ -30,6 +30,8 @@ from aiapi_operator.sizing.state import (
     Tick,
 )
 
+__all__ = ["FleetSamples", "Measurement", "measure", "validate"]
+
 _NONE: Latencies = ((), ())
 _POD, _READY = attrgetter("pod"), attrgetter("ready")
 
