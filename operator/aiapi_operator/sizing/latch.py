@@ -17,7 +17,7 @@ def update(
     None is in between or unknown: the latch keeps its value, and a pending change is canceled.
     """
     if finding is None or finding == latch.on:
-        return Latch(on=latch.on)
+        return latch if latch.since is None else Latch(on=latch.on)
     since = now if latch.since is None else latch.since
     wait = on_after if finding else off_after
     if now - since >= wait:

@@ -1,6 +1,5 @@
 """Look: turns the scraped fleet into the facts of one tick."""
 
-from dataclasses import replace
 from math import isfinite
 
 from aiapi_operator.sizing import counters, rates, windows
@@ -43,5 +42,14 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
         base=Size(workers=max(1, workers, decided), replicas=replicas),
         memory=dict(state.memory),
     )
-    kept = replace(state, since=since, now=now, samples=measured.samples, merged=measured.merged)
+    kept = State(
+        since=since,
+        now=now,
+        last=state.last,
+        samples=measured.samples,
+        columns=measured.columns,
+        merged=measured.merged,
+        ticks=ticks,
+        memory=facts.memory,
+    )
     return facts, kept

@@ -1,7 +1,7 @@
 """Means and percentiles over recent ticks, weighted by their length."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 from operator import attrgetter, mul
 
@@ -52,8 +52,14 @@ def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
     """Mean of one rate over ``ticks``: 25 per second for 2 s and 40 for 1 s are 30 per second."""
+    return means(ticks)(name)
+
+
+def means(ticks: Sequence[Tick]) -> Callable[[str], float]:
+    """``mean`` of these ticks, for several rates."""
     seconds = tuple(map(_SECONDS, ticks))
-    return float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / sum(seconds))
+    length = sum(seconds)
+    return lambda name: float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / length)
 
 
 def span(ticks: Sequence[Tick]) -> float:
@@ -80,17 +86,20 @@ def latency(
     ticks: tuple[Tick, ...], objective: LatencyObjective, *, least: float = FAST_WINDOW
 ) -> histogram.Percentile | None:
     """The objective's percentile now, from as few of the newest ticks as have enough requests."""
-    chosen: list[Tick] = []
+    bounds = histogram_of(ticks[-1], objective.kind)[0] if ticks else ()
+    parts: list[histogram.Counts] = []
     requests, seconds = 0, 0.0
     for tick in reversed(ticks):
-        chosen.append(tick)
-        requests += sum(histogram_of(tick, objective.kind)[1])
+        others, counts = histogram_of(tick, objective.kind)
+        many = sum(counts)
+        if many > 0 and histogram.same_bounds(others, bounds):
+            parts.append(counts)
+        requests += many
         seconds += tick.seconds
         if requests >= MIN_REQUESTS and seconds >= least:
             break
-    chosen.reverse()
-    bounds, counts = latencies(chosen, objective.kind)
-    return histogram.percentile(bounds, counts, objective.percentile)
+    merged = histogram.merge(parts) if parts else ()
+    return histogram.percentile(bounds, merged, objective.percentile)
 
 
 def peak_utilization(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:

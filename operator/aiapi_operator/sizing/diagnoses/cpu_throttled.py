@@ -19,9 +19,9 @@ def check(facts: Facts, _: Requirements, __: Size) -> Condition:
     if not facts.known:
         return condition(KIND, None, "NoData", "No pod can be scraped.")
     share = windows.mean(facts.ticks, "throttled")
-    limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]
     if share < THROTTLED:
         return condition(KIND, False, "NotThrottled", "No CPU limit throttles the pods.")
+    limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]
     limit = f" of {number(min(limits))} cores" if limits else ""
     return condition(
         KIND,

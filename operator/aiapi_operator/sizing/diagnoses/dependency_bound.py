@@ -96,13 +96,11 @@ def _high(facts: Facts, objective: LatencyObjective, latency: Percentile) -> boo
     if latency.seconds > objective.threshold:
         return True
     calm = _calm(facts, objective)
-    requests = sum(sum(windows.histogram_of(tick, objective.kind)[1]) for tick in facts.ticks)
+    if calm is None or latency.seconds <= RAISED * calm + 0.005:
+        return False
     # A percentile of a few requests is noise.
-    return (
-        calm is not None
-        and latency.seconds > RAISED * calm + 0.005
-        and requests >= windows.MIN_REQUESTS
-    )
+    requests = sum(sum(windows.histogram_of(tick, objective.kind)[1]) for tick in facts.ticks)
+    return requests >= windows.MIN_REQUESTS
 
 
 def _loops_busy(facts: Facts, objective: LatencyObjective, latency: Percentile) -> bool:

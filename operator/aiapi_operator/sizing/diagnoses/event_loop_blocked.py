@@ -30,8 +30,8 @@ class BlockedLoop:
 def learn(known: BlockedLoop | None, facts: Facts) -> BlockedLoop | None:
     """The latest blocked loop."""
     contended = bool(facts.ticks) and facts.ticks[-1].contended
-    for sample in facts.seen.samples:
-        if sample.workers_blocked > 0 and not contended:
+    for sample in () if contended else facts.seen.samples:
+        if sample.workers_blocked > 0:
             return BlockedLoop(time=facts.now, where=sample.blocked_at, pod=sample.pod)
     return known if known is not None and known.time >= facts.now - REMEMBERED else None
 

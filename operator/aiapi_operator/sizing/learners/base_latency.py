@@ -162,10 +162,9 @@ def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
     recent = facts.recent
     if facts.mean("completed") * windows.span(recent) < TUNING.waits:
         recent = windows.last(facts.ticks, now=facts.now, seconds=5 * FAST_WINDOW)
-    known = replace(known, looked=facts.now)
     found = _waits(recent, known.current)
     if found is None:
-        return known
+        return replace(known, looked=facts.now)
     reference = known.reference or found
     growth = (found.apart - reference.apart) / reference.upstream
     value = reference.base * (1 + growth) if abs(growth) >= TUNING.moves else reference.base
@@ -176,6 +175,7 @@ def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
         current=value,
         calm=follow(known, value, facts.now),
         time=facts.now,
+        looked=facts.now,
         reference=reference,
         moved=known.moved if value == known.current else facts.now,
     )

@@ -17,8 +17,8 @@ at the same time every day are in daily_profile.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf, sqrt
+from operator import sub
 
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
@@ -97,7 +97,9 @@ def dispersion(ticks: Sequence[Tick], usual: float) -> float:
     """
     if len(ticks) < 8 or usual <= 0:
         return 1.0
-    apart = sum([(after.arrivals - before.arrivals) ** 2 for before, after in pairwise(ticks)])
+    arrivals = [tick.arrivals for tick in ticks]
+    steps: list[float] = list(map(sub, arrivals[1:], arrivals))
+    apart: float = sum([step**2 for step in steps])
     variance = apart / 2 / (len(ticks) - 1)
     return min(MOST_DISPERSION, max(1.0, variance / usual * span(ticks) / len(ticks)))
 
@@ -136,19 +138,26 @@ def _slope(ticks: tuple[Tick, ...]) -> float:
     half = len(ticks) // 2
     if half < 4:
         return 0.0
-    return max(0.0, min(_sure_slope(ticks[:half]), _sure_slope(ticks[half:])))
+    early = _sure_slope(ticks[:half])
+    return min(early, _sure_slope(ticks[half:])) if early > 0 else 0.0
 
 
 def _sure_slope(ticks: Sequence[Tick]) -> float:
-    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does)."""
+    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does).
+
+    Zero if that is negative.
+    """
     middle = sum([tick.time for tick in ticks]) / len(ticks)
-    spread = sum([(tick.time - middle) ** 2 for tick in ticks])
+    apart = [tick.time - middle for tick in ticks]
+    spread = sum([each**2 for each in apart])
     if spread <= 0:
         return 0.0
     rate = mean(ticks, "arrivals")
-    slope = sum([(tick.time - middle) * (tick.arrivals - rate) for tick in ticks]) / spread
-    error = sqrt(rate * len(ticks) / span(ticks) / spread)
-    return slope - 2 * error
+    slope = sum([each * (tick.arrivals - rate) for each, tick in zip(apart, ticks, strict=True)])
+    if slope <= 0:
+        return 0.0
+    slope /= spread
+    return max(0.0, slope - 2 * sqrt(rate * len(ticks) / span(ticks) / spread))
 
 
 LEARNER = Learner(kind=Demand, learn=learn, tuning=TUNING)

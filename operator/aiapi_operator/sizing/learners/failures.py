@@ -84,7 +84,11 @@ def learn(known: Failures | None, facts: Facts) -> Failures | None:
     if known.level is not None and tick.arrivals > 0:
         facts.replace_tick(_without_retries(known, facts, tick, known.level, share))
     weight = 1 - exp(-tick.seconds / TUNING.usual)
-    return replace(known, usual=known.usual + weight * (share - known.usual))
+    return Failures(
+        usual=known.usual + weight * (share - known.usual),
+        level=known.level,
+        calm_since=known.calm_since,
+    )
 
 
 def _without_retries(known: Failures, facts: Facts, tick: Tick, level: float, share: float) -> Tick:

@@ -94,28 +94,22 @@ def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
             return None
         counted = min(requests, TUNING.block) if tick.contended else requests
         return ServiceDemand(seconds=work / requests, requests=counted)
-    held = replace(
-        known,
-        block_work=known.block_work + work,
-        block_requests=known.block_requests + requests,
-        block_seconds=known.block_seconds + tick.seconds,
-    )
+    work, requests = known.block_work + work, known.block_requests + requests
+    seconds = known.block_seconds + tick.seconds
     # What a checkpoint has stays until a whole block has come; one's own first ticks count singly.
-    if held.block_requests < TUNING.block and not 0 < known.requests < TUNING.block:
-        return held
-    return _add(held, facts)
+    if requests <= 0 or (requests < TUNING.block and not 0 < known.requests < TUNING.block):
+        return replace(known, block_work=work, block_requests=requests, block_seconds=seconds)
+    return _add(known, facts, work, requests, seconds)
 
 
-def _add(known: ServiceDemand, facts: Facts) -> ServiceDemand:
-    """Learn from the complete block of requests."""
-    work, requests, seconds = known.block_work, known.block_requests, known.block_seconds
-    if requests <= 0:
-        return known
-    known = replace(known, block_work=0.0, block_requests=0.0, block_seconds=0.0)
-    known = _expensive(known, work, requests)
-    if known.expensive_blocks >= 3 and _sure(known):
-        cost = known.expensive_work / known.expensive_requests
-        return ServiceDemand(seconds=cost, requests=known.expensive_requests, idle=known.idle)
+def _add(
+    known: ServiceDemand, facts: Facts, work: float, requests: float, seconds: float
+) -> ServiceDemand:
+    """Learn from a complete block of requests."""
+    expensive_work, expensive_requests, blocks = _expensive(known, work, requests)
+    if blocks >= 3 and _sure(known, expensive_work, expensive_requests):
+        cost = expensive_work / expensive_requests
+        return ServiceDemand(seconds=cost, requests=expensive_requests, idle=known.idle)
     usual = known.seconds * requests
     if known.requests >= TUNING.enough:
         work = min(TUNING.outlier * usual, max(usual / TUNING.outlier, work))
@@ -124,26 +118,31 @@ def _add(known: ServiceDemand, facts: Facts) -> ServiceDemand:
     kept = max(kept, min(known.requests, TUNING.enough - requests), 0.0)
     total = kept + requests
     cost = (known.seconds * kept + work) / total
-    if failing(facts) and cost < known.seconds:
-        return known
-    return replace(known, seconds=max(cost, 1e-9), requests=total)
-
-
-def _expensive(known: ServiceDemand, work: float, requests: float) -> ServiceDemand:
-    if work <= TUNING.changed * known.seconds * requests:
-        return replace(known, expensive_work=0.0, expensive_requests=0.0, expensive_blocks=0)
-    return replace(
-        known,
-        expensive_work=known.expensive_work + work,
-        expensive_requests=known.expensive_requests + requests,
-        expensive_blocks=known.expensive_blocks + 1,
+    keeps = failing(facts) and cost < known.seconds
+    return ServiceDemand(
+        seconds=known.seconds if keeps else max(cost, 1e-9),
+        requests=known.requests if keeps else total,
+        idle=known.idle,
+        expensive_work=expensive_work,
+        expensive_requests=expensive_requests,
+        expensive_blocks=blocks,
     )
 
 
-def _sure(known: ServiceDemand) -> bool:
+def _expensive(known: ServiceDemand, work: float, requests: float) -> tuple[float, float, int]:
+    """Loop seconds, requests and number of the latest blocks that all cost more."""
+    if work <= TUNING.changed * known.seconds * requests:
+        return 0.0, 0.0, 0
+    return (
+        known.expensive_work + work,
+        known.expensive_requests + requests,
+        known.expensive_blocks + 1,
+    )
+
+
+def _sure(known: ServiceDemand, work: float, requests: float) -> bool:
     """Whether the blocks cost more than c by over three sigmas of exponential costs."""
-    cost = known.expensive_work / known.expensive_requests
-    return cost > known.seconds * (1 + 3 * sqrt(2 / known.expensive_requests))
+    return work / requests > known.seconds * (1 + 3 * sqrt(2 / requests))
 
 
 def _idle(known: ServiceDemand | None, tick: Tick) -> ServiceDemand | None:

@@ -54,8 +54,10 @@ class ThreadPoolLoad:
 def busiest_pool(facts: Facts) -> ThreadPoolLoad | None:
     """The pool that needs the most workers; None if no threads are used."""
     pools = {pool.name: pool for tick in facts.recent for pool in tick.threads}
+    if not pools:
+        return None
     found = [_load(facts, pool) for pool in pools.values()]
-    return max(found, key=lambda each: each.workers, default=None)
+    return max(found, key=lambda each: each.workers)
 
 
 def _load(facts: Facts, pool: ThreadUse) -> ThreadPoolLoad:
