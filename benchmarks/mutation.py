@@ -185,7 +185,7 @@ class Copy:
 
     def passes(self, tests: Sequence[str], timeout: float | None) -> bool:
         """Whether all tests pass in time."""
-        options = ["-x", "-q", "-m", "not property", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        options = ["-x", "-q", "-m", "not property", "-p", "no:cacheprovider", "-n", "0"]
         command = [sys.executable, "-m", "pytest", *options, *tests]
         try:
             done = self._run(command, timeout)
