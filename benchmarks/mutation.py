@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = "operator"
 FOLDERS = ("operator/aiapi_operator/sizing", "operator/aiapi_operator/engine")
 TESTS = ("tests/unit/sizing", "tests/unit/engine")
+REFERENCE = ("operator/aiapi_operator/sizing/reference.py", "tests/unit/sizing/test_reference.py")
+"""Left out, because docs/tuning.md repeats every number: its test notices each change of one."""
 GOAL = 0.85
 FACTOR = 1.3
 """On a constant."""
@@ -160,8 +162,9 @@ def _unchanged(node: ast.AST) -> Iterator[ast.AST]:
 
 def found(root: Path) -> list[Mutation]:
     """All mutations of the folders."""
-    files = sorted(file for folder in FOLDERS for file in (root / folder).rglob("*.py"))
-    return [mutation for file in files for mutation in Source(file, root).mutations()]
+    files = {file for folder in FOLDERS for file in (root / folder).rglob("*.py")}
+    files -= {root / each for each in REFERENCE}
+    return [mutation for file in sorted(files) for mutation in Source(file, root).mutations()]
 
 
 class Copy:
@@ -186,7 +189,8 @@ class Copy:
     def passes(self, tests: Sequence[str], timeout: float | None) -> bool:
         """Whether all tests pass in time."""
         options = ["-x", "-q", "-m", "not property", "-p", "no:cacheprovider", "-n", "0"]
-        command = [sys.executable, "-m", "pytest", *options, *tests]
+        ignored = [f"--ignore={each}" for each in REFERENCE]
+        command = [sys.executable, "-m", "pytest", *options, *ignored, *tests]
         try:
             done = self._run(command, timeout)
         except subprocess.TimeoutExpired:
