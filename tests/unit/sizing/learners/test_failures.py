@@ -9,7 +9,7 @@ from unit.sizing import samples
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts
 
-from aiapi_operator.sizing.learners.failures import TUNING, Failures, failing, learn
+from aiapi_operator.sizing.learners.failures import Failures, failing, learn
 from aiapi_operator.sizing.state import Tick
 
 
@@ -142,7 +142,7 @@ def test_every_request_that_can_succeed_is_counted(stream: list[tuple[float, ...
         for i, (rate, failed, shed, busiest) in enumerate(stream, start=1)
     ]
     out = without_retries(*ticks)
-    back = int(TUNING.reach / 2) + 1
+    back = int(15.0 / 2) + 1
     for index, (before, after) in enumerate(zip(ticks, out, strict=True)):
         reach = ticks[max(0, index - back) : index + 1]
         failed = max(each.server_errors + each.shed + each.cancelled for each in reach)

@@ -14,7 +14,6 @@ from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.learners.worker_use import (
     LEARNER,
-    TUNING,
     WorkerUse,
     learn,
     priced,
@@ -179,7 +178,7 @@ def test_a_decision_has_the_requests_of_a_worker() -> None:
     model.run(20)
     # The model's loops use a CPU second a second.
     rho = model.last.need.target_utilization
-    assert model.last.worker_cpu == pytest.approx(rho * TUNING.cpu_spare, abs=0.02)
+    assert model.last.worker_cpu == pytest.approx(rho * 1.1, abs=0.02)
     assert model.last.worker_memory == 256 * MIB
     model.spec = spec()
     model.run(2)
