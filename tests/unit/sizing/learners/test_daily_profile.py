@@ -69,6 +69,15 @@ def test_the_worked_example_of_learning() -> None:
     assert second.jumps[18] == pytest.approx(1.386 - 0.5 * 0.693, abs=0.001)
 
 
+def test_a_jump_is_learned_and_predicted_up_to_four_times() -> None:
+    assert slot(UNKNOWN, 9 * 12, 4000.0, 40.0).jumps[18] == pytest.approx(log(4))
+    assert slot(UNKNOWN, 9 * 12, 40.0, 4000.0).jumps[18] == pytest.approx(-log(4))
+    jumps = (0.0,) * 18 + (1.3, 1.3) + (0.0,) * 28
+    known = DailyProfile(jumps=jumps, seen=96, error=0.0, error_without=2.0)
+    assert ahead(known, NINE - 1, 1.0) == pytest.approx(exp(1.3))
+    assert ahead(known, NINE - 1, 1801.0) == 4.0
+
+
 def test_the_worked_example_of_the_skill() -> None:
     jumps = (0.0,) * 18 + (1.386,) + (0.0,) * 29
     known = DailyProfile(jumps=jumps, seen=96, error=0.245, error_without=2.04)

@@ -77,6 +77,14 @@ def test_memory_released_late_does_not_hide_the_request_memory() -> None:
     assert known.request == pytest.approx(0.1 * MIB, rel=0.3)
 
 
+def test_memory_counts_as_grown_by_a_share_of_its_time_only() -> None:
+    known = seen((0, 100))
+    for _ in range(30):
+        known = add(known, held(0, 150))
+    assert known is not None
+    assert known.bins[0].rss == pytest.approx(100 * MIB * (1 + 2 / 600) ** 30)
+
+
 def test_a_worker_that_grew_for_good_is_learned() -> None:
     known = seen(*POINTS)
     for _ in range(600):
