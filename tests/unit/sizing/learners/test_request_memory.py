@@ -62,6 +62,10 @@ def test_the_worked_example() -> None:
     assert pods(known, in_flight=6000, workers=2) == 3
 
 
+def test_senselessly_many_requests_need_a_million_pods_at_most() -> None:
+    assert pods(seen(*POINTS), in_flight=1e15, workers=2) == 10**6
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_a_worker_has_counts_not_what_a_pod_has(workers: int) -> None:
     known = seen(*POINTS, workers=workers)
