@@ -186,6 +186,18 @@ async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) ->
     assert ("a-3", 2) in world.pods.set_workers
 
 
+async def test_a_new_pod_waits_for_its_resize(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    world.cluster.grants = False
+    world.cache.put(world.cluster.add_pod("a-3", ready=False))
+    world.answer("a-3", ready=False)
+    decided |= {"workers": 3, "replicas": 3}
+    await world.engine.tick(world.state)
+    assert ("resize", "a-3", "1500m") in acts(world)
+    assert world.pods.set_workers == []
+
+
 @pytest.mark.parametrize("mode", ["Auto", "Recommend", "Paused"])
 async def test_a_new_pod_of_the_right_size_is_confirmed_once(mode: str) -> None:
     world = World(spec={"scaling": {"mode": mode}})

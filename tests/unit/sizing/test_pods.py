@@ -65,9 +65,6 @@ FALLING = [3.0 - 0.08 * step for step in range(30)]
         pytest.param(after(300, 3.1), ROOMY, {}, 3, id="within the tolerance"),
         pytest.param(after(300, 3.2), ROOMY, {}, 4, id="above the tolerance"),
         pytest.param(
-            after(300, 16.0), market(6, 3, survivors=0.3), {}, 2, id="pods of the largest size"
-        ),
-        pytest.param(
             after(300, 0.5),
             market(2, 6, min_workers=2),
             {},

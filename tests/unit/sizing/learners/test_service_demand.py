@@ -52,6 +52,13 @@ def test_the_worked_example() -> None:
     assert found.confident
 
 
+@pytest.mark.parametrize("changes", [{"loop": 0.0}, {"arrivals": 0.0, "completed": 0.0}])
+def test_nothing_is_learned_from_requests_without_work_and_work_without_requests(
+    changes: dict[str, float],
+) -> None:
+    assert learned(learn, row(3, **changes)) is None
+
+
 def test_idle_work_is_learned_without_requests() -> None:
     start = ServiceDemand(seconds=0.01, requests=500.0)
     quiet = row(120, arrivals=0.0, completed=0.0, loop=0.02)
