@@ -8,7 +8,7 @@ costs 35 s of it, so the third pod stays until the need has been that low for mo
 
 from dataclasses import replace
 
-from aiapi_operator.sizing import plan, pods
+from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.guards.stabilization import held
@@ -30,7 +30,7 @@ def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     if fewer < max(1, spec.replicas.min, needs.min_replicas):
         return None
     spec = _floored(spec, needs.min_workers)
-    need = needs.carry.times(1 + pods.TOLERANCE)
+    need = needs.carry.times(1 + plan.CLOSE)
     if plan.workers_for(need, fewer) > spec.workers.max:
         return None
     if _cost(spec, need, fewer) >= _cost(spec, need, size.replicas):

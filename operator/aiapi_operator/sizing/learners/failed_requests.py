@@ -18,22 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from aiapi_operator.sizing import latch
+from aiapi_operator.sizing.capacity import HIGHEST
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failures import TUNING as FAILURES
 from aiapi_operator.sizing.state import SLOW_WINDOW, Latch, Tick
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedRequestsTuning:
-    """Numbers of this learner."""
-
-    abandoned: float = 0.5
-    """Share of the requests from which disconnects are failures even where loops are idle. Some
-    users always close the page; where most do, it is the service that they leave."""
-
-
-TUNING = FailedRequestsTuning()
+from aiapi_operator.sizing.windows import MOSTLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +66,7 @@ def learn(known: FailedRequests | None, facts: Facts) -> FailedRequests | None:
     ended, server_error, shed, cancelled, while_busy = _minute(facts.ticks)
     if ended <= 0:
         return replace(known, recent=False)
-    abandoned = cancelled >= TUNING.abandoned * ended
+    abandoned = cancelled >= MOSTLY * ended
     gave_up = cancelled if abandoned else while_busy
     known = replace(
         known,
@@ -123,7 +113,7 @@ def _minute(ticks: Sequence[Tick]) -> tuple[float, float, float, float, float]:
 
 
 def _busy(tick: Tick) -> bool:
-    return tick.busiest >= FAILURES.busy
+    return tick.busiest >= HIGHEST
 
 
-LEARNER = Learner(kind=FailedRequests, learn=learn, tuning=TUNING)
+LEARNER = Learner(kind=FailedRequests, learn=learn)

@@ -7,7 +7,7 @@ from unit.sizing.fleet_model import spec
 from unit.sizing.samples import facts, row
 
 from aiapi_operator.sizing import capacity
-from aiapi_operator.sizing.capacity import UtilizationTarget
+from aiapi_operator.sizing.capacity import HIGHEST, UtilizationTarget
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.learners.base_first_byte import BaseFirstByte
 from aiapi_operator.sizing.learners.base_latency import BaseLatency
@@ -41,7 +41,7 @@ def test_the_target_is_where_base_and_queueing_meet_the_objective() -> None:
 
 
 def test_the_target_is_bounded() -> None:
-    assert planned(0.3).utilization == TUNING.highest
+    assert planned(0.3).utilization == HIGHEST
     assert planned(0.3, 5.0).utilization == TUNING.lowest
 
 
