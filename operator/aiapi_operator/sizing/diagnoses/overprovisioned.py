@@ -9,7 +9,7 @@ times, with one more floor each time. The difference is the cost of that floor:
     workers.min 2                  6 pods x 2    0.2218    0.1001 more
 
 A spare pod is recommended, so its cost is reported but not counted. The condition is true when the
-other floors have added a fifth to the cost for that window, until they add less than a tenth.
+other floors have added a fifth to the cost for five minutes, until they add less than a tenth.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
-from aiapi_operator.sizing.learners.need_history import EVERY, NeedHistory
+from aiapi_operator.sizing.learners.need_history import EVERY, SAMPLES, NeedHistory
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
 from aiapi_operator.sizing.needs import memory, schedule
@@ -71,8 +71,9 @@ def learn(known: Surplus | None, facts: Facts) -> Surplus | None:
         else None
     )
     before = Latch() if known is None else known.latch
-    lasting = facts.spec.replicas_down_after
-    turned = latch.update(before, finding, now=facts.now, on_after=lasting, off_after=SLOW_WINDOW)
+    turned = latch.update(
+        before, finding, now=facts.now, on_after=SAMPLES * EVERY, off_after=SLOW_WINDOW
+    )
     return replace(found, latch=turned)
 
 
