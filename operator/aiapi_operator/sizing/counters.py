@@ -6,6 +6,9 @@ MAX_COUNTER = 1e15
 """Seconds or requests of a valid counter. No real pod exceeds this: 30 million years, or a million
 rps for 30 years."""
 
+MOST = 1e6
+"""Workers or pods. More are an error of a measurement. No fleet has as many."""
+
 
 def is_sane(values: Sequence[float]) -> bool:
     """Whether all values can be counters of a real pod: not negative, huge or NaN."""

@@ -8,6 +8,10 @@ the value must stay beyond either for a time:
 
 from aiapi_operator.sizing.state import Latch
 
+AFTER = 10.0
+"""Seconds for which a finding must last until a condition has it. Chosen: a few ticks; three times
+as long to end."""
+
 
 def update(
     latch: Latch, finding: bool | None, *, now: float, on_after: float, off_after: float

@@ -7,9 +7,6 @@ from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.state import Size, State
 
-MAX_PODS = 10**6
-"""Pods. More are an error. No cluster has as many."""
-
 
 def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Facts, State]:
     """The facts of this tick, and the state with its samples."""
@@ -24,7 +21,7 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     # After a restart the last decision is in the status: it may not have been applied yet.
     decided = fleet.workers if state.last is None else state.last.size.workers
     workers = seen.workers_wanted or decided or spec.workers.min
-    replicas = min(MAX_PODS, max(0, fleet.replicas))
+    replicas = min(int(counters.MOST), max(0, fleet.replicas))
     since = now if state.since is None else state.since
     facts = Facts(
         spec=spec,

@@ -23,9 +23,14 @@ POD_MEMORY = 128 * 2**20
 same again for the node's overhead."""
 GIB = 2**30
 """Bytes. The unit of memory prices."""
-CLOSE = 1.05
-"""Factor on the lowest cost up to which fleets count as equal. Fewer pods have more room to
-grow."""
+CLOSE = 0.05
+"""Share by which needs and costs may differ and count as equal. A steady load varies by less."""
+FULL = 0.95
+"""Utilization allowed while a pod is lost. Chosen: the objective may be missed, but no backlog
+grows."""
+PLANNED = 0.8
+"""Share of a limit that is planned: of requests in flight, threads and memory. The rest is for
+uneven load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ def cheapest(spec: SizingSpec, need: RequiredWorkers) -> Size:
         able.append((replicas * (pod + each * worker), each, replicas))
     if not able:
         return Size(workers=spec.workers.max, replicas=spec.replicas.max)
-    close = min(able)[0] * CLOSE
+    close = min(able)[0] * (1 + CLOSE)
     _, workers, replicas = next(fleet for fleet in able if fleet[0] <= close)
     return Size(workers=workers, replicas=replicas)
 

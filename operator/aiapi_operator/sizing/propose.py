@@ -52,7 +52,7 @@ def tolerant_workers(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
     running, workers = facts.start.workers, workers_each(facts, need, replicas)
     if workers <= running:
         return workers
-    tolerated = workers_each(facts, need.times(1 / (1 + pods.TOLERANCE)), replicas)
+    tolerated = workers_each(facts, need.times(1 / (1 + plan.CLOSE)), replicas)
     return running if tolerated <= running else workers
 
 

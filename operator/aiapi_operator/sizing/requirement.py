@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiapi_operator.sizing.counters import MOST
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.plan import RequiredWorkers
-
-MOST = 1e6
-"""Workers. More are an error of a measurement. No fleet has as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,9 @@ FAST_WINDOW = 6.0
 """Seconds of the current load. Three ticks of the default interval."""
 SLOW_WINDOW = 60.0
 """Seconds of the recent load. At 10 rps its mean is known to within 4 %."""
+LONG_WINDOW = 600.0
+"""Seconds of what changes with deployments, not with load. Chosen: minutes, so that one strange
+minute has little effect."""
 
 PeakWindow = tuple[tuple[float, float], ...]
 """(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""

@@ -6,7 +6,7 @@ Example: 3 pods x 1 run for a need of 0.8, which 2 pods x 1 carry. A pod is 0.6 
 costs 35 s of it, so the third pod stays until the need has been that low for more than 35 s.
 """
 
-from aiapi_operator.sizing import plan, pods
+from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.guards.stabilization import held
@@ -26,7 +26,7 @@ def guard(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
         return None
     if fewer < max(1, spec.replicas.min, needs.min_replicas):
         return None
-    need = needs.carry.times(1 + pods.TOLERANCE)
+    need = needs.carry.times(1 + plan.CLOSE)
     if plan.workers_for(need, fewer) > spec.workers.max:
         return None
     floor = min(spec.workers.max, needs.min_workers)

@@ -24,7 +24,7 @@ from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners import daily_profile
 from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
-from aiapi_operator.sizing.windows import mean, span
+from aiapi_operator.sizing.windows import CHANCE, mean, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,6 @@ class DemandTuning:
     covered by the level within 6 s."""
     burst_sigmas: float = 4.0
     """Sigmas above the mean of the minute for a burst. By chance one in 30,000 ticks."""
-    rise_sigmas: float = 2.0
-    """Sigmas that a longer window may be below a shorter one. A rise is then detected in two or
-    three ticks."""
     fall_sigmas: float = 3.0
     """Sigmas that it may be above. A fleet that is too large for a while costs less than the
     reverse."""
@@ -120,7 +117,7 @@ def _level(ticks: Sequence[Tick], spread: float) -> float:
             break
         # Under one request per second, one more or less is within chance.
         sigma = sqrt(max(found, 1.0) * spread / seconds)
-        low = max(low, found - TUNING.rise_sigmas * sigma)
+        low = max(low, found - CHANCE * sigma)
         high = min(high, found + TUNING.fall_sigmas * sigma)
         enough = seconds * TUNING.longer
     else:
@@ -157,7 +154,7 @@ def _sure_slope(ticks: Sequence[Tick]) -> float:
     if slope <= 0:
         return 0.0
     slope /= spread
-    return max(0.0, slope - 2 * sqrt(rate * len(ticks) / span(ticks) / spread))
+    return max(0.0, slope - CHANCE * sqrt(rate * len(ticks) / span(ticks) / spread))
 
 
 LEARNER = Learner(kind=Demand, learn=learn, tuning=TUNING)

@@ -18,22 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from aiapi_operator.sizing import latch
+from aiapi_operator.sizing.capacity import HIGHEST
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failures import TUNING as FAILURES
 from aiapi_operator.sizing.state import SLOW_WINDOW, Latch, Tick
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedRequestsTuning:
-    """Numbers of this learner."""
-
-    abandoned: float = 0.5
-    """Share of the requests from which disconnects are failures even where loops are idle. Some
-    users always close the page; where most do, it is the service that they leave."""
-
-
-TUNING = FailedRequestsTuning()
+from aiapi_operator.sizing.windows import MOSTLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +66,12 @@ def learn(known: FailedRequests | None, facts: Facts) -> FailedRequests | None:
     ended, server_error, shed, cancelled, while_busy = _minute(facts.ticks)
     if ended <= 0:
         return replace(known, recent=False) if known.recent else known
-    abandoned = cancelled >= TUNING.abandoned * ended
+    abandoned = cancelled >= MOSTLY * ended
     gave_up = cancelled if abandoned else while_busy
     shares = FailedShares(
         server_error=server_error / ended, cancelled=gave_up / ended, shed=shed / ended
     )
-    counts_cancelled = abandoned or tick.busiest >= FAILURES.busy
+    counts_cancelled = abandoned or tick.busiest >= HIGHEST
     newest = tick.server_errors + tick.shed + (tick.cancelled if counts_cancelled else 0.0)
     failed, since, turned = _turned(
         known, facts, shares.total, (server_error + gave_up + shed, newest * tick.seconds)
@@ -120,7 +110,7 @@ def _minute(ticks: Sequence[Tick]) -> tuple[float, float, float, float, float]:
     One pass over the ticks: this runs in each decision.
     """
     ended = server_error = shed = cancelled = while_busy = 0.0
-    busy = FAILURES.busy
+    busy = HIGHEST
     for tick in ticks:
         seconds = tick.seconds
         ended += seconds * (tick.completed + tick.shed)
@@ -133,4 +123,4 @@ def _minute(ticks: Sequence[Tick]) -> tuple[float, float, float, float, float]:
     return ended, server_error, shed, cancelled, while_busy
 
 
-LEARNER = Learner(kind=FailedRequests, learn=learn, tuning=TUNING)
+LEARNER = Learner(kind=FailedRequests, learn=learn)

@@ -29,14 +29,13 @@ from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failures import failing
 from aiapi_operator.sizing.state import SLOW_WINDOW, Tick
+from aiapi_operator.sizing.windows import MIN_REQUESTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDemandTuning:
     """Numbers of this learner."""
 
-    enough: float = 200.0
-    """Requests for a confident c. The mean of 200 exponential costs is within 7 %."""
     block: float = 25.0
     """Requests in a block. The mean of 25 exponential costs is within 20 %."""
     outlier: float = 3.0
@@ -49,8 +48,6 @@ class ServiceDemandTuning:
     the work done."""
     most_idle: float = 0.02
     """Share of a worker's time that idle work may take. Heartbeats and housekeeping take less."""
-    longest: float = 60.0
-    """Seconds. A longer c in a checkpoint is an error."""
 
 
 TUNING = ServiceDemandTuning()
@@ -76,7 +73,7 @@ class ServiceDemand:
     @property
     def confident(self) -> bool:
         """Whether it is measured from enough requests since this operator started."""
-        return self.requests >= TUNING.enough
+        return self.requests >= MIN_REQUESTS
 
 
 def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
@@ -111,11 +108,11 @@ def _add(
         cost = expensive_work / expensive_requests
         return ServiceDemand(seconds=cost, requests=expensive_requests, idle=known.idle)
     usual = known.seconds * requests
-    if known.requests >= TUNING.enough:
+    if known.requests >= MIN_REQUESTS:
         work = min(TUNING.outlier * usual, max(usual / TUNING.outlier, work))
     # The requests of a minute, and never fewer than ``enough``.
     kept = known.requests * exp(-seconds / SLOW_WINDOW)
-    kept = max(kept, min(known.requests, TUNING.enough - requests), 0.0)
+    kept = max(kept, min(known.requests, MIN_REQUESTS - requests), 0.0)
     total = kept + requests
     cost = (known.seconds * kept + work) / total
     keeps = failing(facts) and cost < known.seconds
@@ -165,12 +162,12 @@ def checkpoint(known: ServiceDemand, _: Saved) -> dict[str, Any]:
 
 
 def restore(saved: Saved) -> ServiceDemand | None:
-    """Read ``serviceDemand`` back. It is not confident."""
+    """Read ``serviceDemand`` back. It is not confident; over a minute it is an error."""
     text = saved.get("serviceDemand")
     if not isinstance(text, str) or not is_duration(text):
         return None
     seconds = parse_duration(text)
-    return ServiceDemand(seconds=seconds) if 0 < seconds <= TUNING.longest else None
+    return ServiceDemand(seconds=seconds) if 0 < seconds <= SLOW_WINDOW else None
 
 
 LEARNER = Learner(

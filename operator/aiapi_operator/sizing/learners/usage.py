@@ -23,16 +23,12 @@ from aiapi_operator.sizing.checkpoint import number
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failed_requests import FailedRequests
+from aiapi_operator.sizing.learners.need_history import EVERY
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
-from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.plan import FULL, RequiredWorkers
 from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Latch, Size, Tick
-
-EVERY = 10.0
-"""Seconds between two evaluations. The last minute changes little in between."""
-FULL = 0.95
-"""Utilization allowed while a pod is lost. As in needs/loop.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
