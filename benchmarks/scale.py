@@ -36,13 +36,13 @@ def many(folder: Path, seconds: float) -> Iterator[Row]:
             base = up.memory()
             on.api.do("create", first=0, count=MANY.aiapis, replicas=MANY.pods, most=MANY.most)
             scenarios.await_that(lambda: on.seen() >= MANY.aiapis * MANY.pods, 300)
-            scenarios.settled(on, up, 120)
+            scenarios.settled(on, 120)
         on.board.scrapes[:] = 0
         on.api.do("reset")
         began = time.monotonic()
         with run_operator(on) as up:
             yield from scenarios.start(on, up, began)
-            scenarios.settled(on, up, 90)
+            scenarios.settled(on, 90)
             yield from scenarios.steady(on, up, seconds)
             yield from scenarios.memory(base, on, up)
             yield from scenarios.page(up, on)
@@ -65,7 +65,7 @@ def small(folder: Path, seconds: float) -> Iterator[Row]:
             value=f"{on.seen():,} of {pods:,} pods" + (f" after {took:.0f} s" if took else ""),
             holds=took is not None,
         )
-        scenarios.settled(on, up, 60)
+        scenarios.settled(on, 60)
         rest = scenarios.observe(up, on, seconds)
         yield Row(
             name=f"{SMALL}: what it takes",
@@ -81,7 +81,7 @@ def large(folder: Path, seconds: float) -> Iterator[Row]:
         on.load(PER_POD)
         with run_operator(on) as up:
             scenarios.await_that(lambda: on.seen() >= LARGE.pods, 120)
-            scenarios.settled(on, up, 60)
+            scenarios.settled(on, 60)
             rest = scenarios.observe(up, on, seconds)
             each = 1000 * rest.cores * rest.seconds / max(1.0, rest.ticks)
             yield Row(
@@ -105,7 +105,7 @@ def overload(folder: Path, seconds: float) -> Iterator[Row]:
         on.load(PER_POD)
         with run_operator(on, "taskset", "-c", "0") as up:
             scenarios.await_that(lambda: on.seen() >= MANY.aiapis * MANY.pods, 300)
-            scenarios.settled(on, up, 60)
+            scenarios.settled(on, 60)
             need = scenarios.observe(up, on, 20).cores
             others = max(1, round(2 / max(need, 0.05)) - 1)
             on.api.do("reset")

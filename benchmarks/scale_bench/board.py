@@ -42,7 +42,7 @@ class Board:
         self.replicas = next(arrays)
         """Running pods, by AIApi. Written by the API server."""
         self.ordered = next(arrays)
-        """When more was last ordered, by AIApi, in monotonic seconds: a scale-up or a larger pod."""
+        """When more was last ordered, by AIApi, in monotonic seconds: more pods or larger ones."""
         self.scrapes = next(arrays)
         """Scrapes, by pod. This and the following are written by the pods."""
         self.scraped = next(arrays)

@@ -66,9 +66,7 @@ def python(*arguments: object, log: Path, **environment: str) -> Iterator[subpro
 
 
 def _read(url: str, data: bytes | None = None) -> bytes:
-    request = urllib.request.Request(
-        url, data=data, headers={"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
         return bytes(answer.read())
 
@@ -130,7 +128,7 @@ class Operator:
 
     def sockets(self) -> int:
         """Open file descriptors."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def metrics(self) -> str:
         """Its /metrics page."""

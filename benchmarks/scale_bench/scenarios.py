@@ -89,7 +89,8 @@ class Rest:
     writes: float
 
     def __str__(self) -> str:
-        return f"{self.cores:.2f} core, {self.ticks / self.seconds:.0f} ticks/s, {self.free:.2f} cores free"
+        rate = self.ticks / self.seconds
+        return f"{self.cores:.2f} core, {rate:.0f} ticks/s, {self.free:.2f} cores free"
 
 
 def observe(up: Operator, on: Cluster, seconds: float) -> Rest:
@@ -110,7 +111,7 @@ def observe(up: Operator, on: Cluster, seconds: float) -> Rest:
     )
 
 
-def settled(on: Cluster, up: Operator, seconds: float) -> None:
+def settled(on: Cluster, seconds: float) -> None:
     """Wait until the operator has stopped changing sizes, or ``seconds`` passed."""
 
     def is_quiet() -> bool:
@@ -222,7 +223,7 @@ def edits(on: Cluster, count: int) -> Iterator[Row]:
     yield Row(
         name=f"{on.size}: a user's edit takes effect",
         goal="<= 4 s (2 ticks)",
-        value=f"{max(delays):.2f} s at most, {np.median(delays):.2f} s in the median, {len(delays)} edits",
+        value=f"{max(delays):.2f} s at most, {np.median(delays):.2f} s in the median",
         holds=max(delays) <= 4,
     )
 
