@@ -1,4 +1,4 @@
-"""What a podTemplate may ask for: each forbidden field, what allows it, and what is no violation."""
+"""What a podTemplate may ask for: each forbidden field and what allows it, and what is allowed."""
 
 from typing import Any
 
