@@ -31,6 +31,7 @@ from aiapi_operator.engine.autoscalers import ForeignAutoscaler
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
+from aiapi_operator.engine.manifest_context import manifest_context
 from aiapi_operator.engine.observer import Observer
 from aiapi_operator.engine.ownership import is_pod_of
 from aiapi_operator.engine.pod_view import pod_view
@@ -164,22 +165,10 @@ class Engine:
         await self._actuator.scale(state.ref, deployment, (), replicas)
 
     def _context(self, state: AIApiState, aiapi: AIApi) -> Context:
-        config = self._config
-        minimum = aiapi.spec.workers.min
-        return Context(
-            operator_namespace=config.operator_namespace,
-            default_image=config.default_image,
-            image_pull_secrets=config.image_pull_secrets,
-            template_workers=minimum if config.resize_in_place else state.template.workers,
-            resize_in_place=config.resize_in_place,
-            assigns_users=config.assigns_users,
-            mesh=config.mesh,
-            metrics_from=config.metrics_from,
-            admin_tls=config.admin_tls,
-            runtime=config.runtime,
-            keep_delivery=config.keep_delivery,
-            deployment=self._deployment(state),
-        )
+        minimum, config = aiapi.spec.workers.min, self._config
+        workers = minimum if config.resize_in_place else state.template.workers
+        deployment = self._deployment(state)
+        return manifest_context(config, template_workers=workers, deployment=deployment)
 
     async def _observe(
         self, state: AIApiState, observation: Observation, access: AdminAccess
