@@ -31,6 +31,7 @@ RARELY_USED = {
         "get", "aiapi.dev", "aiapis"
     ): "before a child that is missing is created again: whether "
     "the AIApi was deleted, where the watch has not reported it yet",
+    Permission("update", "", "secrets"): "the CA of the admin ports is rotated after years",
     Permission("patch", "", "events"): "a repeated Event increases the count",
     Permission("patch", "", "pods"): "deletion cost, on a scale-down 300 s after the load",
 }

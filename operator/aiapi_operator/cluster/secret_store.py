@@ -1,6 +1,6 @@
 """One Secret, written only when nobody else has written it since it was read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiapi_operator.cluster.apply import get
 from aiapi_operator.cluster.connection import Connection, Request
@@ -11,7 +11,7 @@ from aiapi_operator.cluster.resources import SECRETS, Manifest
 class StoredSecret:
     """The Secret as it was read."""
 
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
 
     @property
     def data(self) -> dict[str, str]:

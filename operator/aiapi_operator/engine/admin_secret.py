@@ -6,7 +6,7 @@ sends the previous token to a pod that rejects the new one.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiapi_operator.cluster.resources import SECRETS, Manifest
 from aiapi_operator.engine import serving
@@ -26,7 +26,7 @@ _TOKENS_KEPT = 2
 class AdminSecretState:
     """The tokens that pods may have, the newest first, and the certificate."""
 
-    tokens: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = field(default=(), repr=False)
     serving: ServingState | None = None
 
 

@@ -1,6 +1,6 @@
 """X.509 certificates of the pods' admin port. Pure, but for the keys, which are random."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -23,7 +23,7 @@ class KeyPair:
     """A certificate and its private key, as PEM."""
 
     certificate: str
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

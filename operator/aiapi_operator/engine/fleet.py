@@ -1,7 +1,7 @@
 """The fleet as one tick observes it. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
@@ -62,7 +62,7 @@ def active_pods(pods: Iterable[PodView]) -> list[PodView]:
 class AdminAccess:
     """What the operator needs to reach the admin ports of a fleet."""
 
-    tokens: Sequence[str]
+    tokens: Sequence[str] = field(repr=False)
     """The newest first; a pod accepts one of them."""
     tls: PodTls | None = None
     """What verifies the pods that serve TLS."""

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiapi_operator.api import AIApi
@@ -18,7 +18,7 @@ class ServingTls:
     """What a pod serves TLS with, and the CAs that its clients trust, all as PEM."""
 
     certificate: str
-    key: str
+    key: str = field(repr=False)
     trusted: str
 
 
@@ -26,8 +26,8 @@ class ServingTls:
 class AdminSecret:
     """The content of the Secret."""
 
-    token: str
-    previous: str = ""
+    token: str = field(repr=False)
+    previous: str = field(default="", repr=False)
     """The token before this one, for an operator that starts before every pod has the new one."""
     tls: ServingTls | None = None
 

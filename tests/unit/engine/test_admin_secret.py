@@ -63,6 +63,15 @@ async def test_a_second_rotation_forgets_the_first_token() -> None:
     assert stored(world)["previous-token"] == "second"
 
 
+async def test_no_token_and_no_key_is_in_the_text_of_an_object() -> None:
+    world = World()
+    await world.settle()
+    tls = await world.engine._ports.admin_tls.current(1)
+    shown = repr([world.state.admin, tls])
+    assert world.pods.tokens[0] not in shown
+    assert "PRIVATE KEY" not in shown
+
+
 async def test_a_settled_secret_is_not_written_again_until_its_certificate_is_due() -> None:
     world = World()
     await world.settle()
