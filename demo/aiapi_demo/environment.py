@@ -1,7 +1,6 @@
 """The environment of the demo: sandbox, CRD, AIApi, stand-in LLM and operator, as processes."""
 
 import asyncio
-import base64
 import json
 import socket
 import sys
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from aiapi_demo.admin_port import AdminPort
 from aiapi_demo.kubectl import Kubectl, KubectlError, Object
 from aiapi_demo.observed import ObservedAIApi, parse_quantity, read_aiapi, service_url
 from aiapi_demo.processes import ChildProcess, ProcessFailedError
@@ -155,7 +155,7 @@ class DemoEnvironment:
         )
         self.objective = DemoObjective(percentile=95, seconds=0.8)
         self.url = ""
-        self.token = ""
+        self.admin = AdminPort(token="")
         self._last_progress = ""
 
     async def __aenter__(self) -> Self:
@@ -182,7 +182,7 @@ class DemoEnvironment:
         await self.start_operator()
         await self._until(90, self._ready)
         self.url = service_url(await self.kubectl.get("service", NAME))
-        self.token = await self._admin_token()
+        self.admin = await self._admin_port()
 
     async def start_operator(self) -> None:
         """Start the operator, or restart it after a kill."""
@@ -237,11 +237,11 @@ class DemoEnvironment:
             self._last_progress = progress
             self._say(f"  {NAME}: {progress}")
 
-    async def _admin_token(self) -> str:
+    async def _admin_port(self) -> AdminPort:
         secrets = await self.kubectl.get("secrets", "-l", f"app.kubernetes.io/instance={NAME}")
         for secret in secrets["items"]:
             if "token" in (secret.get("data") or {}):
-                return base64.b64decode(secret["data"]["token"]).decode()
+                return AdminPort.of(secret, NAME)
         raise ProcessFailedError("there is no Secret with the token of the admin port")
 
     async def _until(self, seconds: float, done: Callable[[], Any]) -> None:
