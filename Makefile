@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults coverage lint format docs images crds lock clean \
-        bench-runtime bench-inject bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity soak chart-docs deploy dashboards tuning
+        bench-runtime bench-inject bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -103,6 +103,9 @@ crds: install  ## Generate crds/, docs/api.md, the JSON schema and the OLM bundl
 
 tuning: install  ## Generate docs/tuning.md from the right-sizer's numbers
 	$(BIN)/python -m aiapi_operator.sizing.reference > docs/tuning.md
+
+failure-modes: install  ## Generate the table of docs/failure-modes.md from the fault scenarios
+	$(BIN)/python tests/docs_support/failure_modes.py
 
 chart-docs: install  ## Generate the table of values in the chart's README
 	$(BIN)/python charts/document.py
