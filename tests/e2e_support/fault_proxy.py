@@ -5,7 +5,7 @@ hits one pod only. It can also signal the processes of its pod. It is one script
 alone, and it takes its settings from the environment:
 
 ``LISTEN`` and ``CONTROL``: ports. ``UPSTREAM``: a URL, or ``kubernetes`` for the API server with
-the pod's own credentials. ``TARGET``: the program whose processes are signalled.
+the pod's own credentials. ``TARGET``: the name of the processes that are signalled.
 
 ``POST /rules`` at the control port replaces the rules, ``POST /signal`` sends a signal, and
 ``GET /seen`` returns how often each rule matched.
@@ -60,22 +60,21 @@ def _in_cluster() -> tuple[str, str, ssl.SSLContext]:
 
 
 def processes(program: str) -> list[int]:
-    """The processes of this pod that run a program."""
+    """The processes of this pod with a name; containers of a pod share its host name."""
     mine = f"HOSTNAME={os.environ['HOSTNAME']}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             pid = int(folder.name)
-            words = (folder / "cmdline").read_bytes().split(b"\0")[:2]
-            names = {Path(word.decode()).name for word in words}
-            if program in names and mine in (folder / "environ").read_bytes().split(b"\0"):
+            name = (folder / "comm").read_text().strip()
+            if name == program and mine in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(pid)
     return found
 
 
-def send_signal(name: str) -> int:
-    """Signal the pod's target; return the number of processes."""
-    found = processes(os.environ["TARGET"])
+def send_signal(name: str, program: str = "", most: int = 100) -> int:
+    """Signal the processes of the pod's target, or of another program; return their number."""
+    found = processes(program or os.environ["TARGET"])[:most]
     for pid in found:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.Signals[name])
@@ -152,6 +151,8 @@ class Proxy:
         answer = await self._forward(request, rule)
         if action == "kill-after":
             send_signal("SIGKILL")
+        if action == "truncate" and isinstance(answer, web.Response):
+            return await _half(request, answer)
         return answer
 
     async def _forward(self, request: web.Request, rule: Rule | None) -> web.StreamResponse:
@@ -179,6 +180,18 @@ def _abort(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=502)
+
+
+async def _half(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    """Half of an answer, after which the connection is closed."""
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 def _changed(body: bytes, rule: Rule | None) -> bytes:
@@ -252,7 +265,7 @@ async def main() -> None:
             if request.path == "/rules":
                 return await proxy.set_rules(request)
             if request.path == "/signal":
-                return web.json_response(send_signal((await request.json())["name"]))
+                return web.json_response(send_signal(**await request.json()))
             return web.json_response([rule.seen for rule in proxy.rules])
 
         for handler, port in ((proxy.handle, "LISTEN"), (control, "CONTROL")):
