@@ -2,8 +2,8 @@
 
 A scenario runs its fault inside ``with steady.fault():``. When the block ends, the fault is over.
 Then three things must hold: no accepted request is lost; no scale-down that healthy metrics would
-not have caused; and within 30 s the operator acts again and the AIApi has the right size. The right
-size is one that it had under the same load before the fault.
+not have caused; and within 30 s the operator acts again and the AIApi has the right size: no fewer
+workers than the load needs, and no more than before the fault.
 """
 
 import json
@@ -20,6 +20,8 @@ from e2e_support.kubectl import eventually
 from e2e_support.kubectl_proxy import ApiReader
 
 RECOVERY = 30.0
+NOISE = 1
+"""Workers by which independent arrivals alone change the size."""
 SETTLED = 8.0
 """Seconds without a change after which a size is the right one."""
 
@@ -64,6 +66,8 @@ class Steady:
     name: str
     load: SteadyLoad
     read: ApiReader
+    needed: int
+    """Workers that the load needs. A healthy fleet never has fewer."""
     right: set[Size] = field(default_factory=set)
     outcome: Outcome | None = None
 
@@ -107,9 +111,9 @@ class Steady:
         """Wait until the size under this load is known, and is what runs."""
         if self.right:
             eventually(
-                lambda: self.size() in self.right,
+                lambda: self._fits(0),
                 within=within,
-                what=f"one of {sorted(self.right)}, as before",
+                what=f"{self.needed} workers to the largest of {sorted(self.right)}",
                 state=self.size,
             )
             return
@@ -119,7 +123,7 @@ class Steady:
             nonlocal since, last
             if (seen := self.size()) != last:
                 since, last = time.monotonic(), seen
-            return last.total > 2 and time.monotonic() - since > SETTLED
+            return last.total >= self.needed and time.monotonic() - since > SETTLED
 
         eventually(
             is_settled, within=within, every=0.5, what="the size settles", state=lambda: last
@@ -157,29 +161,27 @@ class Steady:
             "patch", "aiapi", self.name, "--type=merge", "-p", json.dumps(edit)
         )  # fmt: skip
         generation = self.aiapi()["metadata"]["generation"]
-        largest = max(size.total for size in self.right) + grows
 
         def is_back() -> bool:
-            status = self.status()
-            seen = status.get("observedGeneration") == generation
-            size = self.size()
-            fits = size in self.right or min(self.right).total < size.total <= largest
-            return seen and fits
+            return self.status().get("observedGeneration") == generation and self._fits(grows)
 
         eventually(
             is_back,
             within=RECOVERY - (time.monotonic() - ended),
-            what=f"back to one of {sorted(self.right)}",
+            what=f"{self.needed} workers to the largest of {sorted(self.right)}, and the edit seen",
             state=lambda: (self.size(), self.status()),
         )
+
+    def _fits(self, grows: int) -> bool:
+        largest = max(size.total for size in self.right) + NOISE + grows
+        return self.needed <= self.size().total <= largest
 
     def _check(self, outcome: Outcome, lost: int | None) -> None:
         assert outcome.requests > 0, "there was no load"
         is_within = lost is None or outcome.lost <= lost
         assert is_within, f"{outcome.lost} requests lost: {self.load.failures()}"
-        least = min(size.total for size in self.right)
-        low = [size for size in outcome.sizes if size.total < least]
-        assert not low, f"scaled down to {low[0]} from {sorted(self.right)}"
+        low = [size for size in outcome.sizes if size.total < self.needed]
+        assert not low, f"scaled down to {low[0]}; the load needs {self.needed} workers"
 
 
 def _workers(pod: dict[str, Any]) -> int:

@@ -16,8 +16,11 @@ from e2e_support.kubectl_proxy import ApiReader
 
 NAME = "a"
 RATE = 20.0
-LOOP_MS = "50"
-"""20 requests a second x 50 ms: the loops are busy for one second in each second."""
+LOOP_MS = "95"
+"""20 requests a second x 95 ms: the loops are busy for 1.9 seconds in each second. Two workers
+cannot carry that, and two pods with one worker each are the least fleet."""
+NEEDED = 3
+"""Workers that carry it: their loops are busy for 63 % of the time."""
 BEHIND_PROXY = 9001
 ADMIN = 9000
 LLM_PROXY = 8001
@@ -145,4 +148,4 @@ def start(cluster: Cluster, read: ApiReader, **spec: Any) -> Steady:
     put_proxy_before_llm(cluster)
     deploy(cluster, llm, **spec)
     load = start_steady_load(cluster, service=NAME, rate=RATE)
-    return Steady(cluster=cluster, name=NAME, load=load, read=read)
+    return Steady(cluster=cluster, name=NAME, load=load, read=read, needed=NEEDED)

@@ -101,6 +101,10 @@ class Rule:
         return self.times is None or self.seen < self.times
 
 
+def is_watch(request: web.Request) -> bool:
+    return request.query.get("watch", "") in ("true", "1")
+
+
 class Proxy:
     """Forwards requests, with the first rule that matches."""
 
@@ -108,21 +112,22 @@ class Proxy:
         self._upstream = upstream
         self._session = session
         self.rules: list[Rule] = []
-        self._open: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()
 
     async def set_rules(self, request: web.Request) -> web.Response:
-        """Replace the rules, and abort what is open, so that they hold at once."""
+        """Replace the rules, and abort watches and what hangs. Other requests go on."""
         self.rules = [Rule(fields) for fields in await request.json()]
-        for task in self._open:
+        for task in self._waiting:
             task.cancel()
         return web.json_response(len(self.rules))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
         try:
             rule = next((rule for rule in self.rules if rule.matches(request)), None)
+            if is_watch(request) or (rule is not None and rule.action == "hang"):
+                self._waiting.add(task)
             if rule is None:
                 return await self._forward(request, None)
             rule.seen += 1
@@ -130,7 +135,7 @@ class Proxy:
         except (aiohttp.ClientError, OSError, asyncio.CancelledError):
             return _abort(request)
         finally:
-            self._open.discard(task)
+            self._waiting.discard(task)
 
     async def _apply(self, rule: Rule, request: web.Request) -> web.StreamResponse:
         fields, action = rule.fields, rule.action
@@ -170,7 +175,7 @@ class Proxy:
             allow_redirects=False,
         ) as answer:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
-            if "watch=true" in request.query_string or "watch=1" in request.query_string:
+            if is_watch(request):
                 return await _stream(request, answer, kept, rule)
             body = _changed(await answer.read(), rule)
             return web.Response(status=answer.status, headers=kept, body=body)
