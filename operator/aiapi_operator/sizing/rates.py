@@ -38,8 +38,6 @@ MAX_SILENT_SHARE = 0.02
 """Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
 the others, so they may hide no more than that."""
 
-REPEATED = "its answer is an old one"
-
 _NAMES = (
     # Counters of seconds,
     "in_flight_seconds",
@@ -121,7 +119,7 @@ def validate(
 ) -> FleetSamples:
     """Keeps one sample per pod, and treats stale or invalid samples as unknown."""
     oldest, newest = now - max(3 * interval, 10.0), now + interval
-    before = {sample.pod: sample for sample, _ in last}
+    before = {known[0].pod: known for known in last}
     pods: dict[str, ParsedSample | PodUnknown] = {}
     numbers = [_NUMBERS(pod) for pod in fleet.pods if isinstance(pod, PodSample)]
     # Check number by number over all pods first: this is fast, and mostly all are valid.
@@ -133,8 +131,8 @@ def validate(
             else pod
         )
         name = pod.pod
-        if isinstance(judged, tuple) and _is_repeated(judged[0], before.get(name)):
-            judged = PodUnknown(pod=name, ready=pod.ready, reason=REPEATED)
+        if isinstance(judged, tuple) and (why := _doubt(judged, before.get(name))):
+            judged = PodUnknown(pod=name, ready=pod.ready, reason=why)
         pods[name] = _surer(judged, pods[name]) if name in pods else judged
     known = tuple(pod for pod in pods.values() if isinstance(pod, tuple))
     unknown = tuple(pod for pod in pods.values() if isinstance(pod, PodUnknown) and pod.ready)
@@ -159,11 +157,22 @@ def _judge(
     return known
 
 
-def _is_repeated(sample: PodSample, last: PodSample | None) -> bool:
-    """Whether a new answer is the last one again: its zero requests were not measured."""
-    if last is None or sample.uptime is None or sample.uptime != last.uptime:
-        return False
-    return sample.instance == last.instance and sample.time - last.time >= MIN_SECONDS
+def _doubt(known: ParsedSample, last: ParsedSample | None) -> str:
+    """Why a new answer cannot follow the last one of the same instance; empty if it can.
+
+    Zero requests were not measured by an answer that is repeated. Counters that go back do so only
+    with a restart, which begins a new uptime. For a minute the last good answer stays the one to
+    compare with, so that no burst is seen when the counters return.
+    """
+    if last is None or known[0].uptime is None or known[0].instance != last[0].instance:
+        return ""
+    seconds, before = known[0].time - last[0].time, last[0].uptime or inf
+    if seconds < MIN_SECONDS or known[0].uptime < before:
+        return ""
+    if known[0].uptime == before:
+        return "its answer is an old one"
+    is_back = seconds <= SLOW_WINDOW and any(map(lt, known[1][:_COUNTERS], last[1]))
+    return "its counters went back" if is_back else ""
 
 
 def _surer(

@@ -129,6 +129,26 @@ def test_a_pod_that_repeats_its_last_answer_is_unknown() -> None:
                           interval=2.0, last=last).unknown == ()  # fmt: skip
 
 
+def test_counters_that_go_back_and_return_cause_no_burst() -> None:
+    """The last good answer stays the one to compare with, for a minute."""
+    kept = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
+    wrong = Fleet(pods=(pod(102.0, uptime=52.0, succeeded=3),), replicas=1)
+    found = rates.validate(wrong, now=102.0, interval=2.0, last=kept)
+    assert [each.reason for each in found.unknown] == ["its counters went back"]
+    kept = rates.measure(found, State(now=100.0, samples=kept), now=102.0).samples
+    right = Fleet(pods=(pod(104.0, uptime=54.0, succeeded=140),), replicas=1)
+    known = rates.validate(right, now=104.0, interval=2.0, last=kept)
+    tick = rates.measure(known, State(now=102.0, samples=kept), now=104.0).tick
+    assert tick is not None
+    assert tick.completed == 10.0
+
+
+def test_counters_that_stay_lower_for_a_minute_are_the_new_ones() -> None:
+    kept = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
+    later = Fleet(pods=(pod(161.0, uptime=111.0, succeeded=3),), replicas=1)
+    assert rates.validate(later, now=161.0, interval=2.0, last=kept).unknown == ()
+
+
 def test_a_sample_that_was_used_before_is_not_a_repeated_answer() -> None:
     """Large fleets are scraped in parts: in between, the last sample stands."""
     last = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
