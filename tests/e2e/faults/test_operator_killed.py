@@ -27,8 +27,21 @@ def raise_minimum(cluster: Cluster, name: str) -> None:
     cluster.kubectl("patch", "aiapi", name, "--type=merge", "-p", json.dumps(edit))
 
 
-def reset_minimum(cluster: Cluster, name: str) -> None:
-    edit = {"spec": {"replicas": {"min": MINIMUM}}}
+def reset_spec(cluster: Cluster, name: str) -> None:
+    edit = {
+        "spec": {
+            "replicas": {"min": MINIMUM},
+            "workers": {"max": 2},
+            "scaling": {"schedules": []},
+        }
+    }
+    cluster.kubectl("patch", "aiapi", name, "--type=merge", "-p", json.dumps(edit))
+
+
+def add_workers(cluster: Cluster, name: str) -> None:
+    """A third worker in each pod, which a schedule asks for: a resize of each pod."""
+    launch = {"start": "* * * * *", "duration": "24h", "minWorkers": 3}
+    edit = {"spec": {"workers": {"max": 3}, "scaling": {"schedules": [launch]}}}
     cluster.kubectl("patch", "aiapi", name, "--type=merge", "-p", json.dumps(edit))
 
 
@@ -45,12 +58,12 @@ def delete_child(cluster: Cluster, name: str) -> None:
 
 WRITES: dict[str, tuple[str, Callable[[Cluster, str], None]]] = {
     "scale": ("/deployments/[^/]+/scale", raise_minimum),
-    "resize": ("/pods/[^/]+/resize", raise_minimum),
+    "resize": ("/pods/[^/]+/resize", add_workers),
     "status": ("/aiapis/[^/]+/status", change_interval),
     "event": ("/events", raise_minimum),
     "child": ("/poddisruptionbudgets/", delete_child),
     "lease": ("/leases/", change_interval),
-    "deletion cost": ("/pods/[^/?]+([?]|$)", reset_minimum),
+    "deletion cost": ("/pods/[^/?]+([?]|$)", reset_spec),
 }
 LONG = pytest.mark.long_fault
 CASES = [
@@ -80,4 +93,4 @@ def test_the_operator_is_killed(
             provoke(steady.cluster, steady.name)
             leader.wait_seen(within=60)
     finally:
-        reset_minimum(steady.cluster, steady.name)
+        reset_spec(steady.cluster, steady.name)
