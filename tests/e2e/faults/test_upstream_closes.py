@@ -6,7 +6,7 @@ from e2e_support.fault_fleet import llm_sidecar
 ROW = Row(
     fault="upstream closes mid-response",
     user="errors of the app; condition `RequestsFailing`",
-    operator="As above",
+    operator="No growth for errors; nothing is learned from them",
 )
 
 
