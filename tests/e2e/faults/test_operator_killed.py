@@ -23,14 +23,15 @@ MORE = 8
 
 def raise_minimum(cluster: Cluster, name: str) -> None:
     """One pod more: a scale, an Event, and a resize of the new pod."""
-    edit = {"spec": {"replicas": {"min": len(cluster.pods(name)) + 1}}}
+    more = len(cluster.pods(name)) + 1
+    edit = {"spec": {"replicas": {"min": more, "max": more + 1}}}
     cluster.kubectl("patch", "aiapi", name, "--type=merge", "-p", json.dumps(edit))
 
 
 def reset_spec(cluster: Cluster, name: str) -> None:
     edit = {
         "spec": {
-            "replicas": {"min": MINIMUM},
+            "replicas": {"min": MINIMUM, "max": 6},
             "workers": {"max": 2},
             "scaling": {"schedules": []},
         }
