@@ -6,7 +6,7 @@ from e2e_support.fault_fleet import pod_sidecars
 ROW = Row(
     fault="counters go back",
     user="nothing",
-    operator="Takes it for a restart: no rate for that interval, so nothing is learned",
+    operator="The pods count as unknown for up to a minute; keeps the fleet",
 )
 KEYS = ["success", "loop_seconds", "in_flight_seconds", "worker_seconds"]
 RULE = {"path": "^/stats", "action": "rewind", "keys": KEYS}

@@ -35,7 +35,7 @@ def test_many_are_created_and_deleted(steady: Steady, cluster: Cluster) -> None:
     with steady.fault(grows=2):
         for _ in range(TIMES):
             cluster.kubectl("create", "-f", "-", stdin=manifests(), timeout=120)
-            cluster.kubectl("delete", "aiapi", "-l", "many=yes", "--wait=false", timeout=120)
+            cluster.kubectl("delete", "aiapi", "-l", "many=yes", "--wait=false", timeout=280)
     eventually(
         lambda: not cluster.kubectl.json("deployments")["items"],
         within=120,
