@@ -18,8 +18,8 @@ from pathlib import Path
 from aiapi_runtime.launcher import abi
 
 _PACKAGE = Path(__file__).parent
-# What `runtime.injection` keeps apart from the app's own; typing_extensions on Python 3.10.
-PURE = ("uvicorn", "click", "h11", "typing_extensions")
+# What serves, and a2wsgi for WSGI apps; typing_extensions on Python 3.10.
+PURE = ("uvicorn", "click", "h11", "a2wsgi", "typing_extensions")
 COMPILED = ("uvloop", "httptools")
 
 

@@ -1,7 +1,9 @@
 """The children of an AIApi: created, restored, unchanged when settled, deleted with it."""
 
+from pathlib import Path
 from typing import Any
 
+from e2e_support.audit import requests_of_the_operator
 from e2e_support.cluster import CHILDREN, Cluster
 from e2e_support.kubectl import eventually, throughout
 from e2e_support.operator import Operator
@@ -56,6 +58,28 @@ def test_a_settled_aiapi_causes_no_writes(cluster: Cluster) -> None:
     )
     cluster.apply("a", **SMALL)
     assert versions(cluster, "a")["aiapi"] == current["aiapi"]
+
+
+def test_a_missing_child_is_restored_once_the_aiapi_is_known_to_exist(
+    cluster: Cluster, audit_log: Path | None
+) -> None:
+    cluster.apply("a", **SMALL)
+    cluster.wait_ready("a")
+    service = cluster.children("a")["service"]["metadata"]
+    cluster.kubectl("delete", "service", service["name"])
+
+    def is_new() -> bool:
+        found = cluster.children("a").get("service")
+        return found is not None and found["metadata"]["uid"] != service["uid"]
+
+    eventually(is_new, within=30, what="another Service is there")
+    if audit_log is not None:
+        asked = {
+            (event["verb"], event["objectRef"]["resource"], event["objectRef"].get("name"))
+            for event in requests_of_the_operator(audit_log)
+            if event["objectRef"].get("namespace") == cluster.kubectl.namespace
+        }
+        assert ("get", "aiapis", "a") in asked
 
 
 def test_drift_is_restored(cluster: Cluster) -> None:

@@ -3,16 +3,15 @@
 The file name sorts last, so that all other tests run before.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from e2e_support.audit import requests_of_the_operator
 from e2e_support.operator import Operator
 
 ROOT = Path(__file__).parents[2]
-OPERATOR = "system:serviceaccount:aiapi-system:aiapi-operator"
 
 
 class Permission(NamedTuple):
@@ -27,10 +26,6 @@ RARELY_USED = {
     Permission(
         "create", "coordination.k8s.io", "leases"
     ): "the Lease is installed with the operator; the operator creates it only if it was deleted",
-    Permission(
-        "get", "aiapi.dev", "aiapis"
-    ): "before a child that is missing is created again: whether "
-    "the AIApi was deleted, where the watch has not reported it yet",
     Permission("patch", "", "events"): "a repeated Event increases the count",
     Permission("patch", "", "pods"): "deletion cost, on a scale-down 300 s after the load",
 }
@@ -56,10 +51,7 @@ def granted(documents: list[dict[str, Any]]) -> set[Permission]:
 
 def used(audit: Path) -> set[Permission]:
     found = set()
-    for line in audit.read_text().splitlines():
-        event = json.loads(line)
-        if event["user"]["username"] != OPERATOR or "objectRef" not in event:
-            continue
+    for event in requests_of_the_operator(audit):
         target = event["objectRef"]
         name = "/".join(filter(None, (target["resource"], target.get("subresource"))))
         verbs = {event["verb"]}

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,17 @@ class Image:
         return str(python), str(self.launcher)
 
     @asynccontextmanager
-    async def serve(self, *flags: str, python: str | Path, app: str = "main:app", **variables: str):
+    async def serve(
+        self,
+        *flags: str,
+        python: str | Path,
+        app: str = "main:app",
+        entrypoint: Sequence[str] = (),
+        **variables: str,
+    ):
         given = {"AIAPI_APP_DIR": ".", "PYTHONPATH": "", **variables}
-        async with serve(
-            self.root, *flags, app=app, start=self.start(python), cwd=self.work, **given
-        ) as pod:
+        start = (*entrypoint, *self.start(python))
+        async with serve(self.root, *flags, app=app, start=start, cwd=self.work, **given) as pod:
             yield pod
 
     async def refusal(self, app: str, python: str | Path, **variables: str) -> tuple[int, str]:

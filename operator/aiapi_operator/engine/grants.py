@@ -20,9 +20,8 @@ PATIENCE = 10.0
 """Seconds that a resize may take, and that the largest number that fits is searched for."""
 ANSWER = 3.0
 """Seconds in which an older answer of the kubelet may still be seen as that to a new resize."""
-FIRST_RETRY = 10.0
 LAST_RETRY = 600.0
-"""Seconds from a refusal to the next attempt: the first, and at most."""
+"""Seconds from a refusal to the next attempt, at most. The first comes after ``PATIENCE``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +175,8 @@ def _first(pod: SampledPod, resize: Asked, cause: Cause, now: float) -> PodRefus
         granted=_running(pod),
         refused=resize.workers,
         since=now,
-        retry_at=now + FIRST_RETRY,
-        delay=FIRST_RETRY,
+        retry_at=now + PATIENCE,
+        delay=PATIENCE,
     )
 
 

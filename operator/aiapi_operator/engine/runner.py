@@ -25,7 +25,7 @@ DEFAULT_INTERVAL = 2.0
 MIN_PAUSE = 0.25
 """Minimum seconds between two ticks of one AIApi."""
 TICK_TIMEOUT = 45.0
-OVERDUE_AFTER = 90.0
+OVERDUE_AFTER = 2 * TICK_TIMEOUT
 """Seconds without a finished tick, beyond the interval, after which an AIApi is overdue."""
 _FIRST_BACKOFF = 1.0
 _MAX_BACKOFF = 30.0

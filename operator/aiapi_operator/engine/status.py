@@ -15,12 +15,12 @@ from aiapi_operator.engine import checkpoint
 from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.manifests.labels import selector_text
+from aiapi_operator.sizing.checkpoint import CLOSE
 from aiapi_operator.sizing.decision import Decision, Load
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind, PodRuntime
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import objectives
 
-_RELATIVE = 0.1
 _RELATIVE_PRICE = 0.02
 _FIELDS = {ObjectiveKind.LATENCY: "latency", ObjectiveKind.FIRST_BYTE: "first_byte"}
 
@@ -37,7 +37,7 @@ class Deadband:
         value: float | None,
         *,
         absolute: float = 0.0,
-        relative: float = _RELATIVE,
+        relative: float = CLOSE,
     ) -> float | None:
         """``value``, or the kept number when the two are within the tolerance."""
         if value is None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.manifests.app_container import workers_of
+from aiapi_operator.sizing.state import LONG_WINDOW
 
 UP_AFTER = 30.0
-DOWN_AFTER = 600.0
 MIN_BETWEEN_CHANGES = 300.0
 """Seconds between two changes of the template by the right-sizer."""
 
@@ -42,7 +42,7 @@ def follow(state: TemplateWorkersState, aiapi: AIApi, wanted: int, *, now: float
         return
     if state.differs_since is None:
         state.differs_since = now
-    delay = UP_AFTER if wanted > state.workers else DOWN_AFTER
+    delay = UP_AFTER if wanted > state.workers else LONG_WINDOW
     too_early = state.changed is not None and now - state.changed < MIN_BETWEEN_CHANGES
     if too_early or now - state.differs_since < delay:
         return

@@ -15,8 +15,7 @@ from aiapi_operator.simulate.scenario import ServiceModel
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind, SizingSpec
 from aiapi_operator.sizing.learners.utilization import TUNING
-from aiapi_operator.sizing.needs.loop import FULL
-from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.plan import FULL, RequiredWorkers
 
 _DRAWS = 200_000
 _STEPS = 8

@@ -27,6 +27,13 @@ from math import log
 
 from aiapi_operator.sizing.inputs import LatencyObjective
 
+HIGHEST = 0.85
+"""Utilization that is planned at most. Above it a small error of the demand causes a large delay,
+and loops may cause failures."""
+VISITS = 1.5
+"""Factor on the modeled delay, until it is measured. Two visits to the loop, before and after an
+upstream call, make 1.5."""
+
 
 @dataclass(frozen=True, slots=True)
 class UtilizationTarget:

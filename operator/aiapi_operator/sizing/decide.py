@@ -4,7 +4,6 @@ Pure: the same arguments give the same answer. Nothing here or below reads a clo
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import replace
 from typing import Any
 
 from aiapi_operator.sizing.decision import Binding, Decision
@@ -21,7 +20,7 @@ from aiapi_operator.sizing.look import look
 from aiapi_operator.sizing.needs import NEEDS
 from aiapi_operator.sizing.plan import workers_for
 from aiapi_operator.sizing.pods import SETTLES
-from aiapi_operator.sizing.propose import Proposal, clamp, propose
+from aiapi_operator.sizing.propose import Proposal, propose
 from aiapi_operator.sizing.requirement import Requirement, Requirements, together
 from aiapi_operator.sizing.state import Outcome, Size, State
 
@@ -87,7 +86,7 @@ def _on_one_clock(state: State, now: float) -> State:
 def _needs(facts: Facts) -> tuple[Requirements, Requirements]:
     """The need when workers ordered now will serve, and when pods ordered now will serve."""
     if not facts.known:
-        size = clamp(facts, facts.base)
+        size = facts.start
         held = Requirement(
             binding=Binding.HELD,
             reason="",
@@ -98,7 +97,7 @@ def _needs(facts: Facts) -> tuple[Requirements, Requirements]:
     spec = facts.spec
     pods_ready = spec.interval + pod_start(facts)
     now = _require(facts, spec.interval + WORKER_START)
-    if workers_for(now.carry, clamp(facts, facts.base).replicas) > facts.plannable.workers.max:
+    if workers_for(now.carry, facts.start.replicas) > facts.plannable.workers.max:
         # Workers alone do not suffice, so the load at the time when new pods serve counts.
         now = _require(facts, pods_ready)
     return now, _require(facts, pods_ready + SETTLES)
@@ -110,7 +109,7 @@ def _require(facts: Facts, lead: float) -> Requirements:
 
 
 def _as_it_runs(facts: Facts) -> Proposal:
-    return Proposal(size=clamp(facts, facts.base), move=None)
+    return Proposal(size=facts.start, move=None)
 
 
 def _guard(size: Size, facts: Facts, needs: Requirements) -> tuple[Size, list[Guarded]]:
@@ -134,7 +133,16 @@ def _remember(
         need=needs.carry.total if facts.known else None,
         move=proposal.move,
     )
-    return replace(state, ticks=facts.ticks, memory=facts.memory, last=last)
+    return State(
+        since=state.since,
+        now=state.now,
+        last=last,
+        samples=state.samples,
+        columns=state.columns,
+        merged=state.merged,
+        ticks=facts.ticks,
+        memory=facts.memory,
+    )
 
 
 def checkpoint(state: State, saved: Mapping[str, Any] | None = None) -> dict[str, Any]:

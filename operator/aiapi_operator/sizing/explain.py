@@ -13,7 +13,6 @@ from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import TUNING, target
 from aiapi_operator.sizing.needs.threads import busiest_pool
-from aiapi_operator.sizing.propose import clamp
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 from aiapi_operator.sizing.text import describe_change, format_silent_pods
@@ -124,7 +123,7 @@ def need(facts: Facts, needs: Requirements) -> Need:
     if needs.carry.total > spec.workers.max * spec.replicas.max:
         binding = Binding.CEILING
     return Need(
-        workers=workers_needed(needs) if facts.known else clamp(facts, facts.base).total,
+        workers=workers_needed(needs) if facts.known else facts.start.total,
         binding=binding,
         demand=needs.demand,
         service_demand=None if service is None else service.seconds,

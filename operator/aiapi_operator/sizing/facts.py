@@ -1,13 +1,13 @@
 """The facts of one tick: built once, read by every learner, need, guard and diagnosis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from aiapi_operator.sizing import granted, windows
+from aiapi_operator.sizing.fleet_samples import FleetSamples
 from aiapi_operator.sizing.histogram import Percentile
 from aiapi_operator.sizing.inputs import Bounds, Fleet, LatencyObjective, ObjectiveKind, SizingSpec
-from aiapi_operator.sizing.rates import FleetSamples
 from aiapi_operator.sizing.state import FAST_WINDOW, Outcome, Size, Tick
 
 T = TypeVar("T")
@@ -40,9 +40,11 @@ class Facts:
     base: Size
     """The size from which changes start: ``running``, or with more workers if more were ordered."""
     memory: dict[type, Any] = field(default_factory=dict)
+    _mean: Callable[[str], float] | None = None
     _means: dict[str, float] = field(default_factory=dict)
     _latencies: dict[ObjectiveKind, Percentile | None] = field(default_factory=dict)
     _recent: tuple[Tick, ...] | None = None
+    _start: Size | None = None
     _plannable: SizingSpec | None = None
 
     def get(self, kind: type[T]) -> T | None:
@@ -57,19 +59,30 @@ class Facts:
         return self._recent
 
     @property
+    def start(self) -> Size:
+        """``base`` within the bounds."""
+        if self._start is None:
+            self._start = self.base.within(self.spec.workers, self.spec.replicas)
+        return self._start
+
+    @property
     def plannable(self) -> SizingSpec:
         """The spec with no more workers per pod than pods can have: for planning pods."""
         if self._plannable is None:
             most = granted.per_pod(self.spec, self.fleet)
-            workers = Bounds(min=self.spec.workers.min, max=most)
-            self._plannable = replace(self.spec, workers=workers)
+            self._plannable = self.spec
+            if most != self.spec.workers.max:
+                workers = Bounds(min=self.spec.workers.min, max=most)
+                self._plannable = replace(self.spec, workers=workers)
         return self._plannable
 
     def mean(self, name: str) -> float:
         """Mean of one rate of ``Tick`` over the last 6 s."""
         found = self._means.get(name)
         if found is None:
-            found = self._means[name] = windows.mean(self.recent, name)
+            if self._mean is None:
+                self._mean = windows.means(self.recent)
+            found = self._means[name] = self._mean(name)
         return found
 
     def latency(self, objective: LatencyObjective) -> Percentile | None:
@@ -82,6 +95,7 @@ class Facts:
         """Replace the newest tick with a corrected one, before other learners read it."""
         self.tick = tick
         self.ticks = (*self.ticks[:-1], tick)
+        self._mean = None
         self._means.clear()
         self._latencies.clear()
         self._recent = None

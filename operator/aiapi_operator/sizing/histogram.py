@@ -5,10 +5,11 @@ A percentile is only read from merged counts. The mean of two pods' p95 is meani
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate
-from operator import sub
+from operator import add, sub
 
 Counts = tuple[int, ...]
 
@@ -26,9 +27,16 @@ def same_bounds(bounds: tuple[float, ...], others: tuple[float, ...]) -> bool:
     return bounds is others or bounds == others
 
 
-def merge(histograms: Iterable[Counts]) -> Counts:
+def merge(histograms: Sequence[Counts]) -> Counts:
     """Adds histograms with the same bounds."""
+    if 1 <= len(histograms) <= 3:
+        # Faster for few: the pods of a small fleet, or the ticks of the last seconds.
+        return reduce(_plus, histograms)
     return tuple(map(sum, zip(*histograms, strict=True)))
+
+
+def _plus(one: Counts, other: Counts) -> Counts:
+    return tuple(map(add, one, other))
 
 
 def difference(after: Counts, before: Counts) -> Counts | None:

@@ -8,6 +8,10 @@ the value must stay beyond either for a time:
 
 from aiapi_operator.sizing.state import Latch
 
+AFTER = 10.0
+"""Seconds for which a finding must last until a condition has it. Chosen: a few ticks; three times
+as long to end."""
+
 
 def update(
     latch: Latch, finding: bool | None, *, now: float, on_after: float, off_after: float
@@ -17,7 +21,7 @@ def update(
     None is in between or unknown: the latch keeps its value, and a pending change is canceled.
     """
     if finding is None or finding == latch.on:
-        return Latch(on=latch.on)
+        return latch if latch.since is None else Latch(on=latch.on)
     since = now if latch.since is None else latch.since
     wait = on_after if finding else off_after
     if now - since >= wait:

@@ -1,15 +1,11 @@
 """Look: turns the scraped fleet into the facts of one tick."""
 
-from dataclasses import replace
 from math import isfinite
 
 from aiapi_operator.sizing import counters, rates, windows
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import Fleet, SizingSpec
 from aiapi_operator.sizing.state import Size, State
-
-MAX_PODS = 10**6
-"""Pods. More are an error. No cluster has as many."""
 
 
 def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Facts, State]:
@@ -25,7 +21,7 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     # After a restart the last decision is in the status: it may not have been applied yet.
     decided = fleet.workers if state.last is None else state.last.size.workers
     workers = seen.workers_wanted or decided or spec.workers.min
-    replicas = min(MAX_PODS, max(0, fleet.replicas))
+    replicas = min(int(counters.MOST), max(0, fleet.replicas))
     since = now if state.since is None else state.since
     facts = Facts(
         spec=spec,
@@ -43,5 +39,14 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
         base=Size(workers=max(1, workers, decided), replicas=replicas),
         memory=dict(state.memory),
     )
-    kept = replace(state, since=since, now=now, samples=measured.samples, merged=measured.merged)
+    kept = State(
+        since=since,
+        now=now,
+        last=state.last,
+        samples=measured.samples,
+        columns=measured.columns,
+        merged=measured.merged,
+        ticks=ticks,
+        memory=facts.memory,
+    )
     return facts, kept

@@ -16,14 +16,14 @@ Where the kernel does not measure the wait, the CPU time counts.
 from collections.abc import Sequence
 from operator import sub
 
+from aiapi_operator.sizing.text import NAMED
+
 CONTENDED = 0.1
 """Share of the loop time from which a wait for a CPU distorts what is measured. At rho 0.6 it makes
 queueing look 1.3 times as long."""
 IGNORED = 0.05
-"""Share of a worker's time below which waits do not count. They shift a loop's utilization by less
-than that; 20 requests a second that wait 2 ms each take 4 %."""
-NAMED = 3
-"""Pods that are named. Chosen: a condition is one line."""
+"""Share of a worker's time below which waits for a CPU do not count. They shift a loop's
+utilization by less than that; 20 requests a second that wait 2 ms each take 4 %."""
 
 
 def work(

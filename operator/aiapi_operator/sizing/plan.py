@@ -23,9 +23,14 @@ POD_MEMORY = 128 * 2**20
 same again for the node's overhead."""
 GIB = 2**30
 """Bytes. The unit of memory prices."""
-CLOSE = 1.05
-"""Factor on the lowest cost up to which fleets count as equal. Fewer pods have more room to
-grow."""
+CLOSE = 0.05
+"""Share by which needs and costs may differ and count as equal. A steady load varies by less."""
+FULL = 0.95
+"""Utilization allowed while a pod is lost. Chosen: the objective may be missed, but no backlog
+grows."""
+PLANNED = 0.8
+"""Share of a limit that is planned: of requests in flight, threads and memory. The rest is for
+uneven load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +92,19 @@ def _fewest(need: RequiredWorkers, workers: int, *, at_least: int) -> int:
 def cheapest(spec: SizingSpec, need: RequiredWorkers) -> Size:
     """The cheapest fleet within the bounds that carries the need, or the largest fleet."""
     worker, pod = worker_hourly_cost(spec), pod_hourly_cost(spec)
-    able: list[tuple[float, Size]] = []
+    able: list[tuple[float, int, int]] = []
     replicas = max(1, spec.replicas.min)
     # More pods than the fewest for this many workers only cost more.
     for each in range(spec.workers.max, spec.workers.min - 1, -1):
         replicas = _fewest(need, each, at_least=replicas)
         if replicas > spec.replicas.max:
             break
-        able.append((replicas * (pod + each * worker), Size(workers=each, replicas=replicas)))
+        able.append((replicas * (pod + each * worker), each, replicas))
     if not able:
         return Size(workers=spec.workers.max, replicas=spec.replicas.max)
-    lowest = min(cost for cost, _ in able)
-    return next(size for cost, size in able if cost <= lowest * CLOSE)
+    close = min(able)[0] * (1 + CLOSE)
+    _, workers, replicas = next(fleet for fleet in able if fleet[0] <= close)
+    return Size(workers=workers, replicas=replicas)
 
 
 def fit(spec: SizingSpec, need: RequiredWorkers, replicas: int) -> Size:

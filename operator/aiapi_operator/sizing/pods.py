@@ -31,10 +31,8 @@ from aiapi_operator.sizing import plan
 from aiapi_operator.sizing.inputs import SizingSpec
 from aiapi_operator.sizing.learners.need_history import EVERY
 from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.windows import CHANCE
 
-TOLERANCE = 0.05
-"""Share by which a need may exceed the running workers before anything changes. A steady load
-varies by less."""
 SETTLES = 35.0
 """Seconds until most connections are on new pods, after these are ready. Assumed: it depends on the
 clients."""
@@ -92,7 +90,7 @@ def sure_slope(values: Sequence[float]) -> float:
     spread = count * (count * count - 1) / 12
     slope = sum([(at - middle) * value for at, value in enumerate(values)]) / spread
     rest = sum([(value - mean - slope * (at - middle)) ** 2 for at, value in enumerate(values)])
-    error = 2 * sqrt(rest / (count - 2) / spread)
+    error = CHANCE * sqrt(rest / (count - 2) / spread)
     return max(0.0, slope - error) if slope > 0 else min(0.0, slope + error)
 
 
@@ -101,7 +99,7 @@ def _cost(spec: SizingSpec, needs: Sequence[float], pods: int, market: Market) -
     left = market.survivors * pods / (pods - 1) if pods > 1 else 0.0
     part = max(1.0, left) / pods
     if pods == market.running.replicas:
-        part /= 1 + TOLERANCE
+        part /= 1 + plan.CLOSE
     low, high = max(spec.workers.min, market.min_workers), spec.workers.max
     workers = sum([min(high, max(low, ceil(need * part - 1e-9))) for need in needs])
     pod, worker = plan.pod_hourly_cost(spec), plan.worker_hourly_cost(spec)

@@ -31,11 +31,7 @@ class Proposal:
 
 def clamp(facts: Facts, size: Size) -> Size:
     """The nearest fleet within the bounds."""
-    spec = facts.spec
-    return Size(
-        workers=min(spec.workers.max, max(spec.workers.min, size.workers)),
-        replicas=min(spec.replicas.max, max(spec.replicas.min, size.replicas)),
-    )
+    return size.within(facts.spec.workers, facts.spec.replicas)
 
 
 def serving(facts: Facts, replicas: int) -> int:
@@ -53,16 +49,16 @@ def workers_each(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
 
 def tolerant_workers(facts: Facts, need: RequiredWorkers, replicas: int) -> int:
     """Workers per pod: the running number if the need exceeds it by no more than the tolerance."""
-    running, workers = clamp(facts, facts.base).workers, workers_each(facts, need, replicas)
+    running, workers = facts.start.workers, workers_each(facts, need, replicas)
     if workers <= running:
         return workers
-    tolerated = workers_each(facts, need.times(1 / (1 + pods.TOLERANCE)), replicas)
+    tolerated = workers_each(facts, need.times(1 / (1 + plan.CLOSE)), replicas)
     return running if tolerated <= running else workers
 
 
 def propose(facts: Facts, now: Requirements, soon: Requirements) -> Proposal:
     """The fleet for the need now, and for the need when pods ordered now will serve."""
-    spec, plannable, start = facts.spec, facts.plannable, clamp(facts, facts.base)
+    spec, plannable, start = facts.spec, facts.plannable, facts.start
     most = plannable.workers.max
     move = _move(facts, now, soon, start)
     replicas = move.after if move is not None and _pays(facts, now, soon, move) else start.replicas

@@ -12,180 +12,111 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from math import inf
-from operator import add, attrgetter, lt, sub, truediv
+from operator import add, attrgetter, lt, truediv
 from typing import NamedTuple
 
 from aiapi_operator.sizing import loop_work, thread_use, tick_histograms, windows
 from aiapi_operator.sizing.counters import is_sane
+from aiapi_operator.sizing.fleet_samples import FleetSamples
+from aiapi_operator.sizing.flows import MIN_SECONDS, NUMBERS, Flows, columns_of, flows_of
 from aiapi_operator.sizing.inputs import Fleet, ObjectiveKind, PodSample, PodUnknown
 from aiapi_operator.sizing.state import (
     SLOW_WINDOW,
+    Column,
     Latencies,
     MergedHistogram,
-    ParsedSample,
     State,
     Tick,
 )
 
-MAX_NEW_INSTANCE_AGE = 10.0
-"""Seconds since the start up to which an instance is new. Its counters then began within the
-windows."""
-MIN_SECONDS = 0.1
-"""Seconds between two samples for a rate. A twentieth of the default interval."""
-MAX_SILENT_SHARE = 0.02
-"""Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
-the others, so they may hide no more than that."""
+__all__ = ["FleetSamples", "Measurement", "measure", "validate"]
 
-_NAMES = (
-    # Counters of seconds,
-    "in_flight_seconds",
-    "loop_seconds",
-    "worker_seconds",
-    "upstream_seconds",
-    "cpu_seconds",
-    "cpu_throttled_seconds",
-    "waited_seconds",
-    "least_loop_seconds",
-    # then of requests,
-    "succeeded",
-    "client_errors",
-    "server_errors",
-    "cancelled",
-    "shed",
-    # then gauges.
-    "in_flight",
-    "accept_queue_depth",
-    "workers_wanted",
-    "workers_ready",
-    "workers_draining",
-    "workers_blocked",
-    "open_connections",
-    "rss_bytes",
-    "memory_limit_bytes",
-    "worker_limit",
-)
-_NUMBERS = attrgetter(*_NAMES)
-_COUNTERS = 13
-_DIFFERENCES = _COUNTERS + 2
-"""Numbers whose difference is used: the counters, and requests in flight and queued."""
-_NOTHING = (0,) * len(_NAMES)
 _NONE: Latencies = ((), ())
-
-
-@dataclass(frozen=True, slots=True)
-class FleetSamples:
-    """The validated pods of one tick: ``samples`` are usable, ``unknown`` are ready but silent."""
-
-    samples: tuple[PodSample, ...]
-    known: tuple[ParsedSample, ...]
-    """The samples with their numbers."""
-    unknown: tuple[PodUnknown, ...]
-    pods: int
-    ready: int
-    """Pods that take traffic, including those that did not answer."""
-
-    @property
-    def mostly_known(self) -> bool:
-        """Whether so few ready pods are silent that they cannot hide a load: at most one in fifty.
-
-        In a fleet under fifty pods that is none. Silent pods count as the mean of the others, are
-        removed last and never get fewer workers, so they may differ by no more than that.
-        """
-        return len(self.unknown) <= MAX_SILENT_SHARE * self.ready
-
-    @property
-    def all_unknown(self) -> bool:
-        """Whether no pod that takes traffic has a usable sample."""
-        return not any(sample.ready for sample in self.samples)
-
-    @property
-    def workers_wanted(self) -> int | None:
-        """Workers per pod that run now: new pods may still be at the template's size."""
-        wanted = [s.workers_wanted for s in self.samples if s.ready and s.workers_wanted > 0]
-        return max(wanted) if wanted else None
-
-
-_Flow = tuple[ParsedSample, ParsedSample | None, float]
-"""One pod's samples now and before, and the seconds between them; None for a new pod.
-
-Plain tuples, here and in ``ParsedSample``: a large fleet creates thousands per second.
-"""
+_COUNTED = attrgetter("succeeded", "loop_seconds", "worker_seconds")
+_POD, _READY = attrgetter("pod"), attrgetter("ready")
 
 
 def validate(
-    fleet: Fleet, *, now: float, interval: float, last: Sequence[ParsedSample] = ()
+    fleet: Fleet, *, now: float, interval: float, last: Sequence[PodSample] = ()
 ) -> FleetSamples:
     """Keeps one sample per pod, and treats stale or invalid samples as unknown."""
+    before = {sample.pod: sample for sample in last}
     oldest, newest = now - max(3 * interval, 10.0), now + interval
-    before = {known[0].pod: known for known in last}
-    pods: dict[str, ParsedSample | PodUnknown] = {}
-    numbers = [_NUMBERS(pod) for pod in fleet.pods if isinstance(pod, PodSample)]
+    pods: Sequence[PodSample | PodUnknown] = fleet.pods
+    samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
+    columns = columns_of(samples)
     # Check number by number over all pods first: this is fast, and mostly all are valid.
-    all_sane, following = all(map(is_sane, zip(*numbers, strict=True))), iter(numbers)
-    for pod in fleet.pods:
-        judged = (
-            _judge((pod, next(following)), oldest, newest, sane=all_sane)
-            if isinstance(pod, PodSample)
-            else pod
-        )
-        name = pod.pod
-        if isinstance(judged, tuple) and (why := _doubt(judged, before.get(name))):
-            judged = PodUnknown(pod=name, ready=pod.ready, reason=why)
-        pods[name] = _surer(judged, pods[name]) if name in pods else judged
-    known = tuple(pod for pod in pods.values() if isinstance(pod, tuple))
-    unknown = tuple(pod for pod in pods.values() if isinstance(pod, PodUnknown) and pod.ready)
-    samples = tuple(sample for sample, _ in known)
+    sane = all(map(is_sane, columns))
+    recent = [sample for sample in samples if oldest <= sample.time <= newest]
+    doubted = any(_doubt(sample, before.get(sample.pod)) for sample in samples)
+    twice = len({pod.pod for pod in pods}) < len(pods)
+    if not sane or doubted or len(recent) < len(samples) or twice:
+        pods = _judged(pods, oldest, newest, before)
+        samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
+        columns = columns_of(samples)
+    unknown = tuple([pod for pod in pods if isinstance(pod, PodUnknown) and pod.ready])
     return FleetSamples(
         samples=samples,
-        known=known,
+        columns=columns,
         unknown=unknown,
         pods=len(pods),
-        ready=len(unknown) + sum(sample.ready for sample in samples),
+        ready=len(unknown) + sum(map(_READY, samples)),
     )
 
 
-def _judge(
-    known: ParsedSample, oldest: float, newest: float, *, sane: bool
-) -> ParsedSample | PodUnknown:
-    pod, numbers = known
+def _judged(
+    pods: Sequence[PodSample | PodUnknown],
+    oldest: float,
+    newest: float,
+    before: Mapping[str, PodSample],
+) -> list[PodSample | PodUnknown]:
+    """One report for each pod, in which no sample is stale or invalid."""
+    judged: dict[str, PodSample | PodUnknown] = {}
+    for pod in pods:
+        reason = _fault(pod, oldest, newest)
+        if not reason and isinstance(pod, PodSample):
+            reason = _doubt(pod, before.get(pod.pod))
+        found = PodUnknown(pod=pod.pod, ready=pod.ready, reason=reason) if reason else pod
+        judged[pod.pod] = _surer(found, judged[pod.pod]) if pod.pod in judged else found
+    return list(judged.values())
+
+
+def _fault(pod: PodSample | PodUnknown, oldest: float, newest: float) -> str:
+    """Why a sample cannot be used, or empty."""
+    if isinstance(pod, PodUnknown):
+        return ""
     if not oldest <= pod.time <= newest:
-        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="stale sample")
-    if not (sane or is_sane(numbers)):
-        return PodUnknown(pod=pod.pod, ready=pod.ready, reason="invalid counters")
-    return known
+        return "stale sample"
+    return "" if is_sane(NUMBERS(pod)) else "invalid counters"
 
 
-def _doubt(known: ParsedSample, last: ParsedSample | None) -> str:
+def _doubt(sample: PodSample, last: PodSample | None) -> str:
     """Why a new answer cannot follow the last one of the same instance; empty if it can.
 
     Zero requests were not measured by an answer that is repeated. Counters that go back do so only
     with a restart, which begins a new uptime. For a minute the last good answer stays the one to
     compare with, so that no burst is seen when the counters return.
     """
-    if last is None or known[0].uptime is None or known[0].instance != last[0].instance:
+    if last is None or sample.uptime is None or sample.instance != last.instance:
         return ""
-    seconds, before = known[0].time - last[0].time, last[0].uptime or inf
-    if seconds < MIN_SECONDS or known[0].uptime < before:
+    seconds, before = sample.time - last.time, last.uptime or inf
+    if seconds < MIN_SECONDS or sample.uptime < before:
         return ""
-    if known[0].uptime == before:
+    if sample.uptime == before:
         return "its answer is an old one"
-    is_back = seconds <= SLOW_WINDOW and any(map(lt, known[1][:_COUNTERS], last[1]))
+    is_back = seconds <= SLOW_WINDOW and any(map(lt, _COUNTED(sample), _COUNTED(last)))
     return "its counters went back" if is_back else ""
 
 
-def _surer(
-    one: ParsedSample | PodUnknown, two: ParsedSample | PodUnknown
-) -> ParsedSample | PodUnknown:
+def _surer(one: PodSample | PodUnknown, two: PodSample | PodUnknown) -> PodSample | PodUnknown:
     """The one of two reports on a pod to use: silence before an answer, then the later one."""
     if isinstance(one, PodUnknown):
-        other = two if isinstance(two, PodUnknown) else two[0]
         reason = two.reason if isinstance(two, PodUnknown) else one.reason
-        return PodUnknown(pod=one.pod, ready=one.ready or other.ready, reason=reason)
+        return PodUnknown(pod=one.pod, ready=one.ready or two.ready, reason=reason)
     if isinstance(two, PodUnknown):
         return _surer(two, one)
-    return one if one[0].time > two[0].time else two
+    return one if one.time > two.time else two
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +124,8 @@ class Measurement:
     """The fleet's rates since the last tick, and the state for the next tick."""
 
     tick: Tick | None
-    samples: tuple[ParsedSample, ...]
+    samples: tuple[PodSample, ...]
+    columns: Sequence[Column]
     merged: Mapping[ObjectiveKind, MergedHistogram]
 
 
@@ -205,44 +137,38 @@ def measure(
     kinds: Sequence[ObjectiveKind] = (ObjectiveKind.LATENCY,),
 ) -> Measurement:
     """The fleet's rates since the last tick, with the histograms of these kinds."""
-    before = {known[0].pod: known for known in state.samples}
+    before = {sample.pod: sample for sample in state.samples}
     elapsed = 0.0 if state.now is None else now - state.now
-    flows = []
-    kept = []
-    for known in seen.known:
-        last = before.get(known[0].pod)
-        if last is not None and known[0].time - last[0].time < MIN_SECONDS:
-            kept.append(last)
-            continue
-        kept.append(known)
-        flow = _flow(known, last, elapsed)
-        if flow is not None:
-            flows.append(flow)
+    lasts = list(map(before.get, map(_POD, seen.samples)))
+    apart = [
+        inf if last is None else sample.time - last.time
+        for sample, last in zip(seen.samples, lasts, strict=True)
+    ]
+    kept, columns = seen.samples, seen.columns
+    if seen.unknown or min(apart, default=inf) < MIN_SECONDS:
+        kept, columns = _kept(seen, lasts, apart, state), ()
+    flows = flows_of(seen, lasts, apart, state, elapsed)
     tick, merged = None, state.merged
-    if elapsed >= MIN_SECONDS and any(sample.ready for (sample, _), _, _ in flows):
-        pairs = [(sample, last and last[0]) for (sample, _), last, _ in flows]
-        latencies, merged = tick_histograms.read(pairs, state, kinds)
+    if elapsed >= MIN_SECONDS and any(map(_READY, flows.samples)):
+        latencies, merged = tick_histograms.read(flows.samples, flows.before, state, kinds)
         tick = _sum(flows, seen, latencies, seconds=elapsed, now=now)
-    if seen.unknown:
-        names = {sample.pod for sample, _ in kept}
-        silent = {pod.pod for pod in seen.unknown} - names
-        kept += [known for known in state.samples if known[0].pod in silent]
-    return Measurement(tick, tuple(kept), merged)
+    return Measurement(tick, kept, columns, merged)
 
 
-def _flow(known: ParsedSample, last: ParsedSample | None, elapsed: float) -> _Flow | None:
-    sample, numbers = known
-    if last is not None and last[0].instance == sample.instance:
-        went_back = any(map(lt, numbers[:_COUNTERS], last[1]))
-        seconds = sample.time - last[0].time
-        if not went_back:
-            return (known, last, seconds) if seconds <= SLOW_WINDOW else None
-        if (sample.uptime or 0.0) > (last[0].uptime or inf):
-            return None  # it has not restarted, so its numbers are wrong
-    # A new instance: its counters started at zero, about when its workers started.
-    workers = max(1, sample.workers_ready + sample.workers_draining)
-    age = max(elapsed, sample.worker_seconds / workers)
-    return (known, None, age) if MIN_SECONDS <= age <= MAX_NEW_INSTANCE_AGE else None
+def _kept(
+    seen: FleetSamples,
+    lasts: Sequence[PodSample | None],
+    apart: Sequence[float],
+    state: State,
+) -> tuple[PodSample, ...]:
+    """The samples to measure from next: the last one where the new one is too close to it, or
+    where there is none."""
+    kept = [
+        last if last is not None and seconds < MIN_SECONDS else sample
+        for sample, last, seconds in zip(seen.samples, lasts, apart, strict=True)
+    ]
+    silent = {pod.pod for pod in seen.unknown} - {sample.pod for sample in kept}
+    return (*kept, *(sample for sample in state.samples if sample.pod in silent))
 
 
 class _Rates(NamedTuple):
@@ -265,48 +191,47 @@ class _Rates(NamedTuple):
     """``loop`` with the time for which loops waited for a CPU."""
 
 
-def _rates(flows: list[_Flow]) -> _Rates:
-    """Computes counter by counter, not pod by pod, so that large fleets are summed in C."""
-    seconds = [length for _, _, length in flows]
-    now = zip(*(numbers for (_, numbers), _, _ in flows), strict=True)
-    before = zip(*(_NOTHING if last is None else last[1] for _, last, _ in flows), strict=True)
-    columns = islice(zip(now, before, strict=True), _DIFFERENCES)
-    counted = [list(map(sub, *column)) for column in columns]
-    *spent, done, client, error, gone, shed, in_flight, queued = counted
+def _rates(flows: Flows) -> _Rates:
+    seconds = flows.seconds
+    *spent, done, client, error, gone, shed, in_flight, queued = flows.counted
     completed = [a + b + c + d for a, b, c, d in zip(done, client, error, gone, strict=True)]
-    more = map(add, in_flight, queued)
-    came = map(add, map(add, completed, shed), more)
+    came = map(add, map(add, completed, shed), map(add, in_flight, queued))
     arrivals, *others = (
-        list(map(truediv, counts, seconds))
-        for counts in (came, completed, shed, *spent[:4], error, gone, *spent[4:])
+        list(map(truediv, counts, seconds)) if any(counts) else counts
+        for counts in (list(came), completed, shed, *spent[:4], error, gone, *spent[4:])
     )
-    known = [sample.run_queue_seconds is not None for (sample, _), _, _ in flows]
+    known = _waits_known(flows.samples)
     loop_time, waited, loop_cpu = others[3], *others[-2:]
     others[3] = loop_work.work(loop_time, waited, loop_cpu, known)
     others.append(loop_time)
     return _Rates([max(0.0, rate) for rate in arrivals], *others)
 
 
+def _waits_known(samples: Sequence[PodSample]) -> list[bool]:
+    return [sample.run_queue_seconds is not None for sample in samples]
+
+
 def _sum(
-    flows: list[_Flow],
+    flows: Flows,
     seen: FleetSamples,
     latencies: Mapping[ObjectiveKind, Latencies],
     *,
     seconds: float,
     now: float,
 ) -> Tick:
-    ready = [flow for flow in flows if flow[0][0].ready]
+    takes_traffic = list(map(_READY, flows.samples))
+    ready = flows if all(takes_traffic) else flows.where(takes_traffic)
     serving = _rates(ready)
-    unknown = seen.ready / len(ready)
+    unknown = seen.ready / len(ready.samples)
     pools, limit = thread_use.measure(
-        ((sample, last and last[0]) for (sample, _), last, _ in ready), ready=seen.ready
+        zip(ready.samples, ready.before, strict=True), ready=seen.ready
     )
     totals = [sum(column) * unknown for column in serving]
     loads = list(map(min, serving.loop, serving.workers))
     heaviest, mean = windows.uneven(loads), sum(loads) / len(loads)
     busiest = _busiest(serving)
-    if len(ready) < len(flows):
-        leaving = _rates([flow for flow in flows if not flow[0][0].ready])
+    if ready is not flows:
+        leaving = _rates(flows.where([not takes for takes in takes_traffic]))
         totals = [total + sum(column) for total, column in zip(totals, leaving, strict=True)]
         busiest = max(busiest, _busiest(leaving))
     arrivals, completed, shed, in_flight, loop, workers, upstream = totals[:7]
@@ -329,10 +254,10 @@ def _sum(
         cpu=totals[9],
         throttled=max(serving.throttled),
         waited=totals[11],
-        waits_known=all(sample.run_queue_seconds is not None for (sample, _), _, _ in ready),
+        waits_known=all(_waits_known(ready.samples)),
         contended=loop_work.contended(totals[13], totals[11], workers),
         crowded=loop_work.crowded(
-            [sample.pod for (sample, _), _, _ in ready],
+            [sample.pod for sample in ready.samples],
             serving.loop_time,
             serving.waited,
             serving.workers,
@@ -348,4 +273,4 @@ def _sum(
 def _busiest(rates: _Rates) -> float:
     """Loop utilization of the busiest pod."""
     pairs = zip(rates.loop, rates.workers, strict=True)
-    return max(min(1.0, loop / workers) if workers > 0 else 0.0 for loop, workers in pairs)
+    return min(1.0, max([loop / workers if workers > 0 else 0.0 for loop, workers in pairs]))

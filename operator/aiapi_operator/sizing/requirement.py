@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiapi_operator.sizing.counters import MOST
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.plan import RequiredWorkers
-
-MOST = 1e6
-"""Workers. More are an error of a measurement. No fleet has as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +52,24 @@ class Requirements:
 
 def together(found: Sequence[Requirement]) -> Requirements:
     """The maximum of each number, over all requirements."""
-    load = max((each for each in found if each.workers > 0), key=_workers, default=None)
+    load, demand, binding, asks = None, None, found[0], -1.0
+    total = survivors = 0.0
+    min_workers = min_replicas = 1
+    for each in found:
+        if each.workers > total:
+            total, load = each.workers, each
+        survivors = max(survivors, each.survivors)
+        min_workers = max(min_workers, each.min_workers)
+        min_replicas = max(min_replicas, each.min_replicas)
+        if each.asks > asks:
+            asks, binding = each.asks, each
+        if demand is None:
+            demand = each.demand
     return Requirements(
-        carry=RequiredWorkers(
-            total=min(MOST, max(each.workers for each in found)),
-            survivors=min(MOST, max(each.survivors for each in found)),
-        ),
-        min_workers=max(each.min_workers for each in found),
-        min_replicas=max(each.min_replicas for each in found),
-        binding=max(found, key=_asks),
+        carry=RequiredWorkers(total=min(MOST, total), survivors=min(MOST, survivors)),
+        min_workers=min_workers,
+        min_replicas=min_replicas,
+        binding=binding,
         load=load,
-        demand=next((each.demand for each in found if each.demand is not None), None),
+        demand=demand,
     )
-
-
-def _workers(each: Requirement) -> float:
-    return each.workers
-
-
-def _asks(each: Requirement) -> float:
-    return each.asks

@@ -3,23 +3,26 @@
 All of it is frozen and bounded: it does not grow while an operator runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiapi_operator.sizing.inputs import ObjectiveKind, PodSample
+from aiapi_operator.sizing.inputs import Bounds, ObjectiveKind, PodSample
 
 FAST_WINDOW = 6.0
 """Seconds of the current load. Three ticks of the default interval."""
 SLOW_WINDOW = 60.0
 """Seconds of the recent load. At 10 rps its mean is known to within 4 %."""
+LONG_WINDOW = 600.0
+"""Seconds of what changes with deployments, not with load. Chosen: minutes, so that one strange
+minute has little effect."""
 
 PeakWindow = tuple[tuple[float, float], ...]
 """(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""
+Column = list[float]
+"""One number of each pod. See flows.py."""
 Latencies = tuple[tuple[float, ...], tuple[int, ...]]
 """Bounds and counts of a histogram."""
-ParsedSample = tuple[PodSample, tuple[float, ...]]
-"""A valid sample, and its numbers in the order in which rates.py reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,13 @@ class Size:
     def total(self) -> int:
         """Workers in the whole fleet."""
         return self.workers * self.replicas
+
+    def within(self, workers: Bounds, replicas: Bounds) -> "Size":
+        """The nearest fleet within the bounds."""
+        return Size(
+            workers=min(workers.max, max(workers.min, self.workers)),
+            replicas=min(replicas.max, max(replicas.min, self.replicas)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +155,10 @@ class State:
     since: float | None = None
     now: float | None = None
     last: Outcome | None = None
-    samples: tuple[ParsedSample, ...] = ()
+    samples: tuple[PodSample, ...] = ()
     """The last valid sample of each pod."""
+    columns: Sequence[Column] = ()
+    """Their numbers, or empty if they were not read together."""
     merged: Mapping[ObjectiveKind, MergedHistogram] = field(default_factory=dict)
     ticks: tuple[Tick, ...] = ()
     memory: Mapping[type, Any] = field(default_factory=dict)

@@ -6,6 +6,9 @@ from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing.inputs import PodUnknown
 from aiapi_operator.sizing.state import Size
 
+NAMED = 3
+"""Pods that are named. Chosen: a condition is one line."""
+
 
 def format_size(size: Size) -> str:
     """A fleet as pods x workers: 2 pods x 3."""
@@ -21,6 +24,6 @@ def describe_change(before: Size, after: Size) -> str:
 
 def format_silent_pods(pods: Sequence[PodUnknown]) -> str:
     """The names of a few pods that did not answer, with the reason."""
-    named = [f"{pod.pod}: {pod.reason}" if pod.reason else pod.pod for pod in pods[:3]]
-    shown, more = ", ".join(named), len(pods) - 3
+    named = [f"{pod.pod}: {pod.reason}" if pod.reason else pod.pod for pod in pods[:NAMED]]
+    shown, more = ", ".join(named), len(pods) - NAMED
     return f"{shown} and {more} more" if more > 0 else shown

@@ -13,8 +13,6 @@ from aiapi_operator.sizing.counters import is_sane
 from aiapi_operator.sizing.inputs import Histogram, ObjectiveKind, PodSample
 from aiapi_operator.sizing.state import Latencies, MergedHistogram, State
 
-SamplePair = tuple[PodSample, PodSample | None]
-"""A pod's samples now and before; None for a new pod."""
 _HISTOGRAMS: Mapping[ObjectiveKind, Callable[[PodSample], Histogram]] = {
     ObjectiveKind.LATENCY: attrgetter("latency"),
     ObjectiveKind.FIRST_BYTE: attrgetter("first_byte"),
@@ -23,10 +21,16 @@ _UNMERGED = MergedHistogram()
 
 
 def read(
-    pods: Sequence[SamplePair], state: State, kinds: Sequence[ObjectiveKind]
+    pods: Sequence[PodSample],
+    before: Sequence[PodSample | None],
+    state: State,
+    kinds: Sequence[ObjectiveKind],
 ) -> tuple[dict[ObjectiveKind, Latencies], dict[ObjectiveKind, MergedHistogram]]:
-    """By kind: bounds and counts, and the sums to subtract from the next ones."""
-    found = {kind: _read(pods, state, kind) for kind in kinds}
+    """By kind: bounds and counts, and the sums to subtract from the next ones.
+
+    ``before`` has the last sample of each pod; None for a new one.
+    """
+    found = {kind: _read(pods, before, state, kind) for kind in kinds}
     return (
         {kind: latencies for kind, (latencies, _) in found.items()},
         {kind: merged for kind, (_, merged) in found.items()},
@@ -34,7 +38,10 @@ def read(
 
 
 def _read(
-    pods: Sequence[SamplePair], state: State, kind: ObjectiveKind
+    pods: Sequence[PodSample],
+    lasts: Sequence[PodSample | None],
+    state: State,
+    kind: ObjectiveKind,
 ) -> tuple[Latencies, MergedHistogram]:
     """Latencies of this tick, over the pods with the same bounds.
 
@@ -43,20 +50,18 @@ def _read(
     """
     of = _HISTOGRAMS[kind]
     bounds = windows.histogram_of(state.ticks[-1], kind)[0] if state.ticks else ()
-    if not any(histogram.same_bounds(of(sample).bounds, bounds) for sample, _ in pods):
-        bounds = of(pods[0][0]).bounds
+    if not any(histogram.same_bounds(of(sample).bounds, bounds) for sample in pods):
+        bounds = of(pods[0]).bounds
     size = len(bounds) + 1
     now, past = [], []
-    for sample, last in pods:
+    for sample, last in zip(pods, lasts, strict=True):
         after = of(sample)
-        before = None if last is None else of(last)
-        if not histogram.same_bounds(after.bounds, bounds):
-            continue
-        if before is not None and not histogram.same_bounds(before.bounds, bounds):
+        before = after if last is None else of(last)
+        if not (after.bounds is before.bounds is bounds or after.bounds == before.bounds == bounds):
             continue
         if len(after.counts) == size:
             now.append(after.counts)
-        if before is not None and len(before.counts) == size:
+        if last is not None and len(before.counts) == size:
             past.append(before.counts)
     if not now or not _ascending(bounds):
         return (bounds, ()), MergedHistogram()

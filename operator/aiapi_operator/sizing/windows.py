@@ -1,12 +1,13 @@
 """Means and percentiles over recent ticks, weighted by their length."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 from operator import attrgetter, mul
 
 from aiapi_operator.sizing import histogram
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
+from aiapi_operator.sizing.plan import PLANNED
 from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Latencies, Tick
 
 _VALUES = {
@@ -34,8 +35,12 @@ WAITING_SHARE = 0.05
 """Share of waiting calls, per busy thread, from which latency is affected. Chosen: a call
 then waits 5 % as long as it holds its thread."""
 MIN_REQUESTS = 200
-"""Requests for a percentile. With 200, ten are above the p95, and it varies by about 30 % of its
-spread."""
+"""Requests for a mean or a percentile. The mean of 200 exponential costs is within 7 %; ten of them
+are above the p95, which varies by about 30 % of its spread."""
+CHANCE = 2.0
+"""Sigmas up to which a difference may be chance. One in 40 readings exceeds them."""
+MOSTLY = 0.5
+"""Share from which it is most of them. By definition."""
 
 
 def append(ticks: tuple[Tick, ...], tick: Tick | None, *, now: float) -> tuple[Tick, ...]:
@@ -52,8 +57,14 @@ def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, 
 
 def mean(ticks: Sequence[Tick], name: str) -> float:
     """Mean of one rate over ``ticks``: 25 per second for 2 s and 40 for 1 s are 30 per second."""
+    return means(ticks)(name)
+
+
+def means(ticks: Sequence[Tick]) -> Callable[[str], float]:
+    """``mean`` of these ticks, for several rates."""
     seconds = tuple(map(_SECONDS, ticks))
-    return float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / sum(seconds))
+    length = sum(seconds)
+    return lambda name: float(sum(map(mul, map(_VALUES[name], ticks), seconds)) / length)
 
 
 def span(ticks: Sequence[Tick]) -> float:
@@ -80,17 +91,20 @@ def latency(
     ticks: tuple[Tick, ...], objective: LatencyObjective, *, least: float = FAST_WINDOW
 ) -> histogram.Percentile | None:
     """The objective's percentile now, from as few of the newest ticks as have enough requests."""
-    chosen: list[Tick] = []
+    bounds = histogram_of(ticks[-1], objective.kind)[0] if ticks else ()
+    parts: list[histogram.Counts] = []
     requests, seconds = 0, 0.0
     for tick in reversed(ticks):
-        chosen.append(tick)
-        requests += sum(histogram_of(tick, objective.kind)[1])
+        others, counts = histogram_of(tick, objective.kind)
+        many = sum(counts)
+        if many > 0 and histogram.same_bounds(others, bounds):
+            parts.append(counts)
+        requests += many
         seconds += tick.seconds
         if requests >= MIN_REQUESTS and seconds >= least:
             break
-    chosen.reverse()
-    bounds, counts = latencies(chosen, objective.kind)
-    return histogram.percentile(bounds, counts, objective.percentile)
+    merged = histogram.merge(parts) if parts else ()
+    return histogram.percentile(bounds, merged, objective.percentile)
 
 
 def peak_utilization(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
@@ -138,7 +152,7 @@ def uneven(loads: Sequence[float]) -> float:
 
 def planned_share(limit: int) -> float:
     """Share of a worker's threads that can be busy before calls wait for one (Halfin-Whitt)."""
-    return min(0.8, 1 - 0.632 / sqrt(limit))
+    return min(PLANNED, 1 - 0.632 / sqrt(limit))
 
 
 def calls_in_threads(ticks: Sequence[Tick]) -> float:

@@ -8,13 +8,22 @@ from aiapi_sandbox.apimachinery.quantities import parse_quantity
 
 
 def pod_requests(pod: Mapping[str, Any]) -> dict[str, Decimal]:
-    """The requests that the scheduler uses: the containers' sum or the largest init container."""
+    """The requests that the scheduler uses: the containers' sum or the largest init container.
+
+    Sidecars count with the containers, and with the init containers after them.
+    """
     spec = pod["spec"]
-    total = _sum(_requests(container) for container in spec["containers"])
+    sidecars: dict[str, Decimal] = {}
+    largest: dict[str, Decimal] = {}
     for container in spec.get("initContainers", []):
-        for name, amount in _requests(container).items():
-            total[name] = max(total.get(name, Decimal(0)), amount)
-    return total
+        needed = _sum((sidecars, _requests(container)))
+        if container.get("restartPolicy") == "Always":
+            sidecars = needed
+        largest = {
+            name: max(amount, largest.get(name, amount)) for name, amount in needed.items()
+        } | {name: amount for name, amount in largest.items() if name not in needed}
+    total = _sum((sidecars, *(_requests(container) for container in spec["containers"])))
+    return total | {name: max(amount, total.get(name, amount)) for name, amount in largest.items()}
 
 
 def _requests(container: Mapping[str, Any]) -> dict[str, Decimal]:

@@ -32,6 +32,7 @@ SERVICES = GroupVersionResource("", "v1", "services")
 ENDPOINTS = GroupVersionResource("", "v1", "endpoints")
 SECRETS = GroupVersionResource("", "v1", "secrets")
 CONFIGMAPS = GroupVersionResource("", "v1", "configmaps")
+PERSISTENTVOLUMECLAIMS = GroupVersionResource("", "v1", "persistentvolumeclaims")
 SERVICEACCOUNTS = GroupVersionResource("", "v1", "serviceaccounts")
 EVENTS = GroupVersionResource("", "v1", "events")
 DEPLOYMENTS = GroupVersionResource("apps", "v1", "deployments")
@@ -124,6 +125,7 @@ _BUILTINS: tuple[ApiResource, ...] = (
     _builtin(PODS, "Pod", "po", sub="status log resize", generation=True, categories=_ALL),
     _builtin(SECRETS, "Secret"),
     _builtin(SERVICEACCOUNTS, "ServiceAccount", "sa"),
+    _builtin(PERSISTENTVOLUMECLAIMS, "PersistentVolumeClaim", "pvc", sub="status"),
     _builtin(SERVICES, "Service", "svc", sub="status", categories=_ALL),
     _builtin(
         DEPLOYMENTS, "Deployment", "deploy", sub="status scale", generation=True, categories=_ALL

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import secrets
 import signal
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ KILL_GRACE = 2.0
 MESSAGE_LINES, MESSAGE_LENGTH = 80, 2048
 """How much of a log a termination message has, as with a kubelet."""
 JsonObject = Mapping[str, Any]
+_LOOPBACK = re.compile(r"\b(?:localhost|127\.0\.0\.1):(\d+)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class PodContext:
     pod_ip: str
     title: str  # name_namespace(uid), for back-off messages
     restart_policy: str
+    is_sidecar: bool = False
     grace_seconds: float
     logs: Path
     backoff: BackoffPolicy
@@ -53,13 +56,17 @@ class ContainerRunner:
     def __init__(self, spec: JsonObject, pod: PodContext) -> None:
         self.spec = spec
         self.status = ContainerStatus(
-            name=spec["name"], image=spec["image"], resources=spec.get("resources") or {}
+            name=spec["name"],
+            image=spec["image"],
+            resources=spec.get("resources") or {},
+            is_sidecar=pod.is_sidecar,
         )
         self.log: LogFile | None = None
         self.previous_log: LogFile | None = None
         self._pod = pod
         self._backoff = Backoff(policy=pod.backoff)
         self._stop = asyncio.Event()
+        self._started = asyncio.Event()
         self._process: SupervisedProcess | None = None
         self._process_spec: ProcessSpec | None = None
 
@@ -174,7 +181,7 @@ class ContainerRunner:
         status.state = container_status.running(since)
         status.started = "startupProbe" not in self.spec
         status.ready = status.started and "readinessProbe" not in self.spec
-        self._pod.changed()
+        self._changed()
         if self._stop.is_set():
             await process.kill()
         probing = asyncio.create_task(self._post_start_then_probe())
@@ -214,7 +221,12 @@ class ContainerRunner:
                 )
                 await self.terminate("FailedPostStartHook")
                 return
-        await Prober(self, self._pod.record_event, self._pod.changed).run()
+        await Prober(self, self._pod.record_event, self._changed).run()
+
+    def _changed(self) -> None:
+        if self.status.started:
+            self._started.set()
+        self._pod.changed()
 
     def target(self) -> ProbeTarget:
         """The target of probes and hooks."""
@@ -228,8 +240,23 @@ class ContainerRunner:
     async def _execute(self, argv: list[str], limit: float) -> tuple[int, str]:
         if self._process_spec is None:
             raise StartError("the container is not running")
-        spec = replace(self._process_spec, argv=argv)
-        return await run_to_completion(spec, timeout_seconds=limit)
+        spec = self._process_spec
+        words = [spec.place(self._with_pod_address(word)) for word in argv]
+        return await run_to_completion(replace(spec, argv=words), timeout_seconds=limit)
+
+    def _with_pod_address(self, text: str) -> str:
+        """`localhost:PORT` with the pod's address, if the container has the port."""
+        ports = {str(port["containerPort"]) for port in self.spec.get("ports") or ()}
+
+        def address(found: re.Match[str]) -> str:
+            return f"{self._pod.pod_ip}:{found[1]}" if found[1] in ports else found[0]
+
+        return _LOOPBACK.sub(address, text)
+
+    async def wait_started(self) -> bool:
+        """Wait until the container has started; False when it is stopped first."""
+        await self._started.wait()
+        return not self.is_stopping
 
     # --- stopping
 
@@ -241,6 +268,7 @@ class ContainerRunner:
     async def stop(self, grace: float) -> None:
         """Stop the container gracefully, without a restart."""
         self._stop.set()
+        self._started.set()
         if self._process is not None:
             await self.terminate(f"Stopping container {self.status.name}", grace=grace)
 
@@ -271,6 +299,7 @@ class ContainerRunner:
     async def kill(self) -> None:
         """Kill the container, without a restart."""
         self._stop.set()
+        self._started.set()
         if self._process is not None:
             await self._process.kill()
 

@@ -63,6 +63,15 @@ class ContainerStatus:
     container_id: str = ""
     image_id: str = ""
     resources: Mapping[str, Any] = field(default_factory=dict)
+    is_sidecar: bool = False
+    """Whether it is an init container that runs as long as the pod."""
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether the containers after this init container may start."""
+        if not self.is_sidecar:
+            return self.exit_code == 0
+        return self.started or "terminated" in (self.state | self.last_state)
 
     @property
     def is_running(self) -> bool:

@@ -4,6 +4,7 @@ Unlike a kubelet, the sandbox has no mount namespaces. It rewrites paths below a
 in environment values, command and arguments, to the volume's directory.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -148,15 +149,25 @@ def resource_value(sources: EnvSources, reference: JsonObject) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PathRewriter:
-    """Rewrites paths below mount paths to volume directories; the longest mount path wins."""
+    """Rewrites paths below mount paths to volume directories; the longest mount path wins.
+
+    A path that exists in the image's directory is the image's file.
+    """
 
     mounts: Mapping[str, Path]
+    root: Path | None = None
 
     def __call__(self, text: str) -> str:
         for mount in sorted(self.mounts, key=len, reverse=True):
             if text == mount or text.startswith(mount.rstrip("/") + "/"):
                 return str(self.mounts[mount]) + text[len(mount.rstrip("/")) :]
-        return text
+        return self._in_image(text)
+
+    def _in_image(self, text: str) -> str:
+        if self.root is None or not text.startswith("/") or not text.strip("/") or "\0" in text:
+            return text
+        found = str(self.root) + text
+        return found if os.path.lexists(found) else text
 
     def environment(
         self, env: Mapping[str, str], *, untouched: Mapping[str, str]
@@ -179,11 +190,17 @@ class PathRewriter:
 
 
 def command_line(
-    container: JsonObject, *, entrypoint: Sequence[str], env: Mapping[str, str]
+    container: JsonObject,
+    *,
+    entrypoint: Sequence[str],
+    arguments: Sequence[str] = (),
+    env: Mapping[str, str],
 ) -> list[str]:
-    """Return command and args with variables expanded. A command replaces the entrypoint."""
-    command: Iterable[str] = container.get("command") or entrypoint
-    return [expand(part, env) for part in (*command, *container.get("args", []))]
+    """Return command and args with variables expanded. A command replaces the image's both."""
+    own = container.get("command")
+    command: Iterable[str] = own or entrypoint
+    args: Iterable[str] = container.get("args") or (() if own else arguments)
+    return [expand(part, env) for part in (*command, *args)]
 
 
 def service_links(services: Iterable[JsonObject]) -> dict[str, str]:

@@ -5,8 +5,10 @@ of the project's own images is ignored, because only the installed version can r
 
 A directory with a virtual environment, `.venv` or `venv`, is an image with that interpreter and
 those packages. Any other directory is an image with the interpreter and packages of the sandbox.
+Its ENTRYPOINT and CMD are `Entrypoint` and `Cmd` in `image.json`, as in an image's configuration.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from types import MappingProxyType
 
 SERVICE_IMAGE = "ghcr.io/aiapi-dev/service"
 OPERATOR_IMAGE = "ghcr.io/aiapi-dev/operator"
+CONFIG = "image.json"
 VENVS = (".venv", "venv")
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 """PATH of most images."""
@@ -25,6 +28,7 @@ class Image:
 
     name: str
     entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     directory: Path | None = None
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     path: tuple[str, ...] | None = None
@@ -96,8 +100,14 @@ class ImageStore:
 
 
 def _directory_image(reference: str, directory: Path) -> Image:
+    config = directory / CONFIG
+    given = json.loads(config.read_text()) if config.is_file() else {"Entrypoint": ["aiapi-serve"]}
     image = Image(
-        name=reference, entrypoint=("aiapi-serve",), directory=directory, volume=directory
+        name=reference,
+        entrypoint=tuple(given.get("Entrypoint") or ()),
+        arguments=tuple(given.get("Cmd") or ()),
+        directory=directory,
+        volume=directory,
     )
     for name in VENVS:
         if (directory / name / "pyvenv.cfg").is_file():

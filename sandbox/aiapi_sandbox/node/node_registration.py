@@ -25,11 +25,17 @@ class NodeCapacity:
 
     cpu: str = "64"
     memory: str = "256Gi"
+    storage: str = "100Gi"
     pods: str = "500"
 
     def to_resource_list(self) -> dict[str, str]:
         """Return a ResourceList."""
-        return {"cpu": self.cpu, "memory": self.memory, "pods": self.pods}
+        return {
+            "cpu": self.cpu,
+            "memory": self.memory,
+            "ephemeral-storage": self.storage,
+            "pods": self.pods,
+        }
 
 
 def node_object(name: str, capacity: NodeCapacity, *, address: str, now: str) -> Obj:

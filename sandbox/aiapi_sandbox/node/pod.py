@@ -14,7 +14,7 @@ from aiapi_sandbox.events import ComponentEventRecorder
 from aiapi_sandbox.kinds.resources import PODS
 from aiapi_sandbox.node import pod_status
 from aiapi_sandbox.node.backoff import BackoffPolicy
-from aiapi_sandbox.node.container import ContainerRunner, PodContext
+from aiapi_sandbox.node.container import KILL_GRACE, ContainerRunner, PodContext
 from aiapi_sandbox.node.images import ImageStore
 from aiapi_sandbox.node.pod_addresses import AddressPool
 from aiapi_sandbox.node.pod_files import CredentialIssuer, PodFiles
@@ -114,21 +114,40 @@ class PodWorker:
 
     async def _run_containers(self) -> None:
         self._changed.set()
-        if any(runner.spec.get("restartPolicy") == "Always" for runner in self.init):
-            text = "restartable init containers (sidecars) are not supported in the sandbox"
-            self._node.events.warning(self._pod, "Unsupported", text)
         try:
             if not await self._set_up_volumes() or not await self._pull_image_volumes():
                 return
-            for runner in self.init:
-                if await runner.run() != 0 or runner.is_stopping:
+            async with asyncio.TaskGroup() as sidecars:
+                if not await self._initialize(sidecars):
                     return
-            self._changed.set()
-            async with asyncio.TaskGroup() as group:
-                for runner in self.main:
-                    group.create_task(runner.run())
+                self._changed.set()
+                async with asyncio.TaskGroup() as group:
+                    for runner in self.main:
+                        group.create_task(runner.run())
+                await self._stop_sidecars(self._grace())
         except ExceptionGroup:
             logger.exception("pod %s failed", self._pod["metadata"]["name"])
+
+    async def _initialize(self, sidecars: asyncio.TaskGroup) -> bool:
+        """Run the init containers in order. A sidecar keeps running when it has started."""
+        for runner in self.init:
+            if runner.status.is_sidecar:
+                sidecars.create_task(runner.run())
+                if not await runner.wait_started():
+                    return False
+            elif await runner.run() != 0 or runner.is_stopping:
+                return False
+        return True
+
+    async def _stop_sidecars(self, grace: float) -> None:
+        """In reverse order, after the containers that use them."""
+        for runner in reversed(self.init):
+            if runner.status.is_sidecar:
+                await runner.stop(grace)
+
+    def _grace(self) -> float:
+        default = self._pod["spec"].get("terminationGracePeriodSeconds", 30)
+        return float(self._pod["metadata"].get("deletionGracePeriodSeconds", default))
 
     async def _set_up_volumes(self) -> bool:
         """Set up the volumes, with retries. False when the pod is deleted first."""
@@ -162,12 +181,13 @@ class PodWorker:
         return (*self.init, *self.main)[0]
 
     async def _terminate(self) -> None:
-        default = self._pod["spec"].get("terminationGracePeriodSeconds", 30)
-        grace = float(self._pod["metadata"].get("deletionGracePeriodSeconds", default))
-        runners = [*self.init, *self.main]
+        deadline = asyncio.get_running_loop().time() + self._grace()
+        first = [*(each for each in self.init if not each.status.is_sidecar), *self.main]
         forced = asyncio.create_task(self._kill_when_removed())
         try:
-            await asyncio.gather(*(runner.stop(grace) for runner in runners))
+            await asyncio.gather(*(runner.stop(self._grace()) for runner in first))
+            left = deadline - asyncio.get_running_loop().time()
+            await self._stop_sidecars(min(self._grace(), max(KILL_GRACE, left)))
         finally:
             forced.cancel()
 
@@ -230,6 +250,7 @@ class PodWorker:
     def _runner(self, container: JsonObject, *, init: bool = False) -> ContainerRunner:
         spec, meta = self._pod["spec"], self._pod["metadata"]
         policy = spec.get("restartPolicy", "Always")
+        is_sidecar = init and container.get("restartPolicy") == "Always"
         path = f"spec.{'initContainers' if init else 'containers'}{{{container['name']}}}"
 
         def record_event(kind: str, reason: str, message: str) -> None:
@@ -239,7 +260,8 @@ class PodWorker:
         context = PodContext(
             pod_ip=self._ip,
             title=f"{meta['name']}_{meta['namespace']}({meta['uid']})",
-            restart_policy="OnFailure" if init and policy == "Always" else policy,
+            restart_policy=_restart_policy(policy, init=init, is_sidecar=is_sidecar),
+            is_sidecar=is_sidecar,
             grace_seconds=float(spec.get("terminationGracePeriodSeconds", 30)),
             logs=self._files.logs,
             backoff=self._node.backoff,
@@ -258,6 +280,12 @@ class PodWorker:
             "hostIP": self._node.host_ip,
         }
         return dict(self._pod) | {"status": status}
+
+
+def _restart_policy(of_pod: str, *, init: bool, is_sidecar: bool) -> str:
+    if is_sidecar:
+        return "Always"
+    return "OnFailure" if init and of_pod == "Always" else of_pod
 
 
 def _ports(pod: JsonObject) -> list[int]:

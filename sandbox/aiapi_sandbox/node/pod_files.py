@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aiapi_sandbox.apimachinery.errors import Obj
-from aiapi_sandbox.kinds.resources import CONFIGMAPS, SECRETS, SERVICEACCOUNTS, SERVICES
+from aiapi_sandbox.kinds.resources import (
+    CONFIGMAPS,
+    PERSISTENTVOLUMECLAIMS,
+    SECRETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+)
 from aiapi_sandbox.node import environment, volumes
 from aiapi_sandbox.node.environment import EnvSources, PathRewriter
 from aiapi_sandbox.node.images import Image
@@ -82,6 +88,7 @@ class PodFiles:
             pod=self._pod,
             secret=lambda name: self._store.find(SECRETS, namespace, name),
             config_map=lambda name: self._store.find(CONFIGMAPS, namespace, name),
+            claim=self._claim,
             token=self._credentials.token if self._credentials else "",
             allocatable=self._allocatable,
         )
@@ -92,6 +99,13 @@ class PodFiles:
             except volumes.VolumeError as error:
                 text = f'MountVolume.SetUp failed for volume "{name}" : {error}'
                 raise volumes.VolumeError(text) from error
+
+    def _claim(self, name: str) -> Path | None:
+        """The directory of a claim, which all pods share; None if the claim does not exist."""
+        namespace = str(self._pod["metadata"]["namespace"])
+        if self._store.find(PERSISTENTVOLUMECLAIMS, namespace, name) is None:
+            return None
+        return self._folder.parent / "claims" / namespace / name
 
     def remove(self) -> None:
         """Delete the directory and revoke the token."""
@@ -133,8 +147,12 @@ class PodFiles:
         )
         env = environment.container_env(sources, base)
         folder = self._folder / "volumes"
-        rewrite = PathRewriter(mounts={**image.files, **volumes.mounts(container, folder)})
-        argv = environment.command_line(container, entrypoint=image.entrypoint, env=env)
+        rewrite = PathRewriter(
+            mounts={**image.files, **volumes.mounts(container, folder)}, root=image.directory
+        )
+        argv = environment.command_line(
+            container, entrypoint=image.entrypoint, arguments=image.arguments, env=env
+        )
         if not argv:
             raise environment.ContainerConfigError("no command specified")
         working = container.get("workingDir")
@@ -148,6 +166,7 @@ class PodFiles:
             argv=[resolve(rewrite.argument(part)) for part in argv],
             cwd=Path(rewrite(working)) if working else image.directory or self._folder / "home",
             env={name: resolve(value) for name, value in placed.items()},
+            place=rewrite.argument,
         )
 
     def _base_env(self, image: Image, pod: JsonObject) -> dict[str, str]:

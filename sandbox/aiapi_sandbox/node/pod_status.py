@@ -25,7 +25,7 @@ def phase(
     """Return the pod's phase, as the kubelet computes it."""
     policy = spec.get("restartPolicy", "Always")
     if not is_initialized(init):
-        failed = any(container.exit_code not in (None, 0) for container in init)
+        failed = any(each.exit_code not in (None, 0) for each in init if not each.is_sidecar)
         return "Failed" if failed and policy == "Never" else "Pending"
     if any(container.is_waiting for container in main):
         return "Pending"
@@ -38,8 +38,8 @@ def phase(
 
 
 def is_initialized(init: Sequence[ContainerStatus]) -> bool:
-    """Whether all init containers have succeeded."""
-    return all(container.exit_code == 0 for container in init)
+    """Whether all init containers have succeeded, and all sidecars have started."""
+    return all(container.is_initialized for container in init)
 
 
 def build(  # noqa: PLR0913 - the inputs of a status
@@ -86,9 +86,10 @@ def _conditions(  # noqa: PLR0913 - as above
     pod_phase: str,
     volumes_ready: bool,
 ) -> list[tuple[str, tuple[bool, str, str]]]:
-    unready = [container.name for container in main if not container.ready]
+    needed = (*(each for each in init if each.is_sidecar), *main)
+    unready = [container.name for container in needed if not container.ready]
     initialized = is_initialized(init)
-    waiting = [container.name for container in init if container.exit_code != 0]
+    waiting = [container.name for container in init if not container.is_initialized]
     why_init = ("ContainersNotInitialized", f"containers with incomplete status: {_list(waiting)}")
     if pod_phase == "Succeeded":
         ready = (False, "PodCompleted", "")

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ class ProcessSpec:
     argv: Sequence[str]
     cwd: Path
     env: Mapping[str, str]
+    place: Callable[[str], str] = str
+    """Where a path that a probe or hook names is on this machine."""
 
 
 class _StatusProtocol(asyncio.Protocol):

@@ -35,6 +35,7 @@ class VolumeSources:
     secret: ObjectLookup
     config_map: ObjectLookup
     token: str
+    claim: Callable[[str], Path | None] = lambda _name: None
     allocatable: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +60,9 @@ def write_volume(volume: JsonObject, directory: Path, sources: VolumeSources) ->
     """Create the directory of a volume, or update its files. See `link_image` for images."""
     if "image" in volume:
         return
+    if "persistentVolumeClaim" in volume:
+        _link_claim(volume["persistentVolumeClaim"]["claimName"], directory, sources)
+        return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(kind in volume for kind in _EPHEMERAL):
         return
@@ -71,6 +75,15 @@ def write_volume(volume: JsonObject, directory: Path, sources: VolumeSources) ->
         temporary.touch(mode=0o600)
         temporary.write_bytes(content)
         temporary.replace(path)
+
+
+def _link_claim(name: str, directory: Path, sources: VolumeSources) -> None:
+    shared = sources.claim(name)
+    if shared is None:
+        raise VolumeError(f'persistentvolumeclaim "{name}" not found')
+    shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not directory.is_symlink():
+        directory.symlink_to(shared, target_is_directory=True)
 
 
 def contents(volume: JsonObject, sources: VolumeSources) -> FileContents:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 
+from aiapi_runtime.launcher import elsewhere
 from aiapi_runtime.launcher.refusal import Refusal
 
 _MAX = 12
@@ -15,7 +16,7 @@ def candidates() -> "list[str]":
     if named:
         return [_named(named)]
     paths = []  # type: list[str]
-    for folder in _environments() + _on_path():
+    for folder in _environments() + _on_path() + elsewhere.folders():
         for name in ("python3", "python"):
             path = os.path.join(folder, name)
             if os.access(path, os.X_OK) and not os.path.isdir(path):
@@ -41,7 +42,10 @@ def _named(name: str) -> str:
 
 
 def _environments() -> "list[str]":
-    homes = [os.environ.get("VIRTUAL_ENV"), ".venv", "venv", os.environ.get("CONDA_PREFIX")]
+    active, uv, conda = map(
+        os.environ.get, ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "CONDA_PREFIX")
+    )
+    homes = [active, uv, ".venv", "venv", conda]
     return [os.path.join(os.path.abspath(home), "bin") for home in homes if home]
 
 

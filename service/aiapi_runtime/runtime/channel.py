@@ -50,7 +50,7 @@ class Channel:
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
         """The next message; None when there is none yet (non-blocking ends only)."""
         try:
-            data, files, _, _ = socket.recv_fds(self.sock, _PACKET, FILES_PER_MESSAGE)
+            data, files = self._receive_packet()
         except BlockingIOError:
             return None
         except ConnectionError as error:
@@ -58,7 +58,16 @@ class Channel:
         if not data:
             raise ClosedError
         message: dict[str, Any] = json.loads(data)
-        return message, list(files)
+        return message, files
+
+    def _receive_packet(self) -> tuple[bytes, list[int]]:
+        try:
+            data, files, _, _ = socket.recv_fds(self.sock, _PACKET, FILES_PER_MESSAGE)
+        except ConnectionResetError:
+            # The other side has closed with unread messages. Linux reports that first, and once;
+            # what the other side has sent follows, perhaps with the connections of clients.
+            data, files, _, _ = socket.recv_fds(self.sock, _PACKET, FILES_PER_MESSAGE)
+        return data, list(files)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -19,6 +19,7 @@ from uvicorn.importer import import_from_string
 
 from aiapi_runtime.limits import protocol
 from aiapi_runtime.limits.flow import has_unread
+from aiapi_runtime.runtime import accepting
 from aiapi_runtime.runtime.background_tasks import BackgroundTasks
 from aiapi_runtime.runtime.channel import Channel, ClosedError
 from aiapi_runtime.runtime.connection_close import ConnectionCloser, is_idle
@@ -85,6 +86,7 @@ class WorkerServer(uvicorn.Server):
             if not self._drain_requested.is_set():
                 raise
             # Drained before it served a request: there is nothing to finish.
+            accepting.stop_reading(sockets or ())
             self.should_exit = True
             return
         finally:
@@ -123,7 +125,10 @@ class WorkerServer(uvicorn.Server):
         if not self._pod_ends:
             self._stop_accepting()
         await self._drain()
-        self._stop_accepting()
+        if self.servers:
+            self._stop_accepting()
+            # What the last round of the loop has accepted is not in the set of connections yet.
+            await self._drain()
         await self._cut_remaining()
         await self._finish_background_tasks()
         self._heartbeat.end_serving()
@@ -211,8 +216,8 @@ class WorkerServer(uvicorn.Server):
 
     def _stop_accepting(self) -> None:
         # Closes this process's listener only: the others accept what waits on the shared socket.
-        for server in self.servers:
-            server.close()
+        accepting.stop(self.servers)
+        self.servers = []
         while self._paused:
             self._paused.pop().close()
 

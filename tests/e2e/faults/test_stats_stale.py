@@ -6,7 +6,8 @@ from e2e_support.fault_fleet import pod_sidecars
 ROW = Row(
     fault="admin port repeats old numbers",
     user="nothing",
-    operator="The pods count as unknown; keeps the fleet: an answer with the same uptime is not zero load",
+    operator="The pods count as unknown; keeps the fleet: an answer with the same"
+    " uptime is not zero load",
 )
 RULE = {"path": "^/stats", "action": "freeze"}
 

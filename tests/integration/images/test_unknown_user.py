@@ -98,12 +98,13 @@ def test_the_operator_watches(uid: int, kubeconfig: Path, scratch: Path, tmp_pat
 
 @USERS
 def test_a_pod_serves_its_app(uid: int, tmp_path: Path) -> None:
-    port, log = _free_port(), tmp_path / "log"
+    port, admin, log = _free_port(), _free_port(), tmp_path / "log"
     words = ("app:app", f"--app-dir={ROOT / 'tests' / 'runtime_support'}", "--host=127.0.0.1")
-    serve = (*words, "--port=0", f"--admin-port={port}")
+    serve = (*words, f"--port={port}", f"--admin-port={admin}")
     argv = unknown_user.command(uid, *_script("aiapi-serve"), *serve)
     with unknown_user.running(argv, log) as process:
-        _wait_until_ready(process, port, log)
+        _wait_until_ready(process, admin, log)
+        assert _answer(f"http://127.0.0.1:{port}/client") == "127.0.0.1", log.read_text()
 
 
 @USERS

@@ -1,5 +1,6 @@
 """Actions: their order, rejected requests, and actions that must not happen."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -39,6 +40,29 @@ async def test_up_resizes_each_pod_before_its_workers(decided: dict[str, int]) -
     await world.tick()
     assert acts(world) == [("resize", "a-1", "1500m"), ("resize", "a-2", "1500m")]
     assert world.pods.set_workers == [("a-1", 3), ("a-2", 3)]
+
+
+async def test_at_most_sixteen_pods_are_resized_at_a_time(decided: dict[str, int]) -> None:
+    world = World(spec={"replicas": {"min": 40, "max": 40}})
+    await world.tick()
+    world.add_pods(*(f"a-{number}" for number in range(40)))
+    for _ in range(6):
+        await world.tick()
+    running, most, resize = 0, 0, world.cluster.resize
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return await resize(*arguments)
+
+    world.cluster.resize = counted  # type: ignore[method-assign]
+    decided |= {"workers": 3, "replicas": 40}
+    await world.tick()
+    assert len(world.pods.set_workers) == 40
+    assert most == 16
 
 
 async def test_new_workers_wait_for_the_resize(decided: dict[str, int]) -> None:
@@ -160,6 +184,18 @@ async def test_a_new_pod_is_sized_before_it_is_ready(decided: dict[str, int]) ->
     world.answer("a-3", ready=False)
     await world.tick()
     assert ("a-3", 2) in world.pods.set_workers
+
+
+async def test_a_new_pod_waits_for_its_resize(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    world.cluster.grants = False
+    world.cache.put(world.cluster.add_pod("a-3", ready=False))
+    world.answer("a-3", ready=False)
+    decided |= {"workers": 3, "replicas": 3}
+    await world.engine.tick(world.state)
+    assert ("resize", "a-3", "1500m") in acts(world)
+    assert world.pods.set_workers == []
 
 
 @pytest.mark.parametrize("mode", ["Auto", "Recommend", "Paused"])

@@ -1,5 +1,6 @@
 """Other autoscalers: detected, reported with what to do, and never fought."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -138,8 +139,10 @@ class Lister:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Manifest] | Exception] = {}
+        self.asked: list[str] = []
 
     async def __call__(self, kind: Resource) -> list[Manifest]:
+        self.asked.append(kind.plural)
         answer = self.answers.get(kind.plural, [])
         if isinstance(answer, Exception):
             raise answer
@@ -169,6 +172,22 @@ async def test_a_missing_permission_is_reported_until_granted() -> None:
     lister.answers["scaledobjects"] = []
     await poller.poll_once()
     assert poller.list_error == ""
+
+
+async def test_other_autoscalers_are_listed_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    lister = Lister()
+    with pytest.raises(asyncio.CancelledError):
+        await AutoscalerPoller(KINDS[:1], lister).run()
+    assert slept == [60.0, 60.0, 60.0]
+    assert lister.asked == [KINDS[0].plural] * 2
 
 
 class Wire:

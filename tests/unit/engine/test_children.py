@@ -61,6 +61,21 @@ async def test_only_the_edited_child_is_applied_again() -> None:
     assert world.cluster.done == [("apply", "NetworkPolicy")]
 
 
+async def test_an_edit_of_a_child_is_logged_and_an_edit_of_the_spec_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    world = World()
+    await world.settle()
+    world.state.manifest["spec"] = {"replicas": {"min": 3, "max": 5}, "strategy": {"maxSurge": 1}}
+    await world.tick()
+    assert "Deployment" in applied(world)
+    assert "edited" not in caplog.text
+    world.cache.put(world.cluster.edit("Service", "a", {"spec": {"ports": []}}))
+    await world.tick()
+    assert "restoring a child that was edited" in caplog.text
+
+
 async def test_edited_replicas_are_not_drift_of_the_deployment() -> None:
     world = World(spec={"scaling": {"mode": "Recommend"}})
     await world.settle()

@@ -232,9 +232,9 @@ async def starting(failure: str = "", *, seconds: float = 0.0) -> dict[str, Any]
 
 
 async def test_an_import_that_does_not_end() -> None:
-    assert (await starting(seconds=30))["reason"] == "PodsNotReady"
+    assert (await starting(seconds=59.9))["reason"] == "PodsNotReady"
     for ready in (
-        await starting(seconds=90),
+        await starting(seconds=60),
         await starting("the import of shop.main:app takes longer than --start-limit"),
     ):
         assert ready["reason"] == "ImportNotFinished"

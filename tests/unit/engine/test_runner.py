@@ -189,6 +189,31 @@ async def test_an_overdue_aiapi_is_listed(stage: Stage) -> None:
     assert stage.runner.overdue() == ["shop/a"]
 
 
+@pytest.mark.parametrize(
+    ("given", "interval"),
+    [(None, 2.0), ("500ms", 0.5), ("100ms", 0.5), ("45s", 45.0), ("10m", 60.0), ("soon", 2.0)],
+)
+async def test_an_aiapi_is_overdue_90_s_after_its_next_tick_was_due(
+    given: str | None, interval: float
+) -> None:
+    stage, now = Stage(), [1000.0]
+    runner = Runner(
+        stage.engine,  # type: ignore[arg-type] # the part of Engine that is used
+        stage.cache,
+        stage.leads,
+        stage.metrics,
+        clock=lambda: now[0],
+    )
+    runner.on_aiapi_update(
+        named("a", spec={} if given is None else {"scaling": {"interval": given}})
+    )
+    now[0] += 90.0 + interval
+    assert runner.overdue() == []
+    now[0] += 0.001
+    assert runner.overdue() == ["shop/a"]
+    await runner.stop()
+
+
 async def test_events_after_stop_start_nothing(stage: Stage) -> None:
     await stage.runner.stop()
     stage.runner.on_aiapi_update(named("a"))

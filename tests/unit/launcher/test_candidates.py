@@ -13,8 +13,12 @@ from aiapi_runtime.launcher.refusal import Refusal
 @pytest.fixture
 def image(tmp_path, monkeypatch):
     """An image with nothing in it."""
-    for name in ("AIAPI_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX"):
+    for name in (
+        *("AIAPI_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT"),
+        *("POETRY_CACHE_DIR", "POETRY_VIRTUALENVS_PATH", "MAMBA_ROOT_PREFIX"),
+    ):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "executable", "")
     monkeypatch.setenv("PATH", str(tmp_path / "usr"))
     work = tmp_path / "app"
@@ -39,6 +43,48 @@ def test_the_environment_of_the_app_comes_before_the_systems_python(image, monke
     monkeypatch.setenv("VIRTUAL_ENV", str(image / "opt"))
     monkeypatch.setenv("CONDA_PREFIX", str(image / "conda"))
     assert candidates.candidates() == [active, hidden, plain, conda, system]
+
+
+def test_uvs_environment_comes_before_one_in_the_working_directory(image, monkeypatch):
+    hidden = interpreter(image / "app/.venv/bin/python")
+    named = interpreter(image / "opt/venv/bin/python")
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", str(image / "opt/venv"))
+    assert candidates.candidates() == [named, hidden]
+
+
+def test_poetrys_environments_come_after_path(image, monkeypatch):
+    cached = interpreter(image / "home/.cache/pypoetry/virtualenvs/shop-a-py3.11/bin/python")
+    system = interpreter(image / "usr/python3")
+    assert candidates.candidates() == [system, cached]
+    moved = interpreter(image / "cache/virtualenvs/shop-a-py3.11/bin/python")
+    monkeypatch.setenv("POETRY_CACHE_DIR", str(image / "cache"))
+    assert candidates.candidates() == [system, moved]
+    first, second = (interpreter(image / f"envs/{one}/bin/python") for one in ("a", "b"))
+    monkeypatch.setenv("POETRY_VIRTUALENVS_PATH", str(image / "envs"))
+    assert candidates.candidates() == [system, first, second]
+
+
+@pytest.mark.parametrize("folder", ["bin", "condabin"])
+def test_condas_environments_are_found_by_its_own_on_path(image, monkeypatch, folder):
+    base = interpreter(image / "conda/bin/python")
+    shop = interpreter(image / "conda/envs/shop/bin/python")
+    monkeypatch.setenv("PATH", str(image / "conda" / folder))
+    without = candidates.candidates()
+    (image / "conda/conda-meta").mkdir()
+    assert candidates.candidates() == [base, shop]
+    assert shop not in without
+
+
+def test_condas_environments_are_found_by_the_root_or_the_list_of_the_user(image, monkeypatch):
+    shop = interpreter(image / "conda/envs/shop/bin/python")
+    (image / "home/.conda").mkdir(parents=True)
+    (image / "home/.conda/environments.txt").write_text(f"/gone\n\n{image}/conda/envs/shop\n")
+    assert candidates.candidates() == [shop]
+    (image / "home/.conda/environments.txt").write_bytes(b"\xff")
+    assert candidates.candidates() == []
+    (image / "conda/conda-meta").mkdir()
+    monkeypatch.setenv("MAMBA_ROOT_PREFIX", str(image / "conda"))
+    assert candidates.candidates() == [shop]
 
 
 def test_what_cannot_be_run_is_no_candidate(image):

@@ -3,6 +3,7 @@
 import errno
 import socket
 
+import aiohttp
 import pytest
 
 from aiapi_operator.process.health import HealthServer
@@ -14,7 +15,9 @@ from aiapi_operator.process.settings import Settings
 async def test_by_default_probes_reach_the_operator_on_both(host: str) -> None:
     health = HealthServer(overdue=list, waiting_for=str, metrics=bytes)
     port = await health.start(Settings().host, 0)
-    socket.create_connection((host, port), timeout=2).close()
+    url = f"http://{host_port(host, port)}/readyz"
+    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+        assert (answer.status, await answer.text()) == (200, "ok\n")
     await health.stop()
 
 

@@ -26,8 +26,16 @@ def test_crds_are_those_of_the_chart() -> None:
 
 
 def test_examples_are_valid() -> None:
-    for example in annotation("crdsExamples"):
-        AIApi.model_validate(example)
+    (crd,), examples = annotation("crds"), annotation("crdsExamples")
+    assert examples
+    for example in examples:
+        parsed = AIApi.model_validate(example)
+        assert (example["kind"], example["apiVersion"].split("/")[1]) == (
+            crd["kind"],
+            crd["version"],
+        )
+        assert parsed.metadata.name == example["metadata"]["name"]
+        assert example["spec"].keys() <= parsed.spec.model_dump(by_alias=True).keys()
 
 
 def test_images_are_all_images_of_the_chart_for_the_built_platforms() -> None:

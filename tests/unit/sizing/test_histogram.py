@@ -31,6 +31,11 @@ def test_the_worked_example_of_merging() -> None:
     assert read.seconds <= 0.01
 
 
+@pytest.mark.parametrize("many", [1, 2, 3, 4, 100])
+def test_any_number_of_histograms_can_be_added(many: int) -> None:
+    assert histogram.merge([(1, 0, 5)] * many) == (many, 0, 5 * many)
+
+
 def test_a_decreased_bucket_has_no_difference() -> None:
     assert histogram.difference((5, 3), (2, 3)) == (3, 0)
     assert histogram.difference((5, 2), (2, 3)) is None

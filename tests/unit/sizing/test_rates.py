@@ -160,6 +160,32 @@ def test_an_old_instance_seen_for_the_first_time_has_no_rate() -> None:
     assert unmeasured((), (pod(102.0, worker_seconds=5000.0),)) is None
 
 
+@pytest.mark.parametrize(("worker_seconds", "counts"), [(20.0, True), (20.2, False), (5e3, False)])
+def test_an_instance_older_than_ten_seconds_seen_for_the_first_time_has_no_rate(
+    worker_seconds: float, counts: bool
+) -> None:
+    found = unmeasured((), (pod(102.0, worker_seconds=worker_seconds),))
+    assert (found is not None) is counts
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(0.09, False), (0.1, True)])
+def test_samples_less_than_a_tenth_of_a_second_apart_are_one(seconds: float, counts: bool) -> None:
+    first, later = pod(0.0), pod(seconds, succeeded=110)
+    samples = rates.measure(seen((first,), now=0.0), State(), now=0.0).samples
+    found = rates.measure(seen((later,), now=2.0), State(now=0.0, samples=samples), now=2.0)
+    assert (found.tick is not None) is counts
+    assert found.samples[0] is (later if counts else first), "the older one is kept"
+
+
+@pytest.mark.parametrize(
+    ("silent", "ready", "few"), [(0, 1, True), (1, 49, False), (1, 50, True), (2, 99, False)]
+)
+def test_one_of_fifty_ready_pods_may_be_silent(silent: int, ready: int, few: bool) -> None:
+    unknown = [PodUnknown(pod=f"s{i}", ready=True, reason="timeout") for i in range(silent)]
+    answers = [pod(100.0, f"a{i}") for i in range(ready - silent)]
+    assert seen((*unknown, *answers)).mostly_known is few
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -14,9 +14,10 @@ from unit.sizing.fleet_model import FleetModel, spec
 from aiapi_operator import sizing
 from aiapi_operator.sizing import decide as decision
 from aiapi_operator.sizing.decide import DIAGNOSES, GUARDS, LEARNERS, MEMORIES, NEEDS, decide
+from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.inputs import Bounds, Floor, UpcomingFloor
-from aiapi_operator.sizing.needs import floor
+from aiapi_operator.sizing.needs import concurrency, floor, loop, memory, schedule, threads
 
 ROOT = Path(next(iter(sizing.__path__)))
 HERE = Path(__file__).parent
@@ -115,6 +116,15 @@ def eventful() -> FleetModel:
     return model
 
 
+BINDING = {
+    loop.need: Binding.LOOP,
+    concurrency.need: Binding.CONCURRENCY,
+    threads.need: Binding.THREADS,
+    memory.need: Binding.MEMORY,
+    schedule.need: Binding.FLOOR,
+}
+
+
 def survives(model: FleetModel) -> None:
     assert len(model.decisions) == 300
     for _, each in model.decisions:
@@ -150,7 +160,10 @@ def test_without_a_learner(learner: Learner[Any], monkeypatch: pytest.MonkeyPatc
 )
 def test_without_a_need(need: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decision, "NEEDS", tuple(each for each in NEEDS if each is not need))
-    survives(eventful())
+    model = eventful()
+    survives(model)
+    binding = {each.need.binding for _, each in model.decisions}
+    assert (BINDING[need] in binding) is (need is schedule.need), "the floor binds in its place"
 
 
 @pytest.mark.property

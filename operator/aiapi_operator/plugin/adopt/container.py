@@ -1,6 +1,7 @@
 """The app container: its image, variables, ports, probes and other fields."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ _DEFAULTS = (
 )
 _PROBE_DEFAULTS = {"initialDelaySeconds": 0, "periodSeconds": 10, "failureThreshold": 3}
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
+_OLD_PORT = f"its command calls port {{}}; the app is at {HTTP_PORT}"
 _PROXIES = "FORWARDED_ALLOW_IPS"
 
 
@@ -117,7 +119,13 @@ class AppPort:
 
     def is_meant_by(self, port: Any) -> bool:
         """Whether a probe or a Service means this port."""
-        return str(port) in (self.name, str(self.number))
+        return port is not None and str(port) in (self.name, str(self.number))
+
+    def is_called_by(self, value: Any) -> bool:
+        """Whether a command or an address has the number, which is another one in the new pods."""
+        if not self.number or self.number == HTTP_PORT:
+            return False
+        return re.search(rf"(?<!\d){self.number}(?!\d)", json.dumps(value)) is not None
 
 
 def app_port(container: Mapping[str, Any], targets: set[str], command: str) -> AppPort:
@@ -178,9 +186,8 @@ def start_limit(container: Mapping[str, Any]) -> int:
 
 def _probe(probe: dict[str, Any], path: str, notes: Notebook, port: AppPort) -> dict[str, Any]:
     """The probe with the new port. It replaces the operator's probe of the same kind."""
-    text = json.dumps(probe.get("exec") or {})
-    if port.number and port.number != HTTP_PORT and str(port.number) in text:
-        notes.lost(path, f"its command calls port {port.number}; the app is at {HTTP_PORT}", probe)
+    if port.is_called_by(probe.get("exec")):
+        notes.lost(path, _OLD_PORT.format(port.number), probe)
         return {}
     handler = next((name for name in _HANDLERS if name in probe), "")
     kept = dict(probe)
@@ -202,13 +209,33 @@ def _lifecycle(container: Fields, notes: Notebook, port: AppPort) -> dict[str, A
         return {}
     found = {}
     for name, hook in hooks.items():
-        call = hook.get("httpGet") if isinstance(hook, dict) else None
-        if call and port.is_meant_by(call.get("port")):
-            path = f"{container.path}.lifecycle.{name}.httpGet.port"
-            notes.changed(path, "the app is at the port named http", call["port"])
-            hook = {**hook, "httpGet": {**call, "port": "http"}}  # noqa: PLW2901 - the new form
-        found[name] = hook
-    return {"lifecycle": found}
+        path = f"{container.path}.lifecycle.{name}"
+        kept = _hook(hook, name, path, notes, port) if isinstance(hook, dict) else hook
+        if kept:
+            found[name] = kept
+    return {"lifecycle": found} if found else {}
+
+
+def _hook(
+    hook: dict[str, Any], name: str, path: str, notes: Notebook, port: AppPort
+) -> dict[str, Any]:
+    """The hook with the new port; empty if it cannot work in the new pods."""
+    call = hook.get("httpGet") or {}
+    calls_app = port.is_meant_by(call.get("port"))
+    if calls_app and name == "postStart":
+        reason = (
+            "it calls the app before the workers listen, and its failure restarts the container:"
+            " warm up in the app's lifespan"
+        )
+        notes.lost(path, reason, hook)
+        return {}
+    if port.is_called_by(hook.get("exec")):
+        notes.lost(path, _OLD_PORT.format(port.number), hook)
+        return {}
+    if calls_app:
+        notes.changed(f"{path}.httpGet.port", "the app is at the port named http", call["port"])
+        return {**hook, "httpGet": {**call, "port": "http"}}
+    return hook
 
 
 def _security(container: Fields, notes: Notebook) -> dict[str, Any]:

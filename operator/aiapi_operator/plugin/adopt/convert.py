@@ -12,17 +12,19 @@ from aiapi_operator.plugin.adopt import (
     command_line,
     container,
     labels,
+    neighbours,
     pod,
     resources,
 )
 from aiapi_operator.plugin.adopt.autoscaler import Bounds
 from aiapi_operator.plugin.adopt.choices import Choices, aiapi_name, chosen_container
 from aiapi_operator.plugin.adopt.command_line import Serving
+from aiapi_operator.plugin.adopt.container import AppPort
 from aiapi_operator.plugin.adopt.fields import Fields
 from aiapi_operator.plugin.adopt.labels import TRAFFIC_LABEL
 from aiapi_operator.plugin.adopt.notebook import Notebook
 from aiapi_operator.plugin.adopt.related import Belongings, title
-from aiapi_operator.plugin.adopt.remarks import Remark
+from aiapi_operator.plugin.adopt.remarks import AdoptionError, Remark
 
 WORKERS_MAX = 8
 """The default of ``workers.max``."""
@@ -80,6 +82,9 @@ class _Conversion:
         self._others: list[Remark] = []
         self._fields = Fields(given.deployment)
         self._name = aiapi_name(given, choices)
+        self._old = ""
+        self._port = AppPort()
+        self._ported: list[dict[str, Any]] = []
 
     def run(self) -> Adoption:
         metadata = self._metadata()
@@ -135,10 +140,15 @@ class _Conversion:
     def _app(
         self, app: Fields, pod_fields: Fields, others: list[dict[str, Any]]
     ) -> tuple[Serving, dict[str, Any]]:
-        old = app.take("name") or ""
+        old = self._old = app.take("name") or ""
         self._notes.changed(f"{app.path}.name", f"named {APP_CONTAINER} in an AIApi", old)
         start_limit = container.start_limit(app.rest())
         port = container.app_port(app.rest(), self._targets(), _command_text(app))
+        path = f"{pod_fields.path}.containers"
+        neighbours.check_ports(others, path)
+        neighbours.explain_calls(others, path, port, self._notes)
+        self._port = port
+        self._ported = [{**app.rest(), "name": APP_CONTAINER}, *others]
         image = container.image(app)
         variables = container.variables(app, self._notes, old)
         serving = self._serving(app, variables.literals())
@@ -195,7 +205,11 @@ class _Conversion:
     def _serving(self, app: Fields, env: Mapping[str, str]) -> Serving:
         command, args = app.take("command") or [], app.take("args") or []
         argv = shlex.split(self._choices.command) or [*command, *args]
-        serving = command_line.read(argv, env, app=self._choices.app)
+        try:
+            serving = command_line.read(argv, env, app=self._choices.app)
+        except AdoptionError as error:
+            field = "args" if args and not command else "command"
+            raise AdoptionError(f"{app.path}.{field}: {error}") from error
         for field, words in (("command", command), ("args", args)):
             if words:
                 reason = f"serves {serving.app}"
@@ -268,14 +282,16 @@ class _Conversion:
 
     def _annotations(self, given: dict[str, str]) -> dict[str, str]:
         """Annotations that name the app's container or its port."""
-        found = dict(given)
         path = f"{_TEMPLATE}.metadata.annotations"
+        found = neighbours.annotations(
+            given, path, old=self._old, port=self._port, notes=self._notes
+        )
         if (key := "kubectl.kubernetes.io/default-container") in found:
             self._notes.changed(f"{path}[{key}]", "the app's container is named app", found[key])
             found[key] = APP_CONTAINER
         if (key := "prometheus.io/port") in found:
             reason = "the pod has the metrics of all its workers at port 9000; the app's path is at"
-            self._notes.changed(f"{path}[{key}]", f"{reason} {container.HTTP_PORT}", found[key])
+            self._notes.changed(f"{path}[{key}]", f"{reason} {container.HTTP_PORT}", given[key])
             found[key] = str(container.HTTP_PORT)
         return found
 
@@ -300,6 +316,8 @@ class _Conversion:
             self._budget(budget)
         for service in self._given.services:
             self._service(service)
+        for scaler in self._given.vertical:
+            self._vertical(scaler)
         for problem in self._given.unread:
             self._others.append(Remark(origin="Cluster", field="namespace", reason=problem))
 
@@ -314,6 +332,15 @@ class _Conversion:
         self._about(budget, notes)
         self._others += notes.remarks
 
+    def _vertical(self, scaler: dict[str, Any]) -> None:
+        notes = Notebook(title(scaler))
+        reason = (
+            "stays with the Deployment. The operator sizes the new pods and learns what a worker"
+            " uses: make no VerticalPodAutoscaler for them"
+        )
+        notes.lost("spec", reason, scaler.get("spec"))
+        self._others += notes.remarks
+
     def _service(self, service: dict[str, Any]) -> None:
         """The Service stays, and with it all that it says; only its port can be in the way."""
         notes = Notebook(title(service))
@@ -323,14 +350,7 @@ class _Conversion:
             " page Adopt a Deployment shows how to move the traffic behind this one",
         )
         for port in service["spec"].get("ports") or ():
-            target = port.get("targetPort", port.get("port"))
-            if target not in ("http", container.HTTP_PORT):
-                notes.lost(
-                    f"spec.ports[{port.get('name') or port['port']}].targetPort",
-                    "name the Deployment's port http, and set targetPort: http, before the Service"
-                    " selects both fleets: the new pods serve http at 8000",
-                    target,
-                )
+            neighbours.explain_target(port, self._port, self._ported, notes)
         self._others += notes.remarks
 
     def _about(self, manifest: dict[str, Any], notes: Notebook) -> None:

@@ -92,6 +92,12 @@ def omitted(given: Mapping[str, Any], notes: Notebook, path: str) -> dict[str, A
 
 
 def _explain_missing(rest: Mapping[str, Any], notes: Notebook, path: str) -> None:
+    if rest.get("hostNetwork"):
+        notes.changed(
+            f"{path}.hostNetwork",
+            "the pods take ports 8000 and 9000 of their node, which must be free, and one pod fits"
+            " on a node",
+        )
     if "enableServiceLinks" not in rest:
         notes.changed(
             f"{path}.enableServiceLinks",

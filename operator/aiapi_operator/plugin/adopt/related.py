@@ -15,6 +15,8 @@ class Belongings:
     services: tuple[Manifest, ...] = ()
     hpa: Manifest | None = None
     scaled_object: Manifest | None = None
+    vertical: tuple[Manifest, ...] = ()
+    """VerticalPodAutoscalers."""
     budgets: tuple[Manifest, ...] = ()
     others: tuple[Manifest, ...] = ()
     """Objects of the namespace that have a name which the children of an AIApi could take."""
@@ -51,6 +53,7 @@ def find(
         services=tuple(each for each in of("Service") if _matches(_selector(each), pods)),
         hpa=None if scaled else hpa,
         scaled_object=scaled,
+        vertical=tuple(each for each in of("VerticalPodAutoscaler") if _targets(each, name)),
         budgets=tuple(
             each for each in of("PodDisruptionBudget")
             if _matches(_selector(each).get("matchLabels") or {}, pods)
@@ -69,7 +72,8 @@ def _matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 
 def _targets(scaler: Manifest, name: str) -> bool:
-    target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
+    spec = scaler.get("spec") or {}
+    target = spec.get("scaleTargetRef") or spec.get("targetRef") or {}
     return target.get("name") == name and target.get("kind", "Deployment") == "Deployment"
 
 

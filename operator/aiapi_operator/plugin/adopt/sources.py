@@ -14,8 +14,7 @@ from aiapi_operator.cluster.resources import DEPLOYMENTS, POD_DISRUPTION_BUDGETS
 from aiapi_operator.plugin.adopt.related import Belongings, Manifest, find
 from aiapi_operator.plugin.errors import NOT_FOUND, CommandError
 
-_SCALERS = tuple(each for each in autoscalers.KINDS if each.kind != "VerticalPodAutoscaler")
-_KINDS = (DEPLOYMENTS, SERVICES, POD_DISRUPTION_BUDGETS, *_SCALERS)
+_KINDS = (DEPLOYMENTS, SERVICES, POD_DISRUPTION_BUDGETS, *autoscalers.KINDS)
 _NAMES = {"deployment", "deployments", "deploy", "deployments.apps", "deployment.apps"}
 
 

@@ -8,16 +8,14 @@ order workers that would only wait as well.
 from aiapi_operator.present.numbers import percent
 from aiapi_operator.sizing import latch, windows
 from aiapi_operator.sizing.decision import Condition
-from aiapi_operator.sizing.diagnoses.cpu_throttled import THROTTLED
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.loop_work import IGNORED
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Latch, Size
 
 KIND = "CPUContended"
-AFTER = 10.0
-"""Seconds for which workers must wait. Chosen: as for ObjectiveInfeasible."""
 
 
 class ContendedLatch(Latch):
@@ -31,7 +29,11 @@ def learn(known: ContendedLatch | None, facts: Facts) -> ContendedLatch | None:
     crowded = [bool(tick.crowded) for tick in facts.recent]
     finding = True if all(crowded) else None if any(crowded) else False
     turned = latch.update(
-        known or ContendedLatch(), finding, now=facts.now, on_after=AFTER, off_after=3 * AFTER
+        known or ContendedLatch(),
+        finding,
+        now=facts.now,
+        on_after=latch.AFTER,
+        off_after=3 * latch.AFTER,
     )
     return ContendedLatch(on=turned.on, since=turned.since)
 
@@ -65,7 +67,7 @@ def _message(facts: Facts) -> str:
         " requests are slow. Raise workers.cpu, or move the pods to nodes with free CPU. More"
         " workers in the same pods do not help, so none are added for it."
     )
-    if windows.mean(facts.ticks, "throttled") >= THROTTLED:
+    if windows.mean(facts.ticks, "throttled") >= IGNORED:
         text += " A CPU limit is part of the cause: see CPUThrottled."
     return text
 

@@ -5,13 +5,11 @@ from aiapi_operator.sizing import windows
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.loop_work import IGNORED
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 
 KIND = "CPUThrottled"
-THROTTLED = 0.05
-"""Share of the last minute that a CPU limit may throttle a pod. Chosen: below it latency hardly
-changes."""
 
 
 def check(facts: Facts, _: Requirements, __: Size) -> Condition:
@@ -19,9 +17,9 @@ def check(facts: Facts, _: Requirements, __: Size) -> Condition:
     if not facts.known:
         return condition(KIND, None, "NoData", "No pod can be scraped.")
     share = windows.mean(facts.ticks, "throttled")
-    limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]
-    if share < THROTTLED:
+    if share < IGNORED:
         return condition(KIND, False, "NotThrottled", "No CPU limit throttles the pods.")
+    limits = [s.cpu_limit_cores for s in facts.seen.samples if s.cpu_limit_cores > 0]
     limit = f" of {number(min(limits))} cores" if limits else ""
     return condition(
         KIND,

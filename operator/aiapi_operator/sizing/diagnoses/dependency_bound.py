@@ -23,8 +23,6 @@ from aiapi_operator.sizing.state import Size
 KIND = "DependencyBound"
 RAISED = 2.0
 """Factor on the calm level from which a latency within the objective is high. Chosen."""
-UPSTREAM_SHARE = 0.5
-"""Share of the request time that upstreams must explain. Chosen: most of it."""
 LOOP_SHARE = 0.25
 """Share of the latency up to which queueing for loops is not the cause. Chosen."""
 ADVICE = {
@@ -62,7 +60,7 @@ def _waits(facts: Facts, needs: Requirements, latency: Percentile, numbers: str)
         return condition(KIND, False, "ThreadsBusy", _threads_busy(facts, numbers, pool))
     loops = f"the busiest event loop is {percent(facts.mean('busiest'))} busy"
     share = upstream_share(facts)
-    if share < UPSTREAM_SHARE:
+    if share < windows.MOSTLY:
         return condition(
             KIND,
             False,
@@ -96,13 +94,11 @@ def _high(facts: Facts, objective: LatencyObjective, latency: Percentile) -> boo
     if latency.seconds > objective.threshold:
         return True
     calm = _calm(facts, objective)
-    requests = sum(sum(windows.histogram_of(tick, objective.kind)[1]) for tick in facts.ticks)
+    if calm is None or latency.seconds <= RAISED * calm + 0.005:
+        return False
     # A percentile of a few requests is noise.
-    return (
-        calm is not None
-        and latency.seconds > RAISED * calm + 0.005
-        and requests >= windows.MIN_REQUESTS
-    )
+    requests = sum(sum(windows.histogram_of(tick, objective.kind)[1]) for tick in facts.ticks)
+    return requests >= windows.MIN_REQUESTS
 
 
 def _loops_busy(facts: Facts, objective: LatencyObjective, latency: Percentile) -> bool:
@@ -133,14 +129,14 @@ def _threads_busy(facts: Facts, numbers: str, pool: ThreadPoolLoad) -> str:
         f" {number(pool.waiting, 2)} calls are waiting. More workers add threads."
     )
     upstream = facts.mean("upstream")
-    if upstream >= UPSTREAM_SHARE * pool.busy:
+    if upstream >= windows.MOSTLY * pool.busy:
         share = percent(min(1.0, upstream / pool.busy))
         text += f" Calls spend {share} of their time waiting for upstreams."
     return f"{text} {ADVICE.get(pool.name, '')}".rstrip()
 
 
 def _where_to_look(facts: Facts, pool: ThreadPoolLoad | None) -> str:
-    if pool is not None and pool.busy > UPSTREAM_SHARE * facts.mean("in_flight"):
+    if pool is not None and pool.busy > windows.MOSTLY * facts.mean("in_flight"):
         return f"Most requests are in a thread ({pool.name}): check the calls made there."
     return "Check locks, thread pools and clients that are not instrumented."
 

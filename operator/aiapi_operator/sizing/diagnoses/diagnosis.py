@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from aiapi_operator.sizing.decision import Condition
@@ -19,6 +20,7 @@ class Diagnosis:
     learner: Learner[Any] | None = None
 
 
+@lru_cache
 def condition(kind: str, status: bool | None, reason: str, message: str) -> Condition:
-    """A condition of the type ``kind``."""
+    """A condition of the type ``kind``. Most are the same as in the tick before."""
     return Condition(type=kind, status=status, reason=reason, message=message)

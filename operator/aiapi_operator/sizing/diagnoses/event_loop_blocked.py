@@ -11,11 +11,9 @@ from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.requirement import Requirements
-from aiapi_operator.sizing.state import Size
+from aiapi_operator.sizing.state import SLOW_WINDOW, Size
 
 KIND = "EventLoopBlocked"
-REMEMBERED = 60.0
-"""Seconds for which a blocked loop is reported. Chosen: long enough to be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +28,10 @@ class BlockedLoop:
 def learn(known: BlockedLoop | None, facts: Facts) -> BlockedLoop | None:
     """The latest blocked loop."""
     contended = bool(facts.ticks) and facts.ticks[-1].contended
-    for sample in facts.seen.samples:
-        if sample.workers_blocked > 0 and not contended:
+    for sample in () if contended else facts.seen.samples:
+        if sample.workers_blocked > 0:
             return BlockedLoop(time=facts.now, where=sample.blocked_at, pod=sample.pod)
-    return known if known is not None and known.time >= facts.now - REMEMBERED else None
+    return known if known is not None and known.time >= facts.now - SLOW_WINDOW else None
 
 
 def check(facts: Facts, _: Requirements, __: Size) -> Condition:

@@ -7,14 +7,12 @@ from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.latch import AFTER
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 from aiapi_operator.sizing.text import format_silent_pods
 
 KIND = "MetricsStale"
-PATIENCE = 10.0
-"""Seconds that some pods may fail to answer. Chosen: a few ticks; pods may be about to
-terminate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ def check(facts: Facts, _: Requirements, __: Size) -> Condition:
     if not seen.unknown:
         return condition(KIND, False, "AllPodsAnswer", "Every ready pod can be scraped.")
     since = facts.now if silent is None else silent.time
-    if not seen.all_unknown and facts.now - since < PATIENCE:
+    if not seen.all_unknown and facts.now - since < AFTER:
         return condition(KIND, False, "PodsAnswer", "Ready pods can be scraped.")
     names = format_silent_pods(seen.unknown)
     who = f"{len(seen.unknown)} of {count(seen.ready, 'ready pod')}"

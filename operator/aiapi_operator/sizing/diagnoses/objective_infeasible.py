@@ -12,17 +12,11 @@ from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.learners.base_first_byte import base
-from aiapi_operator.sizing.learners.utilization import target
+from aiapi_operator.sizing.learners.utilization import TUNING, target
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Latch, Size
 
 KIND = "ObjectiveInfeasible"
-WITHIN = 0.95
-"""Share of the threshold below which the objective is clearly feasible again. About the error of a
-percentile."""
-AFTER = 10.0
-"""Seconds for which the base must be over the threshold. Chosen: a few ticks; three times as long
-to end."""
 
 
 class InfeasibleLatch(Latch):
@@ -36,9 +30,13 @@ def learn(known: InfeasibleLatch | None, facts: Facts) -> InfeasibleLatch | None
         return known
     objective, found = worst
     share = found / objective.threshold
-    finding = True if share > 1 else False if share < WITHIN else None
+    finding = True if share > 1 else False if share < 1 - TUNING.near else None
     turned = latch.update(
-        known or InfeasibleLatch(), finding, now=facts.now, on_after=AFTER, off_after=3 * AFTER
+        known or InfeasibleLatch(),
+        finding,
+        now=facts.now,
+        on_after=latch.AFTER,
+        off_after=3 * latch.AFTER,
     )
     return InfeasibleLatch(on=turned.on, since=turned.since)
 

@@ -20,23 +20,19 @@ from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import Bounds, SizingSpec
-from aiapi_operator.sizing.learners.need_history import NeedHistory
+from aiapi_operator.sizing.learners.need_history import EVERY, SAMPLES, NeedHistory
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
 from aiapi_operator.sizing.needs import memory, schedule
-from aiapi_operator.sizing.needs.loop import FULL
-from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.plan import FULL, RequiredWorkers
 from aiapi_operator.sizing.requirement import Requirements
-from aiapi_operator.sizing.state import Latch, Size
+from aiapi_operator.sizing.state import SLOW_WINDOW, Latch, Size
 from aiapi_operator.sizing.text import format_size
 
 KIND = "Overprovisioned"
-EVERY = 10.0
-"""Seconds between two evaluations. Floors seldom change."""
-MUCH, LITTLE = 0.2, 0.1
-"""Share of the cost that floors add, for the condition to become true and false. Chosen."""
-ON_AFTER, OFF_AFTER = 300.0, 60.0
-"""Seconds for which it must last, to become true and false. Chosen."""
+MUCH = 0.2
+"""Share of the cost that floors add, from which it is reported. Chosen; it ends below half of
+it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +67,13 @@ def learn(known: Surplus | None, facts: Facts) -> Surplus | None:
         True
         if over > MUCH * found.lean_hour
         else False
-        if over < LITTLE * found.lean_hour
+        if over < MUCH / 2 * found.lean_hour
         else None
     )
     before = Latch() if known is None else known.latch
-    turned = latch.update(before, finding, now=facts.now, on_after=ON_AFTER, off_after=OFF_AFTER)
+    turned = latch.update(
+        before, finding, now=facts.now, on_after=SAMPLES * EVERY, off_after=SLOW_WINDOW
+    )
     return replace(found, latch=turned)
 
 

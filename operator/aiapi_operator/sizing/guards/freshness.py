@@ -3,7 +3,6 @@
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
-from aiapi_operator.sizing.propose import clamp
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 from aiapi_operator.sizing.text import format_silent_pods
@@ -13,7 +12,7 @@ def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
     """No fewer workers and no fewer pods than are running."""
     if facts.seen.mostly_known:
         return None
-    start = clamp(facts, facts.base)
+    start = facts.start
     allowed = Size(
         workers=max(size.workers, start.workers), replicas=max(size.replicas, start.replicas)
     )

@@ -7,7 +7,6 @@ from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
-from aiapi_operator.sizing.propose import clamp
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 
@@ -36,7 +35,7 @@ def guard(size: Size, facts: Facts, _: Requirements) -> Guarded | None:
     """No more new pods than the current minute still allows."""
     known, most = facts.get(PodOrders), facts.spec.max_replicas_per_minute
     spent = 0 if known is None else sum(pods for _, pods in known.orders)
-    start = clamp(facts, facts.base).replicas
+    start = facts.start.replicas
     ordered = 0 if facts.last is None else facts.last.size.replicas
     allowed = max(start, ordered) + max(0, most - spent)
     if size.replicas <= allowed:

@@ -15,7 +15,7 @@ from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.guards.guarded import Guarded
 from aiapi_operator.sizing.learners.need_history import NeedHistory
-from aiapi_operator.sizing.propose import clamp, workers_each
+from aiapi_operator.sizing.propose import workers_each
 from aiapi_operator.sizing.requirement import Requirements
 from aiapi_operator.sizing.state import Size
 
@@ -24,7 +24,7 @@ YOUNG = "no scale-down until a full stabilization window has passed since startu
 
 def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     """No fewer workers than the highest need of the window requires."""
-    history, start = facts.get(NeedHistory), clamp(facts, facts.base)
+    history, start = facts.get(NeedHistory), facts.start
     if history is None or (size.workers >= start.workers and size.replicas >= start.replicas):
         return None
     lately = needs.scaled_to(history.lately(needs.carry.total))
@@ -42,7 +42,7 @@ def guard_workers(size: Size, facts: Facts, needs: Requirements) -> Guarded | No
 
 def guard_replicas(size: Size, facts: Facts, needs: Requirements) -> Guarded | None:
     """No fewer pods than can carry the highest need of the window."""
-    history, start = facts.get(NeedHistory), clamp(facts, facts.base)
+    history, start = facts.get(NeedHistory), facts.start
     if history is None or size.replicas >= start.replicas:
         return None
     lasting = needs.scaled_to(history.lasting(needs.carry.total))

@@ -30,7 +30,7 @@ from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
-from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+from aiapi_operator.sizing.state import FAST_WINDOW, LONG_WINDOW, Tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +45,14 @@ class BaseLatencyTuning:
     planned at 0.6."""
     requests: int = 50
     """Requests for a measurement. Two or three of them are above the p95."""
-    rises: float = 600.0
-    """Seconds in which calm follows a higher b (to 1/e). Chosen: a slow upstream stays visible for
-minutes."""
     falls: float = 20.0
     """Seconds in which calm follows a lower b (to 1/e). Chosen: a lower b is no accident."""
     moves: float = 0.1
     """Share of the upstream time by which it must change to count. 2.5 times the error of its
     mean."""
-    waits: int = 200
-    """Requests for a mean of the upstream time. Waits vary by about half, so their mean by 4 %."""
 
 
 TUNING = BaseLatencyTuning()
-QUEUEING = 1.5
-"""Factor on the modeled delay at an idle loop. Two visits, before and after an upstream call, make
-1.5."""
 LONGEST = 3600.0
 """Seconds. A longer base latency in a checkpoint is an error."""
 
@@ -128,7 +120,7 @@ def read(facts: Facts, objective: LatencyObjective, idle: Sequence[Tick]) -> flo
     service = facts.get(ServiceDemand)
     rho = windows.mean(idle, "busiest")
     delay = 0.0 if service is None else capacity.queueing_delay(service.seconds, objective, rho)
-    return max(0.0, found.seconds - QUEUEING * delay)
+    return max(0.0, found.seconds - capacity.VISITS * delay)
 
 
 def undisturbed(ticks: Sequence[Tick], kind: ObjectiveKind, *, first: bool) -> list[Tick]:
@@ -160,12 +152,11 @@ def _waits(ticks: Sequence[Tick], base: float) -> UpstreamReference | None:
 def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
     """b by the current upstream time; ``calm`` follows slowly."""
     recent = facts.recent
-    if facts.mean("completed") * windows.span(recent) < TUNING.waits:
+    if facts.mean("completed") * windows.span(recent) < windows.MIN_REQUESTS:
         recent = windows.last(facts.ticks, now=facts.now, seconds=5 * FAST_WINDOW)
-    known = replace(known, looked=facts.now)
     found = _waits(recent, known.current)
     if found is None:
-        return known
+        return replace(known, looked=facts.now)
     reference = known.reference or found
     growth = (found.apart - reference.apart) / reference.upstream
     value = reference.base * (1 + growth) if abs(growth) >= TUNING.moves else reference.base
@@ -176,6 +167,7 @@ def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
         current=value,
         calm=follow(known, value, facts.now),
         time=facts.now,
+        looked=facts.now,
         reference=reference,
         moved=known.moved if value == known.current else facts.now,
     )
@@ -183,7 +175,7 @@ def _moved(known: BaseLatency, facts: Facts) -> BaseLatency:
 
 def follow(known: BaseLatency, value: float, now: float) -> float:
     """``calm`` after some time at ``value``."""
-    seconds = TUNING.rises if value > known.calm else TUNING.falls
+    seconds = LONG_WINDOW if value > known.calm else TUNING.falls
     weight = 1 - exp(-max(0.0, now - known.time) / seconds)
     return known.calm + weight * (value - known.calm)
 

@@ -43,8 +43,6 @@ class DailyProfileTuning:
     """Factor of the largest jump. Chosen: limits the cost of a wrong prediction."""
     weight: float = 0.3
     """Weight of a new day. Chosen: three or four days replace most of what is known."""
-    predictions: int = 12
-    """Jumps that must have been predicted before the profile is used. A quarter of a day."""
 
 
 TUNING = DailyProfileTuning()
@@ -78,7 +76,7 @@ class DailyProfile:
 
 def skill(known: DailyProfile) -> float:
     """How much smaller the errors are than those of predicting no change: 0 (no better) to 1."""
-    if known.seen < JUMPS + TUNING.predictions or not 0 <= known.error < known.error_without:
+    if known.seen < JUMPS + JUMPS / 4 or not 0 <= known.error < known.error_without:
         return 0.0
     return 1 - known.error / known.error_without
 

@@ -17,14 +17,14 @@ at the same time every day are in daily_profile.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf, sqrt
+from operator import sub
 
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners import daily_profile
 from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
-from aiapi_operator.sizing.windows import mean, span
+from aiapi_operator.sizing.windows import CHANCE, mean, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,6 @@ class DemandTuning:
     covered by the level within 6 s."""
     burst_sigmas: float = 4.0
     """Sigmas above the mean of the minute for a burst. By chance one in 30,000 ticks."""
-    rise_sigmas: float = 2.0
-    """Sigmas that a longer window may be below a shorter one. A rise is then detected in two or
-    three ticks."""
     fall_sigmas: float = 3.0
     """Sigmas that it may be above. A fleet that is too large for a while costs less than the
     reverse."""
@@ -97,7 +94,9 @@ def dispersion(ticks: Sequence[Tick], usual: float) -> float:
     """
     if len(ticks) < 8 or usual <= 0:
         return 1.0
-    apart = sum([(after.arrivals - before.arrivals) ** 2 for before, after in pairwise(ticks)])
+    arrivals = [tick.arrivals for tick in ticks]
+    steps: list[float] = list(map(sub, arrivals[1:], arrivals))
+    apart: float = sum([step**2 for step in steps])
     variance = apart / 2 / (len(ticks) - 1)
     return min(MOST_DISPERSION, max(1.0, variance / usual * span(ticks) / len(ticks)))
 
@@ -118,7 +117,7 @@ def _level(ticks: Sequence[Tick], spread: float) -> float:
             break
         # Under one request per second, one more or less is within chance.
         sigma = sqrt(max(found, 1.0) * spread / seconds)
-        low = max(low, found - TUNING.rise_sigmas * sigma)
+        low = max(low, found - CHANCE * sigma)
         high = min(high, found + TUNING.fall_sigmas * sigma)
         enough = seconds * TUNING.longer
     else:
@@ -136,19 +135,26 @@ def _slope(ticks: tuple[Tick, ...]) -> float:
     half = len(ticks) // 2
     if half < 4:
         return 0.0
-    return max(0.0, min(_sure_slope(ticks[:half]), _sure_slope(ticks[half:])))
+    early = _sure_slope(ticks[:half])
+    return min(early, _sure_slope(ticks[half:])) if early > 0 else 0.0
 
 
 def _sure_slope(ticks: Sequence[Tick]) -> float:
-    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does)."""
+    """Least-squares slope less two standard errors (arrivals vary as a Poisson count does).
+
+    Zero if that is negative.
+    """
     middle = sum([tick.time for tick in ticks]) / len(ticks)
-    spread = sum([(tick.time - middle) ** 2 for tick in ticks])
+    apart = [tick.time - middle for tick in ticks]
+    spread = sum([each**2 for each in apart])
     if spread <= 0:
         return 0.0
     rate = mean(ticks, "arrivals")
-    slope = sum([(tick.time - middle) * (tick.arrivals - rate) for tick in ticks]) / spread
-    error = sqrt(rate * len(ticks) / span(ticks) / spread)
-    return slope - 2 * error
+    slope = sum([each * (tick.arrivals - rate) for each, tick in zip(apart, ticks, strict=True)])
+    if slope <= 0:
+        return 0.0
+    slope /= spread
+    return max(0.0, slope - CHANCE * sqrt(rate * len(ticks) / span(ticks) / spread))
 
 
 LEARNER = Learner(kind=Demand, learn=learn, tuning=TUNING)

@@ -18,22 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from aiapi_operator.sizing import latch
+from aiapi_operator.sizing.capacity import HIGHEST
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failures import TUNING as FAILURES
 from aiapi_operator.sizing.state import SLOW_WINDOW, Latch, Tick
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedRequestsTuning:
-    """Numbers of this learner."""
-
-    abandoned: float = 0.5
-    """Share of the requests from which disconnects are failures even where loops are idle. Some
-    users always close the page; where most do, it is the service that they leave."""
-
-
-TUNING = FailedRequestsTuning()
+from aiapi_operator.sizing.windows import MOSTLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,35 +65,43 @@ def learn(known: FailedRequests | None, facts: Facts) -> FailedRequests | None:
     known = known or FailedRequests()
     ended, server_error, shed, cancelled, while_busy = _minute(facts.ticks)
     if ended <= 0:
-        return replace(known, recent=False)
-    abandoned = cancelled >= TUNING.abandoned * ended
+        return replace(known, recent=False) if known.recent else known
+    abandoned = cancelled >= MOSTLY * ended
     gave_up = cancelled if abandoned else while_busy
-    known = replace(
-        known,
-        shares=FailedShares(
-            server_error=server_error / ended, cancelled=gave_up / ended, shed=shed / ended
-        ),
-        recent=True,
-        counts_cancelled=abandoned or _busy(tick),
+    shares = FailedShares(
+        server_error=server_error / ended, cancelled=gave_up / ended, shed=shed / ended
     )
-    newest = tick.server_errors + tick.shed + (tick.cancelled if known.counts_cancelled else 0.0)
-    return _turned(known, facts, server_error + gave_up + shed, newest * tick.seconds)
+    counts_cancelled = abandoned or tick.busiest >= HIGHEST
+    newest = tick.server_errors + tick.shed + (tick.cancelled if counts_cancelled else 0.0)
+    failed, since, turned = _turned(
+        known, facts, shares.total, (server_error + gave_up + shed, newest * tick.seconds)
+    )
+    return FailedRequests(
+        shares=shares,
+        recent=True,
+        counts_cancelled=counts_cancelled,
+        failed=failed,
+        since=since,
+        latch=turned,
+    )
 
 
-def _turned(known: FailedRequests, facts: Facts, minute: float, newest: float) -> FailedRequests:
-    """``known`` with its latch. ``minute`` and ``newest`` are failures in a minute and a tick."""
-    share = known.shares.total
+def _turned(
+    known: FailedRequests, facts: Facts, share: float, failures: tuple[float, float]
+) -> tuple[float, float | None, Latch]:
+    """``failed``, ``since`` and the latch, after ``failures`` in a minute and in a tick."""
+    failed, since = known.failed, known.since
     over = share >= FAILURES.begins
-    if over and known.since is None:
-        known = replace(known, since=facts.now, failed=minute)
+    if over and since is None:
+        failed, since = failures[0], facts.now
     elif over:
-        known = replace(known, failed=known.failed + newest)
-    enough = known.failed >= FAILURES.enough
+        failed += failures[1]
+    enough = failed >= FAILURES.enough
     finding = True if over and enough else False if share < FAILURES.begins / 2 else None
     turned = latch.update(known.latch, finding, now=facts.now, on_after=0.0, off_after=SLOW_WINDOW)
     if finding is False and not turned.on:
-        known = replace(known, since=None, failed=0.0)
-    return replace(known, latch=turned)
+        return 0.0, None, turned
+    return failed, since, turned
 
 
 def _minute(ticks: Sequence[Tick]) -> tuple[float, float, float, float, float]:
@@ -112,18 +110,17 @@ def _minute(ticks: Sequence[Tick]) -> tuple[float, float, float, float, float]:
     One pass over the ticks: this runs in each decision.
     """
     ended = server_error = shed = cancelled = while_busy = 0.0
+    busy = HIGHEST
     for tick in ticks:
         seconds = tick.seconds
         ended += seconds * (tick.completed + tick.shed)
         server_error += seconds * tick.server_errors
         shed += seconds * tick.shed
-        cancelled += seconds * tick.cancelled
-        while_busy += seconds * tick.cancelled if _busy(tick) else 0.0
+        gone = seconds * tick.cancelled
+        cancelled += gone
+        if tick.busiest >= busy:
+            while_busy += gone
     return ended, server_error, shed, cancelled, while_busy
 
 
-def _busy(tick: Tick) -> bool:
-    return tick.busiest >= FAILURES.busy
-
-
-LEARNER = Learner(kind=FailedRequests, learn=learn, tuning=TUNING)
+LEARNER = Learner(kind=FailedRequests, learn=learn)

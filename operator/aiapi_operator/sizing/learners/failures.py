@@ -23,6 +23,7 @@ A permanent share of failures (bots, broken clients) is usual and has no effect.
 from dataclasses import dataclass, replace
 from math import exp
 
+from aiapi_operator.sizing.capacity import HIGHEST
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.state import FAST_WINDOW, Tick
@@ -34,9 +35,6 @@ from aiapi_operator.sizing.windows import mean
 class FailuresTuning:
     """Numbers of this learner."""
 
-    busy: float = 0.85
-    """Utilization of the busiest pod from which loops may cause failures. The highest planned
-    one."""
     begins: float = 0.05
     """Share of failures, above the usual share, from which requests are failing. Chosen; they stop
     below half of it."""
@@ -84,7 +82,11 @@ def learn(known: Failures | None, facts: Facts) -> Failures | None:
     if known.level is not None and tick.arrivals > 0:
         facts.replace_tick(_without_retries(known, facts, tick, known.level, share))
     weight = 1 - exp(-tick.seconds / TUNING.usual)
-    return replace(known, usual=known.usual + weight * (share - known.usual))
+    return Failures(
+        usual=known.usual + weight * (share - known.usual),
+        level=known.level,
+        calm_since=known.calm_since,
+    )
 
 
 def _without_retries(known: Failures, facts: Facts, tick: Tick, level: float, share: float) -> Tick:
@@ -126,7 +128,7 @@ def _turned(known: Failures, facts: Facts, tick: Tick, share: float) -> Failures
 
 def _busy(tick: Tick) -> bool:
     """Whether a loop may be what fails requests: it is full, or waits for a CPU."""
-    return tick.contended or tick.busiest >= TUNING.busy
+    return tick.contended or tick.busiest >= HIGHEST
 
 
 def _failed(tick: Tick) -> float:

@@ -8,7 +8,7 @@ Every 10 s the highest need of the workers' window is kept as a sample, for five
 of pods is planned with these samples (pods.py).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiapi_operator.sizing import peaks
 from aiapi_operator.sizing.entry import Learner
@@ -50,17 +50,19 @@ def learn(known: NeedHistory | None, facts: Facts) -> NeedHistory:
     if last.need is None:
         return _running(known, last.size, spec, last.time)
     workers, replicas = spec.workers_down_after, spec.replicas_down_after
-    known = replace(
-        known,
-        workers=peaks.push(known.workers, time=last.time, value=last.need, window=workers),
+    needs = peaks.push(known.workers, time=last.time, value=last.need, window=workers)
+    samples, sampled = known.samples, known.sampled
+    if sampled is None or last.time - sampled >= EVERY - 1e-6:
+        samples = (*samples, peaks.peak(needs) or 0.0)[-SAMPLES:]
+        sampled = last.time
+    return NeedHistory(
+        workers=needs,
         replicas=peaks.push(known.replicas, time=last.time, value=last.need, window=replicas),
         running_workers=peaks.expire(known.running_workers, time=facts.now, window=workers),
         running_replicas=peaks.expire(known.running_replicas, time=facts.now, window=replicas),
+        samples=samples,
+        sampled=sampled,
     )
-    if known.sampled is not None and last.time - known.sampled < EVERY - 1e-6:
-        return known
-    samples = (*known.samples, known.lately(last.need))[-SAMPLES:]
-    return replace(known, samples=samples, sampled=last.time)
 
 
 def _running(known: NeedHistory, size: Size, spec: SizingSpec, time: float) -> NeedHistory:

@@ -32,17 +32,13 @@ from aiapi_operator.sizing.learners.base_first_byte import base as base_for
 from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.failures import failing
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
-from aiapi_operator.sizing.state import FAST_WINDOW, Tick
+from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueingTuning:
     """Numbers of this learner."""
 
-    every: float = 6.0
-    """Seconds between two readings. A window of 30 s changes little within a tick."""
-    seconds: float = 30.0
-    """Seconds of a reading. Half of the minute in which an objective is evaluated."""
     full: float = 0.92
     """Utilization of a tick from which there is a backlog. Chosen: above any planned one."""
     lowest: float = 0.5
@@ -60,13 +56,15 @@ class QueueingTuning:
 
 
 TUNING = QueueingTuning()
+READING = SLOW_WINDOW / 2
+"""Seconds of a reading: half of the minute in which an objective is evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queueing:
     """The factor q, and the variance of its readings relative to it."""
 
-    factor: float = 1.5
+    factor: float = capacity.VISITS
     variance: float = 0.04
     seconds: float = 20.0
     """Seconds of full load it is learned from. The initial value counts for 20."""
@@ -83,7 +81,7 @@ def planned(facts: Facts) -> float:
 def learn(known: Queueing | None, facts: Facts) -> Queueing:
     """Add a reading of the last 30 s, if they are suitable."""
     known = known or Queueing()
-    if facts.tick is None or facts.now - known.time < TUNING.every:
+    if facts.tick is None or facts.now - known.time < FAST_WINDOW:
         return known
     known = replace(known, time=facts.now)
     service, target = facts.get(ServiceDemand), facts.get(UtilizationTarget)
@@ -110,9 +108,9 @@ class _Basis:
 
 def _read(known: Queueing, facts: Facts, basis: _Basis) -> Queueing:
     objective, base, service = basis.objective, basis.base, basis.service
-    since = min(TUNING.seconds, facts.now - base.moved)
+    since = min(READING, facts.now - base.moved)
     calm = _calm(windows.last(facts.ticks, now=facts.now, seconds=since), objective.kind)
-    if not calm or windows.span(calm) < 0.7 * TUNING.seconds:
+    if not calm or windows.span(calm) < 0.7 * READING:
         return known
     read = histogram.percentile(*windows.latencies(calm, objective.kind), objective.percentile)
     busy, full = _busy(calm), basis.planned_rho / (1 - basis.planned_rho)
@@ -127,7 +125,7 @@ def _read(known: Queueing, facts: Facts, basis: _Basis) -> Queueing:
     weight = min(1.0, (busy / full) ** 2)
     if found > known.factor and missed:
         weight *= TUNING.missed
-    return _add(known, found, weight * TUNING.every)
+    return _add(known, found, weight * FAST_WINDOW)
 
 
 def _upstreams_explain(facts: Facts, basis: _Basis, latency: float) -> bool:

@@ -18,18 +18,18 @@ from typing import Any
 
 from aiapi_operator.sizing import peaks
 from aiapi_operator.sizing.checkpoint import settled
+from aiapi_operator.sizing.counters import MOST
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
-from aiapi_operator.sizing.state import PeakWindow
+from aiapi_operator.sizing.learners.worker_use import PODS
+from aiapi_operator.sizing.plan import PLANNED
+from aiapi_operator.sizing.state import LONG_WINDOW, PeakWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMemoryTuning:
     """Numbers of this learner."""
 
-    leak: float = 600.0
-    """Seconds in which a bin may double. Chosen: a deployment that needs more memory is learned in
-    minutes."""
     bins: int = 3
     """Bins for a fit. Two points always fit a line."""
     samples: int = 5
@@ -37,14 +37,9 @@ class RequestMemoryTuning:
     span: float = 20.0
     """Requests in flight per worker between the first and the last bin. Chosen: fewer are within an
     allocator's noise."""
-    full: float = 0.8
-    """Share of the limit that is planned. The rest is for uneven load: exceeding it kills the
-    pod."""
 
 
 TUNING = RequestMemoryTuning()
-PODS = 20
-"""Pods that are read per tick. Limits the time of a decision in large fleets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,7 @@ def learn(known: RequestMemory | None, facts: Facts) -> RequestMemory | None:
         return known if limited else None
     known = known or RequestMemory()
     bins = {each.bin: each for each in known.bins}
-    rise = 1 + facts.tick.seconds / TUNING.leak
+    rise = 1 + facts.tick.seconds / LONG_WINDOW
     for sample in limited[:: max(1, len(limited) // PODS)]:
         workers = sample.workers_ready + sample.workers_draining
         in_flight, rss = sample.in_flight / workers, sample.rss_bytes / workers
@@ -99,11 +94,11 @@ def learn(known: RequestMemory | None, facts: Facts) -> RequestMemory | None:
 
 def _pods(known: RequestMemory, facts: Facts, limit: int) -> int:
     """Pods that can hold the requests in flight; 0 if any number can, or none."""
-    room = TUNING.full * limit - facts.base.workers * known.worker
+    room = PLANNED * limit - facts.base.workers * known.worker
     if known.request <= 0 or room <= 0:
         # The workers alone fill the limit: no number of pods makes room for requests.
         return 0
-    return ceil(min(1e6, facts.mean("in_flight") * known.request / room) - 1e-9)
+    return ceil(min(MOST, facts.mean("in_flight") * known.request / room) - 1e-9)
 
 
 def _bin(

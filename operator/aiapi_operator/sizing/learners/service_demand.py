@@ -29,14 +29,13 @@ from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failures import failing
 from aiapi_operator.sizing.state import SLOW_WINDOW, Tick
+from aiapi_operator.sizing.windows import MIN_REQUESTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDemandTuning:
     """Numbers of this learner."""
 
-    enough: float = 200.0
-    """Requests for a confident c. The mean of 200 exponential costs is within 7 %."""
     block: float = 25.0
     """Requests in a block. The mean of 25 exponential costs is within 20 %."""
     outlier: float = 3.0
@@ -49,8 +48,6 @@ class ServiceDemandTuning:
     the work done."""
     most_idle: float = 0.02
     """Share of a worker's time that idle work may take. Heartbeats and housekeeping take less."""
-    longest: float = 60.0
-    """Seconds. A longer c in a checkpoint is an error."""
 
 
 TUNING = ServiceDemandTuning()
@@ -76,7 +73,7 @@ class ServiceDemand:
     @property
     def confident(self) -> bool:
         """Whether it is measured from enough requests since this operator started."""
-        return self.requests >= TUNING.enough
+        return self.requests >= MIN_REQUESTS
 
 
 def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
@@ -94,56 +91,55 @@ def learn(known: ServiceDemand | None, facts: Facts) -> ServiceDemand | None:
             return None
         counted = min(requests, TUNING.block) if tick.contended else requests
         return ServiceDemand(seconds=work / requests, requests=counted)
-    held = replace(
-        known,
-        block_work=known.block_work + work,
-        block_requests=known.block_requests + requests,
-        block_seconds=known.block_seconds + tick.seconds,
-    )
+    work, requests = known.block_work + work, known.block_requests + requests
+    seconds = known.block_seconds + tick.seconds
     # What a checkpoint has stays until a whole block has come; one's own first ticks count singly.
-    if held.block_requests < TUNING.block and not 0 < known.requests < TUNING.block:
-        return held
-    return _add(held, facts)
+    if requests <= 0 or (requests < TUNING.block and not 0 < known.requests < TUNING.block):
+        return replace(known, block_work=work, block_requests=requests, block_seconds=seconds)
+    return _add(known, facts, work, requests, seconds)
 
 
-def _add(known: ServiceDemand, facts: Facts) -> ServiceDemand:
-    """Learn from the complete block of requests."""
-    work, requests, seconds = known.block_work, known.block_requests, known.block_seconds
-    if requests <= 0:
-        return known
-    known = replace(known, block_work=0.0, block_requests=0.0, block_seconds=0.0)
-    known = _expensive(known, work, requests)
-    if known.expensive_blocks >= 3 and _sure(known):
-        cost = known.expensive_work / known.expensive_requests
-        return ServiceDemand(seconds=cost, requests=known.expensive_requests, idle=known.idle)
+def _add(
+    known: ServiceDemand, facts: Facts, work: float, requests: float, seconds: float
+) -> ServiceDemand:
+    """Learn from a complete block of requests."""
+    expensive_work, expensive_requests, blocks = _expensive(known, work, requests)
+    if blocks >= 3 and _sure(known, expensive_work, expensive_requests):
+        cost = expensive_work / expensive_requests
+        return ServiceDemand(seconds=cost, requests=expensive_requests, idle=known.idle)
     usual = known.seconds * requests
-    if known.requests >= TUNING.enough:
+    if known.requests >= MIN_REQUESTS:
         work = min(TUNING.outlier * usual, max(usual / TUNING.outlier, work))
     # The requests of a minute, and never fewer than ``enough``.
     kept = known.requests * exp(-seconds / SLOW_WINDOW)
-    kept = max(kept, min(known.requests, TUNING.enough - requests), 0.0)
+    kept = max(kept, min(known.requests, MIN_REQUESTS - requests), 0.0)
     total = kept + requests
     cost = (known.seconds * kept + work) / total
-    if failing(facts) and cost < known.seconds:
-        return known
-    return replace(known, seconds=max(cost, 1e-9), requests=total)
-
-
-def _expensive(known: ServiceDemand, work: float, requests: float) -> ServiceDemand:
-    if work <= TUNING.changed * known.seconds * requests:
-        return replace(known, expensive_work=0.0, expensive_requests=0.0, expensive_blocks=0)
-    return replace(
-        known,
-        expensive_work=known.expensive_work + work,
-        expensive_requests=known.expensive_requests + requests,
-        expensive_blocks=known.expensive_blocks + 1,
+    keeps = failing(facts) and cost < known.seconds
+    return ServiceDemand(
+        seconds=known.seconds if keeps else max(cost, 1e-9),
+        requests=known.requests if keeps else total,
+        idle=known.idle,
+        expensive_work=expensive_work,
+        expensive_requests=expensive_requests,
+        expensive_blocks=blocks,
     )
 
 
-def _sure(known: ServiceDemand) -> bool:
+def _expensive(known: ServiceDemand, work: float, requests: float) -> tuple[float, float, int]:
+    """Loop seconds, requests and number of the latest blocks that all cost more."""
+    if work <= TUNING.changed * known.seconds * requests:
+        return 0.0, 0.0, 0
+    return (
+        known.expensive_work + work,
+        known.expensive_requests + requests,
+        known.expensive_blocks + 1,
+    )
+
+
+def _sure(known: ServiceDemand, work: float, requests: float) -> bool:
     """Whether the blocks cost more than c by over three sigmas of exponential costs."""
-    cost = known.expensive_work / known.expensive_requests
-    return cost > known.seconds * (1 + 3 * sqrt(2 / known.expensive_requests))
+    return work / requests > known.seconds * (1 + 3 * sqrt(2 / requests))
 
 
 def _idle(known: ServiceDemand | None, tick: Tick) -> ServiceDemand | None:
@@ -166,12 +162,12 @@ def checkpoint(known: ServiceDemand, _: Saved) -> dict[str, Any]:
 
 
 def restore(saved: Saved) -> ServiceDemand | None:
-    """Read ``serviceDemand`` back. It is not confident."""
+    """Read ``serviceDemand`` back. It is not confident; over a minute it is an error."""
     text = saved.get("serviceDemand")
     if not isinstance(text, str) or not is_duration(text):
         return None
     seconds = parse_duration(text)
-    return ServiceDemand(seconds=seconds) if 0 < seconds <= TUNING.longest else None
+    return ServiceDemand(seconds=seconds) if 0 < seconds <= SLOW_WINDOW else None
 
 
 LEARNER = Learner(

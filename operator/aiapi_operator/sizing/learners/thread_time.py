@@ -12,12 +12,9 @@ from dataclasses import dataclass, field
 
 from aiapi_operator.sizing.entry import Learner
 from aiapi_operator.sizing.facts import Facts
+from aiapi_operator.sizing.learners.service_demand import TUNING as SERVICE
 from aiapi_operator.sizing.state import Tick
-
-REQUESTS = 20
-"""Requests for a thread time. Chosen: 20 of exponential times are within 22 %."""
-MOSTLY = 0.5
-"""Share of failed requests from which most fail. By definition."""
+from aiapi_operator.sizing.windows import MOSTLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,7 @@ def learn(known: ThreadTime | None, facts: Facts) -> ThreadTime | None:
         return known
     sound = [each for each in facts.ticks if not distorted(each)]
     completed = sum(each.completed * each.seconds for each in sound)
-    if completed < REQUESTS:
+    if completed < SERVICE.block:
         return known
     busy: dict[str, float] = {}
     for each in sound:

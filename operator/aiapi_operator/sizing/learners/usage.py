@@ -14,7 +14,7 @@ is over the objective for 6 s, or requests are failing, until neither was the ca
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -23,16 +23,12 @@ from aiapi_operator.sizing.checkpoint import number
 from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.failed_requests import FailedRequests
+from aiapi_operator.sizing.learners.need_history import EVERY
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import target
 from aiapi_operator.sizing.learners.worker_use import WorkerUse, priced
-from aiapi_operator.sizing.plan import RequiredWorkers
+from aiapi_operator.sizing.plan import FULL, RequiredWorkers
 from aiapi_operator.sizing.state import FAST_WINDOW, SLOW_WINDOW, Latch, Size, Tick
-
-EVERY = 10.0
-"""Seconds between two evaluations. The last minute changes little in between."""
-FULL = 0.95
-"""Utilization allowed while a pod is lost. As in needs/loop.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,30 +50,33 @@ class Usage:
 def learn(known: Usage | None, facts: Facts) -> Usage:
     """Add the time since the previous tick."""
     known = known or Usage()
-    known = replace(known, missing=_missing(known.missing, facts))
-    if facts.last is not None:
-        size = facts.last.size
-        known = replace(
-            known,
-            seconds=known.seconds + facts.elapsed,
-            worker_seconds=known.worker_seconds + facts.elapsed * size.total,
-            pod_seconds=known.pod_seconds + facts.elapsed * size.replicas,
-            missed_seconds=known.missed_seconds + (facts.elapsed if _fails(known, facts) else 0.0),
-        )
-    if facts.now - known.looked < EVERY:
-        return known
-    known, served = replace(known, looked=facts.now), _served(facts)
-    if served is None:
-        return known
+    missing = _missing(known.missing, facts)
+    looks = facts.now - known.looked >= EVERY
+    size = Size(workers=0, replicas=0) if facts.last is None else facts.last.size
+    elapsed = 0.0 if facts.last is None else facts.elapsed
+    return Usage(
+        seconds=known.seconds + elapsed,
+        worker_seconds=known.worker_seconds + elapsed * size.total,
+        pod_seconds=known.pod_seconds + elapsed * size.replicas,
+        missed_seconds=known.missed_seconds + (elapsed if _fails(missing, facts) else 0.0),
+        peak=_peak(known.peak, facts) if looks else known.peak,
+        looked=facts.now if looks else known.looked,
+        missing=missing,
+    )
+
+
+def _peak(known: Size | None, facts: Facts) -> Size | None:
+    """The more expensive one of the known fleet and that for the last minute."""
+    served = _served(facts)
+    if served is None or known is None:
+        return served or known
     spec = priced(facts.spec, facts.get(WorkerUse))
-    if known.peak is None or plan.hourly_cost(spec, served) > plan.hourly_cost(spec, known.peak):
-        return replace(known, peak=served)
-    return known
+    return served if plan.hourly_cost(spec, served) > plan.hourly_cost(spec, known) else known
 
 
-def _fails(known: Usage, facts: Facts) -> bool:
+def _fails(missing: Latch, facts: Facts) -> bool:
     failed = facts.get(FailedRequests)
-    return known.missing.on or (failed is not None and failed.latch.on)
+    return missing.on or (failed is not None and failed.latch.on)
 
 
 def _missing(known: Latch, facts: Facts) -> Latch:

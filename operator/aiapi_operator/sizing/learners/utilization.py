@@ -25,9 +25,6 @@ class UtilizationTuning:
 
     lowest: float = 0.3
     """Utilization that is always planned. Chosen: bounds the cost of a tight objective."""
-    highest: float = 0.85
-    """Utilization that is planned at most. Above it a small error of the demand causes a large
-    delay."""
     efficient: float = 0.7
     """Utilization while the objective is infeasible. As Knative's default target percentage."""
     cautious: float = 0.6
@@ -73,7 +70,7 @@ def _for_objective(facts: Facts, objective: LatencyObjective) -> UtilizationTarg
     rho = slack / (slack + k)
     usual = max(0.0, objective.threshold - base.calm)
     rho = max(rho, min(TUNING.efficient, usual / (usual + k)))
-    rho = min(TUNING.highest, rho)
+    rho = min(capacity.HIGHEST, rho)
     if not service.confident:
         rho = min(rho, TUNING.cautious)
     return UtilizationTarget(utilization=max(TUNING.lowest, rho), objective=objective)

@@ -30,7 +30,7 @@ from aiapi_operator.sizing.entry import Learner, Saved
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.inputs import PodSample, SizingSpec
 from aiapi_operator.sizing.learners.utilization import target
-from aiapi_operator.sizing.state import SLOW_WINDOW, PeakWindow
+from aiapi_operator.sizing.state import LONG_WINDOW, SLOW_WINDOW, PeakWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,6 @@ class WorkerUseTuning:
     second."""
     less: float = 0.85
     """Share of the current request below which a lower one is worth a resize. Chosen."""
-    down_after: float = 600.0
-    """Seconds for which less must have sufficed. Chosen: each change resizes every pod."""
     range: float = 4.0
     """Factor on the spec's value that is requested at most. Chosen: limits the effect of an
     error."""
@@ -103,7 +101,7 @@ def learn(known: WorkerUse | None, facts: Facts) -> WorkerUse | None:
         cpu_peaks=_push(known.cpu_peaks, _cpu(facts), now),
         memory_peaks=_push(known.memory_peaks, _memory(facts.seen.samples), now),
     )
-    down = now - since >= TUNING.down_after
+    down = now - since >= LONG_WINDOW
     cores, octets = spec.worker_cpu, float(spec.worker_memory)
     memory = _follow(known.memory, octets, peaks.peak(known.memory_peaks), MEMORY_STEP, down=down)
     return replace(
@@ -115,8 +113,8 @@ def learn(known: WorkerUse | None, facts: Facts) -> WorkerUse | None:
 
 def _push(window: PeakWindow, value: float | None, now: float) -> PeakWindow:
     if value is None:
-        return peaks.expire(window, time=now, window=TUNING.down_after)
-    return peaks.push(window, time=now, value=value, window=TUNING.down_after)
+        return peaks.expire(window, time=now, window=LONG_WINDOW)
+    return peaks.push(window, time=now, value=value, window=LONG_WINDOW)
 
 
 def _cpu(facts: Facts) -> float | None:

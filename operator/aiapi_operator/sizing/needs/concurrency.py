@@ -9,15 +9,15 @@ requirement: a worker that only waits can hold thousands of requests.
 from collections.abc import Sequence
 
 from aiapi_operator.present.numbers import number
+from aiapi_operator.sizing.counters import MOST
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.demand import Demand, expected
-from aiapi_operator.sizing.requirement import MOST, Requirement
+from aiapi_operator.sizing.plan import PLANNED
+from aiapi_operator.sizing.requirement import Requirement
 from aiapi_operator.sizing.state import Tick
 
-FULL_SHARE = 0.8
-"""Share of a worker's limit that is planned. The rest is for uneven load."""
 MOST_SHED = 1.5
 """Factor by which shed requests may raise the requests in flight. Chosen: limits a single step."""
 
@@ -34,11 +34,11 @@ def need(facts: Facts, lead: float) -> Requirement | None:
     if most <= 0:
         return None
     in_flight = unshed(facts.recent, _in_flight(facts)) * growth(facts, lead)
-    per_worker = f"({most} per worker x {FULL_SHARE:g})"
+    per_worker = f"({most} per worker x {PLANNED:g})"
     return Requirement(
         binding=Binding.CONCURRENCY,
         reason=f"{number(in_flight)} requests in flight expected / {per_worker}",
-        workers=min(MOST, in_flight / (most * FULL_SHARE)),
+        workers=min(MOST, in_flight / (most * PLANNED)),
         survivors=min(MOST, in_flight / most),
     )
 

@@ -7,19 +7,15 @@ is replaced, so 412 x 9.1 ms / 0.95 = 3.9 workers must remain.
 from math import sqrt
 
 from aiapi_operator.present.numbers import duration, number
+from aiapi_operator.sizing.counters import MOST
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners import demand
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.learners.utilization import target
-from aiapi_operator.sizing.requirement import MOST, Requirement
-from aiapi_operator.sizing.windows import span
-
-FULL = 0.95
-"""Utilization allowed while a pod is lost. Chosen: the objective may be missed, but no backlog
-grows."""
-SIGMAS = 2.0
-"""Sigmas by which chance may raise the loop time in use. One in 40 readings exceeds it."""
+from aiapi_operator.sizing.plan import FULL
+from aiapi_operator.sizing.requirement import Requirement
+from aiapi_operator.sizing.windows import CHANCE, span
 
 
 def need(facts: Facts, lead: float) -> Requirement:
@@ -52,4 +48,4 @@ def certain_loop(facts: Facts, service: float) -> float:
     at 20 ms: 6.4 s per second, of which 6.4 - 2 x 0.02 x sqrt(2 x 320 / 6) = 6.0 are certain.
     """
     loop = facts.mean("loop")
-    return max(0.0, loop - SIGMAS * sqrt(2 * service * loop / span(facts.recent)))
+    return max(0.0, loop - CHANCE * sqrt(2 * service * loop / span(facts.recent)))

@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from math import sqrt
 
 from aiapi_operator.present.numbers import number
+from aiapi_operator.sizing.counters import MOST
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.facts import Facts
 from aiapi_operator.sizing.learners.demand import Demand
 from aiapi_operator.sizing.learners.thread_time import ThreadTime, distorted
 from aiapi_operator.sizing.needs.concurrency import growth
-from aiapi_operator.sizing.requirement import MOST, Requirement
+from aiapi_operator.sizing.requirement import Requirement
 from aiapi_operator.sizing.state import FAST_WINDOW, ThreadUse
-from aiapi_operator.sizing.windows import planned_share
-
-SIGMAS = 2.0
-"""Sigmas by which chance may raise the busy threads. One in 40 readings exceeds it."""
+from aiapi_operator.sizing.windows import CHANCE, planned_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +52,10 @@ class ThreadPoolLoad:
 def busiest_pool(facts: Facts) -> ThreadPoolLoad | None:
     """The pool that needs the most workers; None if no threads are used."""
     pools = {pool.name: pool for tick in facts.recent for pool in tick.threads}
+    if not pools:
+        return None
     found = [_load(facts, pool) for pool in pools.values()]
-    return max(found, key=lambda each: each.workers, default=None)
+    return max(found, key=lambda each: each.workers)
 
 
 def _load(facts: Facts, pool: ThreadUse) -> ThreadPoolLoad:
@@ -75,7 +75,7 @@ def _load(facts: Facts, pool: ThreadUse) -> ThreadPoolLoad:
     needed = busy
     if cost is not None and demand is not None:
         # Calls of t seconds overlap, so this is what chance may add to the mean of the window.
-        chance = SIGMAS * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
+        chance = CHANCE * sqrt(2 * busy * cost / max(span, FAST_WINDOW))
         least = 0.0 if any(map(distorted, facts.recent)) else max(0.0, busy - chance)
         needed = min(max(least, demand.level * cost), most + chance)
     return ThreadPoolLoad(

@@ -80,6 +80,11 @@ def test_it_is_false_while_the_fewest_pods_carry_the_need_as_granted(
     assert checked(need, (Refusal.DEFERRED, granted)).status is status
 
 
+def test_the_pod_that_got_the_fewest_workers_decides() -> None:
+    found = checked(4.0, (Refusal.DEFERRED, 3), (Refusal.DEFERRED, 1))
+    assert (found.status, found.reason) == (True, "NodeIsFull")
+
+
 @pytest.mark.parametrize(("floor", "status"), [(2, False), (3, True)])
 def test_a_floor_of_workers_needs_them_too(floor: int, status: bool) -> None:
     assert checked(0.5, (Refusal.DEFERRED, 2), min_workers=floor).status is status

@@ -17,7 +17,6 @@ from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.learners.daily_profile import (
     JUMPS,
     LEARNER,
-    TUNING,
     DailyProfile,
     learn,
     learn_jump,
@@ -40,7 +39,7 @@ def office(at: float) -> float:
 
 def slot(known: DailyProfile, number: int, mean: float, before: float | None) -> DailyProfile:
     """The profile after five minutes with ``mean`` per second."""
-    seconds = TUNING.slot
+    seconds = 300.0
     begun = replace(known, slot=number, seconds=seconds, requests=mean * seconds, before=before)
     return learn_jump(begun)
 
@@ -48,9 +47,7 @@ def slot(known: DailyProfile, number: int, mean: float, before: float | None) ->
 def after(days: float, rate: Rate, known: DailyProfile = UNKNOWN, *, seed: int = 1) -> DailyProfile:
     """The profile after ``days`` in which each five minutes vary by 5 %."""
     chance = Random(seed)  # noqa: S311 - no secret
-    rates = [
-        rate(number * TUNING.slot) * exp(chance.gauss(0, 0.05)) for number in range(int(days * 288))
-    ]
+    rates = [rate(number * 300.0) * exp(chance.gauss(0, 0.05)) for number in range(int(days * 288))]
     for number, (before, mean) in enumerate(pairwise(rates), start=1):
         known = slot(known, number, mean, before)
     return known
@@ -70,6 +67,15 @@ def test_the_worked_example_of_learning() -> None:
     assert first.jumps[18] == pytest.approx(log(4)), "the first day is taken as it is"
     second = slot(replace(first, seen=JUMPS), 9 * 12, 40.0, 40.0)
     assert second.jumps[18] == pytest.approx(1.386 - 0.5 * 0.693, abs=0.001)
+
+
+def test_a_jump_is_learned_and_predicted_up_to_four_times() -> None:
+    assert slot(UNKNOWN, 9 * 12, 4000.0, 40.0).jumps[18] == pytest.approx(log(4))
+    assert slot(UNKNOWN, 9 * 12, 40.0, 4000.0).jumps[18] == pytest.approx(-log(4))
+    jumps = (0.0,) * 18 + (1.3, 1.3) + (0.0,) * 28
+    known = DailyProfile(jumps=jumps, seen=96, error=0.0, error_without=2.0)
+    assert ahead(known, NINE - 1, 1.0) == pytest.approx(exp(1.3))
+    assert ahead(known, NINE - 1, 1801.0) == 4.0
 
 
 def test_the_worked_example_of_the_skill() -> None:
@@ -130,7 +136,7 @@ def test_a_jump_that_ends_for_good_is_forgotten_in_days() -> None:
     assert ahead(known, NINE - 10, 30.0) < 1.05
 
 
-SLOT = TUNING.slot
+SLOT = 300.0
 TEN = DailyProfile(slot=100, seconds=300.0, requests=3000.0, before=5.0)
 
 
@@ -221,7 +227,7 @@ def test_any_profile_only_adds_bounded_demand(
     profile = restore({"profile": saved})
     if profile is None:
         return
-    assert 1.0 <= ahead(profile, at, lead) <= TUNING.most
+    assert 1.0 <= ahead(profile, at, lead) <= 4.0
     assert demand() <= demand(profile) <= 4.12 * level * 1.0001
     assert demand(profile, times=1.1) >= demand(profile)
 
@@ -233,7 +239,7 @@ def test_learning_continues_from_any_restored_profile(
 ) -> None:
     found = slot(restore({"profile": saved}) or UNKNOWN, 108, mean, before)
     assert len(found.jumps) == JUMPS
-    assert all(abs(jump) <= 1.05 * log(TUNING.most) for jump in found.jumps)
+    assert all(abs(jump) <= 1.05 * log(4.0) for jump in found.jumps)
     assert 0 <= skill(found) <= 1
 
 

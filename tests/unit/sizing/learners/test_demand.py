@@ -11,7 +11,6 @@ from unit.sizing.samples import facts, row, tick
 from aiapi_operator.sizing.learners.daily_profile import JUMPS, DailyProfile
 from aiapi_operator.sizing.learners.demand import (
     MOST_DISPERSION,
-    TUNING,
     Demand,
     dispersion,
     expected,
@@ -77,7 +76,7 @@ def test_noise_has_no_slope() -> None:
 def test_the_expected_demand_has_headroom_and_is_bounded() -> None:
     rising, steep = Demand(level=100.0, slope=0.5), Demand(level=100.0, slope=50.0)
     assert expected(facts(known=(rising,)), 35.0) == pytest.approx(121.0, abs=0.1)
-    most = 200 * (1 + TUNING.headroom)
+    most = 200 * 1.03
     assert expected(facts(known=(steep,)), 35.0) == pytest.approx(most)
 
 

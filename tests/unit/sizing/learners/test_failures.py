@@ -9,7 +9,7 @@ from unit.sizing import samples
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts
 
-from aiapi_operator.sizing.learners.failures import TUNING, Failures, failing, learn
+from aiapi_operator.sizing.learners.failures import Failures, failing, learn
 from aiapi_operator.sizing.state import Tick
 
 
@@ -113,6 +113,19 @@ def test_successful_requests_always_count() -> None:
     assert without_retries(*CALM, down, back)[-1].arrivals == 250.0
 
 
+@pytest.mark.parametrize(("good", "demand"), [(66.0, 66.0), (54.0, 20.0)])
+def test_busy_loops_are_the_limit_if_a_fifth_succeeds(good: float, demand: float) -> None:
+    calm = tuple(tick(2.0 * i, 20.0) for i in range(1, 11))
+    down = tick(22.0, 300.0, 300.0)
+    back = tick(24.0, 300.0, 300.0 - good, busiest=0.95)
+    assert without_retries(*calm, down, back)[-1].arrivals == demand
+
+
+@pytest.mark.parametrize(("errors", "unused"), [(19.0, False), (21.0, True)])
+def test_a_tick_is_not_used_for_c_if_a_fifth_fails(errors: float, unused: bool) -> None:
+    assert without_retries(*CALM, tick(22.0, 100.0, errors))[-1].failing is unused
+
+
 def test_constant_failures_are_the_usual_level() -> None:
     bots = tuple(tick(2.0 * i, 100.0, 20.0) for i in range(1, 30))
     *_, grown = without_retries(*bots, tick(60.0, 300.0, 60.0))
@@ -142,7 +155,7 @@ def test_every_request_that_can_succeed_is_counted(stream: list[tuple[float, ...
         for i, (rate, failed, shed, busiest) in enumerate(stream, start=1)
     ]
     out = without_retries(*ticks)
-    back = int(TUNING.reach / 2) + 1
+    back = int(15.0 / 2) + 1
     for index, (before, after) in enumerate(zip(ticks, out, strict=True)):
         reach = ticks[max(0, index - back) : index + 1]
         failed = max(each.server_errors + each.shed + each.cancelled for each in reach)

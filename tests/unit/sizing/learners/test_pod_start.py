@@ -9,7 +9,6 @@ from unit.sizing.samples import facts, pod
 from aiapi_operator.sizing.inputs import Bounds
 from aiapi_operator.sizing.learners.pod_start import (
     LEARNER,
-    TUNING,
     PodStart,
     learn,
     restore,
@@ -42,7 +41,7 @@ def test_the_worked_example() -> None:
 
 
 def test_before_any_order_was_filled_ten_seconds_are_assumed() -> None:
-    assert seconds(facts()) == seconds(facts(known=(PodStart(),))) == TUNING.first
+    assert seconds(facts()) == seconds(facts(known=(PodStart(),))) == 10.0
     assert seconds(facts(known=(PodStart(seconds=24.0),))) == 24.0
 
 

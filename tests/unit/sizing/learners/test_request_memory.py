@@ -62,6 +62,10 @@ def test_the_worked_example() -> None:
     assert pods(known, in_flight=6000, workers=2) == 3
 
 
+def test_senselessly_many_requests_need_a_million_pods_at_most() -> None:
+    assert pods(seen(*POINTS), in_flight=1e15, workers=2) == 10**6
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_a_worker_has_counts_not_what_a_pod_has(workers: int) -> None:
     known = seen(*POINTS, workers=workers)
@@ -75,6 +79,14 @@ def test_memory_released_late_does_not_hide_the_request_memory() -> None:
         known = add(known, held(0, 150))
     assert known is not None
     assert known.request == pytest.approx(0.1 * MIB, rel=0.3)
+
+
+def test_memory_counts_as_grown_by_a_share_of_its_time_only() -> None:
+    known = seen((0, 100))
+    for _ in range(30):
+        known = add(known, held(0, 150))
+    assert known is not None
+    assert known.bins[0].rss == pytest.approx(100 * MIB * (1 + 2 / 600) ** 30)
 
 
 def test_a_worker_that_grew_for_good_is_learned() -> None:

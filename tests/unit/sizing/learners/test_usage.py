@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.sizing.fleet_model import FleetModel, spec
-from unit.sizing.samples import facts, row
+from unit.sizing.samples import facts, learned, row
 
 from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decide import checkpoint, decide
@@ -34,6 +34,15 @@ def test_time_and_workers_add_up() -> None:
     last = Outcome(time=0.0, size=Size(workers=3, replicas=4), replicas_before=4, need=None)
     found = learn(Usage(seconds=10.0), facts(now=2.0, last=last))
     assert (found.seconds, found.worker_seconds, found.pod_seconds) == (12.0, 24.0, 8.0)
+
+
+@pytest.mark.parametrize(("bounds", "missed"), [((0.7, 0.79), False), ((0.81, 0.9), True)])
+def test_a_percentile_over_the_threshold_counts_as_missed(
+    bounds: tuple[float, float], missed: bool
+) -> None:
+    found = learned(learn, row(10, bounds=bounds))
+    assert found is not None
+    assert found.missing.on is missed
 
 
 def test_the_worked_example() -> None:

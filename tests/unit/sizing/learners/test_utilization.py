@@ -13,7 +13,7 @@ from aiapi_operator.sizing.learners.base_first_byte import BaseFirstByte
 from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.queueing import Queueing
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
-from aiapi_operator.sizing.learners.utilization import TUNING, learn, target
+from aiapi_operator.sizing.learners.utilization import learn, target
 
 OBJECTIVE = spec().objective
 
@@ -41,14 +41,14 @@ def test_the_target_is_where_base_and_queueing_meet_the_objective() -> None:
 
 
 def test_the_target_is_bounded() -> None:
-    assert planned(0.3).utilization == TUNING.highest
-    assert planned(0.3, 5.0).utilization == TUNING.lowest
+    assert planned(0.3).utilization == 0.85
+    assert planned(0.3, 5.0).utilization == 0.3
 
 
 @pytest.mark.parametrize(("base", "infeasible"), [(0.9, True), (0.8, True), (0.79, False)])
 def test_a_base_over_the_objective_is_planned_efficiently(base: float, infeasible: bool) -> None:
     found = planned(base)
-    assert (found.utilization, found.infeasible) == (TUNING.efficient, infeasible)
+    assert (found.utilization, found.infeasible) == (0.7, infeasible)
 
 
 @pytest.mark.parametrize("q", [1.0, 1.5, 3.0])
@@ -59,7 +59,7 @@ def test_longer_queueing_lowers_the_target(q: float) -> None:
 
 @pytest.mark.parametrize("base", [0.5, 0.7, 0.74, 0.759, 0.9])
 def test_a_slower_upstream_does_not_lower_the_target(base: float) -> None:
-    assert planned(level(base, calm=0.31), 0.027).utilization >= TUNING.efficient
+    assert planned(level(base, calm=0.31), 0.027).utilization >= 0.7
 
 
 def test_a_base_that_stays_high_lowers_the_target() -> None:
@@ -80,8 +80,8 @@ def test_the_stricter_of_two_objectives_counts() -> None:
 
 
 def test_uncertain_estimates_are_planned_with_caution() -> None:
-    assert target(facts()).utilization == TUNING.cautious
-    assert learn(None, facts(row(1))).utilization == TUNING.cautious
-    assert learn(None, facts(row(1), known=(level(0.3),))).utilization == TUNING.cautious
-    assert planned(0.3, requests=30).utilization == TUNING.cautious
-    assert planned(0.75, 0.02, requests=30).utilization < TUNING.cautious
+    assert target(facts()).utilization == 0.6
+    assert learn(None, facts(row(1))).utilization == 0.6
+    assert learn(None, facts(row(1), known=(level(0.3),))).utilization == 0.6
+    assert planned(0.3, requests=30).utilization == 0.6
+    assert planned(0.75, 0.02, requests=30).utilization < 0.6

@@ -14,7 +14,6 @@ from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.learners.worker_use import (
     LEARNER,
-    TUNING,
     WorkerUse,
     learn,
     priced,
@@ -93,6 +92,16 @@ def test_memory_is_that_of_the_fullest_pod_with_a_quarter_to_spare() -> None:
     assert found.memory == 500 * MIB
 
 
+@pytest.mark.parametrize(("pods", "read"), [(99, 800), (100, 448)])
+def test_in_large_fleets_memory_is_that_of_about_fifty_pods(pods: int, read: int) -> None:
+    at = row()[-1].time
+    fleet = [pod(at, f"a-{i}", rss_bytes=448 * MIB) for i in range(pods)]
+    fleet[1] = pod(at, "a-1", rss_bytes=800 * MIB)
+    found = learn(None, facts(row(), user_spec=LEARNED, pods=fleet))
+    assert found is not None
+    assert found.memory == read / 2 * 1.25 * MIB
+
+
 def test_requests_rise_immediately_and_fall_after_ten_minutes() -> None:
     use = follow(None, 0.8, 60.0)
     assert (use.cpu, use.memory) == (pytest.approx(0.8, abs=0.011), 820 * MIB)
@@ -169,7 +178,7 @@ def test_a_decision_has_the_requests_of_a_worker() -> None:
     model.run(20)
     # The model's loops use a CPU second a second.
     rho = model.last.need.target_utilization
-    assert model.last.worker_cpu == pytest.approx(rho * TUNING.cpu_spare, abs=0.02)
+    assert model.last.worker_cpu == pytest.approx(rho * 1.1, abs=0.02)
     assert model.last.worker_memory == 256 * MIB
     model.spec = spec()
     model.run(2)

@@ -5,6 +5,7 @@ from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts, row
 
 from aiapi_operator.sizing.decision import Binding
+from aiapi_operator.sizing.learners.base_latency import BaseLatency
 from aiapi_operator.sizing.learners.demand import Demand
 from aiapi_operator.sizing.needs.concurrency import growth, limit, need, unshed
 
@@ -79,6 +80,21 @@ def test_requests_in_flight_grow_with_the_arrivals() -> None:
     assert found.workers == pytest.approx(1.39, abs=0.01)
     assert growth(facts(row()), 35.0) == 1.0, "the demand is unknown"
     assert growth(facts(row(), known=[Demand(level=0.0)]), 35.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "contended", "workers"),
+    [(300.0, False, 7.5), (300.0, True, 1.25), (20.0, True, 0.5)],
+)
+def test_requests_that_wait_for_a_cpu_do_not_need_more_workers(
+    in_flight: float, contended: bool, workers: float
+) -> None:
+    """100 per second arrive and take 0.5 s without that wait."""
+    base = BaseLatency(percentile=95, current=0.5, calm=0.5, time=0.0)
+    ticks = row(in_flight=in_flight, worker_limit=50, contended=contended)
+    found = need(facts(ticks, known=[base]), 3.0)
+    assert found is not None
+    assert found.workers == pytest.approx(workers)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,12 @@ def test_unknown_or_small_memory_needs_nothing() -> None:
     assert need(facts(row(), known=[RequestMemory(pods=((0.0, 0.0),))]), 3.0) is None
 
 
+def test_one_pod_is_a_need_too() -> None:
+    found = need(facts(row(), known=[RequestMemory(pods=((0.0, 1.0),))]), 3.0)
+    assert found is not None
+    assert (found.min_replicas, found.reason) == (1, "1 pod for the memory of requests in flight")
+
+
 def limited(model: FleetModel) -> Fleet:
     """Pods with 200 MiB: 100 MiB for a worker, and 0.1 MiB for each request in flight."""
     fleet = model.fleet()

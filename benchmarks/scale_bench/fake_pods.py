@@ -1,0 +1,173 @@
+"""All pods of the benchmark in one process: they answer their admin ports in the real format.
+
+The text is made by the runtime's own function. A pod's load is its share of the AIApi's, with
+Poisson noise; a request takes a fixed loop time. Run by benchmarks/scale.py.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import uvloop
+from scale_bench.board import Board, Shape, pod_at
+
+from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, NUMBERS, Cell
+from aiapi_runtime.telemetry.start_times import StartTimes
+from aiapi_runtime.telemetry.stats import PodSnapshot, WorkerCounts, as_json
+
+PORT = 9000
+SERVICE = 0.010
+"""Loop seconds of a request."""
+_LATENCY = 0.080
+_MEMORY = 150 * 2**20
+
+_rng = np.random.default_rng(1)
+
+
+class FakePod:
+    """One pod's counters, moved on at each scrape."""
+
+    def __init__(self, number: int, board: Board, aiapi: int) -> None:
+        self._number = number
+        self._board = board
+        self._aiapi = aiapi
+        self._total = [0.0] * NUMBERS
+        self._started = self._time = time.monotonic()
+
+    @property
+    def workers(self) -> int:
+        return int(self._board.workers[self._number]) or 1
+
+    def set_workers(self, count: int) -> None:
+        if count != self.workers:
+            self._advance(time.monotonic())
+            self._board.workers[self._number] = count
+            now = time.monotonic()
+            self._board.set_at[self._number] = now
+
+    def stats(self) -> bytes:
+        now = time.monotonic()
+        self._advance(now)
+        self._board.scrapes[self._number] += 1
+        self._board.scraped[self._number] = now
+        return json.dumps(as_json(self._snapshot(now)), separators=(",", ":")).encode()
+
+    def _advance(self, now: float) -> None:
+        seconds, self._time = now - self._time, now
+        replicas = max(1.0, self._board.replicas[self._aiapi])
+        requests = float(_rng.poisson(self._board.rate[self._aiapi] / replicas * seconds))
+        total, work = self._total, requests * SERVICE
+        total[Cell.SUCCESS] += requests
+        total[Cell.IN_FLIGHT_SECONDS] += requests * _LATENCY
+        total[Cell.LOOP_SECONDS] += work
+        total[Cell.LOOP_CPU_SECONDS] += work
+        total[Cell.CPU_SECONDS] += work
+        total[Cell.WORKER_SECONDS] += seconds * self.workers
+        total[Cell.UPSTREAM_SECONDS] += requests * (_LATENCY - SERVICE)
+        for start, amount in ((Cell.LATENCY, requests), (Cell.TTFB, requests)):
+            total[start + _bucket(_LATENCY)] += amount
+        total[Cell.LATENCY_SUM] += requests * _LATENCY
+        total[Cell.TTFB_SUM] += requests * _LATENCY
+        total[Cell.LAG + _bucket(0.001)] += 10 * seconds
+        total[Cell.LAG_SUM] += 0.01 * seconds
+
+    def _snapshot(self, now: float) -> PodSnapshot:
+        count = self.workers
+        return PodSnapshot(
+            instance=f"{self._number}-{self._started:.3f}",
+            uptime=now - self._started,
+            ready=True,
+            workers=WorkerCounts(
+                wanted=count, starting=0, ready=count, draining=0, failed=0, blocked=0
+            ),
+            blocked_at="",
+            failure="",
+            total=self._total,
+            rss_bytes=_MEMORY * count,
+            accept_depth=0,
+            accept_limit=2048,
+            worker_limit=0,
+            starts=StartTimes(),
+            waits_known=True,
+            runtime={"version": "0.1.0", "source": "Image", "python": "3.11.7"},
+            loop="uvloop",
+            http="httptools",
+        )
+
+
+def _bucket(seconds: float) -> int:
+    return next((at for at, bound in enumerate(BOUNDS) if seconds <= bound), BUCKETS - 1)
+
+
+class AdminPort(asyncio.Protocol):
+    """Answers ``GET /stats`` and ``PUT /workers`` on a kept connection."""
+
+    def __init__(self, pods: dict[int, FakePod], board: Board, shape: Shape) -> None:
+        self._pods, self._board, self._shape = pods, board, shape
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        number = pod_at(transport.get_extra_info("sockname")[0])
+        aiapi = min(number // self._shape.block, self._shape.aiapis - 1)
+        if number not in self._pods:
+            self._pods[number] = FakePod(number, self._board, aiapi)
+        self._pod = self._pods[number]
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:end]
+            length = _length(head)
+            if len(self._buffer) < end + 4 + length:
+                return
+            body = self._buffer[end + 4 : end + 4 + length]
+            self._buffer = self._buffer[end + 4 + length :]
+            self._answer(head, body)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        if head.startswith(b"GET /stats"):
+            content = self._pod.stats()
+        else:
+            self._pod.set_workers(int(json.loads(body)["count"]))
+            content = b"{}"
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+            % (len(content), content)
+        )
+
+
+def _length(head: bytes) -> int:
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    return 0
+
+
+async def serve(board: Board, shape: Shape) -> None:
+    """Answer for all pods until cancelled."""
+    pods: dict[int, FakePod] = {}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: AdminPort(pods, board, shape), "0.0.0.0", PORT, backlog=4096
+    )
+    await server.serve_forever()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("board", type=Path)
+    parser.add_argument("aiapis", type=int)
+    parser.add_argument("block", type=int)
+    given = parser.parse_args()
+    shape = Shape(given.aiapis, given.block)
+    uvloop.run(serve(Board(given.board, shape), shape))
+
+
+if __name__ == "__main__":
+    main()
