@@ -138,9 +138,8 @@ class ReplicaSetController:
         }
 
     def _pods(self, owner: Mapping[str, Any]) -> list[Obj]:
-        uid = owner["metadata"]["uid"]
-        pods = self._store.scan(PODS, owner["metadata"]["namespace"])
-        return [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]
+        meta = owner["metadata"]
+        return self._store.controlled(PODS, meta["namespace"], meta["uid"])
 
     def _seconds_to_available(
         self, owner: Mapping[str, Any], active: Iterable[Obj]

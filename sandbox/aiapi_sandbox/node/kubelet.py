@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj
@@ -10,6 +10,7 @@ from aiapi_sandbox.apiserver.pod_logs import PodLogOptions
 from aiapi_sandbox.kinds.resources import CONFIGMAPS, PODS, SECRETS
 from aiapi_sandbox.node.container import ContainerRunner
 from aiapi_sandbox.node.logs import LogOptions
+from aiapi_sandbox.node.memory import MemoryWatcher
 from aiapi_sandbox.node.pod import NodeServices, PodWorker
 from aiapi_sandbox.storage.watch_cache import WatchEvent
 
@@ -40,6 +41,7 @@ class Kubelet:
         """Process pod events until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refresh_volumes())
+            group.create_task(MemoryWatcher(self._containers).run())
             while True:
                 event = await self._pod_events.get()
                 self._handle(event)
@@ -63,6 +65,11 @@ class Kubelet:
         self._tasks.pop(uid, None)
         if not task.cancelled() and (error := task.exception()):
             logger.error("pod worker failed", exc_info=error)
+
+    def _containers(self) -> Iterator[ContainerRunner]:
+        for worker in self._workers.values():
+            yield from worker.init
+            yield from worker.main
 
     async def _refresh_volumes(self) -> None:
         while True:
