@@ -16,6 +16,7 @@ from aiapi_sandbox.storage.watch_cache import WatchEvent
 
 logger = logging.getLogger(__name__)
 VOLUME_REFRESH_DELAY = 0.5
+SANDBOX_RETRY = 2.0
 
 
 class Kubelet:
@@ -26,6 +27,7 @@ class Kubelet:
         self._services = services
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._refused: set[str] = set()
         self._pod_events: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._volumes_changed = asyncio.Event()
         self._stopping = False
@@ -51,14 +53,31 @@ class Kubelet:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.abort() if event.type == "DELETED" else worker.update(pod)
-        elif event.type != "DELETED" and _may_run(pod) and not self._stopping:
+        elif event.type != "DELETED" and uid not in self._refused:
             self._admit(pod)
 
     def _admit(self, pod: Obj) -> None:
         uid = pod["metadata"]["uid"]
-        worker = self._workers[uid] = PodWorker(pod, self._services)
+        if not _may_run(pod) or self._stopping:
+            return
+        try:
+            worker = self._workers[uid] = PodWorker(pod, self._services)
+        except OSError as error:
+            self._services.events.warning(
+                pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}"
+            )
+            self._refused.add(uid)
+            asyncio.get_running_loop().call_later(SANDBOX_RETRY, self._admit_later, pod)
+            return
         task = self._tasks[uid] = asyncio.create_task(worker.run())
         task.add_done_callback(lambda done: self._on_worker_done(uid, done))
+
+    def _admit_later(self, pod: Obj) -> None:
+        meta = pod["metadata"]
+        self._refused.discard(meta["uid"])
+        found = self._services.store.find(PODS, meta["namespace"], meta["name"])
+        if found and found["metadata"]["uid"] == meta["uid"]:
+            self._admit(found)
 
     def _on_worker_done(self, uid: str, task: asyncio.Task[None]) -> None:
         self._workers.pop(uid, None)
