@@ -35,7 +35,8 @@ WHY = {
     ),
     Refusal.FORBIDDEN: (
         "ResizeForbidden",
-        "Raise the ResourceQuota, or allow the operator to patch pods/resize.",
+        "Raise the ResourceQuota or the LimitRange that the message names, or allow the operator to"
+        " patch pods/resize.",
     ),
 }
 
