@@ -1,0 +1,37 @@
+"""A pod with as many workers as the load needs does not fit on any node: the resize is refused."""
+
+import pytest
+from e2e_support.cluster import Cluster
+from e2e_support.fault import Row
+from e2e_support.fault_record import note
+from e2e_support.fault_room import (
+    LEAST,
+    MOST,
+    edit,
+    node_of,
+    start_in_place,
+    wait_reason,
+    wait_workers,
+    wanting,
+)
+
+ROW = Row(
+    fault="node too small: resize Infeasible",
+    user="`ResizeDeferred` with reason `NodeTooSmall` and the API server's numbers",
+    operator="Takes the workers that fit, and plans with them",
+)
+SHARE = 0.18
+"""Of the node's memory, for each worker: five fit, six do not."""
+
+
+def test_a_resize_beyond_the_node(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+    probe = start_in_place(cluster)
+    memory = int(node_of(probe).memory * SHARE) >> 20
+    edit(probe, {"workers": {"memory": f"{memory}Mi"}})
+    steady = probe
+    with steady.fault(grows=MOST - LEAST), wanting(steady, workers=MOST):
+        message = wait_reason(steady, "ResizeDeferred", "NodeTooSmall")
+        assert "node didn't have enough allocatable resources: memory" in message
+        wait_workers(steady, MOST - 1)
+    assert steady.outcome is not None
+    note(request.path.stem, steady.outcome)

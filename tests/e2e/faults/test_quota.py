@@ -1,0 +1,46 @@
+"""A ResourceQuota has no room for another worker or pod."""
+
+import json
+
+from e2e_support.fault import Row, Steady
+from e2e_support.fault_room import wait_reason, wanting
+from e2e_support.kubectl import eventually
+
+ROW = Row(
+    fault="ResourceQuota exhausted",
+    user="`ScalingLimited` with reason `QuotaReached` and the quota",
+    operator="Keeps the fleet, and adds the pods once the quota is raised",
+)
+MORE = 2
+
+
+def set_quota(steady: Steady, pods: int) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "team"},
+        "spec": {"hard": {"pods": str(pods)}},
+    }
+    steady.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+
+def test_a_quota_without_room(steady: Steady) -> None:
+    before = steady.size()
+    running = len(steady.cluster.kubectl.json("pods")["items"])
+    wanted = before.replicas + MORE
+    try:
+        with steady.fault(grows=MORE * max(1, before.workers) * 2):
+            set_quota(steady, running)
+            with wanting(steady, workers=before.workers, replicas=wanted):
+                message = wait_reason(steady, "ScalingLimited", "QuotaReached")
+                assert "exceeded quota: team" in message
+                set_quota(steady, running + 2 * MORE)
+                eventually(
+                    lambda: steady.cluster.status(steady.name).get("readyReplicas") == wanted,
+                    within=60,  # a ReplicaSet tries again with a delay that doubles
+                    what="the pods run",
+                    state=lambda: steady.cluster.status(steady.name),
+                )
+                wait_reason(steady, "ScalingLimited", "WithinLimits", status="False")
+    finally:
+        steady.cluster.kubectl("delete", "quota", "team")

@@ -1,0 +1,35 @@
+"""A limit of the pod forbids more workers: the API server calls the resize invalid."""
+
+import pytest
+from e2e_support.cluster import Cluster
+from e2e_support.fault import Row
+from e2e_support.fault_fleet import behind_proxy
+from e2e_support.fault_record import note
+from e2e_support.fault_room import (
+    LEAST,
+    MOST,
+    WORKER_CPU,
+    start_in_place,
+    wait_reason,
+    wait_workers,
+    wanting,
+)
+
+ROW = Row(
+    fault="a limit of the pod forbids a resize",
+    user="`ResizeDeferred` with reason `ResizeInvalid` and the limit",
+    operator="Takes the workers that the limit allows, and plans with them",
+)
+
+
+def test_a_resize_beyond_a_limit(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+    template = behind_proxy(cluster.image)
+    limits = {"limits": {"cpu": f"{(LEAST + 1) * WORKER_CPU}m"}}
+    template["spec"]["containers"][0]["resources"] = limits
+    steady = start_in_place(cluster, podTemplate=template)
+    with steady.fault(grows=MOST - LEAST), wanting(steady, workers=MOST):
+        message = wait_reason(steady, "ResizeDeferred", "ResizeInvalid")
+        assert "must be less than or equal to cpu limit" in message
+        wait_workers(steady, LEAST + 1)
+    assert steady.outcome is not None
+    note(request.path.stem, steady.outcome)
