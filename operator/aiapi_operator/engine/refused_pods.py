@@ -58,7 +58,7 @@ def not_scheduled(message: str) -> Cause:
         )
     if "Insufficient" not in message and _CORDONED in message:
         return "NodesCordoned", (
-            f"No node accepts new pods: {message}. Uncordon a node (kubectl uncordon), or add nodes."
+            f"No node accepts new pods: {message}. Uncordon a node (kubectl uncordon) or add nodes."
         )
     return "Unschedulable", (
         f"No node has room for a pod: {message}. Add nodes, or lower spec.workers.cpu or"

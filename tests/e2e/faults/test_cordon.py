@@ -27,15 +27,15 @@ def cordoned(steady: Steady) -> Iterator[None]:
 def test_nodes_are_cordoned(steady: Steady) -> None:
     before = steady.size()
     wanted = before.replicas + 1
-    with steady.fault(grows=before.workers + 2):
-        with wanting(steady, workers=before.workers, replicas=wanted):
-            with cordoned(steady):
-                message = wait_reason(steady, "ScalingLimited", "NoNodes")
-                assert "node(s) were unschedulable" in message
-                assert "uncordon" in message
-            eventually(
-                lambda: steady.cluster.status(steady.name).get("readyReplicas") == wanted,
-                within=30,
-                what="the new pod runs",
-                state=lambda: steady.cluster.status(steady.name),
-            )
+    wants = wanting(steady, workers=before.workers, replicas=wanted)
+    with steady.fault(grows=before.workers + 2), wants:
+        with cordoned(steady):
+            message = wait_reason(steady, "ScalingLimited", "NoNodes")
+            assert "node(s) were unschedulable" in message
+            assert "uncordon" in message
+        eventually(
+            lambda: steady.cluster.status(steady.name).get("readyReplicas") == wanted,
+            within=30,
+            what="the new pod runs",
+            state=lambda: steady.cluster.status(steady.name),
+        )
