@@ -24,7 +24,7 @@ LOOP_MS = 25
 MAX_WORKERS = 3
 """Low, so that the step needs more pods as well as more workers."""
 NODE_CPU, NODE_MEMORY = "16", "32Gi"
-"""Room for the fleet at its peak: the app sleeps where a real one computes, so that two cores do."""
+"""Room for the fleet at its peak. The app sleeps where a real one computes, so two cores suffice."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
 
@@ -175,7 +175,7 @@ class DemoEnvironment:
     async def set_up(self) -> None:
         """Start everything, and wait until the AIApi is ready."""
         self._say(
-            f"Starting the sandbox (a Kubernetes API and one node with {NODE_CPU} simulated CPUs, as"
+            f"Starting the sandbox (a Kubernetes API and a node with {NODE_CPU} simulated CPUs, as"
             " local processes)"
         )
         await self._start(self._sandbox)
