@@ -24,7 +24,7 @@ LOOP_MS = 25
 MAX_WORKERS = 3
 """Low, so that the step needs more pods as well as more workers."""
 NODE_CPU, NODE_MEMORY = "16", "32Gi"
-"""Room for the fleet at its peak. The app sleeps where a real one computes, so two cores suffice."""
+"""Room for the fleet at its peak. The app sleeps where a real one computes: two cores do."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
 
