@@ -1,8 +1,6 @@
 """Faults of the room that a fleet has: full nodes, quotas, and a load that needs more than fits."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +24,15 @@ def start_in_place(cluster: Cluster, **spec: Any) -> Steady:
     return start(cluster, **{**wanted, **spec})
 
 
-@contextmanager
-def wanting(steady: Steady, *, workers: int = 1, replicas: int = 1) -> Iterator[None]:
-    """A schedule asks for so many workers and pods during the block."""
+def ask(steady: Steady, *, workers: int = 1, replicas: int = 1) -> None:
+    """A schedule asks for so many workers and pods."""
     floor = {"name": "fault", "start": "* * * * *", "duration": "24h"}
     floor |= {"minWorkers": workers, "minReplicas": replicas}  # type: ignore[dict-item]
     edit(steady, {"scaling": {"schedules": [floor]}})
-    yield
+
+
+def ask_nothing(steady: Steady) -> None:
+    """End the schedule."""
     edit(steady, {"scaling": {"schedules": []}})
 
 
@@ -121,15 +121,17 @@ def number(quantity: str) -> float:
     return float(quantity)
 
 
-@contextmanager
-def full_node(steady: Steady, *, leave: int) -> Iterator[None]:
-    """A pod takes the CPU of the node, but for some millicores, until the block ends."""
+def fill_node(steady: Steady, *, leave: int) -> None:
+    """A pod takes the CPU of the node, but for some millicores."""
     node = node_of(steady)
     amount = int(node.free_cpu * 1000) - leave
     assert amount > 0, f"the node is too full for this scenario: {node}"
     steady.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_filler(steady, node, amount)))
     steady.cluster.kubectl("wait", "--for=condition=Ready", "pod/filler", "--timeout=60s")
-    yield
+
+
+def free_node(steady: Steady) -> None:
+    """The pod ends."""
     steady.cluster.kubectl("delete", "pod", "filler", "--grace-period=1")
 
 
