@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from e2e_support.fault import Row, Steady
-from e2e_support.fault_room import wait_reason, wanting
+from e2e_support.fault_room import ask, ask_nothing, wait_reason
 from e2e_support.kubectl import eventually
 
 ROW = Row(
@@ -27,9 +27,9 @@ def cordoned(steady: Steady) -> Iterator[None]:
 def test_nodes_are_cordoned(steady: Steady) -> None:
     before = steady.size()
     wanted = before.replicas + 1
-    wants = wanting(steady, workers=before.workers, replicas=wanted)
-    with steady.fault(grows=before.workers + 2), wants:
+    with steady.fault(grows=before.workers + 2):
         with cordoned(steady):
+            ask(steady, workers=before.workers, replicas=wanted)
             message = wait_reason(steady, "ScalingLimited", "NoNodes")
             assert "node(s) were unschedulable" in message
             assert "uncordon" in message
@@ -39,3 +39,4 @@ def test_nodes_are_cordoned(steady: Steady) -> None:
             what="the new pod runs",
             state=lambda: steady.cluster.status(steady.name),
         )
+        ask_nothing(steady)

@@ -9,10 +9,11 @@ from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
     MOST,
+    ask,
+    ask_nothing,
     start_in_place,
     wait_reason,
     wait_workers,
-    wanting,
 )
 
 ROW = Row(
@@ -33,12 +34,13 @@ def test_a_limit_range(cluster: Cluster, request: pytest.FixtureRequest) -> None
     }
     with steady.fault(grows=MOST - LEAST):
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-        with wanting(steady, workers=MOST):
-            message = wait_reason(steady, "ResizeDeferred", "ResizeForbidden")
-            assert "maximum cpu usage per Container is 250m" in message
-            assert "LimitRange" in message
-            assert steady.size().workers == LEAST
-            cluster.kubectl("delete", "limitrange", "small")
-            wait_workers(steady, MOST)
+        ask(steady, workers=MOST)
+        message = wait_reason(steady, "ResizeDeferred", "ResizeForbidden")
+        assert "maximum cpu usage per Container is 250m" in message
+        assert "LimitRange" in message
+        assert steady.size().workers == LEAST
+        cluster.kubectl("delete", "limitrange", "small")
+        wait_workers(steady, MOST)
+        ask_nothing(steady)
     assert steady.outcome is not None
     note(request.path.stem, steady.outcome)

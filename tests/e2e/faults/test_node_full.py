@@ -7,11 +7,13 @@ from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
     MOST,
-    full_node,
+    ask,
+    ask_nothing,
+    fill_node,
+    free_node,
     start_in_place,
     wait_reason,
     wait_workers,
-    wanting,
 )
 
 ROW = Row(
@@ -23,12 +25,15 @@ ROW = Row(
 
 def test_a_resize_waits_for_room(cluster: Cluster, request: pytest.FixtureRequest) -> None:
     steady = start_in_place(cluster)
-    with steady.fault(grows=MOST - LEAST), wanting(steady, workers=MOST):
-        with full_node(steady, leave=150):
-            message = wait_reason(steady, "ResizeDeferred", "NodeIsFull")
-            assert "Node didn't have enough resource: cpu" in message
-            wait_workers(steady, LEAST + 1)
+    with steady.fault(grows=MOST - LEAST):
+        fill_node(steady, leave=150)
+        ask(steady, workers=MOST)
+        message = wait_reason(steady, "ResizeDeferred", "NodeIsFull")
+        assert "Node didn't have enough resource: cpu" in message
+        wait_workers(steady, LEAST + 1)
+        free_node(steady)
         wait_workers(steady, MOST)
         wait_reason(steady, "ResizeDeferred", "NothingWaits", status="False")
+        ask_nothing(steady)
     assert steady.outcome is not None
     note(request.path.stem, steady.outcome)

@@ -7,12 +7,13 @@ from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
     MOST,
+    ask,
+    ask_nothing,
     edit,
     node_of,
     start_in_place,
     wait_reason,
     wait_workers,
-    wanting,
 )
 
 ROW = Row(
@@ -25,13 +26,14 @@ SHARE = 0.18
 
 
 def test_a_resize_beyond_the_node(cluster: Cluster, request: pytest.FixtureRequest) -> None:
-    probe = start_in_place(cluster)
-    memory = int(node_of(probe).memory * SHARE) >> 20
-    edit(probe, {"workers": {"memory": f"{memory}Mi"}})
-    steady = probe
-    with steady.fault(grows=MOST - LEAST), wanting(steady, workers=MOST):
+    steady = start_in_place(cluster)
+    memory = int(node_of(steady).memory * SHARE) >> 20
+    edit(steady, {"workers": {"memory": f"{memory}Mi"}})
+    with steady.fault(grows=MOST - LEAST):
+        ask(steady, workers=MOST)
         message = wait_reason(steady, "ResizeDeferred", "NodeTooSmall")
         assert "node didn't have enough allocatable resources: memory" in message
         wait_workers(steady, MOST - 1)
+        ask_nothing(steady)
     assert steady.outcome is not None
     note(request.path.stem, steady.outcome)

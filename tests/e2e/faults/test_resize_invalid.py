@@ -9,10 +9,11 @@ from e2e_support.fault_room import (
     LEAST,
     MOST,
     WORKER_CPU,
+    ask,
+    ask_nothing,
     start_in_place,
     wait_reason,
     wait_workers,
-    wanting,
 )
 
 ROW = Row(
@@ -27,9 +28,11 @@ def test_a_resize_beyond_a_limit(cluster: Cluster, request: pytest.FixtureReques
     limits = {"limits": {"cpu": f"{(LEAST + 1) * WORKER_CPU}m"}}
     template["spec"]["containers"][0]["resources"] = limits
     steady = start_in_place(cluster, podTemplate=template)
-    with steady.fault(grows=MOST - LEAST), wanting(steady, workers=MOST):
+    with steady.fault(grows=MOST - LEAST):
+        ask(steady, workers=MOST)
         message = wait_reason(steady, "ResizeDeferred", "ResizeInvalid")
         assert "must be less than or equal to cpu limit" in message
         wait_workers(steady, LEAST + 1)
+        ask_nothing(steady)
     assert steady.outcome is not None
     note(request.path.stem, steady.outcome)
