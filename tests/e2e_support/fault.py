@@ -2,8 +2,8 @@
 
 A scenario runs its fault inside ``with steady.fault():``. When the block ends, the fault is over.
 Then three things must hold: no accepted request is lost; no scale-down that healthy metrics would
-not have caused; and within 30 s the operator acts again and the AIApi has the right size. The right
-size is one that it had under the same load before the fault.
+not have caused; and within 30 s the operator acts again and the AIApi has the right size: no fewer
+workers than the load needs, and no more than before the fault.
 """
 
 import json
@@ -17,8 +17,11 @@ from typing import Any, NamedTuple
 from e2e_support.cluster import Cluster
 from e2e_support.fault_load import SteadyLoad
 from e2e_support.kubectl import eventually
+from e2e_support.kubectl_proxy import ApiReader
 
 RECOVERY = 30.0
+NOISE = 1
+"""Workers by which independent arrivals alone change the size."""
 SETTLED = 8.0
 """Seconds without a change after which a size is the right one."""
 
@@ -62,29 +65,65 @@ class Steady:
     cluster: Cluster
     name: str
     load: SteadyLoad
+    read: ApiReader
+    needed: int
+    """Workers that the load needs. A healthy fleet never has fewer."""
     right: set[Size] = field(default_factory=set)
     outcome: Outcome | None = None
 
     def size(self) -> Size:
         """What runs: the Deployment's pods, and the workers that they have CPU for."""
-        found = self.cluster.kubectl.json("deployments,pods", "-l", f"aiapi.dev/name={self.name}")
-        replicas, workers = 0, 0
-        for item in found["items"]:
-            if item["kind"] == "Deployment":
-                replicas = item["spec"]["replicas"]
-            elif "deletionTimestamp" not in item["metadata"]:
-                workers = max(workers, _workers(item))
-        return Size(workers, replicas)
+        namespace = self.cluster.kubectl.namespace
+        deployment = self.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{self.name}")
+        workers = max(map(_workers, self.pods()), default=0)
+        return Size(workers, deployment["spec"]["replicas"])
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The pods that are not terminating."""
+        namespace = self.cluster.kubectl.namespace
+        found = self.read(
+            f"/api/v1/namespaces/{namespace}/pods?labelSelector=aiapi.dev%2Fname%3D{self.name}"
+        )
+        return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def aiapi(self) -> dict[str, Any]:
+        namespace = self.cluster.kubectl.namespace
+        return self.read(f"/apis/aiapi.dev/v1alpha1/namespaces/{namespace}/aiapis/{self.name}")
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.aiapi().get("status", {})
+        return found
+
+    def wait_condition(self, kind: str, *, within: float = 60) -> None:
+        """Wait until a condition is true."""
+        eventually(
+            lambda: kind in {c["type"] for c in self._conditions() if c["status"] == "True"},
+            within=within,
+            what=kind,
+            state=self.status,
+        )
+
+    def _conditions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.status().get("conditions", [])
+        return found
 
     def settle(self, *, within: float = 90) -> None:
-        """Wait until the size under this load is known."""
+        """Wait until the size under this load is known, and is what runs."""
+        if self.right:
+            eventually(
+                lambda: self._fits(0),
+                within=within,
+                what=f"{self.needed} workers to the largest of {sorted(self.right)}",
+                state=self.size,
+            )
+            return
         since, last = time.monotonic(), self.size()
 
         def is_settled() -> bool:
             nonlocal since, last
             if (seen := self.size()) != last:
                 since, last = time.monotonic(), seen
-            return last.total > 2 and time.monotonic() - since > SETTLED
+            return last.total >= self.needed and time.monotonic() - since > SETTLED
 
         eventually(
             is_settled, within=within, every=0.5, what="the size settles", state=lambda: last
@@ -92,11 +131,11 @@ class Steady:
         self.right |= {last}
 
     @contextmanager
-    def fault(self, *, lost: int = 0, grows: int = 0) -> Iterator[None]:
+    def fault(self, *, lost: int | None = 0, grows: int = 0) -> Iterator[None]:
         """Run the block, and assert what every fault must leave intact.
 
-        ``lost`` is how many requests the fault itself may lose, ``grows`` by how many workers the
-        healthy metrics during the fault may raise the fleet.
+        ``lost`` is how many requests the fault itself may lose, None where the app fails them.
+        ``grows`` is by how many workers healthy metrics may raise the fleet.
         """
         self.settle()
         before = self.load.counts()
@@ -121,29 +160,28 @@ class Steady:
         self.cluster.kubectl(
             "patch", "aiapi", self.name, "--type=merge", "-p", json.dumps(edit)
         )  # fmt: skip
-        generation = self.cluster.aiapi(self.name)["metadata"]["generation"]
-        largest = max(size.total for size in self.right) + grows
+        generation = self.aiapi()["metadata"]["generation"]
 
         def is_back() -> bool:
-            status = self.cluster.status(self.name)
-            seen = status.get("observedGeneration") == generation
-            size = self.size()
-            fits = size in self.right or min(self.right).total < size.total <= largest
-            return seen and fits
+            return self.status().get("observedGeneration") == generation and self._fits(grows)
 
         eventually(
             is_back,
             within=RECOVERY - (time.monotonic() - ended),
-            what=f"back to one of {sorted(self.right)}",
-            state=lambda: (self.size(), self.cluster.status(self.name)),
+            what=f"{self.needed} workers to the largest of {sorted(self.right)}, and the edit seen",
+            state=lambda: (self.size(), self.status()),
         )
 
-    def _check(self, outcome: Outcome, lost: int) -> None:
+    def _fits(self, grows: int) -> bool:
+        largest = max(size.total for size in self.right) + NOISE + grows
+        return self.needed <= self.size().total <= largest
+
+    def _check(self, outcome: Outcome, lost: int | None) -> None:
         assert outcome.requests > 0, "there was no load"
-        assert outcome.lost <= lost, f"{outcome.lost} requests lost: {self.load.failures()}"
-        least = min(size.total for size in self.right)
-        low = [size for size in outcome.sizes if size.total < least]
-        assert not low, f"scaled down to {low[0]} from {sorted(self.right)}"
+        is_within = lost is None or outcome.lost <= lost
+        assert is_within, f"{outcome.lost} requests lost: {self.load.failures()}"
+        low = [size for size in outcome.sizes if size.total < self.needed]
+        assert not low, f"scaled down to {low[0]}; the load needs {self.needed} workers"
 
 
 def _workers(pod: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ hits one pod only. It can also signal the processes of its pod. It is one script
 alone, and it takes its settings from the environment:
 
 ``LISTEN`` and ``CONTROL``: ports. ``UPSTREAM``: a URL, or ``kubernetes`` for the API server with
-the pod's own credentials. ``TARGET``: the program whose processes are signalled.
+the pod's own credentials. ``TARGET``: the name of the processes that are signalled.
 
 ``POST /rules`` at the control port replaces the rules, ``POST /signal`` sends a signal, and
 ``GET /seen`` returns how often each rule matched.
@@ -60,22 +60,21 @@ def _in_cluster() -> tuple[str, str, ssl.SSLContext]:
 
 
 def processes(program: str) -> list[int]:
-    """The processes of this pod that run a program."""
+    """The processes of this pod with a name; containers of a pod share its host name."""
     mine = f"HOSTNAME={os.environ['HOSTNAME']}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             pid = int(folder.name)
-            words = (folder / "cmdline").read_bytes().split(b"\0")[:2]
-            names = {Path(word.decode()).name for word in words}
-            if program in names and mine in (folder / "environ").read_bytes().split(b"\0"):
+            name = (folder / "comm").read_text().strip()
+            if name == program and mine in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(pid)
     return found
 
 
-def send_signal(name: str) -> int:
-    """Signal the pod's target; return the number of processes."""
-    found = processes(os.environ["TARGET"])
+def send_signal(name: str, program: str = "", most: int = 100) -> int:
+    """Signal the processes of the pod's target, or of another program; return their number."""
+    found = processes(program or os.environ["TARGET"])[:most]
     for pid in found:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.Signals[name])
@@ -102,6 +101,10 @@ class Rule:
         return self.times is None or self.seen < self.times
 
 
+def is_watch(request: web.Request) -> bool:
+    return request.query.get("watch", "") in ("true", "1")
+
+
 class Proxy:
     """Forwards requests, with the first rule that matches."""
 
@@ -109,21 +112,22 @@ class Proxy:
         self._upstream = upstream
         self._session = session
         self.rules: list[Rule] = []
-        self._open: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()
 
     async def set_rules(self, request: web.Request) -> web.Response:
-        """Replace the rules, and abort what is open, so that they hold at once."""
+        """Replace the rules, and abort watches and what hangs. Other requests go on."""
         self.rules = [Rule(fields) for fields in await request.json()]
-        for task in self._open:
+        for task in self._waiting:
             task.cancel()
         return web.json_response(len(self.rules))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
         try:
             rule = next((rule for rule in self.rules if rule.matches(request)), None)
+            if is_watch(request) or (rule is not None and rule.action == "hang"):
+                self._waiting.add(task)
             if rule is None:
                 return await self._forward(request, None)
             rule.seen += 1
@@ -131,7 +135,7 @@ class Proxy:
         except (aiohttp.ClientError, OSError, asyncio.CancelledError):
             return _abort(request)
         finally:
-            self._open.discard(task)
+            self._waiting.discard(task)
 
     async def _apply(self, rule: Rule, request: web.Request) -> web.StreamResponse:
         fields, action = rule.fields, rule.action
@@ -152,6 +156,8 @@ class Proxy:
         answer = await self._forward(request, rule)
         if action == "kill-after":
             send_signal("SIGKILL")
+        if action == "truncate" and isinstance(answer, web.Response):
+            return await _half(request, answer)
         return answer
 
     async def _forward(self, request: web.Request, rule: Rule | None) -> web.StreamResponse:
@@ -169,7 +175,7 @@ class Proxy:
             allow_redirects=False,
         ) as answer:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
-            if "watch=true" in request.query_string or "watch=1" in request.query_string:
+            if is_watch(request):
                 return await _stream(request, answer, kept, rule)
             body = _changed(await answer.read(), rule)
             return web.Response(status=answer.status, headers=kept, body=body)
@@ -179,6 +185,18 @@ def _abort(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=502)
+
+
+async def _half(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    """Half of an answer, after which the connection is closed."""
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 def _changed(body: bytes, rule: Rule | None) -> bytes:
@@ -252,7 +270,7 @@ async def main() -> None:
             if request.path == "/rules":
                 return await proxy.set_rules(request)
             if request.path == "/signal":
-                return web.json_response(send_signal((await request.json())["name"]))
+                return web.json_response(send_signal(**await request.json()))
             return web.json_response([rule.seen for rule in proxy.rules])
 
         for handler, port in ((proxy.handle, "LISTEN"), (control, "CONTROL")):

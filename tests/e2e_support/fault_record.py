@@ -5,6 +5,7 @@
 
 import json
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ def read() -> dict[str, dict[str, Any]]:
     return found
 
 
+_outcomes: dict[str, list[Outcome]] = defaultdict(list)
+
+
 def note(scenario: str, outcome: Outcome) -> None:
-    """Print an outcome, and keep it if that is asked for."""
+    """Print an outcome, and keep it if that is asked for; cases of a scenario are added up."""
+    found = _outcomes[scenario]
+    found.append(outcome)
     entry = {
-        "requests": outcome.requests,
-        "lost": outcome.lost,
-        "recovery_seconds": round(outcome.recovery_seconds, 1),
+        "requests": sum(each.requests for each in found),
+        "lost": sum(each.lost for each in found),
+        "recovery_seconds": round(max(each.recovery_seconds for each in found), 1),
     }
     print(scenario, entry, "sizes", [tuple(size) for size in outcome.sizes])  # noqa: T201
     if os.environ.get("RECORD"):

@@ -49,9 +49,10 @@ class Sidecar:
         """Replace the rules; without any, the pod is healthy again."""
         self._send("rules", list(rules))
 
-    def signal(self, name: str) -> None:
-        """Signal the program beside the proxy."""
-        assert self._send("signal", {"name": name}) > 0, f"nothing to signal in {self.pod}"
+    def signal(self, name: str, **which: Any) -> None:
+        """Signal the program beside the proxy, or ``program``, and ``most`` of its processes."""
+        found = self._send("signal", {"name": name, **which})
+        assert found > 0, f"nothing to signal in {self.pod}"
 
     def seen(self) -> list[int]:
         """How often each rule has matched."""

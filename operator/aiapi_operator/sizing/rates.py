@@ -13,6 +13,7 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from operator import add, attrgetter, lt, sub, truediv
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ MIN_SECONDS = 0.1
 MAX_SILENT_SHARE = 0.02
 """Share of the ready pods that may be silent while the fleet scales down. They count as the mean of
 the others, so they may hide no more than that."""
+
+REPEATED = "its answer is an old one"
 
 _NAMES = (
     # Counters of seconds,
@@ -113,9 +116,12 @@ Plain tuples, here and in ``ParsedSample``: a large fleet creates thousands per 
 """
 
 
-def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
+def validate(
+    fleet: Fleet, *, now: float, interval: float, last: Sequence[ParsedSample] = ()
+) -> FleetSamples:
     """Keeps one sample per pod, and treats stale or invalid samples as unknown."""
     oldest, newest = now - max(3 * interval, 10.0), now + interval
+    before = {sample.pod: sample for sample, _ in last}
     pods: dict[str, ParsedSample | PodUnknown] = {}
     numbers = [_NUMBERS(pod) for pod in fleet.pods if isinstance(pod, PodSample)]
     # Check number by number over all pods first: this is fast, and mostly all are valid.
@@ -127,6 +133,8 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
             else pod
         )
         name = pod.pod
+        if isinstance(judged, tuple) and _is_repeated(judged[0], before.get(name)):
+            judged = PodUnknown(pod=name, ready=pod.ready, reason=REPEATED)
         pods[name] = _surer(judged, pods[name]) if name in pods else judged
     known = tuple(pod for pod in pods.values() if isinstance(pod, tuple))
     unknown = tuple(pod for pod in pods.values() if isinstance(pod, PodUnknown) and pod.ready)
@@ -149,6 +157,13 @@ def _judge(
     if not (sane or is_sane(numbers)):
         return PodUnknown(pod=pod.pod, ready=pod.ready, reason="invalid counters")
     return known
+
+
+def _is_repeated(sample: PodSample, last: PodSample | None) -> bool:
+    """Whether a new answer is the last one again: its zero requests were not measured."""
+    if last is None or sample.uptime is None or sample.uptime != last.uptime:
+        return False
+    return sample.instance == last.instance and sample.time - last.time >= MIN_SECONDS
 
 
 def _surer(
@@ -213,6 +228,8 @@ def _flow(known: ParsedSample, last: ParsedSample | None, elapsed: float) -> _Fl
         seconds = sample.time - last[0].time
         if not went_back:
             return (known, last, seconds) if seconds <= SLOW_WINDOW else None
+        if (sample.uptime or 0.0) > (last[0].uptime or inf):
+            return None  # it has not restarted, so its numbers are wrong
     # A new instance: its counters started at zero, about when its workers started.
     workers = max(1, sample.workers_ready + sample.workers_draining)
     age = max(elapsed, sample.worker_seconds / workers)

@@ -18,6 +18,7 @@ from e2e_support.cluster import Cluster, fresh_name
 from e2e_support.fault import Steady
 from e2e_support.faulty_operator import FaultyOperator
 from e2e_support.kubectl import Kubectl
+from e2e_support.kubectl_proxy import api_reader
 from e2e_support.sandbox import running_sandbox
 
 ROOT = Path(__file__).parents[3]
@@ -82,9 +83,10 @@ def operator(fault_operator: FaultyOperator) -> Iterator[FaultyOperator]:
 def fault_namespaces(
     request: pytest.FixtureRequest, fault_kubeconfig: Path
 ) -> Iterator[fault_fleet.Namespaces]:
-    with ExitStack() as stack:
+    image = request.config.getoption("--image")
+    with api_reader(fault_kubeconfig) as read, ExitStack() as stack:
         yield fault_fleet.Namespaces(
-            kubeconfig=fault_kubeconfig, image=request.config.getoption("--image"), stack=stack
+            kubeconfig=fault_kubeconfig, image=image, stack=stack, read=read
         )
 
 
