@@ -8,6 +8,7 @@ from e2e_support.cluster import Cluster
 from e2e_support.fault import RECOVERY, Steady
 from e2e_support.fault_fleet import start
 from e2e_support.kubectl import eventually
+from e2e_support.kubectl_proxy import ApiReader
 from e2e_support.load import RESTRICTED
 
 WORKER_CPU = 100
@@ -17,11 +18,11 @@ LEAST, MOST = 3, 6
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1000, "M": 10**6, "G": 10**9}
 
 
-def start_in_place(cluster: Cluster, **spec: Any) -> Steady:
+def start_in_place(cluster: Cluster, read: ApiReader, **spec: Any) -> Steady:
     """One pod that can only grow by workers, under steady load."""
     workers = {"min": LEAST, "max": MOST, "cpu": f"{WORKER_CPU}m", "memory": "64Mi"}
     wanted: dict[str, Any] = {"workers": workers, "replicas": {"min": 1, "max": 1}}
-    return start(cluster, **{**wanted, **spec})
+    return start(cluster, read, **{**wanted, **spec})
 
 
 def ask(steady: Steady, *, workers: int = 1, replicas: int = 1) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from e2e_support.cluster import Cluster
 from e2e_support.fault import Row
+from e2e_support.fault_fleet import Namespaces
 from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
@@ -23,8 +24,10 @@ ROW = Row(
 )
 
 
-def test_a_limit_range(cluster: Cluster, request: pytest.FixtureRequest) -> None:
-    steady = start_in_place(cluster)
+def test_a_limit_range(
+    cluster: Cluster, fault_namespaces: Namespaces, request: pytest.FixtureRequest
+) -> None:
+    steady = start_in_place(cluster, fault_namespaces.read)
     item = {"type": "Container", "max": {"cpu": "250m"}}
     body = {
         "apiVersion": "v1",

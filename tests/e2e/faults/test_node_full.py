@@ -3,6 +3,7 @@
 import pytest
 from e2e_support.cluster import Cluster
 from e2e_support.fault import Row
+from e2e_support.fault_fleet import Namespaces
 from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
@@ -23,8 +24,10 @@ ROW = Row(
 )
 
 
-def test_a_resize_waits_for_room(cluster: Cluster, request: pytest.FixtureRequest) -> None:
-    steady = start_in_place(cluster)
+def test_a_resize_waits_for_room(
+    cluster: Cluster, fault_namespaces: Namespaces, request: pytest.FixtureRequest
+) -> None:
+    steady = start_in_place(cluster, fault_namespaces.read)
     with steady.fault(grows=MOST - LEAST):
         fill_node(steady, leave=150)
         ask(steady, workers=MOST)

@@ -3,6 +3,7 @@
 import pytest
 from e2e_support.cluster import Cluster
 from e2e_support.fault import Row
+from e2e_support.fault_fleet import Namespaces
 from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
@@ -25,8 +26,10 @@ SHARE = 0.18
 """Of the node's memory, for each worker: five fit, six do not."""
 
 
-def test_a_resize_beyond_the_node(cluster: Cluster, request: pytest.FixtureRequest) -> None:
-    steady = start_in_place(cluster)
+def test_a_resize_beyond_the_node(
+    cluster: Cluster, fault_namespaces: Namespaces, request: pytest.FixtureRequest
+) -> None:
+    steady = start_in_place(cluster, fault_namespaces.read)
     memory = int(node_of(steady).memory * SHARE) >> 20
     edit(steady, {"workers": {"memory": f"{memory}Mi"}})
     with steady.fault(grows=MOST - LEAST):

@@ -5,7 +5,7 @@ import json
 import pytest
 from e2e_support.cluster import Cluster
 from e2e_support.fault import Row, Steady
-from e2e_support.fault_fleet import FOLDER, STARTUP, behind_proxy, start
+from e2e_support.fault_fleet import FOLDER, STARTUP, Namespaces, behind_proxy, start
 from e2e_support.fault_record import note
 from e2e_support.kubectl import eventually
 
@@ -45,11 +45,14 @@ def restarts(steady: Steady, pod: str) -> int:
     return int(app["restartCount"])
 
 
-def test_a_container_is_killed(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+def test_a_container_is_killed(
+    cluster: Cluster, fault_namespaces: Namespaces, request: pytest.FixtureRequest
+) -> None:
     template = behind_proxy(cluster.image)
     template["spec"]["containers"][0]["resources"] = {"limits": {"memory": "600Mi"}}
     steady = start(
         cluster,
+        fault_namespaces.read,
         podTemplate=template,
         workers={"min": 1, "max": 2, "cpu": "100m", "memory": "128Mi"},
         replicas={"min": 3, "max": 6},

@@ -3,7 +3,7 @@
 import pytest
 from e2e_support.cluster import Cluster
 from e2e_support.fault import Row
-from e2e_support.fault_fleet import behind_proxy
+from e2e_support.fault_fleet import Namespaces, behind_proxy
 from e2e_support.fault_record import note
 from e2e_support.fault_room import (
     LEAST,
@@ -23,11 +23,13 @@ ROW = Row(
 )
 
 
-def test_a_resize_beyond_a_limit(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+def test_a_resize_beyond_a_limit(
+    cluster: Cluster, fault_namespaces: Namespaces, request: pytest.FixtureRequest
+) -> None:
     template = behind_proxy(cluster.image)
     limits = {"limits": {"cpu": f"{(LEAST + 1) * WORKER_CPU}m"}}
     template["spec"]["containers"][0]["resources"] = limits
-    steady = start_in_place(cluster, podTemplate=template)
+    steady = start_in_place(cluster, fault_namespaces.read, podTemplate=template)
     with steady.fault(grows=MOST - LEAST):
         ask(steady, workers=MOST)
         message = wait_reason(steady, "ResizeDeferred", "ResizeInvalid")
