@@ -15,13 +15,19 @@ WORKER_CPU = 100
 """Millicores of each worker."""
 LEAST, MOST = 3, 6
 """Workers of the one pod of `start_in_place`."""
+IN_PLACE_WORKERS = {
+    "min": LEAST,
+    "max": MOST,
+    "cpu": f"{WORKER_CPU}m",
+    "memory": "64Mi",
+    "resources": "Fixed",
+}
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1000, "M": 10**6, "G": 10**9}
 
 
 def start_in_place(cluster: Cluster, read: ApiReader, **spec: Any) -> Steady:
     """One pod that can only grow by workers, under steady load."""
-    workers = {"min": LEAST, "max": MOST, "cpu": f"{WORKER_CPU}m", "memory": "64Mi"}
-    wanted: dict[str, Any] = {"workers": workers, "replicas": {"min": 1, "max": 1}}
+    wanted: dict[str, Any] = {"workers": IN_PLACE_WORKERS, "replicas": {"min": 1, "max": 1}}
     return start(cluster, read, **{**wanted, **spec})
 
 
@@ -91,8 +97,6 @@ class Node:
     """The node that runs the AIApi's first pod."""
 
     name: str
-    cpu: float
-    memory: float
     free_cpu: float
 
 
@@ -108,8 +112,13 @@ def node_of(steady: Steady) -> Node:
         and pod["status"].get("phase") not in {"Succeeded", "Failed"}
         for container in pod["spec"]["containers"]
     )
-    cpu = number(allocatable["cpu"])
-    return Node(name=name, cpu=cpu, memory=number(allocatable["memory"]), free_cpu=cpu - used)
+    return Node(name=name, free_cpu=number(allocatable["cpu"]) - used)
+
+
+def memory_for(share: float, cluster: Cluster) -> int:
+    """A share of the memory of the largest node, in MiB."""
+    nodes = cluster.kubectl.json("nodes")["items"]
+    return int(share * max(number(each["status"]["allocatable"]["memory"]) for each in nodes)) >> 20
 
 
 def number(quantity: str) -> float:

@@ -6,12 +6,12 @@ from e2e_support.fault import Row
 from e2e_support.fault_fleet import Namespaces
 from e2e_support.fault_record import note
 from e2e_support.fault_room import (
+    IN_PLACE_WORKERS,
     LEAST,
     MOST,
     ask,
     ask_nothing,
-    edit,
-    node_of,
+    memory_for,
     start_in_place,
     wait_reason,
     wait_workers,
@@ -29,9 +29,8 @@ SHARE = 0.18
 def test_a_resize_beyond_the_node(
     cluster: Cluster, fault_namespaces: Namespaces, request: pytest.FixtureRequest
 ) -> None:
-    steady = start_in_place(cluster, fault_namespaces.read)
-    memory = int(node_of(steady).memory * SHARE) >> 20
-    edit(steady, {"workers": {"memory": f"{memory}Mi"}})
+    workers = {**IN_PLACE_WORKERS, "memory": f"{memory_for(SHARE, cluster)}Mi"}
+    steady = start_in_place(cluster, fault_namespaces.read, workers=workers)
     with steady.fault(grows=MOST - LEAST):
         ask(steady, workers=MOST)
         message = wait_reason(steady, "ResizeDeferred", "NodeTooSmall")
