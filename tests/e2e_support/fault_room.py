@@ -15,6 +15,10 @@ WORKER_CPU = 100
 """Millicores of each worker."""
 LEAST, MOST = 3, 6
 """Workers of the one pod of `start_in_place`."""
+MOST_PODS = 6
+"""``replicas.max`` of the AIApi that scenarios share; its load needs fewer."""
+MOST_GROWTH = 2 * MOST_PODS
+"""Workers of that AIApi at its maximum."""
 IN_PLACE_WORKERS = {
     "min": LEAST,
     "max": MOST,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from e2e_support.fault import Row, Steady
-from e2e_support.fault_room import ask, ask_nothing, wait_reason
+from e2e_support.fault_room import MOST_GROWTH, MOST_PODS, ask, ask_nothing, wait_reason
 from e2e_support.kubectl import eventually
 
 ROW = Row(
@@ -25,18 +25,16 @@ def cordoned(steady: Steady) -> Iterator[None]:
 
 
 def test_nodes_are_cordoned(steady: Steady) -> None:
-    before = steady.size()
-    wanted = before.replicas + 1
-    with steady.fault(grows=before.workers + 2):
+    with steady.fault(grows=MOST_GROWTH):
         with cordoned(steady):
-            ask(steady, workers=before.workers, replicas=wanted)
+            ask(steady, replicas=MOST_PODS)
             message = wait_reason(steady, "ScalingLimited", "NoNodes")
             assert "node(s) were unschedulable" in message
             assert "uncordon" in message
         eventually(
-            lambda: steady.cluster.status(steady.name).get("readyReplicas") == wanted,
+            lambda: steady.cluster.status(steady.name).get("readyReplicas") == MOST_PODS,
             within=30,
-            what="the new pod runs",
+            what="the new pods run",
             state=lambda: steady.cluster.status(steady.name),
         )
         ask_nothing(steady)

@@ -3,6 +3,7 @@
 import json
 
 from e2e_support.fault import Row, Steady
+from e2e_support.fault_room import MOST_GROWTH, MOST_PODS
 from e2e_support.kubectl import eventually
 
 ROW = Row(
@@ -14,21 +15,19 @@ CONDITION = "ForeignAutoscaler"
 
 
 def test_a_foreign_autoscaler(steady: Steady) -> None:
-    before = steady.size()
-    wanted = before.replicas + 1
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": steady.name}
     body = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "other"},
-        "spec": {"scaleTargetRef": target, "minReplicas": wanted, "maxReplicas": wanted + 2},
+        "spec": {"scaleTargetRef": target, "minReplicas": MOST_PODS, "maxReplicas": MOST_PODS},
     }
-    with steady.fault(grows=before.workers + 1):
+    with steady.fault(grows=MOST_GROWTH):
         steady.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
         found = steady.cluster.wait_condition(steady.name, CONDITION, within=90)
         assert "HorizontalPodAutoscaler other" in found["message"]
         eventually(
-            lambda: steady.size().replicas == wanted, within=60, what="the HPA has its replicas"
+            lambda: steady.size().replicas == MOST_PODS, within=60, what="the HPA has its replicas"
         )
         steady.cluster.kubectl("delete", "hpa", "other")
         steady.cluster.wait_condition(steady.name, CONDITION, status="False", within=90)

@@ -3,7 +3,7 @@
 import json
 
 from e2e_support.fault import Row, Steady
-from e2e_support.fault_room import ask, ask_nothing, wait_reason
+from e2e_support.fault_room import MOST_GROWTH, MOST_PODS, ask, ask_nothing, wait_reason
 from e2e_support.kubectl import eventually
 
 ROW = Row(
@@ -11,21 +11,18 @@ ROW = Row(
     user="`ScalingLimited` with reason `QuotaReached` and the quota",
     operator="Keeps the fleet, and adds the pods once the quota is raised",
 )
-MORE = 2
 
 
 def test_a_quota_without_room(steady: Steady) -> None:
-    before = steady.size()
-    running = len(steady.cluster.kubectl.json("pods")["items"])
-    wanted = before.replicas + MORE
-    with steady.fault(grows=2 * MORE * before.workers):
+    with steady.fault(grows=MOST_GROWTH):
+        running = len(steady.cluster.kubectl.json("pods")["items"])
         set_quota(steady, running)
-        ask(steady, workers=before.workers, replicas=wanted)
+        ask(steady, replicas=MOST_PODS)
         message = wait_reason(steady, "ScalingLimited", "QuotaReached")
         assert "exceeded quota: team" in message
-        set_quota(steady, running + 2 * MORE)
+        set_quota(steady, running + MOST_PODS)
         eventually(
-            lambda: steady.cluster.status(steady.name).get("readyReplicas") == wanted,
+            lambda: steady.cluster.status(steady.name).get("readyReplicas") == MOST_PODS,
             within=60,  # a ReplicaSet tries again with a delay that doubles
             what="the pods run",
             state=lambda: steady.cluster.status(steady.name),
