@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from e2e_support.assistant import deploy_llm
 from e2e_support.cluster import Cluster
 from e2e_support.fault import RECOVERY, Steady
-from e2e_support.fault_fleet import start
+from e2e_support.fault_fleet import NAME, RATE, deploy
+from e2e_support.fault_load import start_steady_load
 from e2e_support.kubectl import eventually
 from e2e_support.kubectl_proxy import ApiReader
 from e2e_support.load import RESTRICTED
@@ -26,13 +28,19 @@ IN_PLACE_WORKERS = {
     "memory": "64Mi",
     "resources": "Fixed",
 }
+LIGHT_LOOP_MS = "20"
+"""The load needs fewer workers than the minimum, so that only a schedule asks for more."""
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1000, "M": 10**6, "G": 10**9}
 
 
 def start_in_place(cluster: Cluster, read: ApiReader, **spec: Any) -> Steady:
     """One pod that can only grow by workers, under steady load."""
     wanted: dict[str, Any] = {"workers": IN_PLACE_WORKERS, "replicas": {"min": 1, "max": 1}}
-    return start(cluster, read, **{**wanted, **spec})
+    llm = deploy_llm(cluster)
+    env = [{"name": "LLM_URL", "value": llm}, {"name": "ASSISTANT_LOOP_MS", "value": LIGHT_LOOP_MS}]
+    deploy(cluster, llm, **{**wanted, "env": env, **spec})
+    load = start_steady_load(cluster, service=NAME, rate=RATE)
+    return Steady(cluster=cluster, name=NAME, load=load, read=read, needed=LEAST)
 
 
 def ask(steady: Steady, *, workers: int = 1, replicas: int = 1) -> None:
