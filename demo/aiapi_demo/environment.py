@@ -23,6 +23,8 @@ IMAGE = "ghcr.io/acme/assistant:1.4"
 LOOP_MS = 25
 MAX_WORKERS = 3
 """Low, so that the step needs more pods as well as more workers."""
+NODE_CPU, NODE_MEMORY = "16", "32Gi"
+"""Room for the fleet at its peak. The app sleeps where a real one computes: two cores do."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
 
@@ -141,6 +143,7 @@ class DemoEnvironment:
                 *("--kubeconfig", str(self._kubeconfig)),
                 *("--data", str(paths.out / "sandbox")),
                 *("--image", f"{IMAGE}={paths.root / 'examples'}"),
+                *("--cpu", NODE_CPU, "--memory", NODE_MEMORY),
             ],
             log=paths.logs / "sandbox.log",
             grace=40,
@@ -171,7 +174,10 @@ class DemoEnvironment:
 
     async def set_up(self) -> None:
         """Start everything, and wait until the AIApi is ready."""
-        self._say("Starting the sandbox (a Kubernetes API and one node, as local processes)")
+        self._say(
+            f"Starting the sandbox (a Kubernetes API and a node with {NODE_CPU} simulated CPUs, as"
+            " local processes)"
+        )
         await self._start(self._sandbox)
         await self._until(60, self._api_responds)
         self._say(f"To look inside from another terminal: kubectl --kubeconfig {self._kubeconfig}")

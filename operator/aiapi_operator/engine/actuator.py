@@ -188,8 +188,12 @@ class Actuator:
                     ref.namespace, name, APP_CONTAINER, dict(resize.resources)
                 )
             except (Forbidden, Invalid) as error:
-                grants.refuse(granted, pod, resize, grants.cause(error), now=resize.time)
-                _log.warning("resize of pod %s: %s", name, error.message, extra=ref.log_fields())
+                cause = grants.cause(error)
+                level = (
+                    logging.DEBUG if grants.is_known(granted, pod.pod, cause) else logging.WARNING
+                )
+                _log.log(level, "resize of pod %s: %s", name, cause.message, extra=ref.log_fields())
+                grants.refuse(granted, pod, resize, cause, now=resize.time)
                 return None
             except (Conflict, NotFound):
                 return None  # a conflict says nothing about room: the next tick asks again
