@@ -187,6 +187,11 @@ async def test_pods_that_are_not_created(detail: str, reason: str, advice: str) 
             "tolerations",
         ),
         (
+            "0/1 nodes are available: 1 node(s) were unschedulable",
+            "NodesCordoned",
+            "kubectl uncordon",
+        ),
+        (
             "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {x: y}",
             "Unschedulable",
             "Add nodes",
