@@ -14,6 +14,8 @@ from e2e_support.fault_sidecar import Sidecar, container
 from e2e_support.kubectl import Kubectl
 from e2e_support.kubectl_proxy import ApiReader
 
+from aiapi_operator.manifests.app_container import TOKEN_FOLDER, TOKEN_VOLUME
+
 NAME = "a"
 RATE = 20.0
 LOOP_MS = "95"
@@ -49,7 +51,11 @@ class Namespaces:
 def behind_proxy(image: str) -> dict[str, Any]:
     """A ``podTemplate`` with a fault proxy between the operator and the admin port."""
     proxy = container(
-        image, upstream=f"http://$(POD_IP):{BEHIND_PROXY}", listen=ADMIN, target="aiapi-serve"
+        image,
+        upstream=f"https://$(POD_IP):{BEHIND_PROXY}",
+        listen=ADMIN,
+        target="aiapi-serve",
+        tls={"name": TOKEN_VOLUME, "mountPath": TOKEN_FOLDER},
     )
     app = {
         "name": "app",

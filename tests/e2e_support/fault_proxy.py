@@ -6,6 +6,8 @@ alone, and it takes its settings from the environment:
 
 ``LISTEN`` and ``CONTROL``: ports. ``UPSTREAM``: a URL, or ``kubernetes`` for the API server with
 the pod's own credentials. ``TARGET``: the name of the processes that are signalled.
+``TLS_DIR``: the pod's certificate, which it serves as the admin port does; the upstream's is not
+verified.
 
 ``POST /rules`` at the control port replaces the rules, ``POST /signal`` sends a signal, and
 ``GET /seen`` returns how often each rule matched.
@@ -36,6 +38,9 @@ class Upstream:
 
     def __init__(self, url: str) -> None:
         self.url, self.token, self.tls = url, "", None
+        if url.startswith("https:"):
+            self.tls = ssl.create_default_context()
+            self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
         if url == "kubernetes":
             self.url, self.token, self.tls = _kubeconfig() or _in_cluster()
 
@@ -99,6 +104,15 @@ class Rule:
         if not self.path.search(request.path_qs):
             return False
         return self.times is None or self.seen < self.times
+
+
+def served_tls() -> ssl.SSLContext | None:
+    """What ``LISTEN`` serves; None for plain HTTP."""
+    if not (folder := os.environ.get("TLS_DIR", "")):
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
+    return context
 
 
 def is_watch(request: web.Request) -> bool:
@@ -273,12 +287,16 @@ async def main() -> None:
                 return web.json_response(send_signal(**await request.json()))
             return web.json_response([rule.seen for rule in proxy.rules])
 
-        for handler, port in ((proxy.handle, "LISTEN"), (control, "CONTROL")):
+        for handler, port, tls in (
+            (proxy.handle, "LISTEN", served_tls()),
+            (control, "CONTROL", None),
+        ):
             app = web.Application(client_max_size=LARGEST)
             app.router.add_route("*", "/{path:.*}", handler)
             runner = web.AppRunner(app, access_log=None)
             await runner.setup()
-            await web.TCPSite(runner, os.environ["POD_IP"], int(os.environ[port])).start()
+            host = os.environ["POD_IP"]
+            await web.TCPSite(runner, host, int(os.environ[port]), ssl_context=tls).start()
         print(f"forwarding to {os.environ['UPSTREAM']}", flush=True)  # noqa: T201 - its log
         await asyncio.Event().wait()
 

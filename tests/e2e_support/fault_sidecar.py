@@ -14,8 +14,13 @@ CONTROL = 9443
 Rule = dict[str, Any]
 
 
-def container(image: str, *, upstream: str, listen: int, target: str) -> dict[str, Any]:
-    """A container that forwards ``listen`` to ``upstream``, and may signal ``target``."""
+def container(
+    image: str, *, upstream: str, listen: int, target: str, tls: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """A container that forwards ``listen`` to ``upstream``, and may signal ``target``.
+
+    ``tls`` is the mount of the certificate that it serves.
+    """
     address = {"fieldRef": {"fieldPath": "status.podIP"}}
     env = {
         "SCRIPT": SCRIPT.read_text(encoding="utf-8"),
@@ -23,6 +28,7 @@ def container(image: str, *, upstream: str, listen: int, target: str) -> dict[st
         "LISTEN": str(listen),
         "CONTROL": str(CONTROL),
         "TARGET": target,
+        "TLS_DIR": tls["mountPath"] if tls is not None else "",
     }
     return {
         "name": "fault",
@@ -32,6 +38,7 @@ def container(image: str, *, upstream: str, listen: int, target: str) -> dict[st
             {"name": "POD_IP", "valueFrom": address},
             *({"name": name, "value": value} for name, value in env.items()),
         ],
+        "volumeMounts": [tls] if tls is not None else [],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": RESTRICTED,
     }

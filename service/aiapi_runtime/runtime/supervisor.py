@@ -101,6 +101,9 @@ class Supervisor:
             from aiapi_runtime.launcher.choice import not_found  # noqa: PLC0415 - for this alone
 
             return not_found(injection.launcher(), app, why, self._settings.app_dir)
+        if self._pool.import_failure == "AppNotCallable":
+            text = why.partition(": ")[2]
+            return Refusal("AppNotCallable", f"{text}. Name the app itself, as in app = FastAPI()")
         return Refusal(
             "ImportFailed",
             f"{app} raises an error on import: {why}. The traceback is in the log; check the "

@@ -247,6 +247,14 @@ async def test_an_import_that_does_not_end() -> None:
             assert part in ready["message"]
 
 
+async def test_a_name_that_leads_to_no_app() -> None:
+    failure = "aiapi_runtime.runtime.loading.NotCallableError: shop.main:app is of type str, not"
+    ready = await starting(f"{failure} an ASGI app")
+    assert ready["reason"] == "AppNotCallable"
+    expected = "shop.main:app is of type str, not an ASGI app. Correct spec.app."
+    assert ready["message"].endswith(expected)
+
+
 async def test_an_app_that_starts_a_server_of_its_own() -> None:
     ready = await starting("SystemExit: 3")
     assert ready["reason"] == "ExitsOnImport"
