@@ -151,13 +151,10 @@ def _obstacle(known: Activation, facts: ActivationFacts) -> str:
     """Why the fleet does not stop after all; empty if nothing speaks against it."""
     if facts.floor > 0:
         return _floor(facts)
-    if facts.replicas == 0:
-        return ""
     if not facts.activators:
         return "no activator is ready"
     left = facts.now - known.since
-    idle = [facts.idle, *(each.idle for each in facts.activators)]
-    if any(each is not None and each < left for each in idle):
+    if any(each is not None and each < left for each in _idle(facts)):
         return "a request came"
     return ""
 
@@ -165,8 +162,13 @@ def _obstacle(known: Activation, facts: ActivationFacts) -> str:
 def _all_idle(known: Activation, facts: ActivationFacts) -> bool:
     """Whether every pod and activator is known and had no request since Leaving began."""
     left = facts.now - known.since
-    idle = [facts.idle, *(each.idle for each in facts.activators)]
-    return all(each is not None and each >= left for each in idle)
+    return all(each is not None and each >= left for each in _idle(facts))
+
+
+def _idle(facts: ActivationFacts) -> list[float | None]:
+    """Seconds without a request, of the pods and of each activator."""
+    pods = [facts.idle] if facts.replicas else []
+    return [*pods, *(each.idle for each in facts.activators)]
 
 
 def _asleep(known: Activation, facts: ActivationFacts) -> Step:
