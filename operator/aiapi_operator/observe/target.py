@@ -30,7 +30,11 @@ class ScrapeTarget:
         return self.tls.server_hostname if self.tls is not None else None
 
     def url(self, path: str) -> str:
-        """The URL of a path on the admin port; IPv6 addresses go in brackets."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
+        """The URL of a path on the admin port."""
         scheme = "http" if self.tls is None else "https"
-        return f"{scheme}://{host}:{self.port}{path}"
+        return f"{scheme}://{bracketed(self.address)}:{self.port}{path}"
+
+
+def bracketed(address: str) -> str:
+    """An address as a URL has it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
