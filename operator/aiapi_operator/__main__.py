@@ -84,7 +84,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
             waiting_for=startup.waiting_for,
-            metrics=metrics.text,
+            metrics=metrics.render,
         )
         port = await health.start(settings.host, settings.port)
         stack.push_async_callback(health.stop)

@@ -5,13 +5,15 @@ answers 503, and the kubelet restarts it. It is ready once it watches; until the
 reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from aiapi_operator.process.listener import bind
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_COMPRESSED_INLINE = 16_384
+"""Bytes up to which a body is compressed on the event loop, and not in a thread."""
 
 
 class HealthServer:
@@ -22,7 +24,7 @@ class HealthServer:
         *,
         overdue: Callable[[], list[str]],
         waiting_for: Callable[[], str],
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
     ) -> None:
         self._overdue = overdue
         self._waiting_for = waiting_for
@@ -55,5 +57,12 @@ class HealthServer:
             return web.Response(status=503, text=f"not watching yet: {problem}\n")
         return web.Response(text="ok\n")
 
-    async def _serve_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": _METRICS_TYPE})
+    async def _serve_metrics(self, request: web.Request) -> web.Response:
+        response = web.Response(
+            body=await self._metrics(),
+            headers={"Content-Type": _METRICS_TYPE},
+            zlib_executor_size=_COMPRESSED_INLINE,
+        )
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.enable_compression(web.ContentCoding.gzip)
+        return response

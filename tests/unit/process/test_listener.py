@@ -11,9 +11,13 @@ from aiapi_operator.process.listener import ListenError, bind, host_port
 from aiapi_operator.process.settings import Settings
 
 
+async def no_metrics() -> bytes:
+    return b""
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_by_default_probes_reach_the_operator_on_both(host: str) -> None:
-    health = HealthServer(overdue=list, waiting_for=str, metrics=bytes)
+    health = HealthServer(overdue=list, waiting_for=str, metrics=no_metrics)
     port = await health.start(Settings().host, 0)
     url = f"http://{host_port(host, port)}/readyz"
     async with aiohttp.ClientSession() as client, client.get(url) as answer:
@@ -37,7 +41,7 @@ def test_a_kernel_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_a_port_in_use_is_named_with_what_to_do() -> None:
     with bind("::1", 0, "--port") as first:
         port = first.getsockname()[1]
-        health = HealthServer(overdue=list, waiting_for=str, metrics=bytes)
+        health = HealthServer(overdue=list, waiting_for=str, metrics=no_metrics)
         with pytest.raises(ListenError) as found:
             await health.start("::1", port)
     assert str(found.value) == (
