@@ -3,15 +3,21 @@
 The operator is live while no AIApi is overdue. A process whose watches or ticks are blocked
 answers 503, and the kubelet restarts it. It is ready once it watches; until then /readyz gives the
 reason.
+
+The server runs on a thread of its own, so that long ticks do not delay a probe. Metrics come from
+the ticks' loop, and wait for it.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from aiapi_operator.process.listener import bind
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_METRICS_DEADLINE = 10.0
 _COMPRESSED_INLINE = 16_384
 """Bytes up to which a body is compressed on the event loop, and not in a thread."""
 
@@ -35,16 +41,16 @@ class HealthServer:
         app.router.add_get("/metrics", self._serve_metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and return the port; port 0 selects a free one."""
+    @asynccontextmanager
+    async def serving(self, host: str, port: int) -> AsyncIterator[int]:
+        """Listen for the block, and yield the port; port 0 selects a free one."""
         listener = bind(host, port, "--port")
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
-        return int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Close the port."""
-        await self._runner.cleanup()
+        try:
+            await web.SockSite(self._runner, listener).start()
+            yield int(self._runner.addresses[0][1])
+        finally:
+            await self._runner.cleanup()
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         late = self._overdue()
@@ -58,8 +64,13 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _serve_metrics(self, request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(_METRICS_DEADLINE):
+                text = await self._metrics()
+        except TimeoutError:
+            return web.Response(status=503, text="the operator's event loop is blocked\n")
         response = web.Response(
-            body=await self._metrics(),
+            body=text,
             headers={"Content-Type": _METRICS_TYPE},
             zlib_executor_size=_COMPRESSED_INLINE,
         )

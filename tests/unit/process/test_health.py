@@ -19,9 +19,8 @@ async def served(*, overdue: list[str] | None = None, problem: str = "") -> Asyn
     health = HealthServer(
         overdue=lambda: overdue or [], waiting_for=lambda: problem, metrics=metrics
     )
-    port = await health.start("127.0.0.1", 0)
-    yield f"http://127.0.0.1:{port}"
-    await health.stop()
+    async with health.serving("127.0.0.1", 0) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def get(url: str, **headers: str) -> tuple[int, bytes, str]:
