@@ -67,14 +67,19 @@ class StatsScraper:
     async def _read(self, target: ScrapeTarget, tokens: Sequence[str]) -> PodSample:
         # A pod receives a new token up to a minute late and accepts the old one until then.
         for token in tokens:
-            body = await self._get(target.url("/stats"), token)
+            body = await self._get(target, token)
             if body is not None:
                 return parse(body, pod=target.pod, time=self._clock())
         raise InvalidStatsError("the pod rejects the admin token (401)")
 
-    async def _get(self, url: str, token: str) -> bytes | None:
-        headers = {"Authorization": f"Bearer {token}"}
-        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+    async def _get(self, target: ScrapeTarget, token: str) -> bytes | None:
+        async with self._session.get(
+            target.url("/stats"),
+            headers={"Authorization": f"Bearer {token}"},
+            allow_redirects=False,
+            ssl=target.ssl_context or True,
+            server_hostname=target.server_hostname,
+        ) as answer:
             if answer.status == 401:
                 return None
             if answer.status != 200:

@@ -119,6 +119,7 @@ class _Runtime(_Strict):
 class _Stats(_Strict):
     version: Literal[1]
     instance: Annotated[str, Field(min_length=1, max_length=256)]
+    uptime: _Seconds | None = None
     ready: bool
     workers: _WorkerCounts
     blocked_at: _Text = ""
@@ -194,6 +195,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         threads=_pools(stats.threads),
         runtime=stats.runtime.plain(loop=stats.loop, http=stats.http),
         first_byte=NO_HISTOGRAM if stats.ttfb is None else stats.ttfb.plain(),
+        uptime=stats.uptime,
     )
 
 
