@@ -19,7 +19,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from aiapi_operator.cluster import errors, tls
+from aiapi_operator.cluster import errors, proxy, tls
 from aiapi_operator.cluster.contexts import UNREADABLE
 from aiapi_operator.cluster.redirects import refuse_redirects
 
@@ -118,6 +118,7 @@ class Connection:
         self._kubeconfig = kubeconfig
         self._context = context
         self._observer = observer or (lambda _verb, _outcome, _seconds: None)
+        proxy.use_environment_once(configuration)
         self._client = ApiClient(configuration)
         tls.accept_cluster_ca(self._client.rest_client.ssl_context)
 

@@ -33,18 +33,20 @@ class ObjectCache:
         self._objects: dict[Key, AIApiObjects] = {}
 
     def objects(self, key: Key) -> AIApiObjects:
-        """The cached objects of one AIApi; empty at first."""
-        return self._objects.setdefault(key, AIApiObjects())
+        """The cached objects of one AIApi."""
+        return self._objects.get(key) or AIApiObjects()
 
     def put(self, manifest: Manifest) -> Key | None:
         """Store a child or a pod. None when it is not newer than the cached version."""
         key = owner_key(manifest)
         if key is None:
             return None
-        entries, name = self._entry(key, manifest)
+        cached = self.objects(key)
+        entries, name = _entry(cached, manifest)
         if not is_newer(manifest, entries.get(name)):
             return None
         entries[name] = manifest
+        self._objects[key] = cached
         return key
 
     def remove(self, manifest: Manifest) -> Key | None:
@@ -52,11 +54,15 @@ class ObjectCache:
         key = owner_key(manifest)
         if key is None or key not in self._objects:
             return None
-        entries, name = self._entry(key, manifest)
+        cached = self._objects[key]
+        entries, name = _entry(cached, manifest)
         known = entries.get(name)
         if known is None or known["metadata"].get("uid") != manifest["metadata"].get("uid"):
             return None
         del entries[name]
+        if not cached.children and not cached.pods:
+            # Of an AIApi that was deleted, the last events of its objects would leave an entry.
+            del self._objects[key]
         return key
 
     def replace_pods(self, key: Key, pods: list[Manifest]) -> None:
@@ -71,11 +77,11 @@ class ObjectCache:
         """Drop all objects of an AIApi that was deleted."""
         self._objects.pop(key, None)
 
-    def _entry(self, key: Key, manifest: Manifest) -> tuple[dict[str, Manifest], str]:
-        cached = self.objects(key)
-        if manifest["kind"] == "Pod":
-            return cached.pods, manifest["metadata"]["name"]
-        return cached.children, manifest["kind"]
+
+def _entry(cached: AIApiObjects, manifest: Manifest) -> tuple[dict[str, Manifest], str]:
+    if manifest["kind"] == "Pod":
+        return cached.pods, manifest["metadata"]["name"]
+    return cached.children, manifest["kind"]
 
 
 def owner_key(manifest: Manifest) -> Key | None:

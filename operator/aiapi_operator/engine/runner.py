@@ -118,11 +118,11 @@ class Runner:
         return [entry.state.manifest for entry in self._entries.values()]
 
     def overdue(self) -> list[str]:
-        """The AIApis whose last tick finished too long ago."""
+        """The AIApis whose last tick finished too long ago. Called by another thread."""
         limit = self._clock() - OVERDUE_AFTER
         return [
             "/".join(key)
-            for key, entry in self._entries.items()
+            for key, entry in tuple(self._entries.items())
             if entry.finished < limit - _interval(entry.state.manifest)
         ]
 

@@ -88,7 +88,7 @@ class Engine:
         observation = await self._observe(state, reconciled, access)
         others = self._ports.autoscalers.targeting(state.ref.key)
         result = self._size(state, observation, others)
-        self._check_leadership()
+        self._check_leadership(state.term)
         errors = await self._act(state, observation, result, access)
         self._ports.metrics.record_decision(
             state.ref.key, result.spec, _summary(observation, result), result.decision
@@ -118,8 +118,10 @@ class Engine:
         observation = self._cached(state, _with_default_spec(state.manifest))
         await self._report(state, observation, [failed, *others])
 
-    def _check_leadership(self) -> None:
-        if not self._ports.leadership.held():
+    def _check_leadership(self, term: int | None = None) -> None:
+        """Raise unless this operator leads, without a break since ``term`` began."""
+        leadership = self._ports.leadership
+        if not leadership.held() or term not in (None, leadership.term):
             raise LeadershipLostError
 
     async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:

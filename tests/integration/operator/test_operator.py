@@ -3,7 +3,9 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import aiohttp
 import pytest
 from engine_support.live import Cluster, eventually, operating
 
+from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE
 from aiapi_operator.cluster.resources import (
     AIAPIS,
     CHILDREN,
@@ -160,6 +163,23 @@ async def test_one_of_two_operators_acts_and_hands_over(cluster: Cluster, kubeco
         await eventually(holder, what="a leader is elected")
         assert await holder() == "two"
     assert await holder() == ""
+
+
+async def test_a_blocked_event_loop_keeps_the_lease(cluster: Cluster, kubeconfig: Path) -> None:
+    """For 10 s, after which another operator could take it over."""
+    await cluster.install_crd()
+
+    async def lease() -> Manifest:
+        found: Manifest = await cluster.get(LEASES, "aiapi-operator") or {"spec": {}}
+        return found["spec"] if found["spec"].get("holderIdentity") == "one" else {}
+
+    async with operating(kubeconfig, leader_election=True, pod_name="one", pod_namespace="default"):
+        before = await eventually(lease, what="the operator leads")
+        time.sleep(DURATION)  # noqa: ASYNC251 - blocks the operator's loop
+        after = await lease()
+        now = datetime.now(UTC)
+    assert after["acquireTime"] == before["acquireTime"]
+    assert (now - datetime.fromisoformat(after["renewTime"])).total_seconds() < RENEW_DEADLINE
 
 
 async def test_the_process_serves_health_and_stops_on_sigterm(

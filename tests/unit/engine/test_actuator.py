@@ -293,6 +293,26 @@ async def test_a_standby_does_nothing() -> None:
     assert world.cluster.done == []
 
 
+async def test_a_tick_that_outlasts_its_term_does_not_act(
+    decided: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another operator led, and acted, while this tick waited for its scrapes."""
+    world = World()
+    await world.settle()
+    decided |= {"workers": 3, "replicas": 2}
+    scrape = world.pods.scrape
+
+    async def slow_scrape(*words: Any) -> Any:
+        world.leads.term += 1
+        return await scrape(*words)
+
+    monkeypatch.setattr(world.pods, "scrape", slow_scrape)
+    with pytest.raises(LeadershipLostError):
+        await world.tick()
+    assert acts(world) == []
+    assert world.pods.set_workers == []
+
+
 async def test_a_new_term_starts_without_state(decided: dict[str, int]) -> None:
     world = World()
     await world.settle()

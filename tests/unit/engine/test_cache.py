@@ -66,3 +66,21 @@ def test_the_content_hash_covers_user_fields_only() -> None:
     assert content_hash(deployment) != content_hash(
         manifest("2", kind="Deployment", replicas=2, paused=True)
     )
+
+
+def test_the_last_events_of_a_deleted_aiapi_leave_no_entry() -> None:
+    """The garbage collector deletes the children after their AIApi."""
+    cache = ObjectCache()
+    cache.put(manifest("100"))
+    cache.drop(KEY)
+    cache.put(manifest("101"))
+    cache.remove(manifest("102"))
+    assert cache._objects == {}
+
+
+def test_a_look_at_an_unknown_aiapi_leaves_no_entry() -> None:
+    cache = ObjectCache()
+    assert cache.objects(KEY).pods == {}
+    assert cache.remove(manifest("100")) is None
+    cache.replace_pods(KEY, [])
+    assert cache._objects == {}
