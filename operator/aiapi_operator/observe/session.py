@@ -10,5 +10,7 @@ def open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
+        # A small compressed answer could expand beyond every limit.
+        auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None),
     )

@@ -1,6 +1,9 @@
 """The address of a pod's admin port."""
 
 from dataclasses import dataclass
+from ssl import SSLContext
+
+from aiapi_operator.observe.tls import PodTls
 
 ADMIN_PORT = 9000
 
@@ -13,8 +16,21 @@ class ScrapeTarget:
     address: str
     ready: bool
     port: int = ADMIN_PORT
+    tls: PodTls | None = None
+    """What verifies the pod; None where it serves plain HTTP."""
+
+    @property
+    def ssl_context(self) -> SSLContext | None:
+        """The context of a connection; None for plain HTTP."""
+        return self.tls.context if self.tls is not None else None
+
+    @property
+    def server_hostname(self) -> str | None:
+        """The name that the pod's certificate must have; None for plain HTTP."""
+        return self.tls.server_hostname if self.tls is not None else None
 
     def url(self, path: str) -> str:
         """The URL of a path on the admin port; IPv6 addresses go in brackets."""
         host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"http://{host}:{self.port}{path}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{host}:{self.port}{path}"

@@ -63,6 +63,8 @@ class HttpWorkersClient:
             json={"count": count},
             headers={"Authorization": f"Bearer {token}"},
             allow_redirects=False,
+            ssl=target.ssl_context or True,
+            server_hostname=target.server_hostname,
         ) as answer:
             text = (await answer.content.read(_TEXT_LIMIT)).decode(errors="replace").strip()
             return answer.status, f"HTTP {answer.status} {text}".strip()
