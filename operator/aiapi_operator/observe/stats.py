@@ -15,10 +15,7 @@ from aiapi_operator.observe.histograms import NO_TEXT, Count, HistogramText, Sec
 from aiapi_operator.observe.invalid_stats import InvalidStatsError, described, malformed
 from aiapi_operator.sizing.inputs import NO_HISTOGRAM, PodRuntime, PodSample, ThreadPool
 
-__all__ = ["MAX_BYTES", "InvalidStatsError", "parse"]
-
-MAX_BYTES = 64 * 1024
-"""Far above the size of a valid answer."""
+__all__ = ["InvalidStatsError", "parse"]
 
 _Workers = Annotated[int, Meta(ge=0, le=4096)]
 _Text = Annotated[str, Meta(max_length=4096)]
