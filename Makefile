@@ -5,8 +5,8 @@ ASSISTANT := ghcr.io/acme/assistant:1.4
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e coverage lint format docs images crds lock clean \
-        bench-runtime bench-inject bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity bench-scale soak chart-docs deploy dashboards tuning
+.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults coverage lint format docs images crds lock clean \
+        bench-runtime bench-inject bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity bench-scale soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -66,7 +66,10 @@ test-integration: install  ## Run the integration tests: real components on loop
 	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile
 
 test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
-	$(BIN)/python -m pytest tests/e2e $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+	$(BIN)/python -m pytest tests/e2e -m 'not long_fault' $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+
+test-faults: install  ## Run all fault scenarios; KUBECONFIG_PATH and IMAGE as above, RECORD=1 keeps the measurements
+	RECORD=$(RECORD) $(BIN)/python -m pytest tests/e2e/faults -s $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
 
 lint: install  ## Check format, lint, types, import contracts and generated files
 	$(BIN)/ruff format --check .
@@ -100,6 +103,9 @@ crds: install  ## Generate crds/, docs/api.md, the JSON schema and the OLM bundl
 
 tuning: install  ## Generate docs/tuning.md from the right-sizer's numbers
 	$(BIN)/python -m aiapi_operator.sizing.reference > docs/tuning.md
+
+failure-modes: install  ## Generate the table of docs/failure-modes.md from the fault scenarios
+	$(BIN)/python tests/docs_support/failure_modes.py
 
 chart-docs: install  ## Generate the table of values in the chart's README
 	$(BIN)/python charts/document.py

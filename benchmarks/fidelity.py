@@ -32,7 +32,6 @@ from aiapi_demo import cpu_wait, records
 from aiapi_demo.environment import NAME, DemoEnvironment, DemoPaths
 from aiapi_demo.load import LoadScript
 from aiapi_demo.observed import ObservedAIApi, ObservedPod, read_aiapi, read_pod
-from aiapi_demo.probe import ADMIN_PORT
 from aiapi_demo.processes import spawn, stop
 from aiapi_demo.schedule import Phase, schedule, starts
 from aiapi_operator.api import AIApiSpec
@@ -116,12 +115,13 @@ async def watch_stats(environment: DemoEnvironment, seen: Observations) -> None:
     """Scrape the pods' counters, and record how long workers take to start."""
     asked: dict[str, float] = {}
     timeout = aiohttp.ClientTimeout(total=2)
-    headers = {"Authorization": f"Bearer {environment.token}"}
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+    admin = environment.admin
+    async with aiohttp.ClientSession(timeout=timeout) as session:
         while True:
             for pod in list(seen.pods.values()):
                 try:
-                    async with session.get(f"http://{pod.address}:{ADMIN_PORT}/stats") as response:
+                    url = admin.url(pod.address, "/stats")
+                    async with session.get(url, **admin.options()) as response:
                         stats = await response.json()
                 except (aiohttp.ClientError, TimeoutError, OSError):
                     continue

@@ -1,7 +1,6 @@
 """The environment of the demo: sandbox, CRD, AIApi, stand-in LLM and operator, as processes."""
 
 import asyncio
-import base64
 import json
 import socket
 import sys
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from aiapi_demo.admin_port import AdminPort
 from aiapi_demo.kubectl import Kubectl, KubectlError, Object
 from aiapi_demo.observed import ObservedAIApi, parse_quantity, read_aiapi, service_url
 from aiapi_demo.processes import ChildProcess, ProcessFailedError
@@ -23,6 +23,8 @@ IMAGE = "ghcr.io/acme/assistant:1.4"
 LOOP_MS = 25
 MAX_WORKERS = 3
 """Low, so that the step needs more pods as well as more workers."""
+NODE_CPU, NODE_MEMORY = "16", "32Gi"
+"""Room for the fleet at its peak. The app sleeps where a real one computes: two cores do."""
 WORKERS_AFTER = 10.0
 REPLICAS_AFTER = 30.0
 
@@ -141,6 +143,7 @@ class DemoEnvironment:
                 *("--kubeconfig", str(self._kubeconfig)),
                 *("--data", str(paths.out / "sandbox")),
                 *("--image", f"{IMAGE}={paths.root / 'examples'}"),
+                *("--cpu", NODE_CPU, "--memory", NODE_MEMORY),
             ],
             log=paths.logs / "sandbox.log",
             grace=40,
@@ -155,7 +158,7 @@ class DemoEnvironment:
         )
         self.objective = DemoObjective(percentile=95, seconds=0.8)
         self.url = ""
-        self.token = ""
+        self.admin = AdminPort(token="")
         self._last_progress = ""
 
     async def __aenter__(self) -> Self:
@@ -171,7 +174,10 @@ class DemoEnvironment:
 
     async def set_up(self) -> None:
         """Start everything, and wait until the AIApi is ready."""
-        self._say("Starting the sandbox (a Kubernetes API and one node, as local processes)")
+        self._say(
+            f"Starting the sandbox (a Kubernetes API and a node with {NODE_CPU} simulated CPUs, as"
+            " local processes)"
+        )
         await self._start(self._sandbox)
         await self._until(60, self._api_responds)
         self._say(f"To look inside from another terminal: kubectl --kubeconfig {self._kubeconfig}")
@@ -182,7 +188,7 @@ class DemoEnvironment:
         await self.start_operator()
         await self._until(90, self._ready)
         self.url = service_url(await self.kubectl.get("service", NAME))
-        self.token = await self._admin_token()
+        self.admin = await self._admin_port()
 
     async def start_operator(self) -> None:
         """Start the operator, or restart it after a kill."""
@@ -237,11 +243,11 @@ class DemoEnvironment:
             self._last_progress = progress
             self._say(f"  {NAME}: {progress}")
 
-    async def _admin_token(self) -> str:
+    async def _admin_port(self) -> AdminPort:
         secrets = await self.kubectl.get("secrets", "-l", f"app.kubernetes.io/instance={NAME}")
         for secret in secrets["items"]:
             if "token" in (secret.get("data") or {}):
-                return base64.b64decode(secret["data"]["token"]).decode()
+                return AdminPort.of(secret, NAME)
         raise ProcessFailedError("there is no Secret with the token of the admin port")
 
     async def _until(self, seconds: float, done: Callable[[], Any]) -> None:

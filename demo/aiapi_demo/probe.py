@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
+from aiapi_demo.admin_port import AdminPort
 from aiapi_demo.observed import ObservedPod
-
-ADMIN_PORT = 9000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +28,10 @@ class FleetWorkers:
 class Probe:
     """Probes all pods concurrently."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, admin: AdminPort) -> None:
+        self._admin = admin
         self._before: dict[str, tuple[float, float]] = {}
-        self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=aiohttp.ClientTimeout(total=1),
-        )
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -70,8 +66,8 @@ class Probe:
 
     async def _stats(self, pod: ObservedPod) -> dict[str, Any] | None:
         try:
-            url = URL.build(scheme="http", host=pod.address, port=ADMIN_PORT, path="/stats")
-            async with self._session.get(url) as response:
+            url = self._admin.url(pod.address, "/stats")
+            async with self._session.get(url, **self._admin.options()) as response:
                 response.raise_for_status()
                 stats: dict[str, Any] = await response.json()
                 return stats

@@ -73,7 +73,7 @@ class DemoRun:
     async def run(self) -> DemoReport:
         """Send the load, observe, and report."""
         await self._environment.llm.set_latency(self._plan.phases[0].upstream_seconds)
-        probe = Probe(self._environment.token)
+        probe = Probe(self._environment.admin)
         before = cpu_wait.read()
         self._view.start()
         try:

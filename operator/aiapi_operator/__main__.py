@@ -25,10 +25,12 @@ from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
+from aiapi_operator.cluster.secret_store import SecretStore
 from aiapi_operator.console.history import History
 from aiapi_operator.console.metrics import MetricsWithHistory
 from aiapi_operator.console.pages import Pages, PageSources
 from aiapi_operator.console.server import ConsoleServer, is_loopback
+from aiapi_operator.engine.admin_tls import AdminTlsKeeper
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
@@ -93,14 +95,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             return
         leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
         session = await stack.enter_async_context(open_session())
+        scraper = await stack.enter_async_context(StatsScraper(observer=metrics.record_scrape))
         recorder = EventRecorder(connection, instance=settings.pod_name)
         poller = await stack.enter_async_context(_autoscalers(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
-            scraper=StatsScraper(session, observer=metrics.record_scrape),
+            scraper=scraper,
             workers=HttpWorkersClient(session),
             leadership=leadership,
             metrics=metrics,
+            admin_tls=_admin_tls(settings, connection),
             clock=time.monotonic,
             timestamp=_timestamp,
             time_of_day=time.time,
@@ -121,6 +125,11 @@ def _metrics(settings: Settings, history: History) -> OperatorMetrics:
     if settings.console:
         return MetricsWithHistory(history, version=VERSION)
     return OperatorMetrics(version=VERSION)
+
+
+def _admin_tls(settings: Settings, connection: Connection) -> AdminTlsKeeper:
+    store = SecretStore(connection, settings.pod_namespace, settings.admin_ca_secret)
+    return AdminTlsKeeper(store, clock=time.monotonic, time_of_day=time.time)
 
 
 def _console(
@@ -167,6 +176,8 @@ async def _runner(
         mesh=settings.mesh,
         assigns_users=await discovery.assigns_users(connection),
         metrics_from=settings.metrics_from,
+        admin_tls=settings.admin_tls,
+        pod_template_policy=settings.pod_template_policy,
         runtime=await _runtime(settings, connection),
         keep_delivery=settings.runtime_delivery is RuntimeDelivery.AUTO,
     )

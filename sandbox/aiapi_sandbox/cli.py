@@ -77,9 +77,9 @@ def sandbox() -> None:
     default=0,
     help="Port of the API server; 0 selects a free port.",
 )
-@click.option("--cpu", default="64", show_default=True, help="Simulated CPU capacity of the node.")
+@click.option("--cpu", help="Simulated CPU capacity of the node. Default: the machine's cores.")
 @click.option(
-    "--memory", default="256Gi", show_default=True, help="Simulated memory capacity of the node."
+    "--memory", help="Simulated memory capacity of the node. Default: the machine's memory."
 )
 @click.option(
     "--audit-log", type=_PATH, help="Path of the API audit log, with one JSON line per request."
@@ -92,8 +92,8 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter per option
     data: Path | None,
     images: dict[str, Path],
     port: int,
-    cpu: str,
-    memory: str,
+    cpu: str | None,
+    memory: str | None,
     audit_log: Path | None,
     *,
     detach: bool,
@@ -112,12 +112,13 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter per option
     from aiapi_sandbox.sandbox import Sandbox, SandboxError  # noqa: PLC0415
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    given = {"cpu": cpu, "memory": memory}
     instance = Sandbox(
         data_dir=data,
         images=images,
         kubeconfig_path=kubeconfig,
         port=port,
-        capacity=NodeCapacity(cpu=cpu, memory=memory),
+        capacity=NodeCapacity(**{k: v for k, v in given.items() if v is not None}),
         audit_log=audit_log,
     )
     try:

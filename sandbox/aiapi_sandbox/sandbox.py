@@ -26,8 +26,11 @@ from aiapi_sandbox.controllers.deployment import DeploymentController
 from aiapi_sandbox.controllers.disruption import DisruptionController
 from aiapi_sandbox.controllers.endpointslice import EndpointSliceController
 from aiapi_sandbox.controllers.garbage_collector import GarbageCollector
+from aiapi_sandbox.controllers.horizontal_autoscaler import HorizontalAutoscalerController
 from aiapi_sandbox.controllers.manager import ControllerManager
 from aiapi_sandbox.controllers.namespace_defaults import NamespaceDefaultsController
+from aiapi_sandbox.controllers.node_taints import NodeTaintController
+from aiapi_sandbox.controllers.quota_status import ResourceQuotaController
 from aiapi_sandbox.controllers.replicaset import ReplicaSetController
 from aiapi_sandbox.controllers.scheduler import Scheduler
 from aiapi_sandbox.controllers.service_address_annotation import ServiceAddressAnnotator
@@ -35,6 +38,7 @@ from aiapi_sandbox.controllers.service_table import ServiceTableSync
 from aiapi_sandbox.events import ComponentEventRecorder, expire_events
 from aiapi_sandbox.kinds.resources import SERVICES
 from aiapi_sandbox.kubeconfig import kubeconfig
+from aiapi_sandbox.node.allocations import Allocations
 from aiapi_sandbox.node.backoff import BackoffPolicy
 from aiapi_sandbox.node.images import ImageStore
 from aiapi_sandbox.node.kubelet import Kubelet
@@ -182,6 +186,9 @@ class Sandbox:
                 Scheduler(store, NODE_NAME),
                 EndpointSliceController(store),
                 DisruptionController(store),
+                NodeTaintController(store),
+                ResourceQuotaController(store),
+                HorizontalAutoscalerController(store),
             ],
         )
         registration.register()
@@ -205,6 +212,7 @@ class Sandbox:
             folder=self.data_dir / "pods",
             host_ip=HOST,
             allocatable=self.capacity.to_resource_list(),
+            allocations=Allocations(self.capacity.to_resource_list()),
             backoff=self._backoff,
             issuer=ServiceAccountTokens(self.server, self._ca),
         )

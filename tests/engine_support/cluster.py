@@ -8,6 +8,7 @@ from aiapi_operator.api.quantity import parse_quantity
 from aiapi_operator.cluster.errors import ClusterError, Invalid, NotFound
 from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.pod_view import APP_CONTAINER
+from aiapi_operator.observe.target import ScrapeTarget
 
 Call = tuple[str, ...]
 
@@ -118,9 +119,11 @@ class FakeCluster:
         cpu: str = "500m",
         memory: str = "256Mi",
         ready: bool = True,
+        scheme: str = "HTTPS",
         **status: Any,
     ) -> Manifest:
         """A running pod of the AIApi ``a``."""
+        probe = {"httpGet": {"path": "/readyz", "port": "admin", "scheme": scheme}}
         resources = {"requests": {"cpu": cpu, "memory": memory}}
         container_status = {
             "name": APP_CONTAINER,
@@ -129,7 +132,11 @@ class FakeCluster:
         }
         pod = {
             **_new(("Pod", name)),
-            "spec": {"containers": [{"name": APP_CONTAINER, "resources": resources}]},
+            "spec": {
+                "containers": [
+                    {"name": APP_CONTAINER, "resources": resources, "readinessProbe": probe}
+                ]
+            },
             "status": {
                 "phase": "Running",
                 "podIP": "10.0.0.1",
@@ -138,7 +145,13 @@ class FakeCluster:
                 **status,
             },
         }
-        pod["metadata"]["labels"] = {"app.kubernetes.io/instance": "a"}
+        pod["metadata"]["labels"] = {
+            "app.kubernetes.io/instance": "a",
+            "pod-template-hash": "1",
+        }
+        pod["metadata"]["ownerReferences"] = [
+            {"kind": "ReplicaSet", "name": "a-1", "uid": "rs", "controller": True}
+        ]
         return self._put(("Pod", name), pod)
 
     def _do(self, *call: str) -> None:
@@ -163,10 +176,12 @@ class FakePods:
         self.answers: dict[str, Any] = {}
         self.set_workers: list[tuple[str, int]] = []
         self.tokens: Sequence[str] = ()
+        self.targets: dict[str, ScrapeTarget] = {}
         self.problems: dict[str, str] = {}
 
     async def scrape(self, targets: Sequence[Any], tokens: Sequence[str]) -> tuple[Any, ...]:
         self.tokens = tokens
+        self.targets = {target.pod: target for target in targets}
         return tuple(self.answers[target.pod] for target in targets)
 
     async def set(

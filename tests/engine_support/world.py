@@ -1,5 +1,6 @@
 """An engine on a fake cluster with a clock that the test advances."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,11 +8,15 @@ from engine_support.cluster import FakeCluster, FakePods
 from engine_support.samples import sample
 
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.engine.admin_tls import AdminTls
 from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.authority import rotated
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import OperatorConfig, Ports
 from aiapi_operator.engine.tick import Engine
+from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.manifests.runtime import Delivery, Runtime
+from aiapi_operator.observe.tls import trusting
 
 OBSERVED = {
     "savings": {
@@ -43,6 +48,21 @@ class NoMetrics:
         """Ignore the conditions."""
 
 
+class MemoryCa:
+    """A CA that is kept by this process alone, and replaced as in a Secret."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._tls: AdminTls | None = None
+
+    async def current(self, term: int) -> AdminTls:
+        known = self._tls.authority if self._tls else None
+        wanted = rotated(known, None, self._now())
+        if self._tls is None or wanted is not known:
+            self._tls = AdminTls(wanted, trusting(wanted.trusted))
+        return self._tls
+
+
 def aiapi(spec: dict[str, Any] | None = None, **status: Any) -> Manifest:
     return {
         "apiVersion": "aiapi.dev/v1alpha1",
@@ -69,6 +89,8 @@ class World:
     runtime_image: str = "runtime:1"
     delivery: Delivery = Delivery.IMAGE_VOLUME
     now: float = 1000.0
+    admin_tls: bool = True
+    policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
 
     def __post_init__(self) -> None:
         self.cluster, self.pods, self.leads = FakeCluster(), FakePods(), Leads()
@@ -83,6 +105,7 @@ class World:
                 workers=self.pods,
                 leadership=self.leads,
                 metrics=NoMetrics(),
+                admin_tls=MemoryCa(lambda: self.now),
                 clock=lambda: self.now,
                 timestamp=lambda: f"T{self.now:.0f}",
                 time_of_day=lambda: self.now,
@@ -97,6 +120,8 @@ class World:
                     pull_policy="IfNotPresent",
                     delivery=self.delivery,
                 ),
+                admin_tls=self.admin_tls,
+                pod_template_policy=self.policy,
             ),
         )
 

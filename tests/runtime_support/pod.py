@@ -33,14 +33,17 @@ class Pod:
         self.port = 0
         self.admin = ""
         self._connections: list[Connection] = []
+        # Like the kubelet, it verifies no certificate.
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {TOKEN}"}, timeout=aiohttp.ClientTimeout(20)
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=aiohttp.ClientTimeout(20),
+            connector=aiohttp.TCPConnector(ssl=False),
         )
 
     async def listening(self) -> bool:
         for line in self.log.read_text().splitlines():
             if " on http://" in line and "admin on" in line:
-                words = [word.rstrip(',"}') for word in line.split() if word.startswith("http://")]
+                words = [word.rstrip(',"}') for word in line.split() if "://" in word]
                 self.port = int(words[0].rpartition(":")[2])
                 self.admin = words[1]
                 return True

@@ -34,6 +34,11 @@ it (aiapi); both joined otherwise. */}}
 {{- end -}}
 {{- end }}
 
+{{/* Secret with the CA of the admin ports. The operator creates it. */}}
+{{- define "aiapi-operator.adminCaSecret" -}}
+{{ include "aiapi-operator.name" . }}-admin-ca
+{{- end }}
+
 {{- define "aiapi-operator.serviceAccount" -}}
 {{ .Values.serviceAccount.name | default (include "aiapi-operator.name" .) }}
 {{- end }}

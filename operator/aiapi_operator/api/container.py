@@ -10,6 +10,7 @@ from aiapi_operator.api.rules import Rule
 
 OWNED_ENV = (
     "AIAPI_ADMIN_PORT",
+    "AIAPI_ADMIN_TLS_DIR",
     "AIAPI_ADMIN_TOKEN",
     "AIAPI_ADMIN_TOKEN_FILE",
     "AIAPI_DRAIN_DELAY",

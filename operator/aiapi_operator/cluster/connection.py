@@ -21,6 +21,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from aiapi_operator.cluster import errors, tls
 from aiapi_operator.cluster.contexts import UNREADABLE
+from aiapi_operator.cluster.redirects import refuse_redirects
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -113,6 +114,7 @@ class Connection:
         observer: RequestObserver | None = None,
     ) -> None:
         configuration.connection_pool_maxsize = _POOL_SIZE
+        configuration.client_session_kwargs = {"middlewares": (refuse_redirects,)}
         self._kubeconfig = kubeconfig
         self._context = context
         self._observer = observer or (lambda _verb, _outcome, _seconds: None)

@@ -16,6 +16,13 @@ class Scope(StrEnum):
     """In the operator's namespace."""
 
 
+class OwnObject(StrEnum):
+    """An object of the operator itself."""
+
+    LEASE = "lease"
+    ADMIN_CA = "admin-ca"
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """Verbs on one resource (``plural`` or ``plural/subresource``)."""
@@ -25,8 +32,8 @@ class Permission:
     verbs: frozenset[str]
     scope: Scope
     why: str
-    own_lease: bool = False
-    """Granted for the operator's own Lease only."""
+    only: OwnObject | None = None
+    """Granted for this object of the operator only."""
 
 
 def _watched(group: str, resource: str, verbs: str, why: str) -> Permission:
@@ -52,7 +59,8 @@ PERMISSIONS = (
         "",
         "secrets",
         "create get list patch watch",
-        "to store the admin port's token; lists only Secrets with the operator's label",
+        "to store token and certificate of the admin port; lists only Secrets with the operator's"
+        " label",
     ),
     _watched(
         "policy",
@@ -90,6 +98,21 @@ PERMISSIONS = (
         frozenset({"get", "update"}),
         Scope.OPERATOR,
         "to elect one leader",
-        own_lease=True,
+        only=OwnObject.LEASE,
+    ),
+    Permission(
+        "",
+        "secrets",
+        frozenset({"create"}),
+        Scope.OPERATOR,
+        "to create the Secret with the CA of the admin ports if it is missing",
+    ),
+    Permission(
+        "",
+        "secrets",
+        frozenset({"get", "update"}),
+        Scope.OPERATOR,
+        "to keep the CA of the admin ports and to rotate it",
+        only=OwnObject.ADMIN_CA,
     ),
 )

@@ -25,7 +25,7 @@ from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine import grants
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
-from aiapi_operator.engine.fleet import Observation, SampledPod, scrape_target
+from aiapi_operator.engine.fleet import AdminAccess, Observation, SampledPod
 from aiapi_operator.engine.grants import Asked, GrantsState
 from aiapi_operator.engine.pod_requests import WorkerRequest
 from aiapi_operator.engine.pod_resize import ResizeStep, next_step
@@ -81,7 +81,7 @@ class Actuator:
         observation: Observation,
         desired: Desired,
         *,
-        tokens: Sequence[str],
+        access: AdminAccess,
     ) -> list[str]:
         """Resize pods, set their workers, and scale the Deployment. Returns what failed."""
         pods = observation.sampled_pods
@@ -90,7 +90,7 @@ class Actuator:
             *(self._size_pod(ref, state, granted, pod, desired) for pod in pods)
         )
         errors = grants.errors(granted, observation.pods)
-        errors += await self._set_workers(state, pods, steps, tokens)
+        errors += await self._set_workers(state, pods, steps, access)
         if observation.deployment is None:
             return errors
         try:
@@ -106,7 +106,7 @@ class Actuator:
         state: ActuatorState,
         pods: Sequence[SampledPod],
         *,
-        tokens: Sequence[str],
+        access: AdminAccess,
     ) -> None:
         """Confirm the worker count of new pods, so that they become ready without a change."""
         _forget_deleted(state, pods)
@@ -116,7 +116,7 @@ class Actuator:
             else ResizeStep()
             for pod in pods
         ]
-        await self._set_workers(state, pods, steps, tokens)
+        await self._set_workers(state, pods, steps, access)
 
     async def scale(
         self, ref: AIApiRef, deployment: Manifest, pods: Sequence[SampledPod], replicas: int
@@ -188,8 +188,12 @@ class Actuator:
                     ref.namespace, name, APP_CONTAINER, dict(resize.resources)
                 )
             except (Forbidden, Invalid) as error:
-                grants.refuse(granted, pod, resize, grants.cause(error), now=resize.time)
-                _log.warning("resize of pod %s: %s", name, error.message, extra=ref.log_fields())
+                cause = grants.cause(error)
+                level = (
+                    logging.DEBUG if grants.is_known(granted, pod.pod, cause) else logging.WARNING
+                )
+                _log.log(level, "resize of pod %s: %s", name, cause.message, extra=ref.log_fields())
+                grants.refuse(granted, pod, resize, cause, now=resize.time)
                 return None
             except (Conflict, NotFound):
                 return None  # a conflict says nothing about room: the next tick asks again
@@ -203,18 +207,18 @@ class Actuator:
         state: ActuatorState,
         pods: Sequence[SampledPod],
         steps: Iterable[ResizeStep],
-        tokens: Sequence[str],
+        access: AdminAccess,
     ) -> list[str]:
         targets: dict[int, list[ScrapeTarget]] = defaultdict(list)
         instances: dict[str, str] = {}
         for pod, step in zip(pods, steps, strict=True):
-            target = scrape_target(pod.pod)
+            target = access.target(pod.pod)
             if step.workers is not None and target is not None:
                 targets[step.workers].append(target)
                 instances[pod.pod.name] = pod.sample.instance
         errors: dict[str, str] = {}
         for count, group in targets.items():
-            errors |= await self._workers.set(group, count, tokens)
+            errors |= await self._workers.set(group, count, access.tokens)
         state.sized |= {instance for name, instance in instances.items() if name not in errors}
         return [f"workers of pod {name}: {error}" for name, error in errors.items()]
 

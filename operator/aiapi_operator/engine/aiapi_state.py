@@ -8,6 +8,7 @@ what that operator left: see checkpoint.py.
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine import checkpoint
 from aiapi_operator.engine.actuator import ActuatorState
+from aiapi_operator.engine.admin_secret import AdminSecretState
 from aiapi_operator.engine.adoption import AdoptionState
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.children import ChildrenState
@@ -31,6 +32,7 @@ class AIApiState:
         status = self.manifest.get("status") or {}
         self.term = term
         self.adoption = AdoptionState()
+        self.admin = AdminSecretState()
         self.children = ChildrenState()
         self.observer = ObserverState()
         self.sizer = SizerState(checkpoint.initial_state(status))

@@ -8,13 +8,11 @@ and leaves all others.
 import hashlib
 import json
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
-from aiapi_operator.cluster.resources import SECRETS, SERVICES, Manifest, of
+from aiapi_operator.cluster.resources import SERVICES, Manifest, of
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache, content_hash
 from aiapi_operator.engine.existence import ensure_exists
@@ -22,10 +20,8 @@ from aiapi_operator.engine.ownership import ownership_conflict
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.refused_fields import explained
 from aiapi_operator.engine.rejection import Rejection, reject
-from aiapi_operator.manifests import secret
 
 _FIRST_RETRY = 2.0
-_TOKENS_KEPT = 2
 
 _log = logging.getLogger(__name__)
 
@@ -40,12 +36,10 @@ class AppliedChild:
 
 @dataclass(slots=True)
 class ChildrenState:
-    """What was applied and rejected, by kind, and the admin tokens."""
+    """What was applied and rejected, by kind."""
 
     applied: dict[str, AppliedChild] = field(default_factory=dict)
     rejections: dict[str, Rejection] = field(default_factory=dict)
-    tokens: tuple[str, ...] = ()
-    """The admin token and the previous one, because pods receive a new one with a delay."""
 
 
 class Children:
@@ -57,11 +51,10 @@ class Children:
         self._clock = clock
 
     async def reconcile(
-        self, ref: AIApiRef, state: ChildrenState, aiapi: AIApi, desired: tuple[Manifest, ...]
+        self, ref: AIApiRef, state: ChildrenState, desired: tuple[Manifest, ...]
     ) -> list[str]:
-        """Apply all children and the Secret. Returns the errors of the rejected ones."""
-        token = await self._token(ref, state, aiapi)
-        for child in (secret.build(aiapi, token), *desired):
+        """Apply all children in this order. Returns the errors of the rejected ones."""
+        for child in desired:
             await self._reconcile_child(ref, state, child)
         return [f"{kind}: {rejection.message}" for kind, rejection in state.rejections.items()]
 
@@ -117,17 +110,6 @@ class Children:
             first_delay=_FIRST_RETRY,
         )
         _log.warning("applying a child failed: %s", error.message, extra=ref.log_fields(child=kind))
-
-    async def _token(self, ref: AIApiRef, state: ChildrenState, aiapi: AIApi) -> str:
-        """The token in the Secret, or a new one when there is no Secret."""
-        cached = self._cache.objects(ref.key).children.get(SECRETS.kind)
-        if cached is None:
-            cached = await self._cluster.get(SECRETS, ref.namespace, secret.name(aiapi))
-        token = secret.token(cached or {}) or secrets.token_urlsafe(32)
-        if token not in state.tokens[:1]:
-            others = tuple(known for known in state.tokens if known != token)
-            state.tokens = (token, *others)[:_TOKENS_KEPT]
-        return token
 
 
 def _has_foreign_ports(cached: Manifest, child: Manifest) -> bool:

@@ -1,12 +1,13 @@
 """The fleet as one tick observes it. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.observe.target import ScrapeTarget
+from aiapi_operator.observe.tls import PodTls
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 
@@ -57,19 +58,32 @@ def active_pods(pods: Iterable[PodView]) -> list[PodView]:
     return [pod for pod in pods if not pod.terminating and not pod.finished]
 
 
-def scrape_target(pod: PodView) -> ScrapeTarget | None:
-    """The pod's admin port; None while it has none."""
-    if not pod.running or not pod.address:
-        return None
-    return ScrapeTarget(pod=pod.name, address=pod.address, ready=pod.ready)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminAccess:
+    """What the operator needs to reach the admin ports of a fleet."""
+
+    tokens: Sequence[str] = field(repr=False)
+    """The newest first; a pod accepts one of them."""
+    tls: PodTls | None = None
+    """What verifies the pods that serve TLS."""
+
+    def target(self, pod: PodView) -> ScrapeTarget | None:
+        """The pod's admin port; None while it has none.
+
+        A pod that serves TLS is never contacted without it: anyone could then pose as the pod.
+        """
+        if not pod.running or not pod.address or (pod.serves_tls and self.tls is None):
+            return None
+        tls = self.tls if pod.serves_tls else None
+        return ScrapeTarget(pod=pod.name, address=pod.address, ready=pod.ready, tls=tls)
 
 
-def unreachable_pods(pods: Iterable[PodView]) -> list[PodUnknown]:
+def unreachable_pods(pods: Iterable[PodView], access: AdminAccess) -> list[PodUnknown]:
     """The pods that have no admin port yet, with the reason."""
     return [
         PodUnknown(
             pod=pod.name, ready=pod.ready, reason=pod.problem[0] if pod.problem else "starting"
         )
         for pod in pods
-        if scrape_target(pod) is None
+        if access.target(pod) is None
     ]

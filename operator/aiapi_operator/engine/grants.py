@@ -5,7 +5,8 @@ resize that is not carried out for ten seconds counts as refused. After a refusa
 workers halfway between those that run and those that were refused is asked for, until the largest
 number that fits is found: 8 are refused, then 4; 2 and 3 are granted.
 
-No refusal is final. After a while, longer each time, one worker more is asked for.
+No refusal is final. After a while, more workers are asked for: every 20 seconds where a full node
+or a quota refused them, and after longer each time where something must be changed first.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,9 @@ ANSWER = 3.0
 """Seconds in which an older answer of the kubelet may still be seen as that to a new resize."""
 LAST_RETRY = 600.0
 """Seconds from a refusal to the next attempt, at most. The first comes after ``PATIENCE``."""
+LAST_RETRY_OF_TRANSIENT = 20.0
+"""At most, for a refusal that can end at any time: nobody reports that a node has room again."""
+_TRANSIENT = {Refusal.DEFERRED, Refusal.FORBIDDEN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +160,8 @@ def refuse(state: GrantsState, pod: SampledPod, resize: Asked, cause: Cause, *, 
     if known is None:
         known = _first(pod, resize, cause, now)
     elif now >= known.retry_at:
-        delay = min(LAST_RETRY, 2 * known.delay)
+        most = LAST_RETRY_OF_TRANSIENT if cause.why in _TRANSIENT else LAST_RETRY
+        delay = min(most, 2 * known.delay)
         known = replace(known, delay=delay, retry_at=now + delay)
     granted = max(_running(pod), min(known.granted, resize.workers - 1))
     state.refusals[pod.pod.uid] = replace(
@@ -182,6 +187,12 @@ def _first(pod: SampledPod, resize: Asked, cause: Cause, now: float) -> PodRefus
 
 def _running(pod: SampledPod) -> int:
     return max(1, pod.sample.workers_wanted)
+
+
+def is_known(state: GrantsState, pod: PodView, found: Cause) -> bool:
+    """Whether resizes of the pod were already refused for such a reason."""
+    known = state.refusals.get(pod.uid)
+    return known is not None and known.cause.why is found.why
 
 
 def cause(error: ClusterError) -> Cause:

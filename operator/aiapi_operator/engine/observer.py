@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
-from aiapi_operator.engine.fleet import Observation, scrape_target, unreachable_pods
+from aiapi_operator.engine.fleet import AdminAccess, Observation, unreachable_pods
 from aiapi_operator.engine.ports import Cluster, Scraper
 from aiapi_operator.manifests.labels import selector_text
 from aiapi_operator.observe.scrape_schedule import ScrapeSchedule
@@ -46,17 +46,18 @@ class Observer:
         state: ObserverState,
         observation: Observation,
         *,
-        tokens: Sequence[str],
+        access: AdminAccess,
         workers: int | None,
     ) -> Observation:
         """Add each pod's last answer; ``workers`` is the decided number in each pod."""
-        targets = [target for pod in observation.pods if (target := scrape_target(pod))]
+        targets = [target for pod in observation.pods if (target := access.target(pod))]
         interval = parse_duration(observation.aiapi.spec.scaling.interval)
         due = state.schedule.due(targets, interval=interval, workers=workers)
-        scraped = await self._scraper.scrape(due, tokens)
+        scraped = await self._scraper.scrape(due, access.tokens)
         answers = state.schedule.record(targets, scraped)
         await self._relist_when_silent(ref, state, answers)
-        return replace(observation, answers=(*answers, *unreachable_pods(observation.pods)))
+        unreachable = unreachable_pods(observation.pods, access)
+        return replace(observation, answers=(*answers, *unreachable))
 
     async def relist_pods(self, ref: AIApiRef) -> None:
         """Replace the cached pods by a fresh list."""

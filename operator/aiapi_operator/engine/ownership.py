@@ -1,4 +1,4 @@
-"""Checks whether an existing object is owned by this AIApi. Pure.
+"""Checks whether an existing object or a pod is owned by this AIApi. Pure.
 
 Server-side apply with force would take over any object that has the child's name, such as a
 Service that was created by hand or the Deployment of a Helm release.
@@ -7,6 +7,7 @@ Service that was created by hand or the Deployment of a Helm release.
 from aiapi_operator.cluster.resources import FIELD_MANAGER, SECRETS, Manifest
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
+_REVISION = "pod-template-hash"
 
 
 def ownership_conflict(found: Manifest, *, uid: str) -> str:
@@ -22,6 +23,19 @@ def ownership_conflict(found: Manifest, *, uid: str) -> str:
     if found["kind"] == SECRETS.kind or _labels(found).get(_MANAGED_BY) == FIELD_MANAGER:
         return ""
     return _message(found, "was not created by this operator")
+
+
+def is_pod_of(pod: Manifest, name: str) -> bool:
+    """Whether a ReplicaSet of the Deployment ``name`` controls the pod. A label alone is not
+    enough: pods of others may carry it."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    controller: Manifest = next((ref for ref in owners if ref.get("controller")), {})
+    revision = _labels(pod).get(_REVISION)
+    return (
+        bool(revision)
+        and controller.get("kind") == "ReplicaSet"
+        and controller.get("name") == f"{name}-{revision}"
+    )
 
 
 def _labels(found: Manifest) -> Manifest:

@@ -51,6 +51,9 @@ class PodView:
     running_since: float | None = None
     """When the app container started, in seconds since 1970."""
     namespace: str = ""
+    serves_tls: bool = False
+    """The admin port serves TLS: the scheme of the readiness probe, which never changes in a
+    running pod."""
 
 
 def pod_view(pod: Manifest) -> PodView:
@@ -79,7 +82,13 @@ def pod_view(pod: Manifest) -> PodView:
         other_container=other,
         running_since=_running_since(app),
         namespace=metadata.get("namespace", ""),
+        serves_tls=_serves_tls(_named(pod["spec"].get("containers"))),
     )
+
+
+def _serves_tls(container: dict[str, Any]) -> bool:
+    probe = (container.get("readinessProbe") or {}).get("httpGet") or {}
+    return probe.get("scheme") == "HTTPS"
 
 
 def _named(containers: list[dict[str, Any]] | None, name: str = APP_CONTAINER) -> dict[str, Any]:

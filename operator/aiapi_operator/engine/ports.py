@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiapi_operator.cluster.resources import Manifest, Resource
+from aiapi_operator.engine.admin_tls import AdminTlsSource
 from aiapi_operator.engine.autoscalers import AutoscalerSource, NoAutoscalers
 from aiapi_operator.engine.cache import Key
 from aiapi_operator.manifests.mesh import Mesh
+from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.manifests.runtime import Runtime
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decision import Condition, Decision
@@ -119,6 +121,9 @@ class OperatorConfig:
     assigns_users: bool = False
     mesh: Mesh = Mesh.NONE
     metrics_from: Mapping[str, str] = field(default_factory=dict)
+    admin_tls: bool = True
+    """Whether new pods serve TLS on their admin port."""
+    pod_template_policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +135,7 @@ class Ports:
     workers: WorkersClient
     leadership: Leadership
     metrics: DecisionMetrics
+    admin_tls: AdminTlsSource
     clock: Callable[[], float]
     """Monotonic seconds."""
     timestamp: Callable[[], str]

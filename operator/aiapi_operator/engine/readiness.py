@@ -39,6 +39,16 @@ def rejected(problem: str) -> Condition:
     )
 
 
+def forbidden(problems: Sequence[str]) -> Condition:
+    """The podTemplate asks for more than the administrator allows."""
+    return Condition(
+        type="Accepted",
+        status=False,
+        reason="PodTemplateForbidden",
+        message=f"{'; '.join(problems[:5])}. Until then, running pods are not changed.",
+    )
+
+
 def reconciled(apply_errors: Sequence[str], act_errors: Sequence[str]) -> Condition:
     """Whether the children are up to date and the last decision was carried out."""
     kind = "Reconciled"

@@ -17,6 +17,7 @@ _LIMIT_RANGE = (
     "must be less than or equal to cpu limit",
     "must be less than or equal to memory limit",
 )
+_CORDONED = "node(s) were unschedulable"
 _NO_MATCH = ("didn't match Pod's node affinity/selector", "had untolerated taint")
 
 
@@ -54,6 +55,10 @@ def not_scheduled(message: str) -> Cause:
         return "NoMatchingNode", (
             f"No node matches the pod: {message}. Correct nodeSelector, affinity or tolerations in"
             " spec.podTemplate, or label the nodes."
+        )
+    if "Insufficient" not in message and _CORDONED in message:
+        return "NodesCordoned", (
+            f"No node accepts new pods: {message}. Uncordon a node (kubectl uncordon) or add nodes."
         )
     return "Unschedulable", (
         f"No node has room for a pod: {message}. Add nodes, or lower spec.workers.cpu or"

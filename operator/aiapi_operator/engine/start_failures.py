@@ -24,12 +24,13 @@ _REFUSED_VOLUME = (
 _SERVE = "aiapi-serve"
 _PORT = re.compile(r"cannot listen on \S+:(?P<port>\d+): Address already in use")
 _ENDLESS = "takes longer than --start-limit"
+_NOT_CALLABLE = re.compile(r"\bNotCallableError: (?P<text>.+)")
 _EXIT = re.compile(r"^SystemExit\b")
 
 LAUNCHER_REASONS = frozenset(
     {
         *("NoPython", "PythonTooOld", "NotCPython", "FrozenApp"),
-        *("AppNotFound", "ImportFailed", "RuntimeConflict"),
+        *("AppNotFound", "AppNotCallable", "ImportFailed", "RuntimeConflict"),
     }
 )
 """Reasons of the launcher; its text says what to do."""
@@ -59,6 +60,8 @@ def import_cause(aiapi: AIApi, failure: str) -> Cause | None:
     app = aiapi.spec.app or "the bundled app"
     if _ENDLESS in failure:
         return "ImportNotFinished", import_takes_long(app, "longer than AIAPI_START_LIMIT")
+    if found := _NOT_CALLABLE.search(failure):
+        return "AppNotCallable", f"{found['text']}. Correct spec.app."
     if _EXIT.match(failure):
         return "ExitsOnImport", (
             f"The module of {app} ends the process when it is imported ({failure}). If it calls"

@@ -23,18 +23,22 @@ from aiapi_operator.engine import (
     template_workers,
 )
 from aiapi_operator.engine.actuator import Actuator, Desired
+from aiapi_operator.engine.admin_secret import AdminSecrets
+from aiapi_operator.engine.admin_tls import AdminTls
 from aiapi_operator.engine.adoption import Adoption
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.children import Children
-from aiapi_operator.engine.fleet import Observation, active_pods
+from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
+from aiapi_operator.engine.manifest_context import manifest_context
 from aiapi_operator.engine.observer import Observer
+from aiapi_operator.engine.ownership import is_pod_of
 from aiapi_operator.engine.pod_view import pod_view
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
-from aiapi_operator.manifests import Context, desired
+from aiapi_operator.manifests import Context, desired, pod_policy, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
 
@@ -53,6 +57,7 @@ class Engine:
         cluster, clock = ports.cluster, ports.clock
         self._observer = Observer(cluster, ports.scraper, cache, clock=clock)
         self._adoption = Adoption(cluster, cache, self._observer)
+        self._secrets = AdminSecrets(cluster, cache, time_of_day=ports.time_of_day)
         self._children = Children(cluster, cache, clock=clock)
         self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
         self._actuator = Actuator(cluster, ports.workers, cache, clock=clock)
@@ -68,16 +73,23 @@ class Engine:
         except ValidationError as error:
             await self._report_invalid(state, error)
             return
+        if forbidden := pod_policy.violations(aiapi, self._config.pod_template_policy):
+            await self._report_rejected(state, aiapi, readiness.forbidden(forbidden))
+            return
         await self._adoption.adopt(state.ref, state.adoption, state.template, aiapi)
-        reconciled = await self._reconcile(state, aiapi)
+        tls = await self._tls(state)
+        reconciled = await self._reconcile(state, aiapi, tls)
         if reconciled.deployment is None:
             await self._report(state, reconciled, self._conditions(reconciled))
             return
-        observation = await self._observe(state, reconciled)
+        access = AdminAccess(
+            tokens=state.admin.tokens, tls=tls.of(*state.ref.key) if tls is not None else None
+        )
+        observation = await self._observe(state, reconciled, access)
         others = self._ports.autoscalers.targeting(state.ref.key)
         result = self._size(state, observation, others)
         self._check_leadership()
-        errors = await self._act(state, observation, result)
+        errors = await self._act(state, observation, result, access)
         self._ports.metrics.record_decision(
             state.ref.key, result.spec, _summary(observation, result), result.decision
         )
@@ -111,19 +123,34 @@ class Engine:
             raise LeadershipLostError
 
     async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:
-        observation = self._cached(state, _with_default_spec(state.manifest))
+        rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
+        await self._report_rejected(state, _with_default_spec(state.manifest), rejected)
+
+    async def _report_rejected(self, state: AIApiState, aiapi: AIApi, rejected: Condition) -> None:
+        """Report a spec that is not carried out. Its children stay as they are."""
+        observation = self._cached(state, aiapi)
         ready = (
             readiness.NOT_CREATED
             if observation.deployment is None
             else readiness.readiness(observation, default_image=self._config.default_image)
         )
-        rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
         await self._report(state, observation, [rejected, ready])
 
-    async def _reconcile(self, state: AIApiState, aiapi: AIApi) -> Observation:
+    async def _tls(self, state: AIApiState) -> AdminTls | None:
+        """The CA, where the pods serve TLS, or some still do after it was turned off."""
+        pods = self._cache.objects(state.ref.key).pods.values()
+        if not self._config.admin_tls and not any(pod_view(pod).serves_tls for pod in pods):
+            return None
+        return await self._ports.admin_tls.current(state.term)
+
+    async def _reconcile(
+        self, state: AIApiState, aiapi: AIApi, tls: AdminTls | None
+    ) -> Observation:
         is_new = self._deployment(state) is None
-        children = desired(aiapi, self._context(state, aiapi))
-        errors = await self._children.reconcile(state.ref, state.children, aiapi, children)
+        name = secret.name(aiapi)
+        content = await self._secrets.content(state.ref, state.admin, name, tls)
+        children = (secret.build(aiapi, content), *desired(aiapi, self._context(state, aiapi)))
+        errors = await self._children.reconcile(state.ref, state.children, children)
         observation = replace(self._cached(state, aiapi), apply_errors=errors)
         if observation.deployment is None or not is_new:
             return observation
@@ -138,29 +165,20 @@ class Engine:
         await self._actuator.scale(state.ref, deployment, (), replicas)
 
     def _context(self, state: AIApiState, aiapi: AIApi) -> Context:
-        config = self._config
-        minimum = aiapi.spec.workers.min
-        return Context(
-            operator_namespace=config.operator_namespace,
-            default_image=config.default_image,
-            image_pull_secrets=config.image_pull_secrets,
-            template_workers=minimum if config.resize_in_place else state.template.workers,
-            resize_in_place=config.resize_in_place,
-            assigns_users=config.assigns_users,
-            mesh=config.mesh,
-            metrics_from=config.metrics_from,
-            runtime=config.runtime,
-            keep_delivery=config.keep_delivery,
-            deployment=self._deployment(state),
-        )
+        minimum, config = aiapi.spec.workers.min, self._config
+        workers = minimum if config.resize_in_place else state.template.workers
+        deployment = self._deployment(state)
+        return manifest_context(config, template_workers=workers, deployment=deployment)
 
-    async def _observe(self, state: AIApiState, observation: Observation) -> Observation:
+    async def _observe(
+        self, state: AIApiState, observation: Observation, access: AdminAccess
+    ) -> Observation:
         decision = state.writer.decision
         return await self._observer.observe(
             state.ref,
             state.observer,
             observation,
-            tokens=state.children.tokens,
+            access=access,
             workers=decision.workers if decision else None,
         )
 
@@ -178,12 +196,15 @@ class Engine:
         )
 
     async def _act(
-        self, state: AIApiState, observation: Observation, result: SizingResult
+        self,
+        state: AIApiState,
+        observation: Observation,
+        result: SizingResult,
+        access: AdminAccess,
     ) -> Sequence[str]:
-        tokens = state.children.tokens
         if not result.is_applied:
             pods = observation.sampled_pods
-            await self._actuator.confirm_workers(state.actuator, pods, tokens=tokens)
+            await self._actuator.confirm_workers(state.actuator, pods, access=access)
             return ()
         return await self._actuator.act(
             state.ref,
@@ -191,7 +212,7 @@ class Engine:
             state.grants,
             observation,
             self._desired(state, observation, result),
-            tokens=tokens,
+            access=access,
         )
 
     def _desired(
@@ -260,7 +281,7 @@ class Engine:
         return Observation(
             aiapi=aiapi,
             deployment=self._deployment(state),
-            pods=active_pods(pod_view(pod) for pod in pods),
+            pods=active_pods(pod_view(pod) for pod in pods if is_pod_of(pod, state.ref.name)),
             now=self._ports.time_of_day(),
         )
 

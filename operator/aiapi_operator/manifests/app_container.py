@@ -13,7 +13,7 @@ from aiapi_operator.manifests.resources import requests
 from aiapi_operator.manifests.secret import TOKEN_KEY
 
 TOKEN_VOLUME = "admin-token"  # noqa: S105 - the name of a volume
-TOKEN_FOLDER = "/var/run/secrets/aiapi.dev"  # noqa: S105 - where the token is mounted
+TOKEN_FOLDER = "/var/run/secrets/aiapi.dev"  # noqa: S105 - where the Secret is mounted
 SCRATCH_VOLUME = "tmp"
 SCRATCH_FOLDER = "/tmp"  # noqa: S108 - an emptyDir of the pod
 
@@ -53,7 +53,7 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        **_probes(aiapi),
+        **_probes(aiapi, context),
     }
     if spec.app is not None:
         container["args"] = [spec.app]
@@ -98,7 +98,7 @@ def _derived(aiapi: AIApi) -> int:
 
 def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
     """The operator's variables come first, so that the user's can refer to them."""
-    values = {
+    values: dict[str, int | str] = {
         "AIAPI_WORKERS": context.template_workers,
         "AIAPI_SIZE_WAIT": SIZE_WAIT,
         "AIAPI_DRAIN_DELAY": DRAIN_DELAY,
@@ -107,6 +107,8 @@ def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
         "AIAPI_ADMIN_PORT": ADMIN.number,
         "AIAPI_ADMIN_TOKEN_FILE": f"{TOKEN_FOLDER}/{TOKEN_KEY}",
     }
+    if context.admin_tls:
+        values["AIAPI_ADMIN_TLS_DIR"] = TOKEN_FOLDER
     given = [variable.manifest() for variable in aiapi.spec.env]
     taken = {variable["name"] for variable in given}
     about = [_from_field("POD_NAME", "metadata.name"), _from_field("POD_IP", "status.podIP")]
@@ -121,24 +123,24 @@ def _from_field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def _probes(aiapi: AIApi) -> dict[str, Any]:
+def _probes(aiapi: AIApi, context: Context) -> dict[str, Any]:
     """All probes use the admin port, which answers even while every worker is busy.
 
     The startup probe checks PID 1 only: an import error of the app is reported by the admin port,
     and restarts would hide it.
     """
-    omitted = aiapi.spec.pod_template.omit
-    probes = {"readinessProbe": _probe("/readyz", period=1, timeout=2, failures=3)}
+    omitted, scheme = aiapi.spec.pod_template.omit, "HTTPS" if context.admin_tls else "HTTP"
+    probes = {"readinessProbe": _probe("/readyz", scheme, period=1, timeout=2, failures=3)}
     if PodDefault.STARTUP_PROBE not in omitted:
-        probes["startupProbe"] = _probe("/livez", period=1, timeout=2, failures=60)
+        probes["startupProbe"] = _probe("/livez", scheme, period=1, timeout=2, failures=60)
     if PodDefault.LIVENESS_PROBE not in omitted:
-        probes["livenessProbe"] = _probe("/livez", period=10, timeout=5, failures=3)
+        probes["livenessProbe"] = _probe("/livez", scheme, period=10, timeout=5, failures=3)
     return probes
 
 
-def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, scheme: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": ADMIN.name, "scheme": "HTTP"},
+        "httpGet": {"path": path, "port": ADMIN.name, "scheme": scheme},
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,

@@ -28,6 +28,8 @@ class Context:
     mesh: Mesh = Mesh.NONE
     metrics_from: Mapping[str, str] = field(default_factory=dict)
     """Labels of other namespaces that may scrape the pods; empty for none."""
+    admin_tls: bool = True
+    """Whether pods serve TLS on their admin port."""
     runtime: Runtime
     """The runtime to inject into images that do not have it."""
     keep_delivery: bool = True

@@ -14,6 +14,9 @@ from aiapi_operator.manifests.runtime import Runtime
 _NONROOT_USER = 65532
 """Set so that any image runs without root. The project's own images name this user themselves."""
 
+SCHEME_ANNOTATION = "aiapi.dev/admin-scheme"
+"""Annotation of pods that serve TLS on their admin port, for Prometheus."""
+
 
 def build(aiapi: AIApi, context: Context, injected: Runtime | None = None) -> dict[str, Any]:
     """The pod template with the runtime to inject, merged with the user's podTemplate."""
@@ -28,8 +31,9 @@ def build(aiapi: AIApi, context: Context, injected: Runtime | None = None) -> di
 
 
 def _annotations(context: Context) -> dict[str, Any]:
-    excluded = mesh.annotations(context.mesh)
-    return {"annotations": excluded} if excluded else {}
+    scheme = {SCHEME_ANNOTATION: "https"} if context.admin_tls else {}
+    found = mesh.annotations(context.mesh) | scheme
+    return {"annotations": found} if found else {}
 
 
 def _spec(aiapi: AIApi, context: Context) -> dict[str, Any]:

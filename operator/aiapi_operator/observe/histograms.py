@@ -36,25 +36,32 @@ class HistogramText(msgspec.Struct, frozen=True, gc=False):
     bounds: msgspec.Raw = NO_TEXT
     first: Annotated[int, Meta(ge=0, le=MAX_BOUNDS)] | None = None
 
-    def plain(self, name: str, shared: msgspec.Raw) -> Histogram:
+    def plain(self, name: str, shared: tuple[float, ...] | None) -> Histogram:
         """The histogram called ``name``; ``shared`` has the bounds of the short form."""
         if self.first is None:
-            bounds = bounds_of(f"{name}.bounds", self.bounds)
-            if len(self.counts) != len(bounds) + 1:
-                raise InvalidStatsError(f"{name}: counts must have one entry more than bounds")
-            return Histogram(bounds=bounds, counts=self.counts, sum=self.sum)
-        bounds = bounds_of("bounds", shared)
-        after = len(bounds) + 1 - self.first - len(self.counts)
+            return self._full(name)
+        if shared is None:
+            raise InvalidStatsError("bounds: missing required field")
+        after = len(shared) + 1 - self.first - len(self.counts)
         if after < 0:
             raise InvalidStatsError(f"{name}: counts must end with the last bucket")
         counts = _ZEROS[: self.first] + self.counts + _ZEROS[:after]
-        return Histogram(bounds=bounds, counts=counts, sum=self.sum)
+        return Histogram(bounds=shared, counts=counts, sum=self.sum)
+
+    def _full(self, name: str) -> Histogram:
+        bounds = bounds_of(f"{name}.bounds", self.bounds)
+        if bounds is None:
+            raise InvalidStatsError(f"{name}: missing required field `bounds`")
+        if len(self.counts) != len(bounds) + 1:
+            raise InvalidStatsError(f"{name}: counts must have one entry more than bounds")
+        return Histogram(bounds=bounds, counts=self.counts, sum=self.sum)
 
 
-def bounds_of(field: str, text: msgspec.Raw) -> tuple[float, ...]:
-    """The bounds in a JSON list. Equal text gives the same tuple."""
-    if not (raw := bytes(text)):
-        raise InvalidStatsError(f"{field}: missing required field")
+def bounds_of(field: str, text: msgspec.Raw) -> tuple[float, ...] | None:
+    """The bounds in a JSON list, or None without one. Equal text gives the same tuple."""
+    raw = bytes(text)
+    if not raw:
+        return None
     try:
         return _parsed(raw)
     except msgspec.ValidationError as error:

@@ -11,7 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from aiapi_operator.observe.histograms import NO_TEXT, Count, HistogramText, Seconds
+from aiapi_operator.observe.histograms import (
+    NO_TEXT,
+    Count,
+    HistogramText,
+    Seconds,
+    bounds_of,
+)
 from aiapi_operator.observe.invalid_stats import InvalidStatsError, described, malformed
 from aiapi_operator.sizing.inputs import NO_HISTOGRAM, PodRuntime, PodSample, ThreadPool
 
@@ -74,6 +80,7 @@ class _Runtime(msgspec.Struct, frozen=True, gc=False):
 class _Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: Literal[1]
     instance: Annotated[str, Meta(min_length=1, max_length=256)]
+    uptime: Seconds | None = None
     ready: bool
     workers: _WorkerCounts
     blocked_at: _Text = ""
@@ -112,6 +119,7 @@ _DECODER = msgspec.json.Decoder(_Stats)
 def parse(body: bytes, *, pod: str, time: float) -> PodSample:
     """The sample in an answer of ``GET /stats``. Raises ``InvalidStatsError``."""
     stats = _decoded(body)
+    shared = bounds_of("bounds", stats.bounds)
     return PodSample(
         pod=pod,
         time=time,
@@ -135,8 +143,8 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         upstream_seconds=stats.upstream_seconds,
         loop_cpu_seconds=stats.loop_cpu_seconds,
         run_queue_seconds=stats.run_queue_seconds,
-        latency=stats.latency.plain("latency", stats.bounds),
-        loop_lag=stats.loop_lag.plain("loop_lag", stats.bounds),
+        latency=stats.latency.plain("latency", shared),
+        loop_lag=stats.loop_lag.plain("loop_lag", shared),
         in_flight=stats.in_flight,
         open_connections=stats.open_connections,
         open_websockets=stats.open_websockets,
@@ -149,7 +157,8 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         worker_limit=stats.worker_limit,
         threads=_pools(stats.threads),
         runtime=stats.runtime.plain(loop=stats.loop, http=stats.http),
-        first_byte=stats.ttfb.plain("ttfb", stats.bounds) if stats.ttfb else NO_HISTOGRAM,
+        first_byte=stats.ttfb.plain("ttfb", shared) if stats.ttfb else NO_HISTOGRAM,
+        uptime=stats.uptime,
     )
 
 

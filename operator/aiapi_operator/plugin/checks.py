@@ -10,12 +10,13 @@ from typing import Any
 from aiapi_operator.api.crd import crd as own_crd
 from aiapi_operator.api.summary import AIApiSummary, from_manifest, parse_time
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
-from aiapi_operator.cluster.permissions import PERMISSIONS, Permission, Scope
+from aiapi_operator.cluster.permissions import PERMISSIONS, OwnObject, Permission, Scope
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 
 MIN_VERSION = (1, 29)
 DEFAULT_LEASE = "aiapi-operator"
+DEFAULT_CA = "aiapi-operator-admin-ca"
 OPERATOR_LABEL = "app.kubernetes.io/name=aiapi-operator"
 STALE_LEASE = 60.0
 """Seconds after the last renewal. Generous, because the clocks of two machines differ."""
@@ -248,8 +249,11 @@ async def operator_permissions(
         async with slots:
             return attributes, await reader.review(attributes, user=user, groups=groups)
 
-    lease = lease or lease_name(deployments)
-    reviews = [r for each in PERMISSIONS for r in _reviews(each, own, watched, lease)]
+    names = {
+        OwnObject.LEASE: lease or lease_name(deployments),
+        OwnObject.ADMIN_CA: _env(deployments, "AIAPI_OPERATOR_ADMIN_CA_SECRET") or DEFAULT_CA,
+    }
+    reviews = [r for each in PERMISSIONS for r in _reviews(each, own, watched, names)]
     try:
         answers = await asyncio.gather(*map(review, reviews))
     except Unavailable:
@@ -295,7 +299,7 @@ def _env(deployments: list[Manifest], name: str) -> str:
 
 
 def _reviews(
-    permission: Permission, own: str, watched: tuple[str, ...], lease: str
+    permission: Permission, own: str, watched: tuple[str, ...], names: Mapping[OwnObject, str]
 ) -> Iterable[dict[str, str]]:
     """The attributes of the access reviews for a permission."""
     where = (own,) if permission.scope is Scope.OPERATOR else watched or ("",)
@@ -308,7 +312,7 @@ def _reviews(
                 "subresource": subresource,
                 "namespace": namespace,
                 "verb": verb,
-                "name": lease if permission.own_lease else "",
+                "name": names[permission.only] if permission.only is not None else "",
             }
             yield {key: value for key, value in attributes.items() if value or key == "group"}
 

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aiapi_operator.manifests.mesh import Mesh
+from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.process.listener import ANY
 
 VERSION = version("aiapi")
@@ -123,11 +124,17 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     """Labels, key=value,key=value, of namespaces that may scrape the pods of AIApis."""
+    admin_tls: bool = True
+    """Serve TLS on the admin port of new pods."""
+    admin_ca_secret: str = "aiapi-operator-admin-ca"  # noqa: S105 - the name of a Secret
+    """Secret in the operator's namespace with the CA of the admin ports."""
+    pod_template_policy: PodTemplatePolicy = PodTemplatePolicy()
+    """What the podTemplate of an AIApi may ask for, as JSON."""
     pod_namespace: str = Field(
         default_factory=_own_namespace,
         validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAMESPACE", "POD_NAMESPACE"),
     )
-    """The operator's namespace. It holds the Lease, and may reach the pods' admin ports."""
+    """The operator's namespace. It holds Lease and CA, and may reach the pods' admin ports."""
     pod_name: str = Field(
         default_factory=_identity,
         validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAME", "POD_NAME"),

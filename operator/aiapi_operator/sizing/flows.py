@@ -105,16 +105,22 @@ def flows_of(
     seconds = apart
     if not all(before):
         seconds = [
-            gap if last is not None or gap < MIN_SECONDS else _age(sample, elapsed)
-            for sample, last, gap in zip(seen.samples, before, apart, strict=True)
+            gap if last is not None or gap < MIN_SECONDS else _age(sample, elapsed, known)
+            for sample, last, gap, known in zip(seen.samples, before, apart, lasts, strict=True)
         ]
     flows = Flows(seen.samples, before, seconds, counted)
     usable = [MIN_SECONDS <= each <= SLOW_WINDOW for each in seconds]
     return flows if all(usable) else flows.where(usable)
 
 
-def _age(sample: PodSample, elapsed: float) -> float:
-    """Seconds since a new instance started, about when its workers did; inf if it is not new."""
+def _age(sample: PodSample, elapsed: float, last: PodSample | None) -> float:
+    """Seconds since a new instance started, about when its workers did; inf if it is not new.
+
+    One that has run on since ``last`` is not new: its counters are wrong.
+    """
+    is_same = last is not None and last.instance == sample.instance
+    if last is not None and is_same and (sample.uptime or 0.0) > (last.uptime or inf):
+        return inf
     workers = max(1, sample.workers_ready + sample.workers_draining)
     age = max(elapsed, sample.worker_seconds / workers)
     return age if age <= MAX_NEW_INSTANCE_AGE else inf

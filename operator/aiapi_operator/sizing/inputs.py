@@ -233,6 +233,8 @@ class PodSample:
     open_streams: int = 0
     """Responses of which a first part was sent. They are in flight too."""
     runtime: PodRuntime = PodRuntime()
+    uptime: float | None = None
+    """Seconds since the instance started; None where it is not reported."""
 
     @property
     def waited_seconds(self) -> float:

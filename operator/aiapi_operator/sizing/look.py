@@ -12,7 +12,7 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     """The facts of this tick, and the state with its samples."""
     if not isfinite(now):
         now = 0.0 if state.now is None else state.now
-    seen = rates.validate(fleet, now=now, interval=spec.interval)
+    seen = rates.validate(fleet, now=now, interval=spec.interval, last=state.samples)
     kinds = [each.kind for each in spec.objectives]
     measured = rates.measure(seen, state, now=now, kinds=kinds)
     ticks = windows.append(state.ticks, measured.tick, now=now)

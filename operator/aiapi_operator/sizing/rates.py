@@ -13,7 +13,7 @@ Three pods are ready and one did not answer: the other two have 28 and 32 rps, s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from operator import add, attrgetter, truediv
+from operator import add, attrgetter, lt, truediv
 from typing import NamedTuple
 
 from aiapi_operator.sizing import loop_work, thread_use, tick_histograms, windows
@@ -33,11 +33,15 @@ from aiapi_operator.sizing.state import (
 __all__ = ["FleetSamples", "Measurement", "measure", "validate"]
 
 _NONE: Latencies = ((), ())
+_COUNTED = attrgetter("succeeded", "loop_seconds", "worker_seconds")
 _POD, _READY = attrgetter("pod"), attrgetter("ready")
 
 
-def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
+def validate(
+    fleet: Fleet, *, now: float, interval: float, last: Sequence[PodSample] = ()
+) -> FleetSamples:
     """Keeps one sample per pod, and treats stale or invalid samples as unknown."""
+    before = {sample.pod: sample for sample in last}
     oldest, newest = now - max(3 * interval, 10.0), now + interval
     pods: Sequence[PodSample | PodUnknown] = fleet.pods
     samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
@@ -45,8 +49,10 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
     # Check number by number over all pods first: this is fast, and mostly all are valid.
     sane = all(map(is_sane, columns))
     recent = [sample for sample in samples if oldest <= sample.time <= newest]
-    if not sane or len(recent) < len(samples) or len({pod.pod for pod in pods}) < len(pods):
-        pods = _judged(pods, oldest, newest)
+    doubted = any(_doubt(sample, before.get(sample.pod)) for sample in samples)
+    twice = len({pod.pod for pod in pods}) < len(pods)
+    if not sane or doubted or len(recent) < len(samples) or twice:
+        pods = _judged(pods, oldest, newest, before)
         samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
         columns = columns_of(samples)
     unknown = tuple([pod for pod in pods if isinstance(pod, PodUnknown) and pod.ready])
@@ -60,12 +66,17 @@ def validate(fleet: Fleet, *, now: float, interval: float) -> FleetSamples:
 
 
 def _judged(
-    pods: Sequence[PodSample | PodUnknown], oldest: float, newest: float
+    pods: Sequence[PodSample | PodUnknown],
+    oldest: float,
+    newest: float,
+    before: Mapping[str, PodSample],
 ) -> list[PodSample | PodUnknown]:
     """One report for each pod, in which no sample is stale or invalid."""
     judged: dict[str, PodSample | PodUnknown] = {}
     for pod in pods:
         reason = _fault(pod, oldest, newest)
+        if not reason and isinstance(pod, PodSample):
+            reason = _doubt(pod, before.get(pod.pod))
         found = PodUnknown(pod=pod.pod, ready=pod.ready, reason=reason) if reason else pod
         judged[pod.pod] = _surer(found, judged[pod.pod]) if pod.pod in judged else found
     return list(judged.values())
@@ -78,6 +89,24 @@ def _fault(pod: PodSample | PodUnknown, oldest: float, newest: float) -> str:
     if not oldest <= pod.time <= newest:
         return "stale sample"
     return "" if is_sane(NUMBERS(pod)) else "invalid counters"
+
+
+def _doubt(sample: PodSample, last: PodSample | None) -> str:
+    """Why a new answer cannot follow the last one of the same instance; empty if it can.
+
+    Zero requests were not measured by an answer that is repeated. Counters that go back do so only
+    with a restart, which begins a new uptime. For a minute the last good answer stays the one to
+    compare with, so that no burst is seen when the counters return.
+    """
+    if last is None or sample.uptime is None or sample.instance != last.instance:
+        return ""
+    seconds, before = sample.time - last.time, last.uptime or inf
+    if seconds < MIN_SECONDS or sample.uptime < before:
+        return ""
+    if sample.uptime == before:
+        return "its answer is an old one"
+    is_back = seconds <= SLOW_WINDOW and any(map(lt, _COUNTED(sample), _COUNTED(last)))
+    return "its counters went back" if is_back else ""
 
 
 def _surer(one: PodSample | PodUnknown, two: PodSample | PodUnknown) -> PodSample | PodUnknown:

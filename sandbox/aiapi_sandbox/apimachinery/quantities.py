@@ -40,12 +40,19 @@ def parse_quantity(value: Any) -> Decimal:
 
 def canonical(value: Any) -> str:
     """The canonical form, as stored: the largest suffix that needs no fraction."""
-    number = parse_quantity(value)
-    binary = str(value).endswith("i")
+    return _shortest(parse_quantity(value), binary=str(value).endswith("i"))
+
+
+def format_amount(resource: str, number: Decimal) -> str:
+    """A computed amount in canonical form: memory in powers of 1024 where that is exact."""
+    return _shortest(number, binary=resource.endswith("memory") and number % 1024 == 0)
+
+
+def _shortest(number: Decimal, *, binary: bool) -> str:
     if number == 0:
         return "0"
     for suffix in _BINARY if binary else _DECIMAL:
         scaled = number / _SUFFIXES[suffix]
         if scaled == scaled.to_integral_value():
             return f"{int(scaled)}{suffix}"
-    return canonical(format(number, "f")) if binary else f"{number:f}"
+    return _shortest(number, binary=False) if binary else f"{number:f}"

@@ -15,22 +15,24 @@ from aiapi_sandbox.apiserver.patches import json_patch, merge_patch
 from aiapi_sandbox.apiserver.request_body import parse_body
 from aiapi_sandbox.apiserver.request_info import RequestInfo, RequestOptions
 from aiapi_sandbox.apiserver.response import json_response
+from aiapi_sandbox.kinds.resources import ApiResource
 from aiapi_sandbox.storage.store import Store
 
 _BUILTIN_PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
 
 
-def _paths(info: RequestInfo) -> Obj:
-    return info.resource.scale_paths or _BUILTIN_PATHS
+def scale_paths(resource: ApiResource) -> Obj:
+    """Where a kind with a scale subresource has its replicas."""
+    return resource.scale_paths or _BUILTIN_PATHS
 
 
-def _read(obj: Any, path: str) -> Any:
+def read_path(obj: Any, path: str) -> Any:
     for name in path.strip(".").split("."):
         obj = obj.get(name) if isinstance(obj, dict) else None
     return obj
 
 
-def _set(obj: Obj, path: str, value: Any) -> None:
+def set_path(obj: Obj, path: str, value: Any) -> None:
     *parents, last = path.strip(".").split(".")
     for name in parents:
         obj = obj.setdefault(name, {})
@@ -38,16 +40,16 @@ def _set(obj: Obj, path: str, value: Any) -> None:
 
 
 def scale_of(info: RequestInfo, obj: Obj) -> Obj:
-    meta, paths = obj["metadata"], _paths(info)
+    meta, paths = obj["metadata"], scale_paths(info.resource)
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    status: Obj = {"replicas": _read(obj, paths["statusReplicasPath"]) or 0}
+    status: Obj = {"replicas": read_path(obj, paths["statusReplicasPath"]) or 0}
     if selector := _selector(info, obj):
         status["selector"] = selector
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {name: meta[name] for name in kept if name in meta},
-        "spec": {"replicas": _read(obj, paths["specReplicasPath"]) or 0},
+        "spec": {"replicas": read_path(obj, paths["specReplicasPath"]) or 0},
         "status": status,
     }
 
@@ -55,8 +57,8 @@ def scale_of(info: RequestInfo, obj: Obj) -> Obj:
 def _selector(info: RequestInfo, obj: Obj) -> str:
     if not info.resource.custom:
         return format_selector(obj["spec"].get("selector"))
-    path = _paths(info).get("labelSelectorPath")
-    return str(_read(obj, path) or "") if path else ""
+    path = scale_paths(info.resource).get("labelSelectorPath")
+    return str(read_path(obj, path) or "") if path else ""
 
 
 def get_scale(store: Store, info: RequestInfo) -> web.Response:
@@ -85,7 +87,7 @@ def put_scale(
         error = FieldViolation("FieldValueInvalid", "spec.replicas", detail, replicas)
         raise invalid("autoscaling", "Scale", info.name, [error])
     changed: Obj = copy_json(obj)
-    _set(changed, _paths(info)["specReplicasPath"], replicas)
+    set_path(changed, scale_paths(info.resource)["specReplicasPath"], replicas)
     if version := new.get("metadata", {}).get("resourceVersion"):
         changed["metadata"]["resourceVersion"] = version
     result = store.update(

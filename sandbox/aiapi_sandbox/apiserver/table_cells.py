@@ -151,3 +151,16 @@ def slice_addresses(obj: Obj) -> str:
 def role_ref(obj: Obj) -> str:
     ref = obj.get("roleRef") or {}
     return f"{ref.get('kind')}/{ref.get('name')}"
+
+
+def quota(obj: Obj, *, limits: bool) -> str:
+    """Used and allowed, as `requests.cpu: 1/2`."""
+    status = obj.get("status") or {}
+    hard, used = status.get("hard") or {}, status.get("used") or {}
+    chosen = sorted(name for name in hard if name.startswith("limits.") is limits)
+    return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in chosen)
+
+
+def scale_target(obj: Obj) -> str:
+    target = obj["spec"]["scaleTargetRef"]
+    return f"{target['kind']}/{target['name']}"

@@ -138,6 +138,21 @@ _COLUMNS: dict[str, tuple[TableColumn, ...]] = {
         ),
         _AGE,
     ),
+    "ResourceQuota": (
+        _NAME,
+        TableColumn("Request", lambda obj: cells.quota(obj, limits=False)),
+        TableColumn("Limit", lambda obj: cells.quota(obj, limits=True)),
+        _AGE,
+    ),
+    "HorizontalPodAutoscaler": (
+        _NAME,
+        TableColumn("Reference", cells.scale_target),
+        TableColumn("MinPods", lambda obj: cells.text(obj, ".spec.minReplicas")),
+        TableColumn("MaxPods", cells.number(".spec.maxReplicas"), "integer"),
+        TableColumn("Replicas", cells.number(".status.currentReplicas"), "integer"),
+        _AGE,
+    ),
+    "LimitRange": (_NAME, TableColumn("Created At", cells.created)),
     "Lease": (
         _NAME,
         TableColumn("Holder", lambda obj: cells.text(obj, ".spec.holderIdentity", "")),

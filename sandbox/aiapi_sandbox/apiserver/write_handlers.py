@@ -20,7 +20,6 @@ from aiapi_sandbox.apiserver.request_info import (
     RequestOptions,
     parse_number,
 )
-from aiapi_sandbox.apiserver.resize_admission import admit_resize
 from aiapi_sandbox.apiserver.response import ResponseTransformer, json_response
 from aiapi_sandbox.apiserver.server_side_apply import ApplyTracker, apply, require_field_manager
 from aiapi_sandbox.storage.store import Propagation, Store
@@ -99,8 +98,6 @@ class WriteHandlers:
         return self._respond(self._write(to_storage(self._resource, obj)), warnings)
 
     def _write(self, obj: Obj) -> Obj:
-        if self._info.subresource == "resize":
-            admit_resize(self._store, obj)
         return self._store.update(
             self._info.gvr,
             obj,
@@ -171,8 +168,6 @@ class WriteHandlers:
             return self._respond(created, warnings, 201)
         if version := config["metadata"].get("resourceVersion"):
             merged["metadata"] = {**merged["metadata"], "resourceVersion": version}
-        if self._info.subresource == "resize":
-            admit_resize(self._store, merged)
         changed = self._store.update(
             self._info.gvr, merged, self._info.subresource, dry_run=dry_run, track=track
         )

@@ -32,18 +32,18 @@ def claim(store: Store, gvr: Any, owner: Mapping[str, Any]) -> list[Obj]:
     """Adopt matching orphans, release objects that no longer match; return the controlled ones."""
     namespace, uid = owner["metadata"]["namespace"], owner["metadata"]["uid"]
     claimed = []
-    for obj in tuple(store.scan(gvr, namespace)):
-        reference = controller_of(obj)
-        selected = matches_selector(owner["spec"]["selector"], obj["metadata"].get("labels") or {})
-        if reference is None:
-            if selected and _may_adopt(obj, owner):
-                claimed.append(_adopt(store, gvr, obj, owner))
-        elif reference["uid"] == uid:
-            if selected:
-                claimed.append(obj)
-            else:
-                _release(store, gvr, obj, uid)
+    for obj in store.controlled(gvr, namespace, uid):
+        if _selects(owner, obj):
+            claimed.append(obj)
+        else:
+            _release(store, gvr, obj, uid)
+    orphans = [obj for obj in store.controlled(gvr, namespace) if _selects(owner, obj)]
+    claimed += [_adopt(store, gvr, obj, owner) for obj in orphans if _may_adopt(obj, owner)]
     return claimed
+
+
+def _selects(owner: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
+    return matches_selector(owner["spec"]["selector"], obj["metadata"].get("labels") or {})
 
 
 def _may_adopt(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:

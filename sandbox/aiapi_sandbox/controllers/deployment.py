@@ -135,9 +135,8 @@ class DeploymentController:
             self._scale(deployment, new["metadata"]["name"], limits.desired, limits)
 
     def _has_pods(self, replica_set: JsonObject) -> bool:
-        uid = replica_set["metadata"]["uid"]
-        pods = self._store.scan(PODS, replica_set["metadata"]["namespace"])
-        return any((controller_of(pod) or {}).get("uid") == uid for pod in pods)
+        meta = replica_set["metadata"]
+        return bool(self._store.controlled(PODS, meta["namespace"], meta["uid"]))
 
     # --- ReplicaSets
 
@@ -263,11 +262,7 @@ class DeploymentController:
     def _update_status(self, key: ObjectKey) -> float | None:
         deployment = self._store.peek(DEPLOYMENTS, *key)
         uid, template = deployment["metadata"]["uid"], deployment["spec"]["template"]
-        sets = [
-            rs
-            for rs in self._store.scan(REPLICASETS, key.namespace)
-            if (controller_of(rs) or {}).get("uid") == uid
-        ]
+        sets = self._store.controlled(REPLICASETS, key.namespace, uid)
         new = next((rs for rs in sets if same_template(rs, template)), None)
         now = datetime.now(UTC)
 

@@ -8,6 +8,7 @@ from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.apimachinery.timestamps import format_time, parse_time
 from aiapi_sandbox.controllers.rollout import rollout_limits
 
+REPLICA_FAILURE = "ReplicaFailure"
 JsonObject = Mapping[str, Any]
 
 
@@ -115,7 +116,21 @@ def next_status(
     if progress is not None:
         moved = has_progressed(before, status)
         conditions = _set_progress(conditions, progress, now, moved=moved)
-    return status | {"conditions": conditions}
+    return status | {"conditions": _with_failure(conditions, new, all_sets, now)}
+
+
+def _with_failure(
+    conditions: list[Obj], new: JsonObject | None, all_sets: Sequence[JsonObject], now: datetime
+) -> list[Obj]:
+    """Show why a ReplicaSet cannot create pods, that of the new template first."""
+    for replica_set in (*([new] if new else []), *all_sets):
+        failure = condition_of(replica_set.get("status", {}), REPLICA_FAILURE)
+        if failure is not None:
+            if any(each["type"] == REPLICA_FAILURE for each in conditions):
+                return conditions
+            state = (True, failure["reason"], failure["message"])
+            return with_condition(conditions, REPLICA_FAILURE, state, now)
+    return [each for each in conditions if each["type"] != REPLICA_FAILURE]
 
 
 def _set_progress(

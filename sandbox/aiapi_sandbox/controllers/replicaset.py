@@ -7,6 +7,7 @@ from typing import Any
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj
 from aiapi_sandbox.apimachinery.selectors import matches_selector
 from aiapi_sandbox.controllers.controller_ref import claim, controller_of, controller_reference
+from aiapi_sandbox.controllers.deployment_status import REPLICA_FAILURE
 from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
 from aiapi_sandbox.controllers.pod_ranking import pods_to_delete, ready_since
 from aiapi_sandbox.events import ComponentEventRecorder
@@ -127,10 +128,10 @@ class ReplicaSetController:
 
     def _failure_condition(self, owner: Obj, failure: str) -> Obj:
         for known in owner.get("status", {}).get("conditions", ()):
-            if known["type"] == "ReplicaFailure" and known["message"] == failure:
+            if known["type"] == REPLICA_FAILURE:
                 return dict(known)
         return {
-            "type": "ReplicaFailure",
+            "type": REPLICA_FAILURE,
             "status": "True",
             "reason": "FailedCreate",
             "message": failure,
@@ -138,9 +139,8 @@ class ReplicaSetController:
         }
 
     def _pods(self, owner: Mapping[str, Any]) -> list[Obj]:
-        uid = owner["metadata"]["uid"]
-        pods = self._store.scan(PODS, owner["metadata"]["namespace"])
-        return [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]
+        meta = owner["metadata"]
+        return self._store.controlled(PODS, meta["namespace"], meta["uid"])
 
     def _seconds_to_available(
         self, owner: Mapping[str, Any], active: Iterable[Obj]

@@ -1,40 +1,62 @@
 """The scheduler for a single node: binds a pod when its requests fit."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from aiapi_sandbox.apimachinery.errors import Obj
-from aiapi_sandbox.apimachinery.quantities import parse_quantity
 from aiapi_sandbox.controllers.manager import MapFunc, ObjectKey, object_key
 from aiapi_sandbox.events import ComponentEventRecorder
-from aiapi_sandbox.kinds.pod_resources import pod_requests
+from aiapi_sandbox.kinds.pod_resources import add, amounts, occupied, pod_requests
 from aiapi_sandbox.kinds.resources import NODES, PODS, GroupVersionResource
 from aiapi_sandbox.storage.store import Store
 
 RETRY_SECONDS = 5.0
+CORDON_TAINT = "node.kubernetes.io/unschedulable"
+_ZERO = Decimal(0)
 JsonObject = Mapping[str, Any]
 
 
-def unschedulable_reason(pod: JsonObject, node: JsonObject, others: Iterable[JsonObject]) -> str:
-    """Return why the pod does not fit on the node; empty when it does."""
+@dataclass(frozen=True)
+class Misfit:
+    """Why a pod does not fit on the node, and whether evicting other pods could help."""
+
+    why: str
+    preemption_helps: bool = False
+
+
+def misfit(pod: JsonObject, node: JsonObject, others: Iterable[JsonObject]) -> Misfit | None:
+    """Return why the pod does not fit on the node; None when it does."""
+    if node["spec"].get("unschedulable") and not _tolerates_cordon(pod):
+        return Misfit("1 node(s) were unschedulable")
     labels = node["metadata"].get("labels") or {}
     if not (pod["spec"].get("nodeSelector") or {}).items() <= labels.items():
-        return "1 node(s) didn't match Pod's node affinity/selector"
-    allocatable = node["status"]["allocatable"]
-    used: dict[str, Decimal] = {"pods": Decimal(0)}
-    for other in others:
-        used["pods"] += 1
-        for name, amount in pod_requests(other).items():
-            used[name] = used.get(name, Decimal(0)) + amount
-    if used["pods"] + 1 > parse_quantity(allocatable["pods"]):
-        return "1 Too many pods"
+        return Misfit("1 node(s) didn't match Pod's node affinity/selector")
+    others = tuple(others)
+    allocatable = amounts(node["status"]["allocatable"])
+    if len(others) + 1 > allocatable["pods"]:
+        return Misfit("1 Too many pods", preemption_helps=True)
+    used, wanted = add(occupied(other) for other in others), pod_requests(pod)
     missing = [
-        f"1 Insufficient {name}"
-        for name, amount in pod_requests(pod).items()
-        if amount and used.get(name, Decimal(0)) + amount > parse_quantity(allocatable.get(name, 0))
+        name
+        for name, amount in sorted(wanted.items())
+        if amount and used.get(name, _ZERO) + amount > allocatable.get(name, _ZERO)
     ]
-    return ", ".join(missing)
+    if not missing:
+        return None
+    fits_alone = all(wanted[name] <= allocatable.get(name, _ZERO) for name in missing)
+    why = ", ".join(f"1 Insufficient {name}" for name in missing)
+    return Misfit(why, preemption_helps=fits_alone)
+
+
+def _tolerates_cordon(pod: JsonObject) -> bool:
+    return any(
+        each.get("key") in (CORDON_TAINT, None, "")
+        and each.get("operator") == "Exists"
+        and each.get("effect") in ("NoSchedule", None, "")
+        for each in pod["spec"].get("tolerations") or ()
+    )
 
 
 class Scheduler:
@@ -47,16 +69,19 @@ class Scheduler:
 
     @property
     def watches(self) -> Mapping[GroupVersionResource, MapFunc]:
-        return {PODS: self._pending}
+        return {PODS: self._pending, NODES: self._all_pending}
 
     def _pending(self, pod: Obj) -> Iterable[ObjectKey]:
         """Map a pending pod to itself, and a pod that frees resources to all pending pods."""
         if not pod["spec"].get("nodeName"):
             yield object_key(pod)
         elif not _occupies(pod) or "deletionTimestamp" in pod["metadata"]:
-            for other in self._store.scan(PODS):
-                if not other["spec"].get("nodeName"):
-                    yield object_key(other)
+            yield from self._all_pending(pod)
+
+    def _all_pending(self, _: Obj) -> Iterable[ObjectKey]:
+        for other in self._store.scan(PODS):
+            if not other["spec"].get("nodeName"):
+                yield object_key(other)
 
     def reconcile(self, key: ObjectKey) -> float | None:
         pod = self._store.find(PODS, *key)
@@ -72,9 +97,9 @@ class Scheduler:
             for other in self._store.scan(PODS)
             if other["spec"].get("nodeName") and _occupies(other)
         ]
-        why = unschedulable_reason(pod, node, others)
-        if why:
-            self._mark_unschedulable(pod, key, why)
+        found = misfit(pod, node, others)
+        if found:
+            self._mark_unschedulable(pod, key, found)
             return RETRY_SECONDS
         self._bind(pod, key)
         return None
@@ -91,9 +116,16 @@ class Scheduler:
         text = f"Successfully assigned {key.namespace}/{key.name} to {self._node_name}"
         self._events.normal(pod, "Scheduled", text)
 
-    def _mark_unschedulable(self, pod: JsonObject, key: ObjectKey, why: str) -> None:
-        preemption = "preemption: 0/1 nodes are available: 1 No preemption victims found"
-        message = f"0/1 nodes are available: {why}. {preemption} for incoming pod."
+    def _mark_unschedulable(self, pod: JsonObject, key: ObjectKey, found: Misfit) -> None:
+        outcome = (
+            "No preemption victims found for incoming pod"
+            if found.preemption_helps
+            else "Preemption is not helpful for scheduling"
+        )
+        message = (
+            f"0/1 nodes are available: {found.why}. no new claims to deallocate, "
+            f"preemption: 0/1 nodes are available: 1 {outcome}."
+        )
 
         def unschedulable(found: Obj) -> None:
             state = {"status": "False", "reason": "Unschedulable", "message": message}

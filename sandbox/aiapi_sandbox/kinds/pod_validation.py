@@ -109,6 +109,19 @@ def pod_resize_errors(pod: Obj, old: Obj) -> list[FieldViolation]:
     if not errors and qos_class(pod) != qos_class(old):
         detail = "Pod QOS Class may not change as a result of resizing"
         errors.append(FieldViolation("FieldValueInvalid", "spec", detail, qos_class(old)))
+    return errors + _removed_resources(pod["spec"], old["spec"])
+
+
+def _removed_resources(spec: Obj, old: Obj) -> list[FieldViolation]:
+    """A resize changes requests and limits, and may add but not remove them."""
+    errors = []
+    for index, (new, before) in enumerate(zip(spec["containers"], old["containers"], strict=True)):
+        for part in ("requests", "limits"):
+            present = (new.get("resources") or {}).get(part) or {}
+            if ((before.get("resources") or {}).get(part) or {}).keys() - present.keys():
+                where = f"spec.containers[{index}].resources.{part}"
+                detail = f"resource {part} cannot be removed"
+                errors.append(FieldViolation("FieldValueForbidden", where, detail))
     return errors
 
 

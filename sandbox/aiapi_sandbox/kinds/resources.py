@@ -34,9 +34,12 @@ SECRETS = GroupVersionResource("", "v1", "secrets")
 CONFIGMAPS = GroupVersionResource("", "v1", "configmaps")
 PERSISTENTVOLUMECLAIMS = GroupVersionResource("", "v1", "persistentvolumeclaims")
 SERVICEACCOUNTS = GroupVersionResource("", "v1", "serviceaccounts")
+LIMITRANGES = GroupVersionResource("", "v1", "limitranges")
+RESOURCEQUOTAS = GroupVersionResource("", "v1", "resourcequotas")
 EVENTS = GroupVersionResource("", "v1", "events")
 DEPLOYMENTS = GroupVersionResource("apps", "v1", "deployments")
 REPLICASETS = GroupVersionResource("apps", "v1", "replicasets")
+HORIZONTALPODAUTOSCALERS = GroupVersionResource("autoscaling", "v2", "horizontalpodautoscalers")
 ENDPOINTSLICES = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
 PODDISRUPTIONBUDGETS = GroupVersionResource("policy", "v1", "poddisruptionbudgets")
 NETWORKPOLICIES = GroupVersionResource("networking.k8s.io", "v1", "networkpolicies")
@@ -120,9 +123,11 @@ _BUILTINS: tuple[ApiResource, ...] = (
     _builtin(CONFIGMAPS, "ConfigMap", "cm"),
     _builtin(ENDPOINTS, "Endpoints", "ep"),
     _builtin(EVENTS, "Event", "ev"),
+    _builtin(LIMITRANGES, "LimitRange", "limits"),
     _builtin(NAMESPACES, "Namespace", "ns", sub="status finalize", namespaced=False),
     _builtin(NODES, "Node", "no", sub="status", namespaced=False),
     _builtin(PODS, "Pod", "po", sub="status log resize", generation=True, categories=_ALL),
+    _builtin(RESOURCEQUOTAS, "ResourceQuota", "quota", sub="status"),
     _builtin(SECRETS, "Secret"),
     _builtin(SERVICEACCOUNTS, "ServiceAccount", "sa"),
     _builtin(PERSISTENTVOLUMECLAIMS, "PersistentVolumeClaim", "pvc", sub="status"),
@@ -131,6 +136,13 @@ _BUILTINS: tuple[ApiResource, ...] = (
         DEPLOYMENTS, "Deployment", "deploy", sub="status scale", generation=True, categories=_ALL
     ),
     _builtin(REPLICASETS, "ReplicaSet", "rs", sub="status scale", generation=True, categories=_ALL),
+    _builtin(
+        HORIZONTALPODAUTOSCALERS,
+        "HorizontalPodAutoscaler",
+        "hpa",
+        sub="status",
+        categories=_ALL,
+    ),
     _builtin(ENDPOINTSLICES, "EndpointSlice", generation=True),
     _builtin(EVENTS_V1, "Event", "ev", storage=EVENTS),
     _builtin(PODDISRUPTIONBUDGETS, "PodDisruptionBudget", "pdb", sub="status", generation=True),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aiapi_sandbox.apimachinery.quantities import parse_quantity
 from aiapi_sandbox.node import container_status
 from aiapi_sandbox.node.backoff import Backoff, BackoffPolicy
 from aiapi_sandbox.node.container_status import ContainerStatus
@@ -69,6 +70,7 @@ class ContainerRunner:
         self._started = asyncio.Event()
         self._process: SupervisedProcess | None = None
         self._process_spec: ProcessSpec | None = None
+        self._oom_killed = False
 
     # --- container lifecycle
 
@@ -179,6 +181,7 @@ class ContainerRunner:
         if "terminated" in status.state:
             status.last_state = status.state
         status.state = container_status.running(since)
+        self._oom_killed = False
         status.started = "startupProbe" not in self.spec
         status.ready = status.started and "readinessProbe" not in self.spec
         self._changed()
@@ -198,6 +201,7 @@ class ContainerRunner:
             since=since,
             container_id=status.container_id,
             message=self._termination_message(code),
+            oom_killed=self._oom_killed,
         )
         status.ready = status.started = False
         self._pod.changed()
@@ -295,6 +299,23 @@ class ContainerRunner:
                 await process.wait()
                 return
         await process.kill()
+
+    @property
+    def memory_limit(self) -> int | None:
+        """The granted limit in bytes, if there is one."""
+        limit = (self.status.resources.get("limits") or {}).get("memory")
+        return None if limit is None else int(parse_quantity(limit))
+
+    @property
+    def root_pid(self) -> int | None:
+        """The parent of the container's processes; None while it does not run."""
+        return None if self._process is None else self._process.shim_pid
+
+    async def oom_kill(self) -> None:
+        """Kill all processes because they exceed the memory limit; the container restarts."""
+        if self._process is not None:
+            self._oom_killed = True
+            await self._process.kill()
 
     async def kill(self) -> None:
         """Kill the container, without a restart."""

@@ -21,12 +21,15 @@ def running(since: datetime) -> Obj:
     return {"running": {"startedAt": format_time(since)}}
 
 
-def terminated(code: int, *, since: datetime, container_id: str, message: str = "") -> Obj:
+def terminated(
+    code: int, *, since: datetime, container_id: str, message: str = "", oom_killed: bool = False
+) -> Obj:
     """Return the state of a container that ran and exited."""
+    reason = "OOMKilled" if oom_killed else "Completed" if code == 0 else "Error"
     return {
         "terminated": {
             "exitCode": code,
-            "reason": "Completed" if code == 0 else "Error",
+            "reason": reason,
             **({"message": message} if message else {}),
             "startedAt": format_time(since),
             "finishedAt": format_time(datetime.now(UTC)),

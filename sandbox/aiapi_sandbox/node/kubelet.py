@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj
@@ -10,11 +10,13 @@ from aiapi_sandbox.apiserver.pod_logs import PodLogOptions
 from aiapi_sandbox.kinds.resources import CONFIGMAPS, PODS, SECRETS
 from aiapi_sandbox.node.container import ContainerRunner
 from aiapi_sandbox.node.logs import LogOptions
+from aiapi_sandbox.node.memory import MemoryWatcher
 from aiapi_sandbox.node.pod import NodeServices, PodWorker
 from aiapi_sandbox.storage.watch_cache import WatchEvent
 
 logger = logging.getLogger(__name__)
 VOLUME_REFRESH_DELAY = 0.5
+SANDBOX_RETRY = 2.0
 
 
 class Kubelet:
@@ -25,6 +27,7 @@ class Kubelet:
         self._services = services
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._refused: set[str] = set()
         self._pod_events: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._volumes_changed = asyncio.Event()
         self._stopping = False
@@ -40,6 +43,7 @@ class Kubelet:
         """Process pod events until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refresh_volumes())
+            group.create_task(MemoryWatcher(self._containers).run())
             while True:
                 event = await self._pod_events.get()
                 self._handle(event)
@@ -49,20 +53,42 @@ class Kubelet:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.abort() if event.type == "DELETED" else worker.update(pod)
-        elif event.type != "DELETED" and _may_run(pod) and not self._stopping:
+        elif event.type != "DELETED" and uid not in self._refused:
             self._admit(pod)
 
     def _admit(self, pod: Obj) -> None:
         uid = pod["metadata"]["uid"]
-        worker = self._workers[uid] = PodWorker(pod, self._services)
+        if not _may_run(pod) or self._stopping:
+            return
+        try:
+            worker = self._workers[uid] = PodWorker(pod, self._services)
+        except OSError as error:
+            self._services.events.warning(
+                pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}"
+            )
+            self._refused.add(uid)
+            asyncio.get_running_loop().call_later(SANDBOX_RETRY, self._admit_later, pod)
+            return
         task = self._tasks[uid] = asyncio.create_task(worker.run())
         task.add_done_callback(lambda done: self._on_worker_done(uid, done))
+
+    def _admit_later(self, pod: Obj) -> None:
+        meta = pod["metadata"]
+        self._refused.discard(meta["uid"])
+        found = self._services.store.find(PODS, meta["namespace"], meta["name"])
+        if found and found["metadata"]["uid"] == meta["uid"]:
+            self._admit(found)
 
     def _on_worker_done(self, uid: str, task: asyncio.Task[None]) -> None:
         self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
         if not task.cancelled() and (error := task.exception()):
             logger.error("pod worker failed", exc_info=error)
+
+    def _containers(self) -> Iterator[ContainerRunner]:
+        for worker in self._workers.values():
+            yield from worker.init
+            yield from worker.main
 
     async def _refresh_volumes(self) -> None:
         while True:

@@ -1,12 +1,13 @@
 """Registration of the Node, and its heartbeat.
 
 The capacity is simulated: it makes requests, scheduling and in-place resize behave as on a cluster,
-but nothing limits what containers actually use.
+but nothing limits the CPU time that containers use.
 """
 
 import asyncio
+import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiapi_sandbox.apimachinery.errors import ApiError, Obj
@@ -19,12 +20,17 @@ LEASE_NAMESPACE = "kube-node-lease"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+def machine_memory() -> str:
+    """The machine's memory, as a kubelet reports it."""
+    return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 1024}Ki"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeCapacity:
-    """The node's simulated capacity."""
+    """The node's simulated capacity: by default, the machine's cores and memory."""
 
-    cpu: str = "64"
-    memory: str = "256Gi"
+    cpu: str = field(default_factory=lambda: str(os.cpu_count() or 1))
+    memory: str = field(default_factory=machine_memory)
     storage: str = "100Gi"
     pods: str = "500"
 

@@ -13,6 +13,7 @@ from aiapi_sandbox.apimachinery.errors import ApiError, Obj
 from aiapi_sandbox.events import ComponentEventRecorder
 from aiapi_sandbox.kinds.resources import PODS
 from aiapi_sandbox.node import pod_status
+from aiapi_sandbox.node.allocations import Allocation, Allocations, PendingResize
 from aiapi_sandbox.node.backoff import BackoffPolicy
 from aiapi_sandbox.node.container import KILL_GRACE, ContainerRunner, PodContext
 from aiapi_sandbox.node.images import ImageStore
@@ -38,6 +39,7 @@ class NodeServices:
     folder: Path
     host_ip: str
     allocatable: Mapping[str, str]
+    allocations: Allocations
     backoff: BackoffPolicy
     issuer: CredentialIssuer
 
@@ -53,6 +55,7 @@ class PodWorker:
         self._deleting = asyncio.Event()
         self._removed = asyncio.Event()
         self._volumes_ready = False
+        self._resize: PendingResize | None = None
         self._ip = node.addresses.allocate(_ports(pod))
         self._files = PodFiles(
             pod,
@@ -73,16 +76,19 @@ class PodWorker:
     def update(self, pod: Obj) -> None:
         """Process a new version of the pod."""
         self._pod = pod
-        by_name = {c["name"]: c for c in pod["spec"]["containers"]}
-        for runner in self.main:
-            resources = by_name[runner.status.name].get("resources") or {}
-            if runner.status.resources != resources:
-                runner.status.resources = resources
-                self._changed.set()
+        if not self._deleting.is_set():
+            self._node.allocations.update(pod, self._on_allocation)
         if pod["metadata"].get("generation") != pod.get("status", {}).get("observedGeneration"):
             self._changed.set()
         if "deletionTimestamp" in pod["metadata"]:
             self._deleting.set()
+
+    def _on_allocation(self, allocated: Allocation) -> None:
+        """The kubelet has granted or put off a resize."""
+        for runner in self.main:
+            runner.status.resources = allocated.resources[runner.status.name]
+        self._resize = allocated.pending
+        self._changed.set()
 
     def terminate(self) -> None:
         """Terminate the pod because the sandbox stops."""
@@ -108,6 +114,7 @@ class PodWorker:
                 task.cancel()
             await asyncio.gather(lifecycle, status_sync, return_exceptions=True)
             self._node.addresses.release(self._ip)
+            self._node.allocations.release(self._pod)
             await asyncio.to_thread(self._files.remove)
         self._update_status()
         self._remove()
@@ -225,7 +232,11 @@ class PodWorker:
                 host_ip=self._node.host_ip,
                 started=self._started,
                 volumes_ready=self._volumes_ready,
+                generation=self._pod["metadata"].get("generation", 1),
+                resize=self._resize,
             )
+            if found["status"]["phase"] in ("Succeeded", "Failed"):
+                self._node.allocations.release(found)
 
         meta = self._pod["metadata"]
         if not self._exists_in_api():

@@ -9,6 +9,8 @@ import socket
 from collections.abc import Iterable
 
 PREFIX = "127.64"
+ATTEMPTS = 4096
+"""Addresses that are tried: more than there are pods, and few enough to answer at once."""
 
 
 class AddressPool:
@@ -23,12 +25,16 @@ class AddressPool:
     def allocate(self, ports: Iterable[int] = ()) -> str:
         """Return an unused address on which the ports are free."""
         wanted = tuple(ports)
-        for _ in range(65_536):
+        for _ in range(ATTEMPTS):
             address = self._next_candidate()
             if address not in self._used and can_bind(address, wanted):
                 self._used.add(address)
                 return address
-        raise OSError("no pod IP is available: all of 127.64.0.0/16 is in use")
+        ports_text = ", ".join(map(str, wanted)) or "none"
+        raise OSError(
+            f"no pod IP is available; a process that listens on all addresses blocks its port "
+            f"for pods (ports: {ports_text})"
+        )
 
     def release(self, address: str) -> None:
         """Return an address to the pool."""

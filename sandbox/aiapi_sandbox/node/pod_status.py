@@ -7,10 +7,13 @@ from typing import Any
 from aiapi_sandbox.apimachinery.errors import Obj
 from aiapi_sandbox.apimachinery.timestamps import format_time
 from aiapi_sandbox.kinds.pod_resources import qos_class
+from aiapi_sandbox.node.allocations import PendingResize
 from aiapi_sandbox.node.container_status import ContainerStatus
 
 JsonObject = Mapping[str, Any]
+RESIZE_PENDING = "PodResizePending"
 OWN_CONDITIONS = (
+    RESIZE_PENDING,
     "PodReadyToStartContainers",
     "Initialized",
     "Ready",
@@ -51,14 +54,17 @@ def build(  # noqa: PLR0913 - the inputs of a status
     host_ip: str,
     started: datetime,
     volumes_ready: bool,
+    generation: int,
+    resize: PendingResize | None,
 ) -> Obj:
     """Return the complete status. Conditions set by others are kept."""
     spec, before = pod["spec"], pod.get("status", {})
-    generation = pod["metadata"].get("generation", 1)
     pod_phase = phase(spec, init, main)
     if before.get("phase") in ("Succeeded", "Failed"):
         pod_phase = before["phase"]
     states = _conditions(spec, before, init, main, pod_phase=pod_phase, volumes_ready=volumes_ready)
+    if resize is not None:
+        states.insert(0, (RESIZE_PENDING, (True, resize.reason, resize.message)))
     status: Obj = {
         "observedGeneration": generation,
         "phase": pod_phase,

@@ -67,6 +67,11 @@ class SupervisedProcess:
         self._status = status
         self.pid = pid
 
+    @property
+    def shim_pid(self) -> int:
+        """The shim's PID: all processes of the container are below it."""
+        return self._shim.pid
+
     @classmethod
     async def start(cls, spec: ProcessSpec, *, output: int) -> "SupervisedProcess":
         """Start a process with its output on the file descriptor `output`.

@@ -26,10 +26,12 @@ from aiapi_sandbox.apimachinery.timestamps import format_time
 from aiapi_sandbox.kinds.metadata_validation import validate_metadata
 from aiapi_sandbox.kinds.resources import (
     NAMESPACES,
+    PODS,
     ApiResource,
     GroupVersionResource,
     Registry,
 )
+from aiapi_sandbox.storage.collection import Collection
 from aiapi_sandbox.storage.content_deletion import (
     add_deletion_finalizer,
     delete_content,
@@ -45,6 +47,7 @@ from aiapi_sandbox.storage.object_meta import (
     merge_for_update,
     spec_changed,
 )
+from aiapi_sandbox.storage.pod_admission import add_pod_defaults, admit_pod, admit_resize
 from aiapi_sandbox.storage.watch_cache import EventType, WatchCache, Watcher, WatchEvent
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -66,7 +69,7 @@ class Store:
     ) -> None:
         self.registry = registry or Registry()
         self._clock = clock
-        self._objects: dict[GroupVersionResource, dict[tuple[str, str], Obj]] = {}
+        self._objects: dict[GroupVersionResource, Collection] = {}
         self._watch_cache = WatchCache(start=1000, size=watch_cache_size)
         self._handlers: list[EventHandler] = []
         for name in ("default", "kube-system"):
@@ -88,14 +91,13 @@ class Store:
             raise ApiError(404, "NotFound", message, details={})
         return resource
 
-    def _collection(self, resource: ApiResource) -> dict[tuple[str, str], Obj]:
-        return self._objects.setdefault(resource.storage_gvr, {})
+    def _collection(self, resource: ApiResource) -> Collection:
+        return self._objects.setdefault(resource.storage_gvr, Collection())
 
     def find(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj | None:
         """The stored object, read-only, or None."""
         resource = self.resource(gvr)
-        location = (namespace or "" if resource.namespaced else "", name)
-        return self._collection(resource).get(location)
+        return self._collection(resource).get(namespace or "" if resource.namespaced else "", name)
 
     def peek(self, gvr: GroupVersionResource, namespace: str | None, name: str) -> Obj:
         """The stored object, read-only. Raises NotFound."""
@@ -118,11 +120,14 @@ class Store:
         """Stored objects by namespace and name, read-only."""
         resource = self.resource(gvr)
         by_labels, by_fields = parse_labels(labels), parse_fields(fields)
-        for (obj_namespace, _), obj in sorted(self._collection(resource).items()):
-            if namespace and resource.namespaced and obj_namespace != namespace:
-                continue
+        within = namespace if namespace and resource.namespaced else None
+        for obj in self._collection(resource).scan(within):
             if by_labels(obj["metadata"].get("labels") or {}) and by_fields(obj):
                 yield obj
+
+    def controlled(self, gvr: GroupVersionResource, namespace: str, uid: str = "") -> list[Obj]:
+        """Stored objects with this controller, read-only; by default, those without one."""
+        return self._collection(self.resource(gvr)).controlled(namespace, uid)
 
     def list(
         self,
@@ -181,11 +186,15 @@ class Store:
         if "status" in resource.subresources and not resource.strategy.keeps_status_on_create:
             new.pop("status", None)
         resource.strategy.prepare_for_create(new)
+        if resource.gvr == PODS:
+            add_pod_defaults(self, new)
         errors = validate_metadata(resource, meta) + resource.strategy.validate_create(new)
         if errors:
             raise invalid(gvr.group, resource.kind, meta["name"], errors)
         if self.find(gvr, meta.get("namespace"), meta["name"]) is not None:
             raise already_exists(gvr.group, gvr.plural, meta["name"])
+        if resource.gvr == PODS:
+            admit_pod(self, new)
         if track:
             track(new, None)
         if not dry_run:
@@ -229,6 +238,8 @@ class Store:
             errors = validate_metadata(resource, new["metadata"]) + errors
         if errors:
             raise invalid(gvr.group, resource.kind, name, errors)
+        if resource.gvr == PODS and subresource == "resize":
+            admit_resize(self, new, old)
         if track:
             track(new, old)
         if is_unchanged(new, old):
@@ -304,20 +315,20 @@ class Store:
         self, resource: ApiResource, new: Obj, old: Obj | None, *, removed: bool = False
     ) -> None:
         meta = new["metadata"]
-        location = (meta.get("namespace", ""), meta["name"])
+        namespace = meta.get("namespace", "")
         version = self._watch_cache.next_version()
         meta["resourceVersion"] = str(version)
         if removed:
-            del self._collection(resource)[location]
+            self._collection(resource).discard(new)
         else:
-            self._collection(resource)[location] = new
+            self._collection(resource).put(new)
         kind: EventType = "DELETED" if removed else "MODIFIED" if old else "ADDED"
-        event = WatchEvent(version, kind, resource.storage_gvr, location[0], new, old)
+        event = WatchEvent(version, kind, resource.storage_gvr, namespace, new, old)
         self._watch_cache.record(event)
         for handler in self._handlers:
             handler(event)
         if removed:
-            finalize_parents(self, resource, location[0])
+            finalize_parents(self, resource, namespace)
 
     def finalize(self, gvr: GroupVersionResource, obj: Obj) -> None:
         """Write an object whose last finalizer was removed, which deletes it."""

@@ -8,11 +8,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from aiapi_runtime.runtime.admin_routes import Token
+from aiapi_runtime.runtime.admin_tls import AdminTls
+from aiapi_runtime.runtime.listener import url
 from aiapi_runtime.telemetry.requests import App
 
 _HEAD_SECONDS = 10.0
@@ -72,7 +76,14 @@ class _BoundedProtocol(H11Protocol):
 
     def _start_head_timer(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+            self._deadline = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        """Closing a TLS connection waits for the client, which is slow or gone."""
+        if self.transport.get_extra_info("sslcontext") is None:
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def _stop_head_timer(self) -> None:
         if self._deadline is not None:
@@ -80,11 +91,25 @@ class _BoundedProtocol(H11Protocol):
             self._deadline = None
 
 
+@dataclass(frozen=True)
+class AdminPort:
+    """Where the admin port listens, and how it is protected."""
+
+    socket: socket.socket
+    token: Token
+    tls: AdminTls | None
+
+    @property
+    def url(self) -> str:
+        return url(self.socket, "http" if self.tls is None else "https")
+
+
 class AdminServer(uvicorn.Server):
     """Uvicorn without its signal handlers, which belong to the supervisor."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, port: AdminPort) -> None:
         self._stopped = asyncio.Event()
+        self._port = port
         # Uvicorn types an app by the message; ours is any ASGI app.
         asgi_app: Any = app
         # h11 bounds the size of a request's head, which httptools does not.
@@ -108,13 +133,32 @@ class AdminServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
-    async def run_on(self, sock: socket.socket) -> None:
-        await self.serve(sockets=[sock])
+    async def run_until_stopped(self) -> None:
+        await self.serve(sockets=[self._port.socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As Uvicorn's, with a bound for the TLS handshake. Uvicorn would wait for a minute."""
+
+        def protocol() -> _BoundedProtocol:
+            return _BoundedProtocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        options: dict[str, Any] = {"backlog": self.config.backlog}
+        if self._port.tls is not None:
+            options |= {"ssl": self._port.tls.context, "ssl_handshake_timeout": _HEAD_SECONDS}
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(protocol, sock=sock, **options) for sock in sockets or ()
+        ]
+        self.started = True
 
     async def main_loop(self) -> None:
-        """Keep the date header fresh. Uvicorn's own loop wakes ten times a second, also at rest."""
+        """Keep date and certificate fresh. Uvicorn's own loop wakes ten times a second."""
         while not self._stopped.is_set():
             await self.on_tick(0)
+            if self._port.tls is not None:
+                self._port.tls.refresh()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), 1.0)
 

@@ -15,6 +15,8 @@ import click
 
 from aiapi_runtime.runtime import bundled_app, logs
 from aiapi_runtime.runtime.admin_routes import Token
+from aiapi_runtime.runtime.admin_server import AdminPort
+from aiapi_runtime.runtime.admin_tls import AdminTls
 from aiapi_runtime.runtime.listener import bind, host_port
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.supervisor import Supervisor
@@ -97,6 +99,16 @@ def _option(flag: str, kind: Any, text: str, **more: Any) -> Callable[[_Command]
     )
 
 
+def _tls(folder: str) -> AdminTls:
+    try:
+        return AdminTls(folder)
+    except OSError as error:
+        raise click.BadParameter(
+            f"tls.crt and tls.key in {folder} cannot be used: {error}",
+            param_hint="'--admin-tls-dir'",
+        ) from error
+
+
 def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     try:
         return bind(host, port, backlog)
@@ -121,6 +133,14 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     type=click.Path(exists=True, dir_okay=False, readable=True),
     default=None,
     help="File with the bearer token; AIAPI_ADMIN_TOKEN is the token itself.",
+)
+@click.option(
+    "--admin-tls-dir",
+    envvar="AIAPI_ADMIN_TLS_DIR",
+    show_envvar=True,
+    type=click.Path(exists=True, file_okay=False),
+    default=None,
+    help="Directory with tls.crt and tls.key: the admin port serves TLS.",
 )
 @_option("--workers", _COUNT, "Workers to start with.")
 @_option("--max-workers", _COUNT, "Maximum of PUT /workers.")
@@ -192,7 +212,7 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     "File with the workers' logging configuration: .json, .yaml, or else INI.",
     callback=_check_file,
 )
-def main(admin_token_file: str | None, **options: Any) -> None:
+def main(admin_token_file: str | None, admin_tls_dir: str | None, **options: Any) -> None:
     """Serve APP (module:attribute, ASGI or WSGI) with a number of workers that can change live.
 
     Without APP, serve the app that an installed package provides.
@@ -206,9 +226,11 @@ def main(admin_token_file: str | None, **options: Any) -> None:
     token = Token(os.environ.get("AIAPI_ADMIN_TOKEN", ""), admin_token_file or "")
     if admin_token_file and not token.read():
         raise click.BadParameter("the file is empty", param_hint="'--admin-token-file'")
+    tls = _tls(admin_tls_dir) if admin_tls_dir else None
     logs.set_up(settings.log_level, settings.log_format)
     listener = _listen(settings.host, settings.port, "--port", settings.backlog)
-    admin = _listen(settings.admin_host or settings.host, settings.admin_port, "--admin-port", 128)
+    host = settings.admin_host or settings.host
+    admin = AdminPort(_listen(host, settings.admin_port, "--admin-port", 128), token, tls)
     sidecars = bundled_app.sidecars_of(settings.app, os.environ)
-    supervisor = Supervisor(settings, token, listener=listener, admin=admin, sidecars=sidecars)
+    supervisor = Supervisor(settings, listener=listener, admin=admin, sidecars=sidecars)
     sys.exit(asyncio.run(supervisor.run()))

@@ -35,7 +35,7 @@ def host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def url(sock: socket.socket) -> str:
+def url(sock: socket.socket, scheme: str = "http") -> str:
     """The URL of a listening socket."""
     host, port = sock.getsockname()[:2]
-    return f"http://{host_port(host, port)}"
+    return f"{scheme}://{host_port(host, port)}"

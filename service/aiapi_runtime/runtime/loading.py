@@ -12,19 +12,31 @@ from aiapi_runtime.runtime.channel import TEXT_LIMIT
 from aiapi_runtime.runtime.settings import RuntimeSettings
 
 
+class NotCallableError(TypeError):
+    """What the name of the app leads to is no app. The message says what it is."""
+
+
 def load_app(settings: RuntimeSettings) -> Any:
-    """Import "module:attribute"; errors are Python's own, since they name what is missing."""
+    """Import "module:attribute"; errors are Python's own, since they name what is missing.
+
+    Raises `NotCallableError` where Uvicorn would fail at each request.
+    """
     folder = str(Path(settings.app_dir).resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     if settings.log_config:
         log_config.apply(settings.log_config)
     module, _, attribute = settings.app.partition(":")
-    return attrgetter(attribute)(importlib.import_module(module))
+    app = attrgetter(attribute)(importlib.import_module(module))
+    if not callable(app):
+        raise NotCallableError(f"{settings.app} is of type {type(app).__name__}, not an ASGI app")
+    return app
 
 
 def import_failure(error: BaseException) -> str:
     """The reason for a failed import, as the launcher names those that no new attempt can cure."""
+    if isinstance(error, NotCallableError):
+        return "AppNotCallable"
     missing = isinstance(error, ModuleNotFoundError) or _lacks_app(error)
     return "AppNotFound" if missing else "ImportFailed"
 

@@ -13,8 +13,8 @@ from time import monotonic
 
 from aiapi_runtime.launcher.refusal import Refusal
 from aiapi_runtime.runtime import client_metrics, event_loop, injection
-from aiapi_runtime.runtime.admin_routes import Token, build
-from aiapi_runtime.runtime.admin_server import AdminServer
+from aiapi_runtime.runtime.admin_routes import build
+from aiapi_runtime.runtime.admin_server import AdminPort, AdminServer
 from aiapi_runtime.runtime.listener import url
 from aiapi_runtime.runtime.loading import last_line
 from aiapi_runtime.runtime.pod import PodAdmin
@@ -44,25 +44,24 @@ class Supervisor:
     def __init__(
         self,
         settings: RuntimeSettings,
-        token: Token,
         *,
         listener: socket.socket,
-        admin: socket.socket,
+        admin: AdminPort,
         sidecars: Sequence[Sidecar] = (),
     ) -> None:
         self._settings = settings
         self._listener = listener
-        self._admin_socket = admin
+        self._admin_url = admin.url
         memory = SlotMemory.create(settings.slots)
         totals = PodTotals(memory)
         self._pool = WorkerPool(settings, memory, totals, settings.workers)
         # The container ends, as it does under Uvicorn, and the pod's status has the reason.
         self._pool.gives_up = injection.current() is not None
-        self._client_metrics = client_metrics.of_pod(settings, admin)
+        self._client_metrics = client_metrics.of_pod(settings, admin.socket)
         self._pool.spawner = Spawner(settings, listener, memory.fd, self._pool)
         self._pool.spawner.environment = self._client_metrics.environment
         self._pod = PodAdmin(settings, self._pool, (memory, totals), listener, self._client_metrics)
-        self._admin = AdminServer(build(self._pod, token))
+        self._admin = AdminServer(build(self._pod, admin.token), admin)
         self._sidecars = SidecarGroup(sidecars)
         self._stop = asyncio.Event()
         self._skip_delay = asyncio.Event()
@@ -73,7 +72,7 @@ class Supervisor:
         become_subreaper()
         raise_open_file_limit()
         self._handle_signals()
-        admin = asyncio.create_task(self._admin.run_on(self._admin_socket))
+        admin = asyncio.create_task(self._admin.run_until_stopped())
         self._log_start()
         self._sidecars.tick()
         self._pool.reconcile()
@@ -102,6 +101,9 @@ class Supervisor:
             from aiapi_runtime.launcher.choice import not_found  # noqa: PLC0415 - for this alone
 
             return not_found(injection.launcher(), app, why, self._settings.app_dir)
+        if self._pool.import_failure == "AppNotCallable":
+            text = why.partition(": ")[2]
+            return Refusal("AppNotCallable", f"{text}. Name the app itself, as in app = FastAPI()")
         return Refusal(
             "ImportFailed",
             f"{app} raises an error on import: {why}. The traceback is in the log; check the "
@@ -115,7 +117,7 @@ class Supervisor:
             url(self._listener),
             self._settings.workers,
             "worker" if self._settings.workers == 1 else "workers",
-            url(self._admin_socket),
+            self._admin_url,
         )
 
     def _handle_signals(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
+from aiapi_demo.admin_port import AdminPort
 from aiapi_demo.processes import ProcessFailedError
 from aiapi_demo.run import DemoPlan, DemoRun
 from aiapi_demo.schedule import Phase
@@ -77,7 +78,7 @@ class Kubectl:
 class FakeEnvironment:
     def __init__(self, url: str) -> None:
         self.url = url
-        self.token = "s3cret"
+        self.admin = AdminPort(token="s3cret")
         self.objective = DemoObjective(percentile=95, seconds=0.8)
         self.llm = Llm()
         self.operator = Operator()

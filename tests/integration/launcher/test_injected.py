@@ -167,6 +167,7 @@ async def test_workers_change_under_load_without_uvloop_and_httptools(image):
     [
         (None, "aiapi: AppNotFound: main:app cannot be imported: no module named main."),
         ("import no_such_one", "aiapi: AppNotFound: main:app cannot be imported: "),
+        ("app = 'Shop'", "aiapi: AppNotCallable: main:app is of type str, not an ASGI app. Name "),
         ("application = 1", "aiapi: AppNotFound: main:app cannot be imported: AttributeErr"),
         (
             "raise RuntimeError('no DATABASE_URL')",

@@ -1,6 +1,7 @@
 """Pods that hang, refuse, return invalid data or flood do not delay other scrapes."""
 
 import asyncio
+import gzip
 import time
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,9 @@ from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.sizing.inputs import PodUnknown
+
+BOMB = gzip.compress(b" " * 10**7)
+"""An answer of 10 MB that is short while it is compressed."""
 
 
 @pytest.fixture
@@ -47,10 +51,14 @@ async def sends_elsewhere(_: web.Request) -> web.Response:
     raise web.HTTPFound("http://192.0.2.1/stats")
 
 
+async def compresses(_: web.Request) -> web.Response:
+    return web.Response(body=BOMB, headers={"Content-Encoding": "gzip"})
+
+
 async def test_each_failure_is_named_and_ends_by_its_deadline(
     session: aiohttp.ClientSession,
 ) -> None:
-    handlers = [hangs, floods, lies, fails, sends_elsewhere]
+    handlers = [hangs, floods, lies, fails, sends_elsewhere, compresses]
     servers = []
     for handler in handlers:
         app = web.Application()
@@ -71,8 +79,27 @@ async def test_each_failure_is_named_and_ends_by_its_deadline(
     assert "Field required" in reasons["lies"]
     assert "HTTP 500" in reasons["fails"]
     assert "HTTP 302" in reasons["sends_elsewhere"]
+    assert "Invalid JSON" in reasons["compresses"]
     for server in servers:
         await server.close()
+
+
+async def test_a_redirect_of_a_worker_count_is_not_followed(
+    session: aiohttp.ClientSession,
+) -> None:
+    asked: list[str] = []
+
+    async def redirects(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPTemporaryRedirect("/elsewhere")
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", redirects)
+    async with TestServer(app) as server:
+        target = ScrapeTarget(pod="a-1", address="127.0.0.1", port=server.port or 0, ready=True)
+        refused = await HttpWorkersClient(session).set([target], 2, ("t",))
+    assert refused["a-1"].startswith("HTTP 307")
+    assert asked == ["/workers"]
 
 
 async def test_an_unreachable_pod_is_unknown(

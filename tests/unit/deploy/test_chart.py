@@ -8,6 +8,7 @@ import yaml
 from deploy_support.helm import CHART, of_kind, only, refusal, rendered, run, script
 from manifests_support.pod_security import violations
 
+from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.process.settings import Settings
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -153,10 +154,26 @@ def test_a_pod_monitor_requires_that_prometheus_may_reach_the_pods(
 ) -> None:
     monitor = only(everything, "PodMonitor")["spec"]
     assert monitor["namespaceSelector"] == {"matchNames": ["shop", "chat"]}
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    (relabeling,) = endpoint["relabelings"]
+    assert relabeling["sourceLabels"] == ["__meta_kubernetes_pod_annotation_aiapi_dev_admin_scheme"]
+    assert relabeling["targetLabel"] == "__scheme__"
+    assert endpoint["tlsConfig"] == {"insecureSkipVerify": True}
     assert (
         env(everything)["AIAPI_OPERATOR_METRICS_FROM"] == "kubernetes.io/metadata.name=monitoring"
     )
     assert "requires metrics.podsFrom" in refusal({"metrics": {"podMonitor": {"enabled": True}}})
+
+
+def test_tls_and_a_strict_policy_are_on_by_default() -> None:
+    given = env(rendered())
+    assert given["AIAPI_OPERATOR_ADMIN_TLS"] == "true"
+    policy = PodTemplatePolicy.model_validate_json(given["AIAPI_OPERATOR_POD_TEMPLATE_POLICY"])
+    assert policy == PodTemplatePolicy()
+    allowed = env(rendered({"podTemplatePolicy": {"hostPath": True, "serviceAccounts": ["*/x"]}}))
+    policy = PodTemplatePolicy.model_validate_json(allowed["AIAPI_OPERATOR_POD_TEMPLATE_POLICY"])
+    assert policy == PodTemplatePolicy(host_path=True, service_accounts=("*/x",))
+    assert "hostpath" in refusal({"podTemplatePolicy": {"hostpath": True}})
 
 
 def test_the_operator_reads_every_environment_variable(

@@ -11,7 +11,7 @@ from e2e_support.kubectl import BINARY
 from manifests_support.kubernetes_types import mismatches
 from manifests_support.pod_security import violations
 
-from aiapi_operator.cluster.permissions import PERMISSIONS, Scope
+from aiapi_operator.cluster.permissions import PERMISSIONS, OwnObject, Scope
 from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS
 
 Grants = dict[tuple[str, str], set[str]]
@@ -62,17 +62,19 @@ def test_no_permission_is_a_wildcard() -> None:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
 
 
-def test_only_its_own_lease_can_be_updated() -> None:
-    role = only(deployed(), "Role")
-    lease = [only(deployed(), "Lease")["metadata"]["name"]]
-    granted_by_name = {
-        verb
-        for rule in role["rules"]
-        if rule.get("resourceNames") == lease
-        for verb in rule["verbs"]
+def test_only_its_own_lease_and_ca_can_be_read_and_updated() -> None:
+    pod = only(deployed(), "Deployment")["spec"]["template"]["spec"]
+    env = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    own = {
+        OwnObject.LEASE: only(deployed(), "Lease")["metadata"]["name"],
+        OwnObject.ADMIN_CA: env["AIAPI_OPERATOR_ADMIN_CA_SECRET"],
     }
-    named = [each.verbs for each in PERMISSIONS if each.own_lease]
-    assert granted_by_name == set().union(*named) == {"get", "update"}
+    rules = only(deployed(), "Role")["rules"]
+    for each in (one for one in PERMISSIONS if one.only is not None):
+        names = [rule.get("resourceNames") for rule in rules if each.verbs == set(rule["verbs"])]
+        assert [own[each.only]] in names
+    unnamed = [rule["verbs"] for rule in rules if "resourceNames" not in rule]
+    assert unnamed == [["create"], ["create"]]
 
 
 def test_the_operator_pod_is_restricted_and_selected_by_network_policies() -> None:

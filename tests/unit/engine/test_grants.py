@@ -205,16 +205,42 @@ async def test_workers_come_once_the_node_has_room(fleets: list[Fleet]) -> None:
     assert world.condition("ResizeDeferred")["status"] == "False"
 
 
-@pytest.mark.parametrize("obstacle", ["room", "limits"])
-async def test_retries_become_rare(obstacle: str) -> None:
+@pytest.mark.parametrize(
+    ("obstacle", "pending", "most"),
+    [("limits", "", 14), ("room", "Infeasible", 14), ("room", "Deferred", 3600 // 20)],
+)
+async def test_retries_become_rare(obstacle: str, pending: str, most: int) -> None:
     world = await wanting(8)
+    world.cluster.pending = pending
     setattr(world.cluster, obstacle, {"a-1": "500m", "a-2": "500m"})
     await run(world, 60)
     world.cluster.done.clear()
     await run(world, 3600)
     tries = [call for call in resizes(world) if call[1:] == ("a-1", "1")]
-    assert 5 <= len(tries) <= 14
+    assert 5 <= len(tries) <= most
     assert workers(world, "a-1") == 1
+
+
+async def test_what_ends_by_itself_is_asked_for_again_within_30_seconds() -> None:
+    world = await wanting(4)
+    world.cluster.room = {"a-1": "500m", "a-2": "500m"}
+    await run(world, 600)
+    world.cluster.room.clear()
+    await run(world, 28)
+    assert (workers(world, "a-1"), workers(world, "a-2")) == (4, 4)
+
+
+async def test_a_quota_that_was_raised_is_noticed_within_30_seconds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = await wanting(2)
+    world.cluster.refuse["resize",] = Forbidden("exceeded quota: team, requested: cpu=1")
+    await run(world, 600)
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2, "one for each pod"
+    world.cluster.refuse.clear()
+    await run(world, 28)
+    assert (workers(world, "a-1"), workers(world, "a-2")) == (2, 2)
 
 
 async def test_a_failing_resize_for_the_same_workers_is_not_repeated_each_tick() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from engine_support.world import World
 
-from aiapi_operator.engine.ownership import ownership_conflict
+from aiapi_operator.engine.ownership import is_pod_of, ownership_conflict
 
 
 def found(kind: str = "Service", **metadata: Any) -> dict[str, Any]:
@@ -66,3 +66,39 @@ async def test_the_child_is_created_once_the_name_is_free() -> None:
     await world.tick()
     assert ("apply", "Service") in world.cluster.done
     assert world.cluster.objects["Service", "a"]["metadata"]["ownerReferences"]
+
+
+def pod(kind: str, name: str, *, revision: str = "7f9", **more: Any) -> dict[str, Any]:
+    owner = {"kind": kind, "name": name, "uid": "1", "controller": True, **more}
+    labels = {"pod-template-hash": revision} if revision else {}
+    return {"metadata": {"labels": labels, "ownerReferences": [owner]}}
+
+
+@pytest.mark.parametrize(
+    ("found", "is_ours"),
+    [
+        (pod("ReplicaSet", "a-7f9"), True),
+        (pod("ReplicaSet", "a-7f9", controller=False), False),
+        (pod("ReplicaSet", "b-7f9"), False),
+        (pod("ReplicaSet", "a-b-7f9"), False),
+        (pod("ReplicaSet", "a-", revision=""), False),
+        (pod("StatefulSet", "a-7f9"), False),
+        ({"metadata": {"labels": {"pod-template-hash": "7f9"}}}, False),
+        ({"metadata": {}}, False),
+    ],
+)
+def test_only_pods_of_the_deployment_are_its_pods(found: dict[str, Any], is_ours: bool) -> None:
+    assert is_pod_of(found, "a") is is_ours
+
+
+async def test_a_pod_with_forged_labels_is_neither_contacted_nor_counted() -> None:
+    world = World()
+    await world.settle()
+    forged = world.cluster.add_pod("forged")
+    del forged["metadata"]["ownerReferences"]
+    world.cache.put(forged)
+    world.answer("forged", workers=50)
+    await world.tick()
+    assert set(world.pods.targets) == {"a-1", "a-2"}
+    assert "forged" not in dict(world.pods.set_workers)
+    assert world.written["replicas"] == 2

@@ -187,6 +187,11 @@ async def test_pods_that_are_not_created(detail: str, reason: str, advice: str) 
             "tolerations",
         ),
         (
+            "0/1 nodes are available: 1 node(s) were unschedulable",
+            "NodesCordoned",
+            "kubectl uncordon",
+        ),
+        (
             "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {x: y}",
             "Unschedulable",
             "Add nodes",
@@ -240,6 +245,14 @@ async def test_an_import_that_does_not_end() -> None:
         assert ready["reason"] == "ImportNotFinished"
         for part in ("shop.main:app", "uvicorn.run()", "__main__", "lifespan"):
             assert part in ready["message"]
+
+
+async def test_a_name_that_leads_to_no_app() -> None:
+    failure = "aiapi_runtime.runtime.loading.NotCallableError: shop.main:app is of type str, not"
+    ready = await starting(f"{failure} an ASGI app")
+    assert ready["reason"] == "AppNotCallable"
+    expected = "shop.main:app is of type str, not an ASGI app. Correct spec.app."
+    assert ready["message"].endswith(expected)
 
 
 async def test_an_app_that_starts_a_server_of_its_own() -> None:

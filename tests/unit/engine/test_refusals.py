@@ -14,6 +14,7 @@ from aiapi_operator.engine.pod_view import pod_view
 from aiapi_operator.sizing.inputs import Refusal
 
 NO_ROOM = Cause(Refusal.DEFERRED, "no room")
+TOO_SMALL = Cause(Refusal.INFEASIBLE, "the node is too small")
 LATE = "the kubelet has not carried out the resize for 10 s"
 
 
@@ -32,9 +33,9 @@ def resize(workers: int, time: float = 0.0) -> Asked:
     return Asked(workers=workers, resources=cpu(workers), time=time)
 
 
-def refused(workers: int = 8, *, at: float = 0.0) -> GrantsState:
+def refused(workers: int = 8, *, at: float = 0.0, cause: Cause = NO_ROOM) -> GrantsState:
     state = GrantsState()
-    grants.refuse(state, pod(), resize(workers), NO_ROOM, now=at)
+    grants.refuse(state, pod(), resize(workers), cause, now=at)
     return state
 
 
@@ -45,14 +46,23 @@ def message(state: GrantsState, at: float, found: SampledPod) -> str:
     return why
 
 
-def test_each_attempt_is_twice_as_late_up_to_ten_minutes() -> None:
-    state, now, waits = refused(), 0.0, []
-    for _ in range(9):
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (TOO_SMALL, [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0, 600.0]),
+        (NO_ROOM, [10.0, *[20.0] * 8]),
+    ],
+)
+def test_each_attempt_is_twice_as_late_up_to_ten_minutes_or_20_s(
+    cause: Cause, expected: list[float]
+) -> None:
+    state, now, waits = refused(cause=cause), 0.0, []
+    for _ in expected:
         retry_at = state.refusals[pod().pod.uid].retry_at
         waits.append(retry_at - now)
         now = retry_at
-        grants.refuse(state, pod(), resize(2, now), NO_ROOM, now=now)
-    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0, 600.0]
+        grants.refuse(state, pod(), resize(2, now), cause, now=now)
+    assert waits == expected
 
 
 def test_an_attempt_before_its_time_delays_no_other() -> None:

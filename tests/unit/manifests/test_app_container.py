@@ -5,7 +5,7 @@ import pytest
 from manifests_support.samples import CONTEXT, aiapi, with_template
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.manifests import app_container
+from aiapi_operator.manifests import Context, app_container, pod_template
 
 
 def env_of(aiapi: AIApi) -> dict[str, Any]:
@@ -93,6 +93,30 @@ def test_probes_use_the_admin_port() -> None:
         "liveness": "/livez",
     }
     assert {get["port"] for get in paths.values()} == {"admin"}
+    assert {get["scheme"] for get in paths.values()} == {"HTTPS"}
+
+
+def test_the_admin_port_serves_tls_unless_it_is_turned_off() -> None:
+    def env(context: Context) -> dict[str, str]:
+        variables = app_container.build(aiapi(), context)["env"]
+        return {each["name"]: each.get("value", "") for each in variables}
+
+    assert env(CONTEXT)["AIAPI_ADMIN_TLS_DIR"] == "/var/run/secrets/aiapi.dev"
+    plain = replace(CONTEXT, admin_tls=False)
+    assert "AIAPI_ADMIN_TLS_DIR" not in env(plain)
+    container = app_container.build(aiapi(), plain)
+    assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    assert "annotations" not in pod_template.build(aiapi(), plain)["metadata"]
+
+
+def test_a_pod_template_cannot_change_the_scheme() -> None:
+    probe = {"httpGet": {"path": "/", "port": 8000, "scheme": "HTTP"}, "failureThreshold": 9}
+    template = with_template(
+        metadata={"annotations": {"aiapi.dev/admin-scheme": "http"}},
+        containers=[{"name": "app", "readinessProbe": probe}],
+    )
+    (app,) = pod_template.build(template, CONTEXT)["spec"]["containers"]
+    assert app["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
 
 
 def test_an_in_place_resize_restarts_no_container() -> None:

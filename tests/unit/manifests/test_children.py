@@ -12,12 +12,13 @@ from manifests_support.samples import CONTEXT, aiapi, aiapis, contexts, patient
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import Context, desired, secret
+from aiapi_operator.manifests.secret import AdminSecret
 
 ORDER = ["ServiceAccount", "Service", "NetworkPolicy", "PodDisruptionBudget", "Deployment"]
 
 
 def all_children(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
-    return [secret.build(aiapi, "token"), *desired(aiapi, context)]
+    return [secret.build(aiapi, AdminSecret(token="token")), *desired(aiapi, context)]
 
 
 def labels_in(node: Any) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 from manifests_support.samples import CONTEXT, aiapi
 
 from aiapi_operator.manifests import deployment, secret
+from aiapi_operator.manifests.secret import AdminSecret, ServingTls
 
 
 def test_a_rollout_never_shrinks_the_fleet() -> None:
@@ -27,11 +28,13 @@ def test_the_selector_matches_the_pods() -> None:
     assert wanted.items() <= spec["template"]["metadata"]["labels"].items()
 
 
-def test_the_pods_do_not_roll_when_the_token_changes() -> None:
+def test_the_pods_do_not_roll_when_token_or_certificate_change() -> None:
     made = deployment.build(aiapi(), CONTEXT)
-    token = secret.build(aiapi(), "s3cret")["data"]["token"]
-    assert token not in str(made)
-    assert "annotations" not in made["spec"]["template"]["metadata"]
+    tls = ServingTls(certificate="C1", key="K1", trusted="T1")
+    content = secret.build(aiapi(), AdminSecret(token="s3cret", tls=tls))["data"]
+    assert not any(value in str(made) for value in content.values())
+    annotations = made["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"aiapi.dev/admin-scheme": "https"}
 
 
 def test_pods_have_no_service_account_token() -> None:

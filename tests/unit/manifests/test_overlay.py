@@ -39,7 +39,7 @@ def test_labels_and_annotations_are_added() -> None:
     metadata = pod_template.build(spec, CONTEXT)["metadata"]
     assert metadata["labels"]["team"] == "search"
     assert metadata["labels"]["aiapi.dev/name"] == "assistant"
-    assert metadata["annotations"] == {"a": "b"}
+    assert metadata["annotations"] == {"aiapi.dev/admin-scheme": "https", "a": "b"}
 
 
 def test_pod_fields_are_set_and_null_removes() -> None:

@@ -148,18 +148,21 @@ async def test_all_permissions_of_the_operators_account_are_reviewed() -> None:
     assert len(reader.asked) == sum(len(each.verbs) for each in PERMISSIONS)
     resize = {"group": "", "resource": "pods", "subresource": "resize", "verb": "patch"}
     assert resize in reader.asked
-    assert {"coordination.k8s.io"} == {
+    assert {"coordination.k8s.io", ""} == {
         each["group"] for each in reader.asked if each.get("namespace") == "aiapi-system"
     }
 
 
-async def test_the_lease_is_reviewed_by_the_name_that_the_role_grants() -> None:
+async def test_own_objects_are_reviewed_by_the_names_that_the_role_grants() -> None:
+    own = {"leases": "sizer", "secrets": "aiapi-operator-admin-ca"}
+
     class RestrictedToOneLease(Reviews):
         async def review(self, attributes: dict[str, str], **who: Any) -> bool:
             await super().review(attributes, **who)
-            if attributes["resource"] != "leases" or attributes["verb"] == "create":
+            in_own = attributes.get("namespace") == "aiapi-system"
+            if not in_own or attributes["verb"] == "create":
                 return "name" not in attributes
-            return attributes.get("name") == "sizer"
+            return attributes.get("name") == own[attributes["resource"]]
 
     reader: Any = RestrictedToOneLease()
     found = await checks.operator_permissions(reader, [deployment(lease_name="sizer")])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.process.settings import Settings
 
 
@@ -28,6 +29,17 @@ def test_a_service_link_is_not_used_as_a_port(monkeypatch: pytest.MonkeyPatch) -
     """Kubernetes sets this for a Service called aiapi-operator."""
     monkeypatch.setenv("AIAPI_OPERATOR_PORT", "tcp://10.0.0.7:8080")
     assert Settings().port == 8080
+
+
+def test_the_pod_template_policy_is_json_and_strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().pod_template_policy == PodTemplatePolicy()
+    text = '{"hostPath": true, "serviceAccounts": ["team-a/*"]}'
+    monkeypatch.setenv("AIAPI_OPERATOR_POD_TEMPLATE_POLICY", text)
+    policy = Settings().pod_template_policy
+    assert policy == PodTemplatePolicy(host_path=True, service_accounts=("team-a/*",))
+    monkeypatch.setenv("AIAPI_OPERATOR_POD_TEMPLATE_POLICY", '{"hostPaths": true}')
+    with pytest.raises(ValueError, match="hostPaths"):
+        Settings()
 
 
 def test_labels_must_be_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from kubernetes.client import models
 
 from aiapi_sandbox.kinds.type_schema import builtin_types
 
-_PREFIXES = ("V1", "CoreV1", "EventsV1", "RbacV1", "DiscoveryV1", "AuthenticationV1", "")
+_PREFIXES = ("V2", "V1", "CoreV1", "EventsV1", "RbacV1", "DiscoveryV1", "AuthenticationV1", "")
 _RENAMED = {"Event": "CoreV1Event", "JSONSchemaProps": "V1JSONSchemaProps"}
 _SCALARS = {
     "str": {"str", "quantity"},

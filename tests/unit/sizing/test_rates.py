@@ -1,5 +1,7 @@
 """From counters to rates: unknown pods, restarts, duplicates, leaving pods."""
 
+from dataclasses import replace
+
 import pytest
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import pod
@@ -103,6 +105,59 @@ def test_a_new_instance_counts_from_its_own_start() -> None:
 def test_a_counter_that_went_back_is_a_new_instance() -> None:
     back = pod(102.0, succeeded=10, in_flight=0, worker_seconds=10.0)
     assert measured((pod(100.0),), (back,)).completed == pytest.approx(2.0)
+
+
+def test_a_counter_that_goes_back_without_a_restart_has_no_rate() -> None:
+    """A restart begins a new uptime; with the same one, the numbers are wrong."""
+    back = pod(102.0, succeeded=10, in_flight=0, worker_seconds=10.0, uptime=52.0)
+    assert unmeasured((pod(100.0, uptime=50.0),), (back,)) is None
+
+
+def test_a_counter_that_went_back_with_the_uptime_is_a_new_instance() -> None:
+    back = pod(102.0, succeeded=10, in_flight=0, worker_seconds=10.0, uptime=1.5)
+    assert measured((pod(100.0, uptime=50.0),), (back,)).completed == pytest.approx(2.0)
+
+
+def test_a_pod_that_repeats_its_last_answer_is_unknown() -> None:
+    """The same uptime later: a cache, or a pod that hangs. Zero requests were not measured."""
+    last = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
+    fleet = Fleet(pods=(pod(102.0, uptime=50.0),), replicas=1)
+    found = rates.validate(fleet, now=102.0, interval=2.0, last=last)
+    assert found.all_unknown
+    assert [each.reason for each in found.unknown] == ["its answer is an old one"]
+    assert rates.validate(replace(fleet, pods=(pod(102.0, uptime=52.0),)), now=102.0,
+                          interval=2.0, last=last).unknown == ()  # fmt: skip
+
+
+def test_counters_that_go_back_and_return_cause_no_burst() -> None:
+    """The last good answer stays the one to compare with, for a minute."""
+    kept = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
+    wrong = Fleet(pods=(pod(102.0, uptime=52.0, succeeded=3),), replicas=1)
+    found = rates.validate(wrong, now=102.0, interval=2.0, last=kept)
+    assert [each.reason for each in found.unknown] == ["its counters went back"]
+    kept = rates.measure(found, State(now=100.0, samples=kept), now=102.0).samples
+    right = Fleet(pods=(pod(104.0, uptime=54.0, succeeded=140),), replicas=1)
+    known = rates.validate(right, now=104.0, interval=2.0, last=kept)
+    tick = rates.measure(known, State(now=102.0, samples=kept), now=104.0).tick
+    assert tick is not None
+    assert tick.completed == 10.0
+
+
+def test_counters_that_stay_lower_for_a_minute_are_the_new_ones() -> None:
+    kept = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
+    later = Fleet(pods=(pod(161.0, uptime=111.0, succeeded=3),), replicas=1)
+    assert rates.validate(later, now=161.0, interval=2.0, last=kept).unknown == ()
+
+
+def test_a_sample_that_was_used_before_is_not_a_repeated_answer() -> None:
+    """Large fleets are scraped in parts: in between, the last sample stands."""
+    last = rates.measure(seen((pod(100.0, uptime=50.0),)), State(), now=100.0).samples
+    fleet = Fleet(pods=(pod(100.0, uptime=50.0),), replicas=1)
+    assert rates.validate(fleet, now=102.0, interval=2.0, last=last).unknown == ()
+
+
+def test_an_old_instance_seen_for_the_first_time_has_no_rate() -> None:
+    assert unmeasured((), (pod(102.0, worker_seconds=5000.0),)) is None
 
 
 @pytest.mark.parametrize(("worker_seconds", "counts"), [(20.0, True), (20.2, False), (5e3, False)])

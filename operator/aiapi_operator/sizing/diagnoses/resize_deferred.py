@@ -20,6 +20,10 @@ LIMITS = (
     "Remove or raise the limit in spec.podTemplate or the LimitRange, or set workers.max to what it"
     " allows. A pod whose limits equal its requests (QoS class Guaranteed) cannot be resized."
 )
+RULES = (
+    "Raise the ResourceQuota or the LimitRange that the message names, or allow the operator to"
+    " patch pods/resize."
+)
 WHY = {
     Refusal.DEFERRED: (
         "NodeIsFull",
@@ -35,7 +39,7 @@ WHY = {
     ),
     Refusal.FORBIDDEN: (
         "ResizeForbidden",
-        "Raise the ResourceQuota, or allow the operator to patch pods/resize.",
+        RULES,
     ),
 }
 

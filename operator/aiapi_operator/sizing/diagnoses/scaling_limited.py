@@ -46,7 +46,8 @@ def check(facts: Facts, needs: Requirements, size: Size) -> Condition:
 def _lacking(facts: Facts, needs: Requirements, size: Size) -> Condition | None:
     """The cluster does not run the pods that the need requires."""
     missing, serving = facts.fleet.missing, len(facts.seen.samples)
-    if missing is None or needs.carry.total <= serving * size.workers:
+    carried = needs.carry.total <= serving * size.workers
+    if missing is None or (carried and needs.min_replicas <= max(1, serving)):
         return None
     text = (
         f"{number(workers_needed(needs))} workers are needed, but only {count(serving, 'pod')} of"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiapi_sandbox.kinds.strategies.autoscalers import HorizontalPodAutoscalerStrategy
 from aiapi_sandbox.kinds.strategies.base import Strategy
 from aiapi_sandbox.kinds.strategies.cluster import NamespaceStrategy, NodeStrategy
 from aiapi_sandbox.kinds.strategies.config import ConfigMapStrategy, SecretStrategy
@@ -12,6 +13,7 @@ from aiapi_sandbox.kinds.strategies.policies import (
     PodDisruptionBudgetStrategy,
     RoleBindingStrategy,
 )
+from aiapi_sandbox.kinds.strategies.quotas import LimitRangeStrategy, ResourceQuotaStrategy
 from aiapi_sandbox.kinds.strategies.services import ServiceStrategy
 from aiapi_sandbox.kinds.strategies.workloads import DeploymentStrategy, WorkloadStrategy
 
@@ -23,6 +25,9 @@ def builtin_strategies() -> dict[str, Strategy]:
         "Node": NodeStrategy(),
         "Pod": PodStrategy(),
         "Deployment": DeploymentStrategy(),
+        "HorizontalPodAutoscaler": HorizontalPodAutoscalerStrategy(),
+        "LimitRange": LimitRangeStrategy(),
+        "ResourceQuota": ResourceQuotaStrategy(),
         "ReplicaSet": WorkloadStrategy(),
         "Service": ServiceStrategy(),
         "Secret": SecretStrategy(),

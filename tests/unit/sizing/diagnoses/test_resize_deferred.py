@@ -46,7 +46,8 @@ def checked(need: float, *refused: tuple[Refusal, int], min_workers: int = 1) ->
         pytest.param(
             Refusal.FORBIDDEN,
             "ResizeForbidden",
-            "Raise the ResourceQuota, or allow the operator to patch pods/resize.",
+            "Raise the ResourceQuota or the LimitRange that the message names, or allow the"
+            " operator to patch pods/resize.",
         ),
     ],
 )

@@ -102,3 +102,14 @@ def test_pods_that_are_missing_and_not_needed_are_no_limit() -> None:
     missing = MissingPods(shortage=Shortage.QUOTA, message="exceeded quota: q.")
     now.fleet = replace(now.fleet, missing=missing)
     assert check(now, needed(0.0), size(4, 1)).reason == "WithinLimits"
+
+
+def test_pods_that_only_a_floor_asks_for_are_named_too() -> None:
+    now = facts(row(), user_spec=SMALL)
+    missing = MissingPods(shortage=Shortage.NODES, message="All nodes are cordoned.")
+    now.fleet = replace(now.fleet, missing=missing)
+    found = check(now, needed(0.0, min_replicas=4), size(2, 4))
+    assert (found.status, found.reason) == (True, "NoNodes")
+    assert found.message == (
+        "4 workers are needed, but only 0 pods of 4 can run. All nodes are cordoned."
+    )

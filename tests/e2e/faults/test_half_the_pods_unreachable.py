@@ -1,0 +1,22 @@
+"""The operator reaches one pod of two."""
+
+from e2e_support.fault import Row, Steady, hold
+from e2e_support.fault_fleet import pod_sidecars
+
+ROW = Row(
+    fault="half the pods unreachable",
+    user="condition `MetricsStale`",
+    operator="`MetricsStale`. Keeps the fleet; the silent pods count as unknown, not idle",
+)
+RULE = {"path": "^/(stats|workers)", "action": "hang"}
+
+
+def test_half_the_pods_unreachable(steady: Steady, is_local: bool) -> None:
+    with steady.fault():
+        hit = pod_sidecars(steady, is_local=is_local)[:1]
+        for sidecar in hit:
+            sidecar.rules(RULE)
+        steady.wait_condition("MetricsStale", within=30)
+        hold(15)
+        for sidecar in hit:
+            sidecar.rules()

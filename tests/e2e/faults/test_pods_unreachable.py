@@ -1,0 +1,22 @@
+"""The operator reaches no pod: a NetworkPolicy, or a broken network."""
+
+from e2e_support.fault import Row, Steady, hold
+from e2e_support.fault_fleet import pod_sidecars
+
+ROW = Row(
+    fault="operator cut off from the pods",
+    user="condition `MetricsStale`",
+    operator="`MetricsStale`. Keeps the fleet: no answer is not zero load",
+)
+RULE = {"path": "^/(stats|workers)", "action": "hang"}
+
+
+def test_pods_unreachable(steady: Steady, is_local: bool) -> None:
+    with steady.fault():
+        hit = pod_sidecars(steady, is_local=is_local)
+        for sidecar in hit:
+            sidecar.rules(RULE)
+        steady.wait_condition("MetricsStale", within=30)
+        hold(15)
+        for sidecar in hit:
+            sidecar.rules()

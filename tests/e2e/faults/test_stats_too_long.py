@@ -1,0 +1,22 @@
+"""The admin ports answer with 10 MB."""
+
+from e2e_support.fault import Row, Steady, hold
+from e2e_support.fault_fleet import pod_sidecars
+
+ROW = Row(
+    fault="admin port answers with 10 MB",
+    user="condition `MetricsStale`",
+    operator="`MetricsStale`. Stops reading after 64 KiB; the answer counts as none",
+)
+RULE = {"path": "^/stats", "action": "status", "status": 200, "body": " ", "repeat": 10_000_000}
+
+
+def test_stats_too_long(steady: Steady, is_local: bool) -> None:
+    with steady.fault():
+        hit = pod_sidecars(steady, is_local=is_local)
+        for sidecar in hit:
+            sidecar.rules(RULE)
+        steady.wait_condition("MetricsStale", within=30)
+        hold(15)
+        for sidecar in hit:
+            sidecar.rules()
