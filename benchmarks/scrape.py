@@ -33,7 +33,10 @@ from aiapi_operator.observe.tls import PodTls, trusting
 from aiapi_operator.sizing.inputs import PodSample
 
 NAME = "pod.aiapi.dev"
-LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+LOOPS: dict[str, Callable[[], Any]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
 
 
 def certificate(path: Path) -> str:
@@ -124,9 +127,10 @@ def main() -> None:
                 for aiapi in range(given.aiapis)
             ]
             for loop, factory in LOOPS.items():
-                with fake_pods(Path(name), shape, *options), asyncio.Runner(
-                    loop_factory=factory
-                ) as runner:
+                with (
+                    fake_pods(Path(name), shape, *options),
+                    asyncio.Runner(loop_factory=factory) as runner,
+                ):
                     cost = runner.run(measure(fleets, given))
                 print(f"{'TLS' if trust else 'plain':6} {loop:8} {cost:6.1f} us per scrape")
 

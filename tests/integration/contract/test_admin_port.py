@@ -42,13 +42,14 @@ def where(pod: Pod, name: str = "a-1") -> ScrapeTarget:
 
 
 async def scraped(
-    session: aiohttp.ClientSession, *targets: ScrapeTarget, tokens: tuple[str, ...] = (TOKEN,)
+    *targets: ScrapeTarget, tokens: tuple[str, ...] = (TOKEN,)
 ) -> tuple[PodSample | PodUnknown, ...]:
-    return await StatsScraper(session, clock=lambda: 7.0).scrape(targets, tokens)
+    async with StatsScraper(clock=lambda: 7.0) as scraper:
+        return await scraper.scrape(targets, tokens)
 
 
 async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession) -> None:
-    (before,) = await scraped(session, where(pod))
+    (before,) = await scraped(where(pod))
     assert isinstance(before, PodSample), before
     url = f"http://{pod.host}:{pod.port}"
     for path in ("/wait?s=0.05", "/wait?s=0.05", "/status?code=404", "/status?code=503"):
@@ -56,7 +57,7 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
             await answer.read()
 
     async def counted() -> PodSample | None:
-        (said,) = await scraped(session, where(pod))
+        (said,) = await scraped(where(pod))
         assert isinstance(said, PodSample), said
         # The pod writes its sums many times a second, but not all of them at one instant.
         latencies = sum(said.latency.counts) - sum(before.latency.counts)
@@ -80,12 +81,12 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
 async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    (before,) = await scraped(session, where(pod))
+    (before,) = await scraped(where(pod))
     assert isinstance(before, PodSample), before
     assert before.first_byte.bounds is before.latency.bounds
 
     async def begun() -> PodSample | None:
-        (now,) = await scraped(session, where(pod))
+        (now,) = await scraped(where(pod))
         assert isinstance(now, PodSample), now
         first_byte = sum(now.first_byte.counts) > sum(before.first_byte.counts)
         return now if first_byte and now.open_streams else None  # the heartbeat writes the latter
@@ -101,11 +102,11 @@ async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
 async def test_the_count_is_set_and_scraped(pod: Pod, session: aiohttp.ClientSession) -> None:
     workers = HttpWorkersClient(session)
     assert await workers.set([where(pod)], 3, (TOKEN,)) == {}
-    (said,) = await scraped(session, where(pod))
+    (said,) = await scraped(where(pod))
     assert isinstance(said, PodSample), said
     assert said.workers_wanted == 3
     await pod.ready(3)
-    (said,) = await scraped(session, where(pod))
+    (said,) = await scraped(where(pod))
     assert isinstance(said, PodSample), said
     assert said.workers_ready == 3
 
@@ -121,7 +122,7 @@ async def test_a_refused_count_is_reported_with_its_reason(
 async def test_a_pod_with_the_old_token_still_answers(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    (said,) = await scraped(session, where(pod), tokens=("new", TOKEN))
+    (said,) = await scraped(where(pod), tokens=("new", TOKEN))
     assert isinstance(said, PodSample), said
     assert await HttpWorkersClient(session).set([where(pod)], 1, ("new", TOKEN)) == {}
 
@@ -129,19 +130,17 @@ async def test_a_pod_with_the_old_token_still_answers(
 async def test_a_wrong_token_makes_the_pod_unknown(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    (said,) = await scraped(session, where(pod), tokens=("wrong",))
+    (said,) = await scraped(where(pod), tokens=("wrong",))
     assert isinstance(said, PodUnknown)
     assert "401" in said.reason
     assert "401" in (await HttpWorkersClient(session).set([where(pod)], 2, ("wrong",)))["a-1"]
 
 
-async def test_the_reason_of_a_failed_import_is_scraped(
-    tmp_path: Path, session: aiohttp.ClientSession
-) -> None:
+async def test_the_reason_of_a_failed_import_is_scraped(tmp_path: Path) -> None:
     async with serve(tmp_path, app="nosuch:app") as pod:
 
         async def failed() -> str:
-            (said,) = await scraped(session, where(pod))
+            (said,) = await scraped(where(pod))
             return said.failure if isinstance(said, PodSample) else ""
 
         async with asyncio.timeout(10):
@@ -166,7 +165,6 @@ async def test_requests_that_wait_for_threads_lead_to_more_workers(
 ) -> None:
     (tmp_path / "shop.py").write_text(THREADED)
     desired = spec(workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=1))
-    scraper = StatsScraper(session, clock=time.monotonic)
     state = State()
 
     async def decided() -> Decision:
@@ -187,6 +185,7 @@ async def test_requests_that_wait_for_threads_lead_to_more_workers(
 
     async with (
         serve(tmp_path, f"--app-dir={tmp_path}", app="shop:app") as pod,
+        StatsScraper() as scraper,
         Load(pod.host, pod.port, keeping=60) as load,
     ):
         decision = await until(starved)
