@@ -17,8 +17,9 @@ class Caller(Protocol):
     """Who waits for a new connection."""
 
     target: ScrapeTarget
-    attempt: asyncio.Task[None] | None
-    """Set when an attempt starts. The caller may cancel it."""
+
+    def starts(self, attempt: asyncio.Task[None]) -> None:
+        """An attempt starts. The caller may cancel it."""
 
     def waits(self) -> bool:
         """Whether the connection is still wanted."""
@@ -102,9 +103,10 @@ class Connections:
             self._start(self._waiting.popleft())
 
     def _start(self, caller: Caller) -> None:
-        caller.attempt = asyncio.create_task(self._connect(caller))
-        self._connecting.add(caller.attempt)
-        caller.attempt.add_done_callback(self._ended)
+        attempt = asyncio.create_task(self._connect(caller))
+        self._connecting.add(attempt)
+        attempt.add_done_callback(self._ended)
+        caller.starts(attempt)
 
     def _drop_least_recently_used(self) -> None:
         """Make room. The one that waits starts when this connection is closed."""

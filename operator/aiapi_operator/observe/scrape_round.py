@@ -1,6 +1,8 @@
 """One scrape of several pods, with one deadline for all of them."""
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -86,17 +88,17 @@ class PodScrape:
     """
 
     __slots__ = (
+        "_asked",
+        "_attempt",
         "_connection",
         "_ended",
         "_finished",
         "_parts",
-        "_queued",
         "_retried",
         "_started",
         "_token",
         "_tokens",
         "answer",
-        "attempt",
         "target",
     )
 
@@ -109,14 +111,16 @@ class PodScrape:
     ) -> None:
         self.target = target
         self.answer: PodSample | PodUnknown | None = None
-        self.attempt: asyncio.Task[None] | None = None
         self._parts = parts
         self._tokens = tokens
         self._finished = finished
         self._started = parts.clock()
+        self._asked = math.inf
+        """When the operator began to connect or to ask; not before its turn."""
+        self._attempt: asyncio.Task[None] | None = None
         self._connection: PodConnection | None = None
         self._token = 0
-        self._queued = self._retried = self._ended = False
+        self._retried = self._ended = False
 
     def start(self) -> None:
         if not self._tokens:
@@ -126,6 +130,7 @@ class PodScrape:
         if kept is None:
             self._connect()
         else:
+            self._asked = time.monotonic()
             self.connected(kept)
 
     def expire(self) -> None:
@@ -134,8 +139,8 @@ class PodScrape:
             return
         part = "connection" if self._connection is None else "answer"
         self.end()
-        # A pod that waited for its turn had less time than the deadline: it is not silent.
-        if not self._queued:
+        # A pod that waited for its turn most of the time is not silent.
+        if time.monotonic() - self._asked > self._parts.deadline / 2:
             self._unknown(f"no {part} within {self._parts.deadline:g} s")
 
     def end(self) -> None:
@@ -143,14 +148,17 @@ class PodScrape:
         self._ended = True
         if self._connection is not None:
             self._connection.abort()
-        if self.attempt is not None:
-            self.attempt.cancel()
+        if self._attempt is not None:
+            self._attempt.cancel()
+
+    def starts(self, attempt: asyncio.Task[None]) -> None:
+        self._attempt, self._asked = attempt, time.monotonic()
 
     def waits(self) -> bool:
         return not self._ended
 
     def connected(self, connection: PodConnection) -> None:
-        self._connection, self.attempt = connection, None
+        self._connection, self._attempt = connection, None
         connection.ask(_REQUEST % (connection.host, self._tokens[self._token]), self)
 
     def unreachable(self, reason: str) -> None:
@@ -182,9 +190,8 @@ class PodScrape:
         self._read(answer)
 
     def _connect(self) -> None:
-        self._connection = self.attempt = None
+        self._connection, self._asked = None, math.inf
         self._parts.connections.connect(self)
-        self._queued = self.attempt is None
 
     def _read(self, answer: HttpAnswer) -> None:
         if answer.status == 401:
