@@ -17,7 +17,7 @@ from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 DEADLINE = 1.0
 MAX_CONNECTIONS = 50_000
-MAX_ATTEMPTS = 256
+MAX_ATTEMPTS = 64
 """Connections that are opened at the same time. Those that fail take until the deadline."""
 
 

@@ -1,6 +1,7 @@
 """The contract between runtime and operator: the real pod runtime, scraper and socket."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from unit.sizing.fleet_model import spec
 
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
+from aiapi_operator.observe.stats import parse
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.sizing.decide import decide
@@ -97,6 +99,33 @@ async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
         assert during.open_streams == 1
         assert sum(during.latency.counts) == sum(before.latency.counts)
         assert during.first_byte.sum - before.first_byte.sum < 1.0
+
+
+async def test_both_forms_of_histograms_say_the_same(
+    pod: Pod, session: aiohttp.ClientSession
+) -> None:
+    """An older operator does not ask for the short form, and an older pod ignores the query."""
+    async with session.get(f"http://{pod.host}:{pod.port}/wait?s=0.05") as answer:
+        await answer.read()
+
+    async def body(query: str) -> bytes:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with session.get(pod.admin + "/stats" + query, headers=headers) as answer:
+            return await answer.read()
+
+    full, short = await body(""), await body("?histograms=short")
+    for name in ("latency", "ttfb", "loop_lag"):
+        histogram = json.loads(full)[name]
+        assert sorted(histogram) == ["bounds", "counts", "sum"]
+        assert len(histogram["counts"]) == len(histogram["bounds"]) + 1
+    assert json.loads(short)["latency"]["counts"]
+    assert len(short) < len(full) / 1.5
+    old, new = (parse(each, pod="a-1", time=7.0) for each in (full, short))
+    assert sum(new.latency.counts) >= 1
+    assert new.latency == old.latency
+    assert new.first_byte == old.first_byte
+    assert new.loop_lag.bounds == old.loop_lag.bounds
+    assert sum(new.loop_lag.counts) >= sum(old.loop_lag.counts)
 
 
 async def test_the_count_is_set_and_scraped(pod: Pod, session: aiohttp.ClientSession) -> None:
