@@ -16,9 +16,9 @@ from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 DEADLINE = 1.0
-MAX_CONNECTIONS = 50_000
+MAX_CONNECTIONS = 512
 MAX_ATTEMPTS = 64
-"""Connections that are opened at the same time. Those that fail take until the deadline."""
+"""Connections that are opened at the same time. More would delay each other's TLS handshakes."""
 
 
 class StatsScraper:
