@@ -42,7 +42,7 @@ from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
-from aiapi_operator.process import log_setup
+from aiapi_operator.process import log_setup, open_files
 from aiapi_operator.process.health import HealthServer
 from aiapi_operator.process.heartbeat import Heartbeat
 from aiapi_operator.process.listener import ListenError, host_port
@@ -103,11 +103,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             return
         leadership = await stack.enter_async_context(_leadership(settings, thread, metrics))
         session = await stack.enter_async_context(open_session())
+        scraper = await stack.enter_async_context(
+            StatsScraper(observer=metrics.record_scrape, max_connections=open_files.connections())
+        )
         recorder = EventRecorder(connection, instance=settings.pod_name)
         poller = await stack.enter_async_context(_autoscalers(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
-            scraper=StatsScraper(session, observer=metrics.record_scrape),
+            scraper=scraper,
             workers=HttpWorkersClient(session),
             leadership=leadership,
             metrics=metrics,

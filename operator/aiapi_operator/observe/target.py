@@ -29,8 +29,15 @@ class ScrapeTarget:
         """The name that the pod's certificate must have; None for plain HTTP."""
         return self.tls.server_hostname if self.tls is not None else None
 
+    @property
+    def host(self) -> str:
+        """The address with the port; IPv6 addresses go in brackets."""
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
+
     def url(self, path: str) -> str:
-        """The URL of a path on the admin port; IPv6 addresses go in brackets."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        scheme = "http" if self.tls is None else "https"
-        return f"{scheme}://{host}:{self.port}{path}"
+        """The URL of a path on the admin port."""
+        return f"{'http' if self.tls is None else 'https'}://{self.host}{path}"
