@@ -13,6 +13,7 @@ from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.children import ChildrenState
 from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.observer import ObserverState
+from aiapi_operator.engine.pace import PaceState
 from aiapi_operator.engine.pod_requests import RequestCapState
 from aiapi_operator.engine.sizer import SizerState
 from aiapi_operator.engine.status_writer import StatusWriterState
@@ -38,6 +39,7 @@ class AIApiState:
         self.request_cap = RequestCapState()
         self.template = TemplateWorkersState()
         self.actuator = ActuatorState()
+        self.pace = PaceState()
         self.writer = StatusWriterState.restore(status)
 
     def update_manifest(self, manifest: Manifest) -> None:

@@ -1,8 +1,8 @@
 """Runs one asyncio task per AIApi, so that no AIApi delays another.
 
-A task ticks at the AIApi's interval, counted from the start of the previous tick, and shortly after
-the AIApi or its children change. A failed tick is reported and repeated with backoff. A task ends
-only when its AIApi is deleted.
+A task ticks at the AIApi's interval, counted from the start of the previous tick, less often while
+the AIApi is idle (see pace.py), and shortly after the AIApi or its children change. A failed tick
+is reported and repeated with backoff. A task ends only when its AIApi is deleted.
 
 A tick that starts late does not make the next one due earlier, so missed ticks are not made up
 for; the lateness of each tick shows them.
@@ -64,6 +64,11 @@ class _Entry:
     queued: bool = False
     task: asyncio.Task[None] | None = None
     failures: int = 0
+
+    @property
+    def interval(self) -> float:
+        """Seconds from the start of the last tick to the next one."""
+        return max(_interval(self.state.manifest), self.state.pace.interval)
 
     def on_change(self, now: float) -> None:
         """A change arrived."""
@@ -147,7 +152,7 @@ class Runner:
         return [
             "/".join(key)
             for key, entry in self._entries.items()
-            if not entry.queued and entry.moved < limit - _interval(entry.state.manifest)
+            if not entry.queued and entry.moved < limit - entry.interval
         ]
 
     def _start(self, key: Key, manifest: Manifest) -> None:
@@ -212,7 +217,7 @@ class Runner:
         self._metrics.record_tick(key, seconds=self._clock() - started, lag=lag, outcome=outcome)
         if outcome == "ok":
             entry.failures = 0
-            return _interval(entry.state.manifest)
+            return entry.interval
         entry.failures += 1
         backoff = min(_FIRST_BACKOFF * 2.0 ** min(entry.failures - 1, 8), _MAX_BACKOFF)
         return backoff * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret

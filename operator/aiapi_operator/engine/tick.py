@@ -17,6 +17,7 @@ from aiapi_operator.engine import (
     autoscalers,
     grace,
     grants,
+    pace,
     pod_requests,
     readiness,
     rollout,
@@ -63,6 +64,7 @@ class Engine:
         self._check_leadership()
         if state.term != self._ports.leadership.term:
             state.start_term(self._ports.leadership.term)
+        interval = pace.begin(state.pace)
         try:
             aiapi = AIApi.model_validate({**state.manifest, "status": {}})
         except ValidationError as error:
@@ -75,7 +77,7 @@ class Engine:
             return
         observation = await self._observe(state, reconciled)
         others = self._ports.autoscalers.targeting(state.ref.key)
-        result = self._size(state, observation, others)
+        result = self._size(state, observation, others, interval)
         self._check_leadership()
         errors = await self._act(state, observation, result)
         self._ports.metrics.record_decision(
@@ -88,6 +90,8 @@ class Engine:
             *result.decision.conditions,
         ]
         await self._report(state, observation, conditions, result)
+        if not errors and pace.is_idle(observation, result, state.grants):
+            pace.rest(state.pace)
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
         """Report a tick that failed because of a defect in the operator."""
@@ -165,7 +169,11 @@ class Engine:
         )
 
     def _size(
-        self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
+        self,
+        state: AIApiState,
+        observation: Observation,
+        others: Sequence[ForeignAutoscaler],
+        interval: float,
     ) -> SizingResult:
         now = self._ports.clock()
         grants.observe(state.grants, observation.pods, observation.sampled_pods, now=now)
@@ -175,6 +183,7 @@ class Engine:
             others,
             workers=state.writer.workers,
             refused=grants.refused(state.grants, observation.pods, now=now),
+            interval=interval,
         )
 
     async def _act(
