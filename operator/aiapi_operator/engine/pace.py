@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aiapi_operator.engine.fleet import Observation, SampledPod
 from aiapi_operator.engine.grants import GrantsState
+from aiapi_operator.engine.resizer import ResizerState
 from aiapi_operator.engine.sizer import SizingResult
 from aiapi_operator.observe.scrape_schedule import WHOLE_FLEET
 from aiapi_operator.sizing.decision import Verdict
@@ -42,7 +43,9 @@ def rest(state: PaceState) -> None:
     state.interval = IDLE_INTERVAL
 
 
-def is_idle(observation: Observation, result: SizingResult, granted: GrantsState) -> bool:
+def is_idle(
+    observation: Observation, result: SizingResult, granted: GrantsState, resizer: ResizerState
+) -> bool:
     """Whether the next tick may wait."""
     pods = observation.sampled_pods
     return (
@@ -51,6 +54,7 @@ def is_idle(observation: Observation, result: SizingResult, granted: GrantsState
         and not observation.apply_errors
         and not granted.refusals
         and not granted.unanswered
+        and not resizer.resizing
         and result.decision.load.arrivals_per_second == 0
         and all(_is_at_rest(pod, result.decision.workers) for pod in pods)
         and not _begins_soon(result.spec.upcoming)

@@ -139,6 +139,8 @@ class Runner:
         tasks = [entry.task for entry in self._entries.values() if entry.task]
         for task in tasks:
             task.cancel()
+        for entry in self._entries.values():
+            entry.state.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._entries.clear()
 
@@ -169,7 +171,7 @@ class Runner:
         self._forget(key)
 
     def _forget(self, key: Key) -> None:
-        del self._entries[key]
+        self._entries.pop(key).state.close()
         self._cache.drop(key)
         self._metrics.forget(key)
 
@@ -211,6 +213,7 @@ class Runner:
     async def _run_once(self, key: Key, entry: _Entry, *, lag: float) -> float:
         """Run one tick. Returns the seconds from its start, or from a failure, to the next one."""
         if not self._leadership.held():
+            entry.state.close()
             return _STANDBY_INTERVAL
         started = self._clock()
         outcome = await self._tick(entry)

@@ -90,7 +90,7 @@ class Engine:
             *result.decision.conditions,
         ]
         await self._report(state, observation, conditions, result)
-        if not errors and pace.is_idle(observation, result, state.grants):
+        if not errors and pace.is_idle(observation, result, state.grants, state.resizer):
             pace.rest(state.pace)
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
@@ -200,6 +200,7 @@ class Engine:
             state.grants,
             observation,
             self._desired(state, observation, result),
+            resizer=state.resizer,
             tokens=tokens,
         )
 

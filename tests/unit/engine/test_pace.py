@@ -10,11 +10,12 @@ from engine_support.world import World
 from aiapi_operator.engine import pace
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.engine.grants import Asked, GrantsState
+from aiapi_operator.engine.resizer import ResizerState
 from aiapi_operator.engine.sizer import SizingResult
 from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.inputs import Floor, PodSample, PodUnknown, UpcomingFloor
 
-SPEC = {"replicas": {"min": 2, "max": 9}, "workers": {"min": 1, "max": 4}}
+SPEC = {"replicas": {"min": 2, "max": 9}, "workers": {"min": 1, "max": 4, "resources": "Fixed"}}
 
 
 async def idle_world(**spec: Any) -> World:
@@ -23,7 +24,7 @@ async def idle_world(**spec: Any) -> World:
     return world
 
 
-Found = tuple[Observation, SizingResult, GrantsState]
+Found = tuple[Observation, SizingResult, GrantsState, ResizerState]
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def sampled(**changes: Any) -> Callable[[Found], Found]:
         first, *rest = observation.answers
         assert isinstance(first, PodSample)
         answers = (replace(first, **changes), *rest)
-        return replace(observation, answers=answers), found[1], found[2]
+        return replace(observation, answers=answers), *found[1:]
 
     return change
 
@@ -52,19 +53,23 @@ def of_pod(**changes: Any) -> Callable[[Found], Found]:
         observation, *_ = found
         first, *rest = observation.pods
         pods = [replace(first, **changes), *rest]
-        return replace(observation, pods=pods), found[1], found[2]
+        return replace(observation, pods=pods), *found[1:]
 
     return change
 
 
 def observed(**changes: Any) -> Callable[[Found], Found]:
-    return lambda found: (replace(found[0], **changes), found[1], found[2])
+    return lambda found: (replace(found[0], **changes), *found[1:])
 
 
 def decided(**changes: Any) -> Callable[[Found], Found]:
     def change(found: Found) -> Found:
-        observation, result, granted = found
-        return observation, replace(result, decision=replace(result.decision, **changes)), granted
+        observation, result, *_ = found
+        return (
+            observation,
+            replace(result, decision=replace(result.decision, **changes)),
+            *found[2:],
+        )
 
     return change
 
@@ -81,8 +86,12 @@ def begins_in(seconds: float) -> Callable[[Found], Found]:
     floor = UpcomingFloor(floor=Floor(name="noon", workers=1, replicas=2), seconds=seconds)
 
     def change(found: Found) -> Found:
-        observation, result, granted = found
-        return observation, replace(result, spec=replace(result.spec, upcoming=(floor,))), granted
+        observation, result, *_ = found
+        return (
+            observation,
+            replace(result, spec=replace(result.spec, upcoming=(floor,))),
+            *found[2:],
+        )
 
     return change
 
@@ -91,7 +100,7 @@ def silent(found: Found) -> Found:
     observation, *_ = found
     unknown = PodUnknown(pod="a-1", ready=True, reason="no answer")
     answers = (unknown, *observation.answers[1:])
-    return replace(observation, answers=answers), found[1], found[2]
+    return replace(observation, answers=answers), *found[1:]
 
 
 def without_pods(found: Found) -> Found:
@@ -100,11 +109,15 @@ def without_pods(found: Found) -> Found:
 
 def resizing(found: Found) -> Found:
     asked = Asked(workers=2, resources={}, time=0.0)
-    return found[0], found[1], GrantsState(unanswered={"uid": asked})
+    return *found[:2], GrantsState(unanswered={"uid": asked}), found[3]
+
+
+def asking(found: Found) -> Found:
+    return *found[:3], ResizerState(resizing={"uid": None})  # type: ignore[dict-item]
 
 
 def refused(found: Found) -> Found:
-    return found[0], found[1], GrantsState(refusals={"uid": None})  # type: ignore[dict-item]
+    return *found[:2], GrantsState(refusals={"uid": None}), found[3]  # type: ignore[dict-item]
 
 
 CHANGES = {
@@ -123,6 +136,7 @@ CHANGES = {
     "a pod is silent": silent,
     "no pod runs": without_pods,
     "a resize is under way": resizing,
+    "a resize is being asked for": asking,
     "a resize was refused": refused,
     "children cannot be applied": observed(apply_errors=["Service: forbidden"]),
     "the Deployment is not scaled yet": observed(deployment={"spec": {"replicas": 3}}),
@@ -181,7 +195,7 @@ async def test_the_first_request_ends_the_rest_and_is_followed_at_once() -> None
             assert isinstance(last, PodSample)
             workers = last.workers_wanted
             world.answer(name, workers=workers, succeeded=served, loop_seconds=0.05 * served)
-        await world.engine.tick(world.state)
+        await world.tick_now()
         assert world.state.pace.interval == 0.0
     decision = world.written["decision"]
     assert decision["workers"] * decision["replicas"] >= 4

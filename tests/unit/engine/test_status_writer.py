@@ -261,7 +261,7 @@ async def test_the_runtime_of_most_pods_is_shown() -> None:
     world.add_pods("a-3")
     for pod, runtime in (("a-1", old), ("a-2", new), ("a-3", new)):
         world.answer(pod, runtime=runtime)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     assert world.written["runtime"] == {
         "version": "0.2.0",
         "source": "Injected",
@@ -276,7 +276,7 @@ async def test_the_runtime_stays_while_no_pod_answers() -> None:
     runtime = PodRuntime(version="0.1.0", source="Injected")
     for pod in ("a-1", "a-2"):
         world.answer(pod, runtime=runtime)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     for pod in ("a-1", "a-2"):
         world.pods.answers[pod] = PodUnknown(pod=pod, ready=True, reason="timeout")
     await world.tick()

@@ -60,7 +60,7 @@ async def writes_a_minute(rate: float, minutes: int, seed: int) -> float:
                 cpu_seconds=traffic.loop,
                 latency=Histogram(bounds=BOUNDS, counts=tuple(traffic.counts), sum=traffic.seconds),
             )
-        await world.engine.tick(world.state)
+        await world.tick_now()
     writes: int = world.cluster.done.count(("status",))
     return writes / minutes
 
