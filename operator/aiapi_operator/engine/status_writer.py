@@ -20,6 +20,7 @@ from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
 
@@ -213,8 +214,8 @@ def _essential(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reason(found: StatusCondition) -> str:
-    """The reason, if it matters: why a diagnosis does not apply may vary with every request."""
-    return found.reason if found.type in _POSITIVE or found.status == "True" else ""
+    """The reason, if it matters: why a dependency is not to blame may vary with every request."""
+    return "" if found.type == dependency_bound.KIND and found.status == "False" else found.reason
 
 
 def _numbers(document: dict[str, Any]) -> dict[str, Any]:
