@@ -19,6 +19,7 @@ from aiapi_operator.engine.resizer import ResizerState
 from aiapi_operator.engine.sizer import SizerState
 from aiapi_operator.engine.status_writer import StatusWriterState
 from aiapi_operator.engine.template_workers import TemplateWorkersState
+from aiapi_operator.engine.wanted import WantedState
 
 
 class AIApiState:
@@ -44,6 +45,7 @@ class AIApiState:
         self.actuator = ActuatorState()
         self.resizer = ResizerState()
         self.pace = PaceState()
+        self.wanted = WantedState()
         self.writer = StatusWriterState.restore(status)
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class ResizerState:
     resizing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_RESIZES))
-    wanted: int = 0
+    decided_workers: int = 0
     """Workers decided last. A resize for another number goes no further."""
 
     def cancel(self) -> None:
@@ -77,14 +77,14 @@ class Resizer:
 
     def begin(self, state: ResizerState, wanted: int, pods: Collection[SampledPod]) -> list[str]:
         """Take in a new decision. Returns what failed since the last one."""
-        state.wanted = wanted
+        state.decided_workers = wanted
         names = {each.pod.name for each in pods}
         state.failed = {name: text for name, text in state.failed.items() if name in names}
         return [f"resize of pod {name}: {text}" for name, text in state.failed.items()]
 
     def size(self, state: ResizerState, job: PodResize) -> tuple[int, ResizeStep]:
         """Start the resize that a pod needs. Returns the workers that it may have, and its step."""
-        plan = self._plan(job, state.wanted)
+        plan = self._plan(job, state.decided_workers)
         uid = job.pod.pod.uid
         if plan.step.resize is not None and uid not in state.resizing:
             task = asyncio.create_task(self._run(state, job), name=f"resize {job.pod.pod.name}")
@@ -116,13 +116,13 @@ class Resizer:
 
     async def _resize(self, state: ResizerState, job: PodResize) -> None:
         """Ask for the CPU and memory of all workers, or of fewer until it is granted."""
-        wanted = state.wanted
+        wanted = state.decided_workers
         while True:
             plan = self._plan(job, wanted)
             if plan.step.resize is None:
                 break
             resized = await self._ask(state, job, plan.resize)
-            if state.wanted != wanted:
+            if state.decided_workers != wanted:
                 return
             if resized is not None:
                 resources = plan.resize.resources

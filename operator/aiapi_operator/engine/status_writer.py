@@ -45,6 +45,13 @@ class WrittenStatus:
 
     document: Manifest
     time: float
+    essential: dict[str, Any]
+    numbers: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: Manifest, time: float) -> Self:
+        """The status with its parts, which every tick compares."""
+        return cls(document, time, _essential(document), _numbers(document))
 
 
 @dataclass(slots=True)
@@ -63,7 +70,7 @@ class StatusWriterState:
         """Start from an existing status."""
         return cls(
             conditions=conditions.read(document),
-            written=WrittenStatus(document, 0.0) if document else None,
+            written=WrittenStatus.of(document, 0.0) if document else None,
             decided_at=(document.get("decision") or {}).get("time", ""),
         )
 
@@ -149,12 +156,12 @@ class StatusWriter:
         except ClusterError as error:
             _log.warning("writing the status failed: %s", error, extra=ref.log_fields())
             return
-        state.written = WrittenStatus(document, self._clock())
+        state.written = WrittenStatus.of(document, self._clock())
 
     def _is_due(self, written: WrittenStatus | None, document: dict[str, Any]) -> bool:
-        if written is None or _essential(document) != _essential(written.document):
+        if written is None or _essential(document) != written.essential:
             return True
-        if _numbers(document) == _numbers(written.document):
+        if _numbers(document) == written.numbers:
             return False
         has_jumped = jumps.has_jumped(document, written.document)
         interval = JUMP_INTERVAL if has_jumped else NUMBERS_INTERVAL

@@ -22,6 +22,7 @@ from aiapi_operator.engine import (
     readiness,
     rollout,
     template_workers,
+    wanted,
 )
 from aiapi_operator.engine.actuator import Actuator, Desired
 from aiapi_operator.engine.adoption import Adoption
@@ -35,7 +36,7 @@ from aiapi_operator.engine.pod_view import pod_view
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
-from aiapi_operator.manifests import Context, desired
+from aiapi_operator.manifests import Context
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
 
@@ -66,7 +67,7 @@ class Engine:
             state.start_term(self._ports.leadership.term)
         interval = pace.begin(state.pace)
         try:
-            aiapi = AIApi.model_validate({**state.manifest, "status": {}})
+            aiapi = wanted.parse(state.wanted, state.manifest)
         except ValidationError as error:
             await self._report_invalid(state, error)
             return
@@ -126,7 +127,7 @@ class Engine:
 
     async def _reconcile(self, state: AIApiState, aiapi: AIApi) -> Observation:
         is_new = self._deployment(state) is None
-        children = desired(aiapi, self._context(state, aiapi))
+        children = wanted.children(state.wanted, aiapi, self._context(state, aiapi))
         errors = await self._children.reconcile(state.ref, state.children, aiapi, children)
         observation = replace(self._cached(state, aiapi), apply_errors=errors)
         if observation.deployment is None or not is_new:
