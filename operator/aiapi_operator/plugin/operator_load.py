@@ -16,7 +16,7 @@ _SECONDS = 3.0
 _OVERLOADED = 0.01
 """Share of late ticks, as in the alert AIApiOperatorOverloaded."""
 _BUCKET = re.compile(
-    r'^aiapi_operator_tick_lag_seconds_bucket\{(?:[^}]*,)?le="(1\.0|\+Inf)"[^}]*\} (\S+)$',
+    r'(?m)^aiapi_operator_tick_lag_seconds_bucket\{(?:[^}]*,)?le="(1\.0|\+Inf)"[^}]*\} (\S+)$',
     re.MULTILINE,
 )
 
