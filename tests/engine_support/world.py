@@ -1,5 +1,6 @@
 """An engine on a fake cluster with a clock that the test advances."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,7 +143,12 @@ class World:
         for name, answer in list(self.pods.answers.items()):
             if hasattr(answer, "instance"):
                 self.answer(name, workers=answer.workers_wanted)
+        await self.tick_now()
+
+    async def tick_now(self) -> None:
+        """Run one tick on the samples as they are, and the resizes that it starts."""
         await self.engine.tick(self.state)
+        await asyncio.gather(*self.state.resizer.resizing.values())
 
     async def settle(self, ticks: int = 6) -> None:
         """Start two idle pods and tick until nothing changes."""

@@ -6,6 +6,7 @@ back, and server-side apply would treat a rounding difference as a change.
 
 import re
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 Quantity: TypeAlias = int | str
@@ -25,6 +26,7 @@ def is_quantity(value: Quantity) -> bool:
     return re.fullmatch(PATTERN, value) is not None
 
 
+@lru_cache(4096)
 def parse_quantity(value: Quantity) -> Decimal:
     """The exact value of a quantity."""
     if not is_quantity(value):

@@ -69,6 +69,8 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     deadline: float = DEADLINE
+    is_text: bool = False
+    """Whether the answer is plain text."""
 
 
 async def load_configuration(
@@ -197,6 +199,8 @@ class Connection:
             self._observer(request.method, outcome, time.monotonic() - started)
         if status >= 300:
             raise errors.from_answer(status, headers, body)
+        if request.is_text:
+            return body.decode("utf-8", "replace")
         return json.loads(body) if body else None
 
     async def _exchange(

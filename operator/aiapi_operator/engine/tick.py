@@ -17,10 +17,12 @@ from aiapi_operator.engine import (
     autoscalers,
     grace,
     grants,
+    pace,
     pod_requests,
     readiness,
     rollout,
     template_workers,
+    wanted,
 )
 from aiapi_operator.engine.actuator import Actuator, Desired
 from aiapi_operator.engine.admin_secret import AdminSecrets
@@ -38,7 +40,7 @@ from aiapi_operator.engine.pod_view import pod_view
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
-from aiapi_operator.manifests import Context, desired, pod_policy, secret
+from aiapi_operator.manifests import Context, pod_policy, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
 
@@ -68,8 +70,9 @@ class Engine:
         self._check_leadership()
         if state.term != self._ports.leadership.term:
             state.start_term(self._ports.leadership.term)
+        interval = pace.begin(state.pace)
         try:
-            aiapi = AIApi.model_validate({**state.manifest, "status": {}})
+            aiapi = wanted.parse(state.wanted, state.manifest)
         except ValidationError as error:
             await self._report_invalid(state, error)
             return
@@ -87,7 +90,7 @@ class Engine:
         )
         observation = await self._observe(state, reconciled, access)
         others = self._ports.autoscalers.targeting(state.ref.key)
-        result = self._size(state, observation, others)
+        result = self._size(state, observation, others, interval)
         self._check_leadership(state.term)
         errors = await self._act(state, observation, result, access)
         self._ports.metrics.record_decision(
@@ -100,6 +103,8 @@ class Engine:
             *result.decision.conditions,
         ]
         await self._report(state, observation, conditions, result)
+        if not errors and pace.is_idle(observation, result, state.grants, state.resizer):
+            pace.rest(state.pace)
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
         """Report a tick that failed because of a defect in the operator."""
@@ -151,7 +156,8 @@ class Engine:
         is_new = self._deployment(state) is None
         name = secret.name(aiapi)
         content = await self._secrets.content(state.ref, state.admin, name, tls)
-        children = (secret.build(aiapi, content), *desired(aiapi, self._context(state, aiapi)))
+        rest = wanted.children(state.wanted, aiapi, self._context(state, aiapi))
+        children = (secret.build(aiapi, content), *rest)
         errors = await self._children.reconcile(state.ref, state.children, children)
         observation = replace(self._cached(state, aiapi), apply_errors=errors)
         if observation.deployment is None or not is_new:
@@ -185,7 +191,11 @@ class Engine:
         )
 
     def _size(
-        self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
+        self,
+        state: AIApiState,
+        observation: Observation,
+        others: Sequence[ForeignAutoscaler],
+        interval: float,
     ) -> SizingResult:
         now = self._ports.clock()
         grants.observe(state.grants, observation.pods, observation.sampled_pods, now=now)
@@ -195,6 +205,7 @@ class Engine:
             others,
             workers=state.writer.workers,
             refused=grants.refused(state.grants, observation.pods, now=now),
+            interval=interval,
         )
 
     async def _act(
@@ -214,6 +225,7 @@ class Engine:
             state.grants,
             observation,
             self._desired(state, observation, result),
+            resizer=state.resizer,
             access=access,
         )
 
