@@ -16,8 +16,9 @@ from aiapi_operator.cluster.connection import Endpoint
 from aiapi_operator.cluster.resources import AIAPIS, CHILDREN, MANAGED_BY_SELECTOR, PODS, Resource
 from aiapi_operator.engine.runner import Runner
 
-_WORKERS = 64
-"""Maximum number of objects whose events are handled concurrently."""
+_IDLE = 0.1
+"""Seconds that Kopf keeps the task of an object without events. With a limit on these tasks, a new
+object waits for an idle one to end, and so does a user's edit."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -31,7 +32,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.server_timeout = 600
     chosen.watching.client_timeout = 660.0
     chosen.watching.connect_timeout = 10.0
-    chosen.queueing.worker_limit = _WORKERS
+    chosen.queueing.idle_timeout = _IDLE
     chosen.queueing.exit_timeout = 1.0
     chosen.process.ultimate_exiting_timeout = 20.0
     # Kopf never writes these with event handlers; the names show the owner in case it does.
