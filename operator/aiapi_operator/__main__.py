@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
+from aiapi_operator.cluster.watches import Watches
 from aiapi_operator.console.history import History
 from aiapi_operator.console.metrics import MetricsWithHistory
 from aiapi_operator.console.pages import Pages, PageSources
@@ -65,9 +66,12 @@ class _Services:
     """The parts that stop before Kopf, because Kopf waits for all running tasks at its end."""
 
     runner: Runner
+    watches: asyncio.Task[None]
     servers: list[HealthServer | ConsoleServer]
 
     async def stop(self) -> None:
+        self.watches.cancel()
+        await asyncio.wait([self.watches])
         await self.runner.stop()
         for server in self.servers:
             await server.stop()
@@ -106,15 +110,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             time_of_day=time.time,
             autoscalers=poller,
         )
-        runner = await _runner(settings, connection, ports, metrics)
+        cache = ObjectCache()
+        runner = await _runner(settings, connection, ports, metrics, cache)
         overdue.append(runner.overdue)
-        services = _Services(runner, [health])
+        watches = Watches(connection, settings.namespaces, runner)
+        watching = await stack.enter_async_context(_task(watches.run(), "watches"))
+        services = _Services(runner, watching, [health])
         stack.push_async_callback(services.stop)
         if settings.console:
             console = _console(settings, runner, leadership, history)
             services.servers.append(console)
             await _serve_console(settings, console)
-        await _watch(settings, connection, services, stop=stop, watching=startup.watching)
+        if not await startup.wait_for_objects(watches, stop):
+            return
+        cache.set_fresh(ports.clock())
+        await _watch(settings, connection, services, stop=stop, ready=startup.watching)
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
@@ -156,9 +166,12 @@ async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
 
 
 async def _runner(
-    settings: Settings, connection: Connection, ports: Ports, metrics: OperatorMetrics
+    settings: Settings,
+    connection: Connection,
+    ports: Ports,
+    metrics: OperatorMetrics,
+    cache: ObjectCache,
 ) -> Runner:
-    cache = ObjectCache()
     surroundings = OperatorConfig(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
@@ -205,9 +218,16 @@ async def _leadership(
         ),
         changed=metrics.set_leader,
     )
-    task = asyncio.create_task(elector.run(), name="lease")
-    try:
+    async with _task(elector.run(), "lease"):
         yield elector
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """A task that ends with the block."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -224,13 +244,8 @@ async def _autoscalers(
         lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
     )
     await poller.poll_once()
-    task = asyncio.create_task(poller.run(), name="autoscalers")
-    try:
+    async with _task(poller.run(), "autoscalers"):
         yield poller
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _watch(
@@ -239,9 +254,9 @@ async def _watch(
     services: _Services,
     *,
     stop: asyncio.Event,
-    watching: asyncio.Event,
+    ready: asyncio.Event,
 ) -> None:
-    """Run Kopf until ``stop`` is set. Kopf ends earlier only when it fails."""
+    """Run Kopf until ``stop`` is set. Kopf and the watches end earlier only when they fail."""
     kopf_stop = asyncio.Event()
     where: dict[str, Any] = (
         {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
@@ -254,17 +269,19 @@ async def _watch(
             identity=settings.pod_name,  # type: ignore[arg-type] # a NewType that Kopf hides
             standalone=True,
             stop_flag=kopf_stop,
-            ready_flag=watching,
+            ready_flag=ready,
             **where,
         ),
         name="kopf",
     )
-    waiting = [asyncio.create_task(flag.wait()) for flag in (watching, stop)]
+    waiting = [asyncio.create_task(flag.wait()) for flag in (ready, stop)]
     try:
-        await asyncio.wait([task, *waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, services.watches, *waiting], return_when=asyncio.FIRST_COMPLETED)
         # Kopf installs its own signal handlers. Replace them: the services must stop first.
         _on_signals(stop)
-        await asyncio.wait([task, waiting[1]], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [task, services.watches, waiting[1]], return_when=asyncio.FIRST_COMPLETED
+        )
         await services.stop()
         kopf_stop.set()
         async with asyncio.timeout(_KOPF_STOP):

@@ -1,8 +1,8 @@
-"""Kopf handlers that pass watch events to the runner.
+"""Kopf handlers that pass the events of AIApis to the runner.
 
 Only ``on.event`` handlers are used: they need no finalizer and no annotation, so an AIApi can be
-deleted while the operator is down. Kopf watches children and pods by the managed-by label, so
-the API server sends no other objects.
+deleted while the operator is down. Pods and children come from ``cluster.watches``: there are
+more of them, and Kopf takes a task, a queue and the whole object for each.
 """
 
 import ssl
@@ -13,7 +13,7 @@ import kopf
 
 from aiapi_operator.cluster import tls
 from aiapi_operator.cluster.connection import Endpoint
-from aiapi_operator.cluster.resources import AIAPIS, CHILDREN, MANAGED_BY_SELECTOR, PODS, Resource
+from aiapi_operator.cluster.resources import AIAPIS, Resource
 from aiapi_operator.engine.runner import Runner
 
 _IDLE = 0.1
@@ -39,9 +39,6 @@ def settings() -> kopf.OperatorSettings:
     chosen.persistence.finalizer = "aiapi.dev/operator"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="aiapi.dev")
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="aiapi.dev")
-    for resource in (*CHILDREN, PODS):
-        where = (resource.group, resource.version, resource.plural)
-        chosen.watching.label_selectors[where] = MANAGED_BY_SELECTOR
     return chosen
 
 
@@ -60,14 +57,6 @@ def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kop
         else:
             runner.on_aiapi_update(dict(event["object"]))
 
-    async def child(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            runner.on_child_delete(dict(event["object"]))
-        else:
-            runner.on_child_update(dict(event["object"]))
-
-    for resource in (*CHILDREN, PODS):
-        kopf.on.event(**_select(resource), id=resource.plural, registry=handlers)(child)
     return handlers
 
 

@@ -30,7 +30,6 @@ from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import Observation, active_pods
 from aiapi_operator.engine.observer import Observer
-from aiapi_operator.engine.pod_view import pod_view
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
@@ -52,7 +51,7 @@ class Engine:
         self._config = config
         cluster, clock = ports.cluster, ports.clock
         self._observer = Observer(cluster, ports.scraper, cache, clock=clock)
-        self._adoption = Adoption(cluster, cache, self._observer)
+        self._adoption = Adoption(cluster, cache, self._observer, clock=clock)
         self._children = Children(cluster, cache, clock=clock)
         self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
         self._actuator = Actuator(cluster, ports.workers, cache, clock=clock)
@@ -122,8 +121,13 @@ class Engine:
 
     async def _reconcile(self, state: AIApiState, aiapi: AIApi) -> Observation:
         is_new = self._deployment(state) is None
-        children = desired(aiapi, self._context(state, aiapi))
-        errors = await self._children.reconcile(state.ref, state.children, aiapi, children)
+        errors = await self._children.reconcile(
+            state.ref,
+            state.children,
+            aiapi,
+            self._basis(state),
+            lambda: desired(aiapi, self._context(state, aiapi)),
+        )
         observation = replace(self._cached(state, aiapi), apply_errors=errors)
         if observation.deployment is None or not is_new:
             return observation
@@ -136,6 +140,14 @@ class Engine:
         is_auto = aiapi.spec.scaling.mode.value == Mode.AUTO.value
         replicas = max(aiapi.spec.replicas.min, last if is_auto else 0)
         await self._actuator.scale(state.ref, deployment, (), replicas)
+
+    def _basis(self, state: AIApiState) -> object:
+        """All that the manifests are made from and that changes while the operator runs."""
+        found = self._cache.objects(state.ref.key).children.get(DEPLOYMENTS.kind)
+        status = found.status["status"] if found is not None and found.status is not None else {}
+        content = found.content if found is not None else b""
+        serves = bool(status.get("readyReplicas"))
+        return state.manifest.get("spec"), state.template.workers, content, serves
 
     def _context(self, state: AIApiState, aiapi: AIApi) -> Context:
         config = self._config
@@ -151,7 +163,7 @@ class Engine:
             metrics_from=config.metrics_from,
             runtime=config.runtime,
             keep_delivery=config.keep_delivery,
-            deployment=self._deployment(state),
+            deployment=self._cache.child(state.ref.key, DEPLOYMENTS.kind),
         )
 
     async def _observe(self, state: AIApiState, observation: Observation) -> Observation:
@@ -252,15 +264,14 @@ class Engine:
         await self._writer.write(state.manifest, state.writer, update)
 
     def _deployment(self, state: AIApiState) -> Manifest | None:
-        return self._cache.objects(state.ref.key).children.get(DEPLOYMENTS.kind)
+        return self._cache.deployment_status(state.ref.key)
 
     def _cached(self, state: AIApiState, aiapi: AIApi) -> Observation:
         """What the watches delivered, without samples."""
-        pods = self._cache.objects(state.ref.key).pods.values()
         return Observation(
             aiapi=aiapi,
             deployment=self._deployment(state),
-            pods=active_pods(pod_view(pod) for pod in pods),
+            pods=active_pods(self._cache.pods(state.ref.key)),
             now=self._ports.time_of_day(),
         )
 

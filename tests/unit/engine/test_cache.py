@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from aiapi_operator.engine.cache import ObjectCache, content_hash, is_newer
+from aiapi_operator.engine.cache import ObjectCache, is_newer
+from aiapi_operator.engine.cached_child import content_hash
 
 KEY = ("shop", "a")
 
@@ -26,7 +27,7 @@ def test_an_older_version_is_ignored() -> None:
     assert cache.put(manifest("100", x=1)) == KEY
     assert cache.put(manifest("99", x=2)) is None
     assert cache.put(manifest("100", x=1)) is None
-    assert cache.objects(KEY).children["Service"]["spec"] == {"x": 1}
+    assert (cache.child(KEY, "Service") or {})["spec"] == {"x": 1}
 
 
 def test_non_numeric_versions_count_as_newer() -> None:
@@ -39,7 +40,7 @@ def test_a_late_deletion_keeps_the_successor() -> None:
     cache.put(manifest("100", uid="old"))
     cache.put(manifest("200", uid="new"))
     assert cache.remove(manifest("150", uid="old")) is None
-    assert cache.objects(KEY).children["Service"]["metadata"]["uid"] == "new"
+    assert cache.objects(KEY).children["Service"].uid == "new"
     assert cache.remove(manifest("200", uid="new")) == KEY
 
 
