@@ -69,9 +69,10 @@ class World:
     runtime_image: str = "runtime:1"
     delivery: Delivery = Delivery.IMAGE_VOLUME
     now: float = 1000.0
+    cluster: FakeCluster = field(default_factory=FakeCluster)
 
     def __post_init__(self) -> None:
-        self.cluster, self.pods, self.leads = FakeCluster(), FakePods(), Leads()
+        self.pods, self.leads = FakePods(), Leads()
         self.cache = ObjectCache()
         manifest = aiapi(self.spec, **self.status)
         self.cluster.objects["AIApi", "a"] = manifest

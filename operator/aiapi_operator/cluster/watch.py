@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 
 from aiapi_operator.cluster import errors
 from aiapi_operator.cluster.connection import Connection, Request
@@ -105,7 +106,7 @@ class ListWatch:
         self._sink = sink
         self._page = msgspec.json.Decoder(_Page)
         self._event = msgspec.json.Decoder(_Event)
-        self.problem = "not listed yet"
+        self.problem = f"listing {resource.plural}"
         """Why the objects are not known yet; empty once they were listed."""
         self.listed = asyncio.Event()
 
@@ -211,7 +212,7 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     while True:
         try:
             line = await stream.readline()
-        except ValueError as error:  # longer than the buffer
+        except (HttpProcessingError, ValueError) as error:  # longer than the buffer
             raise _RelistError(f"an event is too long: {error}") from error
         if not line.endswith(b"\n"):  # the end, maybe in the middle of an event
             return

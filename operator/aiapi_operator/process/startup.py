@@ -41,6 +41,7 @@ class Startup:
         The first decision on an AIApi must not take its children for missing.
         """
         listed = asyncio.create_task(watches.listed(), name="listed")
+        self._logged_at = time.monotonic()
         try:
             while not listed.done() and not stop.is_set():
                 self._problem = watches.waiting_for()
