@@ -55,9 +55,15 @@ def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kop
         if event["type"] == "DELETED":
             runner.on_aiapi_delete(dict(event["object"]))
         else:
-            runner.on_aiapi_update(dict(event["object"]))
+            runner.on_aiapi_update(_pruned(dict(event["object"])))
 
     return handlers
+
+
+def _pruned(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The AIApi without managedFields, which are larger than the rest."""
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
+    return {**manifest, "metadata": metadata}
 
 
 def _select(resource: Resource) -> dict[str, Any]:
