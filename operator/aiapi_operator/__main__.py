@@ -121,7 +121,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             console = _console(settings, runner, leadership, history)
             services.servers.append(console)
             await _serve_console(settings, console)
-        if not await startup.wait_for_objects(watches, stop):
+        if not await startup.wait_for_objects(watches, watching, stop):
             return
         cache.set_fresh(ports.clock())
         await _watch(settings, connection, services, stop=stop, ready=startup.watching)

@@ -35,10 +35,13 @@ class Startup:
             return ""
         return self._problem or "starting"
 
-    async def wait_for_objects(self, watches: Watches, stop: asyncio.Event) -> bool:
+    async def wait_for_objects(
+        self, watches: Watches, running: asyncio.Task[None], stop: asyncio.Event
+    ) -> bool:
         """Wait until all children and pods are known. Returns False when stopped before that.
 
-        The first decision on an AIApi must not take its children for missing.
+        The first decision on an AIApi must not take its children for missing. Raises when the
+        watches, which are ``running``, fail.
         """
         listed = asyncio.create_task(watches.listed(), name="listed")
         self._logged_at = time.monotonic()
@@ -46,7 +49,11 @@ class Startup:
             while not listed.done() and not stop.is_set():
                 self._problem = watches.waiting_for()
                 self._log_sometimes()
-                await asyncio.wait([listed], timeout=_POLL)
+                await asyncio.wait(
+                    [listed, running], timeout=_POLL, return_when=asyncio.FIRST_COMPLETED
+                )
+                if running.done():
+                    await running
         finally:
             listed.cancel()
         return not stop.is_set()

@@ -10,6 +10,7 @@ from engine_support.world import Leads, aiapi
 
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.cluster.watch import Listed
 from aiapi_operator.engine import runner as runner_module
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import ObjectCache
@@ -106,6 +107,15 @@ async def test_changes_wake_the_task(stage: Stage) -> None:
     await until(lambda: len(stage.engine.ticks) == 3)
     stage.runner.on_aiapi_update(named("a", generation=2, resourceVersion="2"))
     await until(lambda: len(stage.engine.ticks) == 4)
+
+
+async def test_an_object_that_vanished_unseen_wakes_the_task(stage: Stage) -> None:
+    stage.runner.on_aiapi_update(named("a"))
+    stage.runner.on_child_update(pod("1"))
+    await until(lambda: len(stage.engine.ticks) == 1)
+    stage.runner.on_list(Listed("Pod", None, "9", frozenset()))
+    await until(lambda: len(stage.engine.ticks) == 2)
+    assert list(stage.cache.pods(("shop", "a"))) == []
 
 
 async def test_a_status_write_does_not_wake_the_task(stage: Stage) -> None:
