@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import kopf
@@ -27,6 +27,7 @@ from aiapi_operator.cluster.connection import Connection, NotConfiguredError, Re
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
 from aiapi_operator.cluster.secret_store import SecretStore
+from aiapi_operator.cluster.watches import Watches
 from aiapi_operator.console.history import History
 from aiapi_operator.console.metrics import MetricsWithHistory
 from aiapi_operator.console.pages import Pages, PageSources
@@ -70,9 +71,12 @@ class _Services:
     """The parts that stop before Kopf, because Kopf waits for all running tasks at its end."""
 
     runner: Runner
+    watches: asyncio.Task[None]
     consoles: list[ConsoleServer] = field(default_factory=list)
 
     async def stop(self) -> None:
+        self.watches.cancel()
+        await asyncio.wait([self.watches])
         await self.runner.stop()
         for console in self.consoles:
             await console.stop()
@@ -88,7 +92,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(connection.close)
         heartbeat = Heartbeat(overdue_after=OVERDUE_AFTER)
         overdue.append(heartbeat.overdue)
-        await stack.enter_async_context(_running(heartbeat.run(), name="heartbeat"))
+        await stack.enter_async_context(_task(heartbeat.run(), "heartbeat"))
         thread = await stack.enter_async_context(loop_thread("lease-and-health"))
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
@@ -120,15 +124,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             time_of_day=time.time,
             autoscalers=poller,
         )
-        runner = await _runner(settings, connection, ports, metrics)
+        cache = ObjectCache()
+        runner = await _runner(settings, connection, ports, metrics, cache)
         overdue.append(runner.overdue)
-        services = _Services(runner)
+        watches = Watches(connection, settings.namespaces, runner)
+        watching = await stack.enter_async_context(_task(watches.run(), "watches"))
+        services = _Services(runner, watching)
         stack.push_async_callback(services.stop)
         if settings.console:
             console = _console(settings, runner, leadership, history)
             services.consoles.append(console)
             await _serve_console(settings, console)
-        await _watch(settings, connection, services, stop=stop, watching=startup.watching)
+        if not await startup.wait_for_objects(watches, watching, stop):
+            return
+        cache.set_fresh(ports.clock())
+        await _watch(settings, connection, services, stop=stop, ready=startup.watching)
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
@@ -175,9 +185,12 @@ async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
 
 
 async def _runner(
-    settings: Settings, connection: Connection, ports: Ports, metrics: OperatorMetrics
+    settings: Settings,
+    connection: Connection,
+    ports: Ports,
+    metrics: OperatorMetrics,
+    cache: ObjectCache,
 ) -> Runner:
-    cache = ObjectCache()
     surroundings = OperatorConfig(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
@@ -243,7 +256,7 @@ async def _electing(
     )
     elector = LeaderElector(connection, lease, changed=changed)
     try:
-        async with _running(elector.run(), name="lease"):
+        async with _task(elector.run(), "lease"):
             yield elector
     finally:
         await connection.close()
@@ -259,16 +272,16 @@ async def _autoscalers(
         lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
     )
     await poller.poll_once()
-    async with _running(poller.run(), name="autoscalers"):
+    async with _task(poller.run(), "autoscalers"):
         yield poller
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, NoReturn], *, name: str) -> AsyncIterator[None]:
-    """Run a task for the block."""
+async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """A task that ends with the block."""
     task = asyncio.create_task(work, name=name)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -281,9 +294,9 @@ async def _watch(
     services: _Services,
     *,
     stop: asyncio.Event,
-    watching: asyncio.Event,
+    ready: asyncio.Event,
 ) -> None:
-    """Run Kopf until ``stop`` is set. Kopf ends earlier only when it fails."""
+    """Run Kopf until ``stop`` is set. Kopf and the watches end earlier only when they fail."""
     kopf_stop = asyncio.Event()
     where: dict[str, Any] = (
         {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
@@ -296,17 +309,19 @@ async def _watch(
             identity=settings.pod_name,  # type: ignore[arg-type] # a NewType that Kopf hides
             standalone=True,
             stop_flag=kopf_stop,
-            ready_flag=watching,
+            ready_flag=ready,
             **where,
         ),
         name="kopf",
     )
-    waiting = [asyncio.create_task(flag.wait()) for flag in (watching, stop)]
+    waiting = [asyncio.create_task(flag.wait()) for flag in (ready, stop)]
     try:
-        await asyncio.wait([task, *waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, services.watches, *waiting], return_when=asyncio.FIRST_COMPLETED)
         # Kopf installs its own signal handlers. Replace them: the services must stop first.
         _on_signals(stop)
-        await asyncio.wait([task, waiting[1]], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [task, services.watches, waiting[1]], return_when=asyncio.FIRST_COMPLETED
+        )
         await services.stop()
         kopf_stop.set()
         async with asyncio.timeout(_KOPF_STOP):

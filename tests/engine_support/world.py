@@ -92,10 +92,13 @@ class World:
     now: float = 1000.0
     admin_tls: bool = True
     policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    authority: MemoryCa | None = None
 
     def __post_init__(self) -> None:
-        self.cluster, self.pods, self.leads = FakeCluster(), FakePods(), Leads()
+        self.pods, self.leads = FakePods(), Leads()
         self.cache = ObjectCache()
+        self.authority = self.authority or MemoryCa(lambda: self.now)
         manifest = aiapi(self.spec, **self.status)
         self.cluster.objects["AIApi", "a"] = manifest
         self.state = AIApiState(manifest)
@@ -106,7 +109,7 @@ class World:
                 workers=self.pods,
                 leadership=self.leads,
                 metrics=NoMetrics(),
-                admin_tls=MemoryCa(lambda: self.now),
+                admin_tls=self.authority,
                 clock=lambda: self.now,
                 timestamp=lambda: f"T{self.now:.0f}",
                 time_of_day=lambda: self.now,

@@ -14,6 +14,8 @@ Quantity: TypeAlias = int | str
 PATTERN = r"^([0-9]{1,15}[.]?[0-9]{0,9}|[.][0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$"
 ZERO_PATTERN = r"^[0.]+([a-zA-Z].*)?$"
 
+_PARSED = 4096
+"""Values that are kept, because all pods of a fleet have the same."""
 _SPLIT = re.compile(r"([0-9.]+)(.*)")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -26,7 +28,7 @@ def is_quantity(value: Quantity) -> bool:
     return re.fullmatch(PATTERN, value) is not None
 
 
-@lru_cache(4096)
+@lru_cache(_PARSED)
 def parse_quantity(value: Quantity) -> Decimal:
     """The exact value of a quantity."""
     if not is_quantity(value):

@@ -133,13 +133,7 @@ class Actuator:
         if replicas < current:
             await self._mark_for_deletion(ref, pods, current - replicas)
         version = await self._cluster.scale(ref.namespace, ref.name, replicas)
-        self._cache.put(
-            {
-                **deployment,
-                "metadata": {**deployment["metadata"], "resourceVersion": version},
-                "spec": {**deployment["spec"], "replicas": replicas},
-            }
-        )
+        self._cache.scaled(ref.key, version, replicas)
 
     def _size_pod(self, now: _Round, pod: SampledPod) -> ResizeStep:
         """Start the resize of a pod, if it needs one. Returns what to do at once."""

@@ -19,6 +19,7 @@ from typing import Protocol
 from aiapi_operator.api.duration import is_duration, parse_duration
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.cluster.watch import Listed
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
 from aiapi_operator.engine.existence import AIApiDeletedError
@@ -132,6 +133,11 @@ class Runner:
     def on_child_delete(self, manifest: Manifest) -> None:
         """Handle a deleted child or pod."""
         self._wake(self._cache.remove(manifest))
+
+    def on_list(self, listed: Listed) -> None:
+        """Handle a complete list of children of one kind, or of pods."""
+        for key in self._cache.keep_listed(listed):
+            self._wake(key)
 
     async def stop(self) -> None:
         """End all tasks. Nothing in the cluster changes."""

@@ -1,4 +1,4 @@
-"""What an AIApi says, and the children it wants: computed again only when their inputs changed.
+"""What an AIApi says, read again only when it changed.
 
 Manifests are never changed in place, so the same object means the same content.
 """
@@ -8,18 +8,14 @@ from typing import Any
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.manifests import Context, desired
 
 
 @dataclass(slots=True)
 class WantedState:
-    """The last results and their inputs."""
+    """The last result and its input."""
 
     source: tuple[Any, Any] = (None, None)
     aiapi: AIApi | None = None
-    context: Context | None = None
-    children_of: AIApi | None = None
-    built: tuple[Manifest, ...] = ()
 
 
 def parse(state: WantedState, manifest: Manifest) -> AIApi:
@@ -30,11 +26,3 @@ def parse(state: WantedState, manifest: Manifest) -> AIApi:
         state.aiapi = AIApi.model_validate({**manifest, "status": {}})
         state.source = source
     return state.aiapi
-
-
-def children(state: WantedState, aiapi: AIApi, context: Context) -> tuple[Manifest, ...]:
-    """The children, in the order in which they are applied."""
-    if state.children_of is not aiapi or state.context != context:
-        state.built = desired(aiapi, context)
-        state.children_of, state.context = aiapi, context
-    return state.built

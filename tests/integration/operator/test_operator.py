@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from engine_support.live import Cluster, eventually, operating
 
+from aiapi_operator.cluster.connection import Connection, Request
 from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE
 from aiapi_operator.cluster.resources import (
     AIAPIS,
@@ -25,6 +26,8 @@ from aiapi_operator.cluster.resources import (
     Manifest,
     Resource,
 )
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.tick import Engine
 
 SMALL: dict[str, Any] = {
     "image": "example/assistant",
@@ -135,6 +138,39 @@ async def test_changes_during_downtime_are_reconciled(cluster: Cluster, kubeconf
         await eventually(grown, within=30, what="the change is carried out")
         assert await gone(cluster, "deleted")
     await cluster.delete(AIAPIS, "kept")
+
+
+async def test_a_restart_neither_reads_nor_applies_children(
+    cluster: Cluster, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cluster.install_crd()
+    async with operating(kubeconfig):
+        await cluster.create("restarted", **SMALL)
+        await cluster.ready("restarted")
+    sent, ticks = [], []
+    send, tick = Connection.send_raw, Engine.tick
+
+    async def record(connection: Connection, request: Request) -> bytes:
+        sent.append((request.method, request.path.rpartition("/namespaces/")[2]))
+        return await send(connection, request)
+
+    async def count(engine: Engine, state: AIApiState) -> None:
+        await tick(engine, state)
+        ticks.append(state.ref.name)
+
+    monkeypatch.setattr(Connection, "send_raw", record)
+    monkeypatch.setattr(Engine, "tick", count)
+    async with operating(kubeconfig):
+
+        async def has_ticked() -> bool:
+            return len(ticks) >= 3
+
+        await eventually(has_ticked, what="the AIApi is under control")
+    monkeypatch.undo()
+    about = [path for _, path in sent if "restarted" in path]
+    assert set(about) <= {"default/aiapis/restarted/status"}
+    assert not [path for method, path in sent if method == "PATCH" and path not in about]
+    await cluster.delete(AIAPIS, "restarted")
 
 
 async def test_a_broken_aiapi_does_not_delay_others(cluster: Cluster, kubeconfig: Path) -> None:

@@ -130,6 +130,7 @@ async def test_many_created_and_deleted_leave_nothing(
         await operator.live_and_die(f"api-{number}", late_update=late_update)
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     grown = {path: size for path, size in (operator.sizes() - before).items() if size > 0}
+    assert grown.pop("ObjectCache._deleted") <= 7 * COUNT, "the last deleted objects, up to 4,096"
     assert grown == {}
     await operator.runner.stop()
 

@@ -10,6 +10,7 @@ from engine_support.world import Leads, aiapi
 
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.cluster.watch import Listed
 from aiapi_operator.engine import runner as runner_module
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import ObjectCache
@@ -90,8 +91,9 @@ def named(name: str, uid: str = "", spec: dict[str, Any] | None = None, **meta: 
 
 
 def pod(version: str) -> Manifest:
-    labels = {"app.kubernetes.io/instance": "a"}
-    metadata = {"name": "a-1", "namespace": "shop", "uid": "p", "labels": labels}
+    labels = {"app.kubernetes.io/instance": "a", "pod-template-hash": "1"}
+    metadata: Manifest = {"name": "a-1", "namespace": "shop", "uid": "p", "labels": labels}
+    metadata["ownerReferences"] = [{"kind": "ReplicaSet", "name": "a-1", "controller": True}]
     return {"kind": "Pod", "metadata": {**metadata, "resourceVersion": version}}
 
 
@@ -153,6 +155,15 @@ async def test_changes_wake_the_task(stage: Stage) -> None:
     await until(lambda: len(stage.engine.ticks) == 3)
     stage.runner.on_aiapi_update(named("a", generation=2, resourceVersion="2"))
     await until(lambda: len(stage.engine.ticks) == 4)
+
+
+async def test_an_object_that_vanished_unseen_wakes_the_task(stage: Stage) -> None:
+    stage.runner.on_aiapi_update(named("a"))
+    stage.runner.on_child_update(pod("1"))
+    await until(lambda: len(stage.engine.ticks) == 1)
+    stage.runner.on_list(Listed("Pod", None, "9", frozenset()))
+    await until(lambda: len(stage.engine.ticks) == 2)
+    assert list(stage.cache.pods(("shop", "a"))) == []
 
 
 async def test_a_status_write_does_not_wake_the_task(stage: Stage) -> None:

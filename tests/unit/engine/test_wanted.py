@@ -1,9 +1,7 @@
 """What an AIApi wants is computed again when it changed, and only then."""
 
-from dataclasses import replace
-
 import pytest
-from engine_support.world import World, aiapi
+from engine_support.world import aiapi
 from pydantic import ValidationError
 
 from aiapi_operator.engine import wanted
@@ -26,15 +24,3 @@ def test_an_invalid_spec_is_reported_each_time() -> None:
         with pytest.raises(ValidationError):
             wanted.parse(state, broken)
     assert wanted.parse(state, manifest).spec.replicas.min == 2
-
-
-async def test_the_same_children_are_built_once() -> None:
-    world = World()
-    await world.settle()
-    state = world.state.wanted
-    assert state.aiapi is not None
-    assert state.context is not None
-    built = state.built
-    assert wanted.children(state, state.aiapi, replace(state.context)) is built
-    fewer = wanted.children(state, state.aiapi, replace(state.context, default_image="other:2"))
-    assert fewer[-1]["spec"]["template"] != built[-1]["spec"]["template"]
