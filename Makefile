@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults coverage lint format docs images crds lock clean \
-        bench-runtime bench-inject bench-service bench-decide bench-sizing bench-ablation mutation bench-fidelity bench-scale soak chart-docs failure-modes deploy dashboards tuning
+        bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -139,6 +139,9 @@ build/bench/peers:
 
 bench-decide: install  ## Measure the time of one decision by fleet size
 	$(BIN)/python benchmarks/decide.py
+
+bench-scrape: install  ## CPU time of one scrape of a pod, with and without TLS
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scrape.py
 
 bench-scale: install  ## One operator with thousands of AIApis; ONLY="many large" selects parts
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scale.py $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -204,8 +204,17 @@ class ApiServer:
         statuses = pod["status"]["containerStatuses"]
         if all(each["resources"] == wanted[each["name"]] for each in statuses):
             return
-        done = [{**each, "resources": wanted[each["name"]]} for each in statuses]
-        self._storage.put("pods", {**pod, "status": {**pod["status"], "containerStatuses": done}})
+        done = [
+            {
+                **each,
+                "resources": wanted[each["name"]],
+                "allocatedResources": wanted[each["name"]].get("requests", {}),
+            }
+            for each in statuses
+        ]
+        status = {**pod["status"], "containerStatuses": done}
+        status["observedGeneration"] = pod["metadata"].get("generation", 1)
+        self._storage.put("pods", {**pod, "status": status})
 
     # The benchmark's requests.
 

@@ -7,6 +7,7 @@ Poisson noise; a request takes a fixed loop time. Run by benchmarks/scale.py.
 import argparse
 import asyncio
 import json
+import ssl
 import time
 from pathlib import Path
 from typing import cast
@@ -49,12 +50,13 @@ class FakePod:
             now = time.monotonic()
             self._board.set_at[self._number] = now
 
-    def stats(self) -> bytes:
+    def stats(self, *, short: bool) -> bytes:
         now = time.monotonic()
         self._advance(now)
         self._board.scrapes[self._number] += 1
         self._board.scraped[self._number] = now
-        return json.dumps(as_json(self._snapshot(now)), separators=(",", ":")).encode()
+        stats = as_json(self._snapshot(now), short=short)
+        return json.dumps(stats, separators=(",", ":")).encode()
 
     def _advance(self, now: float) -> None:
         seconds, self._time = now - self._time, now
@@ -131,7 +133,7 @@ class AdminPort(asyncio.Protocol):
 
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET /stats"):
-            content = self._pod.stats()
+            content = self._pod.stats(short=head.startswith(b"GET /stats?histograms=short "))
         else:
             self._pod.set_workers(int(json.loads(body)["count"]))
             content = b"{}"
@@ -149,12 +151,12 @@ def _length(head: bytes) -> int:
     return 0
 
 
-async def serve(board: Board, shape: Shape) -> None:
+async def serve(board: Board, shape: Shape, context: ssl.SSLContext | None) -> None:
     """Answer for all pods until cancelled."""
     pods: dict[int, FakePod] = {}
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: AdminPort(pods, board, shape), "0.0.0.0", PORT, backlog=4096
+        lambda: AdminPort(pods, board, shape), "0.0.0.0", PORT, backlog=4096, ssl=context
     )
     await server.serve_forever()
 
@@ -164,9 +166,14 @@ def main() -> None:
     parser.add_argument("board", type=Path)
     parser.add_argument("aiapis", type=int)
     parser.add_argument("block", type=int)
+    parser.add_argument("--certificate", type=Path, help="PEM file with its key: serve TLS")
     given = parser.parse_args()
     shape = Shape(given.aiapis, given.block)
-    uvloop.run(serve(Board(given.board, shape), shape))
+    context = None
+    if given.certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(given.certificate)
+    uvloop.run(serve(Board(given.board, shape), shape, context))
 
 
 if __name__ == "__main__":

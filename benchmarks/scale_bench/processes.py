@@ -16,6 +16,11 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
+_SETTINGS = {
+    "AIAPI_OPERATOR_POD_NAMESPACE": "aiapi-system",
+    # The stand-in pods have no certificates; make bench-scrape shows what TLS adds.
+    "AIAPI_OPERATOR_ADMIN_TLS": "false",
+}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -165,7 +170,7 @@ def operator(api: Api, folder: Path, *command: str) -> Iterator[Operator]:
     with (folder / "operator.log").open("ab") as out:
         process = subprocess.Popen(
             [*command, *arguments],
-            env=_environment() | {"AIAPI_OPERATOR_POD_NAMESPACE": "aiapi-system"},
+            env=_environment() | _SETTINGS,
             stdout=out,
             stderr=out,
         )

@@ -35,7 +35,8 @@ class Storage:
         key = _name(manifest)
         event = "MODIFIED" if key in self.objects[plural] else "ADDED"
         self.version += 1
-        manifest["metadata"]["resourceVersion"] = str(self.version)
+        metadata = {**manifest["metadata"], "resourceVersion": str(self.version)}
+        manifest = {**manifest, "metadata": metadata}
         self._store(plural, key, manifest, event)
         return manifest
 

@@ -9,10 +9,11 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ import kopf
 from aiapi_operator import handlers
 from aiapi_operator.cluster import autoscalers, discovery
 from aiapi_operator.cluster.client import KubernetesCluster
-from aiapi_operator.cluster.connection import Connection, NotConfiguredError
+from aiapi_operator.cluster.connection import Connection, NotConfiguredError, RequestObserver
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
 from aiapi_operator.cluster.secret_store import SecretStore
+from aiapi_operator.cluster.watches import Watches
 from aiapi_operator.console.history import History
 from aiapi_operator.console.metrics import MetricsWithHistory
 from aiapi_operator.console.pages import Pages, PageSources
@@ -34,16 +36,18 @@ from aiapi_operator.engine.admin_tls import AdminTlsKeeper
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
-from aiapi_operator.engine.runner import Runner
+from aiapi_operator.engine.runner import OVERDUE_AFTER, Runner
 from aiapi_operator.engine.tick import Engine
 from aiapi_operator.manifests.runtime import Delivery, Runtime
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
-from aiapi_operator.process import log_setup
+from aiapi_operator.process import log_setup, open_files
 from aiapi_operator.process.health import HealthServer
+from aiapi_operator.process.heartbeat import Heartbeat
 from aiapi_operator.process.listener import ListenError, host_port
+from aiapi_operator.process.loop_thread import LoopThread, loop_thread, run_on
 from aiapi_operator.process.settings import VERSION, LogFormat, RuntimeDelivery, Settings
 from aiapi_operator.process.startup import Startup
 
@@ -67,12 +71,15 @@ class _Services:
     """The parts that stop before Kopf, because Kopf waits for all running tasks at its end."""
 
     runner: Runner
-    servers: list[HealthServer | ConsoleServer]
+    watches: asyncio.Task[None]
+    consoles: list[ConsoleServer] = field(default_factory=list)
 
     async def stop(self) -> None:
+        self.watches.cancel()
+        await asyncio.wait([self.watches])
         await self.runner.stop()
-        for server in self.servers:
-            await server.stop()
+        for console in self.consoles:
+            await console.stop()
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -83,23 +90,31 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         connection = await Connection.open(settings.kubeconfig, observer=metrics.record_api_request)
         stack.push_async_callback(connection.close)
+        heartbeat = Heartbeat(overdue_after=OVERDUE_AFTER)
+        overdue.append(heartbeat.overdue)
+        await stack.enter_async_context(_task(heartbeat.run(), "heartbeat"))
+        thread = await stack.enter_async_context(loop_thread("lease-and-health"))
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
             waiting_for=startup.waiting_for,
-            metrics=metrics.text,
+            metrics=partial(_rendered, asyncio.get_running_loop(), metrics),
         )
-        port = await health.start(settings.host, settings.port)
-        stack.push_async_callback(health.stop)
+        port = await stack.enter_async_context(
+            thread.hosting(health.serving(settings.host, settings.port))
+        )
         _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
         if not await startup.wait_for_crd(connection, stop):
             return
-        leadership = await stack.enter_async_context(_leadership(settings, connection, metrics))
+        leadership = await stack.enter_async_context(_leadership(settings, thread, metrics))
         session = await stack.enter_async_context(open_session())
+        scraper = await stack.enter_async_context(
+            StatsScraper(observer=metrics.record_scrape, max_connections=open_files.connections())
+        )
         recorder = EventRecorder(connection, instance=settings.pod_name)
         poller = await stack.enter_async_context(_autoscalers(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
-            scraper=StatsScraper(session, observer=metrics.record_scrape),
+            scraper=scraper,
             workers=HttpWorkersClient(session),
             leadership=leadership,
             metrics=metrics,
@@ -109,15 +124,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             time_of_day=time.time,
             autoscalers=poller,
         )
-        runner = await _runner(settings, connection, ports, metrics)
+        cache = ObjectCache()
+        runner = await _runner(settings, connection, ports, metrics, cache)
         overdue.append(runner.overdue)
-        services = _Services(runner, [health])
+        watches = Watches(connection, settings.namespaces, runner)
+        watching = await stack.enter_async_context(_task(watches.run(), "watches"))
+        services = _Services(runner, watching)
         stack.push_async_callback(services.stop)
         if settings.console:
             console = _console(settings, runner, leadership, history)
-            services.servers.append(console)
+            services.consoles.append(console)
             await _serve_console(settings, console)
-        await _watch(settings, connection, services, stop=stop, watching=startup.watching)
+        if not await startup.wait_for_objects(watches, watching, stop):
+            return
+        cache.set_fresh(ports.clock())
+        await _watch(settings, connection, services, stop=stop, ready=startup.watching)
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
@@ -164,9 +185,12 @@ async def _serve_console(settings: Settings, console: ConsoleServer) -> None:
 
 
 async def _runner(
-    settings: Settings, connection: Connection, ports: Ports, metrics: OperatorMetrics
+    settings: Settings,
+    connection: Connection,
+    ports: Ports,
+    metrics: OperatorMetrics,
+    cache: ObjectCache,
 ) -> Runner:
-    cache = ObjectCache()
     surroundings = OperatorConfig(
         operator_namespace=settings.pod_namespace,
         default_image=settings.default_image,
@@ -198,30 +222,44 @@ async def _runtime(settings: Settings, connection: Connection) -> Runtime:
     )
 
 
+async def _rendered(loop: asyncio.AbstractEventLoop, metrics: OperatorMetrics) -> bytes:
+    """The metrics, for another thread."""
+    return await run_on(loop, metrics.render())
+
+
 @asynccontextmanager
 async def _leadership(
-    settings: Settings, connection: Connection, metrics: OperatorMetrics
+    settings: Settings, thread: LoopThread, metrics: OperatorMetrics
 ) -> AsyncIterator[Leadership]:
     if not settings.leader_election:
         metrics.set_leader(True)
         yield _AlwaysLeader()
         return
-    elector = LeaderElector(
-        connection,
-        LeaseIdentity(
-            namespace=settings.pod_namespace,
-            name=settings.lease_name,
-            identity=settings.pod_name,
-        ),
-        changed=metrics.set_leader,
-    )
-    task = asyncio.create_task(elector.run(), name="lease")
-    try:
+    loop = asyncio.get_running_loop()
+
+    def changed(leads: bool) -> None:
+        loop.call_soon_threadsafe(metrics.set_leader, leads)
+
+    electing = _electing(settings, changed, metrics.record_api_request)
+    async with thread.hosting(electing) as elector:
         yield elector
+
+
+@asynccontextmanager
+async def _electing(
+    settings: Settings, changed: Callable[[bool], None], observer: RequestObserver
+) -> AsyncIterator[LeaderElector]:
+    """Take part in the election, with a connection of its own: connections belong to one loop."""
+    connection = await Connection.open(settings.kubeconfig, observer=observer)
+    lease = LeaseIdentity(
+        namespace=settings.pod_namespace, name=settings.lease_name, identity=settings.pod_name
+    )
+    elector = LeaderElector(connection, lease, changed=changed)
+    try:
+        async with _task(elector.run(), "lease"):
+            yield elector
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await connection.close()
 
 
 @asynccontextmanager
@@ -234,9 +272,16 @@ async def _autoscalers(
         lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
     )
     await poller.poll_once()
-    task = asyncio.create_task(poller.run(), name="autoscalers")
-    try:
+    async with _task(poller.run(), "autoscalers"):
         yield poller
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """A task that ends with the block."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -249,9 +294,9 @@ async def _watch(
     services: _Services,
     *,
     stop: asyncio.Event,
-    watching: asyncio.Event,
+    ready: asyncio.Event,
 ) -> None:
-    """Run Kopf until ``stop`` is set. Kopf ends earlier only when it fails."""
+    """Run Kopf until ``stop`` is set. Kopf and the watches end earlier only when they fail."""
     kopf_stop = asyncio.Event()
     where: dict[str, Any] = (
         {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
@@ -264,17 +309,19 @@ async def _watch(
             identity=settings.pod_name,  # type: ignore[arg-type] # a NewType that Kopf hides
             standalone=True,
             stop_flag=kopf_stop,
-            ready_flag=watching,
+            ready_flag=ready,
             **where,
         ),
         name="kopf",
     )
-    waiting = [asyncio.create_task(flag.wait()) for flag in (watching, stop)]
+    waiting = [asyncio.create_task(flag.wait()) for flag in (ready, stop)]
     try:
-        await asyncio.wait([task, *waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, services.watches, *waiting], return_when=asyncio.FIRST_COMPLETED)
         # Kopf installs its own signal handlers. Replace them: the services must stop first.
         _on_signals(stop)
-        await asyncio.wait([task, waiting[1]], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [task, services.watches, waiting[1]], return_when=asyncio.FIRST_COMPLETED
+        )
         await services.stop()
         kopf_stop.set()
         async with asyncio.timeout(_KOPF_STOP):

@@ -1,8 +1,8 @@
-"""Kopf handlers that pass watch events to the runner.
+"""Kopf handlers that pass the events of AIApis to the runner.
 
 Only ``on.event`` handlers are used: they need no finalizer and no annotation, so an AIApi can be
-deleted while the operator is down. Kopf watches children and pods by the managed-by label, so
-the API server sends no other objects.
+deleted while the operator is down. Pods and children come from ``cluster.watches``: there are
+more of them, and Kopf takes a task, a queue and the whole object for each.
 """
 
 import ssl
@@ -13,11 +13,12 @@ import kopf
 
 from aiapi_operator.cluster import tls
 from aiapi_operator.cluster.connection import Endpoint
-from aiapi_operator.cluster.resources import AIAPIS, CHILDREN, MANAGED_BY_SELECTOR, PODS, Resource
+from aiapi_operator.cluster.resources import AIAPIS, Resource
 from aiapi_operator.engine.runner import Runner
 
-_WORKERS = 64
-"""Maximum number of objects whose events are handled concurrently."""
+_IDLE = 0.1
+"""Seconds that Kopf keeps the task of an object without events. With a limit on these tasks, a new
+object waits for an idle one to end, and so does a user's edit."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -31,16 +32,13 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.server_timeout = 600
     chosen.watching.client_timeout = 660.0
     chosen.watching.connect_timeout = 10.0
-    chosen.queueing.worker_limit = _WORKERS
+    chosen.queueing.idle_timeout = _IDLE
     chosen.queueing.exit_timeout = 1.0
     chosen.process.ultimate_exiting_timeout = 20.0
     # Kopf never writes these with event handlers; the names show the owner in case it does.
     chosen.persistence.finalizer = "aiapi.dev/operator"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="aiapi.dev")
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="aiapi.dev")
-    for resource in (*CHILDREN, PODS):
-        where = (resource.group, resource.version, resource.plural)
-        chosen.watching.label_selectors[where] = MANAGED_BY_SELECTOR
     return chosen
 
 
@@ -57,17 +55,15 @@ def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kop
         if event["type"] == "DELETED":
             runner.on_aiapi_delete(dict(event["object"]))
         else:
-            runner.on_aiapi_update(dict(event["object"]))
+            runner.on_aiapi_update(_pruned(dict(event["object"])))
 
-    async def child(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            runner.on_child_delete(dict(event["object"]))
-        else:
-            runner.on_child_update(dict(event["object"]))
-
-    for resource in (*CHILDREN, PODS):
-        kopf.on.event(**_select(resource), id=resource.plural, registry=handlers)(child)
     return handlers
+
+
+def _pruned(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The AIApi without managedFields, which are larger than the rest."""
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
+    return {**manifest, "metadata": metadata}
 
 
 def _select(resource: Resource) -> dict[str, Any]:

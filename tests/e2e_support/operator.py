@@ -1,5 +1,6 @@
 """The operator in the cluster, from the manifests that users apply."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import yaml
 from e2e_support.kubectl import Kubectl, eventually
+
+POLICY = "AIAPI_OPERATOR_POD_TEMPLATE_POLICY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +19,15 @@ class Operator:
     root: Path
 
     def manifests(self) -> str:
-        """deploy/operator.yaml with the image under test, if any."""
+        """deploy/operator.yaml with the image under test, if any, and the service accounts that
+        adopted Deployments have."""
         documents = list(yaml.safe_load_all((self.root / "deploy/operator.yaml").read_text()))
         for document in documents:
-            if document["kind"] == "Deployment" and self.image:
-                document["spec"]["template"]["spec"]["containers"][0]["image"] = self.image
+            if document["kind"] == "Deployment":
+                (container,) = document["spec"]["template"]["spec"]["containers"]
+                container["image"] = self.image or container["image"]
+                (policy,) = (each for each in container["env"] if each["name"] == POLICY)
+                policy["value"] = json.dumps({"serviceAccounts": ["*/chat", "*/agent"]})
         return yaml.safe_dump_all(documents)
 
     def install(self) -> None:

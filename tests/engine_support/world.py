@@ -1,5 +1,6 @@
 """An engine on a fake cluster with a clock that the test advances."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,10 +92,13 @@ class World:
     now: float = 1000.0
     admin_tls: bool = True
     policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    authority: MemoryCa | None = None
 
     def __post_init__(self) -> None:
-        self.cluster, self.pods, self.leads = FakeCluster(), FakePods(), Leads()
+        self.pods, self.leads = FakePods(), Leads()
         self.cache = ObjectCache()
+        self.authority = self.authority or MemoryCa(lambda: self.now)
         manifest = aiapi(self.spec, **self.status)
         self.cluster.objects["AIApi", "a"] = manifest
         self.state = AIApiState(manifest)
@@ -105,7 +109,7 @@ class World:
                 workers=self.pods,
                 leadership=self.leads,
                 metrics=NoMetrics(),
-                admin_tls=MemoryCa(lambda: self.now),
+                admin_tls=self.authority,
                 clock=lambda: self.now,
                 timestamp=lambda: f"T{self.now:.0f}",
                 time_of_day=lambda: self.now,
@@ -142,7 +146,12 @@ class World:
         for name, answer in list(self.pods.answers.items()):
             if hasattr(answer, "instance"):
                 self.answer(name, workers=answer.workers_wanted)
+        await self.tick_now()
+
+    async def tick_now(self) -> None:
+        """Run one tick on the samples as they are, and the resizes that it starts."""
         await self.engine.tick(self.state)
+        await asyncio.gather(*self.state.resizer.resizing.values())
 
     async def settle(self, ticks: int = 6) -> None:
         """Start two idle pods and tick until nothing changes."""

@@ -5,6 +5,7 @@ with one regular expression.
 """
 
 import re
+from functools import lru_cache
 
 PATTERN = r"^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h)){1,4}$"
 
@@ -17,6 +18,7 @@ def is_duration(text: str) -> bool:
     return re.fullmatch(PATTERN, text) is not None
 
 
+@lru_cache(4096)
 def parse_duration(text: str) -> float:
     """The duration in seconds; ``ValueError`` if it is invalid."""
     if not is_duration(text):

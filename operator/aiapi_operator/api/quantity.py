@@ -6,6 +6,7 @@ back, and server-side apply would treat a rounding difference as a change.
 
 import re
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 Quantity: TypeAlias = int | str
@@ -13,6 +14,8 @@ Quantity: TypeAlias = int | str
 PATTERN = r"^([0-9]{1,15}[.]?[0-9]{0,9}|[.][0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$"
 ZERO_PATTERN = r"^[0.]+([a-zA-Z].*)?$"
 
+_PARSED = 4096
+"""Values that are kept, because all pods of a fleet have the same."""
 _SPLIT = re.compile(r"([0-9.]+)(.*)")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -25,6 +28,7 @@ def is_quantity(value: Quantity) -> bool:
     return re.fullmatch(PATTERN, value) is not None
 
 
+@lru_cache(_PARSED)
 def parse_quantity(value: Quantity) -> Decimal:
     """The exact value of a quantity."""
     if not is_quantity(value):

@@ -10,7 +10,8 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from aiapi_operator.cluster import errors, tls
+from aiapi_operator.cluster import errors, proxy, tls
 from aiapi_operator.cluster.contexts import UNREADABLE
 from aiapi_operator.cluster.redirects import refuse_redirects
 
@@ -34,6 +35,8 @@ ATTEMPT = 8.0
 _BACKOFF_START = 0.2
 _BACKOFF_MAX = 5.0
 _POOL_SIZE = 32
+_UNLIMITED = 0
+_WATCH = "WATCH"
 
 RequestObserver = Callable[[str, str, float], None]
 """Called after each attempt: verb, outcome (a status code or ``error``), seconds."""
@@ -69,6 +72,8 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     deadline: float = DEADLINE
+    is_text: bool = False
+    """Whether the answer is plain text."""
 
 
 async def load_configuration(
@@ -113,13 +118,18 @@ class Connection:
         context: str | None = None,
         observer: RequestObserver | None = None,
     ) -> None:
-        configuration.connection_pool_maxsize = _POOL_SIZE
         configuration.client_session_kwargs = {"middlewares": (refuse_redirects,)}
         self._kubeconfig = kubeconfig
         self._context = context
         self._observer = observer or (lambda _verb, _outcome, _seconds: None)
+        proxy.use_environment_once(configuration)
+        # A stream occupies a connection for minutes, so streams do not count against the pool.
+        configuration.connection_pool_maxsize = _UNLIMITED
+        self._streams = ApiClient(configuration)
+        configuration.connection_pool_maxsize = _POOL_SIZE
         self._client = ApiClient(configuration)
-        tls.accept_cluster_ca(self._client.rest_client.ssl_context)
+        for client in (self._client, self._streams):
+            tls.accept_cluster_ca(client.rest_client.ssl_context)
 
     @classmethod
     async def open(
@@ -134,8 +144,9 @@ class Connection:
         return cls(configuration, kubeconfig=kubeconfig, context=context, observer=observer)
 
     async def close(self) -> None:
-        """Close the pool."""
-        await self._client.close()  # type: ignore[no-untyped-call] # the client's gap
+        """Close the pool and all streams."""
+        for client in (self._client, self._streams):
+            await client.close()  # type: ignore[no-untyped-call] # the client's gap
 
     async def endpoint(self) -> Endpoint:
         """The credentials, read again, for another client."""
@@ -155,7 +166,14 @@ class Connection:
         )
 
     async def send(self, request: Request) -> Any:
-        """Send one request and return the parsed answer.
+        """Send one request and return the parsed answer. See ``send_raw``."""
+        body = await self.send_raw(request)
+        if request.is_text:
+            return body.decode("utf-8", "replace")
+        return json.loads(body) if body else None
+
+    async def send_raw(self, request: Request) -> bytes:
+        """Send one request and return the body of the answer.
 
         Retries with jittered backoff while the API server sheds load (429), fails (5xx) or
         cannot be reached. Any other error is raised immediately, also a certificate that is not
@@ -182,7 +200,41 @@ class Connection:
                 await asyncio.sleep(pause)
                 delay = min(delay * 2, _BACKOFF_MAX)
 
-    async def _attempt(self, request: Request, end: float) -> Any:
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[aiohttp.StreamReader]:
+        """Send one request and read its answer as it comes, until ``request.deadline``.
+
+        It is not retried: only the caller knows where to continue. After a 401, the next request
+        has new credentials.
+        """
+        try:
+            async with asyncio.timeout(request.deadline):
+                answer = await self._open_stream(request)
+                try:
+                    yield answer.content
+                finally:
+                    answer.close()
+        except errors.Unauthorized:
+            await self._renew_credentials()
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(error) from error
+
+    async def _open_stream(self, request: Request) -> aiohttp.ClientResponse:
+        started, outcome = time.monotonic(), "error"
+        try:
+            async with asyncio.timeout(ATTEMPT):
+                response = await self._call(self._streams, request, request.deadline)
+                outcome = str(response.status)
+                if response.status >= 300:
+                    body: bytes = await response.read()
+                    raise errors.from_answer(response.status, response.headers, body)
+            opened: aiohttp.ClientResponse = response.response
+            return opened
+        finally:
+            self._observer(_WATCH, outcome, time.monotonic() - started)
+
+    async def _attempt(self, request: Request, end: float) -> bytes:
         seconds = max(0.1, min(ATTEMPT, end - time.monotonic()))
         started = time.monotonic()
         outcome = "error"
@@ -196,27 +248,30 @@ class Connection:
             self._observer(request.method, outcome, time.monotonic() - started)
         if status >= 300:
             raise errors.from_answer(status, headers, body)
-        return json.loads(body) if body else None
+        return body
 
     async def _exchange(
         self, request: Request, seconds: float
     ) -> tuple[int, Mapping[str, str], bytes]:
-        _, url, headers, _, _ = await self._client.param_serialize(
+        response = await self._call(self._client, request, seconds)
+        body: bytes = await response.read()
+        return response.status, response.headers, body
+
+    async def _call(self, client: ApiClient, request: Request, seconds: float) -> Any:
+        _, url, headers, _, _ = await client.param_serialize(
             request.method,
             request.path,
             query_params=list(request.query.items()),
             header_params={"Accept": "application/json", "Content-Type": request.content_type},
             auth_settings=["BearerToken"],
         )
-        response = await self._client.call_api(
+        return await client.call_api(
             request.method,
             url,
             headers,
             request.body,
             _request_timeout=aiohttp.ClientTimeout(total=seconds),
         )
-        body: bytes = await response.read()  # type: ignore[no-untyped-call] # the client's gap
-        return response.status, response.headers, body
 
     async def _renew_credentials(self) -> None:
         """Read the credentials again: tokens from files and exec plugins expire."""

@@ -8,13 +8,16 @@ holder stops acting before that: ``held()`` turns false once the last renewal is
 A Lease that is deleted counts as one that is no longer renewed: nobody creates it again before its
 duration has passed. ``helm uninstall`` deletes it before the operator's pods, and a Lease created
 in between would be left behind and block the next ``helm install``.
+
+The elector runs on a thread of its own, so that long ticks do not delay a renewal. Ticks read its
+standing without a lock.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -48,6 +51,16 @@ class _Observed:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What other threads may read. It is replaced as a whole, never changed."""
+
+    renewed: float | None = None
+    """When the Lease was last renewed; None while this operator does not hold it."""
+    term: int = 0
+    holder: str = ""
+
+
 class LeaderElector:
     """Acquires and renews the Lease until cancelled."""
 
@@ -65,16 +78,24 @@ class LeaderElector:
         self._identity = candidacy.identity
         self._changed = changed
         self._clock = clock
-        self.term = 0
-        """How often leadership was gained."""
-        self._renewed: float | None = None
+        self._standing = _Standing()
         self._observed: _Observed | None = None
-        self.holder = ""
-        """The last known holder of the Lease."""
+        self._reported = False
 
     def held(self) -> bool:
         """Whether this operator may act right now."""
-        return self._renewed is not None and self._clock() - self._renewed < RENEW_DEADLINE
+        renewed = self._standing.renewed
+        return renewed is not None and self._clock() - renewed < RENEW_DEADLINE
+
+    @property
+    def term(self) -> int:
+        """How often leadership was gained."""
+        return self._standing.term
+
+    @property
+    def holder(self) -> str:
+        """The last known holder of the Lease."""
+        return self._standing.holder
 
     async def run(self) -> NoReturn:
         """Acquire and renew the Lease until cancelled, then release it."""
@@ -93,14 +114,20 @@ class LeaderElector:
                 won = await self._acquire_or_renew()
         except (ClusterError, TimeoutError) as error:
             _log.warning("reading or renewing the lease failed: %s", error)
-            return
-        # The time before the request: candidates measure the duration from the write.
-        self._renewed = started if won else None
-        if won and not before:
-            self.term += 1
-        if won != before:
-            self._changed(won)
-            _log.info("leadership changed: leader=%s holder=%s", won, self.holder)
+        except Exception:  # noqa: BLE001 - an unexpected answer must not end the election
+            _log.exception("reading or renewing the lease failed")
+        else:
+            term = self.term + (won and not before)
+            # The time before the request: candidates measure the duration from the write.
+            self._standing = replace(self._standing, renewed=started if won else None, term=term)
+        self._report()
+
+    def _report(self) -> None:
+        leads = self.held()
+        if leads != self._reported:
+            self._reported = leads
+            self._changed(leads)
+            _log.info("leadership changed: leader=%s holder=%s", leads, self.holder)
 
     async def _acquire_or_renew(self) -> bool:
         lease = await get(self._connection, LEASES, self._namespace, self._name)
@@ -110,7 +137,7 @@ class LeaderElector:
             await (self._create() if lease is None else self._take(lease))
         except Conflict:
             return False
-        self.holder = self._identity
+        self._see_holder(self._identity)
         return True
 
     def _may_take(self, lease: Manifest | None) -> bool:
@@ -118,9 +145,12 @@ class LeaderElector:
         unchanged = self._unchanged_for(lease["metadata"]["resourceVersion"] if lease else "")
         if lease is None:
             return first or unchanged >= DURATION
-        self.holder = _spec_of(lease).get("holderIdentity") or ""
+        self._see_holder(_spec_of(lease).get("holderIdentity") or "")
         duration = _spec_of(lease).get("leaseDurationSeconds") or DURATION
         return self.holder in ("", self._identity) or unchanged >= duration
+
+    def _see_holder(self, holder: str) -> None:
+        self._standing = replace(self._standing, holder=holder)
 
     def _unchanged_for(self, version: str) -> float:
         """Seconds since the Lease first had this version."""
@@ -171,7 +201,7 @@ class LeaderElector:
         """Release the Lease, so that the next leader does not wait for it to expire."""
         if not self.held():
             return
-        self._renewed = None
+        self._standing = replace(self._standing, renewed=None)
         try:
             async with asyncio.timeout(_REQUEST_DEADLINE):
                 lease = await get(self._connection, LEASES, self._namespace, self._name)

@@ -102,6 +102,14 @@ class Reader:
         with suppress(ValueError):  # a pod that answers 200 does so in plain text
             await self._connection.send(Request("GET", where, deadline=_PROXY_DEADLINE))
 
+    async def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
+        """A page that a pod serves in plain text, through the API server."""
+        where = f"{PODS.path(namespace, pod)}:{port}/proxy/{path}"
+        page: str = await self._connection.send(
+            Request("GET", where, deadline=self._deadline, is_text=True)
+        )
+        return page
+
     async def leases(self, name: str) -> list[Manifest]:
         """The Leases with this name, in all namespaces."""
         return await self._list(LEASES, None, fieldSelector=f"metadata.name={name}")

@@ -4,39 +4,32 @@ Up: CPU and memory of the pods first, then workers, then pods. Down: workers, th
 Before the Deployment is scaled down, the pods with the least open work (WebSockets and streams,
 then requests in flight, then connections) are marked to be deleted first. Every step sets a target
 state, so repeating it changes nothing.
+
+A tick waits for no resize (see resizer.py): workers that have their CPU start at once, the others
+when their pod's resize is in effect.
 """
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from aiapi_operator.api.container import APP_CONTAINER
-from aiapi_operator.cluster.errors import (
-    ClusterError,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    Unavailable,
-)
+from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.engine import grants
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.fleet import AdminAccess, Observation, SampledPod
-from aiapi_operator.engine.grants import Asked, GrantsState
+from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.pod_requests import WorkerRequest
-from aiapi_operator.engine.pod_resize import ResizeStep, next_step
-from aiapi_operator.engine.pod_view import PodView, pod_view
+from aiapi_operator.engine.pod_resize import ResizeStep
+from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster, WorkersClient
+from aiapi_operator.engine.resizer import PodResize, Resizer, ResizerState
 from aiapi_operator.observe.target import ScrapeTarget
 
 _CONCURRENT_REQUESTS = 16
 _LOWEST_COST = -1000
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +49,18 @@ class ActuatorState:
     """Pod instances that received a PUT /workers: a new pod waits for it before it is ready."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one tick wants, and the state it changes."""
+
+    ref: AIApiRef
+    state: ActuatorState
+    resizer: ResizerState
+    granted: GrantsState
+    desired: Desired
+    access: AdminAccess
+
+
 class Actuator:
     """Moves the fleet from its observed to its desired size."""
 
@@ -70,8 +75,7 @@ class Actuator:
         self._cluster = cluster
         self._workers = workers
         self._cache = cache
-        self._clock = clock
-        self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
+        self._resizer = Resizer(cluster, cache, clock=clock)
 
     async def act(  # noqa: PLR0913 - the parts of one tick
         self,
@@ -81,15 +85,16 @@ class Actuator:
         observation: Observation,
         desired: Desired,
         *,
+        resizer: ResizerState,
         access: AdminAccess,
     ) -> list[str]:
         """Resize pods, set their workers, and scale the Deployment. Returns what failed."""
         pods = observation.sampled_pods
         _forget_deleted(state, pods)
-        steps = await asyncio.gather(
-            *(self._size_pod(ref, state, granted, pod, desired) for pod in pods)
-        )
-        errors = grants.errors(granted, observation.pods)
+        errors = self._resizer.begin(resizer, desired.workers, pods)
+        now = _Round(ref, state, resizer, granted, desired, access)
+        steps = [self._size_pod(now, pod) for pod in pods]
+        errors += grants.errors(granted, observation.pods)
         errors += await self._set_workers(state, pods, steps, access)
         if observation.deployment is None:
             return errors
@@ -128,79 +133,22 @@ class Actuator:
         if replicas < current:
             await self._mark_for_deletion(ref, pods, current - replicas)
         version = await self._cluster.scale(ref.namespace, ref.name, replicas)
-        self._cache.put(
-            {
-                **deployment,
-                "metadata": {**deployment["metadata"], "resourceVersion": version},
-                "spec": {**deployment["spec"], "replicas": replicas},
-            }
-        )
+        self._cache.scaled(ref.key, version, replicas)
 
-    async def _size_pod(
-        self,
-        ref: AIApiRef,
-        state: ActuatorState,
-        granted: GrantsState,
-        pod: SampledPod,
-        desired: Desired,
-    ) -> ResizeStep:
-        workers, step = desired.workers, _without_resize(pod, desired.workers)
-        if desired.request is not None:
-            workers, step = await self._resize(ref, granted, pod, desired.workers, desired.request)
-        waits = step != ResizeStep() or pod.pod.uid in granted.unanswered
-        return step if waits or not _awaits_size(state, pod) else ResizeStep(workers=workers)
+    def _size_pod(self, now: _Round, pod: SampledPod) -> ResizeStep:
+        """Start the resize of a pod, if it needs one. Returns what to do at once."""
+        workers, request = now.desired.workers, now.desired.request
+        if request is None:
+            return _confirmed(now, pod, workers, _without_resize(pod, workers))
 
-    async def _resize(
-        self,
-        ref: AIApiRef,
-        granted: GrantsState,
-        pod: SampledPod,
-        wanted: int,
-        request: WorkerRequest,
-    ) -> tuple[int, ResizeStep]:
-        """Ask for CPU and memory for ``wanted`` workers, or for fewer until it is granted.
+        async def then(workers: int, step: ResizeStep) -> None:
+            step = _confirmed(now, pod, workers, step)
+            await self._set_workers(now.state, [pod], [step], now.access)
 
-        Returns the workers that the pod may have now, and the step that is left.
-        """
-        while True:
-            now = self._clock()
-            count = grants.to_ask(granted, pod.pod, wanted, now=now)
-            workers, resources = min(wanted, count), request.total(count)
-            step = next_step(pod.pod, pod.sample, workers=workers, resources=resources)
-            resize = Asked(workers=count, resources=resources, time=now)
-            if step.resize is None or not grants.may_ask(granted, pod.pod, resize):
-                return workers, replace(step, resize=None)
-            resized = await self._ask(ref, granted, pod, resize)
-            if resized is not None:
-                after = next_step(resized, pod.sample, workers=workers, resources=resources)
-                return workers, replace(after, resize=None, workers=after.workers or step.workers)
-            if grants.to_ask(granted, pod.pod, wanted, now=now) >= count:
-                return workers, replace(step, resize=None)
-
-    async def _ask(
-        self, ref: AIApiRef, granted: GrantsState, pod: SampledPod, resize: Asked
-    ) -> PodView | None:
-        """Resize a pod. None when it is refused or the pod is gone."""
-        name = pod.pod.name
-        async with self._slots:
-            try:
-                answer = await self._cluster.resize(
-                    ref.namespace, name, APP_CONTAINER, dict(resize.resources)
-                )
-            except (Forbidden, Invalid) as error:
-                cause = grants.cause(error)
-                level = (
-                    logging.DEBUG if grants.is_known(granted, pod.pod, cause) else logging.WARNING
-                )
-                _log.log(level, "resize of pod %s: %s", name, cause.message, extra=ref.log_fields())
-                grants.refuse(granted, pod, resize, cause, now=resize.time)
-                return None
-            except (Conflict, NotFound):
-                return None  # a conflict says nothing about room: the next tick asks again
-        self._cache.put(answer)
-        resized = pod_view(answer)
-        grants.ask(granted, resized, resize)
-        return resized
+        job = PodResize(ref=now.ref, granted=now.granted, pod=pod, request=request, then=then)
+        workers, step = self._resizer.size(now.resizer, job)
+        is_resizing = pod.pod.uid in now.resizer.resizing
+        return step if is_resizing else _confirmed(now, pod, workers, step)
 
     async def _set_workers(
         self,
@@ -226,16 +174,19 @@ class Actuator:
         self, ref: AIApiRef, pods: Sequence[SampledPod], surplus: int
     ) -> None:
         """Give the pods with the least open work the lowest cost; reset the others."""
+        slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
         by_load = sorted(pods, key=_open_work)
         costs = {each.pod.name: _LOWEST_COST + rank for rank, each in enumerate(by_load[:surplus])}
         await asyncio.gather(
-            *(self._set_cost(ref, each.pod, costs.get(each.pod.name, 0)) for each in pods)
+            *(self._set_cost(ref, each.pod, costs.get(each.pod.name, 0), slots) for each in pods)
         )
 
-    async def _set_cost(self, ref: AIApiRef, pod: PodView, cost: int) -> None:
+    async def _set_cost(
+        self, ref: AIApiRef, pod: PodView, cost: int, slots: asyncio.Semaphore
+    ) -> None:
         if pod.deletion_cost == cost:
             return
-        async with self._slots:
+        async with slots:
             try:
                 await self._cluster.set_deletion_cost(ref.namespace, pod.name, cost)
             except NotFound:
@@ -244,6 +195,12 @@ class Actuator:
 
 def _without_resize(pod: SampledPod, workers: int) -> ResizeStep:
     return ResizeStep(workers=None if pod.sample.workers_wanted == workers else workers)
+
+
+def _confirmed(now: _Round, pod: SampledPod, workers: int, step: ResizeStep) -> ResizeStep:
+    """The step, or for a new pod that needs none the confirmation of its workers."""
+    waits = step != ResizeStep() or pod.pod.uid in now.granted.unanswered
+    return step if waits or not _awaits_size(now.state, pod) else ResizeStep(workers=workers)
 
 
 def _open_work(pod: SampledPod) -> tuple[int, int, int, str]:

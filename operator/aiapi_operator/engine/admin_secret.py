@@ -54,7 +54,7 @@ class AdminSecrets:
         )
 
     async def _found(self, ref: AIApiRef, name: str) -> Manifest:
-        cached = self._cache.objects(ref.key).children.get(SECRETS.kind)
+        cached = self._cache.child(ref.key, SECRETS.kind)
         return cached or await self._cluster.get(SECRETS, ref.namespace, name) or {}
 
     def _serving(

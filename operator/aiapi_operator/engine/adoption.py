@@ -1,5 +1,10 @@
-"""Reads existing objects before the first tick of a term, so that a start changes nothing."""
+"""Reads existing objects before the first tick of a term, so that a start changes nothing.
 
+Soon after all objects were listed, the cache has them. Later, a watch may have lost its connection
+without knowing it yet.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiapi_operator.api import AIApi
@@ -23,7 +28,15 @@ class AdoptionState:
 class Adoption:
     """Reads the existing Deployment and pods of an AIApi."""
 
-    def __init__(self, cluster: Cluster, cache: ObjectCache, observer: Observer) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: ObjectCache,
+        observer: Observer,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._clock = clock
         self._cluster = cluster
         self._cache = cache
         self._observer = observer
@@ -34,11 +47,15 @@ class Adoption:
         """Fill the cache and the template's workers, once in a term."""
         if state.done:
             return
-        deployment = await self._cluster.get(DEPLOYMENTS, *ref.key)
+        is_fresh = self._cache.is_fresh(self._clock())
+        deployment = self._cache.child(ref.key, DEPLOYMENTS.kind) if is_fresh else None
+        if deployment is None:
+            deployment = await self._cluster.get(DEPLOYMENTS, *ref.key)
         if deployment is not None and ownership_conflict(deployment, uid=ref.uid):
             deployment = None
         if deployment is not None:
             self._cache.put(deployment)
-        await self._observer.relist_pods(ref)
+        if not is_fresh:
+            await self._observer.relist_pods(ref)
         template_workers.adopt(template, aiapi, deployment)
         state.done = True

@@ -14,10 +14,13 @@ from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.children import ChildrenState
 from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.observer import ObserverState
+from aiapi_operator.engine.pace import PaceState
 from aiapi_operator.engine.pod_requests import RequestCapState
+from aiapi_operator.engine.resizer import ResizerState
 from aiapi_operator.engine.sizer import SizerState
 from aiapi_operator.engine.status_writer import StatusWriterState
 from aiapi_operator.engine.template_workers import TemplateWorkersState
+from aiapi_operator.engine.wanted import WantedState
 
 
 class AIApiState:
@@ -25,10 +28,12 @@ class AIApiState:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
+        self.resizer = ResizerState()
         self.start_term(0)
 
     def start_term(self, term: int) -> None:
         """Drop all state and start from the status."""
+        self.close()
         status = self.manifest.get("status") or {}
         self.term = term
         self.adoption = AdoptionState()
@@ -40,7 +45,14 @@ class AIApiState:
         self.request_cap = RequestCapState()
         self.template = TemplateWorkersState()
         self.actuator = ActuatorState()
+        self.resizer = ResizerState()
+        self.pace = PaceState()
+        self.wanted = WantedState()
         self.writer = StatusWriterState.restore(status)
+
+    def close(self) -> None:
+        """End what goes on between ticks: the AIApi was deleted, or the leadership is lost."""
+        self.resizer.cancel()
 
     def update_manifest(self, manifest: Manifest) -> None:
         """Take a newer version of the AIApi."""

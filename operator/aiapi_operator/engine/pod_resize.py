@@ -25,8 +25,9 @@ def next_step(pod: PodView, sample: PodSample, *, workers: int, resources: Resou
     grows = workers > sample.workers_wanted
     if not matches(pod.resources, resources):
         at_once = grows or exceeds(resources, pod.resources) or _is_drained(sample, workers)
-        # A smaller worker count needs no new resources, so it does not wait for the resize.
-        return ResizeStep(resize=resources if at_once else None, workers=None if grows else change)
+        # Workers whose resources are there already do not wait for the resize.
+        waits = grows and (exceeds(resources, pod.resources) or not is_carried_out(pod, resources))
+        return ResizeStep(resize=resources if at_once else None, workers=None if waits else change)
     if grows and not is_carried_out(pod, resources):
         return ResizeStep()
     return ResizeStep(workers=change)

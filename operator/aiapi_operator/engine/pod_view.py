@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
+from sys import intern
 from typing import Any
 
 from aiapi_operator.api.container import APP_CONTAINER
@@ -19,7 +21,10 @@ _EX_CONFIG = 78
 """Exit code of the launcher where a restart does not help."""
 
 Resources = dict[str, dict[str, Quantity]]
-"""A container's ``requests`` and ``limits``."""
+"""A container's ``requests`` and ``limits``. Equal ones of different pods are one object."""
+_SIDES = ("requests", "limits")
+_SIZES = 4096
+"""Different resources that are kept for sharing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class PodView:
 
 def pod_view(pod: Manifest) -> PodView:
     """Read a Pod."""
-    metadata, status = pod["metadata"], pod.get("status") or {}
+    metadata, status, spec = pod["metadata"], pod.get("status") or {}, pod.get("spec") or {}
     app = _named(status.get("containerStatuses"))
     runtime = _named(status.get("initContainerStatuses"), RUNTIME)
     runtime_problem = _container_problem(runtime)
@@ -72,23 +77,32 @@ def pod_view(pod: Manifest) -> PodView:
         ready=_condition(status, "Ready").get("status") == "True",
         terminating=bool(metadata.get("deletionTimestamp")),
         finished=status.get("phase") in ("Failed", "Succeeded"),
-        resources=_named(pod["spec"].get("containers")).get("resources") or {},
-        actual=app.get("resources"),
+        resources=_shared(_named(spec.get("containers")).get("resources") or {}),
+        actual=None if (actual := app.get("resources")) is None else _shared(actual),
         resize_pending=pending(pod),
         deletion_cost=_cost(metadata.get("annotations") or {}),
         problem=not_started or other_problem,
-        runtime_image=_runtime_image(pod["spec"]),
+        runtime_image=intern(_runtime_image(spec)),
         runtime_pending=runtime_problem is not None,
         other_container=other,
         running_since=_running_since(app),
-        namespace=metadata.get("namespace", ""),
-        serves_tls=_serves_tls(_named(pod["spec"].get("containers"))),
+        namespace=intern(metadata.get("namespace", "")),
+        serves_tls=_serves_tls(_named(spec.get("containers"))),
     )
 
 
 def _serves_tls(container: dict[str, Any]) -> bool:
     probe = (container.get("readinessProbe") or {}).get("httpGet") or {}
     return probe.get("scheme") == "HTTPS"
+
+
+def _shared(resources: Resources) -> Resources:
+    return _resources(*(tuple((resources.get(side) or {}).items()) for side in _SIDES))
+
+
+@lru_cache(_SIZES)
+def _resources(*amounts: tuple[tuple[str, Quantity], ...]) -> Resources:
+    return {side: dict(each) for side, each in zip(_SIDES, amounts, strict=True) if each}
 
 
 def _named(containers: list[dict[str, Any]] | None, name: str = APP_CONTAINER) -> dict[str, Any]:
@@ -181,6 +195,6 @@ def _amounts(resources: Resources | None) -> dict[tuple[str, str], Any]:
 
 
 def _each(resources: Resources) -> Iterator[tuple[tuple[str, str], Any]]:
-    for side in ("requests", "limits"):
+    for side in _SIDES:
         for kind, amount in (resources.get(side) or {}).items():
             yield (side, kind), parse_quantity(amount)

@@ -1,7 +1,11 @@
 """Runs one asyncio task per AIApi, so that no AIApi delays another.
 
-A task ticks at the AIApi's interval, and immediately when the AIApi or its children change. A
-failed tick is reported and repeated with backoff. A task ends only when its AIApi is deleted.
+A task ticks at the AIApi's interval, counted from the start of the previous tick, less often while
+the AIApi is idle (see pace.py), and shortly after the AIApi or its children change. A failed tick
+is reported and repeated with backoff. A task ends only when its AIApi is deleted.
+
+A tick that starts late does not make the next one due earlier, so missed ticks are not made up
+for; the lateness of each tick shows them.
 """
 
 import asyncio
@@ -15,18 +19,22 @@ from typing import Protocol
 from aiapi_operator.api.duration import is_duration, parse_duration
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.cluster.watch import Listed
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
 from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.ports import Leadership
 from aiapi_operator.engine.tick import Engine, LeadershipLostError
+from aiapi_operator.engine.tick_queue import TickQueue
 
 DEFAULT_INTERVAL = 2.0
 MIN_PAUSE = 0.25
-"""Minimum seconds between two ticks of one AIApi."""
+"""Minimum seconds between two ticks of one AIApi, and from a change to the tick that sees it."""
 TICK_TIMEOUT = 45.0
+"""Seconds that a tick may take from when it begins; the time in the queue does not count."""
 OVERDUE_AFTER = 2 * TICK_TIMEOUT
-"""Seconds without a finished tick, beyond the interval, after which an AIApi is overdue."""
+"""Seconds, beyond the interval, after which an AIApi is overdue if its tick neither began nor
+ended and does not wait for its turn."""
 _FIRST_BACKOFF = 1.0
 _MAX_BACKOFF = 30.0
 _STANDBY_INTERVAL = 1.0
@@ -38,7 +46,7 @@ class TickMetrics(Protocol):
     """Records ticks."""
 
     def record_tick(self, key: Key, *, seconds: float, lag: float, outcome: str) -> None:
-        """Record a tick: its duration, how late it started, and its outcome."""
+        """Record a tick: its duration, seconds from when it was due to its start, its outcome."""
 
     def forget(self, key: Key) -> None:
         """Remove the series of a deleted AIApi."""
@@ -49,10 +57,31 @@ class _Entry:
     """One AIApi and its task."""
 
     state: AIApiState
+    moved: float
+    """When its tick last began or ended."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: float | None = None
+    """When the first change arrived that no tick has seen."""
+    queued: bool = False
     task: asyncio.Task[None] | None = None
-    finished: float = 0.0
     failures: int = 0
+
+    @property
+    def interval(self) -> float:
+        """Seconds from the start of the last tick to the next one."""
+        return max(_interval(self.state.manifest), self.state.pace.interval)
+
+    def on_change(self, now: float) -> None:
+        """A change arrived."""
+        if self.changed is None:
+            self.changed = now
+        self.wake.set()
+
+    def on_start(self, now: float) -> None:
+        """A tick starts. It sees all changes that have arrived."""
+        self.moved = now
+        self.changed = None
+        self.wake.clear()
 
 
 class Runner:
@@ -73,6 +102,7 @@ class Runner:
         self._metrics = metrics
         self._clock = clock
         self._entries: dict[Key, _Entry] = {}
+        self._queue = TickQueue()
         self._stopped = False
 
     def on_aiapi_update(self, manifest: Manifest) -> None:
@@ -88,7 +118,7 @@ class Runner:
             has_new_spec = manifest["metadata"]["generation"] != _generation(entry.state.manifest)
             entry.state.update_manifest(manifest)
             if has_new_spec:
-                entry.wake.set()
+                entry.on_change(self._clock())
 
     def on_aiapi_delete(self, manifest: Manifest) -> None:
         """Handle a deleted AIApi. The garbage collector deletes its children."""
@@ -104,12 +134,19 @@ class Runner:
         """Handle a deleted child or pod."""
         self._wake(self._cache.remove(manifest))
 
+    def on_list(self, listed: Listed) -> None:
+        """Handle a complete list of children of one kind, or of pods."""
+        for key in self._cache.keep_listed(listed):
+            self._wake(key)
+
     async def stop(self) -> None:
         """End all tasks. Nothing in the cluster changes."""
         self._stopped = True
         tasks = [entry.task for entry in self._entries.values() if entry.task]
         for task in tasks:
             task.cancel()
+        for entry in self._entries.values():
+            entry.state.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._entries.clear()
 
@@ -118,18 +155,21 @@ class Runner:
         return [entry.state.manifest for entry in self._entries.values()]
 
     def overdue(self) -> list[str]:
-        """The AIApis whose last tick finished too long ago."""
+        """The AIApis whose last tick began and ended too long ago, and that wait for no turn.
+
+        Called by another thread.
+        """
         limit = self._clock() - OVERDUE_AFTER
         return [
             "/".join(key)
-            for key, entry in self._entries.items()
-            if entry.finished < limit - _interval(entry.state.manifest)
+            for key, entry in tuple(self._entries.items())
+            if not entry.queued and entry.moved < limit - entry.interval
         ]
 
     def _start(self, key: Key, manifest: Manifest) -> None:
         if self._stopped or manifest["metadata"].get("deletionTimestamp"):
             return
-        entry = _Entry(AIApiState(manifest), finished=self._clock())
+        entry = _Entry(AIApiState(manifest), moved=self._clock())
         self._entries[key] = entry
         entry.task = asyncio.create_task(self._run(key, entry), name="/".join(key))
 
@@ -140,50 +180,56 @@ class Runner:
         self._forget(key)
 
     def _forget(self, key: Key) -> None:
-        del self._entries[key]
+        self._entries.pop(key).state.close()
         self._cache.drop(key)
         self._metrics.forget(key)
 
     def _wake(self, key: Key | None) -> None:
         if key is not None and key in self._entries:
-            self._entries[key].wake.set()
+            self._entries[key].on_change(self._clock())
 
     async def _run(self, key: Key, entry: _Entry) -> None:
         # A random delay keeps AIApis that start together from ticking together.
-        due = self._clock() + random.uniform(0, 0.1)  # noqa: S311 - jitter, not a secret
+        due = earliest = self._clock() + random.uniform(0, 0.1)  # noqa: S311 - jitter, not a secret
         while True:
-            await self._pause(entry, due)
+            due = await self._await_turn(entry, due, earliest)
             started = self._clock()
+            entry.on_start(started)
             try:
                 pause = await self._run_once(key, entry, lag=max(0.0, started - due))
             except AIApiDeletedError:
                 _log.info("the AIApi was deleted", extra=entry.state.ref.log_fields())
                 self._forget(key)
                 return
-            entry.finished = self._clock()
-            due = max(started + pause, entry.finished + MIN_PAUSE)
+            entry.moved = self._clock()
+            earliest = entry.moved + MIN_PAUSE
+            due = (entry.moved if entry.failures else started) + pause
 
-    async def _pause(self, entry: _Entry, due: float) -> None:
-        """Wait until ``due``, or less when something changed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, due - self._clock())):
-                await entry.wake.wait()
-                if entry.failures:
-                    # Events must not shorten the backoff after a failure.
-                    await asyncio.sleep(_MAX_BACKOFF)
-                await asyncio.sleep(MIN_PAUSE)
-        entry.wake.clear()
+    async def _await_turn(self, entry: _Entry, due: float, earliest: float) -> float:
+        """Wait until the next tick may start. Returns when it was due."""
+        if not entry.failures:  # events must not shorten the backoff after a failure
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(due, earliest) - self._clock()):
+                    await entry.wake.wait()
+            if entry.changed is not None:
+                due = min(due, entry.changed + MIN_PAUSE)
+        await asyncio.sleep(max(due, earliest) - self._clock())
+        entry.queued = True
+        await self._queue.turn(due)
+        entry.queued = False
+        return due
 
     async def _run_once(self, key: Key, entry: _Entry, *, lag: float) -> float:
-        """Run one tick. Returns the seconds until the next one."""
+        """Run one tick. Returns the seconds from its start, or from a failure, to the next one."""
         if not self._leadership.held():
+            entry.state.close()
             return _STANDBY_INTERVAL
         started = self._clock()
         outcome = await self._tick(entry)
         self._metrics.record_tick(key, seconds=self._clock() - started, lag=lag, outcome=outcome)
         if outcome == "ok":
             entry.failures = 0
-            return _interval(entry.state.manifest)
+            return entry.interval
         entry.failures += 1
         backoff = min(_FIRST_BACKOFF * 2.0 ** min(entry.failures - 1, 8), _MAX_BACKOFF)
         return backoff * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret

@@ -1,7 +1,7 @@
 """Runs the right-sizer on one observation and keeps its state."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiapi_operator.engine import refused_pods
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
@@ -49,7 +49,7 @@ class Sizer:
         self._clock = clock
         self._time_of_day = time_of_day
 
-    def size(
+    def size(  # noqa: PLR0913 - the parts of one decision
         self,
         state: SizerState,
         observation: Observation,
@@ -57,10 +57,16 @@ class Sizer:
         *,
         workers: int,
         refused: tuple[RefusedResize, ...],
+        interval: float = 0.0,
     ) -> SizingResult:
-        """Decide. ``workers`` is the number in each pod as last written to the status."""
+        """Decide. ``workers`` is the number in each pod as last written to the status.
+
+        ``interval`` is that since the last tick, where it was longer than the spec's.
+        """
         wanted = sizing_spec(observation.aiapi.spec, time_of_day=self._time_of_day())
         spec = effective_spec(wanted, autoscalers)
+        if interval > spec.interval:
+            spec = replace(spec, interval=interval)
         deployment = observation.deployment or {"spec": {}}
         fleet = Fleet(
             replicas=deployment["spec"].get("replicas", 1),

@@ -1,4 +1,8 @@
-"""Writes status and Events when they change."""
+"""Writes status and Events when they change.
+
+Decisions and conditions are written at once. Numbers vary under a steady load, so they are written
+once a minute, or within seconds where the load changed by more than chance.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +12,7 @@ from typing import Any, Self
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
-from aiapi_operator.engine import checkpoint, conditions, status
+from aiapi_operator.engine import checkpoint, conditions, jumps, status
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.existence import ensure_exists
@@ -16,16 +20,19 @@ from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
 from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
 
-NUMBERS_INTERVAL = 5.0
+NUMBERS_INTERVAL = 60.0
 """Minimum seconds between two writes that change only numbers."""
-SAVINGS_INTERVAL = 60.0
+JUMP_INTERVAL = 5.0
+"""The same where a number changed by more than chance."""
 _CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
 _DECISION_FIELDS = (
     *("workers", "objective", "load", "need", "decision", "savings", "learned", "runtime"),
 )
+_NUMBERS = ("objective", "load", "need", "learned", "savings")
 _POSITIVE = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are healthy when true. All others are healthy when false."""
 
@@ -38,6 +45,13 @@ class WrittenStatus:
 
     document: Manifest
     time: float
+    essential: dict[str, Any]
+    numbers: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: Manifest, time: float) -> Self:
+        """The status with its parts, which every tick compares."""
+        return cls(document, time, _essential(document), _numbers(document))
 
 
 @dataclass(slots=True)
@@ -56,7 +70,7 @@ class StatusWriterState:
         """Start from an existing status."""
         return cls(
             conditions=conditions.read(document),
-            written=WrittenStatus(document, 0.0) if document else None,
+            written=WrittenStatus.of(document, 0.0) if document else None,
             decided_at=(document.get("decision") or {}).get("time", ""),
         )
 
@@ -142,16 +156,16 @@ class StatusWriter:
         except ClusterError as error:
             _log.warning("writing the status failed: %s", error, extra=ref.log_fields())
             return
-        state.written = WrittenStatus(document, self._clock())
+        state.written = WrittenStatus.of(document, self._clock())
 
     def _is_due(self, written: WrittenStatus | None, document: dict[str, Any]) -> bool:
-        if written is None or _essential(document) != _essential(written.document):
+        if written is None or _essential(document) != written.essential:
             return True
-        age = self._clock() - written.time
-        if _numbers(document) != _numbers(written.document):
-            return age >= NUMBERS_INTERVAL
-        savings_changed = document.get("savings") != written.document.get("savings")
-        return savings_changed and age >= SAVINGS_INTERVAL
+        if _numbers(document) == written.numbers:
+            return False
+        has_jumped = jumps.has_jumped(document, written.document)
+        interval = JUMP_INTERVAL if has_jumped else NUMBERS_INTERVAL
+        return self._clock() - written.time >= interval
 
     async def _emit(self, manifest: Manifest, event: StatusEvent) -> None:
         fields = AIApiRef.of(manifest).log_fields()
@@ -192,7 +206,7 @@ def _size(decision: Decision) -> tuple[int, int]:
 
 
 def _essential(document: dict[str, Any]) -> dict[str, Any]:
-    """The fields whose change is written immediately: no messages and no measured numbers."""
+    """The fields whose change is written immediately: no messages and nothing measured."""
     decision = document.get("decision") or {}
     counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
     return {
@@ -200,14 +214,21 @@ def _essential(document: dict[str, Any]) -> dict[str, Any]:
         "runtime": document.get("runtime"),
         "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
         "conditions": sorted(
-            [each.type, each.status, each.reason, each.observed_generation]
+            [each.type, each.status, _reason(each), each.observed_generation]
             for each in conditions.read(document).values()
         ),
     }
 
 
+def _reason(found: StatusCondition) -> str:
+    """The reason, if it matters: why a dependency is not to blame may vary with every request."""
+    return "" if found.type == dependency_bound.KIND and found.status == "False" else found.reason
+
+
 def _numbers(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: document.get(key) for key in ("objective", "load", "need", "learned")}
+    """The fields that vary under a steady load."""
+    reasons = {each.type: each.reason for each in conditions.read(document).values()}
+    return {"reasons": reasons, **{key: document.get(key) for key in _NUMBERS}}
 
 
 def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:

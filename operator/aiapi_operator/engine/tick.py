@@ -17,10 +17,12 @@ from aiapi_operator.engine import (
     autoscalers,
     grace,
     grants,
+    pace,
     pod_requests,
     readiness,
     rollout,
     template_workers,
+    wanted,
 )
 from aiapi_operator.engine.actuator import Actuator, Desired
 from aiapi_operator.engine.admin_secret import AdminSecrets
@@ -33,8 +35,6 @@ from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
 from aiapi_operator.engine.manifest_context import manifest_context
 from aiapi_operator.engine.observer import Observer
-from aiapi_operator.engine.ownership import is_pod_of
-from aiapi_operator.engine.pod_view import pod_view
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
@@ -56,7 +56,7 @@ class Engine:
         self._config = config
         cluster, clock = ports.cluster, ports.clock
         self._observer = Observer(cluster, ports.scraper, cache, clock=clock)
-        self._adoption = Adoption(cluster, cache, self._observer)
+        self._adoption = Adoption(cluster, cache, self._observer, clock=clock)
         self._secrets = AdminSecrets(cluster, cache, time_of_day=ports.time_of_day)
         self._children = Children(cluster, cache, clock=clock)
         self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
@@ -68,8 +68,9 @@ class Engine:
         self._check_leadership()
         if state.term != self._ports.leadership.term:
             state.start_term(self._ports.leadership.term)
+        interval = pace.begin(state.pace)
         try:
-            aiapi = AIApi.model_validate({**state.manifest, "status": {}})
+            aiapi = wanted.parse(state.wanted, state.manifest)
         except ValidationError as error:
             await self._report_invalid(state, error)
             return
@@ -87,8 +88,8 @@ class Engine:
         )
         observation = await self._observe(state, reconciled, access)
         others = self._ports.autoscalers.targeting(state.ref.key)
-        result = self._size(state, observation, others)
-        self._check_leadership()
+        result = self._size(state, observation, others, interval)
+        self._check_leadership(state.term)
         errors = await self._act(state, observation, result, access)
         self._ports.metrics.record_decision(
             state.ref.key, result.spec, _summary(observation, result), result.decision
@@ -100,6 +101,8 @@ class Engine:
             *result.decision.conditions,
         ]
         await self._report(state, observation, conditions, result)
+        if not errors and pace.is_idle(observation, result, state.grants, state.resizer):
+            pace.rest(state.pace)
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
         """Report a tick that failed because of a defect in the operator."""
@@ -118,8 +121,10 @@ class Engine:
         observation = self._cached(state, _with_default_spec(state.manifest))
         await self._report(state, observation, [failed, *others])
 
-    def _check_leadership(self) -> None:
-        if not self._ports.leadership.held():
+    def _check_leadership(self, term: int | None = None) -> None:
+        """Raise unless this operator leads, without a break since ``term`` began."""
+        leadership = self._ports.leadership
+        if not leadership.held() or term not in (None, leadership.term):
             raise LeadershipLostError
 
     async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:
@@ -138,8 +143,8 @@ class Engine:
 
     async def _tls(self, state: AIApiState) -> AdminTls | None:
         """The CA, where the pods serve TLS, or some still do after it was turned off."""
-        pods = self._cache.objects(state.ref.key).pods.values()
-        if not self._config.admin_tls and not any(pod_view(pod).serves_tls for pod in pods):
+        pods = self._cache.pods(state.ref.key)
+        if not self._config.admin_tls and not any(pod.serves_tls for pod in pods):
             return None
         return await self._ports.admin_tls.current(state.term)
 
@@ -149,8 +154,12 @@ class Engine:
         is_new = self._deployment(state) is None
         name = secret.name(aiapi)
         content = await self._secrets.content(state.ref, state.admin, name, tls)
-        children = (secret.build(aiapi, content), *desired(aiapi, self._context(state, aiapi)))
-        errors = await self._children.reconcile(state.ref, state.children, children)
+
+        def build() -> tuple[Manifest, ...]:
+            return (secret.build(aiapi, content), *desired(aiapi, self._context(state, aiapi)))
+
+        basis = content, *self._basis(state)
+        errors = await self._children.reconcile(state.ref, state.children, basis, build)
         observation = replace(self._cached(state, aiapi), apply_errors=errors)
         if observation.deployment is None or not is_new:
             return observation
@@ -164,10 +173,18 @@ class Engine:
         replicas = max(aiapi.spec.replicas.min, last if is_auto else 0)
         await self._actuator.scale(state.ref, deployment, (), replicas)
 
+    def _basis(self, state: AIApiState) -> tuple[object, ...]:
+        """All that the manifests are made from and that changes while the operator runs."""
+        found = self._cache.objects(state.ref.key).children.get(DEPLOYMENTS.kind)
+        status = found.status["status"] if found is not None and found.status is not None else {}
+        content = found.content if found is not None else b""
+        serves = bool(status.get("readyReplicas"))
+        return state.manifest.get("spec"), state.template.workers, content, serves
+
     def _context(self, state: AIApiState, aiapi: AIApi) -> Context:
         minimum, config = aiapi.spec.workers.min, self._config
         workers = minimum if config.resize_in_place else state.template.workers
-        deployment = self._deployment(state)
+        deployment = self._cache.child(state.ref.key, DEPLOYMENTS.kind)
         return manifest_context(config, template_workers=workers, deployment=deployment)
 
     async def _observe(
@@ -183,7 +200,11 @@ class Engine:
         )
 
     def _size(
-        self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
+        self,
+        state: AIApiState,
+        observation: Observation,
+        others: Sequence[ForeignAutoscaler],
+        interval: float,
     ) -> SizingResult:
         now = self._ports.clock()
         grants.observe(state.grants, observation.pods, observation.sampled_pods, now=now)
@@ -193,6 +214,7 @@ class Engine:
             others,
             workers=state.writer.workers,
             refused=grants.refused(state.grants, observation.pods, now=now),
+            interval=interval,
         )
 
     async def _act(
@@ -212,6 +234,7 @@ class Engine:
             state.grants,
             observation,
             self._desired(state, observation, result),
+            resizer=state.resizer,
             access=access,
         )
 
@@ -273,15 +296,14 @@ class Engine:
         await self._writer.write(state.manifest, state.writer, update)
 
     def _deployment(self, state: AIApiState) -> Manifest | None:
-        return self._cache.objects(state.ref.key).children.get(DEPLOYMENTS.kind)
+        return self._cache.deployment_status(state.ref.key)
 
     def _cached(self, state: AIApiState, aiapi: AIApi) -> Observation:
         """What the watches delivered, without samples."""
-        pods = self._cache.objects(state.ref.key).pods.values()
         return Observation(
             aiapi=aiapi,
             deployment=self._deployment(state),
-            pods=active_pods(pod_view(pod) for pod in pods if is_pod_of(pod, state.ref.name)),
+            pods=active_pods(self._cache.pods(state.ref.key)),
             now=self._ports.time_of_day(),
         )
 

@@ -16,6 +16,7 @@ from aiapi_operator.manifests.overlay import Json, set_fields
 _ROOT = "spec.podTemplate.spec"
 _HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
 _ACCOUNTS = ("serviceAccountName", "serviceAccount")
+_DEFAULT_ACCOUNT = "default"
 _CONTAINERS = ("initContainers", "containers")
 
 
@@ -32,7 +33,8 @@ class PodTemplatePolicy(Model):
     """Linux capabilities that containers may add; ALL allows each."""
     service_accounts: tuple[str, ...] = ()
     """Service accounts besides the AIApi's own: patterns of NAMESPACE/NAME, in which * matches any
-    text."""
+    text. The account ``default`` is allowed where its token is not mounted: it brings image pull
+    secrets and no rights."""
 
 
 def violations(aiapi: AIApi, policy: PodTemplatePolicy) -> list[str]:
@@ -64,10 +66,23 @@ def _pod(spec: Json, policy: PodTemplatePolicy) -> _Found:
 def _service_accounts(spec: Json, aiapi: AIApi, policy: PodTemplatePolicy) -> _Found:
     for key in _ACCOUNTS:
         name = spec.get(key)
+        if name == _DEFAULT_ACCOUNT and not _mounts_token(spec):
+            continue
         if name and name != service_account.name(aiapi):
             account = f"{aiapi.namespace}/{name}"
             if not any(fnmatchcase(account, pattern) for pattern in policy.service_accounts):
                 yield key, "serviceAccounts"
+
+
+def _mounts_token(spec: Json) -> bool:
+    """Whether the pod gets a token of its account; the operator's default is no."""
+    sources = (
+        source
+        for volume in _objects(spec.get("volumes"))
+        for source in _objects(_object(volume.get("projected")).get("sources"))
+    )
+    asked = spec.get("automountServiceAccountToken") not in (None, False)
+    return asked or any("serviceAccountToken" in source for source in sources)
 
 
 def _volumes(spec: Json, policy: PodTemplatePolicy) -> _Found:

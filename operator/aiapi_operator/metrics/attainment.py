@@ -10,8 +10,10 @@ Pods report counters since their own start. Counts from before the first sample 
 that a restart of the operator does not count old requests again.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiapi_operator.sizing.inputs import Histogram, ObjectiveKind, PodSample
 
@@ -34,8 +36,7 @@ class Increase:
     """Requests that met it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
+class _Counts(NamedTuple):
     instance: str
     outcomes: tuple[int, ...]
     measured: float
@@ -67,24 +68,31 @@ class Attainment:
             current = _count(sample, kind, threshold, self._ticks)
             before = self._pods.get(sample.pod)
             self._pods[sample.pod] = current
-            if before is None or (before.instance, before.threshold) != (
-                current.instance,
-                threshold,
+            if (
+                before is None
+                or before.instance != current.instance
+                or before.threshold != threshold
             ):
                 continue
             # Counters of one instance only grow, but a count between two bounds is interpolated.
-            for at, (count, old) in enumerate(zip(current.outcomes, before.outcomes, strict=True)):
-                total[at] += max(0, count - old)
+            total = [
+                so_far + count - old if count > old else so_far
+                for so_far, count, old in zip(total, current.outcomes, before.outcomes, strict=True)
+            ]
             more = max(0.0, current.measured - before.measured)
             measured += more
             within += min(more, max(0.0, current.within - before.within))
-        oldest = self._ticks - _KEPT_TICKS
-        self._pods = {pod: counts for pod, counts in self._pods.items() if counts.tick > oldest}
+        self._drop_old()
         outcomes = dict(zip(OUTCOMES, total, strict=True))
         failed = {name: outcomes[name] for name in FAILURES}
         if not counts_cancelled:
             failed["cancelled"] = 0
         return Increase(outcomes, failed, measured + sum(failed.values()), within)
+
+    def _drop_old(self) -> None:
+        oldest = self._ticks - _KEPT_TICKS
+        for pod in [pod for pod, counts in self._pods.items() if counts.tick <= oldest]:
+            del self._pods[pod]
 
 
 def _count(sample: PodSample, kind: ObjectiveKind, threshold: float, tick: int) -> _Counts:
@@ -107,9 +115,10 @@ def _count(sample: PodSample, kind: ObjectiveKind, threshold: float, tick: int) 
 
 def below(histogram: Histogram, threshold: float) -> float:
     """Observations up to ``threshold``, interpolated within its bucket."""
-    count, lower = 0.0, 0.0
-    for upper, here in zip(histogram.bounds, histogram.counts, strict=False):
-        if upper > threshold:
-            return count + here * max(0.0, threshold - lower) / (upper - lower)
-        count, lower = count + here, upper
-    return count
+    bounds, counts = histogram.bounds, histogram.counts
+    at = bisect_right(bounds, threshold)
+    count = float(sum(counts[:at]))
+    if at >= min(len(bounds), len(counts)):
+        return count
+    lower = bounds[at - 1] if at else 0.0
+    return count + counts[at] * max(0.0, threshold - lower) / (bounds[at] - lower)

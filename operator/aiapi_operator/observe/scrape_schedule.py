@@ -3,7 +3,8 @@
 Up to 200 pods are scraped in every tick. Larger fleets are split by a hash of the pod's name, and
 each tick scrapes one part. A full turn takes no more ticks than a sample stays fresh, and four at
 most: with 1,000 pods and an interval of 2 s, each tick scrapes 250 pods and each pod is scraped
-every 8 s. In between, a pod's last answer is used with its own time.
+every 8 s. In between, a pod's last answer is used with its own time. The same holds for a pod
+that the scraper could not ask in time: the right-sizer rejects an answer that has become too old.
 
 Pods in transition are scraped in every tick: new pods, pods whose readiness according to
 Kubernetes differs from their own, and pods that do not run the wanted number of workers.
@@ -62,9 +63,16 @@ class ScrapeSchedule:
     def record(
         self, targets: Sequence[ScrapeTarget], answers: Sequence[PodSample | PodUnknown]
     ) -> tuple[PodSample | PodUnknown, ...]:
-        """Record the answers. Returns the last answer of each target, in their order."""
+        """Record the answers. Returns the last answer of each target, in their order.
+
+        A pod that was never asked is unknown: without it, the fleet would seem smaller.
+        """
         self._last.update((answer.pod, answer) for answer in answers)
         self._last = {
             target.pod: self._last[target.pod] for target in targets if target.pod in self._last
         }
-        return tuple(self._last.values())
+        return tuple([self._last.get(target.pod) or _not_asked(target) for target in targets])
+
+
+def _not_asked(target: ScrapeTarget) -> PodUnknown:
+    return PodUnknown(pod=target.pod, ready=target.ready, reason="not asked yet")

@@ -2,95 +2,56 @@
 
 A pod runs user code, so its answer is untrusted input. A negative counter, a NaN or a list of the
 wrong length could mislead the right-sizer. An answer with one invalid field is rejected as a
-whole, and the pod counts as unknown.
+whole, and the pod counts as unknown. No number is read from a string or a boolean. Unknown fields
+are ignored: a newer pod may send more than this operator reads.
 """
 
-from functools import lru_cache
-from operator import lt
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import msgspec
+from msgspec import Meta
 
-from aiapi_operator.sizing.inputs import (
-    NO_HISTOGRAM,
-    Histogram,
-    PodRuntime,
-    PodSample,
-    ThreadPool,
+from aiapi_operator.observe.histograms import (
+    NO_TEXT,
+    Count,
+    HistogramText,
+    Seconds,
+    bounds_of,
 )
+from aiapi_operator.observe.invalid_stats import InvalidStatsError, described, malformed
+from aiapi_operator.sizing.inputs import NO_HISTOGRAM, PodRuntime, PodSample, ThreadPool
 
-MAX_BYTES = 64 * 1024
-"""Far above the size of a valid answer."""
+__all__ = ["InvalidStatsError", "parse"]
 
-_Count = Annotated[int, Field(ge=0, le=10**15)]
-_Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-_Bound = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-_Workers = Annotated[int, Field(ge=0, le=4096)]
-_Text = Annotated[str, Field(max_length=4096)]
-_Name = Annotated[str, Field(min_length=1, max_length=64)]
-_Label = Annotated[str, Field(max_length=64)]
+_Workers = Annotated[int, Meta(ge=0, le=4096)]
+_Text = Annotated[str, Meta(max_length=4096)]
+_Name = Annotated[str, Meta(min_length=1, max_length=64)]
+_Label = Annotated[str, Meta(max_length=64)]
 
 
-class InvalidStatsError(ValueError):
-    """An invalid answer. The message names the field and the rule."""
-
-
-class _Strict(BaseModel):
-    # Unknown fields are ignored: a newer pod may send more than this operator reads.
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class _Histogram(_Strict):
-    bounds: Annotated[tuple[_Bound, ...], Field(max_length=512, strict=False)]
-    counts: Annotated[tuple[_Count, ...], Field(max_length=513, strict=False)]
-    sum: _Seconds
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if len(self.counts) != len(self.bounds) + 1:
-            raise ValueError("counts must have one entry more than bounds")
-        if not _ascending(self.bounds):
-            raise ValueError("bounds must ascend")
-        return self
-
-    def plain(self) -> Histogram:
-        return Histogram(bounds=_shared(self.bounds), counts=self.counts, sum=self.sum)
-
-
-@lru_cache(maxsize=16)
-def _ascending(bounds: tuple[float, ...]) -> bool:
-    return all(map(lt, bounds, bounds[1:]))
-
-
-@lru_cache(maxsize=16)
-def _shared(bounds: tuple[float, ...]) -> tuple[float, ...]:
-    """Share equal bounds: a thousand pods would otherwise hold megabytes of copies."""
-    return bounds
-
-
-class _WorkerCounts(_Strict):
+class _WorkerCounts(msgspec.Struct, frozen=True, gc=False):
     wanted: _Workers
     ready: _Workers
     draining: _Workers
     blocked: _Workers = 0
 
 
-class _Requests(_Strict):
-    success: _Count
-    client_error: _Count
-    server_error: _Count
-    cancelled: _Count
-    shed: _Count
+class _Requests(msgspec.Struct, frozen=True, gc=False):
+    success: Count
+    client_error: Count
+    server_error: Count
+    cancelled: Count
+    shed: Count
 
 
-class _AcceptQueue(_Strict):
-    depth: _Count
+class _AcceptQueue(msgspec.Struct, frozen=True, gc=False):
+    depth: Count
 
 
-class _Threads(_Strict):
-    limit: Annotated[int, Field(ge=0, le=1_000_000)]
-    busy_seconds: _Seconds
-    waiting_seconds: _Seconds
+class _Threads(msgspec.Struct, frozen=True, gc=False):
+    limit: Annotated[int, Meta(ge=0, le=1_000_000)]
+    busy_seconds: Seconds
+    waiting_seconds: Seconds
 
     def plain(self, name: str) -> ThreadPool:
         return ThreadPool(
@@ -101,7 +62,7 @@ class _Threads(_Strict):
         )
 
 
-class _Runtime(_Strict):
+class _Runtime(msgspec.Struct, frozen=True, gc=False):
     version: _Label = ""
     source: _Label = ""
     python: _Label = ""
@@ -116,47 +77,49 @@ class _Runtime(_Strict):
         )
 
 
-class _Stats(_Strict):
+class _Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: Literal[1]
-    instance: Annotated[str, Field(min_length=1, max_length=256)]
-    uptime: _Seconds | None = None
+    instance: Annotated[str, Meta(min_length=1, max_length=256)]
+    uptime: Seconds | None = None
     ready: bool
     workers: _WorkerCounts
     blocked_at: _Text = ""
     failure: _Text = ""
     requests: _Requests
-    in_flight: _Count
-    in_flight_seconds: _Seconds
-    loop_seconds: _Seconds
-    worker_seconds: _Seconds
-    cpu_seconds: _Seconds
-    upstream_seconds: _Seconds
-    loop_cpu_seconds: _Seconds | None = None
-    run_queue_seconds: _Seconds | None = None
-    rss_bytes: _Count
-    cpu_throttled_seconds: _Seconds = 0.0
-    cpu_limit_cores: _Seconds = 0.0
-    memory_limit_bytes: _Count = 0
-    open_connections: _Count
-    open_websockets: _Count = 0
-    open_streams: _Count = 0
+    in_flight: Count
+    in_flight_seconds: Seconds
+    loop_seconds: Seconds
+    worker_seconds: Seconds
+    cpu_seconds: Seconds
+    upstream_seconds: Seconds
+    loop_cpu_seconds: Seconds | None = None
+    run_queue_seconds: Seconds | None = None
+    rss_bytes: Count
+    cpu_throttled_seconds: Seconds = 0.0
+    cpu_limit_cores: Seconds = 0.0
+    memory_limit_bytes: Count = 0
+    open_connections: Count
+    open_websockets: Count = 0
+    open_streams: Count = 0
     accept_queue: _AcceptQueue
-    worker_limit: _Count = 0
-    threads: Annotated[dict[_Name, _Threads], Field(max_length=16)] | None = None
-    latency: _Histogram
-    ttfb: _Histogram | None = None
-    loop_lag: _Histogram
+    worker_limit: Count = 0
+    threads: Annotated[dict[_Name, _Threads], Meta(max_length=16)] | None = None
+    bounds: msgspec.Raw = NO_TEXT
+    latency: HistogramText
+    ttfb: HistogramText | None = None
+    loop_lag: HistogramText
     loop: _Label | None = None
     http: _Label | None = None
     runtime: _Runtime = _Runtime()
 
 
+_DECODER = msgspec.json.Decoder(_Stats)
+
+
 def parse(body: bytes, *, pod: str, time: float) -> PodSample:
     """The sample in an answer of ``GET /stats``. Raises ``InvalidStatsError``."""
-    try:
-        stats = _Stats.model_validate_json(body)
-    except ValidationError as error:
-        raise InvalidStatsError(_first(error)) from None
+    stats = _decoded(body)
+    shared = bounds_of("bounds", stats.bounds)
     return PodSample(
         pod=pod,
         time=time,
@@ -180,8 +143,8 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         upstream_seconds=stats.upstream_seconds,
         loop_cpu_seconds=stats.loop_cpu_seconds,
         run_queue_seconds=stats.run_queue_seconds,
-        latency=stats.latency.plain(),
-        loop_lag=stats.loop_lag.plain(),
+        latency=stats.latency.plain("latency", shared),
+        loop_lag=stats.loop_lag.plain("loop_lag", shared),
         in_flight=stats.in_flight,
         open_connections=stats.open_connections,
         open_websockets=stats.open_websockets,
@@ -194,7 +157,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         worker_limit=stats.worker_limit,
         threads=_pools(stats.threads),
         runtime=stats.runtime.plain(loop=stats.loop, http=stats.http),
-        first_byte=NO_HISTOGRAM if stats.ttfb is None else stats.ttfb.plain(),
+        first_byte=stats.ttfb.plain("ttfb", shared) if stats.ttfb else NO_HISTOGRAM,
         uptime=stats.uptime,
     )
 
@@ -203,7 +166,12 @@ def _pools(threads: dict[str, _Threads] | None) -> tuple[ThreadPool, ...] | None
     return None if threads is None else tuple(p.plain(name) for name, p in threads.items())
 
 
-def _first(error: ValidationError) -> str:
-    detail = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"]) or "answer"
-    return f"{where}: {detail['msg']}"
+def _decoded(body: bytes) -> _Stats:
+    try:
+        return _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidStatsError(described(error)) from None
+    except msgspec.DecodeError as error:
+        raise InvalidStatsError(malformed(error, body)) from None
+    except RecursionError:
+        raise InvalidStatsError("answer: nested too deeply") from None

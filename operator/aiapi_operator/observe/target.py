@@ -29,10 +29,14 @@ class ScrapeTarget:
         """The name that the pod's certificate must have; None for plain HTTP."""
         return self.tls.server_hostname if self.tls is not None else None
 
+    @property
+    def host(self) -> str:
+        """The address with the port; IPv6 addresses go in brackets."""
+        return f"{bracketed(self.address)}:{self.port}"
+
     def url(self, path: str) -> str:
         """The URL of a path on the admin port."""
-        scheme = "http" if self.tls is None else "https"
-        return f"{scheme}://{bracketed(self.address)}:{self.port}{path}"
+        return f"{'http' if self.tls is None else 'https'}://{self.host}{path}"
 
 
 def bracketed(address: str) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.plugin import checks, operator_pods
+from aiapi_operator.plugin import checks, operator_load, operator_pods
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.checks import Check, CheckResult
 from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
@@ -70,6 +70,7 @@ async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None)
         why = await _why_not_ready(reader, deployments)
         found.append(checks.operator(deployments, leases, checks.now(), why))
         known = deployments
+    found += await operator_load.check(reader, known)
     found.append(await checks.operator_permissions(reader, known, lease_name))
     if isinstance(aiapis, NotFound):
         return found

@@ -33,7 +33,7 @@ async def _answer(reader: Reader, pod: Manifest) -> str:
     """The answer of /readyz, through the API server."""
     where = pod["metadata"]
     try:
-        await reader.pod_answer(where["namespace"], where["name"], _port(pod), "readyz")
+        await reader.pod_answer(where["namespace"], where["name"], port(pod), "readyz")
     except Unavailable as error:
         return error.message
     except ClusterError:
@@ -41,6 +41,7 @@ async def _answer(reader: Reader, pod: Manifest) -> str:
     return ""
 
 
-def _port(pod: Manifest) -> int:
+def port(pod: Manifest) -> int:
+    """The port that answers /readyz and /metrics."""
     ports = (pod["spec"]["containers"][0].get("ports")) or ()
     return next((int(p["containerPort"]) for p in ports if p.get("name") == "http"), 8080)

@@ -8,8 +8,10 @@ from contextlib import suppress
 from aiapi_operator.cluster import discovery
 from aiapi_operator.cluster.connection import Connection
 from aiapi_operator.cluster.errors import ClusterError
+from aiapi_operator.cluster.watches import Watches
 
 _RETRY = 2.0
+_POLL = 0.5
 _LOG_INTERVAL = 30.0
 _NO_CRD = (
     "the AIApi CustomResourceDefinition is not installed: run"
@@ -32,6 +34,29 @@ class Startup:
         if self.watching.is_set():
             return ""
         return self._problem or "starting"
+
+    async def wait_for_objects(
+        self, watches: Watches, running: asyncio.Task[None], stop: asyncio.Event
+    ) -> bool:
+        """Wait until all children and pods are known. Returns False when stopped before that.
+
+        The first decision on an AIApi must not take its children for missing. Raises when the
+        watches, which are ``running``, fail.
+        """
+        listed = asyncio.create_task(watches.listed(), name="listed")
+        self._logged_at = time.monotonic()
+        try:
+            while not listed.done() and not stop.is_set():
+                self._problem = watches.waiting_for()
+                self._log_sometimes()
+                await asyncio.wait(
+                    [listed, running], timeout=_POLL, return_when=asyncio.FIRST_COMPLETED
+                )
+                if running.done():
+                    await running
+        finally:
+            listed.cancel()
+        return not stop.is_set()
 
     async def wait_for_crd(self, connection: Connection, stop: asyncio.Event) -> bool:
         """Wait until the API server serves AIApis. Returns False when stopped before that."""

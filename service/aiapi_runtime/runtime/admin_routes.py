@@ -13,6 +13,7 @@ from aiapi_runtime.telemetry.requests import App, Receive, Scope, Send
 
 _BODY_LIMIT = 1024
 _BODY_SECONDS = 5.0
+_SHORT = b"histograms=short"
 
 
 class AdminBackend(Protocol):
@@ -21,7 +22,7 @@ class AdminBackend(Protocol):
     def live(self) -> str: ...
     def ready(self) -> str: ...
     async def metrics(self, accept: str) -> tuple[str, bytes]: ...
-    def stats(self) -> dict[str, Any]: ...
+    def stats(self, *, short: bool) -> dict[str, Any]: ...
     def status(self) -> dict[str, Any]: ...
     def resize(self, count: int) -> dict[str, int]: ...
 
@@ -146,8 +147,9 @@ class _Handlers:
         content_type, text = await self._backend.metrics(_header(scope, b"accept"))
         return AdminResponse(text, content_type)
 
-    async def stats(self, _: Scope, __: Receive) -> AdminResponse:
-        return _json(self._backend.stats())
+    async def stats(self, scope: Scope, _: Receive) -> AdminResponse:
+        short = _SHORT in scope["query_string"].split(b"&")
+        return _json(self._backend.stats(short=short))
 
     async def status(self, _: Scope, __: Receive) -> AdminResponse:
         return _json(self._backend.status())

@@ -164,9 +164,9 @@ class PodAdmin:
             threads=stats.thread_pools(total, rows.values()),
         )
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self, *, short: bool) -> dict[str, Any]:
         now = monotonic()
-        return stats.as_json(self._snapshot(self._rows(now), now))
+        return stats.as_json(self._snapshot(self._rows(now), now), short=short)
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:
         client_families = await self._client_metrics.families()

@@ -1,4 +1,11 @@
-"""The pod's numbers as one compact JSON object: what the operator scrapes."""
+"""The pod's numbers as one compact JSON object: what the operator scrapes.
+
+``GET /stats`` has each histogram as `bounds` and all `counts`. With ``?histograms=short``, the
+bounds are sent once, in `bounds` of the answer. Each histogram then has its `counts` without the
+zeros at both ends, and the number of the `first` bucket that is sent. Pods and operators are
+upgraded apart, so both forms stay: an older runtime ignores the query, and an older operator does
+not send it.
+"""
 
 import os
 import socket
@@ -90,15 +97,31 @@ class PodSnapshot:
     threads: Mapping[str, ThreadPoolStats] = field(default_factory=dict)
 
 
-def histogram(row: Sequence[float], start: int, total: int) -> dict[str, Any]:
-    return {
-        "bounds": list(BOUNDS),
-        "counts": [int(count) for count in row[start : start + BUCKETS]],
-        "sum": round(row[total], 6),
-    }
+_HISTOGRAMS = {
+    "latency": (Cell.LATENCY, Cell.LATENCY_SUM),
+    "ttfb": (Cell.TTFB, Cell.TTFB_SUM),
+    "loop_lag": (Cell.LAG, Cell.LAG_SUM),
+}
+_BOUNDS = list(BOUNDS)
 
 
-def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
+def histograms(row: Sequence[float], *, short: bool) -> dict[str, Any]:
+    """All histograms, with their bounds; see the module's docstring for the two forms."""
+    found: dict[str, Any] = {"bounds": _BOUNDS} if short else {}
+    for name, (start, total) in _HISTOGRAMS.items():
+        counts = [int(count) for count in row[start : start + BUCKETS]]
+        form = _short(counts) if short else {"bounds": _BOUNDS, "counts": counts}
+        found[name] = {**form, "sum": round(row[total], 6)}
+    return found
+
+
+def _short(counts: Sequence[int]) -> dict[str, Any]:
+    used = [bucket for bucket, count in enumerate(counts) if count]
+    first, end = (used[0], used[-1] + 1) if used else (0, 0)
+    return {"first": first, "counts": counts[first:end]}
+
+
+def as_json(snapshot: PodSnapshot, *, short: bool = False) -> dict[str, Any]:
     row = snapshot.total
     waited, start = row[Cell.RUN_QUEUE_SECONDS], snapshot.starts.last
     return {
@@ -132,9 +155,7 @@ def as_json(snapshot: PodSnapshot) -> dict[str, Any]:
         "worker_limit": snapshot.worker_limit,
         "threads": {name: vars(pool) for name, pool in snapshot.threads.items()},
         "accept_queue": {"depth": snapshot.accept_depth, "limit": snapshot.accept_limit},
-        "latency": histogram(row, Cell.LATENCY, Cell.LATENCY_SUM),
-        "ttfb": histogram(row, Cell.TTFB, Cell.TTFB_SUM),
-        "loop_lag": histogram(row, Cell.LAG, Cell.LAG_SUM),
+        **histograms(row, short=short),
     }
 
 

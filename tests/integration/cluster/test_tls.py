@@ -116,14 +116,21 @@ async def test_another_ca_is_refused_with_the_reason(tmp_path: Path) -> None:
         await connection.close()
 
 
+async def no_metrics() -> bytes:
+    return b""
+
+
 async def test_the_log_and_readyz_give_the_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours, theirs = certificates.without_key_usage(), certificates.without_key_usage()
     startup, stop = Startup(), asyncio.Event()
-    health = HealthServer(overdue=list, waiting_for=startup.waiting_for, metrics=bytes)
-    port = await health.start("127.0.0.1", 0)
-    async with serving(theirs, ours, tmp_path) as path, aiohttp.ClientSession() as session:
+    health = HealthServer(overdue=list, waiting_for=startup.waiting_for, metrics=no_metrics)
+    async with (
+        health.serving("127.0.0.1", 0) as port,
+        serving(theirs, ours, tmp_path) as path,
+        aiohttp.ClientSession() as session,
+    ):
         connection = await Connection.open(path)
         task = asyncio.create_task(startup.wait_for_crd(connection, stop))
         async with asyncio.timeout(20):
@@ -135,7 +142,6 @@ async def test_the_log_and_readyz_give_the_reason(
         stop.set()
         assert await task is False
         await connection.close()
-    await health.stop()
     reason = "the Kubernetes API's certificate is not trusted: "
     assert text.startswith(f"not watching yet: {reason}")
     assert f"waiting: {reason}" in caplog.text

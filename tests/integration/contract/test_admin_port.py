@@ -1,6 +1,7 @@
 """The contract between runtime and operator: the real pod runtime, scraper and socket."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from unit.sizing.fleet_model import spec
 
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
+from aiapi_operator.observe.stats import parse
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.sizing.decide import decide
@@ -42,13 +44,14 @@ def where(pod: Pod, name: str = "a-1") -> ScrapeTarget:
 
 
 async def scraped(
-    session: aiohttp.ClientSession, *targets: ScrapeTarget, tokens: tuple[str, ...] = (TOKEN,)
+    *targets: ScrapeTarget, tokens: tuple[str, ...] = (TOKEN,)
 ) -> tuple[PodSample | PodUnknown, ...]:
-    return await StatsScraper(session, clock=lambda: 7.0).scrape(targets, tokens)
+    async with StatsScraper(clock=lambda: 7.0) as scraper:
+        return await scraper.scrape(targets, tokens)
 
 
 async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession) -> None:
-    (before,) = await scraped(session, where(pod))
+    (before,) = await scraped(where(pod))
     assert isinstance(before, PodSample), before
     url = f"http://{pod.host}:{pod.port}"
     for path in ("/wait?s=0.05", "/wait?s=0.05", "/status?code=404", "/status?code=503"):
@@ -56,7 +59,7 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
             await answer.read()
 
     async def counted() -> PodSample | None:
-        (said,) = await scraped(session, where(pod))
+        (said,) = await scraped(where(pod))
         assert isinstance(said, PodSample), said
         # The pod writes its sums many times a second, but not all of them at one instant.
         latencies = sum(said.latency.counts) - sum(before.latency.counts)
@@ -80,12 +83,12 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
 async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    (before,) = await scraped(session, where(pod))
+    (before,) = await scraped(where(pod))
     assert isinstance(before, PodSample), before
     assert before.first_byte.bounds is before.latency.bounds
 
     async def begun() -> PodSample | None:
-        (now,) = await scraped(session, where(pod))
+        (now,) = await scraped(where(pod))
         assert isinstance(now, PodSample), now
         first_byte = sum(now.first_byte.counts) > sum(before.first_byte.counts)
         return now if first_byte and now.open_streams else None  # the heartbeat writes the latter
@@ -98,14 +101,41 @@ async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
         assert during.first_byte.sum - before.first_byte.sum < 1.0
 
 
+async def test_both_forms_of_histograms_say_the_same(
+    pod: Pod, session: aiohttp.ClientSession
+) -> None:
+    """An older operator does not ask for the short form, and an older pod ignores the query."""
+    async with session.get(f"http://{pod.host}:{pod.port}/wait?s=0.05") as answer:
+        await answer.read()
+
+    async def body(query: str) -> bytes:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with session.get(pod.admin + "/stats" + query, headers=headers) as answer:
+            return await answer.read()
+
+    full, short = await body(""), await body("?histograms=short")
+    for name in ("latency", "ttfb", "loop_lag"):
+        histogram = json.loads(full)[name]
+        assert sorted(histogram) == ["bounds", "counts", "sum"]
+        assert len(histogram["counts"]) == len(histogram["bounds"]) + 1
+    assert json.loads(short)["latency"]["counts"]
+    assert len(short) < len(full) / 1.5
+    old, new = (parse(each, pod="a-1", time=7.0) for each in (full, short))
+    assert sum(new.latency.counts) >= 1
+    assert new.latency == old.latency
+    assert new.first_byte == old.first_byte
+    assert new.loop_lag.bounds == old.loop_lag.bounds
+    assert sum(new.loop_lag.counts) >= sum(old.loop_lag.counts)
+
+
 async def test_the_count_is_set_and_scraped(pod: Pod, session: aiohttp.ClientSession) -> None:
     workers = HttpWorkersClient(session)
     assert await workers.set([where(pod)], 3, (TOKEN,)) == {}
-    (said,) = await scraped(session, where(pod))
+    (said,) = await scraped(where(pod))
     assert isinstance(said, PodSample), said
     assert said.workers_wanted == 3
     await pod.ready(3)
-    (said,) = await scraped(session, where(pod))
+    (said,) = await scraped(where(pod))
     assert isinstance(said, PodSample), said
     assert said.workers_ready == 3
 
@@ -121,7 +151,7 @@ async def test_a_refused_count_is_reported_with_its_reason(
 async def test_a_pod_with_the_old_token_still_answers(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    (said,) = await scraped(session, where(pod), tokens=("new", TOKEN))
+    (said,) = await scraped(where(pod), tokens=("new", TOKEN))
     assert isinstance(said, PodSample), said
     assert await HttpWorkersClient(session).set([where(pod)], 1, ("new", TOKEN)) == {}
 
@@ -129,19 +159,17 @@ async def test_a_pod_with_the_old_token_still_answers(
 async def test_a_wrong_token_makes_the_pod_unknown(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    (said,) = await scraped(session, where(pod), tokens=("wrong",))
+    (said,) = await scraped(where(pod), tokens=("wrong",))
     assert isinstance(said, PodUnknown)
     assert "401" in said.reason
     assert "401" in (await HttpWorkersClient(session).set([where(pod)], 2, ("wrong",)))["a-1"]
 
 
-async def test_the_reason_of_a_failed_import_is_scraped(
-    tmp_path: Path, session: aiohttp.ClientSession
-) -> None:
+async def test_the_reason_of_a_failed_import_is_scraped(tmp_path: Path) -> None:
     async with serve(tmp_path, app="nosuch:app") as pod:
 
         async def failed() -> str:
-            (said,) = await scraped(session, where(pod))
+            (said,) = await scraped(where(pod))
             return said.failure if isinstance(said, PodSample) else ""
 
         async with asyncio.timeout(10):
@@ -166,7 +194,6 @@ async def test_requests_that_wait_for_threads_lead_to_more_workers(
 ) -> None:
     (tmp_path / "shop.py").write_text(THREADED)
     desired = spec(workers=Bounds(min=1, max=8), replicas=Bounds(min=1, max=1))
-    scraper = StatsScraper(session, clock=time.monotonic)
     state = State()
 
     async def decided() -> Decision:
@@ -187,6 +214,7 @@ async def test_requests_that_wait_for_threads_lead_to_more_workers(
 
     async with (
         serve(tmp_path, f"--app-dir={tmp_path}", app="shop:app") as pod,
+        StatsScraper() as scraper,
         Load(pod.host, pod.port, keeping=60) as load,
     ):
         decision = await until(starved)

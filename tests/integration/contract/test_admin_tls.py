@@ -51,8 +51,8 @@ def target(url: str, tls: PodTls | None = TLS) -> ScrapeTarget:
 
 
 async def scraped(where: ScrapeTarget) -> PodSample | PodUnknown:
-    async with open_session() as session:
-        (answer,) = await StatsScraper(session).scrape([where], (TOKEN,))
+    async with StatsScraper() as scraper:
+        (answer,) = await scraper.scrape([where], (TOKEN,))
         return answer
 
 
@@ -112,8 +112,8 @@ async def test_no_token_goes_to_a_server_without_a_certificate() -> None:
     server = await asyncio.start_server(pose, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     where = target(f"https://127.0.0.1:{port}")
-    async with open_session() as session:
-        (said,) = await StatsScraper(session).scrape([where], (TOKEN,))
+    async with StatsScraper() as scraper, open_session() as session:
+        (said,) = await scraper.scrape([where], (TOKEN,))
         refused = await HttpWorkersClient(session).set([where], 2, (TOKEN,))
     assert isinstance(said, PodUnknown)
     assert set(refused) == {"a-1"}

@@ -14,7 +14,6 @@ from runtime_support.pod import TOKEN, Pod, serve
 from unit.sizing.fleet_model import condition, spec
 
 from aiapi_operator.observe.scraper import StatsScraper
-from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
@@ -50,8 +49,7 @@ async def sized(pod: Pod, desired: Callable[[], SizingSpec]) -> AsyncIterator[De
     admin = urlsplit(pod.admin)
     target = ScrapeTarget(pod="a-1", address=admin.hostname or "", ready=True, port=admin.port or 0)
     state = State()
-    async with open_session() as session:
-        scraper = StatsScraper(session, clock=time.monotonic)
+    async with StatsScraper() as scraper:
 
         async def decided() -> Decision:
             nonlocal state

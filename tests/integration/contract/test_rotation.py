@@ -30,7 +30,6 @@ from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.certificates import CA_LIFE
 from aiapi_operator.manifests import secret
 from aiapi_operator.observe.scraper import StatsScraper
-from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.observe.tls import PodTls
 from aiapi_operator.sizing.inputs import PodUnknown
@@ -83,8 +82,8 @@ class Rotation:
         self.certificates.add(self.files()["tls.crt"])
         self.tokens.add(self.state.tokens[0])
         where = [_target(pod, tls.of("shop", "a")) for pod, _ in self.pods]
-        async with open_session() as session:  # a new handshake each time
-            found = await StatsScraper(session).scrape(where, self.state.tokens)
+        async with StatsScraper() as scraper:  # a new handshake each time
+            found = await scraper.scrape(where, self.state.tokens)
         self.scrapes += len(found)
         self.failures += [each for each in found if isinstance(each, PodUnknown)]
 

@@ -3,7 +3,9 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import aiohttp
 import pytest
 from engine_support.live import Cluster, eventually, operating
 
+from aiapi_operator.cluster.connection import Connection, Request
+from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE
 from aiapi_operator.cluster.resources import (
     AIAPIS,
     CHILDREN,
@@ -22,6 +26,8 @@ from aiapi_operator.cluster.resources import (
     Manifest,
     Resource,
 )
+from aiapi_operator.engine.aiapi_state import AIApiState
+from aiapi_operator.engine.tick import Engine
 
 SMALL: dict[str, Any] = {
     "image": "example/assistant",
@@ -134,6 +140,39 @@ async def test_changes_during_downtime_are_reconciled(cluster: Cluster, kubeconf
     await cluster.delete(AIAPIS, "kept")
 
 
+async def test_a_restart_neither_reads_nor_applies_children(
+    cluster: Cluster, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cluster.install_crd()
+    async with operating(kubeconfig):
+        await cluster.create("restarted", **SMALL)
+        await cluster.ready("restarted")
+    sent, ticks = [], []
+    send, tick = Connection.send_raw, Engine.tick
+
+    async def record(connection: Connection, request: Request) -> bytes:
+        sent.append((request.method, request.path.rpartition("/namespaces/")[2]))
+        return await send(connection, request)
+
+    async def count(engine: Engine, state: AIApiState) -> None:
+        await tick(engine, state)
+        ticks.append(state.ref.name)
+
+    monkeypatch.setattr(Connection, "send_raw", record)
+    monkeypatch.setattr(Engine, "tick", count)
+    async with operating(kubeconfig):
+
+        async def has_ticked() -> bool:
+            return len(ticks) >= 3
+
+        await eventually(has_ticked, what="the AIApi is under control")
+    monkeypatch.undo()
+    about = [path for _, path in sent if "restarted" in path]
+    assert set(about) <= {"default/aiapis/restarted/status"}
+    assert not [path for method, path in sent if method == "PATCH" and path not in about]
+    await cluster.delete(AIAPIS, "restarted")
+
+
 async def test_a_broken_aiapi_does_not_delay_others(cluster: Cluster, kubeconfig: Path) -> None:
     await cluster.install_crd()
     async with operating(kubeconfig):
@@ -160,6 +199,23 @@ async def test_one_of_two_operators_acts_and_hands_over(cluster: Cluster, kubeco
         await eventually(holder, what="a leader is elected")
         assert await holder() == "two"
     assert await holder() == ""
+
+
+async def test_a_blocked_event_loop_keeps_the_lease(cluster: Cluster, kubeconfig: Path) -> None:
+    """For 10 s, after which another operator could take it over."""
+    await cluster.install_crd()
+
+    async def lease() -> Manifest:
+        found: Manifest = await cluster.get(LEASES, "aiapi-operator") or {"spec": {}}
+        return found["spec"] if found["spec"].get("holderIdentity") == "one" else {}
+
+    async with operating(kubeconfig, leader_election=True, pod_name="one", pod_namespace="default"):
+        before = await eventually(lease, what="the operator leads")
+        time.sleep(DURATION)  # noqa: ASYNC251 - blocks the operator's loop
+        after = await lease()
+        now = datetime.now(UTC)
+    assert after["acquireTime"] == before["acquireTime"]
+    assert (now - datetime.fromisoformat(after["renewTime"])).total_seconds() < RENEW_DEADLINE
 
 
 async def test_the_process_serves_health_and_stops_on_sigterm(

@@ -1,50 +1,30 @@
 """Leader election with a fake API server and a clock that the test advances."""
 
-import copy
 from typing import Any
 
 import pytest
+from engine_support.lease_api import FakeApi
 
 from aiapi_operator.cluster import lease
-from aiapi_operator.cluster.connection import Request
-from aiapi_operator.cluster.errors import Conflict, NotFound, Unavailable
 from aiapi_operator.cluster.lease import DURATION, RENEW_DEADLINE, LeaderElector, LeaseIdentity
-
-
-class FakeApi:
-    """Stores one Lease and checks its version."""
-
-    def __init__(self) -> None:
-        self.lease: dict[str, Any] | None = None
-        self.away = False
-
-    async def send(self, request: Request) -> Any:
-        if self.away:
-            raise Unavailable("no answer")
-        if request.method == "GET":
-            if self.lease is None:
-                raise NotFound("no lease")
-            return copy.deepcopy(self.lease)
-        if request.method == "POST" and self.lease is not None:
-            raise Conflict("exists")
-        mine = request.body["metadata"].get("resourceVersion", "0")
-        if self.lease is not None and mine != self.lease["metadata"]["resourceVersion"]:
-            raise Conflict("stale")
-        self.lease = copy.deepcopy(request.body)
-        self.lease["metadata"]["resourceVersion"] = str(int(mine) + 1)
-        return self.lease
 
 
 class Race:
     def __init__(self) -> None:
         self.api, self.now = FakeApi(), 0.0
+        self.changes: list[bool] = []
         self.one, self.two = self.elector("one"), self.elector("two")
 
     def elector(self, identity: str) -> LeaderElector:
         candidacy = LeaseIdentity(
             namespace="aiapi-system", name="aiapi-operator", identity=identity
         )
-        return LeaderElector(self.api, candidacy, clock=lambda: self.now)  # type: ignore[arg-type]
+        return LeaderElector(
+            self.api,  # type: ignore[arg-type] # the part of Connection that is used
+            candidacy,
+            changed=self.changes.append,
+            clock=lambda: self.now,
+        )
 
     async def goes_on(self, seconds: float, *electors: LeaderElector) -> None:
         """Advance the clock; live candidates retry every two seconds."""
@@ -88,10 +68,28 @@ async def test_a_leader_without_the_api_server_stops_and_recovers() -> None:
     assert race.one.held()
     await race.goes_on(6, race.one)
     assert not race.one.held()
+    assert race.changes == [True, False]
     race.api.away = False
     await race.goes_on(2, race.one)
     assert race.one.held()
     assert race.one.term == 2
+    assert race.changes == [True, False, True]
+
+
+async def test_an_unexpected_answer_does_not_end_the_election(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    race = Race()
+
+    async def broken(*_: Any) -> Any:
+        raise ValueError("not JSON")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lease, "get", broken)
+        await race.goes_on(4, race.one)
+    assert "reading or renewing the lease failed" in caplog.text
+    await race.goes_on(2, race.one)
+    assert race.one.held()
 
 
 async def test_a_released_lease_is_acquired_immediately() -> None:

@@ -7,7 +7,7 @@ import pytest
 from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Forbidden
-from aiapi_operator.engine import sizer
+from aiapi_operator.engine import resizer, sizer
 from aiapi_operator.engine.tick import LeadershipLostError
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision, Verdict
@@ -58,7 +58,7 @@ async def test_at_most_sixteen_pods_are_resized_at_a_time(decided: dict[str, int
         running -= 1
         return await resize(*arguments)
 
-    world.cluster.resize = counted  # type: ignore[method-assign]
+    world.cluster.resize = counted
     decided |= {"workers": 3, "replicas": 40}
     await world.tick()
     assert len(world.pods.set_workers) == 40
@@ -93,7 +93,7 @@ async def test_a_rejected_resize_adds_no_workers_and_backs_off(
         asked.append(pod)
         return await resize(namespace, pod, *rest)
 
-    world.cluster.resize = counted  # type: ignore[method-assign]
+    world.cluster.resize = counted
     for _ in range(4):
         await world.tick(after=1.0)
     assert asked.count("a-1") == 2, "3 workers, then 2"
@@ -133,7 +133,7 @@ async def test_the_least_loaded_pods_are_marked_before_scale_down(decided: dict[
     world.answer("a-1", in_flight=5)
     world.answer("a-2", in_flight=0)
     world.answer("a-3", in_flight=2)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     assert acts(world) == [("cost", "a-2", "-1000"), ("cost", "a-3", "-999"), ("scale", "1")]
 
 
@@ -157,7 +157,7 @@ async def test_pods_with_open_websockets_and_streams_are_kept(
     world.now += 2
     world.answer("a-1", **kept)
     world.answer("a-2", **deleted)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     assert acts(world) == [("cost", "a-2", "-1000"), ("scale", "1")]
 
 
@@ -193,7 +193,7 @@ async def test_a_new_pod_waits_for_its_resize(decided: dict[str, int]) -> None:
     world.cache.put(world.cluster.add_pod("a-3", ready=False))
     world.answer("a-3", ready=False)
     decided |= {"workers": 3, "replicas": 3}
-    await world.engine.tick(world.state)
+    await world.tick_now()
     assert ("resize", "a-3", "1500m") in acts(world)
     assert world.pods.set_workers == []
 
@@ -206,11 +206,11 @@ async def test_a_new_pod_of_the_right_size_is_confirmed_once(mode: str) -> None:
     for _ in range(3):
         world.now += 2
         world.answer("a-1", ready=False)
-        await world.engine.tick(world.state)
+        await world.tick_now()
     assert world.pods.set_workers == [("a-1", 1)]
     world.now += 2
     world.answer("a-1", ready=False, instance="restarted")
-    await world.engine.tick(world.state)
+    await world.tick_now()
     assert world.pods.set_workers == [("a-1", 1), ("a-1", 1)]
     assert acts(world) == []
 
@@ -293,6 +293,26 @@ async def test_a_standby_does_nothing() -> None:
     assert world.cluster.done == []
 
 
+async def test_a_tick_that_outlasts_its_term_does_not_act(
+    decided: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another operator led, and acted, while this tick waited for its scrapes."""
+    world = World()
+    await world.settle()
+    decided |= {"workers": 3, "replicas": 2}
+    scrape = world.pods.scrape
+
+    async def slow_scrape(*words: Any) -> Any:
+        world.leads.term += 1
+        return await scrape(*words)
+
+    monkeypatch.setattr(world.pods, "scrape", slow_scrape)
+    with pytest.raises(LeadershipLostError):
+        await world.tick()
+    assert acts(world) == []
+    assert world.pods.set_workers == []
+
+
 async def test_a_new_term_starts_without_state(decided: dict[str, int]) -> None:
     world = World()
     await world.settle()
@@ -321,3 +341,105 @@ async def test_without_in_place_resize_the_template_follows_lasting_decisions(
     for _ in range(60):
         await world.tick()
     assert acts(world) == [("apply", "Deployment")]
+
+
+class SlowResizes:
+    """Resizes that the API server answers when it is allowed to."""
+
+    def __init__(self, world: World) -> None:
+        self.allowed, self.asked, self._resize = asyncio.Event(), list[str](), world.cluster.resize
+        world.cluster.resize = self.resize
+
+    async def resize(self, namespace: str, pod: str, *rest: Any) -> Any:
+        self.asked.append(pod)
+        await self.allowed.wait()
+        return await self._resize(namespace, pod, *rest)
+
+    async def finish(self, world: World) -> None:
+        self.allowed.set()
+        await asyncio.gather(*world.state.resizer.resizing.values())
+
+
+async def start(world: World) -> None:
+    """Run a tick, and what it starts until that waits."""
+    world.now += 2
+    for name in ("a-1", "a-2"):
+        world.answer(name)
+    await world.engine.tick(world.state)
+    await asyncio.sleep(0)
+
+
+async def test_a_tick_waits_for_no_resize(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    slow = SlowResizes(world)
+    decided |= {"workers": 3, "replicas": 4}
+    for _ in range(3):
+        await start(world)
+    assert ("scale", "4") in acts(world)
+    assert slow.asked == ["a-1", "a-2"], "once"
+    assert world.pods.set_workers == []
+    await slow.finish(world)
+    assert world.pods.set_workers == [("a-1", 3), ("a-2", 3)]
+
+
+async def test_workers_whose_cpu_is_there_do_not_wait_for_others(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    slow = SlowResizes(world)
+    world.cache.put(world.cluster.add_pod("a-2", cpu="2", memory="1Gi"))
+    decided |= {"workers": 3, "replicas": 2}
+    await start(world)
+    assert world.pods.set_workers == [("a-2", 3)]
+    await slow.finish(world)
+
+
+async def test_a_resize_for_an_earlier_decision_adds_no_workers(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    slow = SlowResizes(world)
+    decided |= {"workers": 3, "replicas": 2}
+    await start(world)
+    decided |= {"workers": 1}
+    await start(world)
+    await slow.finish(world)
+    assert world.pods.set_workers == []
+    await world.tick()
+    assert acts(world)[-2:] == [("resize", "a-1", "500m"), ("resize", "a-2", "500m")]
+
+
+async def test_resizes_end_with_the_term_and_with_the_aiapi(decided: dict[str, int]) -> None:
+    world = World()
+    await world.settle()
+    SlowResizes(world)
+    decided |= {"workers": 3, "replicas": 2}
+    await start(world)
+    first = list(world.state.resizer.resizing.values())
+    world.leads.term = 2
+    await start(world)
+    second = list(world.state.resizer.resizing.values())
+    world.state.close()
+    await asyncio.wait([*first, *second])
+    assert len(first) == len(second) == 2
+    assert all(task.cancelled() for task in (*first, *second))
+    assert world.pods.set_workers == []
+
+
+async def test_a_resize_without_an_answer_is_given_up_and_reported(
+    decided: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resizer, "DEADLINE", 0.01)
+    world = World()
+    await world.settle()
+    slow = SlowResizes(world)
+    decided |= {"workers": 3, "replicas": 2}
+    await world.tick()
+    assert world.state.resizer.resizing == {}
+    slow.allowed.set()
+    await world.tick()
+    reconciled = world.condition("Reconciled")
+    assert reconciled["status"] == "False"
+    assert "resize of pod a-1: no answer within 0.01 s" in reconciled["message"]
+    await world.tick()
+    assert world.condition("Reconciled")["status"] == "True"
+    assert set(world.pods.set_workers) == {("a-1", 3), ("a-2", 3)}

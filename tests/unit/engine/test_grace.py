@@ -22,7 +22,7 @@ async def condition(*latencies: Histogram, **spec: Any) -> dict[str, Any]:
     world.add_pods(*names)
     for name, latency in zip(names, latencies, strict=True):
         world.answer(name, latency=latency)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     return world.condition("GraceTooShort")
 
 

@@ -283,7 +283,7 @@ async def test_a_new_pod_starts_without_the_workers_that_its_node_refuses() -> N
         world.now += 2
         world.pods.set_workers.clear()
         world.answer("a-3", ready=False)
-        await world.engine.tick(world.state)
+        await world.tick_now()
         confirmed += [call for call in world.pods.set_workers if call[0] == "a-3"]
     assert confirmed == [("a-3", 1)], "once its resize is refused, so that it becomes ready"
 

@@ -44,7 +44,7 @@ async def test_an_app_that_does_not_import() -> None:
     await world.tick()
     world.cache.put(world.cluster.add_pod("a-1", ready=False))
     world.answer("a-1", ready=False, failure="ModuleNotFoundError: No module named 'nosuch'")
-    await world.engine.tick(world.state)
+    await world.tick_now()
     ready = world.condition("Ready")
     assert ready["reason"] == "AppFailed"
     for part in ("nosuch.main:app", "No module named 'nosuch'", "spec.app", "kubectl logs"):
@@ -232,7 +232,7 @@ async def starting(failure: str = "", *, seconds: float = 0.0) -> dict[str, Any]
     state = {"name": "app", "state": {"running": {"startedAt": began}}}
     world.cache.put(world.cluster.add_pod("a-1", ready=False, containerStatuses=[state]))
     world.answer("a-1", ready=False, workers_ready=0, failure=failure)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     return world.condition("Ready")
 
 

@@ -10,11 +10,13 @@ from engine_support.world import Leads, aiapi
 
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.cluster.watch import Listed
 from aiapi_operator.engine import runner as runner_module
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.runner import Runner
+from aiapi_operator.engine.tick_queue import TickQueue
 
 SLOW = {"scaling": {"interval": "60s"}}
 
@@ -26,9 +28,11 @@ class FakeEngine:
         self.ticks: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.failures: list[str] = []
+        self.on_tick: Callable[[], object] = lambda: None
 
     async def tick(self, state: AIApiState) -> None:
         self.ticks.append(state.ref.uid)
+        self.on_tick()
         if state.ref.name in self.fails:
             raise self.fails[state.ref.name]
 
@@ -39,10 +43,12 @@ class FakeEngine:
 class FakeMetrics:
     def __init__(self) -> None:
         self.outcomes: list[str] = []
+        self.lags: list[float] = []
         self.forgotten: list[tuple[str, str]] = []
 
-    def record_tick(self, key: tuple[str, str], *, outcome: str, **_: Any) -> None:
+    def record_tick(self, key: tuple[str, str], *, lag: float, outcome: str, **_: Any) -> None:
         self.outcomes.append(outcome)
+        self.lags.append(lag)
 
     def forget(self, key: tuple[str, str]) -> None:
         self.forgotten.append(key)
@@ -85,8 +91,9 @@ def named(name: str, uid: str = "", spec: dict[str, Any] | None = None, **meta: 
 
 
 def pod(version: str) -> Manifest:
-    labels = {"app.kubernetes.io/instance": "a"}
-    metadata = {"name": "a-1", "namespace": "shop", "uid": "p", "labels": labels}
+    labels = {"app.kubernetes.io/instance": "a", "pod-template-hash": "1"}
+    metadata: Manifest = {"name": "a-1", "namespace": "shop", "uid": "p", "labels": labels}
+    metadata["ownerReferences"] = [{"kind": "ReplicaSet", "name": "a-1", "controller": True}]
     return {"kind": "Pod", "metadata": {**metadata, "resourceVersion": version}}
 
 
@@ -95,6 +102,48 @@ async def test_ticks_follow_the_interval_of_the_aiapi(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("b"))
     await until(lambda: stage.engine.ticks.count("a") == 3)
     assert stage.engine.ticks.count("b") == 1
+
+
+async def test_lateness_counts_from_when_the_tick_was_due(stage: Stage) -> None:
+    def overrun() -> None:
+        if len(stage.engine.ticks) == 1:
+            stage.late = 18.0
+
+    stage.engine.on_tick = overrun
+    stage.runner.on_aiapi_update(named("a", spec={"scaling": {"interval": "500ms"}}))
+    await until(lambda: len(stage.metrics.lags) == 3)
+    first, second, third = stage.metrics.lags
+    assert first < 0.4
+    assert 17.4 < second < 18
+    assert third < 0.4, "missed ticks are not made up for"
+
+
+async def test_a_tick_for_a_change_is_due_when_the_change_arrived(stage: Stage) -> None:
+    def change_and_overrun() -> None:
+        if len(stage.engine.ticks) == 1:
+            stage.runner.on_child_update(pod("1"))
+            stage.late = 5.0
+
+    stage.engine.on_tick = change_and_overrun
+    stage.runner.on_aiapi_update(named("a"))
+    await until(lambda: len(stage.metrics.lags) == 2)
+    assert 4.9 < stage.metrics.lags[1] < 5.4
+    await asyncio.sleep(0.1)
+    assert len(stage.engine.ticks) == 2
+
+
+async def test_a_tick_that_waits_for_its_turn_is_not_overdue(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = asyncio.Event()
+    monkeypatch.setattr(TickQueue, "turn", lambda *_: turn.wait())
+    stage.runner.on_aiapi_update(named("a"))
+    await asyncio.sleep(0.2)
+    stage.late = 200.0
+    assert stage.runner.overdue() == []
+    turn.set()
+    await until(lambda: stage.engine.ticks)
+    assert stage.runner.overdue() == []
 
 
 async def test_changes_wake_the_task(stage: Stage) -> None:
@@ -106,6 +155,15 @@ async def test_changes_wake_the_task(stage: Stage) -> None:
     await until(lambda: len(stage.engine.ticks) == 3)
     stage.runner.on_aiapi_update(named("a", generation=2, resourceVersion="2"))
     await until(lambda: len(stage.engine.ticks) == 4)
+
+
+async def test_an_object_that_vanished_unseen_wakes_the_task(stage: Stage) -> None:
+    stage.runner.on_aiapi_update(named("a"))
+    stage.runner.on_child_update(pod("1"))
+    await until(lambda: len(stage.engine.ticks) == 1)
+    stage.runner.on_list(Listed("Pod", None, "9", frozenset()))
+    await until(lambda: len(stage.engine.ticks) == 2)
+    assert list(stage.cache.pods(("shop", "a"))) == []
 
 
 async def test_a_status_write_does_not_wake_the_task(stage: Stage) -> None:

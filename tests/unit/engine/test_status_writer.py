@@ -60,7 +60,37 @@ async def test_the_status_is_not_written_to_an_aiapi_of_the_same_name() -> None:
         await world.tick()
 
 
-async def test_changed_numbers_are_written_every_few_seconds_at_most(
+async def test_numbers_that_vary_by_chance_are_written_once_a_minute(
+    changes: dict[str, Any],
+) -> None:
+    world = World()
+    await world.settle()
+    decision = world.state.writer.decision
+    assert decision is not None
+    for after, rate, in_flight in ((60.0, 100.0, 30.0), (59.0, 120.0, 50.0), (1.0, 80.0, 20.0)):
+        load = replace(decision.load, arrivals_per_second=rate, in_flight=in_flight)
+        changes["load"] = load
+        await world.tick(after=after)
+    assert writes(world) == 2
+    assert world.written["load"]["requestsPerSecond"] == "80"
+
+
+async def test_the_reason_of_a_diagnosis_that_does_not_apply_is_written_with_the_numbers(
+    changes: dict[str, Any],
+) -> None:
+    world = World()
+    await world.settle()
+    fine = Condition(type="DependencyBound", status=False, reason="LatencyNormal", message="")
+    changes["conditions"] = (fine,)
+    await world.tick(after=60.0)
+    changes["conditions"] = (replace(fine, reason="WaitUnexplained"),)
+    await world.tick(after=59.0)
+    assert world.condition("DependencyBound")["reason"] == "LatencyNormal"
+    await world.tick(after=1.0)
+    assert world.condition("DependencyBound")["reason"] == "WaitUnexplained"
+
+
+async def test_jumps_of_the_load_are_written_every_few_seconds_at_most(
     changes: dict[str, Any],
 ) -> None:
     world = World()
@@ -95,7 +125,7 @@ async def test_small_shares_of_failures_are_visible(
     decision = world.state.writer.decision
     assert decision is not None
     changes["load"] = replace(decision.load, failing=share)
-    await world.tick(after=6.0)
+    await world.tick(after=60.0)
     assert world.written["load"]["failing"] == text
 
 
@@ -127,7 +157,7 @@ async def test_the_objective_that_is_closest_to_being_missed_is_shown(
         (16.0, 0.54, whole | {"measured": "16s"}),
     ):
         changes["load"] = replace(decision.load, latency=latency, first_byte=first_byte)
-        await world.tick(after=6.0)
+        await world.tick(after=60.0)
         assert world.written["objective"] == shown
     load = world.written["load"]
     assert (load["latency"], load["percentile"]) == ("16s", "p95")
@@ -231,7 +261,7 @@ async def test_the_runtime_of_most_pods_is_shown() -> None:
     world.add_pods("a-3")
     for pod, runtime in (("a-1", old), ("a-2", new), ("a-3", new)):
         world.answer(pod, runtime=runtime)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     assert world.written["runtime"] == {
         "version": "0.2.0",
         "source": "Injected",
@@ -246,7 +276,7 @@ async def test_the_runtime_stays_while_no_pod_answers() -> None:
     runtime = PodRuntime(version="0.1.0", source="Injected")
     for pod in ("a-1", "a-2"):
         world.answer(pod, runtime=runtime)
-    await world.engine.tick(world.state)
+    await world.tick_now()
     for pod in ("a-1", "a-2"):
         world.pods.answers[pod] = PodUnknown(pod=pod, ready=True, reason="timeout")
     await world.tick()

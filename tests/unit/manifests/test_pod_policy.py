@@ -91,6 +91,21 @@ FORBIDDEN: list[tuple[dict[str, Any], str, str, Any]] = [
     ),
     ({"serviceAccountName": "deployer"}, "serviceAccountName", "serviceAccounts", ("*/deployer",)),
     ({"serviceAccount": "deployer"}, "serviceAccount", "serviceAccounts", ("prod/*",)),
+    (
+        {"serviceAccountName": "default", "automountServiceAccountToken": True},
+        "serviceAccountName",
+        "serviceAccounts",
+        ("*/default",),
+    ),
+    (
+        {
+            "serviceAccountName": "default",
+            "volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}],
+        },
+        "serviceAccountName",
+        "serviceAccounts",
+        ("*/default",),
+    ),
 ]
 
 
@@ -114,6 +129,8 @@ def test_a_forbidden_field_is_named_with_what_allows_it(
         {"hostNetwork": False, "hostPID": None},
         {"serviceAccountName": "assistant-aiapi"},
         {"automountServiceAccountToken": True},
+        {"serviceAccountName": "default"},
+        {"serviceAccountName": "default", "automountServiceAccountToken": False},
         {"volumes": [{"name": "models", "emptyDir": {}}, {"name": "gone", "hostPath": None}]},
         context(privileged=False, procMount="Default", capabilities={"drop": ["ALL"], "add": []}),
         app(ports=[{"containerPort": 80}]),

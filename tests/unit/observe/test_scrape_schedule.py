@@ -76,6 +76,23 @@ def test_a_silent_pod_stays_unknown_until_the_next_scrape() -> None:
     assert unknown == {target.pod for target in targets} - due
 
 
+def test_a_pod_that_was_not_asked_keeps_its_last_answer_and_its_time() -> None:
+    schedule, targets = ScrapeSchedule(), fleet(2)
+    schedule.record(targets, [sample("a-0", time=10.0), sample("a-1", time=10.0)])
+    first, second = schedule.record(targets, [sample("a-1", time=12.0)])
+    assert isinstance(first, PodSample)
+    assert isinstance(second, PodSample)
+    assert (first.time, second.time) == (10.0, 12.0)
+
+
+def test_a_pod_that_was_never_asked_is_unknown_and_due() -> None:
+    schedule, targets = ScrapeSchedule(), fleet(300)
+    assert schedule.record(targets, []) == tuple(
+        PodUnknown(pod=target.pod, ready=True, reason="not asked yet") for target in targets
+    )
+    assert schedule.due(targets, interval=2.0, workers=1) == targets
+
+
 def test_pods_in_transition_are_scraped_in_every_tick() -> None:
     schedule, targets = ScrapeSchedule(), fleet(300)
     scrape(schedule, targets)

@@ -1,13 +1,17 @@
 """A pod's answer is untrusted input: one invalid field rejects it as a whole."""
 
+import contextlib
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiapi_operator.observe.stats import InvalidStatsError, parse
-from aiapi_operator.sizing.inputs import NO_HISTOGRAM, PodRuntime, ThreadPool
+from aiapi_operator.sizing.inputs import NO_HISTOGRAM, Histogram, PodRuntime, ThreadPool
 
 _HISTOGRAM = {"bounds": [0.01, 0.1], "counts": [5, 3, 1], "sum": 0.7}
 _STATS: dict[str, Any] = {
@@ -167,3 +171,100 @@ def test_times_to_the_first_byte_are_optional_and_checked() -> None:
 def test_malformed_answers_are_rejected(body: bytes) -> None:
     with pytest.raises(InvalidStatsError):
         parse(body, pod="a", time=0)
+
+
+def short(**changes: object) -> bytes:
+    """An answer in the short form; the changes are of its latency."""
+    part = {"first": 1, "counts": [3, 1], "sum": 0.7}
+    answer = {
+        **_STATS,
+        "bounds": [0.01, 0.1, 1.0],
+        "latency": part | changes,
+        "ttfb": {"first": 0, "counts": [], "sum": 0},
+        "loop_lag": part,
+    }
+    return json.dumps(answer).encode()
+
+
+def test_the_short_form_leaves_out_zeros_and_shares_the_bounds() -> None:
+    sample = parse(short(), pod="a", time=0)
+    assert sample.latency == Histogram(bounds=(0.01, 0.1, 1.0), counts=(0, 3, 1, 0), sum=0.7)
+    assert sample.first_byte.counts == (0, 0, 0, 0)
+    assert sample.loop_lag.bounds is sample.latency.bounds
+    assert parse(short(), pod="b", time=0).latency.bounds is sample.latency.bounds
+
+
+def test_the_forms_may_be_mixed() -> None:
+    answer = json.loads(short()) | {"ttfb": _HISTOGRAM}
+    assert parse(json.dumps(answer).encode(), pod="a", time=0).first_byte.counts == (5, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"first": 3}, "latency: counts must end with the last bucket"),
+        ({"first": -1}, "latency.first: Expected `int` >= 0"),
+        ({"first": 1.0}, "latency.first: Expected `int | null`, got `float`"),
+        ({"counts": [1, -1]}, "latency.counts[1]: Expected `int` >= 0"),
+        ({"counts": [0] * 514}, "latency.counts: Expected `array` of length <= 513"),
+        ({"first": None}, "latency: missing required field `bounds`"),
+    ],
+)
+def test_the_short_form_is_checked(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidStatsError, match=f"^{re.escape(message)}$"):
+        parse(short(**changes), pod="a", time=0)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ([0.1, 0.1], "bounds: bounds must ascend"),
+        ([0, 1], "bounds[0]: Expected `float` > 0.0"),
+        ([1] * 513, "bounds: Expected `array` of length <= 512"),
+        ({}, "bounds: Expected `array`, got `object`"),
+    ],
+)
+def test_shared_bounds_are_checked(bounds: object, message: str) -> None:
+    answer = json.loads(short()) | {"bounds": bounds}
+    with pytest.raises(InvalidStatsError, match=f"^{re.escape(message)}$"):
+        parse(json.dumps(answer).encode(), pod="a", time=0)
+
+
+def test_the_short_form_needs_bounds() -> None:
+    answer = json.loads(short())
+    del answer["bounds"]
+    with pytest.raises(InvalidStatsError, match=r"^bounds: missing required field$"):
+        parse(json.dumps(answer).encode(), pod="a", time=0)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"version": 1, "rss_bytes": NaN}', "rss_bytes: JSON is malformed"),
+        (b'{"version": 1, "rss_bytes": -Infinity}', "rss_bytes: JSON is malformed"),
+        (b'{"version": 1', "answer: Input data was truncated"),
+        (b"[]", "answer: Expected `object`, got `array`"),
+        (b'{"novelty": ' + b"[" * 60_000, "answer: nested too deeply"),
+        (b'{"version": 1, "loop_seconds": 1e999}', "loop_seconds: Number out of range"),
+    ],
+)
+def test_an_answer_that_is_not_json_names_the_field_where_it_can(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidStatsError, match=f"^{re.escape(message)}"):
+        parse(body, pod="a", time=0)
+
+
+@given(
+    st.binary(max_size=300)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+    ).map(lambda value: json.dumps(value).encode()),
+    st.sampled_from(sorted(_STATS)),
+)
+def test_any_value_in_any_field_is_rejected_or_read(value: bytes, field: str) -> None:
+    stats = json.dumps({key: item for key, item in _STATS.items() if key != field})
+    body = stats[:-1].encode() + b', "%b": %b}' % (field.encode(), value)
+    with contextlib.suppress(InvalidStatsError):
+        assert parse(body, pod="a", time=0).pod == "a"

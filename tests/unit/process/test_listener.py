@@ -11,14 +11,19 @@ from aiapi_operator.process.listener import ListenError, bind, host_port
 from aiapi_operator.process.settings import Settings
 
 
+async def no_metrics() -> bytes:
+    return b""
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_by_default_probes_reach_the_operator_on_both(host: str) -> None:
-    health = HealthServer(overdue=list, waiting_for=str, metrics=bytes)
-    port = await health.start(Settings().host, 0)
-    url = f"http://{host_port(host, port)}/readyz"
-    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+    health = HealthServer(overdue=list, waiting_for=str, metrics=no_metrics)
+    async with (
+        health.serving(Settings().host, 0) as port,
+        aiohttp.ClientSession() as client,
+        client.get(f"http://{host_port(host, port)}/readyz") as answer,
+    ):
         assert (answer.status, await answer.text()) == (200, "ok\n")
-    await health.stop()
 
 
 def test_a_kernel_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,9 +42,9 @@ def test_a_kernel_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_a_port_in_use_is_named_with_what_to_do() -> None:
     with bind("::1", 0, "--port") as first:
         port = first.getsockname()[1]
-        health = HealthServer(overdue=list, waiting_for=str, metrics=bytes)
+        health = HealthServer(overdue=list, waiting_for=str, metrics=no_metrics)
         with pytest.raises(ListenError) as found:
-            await health.start("::1", port)
+            await health.serving("::1", port).__aenter__()
     assert str(found.value) == (
         f"cannot listen on [::1]:{port}: Address already in use;"
         " choose another address or port with --port"

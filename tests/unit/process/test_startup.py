@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.process.startup import Startup
 
@@ -46,3 +48,51 @@ async def test_it_names_the_missing_crd_and_then_the_next_problem(monkeypatch: A
     assert await startup.wait_for_crd(api, stop) is False
     assert "kubectl apply --server-side -f crds/" in seen[1]
     assert seen[2] == "the API server is away"
+
+
+class ScriptedWatches:
+    """Watches that list when a test lets them."""
+
+    def __init__(self) -> None:
+        self.problem = "cannot list /api/v1/pods: forbidden"
+        self.complete = asyncio.Event()
+
+    async def listed(self) -> None:
+        await self.complete.wait()
+
+    def waiting_for(self) -> str:
+        return self.problem
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_it_is_not_ready_while_pods_and_children_are_unknown(monkeypatch: Any) -> None:
+    monkeypatch.setattr("aiapi_operator.process.startup._POLL", 0.01)
+    startup, stop, watches = Startup(), asyncio.Event(), ScriptedWatches()
+    given: Any = watches
+    running = asyncio.create_task(forever())
+    waiting = asyncio.create_task(startup.wait_for_objects(given, running, stop))
+    await asyncio.sleep(0.05)
+    assert startup.waiting_for() == "cannot list /api/v1/pods: forbidden"
+    assert not waiting.done()
+    watches.complete.set()
+    assert await waiting is True
+    running.cancel()
+
+
+async def test_a_stop_and_a_failed_watch_end_the_wait(monkeypatch: Any) -> None:
+    monkeypatch.setattr("aiapi_operator.process.startup._POLL", 0.01)
+    startup, stop = Startup(), asyncio.Event()
+    watches: Any = ScriptedWatches()
+    stop.set()
+    running = asyncio.create_task(forever())
+    assert await startup.wait_for_objects(watches, running, stop) is False
+    running.cancel()
+
+    async def fail() -> None:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        await startup.wait_for_objects(watches, asyncio.create_task(fail()), asyncio.Event())

@@ -1,17 +1,20 @@
 """``kubectl aiapi adopt deployment/NAME``: write, or apply, the AIApi of a Deployment."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from aiapi_operator.api import AIApi
 from aiapi_operator.api.spec import Mode
 from aiapi_operator.cluster.reader import Reader
+from aiapi_operator.manifests.pod_policy import PodTemplatePolicy, violations
 from aiapi_operator.plugin.adopt import document, sources
 from aiapi_operator.plugin.adopt.choices import Choices
 from aiapi_operator.plugin.adopt.convert import Adoption, convert
 from aiapi_operator.plugin.adopt.related import Belongings, Manifest
-from aiapi_operator.plugin.adopt.remarks import AdoptionError
+from aiapi_operator.plugin.adopt.remarks import AdoptionError, Remark
 from aiapi_operator.plugin.adopt.validation import validate
 from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
 from aiapi_operator.plugin.errors import USAGE, CommandError
@@ -68,7 +71,18 @@ def converted(given: Belongings, choices: Choices) -> Adoption:
         validate(adoption.manifest)
     except AdoptionError as error:
         raise CommandError(f"{given.name}: {error}", USAGE) from error
-    return adoption
+    return replace(adoption, remarks=(*adoption.remarks, *forbidden(adoption)))
+
+
+def forbidden(adoption: Adoption) -> list[Remark]:
+    """What the operator refuses unless its administrator allows it."""
+    aiapi = AIApi.model_validate(adoption.manifest)
+    return [
+        Remark(origin=adoption.origin, field=field, reason=reason, near="podTemplate")
+        for field, _, reason in (
+            each.partition(" is ") for each in violations(aiapi, PodTemplatePolicy())
+        )
+    ]
 
 
 def _read(where: ClusterOptions, filename: Path | None, name: str) -> Belongings:
@@ -97,6 +111,7 @@ def summary_lines(manifest: Manifest, adoption: Adoption, *, dry_run: bool) -> l
     mode = manifest["spec"]["scaling"]["mode"]
     return [
         f"aiapi/{name}: applied in mode {mode}{suffix}; {adoption.origin} is unchanged",
+        *(f"note: {each.text}" for each in forbidden(adoption)),
         f"note: {lost} fields were not carried over; run the command without --apply to see them",
         f"next: wait until aiapi/{name} is Ready, then move the traffic (page Adopt a Deployment)",
     ]

@@ -129,7 +129,22 @@ def test_apply_reports_what_it_did() -> None:
     assert lines[0] == (
         "aiapi/web-aiapi: applied in mode Recommend (dry run); Deployment web is unchanged"
     )
-    assert "fields were not carried over" in lines[1]
+    assert "fields were not carried over" in lines[-2]
+
+
+def test_what_the_operator_refuses_by_default_is_named() -> None:
+    adoption = command.converted(belongings(serviceAccountName="web"), Choices())
+    (note,) = (
+        line
+        for line in command.summary_lines(adoption.manifest, adoption, dry_run=False)
+        if "forbidden" in line
+    )
+    assert note == (
+        "note: spec.podTemplate.spec.serviceAccountName: forbidden: remove it, or have an"
+        " administrator allow it with podTemplatePolicy.serviceAccounts in the values of the"
+        " operator's chart"
+    )
+    assert any(each.near == "podTemplate" and note.endswith(each.text) for each in adoption.remarks)
 
 
 def service(target: object) -> dict[str, Any]:

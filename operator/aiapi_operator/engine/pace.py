@@ -1,0 +1,98 @@
+"""How often an AIApi ticks: every ten seconds while it is idle. Pure.
+
+Idle means that a tick can change nothing and that the next one will not either: the fleet has its
+smallest size and runs as decided, all pods answered, and no request is open or has arrived in the
+last seconds. A fleet that is about to shrink, grow or restart is not idle. A watch event ends the
+wait at once; a first request is seen after ten seconds at most.
+
+Fleets that are scraped in parts are never idle: their samples would be too old.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiapi_operator.engine.fleet import Observation, SampledPod
+from aiapi_operator.engine.grants import GrantsState
+from aiapi_operator.engine.resizer import ResizerState
+from aiapi_operator.engine.sizer import SizingResult
+from aiapi_operator.observe.scrape_schedule import WHOLE_FLEET
+from aiapi_operator.sizing.decision import Verdict
+from aiapi_operator.sizing.inputs import PodSample, UpcomingFloor
+
+IDLE_INTERVAL = 10.0
+"""Seconds between two ticks."""
+SCHEDULE_AHEAD = 60.0
+"""Seconds before a schedule from which an AIApi is not idle."""
+
+
+@dataclass(slots=True)
+class PaceState:
+    """Seconds from the last tick to the next one, where longer than the spec's interval."""
+
+    interval: float = 0.0
+
+
+def begin(state: PaceState) -> float:
+    """A tick begins: the interval since the last one. Until it is idle, the spec's applies."""
+    interval, state.interval = state.interval, 0.0
+    return interval
+
+
+def rest(state: PaceState) -> None:
+    """The tick found the AIApi idle."""
+    state.interval = IDLE_INTERVAL
+
+
+def is_idle(
+    observation: Observation, result: SizingResult, granted: GrantsState, resizer: ResizerState
+) -> bool:
+    """Whether the next tick may wait."""
+    pods = observation.sampled_pods
+    return (
+        _is_smallest(observation, result)
+        and 0 < len(pods) == len(observation.pods) == len(observation.answers) <= WHOLE_FLEET
+        and not observation.apply_errors
+        and not granted.refusals
+        and not granted.unanswered
+        and not resizer.resizing
+        and result.decision.load.arrivals_per_second == 0
+        and all(_is_at_rest(pod, result.decision.workers) for pod in pods)
+        and not _begins_soon(result.spec.upcoming)
+    )
+
+
+def _is_smallest(observation: Observation, result: SizingResult) -> bool:
+    """The fleet has the fewest pods and workers, and nothing else was decided."""
+    decision, spec = result.decision, result.spec
+    replicas = (observation.deployment or {"spec": {}})["spec"].get("replicas", 1)
+    return (
+        decision.verdict is Verdict.STEADY
+        and decision.workers == spec.workers.min
+        and decision.replicas == spec.replicas.min == replicas == len(observation.pods)
+    )
+
+
+def _is_at_rest(pod: SampledPod, workers: int) -> bool:
+    sample = pod.sample
+    return (
+        pod.pod.ready
+        and pod.pod.resize_pending is None
+        and sample.ready
+        and not sample.failure
+        and sample.workers_wanted == sample.workers_ready == workers
+        and not _open_work(sample)
+    )
+
+
+def _open_work(sample: PodSample) -> int:
+    return (
+        sample.in_flight
+        + sample.accept_queue_depth
+        + sample.open_streams
+        + sample.open_websockets
+        + sample.workers_draining
+    )
+
+
+def _begins_soon(upcoming: Iterable[UpcomingFloor]) -> bool:
+    return any(each.seconds <= SCHEDULE_AHEAD for each in upcoming)
