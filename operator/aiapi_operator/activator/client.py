@@ -88,7 +88,7 @@ class ClientConnection(asyncio.Protocol):
             self._first_byte()
         self._read(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The client is gone."""
         self._end("client_left")
         if self._timer is not None:

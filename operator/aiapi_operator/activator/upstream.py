@@ -98,9 +98,7 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The pod closed the connection."""
         self._transport = None
-        if self.tunnel or self._reader.ended:
-            self._client.finished()
-        elif exc is None and self._reader.eof():
+        if self.tunnel or (exc is None and self._reader.eof()):
             self._client.finished()
         else:
             self._client.failed("The pod closed the connection before its response was complete")
