@@ -124,5 +124,3 @@ async def rig(limits: Limits | None = None) -> AsyncIterator[Rig]:
             with suppress(asyncio.CancelledError):
                 await task
             await asyncio.sleep(0.05)
-
-

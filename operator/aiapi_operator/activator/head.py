@@ -89,15 +89,19 @@ def tokens(headers: Iterable[Header], name: bytes) -> set[bytes]:
 
 
 def render_request(head: RequestHead, client: str) -> bytes:
-    """The head for a pod. One request per connection, so that none meets a connection that the
-    pod is closing. The client's address is appended to ``X-Forwarded-For``."""
+    """The head for a pod. The client's address is appended to ``X-Forwarded-For``.
+
+    The connection is used once, but the pod does not learn that: asked to close, a server that
+    answers early closes while the body still comes, and that resets its response.
+    """
     headers = _end_to_end(head.headers)
     forwarded = [value for name, value in headers if name.lower() == _FORWARDED]
     kept = [(name, value) for name, value in headers if name.lower() != _FORWARDED]
     kept.append((b"X-Forwarded-For", b", ".join([*forwarded, client.encode()])))
     if head.chunked:
         kept.append((b"Transfer-Encoding", b"chunked"))
-    kept += _connection(head.upgrades)
+    if head.upgrades:
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
     return _render(b"%s %s HTTP/%s" % (head.method, head.target, head.version), kept)
 
 
@@ -106,17 +110,11 @@ def render_response(head: ResponseHead, *, chunked: bool) -> bytes:
     headers = _end_to_end(head.headers)
     if head.status >= 200:
         headers += [(b"Transfer-Encoding", b"chunked")] if chunked else []
-        headers += _connection(upgrades=False)
+        headers.append((b"Connection", b"close"))
     elif head.status == 101:
         headers += [item for item in head.headers if item[0].lower() == b"upgrade"]
         headers.append((b"Connection", b"Upgrade"))
     return _render(b"HTTP/1.1 %d %s" % (head.status, head.reason), headers)
-
-
-def _connection(upgrades: bool) -> list[Header]:
-    if upgrades:
-        return [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-    return [(b"Connection", b"close")]
 
 
 def _end_to_end(headers: Sequence[Header]) -> list[Header]:

@@ -1,4 +1,7 @@
-"""The connection to a pod, for one request: relays the response as it comes."""
+"""The connection to a pod, for one request: relays the response as it comes.
+
+No connection is used again, so that no request meets one that the pod is closing.
+"""
 
 import asyncio
 import socket
