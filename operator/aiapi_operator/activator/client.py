@@ -177,7 +177,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more for now."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:

@@ -140,7 +140,7 @@ class Gate:
         self._expiring.start()
         if request.wakes:
             self._waking.start()
-            self._waker.nudge()
+            self._waker.nudge(is_first=len(self.hold) == 1)
 
     def connect_failed(self, request: Held, backend: Backend) -> None:
         """No byte of the request was sent, so it goes to another pod, or waits for one."""

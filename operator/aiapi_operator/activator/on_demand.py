@@ -17,7 +17,7 @@ class OnDemand:
 
     def start(self) -> None:
         """Start it unless it runs."""
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=self._name)
             self._task.add_done_callback(self._ended)
 
@@ -27,6 +27,7 @@ class OnDemand:
             self._task.cancel()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
+        if self._task is task:
+            self._task = None
         if not task.cancelled() and (error := task.exception()):
             _log.error("%s failed", self._name, exc_info=error)

@@ -71,7 +71,7 @@ class Upstream(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """The client reads more slowly than the pod writes."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:

@@ -40,8 +40,10 @@ class Waker:
         self.error = ""
         """Why the last attempt failed; empty once one succeeded."""
 
-    def nudge(self) -> None:
-        """More requests wait."""
+    def nudge(self, *, is_first: bool) -> None:
+        """One more request waits. Before the first, the scale may have been lowered again."""
+        if is_first:
+            self._raised_to = 0
         if self._wanted() > self._raised_to and not self.error:
             self._more.set()
 
