@@ -1,6 +1,8 @@
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+import uvloop
 from activator_support.pods import UvicornPod
 from activator_support.rig import Rig, rig
 
@@ -24,3 +26,8 @@ def start_pod() -> Iterator[Callable[..., UvicornPod]]:
     yield start
     for pod in pods:
         pod.stop()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """uvloop is what runs in the cluster."""
+    return {"uvloop": uvloop.new_event_loop}
