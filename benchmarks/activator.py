@@ -31,7 +31,7 @@ KEY = ("bench", "api")
 REQUEST = b"GET /items HTTP/1.1\r\nhost: api\r\nuser-agent: bench\r\naccept: */*\r\n"
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
+async def app(_scope: Any, _receive: Any, send: Any) -> None:
     length = [(b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": length})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -44,7 +44,7 @@ def pod(port: int) -> None:
 
 
 class NoScales:
-    async def raise_to(self, key: tuple[str, str], replicas: int) -> bool:
+    async def raise_to(self, _key: tuple[str, str], _replicas: int) -> bool:
         return True
 
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from runtime_support.client import Connection
+
 from aiapi_operator.activator.fleet import Fleet, Key, Pod
 from aiapi_operator.activator.gate import Gate, Surroundings
 from aiapi_operator.activator.limits import Limits
@@ -13,7 +15,6 @@ from aiapi_operator.activator.listeners import Listeners
 from aiapi_operator.activator.metrics import ActivatorMetrics
 from aiapi_operator.activator.prober import HttpProbe, open_session
 from aiapi_operator.activator.world import World
-from runtime_support.client import Connection
 
 KEY = ("shop", "assistant")
 
@@ -95,7 +96,7 @@ class Rig:
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the activator has no event for each state
             await asyncio.sleep(0.005)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from aiapi_operator.activator.client import ClientConnection
-from aiapi_operator.activator.fleet import Key
+from aiapi_operator.activator.fleet import Fleet, Key
 from aiapi_operator.activator.gate import Gate, Surroundings
 from aiapi_operator.activator.metrics import ActivatorMetrics, Now
 from aiapi_operator.activator.world import World
@@ -19,6 +19,7 @@ QUIET = 60.0
 Service may connect to an endpoint for a while after it was removed."""
 _BACKLOG = 4096
 _INTERVAL = 5.0
+_CLOSING_INTERVAL = 0.05
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
@@ -57,15 +58,15 @@ class Listeners:
     def changed(self, key: Key) -> None:
         """An AIApi or its pods changed."""
         fleet, gate = self._world.fleets.get(key), self._gates.get(key)
+        before = gate.fleet.port if gate is not None else None
         if fleet is None:
             if gate is not None:
                 self._forget(gate)
-        elif gate is not None:
+        elif gate is not None or fleet.port is not None:
+            gate = gate or self._add(fleet)
             gate.update(fleet, self._world.pods(key))
-        elif fleet.port is not None:
-            gate = self._gates[key] = Gate(fleet, self._shared, self._metrics.fleet(key))
-            gate.update(fleet, self._world.pods(key))
-        self._changed.set()
+        if before != (fleet.port if fleet is not None else None):
+            self._changed.set()
 
     def gates(self) -> Iterator[Gate]:
         """All gates."""
@@ -102,8 +103,10 @@ class Listeners:
 
     async def close(self, until: Callable[[], bool]) -> None:
         """Wait for all requests to end or for ``until``, and end what is left."""
-        while any(gate.connections for gate in self.gates()) and not until():
-            await asyncio.sleep(0.05)
+        while any(gate.connections for gate in self.gates()):
+            if until():
+                break
+            await asyncio.sleep(_CLOSING_INTERVAL)
         for gate in self.gates():
             gate.abort()
             gate.stop()
@@ -143,6 +146,10 @@ class Listeners:
         self._failed.discard(port)
         self._open[port] = _Open(gate, server)
         _log.info("listening on port %d for %s/%s", port, *gate.fleet.key)
+
+    def _add(self, fleet: Fleet) -> Gate:
+        gate = self._gates[fleet.key] = Gate(fleet, self._shared, self._metrics.fleet(fleet.key))
+        return gate
 
     def _forget(self, gate: Gate) -> None:
         """The AIApi is gone or never at zero any more."""

@@ -173,9 +173,11 @@ def _read_all(client: socket.socket) -> bytes:
 async def test_a_response_that_breaks_does_not_look_complete(
     activator: Rig, pod: UvicornPod
 ) -> None:
-    with pytest.raises((ConnectionError, AssertionError)):
+    try:
         answer = await activator.raw(b"GET /breaks HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert answer.endswith(b"0\r\n\r\n")
+    except ConnectionError:
+        return
+    assert not answer.endswith(b"0\r\n\r\n")
 
 
 async def test_an_early_response_reaches_a_client_that_still_sends(

@@ -37,7 +37,7 @@ async def test_a_connection_without_a_byte_wakes_nothing(activator: Rig) -> None
 async def test_a_thousand_requests_together_are_all_answered(
     activator: Rig, start_pod: StartPod
 ) -> None:
-    pods = [start_pod(name=f"pod-{n}") for n in range(2)]
+    pods = [start_pod(name=f"pod-{n}", delay=0.5) for n in range(2)]
     activator.set(pod_concurrency=500)
     requests = [asyncio.create_task(activator.ask()) for _ in range(1000)]
     await until(lambda: len(activator.gate.hold) == 1000, 60)

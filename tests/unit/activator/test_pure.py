@@ -37,7 +37,7 @@ class Candidate:
         ("Leaving", 4, 1, None, 25, 1),
     ],
 )
-def test_pods_to_wake(
+def test_pods_to_wake(  # noqa: PLR0917 - the columns of the table
     phase: str, forecast: int, concurrency: int, most: int | None, open_requests: int, expected: int
 ) -> None:
     fleet = Fleet(

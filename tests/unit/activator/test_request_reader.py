@@ -132,7 +132,7 @@ VALUE = st.text('abc XYZ,;=\t"', max_size=30)
     chunked=st.booleans(),
     cuts=st.lists(st.integers(0, 500), max_size=8),
 )
-def test_requests_are_read_as_h11_does_wherever_they_are_split(
+def test_requests_are_read_as_h11_does_wherever_they_are_split(  # noqa: PLR0917 - drawn
     method: bytes,
     target: str,
     headers: list[tuple[str, str]],
