@@ -11,9 +11,10 @@ from aiapi_operator.activator import answers
 from aiapi_operator.activator.answers import Answer
 from aiapi_operator.activator.backends import Backend
 from aiapi_operator.activator.gate import Gate
-from aiapi_operator.activator.head import LAST_CHUNK, RequestHead, chunk, render_request
+from aiapi_operator.activator.head import RequestHead, render_request
 from aiapi_operator.activator.ignored import PROBE_PATH, is_ignored
-from aiapi_operator.activator.request_reader import BadRequest, RequestReader
+from aiapi_operator.activator.incoming import Incoming
+from aiapi_operator.activator.request_reader import BadRequest
 from aiapi_operator.activator.upstream import Upstream
 
 IDLE = 75.0
@@ -33,18 +34,16 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_backend",
         "_body",
-        "_body_ended",
         "_done",
         "_gate",
+        "_incoming",
         "_loop",
-        "_reader",
         "_responding",
         "_task",
         "_timer",
         "_transport",
         "_upstream",
         "first_byte_at",
-        "head",
         "hold_seconds",
         "wakes",
     )
@@ -54,15 +53,13 @@ class ClientConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._reader: RequestReader | None = None
+        self._incoming: Incoming | None = None
         self._body: list[bytes] = []
-        self._body_ended = False
         self._upstream: Upstream | None = None
         self._backend: Backend | None = None
         self._task: asyncio.Task[None] | None = None
         self._responding = False
         self._done = False
-        self.head: RequestHead | None = None
         self.first_byte_at = 0.0
         self.hold_seconds = gate.shared.limits.seconds
         self.wakes = False
@@ -79,12 +76,9 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the request."""
-        if self._done or (self._body_ended and not self._passes_raw):
+        if self._done:
             return
-        if self._body_ended:
-            self._pass_on(data)
-            return
-        if self._reader is None:
+        if self._incoming is None:
             self._first_byte()
         self._read(data)
 
@@ -109,12 +103,13 @@ class ClientConnection(asyncio.Protocol):
     # The request.
 
     @property
-    def _passes_raw(self) -> bool:
-        return self.head is not None and self.head.upgrades
+    def head(self) -> RequestHead | None:
+        """The head of the request; None until it is complete."""
+        return self._incoming.head if self._incoming is not None else None
 
     def _first_byte(self) -> None:
         self.first_byte_at = self._gate.shared.clock()
-        self._reader = RequestReader()
+        self._incoming = Incoming()
         self._set_timer(HEAD_TIMEOUT, self._head_too_late)
 
     def _head_too_late(self) -> None:
@@ -127,31 +122,18 @@ class ClientConnection(asyncio.Protocol):
         self._timer = self._loop.call_later(seconds, action)
 
     def _read(self, data: bytes) -> None:
-        reader = self._reader
-        assert reader is not None  # noqa: S101 - set with the first byte
+        incoming = self._incoming
+        assert incoming is not None  # noqa: S101 - set with the first byte
+        is_new = incoming.head is None
         try:
-            reader.feed(data)
+            piece = incoming.feed(data)
         except BadRequest as error:
             self.answer(error.answer)
             return
-        if reader.head is None:
-            return
-        is_new, self.head = self.head is None, reader.head
-        self._take_body(reader)
-        if is_new:
-            self._arrived(reader.head)
-
-    def _take_body(self, reader: RequestReader) -> None:
-        head = reader.head
-        assert head is not None  # noqa: S101 - a body follows a head
-        piece = reader.take()
         if piece:
-            self._pass_on(chunk(piece) if head.chunked else piece)
-        if reader.ended:
-            self._body_ended = True
-            self._reader = None
-            if head.chunked:
-                self._pass_on(LAST_CHUNK)
+            self._pass_on(piece)
+        if is_new and incoming.head is not None:
+            self._arrived(incoming.head)
 
     def _pass_on(self, data: bytes) -> None:
         if self._upstream is not None:
@@ -243,7 +225,7 @@ class ClientConnection(asyncio.Protocol):
 
     def close_unused(self) -> None:
         """Close the connection if no byte has come."""
-        if self._reader is None and self.head is None and self._transport is not None:
+        if self._incoming is None and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -278,7 +260,8 @@ class ClientConnection(asyncio.Protocol):
         if self._done or self._transport is None:
             return
         self._end(outcome)
-        if self._body_ended or self._transport.is_closing():
+        has_all = self._incoming is not None and self._incoming.ended
+        if has_all or self._transport.is_closing():
             self._transport.close()
             return
         self._transport.write_eof()
