@@ -15,12 +15,11 @@ from aiapi_operator.activator.head import RequestHead, render_request
 from aiapi_operator.activator.ignored import PROBE_PATH, is_ignored
 from aiapi_operator.activator.incoming import Incoming
 from aiapi_operator.activator.request_reader import BadRequest
-from aiapi_operator.activator.upstream import Upstream
+from aiapi_operator.activator.upstream import Upstream, connect
 
 IDLE = 75.0
 """Seconds that a connection may be open without a request."""
 HEAD_TIMEOUT = 10.0
-_CONNECT_TIMEOUT = 2.0
 _LINGER = 2.0
 """Seconds for which bytes are read and dropped after an early response. Closing at once would
 reset the connection, and the client might lose the response."""
@@ -171,22 +170,17 @@ class ClientConnection(asyncio.Protocol):
 
     def forward(self, backend: Backend) -> None:
         """Send the request to a pod."""
-        self._backend = backend
-        self._task = self._loop.create_task(self._connect(backend))
-
-    async def _connect(self, backend: Backend) -> None:
         head = self.head
         assert head is not None  # noqa: S101 - only a request with a head is forwarded
-        try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT):
-                await self._loop.create_connection(
-                    lambda: Upstream(self, head), backend.pod.address, backend.pod.port
-                )
-        except OSError:
-            self._backend = self._task = None
+        self._backend = backend
+        self._task = self._loop.create_task(self._connect(head, backend))
+
+    async def _connect(self, head: RequestHead, backend: Backend) -> None:
+        connected = await connect(self, head, backend.pod)
+        self._task = None
+        if not connected and self._upstream is None:
+            self._backend = None
             self._gate.connect_failed(self, backend)
-        else:
-            self._task = None
 
     def attach(self, upstream: Upstream) -> bool:
         """The pod accepted the connection: send what has come so far."""

@@ -7,6 +7,7 @@ import asyncio
 import socket
 from typing import Protocol, cast
 
+from aiapi_operator.activator.fleet import Pod
 from aiapi_operator.activator.head import LAST_CHUNK, RequestHead, chunk, render_response
 from aiapi_operator.activator.response_reader import BadResponse, ResponseReader
 
@@ -17,6 +18,9 @@ _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
 """A response may take long. A node that is gone is noticed within half a minute."""
+
+
+_CONNECT_TIMEOUT = 2.0
 
 
 class Client(Protocol):
@@ -144,3 +148,14 @@ class Upstream(asyncio.Protocol):
             raise BadResponse("it switches to a protocol that was not requested")
         self.tunnel = True
         return render_response(head, chunked=False) + reader.tunnel
+
+
+async def connect(client: Client, head: RequestHead, pod: Pod) -> bool:
+    """Connect to a pod for one request. False if it did not accept: no byte was sent."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT):
+            await loop.create_connection(lambda: Upstream(client, head), pod.address, pod.port)
+    except OSError:
+        return False
+    return True

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from activator_support.pods import UvicornPod
 from activator_support.rig import Rig, rig, until
 
+from aiapi_operator.activator import client
 from aiapi_operator.activator.limits import Limits
 from aiapi_operator.cluster.errors import Unavailable
 
@@ -216,3 +218,20 @@ async def test_a_deleted_aiapi_answers_what_it_held_and_closes_its_port(activato
     status, _, body = await request
     assert (status, body) == (503, b"The service was deleted.\n")
     await until(lambda: not activator.listeners._open)
+
+
+async def test_a_request_of_which_bytes_were_sent_is_not_repeated(
+    activator: Rig, start_pod: StartPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = start_pod(delay=0.5)
+    connect = client.connect
+
+    async def at_the_last_moment(*request: object) -> bool:
+        await connect(*request)  # type: ignore[arg-type]
+        return False
+
+    monkeypatch.setattr(client, "connect", at_the_last_moment)
+    activator.set(pod.pod)
+    assert (await activator.ask())[0] == 200
+    assert len(pod.requests) == 1
+    assert activator.gate.in_flight == 0
