@@ -72,6 +72,7 @@ async def activator(api: FakeApi, tmp_path: Path) -> AsyncIterator[Process]:
     )
     process = Process(started, admin, port)
     await process.wait_ready()
+    await until(lambda: len(api.watchers) == 2)  # the API has no events of the past
     yield process
     if started.returncode is None:
         started.kill()
