@@ -17,6 +17,9 @@ import pytest
 from docs_support.conditions import Condition, conditions
 
 from aiapi_operator.__main__ import main as operator_command
+from aiapi_operator.activator.metrics import ActivatorMetrics
+from aiapi_operator.activator.metrics import Now as ActivatorNow
+from aiapi_operator.activator.settings import Settings as ActivatorSettings
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.container import PodDefault
 from aiapi_operator.cli import main as aiapi_command
@@ -168,7 +171,20 @@ def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
 
 
 def operator_metrics() -> set[str]:
-    lines = OperatorMetrics().text().decode().splitlines()
+    return types(OperatorMetrics().text()) | activator_metrics()
+
+
+def activator_metrics() -> set[str]:
+    metrics, now = (
+        ActivatorMetrics(),
+        ActivatorNow(key=("n", "a"), held=0, in_flight=0, connections=0),
+    )
+    metrics.gauges_from(lambda: [now])
+    return types(metrics.text())
+
+
+def types(text: bytes) -> set[str]:
+    lines = text.decode().splitlines()
     names = (line.split()[2] for line in lines if line.startswith("# TYPE"))
     return {name for name in names if name.startswith("aiapi_")}
 
@@ -294,7 +310,8 @@ INTERNAL = {"AIAPI_LOCAL_KEY", "AIAPI_LOCAL_KEY_FILE", "AIAPI_LOCAL_URL"}
 
 
 def operator_settings() -> set[str]:
-    return {
+    activator = {f"AIAPI_ACTIVATOR_{name.upper()}" for name in ActivatorSettings.model_fields}
+    return activator | {
         f"AIAPI_OPERATOR_{name.upper()}"
         for name in OperatorSettings.model_fields
         if name not in ("pod_name", "pod_namespace")  # set from POD_NAME and POD_NAMESPACE
