@@ -2,7 +2,6 @@
 
 import pytest
 
-from aiapi_operator.simulate.policies import keda
 from aiapi_operator.simulate.policies.catalogue import build
 from aiapi_operator.simulate.policies.hpa import HpaBehavior, desired_replicas, replicas_for_sum
 from aiapi_operator.simulate.policies.kpa import KpaPolicy, KpaScaler
