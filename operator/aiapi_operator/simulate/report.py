@@ -115,23 +115,24 @@ def cold_table(comparison: Comparison) -> Table:
 
 def cold_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """The formatted cells of ``cold_table``."""
-    seconds = comparison.load.trace.seconds
+    length = comparison.load.trace.seconds
     return [
-        (each.policy, *_cold_row(each.cold_starts, seconds))
+        (each.policy, *_cold_row(each.cold_starts, length))
         for each in comparison.results
         if each.cold_starts is not None
     ]
 
 
-def _cold_row(cold: ColdStarts, seconds: float) -> tuple[str, ...]:
+def _cold_row(cold: ColdStarts, length: float) -> tuple[str, ...]:
     return (
         f"{cold.starts:,}",
-        f"{100 * cold.asleep_seconds / seconds:.1f} %",
+        f"{100 * cold.asleep_seconds / length:.1f} %",
         f"{cold.requests:,}",
         f"{cold.late:,}",
-        f"{cold.p50:.2f} s",
-        f"{cold.p95:.2f} s",
-        f"{cold.longest:.2f} s",
+        *(
+            f"{seconds:.2f} s" if cold.requests else "-"
+            for seconds in (cold.p50, cold.p95, cold.longest)
+        ),
         f"{100 * cold.others_windows:.2f} %",
         f"{cold.others_late:,}",
         f"{1000 * cold.others_p95:.0f} ms",
