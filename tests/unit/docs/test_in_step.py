@@ -259,7 +259,8 @@ OTHER_PROGRAMS = {
     *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
     *("--force-conflicts", "--reuse-values", "--set", "--version", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
-    *("--no-deps", "--only", "--data-urlencode", "--manifest-url"),  # pip, benchmarks, curl, krew
+    *("--no-deps", "--only", "--write"),  # pip, benchmarks
+    *("--data-urlencode", "--manifest-url"),  # curl, krew
 }
 
 
