@@ -139,6 +139,7 @@ class _Stats(_Strict):
     open_connections: _Count
     open_websockets: _Count = 0
     open_streams: _Count = 0
+    idle_seconds: _Seconds | None = None
     accept_queue: _AcceptQueue
     worker_limit: _Count = 0
     threads: Annotated[dict[_Name, _Threads], Field(max_length=16)] | None = None
@@ -185,6 +186,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         open_connections=stats.open_connections,
         open_websockets=stats.open_websockets,
         open_streams=stats.open_streams,
+        idle_seconds=stats.idle_seconds,
         accept_queue_depth=stats.accept_queue.depth,
         rss_bytes=stats.rss_bytes,
         cpu_throttled_seconds=stats.cpu_throttled_seconds,
