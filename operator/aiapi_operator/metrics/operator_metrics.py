@@ -28,6 +28,8 @@ from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.savings import Savings
 
 _AIAPI = ("namespace", "name")
+PHASES = ("Serving", "Leaving", "Asleep", "Waking")
+"""The phases of ``status.activation``."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _GAUGES = {
@@ -79,6 +81,11 @@ class OperatorMetrics:
         )
         self._condition = self._gauge(
             "condition", "1 while a condition is true, 0 while it is false.", "type"
+        )
+        self._phase = self._gauge(
+            "activation_phase",
+            "1 for the phase of an AIApi that may go to zero, 0 for the others.",
+            "phase",
         )
         self._cost = self._gauge(
             "cost_per_hour", "Average hourly cost of the pods that ran.", "currency"
@@ -220,6 +227,14 @@ class OperatorMetrics:
             else:
                 self._condition.labels(*key, condition.type).set(condition.status)
 
+    def record_activation(self, key: Key, phase: str | None) -> None:
+        """Record the phase of an AIApi. One that may not go to zero has no series."""
+        for each in PHASES:
+            if phase is None:
+                self._phase.remove(*key, each)
+            else:
+                self._phase.labels(*key, each).set(each == phase)
+
     def record_tick(
         self, key: Key, *, seconds: float, lag: float, outcome: str, now: float | None = None
     ) -> None:
@@ -239,7 +254,7 @@ class OperatorMetrics:
         self._attainment.pop(key, None)
 
     def _aiapi_families(self) -> tuple[Gauge | Counter, ...]:
-        gauges = (self._binding, self._condition, self._cost, self._baseline_cost)
+        gauges = (self._binding, self._condition, self._phase, self._cost, self._baseline_cost)
         counters = (self._decisions, self._requests, self._failed, self._measured, self._within)
         ticks = (self._ticks, self._scrape_failures)
         families = (*self._gauges.values(), *self._by_objective.values())
