@@ -68,7 +68,7 @@ def of_activators(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _is_activators(document: dict[str, Any]) -> bool:
     labels = document["metadata"].get("labels") or {}
-    return bool(labels.get("app.kubernetes.io/component") == "activator")
+    return str(labels.get("app.kubernetes.io/component")).startswith("activator")
 
 
 def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from kubernetes import client
 
 _KINDS = {
     "Deployment": client.V1Deployment,
-    "Job": client.V1Job,
     "NetworkPolicy": client.V1NetworkPolicy,
     "PodDisruptionBudget": client.V1PodDisruptionBudget,
     "Secret": client.V1Secret,

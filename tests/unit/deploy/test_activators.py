@@ -215,19 +215,17 @@ def test_before_an_uninstallation_aiapis_are_woken(hook: list[dict[str, Any]]) -
         annotations = each["metadata"]["annotations"]
         assert annotations["helm.sh/hook"] == "pre-delete"
         assert "hook-succeeded" in annotations["helm.sh/hook-delete-policy"]
-    job = only(hook, "Job")
-    assert mismatches(job) == []
-    pod = job["spec"]["template"]["spec"]
+    pod = only(hook, "Pod")["spec"]
     assert violations(pod) == []
     (container,) = pod["containers"]
     assert container["command"] == ["python", "-m", "aiapi_operator.activator.wake_all"]
     options = wake_all.main.make_context("wake_all", list(container["args"])).params
     assert options["operator"] == "ops/aiapi-operator"
-    assert options["within"] < job["spec"]["activeDeadlineSeconds"]
+    assert options["within"] < pod["activeDeadlineSeconds"]
     order = {
         each["kind"]: int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in hook
     }
-    assert order["ServiceAccount"] < order["ClusterRoleBinding"] < order["Job"]
+    assert order["ServiceAccount"] < order["ClusterRoleBinding"] < order["Pod"]
 
 
 def test_the_hook_may_do_what_it_does(hook: list[dict[str, Any]]) -> None:
@@ -240,7 +238,7 @@ def test_the_hook_may_do_what_it_does(hook: list[dict[str, Any]]) -> None:
     }
     role = only(hook, "Role")
     assert role["rules"][0]["resourceNames"] == ["aiapi-operator"]
-    pod = only(hook, "Job")["spec"]["template"]["spec"]
+    pod = only(hook, "Pod")["spec"]
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         (subject,) = only(hook, kind)["subjects"]
         assert subject["name"] == pod["serviceAccountName"]
@@ -268,4 +266,4 @@ def test_roles_and_bindings_agree_on_long_names(name: str) -> None:
 def test_deploy_has_no_hooks() -> None:
     text = (ROOT / "deploy" / "operator.yaml").read_text()
     assert not re.search("helm.sh/hook", text)
-    assert not of_kind(list(yaml.safe_load_all(text)), "Job")
+    assert not of_kind(list(yaml.safe_load_all(text)), "Pod")
