@@ -3,9 +3,9 @@
 Waiting costs a pod, and stopping too early costs somebody a cold start. If a fleet is woken soon
 after it stopped, it should have waited longer. This is the ski-rental problem: whoever waits for as
 long as a cold start is worth never pays more than twice the least possible. The user gives that
-time as ``toZeroAfter``. Each wake-up in the last hour adds as much again, at most twice. Example:
-5 minutes, and the fleet was woken 50 and 20 minutes ago. It stops after 15 minutes without a
-request.
+time as ``toZeroAfter``. Each wake-up in the last hour before the one that began this time adds as
+much again, at most twice. Example: 5 minutes, and the fleet was woken 50 and 20 minutes ago. It
+stops after 10 minutes without a request.
 
 Coming back. For each hour of the day, the number of pods that were needed in the first minutes
 after a wake-up is averaged; a new one weighs as much as a new day in daily_profile.py. Example: at
@@ -48,12 +48,12 @@ def patience(after: float, wakes: Sequence[float], now: float) -> float:
     """Seconds without a request until the fleet stops.
 
     >>> patience(300.0, [], 5000.0), patience(300.0, [2000.0, 4000.0], 5000.0)
-    (300.0, 900.0)
-    >>> patience(300.0, [100.0], 5000.0)
+    (300.0, 600.0)
+    >>> patience(300.0, [100.0, 4000.0], 5000.0)
     300.0
     """
     recent = sum(now - wake < HOUR for wake in wakes)
-    return after * min(MOST_WAITS, 1 + recent)
+    return after * min(MOST_WAITS, max(1, recent))
 
 
 def sleep(after: float, idle: float | None, wakes: Sequence[float], now: float) -> Sleep:

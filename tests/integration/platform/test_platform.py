@@ -90,7 +90,7 @@ def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) 
     eventually(lambda: left() == [], within=60, what="an empty namespace", state=left)
     cluster_wide = release.operator(
         "get", "clusterrole,clusterrolebinding,priorityclass", "-o", "name", "-l",
-        "app.kubernetes.io/name=aiapi-operator",
+        "app.kubernetes.io/name in (aiapi-operator,aiapi-activator)",
     )  # fmt: skip
     assert cluster_wide == ""
 

@@ -189,6 +189,17 @@ def types(text: bytes) -> set[str]:
     return {name for name in names if name.startswith("aiapi_")}
 
 
+def activator_metrics() -> set[str]:
+    metrics = ActivatorMetrics()
+    metrics.gauges_from(lambda: ())
+    names = (line.split()[2] for line in metrics.text().decode().splitlines() if "# TYPE" in line)
+    return {name for name in names if name.startswith("aiapi_")}
+
+
+def own_metrics() -> set[str]:
+    return operator_metrics() | activator_metrics()
+
+
 def pod_metrics() -> set[str]:
     snapshot = SimpleNamespace(
         total=[0.0] * 10_000,
@@ -227,11 +238,11 @@ def test_metrics_are_documented() -> None:
     tables = rows(page("metrics.md") + page("gateway.md"))
     cells = (cell for row in tables for cell in CODE.findall(row[0]))
     documented = {cell for cell in cells if cell.startswith("aiapi_")}
-    assert documented == operator_metrics() | pod_metrics() | app_metrics()
+    assert documented == own_metrics() | pod_metrics() | app_metrics()
 
 
 def test_all_pages_name_metrics_that_exist() -> None:
-    known = operator_metrics() | pod_metrics() | app_metrics()
+    known = own_metrics() | pod_metrics() | app_metrics()
     packages = {"aiapi_operator", "aiapi_runtime", "aiapi_service", "aiapi_sandbox", "aiapi_demo"}
     for path in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")):
         if path.name == "CHANGELOG.md":
@@ -337,5 +348,6 @@ def test_settings_are_documented() -> None:
 
 def test_documented_settings_exist() -> None:
     known = operator_settings() | serve_settings() | set(known_variables()) | RUNTIME_VARIABLES
+    known |= {f"AIAPI_ACTIVATOR_{name.upper()}" for name in ActivatorSettings.model_fields}
     known |= {"AIAPI_APP", "AIAPI_OPERATOR_POD_NAME", "AIAPI_OPERATOR_POD_NAMESPACE"}
     assert documented_settings() - known == set()

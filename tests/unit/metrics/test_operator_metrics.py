@@ -59,7 +59,20 @@ def record(metrics: OperatorMetrics, *, requests: int = 0, spend: Usage = SPEND)
 def metrics() -> OperatorMetrics:
     created = OperatorMetrics(version="1.2.3")
     record(created)
+    created.record_activation(KEY, "Asleep")
     return created
+
+
+def test_only_an_aiapi_that_may_go_to_zero_has_a_phase(metrics: OperatorMetrics) -> None:
+    line = 'aiapi_operator_activation_phase{{{},phase="{}"}} {}'
+    for phase, value in (("Serving", 0.0), ("Leaving", 0.0), ("Asleep", 1.0), ("Waking", 0.0)):
+        assert line.format(LABELS, phase, value) in text_of(metrics)
+    metrics.record_activation(KEY, None)
+    assert "aiapi_operator_activation_phase{" not in text_of(metrics)
+    metrics.record_activation(KEY, "Waking")
+    assert line.format(LABELS, "Asleep", 0.0) in text_of(metrics)
+    metrics.forget(KEY)
+    assert "aiapi_operator_activation_phase{" not in text_of(metrics)
 
 
 def test_a_decision_sets_the_gauges(metrics: OperatorMetrics) -> None:
