@@ -44,6 +44,8 @@ class ActivatorView:
     address: str
     idle: float | None
     """Seconds without a request of this AIApi; None if the activator did not answer."""
+    held: int = 0
+    """Requests that wait for a pod."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +104,17 @@ class Step:
 
     activation: Activation
     replicas: int | None = None
+    held: int = 0
+    """Requests that wait for a pod, at all activators."""
 
 
 def step(known: Activation, facts: ActivationFacts) -> Step:
     """Move on by one tick."""
+    held = sum(each.held for each in facts.activators)
+    return replace(_next(known, facts), held=held)
+
+
+def _next(known: Activation, facts: ActivationFacts) -> Step:
     if known.phase is Phase.SERVING:
         return _serving(known, facts)
     if known.phase is Phase.LEAVING:

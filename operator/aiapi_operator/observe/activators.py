@@ -31,6 +31,16 @@ class ActivatorPod:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class ActivatorAnswer:
+    """What an activator knows of one AIApi."""
+
+    idle_seconds: float
+    """Time without a request."""
+    held: int
+    """Requests that wait for a pod."""
+
+
 class ActivatorClient:
     """Reads activators, and sends probes through Services."""
 
@@ -38,19 +48,19 @@ class ActivatorClient:
         self._session = session
         self._deadline = deadline
 
-    async def idle(
+    async def ask(
         self, pods: Sequence[ActivatorPod], key: Key
-    ) -> Mapping[ActivatorPod, float | None]:
-        """Seconds without a request of one AIApi, by activator; None where it is not known."""
-        found = await asyncio.gather(*(self._idle(pod, key) for pod in pods))
+    ) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
+        """What each activator knows of one AIApi; None where it does not answer."""
+        found = await asyncio.gather(*(self._ask(pod, key) for pod in pods))
         return dict(zip(pods, found, strict=True))
 
-    async def _idle(self, pod: ActivatorPod, key: Key) -> float | None:
+    async def _ask(self, pod: ActivatorPod, key: Key) -> ActivatorAnswer | None:
         name = "/".join(key)
         url = f"http://{bracketed(pod.address)}:{ADMIN_PORT}/state?aiapi={name}"
         try:
             async with asyncio.timeout(self._deadline):
-                return idle_seconds(await self._read(url), name)
+                return answer_of(await self._read(url), name)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             return None
 
@@ -76,14 +86,18 @@ class ActivatorClient:
             return False
 
 
-def idle_seconds(body: bytes, name: str) -> float | None:
-    """Seconds without a request of one AIApi; None where the activator does not know it.
+def answer_of(body: bytes, name: str) -> ActivatorAnswer | None:
+    """What the state of an activator says of one AIApi; None where it does not know it.
 
     Raises ``ValueError`` for anything else.
     """
     try:
         found = json.loads(body)["aiapis"].get(name)
-        seconds = None if found is None else float(found["idle_seconds"])
+        if found is None:
+            return None
+        answer = ActivatorAnswer(float(found["idle_seconds"]), int(found["held"]))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("not the state of an activator") from error
-    return seconds if seconds is None or 0 <= seconds < inf else None
+    if not 0 <= answer.idle_seconds < inf or answer.held < 0:
+        raise ValueError("negative numbers")
+    return answer
