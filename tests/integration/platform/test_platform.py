@@ -81,7 +81,12 @@ def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) 
     assert release.operator.exists("configmap", "aiapi-operator-fleet-overview")
     release.helm("uninstall", "aiapi", "--wait", "--timeout=120s")
     kinds = "all,secret,lease,poddisruptionbudget,networkpolicy,role,rolebinding,configmap"
-    own = ("serviceaccount/default", "configmap/kube-root-ca.crt")
+    # The CA of the admin ports stays: the pods that still run have certificates of it.
+    own = (
+        "serviceaccount/default",
+        "configmap/kube-root-ca.crt",
+        "secret/aiapi-operator-admin-ca",
+    )
 
     def left() -> list[str]:
         names = release.operator("get", f"{kinds},serviceaccount", "-o", "name").split()
