@@ -15,8 +15,8 @@ from aiapi_operator.process.listener import bind
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def state(pod_name: str, listeners: Listeners) -> dict[str, Any]:
-    """The counts of all AIApis since the start of this activator."""
+def state(pod_name: str, listeners: Listeners, only: str = "") -> dict[str, Any]:
+    """The counts of all AIApis, or of one, since the start of this activator."""
     return {
         "pod": pod_name,
         "aiapis": {
@@ -28,6 +28,7 @@ def state(pod_name: str, listeners: Listeners) -> dict[str, Any]:
                 "idle_seconds": round(gate.idle_seconds, 3),
             }
             for gate in listeners.gates()
+            if only in ("", "/".join(gate.fleet.key))
         },
     }
 
@@ -76,5 +77,6 @@ class AdminServer:
     async def _serve_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": _METRICS_TYPE})
 
-    async def _state(self, _request: web.Request) -> web.Response:
-        return web.json_response(state(self._pod_name, self._listeners))
+    async def _state(self, request: web.Request) -> web.Response:
+        only = request.query.get("aiapi", "")
+        return web.json_response(state(self._pod_name, self._listeners, only))

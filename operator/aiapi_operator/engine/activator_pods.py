@@ -23,11 +23,10 @@ _log = logging.getLogger(__name__)
 class ActivatorPods:
     """The activators at the last list. A list that fails leaves them as they were."""
 
-    def __init__(
-        self, lister: Callable[[], Awaitable[list[Manifest]]], changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, lister: Callable[[], Awaitable[list[Manifest]]]) -> None:
         self._lister = lister
-        self._changed = changed
+        self.changed: Callable[[], None] = _nobody
+        """Called when others are ready than before."""
         self.ready: Sequence[ActivatorPod] = ()
 
     async def run(self) -> NoReturn:
@@ -46,7 +45,11 @@ class ActivatorPods:
         if found != self.ready:
             _log.info("activators: %s", ", ".join(each.name for each in found) or "none is ready")
             self.ready = found
-            self._changed()
+            self.changed()
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 class LiveActivators:

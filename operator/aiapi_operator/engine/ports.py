@@ -85,10 +85,10 @@ class Activators(Protocol):
     def ready(self) -> Sequence[ActivatorPod]:
         """The ready ones."""
 
-    async def ask(self, key: Key) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
+    async def ask(self, key: Key, /) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
         """What each ready one knows of an AIApi; None where it does not answer."""
 
-    async def answers(self, host: str, port: int) -> bool:
+    async def answers(self, host: str, port: int, /) -> bool:
         """Whether an activator answers a marked probe that is sent to a Service."""
 
 
@@ -101,11 +101,11 @@ class NoActivators:
         """None."""
         return ()
 
-    async def ask(self, key: Key) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
+    async def ask(self, _key: Key, /) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
         """Nothing is known."""
         return {}
 
-    async def answers(self, host: str, port: int) -> bool:
+    async def answers(self, _host: str, _port: int, /) -> bool:
         """Nobody answers."""
         return False
 

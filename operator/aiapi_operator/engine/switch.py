@@ -25,9 +25,8 @@ from aiapi_operator.engine.activator_ports import ActivatorPorts
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.fleet import Observation
-from aiapi_operator.engine.ports import Activators
+from aiapi_operator.engine.ports import Activators, Ports
 from aiapi_operator.sizing import zero
-from aiapi_operator.sizing.asleep import asleep
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.spec import objectives
@@ -168,13 +167,22 @@ class Switch:
             state.asleep_seconds += elapsed
 
 
-def recommend(state: SwitchState, observation: Observation, grace: float, now: float) -> None:
+def note(state: SwitchState, decision: Decision, observation: Observation, ports: Ports) -> None:
+    """Learn from a decision what wake-ups need and, in mode Recommend, what zero would save."""
+    now = ports.clock()
+    if state.known:
+        _learn_wake_up(state, decision, observation, now)
+    if observation.aiapi.spec.scaling.mode is Mode.RECOMMEND:
+        _recommend(state, observation, ports.activators.grace, now)
+
+
+def _recommend(state: SwitchState, observation: Observation, grace: float, now: float) -> None:
     """Count what ``replicas.min: 0`` would have saved where nothing is carried out."""
     after = parse_duration(observation.aiapi.spec.scaling.to_zero_after)
     state.saving = watch(state.saving, after=after, grace=grace, idle=_idle(observation), now=now)
 
 
-def learn_wake_up(
+def _learn_wake_up(
     state: SwitchState, decision: Decision, observation: Observation, now: float
 ) -> None:
     """Some time after a wake-up: how many pods it needed."""
@@ -185,11 +193,6 @@ def learn_wake_up(
     needed = ceil(decision.need.workers / max(1, observation.aiapi.spec.workers.max))
     wakes = zero.learn(state.activation.wakes, _hour(observation.now), max(1, needed))
     state.activation = replace(state.activation, wakes=wakes)
-
-
-def while_asleep(state: State, now: float) -> State:
-    """The right-sizer's state after a time without pods."""
-    return asleep(state, now)
 
 
 def workers_for_held(
@@ -203,8 +206,9 @@ def workers_for_held(
 
 def document(state: SwitchState, observation: Observation, sizing: State) -> dict[str, Any] | None:
     """``status.activation``; None for an AIApi that may not go to zero."""
+    saved = int(state.asleep_seconds + state.saving.seconds)
     if not state.known:
-        return None
+        return {"asleepSeconds": saved} if state.saving.seconds else None
     spec, known = observation.aiapi.spec, state.activation
     one = _worker_concurrency(observation, sizing)
     return {
@@ -215,7 +219,7 @@ def document(state: SwitchState, observation: Observation, sizing: State) -> dic
         "wakeReplicas": zero.pods(known.wakes, _hour(observation.now), spec.replicas.max),
         "podConcurrency": max(1, int(spec.workers.max * one)) if one else None,
         "hourly": " ".join(f"{each:.2g}" if each else "-" for each in known.wakes.hourly) or None,
-        "asleepSeconds": int(state.asleep_seconds),
+        "asleepSeconds": saved,
     }
 
 

@@ -171,7 +171,7 @@ def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
 
 
 def operator_metrics() -> set[str]:
-    return types(OperatorMetrics().text()) | activator_metrics()
+    return types(OperatorMetrics().text())
 
 
 def activator_metrics() -> set[str]:
@@ -186,13 +186,6 @@ def activator_metrics() -> set[str]:
 def types(text: bytes) -> set[str]:
     lines = text.decode().splitlines()
     names = (line.split()[2] for line in lines if line.startswith("# TYPE"))
-    return {name for name in names if name.startswith("aiapi_")}
-
-
-def activator_metrics() -> set[str]:
-    metrics = ActivatorMetrics()
-    metrics.gauges_from(lambda: ())
-    names = (line.split()[2] for line in metrics.text().decode().splitlines() if "# TYPE" in line)
     return {name for name in names if name.startswith("aiapi_")}
 
 

@@ -115,8 +115,10 @@ def test_a_service_that_no_activator_answers_is_left_alone_for_a_while() -> None
 def test_a_wake_up_is_remembered() -> None:
     serving = step(WAKING, facts(replicas=2)).activation
     assert serving.wakes.recent == (1000.0,)
-    assert step(serving, facts(idle=400.0)).activation.phase is Phase.SERVING
-    assert step(serving, facts(idle=600.0)).activation.phase is Phase.LEAVING
+    assert step(serving, facts(idle=400.0)).activation.phase is Phase.LEAVING
+    again = step(replace(WAKING, wakes=serving.wakes), facts(replicas=2)).activation
+    assert step(again, facts(idle=400.0)).activation.phase is Phase.SERVING
+    assert step(again, facts(idle=600.0)).activation.phase is Phase.LEAVING
 
 
 IDLES = st.one_of(st.none(), st.floats(0, 1000))

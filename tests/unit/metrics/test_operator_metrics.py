@@ -217,7 +217,7 @@ def families(text: str) -> dict[str, str]:
 
 
 def test_the_documentation_lists_all_metrics_and_no_others(metrics: OperatorMetrics) -> None:
-    row = r"^\| `(aiapi_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
+    row = r"^\| `(aiapi_operator_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
     rows = re.findall(row, DOCS.read_text(), re.MULTILINE)
     assert {name: kind for name, kind, *_ in rows} == families(text_of(metrics))
     for name, _, _, _, example in rows:
@@ -227,7 +227,7 @@ def test_the_documentation_lists_all_metrics_and_no_others(metrics: OperatorMetr
 def test_documentation_and_help_texts_agree(metrics: OperatorMetrics) -> None:
     listed = dict(re.findall(r"^# HELP (aiapi_\w+) (.+)$", text_of(metrics), re.MULTILINE))
     for name, meaning in re.findall(
-        r"^\| `(aiapi_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
+        r"^\| `(aiapi_operator_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
     ):
         words = listed[name].rstrip(".")
         assert meaning.replace("`", "").startswith(words), f"{name}: {words!r} is not {meaning!r}"

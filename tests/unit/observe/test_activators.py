@@ -9,33 +9,48 @@ import pytest
 from aiohttp import web
 
 from aiapi_operator.observe import activators
-from aiapi_operator.observe.activators import ActivatorClient, ActivatorPod, idle_seconds
+from aiapi_operator.observe.activators import (
+    ActivatorAnswer,
+    ActivatorClient,
+    ActivatorPod,
+    answer_of,
+)
 
 POD = ActivatorPod("activator-1", "127.0.0.1")
+STATE = '{"aiapis": {"prod/a": {"idle_seconds": 3, "held": 2}}}'
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.mark.parametrize(
     ("aiapis", "expected"),
     [
-        ({"prod/a": {"idle_seconds": 12.5}}, 12.5),
-        ({"prod/a": {"idle_seconds": 0}}, 0.0),
-        ({"prod/b": {"idle_seconds": 12.5}}, None),
+        ({"prod/a": {"idle_seconds": 12.5, "held": 3}}, ActivatorAnswer(12.5, 3)),
+        ({"prod/a": {"idle_seconds": 0, "held": 0}}, ActivatorAnswer(0.0, 0)),
+        ({"prod/b": {"idle_seconds": 12.5, "held": 3}}, None),
         ({}, None),
-        ({"prod/a": {"idle_seconds": -1}}, None),
-        ({"prod/a": {"idle_seconds": float("nan")}}, None),
     ],
 )
-def test_the_seconds_of_one_aiapi(aiapis: object, expected: float | None) -> None:
-    assert idle_seconds(json.dumps({"aiapis": aiapis}).encode(), "prod/a") == expected
+def test_the_state_of_one_aiapi(aiapis: object, expected: ActivatorAnswer | None) -> None:
+    assert answer_of(json.dumps({"aiapis": aiapis}).encode(), "prod/a") == expected
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"aiapis": []}', b'{"aiapis": {"prod/a": {}}}', b"\xff"]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"aiapis": []}',
+        b'{"aiapis": {"prod/a": {}}}',
+        b'{"aiapis": {"prod/a": {"idle_seconds": -1, "held": 0}}}',
+        b'{"aiapis": {"prod/a": {"idle_seconds": NaN, "held": 0}}}',
+        b'{"aiapis": {"prod/a": {"idle_seconds": 1, "held": -1}}}',
+        b"\xff",
+    ],
 )
 def test_anything_else_is_no_answer(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        idle_seconds(body, "prod/a")
+        answer_of(body, "prod/a")
 
 
 @asynccontextmanager
@@ -57,21 +72,21 @@ async def client(
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (200, '{"aiapis": {"prod/a": {"idle_seconds": 3}}}', 3.0),
+        (200, STATE, ActivatorAnswer(3.0, 2)),
         (200, "garbage", None),
-        (500, '{"aiapis": {"prod/a": {"idle_seconds": 3}}}', None),
+        (500, STATE, None),
         (302, "", None),
     ],
 )
 async def test_an_activator_that_does_not_answer_well_is_unknown(
-    status: int, body: str, expected: float | None, monkeypatch: pytest.MonkeyPatch
+    status: int, body: str, expected: ActivatorAnswer | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
         assert request.path_qs == "/state?aiapi=prod/a"
         return web.Response(status=status, text=body, headers={"Location": "/elsewhere"})
 
     async with client(handler, monkeypatch) as (asks, _):
-        assert await asks.idle([POD], ("prod", "a")) == {POD: expected}
+        assert await asks.ask([POD], ("prod", "a")) == {POD: expected}
 
 
 async def test_an_activator_that_hangs_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +96,7 @@ async def test_an_activator_that_hangs_is_unknown(monkeypatch: pytest.MonkeyPatc
         raise ConnectionResetError
 
     async with client(handler, monkeypatch) as (asks, _):
-        assert await asks.idle([POD], ("prod", "a")) == {POD: None}
+        assert await asks.ask([POD], ("prod", "a")) == {POD: None}
 
 
 @pytest.mark.parametrize(

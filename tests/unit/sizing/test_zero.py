@@ -21,13 +21,13 @@ def test_the_examples() -> None:
         (300.0, (), True, "no request for 5m"),
         (
             400.0,
-            (9000.0,),
+            (8000.0, 9000.0),
             False,
             "no request for 6m40s of 10m, 2 times toZeroAfter because it was woken often",
         ),
         (
             600.0,
-            (9000.0,),
+            (8000.0, 9000.0),
             True,
             "no request for 10m, 2 times toZeroAfter because it was woken often",
         ),
@@ -45,12 +45,12 @@ def test_a_fleet_stops_after_its_patience(
     [
         ((), 300.0),
         ((3600.0,), 300.0),
-        ((3599.0,), 600.0),
-        ((10.0, 20.0), 900.0),
+        ((3599.0,), 300.0),
+        ((10.0, 20.0), 600.0),
         ((10.0, 20.0, 30.0, 40.0), 900.0),
     ],
 )
-def test_each_wake_up_of_the_last_hour_adds_as_much_again(
+def test_each_earlier_wake_up_of_the_last_hour_adds_as_much_again(
     ago: tuple[float, ...], expected: float
 ) -> None:
     assert zero.patience(300.0, [10_000.0 - each for each in ago], 10_000.0) == expected
