@@ -97,13 +97,20 @@ class ListWatch:
     """Delivers one resource of one namespace (None: of all) to a sink."""
 
     def __init__(
-        self, connection: Connection, resource: Resource, namespace: str | None, sink: Sink
+        self,
+        connection: Connection,
+        resource: Resource,
+        namespace: str | None,
+        sink: Sink,
+        *,
+        selector: str = MANAGED_BY_SELECTOR,
     ) -> None:
         self._connection = connection
         self._resource = resource
         self._collection = resource.collection(namespace)
         self._namespace = namespace
         self._sink = sink
+        self._selector = selector
         self._page = msgspec.json.Decoder(_Page)
         self._event = msgspec.json.Decoder(_Event)
         self.problem = f"listing {resource.plural}"
@@ -135,7 +142,7 @@ class ListWatch:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "labelSelector": MANAGED_BY_SELECTOR,
+            "labelSelector": self._selector,
             "resourceVersion": progress.version,
             "timeoutSeconds": str(seconds := random.randint(_SHORTEST, _LONGEST)),  # noqa: S311 - jitter
         }
@@ -154,7 +161,7 @@ class ListWatch:
         """Deliver all objects. Returns the version from which a watch misses nothing."""
         version, uids, following = "", set[str](), ""
         while not version or following:
-            query = {"labelSelector": MANAGED_BY_SELECTOR, "limit": _PAGE}
+            query = {"labelSelector": self._selector, "limit": _PAGE}
             if following:
                 query["continue"] = following
             request = Request("GET", self._collection, query=query)

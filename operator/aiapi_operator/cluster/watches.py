@@ -4,17 +4,34 @@ import asyncio
 from collections.abc import Sequence
 
 from aiapi_operator.cluster.connection import Connection
-from aiapi_operator.cluster.resources import CHILDREN, PODS
+from aiapi_operator.cluster.resources import (
+    CHILDREN,
+    ENDPOINT_SLICES,
+    MANAGED_BY_SELECTOR,
+    PODS,
+    SLICE_SELECTOR,
+)
 from aiapi_operator.cluster.watch import ListWatch, Sink
 
 
 class Watches:
     """Owns the tasks."""
 
-    def __init__(self, connection: Connection, namespaces: Sequence[str], sink: Sink) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        namespaces: Sequence[str],
+        sink: Sink,
+        *,
+        activators: bool = False,
+    ) -> None:
+        """``activators``: whether there are EndpointSlices that lead to them."""
+        wanted = [(resource, MANAGED_BY_SELECTOR) for resource in (*CHILDREN, PODS)]
+        if activators:
+            wanted.append((ENDPOINT_SLICES, SLICE_SELECTOR))
         self._watches = [
-            ListWatch(connection, resource, namespace, sink)
-            for resource in (*CHILDREN, PODS)
+            ListWatch(connection, resource, namespace, sink, selector=selector)
+            for resource, selector in wanted
             for namespace in namespaces or (None,)
         ]
 
