@@ -22,7 +22,7 @@ from aiapi_operator.sizing.learners import daily_profile
 HOUR = 3600.0
 """Seconds for which a wake-up is remembered. Chosen: a few times the usual waiting time."""
 MOST_WAITS = 3
-"""Times ``toZeroAfter`` that is waited at most. Chosen: bursts that are further apart stop."""
+"""Factor on ``toZeroAfter`` at most. Chosen: bursts that are further apart stop."""
 HOURS = 24
 """Hours of a day. By definition."""
 

@@ -3,8 +3,8 @@
 For mode Recommend, and for an AIApi whose replicas.min is not 0 yet. The same rule as in zero.py
 says when the fleet would have stopped; the next request would have woken it. Example: toZeroAfter
 is 5 minutes, the grace period 30 s. Of 20 minutes without a request 14.5 would have been saved, and
-one request would have met a cold start. If the next quiet time begins within an hour, the fleet
-would have waited for 10 minutes in it.
+one request would have met a cold start. If the fleet had been woken twice within an hour, it would
+have waited for 10 minutes.
 
 A time of which it is not known whether it had requests saves nothing.
 """

@@ -100,9 +100,10 @@ def test_a_fleet_stops_after_its_time_and_the_grace_period_and_the_next_request_
 
 
 def test_a_fleet_that_was_woken_waits_longer() -> None:
-    result = run("aiapi", load_at(10.0, 400.0, seconds=900))
-    (_, second) = stops(result)
-    assert 400 + 120 + GRACE <= second <= 400 + 8 + 120 + GRACE + 14
+    result = run("aiapi", load_at(10.0, 400.0, 800.0, seconds=1300))
+    (_, second, third) = stops(result)
+    assert 400 + 60 + GRACE <= second <= 400 + 8 + 60 + GRACE + 14
+    assert 800 + 120 + GRACE <= third <= 800 + 8 + 120 + GRACE + 14
 
 
 def test_a_request_in_the_grace_period_keeps_the_fleet() -> None:

@@ -33,7 +33,13 @@ def test_the_worked_example() -> None:
     assert found.seconds == pytest.approx(1200 - AFTER - GRACE, abs=TICK)
     assert (found.cold_starts, found.sleeping) == (1, False)
     second = watched([1200.0], 2400.0)
-    assert second.seconds - found.seconds == pytest.approx(1200 - 2 * AFTER - GRACE, abs=TICK)
+    assert second.seconds - found.seconds == pytest.approx(1200 - AFTER - GRACE, abs=TICK)
+
+
+def test_a_second_wake_up_within_an_hour_doubles_the_wait() -> None:
+    twice, further = watched([1200.0, 2400.0], 2400.0), watched([1200.0, 2400.0], 3600.0)
+    assert twice.cold_starts == 2
+    assert further.seconds - twice.seconds == pytest.approx(1200 - 2 * AFTER - GRACE, abs=TICK)
 
 
 def test_a_busy_fleet_saves_nothing() -> None:
