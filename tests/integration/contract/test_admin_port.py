@@ -84,7 +84,7 @@ async def test_probes_leave_a_pod_idle_and_requests_do_not(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
     async def idle(least: float) -> float | None:
-        (said,) = await scraped(session, where(pod))
+        (said,) = await scraped(where(pod))
         assert isinstance(said, PodSample), said
         assert said.idle_seconds is not None
         return said.idle_seconds if said.idle_seconds >= least else None
