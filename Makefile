@@ -6,7 +6,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults test-zero coverage lint format docs images crds lock clean \
-        bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale soak chart-docs failure-modes deploy dashboards tuning
+        bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale bench-zero soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -150,6 +150,9 @@ bench-scale: install  ## One operator with thousands of AIApis; ONLY="many large
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scale.py $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS))
 
 SIZING = $(if $(TRACES),--traces $(TRACES)) $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS))
+
+bench-zero: install  ## Goals of scale to zero; ONLY="first activator sparse asleep" selects parts
+	unshare --user --map-root-user --net sh -c 'ip link set lo up && exec $(BIN)/python benchmarks/zero.py $(if $(ONLY),--only $(ONLY))'
 
 bench-sizing: install  ## Goals of the right-sizer; TRACES=DIR, PEAKS="24 200", SEEDS="1 2 3", DEFAULTS=1, QUICK=1
 	$(BIN)/python benchmarks/sizing.py $(SIZING) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(DEFAULTS),--defaults) $(if $(PARTS),--parts $(PARTS))

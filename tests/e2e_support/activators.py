@@ -60,12 +60,10 @@ class Activators:
         if self._is_local:
             url = f"http://{pod['status']['podIP']}:9090/state"
             with urllib.request.urlopen(url, timeout=10) as answer:
-                found: dict[str, Any] = json.load(answer)["aiapis"]
-                return found
+                return dict(json.load(answer)["aiapis"])
         namespace, name = self._kubectl.namespace, pod["metadata"]["name"]
         raw = f"/api/v1/namespaces/{namespace}/pods/{name}:9090/proxy/state"
-        found = json.loads(self._kubectl("get", "--raw", raw))["aiapis"]
-        return found
+        return dict(json.loads(self._kubectl("get", "--raw", raw))["aiapis"])
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

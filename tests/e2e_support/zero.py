@@ -114,10 +114,10 @@ class Zero:
         self.cluster.apply(self.name, **self.spec)
 
     def put_to_zero(self) -> None:
-        """Scale it to zero, as a user does, and wait for that."""
+        """Scale its Deployment to zero, which needs no idle time, and wait until it sleeps."""
         self.cluster.wait_ready(self.name)
         self.wait_phase("Serving")
-        self.cluster.kubectl("scale", f"aiapi/{self.name}", "--replicas=0")
+        self.cluster.kubectl("scale", f"deployment/{self.name}", "--replicas=0")
         self.wait_asleep()
 
     def _path(self, kind: str, name: str = "") -> str:

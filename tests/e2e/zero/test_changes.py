@@ -14,17 +14,17 @@ def test_deleted_at_zero(zero: Zero) -> None:
 
 
 @pytest.mark.long_zero
-def test_the_least_pods_from_1_to_0_and_back(zero: Zero) -> None:
+def test_scaled_from_1_to_0_and_back_with_kubectl(zero: Zero) -> None:
     zero.deploy(replicas={"min": 1, "max": 4})
     zero.cluster.wait_ready(zero.name)
     client = zero.send(*({"at": at} for at in (0, AFTER + 20, AFTER + 21)))
     client.wait_for("start")
-    zero.change(replicas={"min": 0, "max": 4})
+    zero.cluster.kubectl("scale", f"aiapi/{zero.name}", "--replicas=0")
     zero.wait_phase("Asleep", "Waking", within=AFTER + 60)
     assert lost(client.results()) == []
     zero.wait_phase("Serving")
     zero.put_to_zero()
-    zero.change(replicas={"min": 1, "max": 4})
+    zero.cluster.kubectl("scale", f"aiapi/{zero.name}", "--replicas=1")
     client = zero.send({"at": 0, "count": 20}, {"at": 4, "count": 20})
     assert lost(client.results()) == []
     eventually(lambda: not zero.activation(), within=30, what="it may not go to zero any more")
