@@ -5,8 +5,8 @@ ASSISTANT := ghcr.io/acme/assistant:1.4
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults coverage lint format docs images crds lock clean \
-        bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale soak chart-docs failure-modes deploy dashboards tuning
+.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults test-zero coverage lint format docs images crds lock clean \
+        bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale bench-zero soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -58,6 +58,9 @@ test-unit: install  ## Run the fast unit tests, in seconds
 test-property: install  ## Run the slower unit tests: generated cases and simulated hours
 	$(BIN)/python -m pytest tests/unit -m 'property or slow' --numprocesses 2
 
+test-zero: install  ## Run all scenarios of scale to zero; ROUNDS=200 requests around the switch; KUBECONFIG_PATH and IMAGE as above
+	ROUNDS=$(or $(ROUNDS),200) $(BIN)/python -m pytest tests/e2e/zero $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+
 coverage: install  ## Run the fast unit tests and print line coverage by package
 	$(BIN)/python -m pytest tests/unit -m "not (property or slow)" --numprocesses 2 --cov --cov-report=
 	$(BIN)/python .ci/coverage_by_package.py
@@ -66,7 +69,7 @@ test-integration: install  ## Run the integration tests: real components on loop
 	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile
 
 test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
-	$(BIN)/python -m pytest tests/e2e -m 'not long_fault' $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
 
 test-faults: install  ## Run all fault scenarios; KUBECONFIG_PATH and IMAGE as above, RECORD=1 keeps the measurements
 	RECORD=$(RECORD) $(BIN)/python -m pytest tests/e2e/faults -s $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
@@ -147,6 +150,9 @@ bench-scale: install  ## One operator with thousands of AIApis; ONLY="many large
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scale.py $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS))
 
 SIZING = $(if $(TRACES),--traces $(TRACES)) $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS))
+
+bench-zero: install  ## Goals of scale to zero; ONLY="first activator sparse asleep" selects parts
+	unshare --user --map-root-user --net sh -c 'ip link set lo up && exec $(BIN)/python benchmarks/zero.py $(if $(ONLY),--only $(ONLY))'
 
 bench-sizing: install  ## Goals of the right-sizer; TRACES=DIR, PEAKS="24 200", SEEDS="1 2 3", DEFAULTS=1, QUICK=1
 	$(BIN)/python benchmarks/sizing.py $(SIZING) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PEAKS),--peaks $(PEAKS)) $(if $(DEFAULTS),--defaults) $(if $(PARTS),--parts $(PARTS))

@@ -10,9 +10,9 @@ import pytest
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
 AUDITED = tuple(
     Path(__file__).parent / "e2e" / f"test_{name}.py"
-    for name in ("reconcile", "resource", "right_sizing", "failures", "zz_permissions")
+    for name in ("activators", "reconcile", "resource", "right_sizing", "failures", "zz_permissions")
 )
-FAULTS = Path(__file__).parent / "e2e" / "faults"
+OWN_SANDBOX = tuple(Path(__file__).parent / "e2e" / name for name in ("faults", "zero"))
 FAILURE_LENGTH = 3000
 REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
 
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The summary lists each retry as RERUN, with the first failure. Unit tests do not depend on the
     machine's load and are not retried. With ``--dist loadgroup``, the end-to-end tests whose API
     calls are compared with the operator's permissions share a process, and with it a sandbox; so
-    do the fault scenarios.
+    do the fault scenarios, and those of scale to zero.
     """
     for item in items:
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if any(item.path.is_relative_to(folder) for folder in REAL_PROCESSES):
             item.add_marker(pytest.mark.flaky(reruns=1))
         group = "audited" if item.path in AUDITED else item.path.stem
-        group = "faults" if item.path.parent == FAULTS else group
+        group = item.path.parent.name if item.path.parent in OWN_SANDBOX else group
         item.add_marker(pytest.mark.xdist_group(group))
 
 

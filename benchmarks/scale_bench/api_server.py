@@ -227,6 +227,16 @@ class ApiServer:
         for number in range(first, first + count):
             self._storage.put("aiapis", objects.aiapi(number, replicas=replicas, most=most))
 
+    async def _do_sleep(self, count: int, first_port: int) -> None:
+        """All AIApis are at zero, and two activators are ready."""
+        for number in range(2):
+            self._storage.put("pods", objects.activator(number))
+        for number in range(count):
+            key = objects.namespace_of(number), f"api-{number}"
+            aiapi = self._storage.objects["aiapis"][key]
+            self._storage.put("aiapis", objects.asleep(aiapi, first_port + number))
+            self._storage.merge("deployments", key, {"spec": {"replicas": 0}}, "PATCH scale")
+
     async def _do_edit(self, number: int, workers: int) -> None:
         key = objects.namespace_of(number), f"api-{number}"
         patch = {"spec": {"workers": {"min": workers}}}

@@ -92,6 +92,34 @@ def pod(deployment: Manifest, number: int, address: str) -> Manifest:
     }
 
 
+def asleep(manifest: Manifest, port: int) -> Manifest:
+    """The AIApi after it went to zero."""
+    activation = {"phase": "Asleep", "since": now(), "port": port, "wakeReplicas": 1}
+    activation["message"] = "No pod runs; the next request starts pods and waits for them."
+    spec = {**manifest["spec"], "replicas": {**manifest["spec"]["replicas"], "min": 0}}
+    status = {**manifest.get("status", {}), "activation": activation}
+    return {**manifest, "spec": spec, "status": status}
+
+
+def activator(number: int) -> Manifest:
+    """A ready activator."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"activator-{number}",
+            "namespace": "aiapi-system",
+            "labels": {"app.kubernetes.io/component": "activator"},
+        },
+        "spec": {"containers": []},
+        "status": {
+            "podIP": f"127.0.0.{number + 2}",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [],
+        },
+    }
+
+
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

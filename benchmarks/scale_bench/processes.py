@@ -20,6 +20,7 @@ _SETTINGS = {
     "AIAPI_OPERATOR_POD_NAMESPACE": "aiapi-system",
     # The stand-in pods have no certificates; make bench-scrape shows what TLS adds.
     "AIAPI_OPERATOR_ADMIN_TLS": "false",
+    "AIAPI_OPERATOR_ACTIVATORS": "true",
 }
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -1,27 +1,32 @@
 """The activators of the installation."""
 
+from pathlib import Path
+
+from e2e_support.activators import Activators
 from e2e_support.cluster import Cluster
 from e2e_support.kubectl import eventually
+from e2e_support.kubectl_proxy import api_reader
 from e2e_support.operator import Operator
-
-SELECTOR = "app.kubernetes.io/component=activator"
+from e2e_support.zero import Zero, lost
 
 
 def test_two_activators_are_ready(operator: Operator, cluster: Cluster) -> None:
-    def ready() -> bool:
-        return operator.kubectl.json("deployment", "aiapi-operator-activator")["status"].get(
-            "readyReplicas"
-        ) == 2  # fmt: skip
-
-    eventually(
-        ready,
-        within=60,
-        what="two activators are ready",
-        state=lambda: operator.kubectl.run("logs", "-l", SELECTOR).stdout,
-    )
-    addresses = {
-        pod["status"]["podIP"] for pod in operator.kubectl.json("pods", "-l", SELECTOR)["items"]
-    }
-    assert len(addresses) == 2
+    activators = Activators(operator, is_local=True)
+    activators.wait_ready(2)
+    assert len(set(activators.addresses())) == 2
     budget = operator.kubectl.json("poddisruptionbudget", "aiapi-operator-activator")
     assert budget["status"]["expectedPods"] == 2
+
+
+def test_an_aiapi_scaled_to_zero_is_woken_by_a_request(
+    operator: Operator, cluster: Cluster, kubeconfig: Path
+) -> None:
+    with api_reader(kubeconfig) as read:
+        zero = Zero(cluster=cluster, read=read)
+        zero.deploy()
+        zero.put_to_zero()
+        assert lost(zero.send().results()) == []
+        zero.wait_phase("Serving")
+        eventually(
+            lambda: "aiapi-operator" not in zero.slices(), within=10, what="the slice is removed"
+        )

@@ -1,4 +1,4 @@
-"""Least privilege: the operator's permissions equal the calls it made during the whole suite.
+"""Least privilege: what operator and activators may do equals their calls in the whole suite.
 
 The file name sorts last, so that all other tests run before.
 """
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from e2e_support.audit import requests_of_the_operator
+from e2e_support.audit import ACTIVATOR, OPERATOR, requests_of
 from e2e_support.operator import Operator
 
 ROOT = Path(__file__).parents[2]
@@ -33,13 +33,15 @@ RARELY_USED = {
 """Permissions that a run may not use, with the reason."""
 
 
-def granted(documents: list[dict[str, Any]]) -> set[Permission]:
-    roles = [
-        each
+def granted(documents: list[dict[str, Any]], account: str) -> set[Permission]:
+    """What the roles that are bound to a service account allow."""
+    bound = {
+        (each["roleRef"]["kind"], each["roleRef"]["name"])
         for each in documents
-        if each["kind"] in ("ClusterRole", "Role")
-        and not each["metadata"]["name"].endswith(("-view", "-edit"))
-    ]
+        if each["kind"] in ("ClusterRoleBinding", "RoleBinding")
+        and account in {subject["name"] for subject in each["subjects"]}
+    }
+    roles = [each for each in documents if (each["kind"], each["metadata"]["name"]) in bound]
     return {
         Permission(verb, group, resource)
         for role in roles
@@ -50,9 +52,9 @@ def granted(documents: list[dict[str, Any]]) -> set[Permission]:
     }
 
 
-def used(audit: Path) -> set[Permission]:
+def used(audit: Path, account: str) -> set[Permission]:
     found = set()
-    for event in requests_of_the_operator(audit):
+    for event in requests_of(account, audit):
         target = event["objectRef"]
         name = "/".join(filter(None, (target["resource"], target.get("subresource"))))
         verbs = {event["verb"]}
@@ -68,9 +70,12 @@ def test_permissions_match_the_recorded_calls(
     if audit_log is None:
         pytest.skip("a real cluster enforces permissions; its audit log is not available")
     others = {item.path.name for item in request.session.items}
-    if not {"test_reconcile.py", "test_right_sizing.py", "test_failures.py"} <= others:
+    files = ("reconcile", "right_sizing", "failures", "activators")
+    if not {f"test_{name}.py" for name in files} <= others:
         pytest.skip("requires a run of the whole suite")
-    may, did = granted(list(yaml.safe_load_all(operator.manifests()))), used(audit_log)
-    assert did - may == set(), "called without permission"
-    assert may - did - set(RARELY_USED) == set(), "granted and never used"
-    assert set(RARELY_USED) <= may, "no longer granted"
+    documents = list(yaml.safe_load_all(operator.manifests()))
+    for account, rarely in ((OPERATOR, set(RARELY_USED)), (ACTIVATOR, set())):
+        may, did = granted(documents, account), used(audit_log, account)
+        assert did - may == set(), f"called without permission by {account}"
+        assert may - did - rarely == set(), f"granted to {account} and never used"
+        assert rarely <= may, f"no longer granted to {account}"

@@ -8,6 +8,7 @@ from e2e_support.fault_sidecar import Sidecar, container
 from e2e_support.kubectl import eventually
 from e2e_support.operator import Operator
 
+OPERATOR = ("Deployment", "aiapi-operator")
 FOLDER = "/fault"
 PORT = 9444
 KUBECONFIG = """
@@ -30,7 +31,7 @@ class FaultyOperator(Operator):
     def manifests(self) -> str:
         documents = list(yaml.safe_load_all(super().manifests()))
         for document in documents:
-            if document["kind"] == "Deployment":
+            if (document["kind"], document["metadata"]["name"]) == OPERATOR:
                 self._add_proxy(document["spec"]["template"]["spec"])
         return yaml.safe_dump_all(documents)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,19 @@ from e2e_support.kubectl import Kubectl, eventually
 POLICY = "AIAPI_OPERATOR_POD_TEMPLATE_POLICY"
 
 
+def _given(name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The value that replaces the one of the manifests, if any."""
+    given = {POLICY: json.dumps({"serviceAccounts": ["*/chat", "*/agent"]}), **settings}
+    return {"value": given[name]} if name in given else {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Operator:
     kubectl: Kubectl
     image: str | None
     root: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the operator with other values than in the manifests."""
 
     def manifests(self) -> str:
         """deploy/operator.yaml with the image under test, if any, and the service accounts that
@@ -26,8 +34,8 @@ class Operator:
             if document["kind"] == "Deployment":
                 (container,) = document["spec"]["template"]["spec"]["containers"]
                 container["image"] = self.image or container["image"]
-                (policy,) = (each for each in container["env"] if each["name"] == POLICY)
-                policy["value"] = json.dumps({"serviceAccounts": ["*/chat", "*/agent"]})
+                for each in container["env"]:
+                    each.update(_given(each["name"], self.settings))
         return yaml.safe_dump_all(documents)
 
     def install(self) -> None:

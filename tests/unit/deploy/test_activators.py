@@ -100,7 +100,7 @@ def test_nothing_that_selects_the_operator_selects_them(
 
 
 def test_they_may_only_read_and_scale(activators: list[dict[str, Any]]) -> None:
-    read = {(what, verb) for what in ("aiapis", "pods") for verb in ("get", "list", "watch")}
+    read = {(what, verb) for what in ("aiapis", "pods") for verb in ("list", "watch")}
     scale = {("deployments/scale", "get"), ("deployments/scale", "patch")}
     role = only(activators, "ClusterRole")
     assert grants(role) == read | scale

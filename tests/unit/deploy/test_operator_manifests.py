@@ -87,7 +87,7 @@ def test_only_its_own_lease_and_ca_can_be_read_and_updated() -> None:
         names = [rule.get("resourceNames") for rule in rules if each.verbs == set(rule["verbs"])]
         assert [own[each.only]] in names
     unnamed = [rule["verbs"] for rule in rules if "resourceNames" not in rule]
-    assert unnamed == [["create"], ["create"], ["get", "list", "watch"]]
+    assert unnamed == [["create"], ["create"], ["list"]]
 
 
 def test_the_operator_pod_is_restricted_and_selected_by_network_policies() -> None:
