@@ -24,6 +24,7 @@ from aiapi_operator.sizing.decision import Condition, Decision, Verdict
 from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
+from aiapi_operator.sizing.state import State
 
 NUMBERS_INTERVAL = 60.0
 """Minimum seconds between two writes that change only numbers."""
@@ -103,6 +104,13 @@ class StatusUpdate:
     """The runtimes that the pods report."""
     activation: Manifest | None = None
     """``status.activation``."""
+    sizing: State | None = None
+    """The right-sizer's state where no pod runs: the savings grow without a decision."""
+
+    @property
+    def counted(self) -> State | None:
+        """What the savings totals are in."""
+        return self.sizing if self.decision is None else self.decision.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ class StatusWriter:
             if previous is None or _differs(update.decision, previous):
                 state.decided_at = now
             state.decision = update.decision
-        await self._write_status(ref, state, _document(state, update))
+        await self._write_status(ref, state, _document(state, update), update.counted)
         events = (
             *_decision_events(update, previous),
             *_phase_events(update.activation or {}, phase),
@@ -148,12 +156,16 @@ class StatusWriter:
             await self._emit(manifest, event)
 
     async def _write_status(
-        self, ref: AIApiRef, state: StatusWriterState, document: dict[str, Any]
+        self,
+        ref: AIApiRef,
+        state: StatusWriterState,
+        document: dict[str, Any],
+        counted: State | None,
     ) -> None:
         if not self._is_due(state.written, document):
             return
-        if "savings" in document and state.decision is not None:
-            document["savings"] |= checkpoint.totals(state.decision.state)
+        if "savings" in document and counted is not None:
+            document["savings"] |= checkpoint.totals(counted)
         manifest: Manifest = {
             "apiVersion": AIAPIS.api_version,
             "kind": AIAPIS.kind,
@@ -203,6 +215,7 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
         conditions=state.conditions,
         runtimes=update.runtimes,
         written=written,
+        sizing=update.sizing,
     )
     document = status.build(inputs, state.deadband)
     # Without a decision in this tick, the fields of the last one stay.
@@ -212,7 +225,7 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
     if update.activation is not None:
         document["activation"] = {k: v for k, v in update.activation.items() if v is not None}
         if update.activation.get("phase") == Phase.ASLEEP:
-            kept = ("workers", "savings", "learned", "runtime")
+            kept = ("workers", "learned", "runtime")
     return {**{name: written[name] for name in kept if name in written}, **document}
 
 
