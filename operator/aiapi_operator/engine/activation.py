@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from aiapi_operator.api.status import NO_ACTIVATOR
 from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing import zero
 from aiapi_operator.sizing.zero import WakeUps
@@ -68,7 +69,7 @@ class ActivationFacts:
     ready: int
     """Ready pods."""
     activators: Sequence[ActivatorView]
-    unavailable: str = "no activator is ready"
+    unavailable: str = NO_ACTIVATOR
     """Why there are no activators for this fleet, where there are none."""
     answered: bool = False
     """Whether an activator answered a probe that was sent through the Service in this tick."""

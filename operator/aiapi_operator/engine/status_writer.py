@@ -5,11 +5,13 @@ once a minute, or within seconds where the load changed by more than chance.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiapi_operator.api import AIApi
+from aiapi_operator.api.summary import number
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
 from aiapi_operator.engine import checkpoint, conditions, jumps, status
@@ -261,7 +263,15 @@ def _reason(found: StatusCondition) -> str:
 def _numbers(document: dict[str, Any]) -> dict[str, Any]:
     """The fields that vary under a steady load."""
     reasons = {each.type: each.reason for each in conditions.read(document).values()}
-    return {"reasons": reasons, **{key: document.get(key) for key in _NUMBERS}}
+    measured = {key: document.get(key) for key in _NUMBERS}
+    return {"reasons": reasons, "activation": _activation(document), **measured}
+
+
+def _activation(document: dict[str, Any]) -> str:
+    """Why the fleet is in its phase. Under load, the time without a request does not matter."""
+    message = str((document.get("activation") or {}).get("message", ""))
+    is_used = (number((document.get("load") or {}).get("requestsPerSecond")) or 0.0) >= 1
+    return re.split(r"[0-9]", message, maxsplit=1)[0] if is_used else message
 
 
 def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:

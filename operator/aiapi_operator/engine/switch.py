@@ -12,6 +12,7 @@ from typing import Any
 from aiapi_operator.api import schedule
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.spec import Mode
+from aiapi_operator.api.status import NO_ACTIVATOR
 from aiapi_operator.cluster.resources import SERVICES, Manifest
 from aiapi_operator.engine import checkpoint
 from aiapi_operator.engine.activation import (
@@ -147,7 +148,7 @@ class Switch:
             replicas=deployment["spec"].get("replicas", 1),
             ready=sum(pod.ready for pod in observation.pods),
             activators=() if state.no_port else await self._views(ref, state),
-            unavailable=state.no_port or "no activator is ready",
+            unavailable=state.no_port or NO_ACTIVATOR,
             answered=await self._answered(ref, state),
             wake=zero.pods(state.activation.wakes, _hour(observation.now), spec.replicas.max),
         )
