@@ -50,6 +50,10 @@ class FakeCluster:
             merged["spec"].setdefault("replicas", 1)
         return self._put(key, merged, changed=merged != known)
 
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        self._do("delete", resource.kind)
+        self.objects.pop((resource.kind, name), None)
+
     async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
         self._do("replace", manifest["kind"])
         key = (manifest["kind"], manifest["metadata"]["name"])

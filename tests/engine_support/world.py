@@ -1,7 +1,7 @@
 """An engine on a fake cluster with a clock that the test advances."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiapi_operator.engine.ports import OperatorConfig, Ports
 from aiapi_operator.engine.tick import Engine
 from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.manifests.runtime import Delivery, Runtime
+from aiapi_operator.observe.activators import ActivatorAnswer, ActivatorPod
 from aiapi_operator.observe.tls import trusting
 
 OBSERVED = {
@@ -84,6 +85,29 @@ def aiapi(spec: dict[str, Any] | None = None, **status: Any) -> Manifest:
 
 
 @dataclass
+class FakeActivators:
+    """The activators, and what a test says that they know."""
+
+    pods: list[ActivatorPod] = field(default_factory=list)
+    grace: float = 10.0
+    idle: float | None = 1e6
+    """Seconds without a request; None if no activator answers."""
+    held: int = 0
+    answering: bool = True
+    """Whether a probe through the Service reaches an activator."""
+
+    def ready(self) -> Sequence[ActivatorPod]:
+        return self.pods
+
+    async def ask(self, _key: Any, /) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
+        answer = None if self.idle is None else ActivatorAnswer(self.idle, self.held)
+        return dict.fromkeys(self.pods, answer)
+
+    async def answers(self, _host: str, _port: int, /) -> bool:
+        return self.answering
+
+
+@dataclass
 class World:
     """An engine, its fakes, and the AIApi ``a``."""
 
@@ -97,6 +121,8 @@ class World:
     policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
     cluster: FakeCluster = field(default_factory=FakeCluster)
     authority: MemoryCa | None = None
+    activators: FakeActivators = field(default_factory=FakeActivators)
+    activator_ports: tuple[int, int] = (20_000, 20_009)
 
     def __post_init__(self) -> None:
         self.pods, self.leads = FakePods(), Leads()
@@ -116,6 +142,7 @@ class World:
                 clock=lambda: self.now,
                 timestamp=lambda: f"T{self.now:.0f}",
                 time_of_day=lambda: self.now,
+                activators=self.activators,
             ),
             self.cache,
             OperatorConfig(
@@ -129,6 +156,7 @@ class World:
                 ),
                 admin_tls=self.admin_tls,
                 pod_template_policy=self.policy,
+                activator_ports=self.activator_ports,
             ),
         )
 
@@ -148,7 +176,8 @@ class World:
         self.now += after
         for name, answer in list(self.pods.answers.items()):
             if hasattr(answer, "instance"):
-                self.answer(name, workers=answer.workers_wanted)
+                kept = {"workers": answer.workers_wanted, "idle_seconds": answer.idle_seconds}
+                self.answer(name, **kept)
         await self.tick_now()
 
     async def tick_now(self) -> None:

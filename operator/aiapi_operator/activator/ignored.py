@@ -5,7 +5,7 @@ requests when they report how long they have been idle.
 """
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from urllib.parse import unquote
 
 PROBE_PATH = "/.well-known/aiapi-activator"
 """Where the operator asks, through the Service, whether an activator answers."""
@@ -17,13 +17,12 @@ USER_AGENTS = ("kube-probe/", "Prometheus/")
 
 def is_ignored(path: str, user_agent: str, patterns: Iterable[str]) -> bool:
     """Whether a request is a health check, a scrape, or for a path that the user excluded."""
-    if path in PATHS or user_agent.startswith(USER_AGENTS):
+    decoded = unquote(path)
+    if decoded in PATHS or user_agent.startswith(USER_AGENTS):
         return True
-    return any(_matches(path, pattern) for pattern in patterns)
+    return any(_matches(decoded, pattern) for pattern in patterns)
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Patterns with ``*`` match the whole path; others match it and the paths below it."""
-    if "*" in pattern:
-        return fnmatchcase(path, pattern)
-    return path == pattern or path.startswith(pattern.rstrip("/") + "/")
+    """A path matches itself; a trailing ``*`` matches any rest."""
+    return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern

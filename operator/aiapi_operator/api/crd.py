@@ -86,6 +86,7 @@ def _columns() -> list[dict[str, Any]]:
         column("RPS", "string", ".status.load.requestsPerSecond", wide=True),
         column("Binding", "string", ".status.decision.binding", wide=True),
         column("Mode", "string", ".spec.scaling.mode", wide=True),
+        column("Phase", "string", ".status.activation.phase", wide=True),
         column("Reason", "string", ".status.decision.reason", wide=True),
         column("Age", "date", ".metadata.creationTimestamp"),
     ]

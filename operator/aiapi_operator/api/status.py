@@ -182,6 +182,11 @@ class RuntimeStatus(LenientModel):
     takes more CPU per request."""
 
 
+NO_ACTIVATOR = "no activator is ready"
+NO_PORT = "ports of the activators are taken"
+"""Why an AIApi does not go to zero, as parts of the message in ``status.activation``."""
+
+
 class ActivationStatus(LenientModel):
     """Whether pods serve, or activators hold requests until pods do. Present if replicas.min is
     0."""

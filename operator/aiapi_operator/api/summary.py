@@ -7,6 +7,7 @@ from typing import Any
 
 from aiapi_operator.api.duration import is_duration, parse_duration
 from aiapi_operator.api.spec import Latency
+from aiapi_operator.api.status import NO_ACTIVATOR, NO_PORT
 
 DEFAULT = Latency()
 HEALTHY_WHEN_TRUE = {"Ready", "Accepted", "Reconciled"}
@@ -14,6 +15,7 @@ WITHHELD = {
     "RequestsFailing": "not shown while requests fail",
     "ObjectiveMissed": "not shown while the objective is missed",
 }
+PHASES = ("Leaving", "Asleep", "Waking")
 _NUMBER = re.compile(r"^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?$")
 
 
@@ -40,6 +42,7 @@ class AIApiSummary:
     savings: dict[str, Any]
     problems: tuple[dict[str, str], ...]
     """Conditions that need attention."""
+    activation: dict[str, Any]
 
     @property
     def wanted(self) -> str:
@@ -53,6 +56,23 @@ class AIApiSummary:
     def running(self) -> str:
         """The current fleet, as ready pods / pods x workers."""
         return f"{self.ready_replicas}/{self.replicas} x {self.workers}"
+
+    @property
+    def phase(self) -> str:
+        """Leaving, Asleep or Waking; empty while pods serve, or if they always do."""
+        found = str(self.activation.get("phase", ""))
+        return found if found in PHASES else ""
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether no pod runs, as intended."""
+        return self.phase == "Asleep"
+
+    @property
+    def cannot_sleep(self) -> str:
+        """Why the AIApi keeps pods although it may go to zero; empty if it can."""
+        message = str(self.activation.get("message", ""))
+        return message if NO_ACTIVATOR in message or NO_PORT in message else ""
 
     @property
     def misses_objective(self) -> bool:
@@ -100,6 +120,7 @@ class AIApiSummary:
             "decision": self.decision,
             "savings": self.savings,
             "problems": list(self.problems),
+            "activation": self.activation,
         }
 
 
@@ -122,6 +143,7 @@ def from_manifest(manifest: dict[str, Any]) -> AIApiSummary:
         decision=status.get("decision") or {},
         savings=status.get("savings") or {},
         problems=tuple(c for c in conditions if is_problem(c)),
+        activation=status.get("activation") or {},
     )
 
 

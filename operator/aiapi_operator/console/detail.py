@@ -47,17 +47,22 @@ def detail(
             charts=(),
             time_labels=(),
             events=(),
-            message=str(view.decision.get("message", "No decision yet.")),
+            message=_message(view, str(view.decision.get("message", "No decision yet."))),
         )
     chosen = TIME_RANGES[time_range]
     return AIApiDetail(
         view=view,
-        tiles=tiles(history.current, view),
+        tiles=status_tiles(view) if view.is_asleep else tiles(history.current, view),
         charts=charts(history.rings[time_range], chosen, view, history, now),
         time_labels=_time_labels(chosen),
         events=tuple(reversed(history.events)),
-        message=history.current.message,
+        message=_message(view, history.current.message),
     )
+
+
+def _message(view: AIApiSummary, decision: str) -> str:
+    """The reason of the last decision; that of the phase while pods do not serve alone."""
+    return str(view.activation.get("message", "")) or decision if view.phase else decision
 
 
 def _time_labels(time_range: TimeRange) -> list[str]:

@@ -24,8 +24,17 @@ class OverviewRow:
     def state(self) -> str:
         """The first problem, or "Serving"."""
         if self.view.problems:
-            return self.view.problems[0]["type"] if self.ready else "Not ready"
-        return "Serving" if self.ready else "Unknown"
+            return self.view.problems[0]["type"] if self.ready else self._not_ready
+        return (self.view.phase or "Serving") if self.ready else "Unknown"
+
+    @property
+    def _not_ready(self) -> str:
+        return "Waking" if self.is_waking else "Not ready"
+
+    @property
+    def is_waking(self) -> bool:
+        """Whether it is not ready only because its first pods start."""
+        return self.view.phase == "Waking" and all(p["type"] == "Ready" for p in self.view.problems)
 
     @property
     def ready(self) -> bool:
@@ -35,6 +44,8 @@ class OverviewRow:
     @property
     def tone(self) -> str:
         """The CSS class of the state."""
+        if self.is_waking:
+            return "warn"
         if not self.ready or self.view.is_failing:
             return "bad"
         return "warn" if self.view.problems else "good"

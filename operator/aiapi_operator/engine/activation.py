@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from aiapi_operator.api.status import NO_ACTIVATOR
+from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing import zero
 from aiapi_operator.sizing.zero import WakeUps
 
@@ -67,6 +69,8 @@ class ActivationFacts:
     ready: int
     """Ready pods."""
     activators: Sequence[ActivatorView]
+    unavailable: str = NO_ACTIVATOR
+    """Why there are no activators for this fleet, where there are none."""
     answered: bool = False
     """Whether an activator answered a probe that was sent through the Service in this tick."""
     wake: int = 1
@@ -130,7 +134,7 @@ def _serving(known: Activation, facts: ActivationFacts) -> Step:
     if facts.replicas == 0 and facts.activators:
         return Step(activation=_enter(known, Phase.ASLEEP, facts, "it was scaled to zero"))
     if not facts.activators:
-        return Step(activation=replace(known, reason="no activator is ready"))
+        return Step(activation=replace(known, reason=facts.unavailable))
     if known.postponed is not None and facts.now - known.postponed < facts.after:
         return Step(activation=known)
     sleep = zero.sleep(facts.after, facts.idle, known.wakes.recent, facts.now)
@@ -161,7 +165,7 @@ def _obstacle(known: Activation, facts: ActivationFacts) -> str:
     if facts.floor > 0:
         return _floor(facts)
     if not facts.activators:
-        return "no activator is ready"
+        return facts.unavailable
     left = facts.now - known.since
     if any(each is not None and each < left for each in _idle(facts)):
         return "a request came"
@@ -182,13 +186,14 @@ def _idle(facts: ActivationFacts) -> list[float | None]:
 
 def _asleep(known: Activation, facts: ActivationFacts) -> Step:
     if facts.replicas > 0:
-        reason = f"{facts.replicas} pods were started"
+        started = count(facts.replicas, "pod")
+        reason = f"{started} {'was' if facts.replicas == 1 else 'were'} started"
         return Step(activation=_enter(known, Phase.WAKING, facts, reason))
     if facts.floor > 0:
         waking = _enter(known, Phase.WAKING, facts, _floor(facts))
         return Step(activation=waking, replicas=facts.floor)
     if not facts.activators:
-        waking = _enter(known, Phase.WAKING, facts, "no activator is ready to hold requests")
+        waking = _enter(known, Phase.WAKING, facts, facts.unavailable)
         return Step(activation=waking, replicas=facts.wake)
     return Step(activation=known, replicas=0)
 
@@ -210,4 +215,4 @@ def _enter(known: Activation, phase: Phase, facts: ActivationFacts, reason: str)
 
 
 def _floor(facts: ActivationFacts) -> str:
-    return f"at least {facts.floor} pods must run"
+    return f"at least {count(facts.floor, 'pod')} must run"

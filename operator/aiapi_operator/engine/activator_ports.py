@@ -6,6 +6,7 @@ registered before the first tick, so that no other AIApi is given it.
 
 from zlib import crc32
 
+from aiapi_operator.api.status import NO_PORT
 from aiapi_operator.engine.cache import Key
 
 
@@ -37,7 +38,7 @@ class ActivatorPorts:
             port = next((each for each in ports if each not in self._owners), None)
             if port is None:
                 raise NoPortError(
-                    f"all {self._count} ports of the activators are taken: raise"
+                    f"all {self._count} {NO_PORT}: raise"
                     " activator.ports.last in the values of the operator's chart"
                 )
             self._owners[port], self._ports[key] = key, port

@@ -56,9 +56,9 @@ def learned(state: State, written: dict[str, Any]) -> dict[str, Any]:
 def initial_state(status: Any) -> State:
     """The state to start with, by what the previous operator left in the status."""
     saved = {
-        **_part(status, "learned"),
-        **_part(status, "savings"),
-        **_pick({**_part(status, "need"), **_part(status, "load")}, *_ELSEWHERE),
+        **part(status, "learned"),
+        **part(status, "savings"),
+        **_pick({**part(status, "need"), **part(status, "load")}, *_ELSEWHERE),
     }
     return State(memory=restored(saved))
 
@@ -67,6 +67,7 @@ def _pick(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: document[name] for name in names if name in document}
 
 
-def _part(document: Any, name: str) -> Mapping[str, Any]:
+def part(document: Any, name: str) -> Mapping[str, Any]:
+    """A part of the status; empty where it is missing or not valid."""
     found = document.get(name) if isinstance(document, Mapping) else None
     return found if isinstance(found, Mapping) else {}

@@ -87,6 +87,8 @@ class Children:
         state.applied.pop(kind, None)
         state.rejections.pop(kind, None)
         await self._cluster.delete(ENDPOINT_SLICES, ref.namespace, cached["metadata"]["name"])
+        # Before the watch reports it: the same tick may want the slice again.
+        self._cache.remove(cached)
 
     def _is_settled(self, ref: AIApiRef, state: ChildrenState, basis: object) -> bool:
         if state.rejections or state.basis is None or state.basis != basis:

@@ -80,6 +80,10 @@ class Sizer:
         state.sizing = decision.state
         return SizingResult(spec=spec, decision=decision, savings=savings(spec, decision.state))
 
+    def saved(self, state: SizerState, observation: Observation) -> Savings | None:
+        """The savings so far, where there is no decision."""
+        return savings(sizing_spec(observation.aiapi.spec), state.sizing)
+
     def pass_over(self, state: SizerState) -> None:
         """Note time without a pod, in which there is nothing to decide."""
         state.sizing = asleep(state.sizing, self._clock())

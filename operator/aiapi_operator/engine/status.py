@@ -20,6 +20,7 @@ from aiapi_operator.sizing.decision import Decision, Load
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind, PodRuntime
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import objectives
+from aiapi_operator.sizing.state import State
 
 _RELATIVE_PRICE = 0.02
 _FIELDS = {ObjectiveKind.LATENCY: "latency", ObjectiveKind.FIRST_BYTE: "first_byte"}
@@ -65,6 +66,8 @@ class StatusInputs:
     """The runtimes that the pods report."""
     written: dict[str, Any] = field(default_factory=dict)
     """The status as last written."""
+    sizing: State | None = None
+    """The right-sizer's state in a tick without a decision in which the savings go on."""
 
 
 def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
@@ -86,7 +89,9 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         document["need"] = _need(decision, deadband)
         document["decision"] = _decision(decision, inputs.decided_at)
         document["learned"] = _learned(inputs, decision) or None
-        document["savings"] = _savings(inputs, decision, deadband) or None
+    sizing = inputs.sizing if decision is None else decision.state
+    if sizing is not None:
+        document["savings"] = _savings(inputs, sizing, deadband) or None
     return _present(document)
 
 
@@ -181,11 +186,11 @@ def _decision(decision: Decision, decided_at: str) -> dict[str, Any]:
     }
 
 
-def _savings(inputs: StatusInputs, decision: Decision, deadband: Deadband) -> dict[str, Any]:
+def _savings(inputs: StatusInputs, sizing: State, deadband: Deadband) -> dict[str, Any]:
     """The totals from the first tick on, so that a restart loses none; the savings once known."""
     known = {} if inputs.savings is None else _known_savings(inputs.savings, deadband)
     written = inputs.written.get("savings") or {}
-    return known | checkpoint.settled_totals(decision.state, written)
+    return known | checkpoint.settled_totals(sizing, written)
 
 
 def _known_savings(savings: Savings, deadband: Deadband) -> dict[str, Any]:

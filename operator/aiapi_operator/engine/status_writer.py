@@ -5,11 +5,13 @@ once a minute, or within seconds where the load changed by more than chance.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiapi_operator.api import AIApi
+from aiapi_operator.api.summary import number
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
 from aiapi_operator.engine import checkpoint, conditions, jumps, status
@@ -24,6 +26,7 @@ from aiapi_operator.sizing.decision import Condition, Decision, Verdict
 from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
+from aiapi_operator.sizing.state import State
 
 NUMBERS_INTERVAL = 60.0
 """Minimum seconds between two writes that change only numbers."""
@@ -103,6 +106,13 @@ class StatusUpdate:
     """The runtimes that the pods report."""
     activation: Manifest | None = None
     """``status.activation``."""
+    sizing: State | None = None
+    """The right-sizer's state where no pod runs: the savings grow without a decision."""
+
+    @property
+    def counted(self) -> State | None:
+        """What the savings totals are in."""
+        return self.sizing if self.decision is None else self.decision.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ class StatusWriter:
             if previous is None or _differs(update.decision, previous):
                 state.decided_at = now
             state.decision = update.decision
-        await self._write_status(ref, state, _document(state, update))
+        await self._write_status(ref, state, _document(state, update), update.counted)
         events = (
             *_decision_events(update, previous),
             *_phase_events(update.activation or {}, phase),
@@ -148,12 +158,16 @@ class StatusWriter:
             await self._emit(manifest, event)
 
     async def _write_status(
-        self, ref: AIApiRef, state: StatusWriterState, document: dict[str, Any]
+        self,
+        ref: AIApiRef,
+        state: StatusWriterState,
+        document: dict[str, Any],
+        counted: State | None,
     ) -> None:
         if not self._is_due(state.written, document):
             return
-        if "savings" in document and state.decision is not None:
-            document["savings"] |= checkpoint.totals(state.decision.state)
+        if "savings" in document and counted is not None:
+            document["savings"] |= checkpoint.totals(counted)
         manifest: Manifest = {
             "apiVersion": AIAPIS.api_version,
             "kind": AIAPIS.kind,
@@ -203,6 +217,7 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
         conditions=state.conditions,
         runtimes=update.runtimes,
         written=written,
+        sizing=update.sizing,
     )
     document = status.build(inputs, state.deadband)
     # Without a decision in this tick, the fields of the last one stay.
@@ -212,7 +227,7 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
     if update.activation is not None:
         document["activation"] = {k: v for k, v in update.activation.items() if v is not None}
         if update.activation.get("phase") == Phase.ASLEEP:
-            kept = ("workers", "savings", "learned", "runtime")
+            kept = ("workers", "learned", "runtime")
     return {**{name: written[name] for name in kept if name in written}, **document}
 
 
@@ -248,7 +263,15 @@ def _reason(found: StatusCondition) -> str:
 def _numbers(document: dict[str, Any]) -> dict[str, Any]:
     """The fields that vary under a steady load."""
     reasons = {each.type: each.reason for each in conditions.read(document).values()}
-    return {"reasons": reasons, **{key: document.get(key) for key in _NUMBERS}}
+    measured = {key: document.get(key) for key in _NUMBERS}
+    return {"reasons": reasons, "activation": _activation(document), **measured}
+
+
+def _activation(document: dict[str, Any]) -> str:
+    """Why the fleet is in its phase. Under load, the time without a request does not matter."""
+    message = str((document.get("activation") or {}).get("message", ""))
+    is_used = (number((document.get("load") or {}).get("requestsPerSecond")) or 0.0) >= 1
+    return re.split(r"[0-9]", message, maxsplit=1)[0] if is_used else message
 
 
 def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:

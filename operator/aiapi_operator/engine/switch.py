@@ -12,7 +12,9 @@ from typing import Any
 from aiapi_operator.api import schedule
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.api.spec import Mode
+from aiapi_operator.api.status import NO_ACTIVATOR
 from aiapi_operator.cluster.resources import SERVICES, Manifest
+from aiapi_operator.engine import checkpoint
 from aiapi_operator.engine.activation import (
     Activation,
     ActivationFacts,
@@ -21,12 +23,13 @@ from aiapi_operator.engine.activation import (
     Step,
     step,
 )
-from aiapi_operator.engine.activator_ports import ActivatorPorts
+from aiapi_operator.engine.activator_ports import ActivatorPorts, NoPortError
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.engine.ports import Activators, Ports
 from aiapi_operator.sizing import zero
+from aiapi_operator.sizing.checkpoint import number
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.learners.service_demand import ServiceDemand
 from aiapi_operator.sizing.spec import objectives
@@ -34,6 +37,13 @@ from aiapi_operator.sizing.state import State
 from aiapi_operator.sizing.zero import WakeUps
 from aiapi_operator.sizing.zero_savings import ZeroSavings, watch
 
+_TEXTS = {
+    Phase.SERVING: "Pods answer requests",
+    Phase.LEAVING: "Pods and activators answer requests; the pods stop if none comes",
+    Phase.ASLEEP: "No pod runs; the next request starts pods and waits for them",
+    Phase.WAKING: "Pods start, and activators hold the requests until one is ready",
+}
+_RESTORED = {each.value: each for each in (Phase.SERVING, Phase.ASLEEP, Phase.WAKING)}
 LEARN_AFTER = 120.0
 """Seconds after a wake-up when the pods that it needed are learned: the load has settled."""
 
@@ -44,6 +54,8 @@ class SwitchState:
 
     activation: Activation = field(default_factory=Activation)
     port: int | None = None
+    no_port: str = ""
+    """Why there is no port of the activators for this AIApi."""
     since: str = ""
     """When the phase began, as Kubernetes writes it."""
     known: bool = False
@@ -57,20 +69,17 @@ class SwitchState:
     @classmethod
     def restore(cls, status: Manifest) -> "SwitchState":
         """Start from an existing status. Leaving begins again: its evidence is gone."""
-        found = status.get("activation") or {}
-        if not found:
-            return cls()
-        phase = Phase(found["phase"]) if found.get("phase") in set(Phase) else Phase.SERVING
+        found = checkpoint.part(status, "activation")
+        phase = _RESTORED.get(str(found.get("phase")), Phase.SERVING)
         return cls(
             activation=Activation(
-                phase=Phase.SERVING if phase is Phase.LEAVING else phase,
-                reason=str(found.get("message", "")),
-                wakes=WakeUps(hourly=_hourly(found.get("hourly", ""))),
+                phase=phase,
+                reason=_reason(phase, str(found.get("message", ""))),
+                wakes=WakeUps(hourly=_hourly(str(found.get("hourly", "")))),
             ),
-            port=found.get("port"),
-            since=found.get("since", ""),
-            known=True,
-            asleep_seconds=float(found.get("asleepSeconds") or 0),
+            since=str(found.get("since", "")) if found.get("phase") == phase else "",
+            known="phase" in found,
+            asleep_seconds=number(found.get("asleepSeconds")),
         )
 
 
@@ -92,11 +101,18 @@ class Switch:
         self._clock = clock
         self._timestamp = timestamp
 
-    def addresses(self, state: SwitchState) -> Sequence[str]:
-        """Whom the Service leads to besides its pods."""
+    def endpoints(self, ref: AIApiRef, state: SwitchState) -> tuple[Sequence[str], int | None]:
+        """Whom the Service leads to besides its pods, and on which port."""
         if not state.activation.shares_service:
-            return ()
-        return sorted(each.address for each in self._activators.ready())
+            return (), None
+        self._take_port(ref, state)
+        return sorted(each.address for each in self._activators.ready()), state.port
+
+    def _take_port(self, ref: AIApiRef, state: SwitchState) -> None:
+        try:
+            state.port, state.no_port = self._ports.take(ref.key), ""
+        except NoPortError as error:
+            state.port, state.no_port = None, str(error)
 
     async def step(
         self, ref: AIApiRef, state: SwitchState, observation: Observation, *, is_applied: bool
@@ -107,7 +123,7 @@ class Switch:
             state.known = False
             self._ports.release(ref.key)
             return None
-        state.port = self._ports.take(ref.key)
+        self._take_port(ref, state)
         facts = await self._facts(ref, state, observation, is_applied=is_applied)
         self._count(state, facts)
         before = state.activation.phase
@@ -131,7 +147,8 @@ class Switch:
             idle=_idle(observation),
             replicas=deployment["spec"].get("replicas", 1),
             ready=sum(pod.ready for pod in observation.pods),
-            activators=await self._views(ref, state),
+            activators=() if state.no_port else await self._views(ref, state),
+            unavailable=state.no_port or NO_ACTIVATOR,
             answered=await self._answered(ref, state),
             wake=zero.pods(state.activation.wakes, _hour(observation.now), spec.replicas.max),
         )
@@ -208,7 +225,8 @@ def document(state: SwitchState, observation: Observation, sizing: State) -> dic
     """``status.activation``; None for an AIApi that may not go to zero."""
     saved = int(state.asleep_seconds + state.saving.seconds)
     if not state.known:
-        return {"asleepSeconds": saved} if state.saving.seconds else None
+        is_advice = observation.aiapi.spec.scaling.mode is Mode.RECOMMEND
+        return {"asleepSeconds": saved} if saved and is_advice else None
     spec, known = observation.aiapi.spec, state.activation
     one = _worker_concurrency(observation, sizing)
     return {
@@ -225,13 +243,14 @@ def document(state: SwitchState, observation: Observation, sizing: State) -> dic
 
 def message(known: Activation) -> str:
     """Why the AIApi is in its phase, and what would end it."""
-    texts = {
-        Phase.SERVING: "Pods answer requests",
-        Phase.LEAVING: "Pods and activators answer requests; the pods stop if none comes",
-        Phase.ASLEEP: "No pod runs; the next request starts pods and waits for them",
-        Phase.WAKING: "Pods start, and activators hold the requests until one is ready",
-    }
-    return f"{texts[known.phase]}: {known.reason}." if known.reason else f"{texts[known.phase]}."
+    text = _TEXTS[known.phase]
+    return f"{text}: {known.reason}." if known.reason else f"{text}."
+
+
+def _reason(phase: Phase, message: str) -> str:
+    """The reason in a message of this phase."""
+    start = f"{_TEXTS[phase]}: "
+    return message.removeprefix(start).removesuffix(".") if message.startswith(start) else ""
 
 
 def _floor(observation: Observation, *, is_applied: bool) -> int:

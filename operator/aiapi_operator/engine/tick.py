@@ -46,6 +46,7 @@ from aiapi_operator.engine.switch import Switch
 from aiapi_operator.manifests import Context, desired, endpoint_slice, pod_policy, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
+from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import sizing_spec
 
 
@@ -110,7 +111,7 @@ class Engine:
         others = self._ports.autoscalers.targeting(state.ref.key)
         step = await self._take_step(state, observation, others, tls)
         if step is not None and not step.activation.has_pods:
-            await self._stay_asleep(state, observation)
+            await self._stay_asleep(state, observation, others)
             return
         result = self._size(state, observation, others, interval)
         self._check_leadership(state.term)
@@ -142,7 +143,7 @@ class Engine:
         tls: AdminTls | None,
     ) -> Step | None:
         """Move on the switch between pods and activators, and the Service with it."""
-        before = state.switch.activation.shares_service
+        before = state.switch.activation
         if observation.aiapi.spec.replicas.min > 0 and not state.switch.known:
             return None
         spec = effective_spec(sizing_spec(observation.aiapi.spec), others)
@@ -150,18 +151,24 @@ class Engine:
         step = await self._switch.step(state.ref, state.switch, observation, is_applied=is_applied)
         phase = None if step is None else step.activation.phase.value
         self._ports.metrics.record_activation(state.ref.key, phase)
-        if state.switch.activation.shares_service is not before:
+        if not before.has_pods:
+            self._sizer.pass_over(state.sizer)
+        if state.switch.activation.shares_service is not before.shares_service:
             await self._reconcile(state, observation.aiapi, tls)
         return step
 
-    async def _stay_asleep(self, state: AIApiState, observation: Observation) -> None:
+    async def _stay_asleep(
+        self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
+    ) -> None:
         """No pod runs: there is nothing to measure and nothing to size."""
-        self._sizer.pass_over(state.sizer)
         conditions = [
             *(each for each in self._conditions(observation) if each.type != "Ready"),
             readiness.asleep(switch.message(state.switch.activation)),
+            self._autoscaler_condition(state, others),
         ]
-        await self._report(state, observation, conditions)
+        await self._report(
+            state, observation, conditions, saved=self._sizer.saved(state.sizer, observation)
+        )
         deployment = observation.deployment or {"spec": {}}
         if deployment["spec"].get("replicas", 1):
             # After the status: a successor that finds no pods must know that this is meant.
@@ -223,7 +230,7 @@ class Engine:
         name = secret.name(aiapi)
         content = await self._secrets.content(state.ref, state.admin, name, tls)
 
-        addresses, port = self._switch.addresses(state.switch), state.switch.port
+        addresses, port = self._switch.endpoints(state.ref, state.switch)
 
         def build() -> tuple[Manifest, ...]:
             rest = desired(aiapi, self._context(state, aiapi))
@@ -361,6 +368,8 @@ class Engine:
         observation: Observation,
         conditions: Sequence[Condition],
         result: SizingResult | None = None,
+        *,
+        saved: Savings | None = None,
     ) -> None:
         self._ports.metrics.record_conditions(state.ref.key, conditions)
         is_applied = result is not None and result.is_applied
@@ -374,9 +383,10 @@ class Engine:
             conditions=conditions,
             decision=result.decision if result is not None else None,
             is_applied=is_applied,
-            savings=result.savings if result is not None else None,
+            savings=result.savings if result is not None else saved,
             runtimes=[sample.runtime for sample in observation.samples.values()],
             activation=switch.document(state.switch, observation, state.sizer.sizing),
+            sizing=None if state.switch.activation.has_pods else state.sizer.sizing,
         )
         await self._writer.write(state.manifest, state.writer, update)
 

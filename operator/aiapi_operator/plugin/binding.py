@@ -5,6 +5,7 @@ from typing import Any
 
 from aiapi_operator.api.duration import format_duration
 from aiapi_operator.api.summary import AIApiSummary, fraction, number, seconds
+from aiapi_operator.plugin import activation
 
 BINDING_DESCRIPTIONS = {
     "EventLoop": "event-loop time: expected requests x loop time per request / target utilization",
@@ -21,6 +22,8 @@ BINDING_DESCRIPTIONS = {
 
 def describe_binding(view: AIApiSummary) -> str:
     """The constraint that sets the number of workers."""
+    if view.is_asleep:
+        return "nobody sends requests: no pod runs"
     name = str(view.need.get("binding", ""))
     return BINDING_DESCRIPTIONS.get(name, "") if name else "no decision yet"
 
@@ -29,12 +32,14 @@ def what_would_change_it(view: AIApiSummary, spec: dict[str, Any]) -> list[str]:
     """The smallest changes that would lead to another decision."""
     if view.mode == "Paused":
         return [f"spec.scaling.mode is Paused: kubectl aiapi resume {view.name}"]
+    if view.is_asleep:
+        return activation.what_wakes(view, spec)
     changes = _BY_BINDING.get(str(view.need.get("binding", "")), _nothing)(view, spec)
     if view.mode == "Recommend":
         changes.append(
             f"decisions are not applied in mode Recommend: kubectl aiapi resume {view.name}"
         )
-    return changes + _stabilizing(view, spec)
+    return changes + _stabilizing(view, spec) + activation.what_sleeps(view, spec)
 
 
 def _nothing(_view: AIApiSummary, _spec: dict[str, Any]) -> list[str]:

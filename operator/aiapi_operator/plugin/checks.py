@@ -194,7 +194,7 @@ def metrics(aiapis: list[Manifest]) -> Check:
                 message = f"{view.namespace}/{view.name}: {condition['message']}"
                 return problem(name, message, condition["reason"])
     accepted = [view for view in views if not _rejected(view)]
-    undecided = [view.name for view in accepted if not view.decision]
+    undecided = [view.name for view in accepted if not view.decision and not view.is_asleep]
     if undecided:
         return problem(
             name,
@@ -204,8 +204,27 @@ def metrics(aiapis: list[Manifest]) -> Check:
     if not accepted:
         return note(name, "no AIApi has a valid spec")
     if len(accepted) == 1:
-        return ok(name, f"1 AIApi ({accepted[0].name}), all pods respond")
-    return ok(name, f"{len(accepted)} AIApis, all pods respond")
+        return ok(name, f"1 AIApi ({accepted[0].name}), {_responding(accepted)}")
+    return ok(name, f"{len(accepted)} AIApis, {_responding(accepted)}")
+
+
+def _responding(views: list[AIApiSummary]) -> str:
+    asleep = sum(view.is_asleep for view in views)
+    return f"all pods respond; {asleep} asleep" if asleep else "all pods respond"
+
+
+def activators(aiapis: list[Manifest]) -> list[Check]:
+    """The AIApis that may go to zero, and cannot."""
+    return [
+        problem(
+            f"{view.namespace}/{view.name}",
+            f"replicas.min is 0, but its pods do not stop. {view.cannot_sleep}",
+            "kubectl get pods -A -l app.kubernetes.io/component=activator;"
+            " activator.enabled in the values of the chart",
+        )
+        for view in map(from_manifest, aiapis)
+        if view.cannot_sleep
+    ]
 
 
 def _rejected(view: AIApiSummary) -> bool:

@@ -76,7 +76,8 @@ async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None)
         return found
     if isinstance(aiapis, ClusterError):
         return [*found, checks.unknown("Pods' metrics", aiapis)]
-    return [*found, checks.metrics(aiapis), *checks.needs_attention(aiapis)]
+    found += [checks.metrics(aiapis), *checks.activators(aiapis)]
+    return [*found, *checks.needs_attention(aiapis)]
 
 
 async def _operators(

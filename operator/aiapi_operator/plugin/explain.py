@@ -14,6 +14,7 @@ from aiapi_operator.api.summary import AIApiSummary, age, from_manifest, parse_t
 from aiapi_operator.cluster.errors import Forbidden
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
+from aiapi_operator.plugin import activation
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.binding import describe_binding, what_would_change_it
 from aiapi_operator.plugin.cluster_access import (
@@ -145,11 +146,13 @@ def show(found: Explanation, console: Console, *, now: datetime) -> None:
 def _facts(view: AIApiSummary, now: datetime) -> Table:
     grid = Table.grid(padding=(0, 2))
     for name, fact in (
+        ("Phase", activation.phase(view, now)),
         ("Objective", _objective(view)),
         ("Load", _load(view)),
         ("Need", _need(view)),
         ("Decision", _decision(view, now)),
         ("Saved", _saved(view)),
+        ("At zero", activation.at_zero(view)),
     ):
         if fact:
             grid.add_row(Text(name, style="bold"), fact)

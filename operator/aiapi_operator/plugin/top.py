@@ -42,7 +42,8 @@ def top(
     """Show load, need, size and savings of all AIApis.
 
     FLEET is ready pods / pods x workers per pod. WANTED is the last decision. ERRORS is the share
-    of requests that failed in the last minute.
+    of requests that failed in the last minute. RPS is asleep, waking or leaving where an AIApi with
+    replicas.min 0 has no pod, starts one, or is about to stop the last.
     """
 
     async def views(reader: Reader) -> list[AIApiSummary]:
@@ -126,11 +127,12 @@ COLUMNS = (
 
 def _cells(view: AIApiSummary) -> list[Text]:
     diagnoses = [problem["type"] for problem in view.problems if problem["type"] != "Ready"]
-    why = ", ".join(diagnoses) or str(view.decision.get("reason", "-"))
+    why = ", ".join(diagnoses) or view.phase or str(view.decision.get("reason", "-"))
+    load = view.phase.lower() or view.load.get("requestsPerSecond", "-")
     return [
         Text(view.name, style="bold"),
         Text(view.ready, style="green" if view.ready == "True" else "red"),
-        Text(view.load.get("requestsPerSecond", "-")),
+        Text(load, style="cyan" if view.phase else ""),
         Text(str(view.need.get("workers", "-"))),
         Text(view.running),
         Text(view.wanted),

@@ -271,7 +271,7 @@ async def test_a_marked_probe_is_answered_and_is_no_arrival(activator: Rig) -> N
 async def test_ignored_requests_at_zero_get_503_and_wake_nothing(
     activator: Rig, path: str, headers: str
 ) -> None:
-    activator.set(ignore_paths=("/internal",))
+    activator.set(ignore_paths=("/internal/*",))
     status, answered, body = await activator.ask(path, headers)
     assert status == 503
     assert answered["retry-after"]

@@ -8,7 +8,6 @@ from aiapi_operator.activator import answers
 from aiapi_operator.activator.answers import Answer
 from aiapi_operator.activator.balance import choose
 from aiapi_operator.activator.fleet import Fleet
-from aiapi_operator.activator.ignored import is_ignored
 from aiapi_operator.activator.limits import Limits, refusal
 from aiapi_operator.activator.wake_count import pods_to_wake
 
@@ -79,30 +78,6 @@ def test_a_full_pod_is_not_chosen() -> None:
 )
 def test_admission(held: int, held_bytes: int, expected: str) -> None:
     assert refusal(Limits(requests=3, body_bytes=100), held, held_bytes) == expected
-
-
-@pytest.mark.parametrize(
-    ("path", "agent", "patterns", "expected"),
-    [
-        ("/healthz", "", (), True),
-        ("/metrics", "", (), True),
-        ("/.well-known/aiapi-activator", "", (), True),
-        ("/healthz/", "", (), False),
-        ("/healthcare", "", (), False),
-        ("/", "kube-probe/1.36", (), True),
-        ("/", "Prometheus/3.1", (), True),
-        ("/", "my kube-probe/1.36", (), False),
-        ("/internal", "", ("/internal",), True),
-        ("/internal/a", "", ("/internal",), True),
-        ("/internal/a", "", ("/internal/",), True),
-        ("/internals", "", ("/internal",), False),
-        ("/v1/status", "", ("/*/status",), True),
-        ("/v1/status/x", "", ("/*/status",), False),
-        ("/chat", "curl/8", ("/internal", "/*/status"), False),
-    ],
-)
-def test_ignored_requests(path: str, agent: str, patterns: tuple[str, ...], expected: bool) -> None:
-    assert is_ignored(path, agent, patterns) is expected
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,35 @@ def test_the_first_byte_is_shown_where_it_is_closest_to_being_missed() -> None:
     found = {tile.name: tile for tile in tiles(history.current, from_manifest(document))}
     latency = found["Latency p99 first byte"]
     assert (latency.value, latency.unit, latency.tone) == ("310 ms", "objective 300 ms", "bad")
+
+
+def test_an_aiapi_at_zero_is_asleep_and_not_under_its_last_load() -> None:
+    world = ConsoleWorld()
+    message = "No pod runs; the next request starts pods and waits for them."
+    sleeping = manifest("assistant", load={}, need={}, decision={}, replicas=0, readyReplicas=0)
+    sleeping["status"]["activation"] = {"phase": "Asleep", "message": message}
+    world.live("assistant")
+    world.aiapis = [sleeping]
+    (row,) = overview(world.aiapis, world.history, query="", sort="name", page=1).rows
+    assert (row.state, row.tone) == ("Asleep", "good")
+    assert '<td data-label="Arrivals" class="r">asleep</td>' in world.pages.overview(
+        query="", sort="", page=1
+    )
+    page = world.pages.detail(("shop", "assistant"), time_range=0)
+    assert page is not None
+    assert '<span class="state">Asleep</span>' in page
+    assert f"data-live>{message}</p>" in page
+    assert "status, as last written" in page
+
+
+def test_an_aiapi_that_wakes_is_not_ready_yet_unless_more_is_wrong() -> None:
+    world = ConsoleWorld()
+    starting = {"type": "Ready", "status": "False", "reason": "PodsStarting", "message": "0 of 1."}
+    failing = {"type": "RequestsFailing", "status": "True", "reason": "Shed", "message": "no"}
+    for problems, expected in (
+        ([starting], ("Waking", "warn")),
+        ([starting, failing], ("Not ready", "bad")),
+    ):
+        waking = manifest("assistant", conditions=problems, activation={"phase": "Waking"})
+        (row,) = overview([waking], world.history, query="", sort="name", page=1).rows
+        assert (row.state, row.tone) == expected

@@ -57,7 +57,7 @@ def facts(**changes: Any) -> ActivationFacts:
         (ANSWERED, {"idle": 50.0}, Phase.SERVING, None, "a request came"),
         (ANSWERED, {"idle": None}, Phase.LEAVING, None, "no request for 5m"),
         (ANSWERED, {"activators": ()}, Phase.SERVING, None, "no activator is ready"),
-        (ANSWERED, {"floor": 1}, Phase.SERVING, None, "at least 1 pods must run"),
+        (ANSWERED, {"floor": 1}, Phase.SERVING, None, "at least 1 pod must run"),
         (
             ANSWERED,
             {"replicas": 0, "ready": 0, "idle": None},
@@ -81,7 +81,7 @@ def facts(**changes: Any) -> ActivationFacts:
             {"replicas": 0, "activators": (), "wake": 3},
             Phase.WAKING,
             3,
-            "no activator is ready to hold requests",
+            "no activator is ready",
         ),
         # Waking.
         (WAKING, {"replicas": 3, "ready": 0}, Phase.WAKING, 3, ""),

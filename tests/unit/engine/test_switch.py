@@ -1,0 +1,290 @@
+"""The switch in whole ticks: what is applied, written and scaled, and in which order."""
+
+from typing import Any
+
+import pytest
+from engine_support.world import FakeActivators, World
+
+from aiapi_operator.cluster.errors import Unavailable
+from aiapi_operator.engine import checkpoint
+from aiapi_operator.engine.activation import Phase
+from aiapi_operator.engine.tick import LeadershipLostError
+from aiapi_operator.observe.activators import ActivatorPod
+
+SPEC = {"replicas": {"min": 0, "max": 5}, "scaling": {"toZeroAfter": "30s"}}
+SLICE = ("EndpointSlice", "a-activator")
+PHASES = [each.value for each in Phase]
+DOWN = [("status",), ("scale", "0")]
+
+
+def activators(**changes: Any) -> FakeActivators:
+    return FakeActivators(pods=[ActivatorPod("act-1", "10.1.0.1")], **changes)
+
+
+async def serving(**changes: Any) -> World:
+    """An AIApi with two idle pods, whose Service has an address."""
+    world = World(spec=SPEC, activators=activators(), **changes)
+    await world.tick()
+    service = {"spec": {"clusterIP": "10.96.0.1"}}
+    world.cache.put(world.cluster.edit("Service", "a", service))
+    world.add_pods("a-1", "a-2", idle_seconds=0.0)
+    for _ in range(6):
+        await world.tick()
+    world.cluster.done.clear()
+    return world
+
+
+async def until(world: World, phase: Phase, *, idle: float = 1e6, ticks: int = 20) -> None:
+    """Tick until the status has the phase; nobody sends a request."""
+    for pod in world.pods.answers:
+        world.answer(pod, idle_seconds=idle)
+    for _ in range(ticks):
+        if world.written["activation"]["phase"] == phase:
+            return
+        await world.tick()
+    raise AssertionError(f"{world.written['activation']} is not {phase}")
+
+
+async def asleep(**changes: Any) -> World:
+    """An AIApi at zero, whose pods are gone."""
+    world = await serving(**changes)
+    await until(world, Phase.ASLEEP)
+    stop_pods(world)
+    return world
+
+
+def stop_pods(world: World) -> None:
+    for name in list(world.pods.answers):
+        world.cache.remove(world.cluster.objects.pop(("Pod", name)))
+        del world.pods.answers[name]
+
+
+def successor(world: World) -> World:
+    """A new operator in the same cluster, after the first lists."""
+    other = World(
+        spec=world.spec,
+        status=world.written,
+        now=world.now + 1,
+        cluster=world.cluster,
+        authority=world.authority,
+        activators=world.activators,
+    )
+    other.pods.answers = world.pods.answers
+    for manifest in world.cluster.objects.values():
+        if manifest["kind"] != "AIApi":
+            other.cache.put(manifest)
+    other.cache.set_fresh(other.now)
+    other.engine.register(other.state.manifest)
+    world.cluster.done.clear()
+    return other
+
+
+def replicas(world: World) -> int:
+    return int(world.cluster.objects["Deployment", "a"]["spec"]["replicas"])
+
+
+async def test_the_slice_comes_first_then_the_status_and_then_the_pods_stop() -> None:
+    world = await serving()
+    await until(world, Phase.LEAVING)
+    assert world.cluster.done[-2:] == [("apply", "EndpointSlice"), ("status",)]
+    found = world.cluster.objects[SLICE]
+    assert found["endpoints"] == [{"addresses": ["10.1.0.1"], "conditions": {"ready": True}}]
+    assert found["ports"][0]["port"] == world.written["activation"]["port"]
+    assert replicas(world) > 0
+    world.cluster.done.clear()
+    await until(world, Phase.ASLEEP)
+    assert [call for call in world.cluster.done if call[0] != "cost"][-2:] == DOWN
+    assert replicas(world) == 0
+    assert SLICE in world.cluster.objects
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "Asleep")
+    assert ready["message"].startswith("No pod runs; the next request starts pods and waits")
+
+
+async def test_pods_stay_where_the_status_cannot_be_written() -> None:
+    world = await serving()
+    await until(world, Phase.LEAVING)
+    world.cluster.refuse["status",] = Unavailable("no answer")
+    phases = set()
+    for _ in range(10):
+        await world.tick()
+        phases.add(world.state.switch.activation.phase)
+    assert Phase.ASLEEP in phases
+    assert ("scale", "0") not in world.cluster.done
+    world.cluster.refuse.clear()
+    await until(world, Phase.ASLEEP, ticks=60)
+    assert replicas(world) == 0
+
+
+async def test_leadership_that_is_lost_before_the_pods_stop_keeps_them() -> None:
+    world = await serving()
+    await until(world, Phase.LEAVING)
+    write = world.cluster.apply_status
+
+    async def and_lose(manifest: Any) -> Any:
+        if manifest["status"]["activation"]["phase"] == Phase.ASLEEP:
+            world.leads.leads = False
+        return await write(manifest)
+
+    world.cluster.apply_status = and_lose
+    with pytest.raises(LeadershipLostError):
+        await until(world, Phase.SERVING, idle=1e6)
+    assert replicas(world) > 0
+    assert ("scale", "0") not in world.cluster.done
+    other = successor(world)
+    await until(other, Phase.SERVING, idle=0.5)
+    assert replicas(other) > 0
+    assert SLICE not in other.cluster.objects
+
+
+async def test_a_request_while_it_leaves_keeps_the_pods_and_removes_the_slice() -> None:
+    world = await serving()
+    await until(world, Phase.LEAVING)
+    await until(world, Phase.SERVING, idle=0.5)
+    assert SLICE not in world.cluster.objects
+    assert world.written["activation"]["message"] == "Pods answer requests: a request came."
+    assert ("scale", "0") not in world.cluster.done
+
+
+async def test_it_wakes_when_it_is_scaled_up_and_pods_answer_alone_once_one_is_ready() -> None:
+    world = await asleep()
+    world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 1}}))
+    await world.tick()
+    written = world.written["activation"]
+    assert written["phase"] == Phase.WAKING
+    assert written["message"].endswith(": 1 pod was started.")
+    assert SLICE in world.cluster.objects
+    world.add_pods("a-3", idle_seconds=0.0)
+    await world.tick()
+    assert world.written["activation"]["phase"] == Phase.SERVING
+    assert SLICE not in world.cluster.objects
+    assert replicas(world) >= 1
+    assert [reason for reason, _ in world.cluster.events if reason in set(PHASES)] == [
+        "Asleep",
+        "Waking",
+    ]
+
+
+async def test_without_an_activator_it_wakes() -> None:
+    world = await asleep()
+    world.activators.pods.clear()
+    await world.tick()
+    assert world.written["activation"]["phase"] == Phase.WAKING
+    assert "no activator is ready" in world.written["activation"]["message"]
+    assert replicas(world) == 1
+
+
+async def test_an_operator_that_starts_while_it_sleeps_changes_nothing() -> None:
+    world = await asleep()
+    await world.tick()
+    before = world.written["activation"]
+    other = successor(world)
+    for _ in range(3):
+        await other.tick(after=60)
+    assert [call for call in other.cluster.done if call != ("status",)] == []
+    assert SLICE in other.cluster.objects
+    after = other.written["activation"]
+    assert {**after, "asleepSeconds": 0} == {**before, "asleepSeconds": 0}
+    assert other.state.switch.activation.reason == world.state.switch.activation.reason
+
+
+async def test_an_operator_that_ends_between_slice_and_status_loses_nothing() -> None:
+    world = await serving()
+    world.cluster.refuse["status",] = Unavailable("no answer")
+    for pod in world.pods.answers:
+        world.answer(pod, idle_seconds=1e6)
+    await world.tick()
+    assert SLICE in world.cluster.objects
+    world.cluster.refuse.clear()
+    assert world.written["activation"]["phase"] == Phase.SERVING
+    other = successor(world)
+    await other.tick()
+    assert other.written["activation"]["phase"] == Phase.LEAVING
+    assert replicas(other) > 0
+    assert SLICE in other.cluster.objects
+    await until(other, Phase.ASLEEP)
+    assert replicas(other) == 0
+
+
+async def test_without_a_free_port_it_keeps_its_pods_and_says_so() -> None:
+    world = World(spec=SPEC, activators=activators(), activator_ports=(20_000, 20_000))
+    other = {"metadata": {"name": "b", "namespace": "shop", "uid": "b"}}
+    world.engine.register({**other, "status": {"activation": {"port": 20_000}}})
+    await world.tick()
+    world.add_pods("a-1", idle_seconds=1e6)
+    for _ in range(5):
+        await world.tick()
+    written = world.written["activation"]
+    assert written["phase"] == Phase.SERVING
+    assert written["message"] == (
+        "Pods answer requests: all 1 ports of the activators are taken: raise"
+        " activator.ports.last in the values of the operator's chart."
+    )
+    assert "port" not in written
+    assert world.condition("Reconciled")["status"] == "True"
+    world.engine.release(("shop", "b"))
+    await until(world, Phase.LEAVING)
+
+
+async def test_asleep_without_a_port_it_wakes() -> None:
+    world = await asleep()
+    taken = world.written["activation"]["port"]
+    other = World(
+        spec=SPEC,
+        status=world.written,
+        now=world.now + 1,
+        cluster=world.cluster,
+        authority=world.authority,
+        activators=world.activators,
+        activator_ports=(taken, taken),
+    )
+    for manifest in world.cluster.objects.values():
+        if manifest["kind"] != "AIApi":
+            other.cache.put(manifest)
+    owner = {"metadata": {"name": "b", "namespace": "shop", "uid": "b"}}
+    other.engine.register({**owner, "status": {"activation": {"port": taken}}})
+    await other.tick()
+    assert other.written["activation"]["phase"] == Phase.WAKING
+    assert SLICE not in other.cluster.objects
+    assert replicas(other) == 1
+
+
+AN_HOUR_OF_TWO_PODS = {
+    "observedSeconds": 3600,
+    "workerSeconds": 7200,
+    "podSeconds": 7200,
+    "missedSeconds": 0,
+    "peakWorkers": 1,
+    "peakReplicas": 2,
+}
+
+
+async def test_an_hour_asleep_is_saved_and_written_while_it_sleeps() -> None:
+    world = await asleep(status={"savings": AN_HOUR_OF_TWO_PODS})
+    before = world.written["savings"]
+    for _ in range(60):
+        await world.tick(after=60)
+    after = world.written["savings"]
+    assert after["observedSeconds"] - before["observedSeconds"] >= 2880
+    assert after["podSeconds"] - before["podSeconds"] <= 10
+    assert world.written["activation"]["asleepSeconds"] >= 2880
+    assert int(before["percent"].rstrip("%")) <= 2
+    assert 45 <= int(after["percent"].rstrip("%")) <= 50
+    other = successor(world)
+    await other.tick()
+    assert {**other.written["savings"], "percent": ""} == {**after, "percent": ""}
+    assert other.written["activation"]["asleepSeconds"] >= 2880
+
+
+async def test_waking_up_counts_no_pods_for_the_time_before() -> None:
+    world = await asleep()
+    await world.tick()
+    before = world.state.sizer.sizing
+    world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 1}}))
+    await world.tick(after=59)
+    await world.tick()
+    assert pod_seconds(world.state.sizer.sizing) - pod_seconds(before) <= 10
+
+
+def pod_seconds(state: Any) -> float:
+    return float(checkpoint.totals(state)["podSeconds"])
