@@ -33,6 +33,7 @@ _DECISION_FIELDS = (
     *("workers", "objective", "load", "need", "decision", "savings", "learned", "runtime"),
 )
 _NUMBERS = ("objective", "load", "need", "learned", "savings")
+_COUNTS = ("observedGeneration", "replicas", "readyReplicas", "workers", "runtime")
 _POSITIVE = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are healthy when true. All others are healthy when false."""
 
@@ -45,13 +46,14 @@ class WrittenStatus:
 
     document: Manifest
     time: float
-    essential: dict[str, Any]
+    essential: tuple[dict[str, Any], ...]
     numbers: dict[str, Any]
 
     @classmethod
     def of(cls, document: Manifest, time: float) -> Self:
         """The status with its parts, which every tick compares."""
-        return cls(document, time, _essential(document), _numbers(document))
+        essential = _essential(document, conditions.read(document))
+        return cls(document, time, essential, _numbers(document))
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ class StatusWriterState:
     decision: Decision | None = None
     decided_at: str = ""
     """When the decision last changed."""
+    examined: float = 0.0
+    """When the numbers were last compared with those written, and were the same."""
 
     @classmethod
     def restore(cls, document: Manifest) -> Self:
@@ -129,15 +133,16 @@ class StatusWriter:
             if previous is None or _differs(update.decision, previous):
                 state.decided_at = now
             state.decision = update.decision
-        await self._write_status(ref, state, _document(state, update))
+        await self._write_status(ref, state, update)
         events = (*_decision_events(update, previous), *_condition_events(state.conditions, before))
         for event in events:
             await self._emit(manifest, event)
 
     async def _write_status(
-        self, ref: AIApiRef, state: StatusWriterState, document: dict[str, Any]
+        self, ref: AIApiRef, state: StatusWriterState, update: StatusUpdate
     ) -> None:
-        if not self._is_due(state.written, document):
+        document = self._due(state, update)
+        if document is None:
             return
         if "savings" in document and state.decision is not None:
             document["savings"] |= checkpoint.totals(state.decision.state)
@@ -158,14 +163,24 @@ class StatusWriter:
             return
         state.written = WrittenStatus.of(document, self._clock())
 
-    def _is_due(self, written: WrittenStatus | None, document: dict[str, Any]) -> bool:
-        if written is None or _essential(document) != written.essential:
-            return True
-        if _numbers(document) == written.numbers:
-            return False
-        has_jumped = jumps.has_jumped(document, written.document)
-        interval = JUMP_INTERVAL if has_jumped else NUMBERS_INTERVAL
-        return self._clock() - written.time >= interval
+    def _due(self, state: StatusWriterState, update: StatusUpdate) -> dict[str, Any] | None:
+        """The status, if it is to be written now. Most ticks need only a few parts of it."""
+        inputs, written = _inputs(state, update), state.written
+        if written is None:
+            return _document(state, inputs)
+        outline = _with_kept(status.outline(inputs), inputs)
+        if _essential(outline, state.conditions) != written.essential:
+            return _document(state, inputs)
+        now = self._clock()
+        if now - written.time < JUMP_INTERVAL:
+            return None
+        if _has_jumped(state, inputs):
+            return _document(state, inputs)
+        if now < max(written.time + NUMBERS_INTERVAL, state.examined + JUMP_INTERVAL):
+            return None
+        state.examined = now
+        document = _document(state, inputs)
+        return None if _numbers(document) == written.numbers else document
 
     async def _emit(self, manifest: Manifest, event: StatusEvent) -> None:
         fields = AIApiRef.of(manifest).log_fields()
@@ -178,9 +193,8 @@ class StatusWriter:
             _log.warning("posting an event failed: %s", error, extra=fields)
 
 
-def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
-    written = state.written.document if state.written is not None else {}
-    inputs = status.StatusInputs(
+def _inputs(state: StatusWriterState, update: StatusUpdate) -> status.StatusInputs:
+    return status.StatusInputs(
         aiapi=update.aiapi,
         pods=update.pods,
         workers=update.workers,
@@ -189,12 +203,28 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
         savings=update.savings,
         conditions=state.conditions,
         runtimes=update.runtimes,
-        written=written,
+        written=state.written.document if state.written is not None else {},
     )
-    document = status.build(inputs, state.deadband)
+
+
+def _document(state: StatusWriterState, inputs: status.StatusInputs) -> dict[str, Any]:
+    return _with_kept(status.build(inputs, state.deadband), inputs)
+
+
+def _with_kept(document: dict[str, Any], inputs: status.StatusInputs) -> dict[str, Any]:
+    """With the fields as last written that stay where this tick has none."""
     # Without a decision in this tick, the fields of the last one stay.
-    kept = _DECISION_FIELDS if update.decision is None else ("savings", "learned", "runtime")
-    return {**{name: written[name] for name in kept if name in written}, **document}
+    kept = _DECISION_FIELDS if inputs.decision is None else ("savings", "learned", "runtime")
+    return {**{name: inputs.written[name] for name in kept if name in inputs.written}, **document}
+
+
+def _has_jumped(state: StatusWriterState, inputs: status.StatusInputs) -> bool:
+    decision = inputs.decision
+    if decision is None:
+        return False
+    return jumps.has_jumped(
+        status.signs(decision.load, state.deadband), inputs.written.get("load") or {}
+    )
 
 
 def _differs(one: Decision, other: Decision) -> bool:
@@ -205,19 +235,19 @@ def _size(decision: Decision) -> tuple[int, int]:
     return decision.workers, decision.replicas
 
 
-def _essential(document: dict[str, Any]) -> dict[str, Any]:
+def _essential(
+    document: dict[str, Any], found: dict[str, StatusCondition]
+) -> tuple[dict[str, Any], ...]:
     """The fields whose change is written immediately: no messages and nothing measured."""
     decision = document.get("decision") or {}
-    counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
-    return {
-        **{key: document.get(key) for key in counts},
-        "runtime": document.get("runtime"),
-        "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
-        "conditions": sorted(
-            [each.type, each.status, _reason(each), each.observed_generation]
-            for each in conditions.read(document).values()
-        ),
-    }
+    return (
+        {key: document.get(key) for key in _COUNTS},
+        {key: decision.get(key) for key in ("workers", "replicas", "reason", "binding")},
+        {
+            each.type: (each.status, _reason(each), each.observed_generation)
+            for each in found.values()
+        },
+    )
 
 
 def _reason(found: StatusCondition) -> str:
