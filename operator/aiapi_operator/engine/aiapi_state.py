@@ -27,7 +27,7 @@ class AIApiState:
     """One AIApi and everything the engine remembers of it."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
+        self.update_manifest(manifest)
         self.resizer = ResizerState()
         self.start_term(0)
 
@@ -57,8 +57,4 @@ class AIApiState:
     def update_manifest(self, manifest: Manifest) -> None:
         """Take a newer version of the AIApi."""
         self.manifest = manifest
-
-    @property
-    def ref(self) -> AIApiRef:
-        """Namespace, name and uid."""
-        return AIApiRef.of(self.manifest)
+        self.ref = AIApiRef.of(manifest)
