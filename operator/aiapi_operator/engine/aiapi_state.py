@@ -27,7 +27,7 @@ class AIApiState:
     """One AIApi and everything the engine remembers of it."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self.update_manifest(manifest)
+        self.manifest = manifest
         self.resizer = ResizerState()
         self.start_term(0)
 
@@ -57,4 +57,8 @@ class AIApiState:
     def update_manifest(self, manifest: Manifest) -> None:
         """Take a newer version of the AIApi."""
         self.manifest = manifest
-        self.ref = AIApiRef.of(manifest)
+
+    @property
+    def ref(self) -> AIApiRef:
+        """Namespace, name and uid."""
+        return AIApiRef.of(self.manifest)
