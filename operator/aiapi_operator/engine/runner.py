@@ -213,7 +213,9 @@ class Runner:
                     await entry.wake.wait()
             if entry.changed is not None:
                 due = min(due, entry.changed + MIN_PAUSE)
-        await asyncio.sleep(max(due, earliest) - self._clock())
+        rest = max(due, earliest) - self._clock()
+        if rest > 0:
+            await asyncio.sleep(rest)
         entry.queued = True
         await self._queue.turn(due)
         entry.queued = False
