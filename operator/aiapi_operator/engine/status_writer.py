@@ -6,7 +6,7 @@ once a minute, or within seconds where the load changed by more than chance.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from aiapi_operator.api import AIApi
@@ -19,7 +19,7 @@ from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
-from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.decision import Binding, Condition, Decision, Verdict
 from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
@@ -34,6 +34,8 @@ _DECISION_FIELDS = (
 )
 _NUMBERS = ("objective", "load", "need", "learned", "savings")
 _COUNTS = ("observedGeneration", "replicas", "readyReplicas", "workers", "runtime")
+_NO_DATA = "NoData"
+"""The reason of conditions that are unknown for lack of samples."""
 _POSITIVE = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are healthy when true. All others are healthy when false."""
 
@@ -66,16 +68,23 @@ class StatusWriterState:
     decision: Decision | None = None
     decided_at: str = ""
     """When the decision last changed."""
+    decided: tuple[Any, ...] = ()
+    """Workers, replicas and reason of that decision."""
+    unconfirmed: dict[str, StatusCondition] = field(default_factory=dict)
+    """Conditions of the previous operator that this one knows nothing about yet."""
     examined: float = 0.0
     """When the numbers were last compared with those written, and were the same."""
 
     @classmethod
     def restore(cls, document: Manifest) -> Self:
         """Start from an existing status."""
+        decision, found = document.get("decision") or {}, conditions.read(document)
         return cls(
-            conditions=conditions.read(document),
+            conditions=found,
             written=WrittenStatus.of(document, 0.0) if document else None,
-            decided_at=(document.get("decision") or {}).get("time", ""),
+            decided_at=decision.get("time", ""),
+            decided=tuple(decision.get(key) for key in ("workers", "replicas", "reason")),
+            unconfirmed=dict(found),
         )
 
     @property
@@ -130,13 +139,30 @@ class StatusWriter:
             update.conditions, before, now=now, generation=update.aiapi.metadata.generation
         )
         if update.decision is not None:
-            if previous is None or _differs(update.decision, previous):
-                state.decided_at = now
-            state.decision = update.decision
+            update = self._take_decision(state, update, update.decision, now)
         await self._write_status(ref, state, update)
         events = (*_decision_events(update, previous), *_condition_events(state.conditions, before))
         for event in events:
             await self._emit(manifest, event)
+
+    def _take_decision(
+        self, state: StatusWriterState, update: StatusUpdate, decision: Decision, now: str
+    ) -> StatusUpdate:
+        """Keep the decision. Returns what to report: not that a start knows nothing yet."""
+        is_first, state.decision = state.decision is None, decision
+        is_known = decision.need.binding is not Binding.HELD
+        starts = is_first and decision.verdict is Verdict.WARMING_UP
+        if starts or is_known:
+            _keep_unconfirmed(state)
+        if is_first and state.written is not None:
+            # The previous operator wrote it, so its numbers are recent.
+            state.written = replace(state.written, time=self._clock())
+        if starts and not is_known and _size(decision) == state.decided[:2]:
+            return replace(update, decision=None)
+        decided = (*_size(decision), decision.verdict.value)
+        if state.decided != decided:
+            state.decided, state.decided_at = decided, now
+        return update
 
     async def _write_status(
         self, ref: AIApiRef, state: StatusWriterState, update: StatusUpdate
@@ -193,6 +219,16 @@ class StatusWriter:
             _log.warning("posting an event failed: %s", error, extra=fields)
 
 
+def _keep_unconfirmed(state: StatusWriterState) -> None:
+    """Keep the conditions of the previous operator until this one has data for them."""
+    for kind, before in list(state.unconfirmed.items()):
+        found = state.conditions.get(kind)
+        if found is not None and (found.status, found.reason) == ("Unknown", _NO_DATA):
+            state.conditions[kind] = before
+        else:
+            del state.unconfirmed[kind]
+
+
 def _inputs(state: StatusWriterState, update: StatusUpdate) -> status.StatusInputs:
     return status.StatusInputs(
         aiapi=update.aiapi,
@@ -225,10 +261,6 @@ def _has_jumped(state: StatusWriterState, inputs: status.StatusInputs) -> bool:
     return jumps.has_jumped(
         status.signs(decision.load, state.deadband), inputs.written.get("load") or {}
     )
-
-
-def _differs(one: Decision, other: Decision) -> bool:
-    return _size(one) != _size(other) or one.verdict is not other.verdict
 
 
 def _size(decision: Decision) -> tuple[int, int]:
