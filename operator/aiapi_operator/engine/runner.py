@@ -152,7 +152,7 @@ class Runner:
 
     def aiapis(self) -> list[Manifest]:
         """The last version of every AIApi."""
-        return [entry.state.manifest for entry in self._entries.values()]
+        return [entry.state.full_manifest() for entry in self._entries.values()]
 
     def overdue(self) -> list[str]:
         """The AIApis whose last tick began and ended too long ago, and that wait for no turn.

@@ -47,6 +47,7 @@ class WrittenStatus:
     """The status as last written, and when."""
 
     document: Manifest
+    """The parts that the next status is made from."""
     time: float
     essential: tuple[dict[str, Any], ...]
     numbers: dict[str, Any]
@@ -55,7 +56,8 @@ class WrittenStatus:
     def of(cls, document: Manifest, time: float) -> Self:
         """The status with its parts, which every tick compares."""
         essential = _essential(document, conditions.read(document))
-        return cls(document, time, essential, _numbers(document))
+        kept = {name: document[name] for name in _DECISION_FIELDS if name in document}
+        return cls(kept, time, essential, _numbers(document))
 
 
 @dataclass(slots=True)
