@@ -160,8 +160,10 @@ class Actuator:
         targets: dict[int, list[ScrapeTarget]] = defaultdict(list)
         instances: dict[str, str] = {}
         for pod, step in zip(pods, steps, strict=True):
+            if step.workers is None:
+                continue
             target = access.target(pod.pod)
-            if step.workers is not None and target is not None:
+            if target is not None:
                 targets[step.workers].append(target)
                 instances[pod.pod.name] = pod.sample.instance
         errors: dict[str, str] = {}

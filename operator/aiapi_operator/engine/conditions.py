@@ -32,6 +32,15 @@ class StatusCondition:
             "observedGeneration": self.observed_generation,
         }
 
+    def says(self, condition: Condition, status: str, generation: int) -> bool:
+        """Whether it already says the same."""
+        return (
+            self.message == condition.message
+            and self.status == status
+            and self.reason == condition.reason
+            and self.observed_generation == generation
+        )
+
     def condition(self) -> Condition:
         """The condition without its time and generation."""
         return Condition(
@@ -57,6 +66,8 @@ def _update_one(
     condition: Condition, before: StatusCondition | None, now: str, generation: int
 ) -> StatusCondition:
     status = _TEXT[condition.status]
+    if before is not None and before.says(condition, status, generation):
+        return before
     kept = before is not None and before.status == status
     return StatusCondition(
         type=condition.type,

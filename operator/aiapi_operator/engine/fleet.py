@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
@@ -19,7 +20,7 @@ class SampledPod:
     sample: PodSample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """The AIApi, its Deployment and its pods in one tick."""
 
@@ -32,12 +33,12 @@ class Observation:
     now: float = 0.0
     """Seconds since 1970."""
 
-    @property
+    @cached_property
     def samples(self) -> dict[str, PodSample]:
         """The samples by pod."""
         return {each.pod: each for each in self.answers if isinstance(each, PodSample)}
 
-    @property
+    @cached_property
     def sampled_pods(self) -> list[SampledPod]:
         """The pods that have a sample."""
         samples = self.samples

@@ -15,9 +15,8 @@ from aiapi_operator.sizing.state import FAST_WINDOW
 SIGMAS = 4.0
 
 
-def has_jumped(document: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
-    """Whether requests came, ended or failed as they did not before."""
-    now, before = document.get("load") or {}, written.get("load") or {}
+def has_jumped(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether requests came, ended or failed as they did not before, by ``status.load``."""
     return (
         _is_none(now.get("failing")) != _is_none(before.get("failing"))
         or _differs(now, before, "requestsPerSecond", seconds=FAST_WINDOW)

@@ -4,7 +4,7 @@ A learned request above the spec must never keep workers from starting. When nod
 reject resizes, requests are capped at the spec for five minutes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiapi_operator.api.quantity import parse_bytes, parse_cores
 from aiapi_operator.api.spec import Workers
@@ -29,11 +29,16 @@ class WorkerRequest:
     spec: Workers
     cpu: float
     memory: int
+    totals: dict[int, Resources] = field(default_factory=dict, compare=False, repr=False)
+    """The resources of a pod by its number of workers, as far as they were needed."""
 
     def total(self, workers: int) -> Resources:
         """The resources of a pod with so many workers."""
-        found = requests(self.spec, workers, cpu=self.cpu, memory=self.memory)
-        return {"requests": {**found}}
+        found = self.totals.get(workers)
+        if found is None:
+            amounts = requests(self.spec, workers, cpu=self.cpu, memory=self.memory)
+            found = self.totals[workers] = {"requests": {**amounts}}
+        return found
 
 
 def worker_request(

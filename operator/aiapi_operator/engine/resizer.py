@@ -64,7 +64,8 @@ class PodResize:
 class _Plan:
     workers: int
     step: ResizeStep
-    resize: Asked
+    resize: Asked | None
+    """None where nothing is to be asked for."""
 
 
 class Resizer:
@@ -86,7 +87,7 @@ class Resizer:
         """Start the resize that a pod needs. Returns the workers that it may have, and its step."""
         plan = self._plan(job, state.decided_workers)
         uid = job.pod.pod.uid
-        if plan.step.resize is not None and uid not in state.resizing:
+        if plan.resize is not None and uid not in state.resizing:
             task = asyncio.create_task(self._run(state, job), name=f"resize {job.pod.pod.name}")
             state.resizing[uid] = task
             task.add_done_callback(lambda _: state.resizing.pop(uid))
@@ -98,9 +99,11 @@ class Resizer:
         count = grants.to_ask(job.granted, pod, wanted, now=now)
         workers, resources = min(wanted, count), job.request.total(count)
         step = next_step(pod, job.pod.sample, workers=workers, resources=resources)
+        if step.resize is None:
+            return _Plan(workers, step, None)
         resize = Asked(workers=count, resources=resources, time=now)
-        if step.resize is not None and not grants.may_ask(job.granted, pod, resize):
-            step = replace(step, resize=None)
+        if not grants.may_ask(job.granted, pod, resize):
+            return _Plan(workers, replace(step, resize=None), None)
         return _Plan(workers, step, resize)
 
     async def _run(self, state: ResizerState, job: PodResize) -> None:
@@ -119,19 +122,19 @@ class Resizer:
         wanted = state.decided_workers
         while True:
             plan = self._plan(job, wanted)
-            if plan.step.resize is None:
+            resize = plan.resize
+            if resize is None:
                 break
-            resized = await self._ask(state, job, plan.resize)
+            resized = await self._ask(state, job, resize)
             if state.decided_workers != wanted:
                 return
             if resized is not None:
-                resources = plan.resize.resources
-                sample = job.pod.sample
+                resources, sample = resize.resources, job.pod.sample
                 step = next_step(resized, sample, workers=plan.workers, resources=resources)
                 plan = replace(plan, step=step)
                 break
-            asks = grants.to_ask(job.granted, job.pod.pod, wanted, now=plan.resize.time)
-            if asks >= plan.resize.workers:
+            asks = grants.to_ask(job.granted, job.pod.pod, wanted, now=resize.time)
+            if asks >= resize.workers:
                 return
         await job.then(plan.workers, replace(plan.step, resize=None))
 

@@ -158,7 +158,7 @@ class Runner:
 
     def aiapis(self) -> list[Manifest]:
         """The last version of every AIApi."""
-        return [entry.state.manifest for entry in self._entries.values()]
+        return [entry.state.full_manifest() for entry in self._entries.values()]
 
     def overdue(self) -> list[str]:
         """The AIApis whose last tick began and ended too long ago, and that wait for no turn.
@@ -221,7 +221,9 @@ class Runner:
                     await entry.wake.wait()
             if entry.changed is not None:
                 due = min(due, entry.changed + MIN_PAUSE)
-        await asyncio.sleep(max(due, earliest) - self._clock())
+        rest = max(due, earliest) - self._clock()
+        if rest > 0:
+            await asyncio.sleep(rest)
         entry.queued = True
         await self._queue.turn(due)
         entry.queued = False

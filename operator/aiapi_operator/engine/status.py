@@ -6,7 +6,7 @@ steady load therefore causes no status writes.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from aiapi_operator.api import AIApi
@@ -24,6 +24,8 @@ from aiapi_operator.sizing.state import State
 
 _RELATIVE_PRICE = 0.02
 _FIELDS = {ObjectiveKind.LATENCY: "latency", ObjectiveKind.FIRST_BYTE: "first_byte"}
+_NO_RUNTIME = PodRuntime()
+_RUNTIME = tuple(each.name for each in fields(PodRuntime))
 
 
 @dataclass(slots=True)
@@ -68,18 +70,42 @@ class StatusInputs:
     """The status as last written."""
     sizing: State | None = None
     """The right-sizer's state in a tick without a decision in which the savings go on."""
+    activation: dict[str, Any] | None = None
+    """``status.activation``; None for an AIApi that may not go to zero."""
+
+
+def outline(inputs: StatusInputs) -> dict[str, Any]:
+    """What every tick compares with the status as last written: nothing measured."""
+    decision = inputs.decision
+    return _present(
+        {
+            "observedGeneration": inputs.aiapi.metadata.generation,
+            "replicas": len(inputs.pods),
+            "readyReplicas": sum(pod.ready for pod in inputs.pods),
+            "workers": inputs.workers,
+            "runtime": _runtime(inputs.runtimes),
+            "activation": _activation(inputs),
+            "decision": None if decision is None else _decision(decision, inputs.decided_at),
+        }
+    )
+
+
+def signs(load: Load, deadband: Deadband) -> dict[str, Any]:
+    """The numbers of ``load`` that show at once that it is another one. See jumps.py."""
+    keep = deadband.filter
+    return {
+        "requestsPerSecond": _number(keep("arrivals", load.arrivals_per_second, absolute=0.5)),
+        "inFlight": _number(keep("in_flight", load.in_flight, absolute=0.5)),
+        "failing": _failing(load.failing, deadband),
+    }
 
 
 def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
     """The status. Fields without data are absent."""
     aiapi, decision = inputs.aiapi, inputs.decision
     document: dict[str, Any] = {
-        "observedGeneration": aiapi.metadata.generation,
+        **outline(inputs),
         "selector": selector_text(aiapi.name),
-        "replicas": len(inputs.pods),
-        "readyReplicas": sum(pod.ready for pod in inputs.pods),
-        "workers": inputs.workers,
-        "runtime": _runtime(inputs.runtimes),
         "conditions": [each.manifest() for _, each in sorted(inputs.conditions.items())],
     }
     if decision is not None:
@@ -87,7 +113,6 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
         document["objective"] = _objective(aiapi, load)
         document["load"] = _load(aiapi, load, deadband)
         document["need"] = _need(decision, deadband)
-        document["decision"] = _decision(decision, inputs.decided_at)
         document["learned"] = _learned(inputs, decision) or None
     sizing = inputs.sizing if decision is None else decision.state
     if sizing is not None:
@@ -95,13 +120,17 @@ def build(inputs: StatusInputs, deadband: Deadband) -> dict[str, Any]:
     return _present(document)
 
 
+def _activation(inputs: StatusInputs) -> dict[str, Any] | None:
+    return None if inputs.activation is None else _present(inputs.activation)
+
+
 def _runtime(runtimes: Sequence[PodRuntime]) -> dict[str, str] | None:
     """The most frequent runtime; during a rollout, pods have different ones."""
-    known = Counter(each for each in runtimes if each != PodRuntime())
-    if not known:
-        return None
-    (found, _count), *_ = known.most_common(1)
-    return {name: text for name, text in asdict(found).items() if text}
+    found = runtimes[0] if runtimes else _NO_RUNTIME
+    if any(each is not found for each in runtimes):
+        known = Counter(each for each in runtimes if each != _NO_RUNTIME)
+        ((found, _count),) = known.most_common(1) or ((_NO_RUNTIME, 0),)
+    return {name: text for name in _RUNTIME if (text := getattr(found, name))} or None
 
 
 def _learned(inputs: StatusInputs, decision: Decision) -> dict[str, Any]:
@@ -146,14 +175,12 @@ def _load(aiapi: AIApi, load: Load, deadband: Deadband) -> dict[str, Any]:
         "percentile": percentiles.get(ObjectiveKind.LATENCY),
         "firstByte": _duration(load.first_byte),
         "firstBytePercentile": percentiles.get(ObjectiveKind.FIRST_BYTE),
-        "requestsPerSecond": _number(keep("arrivals", load.arrivals_per_second, absolute=0.5)),
         "completedPerSecond": _number(keep("completed", load.completed_per_second, absolute=0.5)),
-        "inFlight": _number(keep("in_flight", load.in_flight, absolute=0.5)),
         "utilization": _percent(keep("utilization", load.loop_utilization, absolute=0.03)),
         "upstreamShare": _percent(keep("upstream", load.upstream_share, absolute=0.05)),
         "threads": _percent(keep("threads", load.threads_utilization, absolute=0.05)),
         "shedPerSecond": _number(keep("shed", load.shed_per_second, absolute=0.1)),
-        "failing": _failing(load.failing, deadband),
+        **signs(load, deadband),
     }
 
 

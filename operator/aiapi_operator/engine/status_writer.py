@@ -7,7 +7,7 @@ once a minute, or within seconds where the load changed by more than chance.
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from aiapi_operator.api import AIApi
@@ -22,7 +22,7 @@ from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
-from aiapi_operator.sizing.decision import Condition, Decision, Verdict
+from aiapi_operator.sizing.decision import Binding, Condition, Decision, Verdict
 from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
@@ -37,6 +37,9 @@ _DECISION_FIELDS = (
     *("workers", "objective", "load", "need", "decision", "savings", "learned", "runtime"),
 )
 _NUMBERS = ("objective", "load", "need", "learned", "savings")
+_COUNTS = ("observedGeneration", "replicas", "readyReplicas", "workers", "runtime")
+_NO_DATA = "NoData"
+"""The reason of conditions that are unknown for lack of samples."""
 _POSITIVE = {"Ready", "Accepted", "Reconciled"}
 """Conditions that are healthy when true. All others are healthy when false."""
 
@@ -48,14 +51,18 @@ class WrittenStatus:
     """The status as last written, and when."""
 
     document: Manifest
+    """The parts that the next status is made from."""
     time: float
-    essential: dict[str, Any]
+    essential: tuple[dict[str, Any], ...]
     numbers: dict[str, Any]
 
     @classmethod
     def of(cls, document: Manifest, time: float) -> Self:
         """The status with its parts, which every tick compares."""
-        return cls(document, time, _essential(document), _numbers(document))
+        essential = _essential(document, conditions.read(document))
+        names = (*_DECISION_FIELDS, "activation")
+        kept = {name: document[name] for name in names if name in document}
+        return cls(kept, time, essential, _numbers(document))
 
 
 @dataclass(slots=True)
@@ -68,14 +75,23 @@ class StatusWriterState:
     decision: Decision | None = None
     decided_at: str = ""
     """When the decision last changed."""
+    decided: tuple[Any, ...] = ()
+    """Workers, replicas and reason of that decision."""
+    unconfirmed: dict[str, StatusCondition] = field(default_factory=dict)
+    """Conditions of the previous operator that this one knows nothing about yet."""
+    examined: float = 0.0
+    """When the numbers were last compared with those written, and were the same."""
 
     @classmethod
     def restore(cls, document: Manifest) -> Self:
         """Start from an existing status."""
+        decision, found = document.get("decision") or {}, conditions.read(document)
         return cls(
-            conditions=conditions.read(document),
+            conditions=found,
             written=WrittenStatus.of(document, 0.0) if document else None,
-            decided_at=(document.get("decision") or {}).get("time", ""),
+            decided_at=decision.get("time", ""),
+            decided=tuple(decision.get(key) for key in ("workers", "replicas", "reason")),
+            unconfirmed=dict(found),
         )
 
     @property
@@ -145,10 +161,8 @@ class StatusWriter:
             update.conditions, before, now=now, generation=update.aiapi.metadata.generation
         )
         if update.decision is not None:
-            if previous is None or _differs(update.decision, previous):
-                state.decided_at = now
-            state.decision = update.decision
-        await self._write_status(ref, state, _document(state, update), update.counted)
+            update = self._take_decision(state, update, update.decision, now)
+        await self._write_status(ref, state, update)
         events = (
             *_decision_events(update, previous),
             *_phase_events(update.activation or {}, phase),
@@ -157,17 +171,33 @@ class StatusWriter:
         for event in events:
             await self._emit(manifest, event)
 
+    def _take_decision(
+        self, state: StatusWriterState, update: StatusUpdate, decision: Decision, now: str
+    ) -> StatusUpdate:
+        """Keep the decision. Returns what to report: not that a start knows nothing yet."""
+        is_first, state.decision = state.decision is None, decision
+        is_known = decision.need.binding is not Binding.HELD
+        starts = is_first and decision.verdict is Verdict.WARMING_UP
+        if starts or is_known:
+            _keep_unconfirmed(state)
+        if is_first and state.written is not None:
+            # The previous operator wrote it, so its numbers are recent.
+            state.written = replace(state.written, time=self._clock())
+        if starts and not is_known and _size(decision) == state.decided[:2]:
+            return replace(update, decision=None)
+        decided = (*_size(decision), decision.verdict.value)
+        if state.decided != decided:
+            state.decided, state.decided_at = decided, now
+        return update
+
     async def _write_status(
-        self,
-        ref: AIApiRef,
-        state: StatusWriterState,
-        document: dict[str, Any],
-        counted: State | None,
+        self, ref: AIApiRef, state: StatusWriterState, update: StatusUpdate
     ) -> None:
-        if not self._is_due(state.written, document):
+        document = self._due(state, update)
+        if document is None:
             return
-        if "savings" in document and counted is not None:
-            document["savings"] |= checkpoint.totals(counted)
+        if "savings" in document and update.counted is not None:
+            document["savings"] |= checkpoint.totals(update.counted)
         manifest: Manifest = {
             "apiVersion": AIAPIS.api_version,
             "kind": AIAPIS.kind,
@@ -185,14 +215,24 @@ class StatusWriter:
             return
         state.written = WrittenStatus.of(document, self._clock())
 
-    def _is_due(self, written: WrittenStatus | None, document: dict[str, Any]) -> bool:
-        if written is None or _essential(document) != written.essential:
-            return True
-        if _numbers(document) == written.numbers:
-            return False
-        has_jumped = jumps.has_jumped(document, written.document)
-        interval = JUMP_INTERVAL if has_jumped else NUMBERS_INTERVAL
-        return self._clock() - written.time >= interval
+    def _due(self, state: StatusWriterState, update: StatusUpdate) -> dict[str, Any] | None:
+        """The status, if it is to be written now. Most ticks need only a few parts of it."""
+        inputs, written = _inputs(state, update), state.written
+        if written is None:
+            return _document(state, inputs)
+        outline = _with_kept(status.outline(inputs), inputs)
+        if _essential(outline, state.conditions) != written.essential:
+            return _document(state, inputs)
+        now = self._clock()
+        if now - written.time < JUMP_INTERVAL:
+            return None
+        if _has_jumped(state, inputs):
+            return _document(state, inputs)
+        if now < max(written.time + NUMBERS_INTERVAL, state.examined + JUMP_INTERVAL):
+            return None
+        state.examined = now
+        document = _document(state, inputs)
+        return None if _numbers(document) == written.numbers else document
 
     async def _emit(self, manifest: Manifest, event: StatusEvent) -> None:
         fields = AIApiRef.of(manifest).log_fields()
@@ -205,9 +245,18 @@ class StatusWriter:
             _log.warning("posting an event failed: %s", error, extra=fields)
 
 
-def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
-    written = state.written.document if state.written is not None else {}
-    inputs = status.StatusInputs(
+def _keep_unconfirmed(state: StatusWriterState) -> None:
+    """Keep the conditions of the previous operator until this one has data for them."""
+    for kind, before in list(state.unconfirmed.items()):
+        found = state.conditions.get(kind)
+        if found is not None and (found.status, found.reason) == ("Unknown", _NO_DATA):
+            state.conditions[kind] = before
+        else:
+            del state.unconfirmed[kind]
+
+
+def _inputs(state: StatusWriterState, update: StatusUpdate) -> status.StatusInputs:
+    return status.StatusInputs(
         aiapi=update.aiapi,
         pods=update.pods,
         workers=update.workers,
@@ -216,43 +265,54 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
         savings=update.savings,
         conditions=state.conditions,
         runtimes=update.runtimes,
-        written=written,
+        written=state.written.document if state.written is not None else {},
         sizing=update.sizing,
+        activation=update.activation,
     )
-    document = status.build(inputs, state.deadband)
+
+
+def _document(state: StatusWriterState, inputs: status.StatusInputs) -> dict[str, Any]:
+    return _with_kept(status.build(inputs, state.deadband), inputs)
+
+
+def _with_kept(document: dict[str, Any], inputs: status.StatusInputs) -> dict[str, Any]:
+    """With the fields as last written that stay where this tick has none."""
     # Without a decision in this tick, the fields of the last one stay.
     kept: tuple[str, ...] = ("savings", "learned", "runtime")
-    if update.decision is None:
+    if inputs.decision is None:
         kept = _DECISION_FIELDS
-    if update.activation is not None:
-        document["activation"] = {k: v for k, v in update.activation.items() if v is not None}
-        if update.activation.get("phase") == Phase.ASLEEP:
-            kept = ("workers", "learned", "runtime")
-    return {**{name: written[name] for name in kept if name in written}, **document}
+    if (inputs.activation or {}).get("phase") == Phase.ASLEEP:
+        kept = ("workers", "learned", "runtime")
+    return {**{name: inputs.written[name] for name in kept if name in inputs.written}, **document}
 
 
-def _differs(one: Decision, other: Decision) -> bool:
-    return _size(one) != _size(other) or one.verdict is not other.verdict
+def _has_jumped(state: StatusWriterState, inputs: status.StatusInputs) -> bool:
+    decision = inputs.decision
+    if decision is None:
+        return False
+    return jumps.has_jumped(
+        status.signs(decision.load, state.deadband), inputs.written.get("load") or {}
+    )
 
 
 def _size(decision: Decision) -> tuple[int, int]:
     return decision.workers, decision.replicas
 
 
-def _essential(document: dict[str, Any]) -> dict[str, Any]:
+def _essential(
+    document: dict[str, Any], found: dict[str, StatusCondition]
+) -> tuple[dict[str, Any], ...]:
     """The fields whose change is written immediately: no messages and nothing measured."""
     decision, activation = document.get("decision") or {}, document.get("activation") or {}
-    counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
-    return {
-        **{key: document.get(key) for key in counts},
-        "runtime": document.get("runtime"),
-        "activation": [activation.get(key) for key in ("phase", "port", "wakeReplicas")],
-        "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
-        "conditions": sorted(
-            [each.type, each.status, _reason(each), each.observed_generation]
-            for each in conditions.read(document).values()
-        ),
-    }
+    return (
+        {key: document.get(key) for key in _COUNTS},
+        {key: activation.get(key) for key in ("phase", "port", "wakeReplicas")},
+        {key: decision.get(key) for key in ("workers", "replicas", "reason", "binding")},
+        {
+            each.type: (each.status, _reason(each), each.observed_generation)
+            for each in found.values()
+        },
+    )
 
 
 def _reason(found: StatusCondition) -> str:

@@ -43,7 +43,7 @@ from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.engine.switch import Switch
-from aiapi_operator.manifests import Context, desired, endpoint_slice, pod_policy, secret
+from aiapi_operator.manifests import Context, desired, endpoint_slice, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
 from aiapi_operator.sizing.savings import Savings
@@ -95,7 +95,8 @@ class Engine:
         except ValidationError as error:
             await self._report_invalid(state, error)
             return
-        if forbidden := pod_policy.violations(aiapi, self._config.pod_template_policy):
+        policy = self._config.pod_template_policy
+        if forbidden := wanted.violations(state.wanted, aiapi, policy):
             await self._report_rejected(state, aiapi, readiness.forbidden(forbidden))
             return
         await self._adoption.adopt(state.ref, state.adoption, state.template, aiapi)

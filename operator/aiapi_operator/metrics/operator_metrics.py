@@ -53,6 +53,7 @@ class OperatorMetrics:
         self._scrape_seconds = self._histogram(
             "scrape_duration_seconds", "Duration of scrapes.", "outcome"
         )
+        self._scrapes: dict[str, Histogram] = {}
         self._api_seconds = self._histogram(
             "api_request_duration_seconds",
             "Requests to the Kubernetes API by verb and status code (or error).",
@@ -142,7 +143,10 @@ class OperatorMetrics:
 
     def record_scrape(self, outcome: str, seconds: float) -> None:
         """Record a scrape of one pod."""
-        self._scrape_seconds.labels(outcome).observe(seconds)
+        series = self._scrapes.get(outcome)
+        if series is None:
+            series = self._scrapes[outcome] = self._scrape_seconds.labels(outcome)
+        series.observe(seconds)
 
     def record_api_request(self, verb: str, outcome: str, seconds: float) -> None:
         """Record one attempt of a request to the Kubernetes API."""

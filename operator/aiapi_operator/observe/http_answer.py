@@ -6,6 +6,8 @@ and redirects are never followed.
 """
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 MAX_BYTES = 64 * 1024
 """Far above the size of a valid answer."""
@@ -14,6 +16,8 @@ _MAX_LINE = 256
 """Of a chunk's size with its extensions, or of a trailer."""
 _MAX_LINES = 1024
 """Of those lines in one answer."""
+_HEADS = 256
+"""Heads that are kept as read: those of a fleet differ in the length of the body only."""
 _PREFIX = b"HTTP/1."
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([0-9]{3})(?: [^\r\n\0]*)?")
 _HEADER = re.compile(r"([!#-'*+.^-`|~0-9A-Za-z-]+):([^\r\n\0]*)")
@@ -77,37 +81,10 @@ class HttpAnswer:
             raise BadAnswerError(f"its head is longer than {MAX_HEAD} bytes")
         if end < 0:
             return False
-        first, *lines = buffer[:end].decode("latin-1").split("\r\n")
+        head = _head(bytes(buffer[:end]))
         del buffer[: end + 4]
-        self._read_status(first)
-        self._read_headers(lines)
+        self.status, self.keeps_alive, self._chunked, self._left = head
         return True
-
-    def _read_status(self, line: str) -> None:
-        found = _STATUS_LINE.fullmatch(line)
-        if found is None:
-            raise BadAnswerError("its status line is invalid")
-        self.keeps_alive = found[1] == "1"
-        self.status = int(found[2])
-        if self.status not in (200, 401):
-            raise BadAnswerError(f"HTTP {found[2]}")
-
-    def _read_headers(self, lines: list[str]) -> None:
-        headers = _framing_headers(lines)
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise BadAnswerError("it is compressed")
-        if "close" in headers.get("connection", "").lower():
-            self.keeps_alive = False
-        encoding, length = headers.get("transfer-encoding"), headers.get("content-length")
-        if (encoding is None) == (length is None):
-            raise BadAnswerError("it must have either a Content-Length or chunks")
-        if encoding is not None and encoding.lower() != "chunked":
-            raise BadAnswerError("its Transfer-Encoding is not chunked")
-        self._chunked = encoding is not None
-        if length is not None:
-            if not _LENGTH.fullmatch(length):
-                raise BadAnswerError("its Content-Length is invalid")
-            self._left = _bounded(int(length))
 
     def _read_body(self) -> bool:
         if len(self._buffer) < self._left:
@@ -162,6 +139,45 @@ class HttpAnswer:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
         return line
+
+
+class _Head(NamedTuple):
+    status: int
+    keeps_alive: bool
+    chunked: bool
+    length: int
+    """Of the body; 0 where it is chunked."""
+
+
+@lru_cache(maxsize=_HEADS)
+def _head(text: bytes) -> _Head:
+    first, *lines = text.decode("latin-1").split("\r\n")
+    found = _STATUS_LINE.fullmatch(first)
+    if found is None:
+        raise BadAnswerError("its status line is invalid")
+    status = int(found[2])
+    if status not in (200, 401):
+        raise BadAnswerError(f"HTTP {found[2]}")
+    headers = _framing_headers(lines)
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadAnswerError("it is compressed")
+    closes = "close" in headers.get("connection", "").lower()
+    chunked, length = _framing(headers)
+    return _Head(status, found[1] == "1" and not closes, chunked, length)
+
+
+def _framing(headers: dict[str, str]) -> tuple[bool, int]:
+    """Whether the body is chunked, and its length otherwise."""
+    encoding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    if (encoding is None) == (length is None):
+        raise BadAnswerError("it must have either a Content-Length or chunks")
+    if encoding is not None and encoding.lower() != "chunked":
+        raise BadAnswerError("its Transfer-Encoding is not chunked")
+    if length is None:
+        return True, 0
+    if not _LENGTH.fullmatch(length):
+        raise BadAnswerError("its Content-Length is invalid")
+    return False, _bounded(int(length))
 
 
 def _framing_headers(lines: list[str]) -> dict[str, str]:

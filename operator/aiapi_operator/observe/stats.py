@@ -6,6 +6,7 @@ whole, and the pod counts as unknown. No number is read from a string or a boole
 are ignored: a newer pod may send more than this operator reads.
 """
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +23,9 @@ from aiapi_operator.observe.invalid_stats import InvalidStatsError, described, m
 from aiapi_operator.sizing.inputs import NO_HISTOGRAM, PodRuntime, PodSample, ThreadPool
 
 __all__ = ["InvalidStatsError", "parse"]
+
+_RUNTIMES = 64
+"""Different runtimes that are kept, so that the samples of a fleet share one object."""
 
 _Workers = Annotated[int, Meta(ge=0, le=4096)]
 _Text = Annotated[str, Meta(max_length=4096)]
@@ -68,13 +72,12 @@ class _Runtime(msgspec.Struct, frozen=True, gc=False):
     python: _Label = ""
 
     def plain(self, *, loop: str | None, http: str | None) -> PodRuntime:
-        return PodRuntime(
-            version=self.version,
-            source=self.source,
-            python=self.python,
-            loop=loop or "",
-            http=http or "",
-        )
+        return _runtime(self.version, self.source, self.python, loop or "", http or "")
+
+
+@lru_cache(maxsize=_RUNTIMES)
+def _runtime(version: str, source: str, python: str, loop: str, http: str) -> PodRuntime:
+    return PodRuntime(version=version, source=source, python=python, loop=loop, http=http)
 
 
 class _Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):

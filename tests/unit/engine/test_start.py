@@ -6,9 +6,17 @@ import pytest
 from engine_support.world import OBSERVED, World
 
 from aiapi_operator.manifests.applied import ANNOTATION
+from aiapi_operator.sizing.inputs import PodUnknown
 
 
 async def restarted(world: World, **edits: Any) -> World:
+    """A new operator in the same cluster, after its first tick; ``edits`` by kind."""
+    successor = successor_of(world, **edits)
+    await successor.tick()
+    return successor
+
+
+def successor_of(world: World, **edits: Any) -> World:
     """A new operator in the same cluster, after the first lists; ``edits`` by kind."""
     for kind, part in edits.items():
         world.cluster.edit(kind, "a", part)
@@ -24,7 +32,6 @@ async def restarted(world: World, **edits: Any) -> World:
         if manifest["kind"] != "AIApi":
             successor.cache.put(manifest)
     successor.cache.set_fresh(successor.now)
-    await successor.tick()
     return successor
 
 
@@ -92,3 +99,41 @@ async def test_an_unchanged_aiapi_makes_no_manifests(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("aiapi_operator.engine.tick.desired", unexpected)
     await world.tick()
     assert world.cluster.done == []
+
+
+async def serve(world: World, seconds: float) -> None:
+    """Requests at a steady rate, and their samples."""
+    for _ in range(int(seconds / 2)):
+        world.now += 2.0
+        for name in world.pods.answers:
+            done = int(10 * world.now)
+            counts = {
+                "succeeded": done,
+                "loop_seconds": 0.01 * done,
+                "loop_cpu_seconds": 0.01 * done,
+            }
+            world.answer(name, **counts, cpu_seconds=0.01 * done, in_flight_seconds=done / 5)
+        await world.tick_now()
+
+
+async def test_a_start_under_load_writes_nothing() -> None:
+    world = World(spec={"replicas": {"min": 2}}, status=OBSERVED)
+    await world.settle()
+    await serve(world, seconds=180.0)
+    assert world.condition("RequestsFailing")["status"] == "False"
+    world.cluster.done.clear()
+    successor = successor_of(world)
+    await serve(successor, seconds=20.0)
+    assert successor.cluster.done == []
+
+
+async def test_what_a_start_finds_is_written_at_once() -> None:
+    world = World(spec={"replicas": {"min": 2}}, status=OBSERVED)
+    await world.settle()
+    await serve(world, seconds=180.0)
+    successor = successor_of(world)
+    successor.pods.answers = {
+        name: PodUnknown(pod=name, ready=True, reason="x") for name in world.pods.answers
+    }
+    await successor.tick_now()
+    assert successor.written["decision"]["reason"] == "HoldingOnMissingMetrics"
