@@ -79,12 +79,11 @@ class AdminAccess:
         return ScrapeTarget(pod=pod.name, address=pod.address, ready=pod.ready, tls=tls)
 
 
-def unreachable_pods(pods: Iterable[PodView], access: AdminAccess) -> list[PodUnknown]:
-    """The pods that have no admin port yet, with the reason."""
+def unreachable_pods(pods: Iterable[PodView]) -> list[PodUnknown]:
+    """The answers of pods that have no admin port yet, with the reason."""
     return [
         PodUnknown(
             pod=pod.name, ready=pod.ready, reason=pod.problem[0] if pod.problem else "starting"
         )
         for pod in pods
-        if access.target(pod) is None
     ]

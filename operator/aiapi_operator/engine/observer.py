@@ -50,13 +50,14 @@ class Observer:
         workers: int | None,
     ) -> Observation:
         """Add each pod's last answer; ``workers`` is the decided number in each pod."""
-        targets = [target for pod in observation.pods if (target := access.target(pod))]
+        ports = [(pod, access.target(pod)) for pod in observation.pods]
+        targets = [target for _, target in ports if target is not None]
         interval = parse_duration(observation.aiapi.spec.scaling.interval)
         due = state.schedule.due(targets, interval=interval, workers=workers)
         scraped = await self._scraper.scrape(due, access.tokens)
         answers = state.schedule.record(targets, scraped)
         await self._relist_when_silent(ref, state, answers)
-        unreachable = unreachable_pods(observation.pods, access)
+        unreachable = unreachable_pods(pod for pod, target in ports if target is None)
         return replace(observation, answers=(*answers, *unreachable))
 
     async def relist_pods(self, ref: AIApiRef) -> None:

@@ -5,16 +5,14 @@ once a minute, or within seconds where the load changed by more than chance.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.api.summary import number
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
-from aiapi_operator.engine import checkpoint, conditions, jumps, status
+from aiapi_operator.engine import checkpoint, conditions, jumps, status, status_events
 from aiapi_operator.engine.activation import Phase
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.conditions import StatusCondition
@@ -22,8 +20,14 @@ from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
+from aiapi_operator.engine.status_events import StatusEvent, size
+from aiapi_operator.engine.written_status import (
+    DECISION_FIELDS,
+    WrittenStatus,
+    essential,
+    numbers,
+)
 from aiapi_operator.sizing.decision import Binding, Condition, Decision, Verdict
-from aiapi_operator.sizing.diagnoses import dependency_bound
 from aiapi_operator.sizing.inputs import PodRuntime
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.state import State
@@ -32,37 +36,9 @@ NUMBERS_INTERVAL = 60.0
 """Minimum seconds between two writes that change only numbers."""
 JUMP_INTERVAL = 5.0
 """The same where a number changed by more than chance."""
-_CHANGES = {Verdict.SCALED_UP, Verdict.SCALED_DOWN, Verdict.REBALANCED}
-_DECISION_FIELDS = (
-    *("workers", "objective", "load", "need", "decision", "savings", "learned", "runtime"),
-)
-_NUMBERS = ("objective", "load", "need", "learned", "savings")
-_COUNTS = ("observedGeneration", "replicas", "readyReplicas", "workers", "runtime")
 _NO_DATA = "NoData"
 """The reason of conditions that are unknown for lack of samples."""
-_POSITIVE = {"Ready", "Accepted", "Reconciled"}
-"""Conditions that are healthy when true. All others are healthy when false."""
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenStatus:
-    """The status as last written, and when."""
-
-    document: Manifest
-    """The parts that the next status is made from."""
-    time: float
-    essential: tuple[dict[str, Any], ...]
-    numbers: dict[str, Any]
-
-    @classmethod
-    def of(cls, document: Manifest, time: float) -> Self:
-        """The status with its parts, which every tick compares."""
-        essential = _essential(document, conditions.read(document))
-        names = (*_DECISION_FIELDS, "activation")
-        kept = {name: document[name] for name in names if name in document}
-        return cls(kept, time, essential, _numbers(document))
 
 
 @dataclass(slots=True)
@@ -131,15 +107,6 @@ class StatusUpdate:
         return self.sizing if self.decision is None else self.decision.state
 
 
-@dataclass(frozen=True, slots=True)
-class StatusEvent:
-    """One Event."""
-
-    reason: str
-    kind: str
-    message: str
-
-
 class StatusWriter:
     """Writes the status and Events of AIApis."""
 
@@ -163,11 +130,12 @@ class StatusWriter:
         if update.decision is not None:
             update = self._take_decision(state, update, update.decision, now)
         await self._write_status(ref, state, update)
-        events = (
-            *_decision_events(update, previous),
-            *_phase_events(update.activation or {}, phase),
-            *_condition_events(state.conditions, before),
-        )
+        events = [
+            *status_events.of_phase(update.activation or {}, phase),
+            *status_events.of_conditions(state.conditions, before),
+        ]
+        if update.decision is not None and update.is_applied:
+            events = [*status_events.of_decision(update.decision, previous), *events]
         for event in events:
             await self._emit(manifest, event)
 
@@ -183,9 +151,9 @@ class StatusWriter:
         if is_first and state.written is not None:
             # The previous operator wrote it, so its numbers are recent.
             state.written = replace(state.written, time=self._clock())
-        if starts and not is_known and _size(decision) == state.decided[:2]:
+        if starts and not is_known and size(decision) == state.decided[:2]:
             return replace(update, decision=None)
-        decided = (*_size(decision), decision.verdict.value)
+        decided = (*size(decision), decision.verdict.value)
         if state.decided != decided:
             state.decided, state.decided_at = decided, now
         return update
@@ -221,7 +189,7 @@ class StatusWriter:
         if written is None:
             return _document(state, inputs)
         outline = _with_kept(status.outline(inputs), inputs)
-        if _essential(outline, state.conditions) != written.essential:
+        if essential(outline, state.conditions) != written.essential:
             return _document(state, inputs)
         now = self._clock()
         if now - written.time < JUMP_INTERVAL:
@@ -232,7 +200,7 @@ class StatusWriter:
             return None
         state.examined = now
         document = _document(state, inputs)
-        return None if _numbers(document) == written.numbers else document
+        return None if numbers(document) == written.numbers else document
 
     async def _emit(self, manifest: Manifest, event: StatusEvent) -> None:
         fields = AIApiRef.of(manifest).log_fields()
@@ -280,7 +248,7 @@ def _with_kept(document: dict[str, Any], inputs: status.StatusInputs) -> dict[st
     # Without a decision in this tick, the fields of the last one stay.
     kept: tuple[str, ...] = ("savings", "learned", "runtime")
     if inputs.decision is None:
-        kept = _DECISION_FIELDS
+        kept = DECISION_FIELDS
     if (inputs.activation or {}).get("phase") == Phase.ASLEEP:
         kept = ("workers", "learned", "runtime")
     return {**{name: inputs.written[name] for name in kept if name in inputs.written}, **document}
@@ -293,87 +261,3 @@ def _has_jumped(state: StatusWriterState, inputs: status.StatusInputs) -> bool:
     return jumps.has_jumped(
         status.signs(decision.load, state.deadband), inputs.written.get("load") or {}
     )
-
-
-def _size(decision: Decision) -> tuple[int, int]:
-    return decision.workers, decision.replicas
-
-
-def _essential(
-    document: dict[str, Any], found: dict[str, StatusCondition]
-) -> tuple[dict[str, Any], ...]:
-    """The fields whose change is written immediately: no messages and nothing measured."""
-    decision, activation = document.get("decision") or {}, document.get("activation") or {}
-    return (
-        {key: document.get(key) for key in _COUNTS},
-        {key: activation.get(key) for key in ("phase", "port", "wakeReplicas")},
-        {key: decision.get(key) for key in ("workers", "replicas", "reason", "binding")},
-        {
-            each.type: (each.status, _reason(each), each.observed_generation)
-            for each in found.values()
-        },
-    )
-
-
-def _reason(found: StatusCondition) -> str:
-    """The reason, if it matters: why a dependency is not to blame may vary with every request."""
-    return "" if found.type == dependency_bound.KIND and found.status == "False" else found.reason
-
-
-def _numbers(document: dict[str, Any]) -> dict[str, Any]:
-    """The fields that vary under a steady load."""
-    reasons = {each.type: each.reason for each in conditions.read(document).values()}
-    measured = {key: document.get(key) for key in _NUMBERS}
-    return {"reasons": reasons, "activation": _activation(document), **measured}
-
-
-def _activation(document: dict[str, Any]) -> str:
-    """Why the fleet is in its phase. Under load, the time without a request does not matter."""
-    message = str((document.get("activation") or {}).get("message", ""))
-    is_used = (number((document.get("load") or {}).get("requestsPerSecond")) or 0.0) >= 1
-    return re.split(r"[0-9]", message, maxsplit=1)[0] if is_used else message
-
-
-def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterable[StatusEvent]:
-    decision = update.decision
-    if decision is None or not update.is_applied or decision.verdict not in _CHANGES:
-        return
-    if previous is None or _size(previous) != _size(decision):
-        yield StatusEvent(decision.verdict.value, "Normal", decision.message)
-
-
-def _phase_events(now: Manifest, before: str) -> Iterable[StatusEvent]:
-    """That a fleet went to zero, and that it comes back."""
-    phase = now.get("phase")
-    if phase != before and phase in (Phase.ASLEEP, Phase.WAKING):
-        yield StatusEvent(str(phase), "Normal", str(now.get("message", "")))
-
-
-def _condition_events(
-    now: dict[str, StatusCondition], before: dict[str, StatusCondition]
-) -> Iterable[StatusEvent]:
-    """Conditions that turned unhealthy, and Ready when it turned true.
-
-    A new AIApi is not ready yet, so a first Ready=False has no Event.
-    """
-    for current in now.values():
-        previous = before.get(current.type)
-        if current.type in _POSITIVE:
-            if (
-                current.status == "True"
-                and current.type == "Ready"
-                and not _has_status(previous, "True")
-            ):
-                yield StatusEvent("Ready", "Normal", current.message)
-            elif current.status == "False" and _has_new_reason(current, previous):
-                yield StatusEvent(current.reason, "Warning", current.message)
-        elif current.status == "True" and not _has_status(previous, "True"):
-            yield StatusEvent(current.type, "Warning", current.message)
-
-
-def _has_new_reason(current: StatusCondition, previous: StatusCondition | None) -> bool:
-    return current.type != "Ready" if previous is None else previous.reason != current.reason
-
-
-def _has_status(condition: StatusCondition | None, status: str) -> bool:
-    return condition is not None and condition.status == status
