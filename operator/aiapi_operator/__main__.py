@@ -124,7 +124,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             activator_pods, ActivatorClient(session), settings.activator_grace
         )
         if settings.activators:
-            await activator_pods.list_once()
+            await activator_pods.start()
             await stack.enter_async_context(_task(activator_pods.run(), "activators"))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),

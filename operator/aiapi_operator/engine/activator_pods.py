@@ -15,6 +15,8 @@ from aiapi_operator.engine.cache import Key
 from aiapi_operator.observe.activators import ActivatorAnswer, ActivatorClient, ActivatorPod
 
 INTERVAL = 2.0
+FIRST_TRIES = 5
+"""Lists that may fail before the operator starts without one."""
 SELECTOR = "app.kubernetes.io/component=activator"
 
 _log = logging.getLogger(__name__)
@@ -29,23 +31,31 @@ class ActivatorPods:
         """Called when others are ready than before."""
         self.ready: Sequence[ActivatorPod] = ()
 
+    async def start(self) -> None:
+        """List before the first tick: not to know any activator would wake every AIApi at zero."""
+        for _ in range(FIRST_TRIES):
+            if await self.list_once():
+                return
+            await asyncio.sleep(INTERVAL)
+
     async def run(self) -> NoReturn:
         """List until cancelled."""
         while True:
             await self.list_once()
             await asyncio.sleep(INTERVAL)
 
-    async def list_once(self) -> None:
-        """List once."""
+    async def list_once(self) -> bool:
+        """List once. Returns whether that succeeded."""
         try:
             found = ready_activators(await self._lister())
         except ClusterError as error:
             _log.warning("listing the activators failed: %s", error)
-            return
+            return False
         if found != self.ready:
             _log.info("activators: %s", ", ".join(each.name for each in found) or "none is ready")
             self.ready = found
             self.changed()
+        return True
 
 
 def _nobody() -> None:

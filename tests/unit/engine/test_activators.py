@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from aiapi_operator.cluster.errors import Unavailable
-from aiapi_operator.engine.activator_pods import ActivatorPods, ready_activators
+from aiapi_operator.engine import activator_pods
+from aiapi_operator.engine.activator_pods import FIRST_TRIES, ActivatorPods, ready_activators
 from aiapi_operator.engine.activator_ports import ActivatorPorts, NoPortError
 from aiapi_operator.observe.activators import ActivatorPod
 
@@ -95,3 +96,22 @@ async def test_a_change_is_reported_once_and_a_failed_list_changes_nothing() -> 
     while answers:
         await pods.list_once()
     assert changes == [["a"], ["b"], []]
+
+
+@pytest.mark.parametrize(("failures", "found"), [(2, 1), (FIRST_TRIES + 1, 0)])
+async def test_the_first_list_is_tried_a_few_times(
+    monkeypatch: pytest.MonkeyPatch, failures: int, found: int
+) -> None:
+    monkeypatch.setattr(activator_pods, "INTERVAL", 0)
+    asked = 0
+
+    async def lister() -> list[Any]:
+        nonlocal asked
+        asked += 1
+        if asked <= failures:
+            raise Unavailable("no answer")
+        return [pod("a")]
+
+    pods = ActivatorPods(lister)
+    await pods.start()
+    assert (len(pods.ready), asked) == (found, min(failures + 1, FIRST_TRIES))

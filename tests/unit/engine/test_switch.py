@@ -3,84 +3,24 @@
 from typing import Any
 
 import pytest
-from engine_support.world import FakeActivators, World
+from engine_support.switching import (
+    SLICE,
+    SPEC,
+    activators,
+    asleep,
+    replicas,
+    serving,
+    successor,
+    until,
+)
+from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Unavailable
-from aiapi_operator.engine import checkpoint
 from aiapi_operator.engine.activation import Phase
 from aiapi_operator.engine.tick import LeadershipLostError
-from aiapi_operator.observe.activators import ActivatorPod
 
-SPEC = {"replicas": {"min": 0, "max": 5}, "scaling": {"toZeroAfter": "30s"}}
-SLICE = ("EndpointSlice", "a-activator")
 PHASES = [each.value for each in Phase]
 DOWN = [("status",), ("scale", "0")]
-
-
-def activators(**changes: Any) -> FakeActivators:
-    return FakeActivators(pods=[ActivatorPod("act-1", "10.1.0.1")], **changes)
-
-
-async def serving(**changes: Any) -> World:
-    """An AIApi with two idle pods, whose Service has an address."""
-    world = World(spec=SPEC, activators=activators(), **changes)
-    await world.tick()
-    service = {"spec": {"clusterIP": "10.96.0.1"}}
-    world.cache.put(world.cluster.edit("Service", "a", service))
-    world.add_pods("a-1", "a-2", idle_seconds=0.0)
-    for _ in range(6):
-        await world.tick()
-    world.cluster.done.clear()
-    return world
-
-
-async def until(world: World, phase: Phase, *, idle: float = 1e6, ticks: int = 20) -> None:
-    """Tick until the status has the phase; nobody sends a request."""
-    for pod in world.pods.answers:
-        world.answer(pod, idle_seconds=idle)
-    for _ in range(ticks):
-        if world.written["activation"]["phase"] == phase:
-            return
-        await world.tick()
-    raise AssertionError(f"{world.written['activation']} is not {phase}")
-
-
-async def asleep(**changes: Any) -> World:
-    """An AIApi at zero, whose pods are gone."""
-    world = await serving(**changes)
-    await until(world, Phase.ASLEEP)
-    stop_pods(world)
-    return world
-
-
-def stop_pods(world: World) -> None:
-    for name in list(world.pods.answers):
-        world.cache.remove(world.cluster.objects.pop(("Pod", name)))
-        del world.pods.answers[name]
-
-
-def successor(world: World) -> World:
-    """A new operator in the same cluster, after the first lists."""
-    other = World(
-        spec=world.spec,
-        status=world.written,
-        now=world.now + 1,
-        cluster=world.cluster,
-        authority=world.authority,
-        activators=world.activators,
-    )
-    other.pods.answers = world.pods.answers
-    for manifest in world.cluster.objects.values():
-        if manifest["kind"] != "AIApi":
-            other.cache.put(manifest)
-    other.cache.set_fresh(other.now)
-    other.engine.register(other.state.manifest)
-    world.cluster.done.clear()
-    return other
-
-
-def replicas(world: World) -> int:
-    return int(world.cluster.objects["Deployment", "a"]["spec"]["replicas"])
 
 
 async def test_the_slice_comes_first_then_the_status_and_then_the_pods_stop() -> None:
@@ -226,6 +166,25 @@ async def test_without_a_free_port_it_keeps_its_pods_and_says_so() -> None:
     await until(world, Phase.LEAVING)
 
 
+async def test_the_status_says_within_a_minute_that_no_activator_is_ready() -> None:
+    world = await serving()
+    world.activators.pods.clear()
+    for _ in range(31):
+        await world.tick()
+    message = "Pods answer requests: no activator is ready."
+    assert world.written["activation"]["message"] == message
+
+
+async def test_the_time_without_a_request_is_written_once_a_minute() -> None:
+    world = await serving()
+    for tick in range(60):
+        for pod in world.pods.answers:
+            world.answer(pod, idle_seconds=2.0 + tick % 10)
+        await world.tick()
+    assert world.written["activation"]["message"].startswith("Pods answer requests: no request for")
+    assert 1 <= world.cluster.done.count(("status",)) <= 4
+
+
 async def test_asleep_without_a_port_it_wakes() -> None:
     world = await asleep()
     taken = world.written["activation"]["port"]
@@ -247,44 +206,3 @@ async def test_asleep_without_a_port_it_wakes() -> None:
     assert other.written["activation"]["phase"] == Phase.WAKING
     assert SLICE not in other.cluster.objects
     assert replicas(other) == 1
-
-
-AN_HOUR_OF_TWO_PODS = {
-    "observedSeconds": 3600,
-    "workerSeconds": 7200,
-    "podSeconds": 7200,
-    "missedSeconds": 0,
-    "peakWorkers": 1,
-    "peakReplicas": 2,
-}
-
-
-async def test_an_hour_asleep_is_saved_and_written_while_it_sleeps() -> None:
-    world = await asleep(status={"savings": AN_HOUR_OF_TWO_PODS})
-    before = world.written["savings"]
-    for _ in range(60):
-        await world.tick(after=60)
-    after = world.written["savings"]
-    assert after["observedSeconds"] - before["observedSeconds"] >= 2880
-    assert after["podSeconds"] - before["podSeconds"] <= 10
-    assert world.written["activation"]["asleepSeconds"] >= 2880
-    assert int(before["percent"].rstrip("%")) <= 2
-    assert 45 <= int(after["percent"].rstrip("%")) <= 50
-    other = successor(world)
-    await other.tick()
-    assert {**other.written["savings"], "percent": ""} == {**after, "percent": ""}
-    assert other.written["activation"]["asleepSeconds"] >= 2880
-
-
-async def test_waking_up_counts_no_pods_for_the_time_before() -> None:
-    world = await asleep()
-    await world.tick()
-    before = world.state.sizer.sizing
-    world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 1}}))
-    await world.tick(after=59)
-    await world.tick()
-    assert pod_seconds(world.state.sizer.sizing) - pod_seconds(before) <= 10
-
-
-def pod_seconds(state: Any) -> float:
-    return float(checkpoint.totals(state)["podSeconds"])
