@@ -10,7 +10,14 @@ import pytest
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
 AUDITED = tuple(
     Path(__file__).parent / "e2e" / f"test_{name}.py"
-    for name in ("activators", "reconcile", "resource", "right_sizing", "failures", "zz_permissions")
+    for name in (
+        "activators",
+        "reconcile",
+        "resource",
+        "right_sizing",
+        "failures",
+        "zz_permissions",
+    )
 )
 OWN_SANDBOX = tuple(Path(__file__).parent / "e2e" / name for name in ("faults", "zero"))
 FAILURE_LENGTH = 3000
