@@ -140,7 +140,7 @@ def asleep(folder: Path) -> Iterator[Row]:
     """5,000 AIApis at zero: one operator creates them, and another one finds them at zero."""
     with cluster(MANY, folder) as on:
         with run_operator(on):
-            created = scenarios.await_that(lambda: on.seen() >= MANY.aiapis, 300)
+            created = scenarios.await_that(lambda: on.seen() >= MANY.aiapis, 600)
         on.api.do("sleep", count=MANY.aiapis, first_port=FIRST_PORT)
         with run_operator(on) as up:
             scenarios.settled(on, 30)

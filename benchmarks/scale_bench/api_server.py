@@ -235,7 +235,8 @@ class ApiServer:
             key = objects.namespace_of(number), f"api-{number}"
             aiapi = self._storage.objects["aiapis"][key]
             self._storage.put("aiapis", objects.asleep(aiapi, first_port + number))
-            self._storage.merge("deployments", key, {"spec": {"replicas": 0}}, "PATCH scale")
+            if key in self._storage.objects["deployments"]:
+                self._storage.merge("deployments", key, {"spec": {"replicas": 0}}, "PATCH scale")
 
     async def _do_edit(self, number: int, workers: int) -> None:
         key = objects.namespace_of(number), f"api-{number}"

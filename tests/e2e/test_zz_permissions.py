@@ -27,6 +27,8 @@ RARELY_USED = {
         "create", "coordination.k8s.io", "leases"
     ): "the Lease is installed with the operator; the operator creates it only if it was deleted",
     Permission("update", "", "secrets"): "the CA of the admin ports is rotated after years",
+    Permission("get", "apps", "deployments/scale"): "wake_all, run before the operator is removed "
+    "without Helm, never lowers a scale",
     Permission("patch", "", "events"): "a repeated Event increases the count",
     Permission("patch", "", "pods"): "deletion cost, on a scale-down 300 s after the load",
 }

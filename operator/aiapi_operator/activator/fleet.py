@@ -25,8 +25,8 @@ class Fleet:
     """Serving, Leaving, Asleep or Waking."""
     wake_replicas: int = 1
     """Pods to wake for the forecast at this time of day."""
-    pod_concurrency: int = 1
-    """Held requests that one pod can take."""
+    pod_concurrency: int | None = None
+    """Held requests that one pod can take; None while that is not known."""
     max_replicas: int | None = None
     ignore_paths: tuple[str, ...] = ()
     not_ready: str = ""
@@ -78,7 +78,7 @@ def fleet_of(aiapi: Manifest) -> Fleet:
         port=activation.get("port"),
         phase=activation.get("phase") or "",
         wake_replicas=max(1, activation.get("wakeReplicas") or 1),
-        pod_concurrency=max(1, activation.get("podConcurrency") or 1),
+        pod_concurrency=activation.get("podConcurrency") or None,
         max_replicas=(spec.get("replicas") or {}).get("max"),
         ignore_paths=tuple(idle.get("ignorePaths") or ()),
         not_ready=_not_ready(status.get("conditions") or ()),

@@ -52,7 +52,7 @@ PERMISSIONS = (
         "to set blockOwnerDeletion if OwnerReferencesPermissionEnforcement is enabled",
     ),
     _watched("apps", "deployments", "create get list patch watch", "to run the pods of an AIApi"),
-    _watched("apps", "deployments/scale", "patch", "to set the number of pods"),
+    _watched("apps", "deployments/scale", "get patch", "to set the number of pods"),
     _watched("", "services", "create get list patch watch", "to expose an AIApi"),
     _watched("", "serviceaccounts", "create get list patch watch", "to give pods an identity"),
     _watched(
@@ -124,7 +124,7 @@ PERMISSIONS = (
     Permission(
         "",
         "pods",
-        frozenset({"get", "list", "watch"}),
+        frozenset({"list"}),
         Scope.OPERATOR,
         "to find the activators",
     ),

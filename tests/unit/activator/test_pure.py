@@ -32,12 +32,19 @@ class Candidate:
         ("Asleep", 1, 1, 5, 1000, 5),
         ("Waking", 1, 10, None, 25, 3),
         ("", 1, 10, None, 25, 3),
+        ("", 1, None, 10, 25, 1),
+        ("Asleep", 2, None, None, 1000, 2),
         ("Serving", 4, 1, None, 25, 1),
         ("Leaving", 4, 1, None, 25, 1),
     ],
 )
 def test_pods_to_wake(  # noqa: PLR0917 - the columns of the table
-    phase: str, forecast: int, concurrency: int, most: int | None, open_requests: int, expected: int
+    phase: str,
+    forecast: int,
+    concurrency: int | None,
+    most: int | None,
+    open_requests: int,
+    expected: int,
 ) -> None:
     fleet = Fleet(
         key=KEY,
@@ -54,6 +61,10 @@ def test_pods_to_wake(  # noqa: PLR0917 - the columns of the table
 )
 def test_pods_are_limited_only_until_the_fleet_serves(phase: str, expected: int | None) -> None:
     assert Fleet(key=KEY, phase=phase, pod_concurrency=7).in_flight_limit == expected
+
+
+def test_pods_are_not_limited_while_nobody_knows_what_they_can_take() -> None:
+    assert Fleet(key=KEY, phase="Waking").in_flight_limit is None
 
 
 def test_the_pod_with_the_fewest_requests_is_chosen_in_turn_among_equals() -> None:
