@@ -23,6 +23,11 @@ from aiapi_operator.cluster.connection import Connection, Request
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.resources import MANAGED_BY_SELECTOR, Manifest, Resource
 
+METADATA = ",".join(
+    f"application/json;as={kind};g=meta.k8s.io;v=v1"
+    for kind in ("PartialObjectMetadataList", "PartialObjectMetadata")
+)
+"""Asks for the metadata of the objects alone."""
 _PAGE = "500"
 _BATCH = 50
 """Objects of a page that are read before other tasks may run."""
@@ -97,9 +102,18 @@ class ListWatch:
     """Delivers one resource of one namespace (None: of all) to a sink."""
 
     def __init__(
-        self, connection: Connection, resource: Resource, namespace: str | None, sink: Sink
+        self,
+        connection: Connection,
+        resource: Resource,
+        namespace: str | None,
+        sink: Sink,
+        *,
+        selector: str = MANAGED_BY_SELECTOR,
+        metadata_only: bool = False,
     ) -> None:
         self._connection = connection
+        self._selector = {"labelSelector": selector} if selector else {}
+        self._accept = METADATA if metadata_only else "application/json"
         self._resource = resource
         self._collection = resource.collection(namespace)
         self._namespace = namespace
@@ -135,11 +149,16 @@ class ListWatch:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "labelSelector": MANAGED_BY_SELECTOR,
+            **self._selector,
             "resourceVersion": progress.version,
             "timeoutSeconds": str(seconds := random.randint(_SHORTEST, _LONGEST)),  # noqa: S311 - jitter
         }
-        request = Request("GET", self._collection, query=query, deadline=seconds + _GRACE)
+        request = Request(
+            *("GET", self._collection),
+            query=query,
+            deadline=seconds + _GRACE,
+            accept=self._accept,
+        )
         async with self._connection.stream(request) as lines:
             async for line in _lines(lines):
                 progress.version = self._deliver(line) or progress.version
@@ -154,10 +173,10 @@ class ListWatch:
         """Deliver all objects. Returns the version from which a watch misses nothing."""
         version, uids, following = "", set[str](), ""
         while not version or following:
-            query = {"labelSelector": MANAGED_BY_SELECTOR, "limit": _PAGE}
+            query = {**self._selector, "limit": _PAGE}
             if following:
                 query["continue"] = following
-            request = Request("GET", self._collection, query=query)
+            request = Request("GET", self._collection, query=query, accept=self._accept)
             page = self._decode_page(await self._connection.send_raw(request))
             async for manifest in self._objects(page):
                 uids.add(manifest["metadata"]["uid"])

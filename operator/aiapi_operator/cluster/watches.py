@@ -1,22 +1,59 @@
-"""All watches of children and pods: one task for each resource and namespace."""
+"""Groups of watches: one task for each resource and namespace."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import Self
 
 from aiapi_operator.cluster.connection import Connection
-from aiapi_operator.cluster.resources import CHILDREN, PODS
+from aiapi_operator.cluster.resources import (
+    AIAPIS,
+    CHILDREN,
+    MANAGED_BY_SELECTOR,
+    PODS,
+    Resource,
+)
 from aiapi_operator.cluster.watch import ListWatch, Sink
+from aiapi_operator.manifests.labels import SHARD_LABEL
 
 
 class Watches:
     """Owns the tasks."""
 
-    def __init__(self, connection: Connection, namespaces: Sequence[str], sink: Sink) -> None:
-        self._watches = [
-            ListWatch(connection, resource, namespace, sink)
-            for resource in (*CHILDREN, PODS)
-            for namespace in namespaces or (None,)
-        ]
+    def __init__(self, watches: Sequence[ListWatch]) -> None:
+        self._watches = watches
+
+    @classmethod
+    def of_children(
+        cls,
+        connection: Connection,
+        namespaces: Sequence[str],
+        sink: Sink,
+        *,
+        shard: int | None = None,
+    ) -> Self:
+        """The children of a shard's AIApis, and the pods of all AIApis, which have no shard."""
+        of_shard = "" if shard is None else f",{SHARD_LABEL}={shard}"
+
+        def selector(resource: Resource) -> str:
+            return MANAGED_BY_SELECTOR if resource == PODS else MANAGED_BY_SELECTOR + of_shard
+
+        return cls(
+            [
+                ListWatch(connection, resource, namespace, sink, selector=selector(resource))
+                for resource in (*CHILDREN, PODS)
+                for namespace in namespaces or (None,)
+            ]
+        )
+
+    @classmethod
+    def of_aiapis(cls, connection: Connection, namespaces: Sequence[str], sink: Sink) -> Self:
+        """The metadata of all AIApis."""
+        return cls(
+            [
+                ListWatch(connection, AIAPIS, namespace, sink, selector="", metadata_only=True)
+                for namespace in namespaces or (None,)
+            ]
+        )
 
     async def run(self) -> None:
         """Watch until cancelled. Raises when a watch fails because of a defect."""
