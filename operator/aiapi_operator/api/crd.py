@@ -87,6 +87,7 @@ def _columns() -> list[dict[str, Any]]:
         column("Binding", "string", ".status.decision.binding", wide=True),
         column("Mode", "string", ".spec.scaling.mode", wide=True),
         column("Reason", "string", ".status.decision.reason", wide=True),
+        column("Shard", "integer", ".status.shard", wide=True),
         column("Age", "date", ".metadata.creationTimestamp"),
     ]
 

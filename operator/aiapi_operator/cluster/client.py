@@ -52,7 +52,7 @@ class KubernetesCluster:
 
     async def relabel(self, manifest: Manifest, labels: Mapping[str, str | None]) -> None:
         """Set labels, or remove those that are None, if this is still the object's version."""
-        await shards.relabel(self._connection, manifest["metadata"], labels)
+        await shards.relabel(self._connection, manifest, labels)
 
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
         """Post an Event about an object."""

@@ -23,11 +23,6 @@ from aiapi_operator.cluster.connection import Connection, Request
 from aiapi_operator.cluster.errors import ClusterError
 from aiapi_operator.cluster.resources import MANAGED_BY_SELECTOR, Manifest, Resource
 
-METADATA = ",".join(
-    f"application/json;as={kind};g=meta.k8s.io;v=v1"
-    for kind in ("PartialObjectMetadataList", "PartialObjectMetadata")
-)
-"""Asks for the metadata of the objects alone."""
 _PAGE = "500"
 _BATCH = 50
 """Objects of a page that are read before other tasks may run."""
@@ -98,6 +93,24 @@ class _Progress:
     failures: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which objects to deliver, and in which form."""
+
+    selector: str
+    accept: str = "application/json"
+
+
+MANAGED = Which(MANAGED_BY_SELECTOR)
+METADATA_OF_ALL = Which(
+    "",
+    ",".join(
+        f"application/json;as={kind};g=meta.k8s.io;v=v1"
+        for kind in ("PartialObjectMetadataList", "PartialObjectMetadata")
+    ),
+)
+
+
 class ListWatch:
     """Delivers one resource of one namespace (None: of all) to a sink."""
 
@@ -107,13 +120,11 @@ class ListWatch:
         resource: Resource,
         namespace: str | None,
         sink: Sink,
-        *,
-        selector: str = MANAGED_BY_SELECTOR,
-        metadata_only: bool = False,
+        which: Which = MANAGED,
     ) -> None:
         self._connection = connection
-        self._selector = {"labelSelector": selector} if selector else {}
-        self._accept = METADATA if metadata_only else "application/json"
+        self._selector = {"labelSelector": which.selector} if which.selector else {}
+        self._accept = which.accept
         self._resource = resource
         self._collection = resource.collection(namespace)
         self._namespace = namespace

@@ -10,9 +10,8 @@ from aiapi_operator.cluster.resources import (
     CHILDREN,
     MANAGED_BY_SELECTOR,
     PODS,
-    Resource,
 )
-from aiapi_operator.cluster.watch import ListWatch, Sink
+from aiapi_operator.cluster.watch import MANAGED, METADATA_OF_ALL, ListWatch, Sink, Which
 from aiapi_operator.manifests.labels import SHARD_LABEL
 
 
@@ -33,14 +32,11 @@ class Watches:
     ) -> Self:
         """The children of a shard's AIApis, and the pods of all AIApis, which have no shard."""
         of_shard = "" if shard is None else f",{SHARD_LABEL}={shard}"
-
-        def selector(resource: Resource) -> str:
-            return MANAGED_BY_SELECTOR if resource == PODS else MANAGED_BY_SELECTOR + of_shard
-
+        children = Which(MANAGED_BY_SELECTOR + of_shard)
         return cls(
             [
-                ListWatch(connection, resource, namespace, sink, selector=selector(resource))
-                for resource in (*CHILDREN, PODS)
+                ListWatch(connection, resource, namespace, sink, which)
+                for resource, which in (*((each, children) for each in CHILDREN), (PODS, MANAGED))
                 for namespace in namespaces or (None,)
             ]
         )
@@ -50,7 +46,7 @@ class Watches:
         """The metadata of all AIApis."""
         return cls(
             [
-                ListWatch(connection, AIAPIS, namespace, sink, selector="", metadata_only=True)
+                ListWatch(connection, AIAPIS, namespace, sink, METADATA_OF_ALL)
                 for namespace in namespaces or (None,)
             ]
         )

@@ -109,9 +109,15 @@ class StatusWriter:
     """Writes the status and Events of AIApis."""
 
     def __init__(
-        self, cluster: Cluster, *, clock: Callable[[], float], timestamp: Callable[[], str]
+        self,
+        cluster: Cluster,
+        *,
+        clock: Callable[[], float],
+        timestamp: Callable[[], str],
+        shard: int | None = None,
     ) -> None:
         self._cluster = cluster
+        self._shard = shard
         self._clock = clock
         self._timestamp = timestamp
 
@@ -129,7 +135,10 @@ class StatusWriter:
             if previous is None or _differs(update.decision, previous):
                 state.decided_at = now
             state.decision = update.decision
-        await self._write_status(ref, state, _document(state, update))
+        document = _document(state, update)
+        if self._shard is not None:
+            document["shard"] = self._shard
+        await self._write_status(ref, state, document)
         events = (*_decision_events(update, previous), *_condition_events(state.conditions, before))
         for event in events:
             await self._emit(manifest, event)
@@ -208,7 +217,7 @@ def _size(decision: Decision) -> tuple[int, int]:
 def _essential(document: dict[str, Any]) -> dict[str, Any]:
     """The fields whose change is written immediately: no messages and nothing measured."""
     decision = document.get("decision") or {}
-    counts = ("observedGeneration", "replicas", "readyReplicas", "workers")
+    counts = ("observedGeneration", "shard", "replicas", "readyReplicas", "workers")
     return {
         **{key: document.get(key) for key in counts},
         "runtime": document.get("runtime"),

@@ -21,6 +21,7 @@ from aiapi_operator.engine import (
     pod_requests,
     readiness,
     rollout,
+    shards,
     template_workers,
     wanted,
 )
@@ -30,12 +31,14 @@ from aiapi_operator.engine.admin_tls import AdminTls
 from aiapi_operator.engine.adoption import Adoption
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler
-from aiapi_operator.engine.cache import ObjectCache
+from aiapi_operator.engine.cache import ObjectCache, is_newer
 from aiapi_operator.engine.children import Children
+from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
 from aiapi_operator.engine.manifest_context import manifest_context
 from aiapi_operator.engine.observer import Observer
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
+from aiapi_operator.engine.shards import Duty, labels_of
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.manifests import Context, desired, pod_policy, secret
@@ -45,6 +48,10 @@ from aiapi_operator.sizing.inputs import Mode
 
 class LeadershipLostError(Exception):
     """This operator is no longer the leader and must not act."""
+
+
+class NotOwnedError(Exception):
+    """Another shard owns the AIApi, or none does. This one must not act on it."""
 
 
 class Engine:
@@ -61,13 +68,18 @@ class Engine:
         self._children = Children(cluster, cache, clock=clock)
         self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
         self._actuator = Actuator(cluster, ports.workers, cache, clock=clock)
-        self._writer = StatusWriter(cluster, clock=clock, timestamp=ports.timestamp)
+        self._writer = StatusWriter(
+            cluster, clock=clock, timestamp=ports.timestamp, shard=config.shard
+        )
 
     async def tick(self, state: AIApiState) -> None:
         """Run one tick. Raises ``ClusterError`` when the API server is not available."""
         self._check_leadership()
         if state.term != self._ports.leadership.term:
-            state.start_term(self._ports.leadership.term)
+            await self._start_term(state)
+        if shards.duty(labels_of(state.manifest), self._config.shard) is Duty.RELEASE:
+            await self._release(state)
+        self._check_may_act(state)
         interval = pace.begin(state.pace)
         try:
             aiapi = wanted.parse(state.wanted, state.manifest)
@@ -89,7 +101,7 @@ class Engine:
         observation = await self._observe(state, reconciled, access)
         others = self._ports.autoscalers.targeting(state.ref.key)
         result = self._size(state, observation, others, interval)
-        self._check_leadership(state.term)
+        self._check_may_act(state)
         errors = await self._act(state, observation, result, access)
         self._ports.metrics.record_decision(
             state.ref.key, result.spec, _summary(observation, result), result.decision
@@ -120,6 +132,36 @@ class Engine:
         ]
         observation = self._cached(state, _with_default_spec(state.manifest))
         await self._report(state, observation, [failed, *others])
+
+    async def _start_term(self, state: AIApiState) -> None:
+        term = self._ports.leadership.term
+        if self._config.shard is not None:
+            # A watch may have lost its connection without knowing it, and the AIApi its label.
+            await self._read(state)
+        state.start_term(term)
+
+    async def _read(self, state: AIApiState) -> None:
+        """Take the AIApi as it is now. Raises ``AIApiDeletedError``."""
+        found = await ensure_exists(self._ports.cluster, state.ref)
+        if is_newer(found, state.manifest):
+            state.update_manifest(found)
+
+    async def _release(self, state: AIApiState) -> None:
+        """Hand the AIApi over: stop, and only then give up the label. Raises ``NotOwnedError``."""
+        await state.stop()
+        await self._read(state)
+        duty = shards.duty(labels_of(state.manifest), self._config.shard)
+        if duty is Duty.RELEASE:
+            self._check_leadership(state.term)
+            await self._ports.cluster.relabel(state.manifest, shards.RELEASED)
+        if duty is not Duty.ACT:
+            raise NotOwnedError
+
+    def _check_may_act(self, state: AIApiState) -> None:
+        """Raise unless this operator leads and its shard owns the AIApi."""
+        self._check_leadership(state.term)
+        if shards.duty(labels_of(state.manifest), self._config.shard) is Duty.WAIT:
+            raise NotOwnedError
 
     def _check_leadership(self, term: int | None = None) -> None:
         """Raise unless this operator leads, without a break since ``term`` began."""
@@ -278,6 +320,8 @@ class Engine:
         conditions: Sequence[Condition],
         result: SizingResult | None = None,
     ) -> None:
+        if self._config.shard is not None:
+            self._check_may_act(state)
         self._ports.metrics.record_conditions(state.ref.key, conditions)
         is_applied = result is not None and result.is_applied
         running = [sample.workers_wanted for sample in observation.samples.values()]
