@@ -41,7 +41,7 @@ def render(program: str) -> str:
     """The text of operator.yaml."""
     command = [program, "template", "aiapi-operator", str(CHART), "--namespace", NAMESPACE]
     done = subprocess.run(  # noqa: S603 - the helm named by the user
-        [*command, "--skip-tests", "--set=crds.install=false"],
+        [*command, "--no-hooks", "--set=crds.install=false"],
         capture_output=True,
         text=True,
         check=True,

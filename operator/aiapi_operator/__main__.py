@@ -22,16 +22,19 @@ import kopf
 
 from aiapi_operator import handlers
 from aiapi_operator.cluster import autoscalers, discovery, shards
+from aiapi_operator.cluster.apply import list_labelled
 from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError, RequestObserver
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
+from aiapi_operator.cluster.resources import PODS
 from aiapi_operator.cluster.secret_store import SecretStore
 from aiapi_operator.cluster.watches import Watches
 from aiapi_operator.console.history import History
 from aiapi_operator.console.metrics import MetricsWithHistory
 from aiapi_operator.console.pages import Pages, PageSources
 from aiapi_operator.console.server import ConsoleServer, is_loopback
+from aiapi_operator.engine.activator_pods import SELECTOR, ActivatorPods, LiveActivators
 from aiapi_operator.engine.admin_tls import AdminTlsKeeper
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
@@ -41,6 +44,7 @@ from aiapi_operator.engine.runner import OVERDUE_AFTER, Runner
 from aiapi_operator.engine.tick import Engine
 from aiapi_operator.manifests.runtime import Delivery, Runtime
 from aiapi_operator.metrics.operator_metrics import OperatorMetrics
+from aiapi_operator.observe.activators import ActivatorClient
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
@@ -115,6 +119,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         recorder = EventRecorder(connection, instance=settings.pod_name)
         poller = await stack.enter_async_context(_autoscalers(settings, connection))
+        activator_pods = ActivatorPods(
+            lambda: list_labelled(connection, PODS, settings.pod_namespace, SELECTOR)
+        )
+        activators = LiveActivators(
+            activator_pods, ActivatorClient(session), settings.activator_grace
+        )
+        if settings.activators:
+            await activator_pods.list_once()
+            await stack.enter_async_context(_task(activator_pods.run(), "activators"))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
             scraper=scraper,
@@ -126,12 +139,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             timestamp=_timestamp,
             time_of_day=time.time,
             autoscalers=poller,
+            activators=activators,
         )
         cache = ObjectCache()
         runner = await _runner(settings, connection, ports, metrics, cache)
+        activator_pods.changed = runner.on_activators_change
         overdue.append(runner.overdue)
         watches = Watches.of_children(
-            connection, settings.namespaces, runner, shard=settings.own_shard
+            connection,
+            settings.namespaces,
+            runner,
+            activators=settings.activators,
+            shard=settings.own_shard,
         )
         watching = await stack.enter_async_context(_task(watches.run(), "watches"))
         services = _Services(runner, watching)
@@ -202,6 +221,7 @@ async def _runner(
         image_pull_secrets=settings.image_pull_secrets,
         resize_in_place=await discovery.has_resize(connection),
         mesh=settings.mesh,
+        activator_ports=(settings.activator_first_port, settings.activator_last_port),
         assigns_users=await discovery.assigns_users(connection),
         metrics_from=settings.metrics_from,
         admin_tls=settings.admin_tls,

@@ -36,7 +36,7 @@ def files() -> dict[str, str]:
     """All files of the bundle, by their path in it."""
     objects = _documents("deploy/operator.yaml")
     kept = {
-        f"manifests/{NAME}.{each['kind'].lower()}.yaml": _yaml(_without_namespace(each))
+        f"manifests/{_file_name(each)}.yaml": _yaml(_without_namespace(each))
         for each in objects
         if each["kind"] in _KEPT_KINDS
     }
@@ -95,31 +95,41 @@ def _about(chart: Object) -> Object:
 def _installation(objects: list[Object]) -> Object:
     """The operator watches all namespaces; OLM grants its roles there."""
     modes = ("OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces")
-    account = _one(objects, "ServiceAccount")["metadata"]["name"]
-    bound = _one(objects, "ClusterRoleBinding")["roleRef"]["name"]
-    roles = [each for each in objects if each["metadata"]["name"] == bound]
-    deployment = _one(objects, "Deployment")
     return {
         "installModes": [{"type": each, "supported": each == "AllNamespaces"} for each in modes],
         "install": {
             "strategy": "deployment",
             "spec": {
-                "clusterPermissions": _permissions(account, _one(roles, "ClusterRole")),
-                "permissions": _permissions(account, _one(objects, "Role")),
+                "clusterPermissions": _permissions(objects, "ClusterRoleBinding"),
+                "permissions": _permissions(objects, "RoleBinding"),
                 "deployments": [
                     {
                         "name": deployment["metadata"]["name"],
                         "label": deployment["metadata"]["labels"],
                         "spec": deployment["spec"],
                     }
+                    for deployment in _of_kind(objects, "Deployment")
                 ],
             },
         },
     }
 
 
-def _permissions(account: str, role: Object) -> list[Object]:
-    return [{"serviceAccountName": account, "rules": role["rules"]}]
+def _permissions(objects: list[Object], kind: str) -> list[Object]:
+    """The rules of each account with a binding of this kind."""
+    found = []
+    for binding in _of_kind(objects, kind):
+        bound, (account,) = binding["roleRef"], binding["subjects"]
+        roles = {each["metadata"]["name"]: each for each in _of_kind(objects, bound["kind"])}
+        rules = roles[bound["name"]]["rules"]
+        found.append({"serviceAccountName": account["name"], "rules": rules})
+    return found
+
+
+def _file_name(document: Object) -> str:
+    kind = document["kind"]
+    name = document["metadata"]["name"] if kind == "PodDisruptionBudget" else NAME
+    return f"{name}.{kind.lower()}"
 
 
 def _examples() -> list[Object]:
@@ -141,13 +151,14 @@ def _documents(path: str) -> list[Object]:
     return list(yaml.safe_load_all((ROOT / path).read_text()))
 
 
-def _one(objects: list[Object], kind: str) -> Object:
-    (found,) = [each for each in objects if each["kind"] == kind]
-    return found
+def _of_kind(objects: list[Object], kind: str) -> list[Object]:
+    return [each for each in objects if each["kind"] == kind]
 
 
 def _container(objects: list[Object]) -> Object:
-    (container,) = _one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    """The operator's container; the activators have the same image."""
+    deployments = {each["metadata"]["name"]: each for each in _of_kind(objects, "Deployment")}
+    (container,) = deployments[NAME]["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 

@@ -85,6 +85,13 @@ def sandbox() -> None:
     "--audit-log", type=_PATH, help="Path of the API audit log, with one JSON line per request."
 )
 @click.option(
+    "--service-delay",
+    type=click.FloatRange(0.0, 60.0),
+    default=0.0,
+    show_default=True,
+    help="Seconds after which the Service proxy uses changed endpoints, as kube-proxy may take.",
+)
+@click.option(
     "--detach", is_flag=True, help="Run in the background; stop it with `aiapi sandbox down`."
 )
 def up(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -95,6 +102,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter per option
     cpu: str | None,
     memory: str | None,
     audit_log: Path | None,
+    service_delay: float,
     *,
     detach: bool,
 ) -> None:
@@ -120,6 +128,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter per option
         port=port,
         capacity=NodeCapacity(**{k: v for k, v in given.items() if v is not None}),
         audit_log=audit_log,
+        service_delay=service_delay,
     )
     try:
         _runner()(_serve(instance, data))

@@ -77,6 +77,7 @@ class Sandbox:
         audit_log: Path | None = None,
         backoff: BackoffPolicy | None = None,
         stop_grace: float = STOP_GRACE,
+        service_delay: float = 0.0,
     ) -> None:
         self._given_data_dir = data_dir
         self._images = ImageStore(images)
@@ -86,6 +87,7 @@ class Sandbox:
         self.capacity = capacity or NodeCapacity()
         self._backoff = backoff or BackoffPolicy()
         self._stop_grace = stop_grace
+        self._service_delay = service_delay
         self._controllers: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.started_in = 0.0
@@ -196,7 +198,8 @@ class Sandbox:
         self._start(GarbageCollector(store).run(), "garbage collector")
         self._start(self._kubelet.run(), "kubelet")
         self._start(registration.run(), "heartbeat")
-        self._start(ServiceTableSync(store, self.proxy.set_table).run(), "service table")
+        table = ServiceTableSync(store, self.proxy.set_table, delay=self._service_delay)
+        self._start(table.run(), "service table")
         self.proxy.on_change(ServiceAddressAnnotator(store, self._actual_address).sync)
         self._start(self.proxy.run(), "proxy")
         self._start(self._expire_events(), "event expiry")

@@ -56,6 +56,21 @@ def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [each for each in documents if each["kind"] == kind]
 
 
+def without_activators(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The objects that are not those of the activators."""
+    return [each for each in documents if not _is_activators(each)]
+
+
+def of_activators(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The objects of the activators, and the hook that wakes AIApis."""
+    return [each for each in documents if _is_activators(each)]
+
+
+def _is_activators(document: dict[str, Any]) -> bool:
+    labels = document["metadata"].get("labels") or {}
+    return str(labels.get("app.kubernetes.io/component")).startswith("activator")
+
+
 def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     (found,) = of_kind(documents, kind)
     return found

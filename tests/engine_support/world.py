@@ -45,6 +45,9 @@ class NoMetrics:
     def record_decision(self, *_: Any) -> None:
         """Ignore the decision."""
 
+    def record_activation(self, *_: Any) -> None:
+        """Ignore the phase."""
+
     def record_conditions(self, *_: Any) -> None:
         """Ignore the conditions."""
 

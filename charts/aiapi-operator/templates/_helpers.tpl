@@ -37,6 +37,9 @@ it (aiapi); both joined otherwise. */}}
 {{/* The shards' numbers as JSON; one shard has none. */}}
 {{- define "aiapi-operator.shards" -}}
 {{- if gt (int .Values.shards) 1 -}}
+{{- if .Values.activator.enabled -}}
+{{- fail "shards and activators exclude each other: set activator.enabled=false, or shards=1" -}}
+{{- end -}}
 {{ until (int .Values.shards) | toJson }}
 {{- else -}}
 [""]
@@ -118,4 +121,105 @@ true
 {{- $names = append $names .name -}}
 {{- end -}}
 {{ join "," $names }}
+{{- end }}
+
+{{/* Name of the activators. */}}
+{{- define "aiapi-operator.activator" -}}
+{{ include "aiapi-operator.name" . | trunc 53 | trimSuffix "-" }}-activator
+{{- end }}
+
+{{/* Labels that select the activators. The operator finds them by the component; their name differs from
+the operator's, so that nothing that selects the operator selects them. */}}
+{{- define "aiapi-operator.activatorSelector" -}}
+app.kubernetes.io/name: aiapi-activator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: activator
+{{- end }}
+
+{{/* Labels of the activators' objects. */}}
+{{- define "aiapi-operator.activatorLabels" -}}
+{{ include "aiapi-operator.activatorSelector" . }}
+app.kubernetes.io/part-of: aiapi-operator
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Annotations of what runs before the release is uninstalled. Argument: weight. */}}
+{{- define "aiapi-operator.wakeHook" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* Bindings of the ClusterRole with a suffix: in each watched namespace, or cluster-wide. Arguments:
+root, suffix, ServiceAccount, annotations. */}}
+{{- define "aiapi-operator.bindings" -}}
+{{- $root := index . 0 }}
+{{- $suffix := index . 1 }}
+{{- $account := index . 2 }}
+{{- $annotations := index . 3 }}
+{{- $role := printf "%s-%s" (include "aiapi-operator.clusterName" $root | trunc (sub 62 (len $suffix) | int) | trimSuffix "-") $suffix }}
+{{- range $namespace := $root.Values.namespaces | default (list "") }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ ternary "RoleBinding" "ClusterRoleBinding" (ne $namespace "") }}
+metadata:
+  name: {{ $role }}
+  {{- with $namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "aiapi-operator.activatorLabels" $root | nindent 4 }}
+  {{- with $annotations }}
+  annotations:
+    {{- . | nindent 4 }}
+  {{- end }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ $role }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ $account }}
+    namespace: {{ $root.Release.Namespace }}
+{{- end }}
+{{- end }}
+
+{{/* Where and how pods besides the operator's run. Arguments: root, template with the labels to spread by
+or an empty string. */}}
+{{- define "aiapi-operator.podPlacement" -}}
+{{- $root := index . 0 }}
+{{- $selector := index . 1 }}
+{{- with include "aiapi-operator.priorityClass" $root }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $root.Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $selector }}
+{{- with $root.Values.activator.topologySpreadConstraints }}
+{{- $labels := dict "labelSelector" (dict "matchLabels" (include $selector $root | fromYaml)) }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{- toYaml (merge (deepCopy .) $labels) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- end }}

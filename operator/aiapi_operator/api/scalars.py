@@ -16,6 +16,7 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*"
 _APP = f"^{_NAME}:{_NAME}$"
 _PRICE = r"^[0-9]{1,9}([.][0-9]{1,9})?$"
 _IMAGE = r"^[^ \t\r\n]+$"
+_PATH = r"^/[^ ,*?#]*[*]?$"
 _MAX_DURATION = "24h"
 
 Int = Annotated[int, Strict()]
@@ -36,6 +37,10 @@ def _is_bounded_duration(text: str) -> bool:
 
 def _is_interval(text: str) -> bool:
     return duration.is_duration(text) and 0.5 <= duration.parse_duration(text) <= 60
+
+
+def _is_time_to_zero(text: str) -> bool:
+    return duration.is_duration(text) and 30 <= duration.parse_duration(text) <= 86_400
 
 
 def _is_positive_quantity(value: quantity.Quantity) -> bool:
@@ -70,6 +75,27 @@ Interval = Annotated[
         " && duration(self) <= duration('60s')",
         message="must be a duration from 500ms to 60s, such as 2s",
         holds=_is_interval,
+    ),
+]
+
+ToZeroAfter = Annotated[
+    str,
+    Field(max_length=32),
+    Rule(
+        cel=f"self.matches({_cel(duration.PATTERN)}) && duration(self) >= duration('30s')"
+        f" && duration(self) <= duration('{_MAX_DURATION}')",
+        message="must be a duration from 30s to 24h, such as 5m",
+        holds=_is_time_to_zero,
+    ),
+]
+PathPattern = Annotated[
+    str,
+    Field(min_length=1, max_length=128),
+    Rule(
+        cel=f"self.matches({_cel(_PATH)})",
+        message="must be a path that begins with /, with a * only at its end, such as /status or"
+        " /internal/*",
+        holds=lambda path: re.fullmatch(_PATH, path) is not None,
     ),
 ]
 

@@ -19,9 +19,11 @@ from aiapi_operator.api.scalars import (
     Int,
     Interval,
     Memory,
+    PathPattern,
     Percentile,
     PositiveDuration,
     Price,
+    ToZeroAfter,
 )
 from aiapi_operator.api.schedule import MAX_REPLICAS, MAX_WORKERS, Schedule
 from aiapi_operator.api.strategy import Strategy
@@ -131,9 +133,10 @@ class Workers(Model):
 class Replicas(Model):
     """Number of pods. The operator sets the replicas of the Deployment within these bounds."""
 
-    min: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 2
+    min: Annotated[Int, Field(ge=0, le=MAX_REPLICAS)] = 2
     """Minimum number of pods. kubectl scale and external autoscalers set this field; the
-    operator adds pods above it as the load requires."""
+    operator adds pods above it as the load requires. With 0, no pod runs while nobody sends
+    requests: see scaling.toZeroAfter."""
     max: Annotated[Int, Field(ge=1, le=MAX_REPLICAS)] = 20
     """Maximum number of pods."""
 
@@ -158,6 +161,18 @@ class ScaleUp(Model):
     """Maximum number of pods added per minute. Adding workers is not limited."""
 
 
+class Idle(Model):
+    """Which requests do not count as use when replicas.min is 0."""
+
+    ignore_paths: Annotated[
+        tuple[PathPattern, ...],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Paths of requests that neither wake the fleet nor keep it awake, such as /internal/status;
+    a trailing * matches any rest. Probes, metric scrapes and common health checks never count.
+    A change replaces the pods."""
+
+
 class Scaling(Model):
     """When and how the fleet is resized."""
 
@@ -170,6 +185,12 @@ class Scaling(Model):
     """How long a lower need must last before the fleet scales down."""
     scale_up: ScaleUp = ScaleUp()
     """How fast the fleet may scale up."""
+    to_zero_after: ToZeroAfter = "5m"
+    """Time without requests after which the last pods stop if replicas.min is 0, 30s to 24h. A
+    fleet that is woken often waits up to three times as long. The next request starts pods and
+    waits for them."""
+    idle: Idle = Idle()
+    """Which requests do not count as use when replicas.min is 0."""
     schedules: Annotated[
         tuple[Schedule, ...],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),

@@ -182,6 +182,31 @@ class RuntimeStatus(LenientModel):
     takes more CPU per request."""
 
 
+class ActivationStatus(LenientModel):
+    """Whether pods serve, or activators hold requests until pods do. Present if replicas.min is
+    0."""
+
+    phase: _Text | None = None
+    """Serving, Leaving (activators are about to take over), Asleep (no pod runs) or Waking (pods
+    start)."""
+    since: _Time | None = None
+    """Time at which the phase began."""
+    message: Annotated[str, Field(max_length=1024)] | None = None
+    """Why the fleet is in this phase, and what would end it."""
+    port: _Count | None = None
+    """Port of the activators for this AIApi."""
+    wake_replicas: _Count | None = None
+    """Pods that the first request starts: learned from earlier wake-ups at this hour of the day."""
+    pod_concurrency: _Count | None = None
+    """Held requests for which one pod is started."""
+    hourly: Annotated[str, Field(max_length=256)] | None = None
+    """Pods that were needed after a wake-up, for each hour of the day from 00:00 UTC; - where
+    there was none."""
+    asleep_seconds: _Long | None = None
+    """Total time without a pod. In mode Recommend: the time without a pod that replicas.min 0
+    would have saved."""
+
+
 class ConditionStatus(LenientModel):
     """One aspect of the state of the AIApi. The message includes what to do."""
 
@@ -229,6 +254,9 @@ class AIApiStatus(LenientModel):
     """Learned properties of this service. A restarted operator continues from them."""
     runtime: RuntimeStatus | None = None
     """The runtime in most of the pods. Absent while no pod reports it."""
+    activation: ActivationStatus | None = None
+    """Whether pods serve, or activators hold requests until pods do. Present if replicas.min is
+    0."""
     conditions: Annotated[
         tuple[ConditionStatus, ...],
         Field(

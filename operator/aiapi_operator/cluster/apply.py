@@ -5,6 +5,7 @@ such as ``spec.replicas`` or fields of other managers, keep their values.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from aiapi_operator.cluster.connection import APPLY, MERGE, Connection, Request
 from aiapi_operator.cluster.errors import NotFound
@@ -51,6 +52,12 @@ async def replace_part(connection: Connection, manifest: Manifest, part: Manifes
     path = of(manifest).path(metadata["namespace"], metadata["name"])
     query = {"fieldManager": FIELD_MANAGER}
     await connection.send(Request("PATCH", path, query=query, body=part, content_type=MERGE))
+
+
+async def delete(connection: Connection, resource: Resource, namespace: str, name: str) -> None:
+    """Delete the object, if it exists."""
+    with suppress(NotFound):
+        await connection.send(Request("DELETE", resource.path(namespace, name)))
 
 
 async def get(

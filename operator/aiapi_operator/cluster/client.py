@@ -28,6 +28,10 @@ class KubernetesCluster:
         """Apply the manifest and return the object."""
         return await apply.apply(self._connection, manifest)
 
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object, if it exists."""
+        await apply.delete(self._connection, resource, namespace, name)
+
     async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
         """Replace the fields in ``part``, lists as a whole, of the object in ``manifest``."""
         await apply.replace_part(self._connection, manifest, part)

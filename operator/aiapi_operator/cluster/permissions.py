@@ -75,6 +75,12 @@ PERMISSIONS = (
         "to restrict the admin port to the operator",
     ),
     _watched(
+        "discovery.k8s.io",
+        "endpointslices",
+        "create delete get list patch watch",
+        "to lead the Service of an AIApi at zero to the activators",
+    ),
+    _watched(
         "",
         "pods",
         "list patch watch",
@@ -114,5 +120,12 @@ PERMISSIONS = (
         Scope.OPERATOR,
         "to keep the CA of the admin ports and to rotate it",
         only=OwnObject.ADMIN_CA,
+    ),
+    Permission(
+        "",
+        "pods",
+        frozenset({"get", "list", "watch"}),
+        Scope.OPERATOR,
+        "to find the activators",
     ),
 )

@@ -39,6 +39,7 @@ class Resource:
 
 AIAPIS = Resource("aiapi.dev", "v1alpha1", "aiapis", "AIApi")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 EVENTS = Resource("", "v1", "events", "Event")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -58,7 +59,7 @@ CHILDREN = (
 )
 """The kinds that an AIApi owns, in the order in which they are applied."""
 
-_BY_KIND = {resource.kind: resource for resource in (AIAPIS, PODS, *CHILDREN)}
+_BY_KIND = {resource.kind: resource for resource in (AIAPIS, PODS, ENDPOINT_SLICES, *CHILDREN)}
 
 
 def of(manifest: Manifest) -> Resource:
@@ -70,5 +71,8 @@ FIELD_MANAGER = "aiapi-operator"
 """The field manager of the operator, and the value of the managed-by label."""
 MANAGED_BY_SELECTOR = f"app.kubernetes.io/managed-by={FIELD_MANAGER}"
 """Selects all objects that the operator creates, including pods."""
+SLICE_SELECTOR = f"endpointslice.kubernetes.io/managed-by={FIELD_MANAGER}"
+"""Selects the EndpointSlices that lead to activators. Those of Kubernetes have the Service's labels
+too."""
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 """The label with the name of the AIApi that a child or a pod belongs to."""

@@ -8,8 +8,10 @@ from aiapi_operator.cluster.connection import Connection
 from aiapi_operator.cluster.resources import (
     AIAPIS,
     CHILDREN,
+    ENDPOINT_SLICES,
     MANAGED_BY_SELECTOR,
     PODS,
+    SLICE_SELECTOR,
 )
 from aiapi_operator.cluster.watch import MANAGED, METADATA_OF_ALL, ListWatch, Sink, Which
 from aiapi_operator.manifests.labels import SHARD_LABEL
@@ -28,15 +30,22 @@ class Watches:
         namespaces: Sequence[str],
         sink: Sink,
         *,
+        activators: bool = False,
         shard: int | None = None,
     ) -> Self:
-        """The children of a shard's AIApis, and the pods of all AIApis, which have no shard."""
+        """The children of a shard's AIApis, and the pods of all AIApis, which have no shard.
+
+        ``activators``: whether there are EndpointSlices that lead to them.
+        """
         of_shard = "" if shard is None else f",{SHARD_LABEL}={shard}"
         children = Which(MANAGED_BY_SELECTOR + of_shard)
+        wanted = [*((each, children) for each in CHILDREN), (PODS, MANAGED)]
+        if activators:
+            wanted.append((ENDPOINT_SLICES, Which(SLICE_SELECTOR + of_shard)))
         return cls(
             [
                 ListWatch(connection, resource, namespace, sink, which)
-                for resource, which in (*((each, children) for each in CHILDREN), (PODS, MANAGED))
+                for resource, which in wanted
                 for namespace in namespaces or (None,)
             ]
         )

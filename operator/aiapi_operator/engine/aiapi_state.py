@@ -21,6 +21,7 @@ from aiapi_operator.engine.pod_requests import RequestCapState
 from aiapi_operator.engine.resizer import ResizerState
 from aiapi_operator.engine.sizer import SizerState
 from aiapi_operator.engine.status_writer import StatusWriterState
+from aiapi_operator.engine.switch import SwitchState
 from aiapi_operator.engine.template_workers import TemplateWorkersState
 from aiapi_operator.engine.wanted import WantedState
 
@@ -50,6 +51,7 @@ class AIApiState:
         self.resizer = ResizerState()
         self.pace = PaceState()
         self.wanted = WantedState()
+        self.switch = SwitchState.restore(status)
         self.writer = StatusWriterState.restore(status)
 
     def close(self) -> None:

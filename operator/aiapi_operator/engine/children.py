@@ -9,11 +9,11 @@ all of it is left alone.
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from aiapi_operator.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
-from aiapi_operator.cluster.resources import SERVICES, Manifest, of
+from aiapi_operator.cluster.resources import ENDPOINT_SLICES, SERVICES, Manifest, of
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.cached_child import CachedChild, content_hash
@@ -69,10 +69,24 @@ class Children:
         """
         if self._is_settled(ref, state, basis):
             return []
-        for child in build():
+        wanted = build()
+        for child in wanted:
             await self._reconcile_child(ref, state, with_hash(child))
+        await self._remove_slice(ref, state, {child["kind"] for child in wanted})
         state.basis = basis
         return [f"{kind}: {rejection.message}" for kind, rejection in state.rejections.items()]
+
+    async def _remove_slice(
+        self, ref: AIApiRef, state: ChildrenState, wanted: Container[str]
+    ) -> None:
+        """Delete the EndpointSlice once pods answer. All other children stay while the AIApi is."""
+        kind = ENDPOINT_SLICES.kind
+        cached = self._cache.child(ref.key, kind)
+        if kind in wanted or cached is None:
+            return
+        state.applied.pop(kind, None)
+        state.rejections.pop(kind, None)
+        await self._cluster.delete(ENDPOINT_SLICES, ref.namespace, cached["metadata"]["name"])
 
     def _is_settled(self, ref: AIApiRef, state: ChildrenState, basis: object) -> bool:
         if state.rejections or state.basis is None or state.basis != basis:

@@ -21,6 +21,8 @@ from aiapi_operator.sizing.inputs import PodSample, UpcomingFloor
 
 IDLE_INTERVAL = 10.0
 """Seconds between two ticks."""
+ASLEEP_INTERVAL = 60.0
+"""Seconds between two ticks of an AIApi without pods."""
 SCHEDULE_AHEAD = 60.0
 """Seconds before a schedule from which an AIApi is not idle."""
 
@@ -41,6 +43,12 @@ def begin(state: PaceState) -> float:
 def rest(state: PaceState) -> None:
     """The tick found the AIApi idle."""
     state.interval = IDLE_INTERVAL
+
+
+def sleep(state: PaceState, upcoming: Iterable[UpcomingFloor]) -> None:
+    """No pod runs. What ends that is an event, except for a schedule."""
+    until = min((each.seconds for each in upcoming), default=ASLEEP_INTERVAL)
+    state.interval = max(1.0, min(ASLEEP_INTERVAL, until))
 
 
 def is_idle(

@@ -14,6 +14,7 @@ from aiapi_operator.engine.cache import Key
 from aiapi_operator.manifests.mesh import Mesh
 from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.manifests.runtime import Runtime
+from aiapi_operator.observe.activators import ActivatorAnswer, ActivatorPod
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decision import Condition, Decision
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
@@ -31,6 +32,9 @@ class Cluster(Protocol):
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """Apply the manifest and return the object."""
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object, if it exists."""
 
     async def replace_part(self, manifest: Manifest, part: Manifest) -> None:
         """Replace the fields in ``part``, lists as a whole, of the object in ``manifest``."""
@@ -74,6 +78,41 @@ class WorkersClient(Protocol):
         """Request ``count`` workers from each pod. Returns an error for each pod that failed."""
 
 
+class Activators(Protocol):
+    """The activators, which answer for AIApis without pods."""
+
+    @property
+    def grace(self) -> float:
+        """Seconds that nodes need to learn that a Service leads to them."""
+
+    def ready(self) -> Sequence[ActivatorPod]:
+        """The ready ones."""
+
+    async def ask(self, key: Key, /) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
+        """What each ready one knows of an AIApi; None where it does not answer."""
+
+    async def answers(self, host: str, port: int, /) -> bool:
+        """Whether an activator answers a marked probe that is sent to a Service."""
+
+
+class NoActivators:
+    """No activators are installed: no AIApi goes to zero."""
+
+    grace = 0.0
+
+    def ready(self) -> Sequence[ActivatorPod]:
+        """None."""
+        return ()
+
+    async def ask(self, _key: Key, /) -> Mapping[ActivatorPod, ActivatorAnswer | None]:
+        """Nothing is known."""
+        return {}
+
+    async def answers(self, _host: str, _port: int, /) -> bool:
+        """Nobody answers."""
+        return False
+
+
 class Leadership(Protocol):
     """Whether this operator is the leader."""
 
@@ -107,6 +146,9 @@ class DecisionMetrics(Protocol):
     ) -> None:
         """Record a decision and the fleet it was made for."""
 
+    def record_activation(self, key: Key, phase: str | None) -> None:
+        """Record the phase of an AIApi; None if it may not go to zero."""
+
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """Record the conditions of an AIApi."""
 
@@ -123,6 +165,8 @@ class OperatorConfig:
     image_pull_secrets: tuple[str, ...] = ()
     assigns_users: bool = False
     mesh: Mesh = Mesh.NONE
+    activator_ports: tuple[int, int] = (20_000, 29_999)
+    """The first and the last port of the activators."""
     metrics_from: Mapping[str, str] = field(default_factory=dict)
     shard: int | None = None
     """The shard of this operator; None where one operator handles all AIApis."""
@@ -148,3 +192,4 @@ class Ports:
     time_of_day: Callable[[], float]
     """Seconds since 1970, for schedules."""
     autoscalers: AutoscalerSource = field(default_factory=NoAutoscalers)
+    activators: Activators = field(default_factory=NoActivators)

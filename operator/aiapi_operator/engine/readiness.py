@@ -74,6 +74,11 @@ def readiness(observation: Observation, *, default_image: str) -> Condition:
     return Condition(type="Ready", status=False, reason=reason, message=message)
 
 
+def asleep(message: str) -> Condition:
+    """No pod runs, as intended."""
+    return Condition(type="Ready", status=True, reason="Asleep", message=message)
+
+
 def _required(observation: Observation) -> int:
     """The pods that must be ready: ``replicas.min``, or the Deployment's replicas if fewer."""
     replicas = (observation.deployment or {}).get("spec", {}).get("replicas")

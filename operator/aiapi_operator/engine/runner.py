@@ -129,6 +129,12 @@ class Runner:
         if entry is not None and entry.state.ref.uid == manifest["metadata"]["uid"]:
             self._end(_key(manifest))
 
+    def on_activators_change(self) -> None:
+        """Handle that other activators are ready than before."""
+        for entry in self._entries.values():
+            if entry.state.switch.known:
+                entry.on_change(self._clock())
+
     def on_child_update(self, manifest: Manifest) -> None:
         """Handle a child or a pod that exists, was created, or changed."""
         self._wake(self._cache.put(manifest))
@@ -172,6 +178,7 @@ class Runner:
     def _start(self, key: Key, manifest: Manifest) -> None:
         if self._stopped or manifest["metadata"].get("deletionTimestamp"):
             return
+        self._engine.register(manifest)
         entry = _Entry(AIApiState(manifest), moved=self._clock())
         self._entries[key] = entry
         entry.task = asyncio.create_task(self._run(key, entry), name="/".join(key))
@@ -184,6 +191,7 @@ class Runner:
 
     def _forget(self, key: Key) -> None:
         self._entries.pop(key).state.close()
+        self._engine.release(key)
         self._cache.drop(key)
         self._metrics.forget(key)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from aiapi_operator.engine import refused_pods
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
 from aiapi_operator.engine.fleet import Observation
+from aiapi_operator.sizing.asleep import asleep
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import (
@@ -78,6 +79,10 @@ class Sizer:
         decision = decide(spec, fleet, state.sizing, self._clock())
         state.sizing = decision.state
         return SizingResult(spec=spec, decision=decision, savings=savings(spec, decision.state))
+
+    def pass_over(self, state: SizerState) -> None:
+        """Note time without a pod, in which there is nothing to decide."""
+        state.sizing = asleep(state.sizing, self._clock())
 
 
 def _missing(observation: Observation) -> MissingPods | None:

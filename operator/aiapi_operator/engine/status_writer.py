@@ -13,6 +13,7 @@ from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.errors import ClusterError, Conflict, NotFound
 from aiapi_operator.cluster.resources import AIAPIS, Manifest
 from aiapi_operator.engine import checkpoint, conditions, jumps, status
+from aiapi_operator.engine.activation import Phase
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.existence import ensure_exists
@@ -75,6 +76,12 @@ class StatusWriterState:
         )
 
     @property
+    def phase(self) -> str:
+        """Who answers requests according to the status as written; empty where it is not said."""
+        document = self.written.document if self.written else {}
+        return str((document.get("activation") or {}).get("phase") or "")
+
+    @property
     def workers(self) -> int:
         """Workers in each pod according to the status; 0 where it has none."""
         return int((self.written.document if self.written else {}).get("workers") or 0)
@@ -94,6 +101,8 @@ class StatusUpdate:
     savings: Savings | None = None
     runtimes: Sequence[PodRuntime] = ()
     """The runtimes that the pods report."""
+    activation: Manifest | None = None
+    """``status.activation``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ class StatusWriter:
     ) -> None:
         """Write the result of one tick. A failed status write is repeated in the next tick."""
         ref = AIApiRef.of(manifest)
-        before, previous = state.conditions, state.decision
+        before, previous, phase = state.conditions, state.decision, state.phase
         now = self._timestamp()
         state.conditions = conditions.update(
             update.conditions, before, now=now, generation=update.aiapi.metadata.generation
@@ -139,7 +148,11 @@ class StatusWriter:
         if self._shard is not None:
             document["shard"] = self._shard
         await self._write_status(ref, state, document)
-        events = (*_decision_events(update, previous), *_condition_events(state.conditions, before))
+        events = (
+            *_decision_events(update, previous),
+            *_phase_events(update.activation or {}, phase),
+            *_condition_events(state.conditions, before),
+        )
         for event in events:
             await self._emit(manifest, event)
 
@@ -202,7 +215,13 @@ def _document(state: StatusWriterState, update: StatusUpdate) -> dict[str, Any]:
     )
     document = status.build(inputs, state.deadband)
     # Without a decision in this tick, the fields of the last one stay.
-    kept = _DECISION_FIELDS if update.decision is None else ("savings", "learned", "runtime")
+    kept: tuple[str, ...] = ("savings", "learned", "runtime")
+    if update.decision is None:
+        kept = _DECISION_FIELDS
+    if update.activation is not None:
+        document["activation"] = {k: v for k, v in update.activation.items() if v is not None}
+        if update.activation.get("phase") == Phase.ASLEEP:
+            kept = ("workers", "savings", "learned", "runtime")
     return {**{name: written[name] for name in kept if name in written}, **document}
 
 
@@ -216,11 +235,12 @@ def _size(decision: Decision) -> tuple[int, int]:
 
 def _essential(document: dict[str, Any]) -> dict[str, Any]:
     """The fields whose change is written immediately: no messages and nothing measured."""
-    decision = document.get("decision") or {}
+    decision, activation = document.get("decision") or {}, document.get("activation") or {}
     counts = ("observedGeneration", "shard", "replicas", "readyReplicas", "workers")
     return {
         **{key: document.get(key) for key in counts},
         "runtime": document.get("runtime"),
+        "activation": [activation.get(key) for key in ("phase", "port", "wakeReplicas")],
         "decision": [decision.get(key) for key in ("workers", "replicas", "reason", "binding")],
         "conditions": sorted(
             [each.type, each.status, _reason(each), each.observed_generation]
@@ -246,6 +266,13 @@ def _decision_events(update: StatusUpdate, previous: Decision | None) -> Iterabl
         return
     if previous is None or _size(previous) != _size(decision):
         yield StatusEvent(decision.verdict.value, "Normal", decision.message)
+
+
+def _phase_events(now: Manifest, before: str) -> Iterable[StatusEvent]:
+    """That a fleet went to zero, and that it comes back."""
+    phase = now.get("phase")
+    if phase != before and phase in (Phase.ASLEEP, Phase.WAKING):
+        yield StatusEvent(str(phase), "Normal", str(now.get("message", "")))
 
 
 def _condition_events(

@@ -22,16 +22,20 @@ from aiapi_operator.engine import (
     readiness,
     rollout,
     shards,
+    switch,
     template_workers,
     wanted,
 )
+from aiapi_operator.engine.activation import Phase, Step
+from aiapi_operator.engine.activator_ports import ActivatorPorts
 from aiapi_operator.engine.actuator import Actuator, Desired
 from aiapi_operator.engine.admin_secret import AdminSecrets
 from aiapi_operator.engine.admin_tls import AdminTls
 from aiapi_operator.engine.adoption import Adoption
+from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.aiapi_state import AIApiState
-from aiapi_operator.engine.autoscalers import ForeignAutoscaler
-from aiapi_operator.engine.cache import ObjectCache, is_newer
+from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
+from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
 from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
@@ -41,9 +45,11 @@ from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.shards import Duty, labels_of
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
-from aiapi_operator.manifests import Context, desired, pod_policy, secret
+from aiapi_operator.engine.switch import Switch
+from aiapi_operator.manifests import Context, desired, endpoint_slice, pod_policy, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
+from aiapi_operator.sizing.spec import sizing_spec
 
 
 class LeadershipLostError(Exception):
@@ -71,6 +77,20 @@ class Engine:
         self._writer = StatusWriter(
             cluster, clock=clock, timestamp=ports.timestamp, shard=config.shard
         )
+        self._activator_ports = ActivatorPorts(*config.activator_ports)
+        self._switch = Switch(
+            ports.activators, cache, self._activator_ports, clock=clock, timestamp=ports.timestamp
+        )
+
+    def register(self, manifest: Manifest) -> None:
+        """Note what no other AIApi may be given: before the first tick of any."""
+        port = ((manifest.get("status") or {}).get("activation") or {}).get("port")
+        if isinstance(port, int):
+            self._activator_ports.register(AIApiRef.of(manifest).key, port)
+
+    def release(self, key: Key) -> None:
+        """An AIApi was deleted."""
+        self._activator_ports.release(key)
 
     async def tick(self, state: AIApiState) -> None:
         """Run one tick. Raises ``ClusterError`` when the API server is not available."""
@@ -100,9 +120,14 @@ class Engine:
         )
         observation = await self._observe(state, reconciled, access)
         others = self._ports.autoscalers.targeting(state.ref.key)
+        step = await self._take_step(state, observation, others, tls)
+        if step is not None and not step.activation.has_pods:
+            await self._stay_asleep(state, observation)
+            return
         result = self._size(state, observation, others, interval)
         self._check_may_act(state)
-        errors = await self._act(state, observation, result, access)
+        errors = await self._act(state, observation, result, access, step)
+        switch.note(state.switch, result.decision, observation, self._ports)
         self._ports.metrics.record_decision(
             state.ref.key, result.spec, _summary(observation, result), result.decision
         )
@@ -113,8 +138,51 @@ class Engine:
             *result.decision.conditions,
         ]
         await self._report(state, observation, conditions, result)
-        if not errors and pace.is_idle(observation, result, state.grants, state.resizer):
+        is_switching = state.switch.activation.shares_service
+        if (
+            not errors
+            and not is_switching
+            and pace.is_idle(observation, result, state.grants, state.resizer)
+        ):
             pace.rest(state.pace)
+
+    async def _take_step(
+        self,
+        state: AIApiState,
+        observation: Observation,
+        others: Sequence[ForeignAutoscaler],
+        tls: AdminTls | None,
+    ) -> Step | None:
+        """Move on the switch between pods and activators, and the Service with it."""
+        before = state.switch.activation.shares_service
+        if observation.aiapi.spec.replicas.min > 0 and not state.switch.known:
+            return None
+        spec = effective_spec(sizing_spec(observation.aiapi.spec), others)
+        is_applied = spec.mode is Mode.AUTO
+        step = await self._switch.step(state.ref, state.switch, observation, is_applied=is_applied)
+        phase = None if step is None else step.activation.phase.value
+        self._ports.metrics.record_activation(state.ref.key, phase)
+        if state.switch.activation.shares_service is not before:
+            await self._reconcile(state, observation.aiapi, tls)
+        return step
+
+    async def _stay_asleep(self, state: AIApiState, observation: Observation) -> None:
+        """No pod runs: there is nothing to measure and nothing to size."""
+        self._sizer.pass_over(state.sizer)
+        conditions = [
+            *(each for each in self._conditions(observation) if each.type != "Ready"),
+            readiness.asleep(switch.message(state.switch.activation)),
+        ]
+        await self._report(state, observation, conditions)
+        deployment = observation.deployment or {"spec": {}}
+        if deployment["spec"].get("replicas", 1):
+            # After the status: a successor that finds no pods must know that this is meant.
+            if state.writer.phase != Phase.ASLEEP:
+                return
+            self._check_may_act(state)
+            await self._actuator.scale(state.ref, deployment, observation.sampled_pods, 0)
+        upcoming = sizing_spec(observation.aiapi.spec, time_of_day=observation.now).upcoming
+        pace.sleep(state.pace, upcoming)
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
         """Report a tick that failed because of a defect in the operator."""
@@ -197,10 +265,14 @@ class Engine:
         name = secret.name(aiapi)
         content = await self._secrets.content(state.ref, state.admin, name, tls)
 
-        def build() -> tuple[Manifest, ...]:
-            return (secret.build(aiapi, content), *desired(aiapi, self._context(state, aiapi)))
+        addresses, port = self._switch.addresses(state.switch), state.switch.port
 
-        basis = content, *self._basis(state)
+        def build() -> tuple[Manifest, ...]:
+            rest = desired(aiapi, self._context(state, aiapi))
+            slices = [endpoint_slice.build(aiapi, addresses, port)] if addresses and port else []
+            return (secret.build(aiapi, content), *rest, *slices)
+
+        basis = content, (*addresses, port), *self._basis(state)
         errors = await self._children.reconcile(state.ref, state.children, basis, build)
         observation = replace(self._cached(state, aiapi), apply_errors=errors)
         if observation.deployment is None or not is_new:
@@ -212,7 +284,9 @@ class Engine:
         """Scale a new Deployment: it has one pod, because the manifest sets no replicas."""
         last = state.writer.decision.replicas if state.writer.decision is not None else 0
         is_auto = aiapi.spec.scaling.mode.value == Mode.AUTO.value
-        replicas = max(aiapi.spec.replicas.min, last if is_auto else 0)
+        replicas = max(1, aiapi.spec.replicas.min, last if is_auto else 0)
+        if not state.switch.activation.has_pods:
+            replicas = 0
         await self._actuator.scale(state.ref, deployment, (), replicas)
 
     def _basis(self, state: AIApiState) -> tuple[object, ...]:
@@ -265,6 +339,7 @@ class Engine:
         observation: Observation,
         result: SizingResult,
         access: AdminAccess,
+        step: Step | None,
     ) -> Sequence[str]:
         if not result.is_applied:
             pods = observation.sampled_pods
@@ -275,13 +350,17 @@ class Engine:
             state.actuator,
             state.grants,
             observation,
-            self._desired(state, observation, result),
+            self._desired(state, observation, result, step),
             resizer=state.resizer,
             access=access,
         )
 
     def _desired(
-        self, state: AIApiState, observation: Observation, result: SizingResult
+        self,
+        state: AIApiState,
+        observation: Observation,
+        result: SizingResult,
+        step: Step | None,
     ) -> Desired:
         aiapi, decision, now = observation.aiapi, result.decision, self._ports.clock()
         request = None
@@ -292,7 +371,12 @@ class Engine:
             )
         else:
             template_workers.follow(state.template, aiapi, decision.workers, now=now)
-        return Desired(workers=decision.workers, replicas=decision.replicas, request=request)
+        workers, replicas = decision.workers, max(decision.replicas, (step and step.replicas) or 0)
+        if step is not None and step.held:
+            workers = switch.workers_for_held(
+                step.held, observation, decision.state, workers=workers, replicas=replicas
+            )
+        return Desired(workers=workers, replicas=replicas, request=request)
 
     def _conditions(
         self, observation: Observation, act_errors: Sequence[str] = ()
@@ -336,6 +420,7 @@ class Engine:
             is_applied=is_applied,
             savings=result.savings if result is not None else None,
             runtimes=[sample.runtime for sample in observation.samples.values()],
+            activation=switch.document(state.switch, observation, state.sizer.sizing),
         )
         await self._writer.write(state.manifest, state.writer, update)
 

@@ -109,6 +109,8 @@ def _env(aiapi: AIApi, context: Context) -> list[dict[str, Any]]:
     }
     if context.admin_tls:
         values["AIAPI_ADMIN_TLS_DIR"] = TOKEN_FOLDER
+    if ignored := aiapi.spec.scaling.idle.ignore_paths:
+        values["AIAPI_IDLE_IGNORE_PATHS"] = ",".join(ignored)
     given = [variable.manifest() for variable in aiapi.spec.env]
     taken = {variable["name"] for variable in given}
     about = [_from_field("POD_NAME", "metadata.name"), _from_field("POD_IP", "status.podIP")]

@@ -7,6 +7,11 @@ SHARD_LABEL = "aiapi.dev/shard"
 change of their template would replace them."""
 OPERATOR_POD_LABELS = {"app.kubernetes.io/name": "aiapi-operator"}
 """Labels of the operator's pods, set by the Helm chart."""
+ACTIVATOR_POD_LABELS = {
+    "app.kubernetes.io/name": "aiapi-activator",
+    "app.kubernetes.io/component": "activator",
+}
+"""Labels of the activators, set by the Helm chart."""
 
 
 def selector(name: str) -> dict[str, str]:

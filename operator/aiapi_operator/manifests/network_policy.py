@@ -1,6 +1,7 @@
-"""The NetworkPolicy: all peers may reach the HTTP port, only the operator the admin port.
+"""The NetworkPolicy: all peers may reach the HTTP port, the operator and activators the admin port.
 
-Other namespaces can be admitted for Prometheus. Everything but metrics requires the pod's token.
+Activators ask there whether a pod serves. Other namespaces can be admitted for Prometheus.
+Everything but health and metrics requires the pod's token.
 """
 
 from typing import Any
@@ -8,21 +9,16 @@ from typing import Any
 from aiapi_operator.api import AIApi
 from aiapi_operator.manifests import mesh
 from aiapi_operator.manifests.context import Context
-from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS, selector
+from aiapi_operator.manifests.labels import ACTIVATOR_POD_LABELS, OPERATOR_POD_LABELS, selector
 from aiapi_operator.manifests.owner import child_metadata
 from aiapi_operator.manifests.ports import ADMIN, HTTP
 
 
 def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
     """The NetworkPolicy. Users' policies add to it."""
-    operator: dict[str, Any] = {
-        "namespaceSelector": {
-            "matchLabels": {"kubernetes.io/metadata.name": context.operator_namespace}
-        },
-        "podSelector": {"matchLabels": OPERATOR_POD_LABELS},
-    }
+    own = [_pods(context, labels) for labels in (OPERATOR_POD_LABELS, ACTIVATOR_POD_LABELS)]
     scrapers = [{"namespaceSelector": {"matchLabels": dict(context.metrics_from)}}]
-    admins = [operator, *(scrapers if context.metrics_from else [])]
+    admins = [*own, *(scrapers if context.metrics_from else [])]
     metrics = [_port(number) for number in mesh.metrics_ports(context.mesh)]
     requests = (HTTP.number, *mesh.proxy_ports(context.mesh))
     return {
@@ -42,6 +38,14 @@ def build(aiapi: AIApi, context: Context) -> dict[str, Any]:
                 ),
             ],
         },
+    }
+
+
+def _pods(context: Context, labels: dict[str, str]) -> dict[str, Any]:
+    namespace = {"kubernetes.io/metadata.name": context.operator_namespace}
+    return {
+        "namespaceSelector": {"matchLabels": namespace},
+        "podSelector": {"matchLabels": dict(labels)},
     }
 
 

@@ -69,6 +69,11 @@ LABELLED = (
         "1 for the constraint that determines the need, 0 for the others.",
         label="constraint",
     ),
+    Family(
+        "activation_phase",
+        "1 for the phase of an AIApi that may go to zero, 0 for the others.",
+        label="phase",
+    ),
     Family("condition", "1 while a condition is true, 0 while it is false.", label="type"),
     Family("cost_per_hour", "Average hourly cost of the pods that ran.", label="currency"),
     Family("baseline_cost_per_hour", "Hourly cost of the static baseline.", label="currency"),

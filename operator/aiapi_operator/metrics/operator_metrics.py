@@ -29,6 +29,8 @@ from aiapi_operator.sizing.inputs import ObjectiveKind, SizingSpec
 from aiapi_operator.sizing.learners.failed_requests import FailedRequests
 from aiapi_operator.sizing.savings import Savings
 
+PHASES = ("Serving", "Leaving", "Asleep", "Waking")
+"""The phases of ``status.activation``."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BINDING = {
     binding: {each.value: float(each is binding) for each in Binding} for binding in Binding
@@ -121,6 +123,11 @@ class OperatorMetrics:
     def record_conditions(self, key: Key, conditions: Iterable[Condition]) -> None:
         """Record the conditions of an AIApi. An unknown condition has no series."""
         self._series.of(key).update("condition", {each.type: each.status for each in conditions})
+
+    def record_activation(self, key: Key, phase: str | None) -> None:
+        """Record the phase of an AIApi. One that may not go to zero has no series."""
+        values = {each: None if phase is None else float(each == phase) for each in PHASES}
+        self._series.of(key).update("activation_phase", values)
 
     def record_tick(
         self, key: Key, *, seconds: float, lag: float, outcome: str, now: float | None = None

@@ -101,6 +101,7 @@ class _Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     open_connections: Count
     open_websockets: Count = 0
     open_streams: Count = 0
+    idle_seconds: Seconds | None = None
     accept_queue: _AcceptQueue
     worker_limit: Count = 0
     threads: Annotated[dict[_Name, _Threads], Meta(max_length=16)] | None = None
@@ -149,6 +150,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         open_connections=stats.open_connections,
         open_websockets=stats.open_websockets,
         open_streams=stats.open_streams,
+        idle_seconds=stats.idle_seconds,
         accept_queue_depth=stats.accept_queue.depth,
         rss_bytes=stats.rss_bytes,
         cpu_throttled_seconds=stats.cpu_throttled_seconds,

@@ -32,12 +32,13 @@ class ScrapeTarget:
     @property
     def host(self) -> str:
         """The address with the port; IPv6 addresses go in brackets."""
-        return (
-            f"[{self.address}]:{self.port}"
-            if ":" in self.address
-            else f"{self.address}:{self.port}"
-        )
+        return f"{bracketed(self.address)}:{self.port}"
 
     def url(self, path: str) -> str:
         """The URL of a path on the admin port."""
         return f"{'http' if self.tls is None else 'https'}://{self.host}{path}"
+
+
+def bracketed(address: str) -> str:
+    """An address as a URL has it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
-from aiapi_operator.api import AIApi
+from aiapi_operator.api import AIApi, AIApiSpec
 from aiapi_operator.api.duration import format_duration
 from aiapi_operator.api.field_errors import field_errors
+from aiapi_operator.api.schedule import MAX_REPLICAS
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
 from aiapi_operator.plugin import deployment_traffic
@@ -84,6 +85,22 @@ class WhatIfInputs:
     assumed: bool
     """Not measured yet: the default service model of the simulator."""
     objectives: tuple[LatencyObjective, ...]
+    minimum: AIApiSpec | None = None
+    """The spec with another minimum of pods, to compare with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """The options for another minimum of pods."""
+
+    replicas: int
+    to_zero_after: str | None
+
+    def added(self, inputs: WhatIfInputs) -> WhatIfInputs:
+        """The inputs with the spec to compare with, unless it is that of the AIApi."""
+        spec = inputs.aiapi.spec
+        other = traced.parse_minimum(spec, self.replicas, self.to_zero_after)
+        return inputs if other == spec else replace(inputs, minimum=other)
 
 
 @click.command(cls=SimulateCommand)
@@ -114,6 +131,18 @@ class WhatIfInputs:
     metavar="p95=800ms",
     help="Another objective. Repeatable. Default: half and twice its own threshold.",
 )
+@click.option(
+    "--min-replicas",
+    type=click.IntRange(0, MAX_REPLICAS),
+    default=0,
+    show_default=True,
+    help="Another minimum of pods to compare with. With 0 none runs while no request comes.",
+)
+@click.option(
+    "--to-zero-after",
+    metavar="5m",
+    help="Time without requests after which the last pods stop. Default: that of NAME.",
+)
 @out.output_option()
 def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: Any) -> None:
     """Show what the objective of NAME costs with its own traffic, and what others would.
@@ -124,16 +153,17 @@ def simulate(where: ClusterOptions, *, name: str, url: str | None, **options: An
     if not url:
         raise click.UsageError("--prometheus URL is missing")
     output = options.pop("output")
+    minimum = Minimum(options.pop("min_replicas"), options.pop("to_zero_after"))
     others = tuple(traced.parse_objective(text) for text in options.pop("objectives"))
     if is_deployment(name):
-        _simulate_deployment(where, name, others, output, url=url, **options)
+        _simulate_deployment(where, name, others, output, minimum, url=url, **options)
         return
 
     async def look(reader: Reader) -> Manifest:
         return await get_aiapi(reader, where, name)
 
     aiapi = _valid(with_reader(where, look))
-    inputs = _inputs(aiapi, others, _traffic(aiapi, url, **options))
+    inputs = minimum.added(_inputs(aiapi, others, _traffic(aiapi, url, **options)))
     rows = _rows(inputs)
     if output == "table":
         show(inputs, rows)
@@ -146,6 +176,7 @@ def _simulate_deployment(
     target: str,
     others: tuple[LatencyObjective, ...],
     output: out.Format,
+    minimum: Minimum,
     **options: Any,
 ) -> None:
     async def look(reader: Reader) -> Belongings:
@@ -163,6 +194,7 @@ def _simulate_deployment(
         assumed=found.service is None,
         objectives=_objectives(found.aiapi, others),
     )
+    inputs = minimum.added(inputs)
     rows = _rows(inputs)
     now = deployment_traffic.cost_now(found, inputs.aiapi.spec)
     if output == "table":
@@ -192,6 +224,7 @@ def _rows(inputs: WhatIfInputs) -> list[what_if.WhatIfRow]:
         inputs.aiapi.spec,
         inputs.objectives,
         service=inputs.service,
+        minimum=inputs.minimum,
         on_result=_print_progress,
     )
 
@@ -265,24 +298,41 @@ def show(inputs: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("OBJECTIVE", "FLEET"):
         table.add_column(title, no_wrap=True)
-    for title in ("KEPT", "P95", "MAX WORKERS", "LOST", f"COST {currency}", "SAVED"):
+    cold = ("COLD STARTS", "MET ONE") if any(row.result.cold_starts for row in rows) else ()
+    for title in ("KEPT", "P95", "MAX WORKERS", "LOST", *cold, f"COST {currency}", "SAVED"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         result = row.result
-        own = row.objective == inputs.objectives[0] and result.policy == "aiapi"
+        own = (
+            row.objective == inputs.objectives[0]
+            and result.policy == "aiapi"
+            and row.min_replicas == inputs.aiapi.spec.replicas.min
+        )
         table.add_row(
             _text(row.objective),
-            "right-sized" if result.policy == "aiapi" else result.policy,
+            _fleet(inputs, row),
             percent(result.attainment_windows, decimals=1),
             format_duration(result.p95),
             str(result.max_workers),
             str(result.shed + result.failed),
+            *(_cold(result) if cold else ()),
             number(row.cost, digits=4),
             percent(None if result.policy == "static" else row.saving),
             style="bold" if own else "",
         )
     console.print()
     out.print_for_people(console, table)
+
+
+def _fleet(inputs: WhatIfInputs, row: what_if.WhatIfRow) -> str:
+    if row.result.policy != "aiapi":
+        return row.result.policy
+    return "right-sized" if inputs.minimum is None else f"right-sized, min {row.min_replicas}"
+
+
+def _cold(result: RunResult) -> tuple[str, str]:
+    cold = result.cold_starts
+    return ("-", "-") if cold is None else (str(cold.starts), str(cold.requests))
 
 
 def _about(inputs: WhatIfInputs) -> str:
@@ -315,6 +365,9 @@ def document(inputs: WhatIfInputs, rows: list[what_if.WhatIfRow]) -> dict[str, A
                 "maxWorkers": row.result.max_workers,
                 "requests": row.result.requests,
                 "lost": row.result.shed + row.result.failed,
+                "minReplicas": row.min_replicas,
+                "coldStarts": row.result.cold_starts and row.result.cold_starts.starts,
+                "metColdStart": row.result.cold_starts and row.result.cold_starts.requests,
                 "cost": row.cost,
                 "saved": row.saving,
             }

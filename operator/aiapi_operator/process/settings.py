@@ -134,6 +134,13 @@ class Settings(BaseSettings):
     """Serve TLS on the admin port of new pods."""
     admin_ca_secret: str = "aiapi-operator-admin-ca"  # noqa: S105 - the name of a Secret
     """Secret in the operator's namespace with the CA of the admin ports."""
+    activators: bool = False
+    """Whether activators run, so that AIApis may go to zero pods."""
+    activator_first_port: Annotated[int, Field(ge=1024, le=65535)] = 20_000
+    """Each AIApi that may go to zero gets a port of the activators, from this one on."""
+    activator_last_port: Annotated[int, Field(ge=1024, le=65535)] = 29_999
+    activator_grace: Annotated[float, Field(ge=0, le=30)] = 15.0
+    """Seconds that nodes need to learn that a Service leads to the activators."""
     pod_template_policy: PodTemplatePolicy = PodTemplatePolicy()
     """What the podTemplate of an AIApi may ask for, as JSON."""
     pod_namespace: str = Field(
@@ -158,4 +165,9 @@ class Settings(BaseSettings):
             raise ValueError(f"shard {self.shard} does not exist: shards are numbered from 0")
         if self.shards > 1 and not self.leader_election:
             raise ValueError("shards need leader election: the Lease shows that a shard is live")
+        if self.shards > 1 and self.activators:
+            raise ValueError(
+                "shards and activators exclude each other: each shard would give out"
+                " the same ports of the activators"
+            )
         return self

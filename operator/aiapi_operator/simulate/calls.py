@@ -101,25 +101,30 @@ class CalledRequests:
         marks[4] = outcome
         return CalledRequests(self.times, marks)
 
-    def pending(self) -> PendingRequests:
+    def pending(self, since: Floats) -> PendingRequests:
         """The requests without their end."""
-        return PendingRequests(self.slot, self.at, self.times[4])
+        return PendingRequests(self.slot, self._at_pod(since), self.times[4])
+
+    def _at_pod(self, since: Floats) -> Floats:
+        """When the pods got the requests; ``since`` is when each slot's pod became ready."""
+        return np.maximum(self.at, since[self.slot])
 
     @property
     def streams(self) -> bool:
         """Whether the service streams."""
         return self._stream_row is not None
 
-    def first_bytes(self, first: Floats) -> FirstBytes | None:
+    def first_bytes(self, first: Floats, since: Floats) -> FirstBytes | None:
         """First bytes of streams that are sent at ``first``."""
         if not self.streams:
             return None
         good = self.outcome == SUCCESS
-        return FirstBytes(self.slot[good], self.at[good], first[good])
+        return FirstBytes(self.slot[good], self._at_pod(since)[good], first[good])
 
-    def batch(self, ended_at: Floats) -> RequestBatch:
+    def batch(self, ended_at: Floats, since: Floats) -> RequestBatch:
         """The requests with their end."""
-        return RequestBatch.of(self.slot, self.at, self.times[4], ended_at, self.outcome)
+        arrived = self._at_pod(since)
+        return RequestBatch.of(self.slot, arrived, self.times[4], ended_at, self.outcome)
 
 
 def join(calls: Sequence[CalledRequests]) -> CalledRequests:

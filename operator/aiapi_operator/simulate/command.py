@@ -5,16 +5,22 @@ import re
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 from rich.console import Console
 
+from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.duration import is_duration, parse_duration
+from aiapi_operator.api.field_errors import field_errors
+from aiapi_operator.api.schedule import MAX_REPLICAS
 from aiapi_operator.simulate import page, report
 from aiapi_operator.simulate.compare import (
     Comparison,
     check_request_rate,
     compare,
     scale_to_workers,
+    seconds_to_zero,
     sizing_spec_for,
+    with_minimum,
 )
 from aiapi_operator.simulate.faults import Fault, FaultError, FaultKind, Faults, parse_fault
 from aiapi_operator.simulate.measure import RunResult
@@ -55,6 +61,19 @@ def parse_policies(text: str) -> tuple[str, ...]:
             f"unknown policy {', '.join(unknown) or repr(text)}; use any of: {', '.join(NAMES)}"
         )
     return names
+
+
+def parse_minimum(spec: AIApiSpec, replicas: int | None, to_zero_after: str | None) -> AIApiSpec:
+    """The spec with the values of ``--min-replicas`` and ``--to-zero-after``."""
+    try:
+        changed = with_minimum(spec, replicas, to_zero_after)
+    except ValidationError as error:
+        raise click.BadParameter(
+            f"--min-replicas or --to-zero-after: {field_errors(error)[0]}"
+        ) from None
+    if to_zero_after is not None and changed.replicas.min > 0:
+        raise click.UsageError("--to-zero-after needs a minimum of 0 pods: add --min-replicas 0")
+    return changed
 
 
 def _parse_fault(text: str) -> Fault:
@@ -107,6 +126,18 @@ def _parse_fault(text: str) -> Fault:
     help="Scale the trace so that its busiest minute needs this many workers.",
 )
 @click.option(
+    "--min-replicas",
+    type=click.IntRange(0, MAX_REPLICAS),
+    help="Minimum number of pods. With 0 none runs while no request comes. Default: that of"
+    " --service.",
+)
+@click.option(
+    "--to-zero-after",
+    metavar="5m",
+    help="With a minimum of 0: time without requests after which the last pods stop. Default: that"
+    " of --service.",
+)
+@click.option(
     "--pod-workers",
     type=click.IntRange(1, 64),
     default=2,
@@ -145,6 +176,8 @@ def simulate(  # noqa: PLR0913 - click passes one argument per option
     objective: str | None,
     scenario_path: Path | None,
     peak_workers: int | None,
+    min_replicas: int | None,
+    to_zero_after: str | None,
     pod_workers: int,
     fault_texts: tuple[str, ...],
     seed: int,
@@ -171,6 +204,8 @@ def simulate(  # noqa: PLR0913 - click passes one argument per option
     injected = Faults(tuple(_parse_fault(text) for text in fault_texts))
     try:
         scenario = Scenario() if scenario_path is None else read_scenario(scenario_path)
+        user_spec = parse_minimum(scenario.spec, min_replicas, to_zero_after)
+        scenario = scenario.model_copy(update={"spec": user_spec})
         spec = sizing_spec_for(scenario, requested, peak_workers)
         trace = source.read()
         if peak_workers is not None:
@@ -181,7 +216,14 @@ def simulate(  # noqa: PLR0913 - click passes one argument per option
     except (TraceError, ScenarioError) as error:
         raise InputError(str(error)) from error
     load = Workload(trace=trace, service=scenario.service, seed=seed, faults=injected)
-    comparison = compare(load, spec, names, pod_workers=pod_workers, on_result=_show_progress)
+    comparison = compare(
+        load,
+        spec,
+        names,
+        pod_workers=pod_workers,
+        to_zero_after=seconds_to_zero(scenario.spec),
+        on_result=_show_progress,
+    )
     _show(comparison)
     if json_path is not None:
         _write(json_path, json.dumps(report.as_json(comparison), indent=2) + "\n")
@@ -201,6 +243,9 @@ def _show(comparison: Comparison) -> None:
     report.print_introduction(comparison, console)
     console.print()
     console.print(report.table(comparison))
+    if comparison.to_zero_after is not None:
+        console.print()
+        console.print(report.cold_table(comparison))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The fleet: pods and their workers, client connections, and cost.
+"""The fleet: pods and their workers, client connections, and cost. It may have no pods.
 
 A connection goes to a random pod and stays there until it is replaced. Within a pod connections
 are spread evenly over the workers, as aiapi-serve does. A new pod therefore fills slowly, and a
@@ -13,6 +13,7 @@ import numpy as np
 from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate.counters import Counters
 from aiapi_operator.simulate.faults import SLOW_POD_START, FaultKind
+from aiapi_operator.simulate.hold import HANDOVER
 from aiapi_operator.simulate.in_flight import InFlightRequests, ServedRequests, ServeResult
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.requests import Requests, Workload
@@ -54,7 +55,7 @@ class FleetModel:
         service = load.service
         self._rng = np.random.default_rng([load.seed, 303])
         self._faults = load.faults
-        self._in_flight = InFlightRequests(load, _INITIAL_SLOTS * LOOPS_PER_POD)
+        self._in_flight = InFlightRequests(load, slots=_INITIAL_SLOTS, loops_per_slot=LOOPS_PER_POD)
         self._lifetime = parse_duration(service.clients.lifetime)
         self._pod_start = parse_duration(service.pods.start)
         self._worker_start = parse_duration(service.pods.worker_start)
@@ -67,6 +68,8 @@ class FleetModel:
         self._worker_key = self._rng.integers(0, _KEYS, load.connections)
         self._blocks: deque[tuple[int, float, float]] = deque(maxlen=_MAX_BLOCKS)
         self._created = 0
+        self._waking = False
+        self._last_request = 0.0
         self._removed_loop_seconds = 0.0
         self._removed_worker_seconds = 0.0
         self.counters = Counters(_INITIAL_SLOTS, pending=self._in_flight.pending)
@@ -74,6 +77,9 @@ class FleetModel:
         self.workers = size.workers
         self.pod_seconds = 0.0
         self.billed_worker_seconds = 0.0
+        self.asleep_seconds = 0.0
+        self.backlog_until = 0.0
+        """When the loops are done with the requests that had waited for a pod."""
         self.scale_to(size, 0.0, instantly=True)
 
     @property
@@ -113,14 +119,21 @@ class FleetModel:
         slot = self._slot_of[requests.connection]
         loop_id = slot * LOOPS_PER_POD + self._worker_key[requests.connection] % self._serving[slot]
         result = self._in_flight.serve(requests, slot, loop_id, end=end)
+        waited = requests.at < self._in_flight.since[slot]
+        self.backlog_until = float(result.done[waited].max(initial=self.backlog_until))
         self._loop_work += np.bincount(slot, result.cost, len(self._loop_work))
         self._record_blocks(result, slot)
         self.counters.add(result.batch, end, result.first_bytes)
+        self._last_request = float(result.batch.ended_at.max(initial=self._last_request))
         return result.served
 
     def finish(self) -> ServedRequests | None:
         """The run is over: the outcome of the requests in flight."""
         return self._in_flight.finish()
+
+    def idle(self, now: float) -> float:
+        """Seconds since the last request ended; 0 while one is in flight."""
+        return 0.0 if self._in_flight.pending() else max(0.0, now - self._last_request)
 
     def blocked(self, slot: int, now: float) -> int:
         """Loops of a pod that are blocked by a callback for longer than ``BLOCKED_AFTER``."""
@@ -130,11 +143,21 @@ class FleetModel:
         """Mark pods and workers ready whose start time has passed."""
         for pod in self.pods:
             if not pod.ready and pod.ready_at <= now:
-                pod.ready = True
-                self._serving[pod.slot] = pod.desired_workers
+                self._begin(pod)
             elif pod.workers_ready_at is not None and pod.workers_ready_at <= now:
                 pod.workers_ready_at = None
                 self._serving[pod.slot] = pod.desired_workers
+
+    def _begin(self, pod: SimulatedPod) -> None:
+        pod.ready = True
+        self._serving[pod.slot] = pod.desired_workers
+        self._in_flight.since[pod.slot] = pod.ready_at
+        loops = slice(pod.slot * LOOPS_PER_POD, (pod.slot + 1) * LOOPS_PER_POD)
+        self._in_flight.free_at[loops] = pod.ready_at
+        if self._waking:
+            # An activator balances requests, and has its clients reconnect.
+            self._reconnect_all()
+            self._waking = not all(each.ready for each in self.pods)
 
     def scale_to(self, size: Size, now: float, *, instantly: bool = False) -> None:
         """Set the desired size. New pods and workers have a start time unless ``instantly``."""
@@ -143,6 +166,7 @@ class FleetModel:
             self._resize(pod, size.workers, now + (0.0 if instantly else self._worker_start))
         while len(self.pods) < size.replicas:
             self._add(now, 0.0 if instantly else self._start_time(now))
+        self._waking |= not (instantly or self.ready)
         if instantly:
             self.advance(now)
             self._reconnect_all()
@@ -177,6 +201,7 @@ class FleetModel:
             self._blocks.append((int(slot[index]), begin, end))
 
     def _account(self, seconds: float) -> None:
+        self.asleep_seconds += 0.0 if self.pods else seconds
         for pod in self.pods:
             self._bill(pod, seconds)
             if pod.ready:
@@ -194,6 +219,8 @@ class FleetModel:
 
     def _connect(self, which: Ints) -> None:
         slots = np.array([pod.slot for pod in self.pods if pod.ready], dtype=np.int64)
+        if not len(slots):
+            return
         self._slot_of[which] = slots[self._rng.integers(0, len(slots), len(which))]
         self._worker_key[which] = self._rng.integers(0, _KEYS, len(which))
 
@@ -203,7 +230,8 @@ class FleetModel:
     def _start_time(self, now: float) -> float:
         slow = self._faults.active(FaultKind.SLOW_PODS, now)
         usual = SLOW_POD_START if slow else self._pod_start
-        return float(usual * self._rng.uniform(1 - START_SPREAD, 1 + START_SPREAD))
+        takes = float(usual * self._rng.uniform(1 - START_SPREAD, 1 + START_SPREAD))
+        return takes if self.ready else takes + HANDOVER
 
     def _resize(self, pod: SimulatedPod, workers: int, ready_at: float) -> None:
         if pod.desired_workers == workers:
@@ -244,6 +272,7 @@ class FleetModel:
         self._loop_work = np.pad(self._loop_work, (0, slots))
         self._worker_seconds = np.pad(self._worker_seconds, (0, slots))
         self._in_flight.free_at = np.pad(self._in_flight.free_at, (0, slots * LOOPS_PER_POD))
+        self._in_flight.since = np.pad(self._in_flight.since, (0, slots))
         self.counters.grow(2 * slots)
         return self._slot(now)
 

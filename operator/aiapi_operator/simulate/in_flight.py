@@ -83,10 +83,12 @@ class ServeResult:
 class InFlightRequests:
     """All requests in flight, with the loops and the upstream that serve them."""
 
-    def __init__(self, load: Workload, loop_count: int) -> None:
+    def __init__(self, load: Workload, *, slots: int, loops_per_slot: int) -> None:
         service = load.service
-        self.free_at = np.zeros(loop_count)
+        self.free_at = np.zeros(slots * loops_per_slot)
         """The moment from which each loop is free."""
+        self.since = np.zeros(slots)
+        """When the pod of each slot became ready. Requests that waited for it arrived before."""
         self._upstream = UpstreamModel(service.upstream, load.faults)
         self._deadline = parse_duration(service.clients.deadline)
         self._limit = service.pods.in_flight
@@ -96,7 +98,7 @@ class InFlightRequests:
 
     def pending(self) -> Sequence[PendingRequests]:
         """Requests whose end is not known yet."""
-        return [calls.pending() for bucket in self._calls.values() for calls in bucket]
+        return [calls.pending(self.since) for bucket in self._calls.values() for calls in bucket]
 
     def last_upstream_answer(self, slot: int) -> float:
         """When the upstream will have answered all of a pod's requests."""
@@ -193,7 +195,8 @@ class InFlightRequests:
             answered = self._for_clients(calls, first)
         else:
             answered = self._for_clients(calls.take(waiting), first[waiting])
-        return answered, calls.batch(ends), calls.first_bytes(first)
+        since = self.since
+        return answered, calls.batch(ends, since), calls.first_bytes(first, since)
 
     def _all(self) -> CalledRequests | None:
         calls = [each for bucket in self._calls.values() for each in bucket]

@@ -13,11 +13,12 @@ the window misses a p95 objective.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import numpy as np
 
+from aiapi_operator.simulate.cold_starts import ColdRequests, ColdStarts
 from aiapi_operator.simulate.counters import SHED, SUCCESS
 from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.traces import Floats
@@ -45,6 +46,8 @@ class MinuteStats:
     replicas: int
     others_met: bool = True
     """Whether the other objectives were met."""
+    without_cold: "MinuteStats | None" = None
+    """The same without the requests that met a cold start; None if none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,8 @@ class RunResult:
     """Duration of the simulation itself."""
     minutes: tuple[MinuteStats, ...]
     changes: tuple[SizeChange, ...]
+    cold_starts: ColdStarts | None = None
+    """None for a fleet that always has a pod."""
 
 
 @dataclass(slots=True)
@@ -98,11 +103,14 @@ class RunRecorder:
     """Time after which every request of a minute has ended."""
     shed: int = 0
     failed: int = 0
+    cold: ColdRequests = field(default_factory=ColdRequests)
     _new: list[ServedRequests] = field(default_factory=list)
     """Not processed yet; once a minute is enough."""
     _histogram: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
+    _warm: Floats = field(default_factory=lambda: np.zeros(_BUCKETS))
+    """The same without the requests that met a cold start."""
     _latencies: dict[int, list[Floats]] = field(default_factory=dict)
-    """By minute: one row per objective."""
+    """By minute: one row per objective, and one that is 1 for requests that met a cold start."""
     _sizes: list[Size] = field(default_factory=list)
     _minutes: list[MinuteStats] = field(default_factory=list)
 
@@ -126,8 +134,11 @@ class RunRecorder:
         # A request without a successful response took as long as it took to fail.
         place = np.log(np.maximum(took, _LOWEST) / _LOWEST) * _PER_E
         inside = np.minimum(place[0].astype(np.int64), _BUCKETS - 1)
+        cold = self.cold.among(first_at)
+        self.cold.add(took[0][cold])
         self._histogram += np.bincount(inside, minlength=_BUCKETS)
-        latency = np.where(good, took, np.inf)
+        self._warm += np.bincount(inside[~cold], minlength=_BUCKETS)
+        latency = np.vstack((np.where(good, took, np.inf), cold))
         minute = (first_at // 60).astype(np.int64)
         for each in np.unique(minute).tolist():
             self._latencies.setdefault(each, []).append(latency[:, minute == each])
@@ -156,25 +167,57 @@ class RunRecorder:
     def _finish(self) -> None:
         number = len(self._minutes)
         parts = self._latencies.pop(number, None)
+        none = np.empty((len(self.objectives) + 1, 0))
+        *latencies, cold = np.concatenate(parts, axis=1) if parts else none
+        stats = self._stats(latencies, self._sizes[number])
+        if cold.any():
+            warm = [each[cold == 0] for each in latencies]
+            stats = replace(stats, without_cold=self._stats(warm, self._sizes[number]))
+        self._minutes.append(stats)
+        self.cold.forget(60.0 * len(self._minutes))
+
+    def _stats(self, by_objective: Sequence[Floats], size: Size) -> MinuteStats:
         first, *others = self.objectives
-        none = np.empty((len(self.objectives), 0))
-        latencies, *more = np.concatenate(parts, axis=1) if parts else none
-        size = self._sizes[number]
-        self._minutes.append(
-            MinuteStats(
-                requests=len(latencies),
-                in_time=int((latencies <= first.threshold).sum()),
-                latency=_percentile(latencies, first.percentile),
-                workers=size.total,
-                replicas=size.replicas,
-                others_met=all(map(_met, more, others)),
-            )
+        latencies, *more = by_objective
+        return MinuteStats(
+            requests=len(latencies),
+            in_time=int((latencies <= first.threshold).sum()),
+            latency=_percentile(latencies, first.percentile),
+            workers=size.total,
+            replicas=size.replicas,
+            others_met=all(map(_met, more, others)),
         )
 
     def percentile(self, percent: float) -> float:
         """A percentile of all latencies, within 1 %."""
-        reached = np.searchsorted(np.cumsum(self._histogram), self._histogram.sum() * percent / 100)
-        return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
+        return _of_histogram(self._histogram, percent)
+
+    def cold_starts(
+        self, minutes: Sequence[MinuteStats], *, starts: int, asleep_seconds: float
+    ) -> ColdStarts:
+        """The cold starts of the run, once all its minutes are known."""
+        warm = [minute.without_cold or minute for minute in minutes]
+        late = sum(minute.requests - minute.in_time for minute in minutes)
+        others_late = sum(minute.requests - minute.in_time for minute in warm)
+        took = self.cold.took()
+        return ColdStarts(
+            starts=starts,
+            requests=sum(minute.requests for minute in minutes)
+            - sum(minute.requests for minute in warm),
+            late=late - others_late,
+            p50=float(np.percentile(took, 50)),
+            p95=float(np.percentile(took, 95)),
+            longest=float(took.max()),
+            asleep_seconds=asleep_seconds,
+            others_windows=attainment_windows(warm, self.objectives[0]),
+            others_late=others_late,
+            others_p95=_of_histogram(self._warm, 95),
+        )
+
+
+def _of_histogram(histogram: Floats, percent: float) -> float:
+    reached = np.searchsorted(np.cumsum(histogram), histogram.sum() * percent / 100)
+    return float(_LOWEST * np.exp((reached + 0.5) / _PER_E))
 
 
 def _met(latencies: Floats, objective: LatencyObjective) -> bool:

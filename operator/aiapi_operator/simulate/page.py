@@ -23,29 +23,48 @@ from aiapi_operator.present.chart import (
 from aiapi_operator.present.numbers import count, elapsed
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.measure import RunResult, SizeChange
-from aiapi_operator.simulate.report import COLUMNS, introduction, row
+from aiapi_operator.simulate.report import (
+    COLD_COLUMNS,
+    COLUMNS,
+    cold_rows,
+    introduction,
+    row,
+)
 from aiapi_operator.sizing.plan import POD_CPU
 
 
 def render(comparison: Comparison) -> str:
     """The whole page."""
     page = resources.files(__package__).joinpath("page.template.html").read_text("utf-8")
-    head = "".join(f"<th>{escape(column)}</th>" for column in COLUMNS)
-    rows = "".join(
-        "<tr>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row(each, comparison.vs_oracle(each)))
-        + "</tr>"
-        for each in comparison.results
-    )
+    rows = [row(each, comparison.vs_oracle(each)) for each in comparison.results]
     parts = {
         "{{stylesheet}}": stylesheet(),
         "{{introduction}}": "".join(f"<p>{escape(line)}</p>" for line in introduction(comparison)),
-        "{{table}}": f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
+        "{{table}}": _table(COLUMNS, rows),
+        "{{cold}}": _cold_starts(comparison),
         "{{policies}}": "\n".join(_policy(comparison, each) for each in comparison.results),
     }
     for name, content in parts.items():
         page = page.replace(name, content)
     return page
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cold_starts(comparison: Comparison) -> str:
+    if comparison.to_zero_after is None:
+        return ""
+    table = _table(("policy", *COLD_COLUMNS), cold_rows(comparison))
+    return (
+        "<h2>Cold starts</h2><p>The requests that arrived while no pod was ready, and the others."
+        f' Both are in the table above.</p><div class="wide">{table}</div>'
+    )
 
 
 def _policy(comparison: Comparison, result: RunResult) -> str:

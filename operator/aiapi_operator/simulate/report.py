@@ -6,8 +6,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from aiapi_operator.api.duration import format_duration
+from aiapi_operator.simulate.cold_starts import ColdStarts
 from aiapi_operator.simulate.compare import Comparison
 from aiapi_operator.simulate.measure import RunResult
+from aiapi_operator.simulate.policies import catalogue
 from aiapi_operator.sizing.inputs import LatencyObjective
 
 COLUMNS = (
@@ -25,6 +28,19 @@ COLUMNS = (
     "max workers",
     "decide",
 )
+COLD_COLUMNS = (
+    "cold starts",
+    "asleep",
+    "requests that met one",
+    "late",
+    "p50",
+    "p95",
+    "longest",
+    "others: windows met",
+    "late",
+    "p95",
+)
+"""Beside the policy. Late is over the first objective's threshold, or without success."""
 
 
 def introduction(comparison: Comparison) -> list[str]:
@@ -49,7 +65,26 @@ def introduction(comparison: Comparison) -> list[str]:
         + (f" until {fault.end:g} s." if isfinite(fault.end) else " until the end.")
         for fault in load.faults.all
     ]
-    return [asked, model, *faults, *(f"Note: {note}." for note in trace.notes)]
+    return [
+        asked,
+        model,
+        *_minimum(comparison),
+        *faults,
+        *(f"Note: {note}." for note in trace.notes),
+    ]
+
+
+def _minimum(comparison: Comparison) -> list[str]:
+    after = comparison.to_zero_after
+    if after is None:
+        return []
+    keep = [name for name in catalogue.NAMES if name not in catalogue.ASLEEP]
+    return [
+        (
+            f"Minimum of 0 pods: aiapi stops after {format_duration(after)} without a request,"
+            f" others by their own rules; {', '.join(keep)} keep a pod."
+        )
+    ]
 
 
 def print_introduction(comparison: Comparison, console: Console) -> None:
@@ -66,6 +101,42 @@ def table(comparison: Comparison) -> Table:
     for each in comparison.results:
         result.add_row(*row(each, comparison.vs_oracle(each)))
     return result
+
+
+def cold_table(comparison: Comparison) -> Table:
+    """The requests that met a cold start, and the others; a row per policy that can sleep."""
+    result = Table(box=None, pad_edge=False)
+    for index, column in enumerate(("policy", *COLD_COLUMNS)):
+        result.add_column(column, justify="right" if index else "left", no_wrap=True)
+    for each in cold_rows(comparison):
+        result.add_row(*each)
+    return result
+
+
+def cold_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """The formatted cells of ``cold_table``."""
+    length = comparison.load.trace.seconds
+    return [
+        (each.policy, *_cold_row(each.cold_starts, length))
+        for each in comparison.results
+        if each.cold_starts is not None
+    ]
+
+
+def _cold_row(cold: ColdStarts, length: float) -> tuple[str, ...]:
+    return (
+        f"{cold.starts:,}",
+        f"{100 * cold.asleep_seconds / length:.1f} %",
+        f"{cold.requests:,}",
+        f"{cold.late:,}",
+        *(
+            f"{seconds:.2f} s" if cold.requests else "-"
+            for seconds in (cold.p50, cold.p95, cold.longest)
+        ),
+        f"{100 * cold.others_windows:.2f} %",
+        f"{cold.others_late:,}",
+        f"{1000 * cold.others_p95:.0f} ms",
+    )
 
 
 def row(result: RunResult, vs_oracle: float) -> tuple[str, ...]:
@@ -106,6 +177,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             for fault in load.faults.all
         ],
         "seed": load.seed,
+        "to_zero_after_s": comparison.to_zero_after,
         "target_utilization": comparison.utilization,
         "peer_pod_workers": comparison.pod_workers,
         "policies": {
@@ -126,7 +198,7 @@ def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _measures(result: RunResult, vs_oracle: float) -> dict[str, float | int]:
+def _measures(result: RunResult, vs_oracle: float) -> dict[str, Any]:
     return {
         "attainment_windows": result.attainment_windows,
         "attainment_requests": result.attainment_requests,
@@ -147,4 +219,26 @@ def _measures(result: RunResult, vs_oracle: float) -> dict[str, float | int]:
         "scale_downs": result.scale_downs,
         "decide_ms": result.decide_ms,
         "simulated_in_s": result.seconds,
+        **_cold_measures(result.cold_starts),
+    }
+
+
+def _cold_measures(cold: ColdStarts | None) -> dict[str, Any]:
+    if cold is None:
+        return {}
+    return {
+        "cold_starts": {
+            "starts": cold.starts,
+            "asleep_s": cold.asleep_seconds,
+            "requests": cold.requests,
+            "late": cold.late,
+            "p50_s": cold.p50,
+            "p95_s": cold.p95,
+            "longest_s": cold.longest,
+        },
+        "without_cold_starts": {
+            "attainment_windows": cold.others_windows,
+            "late": cold.others_late,
+            "p95_s": cold.others_p95,
+        },
     }

@@ -63,6 +63,10 @@ class RetryingClients:
             return float("inf")
         return max(MIN_STEP, (1 - JITTER) * self._backoff)
 
+    def next_retry(self) -> float:
+        """When the next retry is due, or infinity."""
+        return min((float(each.at.min()) for each, _ in self._pending), default=float("inf"))
+
     def with_retries(self, first: Requests, until: float) -> Requests:
         """First attempts, together with the retries that are due."""
         if self._budget_ratio > 0:

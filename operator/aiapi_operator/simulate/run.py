@@ -1,11 +1,17 @@
 """Simulates one policy on one workload, from one policy tick or fleet change to the next."""
 
 from dataclasses import dataclass
+from math import inf, nextafter
 from statistics import median
 from time import perf_counter
 
+import numpy as np
+
+from aiapi_operator.api.duration import parse_duration
 from aiapi_operator.simulate.faults import FaultKind
 from aiapi_operator.simulate.fleet import FleetModel
+from aiapi_operator.simulate.hold import ACTIVATOR, Front, HeldRequests
+from aiapi_operator.simulate.in_flight import ServedRequests
 from aiapi_operator.simulate.measure import (
     RunRecorder,
     RunResult,
@@ -15,7 +21,7 @@ from aiapi_operator.simulate.measure import (
     direction_changes,
 )
 from aiapi_operator.simulate.policies.policy import ScalingPolicy
-from aiapi_operator.simulate.requests import MINUTE, Requests, Workload
+from aiapi_operator.simulate.requests import MINUTE, Requests, Workload, concatenate
 from aiapi_operator.simulate.retries import RetryingClients
 from aiapi_operator.simulate.snapshot import FleetSnapshot
 from aiapi_operator.sizing.inputs import SizingSpec
@@ -32,6 +38,8 @@ class Simulation:
     load: Workload
     spec: SizingSpec
     policy: ScalingPolicy
+    front: Front | None = None
+    """What accepts requests while no pod is ready; None for a fleet that always has a pod."""
 
     def run(self) -> RunResult:
         """Simulate the whole trace."""
@@ -57,29 +65,75 @@ class _SimulationRun:
         self._changes: list[SizeChange] = []
         self._decide_ms: list[float] = []
         self._max_workers = simulation.policy.initial_size.total
+        self._held = HeldRequests(
+            simulation.front or ACTIVATOR,
+            parse_duration(simulation.load.service.clients.deadline),
+        )
+        self._wakes = simulation.front is not None and simulation.front.wakes
+        self._asked = False
+        self._cold_starts = 0
 
     def serve_minute(self, requests: Requests) -> None:
         """Serve a minute of requests."""
         end = min(self._now + MINUTE, float(self._simulation.load.trace.seconds))
         while self._now < end:
-            if self._now >= self._next_tick:
+            if self._now >= self._next_tick or self._is_asked_to_wake():
                 self._tick()
-            step_end = self._now + min(MAX_STEP, self._clients.max_step)
-            stop = min(end, self._next_tick, self._fleet.next_change(), step_end)
+            stop = min(end, self._end_of_step(requests))
             if stop > self._now:
                 self._serve(requests.between(self._now, stop), stop)
             self._fleet.advance(self._now)
         self._recorder.close_minute(self._fleet.size)
 
+    def _end_of_step(self, requests: Requests) -> float:
+        step_end = self._now + min(MAX_STEP, self._clients.max_step)
+        stop = min(self._next_tick, self._fleet.next_change(), step_end)
+        if self._fleet.pods:
+            return stop
+        # Just after the next request, which may start a pod.
+        coming = requests.at[np.searchsorted(requests.at, self._now) :][:1]
+        arrives = min(float(coming.min(initial=inf)), self._clients.next_retry())
+        return min(stop, nextafter(max(self._now, arrives), inf))
+
+    def _is_asked_to_wake(self) -> bool:
+        """Whether a request is the first that found no pod."""
+        if self._fleet.pods or not self._wakes:
+            self._asked = False
+            return False
+        first = len(self._held) > 0 and not self._asked
+        self._asked |= first
+        return first
+
     def _serve(self, first: Requests, stop: float) -> None:
         part = self._clients.with_retries(first, stop)
-        served = self._fleet.serve(part, self._now, stop)
-        self._recorder.add(self._clients.schedule_retries(served, stop))
+        part = self._with_held(part) if self._fleet.ready else self._hold(part, stop)
+        self._record(self._fleet.serve(part, self._now, stop), stop)
+        if self._now < self._fleet.backlog_until:
+            self._recorder.cold.meet(part.first_at[part.at < self._fleet.backlog_until])
         self._now = stop
+
+    def _with_held(self, part: Requests) -> Requests:
+        if not len(self._held):
+            return part
+        held = self._held.release(self._now)
+        joined = part if held is None else concatenate((held, part))
+        return joined.take(np.argsort(joined.at, kind="stable"))
+
+    def _hold(self, part: Requests, stop: float) -> Requests:
+        """Hold requests for which no pod is ready; returns what is left for pods: none."""
+        if len(part):
+            self._recorder.cold.meet(part.first_at)
+        for ended in (self._held.add(part), self._held.expire(stop)):
+            if ended is not None:
+                self._record(ended, stop)
+        return part.take(slice(0, 0))
+
+    def _record(self, served: ServedRequests, stop: float) -> None:
+        self._recorder.add(self._clients.schedule_retries(served, stop))
 
     def _end(self) -> None:
         """No further arrivals: requests in flight finish, pending retries do not."""
-        for served in (self._fleet.finish(), self._clients.abandon_retries()):
+        for served in (self._held.end(), self._fleet.finish(), self._clients.abandon_retries()):
             if served is not None:
                 self._recorder.add(served)
 
@@ -87,12 +141,13 @@ class _SimulationRun:
         policy = self._simulation.policy
         self._next_tick = self._now + policy.interval
         metrics_gone = self._simulation.load.faults.active(FaultKind.METRICS_GONE, self._now)
-        snapshot = FleetSnapshot(self._fleet, self._now, metrics_gone=metrics_gone)
+        snapshot = FleetSnapshot(self._fleet, self._now, metrics_gone=metrics_gone, held=self._held)
         before = self._fleet.size
         decision = policy.decide(snapshot)
         self._decide_ms.append(decision.decide_ms)
         if decision.size == before:
             return
+        self._cold_starts += before.replicas == 0 and decision.size.replicas > 0
         self._fleet.scale_to(decision.size, self._now, instantly=policy.instant)
         self._changes.append(
             SizeChange(at=self._now, before=before, after=decision.size, why=decision.why)
@@ -126,6 +181,11 @@ class _SimulationRun:
             seconds=seconds,
             minutes=minutes,
             changes=changes,
+            cold_starts=None
+            if self._simulation.front is None
+            else recorder.cold_starts(
+                minutes, starts=self._cold_starts, asleep_seconds=self._fleet.asleep_seconds
+            ),
         )
 
 

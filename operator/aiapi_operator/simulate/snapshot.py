@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiapi_operator.simulate.counters import BOUNDS, CounterSnapshot
 from aiapi_operator.simulate.fleet import FleetModel, SimulatedPod
+from aiapi_operator.simulate.hold import HeldRequests
 from aiapi_operator.simulate.loops import Ints
 from aiapi_operator.simulate.traces import Floats
 from aiapi_operator.sizing.inputs import Fleet, Histogram, PodSample, PodUnknown
@@ -20,6 +21,7 @@ class FleetTotals:
 
     time: float
     in_flight_seconds: float
+    """With those of requests that waited for a pod."""
     cpu_seconds: float
     latencies: Ints
     """By bucket of ``counters.BOUNDS``."""
@@ -32,8 +34,16 @@ class FleetTotals:
 class FleetSnapshot:
     """The fleet at one moment. With ``metrics_gone`` no pod answers a scrape."""
 
-    def __init__(self, fleet: FleetModel, now: float, *, metrics_gone: bool = False) -> None:
+    def __init__(
+        self,
+        fleet: FleetModel,
+        now: float,
+        *,
+        metrics_gone: bool = False,
+        held: HeldRequests | None = None,
+    ) -> None:
         self._fleet = fleet
+        self._held = held
         self.now = now
         self.metrics_gone = metrics_gone
 
@@ -42,16 +52,32 @@ class FleetSnapshot:
         """The desired size."""
         return self._fleet.size
 
+    @property
+    def ready(self) -> int:
+        """Ready pods."""
+        return len(self._fleet.ready)
+
+    @property
+    def held(self) -> int:
+        """Requests that wait for a pod."""
+        return 0 if self._held is None else len(self._held)
+
+    @property
+    def idle(self) -> float | None:
+        """Seconds without a request, by the pods' counters; None if a pod does not answer."""
+        return None if self.metrics_gone else self._fleet.idle(self.now)
+
     def totals(self) -> FleetTotals:
         """Sums over the fleet."""
         reading = self._fleet.counters.read(self.now)
+        held = 0.0 if self._held is None else self._held.in_flight_seconds(self.now)
         return FleetTotals(
             time=self.now,
-            in_flight_seconds=reading.all_in_flight_seconds,
+            in_flight_seconds=reading.all_in_flight_seconds + held,
             cpu_seconds=self._fleet.all_loop_seconds(self.now),
             latencies=reading.all_latencies,
             first_bytes=reading.first_bytes[2],
-            ready=len(self._fleet.ready),
+            ready=self.ready,
         )
 
     def scrape(self) -> Fleet:

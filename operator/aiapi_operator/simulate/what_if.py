@@ -5,18 +5,17 @@ no faults, one row per objective and policy.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from statistics import NormalDist
 
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.duration import format_duration, is_duration, parse_duration
 from aiapi_operator.api.status import AIApiStatus, LoadStatus
+from aiapi_operator.simulate.compare import seconds_to_zero, simulation
 from aiapi_operator.simulate.ground_truth import GroundTruth
 from aiapi_operator.simulate.measure import RunResult
-from aiapi_operator.simulate.policies import catalogue
 from aiapi_operator.simulate.requests import Workload
-from aiapi_operator.simulate.run import Simulation
 from aiapi_operator.simulate.scenario import LoopTimeSpec, ServiceModel, UpstreamModelSpec
 from aiapi_operator.simulate.traces import Trace
 from aiapi_operator.sizing import plan
@@ -29,10 +28,11 @@ MIN_UPSTREAM = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIfRow:
-    """One policy under one objective."""
+    """One policy under one objective, with one minimum of pods."""
 
     objective: LatencyObjective
     result: RunResult
+    min_replicas: int
     cost: float
     """Cost of the simulated time at the spec's prices, in ``spec.cost.currency``."""
     saving: float | None
@@ -46,43 +46,47 @@ def what_if(  # noqa: PLR0913 - each can be varied
     *,
     service: ServiceModel,
     policies: Sequence[str] = ("aiapi", "static"),
+    minimum: AIApiSpec | None = None,
     seed: int = 1,
     on_result: Callable[[LatencyObjective, RunResult], None] = lambda *_: None,
 ) -> list[WhatIfRow]:
     """Simulate the trace once per objective and policy, in that order.
 
+    ``minimum`` is the spec with another minimum of pods: it is simulated with the first objective.
     ``on_result`` is called after each run: a day of traffic takes about half a minute.
     """
     load = Workload(trace=trace, service=service, seed=seed)
     rows: list[WhatIfRow] = []
-    for objective in objectives:
-        sizing = sizing_spec(spec).with_objective(objective)
-        truth = GroundTruth(load, sizing)
+    for index, objective in enumerate(objectives):
+        tried = [(spec, name) for name in policies]
+        if minimum is not None and index == 0:
+            tried.insert(1, (minimum, policies[0]))
         done = []
-        for name in policies:
-            policy = catalogue.build(name, truth, pod_workers=max(1, spec.workers.min))
-            done.append(Simulation(load, sizing, policy).run())
-            on_result(objective, done[-1])
-        costs = [
-            (
-                each.pod_hours * plan.pod_hourly_cost(sizing)
-                + each.worker_hours * plan.worker_hourly_cost(sizing)
-            )
-            for each in done
-        ]
-        static = next(
-            (cost for each, cost in zip(done, costs, strict=True) if each.policy == "static"), None
-        )
-        rows += [
-            WhatIfRow(
-                objective=objective,
-                result=each,
-                cost=cost,
-                saving=1 - cost / static if static else None,
-            )
-            for each, cost in zip(done, costs, strict=True)
-        ]
+        for each, name in tried:
+            done.append(_row(load, each, objective, name))
+            on_result(objective, done[-1].result)
+        static = next((row.cost for row in done if row.result.policy == "static"), None)
+        rows += [replace(row, saving=1 - row.cost / static if static else None) for row in done]
     return rows
+
+
+def _row(load: Workload, spec: AIApiSpec, objective: LatencyObjective, name: str) -> WhatIfRow:
+    sizing = sizing_spec(spec).with_objective(objective)
+    result = simulation(
+        name,
+        GroundTruth(load, sizing),
+        pod_workers=max(1, spec.workers.min),
+        to_zero_after=seconds_to_zero(spec),
+    ).run()
+    pods = result.pod_hours * plan.pod_hourly_cost(sizing)
+    workers = result.worker_hours * plan.worker_hourly_cost(sizing)
+    return WhatIfRow(
+        objective=objective,
+        result=result,
+        min_replicas=spec.replicas.min,
+        cost=pods + workers,
+        saving=None,
+    )
 
 
 def service_from_status(status: AIApiStatus) -> ServiceModel | None:

@@ -232,6 +232,8 @@ class PodSample:
     open_websockets: int = 0
     open_streams: int = 0
     """Responses of which a first part was sent. They are in flight too."""
+    idle_seconds: float | None = None
+    """Time without a request other than probes and scrapes. None if it is not known."""
     runtime: PodRuntime = PodRuntime()
     uptime: float | None = None
     """Seconds since the instance started; None where it is not reported."""

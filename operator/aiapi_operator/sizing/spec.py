@@ -17,7 +17,8 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
     """The spec in seconds, cores and bytes.
 
     ``time_of_day`` is in seconds since 1970. Without it, no schedule is active and no daily profile
-    is learned.
+    is learned. A fleet that may stop altogether is planned with at least one pod: zero.py decides
+    when it stops.
     """
     scaling = spec.scaling
     first, *others = objectives(spec.objective)
@@ -26,7 +27,7 @@ def sizing_spec(spec: AIApiSpec, *, time_of_day: float | None = None) -> SizingS
         objective=first,
         other_objectives=tuple(others),
         workers=Bounds(min=spec.workers.min, max=spec.workers.max),
-        replicas=Bounds(min=spec.replicas.min, max=spec.replicas.max),
+        replicas=Bounds(min=max(1, spec.replicas.min), max=spec.replicas.max),
         worker_cpu=parse_cores(spec.workers.cpu),
         worker_memory=parse_bytes(spec.workers.memory),
         max_concurrency=spec.workers.max_concurrency,

@@ -1,7 +1,10 @@
-"""The Service table for the proxy: every cluster IP and port with its backends."""
+"""The Service table for the proxy: every cluster IP and port with its backends.
+
+As with kube-proxy, all EndpointSlices with the Service's label count, whoever manages them.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiapi_sandbox.controllers.endpointslice import SERVICE_LABEL
@@ -14,16 +17,16 @@ JsonObject = Mapping[str, Any]
 ServiceTable = dict[Address, list[Address]]
 
 
-def serving_endpoints(endpoints: list[JsonObject]) -> list[JsonObject]:
-    """Ready endpoints, or, when there are none, those that are serving and terminating."""
-    ready = [e for e in endpoints if e["conditions"].get("ready")]
-    if ready:
-        return ready
-    return [
-        e
-        for e in endpoints
-        if e["conditions"].get("serving") and e["conditions"].get("terminating")
-    ]
+def is_ready(endpoint: JsonObject) -> bool:
+    """Whether the endpoint gets connections. As in the API, a missing condition counts as ready."""
+    ready = (endpoint.get("conditions") or {}).get("ready")
+    return ready is not False
+
+
+def is_last_resort(endpoint: JsonObject) -> bool:
+    """Whether it gets connections if no endpoint is ready: it terminates, but still serves."""
+    conditions = endpoint.get("conditions") or {}
+    return conditions.get("serving") is True and conditions.get("terminating") is True
 
 
 def service_table(store: Store) -> ServiceTable:
@@ -37,29 +40,45 @@ def service_table(store: Store) -> ServiceTable:
         slices = tuple(store.scan(ENDPOINTSLICES, meta["namespace"], {SERVICE_LABEL: meta["name"]}))
         for port in service["spec"].get("ports", ()):
             if port.get("protocol", "TCP") == "TCP":
-                table[cluster_ip, port["port"]] = _backends(slices, port.get("name", ""))
+                found = list(_endpoints(slices, port.get("name", "")))
+                table[cluster_ip, port["port"]] = _backends(found)
     return table
 
 
-def _backends(slices: tuple[JsonObject, ...], port_name: str) -> list[Address]:
-    found = [
-        (address, port["port"], entry)
-        for endpoint_slice in slices
-        for port in endpoint_slice.get("ports") or ()
-        if (port.get("name") or "") == port_name
-        for entry in endpoint_slice.get("endpoints") or ()
-        for address in entry["addresses"]
-    ]
-    chosen = serving_endpoints([entry for _, _, entry in found])
-    return [(address, port) for address, port, entry in found if entry in chosen]
+def _endpoints(
+    slices: Sequence[JsonObject], port_name: str
+) -> Iterator[tuple[Address, JsonObject]]:
+    """The endpoints of a Service port. The cluster IPs of the sandbox are IPv4."""
+    for endpoint_slice in slices:
+        if endpoint_slice.get("addressType") != "IPv4":
+            continue
+        for port in endpoint_slice.get("ports") or ():
+            named = (port.get("name") or "") == port_name
+            if named and port.get("protocol", "TCP") == "TCP" and port.get("port"):
+                for endpoint in endpoint_slice.get("endpoints") or ():
+                    for address in endpoint["addresses"]:
+                        yield (address, port["port"]), endpoint
+
+
+def _backends(found: Sequence[tuple[Address, JsonObject]]) -> list[Address]:
+    ready = dict.fromkeys(address for address, endpoint in found if is_ready(endpoint))
+    return list(ready) or list(
+        dict.fromkeys(address for address, endpoint in found if is_last_resort(endpoint))
+    )
 
 
 class ServiceTableSync:
-    """Sends the table to the proxy when it changes."""
+    """Sends the table to the proxy when it changes, ``delay`` seconds later.
 
-    def __init__(self, store: Store, send: Callable[[ServiceTable], None]) -> None:
+    kube-proxy takes up to some seconds, and longer under load.
+    """
+
+    def __init__(
+        self, store: Store, send: Callable[[ServiceTable], None], *, delay: float = 0.0
+    ) -> None:
         self._store = store
         self._send = send
+        self._delay = delay
         self._dirty = asyncio.Event()
         self._dirty.set()
         store.add_event_handler(self._on_event)
@@ -73,6 +92,7 @@ class ServiceTableSync:
         sent: ServiceTable | None = None
         while True:
             await self._dirty.wait()
+            await asyncio.sleep(self._delay)
             self._dirty.clear()
             table = service_table(self._store)
             if table != sent:

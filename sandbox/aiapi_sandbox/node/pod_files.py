@@ -26,7 +26,7 @@ from aiapi_sandbox.proxy.listeners import expected_address
 from aiapi_sandbox.storage.store import Store
 
 JsonObject = Mapping[str, Any]
-_ADDRESS_VARIABLES = ("AIAPI_HOST", "AIAPI_OPERATOR_HOST")
+_ADDRESS_VARIABLES = ("AIAPI_HOST", "AIAPI_OPERATOR_HOST", "AIAPI_ACTIVATOR_HOST")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,7 +148,7 @@ class _Handlers:
         return AdminResponse(text, content_type)
 
     async def stats(self, scope: Scope, _: Receive) -> AdminResponse:
-        short = _SHORT in scope["query_string"].split(b"&")
+        short = _SHORT in scope.get("query_string", b"").split(b"&")
         return _json(self._backend.stats(short=short))
 
     async def status(self, _: Scope, __: Receive) -> AdminResponse:

@@ -19,6 +19,7 @@ from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.telemetry import tracing
 from aiapi_runtime.telemetry.clock import LoopClock
 from aiapi_runtime.telemetry.counters import RequestCounters
+from aiapi_runtime.telemetry.idleness import IgnoredPaths
 from aiapi_runtime.telemetry.requests import App, count_requests
 
 
@@ -54,7 +55,10 @@ def build(  # noqa: PLR0913 - the parts of the stack
         protocol = rejecting_protocol(limiter, counters, closer, heads)
 
     # 2. Counting: outcome and times of each request; ends connections while the worker drains.
-    counted: Callable[..., App] = partial(count_requests, counters=counters, hook=closer)
+    paths = IgnoredPaths.parse(settings.idle_ignore_paths, settings.root_path)
+    counted: Callable[..., App] = partial(
+        count_requests, counters=counters, hook=closer, ignored_paths=paths
+    )
 
     # 3. Proxy headers: the client as a trusted proxy reports it; only for requests that have them.
     #    Uvicorn types an app by the message; ours is any ASGI app.

@@ -20,6 +20,7 @@ from aiapi_runtime.runtime.admin_tls import AdminTls
 from aiapi_runtime.runtime.listener import bind, host_port
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.supervisor import Supervisor
+from aiapi_runtime.telemetry import idleness
 
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PORT = click.IntRange(0, 65535)
@@ -75,6 +76,15 @@ def _check_root_path(ctx: click.Context, param: click.Parameter, value: str) -> 
     raise click.BadParameter(
         f"{value!r} is not a path such as /api, without a / at its end", ctx=ctx, param=param
     )
+
+
+def _check_paths(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    for each in idleness.split_patterns(value):
+        if not idleness.is_pattern(each):
+            raise click.BadParameter(
+                f"{each!r} is not a path such as /status or /internal/*", ctx=ctx, param=param
+            )
+    return value
 
 
 def _check_file(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -195,6 +205,12 @@ def _listen(host: str, port: int, option: str, backlog: int) -> socket.socket:
     callback=_check_limit,
     metavar="off|auto|N",
     help="Open requests per worker; requests beyond it are refused with 503.",
+)
+@_option(
+    "--idle-ignore-paths",
+    str,
+    "Paths, with commas between, whose requests are no use of the pod; a * at the end is any rest.",
+    callback=_check_paths,
 )
 @_option("--upstream-tracking", click.Choice(["on", "off"]), "Time the app's calls to upstreams.")
 @_option(

@@ -12,6 +12,7 @@ from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
 from aiapi_runtime.telemetry import cgroup, prometheus, run_queue, stats
+from aiapi_runtime.telemetry.idleness import IN_USE, idle_seconds
 from aiapi_runtime.telemetry.layout import Cell
 from aiapi_runtime.telemetry.multiprocess.pod_metrics import PodMetrics
 from aiapi_runtime.telemetry.shared_memory import PodTotals, SlotMemory
@@ -137,6 +138,18 @@ class PodAdmin:
             for worker in self._pool.workers.values()
         )
 
+    def _idle_seconds(self, used_at: float, now: float) -> float | None:
+        """A worker whose loop is blocked does not see the requests that wait for it."""
+        if used_at == IN_USE:
+            return 0.0
+        blocked = any(
+            self._pool.is_blocked(worker, self._settings.blocked_after, now)
+            for worker in self._pool.workers.values()
+        )
+        if blocked or not self._pool.in_state(WorkerState.READY):
+            return None
+        return idle_seconds(used_at, self._first_ready_at, now)
+
     def _snapshot(self, rows: dict[int, list[float]], now: float) -> stats.PodSnapshot:
         try:
             depth, limit = stats.accept_queue(self._listener)
@@ -157,6 +170,7 @@ class PodAdmin:
             worker_limit=self._settings.worker_limit,
             starts=self._pool.start_times,
             waits_known=self._waits_known,
+            idle_seconds=self._idle_seconds(total[Cell.USED_AT], now),
             runtime=self._runtime,
             loop=self._pool.loop,
             http=self._pool.http,

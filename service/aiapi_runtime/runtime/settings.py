@@ -43,6 +43,7 @@ class RuntimeSettings:
     wsgi: bool = False
     threads: int = 10
     limit: str = "off"
+    idle_ignore_paths: str = ""
     upstream_tracking: str = "on"
     prometheus_multiproc: str = "auto"
     forwarded_allow_ips: str = "127.0.0.1"

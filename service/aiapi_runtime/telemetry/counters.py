@@ -12,6 +12,7 @@ from operator import add
 from threading import Lock
 from time import monotonic, time
 
+from aiapi_runtime.telemetry.idleness import IN_USE
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, EXEMPLAR, OUTCOMES, Cell
 
 WRITE_SECONDS = 0.02
@@ -32,6 +33,7 @@ class RequestCounters:
         "exemplars",
         "first_byte",
         "first_byte_seconds",
+        "ignored_open",
         "moments",
         "numbers",
         "outcomes",
@@ -44,6 +46,7 @@ class RequestCounters:
         "upstream_lock",
         "upstream_moments",
         "upstream_open",
+        "used_at",
         "websockets",
         "written_at",
     )
@@ -68,6 +71,9 @@ class RequestCounters:
         # Open now: WebSockets, and responses of which a first part was sent.
         self.websockets = 0
         self.streams = 0
+        # When the last request ended that counts as use, and how many do not count but are open.
+        self.used_at = 0.0
+        self.ignored_open = 0
         # A call may start and end in threads, where a lost update would never be corrected.
         self.upstream_lock = Lock()
         self.upstream_open = 0
@@ -99,6 +105,7 @@ class RequestCounters:
         """A request that was refused before the app was called."""
         self.started += 1
         self.outcomes[Cell.SHED] += 1
+        self.used_at = now
         if self.clean:
             self.schedule_write(now)
 
@@ -120,6 +127,8 @@ class RequestCounters:
         numbers[Cell.IN_FLIGHT_AT] = now
         numbers[Cell.IN_FLIGHT_SECONDS] = self.moments + in_flight * now
         numbers[Cell.IN_FLIGHT] = in_flight
+        used = in_flight + self.websockets > self.ignored_open
+        numbers[Cell.USED_AT] = IN_USE if used else self.used_at
         with self.upstream_lock:
             numbers[Cell.UPSTREAM_AT] = now
             numbers[Cell.UPSTREAM_SECONDS] = self.upstream_moments + self.upstream_open * now

@@ -52,8 +52,9 @@ class Cell(IntEnum):
     STREAMS = 21
     BLOCKS = 22
     BLOCKED_SINCE = 23
-    LATENCY_SUM = 24
-    LATENCY = 25
+    USED_AT = 24
+    LATENCY_SUM = 25
+    LATENCY = 26
     TTFB_SUM = LATENCY + BUCKETS
     TTFB = TTFB_SUM + 1
     LAG_SUM = TTFB + BUCKETS
@@ -95,6 +96,7 @@ GAUGES = (
     Cell.WEBSOCKETS,
     Cell.STREAMS,
     Cell.BLOCKED_SINCE,
+    Cell.USED_AT,
     *(
         Cell.THREADS + pool * len(ThreadCell) + number
         for pool in range(len(POOLS))

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from aiapi_runtime.telemetry.counters import RequestCounters
+from aiapi_runtime.telemetry.idleness import AGENT, PROBE_AGENTS, IgnoredPaths, is_ignored
 from aiapi_runtime.telemetry.layout import BOUNDS, COARSE, Cell
 
 Scope = MutableMapping[str, Any]
@@ -23,7 +24,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Plain integers: an attribute of an enum costs more than the whole addition.
 _SUCCESS, _CLIENT_ERROR = int(Cell.SUCCESS), int(Cell.CLIENT_ERROR)
 _SERVER_ERROR, _CANCELLED, _SHED = int(Cell.SERVER_ERROR), int(Cell.CANCELLED), int(Cell.SHED)
-_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
+_WATCHED = frozenset((b"x-forwarded-for", b"x-forwarded-proto", AGENT))
 
 
 class CurrentRequest:
@@ -37,6 +38,7 @@ class CurrentRequest:
     calls = 0
     over = False
     shed = False
+    ignored = False
     id = ""
     trace = b""
 
@@ -101,32 +103,47 @@ class _NoHook:
         return message
 
 
-def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object more costs every request
+def count_requests(  # noqa: C901, PLR0913, PLR0915 - one closure: each call or object more costs every request
     app: App,
     counters: RequestCounters,
     *,
     forwarded: App | None = None,
     other: App | None = None,
     hook: ResponseHook | None = None,
+    ignored_paths: IgnoredPaths | None = None,
 ) -> App:
     """The wrapper.
 
     `forwarded` gets requests with a proxy's headers; `other` gets all that is not HTTP.
     """
+    unused = ignored_paths or IgnoredPaths()
+    unused_paths, unused_prefixes = unused.exact, unused.prefixes
     watcher = hook or _NoHook()
-    for_forwarded, for_other = forwarded or app, other or app
+    for_forwarded, for_other = forwarded or app, _count_websockets(other or app, counters, unused)
     outcomes, unary = counters.outcomes, counters.unary
     # A class attribute costs a request nothing; an instance attribute would.
     new_request: type[CurrentRequest] = type(
         "CurrentRequest", (CurrentRequest,), {"counters": counters}
     )
 
-    async def counted(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901 - see above
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912, PLR0915 - see above
         if scope["type"] != "http":
-            await _other(counters, for_other, scope, receive, send)
+            await for_other(scope, receive, send)
             return
+        path = scope["path"]
+        ignored = path in unused_paths or path.startswith(unused_prefixes)
+        target = app
+        for name, value in scope["headers"]:
+            if name in _WATCHED:
+                if name != AGENT:
+                    target = for_forwarded
+                elif value.startswith(PROBE_AGENTS):
+                    ignored = True
         request = new_request()
         request.scope = scope
+        if ignored:
+            request.ignored = True
+            counters.ignored_open += 1
         current.set(request)
         started = monotonic()
         counters.started += 1
@@ -147,10 +164,6 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
                 counters.begin_stream(first, first - started, good=status < 500)
             return send(message)
 
-        target = app
-        for name, _ in scope["headers"]:
-            if name in _FORWARDED:
-                target = for_forwarded
         try:
             await target(scope, receive, observed)
         except BaseException as error:
@@ -169,6 +182,10 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
         request.over = True
         now = monotonic()
         counters.moments += now
+        if ignored:
+            counters.ignored_open -= 1
+        else:
+            counters.used_at = now
         seconds = now - started
         counters.unary_seconds += seconds
         outcomes[status >= 400] += 1
@@ -180,16 +197,27 @@ def count_requests(  # noqa: C901, PLR0915 - one closure: each call or object mo
     return counted
 
 
-async def _other(
-    counters: RequestCounters, app: App, scope: Scope, receive: Receive, send: Send
-) -> None:
-    """A WebSocket, counted while it is open, or the lifespan."""
-    change = int(scope["type"] == "websocket")
-    counters.websockets += change
-    try:
-        await app(scope, receive, send)
-    finally:
-        counters.websockets -= change
+def _count_websockets(app: App, counters: RequestCounters, unused: IgnoredPaths) -> App:
+    """Counts WebSockets while they are open; the lifespan passes uncounted."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await app(scope, receive, send)
+            return
+        ignored = is_ignored(scope, unused)
+        counters.websockets += 1
+        counters.ignored_open += ignored
+        if counters.clean:
+            counters.schedule_write(monotonic())
+        try:
+            await app(scope, receive, send)
+        finally:
+            counters.websockets -= 1
+            counters.ignored_open -= ignored
+            if not ignored:
+                counters.used_at = monotonic()
+
+    return counted
 
 
 def _outcome(status: int) -> int:
@@ -230,6 +258,10 @@ def _finish(request: CurrentRequest, outcome: int, started: float, first: float)
     request.over = True
     now = monotonic()
     counters.moments += now
+    if request.ignored:
+        counters.ignored_open -= 1
+    else:
+        counters.used_at = now
     counters.outcomes[outcome] += 1
     if outcome <= _CLIENT_ERROR:
         seconds = now - started

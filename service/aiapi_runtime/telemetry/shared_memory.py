@@ -10,6 +10,7 @@ import mmap
 import os
 
 from aiapi_runtime.telemetry import run_queue
+from aiapi_runtime.telemetry.idleness import IN_USE
 from aiapi_runtime.telemetry.layout import (
     CUSTOM_NUMBERS,
     GAUGES,
@@ -110,16 +111,21 @@ class PodTotals:
         Its requests in flight were lost with it and count as server errors.
         """
         row = self.read(index, now)
+        used_at = now if row[Cell.USED_AT] == IN_USE else row[Cell.USED_AT]
+        last_use = max(used_at, self.retired[Cell.USED_AT])
         row[Cell.SERVER_ERROR] += row[Cell.IN_FLIGHT]
         for cell in GAUGES:
             row[cell] = 0.0
         self.retired = [kept + new for kept, new in zip(self.retired, row, strict=True)]
+        self.retired[Cell.USED_AT] = last_use
         self._floors.pop(index, None)
         self._memory.slots[index].clear()
 
     def total(self, rows: list[list[float]]) -> list[float]:
         """All workers that ever ran; `rows` are those of the running ones."""
-        return [sum(column) for column in zip(self.retired, *rows, strict=True)]
+        total = [sum(column) for column in zip(self.retired, *rows, strict=True)]
+        total[Cell.USED_AT] = max(row[Cell.USED_AT] for row in (self.retired, *rows))
+        return total
 
 
 def _advance(row: list[float], now: float, pid: int) -> None:

@@ -88,6 +88,8 @@ class PodSnapshot:
     starts: StartTimes
     waits_known: bool
     """Whether the kernel measures how long workers wait for a CPU."""
+    idle_seconds: float | None = None
+    """Time without use; None where it is not known of every worker."""
     runtime: Mapping[str, str] = field(default_factory=dict)
     loop: str | None = None
     """The workers' event loop; None before the first was ready."""
@@ -132,6 +134,7 @@ def as_json(snapshot: PodSnapshot, *, short: bool = False) -> dict[str, Any]:
         "http": snapshot.http,
         "uptime": round(snapshot.uptime, 3),
         "ready": snapshot.ready,
+        "idle_seconds": None if snapshot.idle_seconds is None else round(snapshot.idle_seconds, 3),
         "workers": vars(snapshot.workers),
         "blocked_at": snapshot.blocked_at,
         "failure": snapshot.failure,

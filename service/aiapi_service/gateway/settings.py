@@ -32,13 +32,15 @@ RUNTIME_VARIABLES = frozenset(
         *(f"{PREFIX}{field.name.upper()}" for field in fields(RuntimeSettings)),
         "AIAPI_ADMIN_TOKEN",
         "AIAPI_ADMIN_TOKEN_FILE",
+        "AIAPI_ADMIN_TLS_DIR",
     }
 )
 """Variables that the runtime reads."""
 
-# Variables of the operator, and those that Kubernetes adds for a Service named aiapi or aiapi-*.
+# Variables of the operator and activators, and those that Kubernetes adds for a Service named aiapi
+# or aiapi-*.
 _FOREIGN_VARIABLES = re.compile(
-    r"AIAPI_OPERATOR_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)"
+    r"AIAPI_(OPERATOR|ACTIVATOR)_\w+|AIAPI_(\w+_)?(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)"
 )
 
 

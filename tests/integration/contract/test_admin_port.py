@@ -80,6 +80,35 @@ async def test_requests_become_counters(pod: Pod, session: aiohttp.ClientSession
     assert after.rss_bytes > 10_000_000
 
 
+async def test_probes_leave_a_pod_idle_and_requests_do_not(
+    pod: Pod, session: aiohttp.ClientSession
+) -> None:
+    async def idle(least: float) -> float | None:
+        (said,) = await scraped(session, where(pod))
+        assert isinstance(said, PodSample), said
+        assert said.idle_seconds is not None
+        return said.idle_seconds if said.idle_seconds >= least else None
+
+    async def used() -> bool:
+        return await idle(0.5) is None
+
+    url = f"http://{pod.host}:{pod.port}"
+    await until(lambda: idle(1.0))
+    probes: tuple[tuple[str, dict[str, str]], ...] = (
+        ("/.well-known/aiapi-activator", {}),
+        ("/healthz", {}),
+        ("/id", {"User-Agent": "kube-probe/1.37"}),
+        ("/id", {"User-Agent": "Prometheus/3.5.0"}),
+    )
+    for path, headers in probes:
+        async with session.get(url + path, headers=headers) as answer:
+            assert answer.status == 200
+    assert await idle(1.0)
+    async with session.get(url + "/id") as answer:
+        assert answer.status == 200
+    await until(used)
+
+
 async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:

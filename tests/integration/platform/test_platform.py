@@ -81,7 +81,12 @@ def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) 
     assert release.operator.exists("configmap", "aiapi-operator-fleet-overview")
     release.helm("uninstall", "aiapi", "--wait", "--timeout=120s")
     kinds = "all,secret,lease,poddisruptionbudget,networkpolicy,role,rolebinding,configmap"
-    own = ("serviceaccount/default", "configmap/kube-root-ca.crt")
+    # The CA of the admin ports stays: the pods that still run have certificates of it.
+    own = (
+        "serviceaccount/default",
+        "configmap/kube-root-ca.crt",
+        "secret/aiapi-operator-admin-ca",
+    )
 
     def left() -> list[str]:
         names = release.operator("get", f"{kinds},serviceaccount", "-o", "name").split()
@@ -90,7 +95,7 @@ def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) 
     eventually(lambda: left() == [], within=60, what="an empty namespace", state=left)
     cluster_wide = release.operator(
         "get", "clusterrole,clusterrolebinding,priorityclass", "-o", "name", "-l",
-        "app.kubernetes.io/name=aiapi-operator",
+        "app.kubernetes.io/name in (aiapi-operator,aiapi-activator)",
     )  # fmt: skip
     assert cluster_wide == ""
 

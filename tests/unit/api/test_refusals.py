@@ -74,7 +74,19 @@ REFUSED: dict[str, tuple[Spec, str]] = {
         "replicas.max defaults to 20): lower replicas.min or raise replicas.max",
     ),
     "no replicas": ({"replicas": {"min": 1, "max": 0}}, "spec.replicas.max: breaks minimum 1"),
-    "scaled to zero": ({"replicas": {"min": 0}}, "spec.replicas.min: breaks minimum 1"),
+    "less than zero": ({"replicas": {"min": -1}}, "spec.replicas.min: breaks minimum 0"),
+    "stopped too soon": (
+        {"scaling": {"toZeroAfter": "29s"}},
+        "spec.scaling.toZeroAfter: must be a duration from 30s to 24h, such as 5m",
+    ),
+    "a path without a slash": (
+        {"scaling": {"idle": {"ignorePaths": ["status"]}}},
+        "must be a path that begins with /",
+    ),
+    "a path with * in the middle": (
+        {"scaling": {"idle": {"ignorePaths": ["/a*b"]}}},
+        "must be a path that begins with /",
+    ),
     "no workers": ({"workers": {"min": 0}}, "spec.workers.min: breaks minimum 1"),
     "threshold zero": (
         latency(threshold="0s"),

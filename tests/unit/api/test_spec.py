@@ -27,6 +27,8 @@ def test_an_aiapi_without_spec_is_complete() -> None:
             "interval": "2s",
             "scaleDown": {"workersAfter": "30s", "replicasAfter": "300s"},
             "scaleUp": {"maxReplicasPerMinute": 10},
+            "toZeroAfter": "5m",
+            "idle": {"ignorePaths": []},
             "schedules": [],
         },
         "cost": {

@@ -64,5 +64,5 @@ def test_rules_and_runbooks_use_documented_metrics() -> None:
         re.findall(r"^\| `(aiapi_\w+)`", (DOCS / "metrics.md").read_text(), re.MULTILINE)
     )
     for text in (RULES.read_text(), (DOCS / "alerts.md").read_text()):
-        named = set(re.findall(r"\baiapi_operator_\w+", text))
+        named = set(re.findall(r"\baiapi_(?:operator|activator)_\w+", text))
         assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in named} <= documented

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_support.helm import CHART, of_kind, only, refusal, rendered, run, script
+from deploy_support.helm import (
+    CHART,
+    of_kind,
+    only,
+    refusal,
+    run,
+    script,
+    without_activators,
+)
+from deploy_support.helm import rendered as rendered_with_activators
 from manifests_support.pod_security import violations
 
 from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
@@ -13,6 +22,11 @@ from aiapi_operator.process.settings import Settings
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+
+
+def rendered(*args: Any, **options: Any) -> list[dict[str, Any]]:
+    """What the chart renders for the operator. test_activators.py tests the rest."""
+    return without_activators(rendered_with_activators(*args, **options))
 
 
 @pytest.fixture(scope="module")
@@ -356,7 +370,12 @@ def test_the_schema_matches_the_values() -> None:
         for path in _paths(SCHEMA)
         if path != "global" and not path.startswith(tuple(f"{each}." for each in kubernetes_types))
     }
-    free = ("resources.", "metrics.dashboards.labels.", *(f"{each}." for each in kubernetes_types))
+    free = (
+        "resources.",
+        "activator.resources.",
+        "metrics.dashboards.labels.",
+        *(f"{each}." for each in kubernetes_types),
+    )
     assert {key for key in _keys(DEFAULTS) if not key.startswith(free)} == known
 
 

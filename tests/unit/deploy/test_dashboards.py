@@ -25,6 +25,6 @@ def test_panels_have_descriptions_and_query_documented_metrics() -> None:
         for panel in dashboard["panels"]:
             assert panel["description"].endswith("."), panel["title"]
             for target in panel["targets"]:
-                named = re.findall(r"\baiapi_operator_\w+", target["expr"])
+                named = re.findall(r"\baiapi_(?:operator|activator)_\w+", target["expr"])
                 assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in named} <= documented
                 assert target["datasource"]["uid"] == "${datasource}"

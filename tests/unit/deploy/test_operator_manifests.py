@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_support.helm import CHART, ROOT, helm, of_kind, only, rendered, script
+from deploy_support.helm import (
+    CHART,
+    ROOT,
+    helm,
+    of_kind,
+    only,
+    rendered,
+    script,
+    without_activators,
+)
 from e2e_support.kubectl import BINARY
 from manifests_support.kubernetes_types import mismatches
 from manifests_support.pod_security import violations
@@ -19,12 +28,16 @@ USER_ROLE_SUFFIXES = ("-view", "-edit")
 """Name suffixes of the ClusterRoles for users. The operator is not bound to them."""
 
 
-def deployed() -> list[dict[str, Any]]:
+def everything() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()))
 
 
+def deployed() -> list[dict[str, Any]]:
+    return without_activators(everything())
+
+
 def chart() -> list[dict[str, Any]]:
-    return rendered(None, "--skip-tests")
+    return without_activators(rendered(None, "--no-hooks"))
 
 
 def operator_role(documents: list[dict[str, Any]]) -> dict[str, Any]:
@@ -57,7 +70,7 @@ def test_the_operator_has_exactly_the_permissions_it_uses(documents: Any) -> Non
 
 
 def test_no_permission_is_a_wildcard() -> None:
-    for role in of_kind(deployed(), "ClusterRole") + of_kind(deployed(), "Role"):
+    for role in of_kind(everything(), "ClusterRole") + of_kind(everything(), "Role"):
         for rule in role["rules"]:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
 
@@ -74,7 +87,7 @@ def test_only_its_own_lease_and_ca_can_be_read_and_updated() -> None:
         names = [rule.get("resourceNames") for rule in rules if each.verbs == set(rule["verbs"])]
         assert [own[each.only]] in names
     unnamed = [rule["verbs"] for rule in rules if "resourceNames" not in rule]
-    assert unnamed == [["create"], ["create"]]
+    assert unnamed == [["create"], ["create"], ["get", "list", "watch"]]
 
 
 def test_the_operator_pod_is_restricted_and_selected_by_network_policies() -> None:
@@ -114,7 +127,7 @@ def test_kubectl_builds_the_kustomize_base() -> None:
     )
     kinds = [each["kind"] for each in yaml.safe_load_all(built.stdout)]
     assert sorted(kinds) == sorted(
-        ["CustomResourceDefinition", *(each["kind"] for each in deployed())]
+        ["CustomResourceDefinition", *(each["kind"] for each in everything())]
     )
 
 

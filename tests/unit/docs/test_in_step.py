@@ -17,6 +17,9 @@ import pytest
 from docs_support.conditions import Condition, conditions
 
 from aiapi_operator.__main__ import main as operator_command
+from aiapi_operator.activator.metrics import ActivatorMetrics
+from aiapi_operator.activator.metrics import Now as ActivatorNow
+from aiapi_operator.activator.settings import Settings as ActivatorSettings
 from aiapi_operator.api import AIApiSpec
 from aiapi_operator.api.container import PodDefault
 from aiapi_operator.cli import main as aiapi_command
@@ -168,9 +171,26 @@ def test_all_pages_name_conditions_and_reasons_that_exist() -> None:
 
 
 def operator_metrics() -> set[str]:
-    lines = OperatorMetrics().text().decode().splitlines()
+    return types(OperatorMetrics().text())
+
+
+def activator_metrics() -> set[str]:
+    metrics, now = (
+        ActivatorMetrics(),
+        ActivatorNow(key=("n", "a"), held=0, in_flight=0, connections=0),
+    )
+    metrics.gauges_from(lambda: [now])
+    return types(metrics.text())
+
+
+def types(text: bytes) -> set[str]:
+    lines = text.decode().splitlines()
     names = (line.split()[2] for line in lines if line.startswith("# TYPE"))
     return {name for name in names if name.startswith("aiapi_")}
+
+
+def own_metrics() -> set[str]:
+    return operator_metrics() | activator_metrics()
 
 
 def pod_metrics() -> set[str]:
@@ -211,11 +231,11 @@ def test_metrics_are_documented() -> None:
     tables = rows(page("metrics.md") + page("gateway.md"))
     cells = (cell for row in tables for cell in CODE.findall(row[0]))
     documented = {cell for cell in cells if cell.startswith("aiapi_")}
-    assert documented == operator_metrics() | pod_metrics() | app_metrics()
+    assert documented == own_metrics() | pod_metrics() | app_metrics()
 
 
 def test_all_pages_name_metrics_that_exist() -> None:
-    known = operator_metrics() | pod_metrics() | app_metrics()
+    known = own_metrics() | pod_metrics() | app_metrics()
     packages = {"aiapi_operator", "aiapi_runtime", "aiapi_service", "aiapi_sandbox", "aiapi_demo"}
     for path in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")):
         if path.name == "CHANGELOG.md":
@@ -243,7 +263,8 @@ OTHER_PROGRAMS = {
     *("--create-namespace", "--namespace", "--reset-then-reuse-values", "--take-ownership"),  # helm
     *("--force-conflicts", "--reuse-values", "--set", "--version", "--wait", "--timeout"),
     *("--server-side", "--watch", "--for", "--from-file"),  # kubectl
-    *("--no-deps", "--only", "--data-urlencode", "--manifest-url"),  # pip, benchmarks, curl, krew
+    *("--no-deps", "--only", "--write"),  # pip, benchmarks
+    *("--data-urlencode", "--manifest-url"),  # curl, krew
 }
 
 
@@ -294,7 +315,8 @@ INTERNAL = {"AIAPI_LOCAL_KEY", "AIAPI_LOCAL_KEY_FILE", "AIAPI_LOCAL_URL"}
 
 
 def operator_settings() -> set[str]:
-    return {
+    activator = {f"AIAPI_ACTIVATOR_{name.upper()}" for name in ActivatorSettings.model_fields}
+    return activator | {
         f"AIAPI_OPERATOR_{name.upper()}"
         for name in OperatorSettings.model_fields
         if name not in ("pod_name", "pod_namespace")  # set from POD_NAME and POD_NAMESPACE
@@ -319,5 +341,6 @@ def test_settings_are_documented() -> None:
 
 def test_documented_settings_exist() -> None:
     known = operator_settings() | serve_settings() | set(known_variables()) | RUNTIME_VARIABLES
+    known |= {f"AIAPI_ACTIVATOR_{name.upper()}" for name in ActivatorSettings.model_fields}
     known |= {"AIAPI_APP", "AIAPI_OPERATOR_POD_NAME", "AIAPI_OPERATOR_POD_NAMESPACE"}
     assert documented_settings() - known == set()

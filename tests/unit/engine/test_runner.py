@@ -30,6 +30,12 @@ class FakeEngine:
         self.failures: list[str] = []
         self.on_tick: Callable[[], object] = lambda: None
 
+    def register(self, manifest: Manifest) -> None:
+        """Ports do not matter here."""
+
+    def release(self, key: tuple[str, str]) -> None:
+        """Ports do not matter here."""
+
     async def tick(self, state: AIApiState) -> None:
         self.ticks.append(state.ref.uid)
         self.on_tick()

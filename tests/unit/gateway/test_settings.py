@@ -165,9 +165,10 @@ def test_an_unknown_variable_is_refused_with_a_suggestion() -> None:
 
 
 def test_variables_of_runtime_operator_and_kubernetes_are_accepted() -> None:
-    names = ("AIAPI_WORKERS", "AIAPI_APP", "AIAPI_ADMIN_TOKEN", "AIAPI_OPERATOR_HOST")
+    names = ("AIAPI_WORKERS", "AIAPI_APP", "AIAPI_ADMIN_TOKEN", "AIAPI_IDLE_IGNORE_PATHS")
+    others = ("AIAPI_OPERATOR_HOST", "AIAPI_ACTIVATOR_HOST")
     links = ("AIAPI_SERVICE_HOST", "AIAPI_PORT_80_TCP", "AIAPI_DEMO_SERVICE_PORT_HTTP")
-    assert refused(*names, *links, "OTHER", "AIAPI_WORKER") == ["AIAPI_WORKER"]
+    assert refused(*names, *others, *links, "OTHER", "AIAPI_WORKER") == ["AIAPI_WORKER"]
 
 
 def test_every_option_of_the_runtime_is_known() -> None:

@@ -59,7 +59,20 @@ def record(metrics: OperatorMetrics, *, requests: int = 0, spend: Usage = SPEND)
 def metrics() -> OperatorMetrics:
     created = OperatorMetrics(version="1.2.3")
     record(created)
+    created.record_activation(KEY, "Asleep")
     return created
+
+
+def test_only_an_aiapi_that_may_go_to_zero_has_a_phase(metrics: OperatorMetrics) -> None:
+    line = 'aiapi_operator_activation_phase{{{},phase="{}"}} {}'
+    for phase, value in (("Serving", 0.0), ("Leaving", 0.0), ("Asleep", 1.0), ("Waking", 0.0)):
+        assert line.format(LABELS, phase, value) in text_of(metrics)
+    metrics.record_activation(KEY, None)
+    assert "aiapi_operator_activation_phase{" not in text_of(metrics)
+    metrics.record_activation(KEY, "Waking")
+    assert line.format(LABELS, "Asleep", 0.0) in text_of(metrics)
+    metrics.forget(KEY)
+    assert "aiapi_operator_activation_phase{" not in text_of(metrics)
 
 
 def test_a_decision_sets_the_gauges(metrics: OperatorMetrics) -> None:
@@ -204,7 +217,7 @@ def families(text: str) -> dict[str, str]:
 
 
 def test_the_documentation_lists_all_metrics_and_no_others(metrics: OperatorMetrics) -> None:
-    row = r"^\| `(aiapi_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
+    row = r"^\| `(aiapi_operator_\w+)` \| (\w+) \|(.*?)\| (.+?) \| `(.+)` \|$"
     rows = re.findall(row, DOCS.read_text(), re.MULTILINE)
     assert {name: kind for name, kind, *_ in rows} == families(text_of(metrics))
     for name, _, _, _, example in rows:
@@ -214,7 +227,7 @@ def test_the_documentation_lists_all_metrics_and_no_others(metrics: OperatorMetr
 def test_documentation_and_help_texts_agree(metrics: OperatorMetrics) -> None:
     listed = dict(re.findall(r"^# HELP (aiapi_\w+) (.+)$", text_of(metrics), re.MULTILINE))
     for name, meaning in re.findall(
-        r"^\| `(aiapi_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
+        r"^\| `(aiapi_operator_\w+)` \| \w+ \|.*?\| (.+?) \| `", DOCS.read_text(), re.MULTILINE
     ):
         words = listed[name].rstrip(".")
         assert meaning.replace("`", "").startswith(words), f"{name}: {words!r} is not {meaning!r}"

@@ -78,6 +78,15 @@ def test_equal_bounds_are_shared() -> None:
     assert one.latency.bounds is two.latency.bounds
 
 
+def test_idle_seconds_are_unknown_where_a_pod_does_not_report_them() -> None:
+    assert parse(json.dumps(_STATS).encode(), pod="a", time=0).idle_seconds is None
+    assert parse(_with("idle_seconds", None), pod="a", time=0).idle_seconds is None
+    assert parse(_with("idle_seconds", 0), pod="a", time=0).idle_seconds == 0.0
+    assert parse(_with("idle_seconds", 312.5), pod="a", time=0).idle_seconds == 312.5
+    with pytest.raises(InvalidStatsError, match="idle_seconds"):
+        parse(_with("idle_seconds", -1), pod="a", time=0)
+
+
 def test_worker_limits_are_optional() -> None:
     older = parse(json.dumps(_STATS).encode(), pod="a", time=0)
     assert (older.worker_limit, older.threads) == (0, None), "missing is not zero threads"

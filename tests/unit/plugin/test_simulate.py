@@ -48,16 +48,22 @@ def test_the_objective_and_another_are_simulated(
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["assumedService"] is False
-    assert [(row["thresholdSeconds"], row["policy"]) for row in document["rows"]] == [
-        (0.8, "aiapi"),
-        (0.8, "static"),
-        (2.0, "aiapi"),
-        (2.0, "static"),
+    assert [
+        (row["thresholdSeconds"], row["policy"], row["minReplicas"]) for row in document["rows"]
+    ] == [
+        (0.8, "aiapi", 2),
+        (0.8, "aiapi", 0),
+        (0.8, "static", 2),
+        (2.0, "aiapi", 2),
+        (2.0, "static", 2),
     ]
+    assert [row["coldStarts"] for row in document["rows"]] == [None, 0, None, None, None]
     assert all(row["cost"] > 0 and row["requests"] > 1000 for row in document["rows"])
     text = run(*words("--objective", "p95=2s")).stdout
     assert "27ms of loop time per request" in text
-    assert "p95 <= 800ms  right-sized" in text
+    assert "p95 <= 800ms  right-sized, min 2" in text
+    assert "p95 <= 800ms  right-sized, min 0" in text
+    assert "COLD STARTS" in text
     assert "COST USD" in text
 
 

@@ -42,6 +42,16 @@ def test_the_pod_template_policy_is_json_and_strict(monkeypatch: pytest.MonkeyPa
         Settings()
 
 
+def test_no_activators_run_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings()
+    assert not settings.activators
+    assert (settings.activator_first_port, settings.activator_last_port) == (20000, 29999)
+    monkeypatch.setenv("AIAPI_OPERATOR_ACTIVATORS", "true")
+    monkeypatch.setenv("AIAPI_OPERATOR_ACTIVATOR_GRACE", "31")
+    with pytest.raises(ValueError, match="less than or equal to 30"):
+        Settings()
+
+
 def test_labels_must_be_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_OPERATOR_METRICS_FROM", "team=sre, kubernetes.io/metadata.name=mon")
     assert Settings().metrics_from == {"team": "sre", "kubernetes.io/metadata.name": "mon"}

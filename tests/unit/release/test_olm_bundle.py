@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_support.helm import only, script
+from deploy_support.helm import of_kind, script
 from manifests_support.pod_security import violations
 from release_support.workflow import ROOT
 
@@ -68,7 +68,7 @@ def test_examples_are_valid_aiapis(service_version: dict[str, Any]) -> None:
 def test_permissions_are_those_that_the_operator_uses(
     field: str, scope: Scope, install: dict[str, Any]
 ) -> None:
-    (granted,) = install[field]
+    (granted,) = [e for e in install[field] if e["serviceAccountName"] == "aiapi-operator"]
     found = {
         (group, resource, verb)
         for rule in granted["rules"]
@@ -84,14 +84,17 @@ def test_permissions_are_those_that_the_operator_uses(
     }
 
 
-def test_the_deployment_is_that_of_the_chart(install: dict[str, Any]) -> None:
+def test_the_deployments_are_those_of_the_chart(install: dict[str, Any]) -> None:
     objects = list(yaml.safe_load_all((ROOT / "deploy" / "operator.yaml").read_text()))
-    (deployment,) = install["deployments"]
-    assert deployment["spec"] == only(objects, "Deployment")["spec"]
-    pod = deployment["spec"]["template"]["spec"]
-    assert violations(pod) == []
-    accounts = [each["serviceAccountName"] for each in install["permissions"]]
-    assert accounts == [pod["serviceAccountName"]]
+    deployments = install["deployments"]
+    made = {each["metadata"]["name"]: each["spec"] for each in of_kind(objects, "Deployment")}
+    assert {each["name"]: each["spec"] for each in deployments} == made
+    pods = [each["spec"]["template"]["spec"] for each in deployments]
+    assert [violations(each) for each in pods] == [[], []]
+    accounts = [each["serviceAccountName"] for each in install["clusterPermissions"]]
+    assert sorted(accounts) == sorted(each["serviceAccountName"] for each in pods)
+    assert [each["serviceAccountName"] for each in install["permissions"]] == ["aiapi-operator"]
+    (pod,) = [each for each in pods if each["serviceAccountName"] == "aiapi-operator"]
     priority = read("manifests/aiapi-operator.priorityclass.yaml")
     assert priority["metadata"]["name"] == pod["priorityClassName"]
     assert priority["globalDefault"] is False, "OLM forbids a default PriorityClass"

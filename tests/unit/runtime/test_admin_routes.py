@@ -22,7 +22,7 @@ class Backend:
     async def metrics(self, accept):
         return f"text/x-{accept}", b"aiapi_ready 1.0\n"
 
-    def stats(self):
+    def stats(self, *, short: bool = False):
         return {"failure": "Grüße", "uptime": 1.5}
 
     def status(self):

@@ -2,9 +2,8 @@
 
 import pytest
 
-from aiapi_operator.simulate.policies import keda
 from aiapi_operator.simulate.policies.catalogue import build
-from aiapi_operator.simulate.policies.hpa import HpaBehavior, desired_replicas
+from aiapi_operator.simulate.policies.hpa import HpaBehavior, desired_replicas, replicas_for_sum
 from aiapi_operator.simulate.policies.kpa import KpaPolicy, KpaScaler
 from aiapi_operator.simulate.policies.llmd import SaturationScaler
 from aiapi_operator.simulate.policies.ray import ScalingDelay
@@ -91,9 +90,9 @@ def test_kpa_starts_in_panic_with_two_pods_and_not_with_one() -> None:
 
 
 def test_keda_scales_by_the_sum() -> None:
-    assert keda.desired_replicas(150, 20, current=7) == 7
-    assert keda.desired_replicas(150, 20, current=6) == 8
-    assert keda.desired_replicas(90, 20, current=8) == 5
+    assert replicas_for_sum(150, 20, current=7) == 7
+    assert replicas_for_sum(150, 20, current=6) == 8
+    assert replicas_for_sum(90, 20, current=8) == 5
 
 
 def test_ray_delays_30_s_up_and_600_s_down() -> None:

@@ -10,7 +10,7 @@ from aiapi_runtime.telemetry.counters import RequestCounters
 from aiapi_runtime.telemetry.layout import BUCKETS, Cell
 from aiapi_runtime.telemetry.requests import count_requests, shed, upstream
 
-SCOPE = {"type": "http", "headers": []}
+SCOPE = {"type": "http", "path": "/", "headers": []}
 
 
 class Numbers(RequestCounters):
@@ -154,7 +154,7 @@ async def test_other_scopes_pass_uncounted(numbers):
 
     wrapper = count_requests(answering(200), numbers, other=other)
     for kind in ("websocket", "lifespan"):
-        await wrapper({"type": kind}, receive, send)
+        await wrapper({**SCOPE, "type": kind}, receive, send)
     assert seen == ["websocket", "lifespan"]
     assert outcomes(numbers) == {}
 
@@ -321,9 +321,9 @@ async def test_open_websockets_are_counted_apart_from_requests(numbers):
             raise RuntimeError("gone")
 
     counted = count_requests(app, numbers)
-    await counted({"type": "websocket"}, receive, send)
+    await counted({**SCOPE, "type": "websocket"}, receive, send)
     with pytest.raises(RuntimeError):
-        await counted({"type": "websocket", "fails": True}, receive, send)
+        await counted({**SCOPE, "type": "websocket", "fails": True}, receive, send)
     await counted({"type": "lifespan"}, receive, send)
     assert during == [(1, 0), (1, 0), (0, 0)]
     assert numbers.websockets == 0

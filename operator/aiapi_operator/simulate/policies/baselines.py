@@ -1,6 +1,7 @@
 """Two baselines that know the future load."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from aiapi_operator.simulate.faults import DEMAND_FACTOR, FaultKind
 from aiapi_operator.simulate.ground_truth import GroundTruth
@@ -43,6 +44,8 @@ class OraclePolicy:
     truth: GroundTruth
     reserve: float = 0.0
     """Share added to the need, where chance would make it miss windows."""
+    may_sleep: bool = False
+    """Whether it runs no pod while no request comes."""
     name: str = "oracle"
     interval: float = 30.0
     instant: bool = True
@@ -54,11 +57,16 @@ class OraclePolicy:
 
     def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
         """The fleet for the next 30 s."""
-        return PolicyDecision(size=self._plan(snapshot.now), why="knows the next 30 s")
+        size = self._plan(snapshot.now)
+        if size.replicas == 0 and snapshot.held:
+            size = Size(workers=size.workers, replicas=1)
+        return PolicyDecision(size=size, why="knows the next 30 s")
 
     def _plan(self, now: float) -> Size:
         load = self.truth.load
-        coming = load.trace.counts[int(now) : int(now + self.interval)]
+        coming = load.trace.counts[int(now) : ceil(now + self.interval)]
+        if self.may_sleep and not coming.any():
+            return Size(workers=self.truth.spec.workers.min, replicas=0)
         doubled = load.faults.active(FaultKind.DEMAND_DOUBLED, now)
         need = self.truth.need_for_counts(coming, demand_factor=DEMAND_FACTOR if doubled else 1.0)
         return plan.cheapest(self.truth.spec, need.times(1 + self.reserve))

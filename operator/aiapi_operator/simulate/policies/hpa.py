@@ -10,6 +10,12 @@ A sync every 15 s. Pods that are not ready count as idle when scaling up, and ar
 scaling down. Down: the highest recommendation of the last 300 s. Up: at most the larger of twice
 the pods and four more pods within 15 s. Both are the documented defaults.
 
+A minimum of 0 needs Kubernetes 1.37 and an object or external metric, because pods that do not run
+have no metric (https://kubernetes.io/blog/2026/09/02/kubernetes-v1-37-hpa-scale-to-zero-beta/). A
+Service does not buffer requests while no pod is ready, as the same page says: they fail until a
+sync has seen the metric and a pod has started. Here the metric counts refused requests as if they
+had taken as long as others. ``hpa-cpu`` cannot scale to zero.
+
 In its favor, it has the mean since its last sync immediately; a real HPA has it 15 to 60 s late.
 """
 
@@ -49,6 +55,17 @@ def desired_replicas(value: float, target: float, *, current: int, ready: int) -
     if abs(ratio - 1) <= TOLERANCE:
         return current
     return ceil(ratio * ready - 1e-9)
+
+
+def replicas_for_sum(total: float, target: float, *, current: int) -> int:
+    """Replicas by a sum over the fleet (an external metric of type AverageValue).
+
+    150 in flight with a target of 20: ceil(7.5) = 8. With 7 running pods the ratio is 1.07,
+    within the tolerance, so 7.
+    """
+    if current and abs(total / (target * current) - 1) <= TOLERANCE:
+        return current
+    return ceil(total / target - 1e-9)
 
 
 @dataclass(slots=True)
@@ -118,6 +135,34 @@ class HpaConcurrencyPolicy(_Hpa):
         """Mean requests in flight per ready pod."""
         concurrency = self.window.concurrency(SYNC)
         return None if concurrency is None else concurrency / max(1, totals.ready)
+
+
+class HpaExternalPolicy:
+    """HPA on requests in flight as an external metric of type AverageValue, with a minimum of 0."""
+
+    interval = SYNC
+    instant = False
+
+    def __init__(self, name: str, initial_size: Size, replicas: Bounds, target: float) -> None:
+        self.name = name
+        self.initial_size = initial_size
+        self._target = target
+        self._window = RateWindow(SYNC)
+        self._behavior = HpaBehavior(replicas)
+
+    def decide(self, snapshot: FleetSnapshot) -> PolicyDecision:
+        """One sync. Without metrics the size is kept."""
+        if snapshot.metrics_gone:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        self._window.add(snapshot.totals())
+        value = self._window.concurrency(SYNC)
+        if value is None:
+            return PolicyDecision(size=snapshot.size, why="no metrics")
+        current = snapshot.size.replicas
+        desired = replicas_for_sum(value, self._target, current=current)
+        replicas = self._behavior.limit(desired, current=current, now=snapshot.now)
+        why = f"{value:.1f} in flight, target {self._target:.1f} per pod: {desired} pods"
+        return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=replicas), why=why)
 
 
 class HpaCpuPolicy(_Hpa):

@@ -10,11 +10,19 @@ pods, the autoscaler enters panic mode: it uses the larger of both windows and d
 until the panic condition has been false for a stable window. It scales up to at most 1,000 times
 the ready pods, and down to at least half of them. An autoscaler that starts with two or more pods
 starts in panic mode.
+
+With a minimum of 0 (https://knative.dev/docs/serving/autoscaling/scale-to-zero/): when the stable
+window had no request, the last pod stops after scale-to-zero-grace-period (30 s), an upper bound in
+which the activator is put in the path; scale-to-zero-pod-retention-period is 0 s. At zero, and
+until a pod is ready, the activator holds requests and reports them to the autoscaler, which scales
+up at the first one (activation-scale 1). No limit of held requests is documented; the timeout of a
+request is 300 s (revision-timeout-seconds).
 """
 
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, inf
 
+from aiapi_operator.simulate.hold import Front
 from aiapi_operator.simulate.policies.policy import PolicyDecision
 from aiapi_operator.simulate.policies.window import RateWindow
 from aiapi_operator.simulate.snapshot import FleetSnapshot
@@ -28,6 +36,8 @@ PANIC_AT = 2.0
 UP = 1000.0
 DOWN = 2.0
 UTILIZATION = 0.7
+GRACE = 30.0
+FRONT = Front(most=inf, seconds=300.0)
 
 
 @dataclass(slots=True)
@@ -73,6 +83,7 @@ class KpaPolicy:
         self.initial_size = initial_size
         self._replicas = replicas
         self._window = RateWindow(STABLE)
+        self._inactive_since: float | None = None
         self.scaler = KpaScaler(
             target=UTILIZATION * container_concurrency,
             panic_since=0.0 if initial_size.replicas > 1 else None,
@@ -90,5 +101,16 @@ class KpaPolicy:
             return PolicyDecision(size=snapshot.size, why="no metrics")
         pods = self.scaler.scale(stable=stable, panic=panic, ready=totals.ready, now=snapshot.now)
         pods = min(self._replicas.max, max(self._replicas.min, pods))
+        pods = self._last_pod(pods, snapshot)
         why = f"{stable:.1f} in flight in 60 s, {panic:.1f} in 6 s, target {self.scaler.target:.1f}"
         return PolicyDecision(size=Size(workers=snapshot.size.workers, replicas=pods), why=why)
+
+    def _last_pod(self, pods: int, snapshot: FleetSnapshot) -> int:
+        """Starts it for a request at zero, and keeps it for the grace period."""
+        if pods > 0 or snapshot.held:
+            self._inactive_since = None
+            return max(1, pods)
+        if self._inactive_since is None:
+            self._inactive_since = snapshot.now
+        stops = snapshot.now - self._inactive_since >= GRACE
+        return 0 if stops or snapshot.size.replicas == 0 else 1

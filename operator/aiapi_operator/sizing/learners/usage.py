@@ -14,7 +14,7 @@ is over the objective for 6 s, or requests are failing, until neither was the ca
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
@@ -63,6 +63,12 @@ def learn(known: Usage | None, facts: Facts) -> Usage:
         looked=facts.now if looks else known.looked,
         missing=missing,
     )
+
+
+def asleep(known: Usage | None, seconds: float) -> Usage:
+    """Add time without a pod: it costs nothing, and no objective is missed in it."""
+    known = known or Usage()
+    return replace(known, seconds=known.seconds + max(0.0, seconds))
 
 
 def _peak(known: Size | None, facts: Facts) -> Size | None:

@@ -1,0 +1,58 @@
+"""The pods of one AIApi, and which of them have answered a probe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiapi_operator.activator.balance import choose
+from aiapi_operator.activator.fleet import Pod
+
+
+@dataclass(slots=True, eq=False)
+class Backend:
+    """One pod."""
+
+    pod: Pod
+    serves: bool = False
+    """It answered the last probe."""
+    in_flight: int = 0
+    last_chosen: int = 0
+
+
+class Backends:
+    """The pods that exist, by uid."""
+
+    def __init__(self) -> None:
+        self._backends: dict[str, Backend] = {}
+        self._choices = 0
+
+    def sync(self, pods: Mapping[str, Pod]) -> None:
+        """Take over the pods that run now. A pod that is gone finishes what it has."""
+        known = self._backends
+        self._backends = {uid: known.get(uid) or Backend(pod) for uid, pod in pods.items()}
+
+    def choose(self, limit: int | None) -> Backend | None:
+        """Reserve a place at a pod that serves; None if there is none."""
+        serving = (each for each in self._backends.values() if each.serves)
+        chosen = choose(serving, limit)
+        if chosen is not None:
+            self._choices += 1
+            chosen.last_chosen = self._choices
+            chosen.in_flight += 1
+        return chosen
+
+    def to_probe(self, *, all_pods: bool) -> list[Backend]:
+        """The pods to ask: all, or those that do not serve yet."""
+        return [each for each in self._backends.values() if all_pods or not each.serves]
+
+    def forget_probes(self) -> None:
+        """Nobody probes any more, so it is unknown which pods serve."""
+        for each in self._backends.values():
+            each.serves = False
+
+    @property
+    def serving(self) -> int:
+        """Pods that answered the last probe."""
+        return sum(each.serves for each in self._backends.values())
+
+    def __len__(self) -> int:
+        return len(self._backends)
