@@ -38,6 +38,7 @@ from aiapi_operator.engine.activator_pods import SELECTOR, ActivatorPods, LiveAc
 from aiapi_operator.engine.admin_tls import AdminTlsKeeper
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
+from aiapi_operator.engine.own_pods import OwnPods
 from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
 from aiapi_operator.engine.ring import Ring, RingPorts
 from aiapi_operator.engine.runner import OVERDUE_AFTER, Runner
@@ -148,7 +149,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         watches = Watches.of_children(
             connection,
             settings.namespaces,
-            runner,
+            runner if settings.own_shard is None else OwnPods(runner, cache, clock=ports.clock),
             activators=settings.activators,
             shard=settings.own_shard,
         )

@@ -11,7 +11,7 @@ for; the lateness of each tick shows them.
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -25,7 +25,8 @@ from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
 from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.ports import Leadership
 from aiapi_operator.engine.shards import DRAIN_LABEL, labels_of
-from aiapi_operator.engine.tick import Engine, LeadershipLostError, NotOwnedError
+from aiapi_operator.engine.tenure import LeadershipLostError, NotOwnedError
+from aiapi_operator.engine.tick import Engine
 from aiapi_operator.engine.tick_queue import TickQueue
 
 DEFAULT_INTERVAL = 2.0
@@ -158,6 +159,10 @@ class Runner:
             entry.state.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._entries.clear()
+
+    def known(self) -> Collection[Key]:
+        """The AIApis that are known."""
+        return self._entries.keys()
 
     def aiapis(self) -> list[Manifest]:
         """The last version of every AIApi."""

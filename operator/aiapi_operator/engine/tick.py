@@ -21,7 +21,6 @@ from aiapi_operator.engine import (
     pod_requests,
     readiness,
     rollout,
-    shards,
     switch,
     template_workers,
     wanted,
@@ -35,29 +34,20 @@ from aiapi_operator.engine.adoption import Adoption
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
-from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
+from aiapi_operator.engine.cache import Key, ObjectCache
 from aiapi_operator.engine.children import Children
-from aiapi_operator.engine.existence import ensure_exists
 from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
 from aiapi_operator.engine.manifest_context import manifest_context
 from aiapi_operator.engine.observer import Observer
 from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
-from aiapi_operator.engine.shards import Duty, labels_of
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.engine.switch import Switch
+from aiapi_operator.engine.tenure import Tenure
 from aiapi_operator.manifests import Context, desired, endpoint_slice, pod_policy, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
 from aiapi_operator.sizing.spec import sizing_spec
-
-
-class LeadershipLostError(Exception):
-    """This operator is no longer the leader and must not act."""
-
-
-class NotOwnedError(Exception):
-    """Another shard owns the AIApi, or none does. This one must not act on it."""
 
 
 class Engine:
@@ -68,6 +58,7 @@ class Engine:
         self._cache = cache
         self._config = config
         cluster, clock = ports.cluster, ports.clock
+        self._tenure = Tenure(cluster, ports.leadership, config.shard)
         self._observer = Observer(cluster, ports.scraper, cache, clock=clock)
         self._adoption = Adoption(cluster, cache, self._observer, clock=clock)
         self._secrets = AdminSecrets(cluster, cache, time_of_day=ports.time_of_day)
@@ -94,12 +85,7 @@ class Engine:
 
     async def tick(self, state: AIApiState) -> None:
         """Run one tick. Raises ``ClusterError`` when the API server is not available."""
-        self._check_leadership()
-        if state.term != self._ports.leadership.term:
-            await self._start_term(state)
-        if shards.duty(labels_of(state.manifest), self._config.shard) is Duty.RELEASE:
-            await self._release(state)
-        self._check_may_act(state)
+        await self._tenure.begin(state)
         interval = pace.begin(state.pace)
         try:
             aiapi = wanted.parse(state.wanted, state.manifest)
@@ -125,7 +111,7 @@ class Engine:
             await self._stay_asleep(state, observation)
             return
         result = self._size(state, observation, others, interval)
-        self._check_may_act(state)
+        self._tenure.check(state)
         errors = await self._act(state, observation, result, access, step)
         switch.note(state.switch, result.decision, observation, self._ports)
         self._ports.metrics.record_decision(
@@ -179,7 +165,7 @@ class Engine:
             # After the status: a successor that finds no pods must know that this is meant.
             if state.writer.phase != Phase.ASLEEP:
                 return
-            self._check_may_act(state)
+            self._tenure.check(state)
             await self._actuator.scale(state.ref, deployment, observation.sampled_pods, 0)
         upcoming = sizing_spec(observation.aiapi.spec, time_of_day=observation.now).upcoming
         pace.sleep(state.pace, upcoming)
@@ -200,42 +186,6 @@ class Engine:
         ]
         observation = self._cached(state, _with_default_spec(state.manifest))
         await self._report(state, observation, [failed, *others])
-
-    async def _start_term(self, state: AIApiState) -> None:
-        term = self._ports.leadership.term
-        if self._config.shard is not None:
-            # A watch may have lost its connection without knowing it, and the AIApi its label.
-            await self._read(state)
-        state.start_term(term)
-
-    async def _read(self, state: AIApiState) -> None:
-        """Take the AIApi as it is now. Raises ``AIApiDeletedError``."""
-        found = await ensure_exists(self._ports.cluster, state.ref)
-        if is_newer(found, state.manifest):
-            state.update_manifest(found)
-
-    async def _release(self, state: AIApiState) -> None:
-        """Hand the AIApi over: stop, and only then give up the label. Raises ``NotOwnedError``."""
-        await state.stop()
-        await self._read(state)
-        duty = shards.duty(labels_of(state.manifest), self._config.shard)
-        if duty is Duty.RELEASE:
-            self._check_leadership(state.term)
-            await self._ports.cluster.relabel(state.manifest, shards.RELEASED)
-        if duty is not Duty.ACT:
-            raise NotOwnedError
-
-    def _check_may_act(self, state: AIApiState) -> None:
-        """Raise unless this operator leads and its shard owns the AIApi."""
-        self._check_leadership(state.term)
-        if shards.duty(labels_of(state.manifest), self._config.shard) is Duty.WAIT:
-            raise NotOwnedError
-
-    def _check_leadership(self, term: int | None = None) -> None:
-        """Raise unless this operator leads, without a break since ``term`` began."""
-        leadership = self._ports.leadership
-        if not leadership.held() or term not in (None, leadership.term):
-            raise LeadershipLostError
 
     async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:
         rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
@@ -405,7 +355,7 @@ class Engine:
         result: SizingResult | None = None,
     ) -> None:
         if self._config.shard is not None:
-            self._check_may_act(state)
+            self._tenure.check(state)
         self._ports.metrics.record_conditions(state.ref.key, conditions)
         is_applied = result is not None and result.is_applied
         running = [sample.workers_wanted for sample in observation.samples.values()]

@@ -35,6 +35,8 @@ LAUNCH = """
 import os
 from kubernetes.aio.client import ApiClient
 from aiapi_operator.__main__ import main
+from aiapi_operator.engine import cache
+cache._FRESH = 1.0  # what follows is no longer the start, where all objects were just listed
 ApiClient.user_agent = property(lambda self: "", lambda self, _: self.set_default_header(
     "User-Agent", os.environ["AIAPI_OPERATOR_POD_NAME"]))
 main()

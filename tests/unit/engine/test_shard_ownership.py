@@ -6,7 +6,7 @@ import pytest
 from engine_support.world import World
 
 from aiapi_operator.engine.shards import DRAIN_LABEL
-from aiapi_operator.engine.tick import NotOwnedError
+from aiapi_operator.engine.tenure import NotOwnedError
 from aiapi_operator.manifests.labels import SHARD_LABEL
 
 
