@@ -22,7 +22,7 @@ import click
 import kopf
 
 from aiapi_operator import handlers
-from aiapi_operator.cluster import autoscalers, discovery
+from aiapi_operator.cluster import autoscalers, discovery, shards
 from aiapi_operator.cluster.apply import list_labelled
 from aiapi_operator.cluster.client import KubernetesCluster
 from aiapi_operator.cluster.connection import Connection, NotConfiguredError, RequestObserver
@@ -39,7 +39,9 @@ from aiapi_operator.engine.activator_pods import SELECTOR, ActivatorPods, LiveAc
 from aiapi_operator.engine.admin_tls import AdminTlsKeeper
 from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
+from aiapi_operator.engine.own_pods import OwnPods
 from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
+from aiapi_operator.engine.ring import Ring, RingPorts
 from aiapi_operator.engine.runner import OVERDUE_AFTER, Runner
 from aiapi_operator.engine.tick import Engine
 from aiapi_operator.manifests.runtime import Delivery, Runtime
@@ -111,6 +113,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         if not await startup.wait_for_crd(connection, stop):
             return
         leadership = await stack.enter_async_context(_leadership(settings, thread, metrics))
+        if settings.own_shard is not None:
+            await stack.enter_async_context(_ring(settings, thread, metrics, connection))
         session = await stack.enter_async_context(open_session())
         scraper = await stack.enter_async_context(
             StatsScraper(observer=metrics.record_scrape, max_connections=open_files.connections())
@@ -143,7 +147,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         runner = await _runner(settings, connection, ports, metrics, cache)
         activator_pods.changed = runner.on_activators_change
         overdue.append(runner.overdue)
-        watches = Watches(connection, settings.namespaces, runner, activators=settings.activators)
+        watches = Watches.of_children(
+            connection,
+            settings.namespaces,
+            runner if settings.own_shard is None else OwnPods(runner, cache, clock=ports.clock),
+            activators=settings.activators,
+            shard=settings.own_shard,
+        )
         watching = await stack.enter_async_context(_task(watches.run(), "watches"))
         services = _Services(runner, watching)
         stack.push_async_callback(services.stop)
@@ -217,6 +227,7 @@ async def _runner(
         assigns_users=await discovery.assigns_users(connection),
         metrics_from=settings.metrics_from,
         admin_tls=settings.admin_tls,
+        shard=settings.own_shard,
         pod_template_policy=settings.pod_template_policy,
         runtime=await _runtime(settings, connection),
         keep_delivery=settings.runtime_delivery is RuntimeDelivery.AUTO,
@@ -257,26 +268,60 @@ async def _leadership(
     def changed(leads: bool) -> None:
         loop.call_soon_threadsafe(metrics.set_leader, leads)
 
-    electing = _electing(settings, changed, metrics.record_api_request)
+    electing = _electing(settings, _lease(settings), changed, metrics.record_api_request)
     async with thread.hosting(electing) as elector:
         yield elector
 
 
 @asynccontextmanager
 async def _electing(
-    settings: Settings, changed: Callable[[bool], None], observer: RequestObserver
+    settings: Settings,
+    lease: LeaseIdentity,
+    changed: Callable[[bool], None],
+    observer: RequestObserver,
 ) -> AsyncIterator[LeaderElector]:
     """Take part in the election, with a connection of its own: connections belong to one loop."""
     connection = await Connection.open(settings.kubeconfig, observer=observer)
-    lease = LeaseIdentity(
-        namespace=settings.pod_namespace, name=settings.lease_name, identity=settings.pod_name
-    )
     elector = LeaderElector(connection, lease, changed=changed)
     try:
         async with _task(elector.run(), "lease"):
             yield elector
     finally:
         await connection.close()
+
+
+def _lease(settings: Settings) -> LeaseIdentity:
+    """The Lease of the shard, or the only one."""
+    ring, shard = settings.lease_name, settings.own_shard
+    return LeaseIdentity(
+        namespace=settings.pod_namespace,
+        name=ring if shard is None else shards.lease_name(ring, shard),
+        identity=settings.pod_name,
+        labels={} if shard is None else shards.lease_labels(ring, shard),
+    )
+
+
+@asynccontextmanager
+async def _ring(
+    settings: Settings, thread: LoopThread, metrics: OperatorMetrics, connection: Connection
+) -> AsyncIterator[None]:
+    """Observe the shards, and assign AIApis to them while holding the ring Lease."""
+    lease = LeaseIdentity(
+        namespace=settings.pod_namespace, name=settings.lease_name, identity=settings.pod_name
+    )
+    electing = _electing(settings, lease, lambda _holds: None, metrics.record_api_request)
+    async with thread.hosting(electing) as elector:
+        ports = RingPorts(
+            leases=shards.ShardLeases(connection, settings.pod_namespace, settings.lease_name),
+            labels=shards.Labels(connection),
+            view=lambda sink: Watches.of_aiapis(connection, settings.namespaces, sink),
+            held=elector.held,
+            clock=time.monotonic,
+            unowned=metrics.set_unowned,
+        )
+        ring = Ring(ports, identity=settings.pod_name, shards=settings.shards)
+        async with _task(ring.run(), "ring"):
+            yield
 
 
 @asynccontextmanager
@@ -321,7 +366,7 @@ async def _watch(
     task = asyncio.create_task(
         kopf.operator(
             registry=handlers.registry(services.runner, connection.endpoint),
-            settings=handlers.settings(),
+            settings=handlers.settings(settings.own_shard),
             # Kopf would look up the user's name, which a container's user may not have.
             identity=settings.pod_name,  # type: ignore[arg-type] # a NewType that Kopf hides
             standalone=True,

@@ -15,15 +15,18 @@ from aiapi_operator.cluster import tls
 from aiapi_operator.cluster.connection import Endpoint
 from aiapi_operator.cluster.resources import AIAPIS, Resource
 from aiapi_operator.engine.runner import Runner
+from aiapi_operator.manifests.labels import SHARD_LABEL
 
 _IDLE = 0.1
 """Seconds that Kopf keeps the task of an object without events. With a limit on these tasks, a new
 object waits for an idle one to end, and so does a user's edit."""
 
 
-def settings() -> kopf.OperatorSettings:
-    """Kopf's settings."""
+def settings(shard: int | None = None) -> kopf.OperatorSettings:
+    """Kopf's settings. With a shard, only its AIApis are watched."""
     chosen = kopf.OperatorSettings()
+    if shard is not None:
+        chosen.watching.label_selectors[AIAPIS.group, AIAPIS.plural] = f"{SHARD_LABEL}={shard}"
     chosen.posting.enabled = False
     chosen.peering.standalone = True
     chosen.scanning.disabled = True

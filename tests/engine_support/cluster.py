@@ -1,11 +1,11 @@
 """A fake ``Cluster`` for the engine: objects in memory, and recorded requests."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiapi_operator.api.quantity import parse_quantity
-from aiapi_operator.cluster.errors import ClusterError, Invalid, NotFound
+from aiapi_operator.cluster.errors import ClusterError, Conflict, Invalid, NotFound
 from aiapi_operator.cluster.resources import Manifest, Resource
 from aiapi_operator.engine.pod_view import APP_CONTAINER
 from aiapi_operator.observe.target import ScrapeTarget
@@ -106,6 +106,16 @@ class FakeCluster:
             status["containerStatuses"][0]["resources"] = found["spec"]["containers"][0][
                 "resources"
             ]
+
+    async def relabel(self, manifest: Manifest, labels: Mapping[str, str | None]) -> None:
+        self._do("relabel", *labels)
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        found = copy.deepcopy(self.objects[key])
+        if found["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
+            raise Conflict("stale")
+        kept = {**(found["metadata"].get("labels") or {}), **labels}
+        found["metadata"]["labels"] = {k: v for k, v in kept.items() if v is not None}
+        self._put(key, found)
 
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
         self.events.append((reason, message))

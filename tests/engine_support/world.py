@@ -118,6 +118,7 @@ class World:
     delivery: Delivery = Delivery.IMAGE_VOLUME
     now: float = 1000.0
     admin_tls: bool = True
+    shard: int | None = None
     policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
     cluster: FakeCluster = field(default_factory=FakeCluster)
     authority: MemoryCa | None = None
@@ -155,6 +156,7 @@ class World:
                     delivery=self.delivery,
                 ),
                 admin_tls=self.admin_tls,
+                shard=self.shard,
                 pod_template_policy=self.policy,
                 activator_ports=self.activator_ports,
             ),

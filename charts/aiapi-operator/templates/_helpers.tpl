@@ -34,6 +34,37 @@ it (aiapi); both joined otherwise. */}}
 {{- end -}}
 {{- end }}
 
+{{/* The shards' numbers as JSON; one shard has none. */}}
+{{- define "aiapi-operator.shards" -}}
+{{- if gt (int .Values.shards) 1 -}}
+{{- if .Values.activator.enabled -}}
+{{- fail "shards and activators exclude each other: set activator.enabled=false, or shards=1" -}}
+{{- end -}}
+{{ until (int .Values.shards) | toJson }}
+{{- else -}}
+[""]
+{{- end -}}
+{{- end }}
+
+{{/* Name of a shard's objects. Arguments: root, shard. */}}
+{{- define "aiapi-operator.shardName" -}}
+{{- $name := include "aiapi-operator.name" (index . 0) -}}
+{{- $shard := index . 1 | toString -}}
+{{- if $shard -}}
+{{ printf "%s-shard-%s" $name $shard }}
+{{- else -}}
+{{ $name }}
+{{- end -}}
+{{- end }}
+
+{{/* Labels that select a shard's pods. Arguments: root, shard. */}}
+{{- define "aiapi-operator.shardSelector" -}}
+{{ include "aiapi-operator.selector" (index . 0) }}
+{{- with index . 1 | toString }}
+aiapi.dev/shard: {{ . | quote }}
+{{- end }}
+{{- end }}
+
 {{/* Secret with the CA of the admin ports. The operator creates it. */}}
 {{- define "aiapi-operator.adminCaSecret" -}}
 {{ include "aiapi-operator.name" . }}-admin-ca

@@ -88,6 +88,7 @@ def _columns() -> list[dict[str, Any]]:
         column("Mode", "string", ".spec.scaling.mode", wide=True),
         column("Phase", "string", ".status.activation.phase", wide=True),
         column("Reason", "string", ".status.decision.reason", wide=True),
+        column("Shard", "integer", ".status.shard", wide=True),
         column("Age", "date", ".metadata.creationTimestamp"),
     ]
 

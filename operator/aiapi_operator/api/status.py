@@ -242,6 +242,9 @@ class AIApiStatus(LenientModel):
     """Number of ready pods."""
     workers: _Count | None = None
     """Desired number of workers per pod."""
+    shard: _Count | None = None
+    """Shard of the operator that wrote this status. Absent where one operator handles all AIApis.
+    The label aiapi.dev/shard names the owner."""
     objective: ObjectiveStatus | None = None
     """The objective that is closest to being missed, for its share of the threshold."""
     load: LoadStatus | None = None

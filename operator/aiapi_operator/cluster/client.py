@@ -1,8 +1,9 @@
 """All requests of the operator, over one connection."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from aiapi_operator.cluster import apply, resize, scale
+from aiapi_operator.cluster import apply, resize, scale, shards
 from aiapi_operator.cluster.connection import Connection
 from aiapi_operator.cluster.events import EventRecorder
 from aiapi_operator.cluster.resources import PODS, Manifest, Resource
@@ -52,6 +53,10 @@ class KubernetesCluster:
     ) -> Manifest:
         """Change requests and limits of a running container, and return the pod."""
         return await resize.resize(self._connection, namespace, pod, container, resources)
+
+    async def relabel(self, manifest: Manifest, labels: Mapping[str, str | None]) -> None:
+        """Set labels, or remove those that are None, if this is still the object's version."""
+        await shards.relabel(self._connection, manifest, labels)
 
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
         """Post an Event about an object."""

@@ -74,6 +74,7 @@ class Request:
     deadline: float = DEADLINE
     is_text: bool = False
     """Whether the answer is plain text."""
+    accept: str = "application/json"
 
 
 async def load_configuration(
@@ -262,7 +263,7 @@ class Connection:
             request.method,
             request.path,
             query_params=list(request.query.items()),
-            header_params={"Accept": "application/json", "Content-Type": request.content_type},
+            header_params={"Accept": request.accept, "Content-Type": request.content_type},
             auth_settings=["BearerToken"],
         )
         return await client.call_api(

@@ -16,8 +16,8 @@ standing without a lock.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -42,6 +42,8 @@ class LeaseIdentity:
     namespace: str
     name: str
     identity: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of a new Lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class LeaderElector:
         self._namespace = candidacy.namespace
         self._name = candidacy.name
         self._identity = candidacy.identity
+        self._labels = dict(candidacy.labels)
         self._changed = changed
         self._clock = clock
         self._standing = _Standing()
@@ -162,7 +165,11 @@ class LeaderElector:
         body = {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,
-            "metadata": {"name": self._name, "namespace": self._namespace},
+            "metadata": {
+                "name": self._name,
+                "namespace": self._namespace,
+                "labels": self._labels,
+            },
             "spec": self._spec(transitions=0, acquired=_now()),
         }
         await self._connection.send(

@@ -20,6 +20,7 @@ class OwnObject(StrEnum):
     """An object of the operator itself."""
 
     LEASE = "lease"
+    """The only Lease; with shards, that of the ring and those of the shards."""
     ADMIN_CA = "admin-ca"
 
 
@@ -129,3 +130,15 @@ PERMISSIONS = (
         "to find the activators",
     ),
 )
+
+SHARDED_PERMISSIONS = (
+    _watched("aiapi.dev", "aiapis", "patch", "to set the label of the shard"),
+    Permission(
+        "coordination.k8s.io",
+        "leases",
+        frozenset({"list"}),
+        Scope.OPERATOR,
+        "to see which shards are live",
+    ),
+)
+"""What it uses in addition where several operators share the AIApis."""

@@ -114,6 +114,10 @@ class Reader:
         """The Leases with this name, in all namespaces."""
         return await self._list(LEASES, None, fieldSelector=f"metadata.name={name}")
 
+    async def labelled_leases(self, selector: str) -> list[Manifest]:
+        """The Leases that match a label selector, in all namespaces."""
+        return await self._list(LEASES, None, labelSelector=selector)
+
     async def review(
         self, attributes: Mapping[str, str], *, user: str = "", groups: Sequence[str] = ()
     ) -> bool:

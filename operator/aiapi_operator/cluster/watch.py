@@ -93,6 +93,24 @@ class _Progress:
     failures: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which objects to deliver, and in which form."""
+
+    selector: str
+    accept: str = "application/json"
+
+
+MANAGED = Which(MANAGED_BY_SELECTOR)
+METADATA_OF_ALL = Which(
+    "",
+    ",".join(
+        f"application/json;as={kind};g=meta.k8s.io;v=v1"
+        for kind in ("PartialObjectMetadataList", "PartialObjectMetadata")
+    ),
+)
+
+
 class ListWatch:
     """Delivers one resource of one namespace (None: of all) to a sink."""
 
@@ -102,15 +120,15 @@ class ListWatch:
         resource: Resource,
         namespace: str | None,
         sink: Sink,
-        *,
-        selector: str = MANAGED_BY_SELECTOR,
+        which: Which = MANAGED,
     ) -> None:
         self._connection = connection
+        self._selector = {"labelSelector": which.selector} if which.selector else {}
+        self._accept = which.accept
         self._resource = resource
         self._collection = resource.collection(namespace)
         self._namespace = namespace
         self._sink = sink
-        self._selector = selector
         self._page = msgspec.json.Decoder(_Page)
         self._event = msgspec.json.Decoder(_Event)
         self.problem = f"listing {resource.plural}"
@@ -142,11 +160,16 @@ class ListWatch:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "labelSelector": self._selector,
+            **self._selector,
             "resourceVersion": progress.version,
             "timeoutSeconds": str(seconds := random.randint(_SHORTEST, _LONGEST)),  # noqa: S311 - jitter
         }
-        request = Request("GET", self._collection, query=query, deadline=seconds + _GRACE)
+        request = Request(
+            *("GET", self._collection),
+            query=query,
+            deadline=seconds + _GRACE,
+            accept=self._accept,
+        )
         async with self._connection.stream(request) as lines:
             async for line in _lines(lines):
                 progress.version = self._deliver(line) or progress.version
@@ -161,10 +184,10 @@ class ListWatch:
         """Deliver all objects. Returns the version from which a watch misses nothing."""
         version, uids, following = "", set[str](), ""
         while not version or following:
-            query = {"labelSelector": self._selector, "limit": _PAGE}
+            query = {**self._selector, "limit": _PAGE}
             if following:
                 query["continue"] = following
-            request = Request("GET", self._collection, query=query)
+            request = Request("GET", self._collection, query=query, accept=self._accept)
             page = self._decode_page(await self._connection.send_raw(request))
             async for manifest in self._objects(page):
                 uids.add(manifest["metadata"]["uid"])

@@ -5,6 +5,8 @@ starts with new parts, because another operator may have acted in between. The s
 what that operator left: see checkpoint.py.
 """
 
+import asyncio
+
 import msgspec
 
 from aiapi_operator.cluster.resources import Manifest
@@ -57,6 +59,11 @@ class AIApiState:
     def close(self) -> None:
         """End what goes on between ticks: the AIApi was deleted, or the leadership is lost."""
         self.resizer.cancel()
+
+    async def stop(self) -> None:
+        """As ``close``, and wait until it has ended."""
+        self.close()
+        await asyncio.gather(*self.resizer.resizing.values(), return_exceptions=True)
 
     def update_manifest(self, manifest: Manifest) -> None:
         """Take a newer version of the AIApi."""

@@ -5,7 +5,7 @@ cache keeps the newer of two versions of an object, and none of one that was del
 arrive before their AIApi. Of an object only what the engine reads is kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from aiapi_operator.cluster.resources import DEPLOYMENTS, INSTANCE_LABEL, PODS, Manifest
@@ -133,6 +133,11 @@ class ObjectCache:
         """Drop all objects of an AIApi that was deleted."""
         self._objects.pop(key, None)
 
+    def keep_only(self, keys: Container[Key]) -> None:
+        """Drop the objects of all other AIApis."""
+        for key in [key for key in self._objects if key not in keys]:
+            del self._objects[key]
+
     def set_fresh(self, now: float) -> None:
         """Note that all objects were just listed."""
         self._fresh_until = now + _FRESH
@@ -140,6 +145,10 @@ class ObjectCache:
     def is_fresh(self, now: float) -> bool:
         """Whether all objects were listed so recently that none needs to be read again."""
         return now < self._fresh_until
+
+    def was_fresh(self, now: float) -> bool:
+        """Whether that time is over."""
+        return float("-inf") < self._fresh_until <= now
 
     def _of(self, listed: Listed) -> Iterable[tuple[Key, str, CachedChild | CachedPod]]:
         """The cached objects that a list covers."""

@@ -53,6 +53,9 @@ class Cluster(Protocol):
     ) -> Manifest:
         """Change requests and limits of a running container, and return the pod."""
 
+    async def relabel(self, manifest: Manifest, labels: Mapping[str, str | None]) -> None:
+        """Set labels, or remove those that are None, if this is still the object's version."""
+
     async def emit(self, regarding: Manifest, *, kind: str, reason: str, message: str) -> None:
         """Post an Event about an object."""
 
@@ -165,6 +168,8 @@ class OperatorConfig:
     activator_ports: tuple[int, int] = (20_000, 29_999)
     """The first and the last port of the activators."""
     metrics_from: Mapping[str, str] = field(default_factory=dict)
+    shard: int | None = None
+    """The shard of this operator; None where one operator handles all AIApis."""
     admin_tls: bool = True
     """Whether new pods serve TLS on their admin port."""
     pod_template_policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)

@@ -11,7 +11,7 @@ for; the lateness of each tick shows them.
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,7 +24,9 @@ from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import Key, ObjectCache, is_newer
 from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.ports import Leadership
-from aiapi_operator.engine.tick import Engine, LeadershipLostError
+from aiapi_operator.engine.shards import DRAIN_LABEL, labels_of
+from aiapi_operator.engine.tenure import LeadershipLostError, NotOwnedError
+from aiapi_operator.engine.tick import Engine
 from aiapi_operator.engine.tick_queue import TickQueue
 
 DEFAULT_INTERVAL = 2.0
@@ -115,9 +117,11 @@ class Runner:
         if entry is None:
             self._start(key, manifest)
         elif is_newer(manifest, entry.state.manifest):
-            has_new_spec = manifest["metadata"]["generation"] != _generation(entry.state.manifest)
+            known = entry.state.manifest
+            has_new_spec = manifest["metadata"]["generation"] != _generation(known)
+            is_draining = DRAIN_LABEL in labels_of(manifest) and DRAIN_LABEL not in labels_of(known)
             entry.state.update_manifest(manifest)
-            if has_new_spec:
+            if has_new_spec or is_draining:
                 entry.on_change(self._clock())
 
     def on_aiapi_delete(self, manifest: Manifest) -> None:
@@ -155,6 +159,10 @@ class Runner:
             entry.state.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._entries.clear()
+
+    def known(self) -> Collection[Key]:
+        """The AIApis that are known."""
+        return self._entries.keys()
 
     def aiapis(self) -> list[Manifest]:
         """The last version of every AIApi."""
@@ -209,6 +217,10 @@ class Runner:
                 _log.info("the AIApi was deleted", extra=entry.state.ref.log_fields())
                 self._forget(key)
                 return
+            except NotOwnedError:
+                _log.info("another shard takes over", extra=entry.state.ref.log_fields())
+                self._forget(key)
+                return
             entry.moved = self._clock()
             earliest = entry.moved + MIN_PAUSE
             due = (entry.moved if entry.failures else started) + pause
@@ -251,7 +263,7 @@ class Runner:
                 await self._engine.tick(entry.state)
         except LeadershipLostError:
             return "standby"
-        except AIApiDeletedError:
+        except (AIApiDeletedError, NotOwnedError):
             raise
         except ClusterError as error:
             _log.warning("the tick failed: %s", error, extra=fields)

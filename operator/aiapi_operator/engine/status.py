@@ -72,6 +72,8 @@ class StatusInputs:
     """The right-sizer's state in a tick without a decision in which the savings go on."""
     activation: dict[str, Any] | None = None
     """``status.activation``; None for an AIApi that may not go to zero."""
+    shard: int | None = None
+    """The shard that acts on the AIApi; None without shards."""
 
 
 def outline(inputs: StatusInputs) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def outline(inputs: StatusInputs) -> dict[str, Any]:
     return _present(
         {
             "observedGeneration": inputs.aiapi.metadata.generation,
+            "shard": inputs.shard,
             "replicas": len(inputs.pods),
             "readyReplicas": sum(pod.ready for pod in inputs.pods),
             "workers": inputs.workers,

@@ -111,9 +111,15 @@ class StatusWriter:
     """Writes the status and Events of AIApis."""
 
     def __init__(
-        self, cluster: Cluster, *, clock: Callable[[], float], timestamp: Callable[[], str]
+        self,
+        cluster: Cluster,
+        *,
+        clock: Callable[[], float],
+        timestamp: Callable[[], str],
+        shard: int | None = None,
     ) -> None:
         self._cluster = cluster
+        self._shard = shard
         self._clock = clock
         self._timestamp = timestamp
 
@@ -185,7 +191,7 @@ class StatusWriter:
 
     def _due(self, state: StatusWriterState, update: StatusUpdate) -> dict[str, Any] | None:
         """The status, if it is to be written now. Most ticks need only a few parts of it."""
-        inputs, written = _inputs(state, update), state.written
+        inputs, written = _inputs(state, update, self._shard), state.written
         if written is None:
             return _document(state, inputs)
         outline = _with_kept(status.outline(inputs), inputs)
@@ -223,7 +229,9 @@ def _keep_unconfirmed(state: StatusWriterState) -> None:
             del state.unconfirmed[kind]
 
 
-def _inputs(state: StatusWriterState, update: StatusUpdate) -> status.StatusInputs:
+def _inputs(
+    state: StatusWriterState, update: StatusUpdate, shard: int | None
+) -> status.StatusInputs:
     return status.StatusInputs(
         aiapi=update.aiapi,
         pods=update.pods,
@@ -236,6 +244,7 @@ def _inputs(state: StatusWriterState, update: StatusUpdate) -> status.StatusInpu
         written=state.written.document if state.written is not None else {},
         sizing=update.sizing,
         activation=update.activation,
+        shard=shard,
     )
 
 

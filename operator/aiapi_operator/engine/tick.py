@@ -43,15 +43,12 @@ from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
 from aiapi_operator.engine.sizer import Sizer, SizingResult
 from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.engine.switch import Switch
+from aiapi_operator.engine.tenure import Tenure
 from aiapi_operator.manifests import Context, desired, endpoint_slice, secret
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
 from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import sizing_spec
-
-
-class LeadershipLostError(Exception):
-    """This operator is no longer the leader and must not act."""
 
 
 class Engine:
@@ -62,13 +59,16 @@ class Engine:
         self._cache = cache
         self._config = config
         cluster, clock = ports.cluster, ports.clock
+        self._tenure = Tenure(cluster, ports.leadership, config.shard)
         self._observer = Observer(cluster, ports.scraper, cache, clock=clock)
         self._adoption = Adoption(cluster, cache, self._observer, clock=clock)
         self._secrets = AdminSecrets(cluster, cache, time_of_day=ports.time_of_day)
         self._children = Children(cluster, cache, clock=clock)
         self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
         self._actuator = Actuator(cluster, ports.workers, cache, clock=clock)
-        self._writer = StatusWriter(cluster, clock=clock, timestamp=ports.timestamp)
+        self._writer = StatusWriter(
+            cluster, clock=clock, timestamp=ports.timestamp, shard=config.shard
+        )
         self._activator_ports = ActivatorPorts(*config.activator_ports)
         self._switch = Switch(
             ports.activators, cache, self._activator_ports, clock=clock, timestamp=ports.timestamp
@@ -86,9 +86,7 @@ class Engine:
 
     async def tick(self, state: AIApiState) -> None:
         """Run one tick. Raises ``ClusterError`` when the API server is not available."""
-        self._check_leadership()
-        if state.term != self._ports.leadership.term:
-            state.start_term(self._ports.leadership.term)
+        await self._tenure.begin(state)
         interval = pace.begin(state.pace)
         try:
             aiapi = wanted.parse(state.wanted, state.manifest)
@@ -115,7 +113,7 @@ class Engine:
             await self._stay_asleep(state, observation, others)
             return
         result = self._size(state, observation, others, interval)
-        self._check_leadership(state.term)
+        self._tenure.check(state)
         errors = await self._act(state, observation, result, access, step)
         switch.note(state.switch, result.decision, observation, self._ports)
         self._ports.metrics.record_decision(
@@ -175,7 +173,7 @@ class Engine:
             # After the status: a successor that finds no pods must know that this is meant.
             if state.writer.phase != Phase.ASLEEP:
                 return
-            self._check_leadership(state.term)
+            self._tenure.check(state)
             await self._actuator.scale(state.ref, deployment, observation.sampled_pods, 0)
         upcoming = sizing_spec(observation.aiapi.spec, time_of_day=observation.now).upcoming
         pace.sleep(state.pace, upcoming)
@@ -196,12 +194,6 @@ class Engine:
         ]
         observation = self._cached(state, _with_default_spec(state.manifest))
         await self._report(state, observation, [failed, *others])
-
-    def _check_leadership(self, term: int | None = None) -> None:
-        """Raise unless this operator leads, without a break since ``term`` began."""
-        leadership = self._ports.leadership
-        if not leadership.held() or term not in (None, leadership.term):
-            raise LeadershipLostError
 
     async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:
         rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
@@ -372,6 +364,8 @@ class Engine:
         *,
         saved: Savings | None = None,
     ) -> None:
+        if self._config.shard is not None:
+            self._tenure.check(state)
         self._ports.metrics.record_conditions(state.ref.key, conditions)
         is_applied = result is not None and result.is_applied
         running = [sample.workers_wanted for sample in observation.samples.values()]

@@ -14,7 +14,7 @@ DECISION_FIELDS = (
     *("workers", "objective", "load", "need", "decision", "savings", "learned", "runtime"),
 )
 _NUMBERS = ("objective", "load", "need", "learned", "savings")
-_COUNTS = ("observedGeneration", "replicas", "readyReplicas", "workers", "runtime")
+_COUNTS = (*("observedGeneration", "shard", "replicas", "readyReplicas", "workers", "runtime"),)
 
 
 @dataclass(frozen=True, slots=True)

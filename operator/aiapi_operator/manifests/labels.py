@@ -2,6 +2,9 @@
 
 MANAGED_BY = "aiapi-operator"
 NAME_LABEL = "aiapi.dev/name"
+SHARD_LABEL = "aiapi.dev/shard"
+"""The shard that owns an AIApi. Its children have the label, too; its pods do not, because a
+change of their template would replace them."""
 OPERATOR_POD_LABELS = {"app.kubernetes.io/name": "aiapi-operator"}
 """Labels of the operator's pods, set by the Helm chart."""
 ACTIVATOR_POD_LABELS = {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from aiapi_operator.api import AIApi
-from aiapi_operator.manifests.labels import labels
+from aiapi_operator.manifests.labels import SHARD_LABEL, labels
 
 
 def owner_reference(aiapi: AIApi) -> dict[str, Any]:
@@ -25,9 +25,10 @@ def owner_reference(aiapi: AIApi) -> dict[str, Any]:
 
 def child_metadata(aiapi: AIApi, name: str) -> dict[str, Any]:
     """Metadata of a child."""
+    shard = {key: text for key, text in aiapi.metadata.labels.items() if key == SHARD_LABEL}
     return {
         "name": name,
         "namespace": aiapi.namespace,
-        "labels": labels(aiapi.name),
+        "labels": {**labels(aiapi.name), **shard},
         "ownerReferences": [owner_reference(aiapi)],
     }

@@ -65,6 +65,11 @@ class OperatorMetrics:
             "1 while this operator is the leader, 0 while it stands by.",
             registry=self._registry,
         )
+        self._unowned = Gauge(
+            "aiapi_operator_unowned_aiapis",
+            "AIApis without a live shard that owns them, at the holder of the ring.",
+            registry=self._registry,
+        )
         Info("aiapi_operator_build", "The operator's version.", registry=self._registry).info(
             {"version": version}
         )
@@ -158,6 +163,10 @@ class OperatorMetrics:
         if not leads:
             self._series.clear()
             self._attainment.clear()
+
+    def set_unowned(self, count: int) -> None:
+        """Record the AIApis that no live shard owns."""
+        self._unowned.set(count)
 
     def text(self) -> bytes:
         """All metrics in Prometheus text format."""

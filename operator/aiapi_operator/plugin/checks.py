@@ -153,7 +153,7 @@ def operator(
     """Whether an operator is running, and which replica leads. ``why`` its pods are not ready."""
     name = "Operator"
     ready = [d for d in deployments if (d.get("status") or {}).get("readyReplicas")]
-    leader = next((lease for lease in leases if _is_fresh(lease, now)), None)
+    leader = next((lease for lease in leases if is_fresh(lease, now)), None)
     where = ", ".join(_place(d) for d in ready) or "outside this cluster"
     if leader is not None:
         return ok(name, f"running ({where}), leader: {leader['spec']['holderIdentity']}")
@@ -174,7 +174,8 @@ def _place(manifest: Manifest) -> str:
     return f"{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
 
 
-def _is_fresh(lease: Manifest, now: datetime) -> bool:
+def is_fresh(lease: Manifest, now: datetime) -> bool:
+    """Whether an operator holds the Lease and renews it."""
     spec = lease.get("spec") or {}
     renewed = parse_time(spec.get("renewTime") or "")
     if not spec.get("holderIdentity") or renewed is None:
@@ -300,6 +301,12 @@ def _resource(attributes: Mapping[str, str]) -> str:
 def lease_name(deployments: list[Manifest]) -> str:
     """The name of the operator's Lease."""
     return _env(deployments, "AIAPI_OPERATOR_LEASE_NAME") or DEFAULT_LEASE
+
+
+def shards(deployments: list[Manifest]) -> int:
+    """The number of shards."""
+    text = _env(deployments, "AIAPI_OPERATOR_SHARDS")
+    return int(text) if text.isascii() and text.isdigit() else 1
 
 
 def _watched(deployments: list[Manifest]) -> tuple[str, ...]:

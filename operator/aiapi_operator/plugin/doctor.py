@@ -12,7 +12,7 @@ from rich.text import Text
 from aiapi_operator.cluster.errors import ClusterError, NotFound, Unavailable
 from aiapi_operator.cluster.reader import Reader
 from aiapi_operator.cluster.resources import Manifest
-from aiapi_operator.plugin import checks, operator_load, operator_pods
+from aiapi_operator.plugin import checks, operator_load, operator_pods, shards
 from aiapi_operator.plugin import output as out
 from aiapi_operator.plugin.checks import Check, CheckResult
 from aiapi_operator.plugin.cluster_access import ClusterOptions, cluster_options, with_reader
@@ -76,6 +76,7 @@ async def examine(reader: Reader, where: ClusterOptions, lease_name: str | None)
         return found
     if isinstance(aiapis, ClusterError):
         return [*found, checks.unknown("Pods' metrics", aiapis)]
+    found += await shards.check(reader, known, aiapis)
     found += [checks.metrics(aiapis), *checks.activators(aiapis)]
     return [*found, *checks.needs_attention(aiapis)]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aiapi_operator.manifests.mesh import Mesh
@@ -20,6 +20,7 @@ VERSION = version("aiapi")
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_PORT = 8080
 _CONSOLE_PORT = 8081
+MAX_SHARDS = 32
 
 
 class LogFormat(StrEnum):
@@ -108,6 +109,11 @@ class Settings(BaseSettings):
     leader_election: bool = True
     """Elect one leader among several operators; the others stand by."""
     lease_name: str = "aiapi-operator"
+    """Name of the Lease; with shards, of the ring Lease."""
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
+    """Number of shards that share the AIApis."""
+    shard: Annotated[int, Field(ge=0)] = 0
+    """Number of this operator's shard, from 0."""
     default_image: str = f"ghcr.io/aiapi-dev/service:{VERSION}"
     """Image of an AIApi that sets no image."""
     runtime_image: str = f"ghcr.io/aiapi-dev/runtime:{VERSION}"
@@ -147,3 +153,21 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AIAPI_OPERATOR_POD_NAME", "POD_NAME"),
     )
     """The identity in the Lease: the pod's name, so that a restarted container keeps the Lease."""
+
+    @property
+    def own_shard(self) -> int | None:
+        """The shard of this operator; None where it handles all AIApis."""
+        return self.shard if self.shards > 1 else None
+
+    @model_validator(mode="after")
+    def _check_shard(self) -> Self:
+        if self.shard >= self.shards:
+            raise ValueError(f"shard {self.shard} does not exist: shards are numbered from 0")
+        if self.shards > 1 and not self.leader_election:
+            raise ValueError("shards need leader election: the Lease shows that a shard is live")
+        if self.shards > 1 and self.activators:
+            raise ValueError(
+                "shards and activators exclude each other: each shard would give out"
+                " the same ports of the activators"
+            )
+        return self

@@ -48,7 +48,7 @@ async def watching(
     connection: Connection, namespaces: tuple[str, ...] = ()
 ) -> AsyncIterator[CacheSink]:
     sink = CacheSink()
-    watches = Watches(connection, namespaces, sink)
+    watches = Watches.of_children(connection, namespaces, sink)
     task = asyncio.create_task(watches.run())
     try:
         async with asyncio.timeout(20):

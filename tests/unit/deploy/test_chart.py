@@ -17,6 +17,7 @@ from deploy_support.helm import (
 from deploy_support.helm import rendered as rendered_with_activators
 from manifests_support.pod_security import violations
 
+from aiapi_operator.cluster.shards import lease_labels, lease_name
 from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.process.settings import Settings
 
@@ -404,3 +405,38 @@ def test_a_value_without_a_comment_is_an_error() -> None:
 )
 def test_object_names_contain_the_chart_name(release: str, name: str) -> None:
     assert only(rendered(name=release), "Deployment")["metadata"]["name"] == name
+
+
+def test_each_shard_has_its_deployment_lease_and_budget() -> None:
+    documents = rendered({"shards": 3, "activator": {"enabled": False}}, "--skip-tests")
+    names = [f"aiapi-operator-shard-{number}" for number in range(3)]
+    deployments = of_kind(documents, "Deployment")
+    assert [each["metadata"]["name"] for each in deployments] == names
+    budgets = of_kind(documents, "PodDisruptionBudget")
+    assert [each["metadata"]["name"] for each in budgets] == names
+    for number, deployment in enumerate(deployments):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        env = {each["name"]: each.get("value") for each in container["env"]}
+        assert env["AIAPI_OPERATOR_SHARD"] == str(number)
+        assert env["AIAPI_OPERATOR_SHARDS"] == "3"
+        assert env["AIAPI_OPERATOR_LEASE_NAME"] == "aiapi-operator"
+        selector = deployment["spec"]["selector"]["matchLabels"]
+        assert selector["aiapi.dev/shard"] == str(number)
+        assert deployment["spec"]["template"]["metadata"]["labels"].items() >= selector.items()
+        assert budgets[number]["spec"]["selector"]["matchLabels"] == selector
+    leases = {each["metadata"]["name"]: each for each in of_kind(documents, "Lease")}
+    assert set(leases) == {"aiapi-operator", *names}
+    for number, name in enumerate(names):
+        assert lease_labels("aiapi-operator", number).items() <= (
+            leases[name]["metadata"]["labels"].items()
+        )
+        assert lease_name("aiapi-operator", number) == name
+
+
+def test_one_shard_has_no_label_and_no_variable() -> None:
+    deployment = only(without_activators(rendered()), "Deployment")
+    assert "shard" not in yaml.safe_dump(deployment).lower()
+
+
+def test_shards_and_activators_exclude_each_other() -> None:
+    assert "set activator.enabled=false, or shards=1" in refusal({"shards": 2})

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +21,13 @@ from e2e_support.kubectl import BINARY
 from manifests_support.kubernetes_types import mismatches
 from manifests_support.pod_security import violations
 
-from aiapi_operator.cluster.permissions import PERMISSIONS, OwnObject, Scope
+from aiapi_operator.cluster.permissions import (
+    PERMISSIONS,
+    SHARDED_PERMISSIONS,
+    OwnObject,
+    Permission,
+    Scope,
+)
 from aiapi_operator.manifests.labels import OPERATOR_POD_LABELS
 
 Grants = dict[tuple[str, str], set[str]]
@@ -55,9 +62,9 @@ def granted(role: dict[str, Any]) -> Grants:
     return dict(grants)
 
 
-def used(scope: Scope) -> Grants:
+def used(scope: Scope, permissions: Sequence[Permission] = PERMISSIONS) -> Grants:
     grants: Grants = defaultdict(set)
-    for permission in PERMISSIONS:
+    for permission in permissions:
         if permission.scope is scope:
             grants[permission.group, permission.resource] |= permission.verbs
     return dict(grants)
@@ -67,6 +74,15 @@ def used(scope: Scope) -> Grants:
 def test_the_operator_has_exactly_the_permissions_it_uses(documents: Any) -> None:
     assert granted(operator_role(documents())) == used(Scope.WATCHED)
     assert granted(only(documents(), "Role")) == used(Scope.OPERATOR)
+
+
+def test_shards_need_two_more_permissions() -> None:
+    documents = rendered({"shards": 3, "activator": {"enabled": False}}, "--skip-tests")
+    permissions = (*PERMISSIONS, *SHARDED_PERMISSIONS)
+    role = granted(operator_role(documents))
+    assert role["aiapi.dev", "aiapis"] == used(Scope.WATCHED, permissions)["aiapi.dev", "aiapis"]
+    leases = granted(only(documents, "Role"))["coordination.k8s.io", "leases"]
+    assert leases == used(Scope.OPERATOR, permissions)["coordination.k8s.io", "leases"]
 
 
 def test_no_permission_is_a_wildcard() -> None:

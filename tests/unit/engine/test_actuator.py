@@ -8,7 +8,7 @@ from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Forbidden
 from aiapi_operator.engine import resizer, sizer
-from aiapi_operator.engine.tick import LeadershipLostError
+from aiapi_operator.engine.tenure import LeadershipLostError
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision, Verdict
 from aiapi_operator.sizing.inputs import PodUnknown

@@ -16,6 +16,8 @@ from aiapi_operator.engine.aiapi_state import AIApiState
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.existence import AIApiDeletedError
 from aiapi_operator.engine.runner import Runner
+from aiapi_operator.engine.shards import DRAIN_LABEL
+from aiapi_operator.engine.tenure import NotOwnedError
 from aiapi_operator.engine.tick_queue import TickQueue
 
 SLOW = {"scaling": {"interval": "60s"}}
@@ -283,3 +285,24 @@ async def test_events_after_stop_start_nothing(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("a"))
     await asyncio.sleep(0.2)
     assert stage.engine.ticks == []
+
+
+async def test_an_aiapi_that_another_shard_owns_is_forgotten_until_it_returns(
+    stage: Stage,
+) -> None:
+    stage.engine.fails = {"a": NotOwnedError()}
+    stage.runner.on_aiapi_update(named("a"))
+    await until(lambda: stage.metrics.forgotten)
+    assert list(stage.runner.known()) == []
+    stage.engine.fails.clear()
+    stage.runner.on_aiapi_update(named("a"))
+    await until(lambda: len(stage.engine.ticks) == 2)
+
+
+async def test_a_drain_label_wakes_the_owner(stage: Stage) -> None:
+    stage.runner.on_aiapi_update(named("a", spec=SLOW))
+    await until(lambda: stage.engine.ticks)
+    drained = named("a", spec=SLOW)
+    drained["metadata"] |= {"labels": {DRAIN_LABEL: "true"}, "resourceVersion": "9999"}
+    stage.runner.on_aiapi_update(drained)
+    await until(lambda: len(stage.engine.ticks) == 2)

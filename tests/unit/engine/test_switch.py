@@ -17,7 +17,7 @@ from engine_support.world import World
 
 from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.engine.activation import Phase
-from aiapi_operator.engine.tick import LeadershipLostError
+from aiapi_operator.engine.tenure import LeadershipLostError
 
 PHASES = [each.value for each in Phase]
 DOWN = [("status",), ("scale", "0")]

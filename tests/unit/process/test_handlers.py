@@ -13,3 +13,9 @@ def test_managed_fields_are_not_kept() -> None:
     metadata = {"name": "a", "managedFields": [{"manager": "kubectl"}]}
     pruned = handlers._pruned({"metadata": metadata, "spec": {"app": "a:b"}})
     assert pruned == {"metadata": {"name": "a"}, "spec": {"app": "a:b"}}
+
+
+def test_only_the_aiapis_of_the_shard_are_watched() -> None:
+    assert not handlers.settings().watching.label_selectors
+    selectors = handlers.settings(2).watching.label_selectors
+    assert list(selectors.values()) == ["aiapi.dev/shard=2"]

@@ -58,3 +58,24 @@ def test_labels_must_be_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAPI_OPERATOR_METRICS_FROM", "monitoring")
     with pytest.raises(ValueError, match="key=value"):
         Settings()
+
+
+def test_one_shard_is_no_shard(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().own_shard is None
+    monkeypatch.setenv("AIAPI_OPERATOR_SHARDS", "3")
+    monkeypatch.setenv("AIAPI_OPERATOR_SHARD", "2")
+    assert Settings().own_shard == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"shards": 3, "shard": 3}, "shard 3 does not exist"),
+        ({"shard": 1}, "shard 1 does not exist"),
+        ({"shards": 2, "leader_election": False}, "shards need leader election"),
+        ({"shards": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_shards_that_cannot_work_are_refused(given: dict[str, int], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Settings(**given)  # type: ignore[arg-type] # a table of different fields
