@@ -111,10 +111,10 @@ class ApiServer:
         try:
             await answer.prepare(request)
             while True:
-                lines = [await queue.get()]
+                events = [await queue.get()]
                 while not queue.empty():
-                    lines.append(queue.get_nowait())
-                await answer.write(b"".join(line for line in lines if _passes(line, accepts)))
+                    events.append(queue.get_nowait())
+                await answer.write(b"".join(line for line, found in events if accepts(found)))
         except ConnectionError:
             return answer
         finally:
@@ -309,10 +309,6 @@ def _selector(request: web.Request) -> Any:
         return in_namespace and all(labels.get(key) == value for key, value in wanted.items())
 
     return accepts
-
-
-def _passes(line: bytes, accepts: Any) -> bool:
-    return bool(accepts(json.loads(line)["object"]))
 
 
 async def _version(_: web.Request) -> web.Response:

@@ -14,6 +14,8 @@ from typing import Any
 Manifest = dict[str, Any]
 Name = tuple[str, str]
 """Namespace and name."""
+Event = tuple[bytes, Manifest]
+"""A line of a watch, and its object."""
 
 
 class Storage:
@@ -22,7 +24,7 @@ class Storage:
     def __init__(self) -> None:
         self.objects: defaultdict[str, dict[Name, Manifest]] = defaultdict(dict)
         self._texts: defaultdict[str, dict[Name, bytes]] = defaultdict(dict)
-        self._watches: defaultdict[str, list[asyncio.Queue[bytes]]] = defaultdict(list)
+        self._watches: defaultdict[str, list[asyncio.Queue[Event]]] = defaultdict(list)
         self.version = 1000
         self.changed: Counter[str] = Counter()
         """Writes that changed something, by verb and resource."""
@@ -43,7 +45,7 @@ class Storage:
     def _store(self, plural: str, key: Name, manifest: Manifest, event: str) -> None:
         text = json.dumps(manifest, separators=(",", ":")).encode()
         self.objects[plural][key], self._texts[plural][key] = manifest, text
-        self._publish(plural, event, text)
+        self._publish(plural, event, manifest, text)
         for listener in self.listeners:
             listener(plural, manifest)
 
@@ -56,7 +58,7 @@ class Storage:
         self.version += 1
         manifest["metadata"]["resourceVersion"] = str(self.version)
         text = json.dumps(manifest, separators=(",", ":")).encode()
-        self._publish(plural, "DELETED", text)
+        self._publish(plural, "DELETED", manifest, text)
 
     def merge(self, plural: str, key: Name, patch: Manifest, verb: str) -> Manifest:
         """Merge a patch into an object, or create it."""
@@ -77,20 +79,20 @@ class Storage:
         known = self._texts[plural]
         return (known[key] for key, each in self.objects[plural].items() if accepts(each))
 
-    def watch(self, plural: str) -> "asyncio.Queue[bytes]":
+    def watch(self, plural: str) -> "asyncio.Queue[Event]":
         """A queue of events from now on."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        queue: asyncio.Queue[Event] = asyncio.Queue()
         self._watches[plural].append(queue)
         return queue
 
-    def unwatch(self, plural: str, queue: "asyncio.Queue[bytes]") -> None:
+    def unwatch(self, plural: str, queue: "asyncio.Queue[Event]") -> None:
         """End a watch."""
         self._watches[plural].remove(queue)
 
-    def _publish(self, plural: str, event: str, text: bytes) -> None:
+    def _publish(self, plural: str, event: str, manifest: Manifest, text: bytes) -> None:
         line = b'{"type":"%b","object":%b}\n' % (event.encode(), text)
         for queue in self._watches[plural]:
-            queue.put_nowait(line)
+            queue.put_nowait((line, manifest))
 
 
 def _name(manifest: Manifest) -> Name:
