@@ -52,7 +52,7 @@ async def main() -> None:
     connector = aiohttp.TCPConnector(limit=0, force_close=not keep_alive)
     timeout = aiohttp.ClientTimeout(total=SPEC.get("timeout", 120))
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        session._retry_connection = keep_alive  # noqa: SLF001 - aiohttp sends a lost GET again
+        session._retry_connection = keep_alive  # aiohttp would send a lost GET again
         start, tasks = time.monotonic(), []
         write(event="start")
         for each in sorted(SPEC["calls"], key=lambda one: float(one["at"])):

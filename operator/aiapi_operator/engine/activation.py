@@ -182,7 +182,7 @@ def _idle(facts: ActivationFacts) -> list[float | None]:
 
 def _asleep(known: Activation, facts: ActivationFacts) -> Step:
     if facts.replicas > 0:
-        reason = f"{facts.replicas} pods were started"
+        reason = f"{_pods(facts.replicas)} started"
         return Step(activation=_enter(known, Phase.WAKING, facts, reason))
     if facts.floor > 0:
         waking = _enter(known, Phase.WAKING, facts, _floor(facts))
@@ -210,4 +210,8 @@ def _enter(known: Activation, phase: Phase, facts: ActivationFacts, reason: str)
 
 
 def _floor(facts: ActivationFacts) -> str:
-    return f"at least {facts.floor} pods must run"
+    return f"at least {_pods(facts.floor)} must run"
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"

@@ -57,7 +57,7 @@ def facts(**changes: Any) -> ActivationFacts:
         (ANSWERED, {"idle": 50.0}, Phase.SERVING, None, "a request came"),
         (ANSWERED, {"idle": None}, Phase.LEAVING, None, "no request for 5m"),
         (ANSWERED, {"activators": ()}, Phase.SERVING, None, "no activator is ready"),
-        (ANSWERED, {"floor": 1}, Phase.SERVING, None, "at least 1 pods must run"),
+        (ANSWERED, {"floor": 1}, Phase.SERVING, None, "at least 1 pod must run"),
         (
             ANSWERED,
             {"replicas": 0, "ready": 0, "idle": None},
@@ -74,7 +74,8 @@ def facts(**changes: Any) -> ActivationFacts:
         ),
         # Asleep.
         (ASLEEP, {"replicas": 0, "ready": 0}, Phase.ASLEEP, 0, ""),
-        (ASLEEP, {"replicas": 3, "ready": 0}, Phase.WAKING, None, "3 pods were started"),
+        (ASLEEP, {"replicas": 3, "ready": 0}, Phase.WAKING, None, "3 pods started"),
+        (ASLEEP, {"replicas": 1, "ready": 0}, Phase.WAKING, None, "1 pod started"),
         (ASLEEP, {"replicas": 0, "floor": 2}, Phase.WAKING, 2, "at least 2 pods must run"),
         (
             ASLEEP,
