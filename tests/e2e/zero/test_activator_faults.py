@@ -9,6 +9,7 @@ from e2e_support.zero import AFTER, Zero, lost
 HELD = 40
 
 
+@pytest.mark.long_zero
 def test_an_activator_killed_loses_only_what_it_held(zero: Zero, activators: Activators) -> None:
     zero.deploy(import_seconds=8)
     zero.put_to_zero()
