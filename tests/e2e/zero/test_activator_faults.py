@@ -61,6 +61,7 @@ def test_activators_may_be_replaced_at_zero(zero: Zero, activators: Activators) 
     assert lost(client.results()) == []
 
 
+@pytest.mark.long_zero
 def test_the_operator_is_down_when_a_request_comes(
     zero: Zero, activators: Activators, operator: Operator
 ) -> None:
