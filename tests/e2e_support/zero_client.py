@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import time
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -32,11 +31,10 @@ async def get(session: aiohttp.ClientSession, path: str) -> dict[str, Any]:
 async def stay(session: aiohttp.ClientSession, seconds: float) -> dict[str, Any]:
     async with session.ws_connect(SPEC["url"] + "/ws") as socket:
         write(event="connected")
-        with suppress(TimeoutError):  # pings are answered while it receives
-            early = await socket.receive(timeout=seconds)
-            return {"status": 0, "body": f"closed: {early}"}
+        received = asyncio.create_task(socket.receive())  # pings are answered meanwhile
+        await asyncio.wait({received}, timeout=seconds)
         await socket.send_str("hello")
-        answer = await socket.receive(timeout=10)
+        answer = await asyncio.wait_for(received, 10)
         return {"status": 200 if answer.data == "hello" else 0, "body": str(answer.data)}
 
 
