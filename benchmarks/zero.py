@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 OUTPUT = ROOT / "build" / "bench" / "zero.json"
 IMAGE = "bench/zero:1"
-STARTS = 20
+STARTS = 12
 ADDED = 0.3
 MANY = Size(aiapis=5000, pods=1, most=2)
 FIRST_PORT = 20_000

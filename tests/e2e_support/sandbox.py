@@ -13,7 +13,11 @@ AIAPI = Path(sys.executable).with_name("aiapi")
 
 @contextmanager
 def running_sandbox(
-    folder: Path, *, images: Iterable[str], audit_log: Path | None = None
+    folder: Path,
+    *,
+    images: Iterable[str],
+    audit_log: Path | None = None,
+    options: Iterable[str] = (),
 ) -> Iterator[Path]:
     """Run a sandbox with images, as NAME=DIR, for the block. Yields its kubeconfig's path."""
     kubeconfig = folder / "kubeconfig"
@@ -22,6 +26,7 @@ def running_sandbox(
     command += ["--data", folder / "data"]
     for image in images:
         command += ["--image", image]
+    command += options
     if audit_log is not None:
         command += ["--audit-log", audit_log]
     with log.open("w") as out:

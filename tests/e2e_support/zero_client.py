@@ -31,9 +31,10 @@ async def get(session: aiohttp.ClientSession, path: str) -> dict[str, Any]:
 async def stay(session: aiohttp.ClientSession, seconds: float) -> dict[str, Any]:
     async with session.ws_connect(SPEC["url"] + "/ws") as socket:
         write(event="connected")
-        await asyncio.sleep(seconds)
+        received = asyncio.create_task(socket.receive())  # pings are answered meanwhile
+        await asyncio.wait({received}, timeout=seconds)
         await socket.send_str("hello")
-        answer = await socket.receive(timeout=10)
+        answer = await asyncio.wait_for(received, 10)
         return {"status": 200 if answer.data == "hello" else 0, "body": str(answer.data)}
 
 
@@ -52,7 +53,7 @@ async def main() -> None:
     connector = aiohttp.TCPConnector(limit=0, force_close=not keep_alive)
     timeout = aiohttp.ClientTimeout(total=SPEC.get("timeout", 120))
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        session._retry_connection = keep_alive
+        session._retry_connection = keep_alive  # aiohttp would send a lost GET again
         start, tasks = time.monotonic(), []
         write(event="start")
         for each in sorted(SPEC["calls"], key=lambda one: float(one["at"])):

@@ -20,6 +20,8 @@ from e2e_support.sandbox import running_sandbox
 from e2e_support.zero import GRACE, Zero
 
 ROOT = Path(__file__).parents[3]
+SERVICE_DELAY = ("--service-delay", "1")
+"""The sandbox's nodes learn of endpoints as late as those of a cluster often do."""
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +34,8 @@ def zero_kubeconfig(
         yield Path(given)
         return
     images = [f"{request.config.getoption('--image')}={ROOT / 'examples'}"]
-    with running_sandbox(tmp_path_factory.mktemp("zero"), images=images) as path:
+    folder = tmp_path_factory.mktemp("zero")
+    with running_sandbox(folder, images=images, options=SERVICE_DELAY) as path:
         yield path
 
 

@@ -9,6 +9,7 @@ from e2e_support.zero import AFTER, Zero, lost
 HELD = 40
 
 
+@pytest.mark.long_zero
 def test_an_activator_killed_loses_only_what_it_held(zero: Zero, activators: Activators) -> None:
     zero.deploy(import_seconds=8)
     zero.put_to_zero()
@@ -60,6 +61,7 @@ def test_activators_may_be_replaced_at_zero(zero: Zero, activators: Activators) 
     assert lost(client.results()) == []
 
 
+@pytest.mark.long_zero
 def test_the_operator_is_down_when_a_request_comes(
     zero: Zero, activators: Activators, operator: Operator
 ) -> None:

@@ -1,5 +1,6 @@
 """The whole way once: to zero without requests, and back with the first one."""
 
+import pytest
 from e2e_support.activators import Activators
 from e2e_support.kubectl import eventually
 from e2e_support.zero import AFTER, GRACE, Zero, lost
@@ -7,6 +8,7 @@ from e2e_support.zero import AFTER, GRACE, Zero, lost
 OPERATOR = "aiapi-operator"
 
 
+@pytest.mark.long_zero
 def test_the_first_request_at_zero_is_answered(zero: Zero, activators: Activators) -> None:
     zero.deploy()
     zero.cluster.wait_ready(zero.name)

@@ -46,7 +46,7 @@ def test_keep_alive_clients_lose_nothing(zero: Zero) -> None:
     zero.deploy()
     zero.cluster.wait_ready(zero.name)
     busy = [{"at": number / 20} for number in range(100)]
-    after = [{"at": AFTER + GRACE + 12 + number / 20} for number in range(300)]
+    after = [{"at": AFTER + GRACE + 32 + number / 20} for number in range(300)]
     client = zero.send(*busy, *after, keep_alive=True)
     zero.wait_phase("Asleep", within=AFTER + GRACE + 30)
     assert lost(client.results()) == []
