@@ -5,7 +5,7 @@ ASSISTANT := ghcr.io/acme/assistant:1.4
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-e2e test-faults test-zero coverage lint format docs images crds lock clean \
+.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-adopt test-e2e test-faults test-zero test-adopt coverage lint format docs images crds lock clean \
         bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale bench-zero soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets
@@ -66,7 +66,10 @@ coverage: install  ## Run the fast unit tests and print line coverage by package
 	$(BIN)/python .ci/coverage_by_package.py
 
 test-integration: install  ## Run the integration tests: real components on loopback
-	$(BIN)/python -m pytest tests/integration --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest tests/integration -m 'not long_adopt' --numprocesses 3 --dist loadfile
+
+test-adopt: install  ## Adopt ten Deployments in one sandbox, under load: minutes
+	$(BIN)/python -m pytest tests/integration -m long_adopt
 
 test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
 	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))

@@ -222,6 +222,7 @@ def served_by(cluster: Cluster, case: Case, traffic: Traffic) -> None:
     )
 
 
+@pytest.mark.long_adopt
 @pytest.mark.timeout(300)
 def test_each_adopted_deployment_is_ready_and_takes_the_traffic(cluster: Cluster) -> None:
     for case in CASES:

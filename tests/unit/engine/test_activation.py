@@ -74,8 +74,8 @@ def facts(**changes: Any) -> ActivationFacts:
         ),
         # Asleep.
         (ASLEEP, {"replicas": 0, "ready": 0}, Phase.ASLEEP, 0, ""),
-        (ASLEEP, {"replicas": 3, "ready": 0}, Phase.WAKING, None, "3 pods started"),
-        (ASLEEP, {"replicas": 1, "ready": 0}, Phase.WAKING, None, "1 pod started"),
+        (ASLEEP, {"replicas": 3, "ready": 0}, Phase.WAKING, None, "3 pods were started"),
+        (ASLEEP, {"replicas": 1, "ready": 0}, Phase.WAKING, None, "1 pod was started"),
         (ASLEEP, {"replicas": 0, "floor": 2}, Phase.WAKING, 2, "at least 2 pods must run"),
         (
             ASLEEP,
