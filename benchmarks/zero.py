@@ -109,7 +109,8 @@ def _scale(zero: Any, replicas: int) -> None:
 def _answers(namespace: str, zero: Any) -> bool:
     selector = f"labelSelector=aiapi.dev%2Fname%3D{zero.name}"
     pods = zero.read(f"/api/v1/namespaces/{namespace}/pods?{selector}")["items"]
-    addresses = [each["status"].get("podIP") for each in pods]
+    new = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+    addresses = [each["status"].get("podIP") for each in new]
     try:
         return any(_read(f"http://{address}:8000") for address in addresses if address)
     except OSError:
