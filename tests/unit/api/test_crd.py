@@ -50,7 +50,7 @@ def test_printer_columns() -> None:
     narrow = [column["name"] for column in columns if not column.get("priority")]
     wide = [column["name"] for column in columns if column.get("priority")]
     assert narrow == ["Ready", "Workers", "Replicas", "p95", "Objective", "Saved", "Age"]
-    assert wide == ["Utilization", "Errors", "RPS", "Binding", "Mode", "Phase", "Shard", "Reason"]
+    assert wide == ["Utilization", "Errors", "RPS", "Binding", "Mode", "Phase", "Reason", "Shard"]
 
 
 def test_every_column_and_scale_path_leads_to_a_field() -> None:
