@@ -139,7 +139,7 @@ async def test_examples_are_admitted_with_defaults(kubectl: Kubectl) -> None:
     table = await kubectl("get", "aia", "-o", "wide")
     assert " ".join(table.splitlines()[0].split()) == (
         "NAME READY WORKERS REPLICAS P95 OBJECTIVE SAVED UTILIZATION ERRORS RPS BINDING MODE"
-        " REASON AGE"
+        " PHASE REASON SHARD AGE"
     )
 
 
