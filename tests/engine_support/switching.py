@@ -35,8 +35,16 @@ async def until(world: World, phase: Phase, *, idle: float = 1e6, ticks: int = 2
     for _ in range(ticks):
         if world.written["activation"]["phase"] == phase:
             return
-        await world.tick()
+        await quiet_tick(world)
     raise AssertionError(f"{world.written['activation']} is not {phase}")
+
+
+async def quiet_tick(world: World) -> None:
+    """A tick without a request since the last one."""
+    before = world.now
+    await world.tick()
+    for pod, answer in world.pods.answers.items():
+        world.answer(pod, idle_seconds=(answer.idle_seconds or 0.0) + world.now - before)
 
 
 async def asleep(**changes: Any) -> World:

@@ -10,7 +10,8 @@ the Service leads to the activators. In Leaving, both pods and activators answer
 after the nodes had time to learn of the activators and nobody has sent a request. A request is
 therefore never without somebody who accepts it.
 
-Unknown is never idle: a pod or an activator that does not answer keeps the fleet awake.
+Unknown is never idle: a pod or an activator that does not answer keeps the fleet awake. So does a
+pod whose answer is old or repeated: the time without a request must grow with the clock.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from aiapi_operator.present.numbers import count
 from aiapi_operator.sizing import zero
 from aiapi_operator.sizing.zero import WakeUps
 
+SAMPLE_AGE = 2.0
+"""Seconds that the samples of two ticks may differ in age. Twice the deadline of a scrape."""
 PROBE_SECONDS = 60.0
 """Seconds in which an activator must answer through the Service. Twice what kube-proxy takes."""
 
@@ -88,7 +91,9 @@ class Activation:
     answered_at: float | None = None
     """When an activator first answered through the Service, in Leaving."""
     postponed: float | None = None
-    """When leaving last failed: it is tried again after ``toZeroAfter``."""
+    """When leaving last failed. Retried after ``toZeroAfter``."""
+    idle: float = 0.0
+    """Seconds without a request at the pods when Leaving began."""
     wakes: WakeUps = field(default_factory=WakeUps)
 
     @property
@@ -140,7 +145,8 @@ def _serving(known: Activation, facts: ActivationFacts) -> Step:
     sleep = zero.sleep(facts.after, facts.idle, known.wakes.recent, facts.now)
     if not sleep.now:
         return Step(activation=replace(known, reason=sleep.reason))
-    return Step(activation=_enter(known, Phase.LEAVING, facts, sleep.reason))
+    leaving = _enter(known, Phase.LEAVING, facts, sleep.reason)
+    return Step(activation=replace(leaving, idle=facts.idle or 0.0))
 
 
 def _leaving(known: Activation, facts: ActivationFacts) -> Step:
@@ -155,7 +161,7 @@ def _leaving(known: Activation, facts: ActivationFacts) -> Step:
         late = _enter(known, Phase.SERVING, facts, reason)
         return Step(activation=replace(late, postponed=facts.now))
     known = replace(known, answered_at=answered)
-    if answered is None or facts.now - answered < facts.grace or not _all_idle(known, facts):
+    if answered is None or facts.now - answered < facts.grace or not _is_known(facts):
         return Step(activation=known)
     return Step(activation=_enter(known, Phase.ASLEEP, facts, known.reason), replicas=0)
 
@@ -169,13 +175,14 @@ def _obstacle(known: Activation, facts: ActivationFacts) -> str:
     left = facts.now - known.since
     if any(each is not None and each < left for each in _idle(facts)):
         return "a request came"
+    if facts.replicas and facts.idle is not None and facts.idle < known.idle + left - SAMPLE_AGE:
+        return "a request came, or the answer of a pod is old"
     return ""
 
 
-def _all_idle(known: Activation, facts: ActivationFacts) -> bool:
-    """Whether every pod and activator is known and had no request since Leaving began."""
-    left = facts.now - known.since
-    return all(each is not None and each >= left for each in _idle(facts))
+def _is_known(facts: ActivationFacts) -> bool:
+    """Whether every pod and activator answered. ``_obstacle`` has seen what they said."""
+    return None not in _idle(facts)
 
 
 def _idle(facts: ActivationFacts) -> list[float | None]:

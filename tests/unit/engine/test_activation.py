@@ -28,7 +28,7 @@ FACTS = ActivationFacts(
     activators=(IDLE,),
 )
 SERVING = Activation()
-LEAVING = Activation(phase=Phase.LEAVING, since=900.0, reason="no request for 5m")
+LEAVING = Activation(phase=Phase.LEAVING, since=900.0, reason="no request for 5m", idle=300.0)
 ANSWERED = replace(LEAVING, answered_at=950.0)
 ASLEEP = Activation(phase=Phase.ASLEEP, since=500.0)
 WAKING = Activation(phase=Phase.WAKING, since=990.0)
@@ -55,6 +55,9 @@ def facts(**changes: Any) -> ActivationFacts:
         (ANSWERED, {"now": 979.0}, Phase.LEAVING, None, "no request for 5m"),
         (ANSWERED, {"now": 980.0}, Phase.ASLEEP, 0, "no request for 5m"),
         (ANSWERED, {"idle": 50.0}, Phase.SERVING, None, "a request came"),
+        (ANSWERED, {"idle": 398.0}, Phase.ASLEEP, 0, "no request for 5m"),
+        (ANSWERED, {"idle": 397.9}, Phase.SERVING, None, "a request came, or the answer of a pod"),
+        (ANSWERED, {"idle": 300.0}, Phase.SERVING, None, "a request came, or the answer of a pod"),
         (ANSWERED, {"idle": None}, Phase.LEAVING, None, "no request for 5m"),
         (ANSWERED, {"activators": ()}, Phase.SERVING, None, "no activator is ready"),
         (ANSWERED, {"floor": 1}, Phase.SERVING, None, "at least 1 pod must run"),

@@ -8,6 +8,7 @@ from engine_support.switching import (
     SPEC,
     activators,
     asleep,
+    quiet_tick,
     replicas,
     serving,
     successor,
@@ -47,7 +48,7 @@ async def test_pods_stay_where_the_status_cannot_be_written() -> None:
     world.cluster.refuse["status",] = Unavailable("no answer")
     phases = set()
     for _ in range(10):
-        await world.tick()
+        await quiet_tick(world)
         phases.add(world.state.switch.activation.phase)
     assert Phase.ASLEEP in phases
     assert ("scale", "0") not in world.cluster.done
@@ -206,3 +207,12 @@ async def test_asleep_without_a_port_it_wakes() -> None:
     assert other.written["activation"]["phase"] == Phase.WAKING
     assert SLICE not in other.cluster.objects
     assert replicas(other) == 1
+
+
+async def test_pods_whose_answers_stand_still_are_not_idle() -> None:
+    world = await serving()
+    await until(world, Phase.LEAVING)
+    for _ in range(20):
+        await world.tick()
+        assert world.state.switch.activation.phase is not Phase.ASLEEP
+    assert ("scale", "0") not in world.cluster.done
