@@ -5,7 +5,7 @@ ASSISTANT := ghcr.io/acme/assistant:1.4
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-adopt test-e2e test-faults test-zero test-adopt coverage lint format docs images crds lock clean \
+.PHONY: help install demo sandbox sandbox-down kind test test-unit test-property test-integration test-adopt test-e2e test-faults test-zero coverage lint format docs images crds lock clean \
         bench-runtime bench-inject bench-service bench-decide bench-scrape bench-sizing bench-ablation mutation bench-fidelity bench-scale bench-zero soak chart-docs failure-modes deploy dashboards tuning
 
 help:  ## List the targets

@@ -1,6 +1,7 @@
 """The AIApi that scenarios share: about three busy workers, and a fault proxy in each pod."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 
 from e2e_support.assistant import LLM_PORT, deploy_assistant, deploy_llm
 from e2e_support.cluster import Cluster, fresh_name
-from e2e_support.fault import Steady
+from e2e_support.fault import Steady, hold
 from e2e_support.fault_load import start_steady_load
-from e2e_support.fault_sidecar import Sidecar, container
+from e2e_support.fault_sidecar import Rule, Sidecar, container
 from e2e_support.kubectl import Kubectl
 from e2e_support.kubectl_proxy import ApiReader
 
@@ -120,6 +121,24 @@ def pod_sidecars(steady: Steady, *, is_local: bool) -> list[Sidecar]:
     kubectl = steady.cluster.kubectl
     names = sorted(pod["metadata"]["name"] for pod in steady.pods())
     return [Sidecar(kubectl=kubectl, pod=name, is_local=is_local) for name in names]
+
+
+def suffer(
+    steady: Steady, sidecars: Sequence[Sidecar], rule: Rule, seconds: float, condition: str = ""
+) -> int:
+    """Inject a fault into pods until a condition is true, and for a time after that.
+
+    Returns the requests of the pod that it hit least.
+    """
+    for sidecar in sidecars:
+        sidecar.rules(rule)
+    if condition:
+        steady.wait_condition(condition, within=30)
+    hold(seconds)
+    hits = min(sum(sidecar.seen()) for sidecar in sidecars)
+    for sidecar in sidecars:
+        sidecar.rules()
+    return hits
 
 
 class Shared:

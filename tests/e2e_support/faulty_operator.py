@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from e2e_support.fault_sidecar import Sidecar, container
+from e2e_support.fault import hold
+from e2e_support.fault_sidecar import Rule, Sidecar, container
 from e2e_support.kubectl import eventually
 from e2e_support.operator import Operator
 
@@ -79,6 +80,16 @@ class FaultyOperator(Operator):
     def sidecars(self) -> list[Sidecar]:
         """The fault proxies of all operators."""
         return [self.sidecar(name) for name in self.names()]
+
+    def suffer(self, rule: Rule, seconds: float) -> int:
+        """Inject a fault into all operators for a time. Returns the requests that it hit."""
+        sidecars = self.sidecars()
+        for sidecar in sidecars:
+            sidecar.rules(rule)
+        hold(seconds)
+        hits = sum(sum(sidecar.seen()) for sidecar in sidecars)
+        self.heal()
+        return hits
 
     def heal(self) -> None:
         """Remove all faults."""

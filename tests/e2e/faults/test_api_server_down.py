@@ -1,7 +1,7 @@
 """The API server refuses all connections."""
 
 import pytest
-from e2e_support.fault import Row, Steady, hold
+from e2e_support.fault import Row, Steady
 from e2e_support.faulty_operator import FaultyOperator
 
 ROW = Row(
@@ -15,7 +15,4 @@ ROW = Row(
 @pytest.mark.parametrize("seconds", [12, pytest.param(60, marks=pytest.mark.long_fault)])
 def test_the_api_server_is_down(steady: Steady, operator: FaultyOperator, seconds: int) -> None:
     with steady.fault():
-        for sidecar in operator.sidecars():
-            sidecar.rules({"action": "close"})
-        hold(seconds)
-        operator.heal()
+        assert operator.suffer({"action": "close"}, seconds) > 0

@@ -1,7 +1,7 @@
 """The counters of all pods are lower in each answer."""
 
-from e2e_support.fault import Row, Steady, hold
-from e2e_support.fault_fleet import pod_sidecars
+from e2e_support.fault import Row, Steady
+from e2e_support.fault_fleet import pod_sidecars, suffer
 
 ROW = Row(
     fault="counters go back",
@@ -14,9 +14,5 @@ RULE = {"path": "^/stats", "action": "rewind", "keys": KEYS}
 
 def test_counters_go_back(steady: Steady, is_local: bool) -> None:
     with steady.fault():
-        hit = pod_sidecars(steady, is_local=is_local)
-        for sidecar in hit:
-            sidecar.rules(RULE)
-        hold(20)
-        for sidecar in hit:
-            sidecar.rules()
+        pods = pod_sidecars(steady, is_local=is_local)
+        assert suffer(steady, pods, RULE, 20) > 0

@@ -20,5 +20,7 @@ def test_the_crd_is_upgraded(steady: Steady, operator: FaultyOperator) -> None:
     apply = ("apply", "--server-side", "--force-conflicts", "-f")
     with steady.fault():
         steady.cluster.kubectl(*apply, "-", stdin=yaml.safe_dump(changed))
+        described = steady.cluster.kubectl("explain", "aiapi.spec.newField")
+        assert "A field of tomorrow." in described
         hold(10)
         steady.cluster.kubectl(*apply, str(source))

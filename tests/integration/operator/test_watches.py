@@ -89,6 +89,7 @@ async def test_objects_arrive_change_and_go(
         await sees(sink, "paged-1", None)
         await cluster.apply(service("paged-1"))
         await sees(sink, "paged-1", 80)
+        assert all(sink.cache.child(("default", name), "Service") for name in names)
     for name in names:
         await cluster.delete(SERVICES, name)
 
