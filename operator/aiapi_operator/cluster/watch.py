@@ -176,7 +176,7 @@ class ListWatch:
 
     def _note(self, error: ClusterError, progress: _Progress) -> None:
         self.problem = self.problem and f"cannot list {self._collection}: {error}"
-        _log.warning("watching %s failed and is repeated: %s", self._collection, error)
+        _log.warning("watching %s failed; retrying: %s", self._collection, error)
         if error.reason != "Unreachable" and not isinstance(error, _RESUMABLE):
             progress.version = ""
 

@@ -126,7 +126,7 @@ class StatusWriter:
     async def write(
         self, manifest: Manifest, state: StatusWriterState, update: StatusUpdate
     ) -> None:
-        """Write the result of one tick. A failed status write is repeated in the next tick."""
+        """Write the result of one tick. A failed status write is retried in the next tick."""
         ref = AIApiRef.of(manifest)
         before, previous, phase = state.conditions, state.decision, state.phase
         now = self._timestamp()

@@ -1,7 +1,7 @@
 """One tick of one AIApi: adopt, reconcile, observe, size, act, report.
 
 A sample goes through these steps once: the observer scrapes it, the sizer decides on it, the
-actuator and the status writer send the result to the API server. A tick that fails is repeated in
+actuator and the status writer send the result to the API server. A tick that fails is retried in
 full, because every step sets a target state.
 """
 

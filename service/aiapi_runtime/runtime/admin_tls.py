@@ -23,7 +23,7 @@ class AdminTls:
     def refresh(self) -> None:
         """Load the files if they changed. Connections stay; new ones get the new certificate.
 
-        Unreadable files change nothing, and are tried again the next time.
+        Unreadable files change nothing, and are read again the next time.
         """
         try:
             versions = self._versions()

@@ -59,7 +59,7 @@ class WorkerPool:
         """Why the first import failed: see `loading.import_failure`."""
 
         self.gives_up = False
-        """An app whose first import fails is not tried again."""
+        """An app whose first import fails is not retried."""
 
         self.failures = 0
         self.retry_at = 0.0

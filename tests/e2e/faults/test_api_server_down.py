@@ -7,7 +7,7 @@ from e2e_support.faulty_operator import FaultyOperator
 ROW = Row(
     fault="API server down for 60 s",
     user="nothing; `kubectl` does not work either",
-    operator="Keeps the fleet. Ticks fail and are repeated with backoff; the watches resume",
+    operator="Keeps the fleet. Ticks fail and are retried with backoff; the watches resume",
     is_short=True,
 )
 

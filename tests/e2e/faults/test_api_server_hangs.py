@@ -6,7 +6,7 @@ from e2e_support.faulty_operator import FaultyOperator
 ROW = Row(
     fault="API server hangs",
     user="nothing",
-    operator="Keeps the fleet. Each request has a deadline and is repeated;"
+    operator="Keeps the fleet. Each request has a deadline and is retried;"
     " the leader stops acting before its term ends",
 )
 RULE = {"action": "hang"}

@@ -13,7 +13,7 @@ ROW = Row(
     fault="operator killed at any step of a tick",
     user="nothing; decisions pause for a few seconds",
     operator="Starts again from the cluster and the checkpoint in the status. Each write sets a"
-    " target state, so a write that was lost or that succeeded unseen is repeated",
+    " target state, so a write that was lost or that succeeded unseen is retried",
     is_short=True,
 )
 MINIMUM = 2
