@@ -8,10 +8,9 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -21,13 +20,13 @@ from typing import Any
 import click
 import kopf
 
-from aiapi_operator import handlers
-from aiapi_operator.cluster import autoscalers, discovery, shards
+from aiapi_operator import election, handlers
+from aiapi_operator.cluster import autoscalers, discovery
 from aiapi_operator.cluster.apply import list_labelled
 from aiapi_operator.cluster.client import KubernetesCluster
-from aiapi_operator.cluster.connection import Connection, NotConfiguredError, RequestObserver
+from aiapi_operator.cluster.connection import Connection
 from aiapi_operator.cluster.events import EventRecorder
-from aiapi_operator.cluster.lease import LeaderElector, LeaseIdentity
+from aiapi_operator.cluster.lease import LeaderElector
 from aiapi_operator.cluster.resources import PODS
 from aiapi_operator.cluster.secret_store import SecretStore
 from aiapi_operator.cluster.watches import Watches
@@ -41,7 +40,6 @@ from aiapi_operator.engine.autoscaler_poller import AutoscalerPoller
 from aiapi_operator.engine.cache import ObjectCache
 from aiapi_operator.engine.own_pods import OwnPods
 from aiapi_operator.engine.ports import Leadership, OperatorConfig, Ports
-from aiapi_operator.engine.ring import Ring, RingPorts
 from aiapi_operator.engine.runner import OVERDUE_AFTER, Runner
 from aiapi_operator.engine.tick import Engine
 from aiapi_operator.manifests.runtime import Delivery, Runtime
@@ -51,26 +49,18 @@ from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
 from aiapi_operator.process import log_setup, open_files
+from aiapi_operator.process.background import background
+from aiapi_operator.process.command import exit_on_failure
 from aiapi_operator.process.health import HealthServer
 from aiapi_operator.process.heartbeat import Heartbeat
 from aiapi_operator.process.listener import ListenError, host_port
-from aiapi_operator.process.loop_thread import LoopThread, loop_thread, run_on
+from aiapi_operator.process.loop_thread import loop_thread, run_on
 from aiapi_operator.process.settings import VERSION, LogFormat, RuntimeDelivery, Settings
 from aiapi_operator.process.startup import Startup
 
 _KOPF_STOP = 8.0
 
 _log = logging.getLogger("aiapi_operator")
-
-
-@dataclass(frozen=True, slots=True)
-class _AlwaysLeader:
-    """Leadership without an election, for a single operator on a workstation."""
-
-    term: int = 1
-
-    def held(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +89,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(connection.close)
         heartbeat = Heartbeat(overdue_after=OVERDUE_AFTER)
         overdue.append(heartbeat.overdue)
-        await stack.enter_async_context(_task(heartbeat.run(), "heartbeat"))
+        await stack.enter_async_context(background(heartbeat.run(), "heartbeat"))
         thread = await stack.enter_async_context(loop_thread("lease-and-health"))
         health = HealthServer(
             overdue=lambda: [name for late in overdue for name in late()],
@@ -112,9 +102,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
         if not await startup.wait_for_crd(connection, stop):
             return
-        leadership = await stack.enter_async_context(_leadership(settings, thread, metrics))
+        leadership = await stack.enter_async_context(election.leadership(settings, thread, metrics))
         if settings.own_shard is not None:
-            await stack.enter_async_context(_ring(settings, thread, metrics, connection))
+            await stack.enter_async_context(election.ring(settings, thread, metrics, connection))
         session = await stack.enter_async_context(open_session())
         scraper = await stack.enter_async_context(
             StatsScraper(observer=metrics.record_scrape, max_connections=open_files.connections())
@@ -129,7 +119,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         if settings.activators:
             await activator_pods.start()
-            await stack.enter_async_context(_task(activator_pods.run(), "activators"))
+            await stack.enter_async_context(background(activator_pods.run(), "activators"))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
             scraper=scraper,
@@ -154,7 +144,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             activators=settings.activators,
             shard=settings.own_shard,
         )
-        watching = await stack.enter_async_context(_task(watches.run(), "watches"))
+        watching = await stack.enter_async_context(background(watches.run(), "watches"))
         services = _Services(runner, watching)
         stack.push_async_callback(services.stop)
         if settings.console:
@@ -256,75 +246,6 @@ async def _rendered(loop: asyncio.AbstractEventLoop, metrics: OperatorMetrics) -
 
 
 @asynccontextmanager
-async def _leadership(
-    settings: Settings, thread: LoopThread, metrics: OperatorMetrics
-) -> AsyncIterator[Leadership]:
-    if not settings.leader_election:
-        metrics.set_leader(True)
-        yield _AlwaysLeader()
-        return
-    loop = asyncio.get_running_loop()
-
-    def changed(leads: bool) -> None:
-        loop.call_soon_threadsafe(metrics.set_leader, leads)
-
-    electing = _electing(settings, _lease(settings), changed, metrics.record_api_request)
-    async with thread.hosting(electing) as elector:
-        yield elector
-
-
-@asynccontextmanager
-async def _electing(
-    settings: Settings,
-    lease: LeaseIdentity,
-    changed: Callable[[bool], None],
-    observer: RequestObserver,
-) -> AsyncIterator[LeaderElector]:
-    """Take part in the election, with a connection of its own: connections belong to one loop."""
-    connection = await Connection.open(settings.kubeconfig, observer=observer)
-    elector = LeaderElector(connection, lease, changed=changed)
-    try:
-        async with _task(elector.run(), "lease"):
-            yield elector
-    finally:
-        await connection.close()
-
-
-def _lease(settings: Settings) -> LeaseIdentity:
-    """The Lease of the shard, or the only one."""
-    ring, shard = settings.lease_name, settings.own_shard
-    return LeaseIdentity(
-        namespace=settings.pod_namespace,
-        name=ring if shard is None else shards.lease_name(ring, shard),
-        identity=settings.pod_name,
-        labels={} if shard is None else shards.lease_labels(ring, shard),
-    )
-
-
-@asynccontextmanager
-async def _ring(
-    settings: Settings, thread: LoopThread, metrics: OperatorMetrics, connection: Connection
-) -> AsyncIterator[None]:
-    """Observe the shards, and assign AIApis to them while holding the ring Lease."""
-    lease = LeaseIdentity(
-        namespace=settings.pod_namespace, name=settings.lease_name, identity=settings.pod_name
-    )
-    electing = _electing(settings, lease, lambda _holds: None, metrics.record_api_request)
-    async with thread.hosting(electing) as elector:
-        ports = RingPorts(
-            leases=shards.ShardLeases(connection, settings.pod_namespace, settings.lease_name),
-            labels=shards.Labels(connection),
-            view=lambda sink: Watches.of_aiapis(connection, settings.namespaces, sink),
-            held=elector.held,
-            clock=time.monotonic,
-            unowned=metrics.set_unowned,
-        )
-        ring = Ring(ports, identity=settings.pod_name, shards=settings.shards)
-        async with _task(ring.run(), "ring"):
-            yield
-
-
-@asynccontextmanager
 async def _autoscalers(
     settings: Settings, connection: Connection
 ) -> AsyncIterator[AutoscalerPoller]:
@@ -334,20 +255,8 @@ async def _autoscalers(
         lambda kind: autoscalers.autoscalers(connection, kind, settings.namespaces),
     )
     await poller.poll_once()
-    async with _task(poller.run(), "autoscalers"):
+    async with background(poller.run(), "autoscalers"):
         yield poller
-
-
-@asynccontextmanager
-async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
-    """A task that ends with the block."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _watch(
@@ -440,17 +349,8 @@ def main(**flags: Any) -> None:
     # What was imported stays: a full collection need not walk through it, and pauses for less long.
     gc.collect()
     gc.freeze()
-    try:
+    with exit_on_failure(_log, "the operator"):
         asyncio.run(_serve(settings))
-    except NotConfiguredError as error:
-        _log.error("no cluster is configured: %s. Set --kubeconfig or KUBECONFIG.", error)
-        sys.exit(1)
-    except ListenError as error:
-        _log.error("%s", error)
-        sys.exit(1)
-    except Exception:  # noqa: BLE001 - the last place that can log the cause
-        _log.exception("the operator failed")
-        sys.exit(1)
 
 
 if __name__ == "__main__":

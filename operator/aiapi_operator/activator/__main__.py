@@ -4,7 +4,6 @@ import asyncio
 import logging
 import resource
 import signal
-import sys
 from typing import Any
 
 import click
@@ -12,9 +11,8 @@ import uvloop
 
 from aiapi_operator.activator.service import run
 from aiapi_operator.activator.settings import Settings
-from aiapi_operator.cluster.connection import NotConfiguredError
 from aiapi_operator.process import log_setup
-from aiapi_operator.process.listener import ListenError
+from aiapi_operator.process.command import exit_on_failure
 from aiapi_operator.process.settings import VERSION
 
 _log = logging.getLogger("aiapi_operator.activator")
@@ -50,17 +48,8 @@ def main(**flags: Any) -> None:
     settings = Settings(**{key: value for key, value in flags.items() if value not in (None, ())})
     log_setup.configure(style=settings.log_format, level=settings.log_level)
     _raise_file_limit()
-    try:
+    with exit_on_failure(_log, "the activator"):
         uvloop.run(_serve(settings))
-    except NotConfiguredError as error:
-        _log.error("no cluster is configured: %s. Set --kubeconfig or KUBECONFIG.", error)
-        sys.exit(1)
-    except ListenError as error:
-        _log.error("%s", error)
-        sys.exit(1)
-    except Exception:  # noqa: BLE001 - the last place that can log the cause
-        _log.exception("the activator failed")
-        sys.exit(1)
 
 
 if __name__ == "__main__":
