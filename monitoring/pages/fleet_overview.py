@@ -47,7 +47,7 @@ def dashboard() -> Page:
             "Not Ready",
             "AIApis whose Ready condition is False.",
             "short",
-            f"count({of('condition', READY)} == 0) or vector(0)",
+            f"sum({of('condition', READY)} == bool 0)",
         ),
         number("Workers", "Serving workers.", "short", f"sum({of('actual_workers', MANY)})"),
         number("Pods", "Ready pods.", "short", f"sum({of('actual_replicas', MANY)})"),

@@ -18,7 +18,10 @@ def dashboard() -> Page:
         of("scrape_duration_seconds"),
     )
     calls = of("api_request_duration_seconds")
-    failed = f'sum(rate({calls}_count{{outcome=~"403|5..|error"}}{RATE})) or vector(0)'
+    failed = (
+        f'sum(rate({calls}_count{{outcome=~"403|5..|error"}}{RATE}))'
+        f" or sum(rate({calls}_count{RATE})) * 0"
+    )
     panels: list[Panel] = [
         number(
             "Leaders",

@@ -26,11 +26,11 @@ def dashboard() -> Page:
 
 def _in_phase(phase: str) -> str:
     which = more(MANY, f'phase="{phase}"')
-    return f"sum({of('activation_phase', which)}) or vector(0)"
+    return f"sum({of('activation_phase', which)})"
 
 
 def _held_by(activator: str, which: str) -> str:
-    return f"sum(aiapi_activator_{activator}{which}) or vector(0)"
+    return f"sum(aiapi_activator_{activator}{which})"
 
 
 def _phases() -> list[Panel]:
@@ -56,7 +56,7 @@ def _phases() -> list[Panel]:
             "Phases",
             "AIApis that may go to zero, by phase.",
             "short",
-            Query(f"sum by (phase) ({of('activation_phase', MANY)}) or vector(0)", "{{phase}}"),
+            Query(f"sum by (phase) ({of('activation_phase', MANY)})", "{{phase}}"),
         ),
     ]
 
@@ -69,15 +69,13 @@ def _held() -> list[Panel]:
             "Held requests",
             "Requests that wait for a pod. They should go to one within seconds.",
             "short",
-            Query(
-                f"sum by (namespace, name) (aiapi_activator_held_requests{MANY}) or vector(0)", each
-            ),
+            Query(f"sum by (namespace, name) (aiapi_activator_held_requests{MANY})", each),
         ),
         stacked(
             "Requests through activators",
             "Requests that ended, by outcome. All but proxied were answered by the activator.",
             "reqps",
-            Query(f"sum by (outcome) ({requests}) or vector(0)", "{{outcome}}"),
+            Query(f"sum by (outcome) ({requests})", "{{outcome}}"),
         ),
     ]
 
@@ -89,16 +87,15 @@ def _cold_starts() -> list[Panel]:
             "Cold starts",
             "Time that held requests waited for a pod.",
             "s",
-            Query(f"histogram_quantile(0.5, {waited}) or vector(0)", "median"),
-            Query(f"histogram_quantile(0.95, {waited}) or vector(0)", "95th"),
+            Query(f"histogram_quantile(0.5, {waited})", "median"),
+            Query(f"histogram_quantile(0.95, {waited})", "95th"),
         ),
         lines(
             "Wake-ups",
             "Wake-ups per hour. Frequent ones make an AIApi stay up longer.",
             "short",
             Query(
-                f"sum by (namespace, name) (increase(aiapi_activator_wakes_total{MANY}[1h]))"
-                " or vector(0)",
+                f"sum by (namespace, name) (increase(aiapi_activator_wakes_total{MANY}[1h]))",
                 "{{namespace}}/{{name}}",
             ),
         ),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import aiohttp
 import pytest
 from deploy_support.helm import CHART, helm, run
 from e2e_support.cluster import Cluster
-from e2e_support.kubectl import Kubectl
+from e2e_support.kubectl import Kubectl, eventually
 from e2e_support.sandbox import running_sandbox
 from platform_support.prometheus import Prometheus, scraping
 
@@ -50,6 +51,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
         shop.apply("hello", app="hello:app", scaling={"interval": "500ms"})
         shop.wait_ready("hello")
         _make_old(made)
+        shop.apply("sleepy", app="hello:app", replicas={"min": 0, "max": 2})
         yield made
 
 
@@ -96,12 +98,37 @@ def traffic(release: Release) -> Iterator[None]:
     thread.join(timeout=30)
 
 
+def _targets(release: Release) -> list[str]:
+    """The port that each pod names in its annotations, as a Prometheus that discovers pods."""
+    pods = release.operator.json("pods")["items"]
+    return [
+        f"{pod['status']['podIP']}:{pod['metadata']['annotations']['prometheus.io/port']}"
+        for pod in pods
+    ]
+
+
 @pytest.fixture(scope="module")
 def prometheus(
     release: Release, traffic: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    pods = release.operator.json("pods", "-l", "app.kubernetes.io/name=aiapi-operator")["items"]
-    targets = [f"{pod['status']['podIP']}:8080" for pod in pods]
-    folder = tmp_path_factory.mktemp("prometheus")
+    folder, targets = tmp_path_factory.mktemp("prometheus"), _targets(release)
     with scraping(folder, targets, rules=CHART / "files" / "rules.yaml") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def cold_start(release: Release, prometheus: Prometheus) -> None:
+    """An AIApi went to zero, and a request woke it."""
+
+    def is_in(phase: str) -> bool:
+        return release.shop.status("sleepy").get("activation", {}).get("phase") == phase
+
+    release.shop.wait_ready("sleepy")
+    eventually(lambda: is_in("Serving"), within=60, what="it serves")
+    release.shop.kubectl("scale", "deployment/sleepy", "--replicas=0")
+    eventually(lambda: is_in("Asleep"), within=60, what="it is asleep")
+    counted = 'aiapi_activator_cold_start_seconds_count{name="sleepy"}'
+    eventually(lambda: prometheus.has_data(counted), within=30, what="its activators are scraped")
+    address = release.shop.service_address("sleepy")
+    with urllib.request.urlopen(address, timeout=90) as answer:  # noqa: S310 - the sandbox
+        assert answer.status == 200

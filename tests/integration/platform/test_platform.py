@@ -11,7 +11,7 @@ from platform_support.prometheus import Prometheus
 
 Release = Any  # defined in conftest.py of this folder
 DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
-VALUES = {"$namespace": "shop", "$name": "hello", "$__rate_interval": "10s"}
+VALUES = {"$namespace": "shop", "$name": "hello", "$__rate_interval": "2m"}
 
 
 def queries(dashboard: dict[str, Any]) -> list[tuple[str, str]]:
@@ -30,6 +30,7 @@ def filled(expr: str) -> str:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("cold_start")
 def test_every_query_of_a_dashboard_returns_data(prometheus: Prometheus, path: Any) -> None:
     asked = queries(json.loads(path.read_text()))
     assert len(asked) >= 8

@@ -28,3 +28,14 @@ def test_panels_have_descriptions_and_query_documented_metrics() -> None:
                 named = re.findall(r"\baiapi_(?:operator|activator)_\w+", target["expr"])
                 assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in named} <= documented
                 assert target["datasource"]["uid"] == "${datasource}"
+
+
+def test_missing_data_is_not_shown_as_zero() -> None:
+    shown = [
+        f"{path.name}: {panel['title']}"
+        for path in FOLDER.glob("*.json")
+        for panel in json.loads(path.read_text())["panels"]
+        for target in panel["targets"]
+        if "vector(" in target["expr"]
+    ]
+    assert shown == []
