@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_support.cluster import Cluster, fresh_name
+from e2e_support.cluster import Cluster, own_namespace
 from e2e_support.kubectl import Kubectl
 from e2e_support.operator import Operator
 from e2e_support.sandbox import running_sandbox
@@ -84,10 +84,5 @@ def cluster(
     request: pytest.FixtureRequest, kubeconfig: Path, operator: Operator
 ) -> Iterator[Cluster]:
     """A namespace for one test that admits only restricted pods."""
-    cluster = Cluster(
-        kubectl=Kubectl(kubeconfig=kubeconfig, namespace=fresh_name()),
-        image=request.config.getoption("--image"),
-    )
-    cluster.create_namespace()
-    yield cluster
-    cluster.delete_namespace()
+    with own_namespace(kubeconfig, request.config.getoption("--image")) as cluster:
+        yield cluster

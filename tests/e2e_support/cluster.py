@@ -2,7 +2,10 @@
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from e2e_support.kubectl import Kubectl, eventually
@@ -15,10 +18,6 @@ CHILDREN = (
     "poddisruptionbudget",
     "networkpolicy",
 )
-
-
-def fresh_name() -> str:
-    return f"e2e-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +99,15 @@ class Cluster:
         spec, annotations = found["spec"], found["metadata"].get("annotations", {})
         own = f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
         return f"http://{annotations.get('sandbox.aiapi.dev/address', own)}"
+
+
+@contextmanager
+def own_namespace(kubeconfig: Path, image: str) -> Iterator[Cluster]:
+    """A new namespace for the block, which admits only restricted pods."""
+    kubectl = Kubectl(kubeconfig=kubeconfig, namespace=f"e2e-{secrets.token_hex(4)}")
+    cluster = Cluster(kubectl=kubectl, image=image)
+    cluster.create_namespace()
+    try:
+        yield cluster
+    finally:
+        cluster.delete_namespace()

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from e2e_support.assistant import LLM_PORT, deploy_assistant, deploy_llm
-from e2e_support.cluster import Cluster, fresh_name
+from e2e_support.cluster import Cluster, own_namespace
 from e2e_support.fault import Steady, hold
 from e2e_support.fault_load import start_steady_load
 from e2e_support.fault_sidecar import Rule, Sidecar, container
-from e2e_support.kubectl import Kubectl
 from e2e_support.kubectl_proxy import ApiReader
 
 from aiapi_operator.manifests.app_container import TOKEN_FOLDER, TOKEN_VOLUME
@@ -41,12 +40,7 @@ class Namespaces:
     read: ApiReader
 
     def create(self) -> Cluster:
-        cluster = Cluster(
-            kubectl=Kubectl(kubeconfig=self.kubeconfig, namespace=fresh_name()), image=self.image
-        )
-        cluster.create_namespace()
-        self.stack.callback(cluster.delete_namespace)
-        return cluster
+        return self.stack.enter_context(own_namespace(self.kubeconfig, self.image))
 
 
 def behind_proxy(image: str) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from e2e_support.kubectl import Kubectl, eventually
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 AIAPI = Path(sys.executable).with_name("aiapi")
 
 
@@ -43,3 +45,17 @@ def running_sandbox(
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@contextmanager
+def given_or_sandbox(
+    config: pytest.Config, folder: Path, *, options: Iterable[str] = ()
+) -> Iterator[Path]:
+    """The kubeconfig of ``--kubeconfig``, or of a sandbox that nothing else uses."""
+    given = config.getoption("--kubeconfig")
+    if given:
+        yield Path(given)
+        return
+    images = [f"{config.getoption('--image')}={EXAMPLES}"]
+    with running_sandbox(folder, images=images, options=options) as path:
+        yield path

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from e2e_support import fault_fleet, fault_record
-from e2e_support.cluster import Cluster, fresh_name
+from e2e_support.cluster import Cluster, own_namespace
 from e2e_support.fault import Steady
 from e2e_support.faulty_operator import FaultyOperator
 from e2e_support.kubectl import Kubectl
 from e2e_support.kubectl_proxy import api_reader
-from e2e_support.sandbox import running_sandbox
+from e2e_support.sandbox import given_or_sandbox
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
@@ -44,12 +44,8 @@ def fault_kubeconfig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """A sandbox without other tests, or the given cluster."""
-    given = request.config.getoption("--kubeconfig")
-    if given:
-        yield Path(given)
-        return
-    images = [f"{request.config.getoption('--image')}={ROOT / 'examples'}"]
-    with running_sandbox(tmp_path_factory.mktemp("faults"), images=images) as path:
+    folder = tmp_path_factory.mktemp("faults")
+    with given_or_sandbox(request.config, folder) as path:
         yield path
 
 
@@ -114,10 +110,5 @@ def cluster(
     request: pytest.FixtureRequest, fault_kubeconfig: Path, operator: FaultyOperator
 ) -> Iterator[Cluster]:
     """A namespace for one scenario."""
-    cluster = Cluster(
-        kubectl=Kubectl(kubeconfig=fault_kubeconfig, namespace=fresh_name()),
-        image=request.config.getoption("--image"),
-    )
-    cluster.create_namespace()
-    yield cluster
-    cluster.delete_namespace()
+    with own_namespace(fault_kubeconfig, request.config.getoption("--image")) as cluster:
+        yield cluster

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from e2e_support.activators import Activators
-from e2e_support.cluster import Cluster, fresh_name
+from e2e_support.cluster import own_namespace
 from e2e_support.kubectl import Kubectl
 from e2e_support.kubectl_proxy import ApiReader, api_reader
 from e2e_support.operator import Operator
-from e2e_support.sandbox import running_sandbox
+from e2e_support.sandbox import given_or_sandbox
 from e2e_support.zero import GRACE, Zero
 
 ROOT = Path(__file__).parents[3]
@@ -29,13 +29,8 @@ def zero_kubeconfig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """A sandbox without other tests, or the given cluster."""
-    given = request.config.getoption("--kubeconfig")
-    if given:
-        yield Path(given)
-        return
-    images = [f"{request.config.getoption('--image')}={ROOT / 'examples'}"]
     folder = tmp_path_factory.mktemp("zero")
-    with running_sandbox(folder, images=images, options=SERVICE_DELAY) as path:
+    with given_or_sandbox(request.config, folder, options=SERVICE_DELAY) as path:
         yield path
 
 
@@ -84,10 +79,7 @@ def create(
     with ExitStack() as stack:
 
         def one() -> Zero:
-            kubectl = Kubectl(kubeconfig=zero_kubeconfig, namespace=fresh_name())
-            cluster = Cluster(kubectl=kubectl, image=image)
-            cluster.create_namespace()
-            stack.callback(cluster.delete_namespace)
+            cluster = stack.enter_context(own_namespace(zero_kubeconfig, image))
             return Zero(cluster=cluster, read=read)
 
         yield one
