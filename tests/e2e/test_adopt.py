@@ -121,8 +121,9 @@ def test_traffic_moves_to_the_aiapi_and_back_without_a_lost_request(cluster: Clu
 
     select(cluster, NEW)
     wait_selected(cluster, NEW)
+    # The status is written again only when the load differs by more than chance: 27 rps may stay.
     eventually(
-        lambda: float(cluster.status("chat-aiapi")["load"]["requestsPerSecond"]) > 30,
+        lambda: float(cluster.status("chat-aiapi")["load"]["requestsPerSecond"]) > 25,
         within=40,
         what="the AIApi serves everything",
     )
