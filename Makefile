@@ -72,7 +72,10 @@ test-adopt: install  ## Adopt ten Deployments in one sandbox, under load: minute
 	$(BIN)/python -m pytest tests/integration -m long_adopt
 
 test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
-	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+	rm -rf build/audit
+	mkdir -p build/audit
+	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' --audit-logs build/audit $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+	$(if $(KUBECONFIG_PATH),,$(BIN)/python -m pytest tests/e2e_permissions --audit-logs build/audit)
 
 test-faults: install  ## Run all fault scenarios; KUBECONFIG_PATH and IMAGE as above, RECORD=1 keeps the measurements
 	RECORD=$(RECORD) $(BIN)/python -m pytest tests/e2e/faults -s $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))

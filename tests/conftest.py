@@ -6,20 +6,11 @@ pytest reads options only from the topmost conftest.
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
-AUDITED = tuple(
-    Path(__file__).parent / "e2e" / f"test_{name}.py"
-    for name in (
-        "activators",
-        "reconcile",
-        "resource",
-        "right_sizing",
-        "failures",
-        "zz_permissions",
-    )
-)
-OWN_SANDBOX = tuple(Path(__file__).parent / "e2e" / name for name in ("faults", "zero"))
+OWN_SANDBOX = ("tests/e2e/faults", "tests/e2e/zero")
 FAILURE_LENGTH = 3000
 REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
 
@@ -32,25 +23,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--unprepared-image", help="image with tests/image_support/shop and without the runtime"
     )
     group.addoption("--operator-image", help="image of the operator; default: the released image")
+    group.addoption(
+        "--audit-logs", type=Path, help="folder of the sandboxes' audit logs, which are kept there"
+    )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class SandboxScheduling(LoadScopeScheduling):
+    """Sends tests to any process, except those that share a sandbox of their own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.partition("::")[0].rpartition("/")[0]
+        return folder if folder in OWN_SANDBOX else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """With ``--dist loadgroup``, groups by folder. pytest-xdist's own need an older pytest."""
+    return SandboxScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests with generated cases, and retry tests of real processes once.
 
     The summary lists each retry as RERUN, with the first failure. Unit tests do not depend on the
-    machine's load and are not retried. With ``--dist loadgroup``, the end-to-end tests whose API
-    calls are compared with the operator's permissions share a process, and with it a sandbox; so
-    do the fault scenarios, and those of scale to zero.
+    machine's load and are not retried.
     """
     for item in items:
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.property)
         if any(item.path.is_relative_to(folder) for folder in REAL_PROCESSES):
             item.add_marker(pytest.mark.flaky(reruns=1))
-        group = "audited" if item.path in AUDITED else item.path.stem
-        group = item.path.parent.name if item.path.parent in OWN_SANDBOX else group
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -52,12 +52,18 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def python(*arguments: object, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process, ended at the end."""
+    with _running([sys.executable, *map(str, arguments)], log, environment) as process:
+        yield process
+
+
+@contextmanager
+def _running(
+    command: list[str], log: Path, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, ended at the end; also one that is stopped, or does not end by itself."""
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
-            env=_environment() | environment,
-            stdout=out,
-            stderr=out,
+            command, env=_environment() | environment, stdout=out, stderr=out
         )
     try:
         yield process
@@ -65,7 +71,7 @@ def python(*arguments: object, log: Path, **environment: str) -> Iterator[subpro
         process.send_signal(signal.SIGCONT)
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -168,26 +174,12 @@ def operator(api: Api, folder: Path, *command: str) -> Iterator[Operator]:
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     arguments = [sys.executable, "-m", "aiapi_operator", *options]
     arguments += ["--kubeconfig", str(api.kubeconfig(folder)), "--leader-election"]
-    with (folder / "operator.log").open("ab") as out:
-        process = subprocess.Popen(
-            [*command, *arguments],
-            env=_environment() | _SETTINGS,
-            stdout=out,
-            stderr=out,
-        )
-    found = Operator(process, port)
-    try:
+    log = folder / "operator.log"
+    with _running([*command, *arguments], log, _SETTINGS) as process:
+        found = Operator(process, port)
         if await_that(found.is_ready, 60) is None:
-            raise RuntimeError(f"the operator did not start; see {folder / 'operator.log'}")
+            raise RuntimeError(f"the operator did not start; see {log}")
         yield found
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def percentile(before: dict[float, float], after: dict[float, float], share: float) -> float:

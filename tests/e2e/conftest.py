@@ -10,6 +10,7 @@ project; ``--operator-image`` has the operator. Everything is done with kubectl,
 a pod, so nothing here depends on how the test machine reaches the cluster's network.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def audit_log(
     """The sandbox's audit log; None on a real cluster."""
     if request.config.getoption("--kubeconfig"):
         return None
-    return tmp_path_factory.mktemp("audit") / "audit.log"
+    folder = request.config.getoption("--audit-logs") or tmp_path_factory.mktemp("audit")
+    return folder / f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.log"
 
 
 @pytest.fixture(scope="session")

@@ -214,7 +214,7 @@ class Connection:
                 try:
                     yield answer.content
                 finally:
-                    answer.close()
+                    _abort(answer)
         except errors.Unauthorized:
             await self._renew_credentials()
             raise
@@ -281,6 +281,13 @@ class Connection:
         except NotConfiguredError:
             return
         self._client.configuration.api_key = fresh.api_key
+
+
+def _abort(answer: aiohttp.ClientResponse) -> None:
+    """Close at once. An ordinary end of TLS waits for the server, for up to 30 s."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
+    answer.close()
 
 
 def _unreachable(error: BaseException) -> errors.Unavailable:
