@@ -66,7 +66,7 @@ coverage: install  ## Run the fast unit tests and print line coverage by package
 	$(BIN)/python .ci/coverage_by_package.py
 
 test-integration: install  ## Run the integration tests: real components on loopback
-	$(BIN)/python -m pytest tests/integration -m 'not long_adopt' --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest tests/integration -m "not long_adopt" --numprocesses 4 --dist loadfile
 
 test-adopt: install  ## Adopt ten Deployments in one sandbox, under load: minutes
 	$(BIN)/python -m pytest tests/integration -m long_adopt
@@ -74,7 +74,7 @@ test-adopt: install  ## Adopt ten Deployments in one sandbox, under load: minute
 test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
 	rm -rf build/audit
 	mkdir -p build/audit
-	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' --audit-logs build/audit $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' --audit-logs build/audit $(if $(KUBECONFIG_PATH),,--numprocesses 4 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
 	$(if $(KUBECONFIG_PATH),,$(BIN)/python -m pytest tests/e2e_permissions --audit-logs build/audit)
 
 test-faults: install  ## Run all fault scenarios; KUBECONFIG_PATH and IMAGE as above, RECORD=1 keeps the measurements
