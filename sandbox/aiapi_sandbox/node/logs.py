@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aiapi_sandbox.pipe_end import PipeEnd
+
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINE = 16 * 1024
 
@@ -163,7 +165,7 @@ class LogCapture:
         reader, writer = os.pipe()
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_read_pipe(
-            lambda: _CaptureProtocol(log), os.fdopen(reader, "rb", 0)
+            lambda: _CaptureProtocol(log), PipeEnd(reader)
         )
         return cls(transport, protocol), writer
 

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiapi_sandbox.pipe_end import PipeEnd
+
 SHIM = Path(__file__).with_name("shim.py")
 START_TIMEOUT = 15.0
 
@@ -96,7 +98,7 @@ class SupervisedProcess:
         finally:
             os.close(writer)
         loop = asyncio.get_running_loop()
-        _, status = await loop.connect_read_pipe(_StatusProtocol, os.fdopen(reader, "rb", 0))
+        _, status = await loop.connect_read_pipe(_StatusProtocol, PipeEnd(reader))
         process = cls(shim, status, 0)
         try:
             async with asyncio.timeout(START_TIMEOUT):
@@ -147,7 +149,7 @@ async def run_to_completion(spec: ProcessSpec, *, timeout_seconds: float) -> tup
     reader, writer = os.pipe()
     collector = _OutputProtocol()
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: collector, os.fdopen(reader, "rb", 0))
+    transport, _ = await loop.connect_read_pipe(lambda: collector, PipeEnd(reader))
     process = None
     try:
         async with asyncio.timeout(timeout_seconds):

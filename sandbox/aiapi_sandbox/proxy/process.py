@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from aiapi_sandbox.pipe_end import PipeEnd
 from aiapi_sandbox.proxy.connections import Address
 
 logger = logging.getLogger(__name__)
@@ -87,15 +89,19 @@ class ProxyProcess:
             await self._stop()
 
     async def _start(self) -> _ProxyMessages:
-        self._child = child = subprocess.Popen(  # noqa: ASYNC220 - does not block; runs our own module
-            [sys.executable, "-P", "-m", "aiapi_sandbox.proxy"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
+        reader, writer = os.pipe()
+        try:
+            self._child = subprocess.Popen(  # noqa: ASYNC220 - does not block; runs our own module
+                [sys.executable, "-P", "-m", "aiapi_sandbox.proxy"],
+                stdin=subprocess.PIPE,
+                stdout=writer,
+                start_new_session=True,
+                bufsize=0,
+            )
+        finally:
+            os.close(writer)
         loop = asyncio.get_running_loop()
-        _, messages = await loop.connect_read_pipe(_ProxyMessages, child.stdout)
+        _, messages = await loop.connect_read_pipe(_ProxyMessages, PipeEnd(reader))
         self._messages = messages
         self._send()
         return messages
