@@ -50,7 +50,7 @@ kind: install images  ## Create a kind cluster and load the images; needs Docker
 	@printf '\nTo use kubectl and the plugin in this shell:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
 		"$(CURDIR)/build/kind.kubeconfig" "$(CURDIR)/.venv/bin"
 
-test: coverage test-property test-integration test-e2e  ## Run all tests
+test: test-unit test-property test-integration test-e2e  ## Run all tests
 
 test-unit: install  ## Run the fast unit tests, in seconds
 	$(BIN)/python -m pytest tests/unit -m "not (property or slow)" --numprocesses 2
@@ -68,13 +68,13 @@ coverage: install  ## Run the fast unit tests and print line coverage by package
 test-integration: install  ## Run the integration tests: real components on loopback
 	$(BIN)/python -m pytest tests/integration -m "not long_adopt" --numprocesses 4 --dist loadfile
 
-test-adopt: install  ## Adopt ten Deployments in one sandbox, under load: minutes
-	$(BIN)/python -m pytest tests/integration -m long_adopt
+test-adopt: install  ## Adopt ten Deployments in one sandbox, and one back and forth under load: minutes
+	$(BIN)/python -m pytest tests/integration tests/e2e -m long_adopt
 
 test-e2e: install  ## Run the end-to-end tests; set KUBECONFIG_PATH and IMAGE to use a cluster
 	rm -rf build/audit
 	mkdir -p build/audit
-	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero' --audit-logs build/audit $(if $(KUBECONFIG_PATH),,--numprocesses 4 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
+	$(BIN)/python -m pytest tests/e2e -m 'not long_fault and not long_zero and not long_adopt' --audit-logs build/audit $(if $(KUBECONFIG_PATH),,--numprocesses 3 --dist loadgroup) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH)) $(if $(IMAGE),--image $(IMAGE))
 	$(if $(KUBECONFIG_PATH),,$(BIN)/python -m pytest tests/e2e_permissions --audit-logs build/audit)
 
 test-faults: install  ## Run all fault scenarios; KUBECONFIG_PATH and IMAGE as above, RECORD=1 keeps the measurements

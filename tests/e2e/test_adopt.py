@@ -100,6 +100,7 @@ def is_loaded(cluster: Cluster) -> bool:
     return float(rate) > 5
 
 
+@pytest.mark.long_adopt
 @pytest.mark.timeout(300)
 def test_traffic_moves_to_the_aiapi_and_back_without_a_lost_request(cluster: Cluster) -> None:
     deploy_chat(cluster)
