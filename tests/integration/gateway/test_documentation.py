@@ -40,6 +40,19 @@ async def test_every_route_documents_its_errors_and_examples() -> None:
             assert {"401", "403"} <= set(operation["responses"]), where
 
 
+async def test_what_can_be_streamed_is_documented_as_events() -> None:
+    async with gateway() as client:
+        found = await document(client)
+    streams = {
+        path
+        for path, item in found["paths"].items()
+        if "`stream: true`" in item.get("post", {}).get("description", "")
+    }
+    assert streams >= {CHAT, "/v1/completions", "/v1/responses"}
+    for path in streams:
+        assert "text/event-stream" in found["paths"][path]["post"]["responses"]["200"]["content"]
+
+
 async def test_the_examples_are_valid(upstream: StandIn) -> None:
     models = upstreams(upstream.url, models=["smollm2-135m", "wordllama-256"])
     sent = [

@@ -17,13 +17,20 @@ from aiapi_service.gateway.upstreams.calls import COMPLETIONS_PATH
 
 router = APIRouter(tags=["chat"], route_class=DirectRoute)
 
+_STREAMED = {
+    "content": {
+        "application/json": {"example": examples.COMPLETIONS_ANSWER},
+        "text/event-stream": {"example": examples.COMPLETIONS_EVENTS},
+    },
+}
+
 
 @router.post(
     "/v1/completions",
     summary="Complete a prompt",
     response_model=Completion,
     responses={
-        200: {"content": {"application/json": {"example": examples.COMPLETIONS_ANSWER}}},
+        200: _STREAMED,
         **responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
     },
     openapi_extra=json_body(CompletionRequest, examples.COMPLETIONS),

@@ -17,13 +17,20 @@ from aiapi_service.gateway.upstreams.calls import RESPONSES_PATH
 
 router = APIRouter(tags=["chat"], route_class=DirectRoute)
 
+_STREAMED = {
+    "content": {
+        "application/json": {"example": examples.RESPONSES_ANSWER},
+        "text/event-stream": {"example": examples.RESPONSES_EVENTS},
+    },
+}
+
 
 @router.post(
     "/v1/responses",
     summary="Create a response",
     response_model=ModelResponse,
     responses={
-        200: {"content": {"application/json": {"example": examples.RESPONSES_ANSWER}}},
+        200: _STREAMED,
         **responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 502, 503, 504),
     },
     openapi_extra=json_body(ResponseRequest, examples.RESPONSES),

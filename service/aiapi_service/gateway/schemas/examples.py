@@ -61,6 +61,14 @@ COMPLETIONS_ANSWER: dict[str, Any] = {
     "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10},
 }
 
+COMPLETIONS_EVENTS = """\
+data: {"id": "cmpl-1", "object": "text_completion", "created": 1767225600, \
+"model": "smollm2-135m", "choices": [{"index": 0, "text": ", there was"}]}
+
+data: [DONE]
+
+"""
+
 RESPONSES: dict[str, Any] = {
     "text": {
         "summary": "A question",
@@ -89,6 +97,13 @@ RESPONSES_ANSWER: dict[str, Any] = {
     ],
     "usage": {"input_tokens": 37, "output_tokens": 3, "total_tokens": 40},
 }
+
+RESPONSES_EVENTS = """\
+event: response.output_text.delta
+data: {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, \
+"content_index": 0, "delta": "Paris"}
+
+"""
 
 EMBEDDINGS: dict[str, Any] = {
     "texts": {
