@@ -1,9 +1,14 @@
 """The activators of the installation."""
 
+import copy
 import json
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from e2e_support.api_proxy import add_api_proxy
+from e2e_support.fault_sidecar import Rule, Sidecar
 from e2e_support.kubectl import eventually
 from e2e_support.operator import Operator
 
@@ -45,8 +50,36 @@ class Activators:
         """Change variables, and wait until only activators with them run."""
         pairs = [f"{name}={value}" for name, value in values.items()]
         self._kubectl("set", "env", DEPLOYMENT, *pairs)
+        self._wait_rolled_out()
+
+    @contextmanager
+    def behind_proxies(self, image: str) -> Iterator[None]:
+        """Put a fault proxy between each activator and the API server, for the block."""
+        before = self._kubectl.json(DEPLOYMENT)["spec"]["template"]["spec"]
+        pod = copy.deepcopy(before)
+        add_api_proxy(pod, image, target="python")
+        self._set_pod(pod)
+        try:
+            yield
+        finally:
+            self._set_pod(before)
+
+    def _set_pod(self, pod: dict[str, Any]) -> None:
+        change = [{"op": "replace", "path": "/spec/template/spec", "value": pod}]
+        self._kubectl("patch", DEPLOYMENT, "--type=json", "-p", json.dumps(change))
+        self._wait_rolled_out()
+
+    def _wait_rolled_out(self) -> None:
         self._kubectl("rollout", "status", DEPLOYMENT, "--timeout=90s", timeout=100)
         eventually(lambda: len(self.pods()) == 2, within=60, what="the old activators end")
+
+    def suffer(self, *rules: Rule) -> None:
+        """Replace the faults of all proxies; without any, the API server is back."""
+        for each in self.pods():
+            name = each["metadata"]["name"]
+            sidecar = Sidecar(kubectl=self._kubectl, pod=name, is_local=self._is_local)
+            sidecar.wait_up()
+            sidecar.rules(*rules)
 
     def holding(self, aiapi: str) -> dict[str, int]:
         """Requests that each pod holds for an AIApi."""

@@ -1,27 +1,15 @@
 """The operator with the fault proxy between it and the API server."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
+from e2e_support.api_proxy import add_api_proxy
 from e2e_support.fault import hold
-from e2e_support.fault_sidecar import Rule, Sidecar, container
+from e2e_support.fault_sidecar import Rule, Sidecar
 from e2e_support.kubectl import eventually
 from e2e_support.operator import Operator
 
 OPERATOR = ("Deployment", "aiapi-operator")
-FOLDER = "/fault"
-PORT = 9444
-KUBECONFIG = """
-import json, os
-with open(os.environ["TO"], "w") as file:
-    json.dump({
-        "apiVersion": "v1", "kind": "Config", "current-context": "fault",
-        "clusters": [{"name": "fault", "cluster": {"server": os.environ["SERVER"]}}],
-        "users": [{"name": "fault", "user": {"token": "the-proxy-has-it"}}],
-        "contexts": [{"name": "fault", "context": {"cluster": "fault", "user": "fault"}}],
-    }, file)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,29 +21,10 @@ class FaultyOperator(Operator):
         documents = list(yaml.safe_load_all(super().manifests()))
         for document in documents:
             if (document["kind"], document["metadata"]["name"]) == OPERATOR:
-                self._add_proxy(document["spec"]["template"]["spec"])
+                pod = document["spec"]["template"]["spec"]
+                add_api_proxy(pod, self.proxy_image, target="aiapi-operator")
+                pod["shareProcessNamespace"] = True
         return yaml.safe_dump_all(documents)
-
-    def _add_proxy(self, pod: dict[str, Any]) -> None:
-        proxy = container(
-            self.proxy_image, upstream="kubernetes", listen=PORT, target="aiapi-operator"
-        )
-        mount = {"name": "fault", "mountPath": FOLDER}
-        variables = {"SERVER": f"http://$(POD_IP):{PORT}", "TO": f"{FOLDER}/kubeconfig"}
-        writes = {
-            **proxy,
-            "name": "kubeconfig",
-            "command": ["python", "-c", KUBECONFIG],
-            "env": [proxy["env"][0], *({"name": k, "value": v} for k, v in variables.items())],
-            "volumeMounts": [mount],
-        }
-        main = pod["containers"][0]
-        main["env"].append({"name": "KUBECONFIG", "value": variables["TO"]})
-        main["volumeMounts"].append(mount)
-        pod["volumes"].append({"name": "fault", "emptyDir": {}})
-        pod["initContainers"] = [writes]
-        pod["containers"].append(proxy)
-        pod["shareProcessNamespace"] = True
 
     def names(self) -> list[str]:
         """The operator's pods that are not being deleted."""

@@ -32,6 +32,20 @@ class Release:
     def install(self) -> None:
         self.helm("install", "aiapi", str(CHART), "--create-namespace", "--wait", "--timeout=120s")
 
+    def wait_phase(self, name: str, phase: str) -> None:
+        """Wait until an AIApi that may go to zero is in a phase."""
+        eventually(
+            lambda: self.shop.status(name).get("activation", {}).get("phase") == phase,
+            within=60,
+            what=f"{name} is {phase}",
+        )
+
+    def put_to_zero(self, name: str) -> None:
+        """Scale its Deployment to zero, which needs no idle time."""
+        self.wait_phase(name, "Serving")
+        self.shop.kubectl("scale", f"deployment/{name}", "--replicas=0")
+        self.wait_phase(name, "Asleep")
+
     def helm(self, *args: str) -> str:
         done = run(*args, "--namespace", NAMESPACE, kubeconfig=self.kubeconfig)
         assert done.returncode == 0, done.stderr + done.stdout
@@ -119,14 +133,8 @@ def prometheus(
 @pytest.fixture(scope="module")
 def cold_start(release: Release, prometheus: Prometheus) -> None:
     """An AIApi went to zero, and a request woke it."""
-
-    def is_in(phase: str) -> bool:
-        return release.shop.status("sleepy").get("activation", {}).get("phase") == phase
-
     release.shop.wait_ready("sleepy")
-    eventually(lambda: is_in("Serving"), within=60, what="it serves")
-    release.shop.kubectl("scale", "deployment/sleepy", "--replicas=0")
-    eventually(lambda: is_in("Asleep"), within=60, what="it is asleep")
+    release.put_to_zero("sleepy")
     counted = 'aiapi_activator_cold_start_seconds_count{name="sleepy"}'
     eventually(lambda: prometheus.has_data(counted), within=30, what="its activators are scraped")
     address = release.shop.service_address("sleepy")

@@ -80,7 +80,9 @@ def test_upgrade_and_uninstall_keep_pods_and_leave_no_objects(release: Release) 
     )  # fmt: skip
     assert not release.operator.exists("poddisruptionbudget", "aiapi-operator")
     assert release.operator.exists("configmap", "aiapi-operator-fleet-overview")
+    release.put_to_zero("sleepy")
     release.helm("uninstall", "aiapi", "--wait", "--timeout=120s")
+    assert release.shop.children("sleepy")["deployment"]["spec"]["replicas"] == 1
     kinds = "all,secret,lease,poddisruptionbudget,networkpolicy,role,rolebinding,configmap"
     # The CA of the admin ports stays: the pods that still run have certificates of it.
     own = (
