@@ -17,8 +17,10 @@ from pathlib import Path
 
 import goal_rows
 from goal_rows import Row
-from scale_bench import scenarios
-from scale_bench.scenarios import PER_POD, Size, cluster, run_operator
+from scale_bench import scenarios, sizing_table
+from scale_bench.processes import Operator
+from scale_bench.scenarios import PER_POD, Cluster, Rest, Size, cluster, run_operator
+from scale_bench.sizing_table import Cost, Measured
 
 OUTPUT = Path(__file__).parents[1] / "build" / "bench" / "scale.json"
 MANY = Size(aiapis=1000, pods=10, most=16)
@@ -27,24 +29,55 @@ LARGE = Size(aiapis=1, pods=3000, most=3500)
 CHURN = Size(aiapis=200, pods=1, most=2)
 
 
+class Costs:
+    """What the parts measured of the costs of ticks and memory."""
+
+    def __init__(self) -> None:
+        self.base = 0.0
+        """Bytes of an operator without AIApis."""
+        self.found: list[Measured] = []
+
+    def note(self, on: Cluster, up: Operator, rest: Rest) -> None:
+        """Keep a cluster under load."""
+        self.found.append(
+            Measured(
+                aiapis=on.size.aiapis,
+                pods=int(on.board.replicas.sum()),
+                tick=rest.cores * rest.seconds / max(1.0, rest.ticks),
+                memory=up.memory() - self.base,
+            )
+        )
+
+    def table(self) -> list[str]:
+        """The sizing table; empty without the parts ``many`` and ``small``."""
+        if len(self.found) < 2:
+            return []
+        return list(sizing_table.lines(Cost.of(self.base, *self.found[:2])))
+
+
+COSTS = Costs()
+
+
 def many(folder: Path, seconds: float) -> Iterator[Row]:
     """1,000 AIApis of 10 pods: a first operator creates everything, a second one takes over."""
     with cluster(MANY, folder, created=False) as on:
         on.load(PER_POD)
         with run_operator(on) as up:
             time.sleep(10)
-            base = up.memory()
+            COSTS.base = up.memory()
             on.api.do("create", first=0, count=MANY.aiapis, replicas=MANY.pods, most=MANY.most)
             scenarios.await_that(lambda: on.seen() >= MANY.aiapis * MANY.pods, 300)
-            scenarios.settled(on, 120)
+            scenarios.learned(on)
         on.board.scrapes[:] = 0
         on.api.do("reset")
         began = time.monotonic()
         with run_operator(on) as up:
             yield from scenarios.start(on, up, began)
             scenarios.settled(on, 90)
-            yield from scenarios.steady(on, up, seconds)
-            yield from scenarios.memory(base, on, up)
+            rest = scenarios.observe(up, on, seconds)
+            COSTS.note(on, up, rest)
+            yield from scenarios.steady(on, rest)
+            yield from scenarios.memory(COSTS.base, on, up)
             yield from scenarios.page(up, on)
             yield from scenarios.edits(on, 20)
             yield from scenarios.burst(on, 5)
@@ -65,7 +98,7 @@ def small(folder: Path, seconds: float) -> Iterator[Row]:
             value=f"{on.seen():,} of {pods:,} pods" + (f" after {took:.0f} s" if took else ""),
             holds=took is not None,
         )
-        scenarios.settled(on, 60)
+        scenarios.learned(on)
         rest = scenarios.observe(up, on, seconds)
         yield Row(
             name=f"{SMALL}: what it takes",
@@ -73,6 +106,7 @@ def small(folder: Path, seconds: float) -> Iterator[Row]:
             value=f"{rest}, p99 lateness <= {rest.lag:g} s, {up.memory() / 1e6:.0f} MB",
             holds=rest.ticks > 0,
         )
+        COSTS.note(on, up, rest)
 
 
 def large(folder: Path, seconds: float) -> Iterator[Row]:
@@ -81,7 +115,7 @@ def large(folder: Path, seconds: float) -> Iterator[Row]:
         on.load(PER_POD)
         with run_operator(on) as up:
             scenarios.await_that(lambda: on.seen() >= LARGE.pods, 120)
-            scenarios.settled(on, 60)
+            scenarios.learned(on)
             rest = scenarios.observe(up, on, seconds)
             each = 1000 * rest.cores * rest.seconds / max(1.0, rest.ticks)
             yield Row(
@@ -105,7 +139,7 @@ def overload(folder: Path, seconds: float) -> Iterator[Row]:
         on.load(PER_POD)
         with run_operator(on, "taskset", "-c", "0") as up:
             scenarios.await_that(lambda: on.seen() >= MANY.aiapis * MANY.pods, 300)
-            scenarios.settled(on, 60)
+            scenarios.learned(on)
             need = scenarios.observe(up, on, 20).cores
             others = max(1, round(2 / max(need, 0.05)) - 1)
             on.api.do("reset")
@@ -145,6 +179,7 @@ def main() -> None:
             rows.append(row)
             verdict = "holds" if row.holds else "MISSED"
             print(f"  {row.name}: {row.value}; goal {row.goal}: {verdict}", flush=True)
+    print("\n", *COSTS.table(), sep="\n")
     goal_rows.write(OUTPUT, rows, seconds=given.seconds, python=platform.python_version())
 
 

@@ -11,7 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
 OWN_SANDBOX = ("tests/e2e/faults", "tests/e2e/zero")
-FAILURE_LENGTH = 3000
+FAILURE_LENGTH = 1500
+"""Characters of the first failure's message, and of the end of its traceback."""
 REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
 
 
@@ -58,4 +59,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print why each retried test failed the first time."""
     for report in terminalreporter.stats.get("rerun", []):
         terminalreporter.section(f"first failure of {report.nodeid}")
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            terminalreporter.write_line(crash.message[:FAILURE_LENGTH])
         terminalreporter.write_line(report.longreprtext[-FAILURE_LENGTH:])

@@ -25,7 +25,8 @@ from scale_bench.processes import (
 PER_POD = 50.0
 """Requests a second and pod: half of what one worker can serve."""
 LAG = "aiapi_operator_tick_lag_seconds"
-MEGABYTE = 2**20
+LEARNING = 70.0
+"""Seconds after which requests follow what workers use, with some to spare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,12 @@ def observe(up: Operator, on: Cluster, seconds: float) -> Rest:
     )
 
 
+def learned(on: Cluster) -> None:
+    """Wait until the operator knows what workers use: it then resizes each pod once."""
+    time.sleep(LEARNING)
+    settled(on, 120)
+
+
 def settled(on: Cluster, seconds: float) -> None:
     """Wait until the operator has stopped changing sizes, or ``seconds`` passed."""
 
@@ -157,9 +164,8 @@ def _is_of_one(call: str) -> bool:
     return not call.startswith(("LIST", "WATCH"))
 
 
-def steady(on: Cluster, up: Operator, seconds: float) -> Iterator[Row]:
+def steady(on: Cluster, rest: Rest) -> Iterator[Row]:
     """All AIApis under load."""
-    rest = observe(up, on, seconds)
     writes = rest.writes / on.size.aiapis / (rest.seconds / 60)
     yield Row(
         name=f"{on.size}: CPU, all under load",

@@ -76,8 +76,8 @@ def test_a_blocking_call_is_reported_with_the_line_of_the_app(
 ) -> None:
     deploy_shop(cluster, "shop", unprepared_image)
     cluster.wait_ready("shop")
-    start_load(cluster, service="shop", rate=1, seconds=5, path="/block")
-    found = cluster.wait_condition("shop", "EventLoopBlocked", within=40)
+    start_load(cluster, service="shop", rate=1, seconds=20, path="/block")
+    found = cluster.wait_condition("shop", "EventLoopBlocked", within=60)
     assert "shop/main.py" in found["message"]
 
 
