@@ -21,7 +21,7 @@ from aiapi_operator.sizing.inputs import PodSample, UpcomingFloor
 
 IDLE_INTERVAL = 10.0
 """Seconds between two ticks."""
-ASLEEP_INTERVAL = 60.0
+ASLEEP_INTERVAL = 300.0
 """Seconds between two ticks of an AIApi without pods."""
 SCHEDULE_AHEAD = 60.0
 """Seconds before a schedule from which an AIApi is not idle."""
