@@ -55,6 +55,8 @@ class StatusWriterState:
     """Workers, replicas and reason of that decision."""
     unconfirmed: dict[str, StatusCondition] = field(default_factory=dict)
     """Conditions of the previous operator that this one knows nothing about yet."""
+    requests: tuple[float, int] | None = None
+    """CPU (cores) and memory (bytes) of a worker in the status; None before the first decision."""
     examined: float = 0.0
     """When the numbers were last compared with those written, and were the same."""
 
@@ -188,6 +190,8 @@ class StatusWriter:
             _log.warning("writing the status failed: %s", error, extra=ref.log_fields())
             return
         state.written = WrittenStatus.of(document, self._clock())
+        if update.decision is not None:
+            state.requests = _requests(update.decision)
 
     def _due(self, state: StatusWriterState, update: StatusUpdate) -> dict[str, Any] | None:
         """The status, if it is to be written now. Most ticks need only a few parts of it."""
@@ -195,7 +199,8 @@ class StatusWriter:
         if written is None:
             return _document(state, inputs)
         outline = _with_kept(status.outline(inputs), inputs)
-        if essential(outline, state.conditions) != written.essential:
+        is_changed = essential(outline, state.conditions) != written.essential
+        if is_changed or _requests_changed(state, inputs.decision):
             return _document(state, inputs)
         now = self._clock()
         if now - written.time < JUMP_INTERVAL:
@@ -261,6 +266,20 @@ def _with_kept(document: dict[str, Any], inputs: status.StatusInputs) -> dict[st
     if (inputs.activation or {}).get("phase") == Phase.ASLEEP:
         kept = ("workers", "learned", "runtime")
     return {**{name: inputs.written[name] for name in kept if name in inputs.written}, **document}
+
+
+def _requests(decision: Decision) -> tuple[float, int]:
+    return decision.worker_cpu, decision.worker_memory
+
+
+def _requests_changed(state: StatusWriterState, decision: Decision | None) -> bool:
+    """Whether pods are resized to what workers use. A successor that does not know it would take
+    that back, so it is written at once."""
+    if decision is None:
+        return False
+    if state.requests is None:
+        state.requests = _requests(decision)
+    return _requests(decision) != state.requests
 
 
 def _has_jumped(state: StatusWriterState, inputs: status.StatusInputs) -> bool:

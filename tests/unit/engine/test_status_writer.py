@@ -75,6 +75,17 @@ async def test_numbers_that_vary_by_chance_are_written_once_a_minute(
     assert world.written["load"]["requestsPerSecond"] == "80"
 
 
+async def test_what_workers_use_is_written_at_once(changes: dict[str, Any]) -> None:
+    """Pods are resized to it, and a successor that does not know it would resize them back."""
+    world = World()
+    await world.settle()
+    before = writes(world)
+    changes["worker_cpu"] = 0.4
+    await world.tick(after=1.0)
+    await world.tick(after=1.0)
+    assert writes(world) == before + 1
+
+
 async def test_the_reason_of_a_diagnosis_that_does_not_apply_is_written_with_the_numbers(
     changes: dict[str, Any],
 ) -> None:
