@@ -136,6 +136,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         cache = ObjectCache()
         runner = await _runner(settings, connection, ports, metrics, cache)
         activator_pods.changed = runner.on_activators_change
+        poller.changed = runner.on_autoscalers_change
         overdue.append(runner.overdue)
         watches = Watches.of_children(
             connection,

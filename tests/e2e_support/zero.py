@@ -113,6 +113,14 @@ class Zero:
         self.spec = {**self.spec, **spec}
         self.cluster.apply(self.name, **self.spec)
 
+    def wait_answering(self) -> None:
+        """Wait until its pod serves and all nodes know that."""
+        self.cluster.wait_ready(self.name)
+        self.wait_phase("Serving")
+        eventually(
+            lambda: not lost(self.send().results()), within=60, what="the Service leads to the pod"
+        )
+
     def put_to_zero(self) -> None:
         """Scale its Deployment to zero, which needs no idle time, and wait until it sleeps."""
         self.cluster.wait_ready(self.name)

@@ -6,7 +6,7 @@ When a kind cannot be listed, the last result stays in effect.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NoReturn
 
 from aiapi_operator.cluster.errors import ClusterError, Forbidden
@@ -30,6 +30,8 @@ class AutoscalerPoller:
         self._found: dict[str, list[ForeignAutoscaler]] = {}
         self._forbidden: dict[str, str] = {}
         self._by_target: dict[Key, tuple[ForeignAutoscaler, ...]] = {}
+        self.changed: Callable[[Collection[Key]], None] = lambda _keys: None
+        """Called with the targets whose autoscalers are others than at the poll before."""
 
     def targeting(self, key: Key) -> Sequence[ForeignAutoscaler]:
         """Those that target this AIApi or its Deployment."""
@@ -60,7 +62,12 @@ class AutoscalerPoller:
         for autoscalers in self._found.values():
             for autoscaler in autoscalers:
                 by_target[autoscaler.target].append(autoscaler)
-        self._by_target = {key: tuple(found) for key, found in by_target.items()}
+        before, self._by_target = self._by_target, {k: tuple(v) for k, v in by_target.items()}
+        differ = {
+            key for key in (*before, *by_target) if before.get(key, ()) != self.targeting(key)
+        }
+        if differ:
+            self.changed(differ)
 
     async def _list(self, kind: Resource) -> None:
         try:

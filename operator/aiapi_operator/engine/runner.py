@@ -11,7 +11,7 @@ for; the lateness of each tick shows them.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -135,6 +135,11 @@ class Runner:
         for entry in self._entries.values():
             if entry.state.switch.known:
                 entry.on_change(self._clock())
+
+    def on_autoscalers_change(self, keys: Iterable[Key]) -> None:
+        """Handle that other autoscalers target these AIApis than before."""
+        for key in keys:
+            self._wake(key)
 
     def on_child_update(self, manifest: Manifest) -> None:
         """Handle a child or a pod that exists, was created, or changed."""

@@ -24,10 +24,11 @@ def create_hpa(zero: Zero, target: dict[str, str], least: int) -> None:
 
 @pytest.mark.long_zero
 def test_an_hpa_of_the_deployment_keeps_its_pods(zero: Zero) -> None:
-    zero.deploy()
-    zero.cluster.wait_ready(zero.name)
+    zero.deploy(replicas={"min": 1, "max": 4})
+    zero.wait_answering()
     create_hpa(zero, DEPLOYMENT, least=1)
     zero.cluster.wait_condition(zero.name, CONDITION, within=90)
+    zero.change(replicas={"min": 0, "max": 4})
     throughout(
         lambda: zero.replicas() >= 1 or str(zero.activation()),
         seconds=AFTER + GRACE + 15,
@@ -44,7 +45,7 @@ def test_an_hpa_of_the_deployment_keeps_its_pods(zero: Zero) -> None:
 def test_an_hpa_of_the_aiapi_rests_while_its_scale_is_0(zero: Zero) -> None:
     """As on any target: Kubernetes turns an HPA off where somebody scaled to 0."""
     zero.deploy()
-    zero.cluster.wait_ready(zero.name)
+    zero.wait_answering()
     create_hpa(zero, AIAPI, least=2)
     zero.put_to_zero()
     condition = zero.cluster.condition(zero.name, CONDITION)

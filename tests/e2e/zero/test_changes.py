@@ -16,7 +16,7 @@ def test_deleted_at_zero(zero: Zero) -> None:
 @pytest.mark.long_zero
 def test_scaled_from_1_to_0_and_back_with_kubectl(zero: Zero) -> None:
     zero.deploy(replicas={"min": 1, "max": 4})
-    zero.cluster.wait_ready(zero.name)
+    zero.wait_answering()
     client = zero.send(*({"at": at} for at in (0, AFTER + 20, AFTER + 21)))
     client.wait_for("start")
     zero.cluster.kubectl("scale", f"aiapi/{zero.name}", "--replicas=0")

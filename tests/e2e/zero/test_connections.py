@@ -11,7 +11,7 @@ LONG = AFTER + GRACE + 15
 @pytest.mark.long_zero
 def test_an_open_long_poll_and_a_websocket_are_not_idle(zero: Zero) -> None:
     zero.deploy()
-    zero.cluster.wait_ready(zero.name)
+    zero.wait_answering()
     poll = zero.send({"at": 0, "path": f"/?seconds={LONG}"})
     socket = zero.send({"at": 0, "path": "ws", "seconds": LONG})
     for each, event in ((poll, "start"), (socket, "connected")):
@@ -44,7 +44,7 @@ def test_a_websocket_opened_at_zero_is_held_and_stays(zero: Zero) -> None:
 def test_keep_alive_clients_lose_nothing(zero: Zero) -> None:
     """Requests on connections that were kept while the fleet went to zero, and came back."""
     zero.deploy()
-    zero.cluster.wait_ready(zero.name)
+    zero.wait_answering()
     busy = [{"at": number / 20} for number in range(100)]
     after = [{"at": AFTER + GRACE + 32 + number / 20} for number in range(300)]
     client = zero.send(*busy, *after, keep_alive=True)

@@ -163,6 +163,17 @@ async def test_the_last_result_stays_when_listing_fails() -> None:
     assert poller.targeting(KEY) == ()
 
 
+async def test_targets_are_told_when_their_autoscalers_change() -> None:
+    """An AIApi at zero ticks every five minutes, and would see an autoscaler that late."""
+    lister, told = Lister(), list[set[tuple[str, str]]]()
+    poller = AutoscalerPoller(KINDS, lister)
+    poller.changed = lambda keys: told.append(set(keys))
+    for found in ([hpa()], [hpa()], [hpa(), hpa("other", target="b")], [hpa()], []):
+        lister.answers["horizontalpodautoscalers"] = found
+        await poller.poll_once()
+    assert told == [{KEY}, {("shop", "b")}, {("shop", "b")}, {KEY}]
+
+
 async def test_a_missing_permission_is_reported_until_granted() -> None:
     lister = Lister()
     poller = AutoscalerPoller(KINDS, lister)
