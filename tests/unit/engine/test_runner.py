@@ -163,6 +163,8 @@ async def test_changes_wake_the_task(stage: Stage) -> None:
     await until(lambda: len(stage.engine.ticks) == 3)
     stage.runner.on_aiapi_update(named("a", generation=2, resourceVersion="2"))
     await until(lambda: len(stage.engine.ticks) == 4)
+    stage.runner.on_autoscalers_change([("shop", "a"), ("shop", "unknown")])
+    await until(lambda: len(stage.engine.ticks) == 5)
 
 
 async def test_an_object_that_vanished_unseen_wakes_the_task(stage: Stage) -> None:
