@@ -116,7 +116,6 @@ class Zero:
     def wait_answering(self) -> None:
         """Wait until its pod serves and all nodes know that."""
         self.cluster.wait_ready(self.name)
-        self.wait_phase("Serving")
         eventually(
             lambda: not lost(self.send().results()), within=60, what="the Service leads to the pod"
         )
