@@ -157,7 +157,11 @@ class Zero:
 
     def wait_asleep(self, *, within: float = AFTER + GRACE + 30) -> None:
         self.wait_phase("Asleep", within=within)
-        eventually(lambda: not self.cluster.pods(self.name), within=40, what="the pods are gone")
+        # A pod that ends still answers.
+        left = ("get", "pods", "-l", f"aiapi.dev/name={self.name}", "-o", "name")
+        eventually(
+            lambda: not self.cluster.kubectl(*left).strip(), within=60, what="the pods are gone"
+        )
 
     def slices(self) -> dict[str, list[str]]:
         """The addresses of each EndpointSlice of the Service, by who manages it."""
