@@ -77,7 +77,7 @@ def test_a_blocking_call_is_reported_with_the_line_of_the_app(
     deploy_shop(cluster, "shop", unprepared_image)
     cluster.wait_ready("shop")
     start_load(cluster, service="shop", rate=1, seconds=20, path="/block")
-    found = cluster.wait_condition("shop", "EventLoopBlocked", within=60)
+    found = cluster.wait_condition("shop", "EventLoopBlocked", within=40)
     assert "shop/main.py" in found["message"]
 
 

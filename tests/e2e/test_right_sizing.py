@@ -30,7 +30,8 @@ def test_load_adds_workers_and_its_end_removes_them(cluster: Cluster) -> None:
     load = start_load(cluster, service="a", rate=120, seconds=25)
     eventually(lambda: size(cluster, "a") > before, within=40, what="the fleet grows")
     decision = cluster.status("a")["decision"]
-    assert "the load needs" in decision["message"]
+    measured = ("rps", "event loops use")
+    assert any(each in decision["message"] for each in measured), decision
     eventually(
         lambda: sized_in_place(cluster, "a"),
         within=20,

@@ -88,6 +88,15 @@ class Activators:
             for each in self.pods()
         }
 
+    def wait_holding(self, aiapi: str, count: int) -> None:
+        """Wait until the activators together hold so many requests for an AIApi."""
+        eventually(
+            lambda: sum(self.holding(aiapi).values()) == count,
+            within=30,
+            what=f"{count} requests are held",
+            state=lambda: self.holding(aiapi),
+        )
+
     def _state(self, pod: dict[str, Any]) -> dict[str, Any]:
         """Read directly where the pods are local, and otherwise through the API server."""
         if self._is_local:

@@ -20,8 +20,8 @@ from e2e_support.kubectl import eventually
 from e2e_support.kubectl_proxy import ApiReader
 
 RECOVERY = 30.0
-NOISE = 2
-"""Workers by which independent arrivals and a busy machine alone change the size."""
+NOISE = 1
+"""Workers by which independent arrivals alone change the size."""
 SETTLED = 8.0
 """Seconds without a change after which a size is the right one."""
 

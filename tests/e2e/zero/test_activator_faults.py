@@ -15,12 +15,7 @@ def test_an_activator_killed_loses_only_what_it_held(zero: Zero, activators: Act
     zero.put_to_zero()
     client = zero.send({"at": 0, "count": HELD})
     key = f"{zero.cluster.kubectl.namespace}/{zero.name}"
-    eventually(
-        lambda: sum(activators.holding(key).values()) == HELD,
-        within=30,
-        what="all requests are held",
-        state=lambda: activators.holding(key),
-    )
+    activators.wait_holding(key, HELD)
     held = activators.holding(key)
     killed = min(held)
     activators.kill(killed)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from e2e_support.activators import Activators
-from e2e_support.kubectl import eventually
 from e2e_support.zero import Zero, lost
 
 HELD = 10
@@ -25,12 +24,7 @@ def test_requests_wait_for_the_api_server(zero: Zero, cut_off: Activators) -> No
     cut_off.suffer(DOWN)
     client = zero.send({"at": 0, "count": HELD})
     key = f"{zero.cluster.kubectl.namespace}/{zero.name}"
-    eventually(
-        lambda: sum(cut_off.holding(key).values()) == HELD,
-        within=30,
-        what="all requests are held",
-        state=lambda: cut_off.holding(key),
-    )
+    cut_off.wait_holding(key, HELD)
     cut_off.suffer()
     assert lost(client.results()) == []
 

@@ -163,15 +163,16 @@ async def test_the_last_result_stays_when_listing_fails() -> None:
     assert poller.targeting(KEY) == ()
 
 
-async def test_targets_are_told_when_their_autoscalers_change() -> None:
+async def test_a_change_of_autoscalers_is_reported_by_target() -> None:
     """An AIApi at zero ticks every five minutes, and would see an autoscaler that late."""
-    lister, told = Lister(), list[set[tuple[str, str]]]()
+    lister = Lister()
+    changed: list[set[tuple[str, str]]] = []
     poller = AutoscalerPoller(KINDS, lister)
-    poller.changed = lambda keys: told.append(set(keys))
+    poller.changed = lambda keys: changed.append(set(keys))
     for found in ([hpa()], [hpa()], [hpa(), hpa("other", target="b")], [hpa()], []):
         lister.answers["horizontalpodautoscalers"] = found
         await poller.poll_once()
-    assert told == [{KEY}, {("shop", "b")}, {("shop", "b")}, {KEY}]
+    assert changed == [{KEY}, {("shop", "b")}, {("shop", "b")}, {KEY}]
 
 
 async def test_a_missing_permission_is_reported_until_granted() -> None:
