@@ -55,8 +55,8 @@ class StatusWriterState:
     """Workers, replicas and reason of that decision."""
     unconfirmed: dict[str, StatusCondition] = field(default_factory=dict)
     """Conditions of the previous operator that this one knows nothing about yet."""
-    requests: tuple[float, int] | None = None
-    """CPU (cores) and memory (bytes) of a worker in the status; None before the first decision."""
+    requests: tuple[float, int] = (0.0, 0)
+    """CPU (cores) and memory (bytes) of a worker in the status; 0 where they are not learned."""
     examined: float = 0.0
     """When the numbers were last compared with those written, and were the same."""
 
@@ -156,6 +156,8 @@ class StatusWriter:
         starts = is_first and decision.verdict is Verdict.WARMING_UP
         if starts or is_known:
             _keep_unconfirmed(state)
+        if is_first:
+            state.requests = _requests(decision)
         if is_first and state.written is not None:
             # The previous operator wrote it, so its numbers are recent.
             state.written = replace(state.written, time=self._clock())
@@ -275,11 +277,7 @@ def _requests(decision: Decision) -> tuple[float, int]:
 def _requests_changed(state: StatusWriterState, decision: Decision | None) -> bool:
     """Whether pods are resized to what workers use. A successor that does not know it would take
     that back, so it is written at once."""
-    if decision is None:
-        return False
-    if state.requests is None:
-        state.requests = _requests(decision)
-    return _requests(decision) != state.requests
+    return decision is not None and _requests(decision) != state.requests
 
 
 def _has_jumped(state: StatusWriterState, inputs: status.StatusInputs) -> bool:
