@@ -105,7 +105,7 @@ def is_loaded(cluster: Cluster) -> bool:
 def test_traffic_moves_to_the_aiapi_and_back_without_a_lost_request(cluster: Cluster) -> None:
     deploy_chat(cluster)
     load = start_load(
-        cluster, service="chat", rate=40, seconds=100, path="/v1/chat/completions"
+        cluster, service="chat", rate=40, seconds=140, path="/v1/chat/completions"
     )  # fmt: skip
     load.wait_started()
 
@@ -122,10 +122,10 @@ def test_traffic_moves_to_the_aiapi_and_back_without_a_lost_request(cluster: Clu
 
     select(cluster, NEW)
     wait_selected(cluster, NEW)
-    # The status is written again only when the load differs by more than chance: 27 rps may stay.
+    # Numbers that differ by no more than chance are written once a minute.
     eventually(
-        lambda: float(cluster.status("chat-aiapi")["load"]["requestsPerSecond"]) > 25,
-        within=40,
+        lambda: float(cluster.status("chat-aiapi")["load"]["requestsPerSecond"]) > 30,
+        within=75,
         what="the AIApi serves everything",
     )
 
@@ -133,6 +133,6 @@ def test_traffic_moves_to_the_aiapi_and_back_without_a_lost_request(cluster: Clu
     wait_selected(cluster, OLD, NEW)
     select(cluster, OLD)
     wait_selected(cluster, OLD)
-    sent = load.wait(within=150)
+    sent = load.wait(within=190)
     assert sent.requests > 3000
     assert sent.failed == 0
