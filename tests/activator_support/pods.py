@@ -14,12 +14,19 @@ from aiapi_operator.activator.fleet import Pod
 
 @dataclass
 class UvicornPod:
-    """One pod. ``ready`` is its answer on /readyz; the requests are recorded."""
+    """One pod; the requests are recorded.
+
+    ``ready`` is its answer on /readyz, and ``serves`` on /readyz?workers=any. A runtime that does
+    not know the query answers it as /readyz.
+    """
 
     name: str = "pod-1"
     ready: bool = True
+    serves: bool | None = None
     delay: float = 0.0
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
 
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -53,11 +60,16 @@ class UvicornPod:
             return
         path = scope["path"]
         if path == "/readyz":
-            await _respond(send, 200 if self.ready else 503, b"")
+            any_worker = scope["query_string"] == b"workers=any" and self.serves is not None
+            answer = self.serves if any_worker else self.ready
+            await _respond(send, 200 if answer else 503, b"")
             return
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self.requests.append((path, headers))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.delay)
+        self.at_once -= 1
         await self.answer(path, receive, send)
 
     async def answer(self, path: str, receive: Any, send: Any) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiapi_operator.activator.balance import choose
-from aiapi_operator.activator.fleet import Pod
+from aiapi_operator.activator.balance import InFlightLimit, choose
+from aiapi_operator.activator.fleet import Pod, Readiness
 
 
 @dataclass(slots=True, eq=False)
@@ -12,8 +12,7 @@ class Backend:
     """One pod."""
 
     pod: Pod
-    serves: bool = False
-    """It answered the last probe."""
+    readiness: Readiness = Readiness.NONE
     in_flight: int = 0
     last_chosen: int = 0
 
@@ -30,10 +29,9 @@ class Backends:
         known = self._backends
         self._backends = {uid: known.get(uid) or Backend(pod) for uid, pod in pods.items()}
 
-    def choose(self, limit: int | None) -> Backend | None:
-        """Reserve a place at a pod that serves; None if there is none."""
-        serving = (each for each in self._backends.values() if each.serves)
-        chosen = choose(serving, limit)
+    def choose(self, limit: InFlightLimit) -> Backend | None:
+        """Reserve a place at a pod that has room; None if there is none."""
+        chosen = choose(self._backends.values(), limit)
         if chosen is not None:
             self._choices += 1
             chosen.last_chosen = self._choices
@@ -41,18 +39,19 @@ class Backends:
         return chosen
 
     def to_probe(self, *, all_pods: bool) -> list[Backend]:
-        """The pods to ask: all, or those that do not serve yet."""
-        return [each for each in self._backends.values() if all_pods or not each.serves]
+        """The pods to ask: all, or those that are not ready yet."""
+        everyone = self._backends.values()
+        return [each for each in everyone if all_pods or each.readiness is not Readiness.ALL]
 
     def forget_probes(self) -> None:
         """Nobody probes any more, so it is unknown which pods serve."""
         for each in self._backends.values():
-            each.serves = False
+            each.readiness = Readiness.NONE
 
     @property
     def serving(self) -> int:
-        """Pods that answered the last probe."""
-        return sum(each.serves for each in self._backends.values())
+        """Pods with a worker that serves."""
+        return sum(each.readiness is not Readiness.NONE for each in self._backends.values())
 
     def __len__(self) -> int:
         return len(self._backends)

@@ -1,5 +1,6 @@
 """An AIApi and its pods, as far as the activator needs them. Pure."""
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,21 @@ from aiapi_operator.cluster.resources import INSTANCE_LABEL, Manifest
 Key = tuple[str, str]
 """Namespace and name of an AIApi."""
 
+_MAX_WORKERS = 8
+"""The CRD's default of ``spec.workers.max``."""
 _HTTP_PORT = 8000
 _ADMIN_PORT = 9000
+
+
+class Readiness(enum.Enum):
+    """What a pod answered when it was last asked."""
+
+    NONE = enum.auto()
+    """No worker serves."""
+    A_WORKER = enum.auto()
+    """Its first worker serves. The operator has not set the number of workers yet."""
+    ALL = enum.auto()
+    """All of its workers serve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +42,25 @@ class Fleet:
     pod_concurrency: int | None = None
     """Held requests that one pod can take; None while that is not known."""
     max_replicas: int | None = None
+    max_workers: int = _MAX_WORKERS
+    """Workers of a pod that takes ``pod_concurrency`` requests."""
     ignore_paths: tuple[str, ...] = ()
     not_ready: str = ""
     """The reason of the condition Ready while that is False."""
 
-    @property
-    def in_flight_limit(self) -> int | None:
-        """Requests for one pod at a time. Once the fleet serves, other clients reach the pods
-        directly and the activator sees only a part of the load, so it does not limit it."""
-        return self.pod_concurrency if self.phase in ("Asleep", "Waking") else None
+    def in_flight_limit(self, readiness: Readiness) -> int | None:
+        """Requests for one pod at a time; None if they are not limited.
+
+        Once the fleet serves, other clients reach the pods directly and the activator sees only a
+        part of the load, so it does not limit it. A single worker gets one request at a time
+        while nobody knows what it can take.
+        """
+        woken = self.phase in ("Asleep", "Waking")
+        if readiness is Readiness.ALL:
+            return self.pod_concurrency if woken else None
+        if readiness is Readiness.A_WORKER and woken:
+            return max(1, (self.pod_concurrency or 0) // self.max_workers)
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +76,7 @@ class Pod:
 
     @property
     def readiness_url(self) -> str:
-        """Where the pod says whether it serves; IPv6 addresses go in brackets."""
+        """Where the pod says whether it is ready; IPv6 addresses go in brackets."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{self.admin_scheme}://{host}:{self.admin_port}/readyz"
 
@@ -80,6 +104,7 @@ def fleet_of(aiapi: Manifest) -> Fleet:
         wake_replicas=max(1, activation.get("wakeReplicas") or 1),
         pod_concurrency=activation.get("podConcurrency") or None,
         max_replicas=(spec.get("replicas") or {}).get("max"),
+        max_workers=(spec.get("workers") or {}).get("max") or _MAX_WORKERS,
         ignore_paths=tuple(idle.get("ignorePaths") or ()),
         not_ready=_not_ready(status.get("conditions") or ()),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiapi_operator.activator import answers
 from aiapi_operator.activator.answers import Answer
 from aiapi_operator.activator.backends import Backend, Backends
-from aiapi_operator.activator.fleet import Fleet, Pod
+from aiapi_operator.activator.fleet import Fleet, Pod, Readiness
 from aiapi_operator.activator.hold import Held, Hold
 from aiapi_operator.activator.limits import Limits
 from aiapi_operator.activator.metrics import FleetMetrics
@@ -144,7 +144,7 @@ class Gate:
 
     def connect_failed(self, request: Held, backend: Backend) -> None:
         """No byte of the request was sent, so it goes to another pod, or waits for one."""
-        backend.serves = False
+        backend.readiness = Readiness.NONE
         self._free(backend)
         self.hold.put_back(request)
         self._expiring.start()

@@ -12,7 +12,7 @@ from typing import Protocol
 import aiohttp
 
 from aiapi_operator.activator.backends import Backend, Backends
-from aiapi_operator.activator.fleet import Pod
+from aiapi_operator.activator.fleet import Pod, Readiness
 
 INTERVAL = 0.05
 _SERVING_INTERVAL = 1.0
@@ -23,26 +23,37 @@ _AT_ONCE = 32
 class Probe(Protocol):
     """One question to one pod."""
 
-    async def __call__(self, pod: Pod) -> bool:
-        """Whether the pod serves."""
+    async def __call__(self, pod: Pod) -> Readiness:
+        """Which of the pod's workers serve."""
 
 
 class HttpProbe:
-    """``/readyz`` on the admin port answers 200, and the port for requests accepts."""
+    """``/readyz`` on the admin port answers 200, and the port for requests accepts.
+
+    A new pod is not ready until the operator has set its number of workers. Its first worker
+    serves earlier, which ``?workers=any`` asks. A runtime that is older ignores the query.
+    """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def __call__(self, pod: Pod) -> bool:
-        """Whether the pod serves."""
+    async def __call__(self, pod: Pod) -> Readiness:
+        """Which of the pod's workers serve."""
         try:
             async with asyncio.timeout(_TIMEOUT):
-                return await self._is_ready(pod) and await _accepts(pod)
+                found = await self._readiness(pod)
+                accepts = found is not Readiness.NONE and await _accepts(pod)
+                return found if accepts else Readiness.NONE
         except (aiohttp.ClientError, OSError):
-            return False
+            return Readiness.NONE
 
-    async def _is_ready(self, pod: Pod) -> bool:
-        async with self._session.get(pod.readiness_url, allow_redirects=False) as response:
+    async def _readiness(self, pod: Pod) -> Readiness:
+        if not await self._is_ok(f"{pod.readiness_url}?workers=any"):
+            return Readiness.NONE
+        return Readiness.ALL if await self._is_ok(pod.readiness_url) else Readiness.A_WORKER
+
+    async def _is_ok(self, url: str) -> bool:
+        async with self._session.get(url, allow_redirects=False) as response:
             return response.status == 200
 
 
@@ -107,8 +118,8 @@ class Prober:
 
     async def _ask_one(self, backend: Backend) -> None:
         try:
-            backend.serves = await self._probe(backend.pod)
+            backend.readiness = await self._probe(backend.pod)
         finally:
             self._asked.discard(backend)
-        if backend.serves:
+        if backend.readiness is not Readiness.NONE:
             self._changed()

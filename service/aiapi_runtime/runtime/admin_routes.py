@@ -14,6 +14,7 @@ from aiapi_runtime.telemetry.requests import App, Receive, Scope, Send
 _BODY_LIMIT = 1024
 _BODY_SECONDS = 5.0
 _SHORT = b"histograms=short"
+_ANY_WORKER = b"workers=any"
 
 
 class AdminBackend(Protocol):
@@ -21,6 +22,7 @@ class AdminBackend(Protocol):
 
     def live(self) -> str: ...
     def ready(self) -> str: ...
+    def serves(self) -> str: ...
     async def metrics(self, accept: str) -> tuple[str, bytes]: ...
     def stats(self, *, short: bool) -> dict[str, Any]: ...
     def status(self) -> dict[str, Any]: ...
@@ -140,16 +142,16 @@ class _Handlers:
     async def livez(self, _: Scope, __: Receive) -> AdminResponse:
         return _probe(self._backend.live())
 
-    async def readyz(self, _: Scope, __: Receive) -> AdminResponse:
-        return _probe(self._backend.ready())
+    async def readyz(self, scope: Scope, _: Receive) -> AdminResponse:
+        any_worker = _asks(scope, _ANY_WORKER)
+        return _probe(self._backend.serves() if any_worker else self._backend.ready())
 
     async def metrics(self, scope: Scope, _: Receive) -> AdminResponse:
         content_type, text = await self._backend.metrics(_header(scope, b"accept"))
         return AdminResponse(text, content_type)
 
     async def stats(self, scope: Scope, _: Receive) -> AdminResponse:
-        short = _SHORT in scope.get("query_string", b"").split(b"&")
-        return _json(self._backend.stats(short=short))
+        return _json(self._backend.stats(short=_asks(scope, _SHORT)))
 
     async def status(self, _: Scope, __: Receive) -> AdminResponse:
         return _json(self._backend.status())
@@ -183,6 +185,10 @@ def _json(
 ) -> AdminResponse:
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return AdminResponse(text.encode("utf-8", "replace"), "application/json", status, headers)
+
+
+def _asks(scope: Scope, wanted: bytes) -> bool:
+    return wanted in scope.get("query_string", b"").split(b"&")
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

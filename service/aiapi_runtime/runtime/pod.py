@@ -82,22 +82,30 @@ class PodAdmin:
             return f"all event loops have been blocked for {self._settings.stuck_after:g} s"
         return ""
 
-    def ready(self) -> str:
-        """Why the pod is not ready; empty when it is."""
+    def serves(self) -> str:
+        """Why no worker serves; empty when one does."""
         if self.terminating:
             return "terminating"
-        ready = len(self._pool.in_state(WorkerState.READY))
-        if ready == 0:
+        if not self._pool.in_state(WorkerState.READY):
             return last_line(self._pool.failure) or "no worker is ready yet"
-        if self._is_stuck():
-            return self.live()
-        if not self._was_ready:
-            waited = monotonic() - self._first_ready_at
-            if not self._was_resized and waited < self._settings.size_wait:
-                return "waiting for the first PUT /workers"
-            if ready < self._pool.wanted and waited < self._settings.start_limit:
-                return f"{ready} of {self._pool.wanted} workers are ready"
-        self._was_ready = True
+        return self.live()
+
+    def ready(self) -> str:
+        """Why the pod is not ready; empty when it is."""
+        reason = self.serves()
+        if reason or self._was_ready:
+            return reason
+        reason = self._workers_missing()
+        self._was_ready = not reason
+        return reason
+
+    def _workers_missing(self) -> str:
+        ready = len(self._pool.in_state(WorkerState.READY))
+        waited = monotonic() - self._first_ready_at
+        if not self._was_resized and waited < self._settings.size_wait:
+            return "waiting for the first PUT /workers"
+        if ready < self._pool.wanted and waited < self._settings.start_limit:
+            return f"{ready} of {self._pool.wanted} workers are ready"
         return ""
 
     def _rows(self, now: float) -> dict[int, list[float]]:

@@ -108,6 +108,43 @@ async def test_a_pod_that_is_ready_but_does_not_serve_gets_no_request(
     assert status == 200
 
 
+async def test_a_first_worker_gets_requests_before_the_pod_is_ready(
+    activator: Rig, start_pod: StartPod
+) -> None:
+    """Its share of what a pod with all workers can take; the rest waits for them."""
+    pod = start_pod(ready=False, serves=True, delay=60.0)
+    activator.set(pod.pod, pod_concurrency=12, max_workers=4)
+    requests = [asyncio.create_task(activator.ask()) for _ in range(20)]
+    await until(lambda: len(pod.requests) == 3)
+    await asyncio.sleep(0.3)
+    assert (len(pod.requests), len(activator.gate.hold)) == (3, 17)
+    pod.ready = True
+    await until(lambda: len(pod.requests) == 12)
+    for request in requests:
+        request.cancel()
+    await asyncio.gather(*requests, return_exceptions=True)
+
+
+async def test_a_first_worker_gets_one_request_at_a_time_while_its_capacity_is_unknown(
+    activator: Rig, start_pod: StartPod
+) -> None:
+    pod = start_pod(ready=False, serves=True, delay=0.05)
+    activator.set(pod.pod)
+    answers = await asyncio.gather(*(activator.ask() for _ in range(3)))
+    assert [status for status, *_ in answers] == [200] * 3
+    assert pod.most_at_once == 1
+
+
+async def test_a_pod_without_all_workers_gets_nothing_once_others_serve(
+    activator: Rig, start_pod: StartPod
+) -> None:
+    new = start_pod(name="new", ready=False, serves=True)
+    old = start_pod(name="old")
+    activator.set(new.pod, old.pod, phase="Serving")
+    answers = [await activator.ask() for _ in range(10)]
+    assert {body for _, _, body in answers} == {b"old"}
+
+
 async def test_a_pod_whose_port_refuses_gets_no_request_and_another_does(
     activator: Rig, start_pod: StartPod
 ) -> None:

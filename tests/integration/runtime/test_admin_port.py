@@ -72,6 +72,7 @@ async def test_a_new_pod_waits_for_its_first_put(tmp_path):
             return await pod.get("/readyz") == (503, "waiting for the first PUT /workers")
 
         await until(waiting)
+        assert await pod.get("/readyz?workers=any") == (200, "ok")
         status, answer = await pod.put({"count": 2})
         assert (status, answer["wanted"]) == (200, 2)
         await until(lambda: _is_ready(pod))

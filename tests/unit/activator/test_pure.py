@@ -7,7 +7,7 @@ import pytest
 from aiapi_operator.activator import answers
 from aiapi_operator.activator.answers import Answer
 from aiapi_operator.activator.balance import choose
-from aiapi_operator.activator.fleet import Fleet
+from aiapi_operator.activator.fleet import Fleet, Readiness
 from aiapi_operator.activator.limits import Limits, refusal
 from aiapi_operator.activator.wake_count import pods_to_wake
 
@@ -19,6 +19,7 @@ class Candidate:
     name: str
     in_flight: int = 0
     last_chosen: int = 0
+    readiness: Readiness = Readiness.ALL
 
 
 @pytest.mark.parametrize(
@@ -56,26 +57,47 @@ def test_pods_to_wake(  # noqa: PLR0917 - the columns of the table
     assert pods_to_wake(fleet, open_requests) == expected
 
 
+@pytest.mark.parametrize("phase", ["Asleep", "Waking", "Serving", "Leaving", ""])
 @pytest.mark.parametrize(
-    ("phase", "expected"), [("Asleep", 7), ("Waking", 7), ("Serving", None), ("Leaving", None)]
+    ("readiness", "concurrency", "woken", "serving"),
+    [
+        (Readiness.ALL, 24, 24, None),
+        (Readiness.ALL, None, None, None),
+        (Readiness.A_WORKER, 24, 6, 0),
+        (Readiness.A_WORKER, 3, 1, 0),
+        (Readiness.A_WORKER, None, 1, 0),
+        (Readiness.NONE, 24, 0, 0),
+        (Readiness.NONE, None, 0, 0),
+    ],
 )
-def test_pods_are_limited_only_until_the_fleet_serves(phase: str, expected: int | None) -> None:
-    assert Fleet(key=KEY, phase=phase, pod_concurrency=7).in_flight_limit == expected
-
-
-def test_pods_are_not_limited_while_nobody_knows_what_they_can_take() -> None:
-    assert Fleet(key=KEY, phase="Waking").in_flight_limit is None
+def test_requests_of_one_pod_at_a_time(
+    phase: str,
+    readiness: Readiness,
+    concurrency: int | None,
+    woken: int | None,
+    serving: int | None,
+) -> None:
+    """While it wakes, what its workers can take; later the activator sees only a part."""
+    fleet = Fleet(key=KEY, phase=phase, pod_concurrency=concurrency, max_workers=4)
+    expected = woken if phase in {"Asleep", "Waking"} else serving
+    assert fleet.in_flight_limit(readiness) == expected
 
 
 def test_the_pod_with_the_fewest_requests_is_chosen_in_turn_among_equals() -> None:
     one, two, busy = Candidate("1", 1, 5), Candidate("2", 1, 4), Candidate("3", 2, 0)
-    assert choose([one, two, busy], None) is two
-    assert choose([], None) is None
+    assert choose([one, two, busy], lambda _: None) is two
+    assert choose([], lambda _: None) is None
 
 
 def test_a_full_pod_is_not_chosen() -> None:
-    assert choose([Candidate("1", 3)], 3) is None
-    assert choose([Candidate("1", 3), Candidate("2", 2)], 3) == Candidate("2", 2)
+    assert choose([Candidate("1", 3)], lambda _: 3) is None
+    assert choose([Candidate("1", 3), Candidate("2", 2)], lambda _: 3) == Candidate("2", 2)
+
+
+def test_each_pod_has_the_limit_of_its_readiness() -> None:
+    starting, ready = Candidate("1", 1, 0, Readiness.A_WORKER), Candidate("2", 4)
+    limits = {Readiness.A_WORKER: 1, Readiness.ALL: 5}
+    assert choose([starting, ready], limits.get) is ready
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def aiapi(**status: Any) -> dict[str, Any]:
         "metadata": {"namespace": "shop", "name": "assistant"},
         "spec": {
             "replicas": {"min": 0, "max": 5},
+            "workers": {"min": 1, "max": 4},
             "scaling": {"idle": {"ignorePaths": ["/internal"]}},
         },
         "status": status,
@@ -64,6 +65,7 @@ def test_an_aiapi_in_full() -> None:
         wake_replicas=2,
         pod_concurrency=40,
         max_replicas=5,
+        max_workers=4,
         ignore_paths=("/internal",),
         not_ready="ImagePullFailed",
     )

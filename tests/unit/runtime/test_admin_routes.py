@@ -17,7 +17,10 @@ class Backend:
         return ""
 
     def ready(self):
-        return "no worker is ready yet"
+        return "1 of 2 workers are ready"
+
+    def serves(self):
+        return ""
 
     async def metrics(self, accept):
         return f"text/x-{accept}", b"aiapi_ready 1.0\n"
@@ -46,7 +49,14 @@ async def call(method, path, headers=(), body=(b"",), token=SECRET):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": list(headers),
+    }
     await build(Backend(), Token(token, ""))(scope, receive, send)
     if not sent:
         return None
@@ -65,7 +75,10 @@ TEXT = b"text/plain; charset=utf-8"
         ("GET", "/livez", 200, b"ok"),
         ("HEAD", "/livez", 200, b"ok"),
         ("GET", "/livez/", 200, b"ok"),
-        ("GET", "/readyz", 503, b"no worker is ready yet"),
+        ("GET", "/readyz", 503, b"1 of 2 workers are ready"),
+        ("GET", "/readyz?workers=2", 503, b"1 of 2 workers are ready"),
+        ("GET", "/readyz?workers=any", 200, b"ok"),
+        ("GET", "/readyz?x=1&workers=any", 200, b"ok"),
         ("GET", "/", 404, b"Not Found"),
         ("GET", "/nothing", 404, b"Not Found"),
         ("POST", "/livez", 405, b"Method Not Allowed"),
