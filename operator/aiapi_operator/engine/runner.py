@@ -27,7 +27,7 @@ from aiapi_operator.engine.ports import Leadership
 from aiapi_operator.engine.shards import DRAIN_LABEL, labels_of
 from aiapi_operator.engine.tenure import LeadershipLostError, NotOwnedError
 from aiapi_operator.engine.tick import Engine
-from aiapi_operator.engine.tick_queue import TickQueue
+from aiapi_operator.engine.tick_queue import TickQueue, Turn
 
 DEFAULT_INTERVAL = 2.0
 MIN_PAUSE = 0.25
@@ -64,7 +64,10 @@ class _Entry:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     changed: float | None = None
     """When the first change arrived that no tick has seen."""
-    queued: bool = False
+    edited: bool = False
+    """The user changed the spec, and no tick has seen it."""
+    turn: Turn | None = None
+    """Set while its tick waits for its turn."""
     task: asyncio.Task[None] | None = None
     failures: int = 0
 
@@ -83,6 +86,7 @@ class _Entry:
         """A tick starts. It sees all changes that have arrived."""
         self.moved = now
         self.changed = None
+        self.edited = False
         self.wake.clear()
 
 
@@ -121,8 +125,16 @@ class Runner:
             has_new_spec = manifest["metadata"]["generation"] != _generation(known)
             is_draining = DRAIN_LABEL in labels_of(manifest) and DRAIN_LABEL not in labels_of(known)
             entry.state.update_manifest(manifest)
-            if has_new_spec or is_draining:
+            if has_new_spec:
+                self._on_edit(entry)
+            elif is_draining:
                 entry.on_change(self._clock())
+
+    def _on_edit(self, entry: _Entry) -> None:
+        entry.edited = True
+        entry.on_change(self._clock())
+        if entry.turn is not None:
+            self._queue.move_to_front(entry.turn)
 
     def on_aiapi_delete(self, manifest: Manifest) -> None:
         """Handle a deleted AIApi. The garbage collector deletes its children."""
@@ -182,7 +194,7 @@ class Runner:
         return [
             "/".join(key)
             for key, entry in tuple(self._entries.items())
-            if not entry.queued and entry.moved < limit - entry.interval
+            if entry.turn is None and entry.moved < limit - entry.interval
         ]
 
     def _start(self, key: Key, manifest: Manifest) -> None:
@@ -241,10 +253,15 @@ class Runner:
         rest = max(due, earliest) - self._clock()
         if rest > 0:
             await asyncio.sleep(rest)
-        entry.queued = True
-        await self._queue.turn(due)
-        entry.queued = False
+        await self._take_turn(entry, due)
         return due
+
+    async def _take_turn(self, entry: _Entry, due: float) -> None:
+        entry.turn = self._queue.turn(due)
+        if entry.edited:
+            self._queue.move_to_front(entry.turn)
+        await entry.turn
+        entry.turn = None
 
     async def _run_once(self, key: Key, entry: _Entry, *, lag: float) -> float:
         """Run one tick. Returns the seconds from its start, or from a failure, to the next one."""

@@ -143,15 +143,37 @@ async def test_a_tick_for_a_change_is_due_when_the_change_arrived(stage: Stage) 
 async def test_a_tick_that_waits_for_its_turn_is_not_overdue(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = asyncio.Event()
-    monkeypatch.setattr(TickQueue, "turn", lambda *_: turn.wait())
+    turn = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(TickQueue, "turn", lambda *_: turn)
     stage.runner.on_aiapi_update(named("a"))
     await asyncio.sleep(0.2)
     stage.late = 200.0
     assert stage.runner.overdue() == []
-    turn.set()
+    turn.set_result(None)
     await until(lambda: stage.engine.ticks)
     assert stage.runner.overdue() == []
+
+
+@pytest.mark.parametrize("waits_already", [True, False])
+async def test_the_tick_for_an_edit_begins_before_all_that_wait(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, waits_already: bool
+) -> None:
+    schedule, queue = TickQueue._schedule, stage.runner._queue
+    stage.runner.on_aiapi_update(named("a"))
+    stage.runner.on_aiapi_update(named("b"))
+    await until(lambda: len(stage.engine.ticks) == 2)
+    monkeypatch.setattr(TickQueue, "_schedule", lambda _: None)
+    stage.runner.on_child_update(pod("1"))
+    await until(lambda: len(queue._waiting) == 1)
+    if waits_already:
+        stage.runner.on_autoscalers_change([("shop", "b")])
+        await until(lambda: len(queue._waiting) == 2)
+    stage.runner.on_aiapi_update(named("b", generation=2, resourceVersion="2"))
+    await until(lambda: len(queue._waiting) == 3)
+    monkeypatch.setattr(TickQueue, "_schedule", schedule)
+    queue._schedule()
+    await until(lambda: len(stage.engine.ticks) == 4)
+    assert stage.engine.ticks[2:] == ["b", "a"]
 
 
 async def test_changes_wake_the_task(stage: Stage) -> None:

@@ -39,6 +39,16 @@ async def test_a_tick_that_is_cancelled_while_it_waits_takes_no_turn() -> None:
     assert begun == [1.0, 2.0]
 
 
+async def test_an_edited_one_begins_next_and_only_once() -> None:
+    queue, begun = TickQueue(), list[float]()
+    turns = [(due, queue.turn(due)) for due in (1.0, 2.0, 3.0)]
+    for due, turn in turns:
+        turn.add_done_callback(lambda _, due=due: begun.append(due))
+    queue.move_to_front(turns[2][1])
+    await asyncio.gather(*(turn for _, turn in turns))
+    assert begun == [3.0, 1.0, 2.0]
+
+
 async def test_in_overload_all_tick_equally_often() -> None:
     """20 ticks of 50 ms are due every 500 ms, so each can run every second."""
     queue, now, counts = TickQueue(), [0.0], [0] * 20
