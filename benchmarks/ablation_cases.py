@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import sizing_generated as generated
+from msgspec import structs
 from sizing_loads import HOUR, SEED, Case, fault_cases, recorded, scaled_case
 
 from aiapi_operator.simulate.compare import scale_to_workers, sizing_spec_for
@@ -32,7 +33,7 @@ def with_request_memory(fleet: Fleet) -> Fleet:
     return replace(
         fleet,
         pods=tuple(
-            replace(
+            structs.replace(
                 pod,
                 rss_bytes=pod.rss_bytes + REQUEST_MEMORY * pod.in_flight,
                 memory_limit_bytes=MEMORY_LIMIT,

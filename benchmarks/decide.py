@@ -8,6 +8,7 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from msgspec import structs
 from unit.sizing.fleet_model import FleetModel, spec
 
 from aiapi_operator.sizing.decide import decide
@@ -29,7 +30,9 @@ def measure(pods: int) -> list[float]:
     for _ in range(WARM + MEASURED):
         single.serve(user_spec.interval)
         sample = single.pods[0].sample(single.now, single.service)
-        copies = tuple(replace(sample, pod=f"pod-{i}", instance=f"i-{i}") for i in range(pods))
+        copies = tuple(
+            structs.replace(sample, pod=f"pod-{i}", instance=f"i-{i}") for i in range(pods)
+        )
         fleet = replace(single.fleet(), replicas=pods, pods=copies)
         started = perf_counter()
         decision = decide(user_spec, fleet, model.state, single.now)

@@ -1,7 +1,8 @@
 """Samples of pods with default values."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from aiapi_operator.sizing.inputs import Histogram, PodSample
 

@@ -6,7 +6,7 @@ steady load therefore causes no status writes.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiapi_operator.api import AIApi
@@ -25,7 +25,7 @@ from aiapi_operator.sizing.state import State
 _RELATIVE_PRICE = 0.02
 _FIELDS = {ObjectiveKind.LATENCY: "latency", ObjectiveKind.FIRST_BYTE: "first_byte"}
 _NO_RUNTIME = PodRuntime()
-_RUNTIME = tuple(each.name for each in fields(PodRuntime))
+_RUNTIME = PodRuntime.__struct_fields__
 
 
 @dataclass(slots=True)

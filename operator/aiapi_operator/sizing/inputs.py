@@ -5,10 +5,15 @@ estimators compute differences. A pod that did not answer is a ``PodUnknown``, n
 of zeros.
 
 Units: seconds for time, bytes for memory, cores for CPU, unless a name says otherwise.
+
+What a pod reports is a ``msgspec.Struct``: a scrape of 10,000 pods builds one every tick for each,
+which takes a fifth of the time of a dataclass and is nothing for the garbage collector to visit.
 """
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import msgspec
 
 from aiapi_operator.api.schedule import Floor, UpcomingFloor
 from aiapi_operator.api.spec import Mode
@@ -130,8 +135,7 @@ class SizingSpec:
         return next((each for each in self.objectives if each.kind is kind), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
+class Histogram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Cumulative counts by bucket since the instance started.
 
     ``counts`` has one entry more than ``bounds`` (seconds, ascending), for values above the last.
@@ -145,8 +149,7 @@ class Histogram:
 NO_HISTOGRAM = Histogram(bounds=(), counts=(), sum=0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThreadPool:
+class ThreadPool(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A pool of threads that requests use, summed over all workers of a pod."""
 
     name: str
@@ -158,8 +161,7 @@ class ThreadPool:
     """Calls waiting for a thread, summed over time. A counter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodRuntime:
+class PodRuntime(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The runtime that serves in a pod. A field is empty if the pod does not report it."""
 
     version: str = ""
@@ -172,8 +174,7 @@ class PodRuntime:
     """``httptools`` or ``h11``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodSample:
+class PodSample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One scrape of one pod. ``time`` uses the same clock as ``now`` in ``decide``."""
 
     pod: str

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from engine_support.world import World
+from msgspec import structs
 
 from aiapi_operator.engine import pace
 from aiapi_operator.engine.fleet import Observation
@@ -42,7 +43,7 @@ def sampled(**changes: Any) -> Callable[[Found], Found]:
         observation, *_ = found
         first, *rest = observation.answers
         assert isinstance(first, PodSample)
-        answers = (replace(first, **changes), *rest)
+        answers = (structs.replace(first, **changes), *rest)
         return replace(observation, answers=answers), *found[1:]
 
     return change

@@ -14,6 +14,8 @@ from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from msgspec import structs
+
 from aiapi_operator.sizing.decide import checkpoint, decide, restored
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import (
@@ -346,7 +348,7 @@ class FleetModel:
         more = round((times - 1) * came)
         fleet = self.fleet()
         pods = (
-            replace(pod, accept_queue_depth=pod.accept_queue_depth + more)
+            structs.replace(pod, accept_queue_depth=pod.accept_queue_depth + more)
             if isinstance(pod, PodSample)
             else pod
             for pod in fleet.pods

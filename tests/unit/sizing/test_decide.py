@@ -6,6 +6,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from msgspec import structs
 from unit.sizing.fleet_model import FleetModel, condition, spec
 
 from aiapi_operator.sizing.decide import decide
@@ -279,8 +280,12 @@ def test_a_doubled_service_demand_is_learned_within_a_minute() -> None:
 def test_a_blocked_loop_and_a_failing_app_are_reported() -> None:
     model = settled()
     fleet = model.fleet()
-    first = replace(fleet.pods[0], workers_blocked=1, blocked_at="app.py:12 load", time=model.now)
-    second = replace(fleet.pods[1], failure="ModuleNotFoundError: No module named 'assistant'")
+    first = structs.replace(
+        fleet.pods[0], workers_blocked=1, blocked_at="app.py:12 load", time=model.now
+    )
+    second = structs.replace(
+        fleet.pods[1], failure="ModuleNotFoundError: No module named 'assistant'"
+    )
     fleet = replace(fleet, pods=(first, second))
     decision = decide(model.spec, fleet, model.state, model.now)
     status, message = condition(decision, "EventLoopBlocked")
@@ -295,7 +300,7 @@ def test_a_blocked_loop_and_a_failing_app_are_reported() -> None:
 
 def test_a_blocked_loop_is_remembered_for_a_minute() -> None:
     model = settled()
-    blocked = replace(model.fleet().pods[0], workers_blocked=1, blocked_at="app.py:12 load")
+    blocked = structs.replace(model.fleet().pods[0], workers_blocked=1, blocked_at="app.py:12 load")
     fleet = replace(model.fleet(), pods=(blocked, model.fleet().pods[1]))
     model.state = decide(model.spec, fleet, model.state, model.now).state
     assert all(condition(d, "EventLoopBlocked")[0] for _, d in model.run(60))

@@ -23,7 +23,7 @@ def test_one_in_fifty_may_be_silent(pods: int, silent: int, expected: bool) -> N
 
 
 def _fields(answer: object) -> dict[str, object]:
-    return {name: getattr(answer, name) for name in answer.__dataclass_fields__}
+    return {name: getattr(answer, name) for name in answer.__struct_fields__}
 
 
 def shrinks(silent: int) -> FleetModel:

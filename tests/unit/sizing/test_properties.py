@@ -8,6 +8,7 @@ from math import inf, nan
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 from unit.sizing.fleet_model import BOUNDS, FleetModel, spec
 
 from aiapi_operator.sizing.decide import decide
@@ -61,7 +62,7 @@ histograms = st.one_of(
 )
 garbage = st.builds(
     PodSample,
-    **dict.fromkeys(PodSample.__dataclass_fields__, number)
+    **dict.fromkeys(PodSample.__struct_fields__, number)
     | {
         "pod": st.sampled_from("abc"),
         "instance": st.sampled_from("xy"),
@@ -196,6 +197,8 @@ def amount(value: object) -> int:
     """Numbers and texts in whatever is remembered."""
     if is_dataclass(value):
         return sum(amount(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, Struct):
+        return sum(amount(each) for each in structs.astuple(value))
     if isinstance(value, Mapping):
         return sum(map(amount, value.values()))
     if isinstance(value, tuple | list | set | frozenset | deque):
@@ -271,7 +274,7 @@ def test_decreased_counters_are_a_restart_not_load(
     model.serve(2)
     fleet = model.fleet()
     index = which % len(fleet.pods)
-    back = replace(
+    back = structs.replace(
         fleet.pods[index], succeeded=0, loop_seconds=0.0, worker_seconds=float(left), in_flight=0
     )
     pods = (*fleet.pods[:index], back, *fleet.pods[index + 1 :])
@@ -291,9 +294,9 @@ def test_latencies_beyond_the_last_bucket_stay_within_bounds(
     for step in range(1, 11):
         model.serve(2)
         pods = tuple(
-            replace(
+            structs.replace(
                 pod,
-                latency=replace(
+                latency=structs.replace(
                     pod.latency, counts=(*pod.latency.counts[:-1], 10_000 * step), sum=inf
                 ),
             )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts, pod, tick
 
@@ -156,7 +157,7 @@ def test_binding_memory_adds_pods_and_is_reported() -> None:
         model.serve(2.0)
         fleet = model.fleet()
         limited = tuple(
-            replace(
+            structs.replace(
                 pod, memory_limit_bytes=200 * MIB, rss_bytes=100 * MIB + pod.in_flight * MIB // 10
             )
             for pod in fleet.pods

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from unit.sizing import samples
 from unit.sizing.fleet_model import FleetModel, condition, spec
 from unit.sizing.samples import facts, pod
@@ -194,7 +195,7 @@ def test_throttling_is_reported_with_its_limit() -> None:
         model.serve(2.0)
         throttled += 0.4
         fleet = model.fleet()
-        first = replace(fleet.pods[0], cpu_throttled_seconds=throttled, cpu_limit_cores=0.5)
+        first = structs.replace(fleet.pods[0], cpu_throttled_seconds=throttled, cpu_limit_cores=0.5)
         fleet = replace(fleet, pods=(first, *fleet.pods[1:]))
         decision = decide(model.spec, fleet, model.state, model.now)
         model.state = decision.state

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from msgspec import structs
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts, row
 
@@ -40,7 +41,7 @@ def limited(model: FleetModel) -> Fleet:
     """Pods with 200 MiB: 100 MiB for a worker, and 0.1 MiB for each request in flight."""
     fleet = model.fleet()
     pods = tuple(
-        replace(
+        structs.replace(
             pod,
             memory_limit_bytes=200 * MIB,
             rss_bytes=100 * MIB + pod.in_flight * MIB // 10,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from unit.sizing.fleet_model import FleetModel, spec
 from unit.sizing.samples import facts, row
 
@@ -180,7 +181,9 @@ def test_threads_of_any_kind_stay_within_the_bounds(
         model.serve(2)
         fleet = model.fleet()
         threads = (ThreadPool(name="x", limit=limit, busy_seconds=busy, waiting_seconds=waiting),)
-        fleet = replace(fleet, pods=tuple(replace(pod, threads=threads) for pod in fleet.pods))
+        fleet = replace(
+            fleet, pods=tuple(structs.replace(pod, threads=threads) for pod in fleet.pods)
+        )
         decision = decide(model.spec, fleet, state, model.now)
         assert 1 <= decision.workers <= 8
         assert 2 <= decision.replicas <= 20
