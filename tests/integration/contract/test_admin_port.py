@@ -235,7 +235,9 @@ async def test_requests_that_wait_for_threads_lead_to_more_workers(
 
     async def starved() -> Decision | None:
         decision = await decided()
-        return decision if decision.workers > 1 else None
+        # On a busy machine, event loops may need more workers in the first seconds.
+        is_for_threads = decision.workers > 1 and decision.need.binding is Binding.THREADS
+        return decision if is_for_threads else None
 
     async def relieved() -> bool:
         (use,) = (await decided()).state.ticks[-1].threads
@@ -251,7 +253,6 @@ async def test_requests_that_wait_for_threads_lead_to_more_workers(
         assert pool["limit"] == 40
         # Some of the 60 clients may be between two requests.
         assert pool["busy"] + pool["waiting"] > 50
-        assert decision.need.binding is Binding.THREADS
         assert "busy threads (anyio) expected / (40 per worker x 0.8)" in decision.message
         found = next(each for each in decision.conditions if each.type == "DependencyBound")
         assert not found.status, found.message
