@@ -227,11 +227,11 @@ class ApiServer:
         for number in range(first, first + count):
             self._storage.put("aiapis", objects.aiapi(number, replicas=replicas, most=most))
 
-    async def _do_sleep(self, count: int, first_port: int) -> None:
-        """All AIApis are at zero, and two activators are ready."""
+    async def _do_sleep(self, first: int, count: int, first_port: int) -> None:
+        """These AIApis are at zero, and two activators are ready."""
         for number in range(2):
             self._storage.put("pods", objects.activator(number))
-        for number in range(count):
+        for number in range(first, first + count):
             key = objects.namespace_of(number), f"api-{number}"
             aiapi = self._storage.objects["aiapis"][key]
             self._storage.put("aiapis", objects.asleep(aiapi, first_port + number))

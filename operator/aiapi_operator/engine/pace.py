@@ -10,6 +10,7 @@ Fleets that are scraped in parts are never idle: their samples would be too old.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from zlib import crc32
 
 from aiapi_operator.engine.fleet import Observation, SampledPod
 from aiapi_operator.engine.grants import GrantsState
@@ -22,7 +23,7 @@ from aiapi_operator.sizing.inputs import PodSample, UpcomingFloor
 IDLE_INTERVAL = 10.0
 """Seconds between two ticks."""
 ASLEEP_INTERVAL = 300.0
-"""Seconds between two ticks of an AIApi without pods."""
+"""Least seconds between two ticks of an AIApi without pods."""
 SCHEDULE_AHEAD = 60.0
 """Seconds before a schedule from which an AIApi is not idle."""
 
@@ -45,10 +46,15 @@ def rest(state: PaceState) -> None:
     state.interval = IDLE_INTERVAL
 
 
-def sleep(state: PaceState, upcoming: Iterable[UpcomingFloor]) -> None:
-    """No pod runs. What ends that is an event, except for a schedule."""
-    until = min((each.seconds for each in upcoming), default=ASLEEP_INTERVAL)
-    state.interval = max(1.0, min(ASLEEP_INTERVAL, until))
+def sleep(state: PaceState, uid: str, upcoming: Iterable[UpcomingFloor]) -> None:
+    """No pod runs. What ends that is an event, except for a schedule.
+
+    Each AIApi has an interval of its own, so that the thousands whose first ticks came together
+    when the operator started do not tick together for ever.
+    """
+    own = ASLEEP_INTERVAL * (1 + crc32(uid.encode()) / 2**32)
+    until = min((each.seconds for each in upcoming), default=own)
+    state.interval = max(1.0, min(own, until))
 
 
 def is_idle(

@@ -176,7 +176,7 @@ class Engine:
             self._tenure.check(state)
             await self._actuator.scale(state.ref, deployment, observation.sampled_pods, 0)
         upcoming = sizing_spec(observation.aiapi.spec, time_of_day=observation.now).upcoming
-        pace.sleep(state.pace, upcoming)
+        pace.sleep(state.pace, state.ref.uid, upcoming)
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
         """Report a tick that failed because of a defect in the operator."""

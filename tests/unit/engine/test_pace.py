@@ -1,5 +1,6 @@
 """An idle AIApi ticks every ten seconds, and one that is not idle never does."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -200,3 +201,26 @@ async def test_the_first_request_ends_the_rest_and_is_followed_at_once() -> None
         assert world.state.pace.interval == 0.0
     decision = world.written["decision"]
     assert decision["workers"] * decision["replicas"] >= 4
+
+
+def asleep(uid: str, *schedules: float) -> float:
+    """The interval of an AIApi at zero, with schedules that begin after so many seconds."""
+    state = pace.PaceState()
+    floor = Floor(name="day", replicas=1, workers=1)
+    pace.sleep(state, uid, [UpcomingFloor(floor=floor, seconds=each) for each in schedules])
+    return state.interval
+
+
+def test_aiapis_at_zero_tick_every_five_to_ten_minutes_and_not_together() -> None:
+    intervals = [asleep(f"uid-{number}") for number in range(1000)]
+    assert 300 <= min(intervals) < 310
+    assert 590 < max(intervals) < 600
+    in_one_second = Counter(map(int, intervals))
+    assert max(in_one_second.values()) < 20
+    assert asleep("uid-1") == asleep("uid-1")
+
+
+def test_a_schedule_ends_the_rest_at_zero() -> None:
+    assert asleep("uid-1", 7200.0, 40.0) == 40.0
+    assert asleep("uid-1", 7200.0) == asleep("uid-1")
+    assert asleep("uid-1", 0.0) == 1.0
