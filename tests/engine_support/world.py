@@ -117,6 +117,7 @@ class World:
     runtime_image: str = "runtime:1"
     delivery: Delivery = Delivery.IMAGE_VOLUME
     now: float = 1000.0
+    wall_clock_error: float = 0.0
     admin_tls: bool = True
     shard: int | None = None
     policy: PodTemplatePolicy = field(default_factory=PodTemplatePolicy)
@@ -142,7 +143,7 @@ class World:
                 admin_tls=self.authority,
                 clock=lambda: self.now,
                 timestamp=lambda: f"T{self.now:.0f}",
-                time_of_day=lambda: self.now,
+                time_of_day=lambda: self.now + self.wall_clock_error,
                 activators=self.activators,
             ),
             self.cache,

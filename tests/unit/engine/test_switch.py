@@ -11,6 +11,7 @@ from engine_support.switching import (
     quiet_tick,
     replicas,
     serving,
+    stop_pods,
     successor,
     until,
 )
@@ -104,6 +105,31 @@ async def test_it_wakes_when_it_is_scaled_up_and_pods_answer_alone_once_one_is_r
         "Asleep",
         "Waking",
     ]
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+@pytest.mark.parametrize("at", [Phase.SERVING, Phase.LEAVING, Phase.ASLEEP, Phase.WAKING])
+async def test_a_step_of_the_wall_clock_changes_nothing(at: Phase, step: float) -> None:
+    async def way(step: float) -> list[tuple[Phase, int]]:
+        """Phase and replicas of each tick, from the last request to the next one."""
+        world, found = await serving(now=1e6), list[tuple[Phase, int]]()
+        for _ in range(60):
+            await quiet_tick(world)
+            phase = world.state.switch.activation.phase
+            found.append((phase, replicas(world)))
+            if phase is at:
+                world.wall_clock_error = step
+            if phase is Phase.ASLEEP:
+                stop_pods(world)
+            if [phase for phase, _ in found[-3:]] == [Phase.ASLEEP] * 3:
+                world.cache.put(world.cluster.edit("Deployment", "a", {"spec": {"replicas": 1}}))
+            if found[-2:] == [(Phase.WAKING, 1)] * 2:
+                world.add_pods("a-3", idle_seconds=0.0)
+        return found
+
+    usual = await way(0.0)
+    assert {phase for phase, _ in usual} == set(Phase)
+    assert await way(step) == usual
 
 
 async def test_without_an_activator_it_wakes() -> None:
