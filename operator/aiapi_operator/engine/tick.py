@@ -14,13 +14,10 @@ from aiapi_operator.api import AIApi, AIApiSpec, AIApiStatus, Metadata
 from aiapi_operator.api.field_errors import field_errors
 from aiapi_operator.cluster.resources import DEPLOYMENTS, Manifest
 from aiapi_operator.engine import (
-    autoscalers,
-    grace,
     grants,
     pace,
     pod_requests,
     readiness,
-    rollout,
     switch,
     template_workers,
     wanted,
@@ -39,15 +36,13 @@ from aiapi_operator.engine.children import Children
 from aiapi_operator.engine.fleet import AdminAccess, Observation, active_pods
 from aiapi_operator.engine.manifest_context import manifest_context
 from aiapi_operator.engine.observer import Observer
-from aiapi_operator.engine.ports import ObservedFleet, OperatorConfig, Ports
+from aiapi_operator.engine.ports import OperatorConfig, Ports
+from aiapi_operator.engine.reporter import Reporter
 from aiapi_operator.engine.sizer import Sizer, SizingResult
-from aiapi_operator.engine.status_writer import StatusUpdate, StatusWriter
 from aiapi_operator.engine.switch import Switch
 from aiapi_operator.engine.tenure import Tenure
 from aiapi_operator.manifests import Context, desired, endpoint_slice, secret
-from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.inputs import Mode
-from aiapi_operator.sizing.savings import Savings
 from aiapi_operator.sizing.spec import sizing_spec
 
 
@@ -66,9 +61,7 @@ class Engine:
         self._children = Children(cluster, cache, clock=clock)
         self._sizer = Sizer(clock=clock, time_of_day=ports.time_of_day)
         self._actuator = Actuator(cluster, ports.workers, cache, clock=clock)
-        self._writer = StatusWriter(
-            cluster, clock=clock, timestamp=ports.timestamp, shard=config.shard
-        )
+        self._reporter = Reporter(ports, self._tenure, config)
         self._activator_ports = ActivatorPorts(*config.activator_ports)
         self._switch = Switch(
             ports.activators, cache, self._activator_ports, clock=clock, timestamp=ports.timestamp
@@ -91,17 +84,20 @@ class Engine:
         try:
             aiapi = wanted.parse(state.wanted, state.manifest)
         except ValidationError as error:
-            await self._report_invalid(state, error)
+            rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
+            observation = self._cached(state, _with_default_spec(state.manifest))
+            await self._reporter.rejected(state, observation, rejected)
             return
         policy = self._config.pod_template_policy
         if forbidden := wanted.violations(state.wanted, aiapi, policy):
-            await self._report_rejected(state, aiapi, readiness.forbidden(forbidden))
+            observation = self._cached(state, aiapi)
+            await self._reporter.rejected(state, observation, readiness.forbidden(forbidden))
             return
         await self._adoption.adopt(state.ref, state.adoption, state.template, aiapi)
         tls = await self._tls(state)
         reconciled = await self._reconcile(state, aiapi, tls)
         if reconciled.deployment is None:
-            await self._report(state, reconciled, self._conditions(reconciled))
+            await self._reporter.not_deployed(state, reconciled)
             return
         access = AdminAccess(
             tokens=state.admin.tokens, tls=tls.of(*state.ref.key) if tls is not None else None
@@ -116,16 +112,7 @@ class Engine:
         self._tenure.check(state)
         errors = await self._act(state, observation, result, access, step)
         switch.note(state.switch, result.decision, observation, self._ports)
-        self._ports.metrics.record_decision(
-            state.ref.key, result.spec, _summary(observation, result), result.decision
-        )
-        conditions = [
-            *self._conditions(observation, errors),
-            grace.check(observation),
-            self._autoscaler_condition(state, others),
-            *result.decision.conditions,
-        ]
-        await self._report(state, observation, conditions, result)
+        await self._reporter.decided(state, observation, others, result, errors)
         is_switching = state.switch.activation.shares_service
         if (
             not errors
@@ -160,14 +147,8 @@ class Engine:
         self, state: AIApiState, observation: Observation, others: Sequence[ForeignAutoscaler]
     ) -> None:
         """No pod runs: there is nothing to measure and nothing to size."""
-        conditions = [
-            *(each for each in self._conditions(observation) if each.type != "Ready"),
-            readiness.asleep(switch.message(state.switch.activation)),
-            self._autoscaler_condition(state, others),
-        ]
-        await self._report(
-            state, observation, conditions, saved=self._sizer.saved(state.sizer, observation)
-        )
+        saved = self._sizer.saved(state.sizer, observation)
+        await self._reporter.asleep(state, observation, others, saved)
         deployment = observation.deployment or {"spec": {}}
         if deployment["spec"].get("replicas", 1):
             # After the status: a successor that finds no pods must know that this is meant.
@@ -180,34 +161,8 @@ class Engine:
 
     async def fail(self, state: AIApiState, error: Exception) -> None:
         """Report a tick that failed because of a defect in the operator."""
-        failed = Condition(
-            type="Reconciled",
-            status=False,
-            reason="OperatorError",
-            message=f"The operator failed on this AIApi ({type(error).__name__}: {error}) and"
-            " retries. Its log has the details; please report them.",
-        )
-        others = [
-            known.condition()
-            for known in state.writer.conditions.values()
-            if known.type != failed.type
-        ]
         observation = self._cached(state, _with_default_spec(state.manifest))
-        await self._report(state, observation, [failed, *others])
-
-    async def _report_invalid(self, state: AIApiState, error: ValidationError) -> None:
-        rejected = readiness.rejected("; ".join(field_errors(error)[:5]))
-        await self._report_rejected(state, _with_default_spec(state.manifest), rejected)
-
-    async def _report_rejected(self, state: AIApiState, aiapi: AIApi, rejected: Condition) -> None:
-        """Report a spec that is not carried out. Its children stay as they are."""
-        observation = self._cached(state, aiapi)
-        ready = (
-            readiness.NOT_CREATED
-            if observation.deployment is None
-            else readiness.readiness(observation, default_image=self._config.default_image)
-        )
-        await self._report(state, observation, [rejected, ready])
+        await self._reporter.failed(state, observation, error)
 
     async def _tls(self, state: AIApiState) -> AdminTls | None:
         """The CA, where the pods serve TLS, or some still do after it was turned off."""
@@ -336,55 +291,6 @@ class Engine:
             )
         return Desired(workers=workers, replicas=replicas, request=request)
 
-    def _conditions(
-        self, observation: Observation, act_errors: Sequence[str] = ()
-    ) -> list[Condition]:
-        image, deployment = self._config.default_image, observation.deployment
-        found = [
-            readiness.accepted(),
-            readiness.reconciled(observation.apply_errors, act_errors),
-            readiness.readiness(observation, default_image=image),
-        ]
-        if deployment is not None:
-            found.append(rollout.check(observation, deployment, default_image=image))
-        return found
-
-    def _autoscaler_condition(
-        self, state: AIApiState, others: Sequence[ForeignAutoscaler]
-    ) -> Condition:
-        list_error = self._ports.autoscalers.list_error
-        return autoscalers.condition(state.ref.key, others, list_error=list_error)
-
-    async def _report(
-        self,
-        state: AIApiState,
-        observation: Observation,
-        conditions: Sequence[Condition],
-        result: SizingResult | None = None,
-        *,
-        saved: Savings | None = None,
-    ) -> None:
-        if self._config.shard is not None:
-            self._tenure.check(state)
-        self._ports.metrics.record_conditions(state.ref.key, conditions)
-        is_applied = result is not None and result.is_applied
-        running = [sample.workers_wanted for sample in observation.samples.values()]
-        update = StatusUpdate(
-            aiapi=observation.aiapi,
-            pods=observation.pods,
-            workers=result.decision.workers
-            if result is not None and is_applied
-            else max(running, default=None),
-            conditions=conditions,
-            decision=result.decision if result is not None else None,
-            is_applied=is_applied,
-            savings=result.savings if result is not None else saved,
-            runtimes=[sample.runtime for sample in observation.samples.values()],
-            activation=switch.document(state.switch, observation, state.sizer.sizing),
-            sizing=None if state.switch.activation.has_pods else state.sizer.sizing,
-        )
-        await self._writer.write(state.manifest, state.writer, update)
-
     def _deployment(self, state: AIApiState) -> Manifest | None:
         return self._cache.deployment_status(state.ref.key)
 
@@ -396,18 +302,6 @@ class Engine:
             pods=active_pods(self._cache.pods(state.ref.key)),
             now=self._ports.time_of_day(),
         )
-
-
-def _summary(observation: Observation, result: SizingResult) -> ObservedFleet:
-    samples = tuple(observation.samples.values())
-    return ObservedFleet(
-        replicas=len(observation.pods),
-        ready=sum(pod.ready for pod in observation.pods),
-        workers=sum(sample.workers_ready for sample in samples),
-        silent=observation.silent,
-        savings=result.savings,
-        samples=samples,
-    )
 
 
 def _with_default_spec(manifest: Manifest) -> AIApi:
