@@ -10,9 +10,10 @@ from aiapi_operator.api.quantity import parse_bytes, parse_cores
 from aiapi_operator.api.spec import Workers
 from aiapi_operator.engine.pod_view import Resources
 from aiapi_operator.manifests.resources import requests
-from aiapi_operator.sizing.decision import Decision
 
 CAP_SECONDS = 300.0
+Learned = tuple[float, int]
+"""CPU (cores) and memory (bytes) that a worker uses; 0 where that is not learned."""
 
 
 @dataclass(slots=True)
@@ -42,12 +43,11 @@ class WorkerRequest:
 
 
 def worker_request(
-    cap: RequestCapState, spec: Workers, decision: Decision, *, is_refused: bool, now: float
+    cap: RequestCapState, spec: Workers, learned: Learned, *, is_refused: bool, now: float
 ) -> WorkerRequest:
     """What a worker requests. A resize that is refused starts the cap."""
     spec_cpu, spec_memory = parse_cores(spec.cpu), parse_bytes(spec.memory)
-    cpu = decision.worker_cpu or spec_cpu
-    memory = decision.worker_memory or spec_memory
+    cpu, memory = learned[0] or spec_cpu, learned[1] or spec_memory
     if is_refused and (cpu > spec_cpu or memory > spec_memory):
         cap.until = now + CAP_SECONDS
     if now < cap.until:

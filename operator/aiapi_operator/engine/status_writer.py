@@ -17,6 +17,7 @@ from aiapi_operator.engine.activation import Phase
 from aiapi_operator.engine.aiapi_ref import AIApiRef
 from aiapi_operator.engine.conditions import StatusCondition
 from aiapi_operator.engine.existence import ensure_exists
+from aiapi_operator.engine.pod_requests import Learned
 from aiapi_operator.engine.pod_view import PodView
 from aiapi_operator.engine.ports import Cluster
 from aiapi_operator.engine.status import Deadband
@@ -55,8 +56,8 @@ class StatusWriterState:
     """Workers, replicas and reason of that decision."""
     unconfirmed: dict[str, StatusCondition] = field(default_factory=dict)
     """Conditions of the previous operator that this one knows nothing about yet."""
-    requests: tuple[float, int] = (0.0, 0)
-    """CPU (cores) and memory (bytes) of a worker in the status; 0 where they are not learned."""
+    requests: Learned = (0.0, 0)
+    """What workers use according to the status."""
     examined: float = 0.0
     """When the numbers were last compared with those written, and were the same."""
 
@@ -77,6 +78,11 @@ class StatusWriterState:
         """Who answers requests according to the status as written; empty where it is not said."""
         document = self.written.document if self.written else {}
         return str((document.get("activation") or {}).get("phase") or "")
+
+    def requests_for(self, decision: Decision) -> Learned:
+        """What pods may be resized to: a successor knows only what the status has, and would take
+        the rest back. A first decision is made from the status."""
+        return _requests(decision) if self.decision is None else self.requests
 
     @property
     def workers(self) -> int:
@@ -270,13 +276,12 @@ def _with_kept(document: dict[str, Any], inputs: status.StatusInputs) -> dict[st
     return {**{name: inputs.written[name] for name in kept if name in inputs.written}, **document}
 
 
-def _requests(decision: Decision) -> tuple[float, int]:
+def _requests(decision: Decision) -> Learned:
     return decision.worker_cpu, decision.worker_memory
 
 
 def _requests_changed(state: StatusWriterState, decision: Decision | None) -> bool:
-    """Whether pods are resized to what workers use. A successor that does not know it would take
-    that back, so it is written at once."""
+    """Whether workers use something else. It is written at once: pods are resized only then."""
     return decision is not None and _requests(decision) != state.requests
 
 

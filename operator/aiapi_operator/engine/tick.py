@@ -279,8 +279,9 @@ class Engine:
         request = None
         if self._config.resize_in_place:
             is_refused = bool(state.grants.refusals)
+            learned = state.writer.requests_for(decision)
             request = pod_requests.worker_request(
-                state.request_cap, aiapi.spec.workers, decision, is_refused=is_refused, now=now
+                state.request_cap, aiapi.spec.workers, learned, is_refused=is_refused, now=now
             )
         else:
             template_workers.follow(state.template, aiapi, decision.workers, now=now)

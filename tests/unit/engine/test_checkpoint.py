@@ -8,6 +8,7 @@ from engine_support.world import OBSERVED, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.engine import checkpoint, sizer
 from aiapi_operator.sizing.decide import decide as real_decide
 from aiapi_operator.sizing.decision import Decision
@@ -62,6 +63,24 @@ async def test_pods_request_the_learned_resources(changes: dict[str, Any]) -> No
     await world.settle()
     changes |= {"worker_cpu": 0.64, "worker_memory": 300 * MIB}
     await world.tick()
+    assert resizes(world) == [], "a successor would take it back: it is not in the status"
+    await world.tick()
+    assert resizes(world) == [("resize", "a-1", "640m"), ("resize", "a-2", "640m")]
+
+
+async def test_pods_keep_their_resources_until_the_status_has_the_learned_ones(
+    changes: dict[str, Any],
+) -> None:
+    world = World()
+    await world.settle()
+    changes |= {"worker_cpu": 0.64}
+    world.cluster.refuse["status",] = Unavailable("no answer")
+    for _ in range(5):
+        await world.tick()
+    assert resizes(world) == []
+    world.cluster.refuse.clear()
+    await world.tick()
+    await world.tick()
     assert resizes(world) == [("resize", "a-1", "640m"), ("resize", "a-2", "640m")]
 
 
@@ -70,6 +89,7 @@ async def test_full_nodes_cap_requests_at_the_spec(changes: dict[str, Any]) -> N
     await world.settle()
     world.cluster.room = {"a-1": "500m"}
     changes |= {"worker_cpu": 0.64, "worker_memory": 300 * MIB}
+    await world.tick()
     await world.tick()
     world.cluster.done.clear()
     await world.tick()

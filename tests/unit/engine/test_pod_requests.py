@@ -1,6 +1,5 @@
 """What a worker requests: as learned, or at most the spec while nodes lack room."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ SPEC = aiapi(workers={"cpu": "500m", "memory": "256Mi"}).spec.workers
 
 def requested(cap: RequestCapState, now: float, *, is_refused: bool = False, **learned: Any) -> Any:
     """CPU in cores and memory in MiB."""
-    decision = SimpleNamespace(**{"worker_cpu": 0.0, "worker_memory": 0, **learned})
-    found = worker_request(cap, SPEC, decision, is_refused=is_refused, now=now)  # type: ignore[arg-type] # the part that is used
+    known = learned.get("worker_cpu", 0.0), learned.get("worker_memory", 0)
+    found = worker_request(cap, SPEC, known, is_refused=is_refused, now=now)
     return found.cpu, found.memory / MIB
 
 
