@@ -155,8 +155,9 @@ def sparse(_folder: Path) -> Iterator[Row]:
 def _put_to_sleep(on: scenarios.Cluster, first: int) -> bool:
     """Have an operator create some AIApis, and set them to zero once it is gone."""
     here = {"first": first, "count": AT_ONCE}
+    # Before the operator starts: a watch of the stand-in begins after its list.
+    on.api.do("create", replicas=MANY.pods, most=MANY.most, **here)
     with run_operator(on):
-        on.api.do("create", replicas=MANY.pods, most=MANY.most, **here)
         created = scenarios.await_that(lambda: on.seen() >= first + AT_ONCE, 300)
     on.api.do("sleep", first_port=FIRST_PORT + first, **here)
     return created is not None

@@ -1,8 +1,13 @@
-"""The fleet as one tick observes it. Pure."""
+"""The fleet as one tick observes it. Pure.
+
+What exists once for each pod and tick is a ``msgspec.Struct``, as in sizing/inputs.py.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+
+import msgspec
 
 from aiapi_operator.api import AIApi
 from aiapi_operator.cluster.resources import Manifest
@@ -12,8 +17,7 @@ from aiapi_operator.observe.tls import PodTls
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampledPod:
+class SampledPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A pod and its sample."""
 
     pod: PodView

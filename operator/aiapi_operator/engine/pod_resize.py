@@ -5,14 +5,13 @@ CPU and memory once the surplus workers are gone. A step is based on what was ob
 what was requested, so a pod between two sizes gets its next step in a later tick.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from aiapi_operator.engine.pod_view import PodView, Resources, exceeds, is_carried_out, matches
 from aiapi_operator.sizing.inputs import PodSample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResizeStep:
+class ResizeStep(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What to change on a pod. Both None: the pod has the wanted size, or must be waited for."""
 
     resize: Resources | None = None

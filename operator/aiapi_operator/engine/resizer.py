@@ -8,7 +8,10 @@ a later tick looks again at what is left to do.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import structs
 
 from aiapi_operator.api.container import APP_CONTAINER
 from aiapi_operator.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
@@ -49,8 +52,7 @@ class ResizerState:
             task.cancel()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodResize:
+class PodResize(msgspec.Struct, frozen=True, kw_only=True):
     """One pod to resize, and what follows."""
 
     ref: AIApiRef
@@ -60,8 +62,7 @@ class PodResize:
     then: Then
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True, gc=False):
     workers: int
     step: ResizeStep
     resize: Asked | None
@@ -103,7 +104,7 @@ class Resizer:
             return _Plan(workers, step, None)
         resize = Asked(workers=count, resources=resources, time=now)
         if not grants.may_ask(job.granted, pod, resize):
-            return _Plan(workers, replace(step, resize=None), None)
+            return _Plan(workers, ResizeStep(workers=step.workers), None)
         return _Plan(workers, step, resize)
 
     async def _run(self, state: ResizerState, job: PodResize) -> None:
@@ -131,12 +132,12 @@ class Resizer:
             if resized is not None:
                 resources, sample = resize.resources, job.pod.sample
                 step = next_step(resized, sample, workers=plan.workers, resources=resources)
-                plan = replace(plan, step=step)
+                plan = structs.replace(plan, step=step)
                 break
             asks = grants.to_ask(job.granted, job.pod.pod, wanted, now=resize.time)
             if asks >= resize.workers:
                 return
-        await job.then(plan.workers, replace(plan.step, resize=None))
+        await job.then(plan.workers, ResizeStep(workers=plan.step.workers))
 
     async def _ask(self, state: ResizerState, job: PodResize, resize: Asked) -> PodView | None:
         """Resize a pod. None when it is refused or the pod is gone."""

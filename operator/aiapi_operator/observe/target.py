@@ -1,15 +1,15 @@
 """The address of a pod's admin port."""
 
-from dataclasses import dataclass
 from ssl import SSLContext
+
+import msgspec
 
 from aiapi_operator.observe.tls import PodTls
 
 ADMIN_PORT = 9000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScrapeTarget:
+class ScrapeTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One running pod. ``ready`` is the pod's readiness according to Kubernetes."""
 
     pod: str

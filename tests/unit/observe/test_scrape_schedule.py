@@ -1,11 +1,10 @@
 """Large fleets are scraped in parts: each pod in time, pods in transition in every tick."""
 
-from dataclasses import replace
-
 import pytest
 from engine_support.samples import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from aiapi_operator.observe.scrape_schedule import ScrapeSchedule, parts
 from aiapi_operator.observe.target import ScrapeTarget
@@ -97,7 +96,7 @@ def test_pods_in_transition_are_scraped_in_every_tick() -> None:
     schedule, targets = ScrapeSchedule(), fleet(300)
     scrape(schedule, targets)
     targets.append(ScrapeTarget(pod="new", address="10.0.0.1", ready=False))
-    targets[7] = replace(targets[7], ready=False)
+    targets[7] = structs.replace(targets[7], ready=False)
     for _ in range(4):
         assert {"new", "a-7"} <= scrape(schedule, targets)
     everyone = schedule.due(targets, interval=2.0, workers=3)
