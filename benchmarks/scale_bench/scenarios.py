@@ -25,7 +25,7 @@ from scale_bench.processes import (
 PER_POD = 50.0
 """Requests a second and pod: half of what one worker can serve."""
 LAG = "aiapi_operator_tick_lag_seconds"
-LEARNING = 70.0
+LEARNING = 90.0
 """Seconds after which requests follow what workers use, with some to spare."""
 
 
