@@ -34,7 +34,8 @@ def test_without_activators_one_pod_runs(zero: Zero, activators: Activators) -> 
     activators.kill(*names)
     eventually(lambda: zero.replicas() == 1, within=20, what="the operator wakes one pod")
     zero.wait_phase("Serving")
-    assert lost(zero.send().results()) == []
+    # Nobody holds requests until the nodes know the pod.
+    zero.wait_answering()
     eventually(
         lambda: "no activator is ready" in zero.activation()["message"],
         within=AFTER + 30,
