@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiapi_operator.api.container import APP_CONTAINER
+from aiapi_operator.api.spec import Workers
 from aiapi_operator.cluster.resources import INSTANCE_LABEL, Manifest
 
 Key = tuple[str, str]
 """Namespace and name of an AIApi."""
 
-_MAX_WORKERS = 8
-"""The CRD's default of ``spec.workers.max``."""
+_MAX_WORKERS: int = Workers.model_fields["max"].default
 _HTTP_PORT = 8000
 _ADMIN_PORT = 9000
 
