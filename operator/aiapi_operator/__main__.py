@@ -54,7 +54,7 @@ from aiapi_operator.process.command import exit_on_failure
 from aiapi_operator.process.health import HealthServer
 from aiapi_operator.process.heartbeat import Heartbeat
 from aiapi_operator.process.listener import ListenError, host_port
-from aiapi_operator.process.loop_thread import loop_thread, run_on
+from aiapi_operator.process.loop_thread import LoopThread, loop_thread, run_on
 from aiapi_operator.process.settings import VERSION, LogFormat, RuntimeDelivery, Settings
 from aiapi_operator.process.startup import Startup
 
@@ -96,10 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             waiting_for=startup.waiting_for,
             metrics=partial(_rendered, asyncio.get_running_loop(), metrics),
         )
-        port = await stack.enter_async_context(
-            thread.hosting(health.serving(settings.host, settings.port))
-        )
-        _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
+        await stack.enter_async_context(_serving(health, thread, settings))
         if not await startup.wait_for_crd(connection, stop):
             return
         leadership = await stack.enter_async_context(election.leadership(settings, thread, metrics))
@@ -111,15 +108,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         recorder = EventRecorder(connection, instance=settings.pod_name)
         poller = await stack.enter_async_context(_autoscalers(settings, connection))
-        activator_pods = ActivatorPods(
-            lambda: list_labelled(connection, PODS, settings.pod_namespace, SELECTOR)
-        )
-        activators = LiveActivators(
-            activator_pods, ActivatorClient(session), settings.activator_grace
-        )
-        if settings.activators:
-            await activator_pods.start()
-            await stack.enter_async_context(background(activator_pods.run(), "activators"))
+        activator_pods = await stack.enter_async_context(_activator_pods(settings, connection))
         ports = Ports(
             cluster=KubernetesCluster(connection, recorder),
             scraper=scraper,
@@ -131,7 +120,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             timestamp=_timestamp,
             time_of_day=time.time,
             autoscalers=poller,
-            activators=activators,
+            activators=LiveActivators(
+                activator_pods, ActivatorClient(session), settings.activator_grace
+            ),
         )
         cache = ObjectCache()
         runner = await _runner(settings, connection, ports, metrics, cache)
@@ -156,6 +147,29 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             return
         cache.set_fresh(ports.clock())
         await _watch(settings, connection, services, stop=stop, ready=startup.watching)
+
+
+@asynccontextmanager
+async def _serving(
+    health: HealthServer, thread: LoopThread, settings: Settings
+) -> AsyncIterator[None]:
+    async with thread.hosting(health.serving(settings.host, settings.port)) as port:
+        _log.info("aiapi-operator %s serves health and metrics on port %d", VERSION, port)
+        yield
+
+
+@asynccontextmanager
+async def _activator_pods(
+    settings: Settings, connection: Connection
+) -> AsyncIterator[ActivatorPods]:
+    """Empty where the operator runs without activators."""
+    found = ActivatorPods(lambda: list_labelled(connection, PODS, settings.pod_namespace, SELECTOR))
+    if not settings.activators:
+        yield found
+        return
+    await found.start()
+    async with background(found.run(), "activators"):
+        yield found
 
 
 def _metrics(settings: Settings, history: History) -> OperatorMetrics:
