@@ -5,7 +5,6 @@ next operator continues from there.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import time
@@ -13,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ from aiapi_operator.observe.activators import ActivatorClient
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.workers_client import HttpWorkersClient
-from aiapi_operator.process import log_setup, open_files
+from aiapi_operator.process import garbage, log_setup, open_files
 from aiapi_operator.process.background import background
 from aiapi_operator.process.command import exit_on_failure
 from aiapi_operator.process.health import HealthServer
@@ -326,7 +325,12 @@ def _on_signals(stop: asyncio.Event) -> None:
 
 
 def _timestamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _formatted(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _formatted(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def _serve(settings: Settings) -> None:
@@ -361,9 +365,7 @@ def main(**flags: Any) -> None:
     """
     settings = Settings(**{key: value for key, value in flags.items() if value not in (None, ())})
     log_setup.configure(style=settings.log_format, level=settings.log_level)
-    # What was imported stays: a full collection need not walk through it, and pauses for less long.
-    gc.collect()
-    gc.freeze()
+    garbage.configure()
     with exit_on_failure(_log, "the operator"):
         asyncio.run(_serve(settings))
 

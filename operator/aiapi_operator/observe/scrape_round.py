@@ -54,10 +54,12 @@ class ScrapeRound:
             await self._done
         finally:
             self._timer.cancel()
-            for scrape in self._scrapes:
+            # The scrapes refer to their round. Without this only the garbage collector frees them.
+            scrapes, self._scrapes = self._scrapes, []
+            for scrape in scrapes:
                 if scrape.waits():
                     scrape.end()
-        return tuple([each.answer for each in self._scrapes if each.answer is not None])
+        return tuple([each.answer for each in scrapes if each.answer is not None])
 
     def _finished(self) -> None:
         self._open -= 1

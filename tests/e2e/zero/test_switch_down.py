@@ -20,6 +20,7 @@ def test_a_few_moments(create: Callable[[], Zero]) -> None:
 
 
 @pytest.mark.long_zero
+@pytest.mark.timeout(7200)
 def test_many_moments(create: Callable[[], Zero]) -> None:
     for _ in range(ROUNDS // AT_ONCE):
         _rounds(create, AT_ONCE)

@@ -1,6 +1,7 @@
 """Pods that hang, refuse, return invalid data or flood do not delay other scrapes."""
 
 import asyncio
+import gc
 import gzip
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from aiapi_operator.observe.scrape_round import PodScrape
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.session import open_session
 from aiapi_operator.observe.target import ScrapeTarget
@@ -112,6 +114,25 @@ async def test_an_unreachable_pod_is_unknown(
     assert isinstance(answer, PodUnknown)
     assert not answer.ready
     assert (await HttpWorkersClient(session).set([target], 2, ("t",)))["a-1"]
+
+
+async def test_a_scrape_leaves_nothing_for_the_garbage_collector() -> None:
+    app = web.Application()
+    app.router.add_get("/stats", lies)
+    async with TestServer(app) as server, StatsScraper(deadline=0.5) as scraper:
+        targets = [
+            ScrapeTarget(pod=f"a-{number}", address="127.0.0.1", port=server.port or 0, ready=True)
+            for number in range(10)
+        ]
+        await scraper.scrape(targets, ("t",))
+        gc.collect()
+        gc.disable()
+        try:
+            await scraper.scrape(targets, ("t",))
+            left = [each for each in gc.get_objects() if isinstance(each, PodScrape)]
+        finally:
+            gc.enable()
+    assert left == []
 
 
 def test_an_ipv6_address_is_in_brackets() -> None:

@@ -140,3 +140,16 @@ async def test_the_measure_sees_what_is_kept() -> None:
     before = operator.sizes()
     operator.metrics.record_tick(("shop", "a"), seconds=0.1, lag=0.0, outcome="ok")
     assert "MetricsWithHistory._series._by_key" in operator.sizes() - before
+
+
+async def test_ticks_leave_nothing_for_the_garbage_collector() -> None:
+    world = World()
+    world.add_pods("pod-1", "pod-2")
+    await world.settle()
+    gc.collect()
+    gc.disable()
+    try:
+        await world.settle(20)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
