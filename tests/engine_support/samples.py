@@ -33,7 +33,6 @@ def sample(pod: str = "a-1", *, workers: int = 1, time: float = 0.0, **changes: 
         cpu_seconds=0.0,
         upstream_seconds=0.0,
         latency=_NONE,
-        loop_lag=_NONE,
         in_flight=0,
         open_connections=0,
         accept_queue_depth=0,

@@ -8,6 +8,8 @@ from aiapi_operator.observe.target import ScrapeTarget
 
 Key = tuple[str, int]
 """The address and port of a pod."""
+_NONE = HttpAnswer()
+"""While nobody asks. The last answer is not kept: it has a kilobyte or two."""
 
 
 class Asker(Protocol):
@@ -41,7 +43,7 @@ class PodConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self._owner = owner
         self._asker: Asker | None = None
-        self._answer = HttpAnswer()
+        self._answer = _NONE
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -66,8 +68,9 @@ class PodConnection(asyncio.Protocol):
             self.abort()
             asker.failed(f"invalid answer: {error}")
             return
+        answer, self._answer = self._answer, _NONE
         self._asker, self.has_answered = None, True
-        asker.answered(self, self._answer)
+        asker.answered(self, answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.lost(self)

@@ -111,7 +111,6 @@ class _Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bounds: msgspec.Raw = NO_TEXT
     latency: HistogramText
     ttfb: HistogramText | None = None
-    loop_lag: HistogramText
     loop: _Label | None = None
     http: _Label | None = None
     runtime: _Runtime = _Runtime()
@@ -148,7 +147,6 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         loop_cpu_seconds=stats.loop_cpu_seconds,
         run_queue_seconds=stats.run_queue_seconds,
         latency=stats.latency.plain("latency", shared),
-        loop_lag=stats.loop_lag.plain("loop_lag", shared),
         in_flight=stats.in_flight,
         open_connections=stats.open_connections,
         open_websockets=stats.open_websockets,

@@ -12,7 +12,6 @@ from aiapi_operator.sizing.state import Size
 
 _RSS_POD = 60 * 2**20
 _RSS_WORKER = 40 * 2**20
-_NO_LAG = Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,6 @@ class FleetSnapshot:
             upstream_seconds=float(reading.upstream_seconds[slot]),
             latency=_histogram(reading.latencies, reading.latency_seconds, slot),
             first_byte=_histogram(*reading.first_bytes[:2], slot),
-            loop_lag=_NO_LAG,
             in_flight=in_flight,
             open_connections=in_flight,
             accept_queue_depth=0,

@@ -204,7 +204,6 @@ class PodSample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_seconds: float
     upstream_seconds: float
     latency: Histogram
-    loop_lag: Histogram
     # Gauges.
     in_flight: int
     open_connections: int

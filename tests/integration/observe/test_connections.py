@@ -21,8 +21,7 @@ STATS = (
     b'"workers": {"wanted": 1, "ready": 1, "draining": 0}, "accept_queue": {"depth": 0},'
     b'"requests": {"success": 0, "client_error": 0, "server_error": 0, "cancelled": 0, "shed": 0},'
     b'"in_flight": 0, "in_flight_seconds": 0, "loop_seconds": 0, "worker_seconds": 0,'
-    b'"cpu_seconds": 0, "upstream_seconds": 0, "latency": %b, "loop_lag": %b}'
-    % (HISTOGRAM, HISTOGRAM)
+    b'"cpu_seconds": 0, "upstream_seconds": 0, "latency": %b}' % HISTOGRAM
 )
 
 

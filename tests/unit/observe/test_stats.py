@@ -199,7 +199,7 @@ def test_the_short_form_leaves_out_zeros_and_shares_the_bounds() -> None:
     sample = parse(short(), pod="a", time=0)
     assert sample.latency == Histogram(bounds=(0.01, 0.1, 1.0), counts=(0, 3, 1, 0), sum=0.7)
     assert sample.first_byte.counts == (0, 0, 0, 0)
-    assert sample.loop_lag.bounds is sample.latency.bounds
+    assert sample.first_byte.bounds is sample.latency.bounds
     assert parse(short(), pod="b", time=0).latency.bounds is sample.latency.bounds
 
 

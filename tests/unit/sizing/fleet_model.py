@@ -218,7 +218,6 @@ class Pod:
             run_queue_seconds=self.waited_seconds if waits else None,
             upstream_seconds=self.upstream_seconds if tracked else 0.0,
             latency=_histogram(self.counts),
-            loop_lag=Histogram(bounds=(0.1,), counts=(0, 0), sum=0.0),
             in_flight=int(self.in_flight(service)),
             open_connections=0,
             accept_queue_depth=0,

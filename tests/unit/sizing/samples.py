@@ -63,7 +63,6 @@ def pod(at: float, name: str = "a", **changes: Any) -> PodSample:
         "cpu_seconds": 1.0,
         "upstream_seconds": 0.0,
         "latency": Histogram(bounds=(0.1, 1.0), counts=(1, 1, 0), sum=0.0),
-        "loop_lag": Histogram(bounds=(), counts=(), sum=0.0),
         "in_flight": 4,
         "open_connections": 0,
         "accept_queue_depth": 0,

@@ -70,7 +70,6 @@ garbage = st.builds(
         "blocked_at": st.text(max_size=5),
         "failure": st.text(max_size=5),
         "latency": histograms,
-        "loop_lag": histograms,
     },
 )
 unknown = st.builds(PodUnknown, pod=st.sampled_from("abcd"), ready=st.booleans(), reason=st.text())
