@@ -13,6 +13,7 @@ _PART = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+@lru_cache(4096)
 def is_duration(text: str) -> bool:
     """Whether ``text`` is a valid duration."""
     return re.fullmatch(PATTERN, text) is not None

@@ -23,13 +23,14 @@ from aiapi_operator.engine.fleet import AdminAccess, Observation, SampledPod
 from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.pod_requests import WorkerRequest
 from aiapi_operator.engine.pod_resize import ResizeStep
-from aiapi_operator.engine.pod_view import PodView
+from aiapi_operator.engine.pod_view import PodView, matches
 from aiapi_operator.engine.ports import Cluster, WorkersClient
 from aiapi_operator.engine.resizer import PodResize, Resizer, ResizerState
 from aiapi_operator.observe.target import ScrapeTarget
 
 _CONCURRENT_REQUESTS = 16
 _LOWEST_COST = -1000
+_DONE = ResizeStep()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ class Actuator:
         _forget_deleted(state, pods)
         errors = self._resizer.begin(resizer, desired.workers, pods)
         now = _Round(ref, state, resizer, granted, desired, access)
-        steps = [self._size_pod(now, pod) for pod in pods]
+        settled = _settled(now)
+        steps = [_DONE if settled(pod) else self._size_pod(now, pod) for pod in pods]
         errors += grants.errors(granted, observation.pods)
         errors += await self._set_workers(state, pods, steps, access)
         if observation.deployment is None:
@@ -193,6 +195,20 @@ class Actuator:
                 await self._cluster.set_deletion_cost(ref.namespace, pod.name, cost)
             except NotFound:
                 return
+
+
+def _settled(now: _Round) -> Callable[[SampledPod], bool]:
+    """Whether a pod has what is wanted. That is true of most pods in most ticks."""
+    workers, request = now.desired.workers, now.desired.request
+    wanted = None if request is None else request.total(workers)
+    moving = {*now.resizer.resizing, *now.granted.refusals, *now.granted.unanswered}
+
+    def check(pod: SampledPod) -> bool:
+        sample, view = pod.sample, pod.pod
+        has_size = sample.ready and sample.workers_wanted == workers and view.uid not in moving
+        return has_size and (wanted is None or matches(view.resources, wanted))
+
+    return check
 
 
 def _without_resize(pod: SampledPod, workers: int) -> ResizeStep:

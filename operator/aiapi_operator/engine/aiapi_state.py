@@ -68,14 +68,10 @@ class AIApiState:
     def update_manifest(self, manifest: Manifest) -> None:
         """Take a newer version of the AIApi."""
         self.manifest = {key: value for key, value in manifest.items() if key != "status"}
+        self.ref = AIApiRef.of(manifest)
         # As text it needs a fifth of the memory. Ticks do not read it.
         self._status = msgspec.json.encode(manifest.get("status"))
 
     def full_manifest(self) -> Manifest:
         """The AIApi with its status."""
         return {**self.manifest, "status": msgspec.json.decode(self._status)}
-
-    @property
-    def ref(self) -> AIApiRef:
-        """Namespace, name and uid."""
-        return AIApiRef.of(self.manifest)

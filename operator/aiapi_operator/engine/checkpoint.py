@@ -1,9 +1,9 @@
 """Converts the right-sizer's checkpoint to and from the status.
 
 The status carries the savings totals and slowly learned values to the next operator. Totals grow
-all the time: they are written together with other changes, and otherwise when a quarter was added,
-at least once an hour. So a steady AIApi causes few writes, and a restart loses no more than a fifth
-of the first hour, after which savings are reported.
+all the time: they are written together with other changes, and otherwise after ten minutes, or
+when a quarter was added, at least once an hour. So a steady AIApi causes few writes, and a restart
+loses no more than a fifth of the first hour, after which savings are reported.
 
 An older version or a user may have written the status, so reading tolerates any content.
 """
@@ -18,7 +18,9 @@ from aiapi_operator.sizing.state import State
 TOTALS_INTERVAL = 3600.0
 """Seconds after which grown totals alone are written."""
 GROWTH = 0.25
-"""Share by which totals must have grown to be written sooner, but not within a minute."""
+"""Share by which totals must have grown to be written sooner."""
+LEAST_GROWTH = 600.0
+"""Seconds that must have been added. A sixth of the first hour."""
 _TOTALS = (
     "observedSeconds",
     "workerSeconds",
@@ -43,7 +45,7 @@ def settled_totals(state: State, written: dict[str, Any]) -> dict[str, Any]:
     same_peak = all(before.get(key) == current.get(key) for key in peak)
     last = number(before.get("observedSeconds"))
     age = current.get("observedSeconds", 0) - last
-    due = min(TOTALS_INTERVAL, max(60.0, GROWTH * last))
+    due = min(TOTALS_INTERVAL, max(LEAST_GROWTH, GROWTH * last))
     return before if before and same_peak and age < due else current
 
 

@@ -187,7 +187,7 @@ class Engine:
 
         basis = content, (*addresses, port), *self._basis(state)
         errors = await self._children.reconcile(state.ref, state.children, basis, build)
-        observation = replace(self._cached(state, aiapi), apply_errors=errors)
+        observation = self._cached(state, aiapi, errors)
         if observation.deployment is None or not is_new:
             return observation
         await self._scale_new(state, aiapi, observation.deployment)
@@ -295,12 +295,15 @@ class Engine:
     def _deployment(self, state: AIApiState) -> Manifest | None:
         return self._cache.deployment_status(state.ref.key)
 
-    def _cached(self, state: AIApiState, aiapi: AIApi) -> Observation:
+    def _cached(
+        self, state: AIApiState, aiapi: AIApi, apply_errors: Sequence[str] = ()
+    ) -> Observation:
         """What the watches delivered, without samples."""
         return Observation(
             aiapi=aiapi,
             deployment=self._deployment(state),
             pods=active_pods(self._cache.pods(state.ref.key)),
+            apply_errors=apply_errors,
             now=self._ports.time_of_day(),
         )
 

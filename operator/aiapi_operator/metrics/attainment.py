@@ -13,11 +13,13 @@ that a restart of the operator does not count old requests again.
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import add, attrgetter, sub
 from typing import NamedTuple
 
 from aiapi_operator.sizing.inputs import Histogram, ObjectiveKind, PodSample
 
 OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
+_outcomes = attrgetter("succeeded", "client_errors", "server_errors", "cancelled", "shed")
 FAILURES = ("server_error", "cancelled", "shed")
 _KEPT_TICKS = 60
 """Ticks after which a pod that does not answer is dropped."""
@@ -38,10 +40,10 @@ class Increase:
 
 class _Counts(NamedTuple):
     instance: str
+    threshold: float
     outcomes: tuple[int, ...]
     measured: float
     within: float
-    threshold: float
     tick: int
 
 
@@ -65,20 +67,14 @@ class Attainment:
         total = [0] * len(OUTCOMES)
         measured = within = 0.0
         for sample in samples:
-            current = _count(sample, kind, threshold, self._ticks)
             before = self._pods.get(sample.pod)
+            current = _count(sample, kind, threshold, self._ticks)
             self._pods[sample.pod] = current
-            if (
-                before is None
-                or before.instance != current.instance
-                or before.threshold != threshold
-            ):
+            if before is None or before[:2] != current[:2]:
                 continue
             # Counters of one instance only grow, but a count between two bounds is interpolated.
-            total = [
-                so_far + count - old if count > old else so_far
-                for so_far, count, old in zip(total, current.outcomes, before.outcomes, strict=True)
-            ]
+            grown = [max(0, each) for each in map(sub, current.outcomes, before.outcomes)]
+            total = list(map(add, total, grown))
             more = max(0.0, current.measured - before.measured)
             measured += more
             within += min(more, max(0.0, current.within - before.within))
@@ -97,20 +93,8 @@ class Attainment:
 
 def _count(sample: PodSample, kind: ObjectiveKind, threshold: float, tick: int) -> _Counts:
     times = sample.first_byte if kind is ObjectiveKind.FIRST_BYTE else sample.latency
-    return _Counts(
-        instance=sample.instance,
-        outcomes=(
-            sample.succeeded,
-            sample.client_errors,
-            sample.server_errors,
-            sample.cancelled,
-            sample.shed,
-        ),
-        measured=float(sum(times.counts)),
-        within=below(times, threshold),
-        threshold=threshold,
-        tick=tick,
-    )
+    measured, within = float(sum(times.counts)), below(times, threshold)
+    return _Counts(sample.instance, threshold, _outcomes(sample), measured, within, tick)
 
 
 def below(histogram: Histogram, threshold: float) -> float:

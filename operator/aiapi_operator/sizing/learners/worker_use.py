@@ -95,19 +95,17 @@ def learn(known: WorkerUse | None, facts: Facts) -> WorkerUse | None:
     if facts.tick is None:
         return known
     since = now if known.since is None else known.since
-    known = replace(
-        known,
-        since=since,
-        cpu_peaks=_push(known.cpu_peaks, _cpu(facts), now),
-        memory_peaks=_push(known.memory_peaks, _memory(facts.seen.samples), now),
-    )
+    cpu_peaks = _push(known.cpu_peaks, _cpu(facts), now)
+    memory_peaks = _push(known.memory_peaks, _memory(facts.seen.samples), now)
     down = now - since >= LONG_WINDOW
     cores, octets = spec.worker_cpu, float(spec.worker_memory)
-    memory = _follow(known.memory, octets, peaks.peak(known.memory_peaks), MEMORY_STEP, down=down)
-    return replace(
-        known,
-        cpu=_follow(known.cpu, cores, peaks.peak(known.cpu_peaks), CPU_STEP, down=down),
+    memory = _follow(known.memory, octets, peaks.peak(memory_peaks), MEMORY_STEP, down=down)
+    return WorkerUse(
+        cpu=_follow(known.cpu, cores, peaks.peak(cpu_peaks), CPU_STEP, down=down),
         memory=int(memory),
+        cpu_peaks=cpu_peaks,
+        memory_peaks=memory_peaks,
+        since=since,
     )
 
 
