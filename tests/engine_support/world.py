@@ -174,9 +174,12 @@ class World:
         """Set the answer of a pod."""
         self.pods.answers[pod] = sample(pod, **{"time": self.now, **changes})
 
-    async def tick(self, *, after: float = 2.0) -> None:
-        """Advance the clock, refresh the samples, and run one tick."""
+    async def tick(self, *, after: float = 2.0, may_look: bool = False) -> None:
+        """Advance the clock, refresh the samples, and run one tick: a whole one by default, also
+        where nothing has happened."""
         self.now += after
+        if not may_look:
+            self.state.pace.looks = 0
         for name, answer in list(self.pods.answers.items()):
             if hasattr(answer, "instance"):
                 kept = {"workers": answer.workers_wanted, "idle_seconds": answer.idle_seconds}

@@ -20,6 +20,8 @@ from aiapi_operator.present.chart import Chart, Line, Mark, TimeAxis
 
 _GAP = 4
 """Steps without a row after which a line is broken."""
+_LONGEST = 60.0
+"""Seconds for which it is not: an idle AIApi has a row every 50 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ def charts(
 ) -> list[Chart]:
     """The charts of the page, on one time axis."""
     times = ring.times()
-    axis = TimeAxis(start=now - time_range.seconds, end=now, gap=_GAP * time_range.step)
+    gap = max(_LONGEST, _GAP * time_range.step)
+    axis = TimeAxis(start=now - time_range.seconds, end=now, gap=gap)
     marks = tuple(
         Mark(time=event.time, text=f"{event.title} {event.size}")
         for event in history.events

@@ -6,12 +6,16 @@ last seconds. A fleet that is about to shrink, grow or restart is not idle. A wa
 wait at once; a first request is seen after ten seconds at most.
 
 Fleets that are scraped in parts are never idle: their samples would be too old.
+
+Most ticks of an idle AIApi are only a look: they end after the scrape if it shows nothing new, and
+no object has changed. A whole tick comes every 50 s, for what changes with time alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
+from aiapi_operator.engine.autoscalers import ForeignAutoscaler
 from aiapi_operator.engine.fleet import Observation, SampledPod
 from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.resizer import ResizerState
@@ -26,6 +30,11 @@ ASLEEP_INTERVAL = 300.0
 """Least seconds between two ticks of an AIApi without pods."""
 SCHEDULE_AHEAD = 60.0
 """Seconds before a schedule from which an AIApi is not idle."""
+QUIET = 7
+"""Whole ticks before the first look. They span a minute, so no window has a request any more."""
+LOOKS = 4
+"""Looks between two whole ticks, which are then 50 s apart. Numbers in the status are written once
+a minute."""
 
 
 @dataclass(slots=True)
@@ -33,17 +42,64 @@ class PaceState:
     """Seconds from the last tick to the next one, where longer than the spec's interval."""
 
     interval: float = 0.0
+    quiet: int = 0
+    """Whole ticks in a row that found the AIApi idle."""
+    looks: int = 0
+    """Looks that may follow before a whole tick."""
+    found: object = None
+    """What the last whole tick found."""
 
 
 def begin(state: PaceState) -> float:
     """A tick begins: the interval since the last one. Until it is idle, the spec's applies."""
     interval, state.interval = state.interval, 0.0
+    if not interval:
+        state.quiet = 0
     return interval
 
 
-def rest(state: PaceState) -> None:
-    """The tick found the AIApi idle."""
+def rest(
+    state: PaceState,
+    observation: Observation,
+    others: Sequence[ForeignAutoscaler],
+    result: SizingResult,
+) -> None:
+    """A whole tick found the AIApi idle."""
     state.interval = IDLE_INTERVAL
+    state.quiet += 1
+    ahead = SCHEDULE_AHEAD + (LOOKS + 1) * IDLE_INTERVAL
+    may_look = state.quiet >= QUIET and not _begins_within(ahead, result.spec.upcoming)
+    state.looks = LOOKS if may_look else 0
+    state.found = _found(observation, others)
+
+
+def may_look(
+    state: PaceState,
+    observation: Observation,
+    others: Sequence[ForeignAutoscaler],
+    interval: float,
+) -> bool:
+    """Whether a look is enough, if the samples show nothing new. ``interval`` is that of before."""
+    return (
+        interval == IDLE_INTERVAL
+        and state.looks > 0
+        and state.found == _found(observation, others)
+        and not observation.apply_errors
+        and len(observation.sampled_pods) == len(observation.answers)
+        and all(map(_is_at_rest, observation.sampled_pods))
+    )
+
+
+def look(state: PaceState) -> None:
+    """A look showed nothing new."""
+    state.interval = IDLE_INTERVAL
+    state.looks -= 1
+
+
+def _found(observation: Observation, others: Sequence[ForeignAutoscaler]) -> tuple[object, ...]:
+    """All of a tick's input but the samples."""
+    generation = observation.aiapi.metadata.generation
+    return generation, observation.deployment, observation.pods, tuple(others)
 
 
 def sleep(state: PaceState, uid: str, upcoming: Iterable[UpcomingFloor]) -> None:
@@ -70,8 +126,11 @@ def is_idle(
         and not granted.unanswered
         and not resizer.resizing
         and result.decision.load.arrivals_per_second == 0
-        and all(_is_at_rest(pod, result.decision.workers) for pod in pods)
-        and not _begins_soon(result.spec.upcoming)
+        and all(
+            _is_at_rest(pod) and pod.sample.workers_wanted == result.decision.workers
+            for pod in pods
+        )
+        and not _begins_within(SCHEDULE_AHEAD, result.spec.upcoming)
     )
 
 
@@ -86,14 +145,15 @@ def _is_smallest(observation: Observation, result: SizingResult) -> bool:
     )
 
 
-def _is_at_rest(pod: SampledPod, workers: int) -> bool:
+def _is_at_rest(pod: SampledPod) -> bool:
     sample = pod.sample
     return (
         pod.pod.ready
         and pod.pod.resize_pending is None
         and sample.ready
         and not sample.failure
-        and sample.workers_wanted == sample.workers_ready == workers
+        and not sample.workers_blocked
+        and sample.workers_wanted == sample.workers_ready
         and not _open_work(sample)
     )
 
@@ -108,5 +168,5 @@ def _open_work(sample: PodSample) -> int:
     )
 
 
-def _begins_soon(upcoming: Iterable[UpcomingFloor]) -> bool:
-    return any(each.seconds <= SCHEDULE_AHEAD for each in upcoming)
+def _begins_within(seconds: float, upcoming: Iterable[UpcomingFloor]) -> bool:
+    return any(each.seconds <= seconds for each in upcoming)

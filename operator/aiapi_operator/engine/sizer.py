@@ -7,6 +7,7 @@ from aiapi_operator.engine import refused_pods
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.sizing.asleep import asleep
+from aiapi_operator.sizing.at_rest import at_rest, is_at_rest
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import (
@@ -79,6 +80,14 @@ class Sizer:
         decision = decide(spec, fleet, state.sizing, self._clock())
         state.sizing = decision.state
         return SizingResult(spec=spec, decision=decision, savings=savings(spec, decision.state))
+
+    def rests(self, state: SizerState, observation: Observation) -> bool:
+        """Take in a look at a fleet at rest. False if it is not: then ``size`` must be called."""
+        samples = tuple(observation.samples.values())
+        if not is_at_rest(state.sizing, samples):
+            return False
+        state.sizing = at_rest(state.sizing, samples, self._clock(), self._time_of_day())
+        return True
 
     def saved(self, state: SizerState, observation: Observation) -> Savings | None:
         """The savings so far, where there is no decision."""

@@ -108,6 +108,9 @@ class Engine:
         if step is not None and not step.activation.has_pods:
             await self._stay_asleep(state, observation, others)
             return
+        if step is None and self._is_at_rest(state, observation, others, interval):
+            pace.look(state.pace)
+            return
         result = self._size(state, observation, others, interval)
         self._tenure.check(state)
         errors = await self._act(state, observation, result, access, step)
@@ -119,7 +122,7 @@ class Engine:
             and not is_switching
             and pace.is_idle(observation, result, state.grants, state.resizer)
         ):
-            pace.rest(state.pace)
+            pace.rest(state.pace, observation, others, result)
 
     async def _take_step(
         self,
@@ -227,6 +230,17 @@ class Engine:
             access=access,
             workers=decision.workers if decision else None,
         )
+
+    def _is_at_rest(
+        self,
+        state: AIApiState,
+        observation: Observation,
+        others: Sequence[ForeignAutoscaler],
+        interval: float,
+    ) -> bool:
+        """Whether nothing happened since the last tick, so that a decision would be the same."""
+        may = pace.may_look(state.pace, observation, others, interval)
+        return may and self._sizer.rests(state.sizer, observation)
 
     def _size(
         self,

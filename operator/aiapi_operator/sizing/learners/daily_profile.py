@@ -95,9 +95,14 @@ def ratio(facts: Facts, lead: float) -> float:
 
 
 def learn(known: DailyProfile | None, facts: Facts) -> DailyProfile | None:
-    """Add the newest tick to the current five minutes; learn from complete ones."""
-    at, tick = facts.spec.time_of_day, facts.tick
-    if tick is None or at is None or not 0 <= at < MAX_TIME:
+    """Learn from the newest tick."""
+    return known if facts.tick is None else add(known, facts.tick, facts.spec.time_of_day)
+
+
+def add(known: DailyProfile | None, tick: Tick, at: float | None) -> DailyProfile | None:
+    """Add a tick to the current five minutes; learn from complete ones. ``at`` is in seconds since
+    1970, None without a daily profile."""
+    if at is None or not 0 <= at < MAX_TIME:
         return known
     known = known or DailyProfile()
     slot, requests = int(at / TUNING.slot), tick.arrivals * tick.seconds

@@ -13,7 +13,7 @@ is over the objective for 6 s, or requests are failing, until neither was the ca
 3,600 s with 180 s of that, 5 % are ``missed``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
@@ -58,7 +58,7 @@ def learn(known: Usage | None, facts: Facts) -> Usage:
         seconds=known.seconds + elapsed,
         worker_seconds=known.worker_seconds + elapsed * size.total,
         pod_seconds=known.pod_seconds + elapsed * size.replicas,
-        missed_seconds=known.missed_seconds + (elapsed if _fails(missing, facts) else 0.0),
+        missed_seconds=known.missed_seconds + (elapsed if fails(missing, facts.memory) else 0.0),
         peak=_peak(known.peak, facts) if looks else known.peak,
         looked=facts.now if looks else known.looked,
         missing=missing,
@@ -71,6 +71,23 @@ def asleep(known: Usage | None, seconds: float) -> Usage:
     return replace(known, seconds=known.seconds + max(0.0, seconds))
 
 
+def at_rest(known: Usage | None, size: Size, seconds: float) -> Usage:
+    """Add time in which a fleet of this size had nothing to do."""
+    known = known or Usage()
+    return replace(
+        known,
+        seconds=known.seconds + seconds,
+        worker_seconds=known.worker_seconds + seconds * size.total,
+        pod_seconds=known.pod_seconds + seconds * size.replicas,
+    )
+
+
+def fails(missing: Latch, memory: Mapping[type, Any]) -> bool:
+    """Whether the latency objective is missed or requests are failing."""
+    failed = memory.get(FailedRequests)
+    return missing.on or (failed is not None and failed.latch.on)
+
+
 def _peak(known: Size | None, facts: Facts) -> Size | None:
     """The more expensive one of the known fleet and that for the last minute."""
     served = _served(facts)
@@ -78,11 +95,6 @@ def _peak(known: Size | None, facts: Facts) -> Size | None:
         return served or known
     spec = priced(facts.spec, facts.get(WorkerUse))
     return served if plan.hourly_cost(spec, served) > plan.hourly_cost(spec, known) else known
-
-
-def _fails(missing: Latch, facts: Facts) -> bool:
-    failed = facts.get(FailedRequests)
-    return missing.on or (failed is not None and failed.latch.on)
 
 
 def _missing(known: Latch, facts: Facts) -> Latch:
