@@ -27,6 +27,8 @@ PER_POD = 50.0
 LAG = "aiapi_operator_tick_lag_seconds"
 LEARNING = 90.0
 """Seconds after which requests follow what workers use, with some to spare."""
+IDLE = 150.0
+"""Seconds until most ticks of an idle AIApi are only a look: two minutes, and some to spare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ def mostly_idle(on: Cluster, up: Operator, seconds: float) -> Generator[Row, Non
     """Nine in ten AIApis without a request; the others as before. Returns what that takes."""
     on.load(0.0)
     on.load(PER_POD, slice(None, None, 10))
-    time.sleep(60)
+    time.sleep(IDLE)
     rest = observe(up, on, seconds)
     yield Row(
         name=f"{on.size}, nine in ten idle: CPU",

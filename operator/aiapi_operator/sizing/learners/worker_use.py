@@ -9,8 +9,8 @@ Example: 0.9 CPU seconds per loop second, planned at rho* = 0.65: 0.65 x 0.9 x 1
 threads run out before loops reach rho*, the utilization that loops do reach counts instead. Memory
 is the highest resident memory of a pod's workers, divided by their number, x 1.25.
 
-An increase applies immediately. A decrease must suffice for ten minutes, and be over 15 %: each
-change resizes every pod. Both values stay between a fifth and four times the spec's.
+An increase over 10 % applies immediately. A decrease must suffice for ten minutes, and be over
+15 %: each change resizes every pod. Both values stay between a fifth and four times the spec's.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,9 @@ class WorkerUseTuning:
     loaded: float = 0.05
     """Utilization below which CPU is not learned. Housekeeping then distorts the cost of a loop
     second."""
+    more: float = 1.1
+    """Factor on the current request from which a higher one is worth a resize. What is spare
+    covers the rest."""
     less: float = 0.85
     """Share of the current request below which a lower one is worth a resize. Chosen."""
     range: float = 4.0
@@ -148,7 +151,7 @@ def _follow(now: float, start: float, needed: float | None, step: float, *, down
     if needed is None:
         return now
     needed = step * ceil(_bounded(needed, start) / step - 1e-6)
-    if needed > 1.05 * current or (down and needed < TUNING.less * current):
+    if needed > TUNING.more * current or (down and needed < TUNING.less * current):
         return needed
     return now
 

@@ -93,10 +93,10 @@ def test_memory_is_that_of_the_fullest_pod_with_a_quarter_to_spare() -> None:
     assert found.memory == 500 * MIB
 
 
-@pytest.mark.parametrize(("pods", "read"), [(99, 800), (100, 448)])
+@pytest.mark.parametrize(("pods", "read"), [(99, 800), (100, 512)])
 def test_in_large_fleets_memory_is_that_of_about_fifty_pods(pods: int, read: int) -> None:
     at = row()[-1].time
-    fleet = [pod(at, f"a-{i}", rss_bytes=448 * MIB) for i in range(pods)]
+    fleet = [pod(at, f"a-{i}", rss_bytes=512 * MIB) for i in range(pods)]
     fleet[1] = pod(at, "a-1", rss_bytes=800 * MIB)
     found = learn(None, facts(row(), user_spec=LEARNED, pods=fleet))
     assert found is not None
@@ -202,3 +202,12 @@ def test_throttling_is_reported_with_its_limit() -> None:
     status, message = condition(decision, "CPUThrottled")
     assert status is True
     assert "A CPU limit of 0.5 cores throttled a pod for 20 % of the last minute" in message
+
+
+@pytest.mark.parametrize(("rss", "memory"), [(448, 0), (452, 283 * MIB)])
+def test_what_is_spare_covers_a_rise_of_a_tenth(rss: int, memory: int) -> None:
+    """The spec has 256 MiB: 448 / 2 x 1.25 are 280, and 452 / 2 x 1.25 are 282.5."""
+    at = row()[-1].time
+    found = learn(None, facts(row(), user_spec=LEARNED, pods=[pod(at, "a", rss_bytes=rss * MIB)]))
+    assert found is not None
+    assert found.memory == memory
