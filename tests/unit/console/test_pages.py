@@ -5,8 +5,10 @@ from dataclasses import replace
 from console_support.fixtures import SPEC, ConsoleWorld, decision, manifest, savings, seen
 
 from aiapi_operator.api.summary import from_manifest
+from aiapi_operator.console.detail import detail
 from aiapi_operator.console.overview import ROWS_PER_PAGE, overview
 from aiapi_operator.console.tiles import tiles
+from aiapi_operator.present.chart import runs
 from aiapi_operator.sizing.inputs import LatencyObjective, ObjectiveKind
 from aiapi_operator.sizing.savings import Withheld
 
@@ -39,6 +41,18 @@ def test_the_detail_page_has_charts_and_events_for_each_time_range() -> None:
         ):
             assert text in page, text
     assert world.pages.detail(("shop", "other"), time_range=0) is None
+
+
+def test_the_lines_of_an_idle_aiapi_are_not_broken() -> None:
+    """It has a row for each whole tick, every 50 s."""
+    world, key = ConsoleWorld(), ("shop", "assistant")
+    for _ in range(20):
+        fleet = seen(workers=1, replicas=2)
+        world.history.record_decision(key, SPEC, fleet, decision(rps=0, workers=1, replicas=2))
+        world.now += 50
+    shown = detail(manifest("assistant"), world.history.get(key), time_range=0, now=world.now)
+    (arrivals, *_), axis = shown.charts[0].lines, shown.charts[0].axis
+    assert [len(each) for each in runs(arrivals.points, axis)] == [18]
 
 
 def test_without_a_history_the_detail_page_shows_the_status() -> None:
