@@ -2,8 +2,8 @@
 
 ``decide`` would repeat its last decision, so it is not called. The tick before counts once more for
 what is learned from time alone: the costs, the daily profile and the windows of recent ticks. The
-next decision then measures from this look on. Example: after 40 s at rest, 100 requests arrive in
-5 s. They count as 20 per second, and not as 2.
+next decision then measures from this look on. Example: after 40 s at rest, 100 requests arrive
+within 10 s. They count as 10 per second, and not as 2.
 """
 
 from collections.abc import Sequence
