@@ -4,7 +4,7 @@ Reported for a minute, with file and line. A worker that does not get CPU looks 
 is reported while pods wait for CPU.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import Diagnosis, condition
@@ -31,7 +31,15 @@ def learn(known: BlockedLoop | None, facts: Facts) -> BlockedLoop | None:
     for sample in () if contended else facts.seen.samples:
         if sample.workers_blocked > 0:
             return BlockedLoop(time=facts.now, where=sample.blocked_at, pod=sample.pod)
-    return known if known is not None and known.time >= facts.now - SLOW_WINDOW else None
+    if known is None or known.time < facts.now - SLOW_WINDOW:
+        return None
+    return known if known.where else _located(known, facts)
+
+
+def _located(known: BlockedLoop, facts: Facts) -> BlockedLoop:
+    """With the place, which a pod may find out after it reported that a loop is blocked."""
+    places = (each.blocked_at for each in facts.seen.samples if each.pod == known.pod)
+    return replace(known, where=next(places, ""))
 
 
 def check(facts: Facts, _: Requirements, __: Size) -> Condition:

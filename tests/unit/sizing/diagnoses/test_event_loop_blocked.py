@@ -55,3 +55,13 @@ def test_a_worker_that_waits_for_cpu_is_not_blocked() -> None:
     assert learn(None, facts(row(contended=True), pods=[BLOCKED])) is None
     known = BlockedLoop(time=0.0, where="app.py:12 slow", pod="a-1")
     assert learned(learn, row(contended=True), known, pods=[BLOCKED]) == known
+
+
+def test_a_place_that_is_found_later_is_reported() -> None:
+    blocked = pod(60.0, "a-1", workers_blocked=1)
+    seen = learn(None, facts(row(), pods=[blocked], now=60.0))
+    assert seen == BlockedLoop(time=60.0, where="", pod="a-1")
+    turns = [pod(62.0, "a-2", blocked_at="b.py:1 f"), pod(62.0, "a-1", blocked_at="app.py:12 slow")]
+    located = learn(seen, facts(row(), pods=turns, now=62.0))
+    assert located == BlockedLoop(time=60.0, where="app.py:12 slow", pod="a-1")
+    assert learn(located, facts(row(), pods=[TURNS], now=64.0)) == located
