@@ -22,7 +22,7 @@ BUSY = 0.1
 """Share of the time for which event loops may work at rest. Chosen: well below each target
 utilization, and above what the runtime and timers of an app take."""
 _DONE = attrgetter(
-    *("pod", "instance", "latency", "first_byte"),
+    *("pod", "instance", "workers_wanted", "latency", "first_byte"),
     *("succeeded", "client_errors", "server_errors", "cancelled", "shed"),
 )
 _LOOP, _WORKER = attrgetter("loop_seconds"), attrgetter("worker_seconds")

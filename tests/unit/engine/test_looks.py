@@ -146,6 +146,7 @@ CHANGES: dict[str, Callable[[World], None]] = {
     "a response streams": sampled(open_streams=1),
     "a worker is blocked": sampled(workers_blocked=1),
     "workers do not start": sampled(failure="ImportError"),
+    "the workers are not those decided": sampled(workers_wanted=2, workers_ready=2),
     "the pod restarted": sampled(instance="another"),
     "loops are busy without a request": busy,
     "the answer is that of before": repeated,
