@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from e2e_support.zero import AFTER, GRACE, Client, Zero, lost
+from e2e_support.zero import AFTER, GRACE, Client, Result, Zero, lost
 
 AT_ONCE = 8
 """AIApis that go to zero at the same time."""
@@ -16,17 +16,21 @@ EARLIEST, LATEST = AFTER - 2, AFTER + GRACE + 8
 
 
 def test_a_few_moments(create: Callable[[], Zero]) -> None:
-    _rounds(create, 4)
+    results = _around_switch(create, 4)
+    assert [lost(each) for each in results] == [[]] * 4
+    assert [len(each) for each in results] == [1 + BURST] * 4
 
 
 @pytest.mark.long_zero
 @pytest.mark.timeout(7200)
 def test_many_moments(create: Callable[[], Zero]) -> None:
     for _ in range(ROUNDS // AT_ONCE):
-        _rounds(create, AT_ONCE)
+        results = _around_switch(create, AT_ONCE)
+        assert [lost(each) for each in results] == [[]] * AT_ONCE
+        assert [len(each) for each in results] == [1 + BURST] * AT_ONCE
 
 
-def _rounds(create: Callable[[], Zero], count: int) -> None:
+def _around_switch(create: Callable[[], Zero], count: int) -> list[list[Result]]:
     """Some AIApis, each with a burst at its own moment."""
     fleets = [create() for _ in range(count)]
     for each in fleets:
@@ -35,9 +39,7 @@ def _rounds(create: Callable[[], Zero], count: int) -> None:
         each.cluster.wait_ready(each.name)
         each.wait_phase("Serving")
     clients = [_burst_around_switch(each) for each in fleets]
-    results = [each.results(within=LATEST + 90) for each in clients]
-    assert [lost(each) for each in results] == [[]] * count
-    assert [len(each) for each in results] == [1 + BURST] * count
+    return [each.results(within=LATEST + 90) for each in clients]
 
 
 def _burst_around_switch(zero: Zero) -> Client:
