@@ -36,7 +36,7 @@ def _around_switch(create: Callable[[], Zero], count: int) -> list[list[Result]]
     for each in fleets:
         each.deploy()
     for each in fleets:
-        each.cluster.wait_ready(each.name)
+        each.wait_answering()
         each.wait_phase("Serving")
     clients = [_burst_around_switch(each) for each in fleets]
     return [each.results(within=LATEST + 90) for each in clients]
