@@ -7,8 +7,12 @@ Poisson noise; a request takes a fixed loop time. Run by benchmarks/scale.py.
 import argparse
 import asyncio
 import json
+import re
 import ssl
 import time
+from collections import defaultdict
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +29,9 @@ SERVICE = 0.010
 """Loop seconds of a request."""
 _LATENCY = 0.080
 _MEMORY = 150 * 2**20
+_WAIT = re.compile(rb"&wait=(\d+)&requests=(\d+) ")
+_EVERY = 0.25
+"""Seconds between two looks at the load while answers are held back, as in a pod."""
 
 _rng = np.random.default_rng(1)
 
@@ -49,6 +56,10 @@ class FakePod:
             self._board.workers[self._number] = count
             now = time.monotonic()
             self._board.set_at[self._number] = now
+
+    def requests(self) -> int:
+        self._advance(time.monotonic())
+        return int(self._total[Cell.SUCCESS])
 
     def stats(self, *, short: bool) -> bytes:
         now = time.monotonic()
@@ -105,20 +116,55 @@ def _bucket(seconds: float) -> int:
     return next((at for at, bound in enumerate(BOUNDS) if seconds <= bound), BUCKETS - 1)
 
 
+class Held:
+    """The answers that pods hold back until their AIApi has load, or their time is over."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._ports: dict[int, set[AdminPort]] = defaultdict(set)
+        self._ends: list[tuple[float, int, AdminPort]] = []
+        self._number = count()
+
+    def add(self, port: "AdminPort", seconds: float) -> None:
+        self._ports[port.aiapi].add(port)
+        heappush(self._ends, (time.monotonic() + seconds, next(self._number), port))
+
+    def drop(self, port: "AdminPort") -> None:
+        self._ports[port.aiapi].discard(port)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY)
+            loaded = [aiapi for aiapi in self._ports if self._board.rate[aiapi] > 0]
+            for port in [port for aiapi in loaded for port in self._ports[aiapi]]:
+                self._answer(port)
+            while self._ends and self._ends[0][0] <= time.monotonic():
+                self._answer(heappop(self._ends)[2])
+
+    def _answer(self, port: "AdminPort") -> None:
+        if port in self._ports[port.aiapi]:
+            self.drop(port)
+            port.answer_stats()
+
+
 class AdminPort(asyncio.Protocol):
     """Answers ``GET /stats`` and ``PUT /workers`` on a kept connection."""
 
-    def __init__(self, pods: dict[int, FakePod], board: Board, shape: Shape) -> None:
-        self._pods, self._board, self._shape = pods, board, shape
+    def __init__(self, pods: dict[int, FakePod], board: Board, shape: Shape, held: Held) -> None:
+        self._pods, self._board, self._shape, self._held = pods, board, shape, held
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         number = pod_at(transport.get_extra_info("sockname")[0])
-        aiapi = min(number // self._shape.block, self._shape.aiapis - 1)
+        self.aiapi = min(number // self._shape.block, self._shape.aiapis - 1)
         if number not in self._pods:
-            self._pods[number] = FakePod(number, self._board, aiapi)
+            self._pods[number] = FakePod(number, self._board, self.aiapi)
         self._pod = self._pods[number]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._held.drop(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -132,11 +178,19 @@ class AdminPort(asyncio.Protocol):
             self._answer(head, body)
 
     def _answer(self, head: bytes, body: bytes) -> None:
-        if head.startswith(b"GET /stats"):
-            content = self._pod.stats(short=head.startswith(b"GET /stats?histograms=short "))
+        wait = _WAIT.search(head)
+        if wait is not None and self._pod.requests() == int(wait[2]):
+            self._held.add(self, int(wait[1]))
+        elif head.startswith(b"GET /stats"):
+            self.answer_stats(short=b"?histograms=short" in head)
         else:
             self._pod.set_workers(int(json.loads(body)["count"]))
-            content = b"{}"
+            self._send(b"{}")
+
+    def answer_stats(self, *, short: bool = True) -> None:
+        self._send(self._pod.stats(short=short))
+
+    def _send(self, content: bytes) -> None:
         self._transport.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
             % (len(content), content)
@@ -154,11 +208,16 @@ def _length(head: bytes) -> int:
 async def serve(board: Board, shape: Shape, context: ssl.SSLContext | None) -> None:
     """Answer for all pods until cancelled."""
     pods: dict[int, FakePod] = {}
+    held = Held(board)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: AdminPort(pods, board, shape), "0.0.0.0", PORT, backlog=4096, ssl=context
+        lambda: AdminPort(pods, board, shape, held),
+        "0.0.0.0",
+        PORT,
+        backlog=4096,
+        ssl=context,
     )
-    await server.serve_forever()
+    await asyncio.gather(server.serve_forever(), held.run())
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ PER_POD = 50.0
 LAG = "aiapi_operator_tick_lag_seconds"
 LEARNING = 90.0
 """Seconds after which requests follow what workers use, with some to spare."""
-IDLE = 150.0
-"""Seconds until most ticks of an idle AIApi are only a look: two minutes, and some to spare."""
+IDLE = 90.0
+"""Seconds until AIApis without load are idle and no window has a request of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """A fake ``Cluster`` for the engine: objects in memory, and recorded requests."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiapi_operator.api.quantity import parse_quantity
@@ -183,6 +184,19 @@ class FakeCluster:
         return copy.deepcopy(stored)
 
 
+@dataclass
+class FakeWatch:
+    """A watch that a test may end."""
+
+    pods: list[str]
+    seconds: int
+    on_answer: Callable[[], None]
+    ended: bool = False
+
+    def end(self) -> None:
+        self.ended = True
+
+
 class FakePods:
     """The pods' admin ports: their answers and the worker counts that were set."""
 
@@ -192,6 +206,23 @@ class FakePods:
         self.tokens: Sequence[str] = ()
         self.targets: dict[str, ScrapeTarget] = {}
         self.problems: dict[str, str] = {}
+        self.watches: list[FakeWatch] = []
+        self.watchable = True
+
+    def watch(
+        self,
+        targets: Sequence[Any],
+        _samples: Sequence[Any],
+        _tokens: Sequence[str],
+        *,
+        seconds: int,
+        on_answer: Callable[[], None],
+    ) -> "FakeWatch | None":
+        if not self.watchable:
+            return None
+        watch = FakeWatch([target.pod for target in targets], seconds, on_answer)
+        self.watches.append(watch)
+        return watch
 
     async def scrape(self, targets: Sequence[Any], tokens: Sequence[str]) -> tuple[Any, ...]:
         self.tokens = tokens

@@ -132,7 +132,9 @@ class World:
         self.authority = self.authority or MemoryCa(lambda: self.now)
         manifest = aiapi(self.spec, **self.status)
         self.cluster.objects["AIApi", "a"] = manifest
-        self.state = AIApiState(manifest)
+        self.woken: list[float] = []
+        """When the AIApi was to tick soon."""
+        self.state = AIApiState(manifest, lambda: self.woken.append(self.now))
         self.engine = Engine(
             Ports(
                 cluster=self.cluster,
@@ -174,16 +176,13 @@ class World:
         """Set the answer of a pod."""
         self.pods.answers[pod] = sample(pod, **{"time": self.now, **changes})
 
-    async def tick(self, *, after: float = 2.0, may_look: bool = False) -> None:
-        """Advance the clock, refresh the samples, and run one tick: a whole one by default, also
-        where nothing has happened."""
+    async def tick(self, *, after: float = 2.0) -> None:
+        """Advance the clock, refresh the samples, and run one tick."""
         self.now += after
-        if not may_look:
-            self.state.pace.looks = 0
         for name, answer in list(self.pods.answers.items()):
             if hasattr(answer, "instance"):
                 kept = {"workers": answer.workers_wanted, "idle_seconds": answer.idle_seconds}
-                self.answer(name, **kept)
+                self.answer(name, **kept, longest_wait=answer.longest_wait)
         await self.tick_now()
 
     async def tick_now(self) -> None:
@@ -191,10 +190,10 @@ class World:
         await self.engine.tick(self.state)
         await asyncio.gather(*self.state.resizer.resizing.values())
 
-    async def settle(self, ticks: int = 6) -> None:
+    async def settle(self, ticks: int = 6, **changes: Any) -> None:
         """Start two idle pods and tick until nothing changes."""
         await self.tick()
-        self.add_pods("a-1", "a-2")
+        self.add_pods("a-1", "a-2", **changes)
         for _ in range(ticks):
             await self.tick()
         self.cluster.done.clear()

@@ -6,6 +6,7 @@ what that operator left: see checkpoint.py.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -21,6 +22,7 @@ from aiapi_operator.engine.observer import ObserverState
 from aiapi_operator.engine.pace import PaceState
 from aiapi_operator.engine.pod_requests import RequestCapState
 from aiapi_operator.engine.resizer import ResizerState
+from aiapi_operator.engine.rest import RestState
 from aiapi_operator.engine.sizer import SizerState
 from aiapi_operator.engine.status_writer import StatusWriterState
 from aiapi_operator.engine.switch import SwitchState
@@ -31,9 +33,11 @@ from aiapi_operator.engine.wanted import WantedState
 class AIApiState:
     """One AIApi and everything the engine remembers of it."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, wake: Callable[[], None] = lambda: None) -> None:
         self.update_manifest(manifest)
+        self._wake = wake
         self.resizer = ResizerState()
+        self.rest = RestState(wake)
         self.start_term(0)
 
     def start_term(self, term: int) -> None:
@@ -52,6 +56,7 @@ class AIApiState:
         self.actuator = ActuatorState()
         self.resizer = ResizerState()
         self.pace = PaceState()
+        self.rest = RestState(self._wake)
         self.wanted = WantedState()
         self.switch = SwitchState.restore(status)
         self.writer = StatusWriterState.restore(status)
@@ -59,6 +64,7 @@ class AIApiState:
     def close(self) -> None:
         """End what goes on between ticks: the AIApi was deleted, or the leadership is lost."""
         self.resizer.cancel()
+        self.rest.end()
 
     async def stop(self) -> None:
         """As ``close``, and wait until it has ended."""

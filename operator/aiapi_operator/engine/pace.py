@@ -1,21 +1,19 @@
-"""How often an AIApi ticks: every ten seconds while it is idle. Pure.
+"""How often an AIApi ticks: once a minute while it is idle, and at its first request. Pure.
 
 Idle means that a tick can change nothing and that the next one will not either: the fleet has its
 smallest size and runs as decided, all pods answered, and no request is open or has arrived in the
-last seconds. A fleet that is about to shrink, grow or restart is not idle. A watch event ends the
-wait at once; a first request is seen after ten seconds at most.
+last seconds. A fleet that is about to shrink, grow or restart is not idle.
+
+While it is idle, its pods are watched (see rest.py). What they see ends the wait at once, and so
+does a watch event. Where they cannot be watched, an idle AIApi ticks every ten seconds.
 
 Fleets that are scraped in parts are never idle: their samples would be too old.
-
-Most ticks of an idle AIApi are only a look: they end after the scrape if it shows nothing new, and
-no object has changed. A whole tick comes every 50 s, for what changes with time alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zlib import crc32
 
-from aiapi_operator.engine.autoscalers import ForeignAutoscaler
 from aiapi_operator.engine.fleet import Observation, SampledPod
 from aiapi_operator.engine.grants import GrantsState
 from aiapi_operator.engine.resizer import ResizerState
@@ -25,16 +23,18 @@ from aiapi_operator.sizing.decision import Verdict
 from aiapi_operator.sizing.inputs import PodSample, UpcomingFloor
 
 IDLE_INTERVAL = 10.0
-"""Seconds between two ticks."""
+"""Seconds between two ticks of an idle AIApi that is not watched."""
+LEAST_WATCH = 45
+"""Least seconds of a watch, at whose end an idle AIApi ticks. The most is a third more."""
+WATCHED_INTERVAL = 75.0
+"""Seconds after which it ticks although the watch has not ended."""
+UNWATCHED_TICKS = 6
+"""Idle ticks without a watch, after one that ended at once for nothing: a proxy may have ended it.
+Chosen: a minute."""
 ASLEEP_INTERVAL = 300.0
 """Least seconds between two ticks of an AIApi without pods."""
 SCHEDULE_AHEAD = 60.0
 """Seconds before a schedule from which an AIApi is not idle."""
-QUIET = 7
-"""Whole ticks before the first look. They span a minute, so no window has a request any more."""
-LOOKS = 4
-"""Looks between two whole ticks, which are then 50 s apart. Numbers in the status are written once
-a minute."""
 
 
 @dataclass(slots=True)
@@ -42,64 +42,41 @@ class PaceState:
     """Seconds from the last tick to the next one, where longer than the spec's interval."""
 
     interval: float = 0.0
-    quiet: int = 0
-    """Whole ticks in a row that found the AIApi idle."""
-    looks: int = 0
-    """Looks that may follow before a whole tick."""
-    found: object = None
-    """What the last whole tick found."""
+    watched_from: float | None = None
+    """When the last watch began, since which the AIApi is idle."""
+    unwatched: int = 0
+    """Idle ticks before it may be watched again."""
 
 
 def begin(state: PaceState) -> float:
     """A tick begins: the interval since the last one. Until it is idle, the spec's applies."""
     interval, state.interval = state.interval, 0.0
     if not interval:
-        state.quiet = 0
+        state.watched_from, state.unwatched = None, 0
     return interval
 
 
-def rest(
-    state: PaceState,
-    observation: Observation,
-    others: Sequence[ForeignAutoscaler],
-    result: SizingResult,
-) -> None:
-    """A whole tick found the AIApi idle."""
-    state.interval = IDLE_INTERVAL
-    state.quiet += 1
-    ahead = SCHEDULE_AHEAD + (LOOKS + 1) * IDLE_INTERVAL
-    may_look = state.quiet >= QUIET and not _begins_within(ahead, result.spec.upcoming)
-    state.looks = LOOKS if may_look else 0
-    state.found = _found(observation, others)
+def may_watch(state: PaceState, result: SizingResult, now: float) -> bool:
+    """Whether the pods of an idle AIApi may be watched until a tick in a minute."""
+    if state.watched_from is not None and now - state.watched_from < IDLE_INTERVAL:
+        state.unwatched = UNWATCHED_TICKS
+    ahead = SCHEDULE_AHEAD + WATCHED_INTERVAL
+    return not state.unwatched and not _begins_within(ahead, result.spec.upcoming)
 
 
-def may_look(
-    state: PaceState,
-    observation: Observation,
-    others: Sequence[ForeignAutoscaler],
-    interval: float,
-) -> bool:
-    """Whether a look is enough, if the samples show nothing new. ``interval`` is that of before."""
-    return (
-        interval == IDLE_INTERVAL
-        and state.looks > 0
-        and state.found == _found(observation, others)
-        and not observation.apply_errors
-        and len(observation.sampled_pods) == len(observation.answers)
-        and all(map(_is_at_rest, observation.sampled_pods))
-    )
+def rest(state: PaceState, now: float, *, is_watched: bool) -> None:
+    """A tick found the AIApi idle."""
+    state.interval = WATCHED_INTERVAL if is_watched else IDLE_INTERVAL
+    state.watched_from = now if is_watched else None
+    state.unwatched = max(0, state.unwatched - 1)
 
 
-def look(state: PaceState) -> None:
-    """A look showed nothing new."""
-    state.interval = IDLE_INTERVAL
-    state.looks -= 1
+def watch_seconds(uid: str) -> int:
+    """How long a watch lasts. Each AIApi has a time of its own, so that they do not tick together.
 
-
-def _found(observation: Observation, others: Sequence[ForeignAutoscaler]) -> tuple[object, ...]:
-    """All of a tick's input but the samples."""
-    generation = observation.aiapi.metadata.generation
-    return generation, observation.deployment, observation.pods, tuple(others)
+    Those that became idle together would do so for ever.
+    """
+    return LEAST_WATCH + crc32(uid.encode()) % (LEAST_WATCH // 3 + 1)
 
 
 def sleep(state: PaceState, uid: str, upcoming: Iterable[UpcomingFloor]) -> None:

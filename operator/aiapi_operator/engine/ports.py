@@ -15,6 +15,7 @@ from aiapi_operator.manifests.mesh import Mesh
 from aiapi_operator.manifests.pod_policy import PodTemplatePolicy
 from aiapi_operator.manifests.runtime import Runtime
 from aiapi_operator.observe.activators import ActivatorAnswer, ActivatorPod
+from aiapi_operator.observe.request_watch import Watch
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.decision import Condition, Decision
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown, SizingSpec
@@ -67,6 +68,20 @@ class Scraper(Protocol):
         self, targets: Sequence[ScrapeTarget], tokens: Sequence[str]
     ) -> tuple[PodSample | PodUnknown, ...]:
         """One answer per target, in their order. A pod accepts any one of the tokens."""
+
+    def watch(
+        self,
+        targets: Sequence[ScrapeTarget],
+        samples: Sequence[PodSample],
+        tokens: Sequence[str],
+        *,
+        seconds: int,
+        on_answer: Callable[[], None],
+    ) -> Watch | None:
+        """Call ``on_answer`` at the first request to these pods, or after ``seconds``.
+
+        ``samples`` are the last ones of the targets. None where they cannot be watched now.
+        """
 
 
 class WorkersClient(Protocol):

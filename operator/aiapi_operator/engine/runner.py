@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from aiapi_operator.api.duration import is_duration, parse_duration
@@ -201,7 +202,7 @@ class Runner:
         if self._stopped or manifest["metadata"].get("deletionTimestamp"):
             return
         self._engine.register(manifest)
-        entry = _Entry(AIApiState(manifest), moved=self._clock())
+        entry = _Entry(AIApiState(manifest, partial(self._wake, key)), moved=self._clock())
         self._entries[key] = entry
         entry.task = asyncio.create_task(self._run(key, entry), name="/".join(key))
 

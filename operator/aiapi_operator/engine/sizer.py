@@ -1,13 +1,12 @@
 """Runs the right-sizer on one observation and keeps its state."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiapi_operator.engine import refused_pods
 from aiapi_operator.engine.autoscalers import ForeignAutoscaler, effective_spec
 from aiapi_operator.engine.fleet import Observation
 from aiapi_operator.sizing.asleep import asleep
-from aiapi_operator.sizing.at_rest import at_rest, is_at_rest
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.decision import Decision
 from aiapi_operator.sizing.inputs import (
@@ -67,8 +66,6 @@ class Sizer:
         """
         wanted = sizing_spec(observation.aiapi.spec, time_of_day=self._time_of_day())
         spec = effective_spec(wanted, autoscalers)
-        if interval > spec.interval:
-            spec = replace(spec, interval=interval)
         deployment = observation.deployment or {"spec": {}}
         fleet = Fleet(
             replicas=deployment["spec"].get("replicas", 1),
@@ -76,18 +73,11 @@ class Sizer:
             refused=refused,
             missing=_missing(observation),
             workers=workers,
+            rested=interval,
         )
         decision = decide(spec, fleet, state.sizing, self._clock())
         state.sizing = decision.state
         return SizingResult(spec=spec, decision=decision, savings=savings(spec, decision.state))
-
-    def rests(self, state: SizerState, observation: Observation) -> bool:
-        """Take in a look at a fleet at rest. False if it is not: then ``size`` must be called."""
-        samples = tuple(observation.samples.values())
-        if not is_at_rest(state.sizing, samples):
-            return False
-        state.sizing = at_rest(state.sizing, samples, self._clock(), self._time_of_day())
-        return True
 
     def saved(self, state: SizerState, observation: Observation) -> Savings | None:
         """The savings so far, where there is no decision."""

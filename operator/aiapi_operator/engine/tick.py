@@ -18,6 +18,7 @@ from aiapi_operator.engine import (
     pace,
     pod_requests,
     readiness,
+    rest,
     switch,
     template_workers,
     wanted,
@@ -80,6 +81,7 @@ class Engine:
     async def tick(self, state: AIApiState) -> None:
         """Run one tick. Raises ``ClusterError`` when the API server is not available."""
         await self._tenure.begin(state)
+        state.rest.end()
         interval = pace.begin(state.pace)
         try:
             aiapi = wanted.parse(state.wanted, state.manifest)
@@ -108,9 +110,6 @@ class Engine:
         if step is not None and not step.activation.has_pods:
             await self._stay_asleep(state, observation, others)
             return
-        if step is None and self._is_at_rest(state, observation, others, interval):
-            pace.look(state.pace)
-            return
         result = self._size(state, observation, others, interval)
         self._tenure.check(state)
         errors = await self._act(state, observation, result, access, step)
@@ -122,7 +121,25 @@ class Engine:
             and not is_switching
             and pace.is_idle(observation, result, state.grants, state.resizer)
         ):
-            pace.rest(state.pace, observation, others, result)
+            self._rest(state, observation, result, access)
+
+    def _rest(
+        self,
+        state: AIApiState,
+        observation: Observation,
+        result: SizingResult,
+        access: AdminAccess,
+    ) -> None:
+        """Tick seldom, and at the first request."""
+        now = self._ports.clock()
+        is_watched = pace.may_watch(state.pace, result, now) and rest.begin(
+            state.rest,
+            self._ports.scraper,
+            observation,
+            access,
+            pace.watch_seconds(state.ref.uid),
+        )
+        pace.rest(state.pace, now, is_watched=is_watched)
 
     async def _take_step(
         self,
@@ -230,17 +247,6 @@ class Engine:
             access=access,
             workers=decision.workers if decision else None,
         )
-
-    def _is_at_rest(
-        self,
-        state: AIApiState,
-        observation: Observation,
-        others: Sequence[ForeignAutoscaler],
-        interval: float,
-    ) -> bool:
-        """Whether nothing happened since the last tick, so that a decision would be the same."""
-        may = pace.may_look(state.pace, observation, others, interval)
-        return may and self._sizer.rests(state.sizer, observation)
 
     def _size(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from aiapi_operator.observe.pod_connection import Key, PodConnection
@@ -52,6 +53,21 @@ class Connections:
             return kept
         # The CA was replaced, or the address belongs to another AIApi now.
         kept.abort()
+        return None
+
+    def hold(self, targets: Sequence[ScrapeTarget]) -> list[PodConnection] | None:
+        """The kept connections to all of these pods, for a long time.
+
+        None if one is missing, or if less than half of the limit would be left to the others.
+        """
+        in_use = len(self._open) - len(self._idle)
+        if 2 * (in_use + len(targets)) > self._limit:
+            return None
+        found = [kept for target in targets if (kept := self.take(target)) is not None]
+        if len(found) == len(targets):
+            return found
+        for kept in found:
+            self.keep(kept)
         return None
 
     def keep(self, connection: PodConnection) -> None:

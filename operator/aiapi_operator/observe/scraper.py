@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from aiapi_operator.observe.connections import Connections
+from aiapi_operator.observe.request_watch import RequestWatch
 from aiapi_operator.observe.scrape_round import RoundParts, ScrapeObserver, ScrapeRound
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.sizing.inputs import PodSample, PodUnknown
@@ -54,8 +55,34 @@ class StatsScraper:
         """At most one answer per target, in their order."""
         if not targets:
             return ()
-        usable = [token.encode() for token in tokens if token.isascii() and token.isprintable()]
+        usable = _usable(tokens)
         # Where connections are scarce, each pod is the first to get one in its turn.
         self._rounds += 1
         round_ = ScrapeRound(self._parts, targets, usable)
         return await round_.answers(first=self._rounds % len(targets))
+
+    def watch(
+        self,
+        targets: Sequence[ScrapeTarget],
+        samples: Sequence[PodSample],
+        tokens: Sequence[str],
+        *,
+        seconds: int,
+        on_answer: Callable[[], None],
+    ) -> RequestWatch | None:
+        """Call ``on_answer`` at the first request to these pods, or after ``seconds``.
+
+        ``samples`` are the last ones of the targets. None where connections are scarce.
+        """
+        usable, held = _usable(tokens), None
+        if usable:
+            held = self._connections.hold(targets)
+        if held is None:
+            return None
+        watch = RequestWatch(self._connections, on_answer)
+        watch.ask(held, samples, token=usable[0], seconds=seconds)
+        return watch
+
+
+def _usable(tokens: Sequence[str]) -> list[bytes]:
+    return [token.encode() for token in tokens if token.isascii() and token.isprintable()]

@@ -82,6 +82,7 @@ def _runtime(version: str, source: str, python: str, loop: str, http: str) -> Po
 
 class _Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: Literal[1]
+    longest_wait: Count = 0
     instance: Annotated[str, Meta(min_length=1, max_length=256)]
     uptime: Seconds | None = None
     ready: bool
@@ -162,6 +163,7 @@ def parse(body: bytes, *, pod: str, time: float) -> PodSample:
         runtime=stats.runtime.plain(loop=stats.loop, http=stats.http),
         first_byte=stats.ttfb.plain("ttfb", shared) if stats.ttfb else NO_HISTOGRAM,
         uptime=stats.uptime,
+        longest_wait=stats.longest_wait,
     )
 
 

@@ -237,6 +237,8 @@ class PodSample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     runtime: PodRuntime = PodRuntime()
     uptime: float | None = None
     """Seconds since the instance started; None where it is not reported."""
+    longest_wait: int = 0
+    """Seconds for which the pod can hold an answer back while it is at rest; 0 if it cannot."""
 
     @property
     def waited_seconds(self) -> float:
@@ -314,7 +316,8 @@ class Fleet:
     terminating. ``refused`` has the pods that cannot have more workers; the others can.
     ``workers`` is the last number ordered per pod according to the status, or 0. It keeps a
     restarted operator from shrinking a fleet that does not answer. ``missing`` is why the cluster
-    does not run all ``replicas``, if it says so.
+    does not run all ``replicas``, if it says so. ``rested`` is the interval that was planned since
+    the last tick, in seconds, where it was longer than the spec's.
     """
 
     replicas: int
@@ -322,3 +325,4 @@ class Fleet:
     refused: tuple[RefusedResize, ...] = ()
     missing: MissingPods | None = None
     workers: int = 0
+    rested: float = 0.0

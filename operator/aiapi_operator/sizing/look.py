@@ -12,12 +12,15 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
     """The facts of this tick, and the state with its samples."""
     if not isfinite(now):
         now = 0.0 if state.now is None else state.now
-    seen = rates.validate(fleet, now=now, interval=spec.interval, last=state.samples)
+    interval = max(spec.interval, fleet.rested)
+    seen = rates.validate(fleet, now=now, interval=interval, last=state.samples)
     kinds = [each.kind for each in spec.objectives]
     measured = rates.measure(seen, state, now=now, kinds=kinds)
-    ticks = windows.append(state.ticks, measured.tick, now=now)
+    ticks = state.ticks
+    for part in windows.parts(measured.tick, spec.interval):
+        ticks = windows.append(ticks, part, now=now)
     elapsed = 0.0 if state.now is None else min(counters.MAX_COUNTER, now - state.now)
-    stale = max(3 * spec.interval, 10.0)
+    stale = max(3 * interval, 10.0)
     # After a restart the last decision is in the status: it may not have been applied yet.
     decided = fleet.workers if state.last is None else state.last.size.workers
     workers = seen.workers_wanted or decided or spec.workers.min
@@ -30,7 +33,7 @@ def look(spec: SizingSpec, fleet: Fleet, state: State, now: float) -> tuple[Fact
         ticks=ticks,
         tick=measured.tick,
         known=not seen.all_unknown and bool(ticks) and ticks[-1].time >= now - stale,
-        gap=state.now is None or elapsed > max(5 * spec.interval, 15.0),
+        gap=state.now is None or elapsed > max(5 * interval, 15.0),
         now=now,
         since=since,
         elapsed=elapsed,

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import sqrt
 from operator import attrgetter, mul
 
@@ -47,6 +48,28 @@ def append(ticks: tuple[Tick, ...], tick: Tick | None, *, now: float) -> tuple[T
     """Adds a tick and drops those that ended before the slow window."""
     kept = ticks[bisect_right(ticks, now - SLOW_WINDOW, key=_TIME) :]
     return kept if tick is None else (*kept, tick)
+
+
+def parts(tick: Tick | None, interval: float) -> Sequence[Tick]:
+    """A tick in the parts that windows can tell apart, as if an idle fleet had ticked as usual.
+
+    Example: 46 s since the last tick, at an interval of 2 s. The parts have 40, 2, 2 and 2 s. Two
+    seconds later the fast window has the new tick and 4 s of this one, and not 46.
+    """
+    if tick is None:
+        return ()
+    if tick.seconds <= 1.5 * max(FAST_WINDOW, interval):
+        return (tick,)
+    many = max(1, round(FAST_WINDOW / interval))
+    length = FAST_WINDOW / many
+    # Counts belong to the part that ends now: they cannot be divided, and count once.
+    older = replace(tick, counts=(), first_byte=((), ()))
+    before = [
+        replace(older, time=tick.time - each * length, seconds=length)
+        for each in range(many - 1, 0, -1)
+    ]
+    rest = replace(older, time=tick.time - FAST_WINDOW, seconds=tick.seconds - FAST_WINDOW)
+    return (rest, *before, replace(tick, seconds=length))
 
 
 def last(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> tuple[Tick, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aiapi_runtime.telemetry.requests import App, Receive, Scope, Send
+from aiapi_runtime.telemetry.stats import LONGEST_WAIT
 
 _BODY_LIMIT = 1024
 _BODY_SECONDS = 5.0
@@ -18,12 +19,14 @@ _ANY_WORKER = b"workers=any"
 
 
 class AdminBackend(Protocol):
-    """What the admin port needs from the supervisor; only `metrics` waits, for a thread."""
+    """What the admin port needs from the supervisor. `metrics` waits for a thread, and `rest` while
+    there is nothing to do."""
 
     def live(self) -> str: ...
     def ready(self) -> str: ...
     def serves(self) -> str: ...
     async def metrics(self, accept: str) -> tuple[str, bytes]: ...
+    async def rest(self, requests: int | None, seconds: float) -> None: ...
     def stats(self, *, short: bool) -> dict[str, Any]: ...
     def status(self) -> dict[str, Any]: ...
     def resize(self, count: int) -> dict[str, int]: ...
@@ -151,6 +154,12 @@ class _Handlers:
         return AdminResponse(text, content_type)
 
     async def stats(self, scope: Scope, _: Receive) -> AdminResponse:
+        try:
+            wait, requests = _number(scope, "wait", LONGEST_WAIT), _number(scope, "requests")
+        except ValueError as error:
+            return _problem(422, str(error))
+        if wait:
+            await self._backend.rest(requests, wait)
         return _json(self._backend.stats(short=_asks(scope, _SHORT)))
 
     async def status(self, _: Scope, __: Receive) -> AdminResponse:
@@ -189,6 +198,19 @@ def _json(
 
 def _asks(scope: Scope, wanted: bytes) -> bool:
     return wanted in scope.get("query_string", b"").split(b"&")
+
+
+def _number(scope: Scope, name: str, maximum: int = 2**53) -> int | None:
+    """A whole number in the query; None if it is not there."""
+    start = f"{name}=".encode()
+    parts: list[bytes] = scope.get("query_string", b"").split(b"&")
+    text = next((part[len(start) :] for part in parts if part.startswith(start)), None)
+    if text is None:
+        return None
+    # More digits than the maximum are not converted: that takes quadratic time.
+    if not text.isdigit() or len(text) > len(str(maximum)) or int(text) > maximum:
+        raise ValueError(f'"{name}" must be a whole number from 0 to {maximum}')
+    return int(text)
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiapi_runtime.runtime import injection
 from aiapi_runtime.runtime.loading import last_line
+from aiapi_runtime.runtime.rest import Activity, requests_of, wait_at_rest
 from aiapi_runtime.runtime.settings import RuntimeSettings
 from aiapi_runtime.runtime.worker_pool import WorkerPool
 from aiapi_runtime.runtime.worker_process import WorkerProcess, WorkerState
@@ -184,6 +185,18 @@ class PodAdmin:
             http=self._pool.http,
             limits=cgroup.read(),
             threads=stats.thread_pools(total, rows.values()),
+        )
+
+    async def rest(self, requests: int | None, seconds: float) -> None:
+        await wait_at_rest(self._activity, requests, seconds)
+
+    def _activity(self) -> Activity:
+        rows = [self._memory.slots[slot].numbers for slot in self._pool.workers]
+        return Activity(
+            requests=sum(map(requests_of, (self._totals.retired, *rows))),
+            workers=self._counts(monotonic()),
+            not_ready=self.ready(),
+            loop_seconds=sum(row[Cell.LOOP_SECONDS] for row in rows),
         )
 
     def stats(self, *, short: bool) -> dict[str, Any]:

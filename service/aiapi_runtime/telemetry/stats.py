@@ -5,6 +5,10 @@ bounds are sent once, in `bounds` of the answer. Each histogram then has its `co
 zeros at both ends, and the number of the `first` bucket that is sent. Pods and operators are
 upgraded apart, so both forms stay: an older runtime ignores the query, and an older operator does
 not send it.
+
+With ``?wait=SECONDS`` the answer is held back while the pod is at rest (see runtime/rest.py), up to
+`longest_wait` seconds. ``&requests=COUNT`` is how many requests the caller knows of, open ones and
+open WebSockets included: where there are more, the answer comes at once.
 """
 
 import os
@@ -19,6 +23,8 @@ from aiapi_runtime.telemetry.cgroup import UNKNOWN, CgroupLimits
 from aiapi_runtime.telemetry.layout import BOUNDS, BUCKETS, OUTCOMES, POOLS, Cell, ThreadCell
 from aiapi_runtime.telemetry.start_times import StartTimes
 
+LONGEST_WAIT = 60
+"""Seconds for which an answer is held back at most."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TCP_INFO_UNACKED_AND_SACKED = struct.Struct("24x2I")
 
@@ -128,6 +134,7 @@ def as_json(snapshot: PodSnapshot, *, short: bool = False) -> dict[str, Any]:
     waited, start = row[Cell.RUN_QUEUE_SECONDS], snapshot.starts.last
     return {
         "version": 1,
+        "longest_wait": LONGEST_WAIT,
         "instance": snapshot.instance,
         "runtime": dict(snapshot.runtime),
         "loop": snapshot.loop,

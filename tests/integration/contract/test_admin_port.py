@@ -109,6 +109,54 @@ async def test_probes_leave_a_pod_idle_and_requests_do_not(
     await until(used)
 
 
+async def test_a_pod_at_rest_answers_at_its_first_request(
+    pod: Pod, session: aiohttp.ClientSession
+) -> None:
+    """Before that it would answer after a minute, and to what the operator has not seen at once."""
+    ended = asyncio.Event()
+    async with StatsScraper() as scraper:
+        (said,) = await scraper.scrape([where(pod)], (TOKEN,))
+        assert isinstance(said, PodSample), said
+        assert said.longest_wait == 60
+
+        def watch() -> None:
+            watched = scraper.watch([where(pod)], [said], (TOKEN,), seconds=60, on_answer=ended.set)
+            assert watched is not None
+
+        watch()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await ended.wait()
+        asked = time.monotonic()
+        async with session.get(f"http://{pod.host}:{pod.port}/id") as answer:
+            assert answer.status == 200
+        async with asyncio.timeout(10):
+            await ended.wait()
+        assert time.monotonic() - asked < 2.0
+        await until(lambda: _keeps(scraper))
+        ended.clear()
+        watch()
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
+async def _keeps(scraper: StatsScraper) -> bool:
+    return bool(scraper._connections._idle)
+
+
+async def test_a_pod_at_rest_answers_when_its_workers_change(
+    pod: Pod, session: aiohttp.ClientSession
+) -> None:
+    ended = asyncio.Event()
+    async with StatsScraper() as scraper:
+        (said,) = await scraper.scrape([where(pod)], (TOKEN,))
+        assert isinstance(said, PodSample), said
+        assert scraper.watch([where(pod)], [said], (TOKEN,), seconds=60, on_answer=ended.set)
+        assert await HttpWorkersClient(session).set([where(pod)], 2, (TOKEN,)) == {}
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
 async def test_the_first_byte_of_a_stream_counts_while_it_is_open(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:

@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from engine_support.samples import sample
+from msgspec.structs import replace
 
 from aiapi_operator.observe import connections
+from aiapi_operator.observe.request_watch import RequestWatch
 from aiapi_operator.observe.scraper import StatsScraper
 from aiapi_operator.observe.target import ScrapeTarget
 from aiapi_operator.observe.tls import PodTls
@@ -306,3 +309,110 @@ async def test_closing_closes_all_connections() -> None:
             await scrape(scraper, *found)
             assert [pod.open for pod in found] == [1, 1]
         await until(lambda: [pod.open for pod in found] == [0, 0])
+
+
+@dataclass
+class Holding:
+    """What pods hold back until ``let`` is set."""
+
+    let: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, pod: Pod, writer: asyncio.StreamWriter) -> None:
+        if b"wait=" in pod.requests[-1]:
+            await self.let.wait()
+        writer.write(response())
+
+
+def at_rest(**changes: int) -> PodSample:
+    return replace(sample(), **changes)
+
+
+def watch(
+    scraper: StatsScraper, found: list[Pod], ended: asyncio.Event, *samples: PodSample
+) -> RequestWatch | None:
+    targets = [pod.target for pod in found]
+    known = samples or (at_rest(),) * len(found)
+    return scraper.watch(targets, known, ("t",), seconds=60, on_answer=ended.set)
+
+
+async def test_a_watch_ends_with_the_first_answer_and_keeps_the_connections() -> None:
+    holds, ended = Holding(), asyncio.Event()
+    async with pods(answers, holds) as found, StatsScraper(max_connections=8) as scraper:
+        await scrape(scraper, *found)
+        known = at_rest(succeeded=3, shed=1, in_flight=2, open_websockets=1)
+        assert watch(scraper, found, ended, at_rest(), known)
+        async with asyncio.timeout(5):
+            await ended.wait()
+        assert b"GET /stats?histograms=short&wait=60&requests=0 HTTP/1.1" in found[0].requests[-1]
+        await until(lambda: len(found[1].requests) == 2)
+        assert b"&wait=60&requests=7 " in found[1].requests[-1]
+        assert b"Authorization: Bearer t\r\n" in found[1].requests[-1]
+        ended.clear()
+        holds.let.set()
+        await until(lambda: len(scraper._connections._idle) == 2)
+        await scrape(scraper, *found)
+        assert [pod.made for pod in found] == [1, 1]
+        assert not ended.is_set(), "once"
+
+
+async def test_a_watch_that_is_ended_reports_nothing_and_closes_what_it_holds() -> None:
+    holds, ended = Holding(), asyncio.Event()
+    async with pods(holds) as found, StatsScraper() as scraper:
+        await scrape(scraper, *found)
+        going = watch(scraper, found, ended)
+        assert going is not None
+        await until(lambda: len(found[0].requests) == 2)
+        going.end()
+        holds.let.set()
+        await until(lambda: found[0].open == 0)
+        assert not ended.is_set()
+        assert isinstance((await scrape(scraper, *found))[0], PodSample), "on a new connection"
+
+
+async def closes(pod: Pod, writer: asyncio.StreamWriter) -> None:
+    if b"wait=" in pod.requests[-1]:
+        writer.transport.abort()
+    else:
+        writer.write(response())
+
+
+async def lies(pod: Pod, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"nonsense\r\n\r\n" if b"wait=" in pod.requests[-1] else response())
+
+
+async def refuses(pod: Pod, writer: asyncio.StreamWriter) -> None:
+    writer.write(response(b"", b"504 x") if b"wait=" in pod.requests[-1] else response())
+
+
+@pytest.mark.parametrize("behaviour", [closes, lies, refuses])
+async def test_a_watch_ends_when_a_pod_cannot_be_watched(behaviour: Behaviour) -> None:
+    ended = asyncio.Event()
+    async with pods(behaviour) as found, StatsScraper() as scraper:
+        await scrape(scraper, *found)
+        assert watch(scraper, found, ended)
+        async with asyncio.timeout(5):
+            await ended.wait()
+        assert isinstance((await scrape(scraper, *found))[0], PodSample)
+
+
+async def test_watches_leave_half_of_the_connections_to_others() -> None:
+    ended = asyncio.Event()
+    behaviours = [Holding() for _ in range(4)]
+    async with pods(*behaviours) as found, StatsScraper(max_connections=4) as scraper:
+        await scrape(scraper, *found)
+        assert watch(scraper, found[:1], ended)
+        assert watch(scraper, found[1:3], ended) is None
+        assert watch(scraper, found[1:2], ended)
+        assert watch(scraper, found[2:3], ended) is None
+        assert len(scraper._connections._idle) == 2, "those that are not watched are kept"
+
+
+async def test_a_watch_needs_a_connection_to_each_pod_and_a_token() -> None:
+    ended = asyncio.Event()
+    async with pods(answers, answers) as found, StatsScraper() as scraper:
+        await scrape(scraper, found[0])
+        assert watch(scraper, found, ended) is None
+        assert len(scraper._connections._idle) == 1
+        targets = [found[0].target]
+        refused = scraper.watch(targets, [sample()], ("ü",), seconds=60, on_answer=ended.set)
+        assert refused is None

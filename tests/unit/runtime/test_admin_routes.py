@@ -13,6 +13,12 @@ TOKEN = [(b"authorization", b"Bearer a-token-for-tests")]
 class Backend:
     max_workers = 8
 
+    def __init__(self):
+        self.waits = []
+
+    async def rest(self, requests, seconds):
+        self.waits.append((requests, seconds))
+
     def live(self):
         return ""
 
@@ -35,7 +41,7 @@ class Backend:
         return {"wanted": count, "ready": 1, "draining": 0}
 
 
-async def call(method, path, headers=(), body=(b"",), token=SECRET):
+async def call(method, path, headers=(), body=(b"",), token=SECRET, *, backend=None):
     """Status, headers and body; None when nothing was sent."""
     sent = []
     parts = list(body)
@@ -57,7 +63,7 @@ async def call(method, path, headers=(), body=(b"",), token=SECRET):
         "query_string": query.encode(),
         "headers": list(headers),
     }
-    await build(Backend(), Token(token, ""))(scope, receive, send)
+    await build(backend or Backend(), Token(token, ""))(scope, receive, send)
     if not sent:
         return None
     start, end = sent
@@ -107,6 +113,40 @@ async def test_json_is_compact_and_utf_8():
     status, headers, body = await call("GET", "/stats", TOKEN)
     assert (status, headers[b"content-type"]) == (200, b"application/json")
     assert body.decode() == '{"failure":"Grüße","uptime":1.5}'
+
+
+@pytest.mark.parametrize(
+    ("query", "waits"),
+    [
+        ("", []),
+        ("?wait=0", []),
+        ("?wait=60", [(None, 60)]),
+        ("?histograms=short&wait=5&requests=17", [(17, 5)]),
+        ("?await=5", []),
+    ],
+)
+async def test_an_answer_is_held_back_on_request(query, waits):
+    backend = Backend()
+    assert (await call("GET", f"/stats{query}", TOKEN, backend=backend))[0] == 200
+    assert backend.waits == waits
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "maximum"),
+    [
+        ("wait=61", "wait", 60),
+        ("wait=", "wait", 60),
+        ("wait=-1", "wait", 60),
+        ("wait=1.5", "wait", 60),
+        ("wait=1&requests=x", "requests", 2**53),
+        (f"wait=1&requests={'9' * 10_000}", "requests", 2**53),
+    ],
+)
+async def test_a_wrong_wait_is_refused_with_the_reason(query, field, maximum):
+    backend = Backend()
+    status, _, body = await call("GET", f"/stats?{query}", TOKEN, backend=backend)
+    detail = f'"{field}" must be a whole number from 0 to {maximum}'
+    assert (status, json.loads(body), backend.waits) == (422, {"detail": detail}, [])
 
 
 @pytest.mark.parametrize("path", ["/stats", "/status"])

@@ -23,6 +23,27 @@ def test_a_minute_of_ticks_is_kept() -> None:
     assert windows.append(ticks, None, now=1e6) == ()
 
 
+def test_a_long_tick_has_parts_that_windows_tell_apart() -> None:
+    long = tick(60.0, seconds=46.0, arrivals=2.0, counts=(3, 0, 0))
+    parts = windows.parts(long, 2.0)
+    assert [(each.time, each.seconds) for each in parts] == [
+        (54.0, 40.0),
+        (56.0, 2.0),
+        (58.0, 2.0),
+        (60.0, 2.0),
+    ]
+    assert {each.arrivals for each in parts} == {2.0}
+    assert [sum(each.counts) for each in parts] == [0, 0, 0, 3], "each request counts once"
+    assert [windows.span(windows.parts(long, each)) for each in (0.5, 5.0)] == [46.0, 46.0]
+
+
+def test_an_ordinary_tick_has_one_part() -> None:
+    assert windows.parts(None, 2.0) == ()
+    for seconds, interval in ((2.0, 2.0), (9.0, 2.0), (60.0, 60.0)):
+        found = tick(60.0, seconds=seconds)
+        assert windows.parts(found, interval) == (found,)
+
+
 def test_the_last_seconds_have_at_least_the_newest_tick() -> None:
     assert [each.time for each in windows.last(row(), now=60.0, seconds=6.0)] == [56.0, 58.0, 60.0]
     assert [each.time for each in windows.last(row(), now=90.0, seconds=6.0)] == [60.0]

@@ -71,17 +71,6 @@ def asleep(known: Usage | None, seconds: float) -> Usage:
     return replace(known, seconds=known.seconds + max(0.0, seconds))
 
 
-def at_rest(known: Usage | None, size: Size, seconds: float) -> Usage:
-    """Add time in which a fleet of this size had nothing to do."""
-    known = known or Usage()
-    return replace(
-        known,
-        seconds=known.seconds + seconds,
-        worker_seconds=known.worker_seconds + seconds * size.total,
-        pod_seconds=known.pod_seconds + seconds * size.replicas,
-    )
-
-
 def fails(missing: Latch, memory: Mapping[type, Any]) -> bool:
     """Whether the latency objective is missed or requests are failing."""
     failed = memory.get(FailedRequests)
