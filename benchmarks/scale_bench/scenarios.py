@@ -27,6 +27,8 @@ PER_POD = 50.0
 LAG = "aiapi_operator_tick_lag_seconds"
 LEARNING = 90.0
 """Seconds after which requests follow what workers use, with some to spare."""
+_HELD = 0.3
+"""Seconds in which pods send the answers that they hold back. A scrape comes after them."""
 IDLE = 90.0
 """Seconds until AIApis without load are idle and no window has a request of before."""
 
@@ -202,6 +204,27 @@ def mostly_idle(on: Cluster, up: Operator, seconds: float) -> Generator[Row, Non
         holds=rest.cores <= 0.15,
     )
     return rest
+
+
+def first_requests(on: Cluster) -> Iterator[Row]:
+    """Load on a tenth of the AIApis that were idle: until the operator has scraped each of them."""
+    chosen = range(1, on.size.aiapis, 10)
+    began = time.monotonic()
+    on.load(PER_POD, slice(1, None, 10))
+    block = on.size.most
+
+    def missing() -> int:
+        slots = (on.board.scraped[each * block : (each + 1) * block] for each in chosen)
+        return sum(scraped.max() <= began + _HELD for scraped in slots)
+
+    took = await_that(lambda: missing() == 0, 30)
+    value = f"{missing()} not scraped after 30 s" if took is None else f"{took:.1f} s"
+    yield Row(
+        name=f"{on.size}: first requests to {len(chosen)} idle ones at once, all scraped",
+        goal="<= 2 s (a tick)",
+        value=value,
+        holds=took is not None and took <= 2,
+    )
 
 
 def at_rest(on: Cluster, up: Operator, seconds: float) -> Iterator[Row]:

@@ -20,8 +20,8 @@ from aiapi_operator.present.chart import Chart, Line, Mark, TimeAxis
 
 _GAP = 4
 """Steps without a row after which a line is broken."""
-_LONGEST = 60.0
-"""Seconds for which it is not: an idle AIApi has a row every 50 s."""
+_LONGEST = 90.0
+"""Seconds for which it is not: an idle AIApi has a row once a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

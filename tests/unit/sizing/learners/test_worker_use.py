@@ -15,6 +15,7 @@ from aiapi_operator.sizing.capacity import UtilizationTarget
 from aiapi_operator.sizing.decide import decide
 from aiapi_operator.sizing.learners.worker_use import (
     LEARNER,
+    TUNING,
     WorkerUse,
     learn,
     priced,
@@ -143,7 +144,7 @@ def test_requests_stay_within_a_fifth_and_four_times(wanted: list[float | None])
         assert 51 * MIB <= now.worker_memory <= 1024 * MIB
         if value is not None:
             # Never far below the use, within the bound.
-            assert now.worker_cpu * 1.06 >= min(value, 2.0) - 1e-9
+            assert now.worker_cpu * TUNING.more >= min(value, 2.0) - 1e-9
 
 
 def test_fixed_resources_learn_nothing() -> None:
