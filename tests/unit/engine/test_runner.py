@@ -28,6 +28,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.ticks: list[str] = []
+        self.wakes: list[Callable[[], None]] = []
         self.fails: dict[str, Exception] = {}
         self.failures: list[str] = []
         self.on_tick: Callable[[], object] = lambda: None
@@ -40,6 +41,7 @@ class FakeEngine:
 
     async def tick(self, state: AIApiState) -> None:
         self.ticks.append(state.ref.uid)
+        self.wakes.append(state.rest.wake)
         self.on_tick()
         if state.ref.name in self.fails:
             raise self.fails[state.ref.name]
@@ -124,6 +126,17 @@ async def test_lateness_counts_from_when_the_tick_was_due(stage: Stage) -> None:
     assert first < 0.4
     assert 17.4 < second < 18
     assert third < 0.4, "missed ticks are not made up for"
+
+
+async def test_a_watch_that_ends_lets_its_aiapi_tick(stage: Stage) -> None:
+    stage.runner.on_aiapi_update(named("a"))
+    stage.runner.on_aiapi_update(named("b"))
+    await until(lambda: len(stage.engine.ticks) == 2)
+    stage.engine.wakes[stage.engine.ticks.index("b")]()
+    await until(lambda: len(stage.engine.ticks) == 3)
+    assert stage.engine.ticks[-1] == "b"
+    stage.runner.on_aiapi_delete(named("b"))
+    stage.engine.wakes[-1]()
 
 
 async def test_a_tick_for_a_change_is_due_when_the_change_arrived(stage: Stage) -> None:
