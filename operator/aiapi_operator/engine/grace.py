@@ -5,7 +5,7 @@ accepted. Longer responses are cut, and nothing but this condition tells beforeh
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 
 from aiapi_operator.engine.fleet import Observation
@@ -13,17 +13,21 @@ from aiapi_operator.manifests import app_container
 from aiapi_operator.sizing.decision import Condition
 from aiapi_operator.sizing.diagnoses.diagnosis import condition
 from aiapi_operator.sizing.histogram import merge, percentile
-from aiapi_operator.sizing.inputs import Histogram
+from aiapi_operator.sizing.inputs import Histogram, ObjectiveKind
+from aiapi_operator.sizing.state import Latencies, State
 
 KIND = "GraceTooShort"
 _ENOUGH = 100
 """Responses for a 99th percentile."""
 
 
-def check(observation: Observation) -> Condition:
-    """Whether a hundredth of the responses since the pods started took longer than the grace."""
+def check(observation: Observation, sizing: State) -> Condition:
+    """Whether a hundredth of the responses since the pods started took longer than the grace.
+
+    ``sizing`` is the right-sizer's state after this tick.
+    """
     seconds = app_container.drain_seconds(observation.aiapi)
-    longest = _longest(sample.latency for sample in observation.samples.values())
+    longest = _longest([sample.latency for sample in observation.samples.values()], sizing)
     if longest is None:
         return condition(KIND, None, "NoData", f"Fewer than {_ENOUGH} responses have ended.")
     if longest <= seconds:
@@ -41,15 +45,22 @@ def check(observation: Observation) -> Condition:
     )
 
 
-def _longest(histograms: Iterable[Histogram]) -> float | None:
-    """The 99th percentile in seconds over all pods; None for too few responses.
+def _longest(histograms: Sequence[Histogram], sizing: State) -> float | None:
+    """The 99th percentile in seconds over all pods; None for too few responses."""
+    known = sizing.merged.get(ObjectiveKind.LATENCY)
+    if known is not None and 0 < len(known.parts) == len(histograms):
+        bounds, counts = histograms[0].bounds, known.counts
+    else:
+        bounds, counts = _largest(histograms)
+    found = percentile(bounds, counts, 99)
+    return found.seconds if found is not None and sum(counts) >= _ENOUGH else None
 
-    During a rollout, pods may have different bounds. The largest group counts.
-    """
+
+def _largest(histograms: Iterable[Histogram]) -> Latencies:
+    """The sum over all pods. During a rollout, pods may have different bounds: then of those that
+    have the same and served most."""
     groups = defaultdict(list)
     for each in histograms:
         groups[each.bounds].append(each.counts)
     merged = [(bounds, merge(counts)) for bounds, counts in groups.items()]
-    bounds, counts = max(merged, key=lambda one: sum(one[1]), default=((), ()))
-    found = percentile(bounds, counts, 99)
-    return found.seconds if found is not None and sum(counts) >= _ENOUGH else None
+    return max(merged, key=lambda one: sum(one[1]), default=((), ()))

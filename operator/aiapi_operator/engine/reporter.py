@@ -38,7 +38,7 @@ class Reporter:
         self._ports.metrics.record_decision(state.ref.key, result.spec, summary, result.decision)
         conditions = [
             *self._conditions(observation, errors),
-            grace.check(observation),
+            grace.check(observation, result.decision.state),
             self._autoscaler_condition(state, others),
             *result.decision.conditions,
         ]

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -246,9 +245,7 @@ class Runner:
     async def _await_turn(self, entry: _Entry, due: float, earliest: float) -> float:
         """Wait until the next tick may start. Returns when it was due."""
         if not entry.failures:  # events must not shorten the backoff after a failure
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(due, earliest) - self._clock()):
-                    await entry.wake.wait()
+            await self._await_change(entry, max(due, earliest) - self._clock())
             if entry.changed is not None:
                 due = min(due, entry.changed + MIN_PAUSE)
         rest = max(due, earliest) - self._clock()
@@ -256,6 +253,14 @@ class Runner:
             await asyncio.sleep(rest)
         await self._take_turn(entry, due)
         return due
+
+    async def _await_change(self, entry: _Entry, seconds: float) -> None:
+        """Wait for a change, but not longer. A timeout would cost an exception in each tick."""
+        timer = asyncio.get_running_loop().call_later(seconds, entry.wake.set)
+        try:
+            await entry.wake.wait()
+        finally:
+            timer.cancel()
 
     async def _take_turn(self, entry: _Entry, due: float) -> None:
         entry.turn = self._queue.turn(due)

@@ -215,7 +215,7 @@ class StatusWriter:
             return None
         if _has_jumped(state, inputs):
             return _document(state, inputs)
-        if now < max(written.time + NUMBERS_INTERVAL, state.examined + JUMP_INTERVAL):
+        if now < max(written.time, state.examined) + NUMBERS_INTERVAL:
             return None
         state.examined = now
         document = _document(state, inputs)
