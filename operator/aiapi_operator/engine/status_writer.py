@@ -58,6 +58,8 @@ class StatusWriterState:
     """Conditions of the previous operator that this one knows nothing about yet."""
     requests: Learned = (0.0, 0)
     """What workers use according to the status."""
+    is_pending: bool = False
+    """Whether the last write failed."""
     examined: float = 0.0
     """When the numbers were last compared with those written, and were the same."""
 
@@ -177,6 +179,7 @@ class StatusWriter:
     async def _write_status(
         self, ref: AIApiRef, state: StatusWriterState, update: StatusUpdate
     ) -> None:
+        state.is_pending = False
         document = self._due(state, update)
         if document is None:
             return
@@ -196,6 +199,7 @@ class StatusWriter:
             return
         except ClusterError as error:
             _log.warning("writing the status failed: %s", error, extra=ref.log_fields())
+            state.is_pending = True
             return
         state.written = WrittenStatus.of(document, self._clock())
         if update.decision is not None:

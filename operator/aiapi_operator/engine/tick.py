@@ -119,6 +119,7 @@ class Engine:
         if (
             not errors
             and not is_switching
+            and not state.writer.is_pending
             and pace.is_idle(observation, result, state.grants, state.resizer)
         ):
             self._rest(state, observation, result, access)

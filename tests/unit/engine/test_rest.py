@@ -8,6 +8,7 @@ import pytest
 from engine_support.cluster import FakeWatch
 from engine_support.world import World
 
+from aiapi_operator.cluster.errors import Unavailable
 from aiapi_operator.engine import pace
 from aiapi_operator.sizing.learners.daily_profile import DailyProfile
 from aiapi_operator.sizing.learners.usage import Usage
@@ -144,6 +145,16 @@ async def test_it_is_watched_again_before_a_schedule_only_if_a_tick_comes_in_tim
             watched.append(start - world.now)
     assert watched
     assert min(watched) - pace.WATCHED_INTERVAL > pace.SCHEDULE_AHEAD
+
+
+async def test_an_aiapi_whose_status_could_not_be_written_is_not_idle(world: World) -> None:
+    world.cluster.refuse["status",] = Unavailable("the API server is away")
+    world.state.writer.written = None
+    await world.tick(after=50.0)
+    assert world.state.pace.interval == 0.0
+    world.cluster.refuse.clear()
+    await world.tick()
+    assert world.state.pace.interval == pace.WATCHED_INTERVAL
 
 
 async def test_the_watch_ends_with_the_leadership_and_with_the_aiapi(world: World) -> None:
