@@ -190,6 +190,10 @@ async def test_both_forms_of_histograms_say_the_same(
         async with session.get(pod.admin + "/stats" + query, headers=headers) as answer:
             return await answer.read()
 
+    async def counted() -> bool:
+        return sum(json.loads(await body(""))["latency"]["counts"]) == 1
+
+    await until(counted)
     full, short = await body(""), await body("?histograms=short")
     for name in ("latency", "ttfb", "loop_lag"):
         histogram = json.loads(full)[name]

@@ -163,7 +163,8 @@ async def test_a_restart_neither_reads_nor_applies_children(
     async with operating(kubeconfig):
 
         async def has_ticked() -> bool:
-            return len(ticks) >= 3
+            # A third one may come a minute later: the AIApi is idle.
+            return len(ticks) >= 2
 
         await eventually(has_ticked, what="the AIApi is under control")
     monkeypatch.undo()
