@@ -11,15 +11,21 @@ that a restart of the operator does not count old requests again.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import add, attrgetter, sub
+from operator import attrgetter
 from typing import NamedTuple
 
 from aiapi_operator.sizing.inputs import Histogram, ObjectiveKind, PodSample
 
-OUTCOMES = ("success", "client_error", "server_error", "cancelled", "shed")
-_outcomes = attrgetter("succeeded", "client_errors", "server_errors", "cancelled", "shed")
+_OUTCOMES = {
+    "success": attrgetter("succeeded"),
+    "client_error": attrgetter("client_errors"),
+    "server_error": attrgetter("server_errors"),
+    "cancelled": attrgetter("cancelled"),
+    "shed": attrgetter("shed"),
+}
+OUTCOMES = tuple(_OUTCOMES)
 FAILURES = ("server_error", "cancelled", "shed")
 _KEPT_TICKS = 60
 """Ticks after which a pod that does not answer is dropped."""
@@ -39,12 +45,11 @@ class Increase:
 
 
 class _Counts(NamedTuple):
-    instance: str
-    threshold: float
-    outcomes: tuple[int, ...]
+    """The last counts of one pod."""
+
+    sample: PodSample
     measured: float
     within: float
-    tick: int
 
 
 class Attainment:
@@ -52,49 +57,59 @@ class Attainment:
 
     def __init__(self) -> None:
         self._pods: dict[str, _Counts] = {}
-        self._ticks = 0
+        self._silent: dict[str, int] = {}
+        """Ticks since a pod last answered."""
+        self._threshold = 0.0
 
     def since(
         self,
-        samples: Iterable[PodSample],
+        samples: Sequence[PodSample],
         threshold: float,
         *,
         kind: ObjectiveKind = ObjectiveKind.LATENCY,
         counts_cancelled: bool = False,
     ) -> Increase:
         """The increase since the previous samples. A silent pod counts when it answers again."""
-        self._ticks += 1
-        total = [0] * len(OUTCOMES)
+        if threshold != self._threshold:
+            self._threshold, self._pods = threshold, {}
+        pairs: list[tuple[PodSample, PodSample]] = []
         measured = within = 0.0
         for sample in samples:
             before = self._pods.get(sample.pod)
-            current = _count(sample, kind, threshold, self._ticks)
-            self._pods[sample.pod] = current
-            if before is None or before[:2] != current[:2]:
+            if before is not None and before.sample is sample:
+                continue  # it was not asked in this tick
+            current = self._pods[sample.pod] = _count(sample, kind, threshold)
+            if before is None or before.sample.instance != sample.instance:
                 continue
+            pairs.append((before.sample, sample))
             # Counters of one instance only grow, but a count between two bounds is interpolated.
-            grown = [max(0, each) for each in map(sub, current.outcomes, before.outcomes)]
-            total = list(map(add, total, grown))
             more = max(0.0, current.measured - before.measured)
             measured += more
             within += min(more, max(0.0, current.within - before.within))
-        self._drop_old()
-        outcomes = dict(zip(OUTCOMES, total, strict=True))
+        self._drop_silent(samples)
+        outcomes = {
+            name: sum([max(0, of(after) - of(before)) for before, after in pairs])
+            for name, of in _OUTCOMES.items()
+        }
         failed = {name: outcomes[name] for name in FAILURES}
         if not counts_cancelled:
             failed["cancelled"] = 0
         return Increase(outcomes, failed, measured + sum(failed.values()), within)
 
-    def _drop_old(self) -> None:
-        oldest = self._ticks - _KEPT_TICKS
-        for pod in [pod for pod, counts in self._pods.items() if counts.tick <= oldest]:
-            del self._pods[pod]
+    def _drop_silent(self, samples: Sequence[PodSample]) -> None:
+        if len(samples) == len(self._pods):
+            self._silent = {}
+            return
+        silent = self._pods.keys() - {sample.pod for sample in samples}
+        self._silent = {pod: self._silent.get(pod, 0) + 1 for pod in silent}
+        for pod, ticks in self._silent.items():
+            if ticks >= _KEPT_TICKS:
+                del self._pods[pod]
 
 
-def _count(sample: PodSample, kind: ObjectiveKind, threshold: float, tick: int) -> _Counts:
+def _count(sample: PodSample, kind: ObjectiveKind, threshold: float) -> _Counts:
     times = sample.first_byte if kind is ObjectiveKind.FIRST_BYTE else sample.latency
-    measured, within = float(sum(times.counts)), below(times, threshold)
-    return _Counts(sample.instance, threshold, _outcomes(sample), measured, within, tick)
+    return _Counts(sample, float(sum(times.counts)), below(times, threshold))
 
 
 def below(histogram: Histogram, threshold: float) -> float:
