@@ -16,8 +16,10 @@ class FleetSamples:
     """The validated pods of one tick: ``samples`` are usable, ``unknown`` are ready but silent."""
 
     samples: tuple[PodSample, ...]
+    fresh: tuple[PodSample, ...]
+    """Those that came since the last tick. Of a large fleet, only a part is asked in each tick."""
     columns: Sequence[Column]
-    """Their numbers, as in flows.py."""
+    """The numbers of the fresh ones, as in flows.py."""
     unknown: tuple[PodUnknown, ...]
     pods: int
     ready: int

@@ -91,10 +91,10 @@ def flows_of(
     state: State,
     elapsed: float,
 ) -> Flows:
-    """What each pod counted since its last sample, ``apart`` seconds ago, or since it started."""
+    """What each fresh pod counted since its last sample, ``apart`` seconds ago, or its start."""
     before = [
         last if last is not None and last.instance == sample.instance else None
-        for sample, last in zip(seen.samples, lasts, strict=True)
+        for sample, last in zip(seen.fresh, lasts, strict=True)
     ]
     counted = _counted(seen.columns, before, state)
     if any(min(column, default=0) < 0 for column in counted[:_COUNTERS]):
@@ -106,9 +106,9 @@ def flows_of(
     if not all(before):
         seconds = [
             gap if last is not None or gap < MIN_SECONDS else _age(sample, elapsed, known)
-            for sample, last, gap, known in zip(seen.samples, before, apart, lasts, strict=True)
+            for sample, last, gap, known in zip(seen.fresh, before, apart, lasts, strict=True)
         ]
-    flows = Flows(seen.samples, before, seconds, counted)
+    flows = Flows(seen.fresh, before, seconds, counted)
     usable = [MIN_SECONDS <= each <= SLOW_WINDOW for each in seconds]
     return flows if all(usable) else flows.where(usable)
 

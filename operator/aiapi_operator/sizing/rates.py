@@ -44,25 +44,35 @@ def validate(
     before = {sample.pod: sample for sample in last}
     oldest, newest = now - max(3 * interval, 10.0), now + interval
     pods: Sequence[PodSample | PodUnknown] = fleet.pods
-    samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
-    columns = columns_of(samples)
+    samples, fresh = _samples(pods, before)
+    columns = columns_of(fresh)
     # Check number by number over all pods first: this is fast, and mostly all are valid.
     sane = all(map(is_sane, columns))
     recent = [sample for sample in samples if oldest <= sample.time <= newest]
-    doubted = any(_doubt(sample, before.get(sample.pod)) for sample in samples)
+    doubted = any(_doubt(sample, before.get(sample.pod)) for sample in fresh)
     twice = len({pod.pod for pod in pods}) < len(pods)
     if not sane or doubted or len(recent) < len(samples) or twice:
         pods = _judged(pods, oldest, newest, before)
-        samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
-        columns = columns_of(samples)
+        samples, fresh = _samples(pods, before)
+        columns = columns_of(fresh)
     unknown = tuple([pod for pod in pods if isinstance(pod, PodUnknown) and pod.ready])
     return FleetSamples(
         samples=samples,
+        fresh=fresh,
         columns=columns,
         unknown=unknown,
         pods=len(pods),
         ready=len(unknown) + sum(map(_READY, samples)),
     )
+
+
+def _samples(
+    pods: Sequence[PodSample | PodUnknown], before: Mapping[str, PodSample]
+) -> tuple[tuple[PodSample, ...], tuple[PodSample, ...]]:
+    """The samples, and the fresh ones: the others were checked in an earlier tick."""
+    samples = tuple([pod for pod in pods if isinstance(pod, PodSample)])
+    fresh = tuple([sample for sample in samples if before.get(sample.pod) is not sample])
+    return samples, fresh
 
 
 def _judged(
@@ -139,14 +149,16 @@ def measure(
     """The fleet's rates since the last tick, with the histograms of these kinds."""
     before = {sample.pod: sample for sample in state.samples}
     elapsed = 0.0 if state.now is None else now - state.now
-    lasts = list(map(before.get, map(_POD, seen.samples)))
+    lasts = list(map(before.get, map(_POD, seen.fresh)))
     apart = [
         inf if last is None else sample.time - last.time
-        for sample, last in zip(seen.samples, lasts, strict=True)
+        for sample, last in zip(seen.fresh, lasts, strict=True)
     ]
     kept, columns = seen.samples, seen.columns
     if seen.unknown or min(apart, default=inf) < MIN_SECONDS:
         kept, columns = _kept(seen, lasts, apart, state), ()
+    elif len(seen.fresh) < len(seen.samples):
+        columns = ()
     flows = flows_of(seen, lasts, apart, state, elapsed)
     tick, merged = None, state.merged
     if elapsed >= MIN_SECONDS and any(map(_READY, flows.samples)):
@@ -163,10 +175,12 @@ def _kept(
 ) -> tuple[PodSample, ...]:
     """The samples to measure from next: the last one where the new one is too close to it, or
     where there is none."""
-    kept = [
-        last if last is not None and seconds < MIN_SECONDS else sample
-        for sample, last, seconds in zip(seen.samples, lasts, apart, strict=True)
-    ]
+    close = {
+        last.pod: last
+        for last, seconds in zip(lasts, apart, strict=True)
+        if last is not None and seconds < MIN_SECONDS
+    }
+    kept = [close.get(sample.pod, sample) for sample in seen.samples]
     silent = {pod.pod for pod in seen.unknown} - {sample.pod for sample in kept}
     return (*kept, *(sample for sample in state.samples if sample.pod in silent))
 

@@ -61,3 +61,27 @@ def test_numbers_are_not_kept_while_a_pod_is_measured_from_an_earlier_sample() -
     stuck = rates.measure(seen(fleet(100.0, done=10), 102.0), state, now=102.0)
     assert stuck.samples == first.samples
     assert stuck.columns == ()
+
+
+def test_pods_that_were_not_asked_since_are_neither_read_nor_checked_again() -> None:
+    first = rates.measure(seen(fleet(100.0, done=10), 100.0), State(), now=100.0)
+    state = State(now=100.0, samples=first.samples, columns=first.columns)
+    asked = fleet(102.0, done=30)[:1]
+    part = rates.validate(
+        Fleet(replicas=3, pods=(*asked, *first.samples[1:])),
+        now=102.0,
+        interval=2.0,
+        last=first.samples,
+    )
+    assert part.fresh == asked
+    assert len(part.samples) == 3
+    assert {len(column) for column in part.columns} == {1}
+    measured = rates.measure(part, state, now=102.0)
+    assert measured.tick is not None
+    assert measured.tick.completed == 30.0, "one of three, as if all had counted the same"
+    assert measured.samples == part.samples
+    assert measured.columns == ()
+    later = rates.validate(
+        Fleet(replicas=3, pods=measured.samples), now=111.0, interval=2.0, last=measured.samples
+    )
+    assert [each.reason for each in later.unknown] == ["stale sample", "stale sample"]
