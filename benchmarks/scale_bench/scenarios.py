@@ -27,6 +27,8 @@ PER_POD = 50.0
 LAG = "aiapi_operator_tick_lag_seconds"
 LEARNING = 90.0
 """Seconds after which requests follow what workers use, with some to spare."""
+QUIET = 12.0
+"""Seconds without a change of a size that show a settled state. AIApis learn one by one."""
 _HELD = 0.3
 """Seconds in which pods send the answers that they hold back. A scrape comes after them."""
 IDLE = 90.0
@@ -127,7 +129,7 @@ def settled(on: Cluster, seconds: float) -> None:
 
     def is_quiet() -> bool:
         on.api.do("reset")
-        time.sleep(5)
+        time.sleep(QUIET)
         changed = on.api.report()["changed"]
         return not any("scale" in what or "resize" in what for what in changed)
 

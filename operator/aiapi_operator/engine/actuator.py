@@ -202,11 +202,17 @@ def _settled(now: _Round) -> Callable[[SampledPod], bool]:
     workers, request = now.desired.workers, now.desired.request
     wanted = None if request is None else request.total(workers)
     moving = {*now.resizer.resizing, *now.granted.refusals, *now.granted.unanswered}
+    fits: dict[int, bool] = {}  # by id: equal resources are one object
 
     def check(pod: SampledPod) -> bool:
         sample, view = pod.sample, pod.pod
         has_size = sample.ready and sample.workers_wanted == workers and view.uid not in moving
-        return has_size and (wanted is None or matches(view.resources, wanted))
+        if not has_size or wanted is None:
+            return has_size
+        known = fits.get(id(view.resources))
+        if known is None:
+            known = fits[id(view.resources)] = matches(view.resources, wanted)
+        return known
 
     return check
 

@@ -62,7 +62,7 @@ class HttpAnswer:
         """Whether no byte has arrived."""
         return not self.status and not self._buffer
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: bytes | memoryview) -> bool:
         self._buffer += data
         if not self.status and not self._read_head():
             return False
