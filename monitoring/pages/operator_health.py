@@ -17,6 +17,7 @@ def dashboard() -> Page:
         of("tick_duration_seconds"),
         of("scrape_duration_seconds"),
     )
+    asleep = of("activation_phase", '{phase="Asleep"}')
     calls = of("api_request_duration_seconds")
     failed = (
         f'sum(rate({calls}_count{{outcome=~"403|5..|error"}}{RATE}))'
@@ -33,9 +34,10 @@ def dashboard() -> Page:
         number("Operators", "Scraped operators.", "short", f"count({of('leader')})", width=6),
         number(
             "Oldest tick",
-            "Longest time since an AIApi was reconciled.",
+            "Longest time since an AIApi was reconciled that has pods. Idle ones are, once a minute.",
             "s",
-            f"max(time() - {of('last_tick_timestamp_seconds')})",
+            f"max(time() - {of('last_tick_timestamp_seconds')}"
+            f" unless on (namespace, name) {asleep} == 1)",
             width=6,
         ),
         number(
