@@ -34,7 +34,7 @@ def dashboard() -> Page:
         number("Operators", "Scraped operators.", "short", f"count({of('leader')})", width=6),
         number(
             "Oldest tick",
-            "Longest time since an AIApi was reconciled that has pods. Idle ones are, once a minute.",
+            "Longest time since an AIApi with pods was reconciled. Idle ones are once a minute.",
             "s",
             f"max(time() - {of('last_tick_timestamp_seconds')}"
             f" unless on (namespace, name) {asleep} == 1)",

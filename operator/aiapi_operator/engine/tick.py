@@ -122,7 +122,8 @@ class Engine:
             and not state.writer.is_pending
             and pace.is_idle(observation, result, state.grants, state.resizer)
         ):
-            self._rest(state, observation, result, access)
+            may_sleep = step is not None
+            self._rest(state, observation, result, access, may_sleep=may_sleep)
 
     def _rest(
         self,
@@ -130,10 +131,14 @@ class Engine:
         observation: Observation,
         result: SizingResult,
         access: AdminAccess,
+        *,
+        may_sleep: bool,
     ) -> None:
-        """Tick seldom, and at the first request."""
+        """Tick seldom, and at the first request. A fleet that may go to zero is not watched: how
+        long it is idle is measured, and it would go a minute late."""
         now = self._ports.clock()
-        is_watched = pace.may_watch(state.pace, result, now) and rest.begin(
+        may_watch = not may_sleep and pace.may_watch(state.pace, result, now)
+        is_watched = may_watch and rest.begin(
             state.rest,
             self._ports.scraper,
             observation,

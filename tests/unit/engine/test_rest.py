@@ -98,6 +98,23 @@ async def test_pods_that_cannot_hold_an_answer_back_are_not_watched(longest_wait
     assert await rest(world, 3, every=10.0) == [pace.IDLE_INTERVAL] * 3
 
 
+async def test_a_fleet_that_may_go_to_zero_is_not_watched() -> None:
+    """It would be up to a minute late. ``toZeroAfter`` is 15 minutes here."""
+    world = World(
+        spec={
+            **SPEC,
+            "replicas": {"min": 0, "max": 9},
+            "scaling": {"toZeroAfter": "15m"},
+        }
+    )
+    await world.tick()
+    world.add_pods("a-1", longest_wait=60, idle_seconds=0.0)
+    for _ in range(40):
+        await world.tick(after=10.0)
+    assert world.state.pace.interval == pace.IDLE_INTERVAL
+    assert world.pods.watches == []
+
+
 async def test_it_is_not_watched_where_connections_are_scarce(world: World) -> None:
     world.pods.watchable = False
     assert await rest(world, 2, every=50.0) == [pace.IDLE_INTERVAL] * 2
