@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -112,6 +113,27 @@ async def test_ticks_follow_the_interval_of_the_aiapi(stage: Stage) -> None:
     stage.runner.on_aiapi_update(named("b"))
     await until(lambda: stage.engine.ticks.count("a") == 3)
     assert stage.engine.ticks.count("b") == 1
+
+
+@pytest.mark.parametrize(
+    ("time", "slot"), [(0.0, 0.0), (7.93, 7.9), (7.96, 8.0), (86_400.04, 86_400.0)]
+)
+def test_ticks_begin_in_slots(time: float, slot: float) -> None:
+    assert runner_module._slot(time) == pytest.approx(slot)
+
+
+async def test_aiapis_that_are_due_at_about_the_same_time_tick_together(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "SLOT", 0.5)
+    began: list[float] = []
+    stage.engine.on_tick = lambda: began.append(time.monotonic() / 0.5)
+    for name in "abcdefgh":
+        stage.runner.on_aiapi_update(named(name, spec={"scaling": {"interval": "500ms"}}))
+        await asyncio.sleep(0.03)
+    await until(lambda: len(began) >= 40)
+    slots = Counter(map(int, began[16:]))
+    assert max(slots.values()) == 8, "each in each slot"
 
 
 async def test_lateness_counts_from_when_the_tick_was_due(stage: Stage) -> None:
