@@ -232,7 +232,8 @@ def first_requests(on: Cluster) -> Iterator[Row]:
 def at_rest(on: Cluster, up: Operator, seconds: float) -> Iterator[Row]:
     """No AIApi has a request."""
     on.load(0.0)
-    time.sleep(30)
+    # Numbers in the status follow within a minute: those of the end of the load come before.
+    time.sleep(IDLE)
     rest = observe(up, on, seconds)
     yield Row(
         name=f"{on.size}, all idle: writes",
