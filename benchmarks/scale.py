@@ -71,8 +71,8 @@ def many(folder: Path, seconds: float) -> Iterator[Row]:
             yield from scenarios.burst(on, 5)
             rest = yield from scenarios.mostly_idle(on, up, seconds)
             note(on, up, rest, ONE_IN_TEN)
-            yield from scenarios.at_rest(on, up, seconds)
             yield from scenarios.first_requests(on)
+            yield from scenarios.at_rest(on, up, seconds)
 
 
 def few(folder: Path, seconds: float) -> Iterator[Row]:

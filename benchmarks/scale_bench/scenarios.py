@@ -232,8 +232,8 @@ def first_requests(on: Cluster) -> Iterator[Row]:
 def at_rest(on: Cluster, up: Operator, seconds: float) -> Iterator[Row]:
     """No AIApi has a request."""
     on.load(0.0)
-    # Numbers in the status follow within a minute: those of the end of the load come before.
-    time.sleep(IDLE)
+    # Idle AIApis tick once a minute, and numbers in the status follow within another one.
+    time.sleep(IDLE + 60)
     rest = observe(up, on, seconds)
     yield Row(
         name=f"{on.size}, all idle: writes",

@@ -58,10 +58,10 @@ class Connections:
     def hold(self, targets: Sequence[ScrapeTarget]) -> list[PodConnection] | None:
         """The kept connections to all of these pods, for a long time.
 
-        None if one is missing, or if less than half of the limit would be left to the others.
+        None if one is missing, or if less than a quarter of the limit would be left to the others.
         """
         in_use = len(self._open) - len(self._idle)
-        if 2 * (in_use + len(targets)) > self._limit:
+        if 4 * (in_use + len(targets)) > 3 * self._limit:
             return None
         found = [kept for target in targets if (kept := self.take(target)) is not None]
         if len(found) == len(targets):

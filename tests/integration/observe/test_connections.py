@@ -395,16 +395,16 @@ async def test_a_watch_ends_when_a_pod_cannot_be_watched(behaviour: Behaviour) -
         assert isinstance((await scrape(scraper, *found))[0], PodSample)
 
 
-async def test_watches_leave_half_of_the_connections_to_others() -> None:
+async def test_watches_leave_a_quarter_of_the_connections_to_others() -> None:
     ended = asyncio.Event()
     behaviours = [Holding() for _ in range(4)]
     async with pods(*behaviours) as found, StatsScraper(max_connections=4) as scraper:
         await scrape(scraper, *found)
         assert watch(scraper, found[:1], ended)
-        assert watch(scraper, found[1:3], ended) is None
-        assert watch(scraper, found[1:2], ended)
-        assert watch(scraper, found[2:3], ended) is None
-        assert len(scraper._connections._idle) == 2, "those that are not watched are kept"
+        assert watch(scraper, found[1:4], ended) is None
+        assert watch(scraper, found[1:3], ended)
+        assert watch(scraper, found[3:4], ended) is None
+        assert len(scraper._connections._idle) == 1, "those that are not watched are kept"
 
 
 async def test_a_watch_needs_a_connection_to_each_pod_and_a_token() -> None:
