@@ -57,6 +57,10 @@ class FakePod:
             now = time.monotonic()
             self._board.set_at[self._number] = now
 
+    def note_scrape(self) -> None:
+        self._board.scrapes[self._number] += 1
+        self._board.scraped[self._number] = time.monotonic()
+
     def requests(self) -> int:
         self._advance(time.monotonic())
         return int(self._total[Cell.SUCCESS])
@@ -64,8 +68,6 @@ class FakePod:
     def stats(self, *, short: bool) -> bytes:
         now = time.monotonic()
         self._advance(now)
-        self._board.scrapes[self._number] += 1
-        self._board.scraped[self._number] = now
         stats = as_json(self._snapshot(now), short=short)
         return json.dumps(stats, separators=(",", ":")).encode()
 
@@ -182,6 +184,8 @@ class AdminPort(asyncio.Protocol):
         if wait is not None and self._pod.requests() == int(wait[2]):
             self._held.add(self, int(wait[1]))
         elif head.startswith(b"GET /stats"):
+            if wait is None:
+                self._pod.note_scrape()
             self.answer_stats(short=b"?histograms=short" in head)
         else:
             self._pod.set_workers(int(json.loads(body)["count"]))

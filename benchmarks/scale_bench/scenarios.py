@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,6 @@ LEARNING = 90.0
 """Seconds after which requests follow what workers use, with some to spare."""
 QUIET = 12.0
 """Seconds without a change of a size that show a settled state. AIApis learn one by one."""
-_HELD = 0.3
-"""Seconds in which pods send the answers that they hold back. A scrape comes after them."""
 IDLE = 90.0
 """Seconds until AIApis without load are idle and no window has a request of before."""
 
@@ -217,15 +215,24 @@ def first_requests(on: Cluster) -> Iterator[Row]:
 
     def missing() -> int:
         slots = (on.board.scraped[each * block : (each + 1) * block] for each in chosen)
-        return sum(scraped.max() <= began + _HELD for scraped in slots)
+        return sum(scraped.max() <= began for scraped in slots)
 
+    yield _awaited(
+        f"{on.size}: first requests to {len(chosen)} idle ones at once, all scraped",
+        missing,
+        limit=2,
+        why="a tick",
+    )
+
+
+def _awaited(name: str, missing: Callable[[], int], *, limit: float, why: str) -> Row:
+    """A row on the seconds until none is missing."""
     took = await_that(lambda: missing() == 0, 30)
-    value = f"{missing()} not scraped after 30 s" if took is None else f"{took:.1f} s"
-    yield Row(
-        name=f"{on.size}: first requests to {len(chosen)} idle ones at once, all scraped",
-        goal="<= 2 s (a tick)",
-        value=value,
-        holds=took is not None and took <= 2,
+    return Row(
+        name=name,
+        goal=f"<= {limit:g} s ({why})",
+        value=f"{missing()} missing after 30 s" if took is None else f"{took:.1f} s",
+        holds=took is not None and took <= limit,
     )
 
 
@@ -277,13 +284,11 @@ def burst(on: Cluster, share: int) -> Iterator[Row]:
             for each in chosen
         )
 
-    took = await_that(lambda: missing() == 0, 30)
-    value = f"{missing()} not ordered after 30 s" if took is None else f"{took:.1f} s"
-    yield Row(
-        name=f"{on.size}: a burst on {len(chosen)} at once, all ordered",
-        goal="<= 6 s (the window that shows it, and 2 ticks)",
-        value=value,
-        holds=took is not None and took <= 6,
+    yield _awaited(
+        f"{on.size}: a burst on {len(chosen)} at once, all ordered",
+        missing,
+        limit=6,
+        why="the window that shows it, and 2 ticks",
     )
 
 

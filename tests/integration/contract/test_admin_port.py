@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -113,17 +114,7 @@ async def test_a_pod_at_rest_answers_at_its_first_request(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
     """Before that it would answer after a minute, and to what the operator has not seen at once."""
-    ended = asyncio.Event()
-    async with StatsScraper() as scraper:
-        (said,) = await scraper.scrape([where(pod)], (TOKEN,))
-        assert isinstance(said, PodSample), said
-        assert said.longest_wait == 60
-
-        def watch() -> None:
-            watched = scraper.watch([where(pod)], [said], (TOKEN,), seconds=60, on_answer=ended.set)
-            assert watched is not None
-
-        watch()
+    async with watching(pod) as (ended, watch, scraper):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.5):
                 await ended.wait()
@@ -140,6 +131,24 @@ async def test_a_pod_at_rest_answers_at_its_first_request(
             await ended.wait()
 
 
+@asynccontextmanager
+async def watching(
+    pod: Pod,
+) -> AsyncIterator[tuple[asyncio.Event, Callable[[], None], StatsScraper]]:
+    """What a watch of the pod sets at its end, what watches it again, and the scraper."""
+    ended = asyncio.Event()
+    async with StatsScraper() as scraper:
+        (said,) = await scraper.scrape([where(pod)], (TOKEN,))
+        assert isinstance(said, PodSample), said
+        assert said.longest_wait == 60
+
+        def watch() -> None:
+            assert scraper.watch([where(pod)], [said], (TOKEN,), seconds=60, on_answer=ended.set)
+
+        watch()
+        yield ended, watch, scraper
+
+
 async def _keeps(scraper: StatsScraper) -> bool:
     return bool(scraper._connections._idle)
 
@@ -147,11 +156,7 @@ async def _keeps(scraper: StatsScraper) -> bool:
 async def test_a_pod_at_rest_answers_when_its_workers_change(
     pod: Pod, session: aiohttp.ClientSession
 ) -> None:
-    ended = asyncio.Event()
-    async with StatsScraper() as scraper:
-        (said,) = await scraper.scrape([where(pod)], (TOKEN,))
-        assert isinstance(said, PodSample), said
-        assert scraper.watch([where(pod)], [said], (TOKEN,), seconds=60, on_answer=ended.set)
+    async with watching(pod) as (ended, *_):
         assert await HttpWorkersClient(session).set([where(pod)], 2, (TOKEN,)) == {}
         async with asyncio.timeout(10):
             await ended.wait()
