@@ -3,7 +3,8 @@
 A scenario runs its fault inside ``with steady.fault():``. When the block ends, the fault is over.
 Then three things must hold: no accepted request is lost; no scale-down that healthy metrics would
 not have caused; and within 30 s the operator acts again and the AIApi has the right size: no fewer
-workers than the load needs, and no more than before the fault.
+workers than the load needs, and no more than before the fault but for what independent arrivals
+change. Workers come in whole pods: where each has two, one worker more is one pod more.
 """
 
 import json
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, NamedTuple
 
 from e2e_support.cluster import Cluster
@@ -48,6 +50,10 @@ class Size(NamedTuple):
     @property
     def total(self) -> int:
         return self.workers * self.replicas
+
+    def total_with(self, more: int) -> int:
+        """Workers in the fewest pods of this size that have at least ``more`` workers on top."""
+        return self.workers * ceil((self.total + more) / self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +119,7 @@ class Steady:
             eventually(
                 lambda: self._fits(0),
                 within=within,
-                what=f"{self.needed} workers to the largest of {sorted(self.right)}",
+                what=f"{self.needed} to {self.largest()} workers",
                 state=self.size,
             )
             return
@@ -168,13 +174,16 @@ class Steady:
         eventually(
             is_back,
             within=RECOVERY - (time.monotonic() - ended),
-            what=f"{self.needed} workers to the largest of {sorted(self.right)}, and the edit seen",
+            what=f"{self.needed} to {self.largest(grows)} workers, and the edit seen",
             state=lambda: (self.size(), self.status()),
         )
 
+    def largest(self, grows: int = 0) -> int:
+        """The most workers that the right size may have, and may grow to by noise."""
+        return max(size.total_with(NOISE + grows) for size in self.right)
+
     def _fits(self, grows: int) -> bool:
-        largest = max(size.total for size in self.right) + NOISE + grows
-        return self.needed <= self.size().total <= largest
+        return self.needed <= self.size().total <= self.largest(grows)
 
     def _check(self, outcome: Outcome, lost: int | None) -> None:
         assert outcome.requests > 0, "there was no load"

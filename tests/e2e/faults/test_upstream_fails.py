@@ -13,7 +13,7 @@ ROW = Row(
 def test_the_upstream_fails(steady: Steady, is_local: bool) -> None:
     llm = llm_sidecar(steady, is_local=is_local)
     with steady.fault(lost=None):
-        largest = max(size.total for size in steady.right)
+        largest = steady.largest()
         llm.rules({"path": "/v1/", "action": "status", "status": 500})
         steady.wait_condition("RequestsFailing", within=60)
         assert steady.size().total <= largest

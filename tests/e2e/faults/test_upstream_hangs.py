@@ -13,7 +13,7 @@ ROW = Row(
 def test_the_upstream_hangs(steady: Steady, is_local: bool) -> None:
     llm = llm_sidecar(steady, is_local=is_local)
     with steady.fault(lost=0):
-        largest = max(size.total for size in steady.right)
+        largest = steady.largest()
         llm.rules({"path": "/v1/", "action": "delay", "seconds": 4})
         steady.wait_condition("DependencyBound", within=60)
         assert steady.size().total <= largest
