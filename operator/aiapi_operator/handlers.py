@@ -6,7 +6,7 @@ more of them, and Kopf takes a task, a queue and the whole object for each.
 """
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import kopf
@@ -20,6 +20,8 @@ from aiapi_operator.manifests.labels import SHARD_LABEL
 _IDLE = 0.1
 """Seconds that Kopf keeps the task of an object without events. With a limit on these tasks, a new
 object waits for an idle one to end, and so does a user's edit."""
+_KEPT = {"apiVersion", "kind", "metadata"}
+"""What Kopf reads of an object after the handlers: to log, and to tell objects apart."""
 
 
 def settings(shard: int | None = None) -> kopf.OperatorSettings:
@@ -56,17 +58,25 @@ def registry(runner: Runner, endpoint: Callable[[], Awaitable[Endpoint]]) -> kop
     @kopf.on.event(**_select(AIAPIS), id="aiapi", registry=handlers)
     async def aiapi(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            runner.on_aiapi_delete(dict(event["object"]))
+            runner.on_aiapi_delete(_take(event))
         else:
-            runner.on_aiapi_update(_pruned(dict(event["object"])))
+            runner.on_aiapi_update(_take(event))
 
     return handlers
 
 
-def _pruned(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The AIApi without managedFields, which are larger than the rest."""
-    metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
-    return {**manifest, "metadata": metadata}
+def _take(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The AIApi without managedFields, which are larger than the rest. Only metadata stay in Kopf.
+
+    Kopf refers to the body from an object that refers to itself. So the body of each event would
+    stay in memory until the garbage collector looks for cycles, which is rare: see garbage.py.
+    """
+    body = event["object"]
+    body["metadata"].pop("managedFields", None)
+    manifest = {**body, "metadata": dict(body["metadata"])}
+    for name in manifest.keys() - _KEPT:
+        del body[name]
+    return manifest
 
 
 def _select(resource: Resource) -> dict[str, Any]:

@@ -6,6 +6,7 @@ what that operator left: see checkpoint.py.
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable
 
 import msgspec
@@ -75,9 +76,9 @@ class AIApiState:
         """Take a newer version of the AIApi."""
         self.manifest = {key: value for key, value in manifest.items() if key != "status"}
         self.ref = AIApiRef.of(manifest)
-        # As text it needs a fifth of the memory. Ticks do not read it.
-        self._status = msgspec.json.encode(manifest.get("status"))
+        # As compressed text it needs little memory. Ticks do not read it.
+        self._status = zlib.compress(msgspec.json.encode(manifest.get("status")))
 
     def full_manifest(self) -> Manifest:
         """The AIApi with its status."""
-        return {**self.manifest, "status": msgspec.json.decode(self._status)}
+        return {**self.manifest, "status": msgspec.json.decode(zlib.decompress(self._status))}

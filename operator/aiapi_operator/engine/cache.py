@@ -87,7 +87,8 @@ class ObjectCache:
             version = str(manifest["metadata"].get("resourceVersion", ""))
             pods[manifest["metadata"]["name"]] = CachedPod(pod_view(manifest), version)
         else:
-            children[manifest["kind"]] = cached_child(manifest)
+            kind = manifest["kind"]
+            children[kind] = cached_child(manifest, children.get(kind))
         return key
 
     def scaled(self, key: Key, version: str, replicas: int) -> None:

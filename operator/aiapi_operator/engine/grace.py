@@ -51,11 +51,11 @@ def _longest(histograms: Sequence[Histogram], sizing: State) -> float | None:
     """The 99th percentile in seconds over all pods; None for too few responses."""
     known = sizing.merged.get(ObjectiveKind.LATENCY)
     if known is not None and 0 < len(known.parts) == len(histograms):
-        bounds, counts = histograms[0].bounds, known.counts
+        times: Latencies = histograms[0].bounds, known.counts
     else:
-        bounds, counts = _largest(histograms[:: max(1, len(histograms) // _PODS)])
-    found = percentile(bounds, counts, 99)
-    return found.seconds if found is not None and sum(counts) >= _ENOUGH else None
+        times = _largest(histograms[:: max(1, len(histograms) // _PODS)])
+    found = percentile(*times, 99)
+    return found.seconds if found is not None and sum(times[1]) >= _ENOUGH else None
 
 
 def _largest(histograms: Iterable[Histogram]) -> Latencies:

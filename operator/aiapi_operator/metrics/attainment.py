@@ -120,4 +120,5 @@ def below(histogram: Histogram, threshold: float) -> float:
     if at >= min(len(bounds), len(counts)):
         return count
     lower = bounds[at - 1] if at else 0.0
-    return count + counts[at] * max(0.0, threshold - lower) / (bounds[at] - lower)
+    share = max(0.0, threshold - lower) / (bounds[at] - lower)
+    return count + counts[at] * share

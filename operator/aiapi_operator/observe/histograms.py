@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from aiapi_operator.observe.invalid_stats import InvalidStatsError, described
+from aiapi_operator.sizing.histogram import compact
 from aiapi_operator.sizing.inputs import Histogram
 
 MAX_BOUNDS = 512
@@ -46,7 +47,7 @@ class HistogramText(msgspec.Struct, frozen=True, gc=False):
         if after < 0:
             raise InvalidStatsError(f"{name}: counts must end with the last bucket")
         counts = _ZEROS[: self.first] + self.counts + _ZEROS[:after]
-        return Histogram(bounds=shared, counts=counts, sum=self.sum)
+        return Histogram(bounds=shared, counts=compact(counts), sum=self.sum)
 
     def _full(self, name: str) -> Histogram:
         bounds = bounds_of(f"{name}.bounds", self.bounds)
@@ -54,7 +55,7 @@ class HistogramText(msgspec.Struct, frozen=True, gc=False):
             raise InvalidStatsError(f"{name}: missing required field `bounds`")
         if len(self.counts) != len(bounds) + 1:
             raise InvalidStatsError(f"{name}: counts must have one entry more than bounds")
-        return Histogram(bounds=bounds, counts=self.counts, sum=self.sum)
+        return Histogram(bounds=bounds, counts=compact(self.counts), sum=self.sum)
 
 
 def bounds_of(field: str, text: msgspec.Raw) -> tuple[float, ...] | None:

@@ -4,6 +4,7 @@ A percentile is only read from merged counts. The mean of two pods' p95 is meani
 1,000 requests at 10 ms and pod B with 10 at 5 s have a combined p95 of 10 ms, not of 2.5 s.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import reduce
 from itertools import accumulate
 from operator import add, sub
 
-Counts = tuple[int, ...]
+Counts = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ def difference(after: Counts, before: Counts) -> Counts | None:
     """The counts between two readings; None if a bucket decreased."""
     result = tuple(map(sub, after, before))
     return result if not result or min(result) >= 0 else None
+
+
+def compact(counts: Counts) -> Counts:
+    """The same counts in less memory: 73 counts take 0.4 kB instead of 0.6 to 2.7.
+
+    Counts of 2^32 and more stay as they are.
+    """
+    try:
+        return array("I", counts)
+    except OverflowError:
+        return counts
 
 
 def percentile(bounds: tuple[float, ...], counts: Counts, percent: float) -> Percentile | None:

@@ -10,6 +10,7 @@ What a pod reports is a ``msgspec.Struct``: a scrape of 10,000 pods builds one e
 which takes a fifth of the time of a dataclass and is nothing for the garbage collector to visit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -142,7 +143,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     bounds: tuple[float, ...]
-    counts: tuple[int, ...]
+    counts: Sequence[int]
     sum: float
 
 

@@ -21,7 +21,7 @@ PeakWindow = tuple[tuple[float, float], ...]
 """(time, value) with decreasing values, newest last, for a sliding maximum. See peaks.py."""
 Column = list[float]
 """One number of each pod. See flows.py."""
-Latencies = tuple[tuple[float, ...], tuple[int, ...]]
+Latencies = tuple[tuple[float, ...], Sequence[int]]
 """Bounds and counts of a histogram."""
 
 
@@ -102,7 +102,7 @@ class Tick:
     throttled: float = 0.0
     """Seconds per second that a CPU limit throttled the most throttled pod."""
     bounds: tuple[float, ...]
-    counts: tuple[int, ...]
+    counts: Sequence[int]
     """Latencies of this tick alone, by bucket of ``bounds``; empty if unknown or not needed."""
     first_byte: Latencies = ((), ())
     """The same for times to the first byte."""
@@ -131,8 +131,8 @@ class ReplicaMove:
 class MergedHistogram:
     """The latency counts of the pods as last added. The next tick subtracts them."""
 
-    parts: tuple[tuple[int, ...], ...] = ()
-    counts: tuple[int, ...] = ()
+    parts: tuple[Sequence[int], ...] = ()
+    counts: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,10 +68,12 @@ def _read(
     merged = MergedHistogram(parts=tuple(now), counts=histogram.merge(now))
     known = state.merged.get(kind, _UNMERGED)
     counts = histogram.difference(merged.counts, _merge(past, known) or (0,) * size)
-    return (bounds, counts if counts is not None and is_sane(counts) else ()), merged
+    if counts is None or not is_sane(counts):
+        counts = ()
+    return (bounds, histogram.compact(counts)), merged
 
 
-def _merge(parts: list[histogram.Counts], known: MergedHistogram) -> histogram.Counts:
+def _merge(parts: Sequence[histogram.Counts], known: MergedHistogram) -> histogram.Counts:
     """Adds histograms, or reuses the last tick's sum: adding takes most of the time in large
     fleets."""
     if len(parts) == len(known.parts) and all(map(is_, parts, known.parts)):

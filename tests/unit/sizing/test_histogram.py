@@ -1,5 +1,7 @@
 """Histograms: merged by adding counts, read by interpolation."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,19 @@ def test_any_number_of_histograms_can_be_added(many: int) -> None:
 def test_a_decreased_bucket_has_no_difference() -> None:
     assert histogram.difference((5, 3), (2, 3)) == (3, 0)
     assert histogram.difference((5, 2), (2, 3)) is None
+
+
+@pytest.mark.parametrize("most", [0, 1, 300, 70_000, 2**32 - 1, 2**32, 10**15])
+def test_compact_counts_are_the_same_counts(most: int) -> None:
+    counts = (0, most, 3)
+    found = histogram.compact(counts)
+    assert list(found) == list(counts)
+    assert histogram.difference(found, (0, 0, 1)) == (0, most, 2)
+    assert histogram.merge([found, counts]) == (0, 2 * most, 6)
+
+
+def test_73_compact_counts_take_less_than_400_bytes() -> None:
+    assert sys.getsizeof(histogram.compact((1_000,) * 73)) < 400
 
 
 def test_only_equal_bounds_can_be_added() -> None:
