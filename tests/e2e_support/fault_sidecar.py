@@ -58,8 +58,11 @@ class Sidecar:
 
     def signal(self, name: str, **which: Any) -> None:
         """Signal the program beside the proxy, or ``program``, and ``most`` of its processes."""
-        found = self._send("signal", {"name": name, **which})
-        assert found > 0, f"nothing to signal in {self.pod}"
+        assert self.has_signalled(name, **which), f"nothing to signal in {self.pod}"
+
+    def has_signalled(self, name: str, **which: Any) -> bool:
+        """The same where the kubelet may be restarting the program."""
+        return bool(self._send("signal", {"name": name, **which}))
 
     def seen(self) -> list[int]:
         """How often each rule has matched."""

@@ -26,4 +26,8 @@ def test_the_operator_is_paused(steady: Steady, operator: FaultyOperator) -> Non
             state=operator.leader,
         )
         hold(40)
-        leader.signal("SIGCONT")
+        eventually(
+            lambda: leader.has_signalled("SIGCONT"),
+            within=30,
+            what="the paused leader, or the one that the probe has restarted, goes on",
+        )

@@ -68,9 +68,25 @@ def test_a_latency_is_read_from_as_few_ticks_as_have_enough_requests() -> None:
 
 
 def test_a_slow_request_reaches_back_to_the_queue_it_was_in() -> None:
-    ticks = (*row(27), tick(56.0, busiest=0.9), *row(5, start=56.0))
-    assert windows.peak_utilization(ticks, now=66.0, latency=4.0) == 0.25
-    assert windows.peak_utilization(ticks, now=66.0, latency=5.0) == 0.9
+    ticks = (*row(25), *row(3, start=50.0, busiest=0.9), *row(5, start=56.0))
+    assert windows.peak_utilization(ticks, now=66.0, latency=9.0) == 0.25
+    assert windows.peak_utilization(ticks, now=66.0, latency=11.0) == 0.9
+    assert windows.peak_utilization(ticks, now=66.0, latency=60.0) == 0.9
+
+
+def test_one_tick_of_the_busiest_loop_is_no_peak() -> None:
+    ticks = (*row(30), tick(62.0, busiest=0.9), *row(2, start=62.0))
+    assert windows.peak_utilization(ticks, now=66.0, latency=9.0) == 0.25
+
+
+def test_one_tick_in_which_all_loops_are_full_raises_the_peak() -> None:
+    ticks = (*row(30), tick(62.0, busiest=1.0, loop=4.0), *row(2, start=62.0))
+    full = windows.peak_utilization(ticks, now=66.0, latency=9.0)
+    assert full == pytest.approx((4.0 + 2 * 0.92) / 12)
+
+
+def test_the_peak_of_the_first_tick_is_its_own() -> None:
+    assert windows.peak_utilization((tick(2.0, busiest=0.9),), now=2.0, latency=4.0) == 0.9
 
 
 def pools(busy: float, waiting: float, **changes: object) -> tuple[Tick, ...]:

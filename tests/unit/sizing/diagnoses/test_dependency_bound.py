@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from unit.sizing.fleet_model import FleetModel, condition, spec
 from unit.sizing.requirements import needed, size
-from unit.sizing.samples import facts, row
+from unit.sizing.samples import facts, row, tick
 
 from aiapi_operator.sizing.decision import Binding
 from aiapi_operator.sizing.diagnoses.dependency_bound import check
@@ -77,6 +77,13 @@ TABLE = [
         "UpstreamSlow",
         UPSTREAM.replace("25 %", "63 %") + f"More workers or pods would not help{CHECK}",
         id="loops are about as busy as planned",
+    ),
+    pytest.param(
+        (*row(29, **SLOW), tick(60.0, **SLOW, busiest=0.97)),
+        True,
+        "UpstreamSlow",
+        UPSTREAM.replace("25 %", "49 %") + f"More workers or pods would not help{CHECK}",
+        id="a loop is full in one tick, by chance",
     ),
     pytest.param(
         row(**SLOW, upstream=3.0),
