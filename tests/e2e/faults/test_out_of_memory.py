@@ -5,7 +5,7 @@ import json
 import pytest
 from e2e_support.cluster import Cluster
 from e2e_support.fault import Row, Steady
-from e2e_support.fault_fleet import FOLDER, STARTUP, Namespaces, behind_proxy, start
+from e2e_support.fault_fleet import STARTUP, Namespaces, behind_proxy, start
 from e2e_support.fault_record import note
 from e2e_support.kubectl import eventually
 
@@ -15,19 +15,21 @@ ROW = Row(
     operator="Keeps the fleet; the pod counts again once it serves",
 )
 IN_PROGRESS = 10
-EAT = f"""
+# The server starts as aiapi-serve where the image has the runtime, and else from launch.py.
+EAT = """
 import os, sys, threading, time
+VICTIM = os.path.join(os.path.dirname(__file__), 'victim')
 def eat():
     while True:
         time.sleep(0.2)
         try:
-            victim = open('{FOLDER}/victim').read()
+            victim = open(VICTIM).read()
         except OSError:
             continue
         if victim == os.environ.get('HOSTNAME'):
             held = bytearray(800 << 20)
             time.sleep(60)
-if 'aiapi-serve' in ' '.join(sys.orig_argv):
+if any(name in ' '.join(sys.orig_argv) for name in ('aiapi-serve', 'launch.py')):
     threading.Thread(target=eat, daemon=True).start()
 """
 
