@@ -131,35 +131,44 @@ def latency(
 
 
 def peak_utilization(ticks: tuple[Tick, ...], *, now: float, latency: float) -> float:
-    """How busy loops were while the requests that complete now were served: the peak over fast
-    windows.
+    """The highest utilization of loops while the requests that complete now were served.
+
+    That of the fleet in one tick, or of the busiest loop throughout a fast window. The busiest loop
+    of one tick is mostly chance: with 6 requests of 100 ms per second it is 60 % busy, and 85 % or
+    more in one of ten ticks of 2 s.
 
     A request that took 4 s and completed in the last 6 s may have waited in a queue 10 s ago, when
     the fleet was smaller: its latency belongs to that queue, not to the current loops.
-
-    A single tick is mostly chance: with 6 requests of 100 ms per second, a loop is 60 % busy, and
-    85 % or more in one of ten ticks of 2 s.
     """
     recent = last(ticks, now=now, seconds=min(SLOW_WINDOW, latency))
     ends = range(len(ticks) - len(recent) + 1, len(ticks) + 1)
-    return max(_utilization(_fast_window(ticks[:end])) for end in ends)
+    throughout = max(min(tick.busiest for tick in _fast_window(ticks[:end])) for end in ends)
+    return max(throughout, *map(_beyond_chance, _reach(ticks, now=now, latency=latency)))
 
 
 def _fast_window(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
     return last(ticks, now=ticks[-1].time, seconds=FAST_WINDOW)
 
 
-def _utilization(ticks: tuple[Tick, ...]) -> float:
-    """That of all loops, or of the busiest one where it is higher in each of the ticks."""
-    workers = mean(ticks, "workers")
-    fleet = mean(ticks, "loop") / workers if workers > 0 else 0.0
-    return max(fleet, min(tick.busiest for tick in ticks))
+def _beyond_chance(tick: Tick) -> float:
+    """The utilization of the fleet's loops, less one sigma of independent arrivals.
+
+    The highest of five ticks is 1.2 sigmas above the mean. 100 requests keep loops 60 % busy: that
+    varies by 10 %, so the highest of five is 67 %, of which 60 % are beyond chance.
+    """
+    requests = tick.arrivals * tick.seconds
+    if requests <= 1 or tick.workers <= 0:
+        return 0.0
+    return tick.loop / tick.workers * (1 - 1 / sqrt(requests))
 
 
 def waited_for_threads(ticks: tuple[Tick, ...], *, now: float, latency: float) -> bool:
     """Whether calls waited for threads while the requests that complete now were served."""
-    reach = last(ticks, now=now, seconds=min(SLOW_WINDOW, latency + FAST_WINDOW))
-    return any(map(waits_for_threads, reach))
+    return any(map(waits_for_threads, _reach(ticks, now=now, latency=latency)))
+
+
+def _reach(ticks: tuple[Tick, ...], *, now: float, latency: float) -> tuple[Tick, ...]:
+    return last(ticks, now=now, seconds=min(SLOW_WINDOW, latency + FAST_WINDOW))
 
 
 def heaviest(ticks: tuple[Tick, ...], *, now: float, seconds: float) -> float:

@@ -79,10 +79,15 @@ def test_one_tick_of_the_busiest_loop_is_no_peak() -> None:
     assert windows.peak_utilization(ticks, now=66.0, latency=9.0) == 0.25
 
 
-def test_one_tick_in_which_all_loops_are_full_raises_the_peak() -> None:
-    ticks = (*row(30), tick(62.0, busiest=1.0, loop=4.0), *row(2, start=62.0))
-    full = windows.peak_utilization(ticks, now=66.0, latency=9.0)
-    assert full == pytest.approx((4.0 + 2 * 0.92) / 12)
+@pytest.mark.parametrize(
+    ("rate", "peak"), [(5000.0, 0.99), (200.0, 0.95), (50.0, 0.9), (2.0, 0.5), (0.5, 0.25)]
+)
+def test_one_tick_in_which_all_loops_are_full_is_a_peak_beyond_chance(
+    rate: float, peak: float
+) -> None:
+    full = tick(62.0, busiest=1.0, loop=4.0, arrivals=rate)
+    ticks = (*row(30), full, *row(2, start=62.0))
+    assert windows.peak_utilization(ticks, now=66.0, latency=1.0) == pytest.approx(peak)
 
 
 def test_the_peak_of_the_first_tick_is_its_own() -> None:

@@ -1,6 +1,7 @@
 """DependencyBound: latency is high, and neither event loops nor threads are the cause."""
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from unit.sizing.fleet_model import FleetModel, condition, spec
@@ -268,3 +269,29 @@ def test_waiting_for_a_thread_is_not_part_of_the_base_latency() -> None:
     assert model.last.load.latency > 1.0
     status, message = condition(model.last, "ObjectiveInfeasible")
     assert status is False, message
+
+
+def statuses(model: FleetModel, seconds: float) -> list[bool | None]:
+    return [condition(decision, "DependencyBound")[0] for _, decision in model.run(seconds)]
+
+
+@pytest.mark.parametrize("factor", [4, 6, 12])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_of_the_load_is_no_slow_upstream(factor: int, seed: int) -> None:
+    model = FleetModel(spec())
+    model.noise, model.service = Random(seed), 0.03  # noqa: S311
+    model.run(90)
+    model.rate *= factor
+    assert True not in statuses(model, 30)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_slow_upstream_is_named_where_loops_are_as_busy_as_planned(seed: int) -> None:
+    """Loops are 64 % busy, and in single ticks 75 %, by chance. In most ticks it is named."""
+    one, four = Bounds(min=1, max=1), Bounds(min=4, max=4)
+    model = FleetModel(spec(workers=one, replicas=four), replicas=4)
+    model.noise, model.service, model.rate = Random(seed), 0.1, 25.6  # noqa: S311
+    model.run(90)
+    model.upstream = 4.0
+    model.run(20)
+    assert statuses(model, 60).count(True) > 20
