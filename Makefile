@@ -50,7 +50,9 @@ kind: install images  ## Create a kind cluster and load the images; needs Docker
 	@printf '\nTo use kubectl and the plugin in this shell:\n  export KUBECONFIG=%s PATH="%s:$$PATH"\n' \
 		"$(CURDIR)/build/kind.kubeconfig" "$(CURDIR)/.venv/bin"
 
-test: test-unit test-property test-integration test-e2e  ## Run all tests
+test: install  ## Run all tests
+	$(BIN)/python -m pytest tests/unit --numprocesses 2
+	$(MAKE) test-integration test-e2e
 
 test-unit: install  ## Run the fast unit tests, in seconds
 	$(BIN)/python -m pytest tests/unit -m "not (property or slow)" --numprocesses 2
@@ -66,7 +68,7 @@ coverage: install  ## Run the fast unit tests and print line coverage by package
 	$(BIN)/python .ci/coverage_by_package.py
 
 test-integration: install  ## Run the integration tests: real components on loopback
-	$(BIN)/python -m pytest tests/integration -m "not long_adopt" --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest tests/integration -m "not long_adopt" --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-adopt: install  ## Adopt ten Deployments in one sandbox, and one back and forth under load: minutes
 	$(BIN)/python -m pytest tests/integration tests/e2e -m long_adopt
