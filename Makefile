@@ -68,7 +68,7 @@ coverage: install  ## Run the fast unit tests and print line coverage by package
 	$(BIN)/python .ci/coverage_by_package.py
 
 test-integration: install  ## Run the integration tests: real components on loopback
-	$(BIN)/python -m pytest tests/integration -m "not long_adopt" --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/integration -m "not long_adopt" --numprocesses 4 --dist loadfile
 
 test-adopt: install  ## Adopt ten Deployments in one sandbox, and one back and forth under load: minutes
 	$(BIN)/python -m pytest tests/integration tests/e2e -m long_adopt

@@ -1,4 +1,4 @@
-"""Options of the end-to-end tests, markers by the kind of test, and their order.
+"""Options of the end-to-end tests, and markers by the kind of test.
 
 pytest reads options only from the topmost conftest.
 """
@@ -11,8 +11,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 ASSISTANT_IMAGE = "ghcr.io/acme/assistant:1.4"
 OWN_SANDBOX = ("tests/e2e/faults", "tests/e2e/zero")
-LONGEST = {"test_right_sizing.py", "test_load.py", "test_platform.py", "test_shards.py"}
-"""Files that take longest. They begin first, so that no process ends long after the others."""
 FAILURE_LENGTH = 1500
 """Characters of the first failure's message, and of the end of its traceback."""
 REAL_PROCESSES = tuple(Path(__file__).parent / name for name in ("integration", "e2e"))
@@ -45,12 +43,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests with generated cases, retry tests of real processes once, and put long ones first.
+    """Mark tests with generated cases, and retry tests of real processes once.
 
     The summary lists each retry as RERUN, with the first failure. Unit tests do not depend on the
     machine's load and are not retried.
     """
-    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.property)
