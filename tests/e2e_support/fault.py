@@ -51,9 +51,9 @@ class Size(NamedTuple):
     def total(self) -> int:
         return self.workers * self.replicas
 
-    def total_with(self, more: int) -> int:
-        """Workers in the fewest pods of this size that have at least ``more`` workers on top."""
-        return self.workers * ceil((self.total + more) / self.workers)
+    def total_for(self, workers: int) -> int:
+        """Workers in the fewest pods of this size that have at least ``workers``."""
+        return self.workers * ceil(workers / self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,8 @@ class Steady:
     read: ApiReader
     needed: int
     """Workers that the load needs. A healthy fleet never has fewer."""
+    planned: int
+    """Workers that the operator plans for the load."""
     right: set[Size] = field(default_factory=set)
     outcome: Outcome | None = None
 
@@ -179,8 +181,9 @@ class Steady:
         )
 
     def largest(self, grows: int = 0) -> int:
-        """The most workers that the right size may have, and may grow to by noise."""
-        return max(size.total_with(NOISE + grows) for size in self.right)
+        """The most workers of a right size, by noise too: no pod more where one has room for it."""
+        by_noise = self.planned + NOISE
+        return max(max(size.total, size.total_for(by_noise)) for size in self.right) + grows
 
     def _fits(self, grows: int) -> bool:
         return self.needed <= self.size().total <= self.largest(grows)

@@ -23,6 +23,8 @@ LOOP_MS = "95"
 cannot carry that, and two pods with one worker each are the least fleet."""
 NEEDED = 3
 """Workers that carry it: their loops are busy for 63 % of the time."""
+PLANNED = 4
+"""Workers whose loops are half busy, about as the operator plans for requests of 95 ms."""
 BEHIND_PROXY = 9001
 ADMIN = 9000
 LLM_PROXY = 8001
@@ -167,4 +169,4 @@ def start(cluster: Cluster, read: ApiReader, **spec: Any) -> Steady:
     put_proxy_before_llm(cluster)
     deploy(cluster, llm, **spec)
     load = start_steady_load(cluster, service=NAME, rate=RATE)
-    return Steady(cluster=cluster, name=NAME, load=load, read=read, needed=NEEDED)
+    return Steady(cluster=cluster, name=NAME, load=load, read=read, needed=NEEDED, planned=PLANNED)

@@ -40,7 +40,7 @@ def start_in_place(cluster: Cluster, read: ApiReader, **spec: Any) -> Steady:
     env = [{"name": "LLM_URL", "value": llm}, {"name": "ASSISTANT_LOOP_MS", "value": LIGHT_LOOP_MS}]
     deploy(cluster, llm, **{**wanted, "env": env, **spec})
     load = start_steady_load(cluster, service=NAME, rate=RATE)
-    return Steady(cluster=cluster, name=NAME, load=load, read=read, needed=LEAST)
+    return Steady(cluster=cluster, name=NAME, load=load, read=read, needed=LEAST, planned=1)
 
 
 def ask(steady: Steady, *, workers: int = 1, replicas: int = 1) -> None:

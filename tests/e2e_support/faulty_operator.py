@@ -34,6 +34,15 @@ class FaultyOperator(Operator):
     def sidecar(self, pod: str) -> Sidecar:
         return Sidecar(kubectl=self.kubectl, pod=pod, is_local=self.is_local)
 
+    def wait_taken_over(self, cut: Sidecar) -> None:
+        """Wait until the standby leads, and not the pod that was cut off."""
+        eventually(
+            lambda: self.leader() not in ("", cut.pod),
+            within=40,
+            what="the standby leads",
+            state=self.leader,
+        )
+
     def leading(self) -> Sidecar:
         """The fault proxy of the leader."""
         names = self.names()

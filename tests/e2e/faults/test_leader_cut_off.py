@@ -2,7 +2,6 @@
 
 from e2e_support.fault import Row, Steady, hold
 from e2e_support.faulty_operator import FaultyOperator
-from e2e_support.kubectl import eventually
 
 ROW = Row(
     fault="leader cut off from the API server",
@@ -15,11 +14,6 @@ def test_the_leader_is_cut_off(steady: Steady, operator: FaultyOperator) -> None
     with steady.fault():
         cut = operator.leading()
         cut.rules({"action": "hang"})
-        eventually(
-            lambda: operator.leader() not in ("", cut.pod),
-            within=40,
-            what="the standby leads",
-            state=operator.leader,
-        )
+        operator.wait_taken_over(cut)
         hold(10)
         cut.rules()

@@ -2,7 +2,7 @@
 
 from e2e_support.fault import Row, Steady
 from e2e_support.faulty_operator import FaultyOperator
-from e2e_support.kubectl import eventually, throughout
+from e2e_support.kubectl import throughout
 
 ROW = Row(
     fault="takeover by the standby",
@@ -18,12 +18,7 @@ def test_a_takeover_does_not_raise_the_fleet(steady: Steady, operator: FaultyOpe
         largest = steady.largest()
         cut = operator.leading()
         cut.rules({"action": "close"})
-        eventually(
-            lambda: operator.leader() not in ("", cut.pod),
-            within=40,
-            what="the standby leads",
-            state=operator.leader,
-        )
+        operator.wait_taken_over(cut)
         throughout(
             lambda: steady.size().total <= largest or f"{steady.size()}",
             seconds=SECONDS,

@@ -131,11 +131,11 @@ async def test_a_noisy_neighbor_orders_no_workers_and_blocks_no_loop(tmp_path: P
         requests(pod, 30.0),
     ):
         await pod.ready(1)
-        for _ in range(10):
+        for _ in range(12):
             quiet = await decided()
         assert quiet.workers * quiet.replicas == 1, quiet.message
         with crowd(6):
-            found = [await decided() for _ in range(16)]
+            found = [await decided() for _ in range(25)]
     for decision in found:
         assert decision.workers * decision.replicas <= 2, decision.message
         assert decision.need.service_demand is not None
